@@ -1,0 +1,74 @@
+//! Seeded randomness, so that a run can be repeated from its seed.
+//!
+//! SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014):
+//! one word of state, passes BigCrush, and any seed will do. For balancing and jitter only; nothing
+//! that must be unguessable may come from here.
+
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct Dice(u64);
+
+impl Dice {
+    pub const fn seeded(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub const fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in `[0, 1)`.
+    pub fn unit(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Uniform in `[low, high)`; `low` when the range is empty.
+    pub fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + self.unit() * (high - low).max(0.0)
+    }
+
+    /// Uniform in `0..n`; 0 when `n` is 0. The bias of the multiply-shift is below `n / 2^64`.
+    pub const fn below(&mut self, n: u64) -> u64 {
+        ((self.next_u64() as u128 * n as u128) >> 64) as u64
+    }
+
+    /// True with probability `p`.
+    pub fn chance(&mut self, p: f64) -> bool {
+        self.unit() < p
+    }
+
+    /// `duration` times a factor uniform in `[1 - spread, 1 + spread)`.
+    pub fn jitter(&mut self, duration: Duration, spread: f64) -> Duration {
+        let spread = spread.clamp(0.0, 1.0);
+        duration.mul_f64(self.between(1.0 - spread, 1.0 + spread))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_run() {
+        let (mut a, mut b) = (Dice::seeded(7), Dice::seeded(7));
+        assert!((0..100).all(|_| a.next_u64() == b.next_u64()));
+    }
+
+    #[test]
+    fn draws_stay_in_range_and_fill_it() {
+        let mut dice = Dice::seeded(1);
+        let mut seen = [0_u32; 10];
+        for _ in 0..10_000 {
+            seen[dice.below(10) as usize] += 1;
+            let x = dice.between(0.5, 1.5);
+            assert!((0.5..1.5).contains(&x));
+        }
+        assert!(seen.iter().all(|&n| n > 800), "{seen:?}");
+        assert_eq!(dice.below(0), 0);
+    }
+}

@@ -1,0 +1,32 @@
+//! Mainstay: a self-hosted AI API gateway round a resilience engine.
+//!
+//! Rooms are directories; a room imports rooms on strictly lower floors only (`tests/it/floors.rs`
+//! holds that). From the ground up:
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 0 | [`algo`], [`vocab`] |
+//! | 1 | [`dialect`], [`strategy`], [`telemetry`] |
+//! | 2 | [`config`] |
+//! | 3 | [`state`] |
+//! | 4 | [`route`], [`upstream`], [`simulated`] |
+//! | 5 | [`proxy`], [`admin`] |
+//! | 6 | [`server`] |
+//! | 7 | [`app`], `main` |
+
+#![forbid(unsafe_code)]
+
+pub mod admin;
+pub mod algo;
+pub mod app;
+pub mod config;
+pub mod dialect;
+pub mod proxy;
+pub mod route;
+pub mod server;
+pub mod simulated;
+pub mod state;
+pub mod strategy;
+pub mod telemetry;
+pub mod upstream;
+pub mod vocab;

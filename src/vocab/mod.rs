@@ -1,0 +1,16 @@
+//! Plain values that every room may name: faults, usage, secrets, stages, rate hints.
+//!
+//! Nothing here awaits, locks, logs or reads a clock. Times are `Duration`s relative to the moment
+//! of observation; turning them into points in time is the business of rooms that own a clock.
+
+pub mod fault;
+pub mod hint;
+pub mod secret;
+pub mod stage;
+pub mod usage;
+
+pub use fault::{Class, Fault, Scope};
+pub use hint::RateHint;
+pub use secret::Secret;
+pub use stage::Stage;
+pub use usage::Usage;
