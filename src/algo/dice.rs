@@ -45,8 +45,18 @@ impl Dice {
     /// `duration` times a factor uniform in `[1 - spread, 1 + spread)`.
     pub fn jitter(&mut self, duration: Duration, spread: f64) -> Duration {
         let spread = spread.clamp(0.0, 1.0);
-        duration.mul_f64(self.between(1.0 - spread, 1.0 + spread))
+        scale(duration, self.between(1.0 - spread, 1.0 + spread))
     }
+
+    /// As [`jitter`](Self::jitter), but never shorter: for waits that somebody else asked for.
+    pub fn jitter_up(&mut self, duration: Duration, spread: f64) -> Duration {
+        scale(duration, self.between(1.0, 1.0 + spread.clamp(0.0, 1.0))).max(duration)
+    }
+}
+
+/// `duration` itself where the product is no duration: a wait of centuries needs no jitter.
+fn scale(duration: Duration, factor: f64) -> Duration {
+    Duration::try_from_secs_f64(duration.as_secs_f64() * factor).unwrap_or(duration)
 }
 
 #[cfg(test)]
@@ -70,5 +80,19 @@ mod tests {
         }
         assert!(seen.iter().all(|&n| n > 800), "{seen:?}");
         assert_eq!(dice.below(0), 0);
+    }
+
+    #[test]
+    fn jitter_stays_in_its_spread_and_survives_any_input() {
+        let mut dice = Dice::seeded(3);
+        let ten = Duration::from_secs(10);
+        for _ in 0..1_000 {
+            let (both, up) = (dice.jitter(ten, 0.2), dice.jitter_up(ten, 0.2));
+            assert!((Duration::from_secs(8)..Duration::from_secs(12)).contains(&both), "{both:?}");
+            assert!((ten..Duration::from_secs(12)).contains(&up), "{up:?}");
+        }
+        assert!(dice.jitter(Duration::MAX, 1.0) <= Duration::MAX);
+        assert_eq!(dice.jitter(ten, f64::NAN), ten);
+        assert_eq!(dice.jitter_up(Duration::MAX, 0.5), Duration::MAX);
     }
 }

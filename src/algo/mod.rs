@@ -1,4 +1,17 @@
 //! Pure algorithms: no async, clock, lock, log or global. `now` and `dice` are arguments.
 
+pub mod backoff;
+pub mod breaker;
+pub mod budget;
+pub mod cooldown;
 pub mod dice;
+pub mod ewma;
+pub mod health;
+pub mod quantile;
+pub mod ramp;
+pub mod ring;
+pub mod shun;
+mod slots;
+pub mod throttle;
 pub mod tick;
+pub mod wrr;

@@ -1,1 +1,100 @@
-//! (being built)
+//! Wire languages: what callers and upstreams say to each other, as bytes.
+//!
+//! Shared files, in the order in which a request meets them:
+//!
+//! | file | job |
+//! |---|---|
+//! | `entry` | method + path -> dialect, operation, where the model is named; the one table of ways in |
+//! | `scan` / `splice` | find `model`, `stream`… in a body without a JSON tree; replace them in place |
+//! | [`provider`] | the vendor table |
+//! | `sse` / `array` | a chunked stream -> frames, byte for byte |
+//! | `watch` | what each frame of a stream means: does it commit, end, fail, count? |
+//! | `meter` | the same questions for an answer in one piece |
+//! | `classify` | an upstream's failure -> [`Fault`](crate::vocab::Fault) and rate hint |
+//! | `trouble` | our own errors, in the caller's dialect |
+//!
+//! Each dialect's directory holds the same files: `watch.rs` (frames), `usage.rs` (token counts)
+//! and `error.rs` (our errors in its shape, and its in-band errors read). A dialect is one
+//! directory and one arm in `watch`, `meter`, `trouble` and `in_band`; the compiler lists them.
+//!
+//! Nothing here does I/O, reads a clock or knows the configuration. Same-dialect traffic is never
+//! parsed into a tree nor rewritten: replies pass untouched (RESILIENCE E7). Facts about the wire
+//! are WIRE.md's; what commits and whose fault it is are RESILIENCE §5.
+
+pub mod operation;
+pub mod provider;
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use operation::{Operation, Replay};
+pub use provider::Provider;
+
+/// A wire language. What an upstream `speaks` and what a caller used are both one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// OpenAI's chat completions and their family: completions, embeddings, images, audio…
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// OpenAI's responses.
+    Responses,
+    /// Anthropic's messages.
+    Anthropic,
+    /// Google's generateContent.
+    Gemini,
+    /// Anything over HTTP; nothing about its bodies is assumed.
+    Http,
+}
+
+impl Dialect {
+    /// Every dialect, for tables and tests.
+    pub const ALL: [Self; 5] = [Self::OpenAi, Self::Responses, Self::Anthropic, Self::Gemini, Self::Http];
+
+    /// The name in configuration, metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Responses => "responses",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Http => "http",
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The text is not the name of a dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a dialect; the dialects are openai, responses, anthropic, gemini and http")]
+pub struct UnknownDialect;
+
+impl FromStr for Dialect {
+    type Err = UnknownDialect;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|dialect| dialect.name() == text).ok_or(UnknownDialect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dialect_is_its_name_in_text_and_in_json() {
+        for dialect in Dialect::ALL {
+            assert_eq!(dialect.name().parse(), Ok(dialect));
+            assert_eq!(serde_json::to_value(dialect).expect("an enum"), dialect.name());
+        }
+        assert_eq!("OpenAI".parse::<Dialect>(), Err(UnknownDialect));
+    }
+}

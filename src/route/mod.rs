@@ -1,1 +1,20 @@
-//! (being built)
+//! Which attempts a request may make. Synchronous, over one table; knows no sockets.
+//!
+//! [`Plan`] is one request's way: `choose` gives the next permit, `verdict` says what follows from a
+//! failure. `shortlist` judges every channel and keeps the reason where it says no.
+
+mod closest;
+mod explain;
+mod limits;
+mod need;
+mod plan;
+mod shortlist;
+mod verdict;
+
+pub use closest::closest;
+pub use explain::{Explained, explain};
+pub use limits::Limits;
+pub use need::{Need, Resend};
+pub use plan::{Exhausted, Plan};
+pub use shortlist::{Rank, WhyNot};
+pub use verdict::{Failure, Verdict};

@@ -1,1 +1,25 @@
-//! (being built)
+//! Live memory: what is known now about every upstream, model, credential and route.
+//!
+//! Short locks and atomics only; nothing here awaits. Memory is found by identity (upstream name,
+//! upstream and model, upstream and credential, route name), so it outlives a reload; a [`Table`] is
+//! one immutable compilation of a blueprint that holds `Arc`s to it.
+
+mod blame;
+pub mod chance;
+pub mod clock;
+pub mod credential;
+pub mod gate;
+pub mod gauges;
+pub mod live;
+pub mod model;
+pub mod permit;
+mod registry;
+pub mod route;
+pub mod table;
+pub mod upstream;
+
+pub use clock::Clock;
+pub use live::Live;
+pub use permit::{Permit, Refusal};
+pub use registry::Registry;
+pub use table::{Channel, Table};

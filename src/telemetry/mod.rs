@@ -1,1 +1,15 @@
-//! (being built)
+//! What the outside sees of us: the one catalogue of metrics, and the set-up of logs.
+//!
+//! Nothing outside this room names a metric. There is no process-wide recorder: every gateway owns
+//! its own, so two of them in one process (a test, say) never mix their figures.
+
+pub mod catalogue;
+mod handles;
+pub mod logs;
+mod registry;
+
+pub use handles::{
+    AttemptHandles, CredentialHandles, Gauges, RefusedRetry, RequestHandles, RequestOutcome, StreamOutcome,
+    UpstreamHandles,
+};
+pub use registry::Metrics;

@@ -1,0 +1,52 @@
+//! The run of failures since the last success, remembered by when each of them happened.
+//!
+//! A count and the time of the first failure would not do: once the first is too old the count must
+//! restart, and then *more* failures in the past make the breaker trip *later*. With the last `n`
+//! times kept, "the last n failures all lie within `max_age`" is exact, and one more failure can only
+//! bring the trip forward.
+
+use std::time::Duration;
+
+use crate::algo::tick::Tick;
+
+/// Bounds the memory of a breaker; a run longer than this says nothing new.
+const LONGEST: u32 = 1024;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Streak {
+    /// The last `len()` failures of the run, a ring.
+    times: Box<[Tick]>,
+    /// Where the next failure goes: the oldest one, once the run is full.
+    next: usize,
+    /// Failures since the last success.
+    run: u32,
+}
+
+impl Streak {
+    /// A run that is full at `limit` failures; 0 never is.
+    pub fn new(limit: u32) -> Self {
+        Self { times: vec![Tick::ZERO; limit.min(LONGEST) as usize].into_boxed_slice(), next: 0, run: 0 }
+    }
+
+    pub fn push(&mut self, now: Tick) {
+        self.run = self.run.saturating_add(1);
+        if let Some(oldest) = self.times.get_mut(self.next) {
+            *oldest = now;
+            self.next = if self.next + 1 == self.times.len() { 0 } else { self.next + 1 };
+        }
+    }
+
+    pub const fn end(&mut self) {
+        self.run = 0;
+    }
+
+    pub const fn run(&self) -> u32 {
+        self.run
+    }
+
+    /// Whether the run has reached its limit within `max_age`.
+    pub fn is_full(&self, max_age: Duration, now: Tick) -> bool {
+        self.run as usize >= self.times.len()
+            && self.times.get(self.next).is_some_and(|&oldest| now.since(oldest) <= max_age)
+    }
+}

@@ -1,0 +1,377 @@
+//! Cooldowns of one credential: how long a key that was refused is left alone (RESILIENCE 4.5).
+//!
+//! ```text
+//!   Ready ── throttled ─► Cooling(short) ─┐ until passed
+//!     ▲ ──── quota ─────► Cooling(long) ──┴─► Trickle(1, 2, 4 … in flight) ── enough passed ─► Ready
+//!     └ ──── auth ──────► Disabled ── accepted again, by a free request or an operator ─► Trickle
+//! ```
+//!
+//! Apart from the breaker on purpose: a key without quota says nothing about the upstream's health, and
+//! an overloaded upstream nothing about the key (D7). Three rules keep it honest:
+//!
+//! - a deadline never moves forward in time to an earlier one; only [`Cooldown::reset`] shortens a wait;
+//! - what an upstream asks for is never undercut, but bounded: it can bench one key for an hour, not for
+//!   a year, unless it is a quota that says when it ends;
+//! - when the wait is over one request goes first. The crowd that waited for the same instant would
+//!   only be throttled again.
+
+use std::time::Duration;
+
+use super::dice::Dice;
+use super::tick::Tick;
+
+/// The numbers of RESILIENCE 4.5.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The wait after the first throttle without a hint; doubles with each that follows.
+    pub base: Duration,
+    /// The longest wait we choose ourselves after a throttle.
+    pub short_max: Duration,
+    /// A throttle that asks for more than this is an exhausted quota in disguise (OpenAI's SDKs draw the
+    /// same line and do not wait beyond it).
+    pub long_after: Duration,
+    /// The longest wait an upstream may ask for with a throttle.
+    pub max: Duration,
+    /// The waits after an exhausted quota of unknown end: first, second, every further one.
+    pub long_steps: [Duration; 3],
+    /// The longest wait for a quota that says when it ends: a day, and the hour that clocks may shift.
+    pub quota_max: Duration,
+    /// How long to leave a refused key before asking with a free request whether it works again.
+    pub recheck: Duration,
+    /// 0.1 is ±10 %.
+    pub jitter: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        const HOUR: Duration = Duration::from_hours(1);
+        Self {
+            base: Duration::from_secs(1),
+            short_max: Duration::from_mins(1),
+            long_after: Duration::from_mins(2),
+            max: HOUR,
+            long_steps: [Duration::from_mins(15), HOUR, Duration::from_hours(6)],
+            quota_max: Duration::from_hours(25),
+            recheck: Duration::from_mins(15),
+            jitter: 0.1,
+        }
+    }
+}
+
+/// What kind of refusal a credential waits out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Too many requests: seconds.
+    Short,
+    /// The quota is used up: minutes to a day.
+    Long,
+    /// The key is not accepted.
+    Auth,
+}
+
+/// What asking for a lease would bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    Ready,
+    /// The wait is over and there is room for one more careful request.
+    Trickle,
+    /// `until` is also the earliest time to try again when trickle requests are in flight.
+    Cooling {
+        until: Tick,
+        kind: Kind,
+    },
+    /// Not accepted; from `recheck_at` on a free request may find out whether that changed.
+    Disabled {
+        recheck_at: Tick,
+    },
+}
+
+/// How a request with this credential ended, as far as the credential cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    Ok,
+    Throttled {
+        retry_after: Option<Duration>,
+    },
+    Quota {
+        reset: Option<Duration>,
+    },
+    Auth,
+    /// Says nothing about the credential.
+    Neutral,
+}
+
+/// Leave to use the credential once, to be settled exactly once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    epoch: u32,
+}
+
+/// Where a credential stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Ready,
+    Trickle,
+    Cooling(Kind),
+}
+
+impl State {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Trickle => "trickle",
+            Self::Cooling(Kind::Short) => "short",
+            Self::Cooling(Kind::Long) => "long",
+            Self::Cooling(Kind::Auth) => "auth",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub from: State,
+    pub to: State,
+}
+
+/// Whether a refused key was accepted by a request that costs nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recheck {
+    Accepted,
+    Refused,
+}
+
+/// The cooldown of one credential, or of the quota group it belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cooldown {
+    settings: Settings,
+    stage: Stage,
+    /// Begins anew with every change of stage: a lease of an older one was taken under other rules.
+    epoch: u32,
+    /// Leases of this epoch.
+    in_flight: u32,
+    /// How many requests were in flight when the trouble began: what a trickle grows back to.
+    before: u32,
+    /// Throttles in a row.
+    throttles: u32,
+    /// Exhausted quotas in a row.
+    quotas: u32,
+    /// No request before this although nothing failed: a header said the window is used up.
+    skip_until: Tick,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stage {
+    Ready,
+    Cooling { until: Tick, wait: Wait },
+    Trickle { limit: u32 },
+    Disabled { recheck_at: Tick },
+}
+
+/// The two kinds of a wait that ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wait {
+    Short,
+    Long,
+}
+
+impl Wait {
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Short => Kind::Short,
+            Self::Long => Kind::Long,
+        }
+    }
+}
+
+impl Cooldown {
+    pub const fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            stage: Stage::Ready,
+            epoch: 0,
+            in_flight: 0,
+            before: 1,
+            throttles: 0,
+            quotas: 0,
+            skip_until: Tick::ZERO,
+        }
+    }
+
+    pub const fn state(&self) -> State {
+        match self.stage {
+            Stage::Ready => State::Ready,
+            Stage::Trickle { .. } => State::Trickle,
+            Stage::Cooling { wait, .. } => State::Cooling(wait.kind()),
+            Stage::Disabled { .. } => State::Cooling(Kind::Auth),
+        }
+    }
+
+    /// What asking for a lease would bring.
+    pub fn readiness(&self, now: Tick) -> Readiness {
+        match self.stage {
+            Stage::Disabled { recheck_at } => Readiness::Disabled { recheck_at },
+            Stage::Cooling { until, wait } if now < until => {
+                Readiness::Cooling { until: until.max(self.skip_until), kind: wait.kind() }
+            }
+            Stage::Ready | Stage::Trickle { .. } | Stage::Cooling { .. } if now < self.skip_until => {
+                Readiness::Cooling { until: self.skip_until, kind: Kind::Short }
+            }
+            Stage::Ready => Readiness::Ready,
+            Stage::Trickle { limit } if self.in_flight >= limit => {
+                Readiness::Cooling { until: now, kind: Kind::Short }
+            }
+            Stage::Trickle { .. } | Stage::Cooling { .. } => Readiness::Trickle,
+        }
+    }
+
+    /// Leave to use the credential once, or what stands against it.
+    pub fn admit(&mut self, now: Tick) -> Result<Lease, Readiness> {
+        match self.readiness(now) {
+            Readiness::Ready | Readiness::Trickle => {}
+            refused @ (Readiness::Cooling { .. } | Readiness::Disabled { .. }) => return Err(refused),
+        }
+        match self.stage {
+            Stage::Cooling { .. } => self.enter(Stage::Trickle { limit: 1 }),
+            Stage::Ready | Stage::Trickle { .. } | Stage::Disabled { .. } => {}
+        }
+        self.in_flight = self.in_flight.saturating_add(1);
+        Ok(Lease { epoch: self.epoch })
+    }
+
+    /// Ends a lease. The change, if any, is from what the credential was to what it is now.
+    pub fn settle(&mut self, lease: Lease, signal: Signal, now: Tick, dice: &mut Dice) -> Option<Change> {
+        let from = self.state();
+        let fresh = lease.epoch == self.epoch;
+        match signal {
+            Signal::Ok if fresh => self.pass(),
+            Signal::Throttled { retry_after } => self.throttled(fresh, retry_after, now, dice),
+            Signal::Quota { reset } => self.exhausted(fresh, reset, now, dice),
+            Signal::Auth => self.disable(now, dice),
+            Signal::Ok | Signal::Neutral => {}
+        }
+        if lease.epoch == self.epoch {
+            self.in_flight = self.in_flight.saturating_sub(1);
+        }
+        let to = self.state();
+        (from != to).then_some(Change { from, to })
+    }
+
+    /// A header said that nothing is left until then. Not a failure: nothing escalates, and the
+    /// credential is simply ready again afterwards. Bounded like any other wish of an upstream.
+    pub fn soft_skip(&mut self, until: Tick, now: Tick) {
+        self.skip_until = self.skip_until.max(until.min(now + self.settings.max));
+    }
+
+    /// Whether it is time to ask with a free request if a refused key is accepted again.
+    pub fn wants_recheck(&self, now: Tick) -> bool {
+        match self.stage {
+            Stage::Disabled { recheck_at } => now >= recheck_at,
+            Stage::Ready | Stage::Cooling { .. } | Stage::Trickle { .. } => false,
+        }
+    }
+
+    /// What that request said. Of no interest unless the key stands refused.
+    pub fn rechecked(&mut self, recheck: Recheck, now: Tick, dice: &mut Dice) -> Option<Change> {
+        let from = self.state();
+        match (self.stage, recheck) {
+            (Stage::Disabled { .. }, Recheck::Accepted) => self.enter(Stage::Trickle { limit: 1 }),
+            (Stage::Disabled { .. }, Recheck::Refused) => {
+                let wait = dice.jitter(self.settings.recheck, self.settings.jitter);
+                self.stage = Stage::Disabled { recheck_at: now + wait };
+            }
+            (Stage::Ready | Stage::Cooling { .. } | Stage::Trickle { .. }, _) => {}
+        }
+        let to = self.state();
+        (from != to).then_some(Change { from, to })
+    }
+
+    /// Forgets everything held against the credential.
+    pub fn reset(&mut self) -> Option<Change> {
+        let from = self.state();
+        self.skip_until = Tick::ZERO;
+        self.recover();
+        (from != State::Ready).then_some(Change { from, to: State::Ready })
+    }
+
+    /// New numbers; running waits stay as they are.
+    pub fn reconfigure(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    fn pass(&mut self) {
+        match self.stage {
+            Stage::Trickle { limit } if limit >= self.before => self.recover(),
+            Stage::Trickle { limit } => self.stage = Stage::Trickle { limit: limit.saturating_mul(2) },
+            Stage::Ready => (self.throttles, self.quotas) = (0, 0),
+            Stage::Cooling { .. } | Stage::Disabled { .. } => {}
+        }
+    }
+
+    fn recover(&mut self) {
+        (self.throttles, self.quotas, self.before) = (0, 0, 1);
+        match self.stage {
+            Stage::Ready => {}
+            Stage::Cooling { .. } | Stage::Trickle { .. } | Stage::Disabled { .. } => {
+                self.enter(Stage::Ready);
+            }
+        }
+    }
+
+    /// A request that was sent before the last change neither begins a wait nor escalates one: ten
+    /// throttles of one burst are one. What it was told still holds.
+    fn throttled(&mut self, fresh: bool, asked: Option<Duration>, now: Tick, dice: &mut Dice) {
+        let Settings { base, short_max, long_after, max, jitter, .. } = self.settings;
+        let theirs = asked.map(|asked| dice.jitter_up(asked.min(max), jitter));
+        let wait = if asked.is_some_and(|asked| asked > long_after) { Wait::Long } else { Wait::Short };
+        if fresh {
+            self.throttles = self.throttles.saturating_add(1);
+            let factor = 2_u32.saturating_pow(self.throttles - 1);
+            let ours = dice.jitter(base.saturating_mul(factor).min(short_max), jitter);
+            self.cool(wait, now + theirs.unwrap_or_default().max(ours));
+        } else if let (Some(theirs), Stage::Cooling { .. }) = (theirs, self.stage) {
+            self.cool(wait, now + theirs);
+        }
+    }
+
+    fn exhausted(&mut self, fresh: bool, reset: Option<Duration>, now: Tick, dice: &mut Dice) {
+        let Settings { long_steps: [first, second, further], quota_max, jitter, .. } = self.settings;
+        if fresh || self.quotas == 0 {
+            self.quotas = self.quotas.saturating_add(1);
+        }
+        let wait = match (reset, self.quotas) {
+            (Some(reset), _) => dice.jitter_up(reset.min(quota_max), jitter),
+            (None, 0 | 1) => dice.jitter(first, jitter),
+            (None, 2) => dice.jitter(second, jitter),
+            (None, 3..) => dice.jitter(further, jitter),
+        };
+        self.cool(Wait::Long, now + wait);
+    }
+
+    /// Begins a wait, or lengthens the one that runs. The later deadline also says of which kind it is.
+    fn cool(&mut self, wait: Wait, until: Tick) {
+        match self.stage {
+            Stage::Cooling { until: old, .. } if until <= old => {}
+            Stage::Cooling { .. } => self.stage = Stage::Cooling { until, wait },
+            Stage::Ready | Stage::Trickle { .. } => self.enter(Stage::Cooling { until, wait }),
+            // A key that is not accepted has no quota to wait for.
+            Stage::Disabled { .. } => {}
+        }
+    }
+
+    fn disable(&mut self, now: Tick, dice: &mut Dice) {
+        match self.stage {
+            Stage::Disabled { .. } => {}
+            Stage::Ready | Stage::Trickle { .. } | Stage::Cooling { .. } => {
+                let wait = dice.jitter(self.settings.recheck, self.settings.jitter);
+                self.enter(Stage::Disabled { recheck_at: now + wait });
+            }
+        }
+    }
+
+    fn enter(&mut self, stage: Stage) {
+        self.before = self.before.max(self.in_flight);
+        self.in_flight = 0;
+        self.epoch = self.epoch.wrapping_add(1);
+        self.stage = stage;
+    }
+}

@@ -1,0 +1,80 @@
+//! Quantiles of the durations of the last minute, from a histogram with logarithmic buckets.
+//!
+//! Bucket `i` holds durations from `SHORTEST * GROWTH^i`; an answer is a bucket's geometric middle, at most
+//! `sqrt(GROWTH) - 1`, which is 9.6 %, off. Enough to choose a timeout by, for a fixed 2.5 KiB whatever
+//! the traffic. (HdrHistogram is exact to three digits, ten times the size, and has no window.)
+
+use std::time::Duration;
+
+use super::slots::Slots;
+use super::tick::Tick;
+
+/// Anything shorter counts as this.
+const SHORTEST: f64 = 100e-6;
+const GROWTH: f64 = 1.2;
+/// Reaches `SHORTEST * GROWTH^96`, about an hour; anything longer counts as that.
+const BUCKETS: usize = 96;
+const WINDOW: Duration = Duration::from_mins(1);
+const SLOTS: usize = 6;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantile(Slots<Histogram, SLOTS>);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Histogram([u32; BUCKETS]);
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self([0; BUCKETS])
+    }
+}
+
+impl Default for Quantile {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Quantile {
+    pub fn new() -> Self {
+        Self(Slots::new(WINDOW))
+    }
+
+    pub fn observe(&mut self, now: Tick, sample: Duration) {
+        if let Some(count) = self.0.current(now).0.get_mut(bucket(sample)) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Samples within the window.
+    pub fn count(&self, now: Tick) -> u64 {
+        self.0.live(now).flat_map(|slot| slot.0).map(u64::from).sum()
+    }
+
+    /// The duration that a share `q` of the samples does not exceed; `None` without samples.
+    pub fn at(&self, now: Tick, q: f64) -> Option<Duration> {
+        let mut merged = [0_u64; BUCKETS];
+        for slot in self.0.live(now) {
+            for (sum, &count) in merged.iter_mut().zip(&slot.0) {
+                *sum += u64::from(count);
+            }
+        }
+        let count: u64 = merged.iter().sum();
+        let rank = ((q.clamp(0.0, 1.0) * count as f64).ceil() as u64).max(1);
+        let mut seen = 0;
+        let at = merged.iter().position(|&count| {
+            seen += count;
+            seen >= rank
+        })?;
+        Some(Duration::from_secs_f64(SHORTEST * GROWTH.powf(at as f64 + 0.5)))
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+fn bucket(sample: Duration) -> usize {
+    let steps = (sample.as_secs_f64() / SHORTEST).max(1.0).ln() / GROWTH.ln();
+    (steps as usize).min(BUCKETS - 1)
+}

@@ -1,0 +1,99 @@
+//! One failure is a hint (E10): a channel that has just failed is picked last for a moment.
+//!
+//! A breaker needs evidence, and until there is enough every caller pays for some of it. So after a fault
+//! a channel is chosen only where no other will do, for 1 s, then 2, 4 and 5 s while it keeps failing;
+//! then one request tries it. It says nothing about eligibility and never touches the breaker.
+
+use std::time::Duration;
+
+use super::tick::Tick;
+
+/// How long to stay away after the first, second, third and every further fault. The last step is what
+/// a heal can go unnoticed for.
+const STEPS: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(5)];
+
+/// A try that says nothing for this long does not keep the next one from trying.
+const TRY_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shun {
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Stage {
+    #[default]
+    Clear,
+    /// Picked last until then; `fault` is when the fault was that began it, `step` how long it is.
+    Away { fault: Tick, until: Tick, step: usize },
+    /// One request is trying it, and has until then to say something.
+    Trying { fault: Tick, until: Tick, step: usize },
+}
+
+/// How a channel should be picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Clear,
+    /// After all others.
+    Last,
+    /// By the next request, if it [claims](Shun::claim) the try.
+    TryOne,
+}
+
+impl Shun {
+    pub const fn new() -> Self {
+        Self { stage: Stage::Clear }
+    }
+
+    pub fn standing(&self, now: Tick) -> Standing {
+        match self.stage {
+            Stage::Clear => Standing::Clear,
+            Stage::Away { until, .. } | Stage::Trying { until, .. } if now >= until => Standing::TryOne,
+            Stage::Away { .. } | Stage::Trying { .. } => Standing::Last,
+        }
+    }
+
+    /// Takes the one try, if there is one to take.
+    pub fn claim(&mut self, now: Tick) -> bool {
+        match self.stage {
+            Stage::Away { fault, until, step } | Stage::Trying { fault, until, step } if now >= until => {
+                self.stage = Stage::Trying { fault, until: now + TRY_TIMEOUT, step };
+                true
+            }
+            Stage::Clear | Stage::Away { .. } | Stage::Trying { .. } => false,
+        }
+    }
+
+    /// The try ended without a word about the channel: the next request may have it.
+    pub fn release(&mut self, now: Tick) {
+        match self.stage {
+            Stage::Trying { fault, step, .. } => self.stage = Stage::Away { fault, until: now, step },
+            Stage::Clear | Stage::Away { .. } => {}
+        }
+    }
+
+    /// An attempt that began at `began` failed. Attempts of one burst fail together and count as one:
+    /// only what began after the last fault makes the next absence longer.
+    pub fn fault(&mut self, began: Tick, now: Tick) {
+        let step = match self.stage {
+            Stage::Clear => 0,
+            Stage::Away { fault, step, .. } | Stage::Trying { fault, step, .. } if began >= fault => {
+                (step + 1).min(STEPS.len() - 1)
+            }
+            Stage::Away { .. } | Stage::Trying { .. } => return,
+        };
+        let until = now + STEPS.get(step).copied().unwrap_or_default();
+        self.stage = Stage::Away { fault: now, until, step };
+    }
+
+    /// An attempt that began at `began` went well. What began before the last fault proves nothing.
+    pub fn success(&mut self, began: Tick) {
+        match self.stage {
+            Stage::Away { fault, .. } | Stage::Trying { fault, .. } if began >= fault => {
+                self.stage = Stage::Clear;
+            }
+            Stage::Clear | Stage::Away { .. } | Stage::Trying { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! A sliding window cut into `B` equal slots that are reused in turn.
+//!
+//! What every window of this room stands on: the breaker's rings, the retry budget, the panic throttle
+//! and the latency histogram differ only in what a slot holds. There is no running total that could
+//! drift from its parts, and no timer: a slot is wiped when time comes round to it again, so a gap of a
+//! century costs as much as one of `B` slots. A `now` that lies before the newest slot counts there:
+//! time that runs backwards neither revives nor ages anything.
+
+use std::time::Duration;
+
+use super::tick::Tick;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Slots<T, const B: usize> {
+    /// Nanoseconds a slot; never 0.
+    width: u64,
+    /// Start of the newest slot, a whole multiple of `width`.
+    newest: u64,
+    /// Where the newest slot lies.
+    head: usize,
+    slots: [T; B],
+}
+
+impl<T: Copy + Default, const B: usize> Slots<T, B> {
+    /// Slots that together cover `window`; a window shorter than `B` nanoseconds is taken as that.
+    pub fn new(window: Duration) -> Self {
+        let nanos = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
+        Self { width: (nanos / B as u64).max(1), newest: 0, head: 0, slots: [T::default(); B] }
+    }
+
+    /// The slot that `now` falls into, after wiping those that time has come round to.
+    pub fn current(&mut self, now: Tick) -> &mut T {
+        let steps = self.steps(now);
+        for _ in 0..steps.min(B as u64) {
+            self.head = if self.head + 1 == B { 0 } else { self.head + 1 };
+            self.slots[self.head] = T::default();
+        }
+        // Never beyond `now`, so it cannot overflow.
+        self.newest += steps * self.width;
+        &mut self.slots[self.head]
+    }
+
+    /// The slots still inside the window at `now`, newest first.
+    pub fn live(&self, now: Tick) -> impl Iterator<Item = &T> {
+        let gone = usize::try_from(self.steps(now)).unwrap_or(B).min(B);
+        let (old, new) = self.slots.split_at(self.head + 1);
+        old.iter().rev().chain(new.iter().rev()).take(B - gone)
+    }
+
+    /// As [`live`](Self::live), to correct what was written.
+    pub fn live_mut(&mut self, now: Tick) -> impl Iterator<Item = &mut T> {
+        self.current(now);
+        let (old, new) = self.slots.split_at_mut(self.head + 1);
+        old.iter_mut().rev().chain(new.iter_mut().rev())
+    }
+
+    pub fn clear(&mut self) {
+        self.slots = [T::default(); B];
+    }
+
+    /// How many slots have begun since the newest one.
+    fn steps(&self, now: Tick) -> u64 {
+        now.nanos().saturating_sub(self.newest) / self.width
+    }
+}

@@ -1,0 +1,35 @@
+//! The checked configuration: what the rest of the program builds itself from.
+//!
+//! A `Blueprint` exists only when the file had no errors, so everybody above trusts it: indices are
+//! in range, names are unique, URLs are split, layers are merged, durations are `Duration`s. It is
+//! plain and immutable, holds no runtime state, and compares by value, which is what a reload needs
+//! to tell what changed. `Debug` shows no secret, because [`Secret`](crate::vocab::Secret) does not.
+
+pub mod route;
+pub mod server;
+pub mod upstream;
+
+pub use route::{
+    Backoff, Channel, FallbackOn, FirstEvent, Matcher, ModelName, Panic, PanicMode, Pattern, Replay, Retry,
+    Route, SlowStart, Timeouts,
+};
+pub use server::{Drain, Limits, Server, ServerTimeouts, ServerTls};
+pub use upstream::{
+    BaseUrl, Credential, Http2, Pool, Probe, ProbeKind, Readiness, SimulatedSettings, Upstream, UpstreamTls,
+};
+
+use crate::algo::budget;
+
+/// One whole, valid configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Blueprint {
+    pub server: Server,
+    /// In the order of the file. [`Channel::upstream`] indexes this.
+    pub upstreams: Vec<Upstream>,
+    /// In the order of the file. [`Route::fallback`] indexes this.
+    pub routes: Vec<Route>,
+    /// The budget that all routes' retries share, beside each route's own.
+    pub retry_budget: budget::Settings,
+    /// First 12 hex digits of the SHA-256 of the file's text.
+    pub revision: String,
+}

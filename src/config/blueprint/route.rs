@@ -1,0 +1,194 @@
+//! One route: which requests it takes, and among which channels it chooses for them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::algo::{breaker, budget};
+use crate::strategy;
+
+/// One entry of `routes:`, with every layer already merged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// The model name, pattern or path prefix as the file has it; unique.
+    pub name: Arc<str>,
+    pub matcher: Matcher,
+    /// Further exact model names that mean this route.
+    pub aliases: Vec<String>,
+    pub select: strategy::Kind,
+    /// At least one.
+    pub channels: Vec<Channel>,
+    /// Indices of routes to go on with, in order. Following them never comes back to a route.
+    pub fallback: Vec<usize>,
+    pub fallback_on: FallbackOn,
+    pub retry: Retry,
+    pub panic: Panic,
+    pub slow_start: SlowStart,
+}
+
+/// Which requests a route takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Matcher {
+    /// A request of an AI dialect, by its model's name.
+    Model { pattern: Pattern },
+    /// Any other request, by its path. `prefix` begins and ends with `/`.
+    Path { prefix: String, strip: bool },
+}
+
+/// A model name, or its beginning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    Exact(String),
+    /// The text before the final `*`; empty for the route that takes every model.
+    Prefix(String),
+}
+
+impl Pattern {
+    /// What `model` has beyond the pattern: `Some("")` for an exact match, what the `*` stands for
+    /// otherwise, `None` where it does not match.
+    pub fn rest<'a>(&self, model: &'a str) -> Option<&'a str> {
+        match self {
+            Self::Exact(name) => (name == model).then_some(""),
+            Self::Prefix(prefix) => model.strip_prefix(prefix.as_str()),
+        }
+    }
+}
+
+/// One upstream serving one model in this route: the unit of selection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Channel {
+    /// Index into [`Blueprint::upstreams`](super::Blueprint::upstreams).
+    pub upstream: usize,
+    pub model: ModelName,
+    /// 1..=1000, relative to the other channels of its tier.
+    pub weight: u32,
+    /// Tier 1 is used only while tier 0 has nothing eligible, and so on.
+    pub tier: u8,
+    /// Thinks for a long time before it speaks; `first_event: auto` and `idle` are longer for it.
+    pub reasoning: bool,
+    pub timeouts: Timeouts,
+    /// The model breaker's settings.
+    pub breaker: breaker::Settings,
+    /// Most requests on this channel at the same moment.
+    pub max_inflight: u32,
+}
+
+/// The model's name at the upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelName {
+    /// The name that the caller used.
+    AsAsked,
+    Fixed(Arc<str>),
+    /// What the `*` of the route's pattern stands for.
+    Suffix,
+}
+
+/// Deadlines of one attempt, and of the whole request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Name resolution and TCP.
+    pub connect: Duration,
+    pub tls: Duration,
+    /// For a connection slot of the pool; our own limit, nobody's fault.
+    pub pool_wait: Duration,
+    /// To the last byte of the response's headers.
+    pub ttfb: Duration,
+    /// To the first event with content.
+    pub first_event: FirstEvent,
+    /// Longest silence (no byte at all) after that.
+    pub idle: Duration,
+    /// Longest time without content while other bytes come; `None` on plain HTTP, which has no events.
+    pub content_idle: Option<Duration>,
+    /// The whole request, all attempts together.
+    pub total: Duration,
+}
+
+/// The limit for the first event with content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstEvent {
+    /// Short while there is somewhere else to go, long for the last possible attempt (RESILIENCE E3).
+    Auto,
+    Fixed(Duration),
+    /// No limit of its own; plain HTTP has no events.
+    Off,
+}
+
+/// Which refusals send a request on to the fallback routes, though the channel did nothing wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FallbackOn {
+    pub context_overflow: bool,
+    pub content_policy: bool,
+}
+
+/// How often, and how patiently, one request is tried.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// The first attempt included.
+    pub max_attempts: u32,
+    /// Longest Retry-After that is waited out inside the request.
+    pub wait: Duration,
+    /// Before another channel is asked after an answer that may mean load.
+    pub other_channel: Backoff,
+    /// Before the only channel is asked again.
+    pub same_channel: Backoff,
+    pub replay: Replay,
+    /// This route's own budget, beside the global one.
+    pub budget: budget::Settings,
+}
+
+/// Full jitter between nothing and a bound that grows from `base` to `max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    pub base: Duration,
+    pub max: Duration,
+}
+
+/// Whether a generation that was sent, and may have been paid for, is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    Allowed,
+    /// Only what provably never left is sent again.
+    IfUnsent,
+}
+
+/// What happens when no channel is eligible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Panic {
+    pub mode: PanicMode,
+}
+
+/// RESILIENCE §4.7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PanicMode {
+    /// The best of the bad ones gets as much as lately succeeded.
+    Throttle,
+    /// 503 at once.
+    FailFast,
+    /// Every channel counts as eligible.
+    All,
+}
+
+/// How a channel that comes back gets its share again (RESILIENCE §4.9).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SlowStart {
+    pub window: Duration,
+    /// Share of the weight at the start, 0..=1.
+    pub floor: f64,
+    /// 1 is a straight line; more starts faster.
+    pub aggression: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_says_what_its_star_stands_for() {
+        let prefix = Pattern::Prefix("openai/".to_owned());
+        assert_eq!(prefix.rest("openai/gpt-5.4"), Some("gpt-5.4"));
+        assert_eq!(prefix.rest("openai/"), Some(""));
+        assert_eq!(prefix.rest("gpt-5.4"), None);
+        assert_eq!(Pattern::Exact("demo".to_owned()).rest("demo"), Some(""));
+        assert_eq!(Pattern::Exact("demo".to_owned()).rest("demo2"), None);
+        assert_eq!(Pattern::Prefix(String::new()).rest("x"), Some("x"));
+    }
+}

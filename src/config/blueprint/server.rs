@@ -1,0 +1,76 @@
+//! The gateway's own side: where it listens, and what it accepts there.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The `server:` section.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// Where callers connect.
+    pub listen: SocketAddr,
+    /// Where operators, probes and Prometheus connect.
+    pub admin: SocketAddr,
+    /// TLS for `listen`; plain HTTP without it.
+    pub tls: Option<ServerTls>,
+    pub limits: Limits,
+    pub timeouts: ServerTimeouts,
+    pub drain: Drain,
+    /// Most health probes that run at the same moment, over all upstreams.
+    pub probe_concurrency: u32,
+}
+
+/// PEM files of the listener's certificate. Paths only: this room opens no file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerTls {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+/// What a caller may ask of us. Sizes are bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest request body; a bigger one is answered 413.
+    pub max_body: u64,
+    /// Largest body that is kept to be sent again; a bigger one gets one attempt.
+    pub replay_body: u64,
+    /// Largest whole answer that is held back to look for an error in it.
+    pub unary_buffer: u64,
+    /// Most bytes of a stream that are held back while no content has come.
+    pub peek_bytes: u64,
+    /// Most events of a stream that are held back while no content has come.
+    pub peek_events: u32,
+    pub max_headers: u32,
+    /// All request headers together.
+    pub max_header_bytes: u64,
+    /// Longest request target.
+    pub max_uri: u64,
+    /// Most callers' connections; further ones wait in the kernel's backlog.
+    pub max_connections: u32,
+    /// Most requests at the same moment; further ones are answered 503.
+    pub max_inflight: u32,
+}
+
+/// Deadlines on the caller's side of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerTimeouts {
+    /// From the connection (or the request before) to the last byte of the headers.
+    pub header_read: Duration,
+    /// Longest silence within a request's body.
+    pub body_read: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// Longest time that a caller may refuse to read while we have bytes for it.
+    pub write_stall: Duration,
+}
+
+/// How the process leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// Not ready, still accepting: time for the balancer in front to notice.
+    pub pre_stop_delay: Duration,
+    /// Longest wait for open requests after accepting has stopped.
+    pub timeout: Duration,
+    /// Idle connections are closed spread over this, so that callers do not reconnect all at once.
+    pub close_spread: Duration,
+}

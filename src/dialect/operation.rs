@@ -1,0 +1,150 @@
+//! What a caller asks of an AI API, whatever the dialect calls it.
+
+/// One kind of call. A closed set, so that it can label metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    Chat,
+    Completions,
+    Embeddings,
+    Responses,
+    ResponsesInputTokens,
+    Images,
+    ImageEdits,
+    ImageVariations,
+    Speech,
+    Transcriptions,
+    Translations,
+    Moderations,
+    /// The list of models.
+    Models,
+    /// One model's description.
+    Model,
+    Messages,
+    CountTokens,
+    Generate,
+    StreamGenerate,
+    EmbedContent,
+    BatchEmbed,
+    GeminiCountTokens,
+    /// Plain HTTP: nothing is known about it.
+    Opaque,
+}
+
+/// May the same request be sent twice?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// Yes: at worst the tokens are billed again (RESILIENCE §5.4).
+    Allowed,
+    /// Only while nothing of it can have been processed; idempotent HTTP methods are the proxy's rule.
+    OnlyIfUnsent,
+}
+
+impl Operation {
+    /// Every operation, for tables and tests.
+    pub const ALL: [Self; 22] = [
+        Self::Chat,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Responses,
+        Self::ResponsesInputTokens,
+        Self::Images,
+        Self::ImageEdits,
+        Self::ImageVariations,
+        Self::Speech,
+        Self::Transcriptions,
+        Self::Translations,
+        Self::Moderations,
+        Self::Models,
+        Self::Model,
+        Self::Messages,
+        Self::CountTokens,
+        Self::Generate,
+        Self::StreamGenerate,
+        Self::EmbedContent,
+        Self::BatchEmbed,
+        Self::GeminiCountTokens,
+        Self::Opaque,
+    ];
+
+    /// The name in metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::Responses => "responses",
+            Self::ResponsesInputTokens => "responses_input_tokens",
+            Self::Images => "images",
+            Self::ImageEdits => "image_edits",
+            Self::ImageVariations => "image_variations",
+            Self::Speech => "speech",
+            Self::Transcriptions => "transcriptions",
+            Self::Translations => "translations",
+            Self::Moderations => "moderations",
+            Self::Models => "models",
+            Self::Model => "model",
+            Self::Messages => "messages",
+            Self::CountTokens => "count_tokens",
+            Self::Generate => "generate",
+            Self::StreamGenerate => "stream_generate",
+            Self::EmbedContent => "embed_content",
+            Self::BatchEmbed => "batch_embed",
+            Self::GeminiCountTokens => "gemini_count_tokens",
+            Self::Opaque => "opaque",
+        }
+    }
+
+    pub const fn replay(self) -> Replay {
+        match self {
+            Self::Opaque => Replay::OnlyIfUnsent,
+            Self::Chat
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Responses
+            | Self::ResponsesInputTokens
+            | Self::Images
+            | Self::ImageEdits
+            | Self::ImageVariations
+            | Self::Speech
+            | Self::Transcriptions
+            | Self::Translations
+            | Self::Moderations
+            | Self::Models
+            | Self::Model
+            | Self::Messages
+            | Self::CountTokens
+            | Self::Generate
+            | Self::StreamGenerate
+            | Self::EmbedContent
+            | Self::BatchEmbed
+            | Self::GeminiCountTokens => Replay::Allowed,
+        }
+    }
+
+    /// Its failures say nothing about the channel: upstreams that generate well often do not count
+    /// tokens at all, and a 404 there once suspended a model for hours elsewhere (WIRE §0.7).
+    pub const fn health_neutral(self) -> bool {
+        matches!(self, Self::CountTokens | Self::GeminiCountTokens | Self::ResponsesInputTokens)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_fit_a_metric_label() {
+        let names: HashSet<_> = Operation::ALL.iter().map(|operation| operation.name()).collect();
+        assert_eq!(names.len(), Operation::ALL.len());
+        assert!(names.iter().all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
+    }
+
+    #[test]
+    fn only_plain_http_is_careful_about_replay() {
+        for operation in Operation::ALL {
+            assert_eq!(operation.replay() == Replay::OnlyIfUnsent, operation == Operation::Opaque);
+        }
+    }
+}

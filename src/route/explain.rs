@@ -1,0 +1,135 @@
+//! Why each channel of a route would be picked now, or not: for people.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::need::{Need, Resend};
+use super::shortlist::{self, Rank, WhyNot};
+use crate::algo::tick::Tick;
+use crate::dialect::Dialect;
+use crate::state::model::Shape;
+use crate::state::table::Table;
+
+/// A route as it stands for a request that would come now.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explained {
+    pub route: String,
+    pub select: &'static str,
+    pub channels: Vec<ExplainedChannel>,
+    pub fallback: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ExplainedChannel {
+    pub channel: String,
+    pub tier: u8,
+    pub weight: u32,
+    /// Share of the weight that slow start grants, 0..=1.
+    pub ramp: f64,
+    pub picked: bool,
+    /// `ready`, `last`, `trial`, or the reason against it.
+    pub standing: &'static str,
+    pub detail: String,
+    pub breaker: String,
+    pub health: &'static str,
+    pub in_flight: u32,
+    /// Smoothed time to first content, in milliseconds.
+    pub latency_ms: Option<f64>,
+}
+
+/// `None` when no route takes `model`.
+pub fn explain(table: &Table, model: &str, dialect: Option<Dialect>) -> Option<Explained> {
+    let route = &table.routes[table.route_of_model(model)?];
+    let now = table.live.now();
+    let first_speaks = || route.channels.iter().find_map(|c| c.upstream.config.speaks.first().copied());
+    let need = Need {
+        dialect: dialect.or_else(first_speaks).unwrap_or(Dialect::OpenAi),
+        model,
+        shape: Shape::Stream,
+        resend: Resend::Allowed,
+        begun: now,
+        deadline: now + Duration::from_secs(600),
+        prompt_tokens: 0,
+    };
+    let judged: Vec<_> = route
+        .channels
+        .iter()
+        .map(|channel| {
+            let model = channel.model(&route.config, need.model);
+            let judgement = shortlist::judge(route, channel, &model, &need, now);
+            (channel, model, judgement)
+        })
+        .collect();
+    let best = judged
+        .iter()
+        .filter_map(|(channel, _, judgement)| judgement.ok().map(|rank| (rank == Rank::Trial, channel.config.tier, rank)))
+        .min();
+    let channels = judged
+        .iter()
+        .map(|(channel, model, judgement)| {
+            let key = |rank: Rank| (rank == Rank::Trial, channel.config.tier, rank);
+            let gate = model.gate.as_ref().unwrap_or(&channel.upstream.memory.gate);
+            ExplainedChannel {
+                channel: channel.label.to_string(),
+                tier: channel.config.tier,
+                weight: channel.config.weight,
+                ramp: shortlist::slow_start(route, channel, model, now),
+                picked: judgement.is_ok_and(|rank| Some(key(rank)) == best),
+                standing: match judgement {
+                    Ok(Rank::Ready) => "ready",
+                    Ok(Rank::Last) => "last",
+                    Ok(Rank::Trial) => "trial",
+                    Err(why) => why.name(),
+                },
+                detail: detail(*judgement, channel.config.tier, best.map(|(_, tier, _)| tier), &channel.upstream.config, now),
+                breaker: gate.state().name().to_owned(),
+                health: channel.upstream.memory.health().name(),
+                in_flight: model.in_flight(),
+                latency_ms: model.latency(need.shape, now).map(|latency| latency.as_secs_f64() * 1e3),
+            }
+        })
+        .collect();
+    Some(Explained {
+        route: route.config.name.to_string(),
+        select: route.config.select.name(),
+        channels,
+        fallback: route.config.fallback.iter().map(|&index| table.routes[index].config.name.to_string()).collect(),
+    })
+}
+
+fn detail(
+    judgement: Result<Rank, WhyNot>,
+    tier: u8,
+    best_tier: Option<u8>,
+    upstream: &crate::config::Upstream,
+    now: Tick,
+) -> String {
+    let seconds = |until: Tick| format!("{:.1} s", until.since(now).as_secs_f64());
+    match judgement {
+        Ok(Rank::Ready | Rank::Last) if best_tier.is_some_and(|best| tier > best) => {
+            format!("waits in tier {tier} until tier {} has nothing eligible", best_tier.unwrap_or_default())
+        }
+        Ok(Rank::Ready) => "takes its share".to_owned(),
+        Ok(Rank::Last) => "failed a moment ago; others of its tier go first".to_owned(),
+        Ok(Rank::Trial) => "its breaker lets single requests find out whether it is back".to_owned(),
+        Err(WhyNot::Unconfigured) => match &upstream.readiness {
+            crate::config::Readiness::Unconfigured { missing } => format!("set {}", missing.join(" or ")),
+            crate::config::Readiness::Ready => String::new(),
+        },
+        Err(WhyNot::Speaks) => {
+            let speaks: Vec<_> = upstream.speaks.iter().map(|dialect| dialect.name()).collect();
+            format!("speaks {} only", speaks.join(", "))
+        }
+        Err(WhyNot::Down) => "active probes fail".to_owned(),
+        Err(WhyNot::BreakerOpen { until }) => {
+            until.map_or("forced open, or trials under way".to_owned(), |until| format!("next trial in {}", seconds(until)))
+        }
+        Err(WhyNot::Credentials { until }) => format!("every key cools down; the first is tried in {}", seconds(until)),
+        Err(WhyNot::ModelMissing { until }) => {
+            format!("the upstream says that it does not serve this model; asked again in {}", seconds(until))
+        }
+        Err(WhyNot::Full) => "as many requests in flight as configured".to_owned(),
+        Err(WhyNot::Tried) => "this request has tried it".to_owned(),
+    }
+}

@@ -1,0 +1,366 @@
+//! One request's way through a route and its fallbacks: what it has tried, and what comes next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::need::{Need, Resend};
+use super::shortlist::{self, Rank, WhyNot};
+use crate::algo::tick::Tick;
+use crate::config::PanicMode;
+use crate::state::model::Model;
+use crate::state::permit::{Permit, Refusal, Repeat};
+use crate::state::route::Route;
+use crate::state::table::{Channel, Table};
+use crate::strategy::{self, Contender};
+use crate::vocab::Fault;
+
+/// A request's memory of its own attempts.
+pub struct Plan<'t> {
+    table: &'t Table,
+    pub(super) route: usize,
+    /// Routes whose channels were asked, this one included.
+    visited: SmallVec<[usize; 4]>,
+    /// Fallbacks that remain, next one first.
+    ahead: SmallVec<[usize; 4]>,
+    /// Channels of this route that failed this request, as bits.
+    tried: Slots,
+    /// Channels of this route that must not be asked again even when nothing else is left.
+    spent: Slots,
+    pub(super) attempts_in_route: u32,
+    /// Over all routes.
+    pub attempts: u32,
+    /// The one second chance of an only channel is taken.
+    pub(super) asked_again: bool,
+    /// A Retry-After was waited out.
+    pub(super) waited: bool,
+    failures: SmallVec<[(usize, usize, Fault); 2]>,
+}
+
+/// Nothing can be picked. Everything that the answer needs to be honest.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Exhausted {
+    /// When the first channel may be picked again, as far as that is known.
+    pub soonest: Option<Duration>,
+    /// Keys are all that is missing: this is a rate limit, not an outage.
+    pub only_credentials: bool,
+    /// Every channel is as busy as it may be.
+    pub full: bool,
+    /// No channel speaks the caller's dialect.
+    pub dialect: bool,
+    /// No channel has what it needs to be asked at all.
+    pub unconfigured: bool,
+}
+
+/// A small set of channel slots. `config` allows at most 64 channels in a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Slots(u64);
+
+impl Slots {
+    fn add(&mut self, slot: usize) {
+        self.0 |= 1_u64.checked_shl(slot as u32).unwrap_or(0);
+    }
+
+    fn has(self, slot: usize) -> bool {
+        self.0.checked_shr(slot as u32).is_some_and(|bits| bits & 1 == 1)
+    }
+}
+
+struct Judged<'t> {
+    channel: &'t Arc<Channel>,
+    model: Arc<Model>,
+    rank: Rank,
+}
+
+type Shortlist<'t> = SmallVec<[Judged<'t>; 8]>;
+
+impl<'t> Plan<'t> {
+    pub fn begin(table: &'t Table, route: usize) -> Self {
+        let ahead = table.routes[route].config.fallback.iter().copied().collect();
+        Self {
+            table,
+            route,
+            visited: SmallVec::from_slice(&[route]),
+            ahead,
+            tried: Slots::default(),
+            spent: Slots::default(),
+            attempts_in_route: 0,
+            attempts: 0,
+            asked_again: false,
+            waited: false,
+            failures: SmallVec::new(),
+        }
+    }
+
+    pub fn route(&self) -> &'t Arc<Route> {
+        &self.table.routes[self.route]
+    }
+
+    /// The next attempt's permit, or why there is none.
+    pub fn choose(&mut self, need: &Need<'_>) -> Result<Permit, Exhausted> {
+        let route = self.route();
+        let now = self.table.live.now();
+        let mut refused = Slots::default();
+        // Each turn of this loop takes one channel out, so it ends.
+        loop {
+            let (list, exhausted) = self.shortlist(need, refused, now);
+            let Some(pick) = self.pick(&list, need, now) else {
+                return if self.attempts == 0 { self.panic(need, exhausted, now) } else { Err(exhausted) };
+            };
+            let Judged { channel, model, .. } = &list[pick];
+            match Permit::admit(channel, Arc::clone(model), need.shape) {
+                Ok(permit) => {
+                    self.count(now);
+                    return Ok(permit);
+                }
+                // Somebody was faster; look again without it.
+                Err(Refusal::Breaker { .. } | Refusal::Credentials { .. }) => refused.add(channel.slot),
+            }
+            debug_assert!(route.channels.len() <= 64);
+        }
+    }
+
+    fn count(&mut self, now: Tick) {
+        if self.attempts == 0 {
+            self.route().memory.budget.lock().deposit(now);
+            self.table.budget.lock().deposit(now);
+        }
+        self.attempts += 1;
+        self.attempts_in_route += 1;
+    }
+
+    /// Channels that may be asked, untried ones; where none is left, tried ones that may be asked again.
+    fn shortlist(&self, need: &Need<'_>, refused: Slots, now: Tick) -> (Shortlist<'t>, Exhausted) {
+        let route = self.route();
+        let mut list = Shortlist::new();
+        let mut again = Shortlist::new();
+        let mut summary = Summary::default();
+        for channel in &route.channels {
+            if refused.has(channel.slot) {
+                continue;
+            }
+            let model = channel.model(&route.config, need.model);
+            match shortlist::judge(route, channel, &model, need, now) {
+                Err(why) => summary.add(why, now),
+                Ok(rank) if self.tried.has(channel.slot) => {
+                    summary.add(WhyNot::Tried, now);
+                    if !self.spent.has(channel.slot) {
+                        again.push(Judged { channel, model, rank });
+                    }
+                }
+                Ok(rank) => list.push(Judged { channel, model, rank }),
+            }
+        }
+        let chosen = if list.is_empty() { again } else { list };
+        (chosen, summary.close(route.channels.len()))
+    }
+
+    fn pick(&self, list: &Shortlist<'t>, need: &Need<'_>, now: Tick) -> Option<usize> {
+        let eligible = |judged: &Judged<'_>| judged.rank < Rank::Trial;
+        let tier = list.iter().filter(|j| eligible(j)).map(|j| j.channel.config.tier).min();
+        let trial = list
+            .iter()
+            .position(|j| j.rank == Rank::Trial && tier.is_none_or(|tier| j.channel.config.tier <= tier));
+        match (trial, tier) {
+            // A request that can be sent again and has somewhere to go loses nothing by a failed trial;
+            // without an alternative anyone may try.
+            (Some(trial), Some(_)) if need.resend == Resend::Allowed && self.attempts == 0 => Some(trial),
+            (Some(trial), None) => Some(trial),
+            (_, None) => None,
+            (_, Some(tier)) => {
+                let of_tier = |j: &&Judged<'_>| eligible(j) && j.channel.config.tier == tier;
+                let best = list.iter().filter(of_tier).map(|j| j.rank).min()?;
+                let contenders: SmallVec<[(usize, Contender); 8]> = list
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, j)| of_tier(j) && j.rank == best)
+                    .map(|(index, j)| (index, self.contender(j, need, now)))
+                    .collect();
+                self.strategy(&contenders)
+            }
+        }
+    }
+
+    fn strategy(&self, contenders: &[(usize, Contender)]) -> Option<usize> {
+        let route = self.route();
+        let of: SmallVec<[Contender; 8]> = contenders.iter().map(|(_, c)| *c).collect();
+        let mut dice = self.table.live.dice();
+        let chosen = strategy::pick(route.config.select, &of, &mut route.memory.turn.lock(), &mut dice)?;
+        contenders.get(chosen).map(|(index, _)| *index)
+    }
+
+    fn contender(&self, judged: &Judged<'_>, need: &Need<'_>, now: Tick) -> Contender {
+        let Judged { channel, model, .. } = judged;
+        let share = shortlist::slow_start(self.route(), channel, model, now);
+        let latency = (self.route().config.select == strategy::Kind::LowestLatency)
+            .then(|| model.latency(need.shape, now))
+            .flatten();
+        Contender {
+            slot: channel.slot,
+            weight: ((f64::from(channel.config.weight) * 1000.0 * share) as u32).max(1),
+            latency,
+            waiting: model.waiting.load(std::sync::atomic::Ordering::Relaxed),
+            streaming: model.streaming.load(std::sync::atomic::Ordering::Relaxed),
+        }
+    }
+
+    /// Nothing is eligible on evidence alone: send what the throttle allows to the best of them (D3).
+    fn panic(&mut self, need: &Need<'_>, exhausted: Exhausted, now: Tick) -> Result<Permit, Exhausted> {
+        let route = self.route();
+        let admitted = match route.config.panic.mode {
+            PanicMode::FailFast => false,
+            PanicMode::All => true,
+            PanicMode::Throttle => route.memory.throttle.lock().admit(now, &mut self.table.live.dice()),
+        };
+        let candidate = admitted.then(|| self.least_bad(need, now)).flatten();
+        let Some((channel, model)) = candidate else {
+            route.handles.panic_refused.increment(1);
+            return Err(exhausted);
+        };
+        let permit = Permit::force(channel, model, need.shape).map_err(|_| exhausted)?;
+        route.handles.panic_admitted.increment(1);
+        self.count(now);
+        Ok(permit)
+    }
+
+    /// The channel that only evidence speaks against and whose breaker would be asked again soonest.
+    fn least_bad(&self, need: &Need<'_>, now: Tick) -> Option<(&'t Arc<Channel>, Arc<Model>)> {
+        let route = self.route();
+        let mut best: Option<(Tick, u8, &Arc<Channel>, Arc<Model>)> = None;
+        for channel in &route.channels {
+            let model = channel.model(&route.config, need.model);
+            let until = match shortlist::judge(route, channel, &model, need, now) {
+                Err(WhyNot::BreakerOpen { until: Some(until) }) => until,
+                Err(why) if why.is_evidence_only() => Tick::MAX,
+                Ok(Rank::Ready | Rank::Last | Rank::Trial) | Err(_) => continue,
+            };
+            let key = (until, channel.config.tier);
+            if best.as_ref().is_none_or(|(until, tier, ..)| key < (*until, *tier)) {
+                best = Some((key.0, key.1, channel, model));
+            }
+        }
+        best.map(|(_, _, channel, model)| (channel, model))
+    }
+
+    /// Remembers a failure, and whether another channel had failed this request in the same way.
+    pub(super) fn remember(&mut self, channel: &Channel, fault: Fault) -> Repeat {
+        let (route, slot) = (self.route, channel.slot);
+        let alike = self.failures.iter().any(|&(r, s, f)| f == fault && (r, s) != (route, slot));
+        self.failures.push((route, slot, fault));
+        if alike { Repeat::OnAnotherChannel } else { Repeat::First }
+    }
+
+    pub(super) fn mark_tried(&mut self, channel: &Channel) {
+        self.tried.add(channel.slot);
+    }
+
+    /// Never again within this request.
+    pub(super) fn mark_spent(&mut self, channel: &Channel) {
+        self.tried.add(channel.slot);
+        self.spent.add(channel.slot);
+    }
+
+    /// Whether a channel could be picked now that this request has not tried.
+    pub fn has_untried(&self, need: &Need<'_>) -> bool {
+        let now = self.table.live.now();
+        let route = self.route();
+        route.channels.iter().any(|channel| {
+            !self.tried.has(channel.slot) && {
+                let model = channel.model(&route.config, need.model);
+                shortlist::judge(route, channel, &model, need, now).is_ok()
+            }
+        })
+    }
+
+    /// As [`Plan::has_untried`], `channel` itself left out: is there somewhere else to go from it?
+    pub fn has_other(&self, channel: &Channel, need: &Need<'_>) -> bool {
+        if self.attempts_in_route >= self.route().config.retry.max_attempts {
+            return self.has_fallback();
+        }
+        let now = self.table.live.now();
+        let route = self.route();
+        self.has_fallback()
+            || route.channels.iter().any(|other| {
+                other.slot != channel.slot && !self.tried.has(other.slot) && {
+                    let model = other.model(&route.config, need.model);
+                    shortlist::judge(route, other, &model, need, now).is_ok()
+                }
+            })
+    }
+
+    pub fn has_fallback(&self) -> bool {
+        self.ahead.iter().any(|route| !self.visited.contains(route))
+    }
+
+    /// Goes on to the next fallback route. Each route is visited once, so this ends.
+    pub fn fall_back(&mut self) -> bool {
+        while !self.ahead.is_empty() {
+            let next = self.ahead.remove(0);
+            if self.visited.contains(&next) {
+                continue;
+            }
+            let from = self.route();
+            from.handles.fell_back(&self.table.live.metrics, &self.table.routes[next].config.name);
+            self.route = next;
+            self.visited.push(next);
+            self.ahead.insert_many(0, self.table.routes[next].config.fallback.iter().copied());
+            self.tried = Slots::default();
+            self.spent = Slots::default();
+            self.attempts_in_route = 0;
+            self.asked_again = false;
+            return true;
+        }
+        false
+    }
+
+    pub(super) fn table(&self) -> &'t Table {
+        self.table
+    }
+}
+
+/// Reasons of all channels, added up.
+#[derive(Default)]
+struct Summary {
+    soonest: Option<Tick>,
+    counts: [usize; 5],
+    now: Tick,
+}
+
+const CREDENTIALS: usize = 0;
+const FULL: usize = 1;
+const SPEAKS: usize = 2;
+const UNCONFIGURED: usize = 3;
+const OTHER: usize = 4;
+
+impl Summary {
+    fn add(&mut self, why: WhyNot, now: Tick) {
+        self.now = now;
+        let (slot, until) = match why {
+            WhyNot::Credentials { until } => (CREDENTIALS, Some(until)),
+            WhyNot::Full => (FULL, None),
+            WhyNot::Speaks => (SPEAKS, None),
+            WhyNot::Unconfigured => (UNCONFIGURED, None),
+            WhyNot::BreakerOpen { until } => (OTHER, until),
+            WhyNot::ModelMissing { until } => (OTHER, Some(until)),
+            WhyNot::Down | WhyNot::Tried => (OTHER, None),
+        };
+        self.counts[slot] += 1;
+        if let Some(until) = until {
+            self.soonest = Some(self.soonest.map_or(until, |known| known.min(until)));
+        }
+    }
+
+    /// What is said of the route leaves out channels that could never have served.
+    fn close(self, channels: usize) -> Exhausted {
+        let [credentials, full, speaks, unconfigured, _] = self.counts;
+        let possible = channels - speaks - unconfigured;
+        Exhausted {
+            soonest: self.soonest.map(|until| until.since(self.now)),
+            only_credentials: possible > 0 && credentials == possible,
+            full: possible > 0 && full == possible,
+            dialect: possible == 0 && speaks > 0,
+            unconfigured: possible == 0 && speaks == 0,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Judges one channel for one request: in which rank it may be picked, or why not.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::need::Need;
+use crate::algo::breaker::Admissible;
+use crate::algo::cooldown::Readiness;
+use crate::algo::health::{self, Standing as Health};
+use crate::algo::ramp;
+use crate::algo::tick::Tick;
+use crate::dialect::Dialect;
+use crate::state::gate::Standing;
+use crate::state::model::Model;
+use crate::state::route::Route;
+use crate::state::table::Channel;
+
+/// How gladly a channel is picked. Ordered: smaller is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    Ready,
+    /// Failed a moment ago: only when nothing better is there (E10).
+    Last,
+    /// Half-open: for one request that can afford to fail, or when nothing else is left.
+    Trial,
+}
+
+/// Why a channel cannot be picked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum WhyNot {
+    /// A credential or address is missing.
+    Unconfigured,
+    /// It speaks none of what the caller speaks.
+    Speaks,
+    /// Active probes say that it is down.
+    Down,
+    BreakerOpen { until: Option<Tick> },
+    /// Every key cools down.
+    Credentials { until: Tick },
+    /// The upstream said that it does not serve this model.
+    ModelMissing { until: Tick },
+    /// As many requests in flight as configured.
+    Full,
+    /// This request has tried it.
+    Tried,
+}
+
+impl WhyNot {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unconfigured => "unconfigured",
+            Self::Speaks => "speaks_another_dialect",
+            Self::Down => "probes_say_down",
+            Self::BreakerOpen { .. } => "breaker_open",
+            Self::Credentials { .. } => "credentials_cooling",
+            Self::ModelMissing { .. } => "model_missing",
+            Self::Full => "full",
+            Self::Tried => "tried",
+        }
+    }
+
+    /// Whether the throttle of a panic may send to it all the same.
+    pub const fn is_evidence_only(self) -> bool {
+        match self {
+            Self::Down | Self::BreakerOpen { .. } => true,
+            Self::Unconfigured
+            | Self::Speaks
+            | Self::Credentials { .. }
+            | Self::ModelMissing { .. }
+            | Self::Full
+            | Self::Tried => false,
+        }
+    }
+}
+
+/// Judges `channel`, whatever this request has tried so far.
+pub fn judge(route: &Route, channel: &Channel, model: &Model, need: &Need<'_>, now: Tick) -> Result<Rank, WhyNot> {
+    let upstream = &channel.upstream;
+    if !upstream.is_configured() {
+        return Err(WhyNot::Unconfigured);
+    }
+    // The operator put the upstream behind a path, so whatever it speaks is spoken there.
+    if need.dialect != Dialect::Http && !upstream.config.speaks.contains(&need.dialect) {
+        return Err(WhyNot::Speaks);
+    }
+    if let Some(until) = model.missing_until(now) {
+        return Err(WhyNot::ModelMissing { until });
+    }
+    let room = f64::from(channel.config.max_inflight) * slow_start(route, channel, model, now);
+    let full = f64::from(model.in_flight()) >= room.max(1.0)
+        || upstream.memory.in_flight.load(Relaxed) >= upstream.config.max_inflight;
+    if full {
+        return Err(WhyNot::Full);
+    }
+    credentials(channel, model, now)?;
+    let transport = upstream.memory.gate.standing(now);
+    let over_model = model.gate.as_ref().map_or(Standing::Clear, |gate| gate.standing(now));
+    let rank = rank(transport)?.max(rank(over_model)?);
+    if upstream.memory.health() == health::State::Down {
+        let admissible = if rank == Rank::Trial { Admissible::Trial } else { Admissible::Normal };
+        return match health::combine(health::State::Down, admissible, upstream.memory.recent(now)) {
+            Health::EligibleByVeto => Ok(rank),
+            Health::Eligible | Health::TrialOnly | Health::Ineligible(_) => Err(WhyNot::Down),
+        };
+    }
+    Ok(rank)
+}
+
+/// The share of its weight that a channel has on its way back.
+pub fn slow_start(route: &Route, channel: &Channel, model: &Model, now: Tick) -> f64 {
+    let settings = &route.config.slow_start;
+    let begun = model.ramping_since().max(channel.upstream.memory.ramping_since());
+    begun.map_or(1.0, |begun| {
+        ramp::factor(now.since(begun), settings.window, settings.floor, settings.aggression)
+    })
+}
+
+fn rank(standing: Standing) -> Result<Rank, WhyNot> {
+    match standing {
+        Standing::Clear | Standing::TryOne => Ok(Rank::Ready),
+        Standing::Last => Ok(Rank::Last),
+        Standing::Trial => Ok(Rank::Trial),
+        Standing::Refused { until } => Err(WhyNot::BreakerOpen { until }),
+    }
+}
+
+fn credentials(channel: &Channel, model: &Model, now: Tick) -> Result<(), WhyNot> {
+    let mut soonest: Option<Tick> = None;
+    for key in &channel.upstream.credentials {
+        let rate = model.rate(&key.rate_key);
+        let readiness = key.readiness(rate.as_deref(), now);
+        let until = match readiness {
+            Readiness::Ready | Readiness::Trickle => return Ok(()),
+            Readiness::Cooling { until, .. } => until,
+            Readiness::Disabled { recheck_at } => recheck_at,
+        };
+        soonest = Some(soonest.map_or(until, |known| known.min(until)));
+    }
+    soonest.map_or(Ok(()), |until| Err(WhyNot::Credentials { until }))
+}

@@ -1,0 +1,189 @@
+//! What follows from a failed attempt: decisions E1, E2, E6 and the table of RESILIENCE §4.10.
+
+use std::time::Duration;
+
+use super::need::{Need, Resend};
+use super::plan::Plan;
+use crate::algo::backoff;
+use crate::state::permit::Permit;
+use crate::telemetry::RefusedRetry;
+use crate::vocab::{Class, Fault, RateHint, Scope, Stage};
+
+/// Less than this is not worth a further attempt.
+const LEAST_TIME: Duration = Duration::from_millis(200);
+
+/// How an attempt failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Failure {
+    pub fault: Fault,
+    pub stage: Stage,
+    pub hint: RateHint,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// Choose again, after this wait.
+    Retry { wait: Duration },
+    /// Go on to the fallback routes.
+    NextRoute,
+    /// Answer the caller.
+    GiveUp,
+}
+
+impl Plan<'_> {
+    /// Settles a failed attempt's permit and decides what follows. Nothing reaches this after commit:
+    /// a committed answer owns its permit itself.
+    pub fn verdict(&mut self, permit: Permit, failure: Failure, need: &Need<'_>) -> Verdict {
+        let Failure { fault, stage, hint } = failure;
+        let channel = std::sync::Arc::clone(permit.channel());
+        let (forced, trial) = (permit.is_forced(), permit.is_trial());
+        let repeat = self.remember(&channel, fault);
+        permit.fail(fault, stage, &hint, repeat);
+
+        if fault.silent() {
+            self.mark_spent(&channel);
+        } else if fault.scope() != Scope::Credential {
+            // Another key of the same upstream may do; a cooling key drops out by itself.
+            self.mark_tried(&channel);
+        }
+        let verdict = self.decide(failure, forced, trial, need);
+        let route = self.route();
+        if let Verdict::Retry { .. } = verdict {
+            route.handles.retried(&self.table().live.metrics, fault.class());
+        }
+        verdict
+    }
+
+    fn decide(&mut self, failure: Failure, forced: bool, trial: bool, need: &Need<'_>) -> Verdict {
+        let Failure { fault, stage, hint } = failure;
+        let route = self.route();
+        match fault.class() {
+            Class::ClientFault => {
+                let elsewhere = match fault {
+                    Fault::ContextOverflow => route.config.fallback_on.context_overflow,
+                    Fault::ContentPolicy => route.config.fallback_on.content_policy,
+                    _ => false,
+                };
+                return if elsewhere && self.has_fallback() { Verdict::NextRoute } else { Verdict::GiveUp };
+            }
+            Class::Cancelled => return Verdict::GiveUp,
+            Class::LocalFault if fault == Fault::DeadlineExceeded => return Verdict::GiveUp,
+            Class::LocalFault
+            | Class::UpstreamFault
+            | Class::Overload
+            | Class::Throttled
+            | Class::QuotaExhausted
+            | Class::AuthFault
+            | Class::ConfigFault
+            | Class::StreamFault => {}
+        }
+        if !may_be_sent_again(fault, stage, need.resend) {
+            return self.refuse(RefusedRetry::NotReplayable);
+        }
+        // A panic's one attempt is a gift; a retry would be what made the panic.
+        if forced {
+            return self.next_route_or(RefusedRetry::NothingEligible);
+        }
+        let now = self.table().live.now();
+        if need.deadline.since(now) < LEAST_TIME {
+            return self.refuse(RefusedRetry::Deadline);
+        }
+        if self.attempts_in_route >= route.config.retry.max_attempts {
+            return self.next_route_or(RefusedRetry::Attempts);
+        }
+        let free = trial || stage == Stage::NotSent || fault == Fault::NotProcessed;
+        if self.has_untried(need) {
+            return if free || self.pay() { Verdict::Retry { wait: Duration::ZERO } } else { self.refuse(RefusedRetry::Budget) };
+        }
+        if let Some(wait) = self.patience(fault, &hint, need) {
+            return if free || self.pay() { Verdict::Retry { wait } } else { self.refuse(RefusedRetry::Budget) };
+        }
+        self.next_route_or(RefusedRetry::NothingEligible)
+    }
+
+    /// How long to wait before the only channel is asked again, if waiting can help (E1).
+    fn patience(&mut self, fault: Fault, hint: &RateHint, need: &Need<'_>) -> Option<Duration> {
+        let live = &self.table().live;
+        let (now, mut dice) = (live.now(), live.dice());
+        let retry = &self.route().config.retry;
+        let left = need.deadline.since(now).saturating_sub(LEAST_TIME);
+        if matches!(fault.class(), Class::Throttled | Class::Overload) {
+            let asked = hint.retry_after.filter(|asked| *asked <= retry.wait)?;
+            // Upwards only: the upstream's word is a lower bound. The key's own cooldown has up to a
+            // tenth of jitter, so this waits for the end of that.
+            let wait = asked.mul_f64(dice.between(1.1, 1.2)) + Duration::from_millis(5);
+            if self.waited || wait > left {
+                return None;
+            }
+            self.waited = true;
+            return Some(wait);
+        }
+        let worth_asking = matches!(fault.class(), Class::UpstreamFault | Class::LocalFault) && !fault.silent();
+        if !worth_asking || self.asked_again {
+            return None;
+        }
+        self.asked_again = true;
+        let spread = backoff::full_jitter(2, retry.same_channel.base, retry.same_channel.max, &mut dice);
+        let wait = (retry.same_channel.base + spread).min(retry.same_channel.base.saturating_mul(4));
+        (wait <= left).then_some(wait)
+    }
+
+    /// Takes one retry from the route's budget and one from the global one, or none from either.
+    fn pay(&self) -> bool {
+        let now = self.table().live.now();
+        let own = &self.route().memory.budget;
+        if !own.lock().withdraw(now) {
+            return false;
+        }
+        let granted = self.table().budget.lock().withdraw(now);
+        if !granted {
+            own.lock().refund(now);
+        }
+        granted
+    }
+
+    fn next_route_or(&self, why: RefusedRetry) -> Verdict {
+        if self.has_fallback() { Verdict::NextRoute } else { self.refuse(why) }
+    }
+
+    fn refuse(&self, why: RefusedRetry) -> Verdict {
+        self.route().handles.retry_refused(&self.table().live.metrics, why);
+        Verdict::GiveUp
+    }
+}
+
+/// The stage table of RESILIENCE §4.10.
+fn may_be_sent_again(fault: Fault, stage: Stage, resend: Resend) -> bool {
+    if stage == Stage::NotSent || fault == Fault::NotProcessed {
+        return true;
+    }
+    if stage == Stage::Committed {
+        return false;
+    }
+    match resend {
+        Resend::Allowed => true,
+        // Turned away at the door, with the words to prove it.
+        Resend::IfUnsent => matches!(
+            fault.class(),
+            Class::Throttled | Class::QuotaExhausted | Class::AuthFault | Class::ConfigFault
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_sent_twice_after_commit_nor_where_it_could_harm() {
+        for fault in Fault::ALL.into_iter().filter(|fault| *fault != Fault::NotProcessed) {
+            assert!(!may_be_sent_again(fault, Stage::Committed, Resend::Allowed), "{fault:?}");
+            assert!(may_be_sent_again(fault, Stage::NotSent, Resend::IfUnsent), "{fault:?}");
+        }
+        assert!(!may_be_sent_again(Fault::Reset, Stage::Waiting, Resend::IfUnsent));
+        assert!(!may_be_sent_again(Fault::ServerError, Stage::Headers, Resend::IfUnsent));
+        assert!(may_be_sent_again(Fault::Throttled, Stage::Headers, Resend::IfUnsent));
+        assert!(may_be_sent_again(Fault::Reset, Stage::Waiting, Resend::Allowed));
+    }
+}

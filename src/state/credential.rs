@@ -1,0 +1,198 @@
+//! One API key of an upstream, and the memory of what it may not do for now.
+//!
+//! Three memories, because three things run out apart: the key itself (refused), its account's
+//! money or day quota (shared by a `quota_group`), and its rate on one model (kept by the model).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::{Acquire, Release}};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::algo::cooldown::{Cooldown, Kind, Lease, Readiness, Recheck, Settings, Signal, State};
+use crate::algo::dice::Dice;
+use crate::algo::tick::Tick;
+use crate::telemetry::CredentialHandles;
+use crate::vocab::Secret;
+
+/// A cooldown that many threads share. While nothing cools, asking costs one atomic load.
+#[derive(Debug)]
+pub struct Cell {
+    clear: AtomicBool,
+    cooldown: Mutex<Cooldown>,
+}
+
+impl Cell {
+    pub fn new(settings: Settings) -> Self {
+        Self { clear: AtomicBool::new(true), cooldown: Mutex::new(Cooldown::new(settings)) }
+    }
+
+    pub fn readiness(&self, now: Tick) -> Readiness {
+        if self.clear.load(Acquire) { Readiness::Ready } else { self.cooldown.lock().readiness(now) }
+    }
+
+    fn admit(&self, now: Tick) -> Result<Lease, Readiness> {
+        let mut cooldown = self.cooldown.lock();
+        let lease = cooldown.admit(now);
+        self.publish(&cooldown);
+        lease
+    }
+
+    /// The kind of cooldown that this began, if it began one.
+    fn settle(&self, lease: Lease, signal: Signal, now: Tick, dice: &mut Dice) -> Option<Kind> {
+        let mut cooldown = self.cooldown.lock();
+        let change = cooldown.settle(lease, signal, now, dice);
+        self.publish(&cooldown);
+        match change?.to {
+            State::Cooling(kind) => Some(kind),
+            State::Ready | State::Trickle => None,
+        }
+    }
+
+    pub fn state(&self) -> State {
+        self.cooldown.lock().state()
+    }
+
+    /// Whether it is time to ask, at no cost, if a refused key is accepted again.
+    pub fn wants_recheck(&self, now: Tick) -> bool {
+        !self.clear.load(Acquire) && self.cooldown.lock().wants_recheck(now)
+    }
+
+    pub fn rechecked(&self, recheck: Recheck, now: Tick, dice: &mut Dice) {
+        let mut cooldown = self.cooldown.lock();
+        cooldown.rechecked(recheck, now, dice);
+        self.publish(&cooldown);
+    }
+
+    pub fn reconfigure(&self, settings: &Settings) {
+        self.cooldown.lock().reconfigure(settings.clone());
+    }
+
+    pub fn reset(&self) {
+        let mut cooldown = self.cooldown.lock();
+        cooldown.reset();
+        self.publish(&cooldown);
+    }
+
+    fn publish(&self, cooldown: &Cooldown) {
+        self.clear.store(cooldown.state() == State::Ready, Release);
+    }
+}
+
+/// One key as a table holds it.
+pub struct Credential {
+    pub alias: String,
+    pub secret: Secret,
+    /// Identity of this key's rate memory at a model: the quota group, or else the fingerprint.
+    pub rate_key: Arc<str>,
+    pub own: Arc<Cell>,
+    pub quota: Arc<Cell>,
+    pub handles: CredentialHandles,
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credential").field("alias", &self.alias).finish_non_exhaustive()
+    }
+}
+
+impl Credential {
+    /// The worst of its three memories; `rate` is the one at the model that is asked for.
+    pub fn readiness(&self, rate: Option<&Cell>, now: Tick) -> Readiness {
+        let mut worst = Readiness::Ready;
+        for cell in [Some(&*self.own), Some(&*self.quota), rate].into_iter().flatten() {
+            let readiness = cell.readiness(now);
+            if badness(&readiness) > badness(&worst) {
+                worst = readiness;
+            }
+        }
+        worst
+    }
+}
+
+/// For comparison only: later recovery is worse, and a key that is refused is worst.
+fn badness(readiness: &Readiness) -> (u8, Tick) {
+    match readiness {
+        Readiness::Ready => (0, Tick::ZERO),
+        Readiness::Trickle => (1, Tick::ZERO),
+        Readiness::Cooling { until, .. } => (2, *until),
+        Readiness::Disabled { recheck_at } => (3, *recheck_at),
+    }
+}
+
+/// What an attempt holds of a credential. Settled once by the permit that owns it.
+#[derive(Debug)]
+pub struct Held {
+    cells: [Option<(Arc<Cell>, Lease)>; 3],
+}
+
+const OWN: usize = 0;
+const QUOTA: usize = 1;
+const RATE: usize = 2;
+
+impl Held {
+    /// Enters all of the credential's memories, or none.
+    pub fn admit(credential: &Credential, rate: Option<Arc<Cell>>, now: Tick, dice: &mut Dice) -> Result<Self, Readiness> {
+        let shared = !Arc::ptr_eq(&credential.own, &credential.quota);
+        let wanted = [Some(Arc::clone(&credential.own)), shared.then(|| Arc::clone(&credential.quota)), rate];
+        let mut held = Self { cells: [None, None, None] };
+        for (slot, cell) in wanted.into_iter().enumerate() {
+            let Some(cell) = cell else { continue };
+            match cell.admit(now) {
+                Ok(lease) => held.cells[slot] = Some((cell, lease)),
+                Err(readiness) => {
+                    held.settle_all(Signal::Neutral, now, dice);
+                    return Err(readiness);
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    pub fn ok(self, now: Tick, dice: &mut Dice) {
+        self.settle_all(Signal::Ok, now, dice);
+    }
+
+    pub fn neutral(self, now: Tick, dice: &mut Dice) {
+        self.settle_all(Signal::Neutral, now, dice);
+    }
+
+    /// The rate on this model is used up. Without a memory for it yet, `rate` makes one.
+    pub fn throttled(mut self, rate: impl FnOnce() -> Arc<Cell>, wait: Option<Duration>, now: Tick, dice: &mut Dice) -> Option<Kind> {
+        let taken = self.cells[RATE].take();
+        self.settle_all(Signal::Ok, now, dice);
+        let (cell, lease) = match taken {
+            Some(taken) => taken,
+            None => {
+                let cell = rate();
+                // Refused only where another request has just been throttled: it says it all.
+                let lease = cell.admit(now).ok()?;
+                (cell, lease)
+            }
+        };
+        cell.settle(lease, Signal::Throttled { retry_after: wait }, now, dice)
+    }
+
+    /// Money or a day's quota of the whole account is used up.
+    pub fn out_of_quota(mut self, reset: Option<Duration>, now: Tick, dice: &mut Dice) -> Option<Kind> {
+        let slot = if self.cells[QUOTA].is_some() { QUOTA } else { OWN };
+        let taken = self.cells[slot].take();
+        self.settle_all(Signal::Ok, now, dice);
+        let (cell, lease) = taken?;
+        cell.settle(lease, Signal::Quota { reset }, now, dice)
+    }
+
+    /// The key itself was refused.
+    pub fn refused(mut self, now: Tick, dice: &mut Dice) -> Option<Kind> {
+        let taken = self.cells[OWN].take();
+        self.settle_all(Signal::Neutral, now, dice);
+        let (cell, lease) = taken?;
+        cell.settle(lease, Signal::Auth, now, dice)
+    }
+
+    fn settle_all(self, signal: Signal, now: Tick, dice: &mut Dice) {
+        for (cell, lease) in self.cells.into_iter().flatten() {
+            cell.settle(lease, signal, now, dice);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! A breaker that many threads share, with its hint of trouble (RESILIENCE E10) beside it.
+//!
+//! While the breaker is closed and nothing is wrong, asking and entering cost one atomic load: the
+//! word says "closed, this generation". It is written only under the lock, and a reader who was a
+//! moment too late holds a permit of an old generation, which the breaker ignores when it is settled.
+
+use std::sync::atomic::{AtomicU64, Ordering::{Acquire, Release}};
+
+use parking_lot::Mutex;
+
+use crate::algo::breaker::{
+    Admissible, Breaker, Forced, Kind, Permit, Refused, Settings, Settled, Signal, Snapshot, State, Transition,
+};
+use crate::algo::dice::Dice;
+use crate::algo::shun::{self, Shun};
+use crate::algo::tick::Tick;
+
+#[derive(Debug)]
+pub struct Gate {
+    /// `generation << 2 | shunned << 1 | closed`.
+    word: AtomicU64,
+    core: Mutex<Core>,
+}
+
+#[derive(Debug)]
+struct Core {
+    breaker: Breaker,
+    shun: Shun,
+}
+
+/// How a gate looks to a request that wants through.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Standing {
+    Clear,
+    /// Something failed here moments ago: others first.
+    Last,
+    /// Something failed here, and one request may find out whether it still does.
+    TryOne,
+    /// Half-open, or open and due: one request may be the trial.
+    Trial,
+    Refused { until: Option<Tick> },
+}
+
+const CLOSED: u64 = 1;
+const SHUNNED: u64 = 2;
+
+impl Gate {
+    pub fn new(settings: Settings) -> Self {
+        let gate = Self {
+            word: AtomicU64::new(0),
+            core: Mutex::new(Core { breaker: Breaker::new(settings), shun: Shun::default() }),
+        };
+        gate.publish(&gate.core.lock());
+        gate
+    }
+
+    pub fn standing(&self, now: Tick) -> Standing {
+        if self.word.load(Acquire) & (CLOSED | SHUNNED) == CLOSED {
+            return Standing::Clear;
+        }
+        let core = self.core.lock();
+        match core.breaker.admissible(now) {
+            Admissible::Refused { until } => Standing::Refused { until },
+            Admissible::Trial => Standing::Trial,
+            Admissible::Normal => match core.shun.standing(now) {
+                shun::Standing::Clear => Standing::Clear,
+                shun::Standing::Last => Standing::Last,
+                shun::Standing::TryOne => Standing::TryOne,
+            },
+        }
+    }
+
+    /// Enters. A request that enters while [`Standing::TryOne`] holds is the one that finds out.
+    pub fn admit(&self, now: Tick, dice: &mut Dice) -> Result<(Permit, Option<Transition>), Refused> {
+        let word = self.word.load(Acquire);
+        if word & (CLOSED | SHUNNED) == CLOSED {
+            return Ok((Permit { generation: (word >> 2) as u32, kind: Kind::Normal }, None));
+        }
+        let mut core = self.core.lock();
+        let admitted = core.breaker.admit(now, dice);
+        if admitted.is_ok() {
+            core.shun.claim(now);
+        }
+        self.publish(&core);
+        admitted
+    }
+
+    /// Phase A: the first verdict of an attempt that began at `began`; it ends a trial's lease.
+    pub fn settle(&self, permit: Permit, signal: Signal, began: Tick, now: Tick, dice: &mut Dice) -> Settled {
+        let mut core = self.core.lock();
+        let settled = core.breaker.settle(permit, signal, now, dice);
+        core.hear(signal, began, now);
+        self.publish(&core);
+        settled
+    }
+
+    /// Phase B: a stream that had begun well went wrong.
+    pub fn later(&self, permit: Permit, signal: Signal, began: Tick, now: Tick, dice: &mut Dice) -> Settled {
+        let mut core = self.core.lock();
+        let settled = core.breaker.later(permit, signal, now, dice);
+        core.hear(signal, began, now);
+        self.publish(&core);
+        settled
+    }
+
+    /// Lets time act: leases end, the open level decays. Also called by admission.
+    pub fn expire(&self, now: Tick, dice: &mut Dice) -> Option<Transition> {
+        let mut core = self.core.lock();
+        let transition = core.breaker.expire(now, dice);
+        self.publish(&core);
+        transition
+    }
+
+    /// Whether a synthetic probe should stand in for callers who do not come.
+    pub fn wants_probe(&self, now: Tick) -> bool {
+        self.word.load(Acquire) & CLOSED == 0 && self.core.lock().breaker.wants_probe(now)
+    }
+
+    /// Active probes say that the upstream is back.
+    pub fn probe_rose(&self, now: Tick) -> Option<Transition> {
+        let mut core = self.core.lock();
+        let transition = core.breaker.probe_rose(now);
+        self.publish(&core);
+        transition
+    }
+
+    pub fn force(&self, forced: Forced, now: Tick) -> Option<Transition> {
+        let mut core = self.core.lock();
+        let transition = core.breaker.force(forced, now);
+        self.publish(&core);
+        transition
+    }
+
+    /// New thresholds; what is known stays.
+    pub fn reconfigure(&self, settings: &Settings, now: Tick) -> Option<Transition> {
+        let mut core = self.core.lock();
+        if core.breaker.settings() == settings {
+            return None;
+        }
+        let transition = core.breaker.reconfigure(settings.clone(), now);
+        self.publish(&core);
+        transition
+    }
+
+    pub fn state(&self) -> State {
+        self.core.lock().breaker.state()
+    }
+
+    pub fn snapshot(&self, now: Tick) -> Snapshot {
+        self.core.lock().breaker.snapshot(now)
+    }
+
+    fn publish(&self, core: &Core) {
+        let closed = match core.breaker.state() {
+            State::Closed => CLOSED,
+            State::Open { .. }
+            | State::HalfOpen
+            | State::ForcedClosed
+            | State::ForcedOpen
+            | State::MetricsOnly => 0,
+        };
+        let shunned = if core.shun == Shun::new() { 0 } else { SHUNNED };
+        self.word.store(u64::from(core.breaker.generation()) << 2 | shunned | closed, Release);
+    }
+}
+
+impl Core {
+    fn hear(&mut self, signal: Signal, began: Tick, now: Tick) {
+        match signal {
+            Signal::Failure | Signal::Overload { .. } | Signal::StreamFailure => self.shun.fault(began, now),
+            Signal::Success | Signal::ClientFault => self.shun.success(began),
+            // Whoever tried says nothing; let the next one try.
+            Signal::Slow | Signal::Neutral => self.shun.release(now),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Writes every gauge from live memory. Called when somebody scrapes, so that no gauge is ever
+//! counted up and down along the path of a request, and none can drift.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::table::Table;
+use crate::algo::cooldown::Readiness;
+use crate::algo::tick::Tick;
+use crate::telemetry::{Gauges, catalogue as c};
+
+const BREAKER_STATES: [&str; 6] = ["closed", "open", "half_open", "forced_closed", "forced_open", "metrics_only"];
+const HEALTH_STATES: [&str; 3] = ["unknown", "up", "down"];
+
+impl Table {
+    pub fn export(&self) {
+        let gauges = Gauges(&self.live.metrics);
+        let now = self.live.now();
+        for route in &self.routes {
+            let name: &str = &route.config.name;
+            gauges.set(&c::IN_FLIGHT, &[name], f64::from(route.memory.in_flight.load(Relaxed)));
+            gauges.set(&c::RETRY_TOKENS, &[name], route.memory.budget.lock().balance(now));
+        }
+        for upstream in &self.upstreams {
+            let name: &str = &upstream.config.name;
+            let health = upstream.memory.health();
+            gauges.one_of(&c::UPSTREAM_HEALTH, &[name], &HEALTH_STATES, health.name());
+            gauges.one_of(&c::BREAKER_STATE, &[name, ""], &BREAKER_STATES, upstream.memory.gate.state().name());
+            let mut others = upstream.memory.in_flight.load(Relaxed);
+            for model in upstream.memory.fixed_models(self) {
+                if let Some(gate) = &model.gate {
+                    gauges.one_of(&c::BREAKER_STATE, &[name, &model.name], &BREAKER_STATES, gate.state().name());
+                }
+                let in_flight = model.in_flight();
+                others = others.saturating_sub(in_flight);
+                gauges.set(&c::ATTEMPTS_IN_FLIGHT, &[name, &model.name], f64::from(in_flight));
+            }
+            gauges.set(&c::ATTEMPTS_IN_FLIGHT, &[name, "other"], f64::from(others));
+            for credential in &upstream.credentials {
+                let seconds = match credential.readiness(None, now) {
+                    Readiness::Ready | Readiness::Trickle => 0.0,
+                    Readiness::Cooling { until, .. } => seconds_until(until, now),
+                    Readiness::Disabled { recheck_at } => seconds_until(recheck_at, now),
+                };
+                gauges.set(&c::COOLDOWN_SECONDS, &[&credential.alias], seconds);
+            }
+        }
+    }
+}
+
+fn seconds_until(tick: Tick, now: Tick) -> f64 {
+    tick.since(now).as_secs_f64()
+}

@@ -1,0 +1,51 @@
+//! What all live memory of one gateway shares: its clock, its chance, its metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::chance::Chance;
+use super::clock::Clock;
+use crate::algo::dice::Dice;
+use crate::algo::tick::Tick;
+use crate::telemetry::Metrics;
+
+#[derive(Debug, Default)]
+pub struct Live {
+    pub clock: Clock,
+    pub metrics: Metrics,
+    chance: Chance,
+    /// When this process was last seen to be starved of CPU, in nanoseconds; 0 is never.
+    starved_at: AtomicU64,
+}
+
+/// A timer that fires this late means that the process did not run, so what it timed out proves
+/// nothing about anybody else (RESILIENCE §4.2 rule 4).
+pub const STARVED_AFTER: Duration = Duration::from_millis(250);
+
+impl Live {
+    /// As [`Live::default`], but every draw follows from `seed`.
+    pub fn seeded(seed: u64) -> Self {
+        Self { chance: Chance::seeded(seed), ..Self::default() }
+    }
+
+    pub fn now(&self) -> Tick {
+        self.clock.now()
+    }
+
+    pub fn dice(&self) -> Dice {
+        self.chance.dice()
+    }
+
+    /// A timer that should have fired `late` ago has just fired.
+    pub fn pulse(&self, late: Duration) {
+        if late > STARVED_AFTER {
+            self.starved_at.store(self.now().nanos().max(1), Relaxed);
+        }
+    }
+
+    /// Whether this process was starved at some time since `begun`.
+    pub fn starved_since(&self, begun: Tick) -> bool {
+        let at = self.starved_at.load(Relaxed);
+        at != 0 && at >= begun.nanos()
+    }
+}

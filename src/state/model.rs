@@ -1,0 +1,161 @@
+//! Memory of one model on one upstream: its breaker, its latency, what is in flight, its key rates.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::{Acquire, Relaxed, Release}};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::credential::Cell;
+use super::gate::Gate;
+use crate::algo::breaker;
+use crate::algo::cooldown;
+use crate::algo::ewma::PeakEwma;
+use crate::algo::quantile::Quantile;
+use crate::algo::tick::Tick;
+
+/// Smoothing time of latency (RESILIENCE §4.8).
+const LATENCY_TAU: Duration = Duration::from_secs(10);
+/// What the latency of a channel that nobody asks drifts to, so that one that was slow once is tried again.
+const LATENCY_AT_REST: Duration = Duration::from_secs(1);
+/// A failure counts as an answer this slow, or fast failures would look attractive (D9).
+pub const FAILURE_PENALTY: Duration = Duration::from_secs(5);
+/// How long a model that the upstream says it does not serve is left alone (RESILIENCE §5.1).
+pub const MISSING_FOR: Duration = Duration::from_secs(300);
+
+/// Streams and whole answers have nothing in common as latencies go: a stream's first token comes
+/// after the prefill, a whole answer after the last token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    Stream,
+    Whole,
+}
+
+#[derive(Debug)]
+pub struct Model {
+    pub name: Arc<str>,
+    /// Whether the configuration names this model; only then may the name be a label.
+    configured: AtomicBool,
+    /// `None` for plain HTTP, where the upstream's own gate says it all.
+    pub gate: Option<Gate>,
+    latency: [Mutex<Latency>; 2],
+    pub waiting: AtomicU32,
+    pub streaming: AtomicU32,
+    ramp_from: AtomicU64,
+    missing_until: AtomicU64,
+    has_rates: AtomicBool,
+    rates: Mutex<Vec<(Arc<str>, Arc<Cell>)>>,
+}
+
+#[derive(Debug)]
+struct Latency {
+    ewma: PeakEwma,
+    quantile: Quantile,
+}
+
+impl Latency {
+    fn new() -> Self {
+        Self { ewma: PeakEwma::new(LATENCY_TAU, LATENCY_AT_REST), quantile: Quantile::new() }
+    }
+}
+
+/// No ramp is running.
+const NO_RAMP: u64 = u64::MAX;
+
+impl Model {
+    pub fn new(name: Arc<str>, breaker: Option<breaker::Settings>) -> Self {
+        Self {
+            name,
+            configured: AtomicBool::new(false),
+            gate: breaker.map(Gate::new),
+            latency: [Mutex::new(Latency::new()), Mutex::new(Latency::new())],
+            waiting: AtomicU32::new(0),
+            streaming: AtomicU32::new(0),
+            ramp_from: AtomicU64::new(NO_RAMP),
+            missing_until: AtomicU64::new(0),
+            has_rates: AtomicBool::new(false),
+            rates: Mutex::default(),
+        }
+    }
+
+    /// The configuration names this model.
+    pub(super) fn configure(&self) {
+        self.configured.store(true, Relaxed);
+    }
+
+    /// The name as a metric's label: callers choose names under a pattern, so those are one.
+    pub fn label(&self) -> &str {
+        if self.configured.load(Relaxed) { &self.name } else { "other" }
+    }
+
+    pub fn in_flight(&self) -> u32 {
+        self.waiting.load(Relaxed) + self.streaming.load(Relaxed)
+    }
+
+    pub fn observe(&self, shape: Shape, now: Tick, ttft: Duration) {
+        let mut latency = self.latency[shape as usize].lock();
+        latency.ewma.observe(now, ttft);
+        latency.quantile.observe(now, ttft);
+    }
+
+    /// A failure; it counts as slow and stays out of the quantiles.
+    pub fn penalise(&self, shape: Shape, now: Tick) {
+        self.latency[shape as usize].lock().ewma.penalty(now, FAILURE_PENALTY);
+    }
+
+    /// A wait that was given up says only that the answer takes longer than this.
+    pub fn at_least(&self, shape: Shape, now: Tick, waited: Duration) {
+        let mut latency = self.latency[shape as usize].lock();
+        if latency.ewma.value(now).is_some_and(|value| waited > value) {
+            latency.ewma.observe(now, waited);
+        }
+    }
+
+    pub fn latency(&self, shape: Shape, now: Tick) -> Option<Duration> {
+        self.latency[shape as usize].lock().ewma.value(now)
+    }
+
+    /// The q-quantile of the last minute's first tokens, and of how many samples.
+    pub fn quantile(&self, shape: Shape, now: Tick, q: f64) -> Option<(Duration, u64)> {
+        let latency = self.latency[shape as usize].lock();
+        Some((latency.quantile.at(now, q)?, latency.quantile.count(now)))
+    }
+
+    /// Starts the slow start anew.
+    pub fn ramp(&self, now: Tick) {
+        self.ramp_from.store(now.nanos(), Relaxed);
+    }
+
+    pub fn ramping_since(&self) -> Option<Tick> {
+        let from = self.ramp_from.load(Relaxed);
+        (from != NO_RAMP).then_some(Tick::from_nanos(from))
+    }
+
+    pub fn missing(&self, now: Tick) {
+        self.missing_until.store((now + MISSING_FOR).nanos(), Relaxed);
+    }
+
+    pub fn missing_until(&self, now: Tick) -> Option<Tick> {
+        let until = Tick::from_nanos(self.missing_until.load(Relaxed));
+        (until > now).then_some(until)
+    }
+
+    /// The rate memory of a key on this model, if it was ever throttled here.
+    pub fn rate(&self, key: &Arc<str>) -> Option<Arc<Cell>> {
+        if !self.has_rates.load(Acquire) {
+            return None;
+        }
+        self.rates.lock().iter().find(|(known, _)| known == key).map(|(_, cell)| Arc::clone(cell))
+    }
+
+    pub fn rate_or_new(&self, key: &Arc<str>, settings: &cooldown::Settings) -> Arc<Cell> {
+        let mut rates = self.rates.lock();
+        if let Some((_, cell)) = rates.iter().find(|(known, _)| known == key) {
+            return Arc::clone(cell);
+        }
+        let cell = Arc::new(Cell::new(settings.clone()));
+        rates.push((Arc::clone(key), Arc::clone(&cell)));
+        self.has_rates.store(true, Release);
+        cell
+    }
+}

@@ -1,0 +1,395 @@
+//! What one attempt holds while it runs: passage through two breakers, a key, a place in the
+//! in-flight counts. Settled exactly once; a dropped permit settles as cancelled.
+//!
+//! A stream has two moments of truth (D6): its first content is recorded at once, so that windows do
+//! not wait for the end of ten-minute answers; what goes wrong later is a second signal when it
+//! happens. A breaker's trial is the exception: it counts as good only after it has held for a while.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use super::blame::Blame;
+use super::credential::{Credential, Held};
+use super::live::Live;
+use super::model::{Model, Shape};
+use super::table::Channel;
+use crate::algo::breaker::{self, Settled, Signal};
+use crate::algo::cooldown::Readiness;
+use crate::algo::dice::Dice;
+use crate::algo::tick::Tick;
+use crate::vocab::{Class, Fault, RateHint, Stage};
+
+pub use super::blame::Repeat;
+
+/// Content events after which a trial that streams counts as good (RESILIENCE §4.4).
+const TRIAL_EVENTS: u64 = 5;
+
+/// Why no permit was given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Refusal {
+    Breaker { until: Option<Tick> },
+    Credentials { until: Option<Tick> },
+}
+
+#[derive(Debug)]
+pub struct Permit {
+    channel: Arc<Channel>,
+    model: Arc<Model>,
+    credential: Option<Arc<Credential>>,
+    held: Option<Held>,
+    passage: Passage,
+    shape: Shape,
+    begun: Tick,
+    phase: Phase,
+}
+
+/// How the attempt got past the breakers.
+#[derive(Clone, Copy, Debug)]
+enum Passage {
+    /// Through the transport's gate, and the model's where there is one.
+    Admitted { transport: breaker::Permit, model: Option<breaker::Permit> },
+    /// Past closed gates, because nothing was eligible (panic). The breakers hear nothing of it;
+    /// the route's throttle does.
+    Forced,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// No content yet.
+    Waiting,
+    /// Content flows, and the breakers have been told.
+    Streaming,
+    /// Content flows, but this is a trial that has not held for long enough.
+    OnTrial { since: Tick },
+    Settled,
+}
+
+impl Permit {
+    /// Enters `channel` for a request that asks for `model`.
+    pub fn admit(channel: &Arc<Channel>, model: Arc<Model>, shape: Shape) -> Result<Self, Refusal> {
+        let upstream = &channel.upstream;
+        let (now, mut dice) = (upstream.live.now(), upstream.live.dice());
+        let refused = |model: Option<&Model>, refused: breaker::Refused| {
+            upstream.note(model, refused.transition, now);
+            Refusal::Breaker { until: refused.until }
+        };
+
+        let gate = &upstream.memory.gate;
+        let (transport, transition) = gate.admit(now, &mut dice).map_err(|error| refused(None, error))?;
+        upstream.note(None, transition, now);
+        let over_model = match model.gate.as_ref().map(|gate| gate.admit(now, &mut dice)) {
+            None => None,
+            Some(Ok((permit, transition))) => {
+                upstream.note(Some(&model), transition, now);
+                Some(permit)
+            }
+            Some(Err(error)) => {
+                let _ = gate.settle(transport, Signal::Neutral, now, now, &mut dice);
+                return Err(refused(Some(&model), error));
+            }
+        };
+        // From here on the permit gives back what it has, whatever happens.
+        let passage = Passage::Admitted { transport, model: over_model };
+        let mut permit = Self::enter(channel, model, shape, passage, now);
+        permit.take_credential(now, &mut dice)?;
+        Ok(permit)
+    }
+
+    /// Enters past closed gates: nothing is eligible, and the route's throttle let this one through.
+    pub fn force(channel: &Arc<Channel>, model: Arc<Model>, shape: Shape) -> Result<Self, Refusal> {
+        let live = &channel.upstream.live;
+        let (now, mut dice) = (live.now(), live.dice());
+        let mut permit = Self::enter(channel, model, shape, Passage::Forced, now);
+        permit.take_credential(now, &mut dice)?;
+        Ok(permit)
+    }
+
+    fn enter(channel: &Arc<Channel>, model: Arc<Model>, shape: Shape, passage: Passage, begun: Tick) -> Self {
+        model.waiting.fetch_add(1, Relaxed);
+        channel.upstream.memory.in_flight.fetch_add(1, Relaxed);
+        let channel = Arc::clone(channel);
+        Self { channel, model, credential: None, held: None, passage, shape, begun, phase: Phase::Waiting }
+    }
+
+    /// Takes the next ready key, in turn; an upstream without keys needs none.
+    fn take_credential(&mut self, now: Tick, dice: &mut Dice) -> Result<(), Refusal> {
+        let keys = &self.channel.upstream.credentials;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let first = if keys.len() == 1 { 0 } else { self.channel.upstream.cursor.fetch_add(1, Relaxed) };
+        let mut soonest: Option<Tick> = None;
+        for offset in 0..keys.len() {
+            let key = &keys[first.wrapping_add(offset) % keys.len()];
+            match Held::admit(key, self.model.rate(&key.rate_key), now, dice) {
+                Ok(held) => {
+                    self.credential = Some(Arc::clone(key));
+                    self.held = Some(held);
+                    return Ok(());
+                }
+                Err(readiness) => {
+                    let until = ready_at(&readiness, now);
+                    soonest = Some(soonest.map_or(until, |known| known.min(until)));
+                }
+            }
+        }
+        // Never sent, so nobody is told and nothing is counted.
+        self.tell(Blame { transport: Signal::Neutral, model: Signal::Neutral }, now);
+        self.leave();
+        Err(Refusal::Credentials { until: soonest })
+    }
+
+    pub fn channel(&self) -> &Arc<Channel> {
+        &self.channel
+    }
+
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    pub fn credential(&self) -> Option<&Credential> {
+        self.credential.as_deref()
+    }
+
+    pub fn begun(&self) -> Tick {
+        self.begun
+    }
+
+    /// Whether this attempt finds out for a breaker if its upstream is back.
+    pub fn is_trial(&self) -> bool {
+        match self.passage {
+            Passage::Admitted { transport, model } => {
+                transport.kind.is_trial() || model.is_some_and(|permit| permit.kind.is_trial())
+            }
+            Passage::Forced => false,
+        }
+    }
+
+    /// Whether this attempt was made although nothing was eligible.
+    pub fn is_forced(&self) -> bool {
+        matches!(self.passage, Passage::Forced)
+    }
+
+    /// The first content is here (or a whole answer): the attempt has succeeded so far.
+    pub fn first_content(&mut self) {
+        if self.phase != Phase::Waiting {
+            return;
+        }
+        let live = Arc::clone(self.live());
+        let (now, mut dice) = (live.now(), live.dice());
+        let ttft = now.since(self.begun);
+        self.model.observe(self.shape, now, ttft);
+        self.channel.handles.ttft.record(ttft.as_secs_f64());
+        self.channel.upstream.memory.succeeded(now);
+        self.model.waiting.fetch_sub(1, Relaxed);
+        self.model.streaming.fetch_add(1, Relaxed);
+        if let Some(held) = self.held.take() {
+            held.ok(now, &mut dice);
+        }
+        if self.is_trial() && self.shape == Shape::Stream {
+            self.phase = Phase::OnTrial { since: now };
+        } else {
+            self.phase = Phase::Streaming;
+            let signal = self.success_or_slow(ttft);
+            self.tell(Blame { transport: Signal::Success, model: signal }, now);
+        }
+    }
+
+    /// A stream goes on and has sent `events` content events. A trial that has held settles here.
+    pub fn keeps_going(&mut self, events: u64) {
+        let Phase::OnTrial { since } = self.phase else { return };
+        let now = self.live().now();
+        if events >= TRIAL_EVENTS || now.since(since) >= self.channel.config.breaker.half_open.hold {
+            self.pass_trial(since, now);
+        }
+    }
+
+    /// The answer ended well.
+    pub fn finish(mut self) {
+        match self.phase {
+            Phase::Waiting => self.first_content(),
+            Phase::Streaming | Phase::OnTrial { .. } | Phase::Settled => {}
+        }
+        if let Phase::OnTrial { since } = self.phase {
+            let now = self.live().now();
+            self.pass_trial(since, now);
+        }
+        self.channel.handles.succeeded();
+        self.leave();
+    }
+
+    /// The attempt failed; before content this is its verdict, after content the second signal.
+    pub fn fail(mut self, fault: Fault, stage: Stage, hint: &RateHint, repeat: Repeat) {
+        let live = Arc::clone(self.live());
+        let now = live.now();
+        self.channel.handles.failed(&live.metrics, fault, stage);
+        let blame = Blame::of(fault, hint, repeat);
+        let counts = matches!(blame.merged(), Signal::Failure | Signal::Overload { .. } | Signal::StreamFailure);
+        if counts {
+            self.model.penalise(self.shape, now);
+        }
+        match self.phase {
+            Phase::Waiting => {
+                self.tell_credential(fault, hint, now);
+                if fault == Fault::ModelMissing {
+                    self.model.missing(now);
+                }
+                self.tell(blame, now);
+            }
+            // The trial's one verdict.
+            Phase::OnTrial { .. } => self.tell(Blame { transport: blame.transport, model: as_failure(blame.model) }, now),
+            Phase::Streaming => self.tell_later(blame, now),
+            Phase::Settled => {}
+        }
+        self.leave();
+    }
+
+    /// Nobody's verdict: the caller hung up, or our own limits ended it.
+    fn cancel(&mut self) {
+        let live = Arc::clone(self.live());
+        let (now, mut dice) = (live.now(), live.dice());
+        match self.phase {
+            Phase::Waiting => {
+                self.channel.handles.failed(&live.metrics, Fault::Cancelled, Stage::Waiting);
+                let waited = now.since(self.begun);
+                self.model.at_least(self.shape, now, waited);
+                if let Some(held) = self.held.take() {
+                    held.neutral(now, &mut dice);
+                }
+                let model = if self.is_slow(waited) { Signal::Slow } else { Signal::Neutral };
+                self.tell(Blame { transport: Signal::Neutral, model }, now);
+            }
+            Phase::OnTrial { .. } => {
+                self.channel.handles.failed(&live.metrics, Fault::Cancelled, Stage::Committed);
+                self.tell(Blame { transport: Signal::Neutral, model: Signal::Neutral }, now);
+            }
+            Phase::Streaming => {
+                self.channel.handles.failed(&live.metrics, Fault::Cancelled, Stage::Committed);
+            }
+            Phase::Settled => return,
+        }
+        self.leave();
+    }
+
+    fn pass_trial(&mut self, since: Tick, now: Tick) {
+        let signal = self.success_or_slow(since.since(self.begun));
+        self.phase = Phase::Streaming;
+        self.tell(Blame { transport: Signal::Success, model: signal }, now);
+    }
+
+    fn is_slow(&self, ttft: Duration) -> bool {
+        self.channel.config.breaker.slow_call.as_ref().is_some_and(|slow| ttft >= slow.ttfb)
+    }
+
+    fn success_or_slow(&self, ttft: Duration) -> Signal {
+        if self.is_slow(ttft) { Signal::Slow } else { Signal::Success }
+    }
+
+    fn tell(&self, blame: Blame, now: Tick) {
+        let Passage::Admitted { transport, model } = self.passage else { return };
+        let mut dice = self.live().dice();
+        let gate = &self.channel.upstream.memory.gate;
+        match (&self.model.gate, model) {
+            (Some(over_model), Some(permit)) => {
+                let settled = gate.settle(transport, blame.transport, self.begun, now, &mut dice);
+                self.note(None, settled, now);
+                let settled = over_model.settle(permit, blame.model, self.begun, now, &mut dice);
+                self.note(Some(&self.model), settled, now);
+            }
+            (None, _) | (_, None) => {
+                let settled = gate.settle(transport, blame.merged(), self.begun, now, &mut dice);
+                self.note(None, settled, now);
+            }
+        }
+    }
+
+    fn tell_later(&self, blame: Blame, now: Tick) {
+        let Passage::Admitted { transport, model } = self.passage else { return };
+        let signal = blame.merged();
+        if signal == Signal::Neutral {
+            return;
+        }
+        let mut dice = self.live().dice();
+        let (model, settled) = match (&self.model.gate, model) {
+            (Some(gate), Some(permit)) => (Some(&*self.model), gate.later(permit, signal, self.begun, now, &mut dice)),
+            (None, _) | (_, None) => {
+                (None, self.channel.upstream.memory.gate.later(transport, signal, self.begun, now, &mut dice))
+            }
+        };
+        self.note(model, settled, now);
+    }
+
+    fn note(&self, model: Option<&Model>, settled: Settled, now: Tick) {
+        let upstream = &self.channel.upstream;
+        if settled.late {
+            upstream.handles.late.increment(1);
+        }
+        upstream.note(model, settled.transition, now);
+    }
+
+    fn tell_credential(&mut self, fault: Fault, hint: &RateHint, now: Tick) {
+        let (Some(held), Some(credential)) = (self.held.take(), self.credential.clone()) else { return };
+        let mut dice = self.live().dice();
+        let settings = &self.channel.upstream.config.cooldown;
+        let handles = &credential.handles;
+        let begun = match fault.class() {
+            Class::Throttled => {
+                let rate = || self.model.rate_or_new(&credential.rate_key, settings);
+                let begun = held.throttled(rate, hint.retry_after, now, &mut dice);
+                begun.map(|_| (&handles.short, "rate limit"))
+            }
+            Class::QuotaExhausted => {
+                let begun = held.out_of_quota(hint.retry_after, now, &mut dice);
+                begun.map(|_| (&handles.long, "quota"))
+            }
+            Class::AuthFault => held.refused(now, &mut dice).map(|_| (&handles.auth, "refused")),
+            Class::ClientFault | Class::Overload | Class::ConfigFault => {
+                held.ok(now, &mut dice);
+                None
+            }
+            Class::UpstreamFault | Class::StreamFault | Class::Cancelled | Class::LocalFault => {
+                held.neutral(now, &mut dice);
+                None
+            }
+        };
+        if let Some((counter, why)) = begun {
+            counter.increment(1);
+            tracing::warn!(credential = %credential.alias, model = %self.channel.label, why, "credential cools down");
+        }
+    }
+
+    fn leave(&mut self) {
+        let count = match self.phase {
+            Phase::Waiting => &self.model.waiting,
+            Phase::Streaming | Phase::OnTrial { .. } => &self.model.streaming,
+            Phase::Settled => return,
+        };
+        count.fetch_sub(1, Relaxed);
+        self.channel.upstream.memory.in_flight.fetch_sub(1, Relaxed);
+        self.phase = Phase::Settled;
+    }
+
+    fn live(&self) -> &Arc<Live> {
+        &self.channel.upstream.live
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+fn as_failure(signal: Signal) -> Signal {
+    if signal == Signal::StreamFailure { Signal::Failure } else { signal }
+}
+
+/// When a key that is not ready may be tried again.
+pub fn ready_at(readiness: &Readiness, now: Tick) -> Tick {
+    match readiness {
+        Readiness::Ready | Readiness::Trickle => now,
+        Readiness::Cooling { until, .. } => *until,
+        Readiness::Disabled { recheck_at } => *recheck_at,
+    }
+}

@@ -1,0 +1,107 @@
+//! Finds the memory of a name, over reloads. Used only while a table is compiled.
+//!
+//! A soft change (weights, timeouts, limits, thresholds) keeps the memory; a change of transport
+//! (URL, TLS, HTTP version) makes the upstream a new one, because what was learnt of the old address
+//! says nothing about the new (RESILIENCE §4.15).
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::credential::Cell;
+use super::{route, upstream};
+use crate::algo::budget::{self, Budget};
+use crate::algo::cooldown;
+use crate::algo::throttle::Throttle;
+use crate::algo::tick::Tick;
+use crate::algo::wrr::Smooth;
+use crate::config::{self, BaseUrl, Http2, UpstreamTls};
+
+#[derive(Debug, Default)]
+pub struct Registry {
+    upstreams: HashMap<Arc<str>, Known>,
+    cells: HashMap<(Arc<str>, String), Arc<Cell>>,
+    routes: HashMap<Arc<str>, Arc<route::Memory>>,
+    /// The global retry budget.
+    budget: Option<Arc<Mutex<Budget>>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    transport: Transport,
+    memory: Arc<upstream::Memory>,
+}
+
+/// What makes an upstream another one when it changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transport {
+    base: BaseUrl,
+    tls: UpstreamTls,
+    http2: Http2,
+}
+
+impl Transport {
+    pub fn of(upstream: &config::Upstream) -> Self {
+        Self { base: upstream.base.clone(), tls: upstream.tls.clone(), http2: upstream.pool.http2 }
+    }
+}
+
+impl Registry {
+    pub fn upstream(&mut self, settings: &config::Upstream, now: Tick) -> Arc<upstream::Memory> {
+        let transport = Transport::of(settings);
+        if let Some(known) = self.upstreams.get(&settings.name)
+            && known.transport == transport
+        {
+            known.memory.gate.reconfigure(&settings.breaker, now);
+            known.memory.health.lock().reconfigure(settings.probe.settings.clone());
+            return Arc::clone(&known.memory);
+        }
+        // A first table starts at full weight; whoever joins a running gateway ramps up.
+        let joins = !self.upstreams.is_empty();
+        let memory = Arc::new(upstream::Memory::new(Arc::clone(&settings.name), settings));
+        if joins {
+            memory.ramp(now);
+        }
+        let known = Known { transport, memory: Arc::clone(&memory) };
+        self.upstreams.insert(Arc::clone(&settings.name), known);
+        memory
+    }
+
+    /// The cooldown called `key` of `upstream`.
+    pub fn cell(&mut self, upstream: &Arc<str>, key: &str, settings: &cooldown::Settings) -> Arc<Cell> {
+        let made = || Arc::new(Cell::new(settings.clone()));
+        let cell = self.cells.entry((Arc::clone(upstream), key.to_owned())).or_insert_with(made);
+        cell.reconfigure(settings);
+        Arc::clone(cell)
+    }
+
+    pub fn route(&mut self, settings: &config::Route) -> Arc<route::Memory> {
+        let made = || {
+            Arc::new(route::Memory {
+                turn: Mutex::new(Smooth::default()),
+                throttle: Mutex::new(Throttle::default()),
+                budget: Mutex::new(Budget::new(settings.retry.budget)),
+                in_flight: 0.into(),
+            })
+        };
+        let memory = self.routes.entry(Arc::clone(&settings.name)).or_insert_with(made);
+        memory.budget.lock().reconfigure(settings.retry.budget);
+        Arc::clone(memory)
+    }
+
+    pub fn budget(&mut self, settings: budget::Settings) -> Arc<Mutex<Budget>> {
+        let budget = self.budget.get_or_insert_with(|| Arc::new(Mutex::new(Budget::new(settings))));
+        budget.lock().reconfigure(settings);
+        Arc::clone(budget)
+    }
+
+    /// Forgets what `blueprint` no longer names. Requests in flight keep what they hold.
+    pub fn retain(&mut self, blueprint: &config::Blueprint) {
+        let upstreams: HashSet<&Arc<str>> = blueprint.upstreams.iter().map(|u| &u.name).collect();
+        let routes: HashSet<&Arc<str>> = blueprint.routes.iter().map(|r| &r.name).collect();
+        self.upstreams.retain(|name, _| upstreams.contains(name));
+        self.cells.retain(|(name, _), _| upstreams.contains(name));
+        self.routes.retain(|name, _| routes.contains(name));
+    }
+}

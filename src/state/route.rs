@@ -1,0 +1,36 @@
+//! Memory of one route, and a route as a table holds it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use parking_lot::Mutex;
+
+use super::table::Channel;
+use crate::algo::budget::Budget;
+use crate::algo::throttle::Throttle;
+use crate::algo::wrr::Smooth;
+use crate::config;
+use crate::telemetry::RequestHandles;
+
+/// What is known of a route. Survives reloads by the route's name.
+#[derive(Debug)]
+pub struct Memory {
+    pub turn: Mutex<Smooth>,
+    pub throttle: Mutex<Throttle>,
+    pub budget: Mutex<Budget>,
+    pub in_flight: AtomicU32,
+}
+
+/// A route of one table.
+pub struct Route {
+    pub config: config::Route,
+    pub memory: Arc<Memory>,
+    pub channels: Box<[Arc<Channel>]>,
+    pub handles: RequestHandles,
+}
+
+impl std::fmt::Debug for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Route").field("name", &self.config.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,256 @@
+//! The routing table: one immutable compilation of a blueprint, with `Arc`s to live memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use parking_lot::Mutex;
+
+use super::credential::Credential;
+use super::live::Live;
+use super::model::Model;
+use super::registry::Registry;
+use super::route::Route;
+use super::upstream::{self, Upstream};
+use crate::algo::budget::Budget;
+use crate::config::{self, Blueprint, Matcher, ModelName, Pattern};
+use crate::telemetry::{AttemptHandles, CredentialHandles, RequestHandles, UpstreamHandles};
+
+#[derive(Debug)]
+pub struct Table {
+    pub upstreams: Box<[Arc<Upstream>]>,
+    pub routes: Box<[Arc<Route>]>,
+    pub live: Arc<Live>,
+    /// The retry budget that all routes share.
+    pub budget: Arc<Mutex<Budget>>,
+    pub server: config::Server,
+    pub revision: String,
+    models: HashMap<Box<str>, usize>,
+    /// Prefix and route, longest prefix first.
+    patterns: Box<[(String, usize)]>,
+    paths: Box<[(String, usize)]>,
+}
+
+/// One upstream serving one model in a route.
+pub struct Channel {
+    /// Its place among the route's channels.
+    pub slot: usize,
+    /// Index into [`Table::upstreams`].
+    pub upstream_index: usize,
+    pub upstream: Arc<Upstream>,
+    pub config: config::Channel,
+    /// `upstream/model`, as answers and logs show it.
+    pub label: Box<str>,
+    pub handles: AttemptHandles,
+    /// The memory of the channel's own model; under a pattern, callers name the model.
+    pub(super) fixed: Option<Arc<Model>>,
+}
+
+impl std::fmt::Debug for Channel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Channel").field("label", &self.label).finish_non_exhaustive()
+    }
+}
+
+impl Table {
+    pub fn compile(blueprint: &Blueprint, registry: &mut Registry, live: &Arc<Live>) -> Self {
+        registry.retain(blueprint);
+        let upstreams: Box<[_]> = blueprint
+            .upstreams
+            .iter()
+            .map(|settings| Arc::new(compile_upstream(settings, registry, live)))
+            .collect();
+        let routes: Box<[_]> = blueprint
+            .routes
+            .iter()
+            .map(|settings| {
+                let channels: Box<[_]> = settings
+                    .channels
+                    .iter()
+                    .enumerate()
+                    .map(|(slot, channel)| Arc::new(compile_channel(slot, channel, settings, &upstreams, live)))
+                    .collect();
+                let memory = registry.route(settings);
+                let handles = RequestHandles::new(&live.metrics, &settings.name, &dialects(&channels));
+                Arc::new(Route { config: settings.clone(), memory, channels, handles })
+            })
+            .collect();
+        let budget = registry.budget(blueprint.retry_budget);
+        let mut table = Self {
+            upstreams,
+            routes,
+            live: Arc::clone(live),
+            budget,
+            server: blueprint.server.clone(),
+            revision: blueprint.revision.clone(),
+            models: HashMap::new(),
+            patterns: Box::default(),
+            paths: Box::default(),
+        };
+        table.index(blueprint);
+        table
+    }
+
+    fn index(&mut self, blueprint: &Blueprint) {
+        let (mut patterns, mut paths) = (Vec::new(), Vec::new());
+        for (index, route) in blueprint.routes.iter().enumerate() {
+            match &route.matcher {
+                Matcher::Model { pattern: Pattern::Exact(name) } => {
+                    self.models.insert(name.as_str().into(), index);
+                }
+                Matcher::Model { pattern: Pattern::Prefix(prefix) } => patterns.push((prefix.clone(), index)),
+                Matcher::Path { prefix, .. } => paths.push((prefix.clone(), index)),
+            }
+            for alias in &route.aliases {
+                self.models.insert(alias.as_str().into(), index);
+            }
+        }
+        let longest_first = |a: &(String, usize), b: &(String, usize)| b.0.len().cmp(&a.0.len());
+        patterns.sort_by(longest_first);
+        paths.sort_by(longest_first);
+        self.patterns = patterns.into();
+        self.paths = paths.into();
+    }
+
+    /// The route that a model's name means: an exact name or alias, else the longest pattern.
+    pub fn route_of_model(&self, model: &str) -> Option<usize> {
+        let by_pattern = || self.patterns.iter().find(|(prefix, _)| model.starts_with(prefix.as_str()));
+        self.models.get(model).copied().or_else(|| by_pattern().map(|(_, index)| *index))
+    }
+
+    /// The path route with the longest prefix of `path`. `/orders` means `/orders/` too.
+    pub fn route_of_path(&self, path: &str) -> Option<usize> {
+        let takes = |prefix: &str| path.starts_with(prefix) || prefix.strip_suffix('/') == Some(path);
+        self.paths.iter().find(|(prefix, _)| takes(prefix)).map(|(_, index)| *index)
+    }
+
+    /// Every model name that can be asked for by name: routes and aliases, patterns not.
+    pub fn model_names(&self) -> impl Iterator<Item = &str> {
+        self.models.keys().map(AsRef::as_ref)
+    }
+
+    /// Lets time act on every breaker. Called a few times a second.
+    pub fn expire(&self) {
+        let (now, mut dice) = (self.live.now(), self.live.dice());
+        for upstream in &self.upstreams {
+            upstream.expire(now, &mut dice);
+        }
+    }
+}
+
+impl Channel {
+    /// The name under which the upstream knows what the caller calls `asked`; `None` leaves it.
+    pub fn model_name<'a>(&'a self, route: &config::Route, asked: &'a str) -> Option<&'a str> {
+        match &self.config.model {
+            ModelName::AsAsked => None,
+            ModelName::Fixed(name) => Some(name),
+            ModelName::Suffix => match &route.matcher {
+                Matcher::Model { pattern } => pattern.rest(asked).filter(|rest| !rest.is_empty()),
+                Matcher::Path { .. } => None,
+            },
+        }
+    }
+
+    /// The memory of the model that this channel would serve for `asked`.
+    pub fn model(&self, route: &config::Route, asked: &str) -> Arc<Model> {
+        self.fixed.clone().unwrap_or_else(|| {
+            let name = self.model_name(route, asked).unwrap_or(asked);
+            self.upstream.memory.model(name, Some(&self.config.breaker))
+        })
+    }
+}
+
+fn compile_upstream(settings: &config::Upstream, registry: &mut Registry, live: &Arc<Live>) -> Upstream {
+    let memory = registry.upstream(settings, live.now());
+    let credentials = settings
+        .credentials
+        .iter()
+        .map(|key| {
+            let own = registry.cell(&settings.name, &key.fingerprint, &settings.cooldown);
+            let quota = key.quota_group.as_ref().map(|group| {
+                // The prefix keeps a group's name from ever meaning a fingerprint.
+                registry.cell(&settings.name, &format!("group {group}"), &settings.cooldown)
+            });
+            Arc::new(Credential {
+                alias: key.alias.clone(),
+                secret: key.secret.clone(),
+                rate_key: key.quota_group.clone().unwrap_or_else(|| key.fingerprint.as_str().into()),
+                quota: quota.unwrap_or_else(|| Arc::clone(&own)),
+                own,
+                handles: CredentialHandles::new(&live.metrics, &key.alias),
+            })
+        })
+        .collect();
+    Upstream {
+        config: settings.clone(),
+        memory,
+        credentials,
+        handles: UpstreamHandles::new(&live.metrics, &settings.name),
+        live: Arc::clone(live),
+        cursor: AtomicUsize::new(0),
+    }
+}
+
+fn compile_channel(
+    slot: usize,
+    settings: &config::Channel,
+    route: &config::Route,
+    upstreams: &[Arc<Upstream>],
+    live: &Arc<Live>,
+) -> Channel {
+    let upstream = Arc::clone(&upstreams[settings.upstream]);
+    let name = match (&settings.model, &route.matcher) {
+        (ModelName::Fixed(name), Matcher::Model { .. }) => Some(&**name),
+        (ModelName::AsAsked, Matcher::Model { pattern: Pattern::Exact(name) }) => Some(name.as_str()),
+        (_, Matcher::Path { .. }) => Some(""),
+        (ModelName::AsAsked | ModelName::Suffix, Matcher::Model { .. }) => None,
+    };
+    // An alias is asked for by another name, so the upstream would see another model.
+    let name = name.filter(|_| settings.model != ModelName::AsAsked || route.aliases.is_empty());
+    let fixed = name.map(|name| {
+        let breaker = matches!(route.matcher, Matcher::Model { .. }).then_some(&settings.breaker);
+        let model = upstream.memory.model(name, breaker);
+        model.configure();
+        if let Some(gate) = &model.gate {
+            gate.reconfigure(&settings.breaker, live.now());
+        }
+        model
+    });
+    let shown = name.unwrap_or(&route.name);
+    let upstream_name = &upstream.config.name;
+    Channel {
+        slot,
+        upstream_index: settings.upstream,
+        label: if shown.is_empty() { (&**upstream_name).into() } else { format!("{upstream_name}/{shown}").into() },
+        handles: AttemptHandles::new(&live.metrics, &route.name, upstream_name, shown),
+        config: settings.clone(),
+        fixed,
+        upstream,
+    }
+}
+
+/// The dialects in which a route's callers may come.
+fn dialects(channels: &[Arc<Channel>]) -> Vec<&'static str> {
+    let mut names: Vec<_> =
+        channels.iter().flat_map(|c| c.upstream.config.speaks.iter().map(|d| d.name())).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+impl upstream::Memory {
+    /// Models whose names come from the configuration, for labels.
+    pub fn fixed_models(&self, table: &Table) -> Vec<Arc<Model>> {
+        let mut models: Vec<Arc<Model>> = table
+            .routes
+            .iter()
+            .flat_map(|route| route.channels.iter())
+            .filter(|channel| std::ptr::eq(&raw const *channel.upstream.memory, self))
+            .filter_map(|channel| channel.fixed.clone())
+            .filter(|model| model.gate.is_some())
+            .collect();
+        models.sort_by(|a, b| a.name.cmp(&b.name));
+        models.dedup_by(|a, b| a.name == b.name);
+        models
+    }
+}

@@ -1,0 +1,99 @@
+//! Every metric that Mainstay exports: name, kind, labels, help. One row each.
+//!
+//! Label sets are closed: a label value is a configured name or a word of our own, never a string
+//! that a caller sent. Units follow Prometheus: seconds, bytes, `_total` for counters.
+
+use Kind::{Counter, Gauge, Histogram};
+
+/// One row of the catalogue.
+#[derive(Debug)]
+pub struct Metric {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub labels: &'static [&'static str],
+    pub help: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    /// With these upper bounds, in the metric's unit.
+    Histogram(&'static [f64]),
+}
+
+/// Model latencies: 50 ms to 5 minutes.
+const MODEL_SECONDS: &[f64] =
+    &[0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0];
+/// Our own time within a request: 20 µs to 100 ms.
+const OVERHEAD_SECONDS: &[f64] =
+    &[0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1];
+
+macro_rules! catalogue {
+    ($($id:ident = $name:literal $kind:expr, [$($label:literal),*], $help:literal;)*) => {
+        $(pub const $id: Metric = Metric { name: $name, kind: $kind, labels: &[$($label),*], help: $help };)*
+        /// The whole catalogue, in the order of the file.
+        pub const ALL: &[&Metric] = &[$(&$id),*];
+    };
+}
+
+catalogue! {
+    BUILD_INFO = "mainstay_build_info" Gauge, ["version"], "1, labelled with the running version.";
+    CONFIG_INFO = "mainstay_config_info" Gauge, ["revision"], "1 for the applied routing table, labelled with its revision; 0 for earlier ones.";
+    RELOADS = "mainstay_reloads_total" Counter, ["result"], "Reloads of routing.yaml by result: applied, unchanged, refused.";
+    RELOAD_FAILED = "mainstay_config_last_reload_failed" Gauge, [], "1 while the file on disk is refused and an older table serves, else 0.";
+    RELOAD_SECONDS = "mainstay_config_applied_timestamp_seconds" Gauge, [], "Unix time at which the serving table was applied.";
+    DRAINING = "mainstay_draining" Gauge, [], "1 while this process refuses new connections and finishes open requests.";
+    CONNECTIONS = "mainstay_connections" Gauge, [], "Open connections from callers.";
+
+    REQUESTS = "mainstay_requests_total" Counter, ["route", "dialect", "outcome"], "Finished requests of callers by what they saw: ok, client_fault, refused, failed, broken, cancelled.";
+    REQUEST_SECONDS = "mainstay_request_duration_seconds" Histogram(MODEL_SECONDS), ["route"], "From a request's arrival to the end of its answer.";
+    OVERHEAD = "mainstay_gateway_overhead_seconds" Histogram(OVERHEAD_SECONDS), ["route"], "Our own time in a request up to the first byte to the caller, waiting for upstreams and for the caller's body excluded.";
+    IN_FLIGHT = "mainstay_requests_in_flight" Gauge, ["route"], "Requests of callers that are being served.";
+    SAVED = "mainstay_failovers_total" Counter, ["route"], "Requests that were answered well after at least one failed attempt: failures that no caller saw.";
+    FALLBACKS = "mainstay_fallbacks_total" Counter, ["route", "to"], "Requests handed to a fallback route.";
+    REJECTED = "mainstay_rejected_total" Counter, ["reason"], "Requests refused before any attempt, by reason.";
+
+    ATTEMPTS = "mainstay_attempts_total" Counter, ["route", "upstream", "model", "outcome"], "Attempts on a channel by outcome class.";
+    FAULTS = "mainstay_faults_total" Counter, ["upstream", "fault", "stage"], "Failed attempts by exact fault and by how far they had got.";
+    ATTEMPTS_IN_FLIGHT = "mainstay_attempts_in_flight" Gauge, ["upstream", "model"], "Attempts that hold a permit now.";
+    TTFT = "mainstay_time_to_first_token_seconds" Histogram(MODEL_SECONDS), ["route", "upstream", "model"], "From sending a request upstream to its first content (streams) or whole answer (else).";
+    RETRIES = "mainstay_retries_total" Counter, ["route", "reason"], "Further attempts made, by the class of the failure before.";
+    RETRIES_REFUSED = "mainstay_retries_refused_total" Counter, ["route", "reason"], "Further attempts not made: budget, attempts, deadline, not_replayable, nothing_eligible.";
+    RETRY_TOKENS = "mainstay_retry_budget_tokens" Gauge, ["route"], "Retries that the route's budget allows now.";
+    PANIC = "mainstay_panic_total" Counter, ["route", "result"], "Requests that met a route with nothing eligible: admitted to its best channel, or refused.";
+
+    BREAKER_STATE = "mainstay_breaker_state" Gauge, ["upstream", "model", "state"], "1 for the breaker's present state, 0 for the others. An empty model is the upstream's transport breaker.";
+    BREAKER_TRANSITIONS = "mainstay_breaker_transitions_total" Counter, ["upstream", "model", "to", "reason"], "Breaker transitions.";
+    LATE_OUTCOMES = "mainstay_late_outcomes_total" Counter, ["upstream"], "Results that came after their breaker had moved on, and were ignored.";
+    UPSTREAM_HEALTH = "mainstay_upstream_health" Gauge, ["upstream", "state"], "1 for what active probes say: unknown, up, down.";
+    PROBES = "mainstay_probes_total" Counter, ["upstream", "result"], "Active probes: pass, fail, skipped (healthy traffic says enough).";
+    CONFLICTS = "mainstay_active_passive_conflicts_total" Counter, ["upstream"], "Probes that failed while live traffic succeeded, and were overruled.";
+    COOLDOWNS = "mainstay_cooldowns_total" Counter, ["credential", "kind"], "Cooldowns begun: short (rate limit), long (quota), auth.";
+    COOLDOWN_SECONDS = "mainstay_cooldown_remaining_seconds" Gauge, ["credential"], "Seconds until the credential is tried again; 0 when it is ready.";
+
+    STREAMS = "mainstay_streams_total" Counter, ["route", "outcome"], "Streams after their first content: complete, unterminated (whole, terminator added), error, cut, stalled, cancelled.";
+    STREAM_BROKEN_EVENTS = "mainstay_stream_broken_events_total" Counter, ["upstream"], "Unreadable events inside streams that went on.";
+    TOKENS = "mainstay_tokens_total" Counter, ["upstream", "model", "kind"], "Tokens as the providers counted them: input (cached ones included), cache_read, cache_write, output (reasoning included), reasoning.";
+    POOL = "mainstay_pool_connections" Gauge, ["upstream", "state"], "Upstream connections: idle, in_use, opening.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_prometheus_conventions() {
+        let mut seen = std::collections::BTreeSet::new();
+        for metric in ALL {
+            assert!(metric.name.starts_with("mainstay_"), "{}", metric.name);
+            assert!(seen.insert(metric.name), "{} is listed twice", metric.name);
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}: help is a sentence", metric.name);
+            if let Kind::Histogram(bounds) = metric.kind {
+                assert!(metric.name.ends_with("_seconds"), "{}", metric.name);
+                assert!(bounds.is_sorted(), "{}", metric.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Handles held by whoever counts, so that the path of a request hashes no labels.
+
+use std::sync::OnceLock;
+
+use metrics::{Counter, Gauge, Histogram};
+
+use super::catalogue as c;
+use super::registry::Metrics;
+use crate::vocab::{Class, Fault, Stage, Usage};
+
+/// A counter per word of a closed set, registered when it first counts.
+struct Words<const N: usize> {
+    slots: [OnceLock<Counter>; N],
+}
+
+impl<const N: usize> Words<N> {
+    fn new() -> Self {
+        Self { slots: std::array::from_fn(|_| OnceLock::new()) }
+    }
+
+    fn add(&self, slot: usize, register: impl FnOnce() -> Counter) {
+        self.slots[slot].get_or_init(register).increment(1);
+    }
+}
+
+/// How a caller's request ended. The metric label `outcome` of `mainstay_requests_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestOutcome {
+    /// Answered well.
+    Ok,
+    /// Answered with the upstream's verdict that the request is wrong.
+    ClientFault,
+    /// Refused by us: bad input, limits, drain.
+    Refused,
+    /// No channel could answer.
+    Failed,
+    /// The answer had begun and did not end well.
+    Broken,
+    /// The caller hung up.
+    Cancelled,
+}
+
+impl RequestOutcome {
+    pub const ALL: [Self; 6] =
+        [Self::Ok, Self::ClientFault, Self::Refused, Self::Failed, Self::Broken, Self::Cancelled];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ClientFault => "client_fault",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Broken => "broken",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// How a stream ended after its first content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamOutcome {
+    Complete,
+    /// Whole, but without its dialect's terminator, which was added.
+    Unterminated,
+    Error,
+    Cut,
+    Stalled,
+    Cancelled,
+}
+
+impl StreamOutcome {
+    pub const ALL: [Self; 6] =
+        [Self::Complete, Self::Unterminated, Self::Error, Self::Cut, Self::Stalled, Self::Cancelled];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Unterminated => "unterminated",
+            Self::Error => "error",
+            Self::Cut => "cut",
+            Self::Stalled => "stalled",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Why a further attempt was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedRetry {
+    Budget,
+    Attempts,
+    Deadline,
+    NotReplayable,
+    NothingEligible,
+}
+
+impl RefusedRetry {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Budget => "budget",
+            Self::Attempts => "attempts",
+            Self::Deadline => "deadline",
+            Self::NotReplayable => "not_replayable",
+            Self::NothingEligible => "nothing_eligible",
+        }
+    }
+}
+
+/// What is counted per route.
+pub struct RequestHandles {
+    route: String,
+    outcomes: Vec<(&'static str, [Counter; 6])>,
+    streams: [Counter; 6],
+    retries: Words<10>,
+    refused: Words<5>,
+    pub seconds: Histogram,
+    pub overhead: Histogram,
+    pub saved: Counter,
+    pub panic_admitted: Counter,
+    pub panic_refused: Counter,
+}
+
+impl RequestHandles {
+    /// For a route whose callers may speak `dialects`.
+    pub fn new(metrics: &Metrics, route: &str, dialects: &[&'static str]) -> Self {
+        Self {
+            route: route.to_owned(),
+            outcomes: dialects
+                .iter()
+                .map(|dialect| {
+                    let of = |o: RequestOutcome| metrics.counter(&c::REQUESTS, &[route, dialect, o.name()]);
+                    (*dialect, RequestOutcome::ALL.map(of))
+                })
+                .collect(),
+            streams: StreamOutcome::ALL.map(|o| metrics.counter(&c::STREAMS, &[route, o.name()])),
+            retries: Words::new(),
+            refused: Words::new(),
+            seconds: metrics.histogram(&c::REQUEST_SECONDS, &[route]),
+            overhead: metrics.histogram(&c::OVERHEAD, &[route]),
+            saved: metrics.counter(&c::SAVED, &[route]),
+            panic_admitted: metrics.counter(&c::PANIC, &[route, "admitted"]),
+            panic_refused: metrics.counter(&c::PANIC, &[route, "refused"]),
+        }
+    }
+
+    pub fn finished(&self, dialect: &'static str, outcome: RequestOutcome) {
+        if let Some((_, counters)) = self.outcomes.iter().find(|(name, _)| *name == dialect) {
+            counters[outcome as usize].increment(1);
+        }
+    }
+
+    pub fn stream_ended(&self, outcome: StreamOutcome) {
+        self.streams[outcome as usize].increment(1);
+    }
+
+    pub fn retried(&self, metrics: &Metrics, after: Class) {
+        self.retries.add(after as usize, || metrics.counter(&c::RETRIES, &[&self.route, after.name()]));
+    }
+
+    pub fn retry_refused(&self, metrics: &Metrics, why: RefusedRetry) {
+        self.refused.add(why as usize, || metrics.counter(&c::RETRIES_REFUSED, &[&self.route, why.name()]));
+    }
+
+    pub fn fell_back(&self, metrics: &Metrics, to: &str) {
+        metrics.counter(&c::FALLBACKS, &[&self.route, to]).increment(1);
+    }
+}
+
+/// What is counted per channel.
+pub struct AttemptHandles {
+    labels: [String; 3],
+    success: Counter,
+    failures: Words<10>,
+    pub ttft: Histogram,
+    tokens: [Counter; 5],
+}
+
+impl AttemptHandles {
+    pub fn new(metrics: &Metrics, route: &str, upstream: &str, model: &str) -> Self {
+        let tokens = ["input", "cache_read", "cache_write", "output", "reasoning"];
+        Self {
+            success: metrics.counter(&c::ATTEMPTS, &[route, upstream, model, "success"]),
+            failures: Words::new(),
+            ttft: metrics.histogram(&c::TTFT, &[route, upstream, model]),
+            tokens: tokens.map(|kind| metrics.counter(&c::TOKENS, &[upstream, model, kind])),
+            labels: [route.to_owned(), upstream.to_owned(), model.to_owned()],
+        }
+    }
+
+    pub fn succeeded(&self) {
+        self.success.increment(1);
+    }
+
+    /// Counts a failed attempt twice: by class on the channel, by exact fault on the upstream.
+    pub fn failed(&self, metrics: &Metrics, fault: Fault, stage: Stage) {
+        let [route, upstream, model] = &self.labels;
+        let class = fault.class();
+        self.failures.add(class as usize, || {
+            metrics.counter(&c::ATTEMPTS, &[route, upstream, model, class.name()])
+        });
+        metrics.counter(&c::FAULTS, &[upstream, fault.name(), stage.name()]).increment(1);
+    }
+
+    pub fn used(&self, usage: &Usage) {
+        let counts = [
+            usage.input,
+            usage.cache_read,
+            usage.cache_write + usage.cache_write_1h,
+            usage.output,
+            usage.reasoning,
+        ];
+        for (counter, count) in self.tokens.iter().zip(counts) {
+            if count > 0 {
+                counter.increment(count);
+            }
+        }
+    }
+}
+
+/// What is counted per upstream.
+pub struct UpstreamHandles {
+    pub late: Counter,
+    pub probe_pass: Counter,
+    pub probe_fail: Counter,
+    pub probe_skipped: Counter,
+    pub conflicts: Counter,
+    pub broken_events: Counter,
+}
+
+impl UpstreamHandles {
+    pub fn new(metrics: &Metrics, upstream: &str) -> Self {
+        let probe = |result| metrics.counter(&c::PROBES, &[upstream, result]);
+        Self {
+            late: metrics.counter(&c::LATE_OUTCOMES, &[upstream]),
+            probe_pass: probe("pass"),
+            probe_fail: probe("fail"),
+            probe_skipped: probe("skipped"),
+            conflicts: metrics.counter(&c::CONFLICTS, &[upstream]),
+            broken_events: metrics.counter(&c::STREAM_BROKEN_EVENTS, &[upstream]),
+        }
+    }
+}
+
+/// What is counted per credential.
+pub struct CredentialHandles {
+    pub short: Counter,
+    pub long: Counter,
+    pub auth: Counter,
+}
+
+impl CredentialHandles {
+    pub fn new(metrics: &Metrics, alias: &str) -> Self {
+        let of = |kind| metrics.counter(&c::COOLDOWNS, &[alias, kind]);
+        Self { short: of("short"), long: of("long"), auth: of("auth") }
+    }
+}
+
+/// Gauges are written when somebody looks: at a scrape, from the live state. Nothing on the path of
+/// a request touches them, so they cannot drift from what they describe.
+pub struct Gauges<'a>(pub &'a Metrics);
+
+impl Gauges<'_> {
+    pub fn set(&self, metric: &c::Metric, labels: &[&str], value: f64) {
+        let gauge: Gauge = self.0.gauge(metric, labels);
+        gauge.set(value);
+    }
+
+    /// 1 for the state that holds, 0 for the others; the state is the last label.
+    pub fn one_of(&self, metric: &c::Metric, labels: &[&str], states: &[&str], holds: &str) {
+        for state in states {
+            let mut all = labels.to_vec();
+            all.push(state);
+            self.set(metric, &all, f64::from(u8::from(*state == holds)));
+        }
+    }
+}
