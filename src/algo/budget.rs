@@ -73,8 +73,7 @@ impl Budget {
 
     /// Retries left at this moment; never below 0.
     pub fn balance(&self, now: Tick) -> f64 {
-        let deposits: f64 =
-            self.slots.live(now).take(WINDOW_SLOTS).map(|slot| f64::from(slot.deposits)).sum();
+        let deposits: f64 = self.slots.newest(now, WINDOW_SLOTS).map(|slot| f64::from(slot.deposits)).sum();
         let withdrawals: f64 = self.slots.live(now).map(|slot| f64::from(slot.withdrawals)).sum();
         let reserve = self.settings.reserve_per_sec * self.settings.window.as_secs_f64();
         (reserve + deposits * self.settings.ratio - withdrawals).max(0.0)

@@ -241,13 +241,10 @@ impl Cooldown {
     /// Ends a lease. The change, if any, is from what the credential was to what it is now.
     pub fn settle(&mut self, lease: Lease, signal: Signal, now: Tick, dice: &mut Dice) -> Option<Change> {
         let from = self.state();
-        let fresh = lease.epoch == self.epoch;
-        match signal {
-            Signal::Ok if fresh => self.pass(),
-            Signal::Throttled { retry_after } => self.throttled(fresh, retry_after, now, dice),
-            Signal::Quota { reset } => self.exhausted(fresh, reset, now, dice),
-            Signal::Auth => self.disable(now, dice),
-            Signal::Ok | Signal::Neutral => {}
+        match self.weight(lease) {
+            Weight::Full => self.weigh(signal, now, dice),
+            Weight::Lengthens => self.lengthen(signal, now, dice),
+            Weight::None => {}
         }
         if lease.epoch == self.epoch {
             self.in_flight = self.in_flight.saturating_sub(1);
@@ -298,6 +295,74 @@ impl Cooldown {
         self.settings = settings;
     }
 
+    /// What a lease may say. One taken before the last change neither begins a wait nor escalates one:
+    /// ten throttles of one burst are one. While the wait lasts, what it was told still holds.
+    const fn weight(&self, lease: Lease) -> Weight {
+        match self.stage {
+            _ if lease.epoch == self.epoch => Weight::Full,
+            Stage::Cooling { .. } => Weight::Lengthens,
+            Stage::Ready | Stage::Trickle { .. } | Stage::Disabled { .. } => Weight::None,
+        }
+    }
+
+    fn weigh(&mut self, signal: Signal, now: Tick, dice: &mut Dice) {
+        match signal {
+            Signal::Ok => self.pass(),
+            Signal::Throttled { retry_after } => {
+                let ours = self.own_wait(dice);
+                let (wait, theirs) = self.asked_wait(retry_after.unwrap_or_default(), dice);
+                self.cool(wait, now + theirs.max(ours));
+            }
+            Signal::Quota { reset } => {
+                self.quotas = self.quotas.saturating_add(1);
+                let wait = self.quota_wait(reset, dice);
+                self.cool(Wait::Long, now + wait);
+            }
+            Signal::Auth => self.disable(now, dice),
+            Signal::Neutral => {}
+        }
+    }
+
+    fn lengthen(&mut self, signal: Signal, now: Tick, dice: &mut Dice) {
+        match signal {
+            Signal::Throttled { retry_after: Some(asked) } => {
+                let (wait, theirs) = self.asked_wait(asked, dice);
+                self.cool(wait, now + theirs);
+            }
+            Signal::Quota { reset } => {
+                self.quotas = self.quotas.max(1);
+                let wait = self.quota_wait(reset, dice);
+                self.cool(Wait::Long, now + wait);
+            }
+            Signal::Auth => self.disable(now, dice),
+            Signal::Ok | Signal::Neutral | Signal::Throttled { retry_after: None } => {}
+        }
+    }
+
+    /// The wait we choose after one more throttle.
+    fn own_wait(&mut self, dice: &mut Dice) -> Duration {
+        let factor = 2_u32.saturating_pow(self.throttles);
+        self.throttles = self.throttles.saturating_add(1);
+        let Settings { base, short_max, jitter, .. } = self.settings;
+        dice.jitter(base.saturating_mul(factor).min(short_max), jitter)
+    }
+
+    /// The wait an upstream asks for, bounded.
+    fn asked_wait(&self, asked: Duration, dice: &mut Dice) -> (Wait, Duration) {
+        let wait = if asked > self.settings.long_after { Wait::Long } else { Wait::Short };
+        (wait, dice.jitter_up(asked.min(self.settings.max), self.settings.jitter))
+    }
+
+    fn quota_wait(&self, reset: Option<Duration>, dice: &mut Dice) -> Duration {
+        let Settings { long_steps: [first, second, further], quota_max, jitter, .. } = self.settings;
+        match (reset, self.quotas) {
+            (Some(reset), _) => dice.jitter_up(reset.min(quota_max), jitter),
+            (None, 0 | 1) => dice.jitter(first, jitter),
+            (None, 2) => dice.jitter(second, jitter),
+            (None, 3..) => dice.jitter(further, jitter),
+        }
+    }
+
     fn pass(&mut self) {
         match self.stage {
             Stage::Trickle { limit } if limit >= self.before => self.recover(),
@@ -317,42 +382,15 @@ impl Cooldown {
         }
     }
 
-    /// A request that was sent before the last change neither begins a wait nor escalates one: ten
-    /// throttles of one burst are one. What it was told still holds.
-    fn throttled(&mut self, fresh: bool, asked: Option<Duration>, now: Tick, dice: &mut Dice) {
-        let Settings { base, short_max, long_after, max, jitter, .. } = self.settings;
-        let theirs = asked.map(|asked| dice.jitter_up(asked.min(max), jitter));
-        let wait = if asked.is_some_and(|asked| asked > long_after) { Wait::Long } else { Wait::Short };
-        if fresh {
-            self.throttles = self.throttles.saturating_add(1);
-            let factor = 2_u32.saturating_pow(self.throttles - 1);
-            let ours = dice.jitter(base.saturating_mul(factor).min(short_max), jitter);
-            self.cool(wait, now + theirs.unwrap_or_default().max(ours));
-        } else if let (Some(theirs), Stage::Cooling { .. }) = (theirs, self.stage) {
-            self.cool(wait, now + theirs);
-        }
-    }
-
-    fn exhausted(&mut self, fresh: bool, reset: Option<Duration>, now: Tick, dice: &mut Dice) {
-        let Settings { long_steps: [first, second, further], quota_max, jitter, .. } = self.settings;
-        if fresh || self.quotas == 0 {
-            self.quotas = self.quotas.saturating_add(1);
-        }
-        let wait = match (reset, self.quotas) {
-            (Some(reset), _) => dice.jitter_up(reset.min(quota_max), jitter),
-            (None, 0 | 1) => dice.jitter(first, jitter),
-            (None, 2) => dice.jitter(second, jitter),
-            (None, 3..) => dice.jitter(further, jitter),
-        };
-        self.cool(Wait::Long, now + wait);
-    }
-
     /// Begins a wait, or lengthens the one that runs. The later deadline also says of which kind it is.
     fn cool(&mut self, wait: Wait, until: Tick) {
         match self.stage {
             Stage::Cooling { until: old, .. } if until <= old => {}
             Stage::Cooling { .. } => self.stage = Stage::Cooling { until, wait },
-            Stage::Ready | Stage::Trickle { .. } => self.enter(Stage::Cooling { until, wait }),
+            Stage::Ready | Stage::Trickle { .. } => {
+                self.before = self.before.max(self.in_flight);
+                self.enter(Stage::Cooling { until, wait });
+            }
             // A key that is not accepted has no quota to wait for.
             Stage::Disabled { .. } => {}
         }
@@ -362,6 +400,7 @@ impl Cooldown {
         match self.stage {
             Stage::Disabled { .. } => {}
             Stage::Ready | Stage::Trickle { .. } | Stage::Cooling { .. } => {
+                self.before = self.before.max(self.in_flight);
                 let wait = dice.jitter(self.settings.recheck, self.settings.jitter);
                 self.enter(Stage::Disabled { recheck_at: now + wait });
             }
@@ -369,9 +408,16 @@ impl Cooldown {
     }
 
     fn enter(&mut self, stage: Stage) {
-        self.before = self.before.max(self.in_flight);
         self.in_flight = 0;
         self.epoch = self.epoch.wrapping_add(1);
         self.stage = stage;
     }
+}
+
+/// How much a lease has to say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Weight {
+    Full,
+    Lengthens,
+    None,
 }

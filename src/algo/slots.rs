@@ -15,17 +15,17 @@ pub(super) struct Slots<T, const B: usize> {
     /// Nanoseconds a slot; never 0.
     width: u64,
     /// Start of the newest slot, a whole multiple of `width`.
-    newest: u64,
+    began: u64,
     /// Where the newest slot lies.
     head: usize,
-    slots: [T; B],
+    ring: [T; B],
 }
 
 impl<T: Copy + Default, const B: usize> Slots<T, B> {
     /// Slots that together cover `window`; a window shorter than `B` nanoseconds is taken as that.
     pub fn new(window: Duration) -> Self {
         let nanos = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
-        Self { width: (nanos / B as u64).max(1), newest: 0, head: 0, slots: [T::default(); B] }
+        Self { width: (nanos / B as u64).max(1), began: 0, head: 0, ring: [T::default(); B] }
     }
 
     /// The slot that `now` falls into, after wiping those that time has come round to.
@@ -33,33 +33,38 @@ impl<T: Copy + Default, const B: usize> Slots<T, B> {
         let steps = self.steps(now);
         for _ in 0..steps.min(B as u64) {
             self.head = if self.head + 1 == B { 0 } else { self.head + 1 };
-            self.slots[self.head] = T::default();
+            self.ring[self.head] = T::default();
         }
         // Never beyond `now`, so it cannot overflow.
-        self.newest += steps * self.width;
-        &mut self.slots[self.head]
+        self.began += steps * self.width;
+        &mut self.ring[self.head]
     }
 
     /// The slots still inside the window at `now`, newest first.
     pub fn live(&self, now: Tick) -> impl Iterator<Item = &T> {
-        let gone = usize::try_from(self.steps(now)).unwrap_or(B).min(B);
-        let (old, new) = self.slots.split_at(self.head + 1);
-        old.iter().rev().chain(new.iter().rev()).take(B - gone)
+        self.newest(now, B)
+    }
+
+    /// Those of them that lie within the last `count` slots.
+    pub fn newest(&self, now: Tick, count: usize) -> impl Iterator<Item = &T> {
+        let gone = usize::try_from(self.steps(now)).unwrap_or(usize::MAX);
+        let (old, new) = self.ring.split_at(self.head + 1);
+        old.iter().rev().chain(new.iter().rev()).take(count.min(B).saturating_sub(gone))
     }
 
     /// As [`live`](Self::live), to correct what was written.
     pub fn live_mut(&mut self, now: Tick) -> impl Iterator<Item = &mut T> {
         self.current(now);
-        let (old, new) = self.slots.split_at_mut(self.head + 1);
+        let (old, new) = self.ring.split_at_mut(self.head + 1);
         old.iter_mut().rev().chain(new.iter_mut().rev())
     }
 
     pub fn clear(&mut self) {
-        self.slots = [T::default(); B];
+        self.ring = [T::default(); B];
     }
 
     /// How many slots have begun since the newest one.
     fn steps(&self, now: Tick) -> u64 {
-        now.nanos().saturating_sub(self.newest) / self.width
+        now.nanos().saturating_sub(self.began) / self.width
     }
 }

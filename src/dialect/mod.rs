@@ -21,8 +21,12 @@
 //! parsed into a tree nor rewritten: replies pass untouched (RESILIENCE E7). Facts about the wire
 //! are WIRE.md's; what commits and whose fault it is are RESILIENCE §5.
 
+pub mod entry;
+mod json;
 pub mod operation;
 pub mod provider;
+pub mod scan;
+pub mod splice;
 
 use std::fmt;
 use std::str::FromStr;

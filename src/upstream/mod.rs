@@ -1,1 +1,48 @@
-//! (being built)
+//! The only room that opens outbound connections.
+//!
+//! A [`Pool`] belongs to one upstream. [`Pool::call`] sends one request and gives back the response's
+//! head with an [`Incoming`] body; dropping either cancels the exchange at the peer at once. It retries
+//! nothing that may have left, follows no redirect, decompresses nothing and classifies no status:
+//! that is the business of rooms above.
+//!
+//! HTTP/1.1 connections have no task of their own: whoever waits for the response drives the
+//! connection (`h1`). HTTP/2 connections are shared, and each has one task (`h2`).
+
+mod body;
+mod call;
+mod dial;
+mod gate;
+mod h1;
+mod h2;
+mod lane;
+mod patience;
+mod pool;
+mod shelf;
+mod target;
+mod tls;
+mod wire;
+
+pub mod auth;
+pub mod headers;
+pub mod probe;
+pub mod upgrade;
+
+#[cfg(test)]
+mod peer;
+
+pub use body::{BodyFault, BoxBody, BoxError, Incoming, Outgoing};
+pub use call::{CallError, CallLimits, Reuse};
+pub use dial::{Dial, DialError, Dialing, Socket, TcpDial};
+pub use pool::{Pool, PoolCounts};
+pub use target::Target;
+pub use tls::{Roots, RootsError};
+pub use upgrade::Upgraded;
+
+use tokio::time::Instant;
+
+/// The time that ages of connections are counted in. Tokio's clock and not the engine's, because these
+/// ages are compared with tokio's timers and must stop with them in tests under paused time.
+#[expect(clippy::disallowed_methods, reason = "connection ages live on the clock of tokio's timers")]
+fn now() -> Instant {
+    Instant::now()
+}

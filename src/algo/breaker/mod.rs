@@ -22,10 +22,18 @@
 //! State is evidence, not policy (D1): what to do when every breaker of a route is open is decided
 //! elsewhere. There is no lock here either; whoever shares a breaker puts it behind one.
 
+#[cfg(test)]
+mod commands;
 mod core;
 mod evidence;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod model;
 mod settings;
 mod streak;
+#[cfg(test)]
+mod tests;
 mod trials;
 mod words;
 

@@ -1,0 +1,361 @@
+//! Finds in a request's body the few things that routing needs, without building a tree.
+//!
+//! A JSON body is walked once: it has to be one well-formed object in UTF-8 with no second `model`
+//! or `stream` (an upstream might take the other one). A form is searched for its `model` and
+//! `stream` parts. Everything else in a body is between the caller and the upstream.
+
+mod form;
+
+use std::ops::Range;
+
+use super::entry::{Entry, ModelAt};
+use super::json::{Kind, Malformed, Text, Walked, Walker};
+use super::{Dialect, Operation};
+
+/// Longer names are refused: no vendor has one, and it ends up in logs and errors.
+const MAX_MODEL_BYTES: usize = 256;
+
+/// What OpenAI takes when a moderation names no model (its API reference).
+const DEFAULT_MODERATION: &str = "omni-moderation-latest";
+
+/// What a body says to the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// As the caller wrote it, decoded; empty where the operation names none.
+    pub model: String,
+    pub(super) model_at: Named,
+    pub stream: bool,
+    pub include_usage: IncludeUsage,
+    /// The caller's limit on output tokens.
+    pub max_output_tokens: Option<u64>,
+    /// Refers to, or leaves behind, state at the upstream (responses only).
+    pub stateful: bool,
+    pub body_len: usize,
+}
+
+/// Does the caller want usage at the end of his chat stream?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IncludeUsage {
+    Yes,
+    /// No; the patch would ask for it.
+    No(Patch),
+    /// Streams of this operation report usage by themselves.
+    Inherent,
+}
+
+/// A change of a body: these bytes of it become that text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patch {
+    pub(super) at: Range<usize>,
+    pub(super) text: &'static str,
+}
+
+/// Where the model's name stands in the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// A JSON string, quotes included.
+    Json(Range<usize>),
+    /// Bytes of a form's part.
+    Form(Range<usize>),
+    /// A JSON object without the key; a member can be put in here.
+    Absent(usize),
+    /// Not in the body.
+    Elsewhere,
+}
+
+/// The body cannot be understood. The message is for the caller and quotes nothing of the body.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message} (at byte {at})")]
+pub struct ScanError {
+    pub message: String,
+    pub at: usize,
+}
+
+impl ScanError {
+    fn new(at: usize, message: impl Into<String>) -> Self {
+        Self { message: message.into(), at }
+    }
+}
+
+impl From<Malformed> for ScanError {
+    fn from(Malformed { at, expected }: Malformed) -> Self {
+        Self::new(at, format!("the body is not valid JSON: expected {expected}"))
+    }
+}
+
+/// Reads what `entry` needs of `body`.
+pub fn scan(entry: &Entry<'_>, content_type: Option<&str>, body: &[u8]) -> Result<Scan, ScanError> {
+    match &entry.model {
+        ModelAt::Path(model) => Ok(elsewhere(model, entry.operation, body)),
+        ModelAt::Nowhere => Ok(elsewhere("", entry.operation, body)),
+        ModelAt::Multipart => match content_type.and_then(form::boundary) {
+            Some(boundary) => form::scan(&boundary, body),
+            None => scan_json(entry, body),
+        },
+        ModelAt::Body => scan_json(entry, body),
+    }
+}
+
+impl Scan {
+    /// A guess for limits that depend on the prompt's size: four bytes a token, WIRE's rule of thumb.
+    pub fn prompt_tokens_estimate(&self) -> u64 {
+        self.body_len as u64 / 4
+    }
+}
+
+fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
+    Scan {
+        model: model.to_owned(),
+        model_at: Named::Elsewhere,
+        stream: operation == Operation::StreamGenerate,
+        include_usage: IncludeUsage::Inherent,
+        max_output_tokens: None,
+        stateful: false,
+        body_len: body.len(),
+    }
+}
+
+/// What the walk has met so far.
+#[derive(Default)]
+struct Seen {
+    model: Option<(String, Range<usize>)>,
+    stream: Option<bool>,
+    stream_options: Option<IncludeUsage>,
+    max_output_tokens: Option<u64>,
+    refers_to_state: bool,
+    store: Option<bool>,
+}
+
+fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
+    if let Err(error) = std::str::from_utf8(body) {
+        return Err(ScanError::new(error.valid_up_to(), "the body is not valid UTF-8"));
+    }
+    let mut seen = Seen::default();
+    let mut refusal = None;
+    let mut walker = Walker::new(body);
+    let first = walker.offset().saturating_add(1);
+    let mut members = 0_usize;
+    let end = walker.object(|walker, key| {
+        members += 1;
+        let at = walker.offset();
+        match seen.member(walker, key)? {
+            Some(message) if refusal.is_none() => refusal = Some(ScanError::new(at, message)),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    walker.end()?;
+    if let Some(refusal) = refusal {
+        return Err(refusal);
+    }
+    let (model, model_at) = match seen.model {
+        Some((model, span)) => (model, Named::Json(span)),
+        None if entry.operation == Operation::Moderations && members > 0 => {
+            (DEFAULT_MODERATION.to_owned(), Named::Absent(first))
+        }
+        None => return Err(ScanError::new(end, "the body names no `model`")),
+    };
+    let chat = matches!(entry.operation, Operation::Chat | Operation::Completions);
+    let ask = Patch { at: end..end, text: r#","stream_options":{"include_usage":true}"# };
+    Ok(Scan {
+        model,
+        model_at,
+        stream: seen.stream.unwrap_or(false),
+        include_usage: match seen.stream_options {
+            _ if !chat => IncludeUsage::Inherent,
+            Some(said) => said,
+            None => IncludeUsage::No(ask),
+        },
+        max_output_tokens: seen.max_output_tokens,
+        stateful: entry.dialect == Dialect::Responses && (seen.refers_to_state || seen.store != Some(false)),
+        body_len: body.len(),
+    })
+}
+
+impl Seen {
+    /// Takes one member's value. `Some` is why the body is refused though it is JSON.
+    fn member(&mut self, walker: &mut Walker<'_>, key: &Text<'_>) -> Walked<Option<&'static str>> {
+        if key.is("model") {
+            return self.model(walker);
+        }
+        if key.is("stream") {
+            let kind = walker.skip()?;
+            let twice = self.stream.replace(kind == Kind::True).is_some();
+            return Ok(match kind {
+                _ if twice => Some("`stream` is there twice"),
+                Kind::True | Kind::False | Kind::Null => None,
+                _ => Some("`stream` has to be true or false"),
+            });
+        }
+        if key.is("stream_options") {
+            let said = stream_options(walker)?;
+            return Ok(self.stream_options.replace(said).map(|_| "`stream_options` is there twice"));
+        }
+        if key.is("max_completion_tokens") || key.is("max_output_tokens") || key.is("max_tokens") {
+            let (_, span) = walker.value()?;
+            let limit = std::str::from_utf8(walker.slice(span)).ok().and_then(|text| text.parse().ok());
+            self.max_output_tokens = self.max_output_tokens.max(limit);
+        } else if key.is("previous_response_id") || key.is("conversation") {
+            self.refers_to_state |= walker.skip()? != Kind::Null;
+        } else if key.is("store") {
+            self.store = Some(walker.skip()? != Kind::False);
+        } else {
+            walker.skip()?;
+        }
+        Ok(None)
+    }
+
+    fn model(&mut self, walker: &mut Walker<'_>) -> Walked<Option<&'static str>> {
+        let start = walker.offset();
+        if walker.kind()? != Kind::String {
+            walker.skip()?;
+            return Ok(Some("`model` has to be a string"));
+        }
+        let text = walker.string()?;
+        let Some(name) = text.decode() else {
+            return Ok(Some("`model` holds half a surrogate pair"));
+        };
+        if let Some(refusal) = refuse(&name) {
+            return Ok(Some(refusal));
+        }
+        let span = start..start + text.raw.len() + 2;
+        Ok(self.model.replace((name.into_owned(), span)).map(|_| "`model` is there twice"))
+    }
+}
+
+/// Why this is no model's name.
+fn refuse(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("`model` is empty")
+    } else if name.len() > MAX_MODEL_BYTES {
+        Some("`model` is longer than 256 bytes")
+    } else if name.contains(char::is_control) {
+        Some("`model` holds a control character")
+    } else {
+        None
+    }
+}
+
+fn stream_options(walker: &mut Walker<'_>) -> Walked<IncludeUsage> {
+    let start = walker.offset();
+    if walker.kind()? != Kind::Object {
+        // Null asks for nothing; anything else is for the upstream to refuse.
+        return Ok(match walker.value()? {
+            (Kind::Null, at) => IncludeUsage::No(Patch { at, text: r#"{"include_usage":true}"# }),
+            _ => IncludeUsage::Yes,
+        });
+    }
+    let mut said = None;
+    let mut members = 0_usize;
+    walker.object(|walker, key| {
+        members += 1;
+        let (kind, at) = walker.value()?;
+        if key.is("include_usage") {
+            said = Some(match kind {
+                Kind::False | Kind::Null => IncludeUsage::No(Patch { at, text: "true" }),
+                _ => IncludeUsage::Yes,
+            });
+        }
+        Ok(())
+    })?;
+    let inside = start + 1;
+    let text = if members == 0 { r#""include_usage":true"# } else { r#""include_usage":true,"# };
+    Ok(said.unwrap_or(IncludeUsage::No(Patch { at: inside..inside, text })))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use http::{HeaderMap, Method};
+    use proptest::prelude::*;
+
+    use super::super::entry;
+    use super::*;
+
+    pub fn entry(path: &str) -> Entry<'_> {
+        entry::find(&Method::POST, path, None, &HeaderMap::new()).expect("a way in")
+    }
+
+    fn chat(body: &str) -> Result<Scan, String> {
+        scan(&entry("/v1/chat/completions"), None, body.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_chat_request_says_its_model_stream_and_limits() {
+        let seen = chat(
+            r#" { "messages":[{"model":"not this"}], "model" : "gpt-5", "stream":true,
+            "stream_options":{"include_usage":true}, "max_tokens":7, "max_completion_tokens": null } "#,
+        )
+        .expect("sound");
+        assert_eq!((seen.model.as_str(), seen.stream), ("gpt-5", true));
+        assert_eq!((seen.include_usage, seen.max_output_tokens), (IncludeUsage::Yes, Some(7)));
+        assert!(!seen.stateful);
+    }
+
+    #[test]
+    fn what_could_be_read_in_two_ways_is_refused() {
+        for (body, why) in [
+            (r#"{"model":"a","model":"b"}"#, "`model` is there twice"),
+            (r#"{"model":"a","mod\u0065l":"b"}"#, "`model` is there twice"),
+            (r#"{"model":"a","stream":true,"stream":false}"#, "`stream` is there twice"),
+            (r#"{"model":"a"} {}"#, "expected the end of the body"),
+            (r#"{"model":"a","stream":"yes"}"#, "`stream` has to be"),
+            (r#"{"model":["a"]}"#, "`model` has to be a string"),
+            (r#"{"model":""}"#, "`model` is empty"),
+            (r#"{"model":"a\nb"}"#, "control character"),
+            (r#"{"model":"\ud800"}"#, "surrogate"),
+            (r#"{"messages":[]}"#, "names no `model`"),
+            (r#"["model"]"#, "expected an object"),
+            (r#"{"model":"a","x":[1,}"#, "expected a value"),
+            ("", "expected an object"),
+        ] {
+            let error = chat(body).expect_err(body);
+            assert!(error.contains(why), "{body}: {error}");
+        }
+        let error = scan(&entry("/v1/messages"), None, b"{\"model\":\"\xff\"}").expect_err("not UTF-8");
+        assert_eq!((error.at, error.message.as_str()), (10, "the body is not valid UTF-8"));
+    }
+
+    #[test]
+    fn both_sides_of_the_limits() {
+        let named = |length: usize| chat(&format!(r#"{{"model":"{}"}}"#, "m".repeat(length)));
+        assert!(named(256).is_ok());
+        assert!(named(257).is_err());
+        let nested =
+            |depth: usize| format!(r#"{{"model":"m","x":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        assert!(chat(&nested(127)).is_ok());
+        assert!(chat(&nested(128)).is_err());
+    }
+
+    #[test]
+    fn responses_are_stateful_unless_nothing_is_stored_and_nothing_continued() {
+        let stateful =
+            |body: &str| scan(&entry("/v1/responses"), None, body.as_bytes()).expect("sound").stateful;
+        assert!(stateful(r#"{"model":"m"}"#));
+        assert!(!stateful(r#"{"model":"m","store":false,"previous_response_id":null}"#));
+        assert!(stateful(r#"{"model":"m","store":false,"previous_response_id":"r"}"#));
+    }
+
+    #[test]
+    fn a_path_names_the_model_and_the_body_is_left_alone() {
+        let entry = entry("/v1beta/models/g:streamGenerateContent");
+        let seen = scan(&entry, None, b"not even JSON").expect("not read");
+        assert_eq!((seen.model.as_str(), seen.stream, seen.prompt_tokens_estimate()), ("g", true, 3));
+    }
+
+    #[test]
+    fn a_moderation_may_leave_its_model_out() {
+        let seen = scan(&entry("/v1/moderations"), None, br#"{"input":"x"}"#).expect("sound");
+        assert_eq!(seen.model, DEFAULT_MODERATION);
+        assert!(scan(&entry("/v1/moderations"), None, b"{}").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for path in ["/v1/chat/completions", "/v1/responses", "/v1/audio/transcriptions"] {
+                let _ = scan(&entry(path), Some("multipart/form-data; boundary=b"), &body);
+                let _ = scan(&entry(path), None, &body);
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! One call: a connection, one exchange on it, and at most a quiet second try where nothing had left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{HOST, UPGRADE};
+use http::{Request, Response, Version};
+
+use super::body::{Incoming, Outgoing};
+use super::h1;
+use super::h2;
+use super::pool::{Line, Pool};
+use super::tls::Offer;
+use crate::vocab::{Fault, Stage};
+
+/// Kept connections that one call may find dead before it insists on a new one. Each costs it nothing
+/// but a poll, and a peer that restarted leaves a whole shelf of them.
+const STALE_TRIES: usize = 3;
+
+/// How long each part of a call may take.
+#[derive(Clone, Copy, Debug)]
+pub struct CallLimits {
+    /// Name resolution and TCP.
+    pub connect: Duration,
+    /// The TLS handshake.
+    pub tls: Duration,
+    /// Waiting for one of the pool's connections.
+    pub pool_wait: Duration,
+    /// From the sending of the request to the response's headers. For a streamed body it begins when the
+    /// body ends; until then it is the longest time without progress.
+    pub headers: Duration,
+    pub reuse: Reuse,
+}
+
+/// Which kept connections will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    Any,
+    /// Only those so recently used that the peer will hardly be closing them: for a request that must
+    /// not be sent twice.
+    SafeOnly,
+}
+
+/// Why there is no response.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{} ({}): {detail}", fault.name(), stage.name())]
+pub struct CallError {
+    pub fault: Fault,
+    /// How far the request had got.
+    pub stage: Stage,
+    /// For people; without secrets.
+    pub detail: String,
+}
+
+impl CallError {
+    pub(super) fn unsent(fault: Fault, detail: impl Into<String>) -> Self {
+        Self { fault, stage: Stage::NotSent, detail: detail.into() }
+    }
+}
+
+/// How an exchange on a connection failed.
+pub(super) enum Failure {
+    /// Not a byte has left, and here is the request again.
+    Unsent(Request<Outgoing>, String),
+    Failed(CallError),
+}
+
+impl Pool {
+    /// Sends `request` and waits for the response's headers. Its URI is in origin form (`/path?query`);
+    /// `Host` is added where it is missing. Dropping the future closes the connection or resets the
+    /// stream.
+    pub async fn call(
+        self: &Arc<Self>,
+        mut request: Request<Outgoing>,
+        limits: CallLimits,
+    ) -> Result<Response<Incoming>, CallError> {
+        let offer = if request.headers().contains_key(UPGRADE) { Offer::Http1 } else { Offer::Configured };
+        let mut stale = 0;
+        loop {
+            let fresh = if stale < STALE_TRIES { Freshness::Kept(limits.reuse) } else { Freshness::New };
+            let failure = match self.obtain(offer, fresh, &limits).await? {
+                Line::Http1(connection, kept) => {
+                    *request.version_mut() = Version::HTTP_11;
+                    if !request.headers().contains_key(HOST) {
+                        request.headers_mut().insert(HOST, self.host().clone());
+                    }
+                    match h1::exchange(connection, request, limits.headers).await {
+                        Ok(response) => return Ok(response),
+                        Err(Failure::Unsent(unsent, _)) if kept.is_some() => {
+                            self.learn_closed(kept);
+                            Failure::Unsent(unsent, String::new())
+                        }
+                        Err(failure) => {
+                            if let Failure::Failed(CallError { fault: Fault::NotProcessed, .. }) = &failure {
+                                self.learn_closed(kept);
+                            }
+                            failure
+                        }
+                    }
+                }
+                Line::Http2(lease) => {
+                    match h2::exchange(lease, request, self.base_uri(), limits.headers).await {
+                        Ok(response) => return Ok(response),
+                        Err(failure) => failure,
+                    }
+                }
+            };
+            match failure {
+                Failure::Unsent(unsent, _) if stale < STALE_TRIES + 1 => {
+                    request = unsent;
+                    stale += 1;
+                }
+                Failure::Unsent(_, detail) => return Err(CallError::unsent(Fault::NotProcessed, detail)),
+                Failure::Failed(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Which connections a call accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Freshness {
+    Kept(Reuse),
+    New,
+}

@@ -1,0 +1,225 @@
+//! Which of a message's header fields go on to the other side.
+//!
+//! Sources: RFC 9110 §7.6.1 (`Connection` and what it names stay on their hop), §11.7 (`Proxy-*`
+//! credentials); RESILIENCE B39 for what goes wrong without the protected set.
+
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Fields of one hop. `Upgrade` and `Connection: upgrade` are put back for a protocol switch.
+const HOP_BY_HOP: [HeaderName; 10] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-authentication-info"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Fields that `Connection` cannot name away: without them the message would mean something else, or a
+/// caller could strip what the gateway or the upstream relies on.
+const PROTECTED: [HeaderName; 11] = [
+    HOST,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    AUTHORIZATION,
+    HeaderName::from_static("content-encoding"),
+    HeaderName::from_static("cookie"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-request-id"),
+];
+
+/// What a caller authenticates to the gateway with.
+const CALLER_CREDENTIALS: [HeaderName; 4] = [
+    AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
+
+/// Prefix of the fields that are between callers and this gateway.
+const OURS: &str = "x-mainstay-";
+
+/// Whom a request's fields are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Towards {
+    /// A provider, with the gateway's own credential: the caller's must not reach it.
+    Provider,
+    /// A plain service behind the gateway, which authenticates its callers itself.
+    Service,
+}
+
+/// Whether a message asks for (or agrees to) another protocol on its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switching {
+    No,
+    Yes,
+}
+
+/// Leaves of a caller's request what an upstream should see. `Host` goes, so that the pool names its own;
+/// `Content-Length` goes, since the body that is sent has its own; so does `Accept-Encoding` towards a
+/// provider, whose answers are read on the way.
+pub fn for_upstream(headers: &mut HeaderMap, towards: Towards, switching: Switching) {
+    strip_hop_by_hop(headers, switching);
+    headers.remove(HOST);
+    headers.remove(CONTENT_LENGTH);
+    strip_ours(headers);
+    match towards {
+        Towards::Provider => {
+            for name in &CALLER_CREDENTIALS {
+                headers.remove(name);
+            }
+            headers.remove(HeaderName::from_static("cookie"));
+            headers.remove(ACCEPT_ENCODING);
+        }
+        Towards::Service => {}
+    }
+}
+
+/// Leaves of an upstream's response what the caller should see.
+pub fn for_caller(headers: &mut HeaderMap, switching: Switching) {
+    strip_hop_by_hop(headers, switching);
+    strip_ours(headers);
+}
+
+fn strip_hop_by_hop(headers: &mut HeaderMap, switching: Switching) {
+    let upgrade = match switching {
+        Switching::Yes => headers.get(UPGRADE).cloned(),
+        Switching::No => None,
+    };
+    if headers.contains_key(CONNECTION) {
+        for name in nominated(headers) {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+    if let Some(upgrade) = upgrade {
+        headers.insert(UPGRADE, upgrade);
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+}
+
+/// What `Connection` names, less what it may not.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+        .filter(|name| !PROTECTED.contains(name) && !CALLER_CREDENTIALS.contains(name))
+        .collect()
+}
+
+fn strip_ours(headers: &mut HeaderMap) {
+    // The common message has none, and looking costs no allocation.
+    if headers.keys().any(|name| name.as_str().starts_with(OURS)) {
+        let names: Vec<HeaderName> =
+            headers.keys().filter(|name| name.as_str().starts_with(OURS)).cloned().collect();
+        for name in names {
+            headers.remove(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
+        list.iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn fields_of_the_hop_and_what_connection_names_stay_behind() {
+        let mut message = headers(&[
+            ("connection", "close, X-Private"),
+            ("x-private", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("proxy-authorization", "Basic eA=="),
+            ("proxy-connection", "keep-alive"),
+            ("upgrade", "websocket"),
+            ("trailer", "x"),
+            ("accept", "*/*"),
+        ]);
+        for_upstream(&mut message, Towards::Service, Switching::No);
+        assert_eq!(names(&message), ["accept"]);
+    }
+
+    #[test]
+    fn protected_fields_cannot_be_named_away() {
+        let mut message = headers(&[
+            ("connection", "content-type, authorization, cookie, x-forwarded-for, api-key, close"),
+            ("content-type", "application/json"),
+            ("authorization", "Bearer caller"),
+            ("cookie", "a=b"),
+            ("api-key", "k"),
+            ("x-forwarded-for", "10.0.0.1"),
+        ]);
+        for_upstream(&mut message, Towards::Service, Switching::No);
+        assert_eq!(
+            names(&message),
+            ["api-key", "authorization", "content-type", "cookie", "x-forwarded-for"]
+        );
+    }
+
+    #[test]
+    fn the_callers_credentials_never_reach_a_provider() {
+        let mut message = headers(&[
+            ("authorization", "Bearer caller"),
+            ("x-api-key", "caller"),
+            ("api-key", "caller"),
+            ("x-goog-api-key", "caller"),
+            ("cookie", "session=1"),
+            ("x-mainstay-route", "a"),
+            ("host", "gateway"),
+            ("content-length", "3"),
+            ("anthropic-version", "2023-06-01"),
+        ]);
+        for_upstream(&mut message, Towards::Provider, Switching::No);
+        assert_eq!(names(&message), ["anthropic-version"]);
+    }
+
+    #[test]
+    fn a_protocol_switch_keeps_its_two_fields_and_only_those() {
+        let mut message = headers(&[
+            ("connection", "keep-alive, Upgrade, x-private"),
+            ("upgrade", "websocket"),
+            ("x-private", "1"),
+            ("sec-websocket-key", "k"),
+        ]);
+        for_upstream(&mut message, Towards::Service, Switching::Yes);
+        assert_eq!(names(&message), ["connection", "sec-websocket-key", "upgrade"]);
+        assert_eq!(message[CONNECTION], "upgrade");
+    }
+
+    #[test]
+    fn an_upstream_cannot_pretend_to_be_the_gateway() {
+        let mut message =
+            headers(&[("x-mainstay-channel", "a"), ("x-request-id", "r"), ("connection", "close")]);
+        for_caller(&mut message, Switching::No);
+        assert_eq!(names(&message), ["x-request-id"]);
+    }
+}

@@ -1,0 +1,1 @@
+//! Scriptable peers for this room's tests.
