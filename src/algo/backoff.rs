@@ -33,3 +33,29 @@ pub fn full_jitter(attempt: u32, base: Duration, cap: Duration, dice: &mut Dice)
     let nanos = u64::try_from(ceiling.as_nanos()).unwrap_or(u64::MAX);
     Duration::from_nanos(dice.below(nanos))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_fill_a_ceiling_that_doubles_to_its_cap() {
+        let dice = &mut Dice::seeded(2);
+        for (attempt, ceiling) in
+            [(0, 25), (1, 50), (2, 100), (3, 200), (4, 250), (1_000, 250), (u32::MAX, 250)]
+        {
+            let waits: Vec<u128> =
+                (0..2_000).map(|_| Backoff::OTHER_CHANNEL.delay(attempt, dice).as_millis()).collect();
+            assert!(waits.iter().all(|&wait| wait < ceiling));
+            let mean = waits.iter().sum::<u128>() as f64 / waits.len() as f64;
+            assert!((mean / ceiling as f64 - 0.5).abs() < 0.05, "{attempt}: {mean} of {ceiling}");
+        }
+    }
+
+    #[test]
+    fn no_number_overflows_it() {
+        let dice = &mut Dice::seeded(2);
+        assert!(full_jitter(u32::MAX, Duration::MAX, Duration::MAX, dice) < Duration::MAX);
+        assert_eq!(full_jitter(3, Duration::ZERO, Duration::MAX, dice), Duration::ZERO);
+    }
+}

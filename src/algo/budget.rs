@@ -88,3 +88,75 @@ impl Budget {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tick(ms: u64) -> Tick {
+        Tick::ZERO + Duration::from_millis(ms)
+    }
+
+    fn drain(budget: &mut Budget, now: Tick) -> usize {
+        (0..1_000).take_while(|_| budget.withdraw(now)).count()
+    }
+
+    #[test]
+    fn twenty_in_reserve_and_one_for_five_requests() {
+        let mut budget = Budget::new(Settings::default());
+        for _ in 0..100 {
+            budget.deposit(tick(500));
+        }
+        assert_eq!(budget.balance(tick(500)), 40.0);
+        assert_eq!(drain(&mut budget, tick(500)), 40);
+        assert_eq!(drain(&mut budget, tick(9_000)), 0);
+        assert_eq!(drain(&mut budget, tick(12_000)), 20, "deposits and withdrawals are forgotten");
+    }
+
+    #[test]
+    fn a_retry_that_never_left_is_given_back() {
+        let mut budget = Budget::new(Settings::default());
+        drain(&mut budget, tick(0));
+        budget.refund(tick(3_000));
+        assert_eq!(drain(&mut budget, tick(3_000)), 1);
+        let mut fresh = Budget::new(Settings::default());
+        fresh.refund(tick(0));
+        assert_eq!(fresh.balance(tick(0)), 20.0, "nothing to give back");
+    }
+
+    #[test]
+    fn without_a_ratio_and_a_reserve_nothing_is_retried() {
+        let mut budget = Budget::new(Settings { ratio: 0.0, reserve_per_sec: 0.0, ..Settings::default() });
+        budget.deposit(tick(0));
+        assert!(!budget.withdraw(tick(0)));
+    }
+
+    proptest! {
+            #[test]
+            fn p_r05_the_ten_seconds_before_a_retry_never_see_more_than_they_were_given(
+                steps in prop::collection::vec((0..3_000_u64, 0..20_u32, 0..20_u32), 1..80),
+            ) {
+                let (mut budget, mut now) = (Budget::new(Settings::default()), 0);
+                let (mut firsts, mut retries) = (vec![], vec![]);
+                for (gap, first, wanted) in steps {
+                    now += gap;
+                    for _ in 0..first {
+                        budget.deposit(tick(now));
+                        firsts.push(now);
+                    }
+                    for _ in 0..wanted {
+                        if budget.withdraw(tick(now)) {
+                            retries.push(now);
+                        }
+                    }
+                    let within = |times: &[u64]| times.iter().filter(|&&at| now - at <= 10_000).count() as f64;
+    if retries.last() == Some(&now) {
+                        prop_assert!(within(&retries) <= 0.2 * within(&firsts) + 20.0);
+                    }
+                    prop_assert!(budget.balance(tick(now)) >= 0.0);
+                }
+            }
+        }
+}

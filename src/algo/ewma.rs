@@ -75,3 +75,72 @@ impl PeakEwma {
         if self.tau.is_zero() { 0.0 } else { (-now.since(then).div_duration_f64(self.tau)).exp() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TAU: Duration = Duration::from_secs(10);
+    const REST: Duration = Duration::from_millis(100);
+
+    fn tick(ms: u64) -> Tick {
+        Tick::ZERO + Duration::from_millis(ms)
+    }
+
+    fn ms(ewma: &PeakEwma, at: u64) -> u128 {
+        ewma.value(tick(at)).expect("observed").as_millis()
+    }
+
+    #[test]
+    fn it_rises_at_once_and_falls_slowly() {
+        let mut ewma = PeakEwma::new(TAU, REST);
+        assert_eq!(ewma.value(tick(0)), None);
+        ewma.observe(tick(0), Duration::from_millis(500));
+        ewma.observe(tick(0), Duration::from_secs(2));
+        assert_eq!(ms(&ewma, 0), 2_000);
+        ewma.observe(tick(10_000), Duration::from_millis(500));
+        // 2,000/e + 500 (1 - 1/e)
+        assert_eq!(ms(&ewma, 10_000), 1_051);
+    }
+
+    #[test]
+    fn a_failure_costs_five_seconds_and_is_forgiven_after_twenty_one() {
+        let mut ewma = PeakEwma::new(TAU, REST);
+        ewma.observe(tick(0), Duration::from_millis(500));
+        ewma.penalty(tick(0), Duration::from_secs(5));
+        assert_eq!(ms(&ewma, 0), 5_000);
+        assert!(ms(&ewma, 21_000) > 600 && ms(&ewma, 21_300) < 600);
+        assert_eq!(ms(&ewma, 3_600_000), 100, "silence leads to rest");
+    }
+
+    #[test]
+    fn a_penalty_below_the_average_costs_the_average() {
+        let mut ewma = PeakEwma::new(TAU, REST);
+        ewma.observe(tick(0), Duration::from_secs(9));
+        ewma.penalty(tick(0), Duration::from_secs(5));
+        assert_eq!(ms(&ewma, 0), 9_000);
+    }
+
+    proptest! {
+        #[test]
+        fn p_s07_it_stays_between_the_extremes_of_what_it_saw(
+            samples in prop::collection::vec((any::<u16>(), prop_oneof![0..100_u64, any::<u64>()], any::<bool>()), 1..60),
+        ) {
+            let (mut ewma, mut now) = (PeakEwma::new(TAU, REST), Tick::ZERO);
+            let (mut low, mut high) = (REST, Duration::ZERO);
+            for (sample, gap, failed) in samples {
+                let sample = Duration::from_millis(u64::from(sample));
+                (low, high) = (low.min(sample), high.max(sample));
+                now = now + Duration::from_nanos(gap);
+                if failed { ewma.penalty(now, sample) } else { ewma.observe(now, sample) }
+                for at in [Tick::ZERO, now, now + TAU, Tick::MAX] {
+                    let value = ewma.value(at).expect("observed");
+                    let slack = Duration::from_nanos(10);
+                    prop_assert!(value + slack >= low && value <= high + slack, "{:?} {:?} {:?}", low, value, high);
+                }
+            }
+        }
+    }
+}

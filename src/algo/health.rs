@@ -232,3 +232,118 @@ pub fn combine(health: State, breaker: Admissible, fast: Counts) -> Standing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(script: &str, expected: &str) {
+        let mut health = Health::new(Settings::default());
+        let said: Vec<&str> = script
+            .chars()
+            .map(|probe| {
+                let verdict = if probe == '+' { Verdict::Pass } else { Verdict::Fail };
+                health.record(verdict, Tick::ZERO);
+                health.state().name()
+            })
+            .collect();
+        assert_eq!(said.join(" "), expected);
+    }
+
+    #[test]
+    fn one_pass_brings_it_up_at_first_and_rise_of_them_later() {
+        check("+---+-++", "up up up down down down down up");
+        check("---++", "unknown unknown down down up");
+        check("--+--+---", "unknown unknown up up up up up up down");
+    }
+
+    proptest! {
+        #[test]
+        fn p_h01_02_a_flip_needs_exactly_as_many_results_in_a_row(results in prop::collection::vec(any::<bool>(), 1..80)) {
+            let mut health = Health::new(Settings::default());
+            prop_assert_eq!(health.state(), State::Unknown);
+            let mut row = (true, 0);
+            for pass in results {
+                row = (pass, if row.0 == pass { row.1 + 1 } else { 1 });
+                let from = health.state();
+                let change = health.record(if pass { Verdict::Pass } else { Verdict::Fail }, Tick::ZERO);
+                let to = match (from, row) {
+                    (State::Unknown, (true, _)) | (State::Down, (true, 2..)) => State::Up,
+                    (State::Unknown | State::Up, (false, 3..)) => State::Down,
+                    (same, _) => same,
+                };
+                prop_assert_eq!(health.state(), to);
+                prop_assert_eq!(change, (from != to).then_some((from, to)));
+            }
+        }
+
+        #[test]
+        fn p_h03_gaps_stay_within_their_jitter(
+            results in prop::collection::vec(any::<bool>(), 0..200), seed in any::<u64>(), jitter in 0.0..1.0_f64,
+        ) {
+            let (mut health, mut dice) =
+                (Health::new(Settings { jitter, ..Settings::default() }), Dice::seeded(seed));
+            prop_assert!(health.initial_gap(&mut dice) < Duration::from_secs(10));
+            for pass in results {
+                health.record(if pass { Verdict::Pass } else { Verdict::Fail }, Tick::ZERO);
+                let interval = health.interval(Traffic::Succeeding).as_secs_f64();
+                prop_assert!((2.0..=60.0).contains(&interval));
+                let gap = health.next_gap(Traffic::Succeeding, &mut dice).as_secs_f64();
+                prop_assert!(gap >= interval * (1.0 - jitter) - 1e-6 && gap <= interval * (1.0 + jitter) + 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn the_gap_follows_state_and_traffic() {
+        let mut health = Health::new(Settings::default());
+        let gap = |health: &Health, traffic| health.interval(traffic).as_secs_f64();
+        assert_eq!(gap(&health, Traffic::None), 2.0, "nothing is known");
+        health.record(Verdict::Pass, Tick::ZERO);
+        assert_eq!((gap(&health, Traffic::Failing), gap(&health, Traffic::None)), (10.0, 60.0));
+        health.record(Verdict::Fail, Tick::ZERO);
+        assert_eq!(gap(&health, Traffic::None), 2.0, "a change is in the air");
+        let mut downs = vec![];
+        for _ in 0..8 {
+            health.record(Verdict::Fail, Tick::ZERO);
+            downs.push(gap(&health, Traffic::Failing).round());
+        }
+        assert_eq!(downs, [2.0, 5.0, 8.0, 11.0, 17.0, 25.0, 38.0, 57.0]);
+        health.record(Verdict::Pass, Tick::ZERO);
+        assert_eq!(gap(&health, Traffic::Failing), 2.0);
+    }
+
+    #[test]
+    fn only_an_upstream_that_is_up_and_answers_callers_is_spared_its_probe() {
+        let mut health = Health::new(Settings::default());
+        assert!(!health.is_suppressed(Traffic::Succeeding));
+        health.record(Verdict::Pass, Tick::ZERO);
+        assert!(health.is_suppressed(Traffic::Succeeding) && !health.is_suppressed(Traffic::Failing));
+        health.record(Verdict::Fail, Tick::ZERO);
+        assert!(!health.is_suppressed(Traffic::Succeeding));
+    }
+
+    #[test]
+    fn the_lattice() {
+        let refused = Admissible::Refused { until: Some(Tick::MAX) };
+        let no = Standing::Ineligible;
+        let (none, until) = (Counts::default(), Some(Tick::MAX));
+        for state in [State::Up, State::Unknown] {
+            assert_eq!(combine(state, Admissible::Normal, none), Standing::Eligible);
+            assert_eq!(combine(state, Admissible::Trial, none), Standing::TrialOnly);
+            assert_eq!(combine(state, refused, none), no(Why::Refused { until }));
+        }
+        let well = Counts { ok: 20, fail: 2, ..none };
+        assert_eq!(combine(State::Down, Admissible::Normal, well), Standing::EligibleByVeto);
+        for (breaker, fast) in [
+            (Admissible::Normal, Counts { ok: 19, ..none }),
+            (Admissible::Normal, Counts { ok: 27, fail: 3, ..none }),
+            (Admissible::Trial, well),
+            (refused, well),
+        ] {
+            assert_eq!(combine(State::Down, breaker, fast), no(Why::Down));
+        }
+    }
+}

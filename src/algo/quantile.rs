@@ -78,3 +78,51 @@ fn bucket(sample: Duration) -> usize {
     let steps = (sample.as_secs_f64() / SHORTEST).max(1.0).ln() / GROWTH.ln();
     (steps as usize).min(BUCKETS - 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tick(s: u64) -> Tick {
+        Tick::ZERO + Duration::from_secs(s)
+    }
+
+    #[test]
+    fn without_samples_there_is_no_quantile() {
+        let mut quantile = Quantile::new();
+        assert_eq!(quantile.at(tick(0), 0.5), None);
+        quantile.observe(tick(0), Duration::from_secs(1));
+        assert!(quantile.at(tick(49), 0.5).is_some());
+        assert_eq!((quantile.at(tick(60), 0.5), quantile.count(tick(60))), (None, 0));
+    }
+
+    #[test]
+    fn the_shortest_and_the_longest_have_a_place() {
+        let mut quantile = Quantile::new();
+        quantile.observe(tick(0), Duration::ZERO);
+        quantile.observe(tick(0), Duration::MAX);
+        assert_eq!(quantile.count(tick(0)), 2);
+        assert!(quantile.at(tick(0), 0.0) < Some(Duration::from_millis(1)));
+        assert!(quantile.at(tick(0), f64::INFINITY) > Some(Duration::from_mins(50)));
+        assert!(quantile.at(tick(0), f64::NAN).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_within_ten_percent_of_the_exact_quantile(
+            mut samples in prop::collection::vec(100..3_600_000_000_u64, 1..200), q in 0.0..=1.0_f64,
+        ) {
+            let mut quantile = Quantile::new();
+            for &micros in &samples {
+                quantile.observe(tick(3), Duration::from_micros(micros));
+            }
+            samples.sort_unstable();
+            let rank = ((q * samples.len() as f64).ceil() as usize).max(1);
+            let exact = samples[rank - 1] as f64;
+            let got = quantile.at(tick(3), q).expect("samples").as_micros() as f64;
+            prop_assert!((got / exact - 1.0).abs() <= 0.1, "{} for {}", got, exact);
+        }
+    }
+}

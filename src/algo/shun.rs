@@ -97,3 +97,57 @@ impl Shun {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tick(ms: u64) -> Tick {
+        Tick::ZERO + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn it_stays_away_for_one_two_four_and_then_five_seconds() {
+        let (mut shun, mut now) = (Shun::new(), 0);
+        assert_eq!(shun.standing(tick(now)), Standing::Clear);
+        shun.fault(tick(now), tick(now));
+        for away in [1_000, 2_000, 4_000, 5_000, 5_000] {
+            assert_eq!(shun.standing(tick(now + away - 1)), Standing::Last);
+            now += away;
+            assert_eq!(shun.standing(tick(now)), Standing::TryOne);
+            assert!(shun.claim(tick(now)));
+            shun.fault(tick(now), tick(now));
+        }
+        now += 5_000;
+        assert!(shun.claim(tick(now)));
+        shun.success(tick(now));
+        assert_eq!(shun.standing(tick(now)), Standing::Clear);
+        shun.fault(tick(now), tick(now));
+        assert_eq!(shun.standing(tick(now + 1_000)), Standing::TryOne, "a success forgives");
+    }
+
+    #[test]
+    fn one_request_tries_and_the_next_when_it_says_nothing() {
+        let mut shun = Shun::new();
+        shun.fault(tick(0), tick(0));
+        assert!(!shun.claim(tick(999)));
+        assert!(shun.claim(tick(1_000)) && !shun.claim(tick(1_000)));
+        assert_eq!(shun.standing(tick(1_000)), Standing::Last);
+        shun.release(tick(1_100));
+        assert!(shun.claim(tick(1_100)), "the first gave it back");
+        assert!(!shun.claim(tick(6_099)) && shun.claim(tick(6_100)), "the second never spoke");
+    }
+
+    #[test]
+    fn what_began_before_the_fault_neither_adds_nor_clears() {
+        let mut shun = Shun::new();
+        for _ in 0..10 {
+            shun.fault(tick(0), tick(500));
+        }
+        shun.success(tick(499));
+        assert_eq!(shun.standing(tick(1_499)), Standing::Last);
+        assert_eq!(shun.standing(tick(1_500)), Standing::TryOne);
+        shun.success(tick(500));
+        assert_eq!(shun.standing(tick(600)), Standing::Clear);
+    }
+}

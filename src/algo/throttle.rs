@@ -104,3 +104,82 @@ impl Slot {
         wanted.clamp(FLOOR_SHARE, 1.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Two minutes of 50 requests a second against an upstream that brings a share `ok` of them through,
+    /// evenly spread; the share admitted in the second minute.
+    fn admitted(ok: f64, bad: Outcome, seed: u64) -> f64 {
+        let (mut throttle, dice) = (Throttle::new(), &mut Dice::seeded(seed));
+        let (mut offered, mut admitted, mut due) = (0.0, 0.0, 0.0);
+        for n in 0..6_000_u64 {
+            let now = Tick::ZERO + Duration::from_millis(n * 20);
+            let forwarded = throttle.admit(now, dice);
+            if forwarded {
+                due += ok;
+                throttle.record(now, if due >= 1.0 { Outcome::Ok } else { bad });
+                due -= due.floor();
+            }
+            if n >= 3_000 {
+                offered += 1.0;
+                admitted += f64::from(u8::from(forwarded));
+            }
+        }
+        admitted / offered
+    }
+
+    #[test]
+    fn sixty_percent_errors_turn_nobody_away() {
+        assert!(admitted(0.4, Outcome::Fail, 1) > 0.99);
+    }
+
+    #[test]
+    fn a_dead_upstream_gets_the_floor_and_recovers_within_seconds() {
+        assert!(admitted(0.0, Outcome::Fail, 1) < 0.05);
+        let (mut throttle, dice) = (Throttle::new(), &mut Dice::seeded(1));
+        let mut healed_after = None;
+        for n in 0..6_000_u64 {
+            let now = Tick::ZERO + Duration::from_millis(n * 20);
+            if throttle.admit(now, dice) {
+                throttle.record(now, if n < 3_000 { Outcome::Fail } else { Outcome::Ok });
+            }
+            if n >= 3_000 && throttle.share(now) > 0.9 {
+                healed_after.get_or_insert(n - 3_000);
+            }
+        }
+        assert!(healed_after.is_some_and(|requests| requests < 1_000), "{healed_after:?}");
+    }
+
+    #[test]
+    fn overload_is_answered_with_less_than_mere_errors_are() {
+        assert!(admitted(0.3, Outcome::Overload, 1) < admitted(0.3, Outcome::Fail, 1));
+    }
+
+    #[test]
+    fn ten_a_window_go_out_whatever_came_back() {
+        let (mut throttle, dice) = (Throttle::new(), &mut Dice::seeded(1));
+        for _ in 0..10_000 {
+            throttle.record(Tick::ZERO, Outcome::Fail);
+        }
+        assert!((0..10).all(|_| throttle.admit(Tick::ZERO, dice)));
+        let more = (0..1_000).filter(|_| throttle.admit(Tick::ZERO, dice)).count();
+        assert!((1..100).contains(&more), "two percent of a thousand: {more}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn p_e03_the_share_never_collapses(ok in 0.0..1.0_f64, seed in any::<u64>()) {
+            let share = admitted(ok, Outcome::Fail, seed);
+            // The coin of 3,000 requests, and a window of few samples that holds one success less.
+            prop_assert!(share >= (3.0 * ok).clamp(FLOOR_SHARE, 1.0) - 0.04, "{share} at {ok}");
+            let overloaded = admitted(ok, Outcome::Overload, seed);
+            prop_assert!(overloaded >= FLOOR_SHARE - 0.01, "{overloaded} at {ok}");
+        }
+    }
+}

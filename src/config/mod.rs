@@ -2,8 +2,166 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | [`blueprint`] | the result: checked, merged, immutable |
+//! | [`tree`] | YAML -> a tree with places; the only file that knows YAML |
+//! | [`expand`] | `${VAR}` and `file:` in the tree's values |
+//! | [`shape`] | tree against schema: unknown and missing keys, types, ranges |
+//! | [`file`] | the serde mirror, and with it the JSON Schema |
+//! | [`decode`] | tree -> mirror |
+//! | [`layer`], [`settle`] | `defaults` -> upstream -> route -> channel -> settings |
+//! | [`check`] | names, references, loops, URLs -> [`Blueprint`] |
+//! | [`lint`] | warnings |
+//! | [`problem`], [`redact`], [`nearest`] | what is shown of all that, without secrets |
+//!
+//! Every step reports all that it finds, cuts it out and lets the next one go on, so that one look
+//! shows all problems. Nothing here opens a file, reads a clock or logs: text and [`Env`] come in,
+//! a blueprint or problems go out.
 
 pub mod blueprint;
+mod check;
+mod decode;
+mod expand;
+mod file;
+mod layer;
+mod lint;
+mod nearest;
+mod path;
+pub mod problem;
+pub mod reasoning;
+mod redact;
+mod schema;
+mod settle;
+mod shape;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod units;
+mod url;
 
 pub use blueprint::*;
+pub use problem::{Problem, Severity};
+pub use schema::schema;
+
+use check::Scene;
+use problem::{Findings, Mark, Quote, Spot};
+use redact::{Redactor, Tree};
+use tree::Node;
+
+/// Largest file (RESILIENCE §4.15).
+pub const FILE_MAX: usize = 1 << 20;
+
+/// What references refer to. The process's own implementation reads the environment and the disk.
+pub trait Env {
+    /// The environment variable of this name, if it is set and is text.
+    fn var(&self, name: &str) -> Option<String>;
+
+    /// The content of the file at this path, or why it cannot be had.
+    fn file(&self, path: &str) -> Result<String, String>;
+}
+
+/// A file without errors.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub blueprint: Blueprint,
+    /// In the order of the file.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads, checks and settles `text`.
+///
+/// # Errors
+/// All problems of the file, warnings included, in the order of the file. At least one is an error.
+pub fn load(text: &str, env: &dyn Env) -> Result<Loaded, Vec<Problem>> {
+    let mut findings = Findings::default();
+    let (blueprint, root) = read(text, env, &mut findings);
+    if let (Some(blueprint), Some(root)) = (&blueprint, &root) {
+        lint::lint(blueprint, root, &mut findings);
+    }
+    let problems = problems(findings, text, root.as_ref());
+    match blueprint {
+        Some(blueprint) => Ok(Loaded { blueprint, warnings: problems }),
+        None => Err(problems),
+    }
+}
+
+/// The tree comes back as it was before anything was cut out of it, for places.
+fn read(text: &str, env: &dyn Env, findings: &mut Findings) -> (Option<Blueprint>, Option<Node>) {
+    if text.len() > FILE_MAX {
+        let hint = "split the configuration over several gateways";
+        findings.error_at(Mark::default(), format!("the file is larger than {} KiB", FILE_MAX / 1024), hint);
+        return (None, None);
+    }
+    let Some(mut root) = tree::parse(text, findings) else {
+        if !findings.any_error() {
+            empty(findings);
+        }
+        return (None, None);
+    };
+    if root.is_null() {
+        empty(findings);
+        return (None, None);
+    }
+    expand::expand(&mut root, env, findings);
+    let whole = root.clone();
+    shape::fit(&mut root, &schema::strict(), findings);
+    let file = match decode::decode::<file::File>(&root) {
+        Ok(file) => file,
+        Err(error) => {
+            // Schema and structs disagree, or the root is no mapping; `shape` has said the latter.
+            if !findings.any_error() {
+                findings.error_at(Mark::default(), format!("{}: {}", error.path(), error.inner()), "");
+            }
+            return (None, Some(whole));
+        }
+    };
+    let scene = Scene { file: &file, root: &whole, env };
+    let blueprint = check::check(&scene, check::revision(text), findings);
+    (blueprint, Some(whole))
+}
+
+fn empty(findings: &mut Findings) {
+    findings.error_at(
+        Mark::default(),
+        "the file is empty",
+        "begin with: version: 1, upstreams: {...}, routes: [...]; `mainstay schema` describes it all",
+    );
+}
+
+/// Looks up places, quotes lines, strikes out secrets, and sorts.
+fn problems(findings: Findings, text: &str, root: Option<&Node>) -> Vec<Problem> {
+    let findings = findings.into_vec();
+    let partial = root.is_none() || findings.iter().any(|finding| matches!(finding.spot, Spot::At(_)));
+    let redactor = Redactor::new(root, if partial { Tree::Partial } else { Tree::Whole });
+    let lines: Vec<&str> = text.lines().collect();
+    let mut problems: Vec<Problem> = findings
+        .into_iter()
+        .map(|finding| {
+            let mark = match (finding.spot, root) {
+                (Spot::At(mark), _) => mark,
+                (Spot::Value, Some(root)) => root.mark_of_value(&finding.path),
+                (Spot::Key, Some(root)) => root.mark_of_key(&finding.path),
+                (Spot::Value | Spot::Key, None) => Mark::default(),
+            };
+            let line = mark.line.checked_sub(1).and_then(|index| lines.get(index));
+            let quote = line.map(|line| Quote {
+                line: redactor.clean_line(mark.line, line, &lines[..mark.line - 1]),
+                width: mark.width,
+            });
+            Problem {
+                severity: finding.severity,
+                path: finding.path.to_string(),
+                line: mark.line,
+                column: mark.column,
+                message: redactor.clean_message(&finding.message),
+                hint: finding.hint.map(|hint| redactor.clean_message(&hint)),
+                quote,
+            }
+        })
+        .collect();
+    problems.sort_by(|a, b| {
+        (a.line, a.column, a.severity, &a.message).cmp(&(b.line, b.column, b.severity, &b.message))
+    });
+    problems.dedup();
+    problems
+}

@@ -4,14 +4,14 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | `entry` | method + path -> dialect, operation, where the model is named; the one table of ways in |
-//! | `scan` / `splice` | find `model`, `stream`… in a body without a JSON tree; replace them in place |
-//! | [`provider`] | the vendor table |
-//! | `sse` / `array` | a chunked stream -> frames, byte for byte |
-//! | `watch` | what each frame of a stream means: does it commit, end, fail, count? |
-//! | `meter` | the same questions for an answer in one piece |
-//! | `classify` | an upstream's failure -> [`Fault`](crate::vocab::Fault) and rate hint |
-//! | `trouble` | our own errors, in the caller's dialect |
+//! | [`entry`] | method + path -> dialect, operation, where the model is named; the one table of ways in |
+//! | [`scan`] / [`splice`] | find `model`, `stream`… in a body without a JSON tree; replace them in place |
+//! | [[`provider`]] | the vendor table |
+//! | [`framing`] | a chunked stream ([`sse`] or a JSON array) -> frames, byte for byte |
+//! | [`watch`] | what each frame of a stream means: does it commit, end, fail, count? |
+//! | [`meter`] | the same questions for an answer in one piece |
+//! | [`classify`] | an upstream's failure -> [`Fault`](crate::vocab::Fault) and rate hint |
+//! | [`trouble`] | our own errors, in the caller's dialect |
 //!
 //! Each dialect's directory holds the same files: `watch.rs` (frames), `usage.rs` (token counts)
 //! and `error.rs` (our errors in its shape, and its in-band errors read). A dialect is one
@@ -21,12 +21,23 @@
 //! parsed into a tree nor rewritten: replies pass untouched (RESILIENCE E7). Facts about the wire
 //! are WIRE.md's; what commits and whose fault it is are RESILIENCE §5.
 
+mod anthropic;
+pub mod classify;
 pub mod entry;
+pub mod framing;
+mod gemini;
+mod http;
 mod json;
+pub mod meter;
+pub mod models;
+mod openai;
 pub mod operation;
 pub mod provider;
+mod responses;
 pub mod scan;
 pub mod splice;
+pub mod trouble;
+pub mod watch;
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,6 +45,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use framing::{Frame, Framing, Splitter, sse};
 pub use operation::{Operation, Replay};
 pub use provider::Provider;
 

@@ -1,1 +1,101 @@
-//! (being built)
+//! The path of one request, from its head to the last byte of its answer.
+//!
+//! ```text
+//! Request ─ intake ─► Guest ─ drive ─► (plan ─ choose ─► Permit ─ attempt ─► Answer | Failure ─ verdict)* ─► Response
+//! ```
+//!
+//! | file | job |
+//! |---|---|
+//! | `intake` | head and body -> [`Guest`]: whose dialect, which route, what may be sent again |
+//! | `once` | a body that is too large to keep, and is sent once |
+//! | `drive` | the attempt loop |
+//! | `attempt` | one try on one channel, up to the commit |
+//! | `peek` | holds a stream back until its first content |
+//! | `reply` | the body that goes to the caller, and what happens when it breaks |
+//! | `settle` | books a request's end exactly once |
+//! | `refuse` | our own errors, in the caller's dialect |
+//! | `models` | the list of models, which no upstream is asked for |
+//! | `tunnel` | connections that have switched protocols |
+//!
+//! One request sees one [`Snapshot`] for its whole life. After the commit the answer owns its permit,
+//! and there is no plan left that could retry.
+
+mod attempt;
+mod deadline;
+mod drive;
+mod intake;
+mod models;
+mod once;
+mod peek;
+mod refuse;
+mod reply;
+mod settle;
+mod tunnel;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+
+pub use intake::Guest;
+pub use reply::Reply;
+
+use crate::state::{Live, Table};
+use crate::upstream::Pool;
+
+/// A routing table with the connections to its upstreams: what one request sees.
+pub struct Snapshot {
+    pub table: Arc<Table>,
+    /// As [`Table::upstreams`], place by place.
+    pub pools: Box<[Arc<Pool>]>,
+}
+
+/// Everything that requests share.
+pub struct Gateway {
+    pub live: Arc<Live>,
+    snapshot: ArcSwap<Snapshot>,
+    in_flight: AtomicU32,
+    cut_off: AtomicBool,
+}
+
+impl Gateway {
+    pub fn new(live: Arc<Live>, snapshot: Snapshot) -> Arc<Self> {
+        Arc::new(Self {
+            live,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            in_flight: AtomicU32::new(0),
+            cut_off: AtomicBool::new(false),
+        })
+    }
+
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Puts another snapshot in force and gives back the one before. Requests under way keep theirs.
+    pub fn swap(&self, snapshot: Snapshot) -> Arc<Snapshot> {
+        self.snapshot.swap(Arc::new(snapshot))
+    }
+
+    /// Requests that have not ended, tunnels included.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// Ends every open stream with an error event, within seconds. For the end of a drain.
+    pub fn cut_off(&self) {
+        self.cut_off.store(true, Relaxed);
+    }
+
+    /// Answers one request. Dropping the future, or the answer's body, cancels the upstream's work.
+    pub async fn serve(self: &Arc<Self>, request: Request<hyper::body::Incoming>) -> Response<Reply> {
+        let snapshot = self.snapshot();
+        let arrival = intake::Arrival::new(self, request);
+        match intake::admit(self, &snapshot, arrival).await {
+            Ok(intake::Admitted::Guest(guest)) => drive::drive(self, &snapshot, guest).await,
+            Ok(intake::Admitted::Answered(response)) => response,
+            Err(refusal) => refusal.into_response(&self.live),
+        }
+    }
+}

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::need::{Need, Resend};
 use super::shortlist::{self, Rank, WhyNot};
 use crate::algo::tick::Tick;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Operation};
 use crate::state::model::Shape;
 use crate::state::table::Table;
 
@@ -45,12 +45,14 @@ pub fn explain(table: &Table, model: &str, dialect: Option<Dialect>) -> Option<E
     let first_speaks = || route.channels.iter().find_map(|c| c.upstream.config.speaks.first().copied());
     let need = Need {
         dialect: dialect.or_else(first_speaks).unwrap_or(Dialect::OpenAi),
+        operation: Operation::Opaque,
         model,
         shape: Shape::Stream,
         resend: Resend::Allowed,
         begun: now,
         deadline: now + Duration::from_secs(600),
         prompt_tokens: 0,
+        most_attempts: u32::MAX,
     };
     let judged: Vec<_> = route
         .channels
@@ -63,7 +65,9 @@ pub fn explain(table: &Table, model: &str, dialect: Option<Dialect>) -> Option<E
         .collect();
     let best = judged
         .iter()
-        .filter_map(|(channel, _, judgement)| judgement.ok().map(|rank| (rank == Rank::Trial, channel.config.tier, rank)))
+        .filter_map(|(channel, _, judgement)| {
+            judgement.ok().map(|rank| (rank == Rank::Trial, channel.config.tier, rank))
+        })
         .min();
     let channels = judged
         .iter()
@@ -82,7 +86,13 @@ pub fn explain(table: &Table, model: &str, dialect: Option<Dialect>) -> Option<E
                     Ok(Rank::Trial) => "trial",
                     Err(why) => why.name(),
                 },
-                detail: detail(*judgement, channel.config.tier, best.map(|(_, tier, _)| tier), &channel.upstream.config, now),
+                detail: detail(
+                    *judgement,
+                    channel.config.tier,
+                    best.map(|(_, tier, _)| tier),
+                    &channel.upstream.config,
+                    now,
+                ),
                 breaker: gate.state().name().to_owned(),
                 health: channel.upstream.memory.health().name(),
                 in_flight: model.in_flight(),
@@ -94,7 +104,12 @@ pub fn explain(table: &Table, model: &str, dialect: Option<Dialect>) -> Option<E
         route: route.config.name.to_string(),
         select: route.config.select.name(),
         channels,
-        fallback: route.config.fallback.iter().map(|&index| table.routes[index].config.name.to_string()).collect(),
+        fallback: route
+            .config
+            .fallback
+            .iter()
+            .map(|&index| table.routes[index].config.name.to_string())
+            .collect(),
     })
 }
 
@@ -122,10 +137,13 @@ fn detail(
             format!("speaks {} only", speaks.join(", "))
         }
         Err(WhyNot::Down) => "active probes fail".to_owned(),
-        Err(WhyNot::BreakerOpen { until }) => {
-            until.map_or("forced open, or trials under way".to_owned(), |until| format!("next trial in {}", seconds(until)))
+        Err(WhyNot::BreakerOpen { until }) => until
+            .map_or("forced open, or trials under way".to_owned(), |until| {
+                format!("next trial in {}", seconds(until))
+            }),
+        Err(WhyNot::Credentials { until }) => {
+            format!("every key cools down; the first is tried in {}", seconds(until))
         }
-        Err(WhyNot::Credentials { until }) => format!("every key cools down; the first is tried in {}", seconds(until)),
         Err(WhyNot::ModelMissing { until }) => {
             format!("the upstream says that it does not serve this model; asked again in {}", seconds(until))
         }

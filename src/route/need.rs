@@ -1,7 +1,7 @@
 //! What a request needs of a channel, and what may be done with it.
 
 use crate::algo::tick::Tick;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Operation};
 use crate::state::model::Shape;
 
 /// Fixed for the life of a request.
@@ -9,6 +9,7 @@ use crate::state::model::Shape;
 pub struct Need<'a> {
     /// The dialect that the channel has to speak.
     pub dialect: Dialect,
+    pub operation: Operation,
     /// The model as the caller named it; empty for plain HTTP.
     pub model: &'a str,
     pub shape: Shape,
@@ -17,6 +18,8 @@ pub struct Need<'a> {
     pub deadline: Tick,
     /// Estimated prompt tokens.
     pub prompt_tokens: u64,
+    /// Bounds each route's own number of attempts.
+    pub most_attempts: u32,
 }
 
 /// What may be sent a second time.

@@ -275,7 +275,7 @@ impl<'t> Plan<'t> {
 
     /// As [`Plan::has_untried`], `channel` itself left out: is there somewhere else to go from it?
     pub fn has_other(&self, channel: &Channel, need: &Need<'_>) -> bool {
-        if self.attempts_in_route >= self.route().config.retry.max_attempts {
+        if self.attempts_in_route >= self.route().config.retry.max_attempts.min(need.most_attempts) {
             return self.has_fallback();
         }
         let now = self.table.live.now();
@@ -314,7 +314,7 @@ impl<'t> Plan<'t> {
         false
     }
 
-    pub(super) fn table(&self) -> &'t Table {
+    pub fn table(&self) -> &'t Table {
         self.table
     }
 }

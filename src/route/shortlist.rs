@@ -33,11 +33,17 @@ pub enum WhyNot {
     Speaks,
     /// Active probes say that it is down.
     Down,
-    BreakerOpen { until: Option<Tick> },
+    BreakerOpen {
+        until: Option<Tick>,
+    },
     /// Every key cools down.
-    Credentials { until: Tick },
+    Credentials {
+        until: Tick,
+    },
     /// The upstream said that it does not serve this model.
-    ModelMissing { until: Tick },
+    ModelMissing {
+        until: Tick,
+    },
     /// As many requests in flight as configured.
     Full,
     /// This request has tried it.
@@ -73,7 +79,13 @@ impl WhyNot {
 }
 
 /// Judges `channel`, whatever this request has tried so far.
-pub fn judge(route: &Route, channel: &Channel, model: &Model, need: &Need<'_>, now: Tick) -> Result<Rank, WhyNot> {
+pub fn judge(
+    route: &Route,
+    channel: &Channel,
+    model: &Model,
+    need: &Need<'_>,
+    now: Tick,
+) -> Result<Rank, WhyNot> {
     let upstream = &channel.upstream;
     if !upstream.is_configured() {
         return Err(WhyNot::Unconfigured);

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use super::need::{Need, Resend};
 use super::plan::Plan;
-use crate::algo::backoff;
 use crate::state::permit::Permit;
 use crate::telemetry::RefusedRetry;
 use crate::vocab::{Class, Fault, RateHint, Scope, Stage};
 
 /// Less than this is not worth a further attempt.
 const LEAST_TIME: Duration = Duration::from_millis(200);
+
+/// The only channel is asked again after its base backoff to this many times that (E1: 250 ms to 1 s).
+const SAME_CHANNEL_SPREAD: u32 = 4;
 
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +41,11 @@ impl Plan<'_> {
         let channel = std::sync::Arc::clone(permit.channel());
         let (forced, trial) = (permit.is_forced(), permit.is_trial());
         let repeat = self.remember(&channel, fault);
-        permit.fail(fault, stage, &hint, repeat);
+        if need.operation.health_neutral() {
+            permit.fail_quietly(fault, stage);
+        } else {
+            permit.fail(fault, stage, &hint, repeat);
+        }
 
         if fault.silent() {
             self.mark_spent(&channel);
@@ -89,17 +95,36 @@ impl Plan<'_> {
         if need.deadline.since(now) < LEAST_TIME {
             return self.refuse(RefusedRetry::Deadline);
         }
-        if self.attempts_in_route >= route.config.retry.max_attempts {
+        if self.attempts_in_route >= route.config.retry.max_attempts.min(need.most_attempts) {
             return self.next_route_or(RefusedRetry::Attempts);
         }
         let free = trial || stage == Stage::NotSent || fault == Fault::NotProcessed;
         if self.has_untried(need) {
-            return if free || self.pay() { Verdict::Retry { wait: Duration::ZERO } } else { self.refuse(RefusedRetry::Budget) };
+            let wait = self.courtesy(fault);
+            return if free || self.pay() {
+                Verdict::Retry { wait }
+            } else {
+                self.refuse(RefusedRetry::Budget)
+            };
         }
         if let Some(wait) = self.patience(fault, &hint, need) {
-            return if free || self.pay() { Verdict::Retry { wait } } else { self.refuse(RefusedRetry::Budget) };
+            return if free || self.pay() {
+                Verdict::Retry { wait }
+            } else {
+                self.refuse(RefusedRetry::Budget)
+            };
         }
         self.next_route_or(RefusedRetry::NothingEligible)
+    }
+
+    /// Another channel takes over at once (E1), unless the answer may mean load: what is overloaded
+    /// here is likely to be busy there, and a crowd should not move as one.
+    fn courtesy(&self, fault: Fault) -> Duration {
+        if fault.class() != Class::Overload {
+            return Duration::ZERO;
+        }
+        let backoff = self.route().config.retry.other_channel;
+        backoff.delay(self.attempts_in_route.saturating_sub(1), &mut self.table().live.dice())
     }
 
     /// How long to wait before the only channel is asked again, if waiting can help (E1).
@@ -119,13 +144,16 @@ impl Plan<'_> {
             self.waited = true;
             return Some(wait);
         }
-        let worth_asking = matches!(fault.class(), Class::UpstreamFault | Class::LocalFault) && !fault.silent();
+        let worth_asking =
+            matches!(fault.class(), Class::UpstreamFault | Class::LocalFault) && !fault.silent();
         if !worth_asking || self.asked_again {
             return None;
         }
         self.asked_again = true;
-        let spread = backoff::full_jitter(2, retry.same_channel.base, retry.same_channel.max, &mut dice);
-        let wait = (retry.same_channel.base + spread).min(retry.same_channel.base.saturating_mul(4));
+        // Not full jitter: at least the base, since asking the same one again at once is pointless.
+        let (base, cap) = (retry.same_channel.base, retry.same_channel.cap);
+        let most = base.saturating_mul(SAME_CHANNEL_SPREAD).min(cap);
+        let wait = Duration::from_secs_f64(dice.between(base.as_secs_f64(), most.as_secs_f64()));
         (wait <= left).then_some(wait)
     }
 

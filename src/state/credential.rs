@@ -4,7 +4,10 @@
 //! money or day quota (shared by a `quota_group`), and its rate on one model (kept by the model).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::{Acquire, Release}};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
+};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -132,7 +135,12 @@ const RATE: usize = 2;
 
 impl Held {
     /// Enters all of the credential's memories, or none.
-    pub fn admit(credential: &Credential, rate: Option<Arc<Cell>>, now: Tick, dice: &mut Dice) -> Result<Self, Readiness> {
+    pub fn admit(
+        credential: &Credential,
+        rate: Option<Arc<Cell>>,
+        now: Tick,
+        dice: &mut Dice,
+    ) -> Result<Self, Readiness> {
         let shared = !Arc::ptr_eq(&credential.own, &credential.quota);
         let wanted = [Some(Arc::clone(&credential.own)), shared.then(|| Arc::clone(&credential.quota)), rate];
         let mut held = Self { cells: [None, None, None] };
@@ -158,7 +166,13 @@ impl Held {
     }
 
     /// The rate on this model is used up. Without a memory for it yet, `rate` makes one.
-    pub fn throttled(mut self, rate: impl FnOnce() -> Arc<Cell>, wait: Option<Duration>, now: Tick, dice: &mut Dice) -> Option<Kind> {
+    pub fn throttled(
+        mut self,
+        rate: impl FnOnce() -> Arc<Cell>,
+        wait: Option<Duration>,
+        now: Tick,
+        dice: &mut Dice,
+    ) -> Option<Kind> {
         let taken = self.cells[RATE].take();
         self.settle_all(Signal::Ok, now, dice);
         let (cell, lease) = match taken {

@@ -4,12 +4,16 @@
 //! word says "closed, this generation". It is written only under the lock, and a reader who was a
 //! moment too late holds a permit of an old generation, which the breaker ignores when it is settled.
 
-use std::sync::atomic::{AtomicU64, Ordering::{Acquire, Release}};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Release},
+};
 
 use parking_lot::Mutex;
 
 use crate::algo::breaker::{
-    Admissible, Breaker, Forced, Kind, Permit, Refused, Settings, Settled, Signal, Snapshot, State, Transition,
+    Admissible, Breaker, Forced, Kind, Permit, Refused, Settings, Settled, Signal, Snapshot, State,
+    Transition,
 };
 use crate::algo::dice::Dice;
 use crate::algo::shun::{self, Shun};
@@ -38,7 +42,9 @@ pub enum Standing {
     TryOne,
     /// Half-open, or open and due: one request may be the trial.
     Trial,
-    Refused { until: Option<Tick> },
+    Refused {
+        until: Option<Tick>,
+    },
 }
 
 const CLOSED: u64 = 1;

@@ -8,7 +8,8 @@ use crate::algo::cooldown::Readiness;
 use crate::algo::tick::Tick;
 use crate::telemetry::{Gauges, catalogue as c};
 
-const BREAKER_STATES: [&str; 6] = ["closed", "open", "half_open", "forced_closed", "forced_open", "metrics_only"];
+const BREAKER_STATES: [&str; 6] =
+    ["closed", "open", "half_open", "forced_closed", "forced_open", "metrics_only"];
 const HEALTH_STATES: [&str; 3] = ["unknown", "up", "down"];
 
 impl Table {
@@ -24,11 +25,21 @@ impl Table {
             let name: &str = &upstream.config.name;
             let health = upstream.memory.health();
             gauges.one_of(&c::UPSTREAM_HEALTH, &[name], &HEALTH_STATES, health.name());
-            gauges.one_of(&c::BREAKER_STATE, &[name, ""], &BREAKER_STATES, upstream.memory.gate.state().name());
+            gauges.one_of(
+                &c::BREAKER_STATE,
+                &[name, ""],
+                &BREAKER_STATES,
+                upstream.memory.gate.state().name(),
+            );
             let mut others = upstream.memory.in_flight.load(Relaxed);
             for model in upstream.memory.fixed_models(self) {
                 if let Some(gate) = &model.gate {
-                    gauges.one_of(&c::BREAKER_STATE, &[name, &model.name], &BREAKER_STATES, gate.state().name());
+                    gauges.one_of(
+                        &c::BREAKER_STATE,
+                        &[name, &model.name],
+                        &BREAKER_STATES,
+                        gate.state().name(),
+                    );
                 }
                 let in_flight = model.in_flight();
                 others = others.saturating_sub(in_flight);

@@ -61,7 +61,9 @@ enum Phase {
     /// Content flows, and the breakers have been told.
     Streaming,
     /// Content flows, but this is a trial that has not held for long enough.
-    OnTrial { since: Tick },
+    OnTrial {
+        since: Tick,
+    },
     Settled,
 }
 
@@ -191,8 +193,7 @@ impl Permit {
             self.phase = Phase::OnTrial { since: now };
         } else {
             self.phase = Phase::Streaming;
-            let signal = self.success_or_slow(ttft);
-            self.tell(Blame { transport: Signal::Success, model: signal }, now);
+            self.tell_success(ttft, now);
         }
     }
 
@@ -225,7 +226,8 @@ impl Permit {
         let now = live.now();
         self.channel.handles.failed(&live.metrics, fault, stage);
         let blame = Blame::of(fault, hint, repeat);
-        let counts = matches!(blame.merged(), Signal::Failure | Signal::Overload { .. } | Signal::StreamFailure);
+        let counts =
+            matches!(blame.merged(), Signal::Failure | Signal::Overload { .. } | Signal::StreamFailure);
         if counts {
             self.model.penalise(self.shape, now);
         }
@@ -238,10 +240,25 @@ impl Permit {
                 self.tell(blame, now);
             }
             // The trial's one verdict.
-            Phase::OnTrial { .. } => self.tell(Blame { transport: blame.transport, model: as_failure(blame.model) }, now),
+            Phase::OnTrial { .. } => {
+                self.tell(Blame { transport: blame.transport, model: as_failure(blame.model) }, now)
+            }
             Phase::Streaming => self.tell_later(blame, now),
             Phase::Settled => {}
         }
+        self.leave();
+    }
+
+    /// The attempt failed at something that says nothing about the channel: it is counted, and nobody
+    /// is told (WIRE §0.7).
+    pub fn fail_quietly(mut self, fault: Fault, stage: Stage) {
+        let live = Arc::clone(self.live());
+        let (now, mut dice) = (live.now(), live.dice());
+        self.channel.handles.failed(&live.metrics, fault, stage);
+        if let Some(held) = self.held.take() {
+            held.neutral(now, &mut dice);
+        }
+        self.tell(Blame { transport: Signal::Neutral, model: Signal::Neutral }, now);
         self.leave();
     }
 
@@ -273,17 +290,22 @@ impl Permit {
     }
 
     fn pass_trial(&mut self, since: Tick, now: Tick) {
-        let signal = self.success_or_slow(since.since(self.begun));
         self.phase = Phase::Streaming;
-        self.tell(Blame { transport: Signal::Success, model: signal }, now);
+        self.tell_success(since.since(self.begun), now);
+    }
+
+    /// A success that was slow is both; of a trial, whose one verdict it is, only the worse counts.
+    fn tell_success(&self, ttft: Duration, now: Tick) {
+        let slow = self.is_slow(ttft);
+        let model = if slow && self.is_trial() { Signal::Slow } else { Signal::Success };
+        self.tell(Blame { transport: Signal::Success, model }, now);
+        if slow && !self.is_trial() {
+            self.tell_later(Blame { transport: Signal::Neutral, model: Signal::Slow }, now);
+        }
     }
 
     fn is_slow(&self, ttft: Duration) -> bool {
         self.channel.config.breaker.slow_call.as_ref().is_some_and(|slow| ttft >= slow.ttfb)
-    }
-
-    fn success_or_slow(&self, ttft: Duration) -> Signal {
-        if self.is_slow(ttft) { Signal::Slow } else { Signal::Success }
     }
 
     fn tell(&self, blame: Blame, now: Tick) {
@@ -312,7 +334,9 @@ impl Permit {
         }
         let mut dice = self.live().dice();
         let (model, settled) = match (&self.model.gate, model) {
-            (Some(gate), Some(permit)) => (Some(&*self.model), gate.later(permit, signal, self.begun, now, &mut dice)),
+            (Some(gate), Some(permit)) => {
+                (Some(&*self.model), gate.later(permit, signal, self.begun, now, &mut dice))
+            }
             (None, _) | (_, None) => {
                 (None, self.channel.upstream.memory.gate.later(transport, signal, self.begun, now, &mut dice))
             }

@@ -68,7 +68,9 @@ impl Table {
                     .channels
                     .iter()
                     .enumerate()
-                    .map(|(slot, channel)| Arc::new(compile_channel(slot, channel, settings, &upstreams, live)))
+                    .map(|(slot, channel)| {
+                        Arc::new(compile_channel(slot, channel, settings, &upstreams, live))
+                    })
                     .collect();
                 let memory = registry.route(settings);
                 let handles = RequestHandles::new(&live.metrics, &settings.name, &dialects(&channels));
@@ -140,9 +142,13 @@ impl Table {
 
 impl Channel {
     /// The name under which the upstream knows what the caller calls `asked`; `None` leaves it.
-    pub fn model_name<'a>(&'a self, route: &config::Route, asked: &'a str) -> Option<&'a str> {
+    pub fn model_name<'a>(&'a self, route: &'a config::Route, asked: &'a str) -> Option<&'a str> {
         match &self.config.model {
-            ModelName::AsAsked => None,
+            // An alias, and a fallback from another route, mean the route's own model.
+            ModelName::AsAsked => match &route.matcher {
+                Matcher::Model { pattern: Pattern::Exact(name) } => Some(name),
+                Matcher::Model { pattern: Pattern::Prefix(_) } | Matcher::Path { .. } => None,
+            },
             ModelName::Fixed(name) => Some(name),
             ModelName::Suffix => match &route.matcher {
                 Matcher::Model { pattern } => pattern.rest(asked).filter(|rest| !rest.is_empty()),
@@ -205,8 +211,6 @@ fn compile_channel(
         (_, Matcher::Path { .. }) => Some(""),
         (ModelName::AsAsked | ModelName::Suffix, Matcher::Model { .. }) => None,
     };
-    // An alias is asked for by another name, so the upstream would see another model.
-    let name = name.filter(|_| settings.model != ModelName::AsAsked || route.aliases.is_empty());
     let fixed = name.map(|name| {
         let breaker = matches!(route.matcher, Matcher::Model { .. }).then_some(&settings.breaker);
         let model = upstream.memory.model(name, breaker);
@@ -221,7 +225,11 @@ fn compile_channel(
     Channel {
         slot,
         upstream_index: settings.upstream,
-        label: if shown.is_empty() { (&**upstream_name).into() } else { format!("{upstream_name}/{shown}").into() },
+        label: if shown.is_empty() {
+            (&**upstream_name).into()
+        } else {
+            format!("{upstream_name}/{shown}").into()
+        },
         handles: AttemptHandles::new(&live.metrics, &route.name, upstream_name, shown),
         config: settings.clone(),
         fixed,

@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn of_three_the_slow_one_is_only_explored() {
-        let shares = shares(&[contender(0, Some(300), 0), contender(1, Some(5_000), 0), contender(2, Some(300), 0)]);
+        let shares =
+            shares(&[contender(0, Some(300), 0), contender(1, Some(5_000), 0), contender(2, Some(300), 0)]);
         assert!(shares[1] < 0.02, "{shares:?}");
         assert!(shares[1] > 0.002, "{shares:?}");
     }

@@ -195,9 +195,8 @@ impl AttemptHandles {
     pub fn failed(&self, metrics: &Metrics, fault: Fault, stage: Stage) {
         let [route, upstream, model] = &self.labels;
         let class = fault.class();
-        self.failures.add(class as usize, || {
-            metrics.counter(&c::ATTEMPTS, &[route, upstream, model, class.name()])
-        });
+        self.failures
+            .add(class as usize, || metrics.counter(&c::ATTEMPTS, &[route, upstream, model, class.name()]));
         metrics.counter(&c::FAULTS, &[upstream, fault.name(), stage.name()]).increment(1);
     }
 

@@ -1,6 +1,8 @@
 //! One gateway's metrics: makes handles for rows of the catalogue and renders the Prometheus text.
 
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
+use metrics::{
+    Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::catalogue::{self, Kind, Metric};
@@ -75,8 +77,12 @@ static METADATA: Metadata<'static> = Metadata::new("mainstay", Level::INFO, None
 
 fn key(metric: &Metric, labels: &[&str]) -> Key {
     debug_assert_eq!(metric.labels.len(), labels.len(), "{}: label values", metric.name);
-    let labels: Vec<Label> =
-        metric.labels.iter().zip(labels).map(|(name, value)| Label::new(*name, (*value).to_owned())).collect();
+    let labels: Vec<Label> = metric
+        .labels
+        .iter()
+        .zip(labels)
+        .map(|(name, value)| Label::new(*name, (*value).to_owned()))
+        .collect();
     Key::from_parts(metric.name, labels)
 }
 
@@ -95,6 +101,9 @@ mod tests {
             text.contains(r#"mainstay_requests_total{route="demo",dialect="openai",outcome="ok"} 2"#),
             "{text}"
         );
-        assert!(text.contains(r#"mainstay_gateway_overhead_seconds_bucket{route="demo",le="0.00005"} 1"#), "{text}");
+        assert!(
+            text.contains(r#"mainstay_gateway_overhead_seconds_bucket{route="demo",le="0.00005"} 1"#),
+            "{text}"
+        );
     }
 }

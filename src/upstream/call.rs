@@ -13,9 +13,9 @@ use super::pool::{Line, Pool};
 use super::tls::Offer;
 use crate::vocab::{Fault, Stage};
 
-/// Kept connections that one call may find dead before it insists on a new one. Each costs it nothing
-/// but a poll, and a peer that restarted leaves a whole shelf of them.
-const STALE_TRIES: usize = 3;
+/// Connections that may turn out to be closing when a request is handed to them, before a call insists on
+/// a new one. Nothing has left by then, so trying again is nobody's second try.
+const STALE_TRIES: usize = 2;
 
 /// How long each part of a call may take.
 #[derive(Clone, Copy, Debug)]
@@ -75,45 +75,36 @@ impl Pool {
         limits: CallLimits,
     ) -> Result<Response<Incoming>, CallError> {
         let offer = if request.headers().contains_key(UPGRADE) { Offer::Http1 } else { Offer::Configured };
-        let mut stale = 0;
-        loop {
-            let fresh = if stale < STALE_TRIES { Freshness::Kept(limits.reuse) } else { Freshness::New };
-            let failure = match self.obtain(offer, fresh, &limits).await? {
-                Line::Http1(connection, kept) => {
+        let mut detail = String::new();
+        for attempt in 0..=STALE_TRIES {
+            let fresh = if attempt < STALE_TRIES { Freshness::Kept(limits.reuse) } else { Freshness::New };
+            let (exchanged, idle) = match self.obtain(offer, fresh, &limits).await? {
+                Line::Http1(connection, idle) => {
                     *request.version_mut() = Version::HTTP_11;
                     if !request.headers().contains_key(HOST) {
                         request.headers_mut().insert(HOST, self.host().clone());
                     }
-                    match h1::exchange(connection, request, limits.headers).await {
-                        Ok(response) => return Ok(response),
-                        Err(Failure::Unsent(unsent, _)) if kept.is_some() => {
-                            self.learn_closed(kept);
-                            Failure::Unsent(unsent, String::new())
-                        }
-                        Err(failure) => {
-                            if let Failure::Failed(CallError { fault: Fault::NotProcessed, .. }) = &failure {
-                                self.learn_closed(kept);
-                            }
-                            failure
-                        }
-                    }
+                    (h1::exchange(connection, request, limits.headers).await, idle)
                 }
                 Line::Http2(lease) => {
-                    match h2::exchange(lease, request, self.base_uri(), limits.headers).await {
-                        Ok(response) => return Ok(response),
-                        Err(failure) => failure,
-                    }
+                    (h2::exchange(lease, request, self.base_uri(), limits.headers).await, None)
                 }
             };
-            match failure {
-                Failure::Unsent(unsent, _) if stale < STALE_TRIES + 1 => {
-                    request = unsent;
-                    stale += 1;
+            match exchanged {
+                Ok(response) => return Ok(response),
+                Err(Failure::Unsent(unsent, why)) => {
+                    self.learn_closed(idle);
+                    (request, detail) = (unsent, why);
                 }
-                Failure::Unsent(_, detail) => return Err(CallError::unsent(Fault::NotProcessed, detail)),
-                Failure::Failed(error) => return Err(error),
+                Err(Failure::Failed(error)) => {
+                    if matches!(error.fault, Fault::NotProcessed | Fault::Reset) {
+                        self.learn_closed(idle);
+                    }
+                    return Err(error);
+                }
             }
         }
+        Err(CallError::unsent(Fault::NotProcessed, detail))
     }
 }
 

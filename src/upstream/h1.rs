@@ -84,6 +84,12 @@ impl Connection {
         !*ended && sender.is_ready()
     }
 
+    /// The same, with the kernel asked too: for one that has been idle for a while.
+    pub(super) fn is_fit_after_a_while(&mut self) -> bool {
+        self.meter.look_closely();
+        self.is_fit()
+    }
+
     fn learn(&mut self, headers: &HeaderMap) {
         self.learned_idle = headers
             .get("keep-alive")

@@ -49,6 +49,8 @@ pub(super) struct Lane {
 #[derive(Default)]
 struct Standing {
     streams: AtomicUsize,
+    /// The peer's settings are known, so others than its opener may use it.
+    settled: AtomicBool,
     /// It kept somebody waiting: no new streams until it answers a PING.
     suspect: AtomicBool,
     /// The task has ended.
@@ -86,7 +88,8 @@ impl Lane {
             .handshake::<_, Bytes>(socket)
             .await?;
         let standing = Arc::new(Standing::default());
-        let pings = connection.ping_pong();
+        let pings = connection.ping_pong().filter(|_| pool.allows_pings());
+        standing.settled.store(pings.is_none(), Ordering::Release);
         let lane = Arc::new(Self {
             send,
             standing: Arc::clone(&standing),
@@ -97,7 +100,7 @@ impl Lane {
         });
         let task = Task {
             connection,
-            pings: pings.filter(|_| pool.allows_pings()),
+            pings,
             standing,
             opening,
             ping: PingState::Resting { next: now() + PING_INTERVAL },
@@ -109,7 +112,16 @@ impl Lane {
 
     /// One stream of this lane, or `None` when it should have no more.
     pub(super) fn lease(self: &Arc<Self>, pool: &Arc<Pool>, fill: Fill, now: Instant) -> Option<Lease> {
-        if !self.is_open(now) || self.standing.suspect.load(Ordering::Acquire) {
+        let standing = &self.standing;
+        if !standing.settled.load(Ordering::Acquire) || standing.suspect.load(Ordering::Acquire) {
+            return None;
+        }
+        self.lease_first(pool, fill, now)
+    }
+
+    /// The same for whoever has just opened it.
+    pub(super) fn lease_first(self: &Arc<Self>, pool: &Arc<Pool>, fill: Fill, now: Instant) -> Option<Lease> {
+        if !self.is_open(now) {
             return None;
         }
         let room = self.capacity(fill);
@@ -210,7 +222,11 @@ async fn run(mut task: Task, pool: Weak<Pool>, lane: Weak<Lane>, permit: OwnedSe
             if let Poll::Ready(ended) = Pin::new(&mut task.connection).poll(cx) {
                 return Poll::Ready(ended.err());
             }
-            task.hear(cx);
+            if task.hears(cx)
+                && let (Some(pool), Some(lane)) = (pool.upgrade(), lane.upgrade())
+            {
+                pool.lane_settled(&lane);
+            }
             if poked.as_mut().poll(cx).is_ready() {
                 poked.set(standing.poke.notified());
                 if standing.suspect.load(Ordering::Acquire) {
@@ -262,13 +278,16 @@ impl Task {
         }
     }
 
-    fn hear(&mut self, cx: &mut Context<'_>) {
-        let Some(pings) = &mut self.pings else { return };
-        if let Poll::Ready(Ok(_)) = pings.poll_pong(cx) {
-            self.standing.suspect.store(false, Ordering::Release);
-            self.opening = None;
-            self.ping = PingState::Resting { next: now() + PING_INTERVAL };
-        }
+    /// Takes in the answer to a PING. True the first time, which is when the settings are known.
+    fn hears(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(pings) = &mut self.pings else { return false };
+        let Poll::Ready(Ok(_)) = pings.poll_pong(cx) else { return false };
+        self.ping = PingState::Resting { next: now() + PING_INTERVAL };
+        self.standing.suspect.store(false, Ordering::Release);
+        let first = !self.standing.settled.swap(true, Ordering::AcqRel);
+        // Those who waited for it may look again.
+        self.opening = None;
+        first
     }
 
     fn wake_at(&self) -> Instant {

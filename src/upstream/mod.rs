@@ -28,7 +28,7 @@ pub mod probe;
 pub mod upgrade;
 
 #[cfg(test)]
-mod peer;
+mod tests;
 
 pub use body::{BodyFault, BoxBody, BoxError, Incoming, Outgoing};
 pub use call::{CallError, CallLimits, Reuse};

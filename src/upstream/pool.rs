@@ -30,6 +30,8 @@ use crate::vocab::Fault;
 /// How many calls wait for one HTTP/2 connection to open before another is opened beside it, as long as
 /// no peer has said how many streams it allows: four fifths of the usual hundred.
 const WAITERS: usize = 80;
+/// A connection used more recently than this needs no system call to be believed alive.
+const FRESH: Duration = Duration::from_millis(10);
 /// How long a peer's habit of closing idle connections is remembered.
 const HABIT_MEMORY: Duration = Duration::from_secs(60);
 
@@ -38,6 +40,7 @@ pub struct Pool {
     name: Arc<str>,
     target: Arc<Target>,
     settings: config::Pool,
+    max_connections: usize,
     dial: Arc<dyn Dial>,
     tls: Option<Tls>,
     host: HeaderValue,
@@ -120,9 +123,10 @@ impl Pool {
             host,
             base_uri: (scheme, authority),
             slots: Arc::new(Semaphore::new(max_connections)),
+            max_connections,
             freed: Notify::new(),
             state: Mutex::new(State {
-                shelf: Shelf::new(settings.max_idle.min(settings.max_connections.max(1)) as usize),
+                shelf: Shelf::new((settings.max_idle as usize).min(max_connections)),
                 lanes: Vec::new(),
                 openings: Vec::new(),
                 next_opening: 0,
@@ -258,6 +262,9 @@ impl Pool {
             if let Some(lease) = self.lease(fill, now) {
                 return Found::Line(Line::Http2(lease));
             }
+            if let Some(outcome) = self.join() {
+                return Found::Opening(outcome);
+            }
         }
         let Some(permit) = permit else { return Found::Full };
         if let Freshness::Kept(reuse) = fresh
@@ -268,11 +275,6 @@ impl Pool {
         }
         if offer == Offer::Configured && self.may_share() {
             let mut state = self.state.lock();
-            let room = state.waiters_each;
-            if let Some(awaited) = state.openings.iter_mut().find(|awaited| awaited.waiters < room) {
-                awaited.waiters += 1;
-                return Found::Opening(awaited.outcome.clone());
-            }
             let (sender, outcome) = watch::channel(None);
             let id = state.next_opening;
             state.next_opening += 1;
@@ -295,6 +297,15 @@ impl Pool {
         lease
     }
 
+    /// The outcome of an opening that has room for one more to wait for it.
+    fn join(&self) -> Option<watch::Receiver<Option<CallError>>> {
+        let mut state = self.state.lock();
+        let room = state.waiters_each;
+        let awaited = state.openings.iter_mut().find(|awaited| awaited.waiters < room)?;
+        awaited.waiters += 1;
+        Some(awaited.outcome.clone())
+    }
+
     /// A kept HTTP/1.1 connection that is still good, and how long it had been idle.
     fn kept(&self, reuse: Reuse, now: Instant) -> Option<(Box<Connection>, Duration)> {
         let mut expired = Vec::new();
@@ -308,7 +319,11 @@ impl Pool {
                 state.shelf.pop(now, max_idle, &mut expired)?
             };
             let age = now.saturating_duration_since(since);
-            if connection.is_fit() {
+            let fit = match reuse {
+                Reuse::Any if age < FRESH => connection.is_fit(),
+                Reuse::Any | Reuse::SafeOnly => connection.is_fit_after_a_while(),
+            };
+            if fit {
                 return Some((connection, age));
             }
             self.state.lock().learn_closed(age, now);
@@ -336,8 +351,7 @@ impl Pool {
             }
         };
         timeout_at(until, either).await.map_err(|_| {
-            let detail =
-                format!("all {} connections of {} are in use", self.settings.max_connections, self.name);
+            let detail = format!("all {} connections of {} are in use", self.max_connections, self.name);
             CallError::unsent(Fault::PoolFull, detail)
         })
     }
@@ -378,7 +392,7 @@ impl Pool {
                 let lane = Lane::open(socket, self, permit, opening, retire_at)
                     .await
                     .map_err(|error| CallError::unsent(Fault::Connect, error.to_string()))?;
-                let lease = lane.lease(self, Fill::Brimful, now()).ok_or_else(|| {
+                let lease = lane.lease_first(self, Fill::Brimful, now()).ok_or_else(|| {
                     CallError::unsent(Fault::NotProcessed, "the connection closed before its first stream")
                 })?;
                 if !self.retired.load(Ordering::Acquire) {
@@ -440,9 +454,8 @@ impl Pool {
     fn make_room(&self) {
         let evicted = {
             let mut state = self.state.lock();
-            let taken = self.settings.max_connections as usize
-                - self.slots.available_permits().min(self.settings.max_connections as usize);
-            let excess = (taken + state.shelf.len()).saturating_sub(self.settings.max_connections as usize);
+            let taken = self.max_connections.saturating_sub(self.slots.available_permits());
+            let excess = (taken + state.shelf.len()).saturating_sub(self.max_connections);
             if excess > 0 { state.shelf.pop_oldest() } else { None }
         };
         drop(evicted);
@@ -452,6 +465,11 @@ impl Pool {
         if let Some(idle) = idle {
             self.state.lock().learn_closed(idle, now());
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn forget_habits(&self) {
+        self.state.lock().closed_idle = None;
     }
 
     pub(super) fn settings(&self) -> &config::Pool {
@@ -472,6 +490,11 @@ impl Pool {
 
     pub(super) fn stream_ended(&self) {
         self.freed.notify_one();
+    }
+
+    /// A lane knows its peer's settings.
+    pub(super) fn lane_settled(&self, lane: &Lane) {
+        self.state.lock().waiters_each = lane.capacity(Fill::Comfortable).clamp(1, WAITERS);
     }
 
     /// A lane's task has ended; `calm` if the peer complained of being asked too often.

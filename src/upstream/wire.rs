@@ -4,12 +4,16 @@
 //! be sent again hangs on exactly that.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use super::dial::Socket;
 use crate::vocab::Stage;
@@ -20,6 +24,7 @@ use crate::vocab::Stage;
 pub(super) struct Meter {
     written: AtomicU64,
     body_taken: AtomicBool,
+    look_closely: AtomicBool,
 }
 
 impl Meter {
@@ -41,6 +46,12 @@ impl Meter {
 
     pub(super) fn body_finished(&self) -> bool {
         self.body_taken.load(Ordering::Relaxed)
+    }
+
+    /// The next read that finds nothing asks the kernel itself whether the peer has closed: tokio knows
+    /// only what its driver has seen, and that may be older than the peer's FIN.
+    pub(super) fn look_closely(&self) {
+        self.look_closely.store(true, Ordering::Relaxed);
     }
 
     /// What is known for sure errs towards "more has left".
@@ -77,7 +88,15 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buf)
+        let polled = Pin::new(&mut self.socket).poll_read(cx, buf);
+        if polled.is_pending()
+            && self.meter.look_closely.swap(false, Ordering::Relaxed)
+            && peer_has_closed(&*self.socket)
+        {
+            // Nothing read is how a stream says that it has ended.
+            return Poll::Ready(Ok(()));
+        }
+        polled
     }
 }
 
@@ -106,5 +125,20 @@ impl AsyncWrite for Wire {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+fn peer_has_closed(socket: &dyn Socket) -> bool {
+    let socket = socket.as_any();
+    if let Some(tcp) = socket.downcast_ref::<TcpStream>() {
+        let mut byte = [MaybeUninit::uninit()];
+        match SockRef::from(tcp).peek(&mut byte) {
+            Ok(n) => n == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    } else if let Some(tls) = socket.downcast_ref::<TlsStream<Box<dyn Socket>>>() {
+        peer_has_closed(&**tls.get_ref().0)
+    } else {
+        false
     }
 }

@@ -36,13 +36,12 @@ proptest! {
             let (old, new) = (&before.breaker, &world.breaker);
             // P-B01: a legal transition and one generation, or neither.
             let began = new.generation() - old.generation();
-            match effect.transition {
-                Some(moved) => {
+            if let Some(moved) = effect.transition {
                     prop_assert_eq!(began, 1);
                     prop_assert_eq!((moved.from, moved.to), (old.state(), new.state()));
                     prop_assert!(legal(moved.from, moved.to, moved.reason), "{:?}", moved);
-                }
-                None => prop_assert_eq!((began, old.state()), (0, new.state())),
+            } else {
+                prop_assert_eq!((began, old.state()), (0, new.state()));
             }
             // P-B02: what kind of permit each state issues.
             if let Some(permit) = effect.permit {

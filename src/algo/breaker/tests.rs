@@ -184,7 +184,7 @@ fn a_trial_without_a_verdict_fails_at_its_deadline_and_not_before() {
     let mut world = tripped(plain());
     world.wait(SECOND * 5);
     world.admit().expect("the first trial");
-    world.wait(SECOND * 30 - ms(1));
+    world.wait(ms(29_999));
     assert_eq!(world.run(Command::Expire).transition, None);
     world.wait(ms(1));
     let moved = world.run(Command::Expire).transition.expect("the lease has expired");
@@ -247,7 +247,7 @@ fn the_level_climbs_while_it_lengthens_and_decays_while_closed() {
         world.attempt(Signal::Success);
     }
     assert_eq!((world.breaker.state(), world.breaker.level()), (State::Closed, 5));
-    world.wait(SECOND * 30 - ms(1));
+    world.wait(ms(29_999));
     world.run(Command::Expire);
     assert_eq!(world.breaker.level(), 5);
     world.wait(ms(1));

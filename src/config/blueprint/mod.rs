@@ -10,8 +10,8 @@ pub mod server;
 pub mod upstream;
 
 pub use route::{
-    Backoff, Channel, FallbackOn, FirstEvent, Matcher, ModelName, Panic, PanicMode, Pattern, Replay, Retry,
-    Route, SlowStart, Timeouts,
+    Channel, FallbackOn, FirstEvent, Matcher, ModelName, Panic, PanicMode, Pattern, Replay, Retry, Route,
+    SlowStart, Timeouts,
 };
 pub use server::{Drain, Limits, Server, ServerTimeouts, ServerTls};
 pub use upstream::{

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::algo::backoff::Backoff;
 use crate::algo::{breaker, budget};
 use crate::strategy;
 
@@ -133,13 +134,6 @@ pub struct Retry {
     pub replay: Replay,
     /// This route's own budget, beside the global one.
     pub budget: budget::Settings,
-}
-
-/// Full jitter between nothing and a bound that grows from `base` to `max`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backoff {
-    pub base: Duration,
-    pub max: Duration,
 }
 
 /// Whether a generation that was sent, and may have been paid for, is sent again.

@@ -9,136 +9,22 @@
 //! Apart from the breaker on purpose: a key without quota says nothing about the upstream's health, and
 //! an overloaded upstream nothing about the key (D7). Three rules keep it honest:
 //!
-//! - a deadline never moves forward in time to an earlier one; only [`Cooldown::reset`] shortens a wait;
+//! - a deadline is never brought nearer; only [`Cooldown::reset`] shortens a wait;
 //! - what an upstream asks for is never undercut, but bounded: it can bench one key for an hour, not for
 //!   a year, unless it is a quota that says when it ends;
 //! - when the wait is over one request goes first. The crowd that waited for the same instant would
 //!   only be throttled again.
 
-use std::time::Duration;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod words;
 
+pub use self::settings::Settings;
+use self::settings::Wait;
+pub use self::words::{Change, Kind, Lease, Readiness, Recheck, Signal, State};
 use super::dice::Dice;
 use super::tick::Tick;
-
-/// The numbers of RESILIENCE 4.5.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// The wait after the first throttle without a hint; doubles with each that follows.
-    pub base: Duration,
-    /// The longest wait we choose ourselves after a throttle.
-    pub short_max: Duration,
-    /// A throttle that asks for more than this is an exhausted quota in disguise (OpenAI's SDKs draw the
-    /// same line and do not wait beyond it).
-    pub long_after: Duration,
-    /// The longest wait an upstream may ask for with a throttle.
-    pub max: Duration,
-    /// The waits after an exhausted quota of unknown end: first, second, every further one.
-    pub long_steps: [Duration; 3],
-    /// The longest wait for a quota that says when it ends: a day, and the hour that clocks may shift.
-    pub quota_max: Duration,
-    /// How long to leave a refused key before asking with a free request whether it works again.
-    pub recheck: Duration,
-    /// 0.1 is ±10 %.
-    pub jitter: f64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        const HOUR: Duration = Duration::from_hours(1);
-        Self {
-            base: Duration::from_secs(1),
-            short_max: Duration::from_mins(1),
-            long_after: Duration::from_mins(2),
-            max: HOUR,
-            long_steps: [Duration::from_mins(15), HOUR, Duration::from_hours(6)],
-            quota_max: Duration::from_hours(25),
-            recheck: Duration::from_mins(15),
-            jitter: 0.1,
-        }
-    }
-}
-
-/// What kind of refusal a credential waits out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Too many requests: seconds.
-    Short,
-    /// The quota is used up: minutes to a day.
-    Long,
-    /// The key is not accepted.
-    Auth,
-}
-
-/// What asking for a lease would bring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readiness {
-    Ready,
-    /// The wait is over and there is room for one more careful request.
-    Trickle,
-    /// `until` is also the earliest time to try again when trickle requests are in flight.
-    Cooling {
-        until: Tick,
-        kind: Kind,
-    },
-    /// Not accepted; from `recheck_at` on a free request may find out whether that changed.
-    Disabled {
-        recheck_at: Tick,
-    },
-}
-
-/// How a request with this credential ended, as far as the credential cares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    Ok,
-    Throttled {
-        retry_after: Option<Duration>,
-    },
-    Quota {
-        reset: Option<Duration>,
-    },
-    Auth,
-    /// Says nothing about the credential.
-    Neutral,
-}
-
-/// Leave to use the credential once, to be settled exactly once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
-    epoch: u32,
-}
-
-/// Where a credential stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    Ready,
-    Trickle,
-    Cooling(Kind),
-}
-
-impl State {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Trickle => "trickle",
-            Self::Cooling(Kind::Short) => "short",
-            Self::Cooling(Kind::Long) => "long",
-            Self::Cooling(Kind::Auth) => "auth",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
-    pub from: State,
-    pub to: State,
-}
-
-/// Whether a refused key was accepted by a request that costs nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recheck {
-    Accepted,
-    Refused,
-}
 
 /// The cooldown of one credential, or of the quota group it belongs to.
 #[derive(Clone, Debug, PartialEq)]
@@ -165,22 +51,6 @@ enum Stage {
     Cooling { until: Tick, wait: Wait },
     Trickle { limit: u32 },
     Disabled { recheck_at: Tick },
-}
-
-/// The two kinds of a wait that ends by itself.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Wait {
-    Short,
-    Long,
-}
-
-impl Wait {
-    const fn kind(self) -> Kind {
-        match self {
-            Self::Short => Kind::Short,
-            Self::Long => Kind::Long,
-        }
-    }
 }
 
 impl Cooldown {
@@ -309,13 +179,14 @@ impl Cooldown {
         match signal {
             Signal::Ok => self.pass(),
             Signal::Throttled { retry_after } => {
-                let ours = self.own_wait(dice);
-                let (wait, theirs) = self.asked_wait(retry_after.unwrap_or_default(), dice);
+                self.throttles = self.throttles.saturating_add(1);
+                let ours = self.settings.own_wait(self.throttles, dice);
+                let (wait, theirs) = self.settings.asked_wait(retry_after.unwrap_or_default(), dice);
                 self.cool(wait, now + theirs.max(ours));
             }
             Signal::Quota { reset } => {
                 self.quotas = self.quotas.saturating_add(1);
-                let wait = self.quota_wait(reset, dice);
+                let wait = self.settings.quota_wait(reset, self.quotas, dice);
                 self.cool(Wait::Long, now + wait);
             }
             Signal::Auth => self.disable(now, dice),
@@ -326,40 +197,16 @@ impl Cooldown {
     fn lengthen(&mut self, signal: Signal, now: Tick, dice: &mut Dice) {
         match signal {
             Signal::Throttled { retry_after: Some(asked) } => {
-                let (wait, theirs) = self.asked_wait(asked, dice);
+                let (wait, theirs) = self.settings.asked_wait(asked, dice);
                 self.cool(wait, now + theirs);
             }
             Signal::Quota { reset } => {
                 self.quotas = self.quotas.max(1);
-                let wait = self.quota_wait(reset, dice);
+                let wait = self.settings.quota_wait(reset, self.quotas, dice);
                 self.cool(Wait::Long, now + wait);
             }
-            Signal::Auth => self.disable(now, dice),
-            Signal::Ok | Signal::Neutral | Signal::Throttled { retry_after: None } => {}
-        }
-    }
-
-    /// The wait we choose after one more throttle.
-    fn own_wait(&mut self, dice: &mut Dice) -> Duration {
-        let factor = 2_u32.saturating_pow(self.throttles);
-        self.throttles = self.throttles.saturating_add(1);
-        let Settings { base, short_max, jitter, .. } = self.settings;
-        dice.jitter(base.saturating_mul(factor).min(short_max), jitter)
-    }
-
-    /// The wait an upstream asks for, bounded.
-    fn asked_wait(&self, asked: Duration, dice: &mut Dice) -> (Wait, Duration) {
-        let wait = if asked > self.settings.long_after { Wait::Long } else { Wait::Short };
-        (wait, dice.jitter_up(asked.min(self.settings.max), self.settings.jitter))
-    }
-
-    fn quota_wait(&self, reset: Option<Duration>, dice: &mut Dice) -> Duration {
-        let Settings { long_steps: [first, second, further], quota_max, jitter, .. } = self.settings;
-        match (reset, self.quotas) {
-            (Some(reset), _) => dice.jitter_up(reset.min(quota_max), jitter),
-            (None, 0 | 1) => dice.jitter(first, jitter),
-            (None, 2) => dice.jitter(second, jitter),
-            (None, 3..) => dice.jitter(further, jitter),
+            // A key that is refused besides will be found out when its wait is over.
+            Signal::Auth | Signal::Ok | Signal::Neutral | Signal::Throttled { retry_after: None } => {}
         }
     }
 
@@ -398,8 +245,8 @@ impl Cooldown {
 
     fn disable(&mut self, now: Tick, dice: &mut Dice) {
         match self.stage {
-            Stage::Disabled { .. } => {}
-            Stage::Ready | Stage::Trickle { .. } | Stage::Cooling { .. } => {
+            Stage::Disabled { .. } | Stage::Cooling { .. } => {}
+            Stage::Ready | Stage::Trickle { .. } => {
                 self.before = self.before.max(self.in_flight);
                 let wait = dice.jitter(self.settings.recheck, self.settings.jitter);
                 self.enter(Stage::Disabled { recheck_at: now + wait });

@@ -1,0 +1,68 @@
+//! From the file's structs to a [`Blueprint`], with everything that only shows when its parts are
+//! seen together: names that refer to nothing, loops, URLs, doubles, routes that cannot work.
+//!
+//! Nothing stops at the first problem. A part that is wrong is left out and the others go on; a
+//! `Blueprint` comes out only when nothing was wrong. Ranges and types are [`shape`](super::shape)'s,
+//! what is merely unwise is [`lint`](super::lint)'s.
+
+mod routes;
+mod server;
+mod upstreams;
+
+use super::Env;
+use super::blueprint::Blueprint;
+use super::file::File;
+use super::path::Path;
+use super::problem::Findings;
+use super::settle;
+use super::tree::Node;
+
+/// What every check sees: the whole file, as structs and as the tree with its places.
+pub struct Scene<'a> {
+    pub file: &'a File,
+    pub root: &'a Node,
+    pub env: &'a dyn Env,
+}
+
+/// Checks everything. `None` when something has to be mended first.
+pub fn check(scene: &Scene<'_>, revision: String, findings: &mut Findings) -> Option<Blueprint> {
+    let server = server::check(scene, findings);
+    let upstreams = upstreams::check(scene, findings);
+    let routes = routes::check(scene, &upstreams, findings);
+    if findings.any_error() {
+        return None;
+    }
+    Some(Blueprint {
+        server: server?,
+        // A missing one was reported, so that this collects all of them.
+        upstreams: upstreams.into_iter().collect::<Option<_>>()?,
+        routes: routes?,
+        retry_budget: settle::budget(&scene.file.server.retry_budget),
+        revision,
+    })
+}
+
+/// Where the upstream of this name stands.
+pub fn upstream_path(name: &str) -> Path {
+    Path::root().key("upstreams").key(name)
+}
+
+/// Where the route of this number stands.
+pub fn route_path(index: usize) -> Path {
+    Path::root().key("routes").index(index)
+}
+
+/// Where a channel of a route stands.
+pub fn channel_path(route: usize, channel: usize) -> Path {
+    route_path(route).key("channels").index(channel)
+}
+
+/// Where something about a channel may be said, topmost first.
+pub fn channel_layers(route: usize, channel: usize, upstream: &str) -> [Path; 4] {
+    [channel_path(route, channel), route_path(route), upstream_path(upstream), Path::root().key("defaults")]
+}
+
+/// Names a text: the first 12 hex digits of its SHA-256.
+pub fn revision(text: &str) -> String {
+    upstreams::short_hash(text)
+}

@@ -1,0 +1,433 @@
+//! The `routes:` section: what each one takes, its channels, and where it falls back to.
+
+use std::collections::HashMap;
+
+use super::{Scene, channel_layers, channel_path, route_path};
+use crate::config::blueprint::{Channel, FirstEvent, Matcher, ModelName, Pattern, Route, Timeouts, Upstream};
+use crate::config::file;
+use crate::config::layer::stack;
+use crate::config::nearest::{did_you_mean, listed};
+use crate::config::path::Path;
+use crate::config::problem::Findings;
+use crate::config::reasoning;
+use crate::config::settle::{self, MAX_INFLIGHT, Traffic};
+use crate::dialect::Dialect;
+use crate::strategy;
+
+pub fn check(
+    scene: &Scene<'_>,
+    upstreams: &[Option<Upstream>],
+    findings: &mut Findings,
+) -> Option<Vec<Route>> {
+    let said = &scene.file.routes;
+    let matchers: Vec<_> =
+        said.iter().enumerate().map(|(index, route)| matcher(route, &route_path(index), findings)).collect();
+    let names = names(said, &matchers, findings);
+    let fallbacks: Vec<_> = said
+        .iter()
+        .enumerate()
+        .map(|(index, route)| fallback(index, route, &matchers, &names, findings))
+        .collect();
+    refuse_loops(said, &fallbacks, findings);
+    let cases = said.iter().zip(matchers).zip(fallbacks).enumerate();
+    let routes = cases.map(|(index, ((said, matcher), fallback))| {
+        let matcher = matcher?;
+        let defaults = &scene.file.defaults;
+        let context = Context { scene, upstreams, matcher: &matcher, route: said, index };
+        let channels = context.channels(findings)?;
+        let retry = stack([said.retry.clone(), defaults.retry.clone()]);
+        let select = said.select.as_ref().or(defaults.select.as_ref());
+        Some(Route {
+            name: name(&matcher).into(),
+            aliases: said.aliases.clone(),
+            // The schema lets only known names through.
+            select: select.and_then(|name| name.0.parse().ok()).unwrap_or(strategy::Kind::default()),
+            channels,
+            fallback,
+            fallback_on: settle::fallback_on(said.fallback_on.as_deref().or(defaults.fallback_on.as_deref())),
+            retry: settle::retry(&retry),
+            panic: settle::panic(&stack([said.panic.clone(), defaults.panic.clone()])),
+            slow_start: settle::slow_start(&stack([said.slow_start.clone(), defaults.slow_start.clone()])),
+            matcher,
+        })
+    });
+    // Collected first: `collect::<Option<_>>` would stop at the first route with a problem.
+    let routes: Vec<Option<Route>> = routes.collect();
+    routes.into_iter().collect()
+}
+
+/// The name of a route is what it takes.
+fn name(matcher: &Matcher) -> String {
+    match matcher {
+        Matcher::Model { pattern: Pattern::Exact(name) } => name.clone(),
+        Matcher::Model { pattern: Pattern::Prefix(prefix) } => format!("{prefix}*"),
+        Matcher::Path { prefix, .. } => prefix.clone(),
+    }
+}
+
+fn matcher(said: &file::Route, path: &Path, findings: &mut Findings) -> Option<Matcher> {
+    match (&said.model, &said.path) {
+        (Some(model), None) => {
+            if said.strip.is_some() {
+                let hint = "remove it, or write `path` instead of `model`";
+                findings.error_at_key(
+                    &path.key("strip"),
+                    "only a route with `path` has something to cut off",
+                    hint,
+                );
+            }
+            pattern(model, &path.key("model"), findings).map(|pattern| Matcher::Model { pattern })
+        }
+        (None, Some(prefix)) => {
+            for (given, key) in
+                [(!said.aliases.is_empty(), "aliases"), (said.fallback_on.is_some(), "fallback_on")]
+            {
+                if given {
+                    let hint = "remove it, or write `model` instead of `path`";
+                    findings.error_at_key(&path.key(key), "means nothing on a route with `path`", hint);
+                }
+            }
+            let prefix = path_prefix(prefix, &path.key("path"), findings)?;
+            Some(Matcher::Path { prefix, strip: said.strip.unwrap_or(false) })
+        }
+        (Some(_), Some(_)) => {
+            let hint = "make two routes of it";
+            findings.error_at_key(&path.key("path"), "a route has a `model` or a `path`, not both", hint);
+            None
+        }
+        (None, None) => {
+            if !findings.touches(path) {
+                let hint = "write `model: name` for AI requests, or `path: /prefix/` for plain HTTP";
+                findings.error_at_key(path, "neither `model` nor `path` is here", hint);
+            }
+            None
+        }
+    }
+}
+
+fn pattern(model: &str, path: &Path, findings: &mut Findings) -> Option<Pattern> {
+    if model.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        findings.error(path, format!("{model:?} has a blank in it"), "model names have none");
+        return None;
+    }
+    let Some(prefix) = model.strip_suffix('*') else {
+        if model.contains('*') {
+            let hint = "put the `*` at the end, as in `gpt-*`";
+            findings.error(path, format!("`{model}` has a `*` that is not at its end"), hint);
+            return None;
+        }
+        return Some(Pattern::Exact(model.to_owned()));
+    };
+    if prefix.contains('*') {
+        findings.error(path, format!("`{model}` has more than one `*`"), "keep the last one");
+        return None;
+    }
+    Some(Pattern::Prefix(prefix.to_owned()))
+}
+
+/// With a slash at both ends, so that `/orders/` does not take `/orders-old`.
+fn path_prefix(text: &str, path: &Path, findings: &mut Findings) -> Option<String> {
+    let strange = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '*' | '\\');
+    let dots = text.split('/').any(|part| matches!(part, "." | ".."));
+    if !text.starts_with('/') || text.contains("//") || dots || text.contains(strange) {
+        let hint = "write the beginning of a path, as in `/orders/`; everything below it is meant";
+        findings.error(path, format!("{text:?} is not the beginning of a path"), hint);
+        return None;
+    }
+    Some(if text.ends_with('/') { text.to_owned() } else { format!("{text}/") })
+}
+
+/// Every exact name, alias, pattern and prefix with its route; doubles are reported.
+fn names(
+    said: &[file::Route],
+    matchers: &[Option<Matcher>],
+    findings: &mut Findings,
+) -> HashMap<String, usize> {
+    let mut names: HashMap<String, usize> = HashMap::new();
+    let mut claim = |name: String, index: usize, path: &Path, findings: &mut Findings| match names.get(&name)
+    {
+        Some(first) => {
+            let hint = "give every name to one route; several upstreams go into its `channels`";
+            findings.error(path, format!("`{name}` is taken by routes[{first}] already"), hint);
+        }
+        None => {
+            names.insert(name, index);
+        }
+    };
+    for (index, matcher) in matchers.iter().enumerate() {
+        let Some(matcher) = matcher else { continue };
+        let key = if matches!(matcher, Matcher::Model { .. }) { "model" } else { "path" };
+        claim(name(matcher), index, &route_path(index).key(key), findings);
+    }
+    for (index, route) in said.iter().enumerate() {
+        for (number, alias) in route.aliases.iter().enumerate() {
+            let path = route_path(index).key("aliases").index(number);
+            if alias.is_empty() || alias.contains(|c: char| c == '*' || c.is_whitespace()) {
+                let hint = "an alias is one whole model name; a pattern is a route of its own";
+                findings.error(&path, format!("`{alias}` cannot be an alias"), hint);
+            } else {
+                claim(alias.clone(), index, &path, findings);
+            }
+        }
+    }
+    names
+}
+
+fn fallback(
+    index: usize,
+    said: &file::Route,
+    matchers: &[Option<Matcher>],
+    names: &HashMap<String, usize>,
+    findings: &mut Findings,
+) -> Vec<usize> {
+    let mut targets = Vec::new();
+    for (number, name) in said.fallback.iter().enumerate() {
+        let path = route_path(index).key("fallback").index(number);
+        let Some(&target) = names.get(name) else {
+            let mut known: Vec<_> =
+                names.keys().map(String::as_str).filter(|name| !name.contains('*')).collect();
+            known.sort_unstable();
+            let close = did_you_mean(name, known.iter().copied());
+            let hint = format!("{close}routes: {}", listed(known));
+            findings.error(&path, format!("there is no route `{name}`"), hint);
+            continue;
+        };
+        match (&matchers[index], &matchers[target]) {
+            (_, Some(Matcher::Model { pattern: Pattern::Prefix(_) })) => findings.error(
+                &path,
+                format!("`{name}` is a pattern and does not say which model to fall back to"),
+                "name a route with a single model",
+            ),
+            (Some(Matcher::Model { .. }), Some(Matcher::Path { .. }))
+            | (Some(Matcher::Path { .. }), Some(Matcher::Model { .. })) => findings.error(
+                &path,
+                "models and plain HTTP paths cannot stand in for each other",
+                "name a route of the same sort",
+            ),
+            _ if targets.contains(&target) => {
+                findings.error(&path, format!("`{name}` is in the list already"), "remove it");
+            }
+            _ => targets.push(target),
+        }
+    }
+    targets
+}
+
+/// Reports every route that comes back to itself, once for each loop.
+fn refuse_loops(said: &[file::Route], fallbacks: &[Vec<usize>], findings: &mut Findings) {
+    /// A route that is not looked at yet, on the way that is looked at, or done with.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        OnTheWay,
+        Done,
+    }
+    let label =
+        |index: usize| said[index].model.as_ref().or(said[index].path.as_ref()).cloned().unwrap_or_default();
+    let mut marks = vec![Mark::New; fallbacks.len()];
+    for start in 0..fallbacks.len() {
+        // A stack of (route, its next fallback) instead of recursion: chains may be long.
+        let mut way: Vec<(usize, usize)> = Vec::new();
+        if marks[start] == Mark::New {
+            marks[start] = Mark::OnTheWay;
+            way.push((start, 0));
+        }
+        while let Some((route, next)) = way.last_mut() {
+            let (from, number) = (*route, *next);
+            *next += 1;
+            let Some(&target) = fallbacks[from].get(number) else {
+                marks[from] = Mark::Done;
+                way.pop();
+                continue;
+            };
+            match marks[target] {
+                Mark::Done => {}
+                Mark::New => {
+                    marks[target] = Mark::OnTheWay;
+                    way.push((target, 0));
+                }
+                Mark::OnTheWay => {
+                    let chain = way.iter().map(|(route, _)| *route).skip_while(|route| *route != target);
+                    let chain: Vec<_> = chain.chain([target]).map(label).collect();
+                    let message = format!("the fallbacks go in a circle: {}", chain.join(" -> "));
+                    let path = route_path(from).key("fallback");
+                    findings.error_at_key(&path, message, "take one of these out");
+                }
+            }
+        }
+    }
+}
+
+/// One route while its channels are looked at.
+struct Context<'a> {
+    scene: &'a Scene<'a>,
+    upstreams: &'a [Option<Upstream>],
+    matcher: &'a Matcher,
+    route: &'a file::Route,
+    index: usize,
+}
+
+impl Context<'_> {
+    fn channels(&self, findings: &mut Findings) -> Option<Vec<Channel>> {
+        let mut channels: Vec<Channel> = Vec::new();
+        let mut whole = true;
+        for (number, said) in self.route.channels.iter().enumerate() {
+            let path = channel_path(self.index, number);
+            let Some(channel) = self.channel(said, number, &path, findings) else {
+                whole = false;
+                continue;
+            };
+            let same = |other: &Channel| other.upstream == channel.upstream && other.model == channel.model;
+            if channels.iter().any(same) {
+                let hint = "remove one and give the other the weight of both";
+                findings.error_at_key(&path, "this upstream and model are in the route already", hint);
+            }
+            channels.push(channel);
+        }
+        whole.then_some(channels)
+    }
+
+    fn channel(
+        &self,
+        said: &file::Channel,
+        number: usize,
+        path: &Path,
+        findings: &mut Findings,
+    ) -> Option<Channel> {
+        let model = self.model(said, path, findings);
+        let upstream = self.upstream(said, path, findings);
+        let (upstream, model) = (upstream?, model?);
+        let defaults = &self.scene.file.defaults;
+        let (name, below) = &self.scene.file.upstreams.0[upstream];
+        let plain = matches!(self.matcher, Matcher::Path { .. });
+        if plain {
+            for (key, given) in [
+                ("reasoning", said.reasoning.is_some()),
+                ("timeouts.first_event", said.timeouts.first_event.is_some()),
+                ("timeouts.content_idle", said.timeouts.content_idle.is_some()),
+            ] {
+                if given {
+                    let at = key.split('.').fold(path.clone(), |path, key| path.key(key));
+                    let hint = "remove it: plain HTTP is not looked into";
+                    findings.error_at_key(&at, "means nothing on a route with `path`", hint);
+                }
+            }
+        }
+        let reasoning = said.reasoning.unwrap_or_else(|| self.thinks(&model));
+        let traffic = match (plain, reasoning) {
+            (true, _) => Traffic::PlainHttp,
+            (false, true) => Traffic::Reasoning,
+            (false, false) => Traffic::Ordinary,
+        };
+        let timeouts = stack([
+            said.timeouts.clone(),
+            self.route.timeouts.clone(),
+            below.timeouts.clone(),
+            defaults.timeouts.clone(),
+        ]);
+        let timeouts = settle::timeouts(&timeouts, traffic);
+        let layers = channel_layers(self.index, number, name);
+        check_order(&timeouts, |key| self.scene.root.said_at(&layers, &["timeouts", key]), findings);
+        let breaker = stack([
+            said.breaker.clone(),
+            self.route.breaker.clone(),
+            below.breaker.clone(),
+            defaults.breaker.clone(),
+        ]);
+        Some(Channel {
+            upstream,
+            model,
+            weight: said.weight.unwrap_or(1),
+            tier: said.tier.unwrap_or(0),
+            reasoning: reasoning && !plain,
+            breaker: settle::breaker(&breaker, timeouts.ttfb),
+            timeouts,
+            // An upstream's own limit holds for all of its channels together, so it is no layer here.
+            max_inflight: said
+                .max_inflight
+                .or(self.route.max_inflight)
+                .or(defaults.max_inflight)
+                .unwrap_or(MAX_INFLIGHT),
+        })
+    }
+
+    fn upstream(&self, said: &file::Channel, path: &Path, findings: &mut Findings) -> Option<usize> {
+        let name = said.upstream.as_ref()?;
+        let path = path.key("upstream");
+        let entries = &self.scene.file.upstreams.0;
+        let Some(index) = entries.iter().position(|(known, _)| known == name) else {
+            let known = || entries.iter().map(|(known, _)| known.as_str());
+            let hint = format!("{}upstreams: {}", did_you_mean(name, known()), listed(known()));
+            findings.error(&path, format!("there is no upstream `{name}`"), hint);
+            return None;
+        };
+        let upstream = self.upstreams.get(index)?.as_ref()?;
+        let serves_http = upstream.speaks.contains(&Dialect::Http);
+        let serves_models = upstream.speaks.iter().any(|dialect| *dialect != Dialect::Http);
+        match self.matcher {
+            Matcher::Model { .. } if !serves_models => {
+                let hint = "a route with `model` needs an AI provider; plain HTTP has routes with `path`";
+                findings.error(&path, format!("`{name}` is plain HTTP and serves no models"), hint);
+                None
+            }
+            Matcher::Path { .. } if !serves_http => {
+                let hint = "a route with `path` needs an upstream with `provider: http`";
+                findings.error(&path, format!("`{name}` serves models, not plain HTTP"), hint);
+                None
+            }
+            Matcher::Model { .. } | Matcher::Path { .. } => Some(index),
+        }
+    }
+
+    fn model(&self, said: &file::Channel, path: &Path, findings: &mut Findings) -> Option<ModelName> {
+        let Some(model) = &said.model else { return Some(ModelName::AsAsked) };
+        let path = path.key("model");
+        match self.matcher {
+            Matcher::Path { .. } => {
+                let hint = "remove it: plain HTTP is not looked into";
+                findings.error_at_key(&path, "means nothing on a route with `path`", hint);
+                None
+            }
+            Matcher::Model { pattern: Pattern::Prefix(_) } if model == "*" => Some(ModelName::Suffix),
+            Matcher::Model { pattern: Pattern::Exact(name) } if model == "*" => {
+                let hint = format!("the route's model `{name}` has no `*` that this could stand for");
+                findings.error(&path, "`*` has no meaning here", hint);
+                None
+            }
+            Matcher::Model { .. } if model.contains('*') || model.contains(char::is_whitespace) => {
+                let hint =
+                    "write one model's name, or `\"*\"` alone for what the `*` of the route stands for";
+                findings.error(&path, format!("{model:?} is not a model's name"), hint);
+                None
+            }
+            Matcher::Model { .. } => Some(ModelName::Fixed(model.as_str().into())),
+        }
+    }
+
+    /// Guessed from the model's name where it is known.
+    fn thinks(&self, model: &ModelName) -> bool {
+        match (model, self.matcher) {
+            (ModelName::Fixed(name), _) => reasoning::by_name(name),
+            (_, Matcher::Model { pattern: Pattern::Exact(name) }) => reasoning::by_name(name),
+            (ModelName::AsAsked, Matcher::Model { pattern: Pattern::Prefix(prefix) }) => {
+                reasoning::possible_below(prefix)
+            }
+            (ModelName::Suffix, _) => true,
+            (ModelName::AsAsked, Matcher::Path { .. }) => false,
+        }
+    }
+}
+
+/// Limits that end before what they wait for can have begun.
+fn check_order(timeouts: &Timeouts, place: impl Fn(&str) -> Path, findings: &mut Findings) {
+    if let FirstEvent::Fixed(first) = timeouts.first_event
+        && first < timeouts.connect
+    {
+        let hint = "`first_event` counts from the start of the attempt; make it longer, or write auto";
+        findings.error_at_key(&place("first_event"), "`first_event` is shorter than `connect`", hint);
+    }
+    if timeouts.total < timeouts.connect {
+        let hint = "`total` is the whole request with all its attempts";
+        findings.error_at_key(&place("total"), "`total` is shorter than `connect`", hint);
+    }
+}

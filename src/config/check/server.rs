@@ -1,0 +1,74 @@
+//! The `server:` section.
+
+use std::net::SocketAddr;
+
+use super::Scene;
+use crate::config::blueprint::{Server, ServerTls};
+use crate::config::path::Path;
+use crate::config::problem::Findings;
+use crate::config::settle;
+
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9090);
+
+pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
+    let said = &scene.file.server;
+    let path = Path::root().key("server");
+    let listen = address(said.listen.as_deref(), LISTEN, &path.key("listen"), findings);
+    let admin = address(said.admin.as_deref(), ADMIN, &path.key("admin"), findings);
+    if let (Some(listen), Some(admin)) = (listen, admin)
+        && listen == admin
+        && listen.port() != 0
+    {
+        findings.error(
+            &scene.root.said_at(&[path.clone()], &[if said.admin.is_some() { "admin" } else { "listen" }]),
+            format!("{admin} is both `listen` and `admin`"),
+            "give the admin side (127.0.0.1:9090 unless said) a port of its own",
+        );
+    }
+    let tls = match (&said.tls.cert, &said.tls.key) {
+        (Some(cert), Some(key)) => Some(ServerTls { cert: cert.into(), key: key.into() }),
+        (None, None) => None,
+        (Some(_), None) => {
+            findings.error_at_key(&path.key("tls"), "`key` is missing", "PEM file with the private key");
+            None
+        }
+        (None, Some(_)) => {
+            findings.error_at_key(
+                &path.key("tls"),
+                "`cert` is missing",
+                "PEM file with the certificate chain",
+            );
+            None
+        }
+    };
+    Some(Server {
+        listen: listen?,
+        admin: admin?,
+        tls,
+        limits: settle::limits(&said.limits),
+        timeouts: settle::server_timeouts(&said.timeouts),
+        drain: settle::drain(&said.drain),
+        probe_concurrency: said.probe_concurrency.unwrap_or(16),
+    })
+}
+
+fn address(
+    said: Option<&str>,
+    default: SocketAddr,
+    path: &Path,
+    findings: &mut Findings,
+) -> Option<SocketAddr> {
+    let Some(text) = said else { return Some(default) };
+    let address = text.parse().ok();
+    if address.is_none() {
+        let port = text.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
+        let port = port.map_or(default.port().to_string(), str::to_owned);
+        findings.error(
+            path,
+            format!("`{text}` is not an address and port"),
+            format!("write 127.0.0.1:{port} for this machine only, or 0.0.0.0:{port} for all networks"),
+        );
+    }
+    address
+}

@@ -1,0 +1,169 @@
+//! `routing.yaml` as it is written: the serde mirror, from which the JSON Schema is made as well.
+//!
+//! Every field is optional here, required ones included: [`shape`](super::shape) says what is missing
+//! and the checks can go on with the rest. Descriptions, ranges and names in the attributes are the
+//! schema's, so editors show them, and they are the only place where a range is written down.
+
+pub mod indexed;
+pub mod names;
+pub mod policy;
+pub mod server;
+
+use std::collections::BTreeMap;
+
+use indexed::Named;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use names::{Dialects, ProviderName, Refusal, StrategyName, StreamUsageName};
+use policy::{Breaker, Cooldown, Pool, Probe, Retry, Simulated, SlowStart, Timeouts, Tls, WhenNone};
+use server::Server;
+
+/// The configuration of Mainstay.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "routing.yaml", extend("required" = ["version", "upstreams", "routes"]))]
+pub struct File {
+    /// Version of this format: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub version: Option<u32>,
+    /// Where the gateway listens, and its limits.
+    pub server: Server,
+    /// What holds wherever an upstream, route or channel does not say otherwise.
+    pub defaults: Defaults,
+    /// The endpoints that requests are sent to, by name.
+    pub upstreams: Named<Upstream>,
+    /// Which requests go to which upstreams.
+    pub routes: Vec<Route>,
+}
+
+/// Settings of every upstream, route and channel that has none of its own.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Defaults {
+    pub breaker: Breaker,
+    pub probe: Probe,
+    pub cooldown: Cooldown,
+    pub pool: Pool,
+    pub timeouts: Timeouts,
+    pub retry: Retry,
+    pub panic: WhenNone,
+    pub slow_start: SlowStart,
+    pub select: Option<StrategyName>,
+    pub fallback_on: Option<Vec<Refusal>>,
+    /// Most requests at the same moment on one upstream, and on one channel (1024).
+    #[schemars(range(min = 1))]
+    pub max_inflight: Option<u32>,
+}
+
+/// An endpoint: a provider, its address, and the keys to it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["provider"]))]
+pub struct Upstream {
+    pub provider: Option<ProviderName>,
+    /// The language it speaks, where it is not the provider's own; needed for `provider: custom`.
+    pub dialect: Option<Dialects>,
+    /// What the provider's own SDK takes as base URL.
+    pub base_url: Option<String>,
+    /// API keys. One that resolves to nothing is left out; when all do, the upstream is not used.
+    pub credentials: Option<Vec<Credential>>,
+    /// A label for people.
+    pub region: Option<String>,
+    /// Headers added to every request.
+    pub headers: BTreeMap<String, String>,
+    pub probe: Probe,
+    pub breaker: Breaker,
+    pub cooldown: Cooldown,
+    pub pool: Pool,
+    pub timeouts: Timeouts,
+    /// Most requests to it at the same moment (1024).
+    #[schemars(range(min = 1))]
+    pub max_inflight: Option<u32>,
+    pub tls: Tls,
+    pub stream_usage: Option<StreamUsageName>,
+    /// For `provider: simulated` only.
+    pub simulated: Simulated,
+}
+
+/// An API key: a reference, or a reference with a quota group.
+#[derive(Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Credential {
+    /// `${NAME}` or `file:/path`.
+    Key(String),
+    Grouped(GroupedCredential),
+}
+
+/// An API key that shares its quota with others.
+#[derive(Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["key"]))]
+pub struct GroupedCredential {
+    /// `${NAME}` or `file:/path`.
+    pub key: Option<String>,
+    /// Keys of one organisation share its quota: when one cools down, all of the group do.
+    pub quota_group: Option<String>,
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credential(…)")
+    }
+}
+
+/// Requests of one model name, model pattern or path prefix, and where they go.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["channels"]))]
+pub struct Route {
+    /// The model name that callers use, or its beginning and a `*`.
+    #[schemars(length(min = 1))]
+    pub model: Option<String>,
+    /// For plain HTTP: the beginning of the path, as in `/orders/`.
+    #[schemars(length(min = 1))]
+    pub path: Option<String>,
+    /// Whether `path` is cut off before the request goes on (false).
+    pub strip: Option<bool>,
+    /// Further model names that mean this route.
+    pub aliases: Vec<String>,
+    pub select: Option<StrategyName>,
+    #[schemars(length(min = 1))]
+    pub channels: Vec<Channel>,
+    /// Routes (by model name) to go on with when nothing of this one helps.
+    pub fallback: Vec<String>,
+    /// Refusals that send a request on to `fallback` as well ([context_overflow]).
+    pub fallback_on: Option<Vec<Refusal>>,
+    pub retry: Retry,
+    pub panic: WhenNone,
+    pub slow_start: SlowStart,
+    pub breaker: Breaker,
+    pub timeouts: Timeouts,
+    /// Most requests at the same moment on each of its channels (1024).
+    #[schemars(range(min = 1))]
+    pub max_inflight: Option<u32>,
+}
+
+/// One upstream serving one model.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["upstream"]))]
+pub struct Channel {
+    /// A name under `upstreams`.
+    pub upstream: Option<String>,
+    /// The model's name there, if it differs; `"*"` is what the `*` of the route stands for.
+    #[schemars(length(min = 1))]
+    pub model: Option<String>,
+    /// Share of the traffic, relative to the other channels of its tier (1).
+    #[schemars(range(min = 1, max = 1000), extend("x-hint" = "use 1 to 1000, or remove the channel"))]
+    pub weight: Option<u32>,
+    /// Used only while no lower tier has an eligible channel (0).
+    pub tier: Option<u8>,
+    /// Whether the model thinks before it speaks, and so may be silent for minutes (by its name).
+    pub reasoning: Option<bool>,
+    pub timeouts: Timeouts,
+    pub breaker: Breaker,
+    /// Most requests at the same moment on this channel (1024).
+    #[schemars(range(min = 1))]
+    pub max_inflight: Option<u32>,
+}

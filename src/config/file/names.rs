@@ -1,0 +1,128 @@
+//! Words of the file that name something closed. Where another room owns the list of names, the
+//! schema is made from that list.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use crate::dialect::Dialect;
+use crate::dialect::provider::PROVIDERS;
+use crate::strategy;
+
+/// Every dialect that an upstream can speak.
+pub const DIALECTS: [Dialect; 5] =
+    [Dialect::OpenAi, Dialect::Responses, Dialect::Anthropic, Dialect::Gemini, Dialect::Http];
+
+/// Declares a word whose names come from a list of another room.
+macro_rules! name {
+    ($($(#[$meta:meta])* $name:ident, $what:literal, $about:literal, $names:expr;)+) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Deserialize)]
+        pub struct $name(pub String);
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                let names: Vec<&str> = $names.collect();
+                json_schema!({"type": "string", "enum": names, "x-what": $what, "description": $about})
+            }
+        }
+    )+};
+}
+
+name! {
+    /// A row of the provider table.
+    ProviderName, "provider", "Who is at the other end; `http` for any HTTP service, `custom` for anything else that \
+        speaks a known dialect, `simulated` for the built-in one.", PROVIDERS.iter().map(|row| row.name);
+    /// A wire language.
+    DialectName, "dialect", "A wire language.", DIALECTS.iter().map(|dialect| dialect.name());
+    /// A way to pick among channels.
+    StrategyName, "strategy", "How a channel is picked among the eligible ones (weighted_round_robin).",
+        strategy::Kind::ALL.iter().map(|kind| kind.name());
+}
+
+/// One dialect, or several.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Dialects {
+    One(DialectName),
+    Several(Vec<DialectName>),
+}
+
+/// A refusal that is nobody's failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "kind of refusal"))]
+pub enum Refusal {
+    /// The prompt does not fit the model's window.
+    ContextOverflow,
+    /// The provider refused the content.
+    ContentPolicy,
+}
+
+/// What a probe does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "kind of probe"))]
+pub enum ProbeKindName {
+    /// Open a connection and close it.
+    Tcp,
+    /// Send one request and look at the status.
+    Http,
+    /// Ask for the list of models, with a credential.
+    ListModels,
+    /// Do not probe.
+    Off,
+}
+
+/// Whether usage is asked for in streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "choice"))]
+pub enum StreamUsageName {
+    /// Ask the upstream for usage in streams, and keep the extra event from callers who did not.
+    Ask,
+    /// Leave the request alone.
+    Leave,
+}
+
+/// Which HTTP is spoken to an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "choice"))]
+pub enum Http2Name {
+    /// What TLS settles; HTTP/1.1 without TLS.
+    Auto,
+    /// Always HTTP/1.1.
+    Never,
+    /// Always HTTP/2, even without TLS.
+    PriorKnowledge,
+}
+
+/// Whether a generation is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "choice"))]
+pub enum ReplayName {
+    /// A generation without an answer is sent again, though it may be paid for twice.
+    Allowed,
+    /// Only what provably never left is sent again.
+    IfUnsent,
+}
+
+/// What to do when no channel is eligible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "mode"))]
+pub enum PanicModeName {
+    /// Send as much as lately succeeded to the best of the bad ones.
+    Throttle,
+    /// Answer 503 at once.
+    FailFast,
+    /// Use all channels as if they were healthy.
+    All,
+}

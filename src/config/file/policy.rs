@@ -1,0 +1,336 @@
+//! The sections that can stand on several levels: breaker, probe, timeouts and so on.
+//!
+//! Defaults in the descriptions are RESILIENCE §4's; the values themselves are set in
+//! [`settle`](super::super::settle), and a test holds the two together.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserialize, Deserializer};
+
+use super::names::{Http2Name, PanicModeName, ProbeKindName, ReplayName};
+use crate::config::layer::section;
+use crate::config::units::Span;
+
+section! {
+    /// When an upstream or model is taken out of use, and how it comes back.
+    pub struct Breaker {
+        /// Off: nothing is ever taken out of use (true).
+        pub enabled: Option<bool>,
+        /// Failures in a row.
+        pub consecutive: Consecutive,
+        /// Failure rate over a short window (10s, at least 20 requests, 0.5).
+        pub fast: FastRule,
+        /// Failure rate over a long window (60s, at least 50 requests, 0.4).
+        pub slow: SlowRule,
+        /// Slow answers; off unless `ttfb` is set.
+        pub slow_call: SlowCall,
+        /// How long it stays open.
+        pub open: Open,
+        /// How it is tried out again.
+        pub half_open: HalfOpen,
+        /// Closed time after which the next opening is one step shorter again (30s).
+        pub decay_interval: Option<Span>,
+        /// Least open time before a passing probe may shorten it (1s).
+        pub min_open: Option<Span>,
+    }
+
+    /// Failures in a row.
+    pub struct Consecutive {
+        /// How many open the breaker (5).
+        #[schemars(range(min = 1, max = 1000))]
+        pub failures: Option<u32>,
+        /// Failures longer apart do not count as a row (10m).
+        pub max_age: Option<Span>,
+    }
+
+    /// Failure rate over the short window.
+    pub struct FastRule {
+        /// Length of the window (10s).
+        pub window: Option<Span>,
+        /// Fewest requests in it that prove anything (20).
+        #[schemars(range(min = 1))]
+        pub min: Option<u32>,
+        /// Share of failures that opens the breaker (0.5).
+        #[schemars(range(min = 0.01, max = 1.0))]
+        pub rate: Option<f64>,
+    }
+
+    /// Failure rate over the long window.
+    pub struct SlowRule {
+        /// Length of the window (60s).
+        pub window: Option<Span>,
+        /// Fewest requests in it that prove anything (50).
+        #[schemars(range(min = 1))]
+        pub min: Option<u32>,
+        /// Share of failures that opens the breaker (0.4).
+        #[schemars(range(min = 0.01, max = 1.0))]
+        pub rate: Option<f64>,
+    }
+
+    /// Answers that come, but late.
+    pub struct SlowCall {
+        /// An answer whose first byte takes longer is slow (off).
+        pub ttfb: Option<Span>,
+        /// Share of slow answers that opens the breaker (0.8).
+        #[schemars(range(min = 0.01, max = 1.0))]
+        pub rate: Option<f64>,
+        /// Fewest requests in the long window that prove anything (20).
+        #[schemars(range(min = 1))]
+        pub min: Option<u32>,
+    }
+
+    /// How long a breaker stays open.
+    pub struct Open {
+        /// The first time (5s).
+        pub base: Option<Span>,
+        /// Factor for each further time (2).
+        #[schemars(range(min = 1.0, max = 10.0))]
+        pub mult: Option<f64>,
+        /// The longest (60s).
+        pub max: Option<Span>,
+        /// Random share by which each opening differs (0.2).
+        #[schemars(range(min = 0.0, max = 1.0))]
+        pub jitter: Option<f64>,
+        /// Longest Retry-After that an opening follows (300s).
+        pub retry_after_cap: Option<Span>,
+    }
+
+    /// How an open breaker is tried out.
+    pub struct HalfOpen {
+        /// Trial requests at the same moment (1).
+        #[schemars(range(min = 1))]
+        pub max_concurrent: Option<u8>,
+        /// Successes that close the breaker (3).
+        #[schemars(range(min = 1))]
+        pub success_threshold: Option<u8>,
+        /// A trial without a verdict counts as failed after this (30s, or `ttfb` if that is less).
+        pub probe_timeout: Option<Span>,
+        /// How long a stream must run to count as a success (2s).
+        pub hold: Option<Span>,
+        /// Trials without a verdict before a synthetic probe decides (5).
+        #[schemars(range(min = 1))]
+        pub max_neutral: Option<u8>,
+    }
+
+    /// Background checks of an upstream.
+    pub struct Probe {
+        /// What is done (by provider; `http` where a `path` is given).
+        pub kind: Option<ProbeKindName>,
+        /// Method of an http probe (GET).
+        #[schemars(length(min = 1))]
+        pub method: Option<String>,
+        /// Path of an http or list_models probe, from the host's root.
+        #[schemars(length(min = 1))]
+        pub path: Option<String>,
+        /// Statuses that pass an http probe (200 to 399).
+        pub expect: Option<Vec<Status>>,
+        /// While it is up (10s).
+        pub interval: Option<Span>,
+        /// While it is changing (2s).
+        pub fast_interval: Option<Span>,
+        /// While it is down (5s), growing ...
+        pub down_interval: Option<Span>,
+        /// ... by this factor (1.5) ...
+        #[schemars(range(min = 1.0, max = 10.0))]
+        pub down_factor: Option<f64>,
+        /// ... up to this (60s).
+        pub down_max: Option<Span>,
+        /// Longest wait for one probe (5s).
+        pub timeout: Option<Span>,
+        /// Passes in a row that mean up (2).
+        #[schemars(range(min = 1, max = 100))]
+        pub rise: Option<u32>,
+        /// Failures in a row that mean down (3).
+        #[schemars(range(min = 1, max = 100))]
+        pub fall: Option<u32>,
+        /// Random share of each interval (0.2).
+        #[schemars(range(min = 0.0, max = 1.0))]
+        pub jitter: Option<f64>,
+        /// While nobody uses it (60s).
+        pub no_traffic_interval: Option<Span>,
+        /// Whether a recent success of real traffic saves the probe (true).
+        pub suppress_when_traffic: Option<bool>,
+    }
+
+    /// How long a credential rests after a 429, an empty quota or a refusal.
+    pub struct Cooldown {
+        /// After the first 429 without a Retry-After, doubling (1s) ...
+        pub base: Option<Span>,
+        /// ... up to this (60s).
+        pub short_max: Option<Span>,
+        /// A Retry-After longer than this means an empty quota (2m).
+        pub long_after: Option<Span>,
+        /// Longest Retry-After that is believed (1h).
+        pub max: Option<Span>,
+        /// After an empty quota without a known reset: the first, the second, all further rests
+        /// ([15m, 1h, 6h]).
+        #[schemars(length(min = 3, max = 3))]
+        pub long_steps: Option<Vec<Span>>,
+        /// Longest rest until a known reset of a quota (25h).
+        pub quota_max: Option<Span>,
+        /// How often a refused key is checked again (15m).
+        pub recheck: Option<Span>,
+        /// Random share by which a rest differs (0.1).
+        #[schemars(range(min = 0.0, max = 1.0))]
+        pub jitter: Option<f64>,
+    }
+
+    /// Connections to an upstream.
+    pub struct Pool {
+        /// Most connections (512).
+        #[schemars(range(min = 1))]
+        pub max_connections: Option<u32>,
+        /// Most unused connections that are kept (64).
+        pub max_idle: Option<u32>,
+        /// How long an unused one is kept (60s).
+        pub idle_timeout: Option<Span>,
+        /// Age after which one is not used again (10m).
+        pub max_lifetime: Option<Span>,
+        /// Random share by which that age differs (0.1).
+        #[schemars(range(min = 0.0, max = 0.9))]
+        pub lifetime_jitter: Option<f64>,
+        /// Requests after which one is not used again (10000).
+        #[schemars(range(min = 1))]
+        pub max_requests: Option<u32>,
+        /// Requests that must not be sent twice use only connections idle for less than this (4s).
+        pub reuse_safe_idle: Option<Span>,
+        pub http2: Option<Http2Name>,
+    }
+
+    /// Deadlines of a request.
+    pub struct Timeouts {
+        /// Name resolution and TCP (3s; plain HTTP 2s).
+        pub connect: Option<Span>,
+        /// TLS handshake (5s; plain HTTP 3s).
+        pub tls: Option<Span>,
+        /// For a free connection (2s; plain HTTP 1s).
+        pub pool_wait: Option<Span>,
+        /// To the response's headers (30s; plain HTTP 15s).
+        pub ttfb: Option<Span>,
+        /// To the first content of a stream: a duration, or auto (auto).
+        pub first_event: Option<FirstEvent>,
+        /// Longest silence after that (30s; reasoning models 90s).
+        pub idle: Option<Span>,
+        /// Longest time without content while other bytes come (180s).
+        pub content_idle: Option<Span>,
+        /// The whole request with all its attempts (600s; plain HTTP 60s).
+        pub total: Option<Span>,
+    }
+
+    /// How often a request is tried.
+    pub struct Retry {
+        /// Attempts, the first one included (3).
+        #[schemars(range(min = 1, max = 20))]
+        pub max_attempts: Option<u32>,
+        /// Longest Retry-After that is waited out within a request (3s).
+        pub wait: Option<Span>,
+        /// Random pause before another channel is asked (25ms to 250ms).
+        pub other_channel: Backoff,
+        /// Random pause before the only channel is asked again (250ms to 1s).
+        pub same_channel: Backoff,
+        pub replay: Option<ReplayName>,
+        /// How much of the traffic may be retries.
+        pub budget: Budget,
+    }
+
+    /// A random pause whose longest value doubles from `base` to `cap`.
+    pub struct Backoff {
+        /// Longest pause before the first retry.
+        pub base: Option<Span>,
+        /// Longest pause before any retry.
+        pub cap: Option<Span>,
+    }
+
+    /// Retries allowed in proportion to first attempts.
+    pub struct Budget {
+        /// What counts as now (10s).
+        pub window: Option<Span>,
+        /// Retries per first attempt (0.2).
+        #[schemars(range(min = 0.0, max = 10.0))]
+        pub ratio: Option<f64>,
+        /// Retries per second that are always allowed (2).
+        #[schemars(range(min = 0.0, max = 100_000.0))]
+        pub reserve_per_sec: Option<f64>,
+    }
+
+    /// What happens when no channel of a route is eligible.
+    pub struct WhenNone {
+        pub mode: Option<PanicModeName>,
+    }
+
+    /// How a channel that comes back gets its share again.
+    pub struct SlowStart {
+        /// Time to its full share (30s).
+        pub window: Option<Span>,
+        /// Share that it begins with (0.1).
+        #[schemars(range(min = 0.01, max = 1.0))]
+        pub floor: Option<f64>,
+        /// Shape: 1 is a straight line, more starts faster (1).
+        #[schemars(range(min = 0.1, max = 10.0))]
+        pub aggression: Option<f64>,
+    }
+
+    /// How the certificate of an upstream is checked.
+    pub struct Tls {
+        /// PEM file of the roots to trust instead of the system's.
+        pub ca_file: Option<String>,
+        /// The name to ask for, where it is not the host of `base_url`.
+        pub server_name: Option<String>,
+    }
+
+    /// The built-in upstream.
+    pub struct Simulated {
+        /// To the first token (50ms).
+        pub ttft: Option<Span>,
+        /// Between tokens (10ms).
+        pub pace: Option<Span>,
+        /// Words in an answer (30).
+        #[schemars(range(min = 1, max = 1_000_000))]
+        pub words: Option<u32>,
+        /// Seed of its chances (1).
+        pub seed: Option<u64>,
+    }
+}
+
+/// A status code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Status(#[schemars(range(min = 100, max = 599))] pub u16);
+
+/// `auto`, or a duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstEvent {
+    Auto,
+    Fixed(Span),
+}
+
+impl FirstEvent {
+    pub const FORMAT: &str = "mainstay-duration-or-auto";
+
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text == "auto" { Ok(Self::Auto) } else { Span::parse(text).map(Self::Fixed) }
+    }
+}
+
+impl<'de> Deserialize<'de> for FirstEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|why| de::Error::custom(format!("the value {why}")))
+    }
+}
+
+impl JsonSchema for FirstEvent {
+    fn schema_name() -> Cow<'static, str> {
+        "DurationOrAuto".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A duration, or auto: short while there is somewhere else to go, long for the last attempt.",
+            "type": "string",
+            "format": Self::FORMAT,
+            "pattern": r"^(auto|0|([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+)$",
+        })
+    }
+}

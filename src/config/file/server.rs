@@ -1,0 +1,92 @@
+//! The `server:` section.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::policy::Budget;
+use crate::config::units::{Size, Span};
+
+/// Where the gateway listens, and its limits.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address for callers (127.0.0.1:8080).
+    pub listen: Option<String>,
+    /// Address for operators, probes and Prometheus (127.0.0.1:9090).
+    pub admin: Option<String>,
+    pub tls: ServerTls,
+    pub limits: Limits,
+    pub timeouts: ServerTimeouts,
+    pub drain: Drain,
+    /// Health probes at the same moment (16).
+    #[schemars(range(min = 1, max = 1000))]
+    pub probe_concurrency: Option<u32>,
+    /// Retries over all routes together.
+    pub retry_budget: Budget,
+}
+
+/// Certificate of the listener; both files, or none.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerTls {
+    /// PEM file with the certificate chain.
+    pub cert: Option<String>,
+    /// PEM file with the private key.
+    pub key: Option<String>,
+}
+
+/// What a caller may ask of the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Largest request body (64MiB).
+    pub max_body: Option<Size>,
+    /// Largest body that is kept for another attempt (1MiB).
+    pub replay_body: Option<Size>,
+    /// Largest whole answer that is held back to look for an error in it (1MiB).
+    pub unary_buffer: Option<Size>,
+    /// Bytes of a stream held back before its first content (64KiB).
+    pub peek_bytes: Option<Size>,
+    /// Events of a stream held back before its first content (32).
+    #[schemars(range(min = 1))]
+    pub peek_events: Option<u32>,
+    /// Request headers (100).
+    #[schemars(range(min = 1))]
+    pub max_headers: Option<u32>,
+    /// Request headers together (32KiB).
+    pub max_header_bytes: Option<Size>,
+    /// Request target (8KiB).
+    pub max_uri: Option<Size>,
+    /// Connections of callers (20000).
+    #[schemars(range(min = 1))]
+    pub max_connections: Option<u32>,
+    /// Requests at the same moment (10000).
+    #[schemars(range(min = 1))]
+    pub max_inflight: Option<u32>,
+}
+
+/// Deadlines towards callers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerTimeouts {
+    /// For the request's headers (10s).
+    pub header_read: Option<Span>,
+    /// Longest silence within a request's body (30s).
+    pub body_read: Option<Span>,
+    /// How long an idle connection is kept (75s).
+    pub keep_alive: Option<Span>,
+    /// Longest time that a caller may refuse to read (30s).
+    pub write_stall: Option<Span>,
+}
+
+/// How the process leaves.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Drain {
+    /// Not ready but still accepting, for the balancer in front to notice (5s).
+    pub pre_stop_delay: Option<Span>,
+    /// Longest wait for open requests (600s).
+    pub timeout: Option<Span>,
+    /// Time over which idle connections are closed (5s).
+    pub close_spread: Option<Span>,
+}

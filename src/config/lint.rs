@@ -1,0 +1,265 @@
+//! Warnings: a file that works, and will probably surprise somebody (RESILIENCE §4.17).
+//!
+//! Each rule looks at the finished [`Blueprint`], so it sees what holds after all layers and not what
+//! somebody wrote. Places: at the value where the file has it, at the part it belongs to otherwise.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::blueprint::{
+    Blueprint, Channel, FirstEvent, Matcher, PanicMode, Pattern, ProbeKind, Readiness, Route, Timeouts,
+    Upstream,
+};
+use super::check::{channel_layers, channel_path, route_path, upstream_path};
+use super::path::Path;
+use super::problem::Findings;
+use super::tree::Node;
+use super::units::shown;
+use crate::algo::breaker;
+use crate::dialect::Dialect;
+use crate::dialect::provider::Auth;
+
+/// Below this a window sees too little to prove anything.
+const WINDOW_MIN: Duration = Duration::from_secs(1);
+
+pub fn lint(blueprint: &Blueprint, root: &Node, findings: &mut Findings) {
+    server(blueprint, findings);
+    for upstream in &blueprint.upstreams {
+        self::upstream(upstream, root, findings);
+    }
+    shared_keys(&blueprint.upstreams, findings);
+    unused(blueprint, findings);
+    for (index, route) in blueprint.routes.iter().enumerate() {
+        self::route(route, index, &blueprint.upstreams, root, findings);
+    }
+    let ready = |upstream: &Upstream| upstream.readiness == Readiness::Ready;
+    if !blueprint.upstreams.iter().any(ready) {
+        let missing = blueprint.upstreams.iter().filter_map(|upstream| match &upstream.readiness {
+            Readiness::Unconfigured { missing } => missing.first().cloned(),
+            Readiness::Ready => None,
+        });
+        let hint = format!("set one of: {}", missing.collect::<Vec<_>>().join(", "));
+        findings.warn_at_key(&Path::root().key("upstreams"), "no upstream can be used yet", hint);
+    }
+}
+
+fn server(blueprint: &Blueprint, findings: &mut Findings) {
+    let path = Path::root().key("server");
+    let server = &blueprint.server;
+    if !server.admin.ip().is_loopback() {
+        findings.warn(
+            &path.key("admin"),
+            "the admin side can be reached from other machines, and asks nobody who they are",
+            "listen on 127.0.0.1, or see to it that only operators get through",
+        );
+    }
+    if server.limits.replay_body > server.limits.max_body {
+        findings.warn(&path.key("limits").key("replay_body"), "`replay_body` is larger than `max_body`", "");
+    }
+    if blueprint.retry_budget.ratio == 0.0 && blueprint.retry_budget.reserve_per_sec == 0.0 {
+        findings.warn(&path.key("retry_budget"), "a budget of nothing: no request is ever retried", "");
+    }
+}
+
+fn upstream(upstream: &Upstream, root: &Node, findings: &mut Findings) {
+    let path = upstream_path(&upstream.name);
+    let layers = [path.clone(), Path::root().key("defaults")];
+    let said = |section: &str, key: &str| root.said_at(&layers, &[section, key]);
+    breaker(&upstream.breaker, root, &layers, findings);
+    let health = &upstream.probe.settings;
+    if upstream.probe.kind != ProbeKind::Off {
+        if health.timeout > health.interval {
+            let message = format!(
+                "a probe may take longer ({}) than the time between two ({})",
+                shown(health.timeout),
+                shown(health.interval)
+            );
+            findings.warn(&said("probe", "timeout"), message, "make `timeout` shorter than `interval`");
+        }
+        if health.fast_interval > health.interval {
+            findings.warn(&said("probe", "fast_interval"), "`fast_interval` is longer than `interval`", "");
+        }
+        if health.down_max < health.down_interval {
+            findings.warn(&said("probe", "down_max"), "`down_max` is shorter than `down_interval`", "");
+        }
+    }
+    let wants_key = upstream.provider.auth != Auth::None;
+    if let ProbeKind::Http { expect, .. } = &upstream.probe.kind
+        && wants_key
+        && !expect.contains(&401)
+        && upstream.speaks != [Dialect::Http]
+    {
+        findings.warn(
+            &said("probe", "kind"),
+            "an http probe carries no key, and this provider may answer 401",
+            "write `kind: list_models`, or add 401 to `expect`",
+        );
+    }
+    if upstream.cooldown.short_max < upstream.cooldown.base {
+        findings.warn(&said("cooldown", "short_max"), "`short_max` is shorter than `base`", "");
+    }
+    let loopback =
+        matches!(&*upstream.base.host, "localhost" | "::1") || upstream.base.host.starts_with("127.");
+    if !upstream.base.https && !loopback && !upstream.credentials.is_empty() {
+        findings.warn(&path.key("base_url"), "the key goes over the network unencrypted", "write https://");
+    }
+}
+
+fn breaker(settings: &breaker::Settings, root: &Node, layers: &[Path], findings: &mut Findings) {
+    let said = |rule: &str, key: &str| root.said_at(layers, &["breaker", rule, key]);
+    if settings.open.max < settings.open.base {
+        let message = format!("`open.max` is {}, less than `open.base`", shown(settings.open.max));
+        findings.warn(&said("open", "max"), message, "the breaker would never stay open for `base`");
+    }
+    for (name, window) in [("fast", settings.fast.window), ("slow", settings.slow.window)] {
+        if window < WINDOW_MIN {
+            let message = format!("a window of {} sees too little to prove anything", shown(window));
+            findings.warn(&said(name, "window"), message, "use 1s or more");
+        }
+    }
+    if settings.slow.window < settings.fast.window {
+        findings.warn(&said("slow", "window"), "the slow window is shorter than the fast one", "");
+    }
+}
+
+/// Two entries with one key share its quota, and only a common group tells the gateway.
+fn shared_keys(upstreams: &[Upstream], findings: &mut Findings) {
+    let mut seen = HashMap::new();
+    for upstream in upstreams {
+        for credential in &upstream.credentials {
+            let Some(first) = seen.insert(credential.fingerprint.as_str(), credential) else { continue };
+            if first.quota_group.is_none() || first.quota_group != credential.quota_group {
+                findings.warn_at_key(
+                    &upstream_path(&upstream.name).key("credentials"),
+                    format!("{} is the same key as {}", credential.alias, first.alias),
+                    "give both the same `quota_group`, so that one cooldown holds for both",
+                );
+            }
+        }
+    }
+}
+
+fn unused(blueprint: &Blueprint, findings: &mut Findings) {
+    for (index, upstream) in blueprint.upstreams.iter().enumerate() {
+        let used = |route: &Route| route.channels.iter().any(|channel| channel.upstream == index);
+        if !blueprint.routes.iter().any(used) {
+            let hint = "add it to the `channels` of a route, or remove it";
+            findings.warn_at_key(&upstream_path(&upstream.name), "no route uses this upstream", hint);
+        }
+    }
+}
+
+fn route(route: &Route, index: usize, upstreams: &[Upstream], root: &Node, findings: &mut Findings) {
+    let path = route_path(index);
+    let layers = [path.clone(), Path::root().key("defaults")];
+    let retry = |within: &[&str]| root.said_at(&layers, &[&["retry"], within].concat());
+    nowhere_to_go(route, &path, upstreams, findings);
+    apart(route, index, upstreams, findings);
+    let several = route.channels.len() > 1 || !route.fallback.is_empty();
+    if route.retry.max_attempts == 1 && several {
+        let hint = "use 2 or more";
+        findings.warn(
+            &retry(&["max_attempts"]),
+            "one attempt: the other channels are never tried for a failed request",
+            hint,
+        );
+    }
+    for (name, backoff) in
+        [("other_channel", route.retry.other_channel), ("same_channel", route.retry.same_channel)]
+    {
+        if backoff.cap < backoff.base {
+            findings.warn(&retry(&[name, "cap"]), "`cap` is shorter than `base`", "");
+        }
+    }
+    let budget = &route.retry.budget;
+    if budget.ratio == 0.0 && budget.reserve_per_sec == 0.0 {
+        findings.warn(&retry(&["budget"]), "a budget of nothing: no request is ever retried", "");
+    }
+    for (number, channel) in route.channels.iter().enumerate() {
+        let at = channel_path(index, number);
+        let below = &upstreams[channel.upstream];
+        let layers = channel_layers(index, number, &below.name);
+        timeouts(&channel.timeouts, |key| root.said_at(&layers, &["timeouts", key]), findings);
+        breaker(&channel.breaker, root, &layers, findings);
+        if route.retry.wait > channel.timeouts.total {
+            findings.warn(&retry(&["wait"]), "`wait` is longer than `timeouts.total`", "");
+        }
+        if below.probe.kind != ProbeKind::Off && below.probe.settings.interval >= route.slow_start.window {
+            findings.warn_at_key(
+                &at,
+                format!(
+                    "it is back at its full share ({}) before its next probe ({})",
+                    shown(route.slow_start.window),
+                    shown(below.probe.settings.interval)
+                ),
+                "make `probe.interval` shorter than `slow_start.window`",
+            );
+        }
+    }
+}
+
+/// A route that a single failure can stop. Patterns pass names through to whoever has them, so one
+/// upstream is what they are for.
+fn nowhere_to_go(route: &Route, path: &Path, upstreams: &[Upstream], findings: &mut Findings) {
+    let pattern = matches!(route.matcher, Matcher::Model { pattern: Pattern::Prefix(_) });
+    let Some(first) = route.channels.first() else { return };
+    let one_upstream = route.channels.iter().all(|channel| channel.upstream == first.upstream);
+    if !route.fallback.is_empty() || !one_upstream {
+        return;
+    }
+    let upstream = &upstreams[first.upstream].name;
+    let channels = path.key("channels");
+    if route.channels.len() > 1 {
+        let message = format!("all channels are on {upstream}: when it is down, all are");
+        findings.warn_at_key(&channels, message, "add a channel on another upstream, or a `fallback`");
+    } else if route.panic.mode == PanicMode::All && first.breaker.enabled {
+        let message = "one channel and `panic: all`: its breaker opens without any effect";
+        findings.warn_at_key(&channels, message, "write `breaker: {enabled: false}`, or another panic mode");
+    } else if !pattern {
+        let message = format!("one channel and no fallback: requests fail while {upstream} does");
+        findings.warn_at_key(&channels, message, "add a channel on another upstream, or a `fallback`");
+    }
+}
+
+/// Requests pass in the dialect that they came in, so channels without a common one are no help to
+/// each other.
+fn apart(route: &Route, index: usize, upstreams: &[Upstream], findings: &mut Findings) {
+    let ai = |channel: &Channel| {
+        let speaks = &upstreams[channel.upstream].speaks;
+        speaks.iter().copied().filter(|dialect| *dialect != Dialect::Http).collect::<Vec<_>>()
+    };
+    let Some(first) = route.channels.first().map(ai) else { return };
+    if matches!(route.matcher, Matcher::Path { .. }) {
+        return;
+    }
+    for (number, channel) in route.channels.iter().enumerate().skip(1) {
+        if !ai(channel).iter().any(|dialect| first.contains(dialect)) {
+            let names = |speaks: &[Dialect]| {
+                speaks.iter().map(|dialect| dialect.name()).collect::<Vec<_>>().join(" and ")
+            };
+            findings.warn(
+                &channel_path(index, number).key("upstream"),
+                format!(
+                    "speaks {}, the first channel {}: a request reaches only one of them",
+                    names(&ai(channel)),
+                    names(&first)
+                ),
+                "put channels that share a dialect into one route",
+            );
+        }
+    }
+}
+
+fn timeouts(timeouts: &Timeouts, place: impl Fn(&str) -> Path, findings: &mut Findings) {
+    let mut check = |name: &str, limit: Duration| {
+        if limit > timeouts.total {
+            let message =
+                format!("`{name}` ({}) can never pass: `total` is {}", shown(limit), shown(timeouts.total));
+            findings.warn(&place(name), message, "make `total` longer");
+        }
+    };
+    check("ttfb", timeouts.ttfb);
+    if let FirstEvent::Fixed(limit) = timeouts.first_event {
+        check("first_event", limit);
+    }
+}

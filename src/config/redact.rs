@@ -1,0 +1,288 @@
+//! Keeps secrets out of what is shown.
+//!
+//! A problem quotes a line of the file, and a line may hold a key in clear text, on purpose or by
+//! mistake. Everything that stands where secrets stand is struck out of every quote, message and
+//! hint; so is every word that looks like a key, wherever it stands, which also covers files that are
+//! no YAML and so have no places. Struck out means as many `*` as there were characters: the marks
+//! below a quote stay where they were.
+
+use super::path::Path;
+use super::problem::Mark;
+use super::tree::{Node, Scalar, Value};
+
+/// Shorter texts would strike out parts of ordinary words.
+const SECRET_MIN: usize = 4;
+
+/// From this length on a word of letters and digits is taken for a key.
+const KEYLIKE_MIN: usize = 24;
+
+/// How vendors begin their keys, and what follows a scheme in a header.
+const KEYLIKE_BEGINNINGS: [&str; 12] =
+    ["sk-", "sk_", "pk-", "rk-", "gsk_", "xai-", "hf_", "AIza", "r8_", "pplx-", "csk-", "ms-"];
+
+/// Keys of the file under which only secrets stand.
+const SECRET_WORDS: [&str; 7] =
+    ["credential", "secret", "token", "password", "authorization", "api_key", "apikey"];
+
+/// What has to be struck out.
+pub struct Redactor {
+    /// Longest first, so that a secret inside a longer one leaves nothing of that.
+    secrets: Vec<String>,
+    /// What references became where no secret stands. The file's own lines cannot show it, save by
+    /// chance, so only messages are cleaned of it.
+    resolved: Vec<String>,
+    /// Where they stand, for those that are written differently than they read (escapes, line breaks).
+    places: Vec<Mark>,
+    tree: Tree,
+}
+
+/// Whether the tree has everything that is in the file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Tree {
+    Whole,
+    /// The parser stopped or left something out: lines are judged by their look as well.
+    Partial,
+}
+
+impl Redactor {
+    /// Collects what stands where secrets stand.
+    pub fn new(root: Option<&Node>, tree: Tree) -> Self {
+        let mut redactor = Self { secrets: Vec::new(), resolved: Vec::new(), places: Vec::new(), tree };
+        if let Some(root) = root {
+            redactor.collect(root, &Path::root(), Stands::Openly);
+        }
+        redactor.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        redactor.secrets.dedup();
+        redactor
+    }
+
+    /// A message without secrets, and without anything that came from a reference.
+    pub fn clean_message(&self, text: &str) -> String {
+        self.resolved.iter().fold(self.clean(text), |text, value| text.replace(value.as_str(), &stars(value)))
+    }
+
+    /// `text` without secrets.
+    fn clean(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in &self.secrets {
+            text = text.replace(secret.as_str(), &stars(secret));
+        }
+        strike_keylike(&text)
+    }
+
+    /// Line `number` (from 1) of the file without secrets. `above` are the lines before it.
+    pub fn clean_line(&self, number: usize, line: &str, above: &[&str]) -> String {
+        let line =
+            self.places.iter().fold(line.to_owned(), |line, place| strike_place(&line, number, *place));
+        let line = self.clean(&line);
+        match self.tree {
+            Tree::Whole => line,
+            Tree::Partial => match secrets_from(&line, above) {
+                Some(start) => format!("{}{}", &line[..start], strike_values(&line[start..])),
+                None => line,
+            },
+        }
+    }
+
+    fn collect(&mut self, node: &Node, path: &Path, stands: Stands) {
+        match &node.value {
+            Value::Scalar(scalar) => self.note(scalar, node.mark, stands),
+            Value::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.collect(item, &path.index(index), stands);
+                }
+            }
+            Value::Map(entries) => {
+                for entry in entries {
+                    let headers = entry.key == "headers" && path.to_string().starts_with("upstreams");
+                    let below = match stands {
+                        _ if headers || is_secret_word(&entry.key) => Stands::AsSecret,
+                        Stands::AsSecret if entry.key != "quota_group" => Stands::AsSecret,
+                        Stands::AsSecret | Stands::Openly => Stands::Openly,
+                    };
+                    self.collect(&entry.node, &path.key(entry.key.as_str()), below);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, scalar: &Scalar, mark: Mark, stands: Stands) {
+        // The reference itself may be shown, unless it carries a default.
+        let pure =
+            (scalar.raw.starts_with("${") && !scalar.raw.contains(':')) || scalar.raw.starts_with("file:");
+        let written = (stands == Stands::AsSecret && !pure).then_some(scalar.raw.as_str());
+        if written.is_some() {
+            self.places.push(mark);
+        }
+        // Messages are one line; a secret of several is looked for line by line.
+        let parts = |text: &str| {
+            let lines = text.lines().map(str::trim).filter(|part| part.len() >= SECRET_MIN);
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        self.secrets.extend(written.map(parts).unwrap_or_default());
+        if scalar.text() != scalar.raw {
+            match stands {
+                Stands::AsSecret => self.secrets.extend(parts(scalar.text())),
+                Stands::Openly => self.resolved.extend(parts(scalar.text())),
+            }
+        }
+        self.secrets.extend(userinfo(&scalar.raw).map(str::to_owned));
+    }
+}
+
+/// What the keys above a value say about it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    Openly,
+    AsSecret,
+}
+
+/// `line` without what `place` covers of it.
+fn strike_place(line: &str, number: usize, place: Mark) -> String {
+    if !(place.line..=place.last_line).contains(&number) {
+        return line.to_owned();
+    }
+    let start = if number == place.line { place.column - 1 } else { 0 };
+    let end = if place.line == place.last_line { start + place.width } else { usize::MAX };
+    line.chars().enumerate().map(|(at, c)| if (start..end).contains(&at) { '*' } else { c }).collect()
+}
+
+fn is_secret_word(key: &str) -> bool {
+    let key = key.to_ascii_lowercase().replace('-', "_");
+    SECRET_WORDS.iter().any(|word| key.contains(word))
+        || matches!(key.as_str(), "key" | "keys" | "auth")
+        || key.ends_with("_key")
+        || key.ends_with("_keys")
+}
+
+/// `user:password` of a URL.
+fn userinfo(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    authority.rsplit_once('@').map(|(user, _)| user).filter(|user| user.len() >= SECRET_MIN)
+}
+
+fn strike_keylike(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut word = String::new();
+    for c in text.chars().chain([' ']) {
+        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
+            word.push(c);
+        } else {
+            out.push_str(&if is_keylike(&word) { stars(&word) } else { std::mem::take(&mut word) });
+            word.clear();
+            out.push(c);
+        }
+    }
+    out.pop();
+    out
+}
+
+fn is_keylike(word: &str) -> bool {
+    let digits = word.chars().filter(char::is_ascii_digit).count();
+    let letters = word.chars().filter(char::is_ascii_alphabetic).count();
+    // Hosts and file names are long too, but their parts between dots are not.
+    let dense = word.split('.').any(|part| part.len() >= KEYLIKE_MIN);
+    let begins =
+        KEYLIKE_BEGINNINGS.iter().any(|start| word.len() > start.len() + 4 && word.starts_with(start));
+    begins || (dense && digits >= 4 && letters >= 4)
+}
+
+/// From where on a line may hold secrets, judged by words and indentation alone.
+fn secrets_from(line: &str, above: &[&str]) -> Option<usize> {
+    let names_secret = |line: &str| {
+        let start = |word: &str| line.to_ascii_lowercase().find(word);
+        SECRET_WORDS.iter().filter_map(|word| start(word)).chain(start("headers:")).min()
+    };
+    if let Some(start) = names_secret(line) {
+        return Some(start);
+    }
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let mut shallowest = depth(line);
+    let mut item = line.trim_start().starts_with('-');
+    for line in above.iter().rev().filter(|line| !line.trim().is_empty()) {
+        let here = depth(line);
+        let dashed = line.trim_start().starts_with('-');
+        // The items of a list may stand as far left as its name.
+        if here < shallowest || (here == shallowest && item && !dashed) {
+            if names_secret(line).is_some() {
+                return Some(0);
+            }
+            shallowest = here;
+            item = dashed;
+        }
+        if shallowest == 0 && !item {
+            break;
+        }
+    }
+    None
+}
+
+/// Everything after a colon, dash, bracket or comma that is no reference.
+fn strike_values(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut word = String::new();
+    let flush = |word: &mut String, out: &mut String| {
+        let bare = word.trim_matches(['"', '\'']);
+        let known = bare.is_empty()
+            || bare.ends_with(':')
+            || bare.starts_with("${") && !bare.contains(":-")
+            || bare.starts_with("file:")
+            || bare.chars().all(|c| c.is_ascii_punctuation());
+        out.push_str(&if known { word.clone() } else { stars(word) });
+        word.clear();
+    };
+    for c in line.chars() {
+        if c.is_whitespace() || matches!(c, ',' | '[' | ']') {
+            flush(&mut word, &mut out);
+            out.push(c);
+        } else {
+            word.push(c);
+        }
+    }
+    flush(&mut word, &mut out);
+    out
+}
+
+fn stars(text: &str) -> String {
+    "*".repeat(text.chars().count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::problem::Findings;
+    use crate::config::tree;
+
+    #[test]
+    fn what_stands_where_secrets_stand_is_struck_out_everywhere() {
+        let text = "upstreams: {a: {credentials: [abcd, '${K:-efgh}', {key: ijkl}], headers: {x: mnop}, api_key: qrst, \
+                    base_url: 'http://user:uvwx@h/', region: eu-west}}";
+        let root = tree::parse(text, &mut Findings::default()).unwrap();
+        let clean = Redactor::new(Some(&root), Tree::Whole).clean(text);
+        for secret in ["abcd", "efgh", "ijkl", "mnop", "qrst", "uvwx"] {
+            assert!(!clean.contains(secret), "{secret} in {clean}");
+        }
+        assert!(clean.contains("eu-west") && clean.contains("credentials"), "{clean}");
+        assert_eq!(clean.chars().count(), text.chars().count());
+    }
+
+    #[test]
+    fn a_file_that_is_no_yaml_keeps_its_secrets_too() {
+        let check = |line: &str, above: &[&str], shown: &str| {
+            assert_eq!(Redactor::new(None, Tree::Partial).clean_line(9, line, above), shown);
+        };
+        check("x: [sk-live-1234567", &[], "x: [***************");
+        check("  credentials: [abcd, \"efgh", &[], "  credentials: [****, *****");
+        check("    - abcd", &["  a:", "    credentials:"], "    - ****");
+        check("- abcd", &["credentials:"], "- ****");
+        check("  credentials: [${KEY}, file:/x", &[], "  credentials: [${KEY}, file:/x");
+        check(
+            "      - {upstream: a, weight: 3",
+            &["routes:", "  - channels:"],
+            "      - {upstream: a, weight: 3",
+        );
+        check("{region: eu, credentials: [abcd", &[], "{region: eu, credentials: [****");
+        check("    region: eu", &["  a:", "    credentials:", "      - x"], "    region: eu");
+    }
+}

@@ -1,0 +1,544 @@
+//! The room as a whole: text in, blueprint or problems out.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::testing::Given;
+use super::*;
+use crate::algo::{breaker, budget, cooldown, health};
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn at_root(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn sample() -> String {
+    fs::read_to_string(at_root("routing.yaml")).expect("the sample is in the repository")
+}
+
+fn loaded(text: &str) -> Loaded {
+    loaded_in(text, &Given::default())
+}
+
+fn loaded_in(text: &str, env: &Given) -> Loaded {
+    load(text, env).unwrap_or_else(|problems| panic!("{}", rendered(&problems)))
+}
+
+fn rendered(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| problem.render("routing.yaml")).collect::<Vec<_>>().join("\n")
+}
+
+/// What bad configurations are read with.
+fn fixture_env() -> Given {
+    Given::default()
+        .var("PORT", "eighty")
+        .var("SECRET_KEY", "hunter2-hunter2")
+        .file("/run/key", "from-a-file")
+}
+
+#[test]
+fn every_bad_configuration_is_explained_as_agreed() {
+    let folder = at_root("tests/fixtures/config/bad");
+    let mut count = 0;
+    let mut differing = Vec::new();
+    for file in fs::read_dir(&folder).expect("the fixtures are in the repository") {
+        let file = file.expect("a readable folder").path();
+        if file.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        count += 1;
+        let text = fs::read_to_string(&file).expect("a readable file");
+        let problems = match load(&text, &fixture_env()) {
+            Ok(loaded) => loaded.warnings,
+            Err(problems) => {
+                assert!(
+                    problems.iter().any(|problem| problem.severity == Severity::Error),
+                    "{}",
+                    file.display()
+                );
+                problems
+            }
+        };
+        assert!(!problems.is_empty(), "{} has no problem", file.display());
+        let shown = rendered(&problems);
+        assert!(!shown.contains("hunter2"), "{} shows a secret:\n{shown}", file.display());
+        let golden = file.with_extension("txt");
+        if std::env::var_os("MAINSTAY_BLESS").is_some() {
+            fs::write(&golden, &shown).expect("a writable folder");
+        }
+        let agreed = fs::read_to_string(&golden).unwrap_or_default();
+        if agreed != shown {
+            differing.push(format!("== {}\n-- agreed\n{agreed}-- now\n{shown}", file.display()));
+        }
+    }
+    assert!(count >= 25, "only {count} bad configurations");
+    let hint = "set MAINSTAY_BLESS=1 to agree to what is said now";
+    assert!(differing.is_empty(), "{}\n{hint}", differing.join("\n"));
+}
+
+#[test]
+fn the_sample_loads_without_a_word_with_no_key_and_with_all_keys() {
+    let keys = ["OPENAI_API_KEY", "OPENROUTER_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"];
+    let all = keys.iter().fold(Given::default(), |env, key| env.var(key, &format!("value-of-{key}")));
+    for (env, unconfigured) in [(Given::default(), 4), (all, 0)] {
+        let loaded = loaded_in(&sample(), &env);
+        assert!(loaded.warnings.is_empty(), "{}", rendered(&loaded.warnings));
+        let waiting = loaded.blueprint.upstreams.iter().filter(|one| one.readiness != Readiness::Ready);
+        assert_eq!(waiting.count(), unconfigured);
+    }
+}
+
+#[test]
+fn the_sample_serves_a_demo_without_any_key() {
+    let blueprint = loaded(&sample()).blueprint;
+    let demo = blueprint.routes.iter().find(|route| &*route.name == "demo").expect("the sample has it");
+    assert_eq!(demo.channels.len(), 2);
+    for channel in &demo.channels {
+        let upstream = &blueprint.upstreams[channel.upstream];
+        assert!(upstream.simulated.is_some());
+        assert_eq!(upstream.readiness, Readiness::Ready);
+    }
+    let openai = blueprint.upstreams.iter().find(|one| &*one.name == "openai").expect("the sample has it");
+    assert_eq!(openai.readiness, Readiness::Unconfigured { missing: vec!["OPENAI_API_KEY".to_owned()] });
+}
+
+/// The sample's comments promise that they show the defaults: taking the marks away must change
+/// nothing.
+#[test]
+fn what_the_sample_shows_as_defaults_are_the_defaults() {
+    let text = sample();
+    let (_, tail) = text.split_once("# defaults:\n").expect("the sample shows them");
+    let (defaults, tail) = tail.split_once("\n# More of the gateway").expect("the sample shows them");
+    let (_, server) = tail.split_once("above):\n").expect("the sample shows them");
+    let (server, _) = server.split_once("# and of an upstream").expect("the sample shows them");
+    let bare = |text: &str| {
+        let lines =
+            text.lines().map(|line| line.strip_prefix('#').unwrap_or(line).strip_prefix(' ').unwrap_or(""));
+        lines.filter(|line| !line.trim_start().starts_with("# ")).collect::<Vec<_>>().join("\n")
+    };
+    let plain = "upstreams: {a: {provider: simulated}, b: {provider: simulated}}\n\
+                 routes: [{model: m, channels: [{upstream: a}, {upstream: b}]}]\nversion: 1\n";
+    let spelled = format!("{plain}defaults:\n{}\nserver:\n{}", bare(defaults), bare(server));
+    let mut spelled = loaded(&spelled).blueprint;
+    let plain = loaded(plain).blueprint;
+    spelled.revision.clone_from(&plain.revision);
+    assert_eq!(spelled, plain);
+}
+
+#[test]
+fn defaults_are_those_of_the_algorithms() {
+    let blueprint = loaded(
+        "{version: 1, upstreams: {a: {provider: simulated}, b: {provider: simulated}}, \
+         routes: [{model: m, channels: [{upstream: a}, {upstream: b}]}]}",
+    )
+    .blueprint;
+    let upstream = &blueprint.upstreams[0];
+    assert_eq!(upstream.breaker, breaker::Settings::default());
+    assert_eq!(upstream.cooldown, cooldown::Settings::default());
+    assert_eq!(upstream.probe.settings, health::Settings::default());
+    assert_eq!(upstream.probe.kind, ProbeKind::ListModels { path: "/v1/models".to_owned() });
+    assert_eq!(blueprint.retry_budget, budget::Settings::default());
+    let route = &blueprint.routes[0];
+    assert_eq!(route.channels[0].breaker, breaker::Settings::default());
+    assert_eq!(route.retry.budget, budget::Settings::default());
+    assert_eq!(route.channels[0].timeouts.idle, s(30));
+    assert_eq!((route.channels[0].weight, route.channels[0].tier), (1, 0));
+    assert_eq!(blueprint.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(blueprint.server.admin.to_string(), "127.0.0.1:9090");
+    assert_eq!(blueprint.revision.len(), 12);
+}
+
+/// A file that sets `section` to a different value on each level of `levels` (bits: defaults,
+/// upstream, route, channel), and the value that has to win.
+fn layered(levels: u8, section: impl Fn(u64) -> String) -> (String, Option<u64>) {
+    let at =
+        |level: u8| if levels & (1 << level) == 0 { String::new() } else { section(u64::from(level) + 10) };
+    let text = format!(
+        "{{version: 1, defaults: {{{}}}, upstreams: {{a: {{provider: simulated, {}}}, b: {{provider: simulated}}}}, \
+         routes: [{{model: m, {} channels: [{{upstream: a, {}}}, {{upstream: b}}]}}]}}",
+        at(0),
+        at(1),
+        Some(at(2)).filter(|text| !text.is_empty()).map(|text| text + ",").unwrap_or_default(),
+        at(3),
+    );
+    (text, (0_u8..4).rev().find(|level| levels & (1 << level) != 0).map(|level| u64::from(level) + 10))
+}
+
+#[test]
+fn every_field_of_a_layer_hides_the_same_field_below_and_no_other() {
+    type Read = fn(&Channel) -> u64;
+    let fields: [(&str, Read); 14] = [
+        ("timeouts: {connect: #s}", |channel| channel.timeouts.connect.as_secs()),
+        ("timeouts: {tls: #s}", |channel| channel.timeouts.tls.as_secs()),
+        ("timeouts: {pool_wait: #s}", |channel| channel.timeouts.pool_wait.as_secs()),
+        ("timeouts: {ttfb: #s}", |channel| channel.timeouts.ttfb.as_secs()),
+        ("timeouts: {idle: #s}", |channel| channel.timeouts.idle.as_secs()),
+        ("timeouts: {content_idle: #s}", |channel| {
+            channel.timeouts.content_idle.map_or(0, |limit| limit.as_secs())
+        }),
+        ("timeouts: {total: #s}", |channel| channel.timeouts.total.as_secs()),
+        ("timeouts: {first_event: #s}", |channel| match channel.timeouts.first_event {
+            FirstEvent::Fixed(limit) => limit.as_secs(),
+            FirstEvent::Auto | FirstEvent::Off => 0,
+        }),
+        ("breaker: {consecutive: {failures: #}}", |channel| channel.breaker.consecutive.failures.into()),
+        ("breaker: {consecutive: {max_age: #s}}", |channel| channel.breaker.consecutive.max_age.as_secs()),
+        ("breaker: {fast: {min: #}}", |channel| channel.breaker.fast.min.into()),
+        ("breaker: {open: {base: #s}}", |channel| channel.breaker.open.base.as_secs()),
+        ("breaker: {half_open: {hold: #s}}", |channel| channel.breaker.half_open.hold.as_secs()),
+        ("breaker: {decay_interval: #s}", |channel| channel.breaker.decay_interval.as_secs()),
+    ];
+    for (section, read) in fields {
+        let (plain, _) = layered(0, |_| String::new());
+        let plain = loaded(&plain).blueprint.routes.remove(0);
+        for levels in 0..16 {
+            let (text, winner) = layered(levels, |value| section.replace('#', &value.to_string()));
+            let mut route = loaded(&text).blueprint.routes.remove(0);
+            let channel = route.channels.remove(0);
+            let expected = winner.unwrap_or_else(|| read(&plain.channels[0]));
+            assert_eq!(read(&channel), expected, "{section} on levels {levels:04b}");
+            // All other fields are as if nobody had said anything.
+            for (other, read) in fields {
+                // A trial may not outlast the headers' limit, which is a layer's business too.
+                if other != section {
+                    assert_eq!(read(&channel), read(&plain.channels[0]), "{other} beside {section}");
+                }
+            }
+            // Route and channel layers of one channel do not leak to an upstream's other channels.
+            let neighbour = if levels & 0b0101 == 0 { read(&plain.channels[0]) } else { u64::MAX };
+            if neighbour != u64::MAX {
+                assert_eq!(read(&route.channels[0]), neighbour, "{section} leaks on levels {levels:04b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_route_and_an_upstream_lie_over_the_defaults() {
+    let blueprint = loaded(
+        "version: 1
+defaults:
+  select: lowest_latency
+  retry: {max_attempts: 5, budget: {ratio: 0.1}}
+  panic: {mode: fail_fast}
+  slow_start: {window: 20s, floor: 0.2}
+  fallback_on: []
+  max_inflight: 7
+  pool: {max_idle: 3, http2: never}
+  cooldown: {base: 2s}
+  probe: {interval: 4s, fall: 9}
+upstreams:
+  a: {provider: simulated, pool: {max_idle: 4}, probe: {fall: 8}}
+  b: {provider: simulated, max_inflight: 9}
+routes:
+  - {model: x, channels: [{upstream: a}, {upstream: b, max_inflight: 3}]}
+  - model: y
+    select: least_inflight
+    retry: {budget: {window: 20s}}
+    slow_start: {floor: 0.3}
+    fallback_on: [content_policy]
+    max_inflight: 5
+    channels: [{upstream: a}, {upstream: b}]
+",
+    )
+    .blueprint;
+    let [a, b] = blueprint.upstreams.as_slice() else { panic!("two upstreams") };
+    assert_eq!((a.pool.max_idle, a.pool.http2, b.pool.max_idle), (4, Http2::Never, 3));
+    assert_eq!((a.probe.settings.fall, a.probe.settings.interval, b.probe.settings.fall), (8, s(4), 9));
+    assert_eq!((a.cooldown.base, a.max_inflight, b.max_inflight), (s(2), 7, 9));
+    let [x, y] = blueprint.routes.as_slice() else { panic!("two routes") };
+    assert_eq!((x.select.name(), y.select.name()), ("lowest_latency", "least_inflight"));
+    assert_eq!((y.retry.max_attempts, y.retry.budget.ratio, y.retry.budget.window), (5, 0.1, s(20)));
+    assert_eq!((y.slow_start.window, y.slow_start.floor), (s(20), 0.3));
+    assert_eq!(y.panic.mode, PanicMode::FailFast);
+    assert_eq!(x.fallback_on, FallbackOn { context_overflow: false, content_policy: false });
+    assert_eq!(y.fallback_on, FallbackOn { context_overflow: false, content_policy: true });
+    let inflight: Vec<_> = x.channels.iter().chain(&y.channels).map(|channel| channel.max_inflight).collect();
+    assert_eq!(inflight, [7, 3, 5, 5]);
+}
+
+#[test]
+fn a_channel_knows_which_model_to_ask_for() {
+    let blueprint = loaded(
+        "version: 1
+upstreams: {a: {provider: simulated}, b: {provider: simulated}}
+routes:
+  - {model: vendor/*, aliases: [short], channels: [{upstream: a}, {upstream: a, model: '*'}, {upstream: b, model: x}]}
+",
+    )
+    .blueprint;
+    let route = &blueprint.routes[0];
+    assert_eq!(route.matcher, Matcher::Model { pattern: Pattern::Prefix("vendor/".to_owned()) });
+    assert_eq!((&*route.name, route.aliases.as_slice()), ("vendor/*", &["short".to_owned()][..]));
+    let models: Vec<_> = route.channels.iter().map(|channel| channel.model.clone()).collect();
+    assert_eq!(models, [ModelName::AsAsked, ModelName::Suffix, ModelName::Fixed("x".into())]);
+}
+
+#[test]
+fn a_thinking_model_gets_more_patience_unless_the_channel_says_otherwise() {
+    let blueprint = loaded(
+        "version: 1
+upstreams: {a: {provider: simulated}, b: {provider: simulated}, c: {provider: simulated}}
+routes:
+  - {model: gpt-5.4, channels: [{upstream: a}, {upstream: b, reasoning: false}, {upstream: c, model: gpt-4o}]}
+",
+    )
+    .blueprint;
+    let idle: Vec<_> =
+        blueprint.routes[0].channels.iter().map(|one| (one.reasoning, one.timeouts.idle)).collect();
+    assert_eq!(idle, [(true, s(90)), (false, s(30)), (false, s(30))]);
+}
+
+#[test]
+fn plain_http_has_shorter_limits_and_no_events() {
+    let blueprint = loaded(
+        "version: 1
+defaults: {timeouts: {first_event: 20s, tls: 4s}}
+upstreams:
+  a: {provider: http, base_url: 'http://127.0.0.1:7000/api/'}
+  b: {provider: http, base_url: 'http://127.0.0.1:7001', probe: {path: /healthz, expect: [204]}}
+routes: [{path: /orders, strip: true, channels: [{upstream: a}, {upstream: b}]}]
+",
+    )
+    .blueprint;
+    let route = &blueprint.routes[0];
+    assert_eq!(route.matcher, Matcher::Path { prefix: "/orders/".to_owned(), strip: true });
+    let timeouts = &route.channels[0].timeouts;
+    assert_eq!((timeouts.connect, timeouts.tls, timeouts.ttfb, timeouts.total), (s(2), s(4), s(15), s(60)));
+    assert_eq!((timeouts.first_event, timeouts.content_idle), (FirstEvent::Off, None));
+    let [a, b] = blueprint.upstreams.as_slice() else { panic!("two upstreams") };
+    assert_eq!((a.base.authority().as_str(), a.base.path.as_str()), ("127.0.0.1:7000", "/api"));
+    assert_eq!(a.probe.kind, ProbeKind::Tcp);
+    let get = http::Method::GET;
+    let kind = ProbeKind::Http { method: get, path: "/healthz".to_owned(), expect: vec![204] };
+    assert_eq!(b.probe.kind, kind);
+}
+
+const KEYED: &str = "version: 1
+upstreams:
+  a: {provider: openai, credentials: ['${ONE}', 'file:/run/two', {key: '${THREE:-}', quota_group: org}]}
+  b: {provider: openai}
+  c: {provider: openai, base_url: 'http://127.0.0.1:1/v1'}
+  d: {provider: azure, base_url: '${AZURE_URL}', credentials: ['${AZURE_KEY}']}
+  e: {provider: custom, dialect: openai, base_url: 'http://127.0.0.1:2', headers: {x-team: '${TEAM}'}}
+routes: [{model: m, channels: [{upstream: a}, {upstream: b}, {upstream: c}, {upstream: d}, {upstream: e}]}]
+";
+
+#[test]
+fn an_upstream_without_its_key_or_address_waits_for_it() {
+    let missing = |env: &Given| {
+        let blueprint = loaded_in(KEYED, env).blueprint;
+        let missing = blueprint.upstreams.iter().map(|upstream| match &upstream.readiness {
+            Readiness::Ready => format!("ready:{}", upstream.credentials.len()),
+            Readiness::Unconfigured { missing } => missing.join("+"),
+        });
+        missing.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        missing(&Given::default()),
+        [
+            "ONE+file:/run/two+upstreams.a.credentials[2].key",
+            "OPENAI_API_KEY",
+            "ready:0",
+            "AZURE_URL+AZURE_KEY",
+            "TEAM"
+        ]
+    );
+    let env = Given::default()
+        .var("THREE", "k3")
+        .var("OPENAI_API_KEY", "k")
+        .var("AZURE_URL", "https://x.example")
+        .var("AZURE_KEY", "z")
+        .var("TEAM", "blue");
+    assert_eq!(missing(&env), ["ready:1", "ready:1", "ready:0", "ready:1", "ready:0"]);
+    let blueprint = loaded_in(KEYED, &env.file("/run/two", "k2\n")).blueprint;
+    let credentials = &blueprint.upstreams[0].credentials;
+    let shown: Vec<_> = credentials.iter().map(|one| (one.alias.as_str(), one.secret.expose())).collect();
+    assert_eq!(shown, [("a#2", "k2"), ("a#3", "k3")]);
+    assert_eq!(credentials[1].quota_group.as_deref(), Some("org"));
+    assert_eq!(credentials[0].fingerprint.len(), 12);
+    assert_ne!(credentials[0].fingerprint, credentials[1].fingerprint);
+    assert_eq!(blueprint.upstreams[3].base.path, "/openai/v1");
+}
+
+#[test]
+fn secrets_appear_in_no_debug_output() {
+    let env = Given::default()
+        .var("ONE", "hunter2-one")
+        .var("TEAM", "hunter2-team")
+        .var("AZURE_KEY", "hunter2-azure");
+    let text = KEYED.replace("base_url: 'http://127.0.0.1:1/v1'", "credentials: [hunter2-clear]");
+    let loaded = loaded_in(&text, &env);
+    let shown = format!("{loaded:?}\n{}", rendered(&loaded.warnings));
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("in clear text"), "{shown}");
+}
+
+#[test]
+fn values_from_the_environment_become_the_type_that_is_needed() {
+    let env = Given::default().var("PORT", "1234").var("W", "7").var("ON", "false").var("T", "9s");
+    let text = "version: 1
+server: {listen: '127.0.0.1:${PORT}'}
+upstreams: {a: {provider: simulated}, b: {provider: simulated}}
+routes: [{model: m, breaker: {enabled: '${ON}'}, timeouts: {ttfb: '${T}'},
+          channels: [{upstream: a, weight: '${W}'}, {upstream: b, weight: '${NONE:-3}'}]}]
+";
+    let blueprint = loaded_in(text, &env).blueprint;
+    assert_eq!(blueprint.server.listen.port(), 1234);
+    let channels = &blueprint.routes[0].channels;
+    assert_eq!((channels[0].weight, channels[1].weight), (7, 3));
+    assert!(!channels[0].breaker.enabled);
+    assert_eq!(channels[0].timeouts.ttfb, s(9));
+}
+
+#[test]
+fn anchors_and_merge_keys_save_typing() {
+    let blueprint = loaded(
+        "version: 1
+upstreams:
+  a: &sim {provider: simulated, simulated: {words: 5, ttft: 1s}}
+  b: {<<: *sim, simulated: {words: 6}}
+routes: [{model: m, channels: &both [{upstream: a}, {upstream: b}]}, {model: n, channels: *both}]
+",
+    )
+    .blueprint;
+    let words: Vec<_> =
+        blueprint.upstreams.iter().flat_map(|one| one.simulated.as_ref()).map(|one| one.words).collect();
+    assert_eq!(words, [5, 6]);
+    assert_eq!(blueprint.routes[1].channels.len(), 2);
+}
+
+#[test]
+fn an_alias_bomb_is_refused() {
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let below = format!("*a{}", level - 1);
+        text += &format!("a{level}: &a{level} [{}]\n", [below.as_str(); 10].join(", "));
+    }
+    let problems = load(&text, &Given::default()).unwrap_err();
+    assert!(problems[0].message.contains("more than"), "{}", rendered(&problems));
+    let deep = "[".repeat(5000);
+    assert!(load(&deep, &Given::default()).is_err());
+    assert!(load(&"x".repeat(FILE_MAX + 1), &Given::default()).is_err());
+}
+
+#[test]
+fn a_problem_as_json_has_what_a_tool_needs() {
+    let problems =
+        load("version: 2\nupstreams: {a: {provider: simulated}}\n", &Given::default()).unwrap_err();
+    let json = serde_json::to_value(&problems).unwrap();
+    assert_eq!(json[0]["path"], "");
+    assert_eq!(json[0]["message"], "`routes` is missing");
+    assert_eq!(json[1]["path"], "version");
+    assert_eq!((json[1]["line"].as_u64(), json[1]["column"].as_u64()), (Some(1), Some(10)));
+    assert_eq!(json[1]["severity"], "error");
+}
+
+/// Keywords below `schema` that `shape` would have to know.
+fn keywords(schema: &serde_json::Value, found: &mut BTreeSet<String>) {
+    let Some(object) = schema.as_object() else { return };
+    for (key, below) in object {
+        found.insert(key.clone());
+        match (key.as_str(), below) {
+            ("properties" | "$defs", serde_json::Value::Object(named)) => {
+                named.values().for_each(|schema| keywords(schema, found));
+            }
+            ("anyOf" | "oneOf", serde_json::Value::Array(options)) => {
+                options.iter().for_each(|schema| keywords(schema, found));
+            }
+            ("items" | "additionalProperties", schema) => keywords(schema, found),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn the_schema_uses_only_keywords_that_the_shape_check_knows() {
+    let mut found = BTreeSet::new();
+    keywords(&schema::strict(), &mut found);
+    let known = [
+        "$defs",
+        "$ref",
+        "$schema",
+        "additionalProperties",
+        "anyOf",
+        "const",
+        "default",
+        "description",
+        "enum",
+        "format",
+        "items",
+        "maxItems",
+        "maximum",
+        "minItems",
+        "minLength",
+        "minProperties",
+        "minimum",
+        "oneOf",
+        "pattern",
+        "properties",
+        "required",
+        "title",
+        "type",
+        "x-hint",
+        "x-what",
+    ];
+    let unknown: Vec<_> = found.iter().filter(|keyword| !known.contains(&keyword.as_str())).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn the_published_schema_describes_every_section_and_allows_references() {
+    let schema = schema();
+    let sections = schema["properties"].as_object().unwrap();
+    assert!(
+        sections.len() == 5 && sections.values().all(|one| one.get("description").is_some()),
+        "{sections:?}"
+    );
+    let weight = &schema["$defs"]["Channel"]["properties"]["weight"];
+    assert_eq!(weight["anyOf"][1]["$ref"], "#/$defs/Reference");
+    assert_eq!(weight["anyOf"][0]["maximum"], 1000);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_blueprint_or_problems(text in "\\PC{0,200}") {
+        let _ = load(&text, &Given::default());
+    }
+
+    #[test]
+    fn any_bytes_are_a_blueprint_or_problems(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let text = String::from_utf8_lossy(&bytes);
+        if let Err(problems) = load(&text, &Given::default()) {
+            let _ = rendered(&problems);
+            prop_assert!(problems.iter().any(|problem| problem.severity == Severity::Error));
+        }
+    }
+
+    /// A real file with a stretch of it replaced: closer to what people do to their files.
+    #[test]
+    fn a_damaged_sample_is_a_blueprint_or_problems(
+        start in 0_usize..6000, length in 0_usize..40, patch in "[ \\-:{}\\[\\],&*!|>'\"#a-z0-9\n\t$]{0,12}",
+    ) {
+        let text: Vec<char> = sample().chars().collect();
+        let start = start.min(text.len());
+        let end = (start + length).min(text.len());
+        let damaged: String = text[..start].iter().copied().chain(patch.chars()).chain(text[end..].iter().copied()).collect();
+        if let Err(problems) = load(&damaged, &Given::default()) {
+            for problem in &problems {
+                let shown = problem.render("routing.yaml");
+                prop_assert!(shown.starts_with(problem.severity.name()));
+                // Every problem of a file that is YAML has a place in it.
+                prop_assert!(problem.line <= damaged.lines().count().max(1) + 1);
+            }
+            prop_assert!(problems.iter().any(|problem| problem.severity == Severity::Error));
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Anthropic's messages.
+
+pub mod error;
+pub mod usage;
+pub mod watch;

@@ -1,0 +1,44 @@
+//! `{"error":{code,message,status}}`, with `error` as the first key.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::dialect::Dialect;
+use crate::dialect::trouble::{self, Kind, Trouble};
+
+pub fn render(trouble: &Trouble) -> Bytes {
+    object(trouble).to_string().into()
+}
+
+/// Bare JSON in a chunk of its own: the one form that every version of Google's SDKs raises on
+/// (WIRE §2.3).
+pub fn in_band(trouble: &Trouble) -> Bytes {
+    object(trouble).to_string().into()
+}
+
+fn object(trouble: &Trouble) -> Value {
+    json!({ "error": {
+        "code": trouble::status(trouble.kind, Dialect::Gemini).as_u16(),
+        "message": trouble.message,
+        "status": status(trouble.kind),
+    }})
+}
+
+fn status(kind: Kind) -> &'static str {
+    match kind {
+        Kind::BadRequest
+        | Kind::MethodNotAllowed
+        | Kind::TooLarge
+        | Kind::HeadersTooLarge
+        | Kind::Unprocessable
+        | Kind::ContextOverflow
+        | Kind::ContentPolicy => "INVALID_ARGUMENT",
+        Kind::Unauthorized => "UNAUTHENTICATED",
+        Kind::Forbidden => "PERMISSION_DENIED",
+        Kind::NotFound => "NOT_FOUND",
+        Kind::RateLimited | Kind::QuotaExhausted => "RESOURCE_EXHAUSTED",
+        Kind::Overloaded | Kind::BadGateway | Kind::Unavailable => "UNAVAILABLE",
+        Kind::Timeout => "DEADLINE_EXCEEDED",
+        Kind::Internal => "INTERNAL",
+    }
+}

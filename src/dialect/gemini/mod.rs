@@ -1,0 +1,5 @@
+//! Google's generateContent.
+
+pub mod error;
+pub mod usage;
+pub mod watch;

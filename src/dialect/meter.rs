@@ -1,0 +1,156 @@
+//! What an answer in one piece says: how many tokens, an error in spite of its 200, all of it?
+
+use serde_json::Value;
+
+use super::classify::{self, InBand};
+use super::json::{self, Kind, Walker};
+use super::watch::{Glimpse, Says};
+use super::{Dialect, Operation, anthropic, gemini, openai, responses};
+use crate::vocab::Usage;
+
+/// What was found in a successful answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReplyFacts {
+    pub usage: Option<Usage>,
+    /// It is an error after all.
+    pub in_band: Option<InBand>,
+    /// Nothing is cut off, as far as its form can tell.
+    pub whole: bool,
+}
+
+/// Reads a successful answer.
+pub fn reply(dialect: Dialect, operation: Operation, body: &[u8]) -> ReplyFacts {
+    if dialect == Dialect::Http || is_media(operation, body) {
+        return ReplyFacts { whole: true, ..ReplyFacts::default() };
+    }
+    let Some(glimpse) = glimpse(dialect, body) else {
+        return ReplyFacts { whole: json::is_whole(body), ..ReplyFacts::default() };
+    };
+    let usage = glimpse.usage.clone().and_then(|span| body.get(span));
+    let usage = usage.and_then(|text| serde_json::from_slice(text).ok());
+    ReplyFacts {
+        usage: usage.and_then(|usage| read(dialect, &usage)),
+        in_band: (glimpse.says == Says::Error).then(|| classify::in_band(body)).flatten(),
+        whole: true,
+    }
+}
+
+/// Speech is audio, and transcripts may be plain text: neither shows where it should end.
+fn is_media(operation: Operation, body: &[u8]) -> bool {
+    match operation {
+        Operation::Speech => true,
+        Operation::Transcriptions | Operation::Translations => !body.trim_ascii_start().starts_with(b"{"),
+        _ => false,
+    }
+}
+
+/// One pass over the top level; `None` when it is no whole JSON object.
+fn glimpse(dialect: Dialect, body: &[u8]) -> Option<Glimpse> {
+    let name = match dialect {
+        Dialect::Gemini => "usageMetadata",
+        Dialect::OpenAi | Dialect::Responses | Dialect::Anthropic | Dialect::Http => "usage",
+    };
+    let mut glimpse = Glimpse::default();
+    let mut walker = Walker::new(body);
+    if walker.kind().ok()? != Kind::Object {
+        return None;
+    }
+    walker
+        .object(
+            |walker, key| {
+                if key.is(name) { glimpse.usage(walker) } else { glimpse.error_or_skip(walker, key) }
+            },
+        )
+        .and_then(|_| walker.end())
+        .ok()?;
+    Some(glimpse)
+}
+
+/// Reads a usage object.
+pub(super) fn read(dialect: Dialect, usage: &Value) -> Option<Usage> {
+    match dialect {
+        Dialect::OpenAi => openai::usage::read(usage),
+        Dialect::Responses => responses::usage::read(usage),
+        Dialect::Anthropic => anthropic::usage::read(usage),
+        Dialect::Gemini => gemini::usage::read(usage),
+        Dialect::Http => None,
+    }
+}
+
+/// The first of these pointers that leads to a count.
+pub(super) fn number(value: &Value, pointers: &[&str]) -> Option<u64> {
+    pointers.iter().find_map(|pointer| {
+        let number = value.pointer(pointer)?;
+        // Some vendors compute counts in floating point.
+        number.as_u64().or_else(|| number.as_f64().filter(|count| *count >= 0.0).map(|count| count as u64))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::vocab::Fault;
+
+    #[test]
+    fn usage_is_read_in_every_dialect() {
+        let usage =
+            |dialect, operation, body: &str| reply(dialect, operation, body.as_bytes()).usage.expect(body);
+        assert_eq!(
+            usage(
+                Dialect::OpenAi,
+                Operation::Chat,
+                r#"{"usage":{"prompt_tokens":10,"completion_tokens":5.0,
+                "prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":3}}}"#
+            ),
+            Usage { input: 10, cache_read: 4, output: 5, reasoning: 3, ..Usage::default() }
+        );
+        assert_eq!(
+            usage(
+                Dialect::Anthropic,
+                Operation::Messages,
+                r#"{"usage":{"input_tokens":1,"cache_read_input_tokens":2,
+                "cache_creation_input_tokens":7,"cache_creation":{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":4},"output_tokens":8}}"#
+            ),
+            Usage { input: 10, cache_read: 2, cache_write: 3, cache_write_1h: 4, output: 8, reasoning: 0 }
+        );
+        assert_eq!(
+            usage(
+                Dialect::Gemini,
+                Operation::Generate,
+                r#"{"usageMetadata":{"promptTokenCount":6,"candidatesTokenCount":2,"thoughtsTokenCount":3}}"#
+            ),
+            Usage { input: 6, output: 5, reasoning: 3, ..Usage::default() }
+        );
+    }
+
+    #[test]
+    fn an_error_with_a_200_is_one() {
+        let body = br#"{"error":{"code":429,"message":"slow down"}}"#;
+        let facts = reply(Dialect::OpenAi, Operation::Chat, body);
+        assert_eq!(facts.in_band.map(|error| error.fault), Some(Fault::Throttled));
+        let fine = reply(Dialect::Responses, Operation::Responses, br#"{"error":null,"status":"completed"}"#);
+        assert_eq!(fine, ReplyFacts { whole: true, ..ReplyFacts::default() });
+    }
+
+    #[test]
+    fn what_is_cut_off_is_not_whole() {
+        let whole = |operation, body: &[u8]| reply(Dialect::OpenAi, operation, body).whole;
+        assert!(whole(Operation::Chat, br#"{"choices":[]}"#));
+        assert!(!whole(Operation::Chat, br#"{"choices":[]"#));
+        assert!(!whole(Operation::Chat, b""));
+        assert!(whole(Operation::Speech, b"\xff\xfb"));
+        assert!(whole(Operation::Transcriptions, b"1\n00:00 --> 00:01\nHi"));
+        assert!(!whole(Operation::Transcriptions, br#"{"text":"Hi"#));
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_read(body in proptest::collection::vec(any::<u8>(), 0..200), at in 0..Dialect::ALL.len()) {
+            for operation in Operation::ALL {
+                let _ = reply(Dialect::ALL[at], operation, &body);
+            }
+        }
+    }
+}

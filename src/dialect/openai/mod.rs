@@ -1,0 +1,5 @@
+//! OpenAI's chat completions and their family, as two dozen vendors speak them.
+
+pub mod error;
+pub mod usage;
+pub mod watch;

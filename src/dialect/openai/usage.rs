@@ -1,0 +1,37 @@
+//! `usage` of chat completions, embeddings and the rest, in all vendors' variants (WIRE §3.3).
+
+use serde_json::Value;
+
+use crate::dialect::meter::number;
+use crate::vocab::Usage;
+
+/// Cached tokens are inside the input, reasoning is inside the output. Images, audio and responses
+/// say `input_tokens` where chat says `prompt_tokens`.
+pub fn read(usage: &Value) -> Option<Usage> {
+    let input = number(usage, &["/prompt_tokens", "/input_tokens"]);
+    let output = number(usage, &["/completion_tokens", "/output_tokens"]);
+    if input.is_none() && output.is_none() {
+        return None;
+    }
+    let cache_read = [
+        "/prompt_tokens_details/cached_tokens",
+        "/input_tokens_details/cached_tokens",
+        "/prompt_cache_hit_tokens",
+        "/num_cached_tokens",
+    ];
+    let cache_write =
+        ["/prompt_tokens_details/cache_write_tokens", "/input_tokens_details/cache_write_tokens"];
+    let reasoning = [
+        "/completion_tokens_details/reasoning_tokens",
+        "/output_tokens_details/reasoning_tokens",
+        "/reasoning_tokens",
+    ];
+    Some(Usage {
+        input: input.unwrap_or(0),
+        cache_read: number(usage, &cache_read).unwrap_or(0),
+        cache_write: number(usage, &cache_write).unwrap_or(0),
+        cache_write_1h: 0,
+        output: output.unwrap_or(0),
+        reasoning: number(usage, &reasoning).unwrap_or(0),
+    })
+}

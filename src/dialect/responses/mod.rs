@@ -1,0 +1,5 @@
+//! OpenAI's responses.
+
+pub mod error;
+pub mod usage;
+pub mod watch;

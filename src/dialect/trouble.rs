@@ -1,0 +1,207 @@
+//! Our own errors, said in the caller's dialect, so that his SDK raises what it would raise at home.
+//!
+//! Status codes and shapes are WIRE §2.2 and §3.5; mid-stream errors are §2.3. The words of a message
+//! are the proxy's.
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::{Dialect, anthropic, gemini, http as plain, openai, responses};
+
+/// What we have to tell a caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub kind: Kind,
+    /// For people: what happened and, if anything, what to do.
+    pub message: String,
+    /// For code: a closed word of ours, or the upstream's own code.
+    pub code: Option<String>,
+    /// The request's field that is wrong.
+    pub param: Option<String>,
+}
+
+impl Trouble {
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), code: None, param: None }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    BadRequest,
+    Unauthorized,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    TooLarge,
+    HeadersTooLarge,
+    Unprocessable,
+    RateLimited,
+    QuotaExhausted,
+    Overloaded,
+    BadGateway,
+    Unavailable,
+    Timeout,
+    Internal,
+    ContextOverflow,
+    ContentPolicy,
+}
+
+impl Kind {
+    /// Every kind, for tables and tests.
+    pub const ALL: [Self; 17] = [
+        Self::BadRequest,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::TooLarge,
+        Self::HeadersTooLarge,
+        Self::Unprocessable,
+        Self::RateLimited,
+        Self::QuotaExhausted,
+        Self::Overloaded,
+        Self::BadGateway,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Internal,
+        Self::ContextOverflow,
+        Self::ContentPolicy,
+    ];
+
+    /// The name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::TooLarge => "too_large",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::Unprocessable => "unprocessable",
+            Self::RateLimited => "rate_limited",
+            Self::QuotaExhausted => "quota_exhausted",
+            Self::Overloaded => "overloaded",
+            Self::BadGateway => "bad_gateway",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Internal => "internal",
+            Self::ContextOverflow => "context_overflow",
+            Self::ContentPolicy => "content_policy",
+        }
+    }
+}
+
+/// The status that goes with it.
+pub fn status(kind: Kind, dialect: Dialect) -> StatusCode {
+    match kind {
+        Kind::BadRequest | Kind::ContextOverflow | Kind::ContentPolicy => StatusCode::BAD_REQUEST,
+        Kind::Unauthorized => StatusCode::UNAUTHORIZED,
+        Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::QuotaExhausted if dialect == Dialect::Anthropic => StatusCode::PAYMENT_REQUIRED,
+        Kind::RateLimited | Kind::QuotaExhausted => StatusCode::TOO_MANY_REQUESTS,
+        Kind::Overloaded if dialect == Dialect::Anthropic => anthropic::error::overloaded(),
+        Kind::Overloaded | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::BadGateway => StatusCode::BAD_GATEWAY,
+        Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The body of an error answer; its content type is `application/json`.
+pub fn render(trouble: &Trouble, dialect: Dialect, request_id: &str) -> Bytes {
+    match dialect {
+        Dialect::OpenAi | Dialect::Responses => openai::error::render(trouble),
+        Dialect::Anthropic => anthropic::error::render(trouble, request_id),
+        Dialect::Gemini => gemini::error::render(trouble),
+        Dialect::Http => plain::error::render(trouble, request_id),
+    }
+}
+
+/// What goes into a stream that has begun and cannot go on. Behind it the transport has to end
+/// abnormally: a clean end is taken for a complete answer by most SDKs (WIRE §0.4).
+/// `next_sequence` is [`Watch::next_sequence`](super::watch::Watch::next_sequence).
+pub fn in_band(trouble: &Trouble, dialect: Dialect, next_sequence: u64) -> Bytes {
+    match dialect {
+        Dialect::OpenAi => openai::error::in_band(trouble),
+        Dialect::Responses => responses::error::in_band(trouble, next_sequence),
+        Dialect::Anthropic => anthropic::error::in_band(trouble),
+        Dialect::Gemini => gemini::error::in_band(trouble),
+        // Nothing can be said inside a stream that we do not understand.
+        Dialect::Http => Bytes::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn trouble(kind: Kind) -> Trouble {
+        Trouble { kind, message: "say \"why\"".into(), code: Some("c".into()), param: None }
+    }
+
+    fn rendered(kind: Kind, dialect: Dialect) -> Value {
+        serde_json::from_slice(&render(&trouble(kind), dialect, "req_1")).expect("JSON")
+    }
+
+    #[test]
+    fn every_kind_is_an_error_in_every_dialect() {
+        for dialect in Dialect::ALL {
+            for kind in Kind::ALL {
+                let status = status(kind, dialect);
+                assert!(status.is_client_error() || status.is_server_error());
+                let body = rendered(kind, dialect);
+                assert_eq!(body["error"]["message"], "say \"why\"", "{dialect} {kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_fields_that_sdks_branch_on_are_there() {
+        assert_eq!(
+            rendered(Kind::RateLimited, Dialect::OpenAi),
+            json!({"error": {"message": "say \"why\"", "type": "rate_limit_error", "param": null, "code": "c"}})
+        );
+        assert_eq!(
+            rendered(Kind::Overloaded, Dialect::Anthropic),
+            json!({"type": "error", "error": {"type": "overloaded_error", "message": "say \"why\""}, "request_id": "req_1"})
+        );
+        assert_eq!(status(Kind::Overloaded, Dialect::Anthropic).as_u16(), 529);
+        assert_eq!(
+            rendered(Kind::NotFound, Dialect::Gemini)["error"],
+            json!({"code": 404, "message": "say \"why\"", "status": "NOT_FOUND"})
+        );
+    }
+
+    #[test]
+    fn mid_stream_errors_are_what_the_sdks_raise_on() {
+        let said = |dialect| {
+            let bytes = in_band(&trouble(Kind::BadGateway), dialect, 7);
+            String::from_utf8(bytes.to_vec()).expect("text")
+        };
+        assert!(said(Dialect::OpenAi).starts_with("data: {\"error\":{"));
+        assert!(said(Dialect::Anthropic).starts_with("event: error\ndata: {"));
+        assert!(said(Dialect::Gemini).starts_with("{\"error\":{"));
+        assert!(said(Dialect::Http).is_empty());
+        let responses = said(Dialect::Responses);
+        let events: Vec<_> = responses.split_terminator("\n\n").collect();
+        let [error, failed] = events[..] else { panic!("{responses}") };
+        let data = |event: &str| -> Value {
+            serde_json::from_str(event.split_once("data: ").expect("data").1).expect("JSON")
+        };
+        assert!(error.starts_with("event: error\n") && failed.starts_with("event: response.failed\n"));
+        assert_eq!(
+            (&data(error)["sequence_number"], &data(failed)["sequence_number"]),
+            (&json!(7), &json!(8))
+        );
+        assert_eq!(data(error)["error"]["message"], data(failed)["response"]["error"]["message"]);
+    }
+}

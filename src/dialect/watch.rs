@@ -1,0 +1,598 @@
+//! What each frame of a stream means: does it commit, finish, end, fail, count?
+//!
+//! Watches and never changes. One pass over a frame's JSON without a tree; only usage is read into
+//! one, and only when somebody asks. What commits is RESILIENCE §5.5, what is an in-band error
+//! WIRE §0.5, what is a complete stream RESILIENCE E5.
+
+use std::ops::Range;
+
+use serde_json::Value;
+
+use super::classify::{self, InBand};
+use super::framing::{Frame, Framing};
+use super::json::{Kind, Text, Walked, Walker};
+use super::{Dialect, Operation, anthropic, gemini, meter, openai, responses};
+use crate::vocab::{Fault, RateHint, Usage};
+
+/// For errors that say nothing about themselves.
+const FAILED: &str = "the upstream reported an error";
+
+/// What one frame means to whoever forwards it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Beat {
+    /// Comments, pings, beginnings, empty deltas: alive, but nothing to commit to.
+    Lifecycle,
+    /// The caller can see something of it: commit.
+    Content,
+    /// A chat chunk with `choices: []` and usage: of no use to a caller who did not ask for it.
+    UsageOnly,
+    /// A reason to end, and no content beside it.
+    Finish,
+    /// The last frame.
+    Terminal,
+    /// Not what the dialect allows; the stream may go on behind it.
+    Broken,
+    /// The upstream says that it failed.
+    Error(InBand),
+}
+
+/// What the clean end of a transport means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The answer is whole. A caller who waits for the dialect's terminator needs these bytes.
+    Complete { missing_terminator: Option<&'static [u8]> },
+    /// Something is missing, or the upstream said that it failed.
+    Truncated,
+}
+
+/// What stands for the end in a dialect.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Terminator {
+    /// These bytes, which we can say as well as the upstream.
+    Bytes(&'static [u8]),
+    /// A frame that only the upstream can say.
+    Upstreams,
+    /// Nothing: a finish reason is the end.
+    None,
+}
+
+/// What a frame says, the stronger the later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Says {
+    #[default]
+    Lifecycle,
+    UsageOnly,
+    Finish,
+    Content,
+    Terminal,
+    Error,
+}
+
+/// What one pass over a frame has seen.
+#[derive(Debug, Default)]
+pub(super) struct Glimpse {
+    pub says: Says,
+    /// Where the usage object stands.
+    pub usage: Option<Range<usize>>,
+    pub sequence: Option<u64>,
+    /// The finish reason is the model's failure.
+    pub model_failed: bool,
+    /// Choices that spoke and choices that finished, a bit each.
+    seen: u64,
+    finished: u64,
+}
+
+impl Glimpse {
+    /// Books one choice or candidate.
+    pub fn choice(&mut self, index: u32, content: bool, finished: bool) {
+        let bit = 1 << index.min(63);
+        self.seen |= bit;
+        if finished {
+            self.finished |= bit;
+            self.says = self.says.max(Says::Finish);
+        }
+        if content {
+            self.says = self.says.max(Says::Content);
+        }
+    }
+
+    /// Takes a usage object, or whatever stands in its place.
+    pub fn usage(&mut self, walker: &mut Walker<'_>) -> Walked {
+        let (kind, span) = walker.value()?;
+        if kind == Kind::Object {
+            self.usage = Some(span);
+        }
+        Ok(())
+    }
+
+    /// Takes a member that the dialect has no use for; errors look the same in all of them.
+    pub fn error_or_skip(&mut self, walker: &mut Walker<'_>, key: &Text<'_>) -> Walked {
+        let error = key.is("error");
+        let base_resp = key.is("base_resp");
+        if error && !walker.is_blank()? {
+            self.says = Says::Error;
+        } else if base_resp {
+            // MiniMax has it in every answer; a status of 0 is success.
+            let (_, span) = walker.value()?;
+            let status = serde_json::from_slice::<Value>(walker.slice(span)).unwrap_or_default();
+            if status["status_code"].as_u64().is_some_and(|code| code != 0) {
+                self.says = Says::Error;
+            }
+        } else if !error {
+            walker.skip()?;
+        }
+        Ok(())
+    }
+}
+
+/// The observer of one stream.
+#[derive(Debug)]
+pub struct Watch {
+    dialect: Dialect,
+    operation: Operation,
+    framing: Framing,
+    /// The last usage objects, as they came: Anthropic's first one apart.
+    usage_start: Vec<u8>,
+    usage_last: Vec<u8>,
+    content_events: u64,
+    next_sequence: u64,
+    seen: u64,
+    finished: u64,
+    last: Last,
+}
+
+/// How far the stream has come.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Last {
+    #[default]
+    Nothing,
+    Frames,
+    Terminal,
+    /// Gemini's closing bracket.
+    Bracket,
+    Error,
+}
+
+impl Watch {
+    pub fn new(dialect: Dialect, operation: Operation, framing: Framing) -> Self {
+        Self {
+            dialect,
+            operation,
+            framing,
+            usage_start: Vec::new(),
+            usage_last: Vec::new(),
+            content_events: 0,
+            next_sequence: 0,
+            seen: 0,
+            finished: 0,
+            last: Last::Nothing,
+        }
+    }
+
+    /// Looks at the next frame.
+    pub fn frame(&mut self, frame: &Frame) -> Beat {
+        let beat = self.look(frame);
+        match beat {
+            Beat::Content => self.content_events += 1,
+            Beat::Terminal => self.last = Last::Terminal,
+            Beat::Error(_) => self.last = Last::Error,
+            Beat::Lifecycle | Beat::UsageOnly | Beat::Finish | Beat::Broken => {}
+        }
+        if self.last == Last::Nothing {
+            self.last = Last::Frames;
+        }
+        beat
+    }
+
+    fn look(&mut self, frame: &Frame) -> Beat {
+        if self.framing == Framing::Opaque || self.dialect == Dialect::Http {
+            return if frame.raw.is_empty() { Beat::Lifecycle } else { Beat::Content };
+        }
+        let json = match frame.data() {
+            Some(data) => data.trim_ascii(),
+            None => match self.bare(frame) {
+                Some(json) => json,
+                None => return Beat::Lifecycle,
+            },
+        };
+        match json {
+            [] => return Beat::Lifecycle,
+            b"[DONE]" => return Beat::Terminal,
+            _ => {}
+        }
+        let named_error = frame.event() == Some(b"error");
+        let Ok(glimpse) = self.glimpse(json) else {
+            return if named_error { Beat::Error(unnamed(FAILED)) } else { Beat::Broken };
+        };
+        self.keep_usage(&glimpse, json);
+        if let Some(sequence) = glimpse.sequence {
+            self.next_sequence = sequence.saturating_add(1);
+        }
+        self.seen |= glimpse.seen;
+        self.finished |= glimpse.finished;
+        if glimpse.says == Says::Error || named_error {
+            return Beat::Error(classify::in_band(json).unwrap_or_else(|| unnamed(FAILED)));
+        }
+        self.beat(&glimpse)
+    }
+
+    /// JSON that stands in the stream without `data:`, as Google's servers send errors; in an array
+    /// it may also be the closing bracket.
+    fn bare<'f>(&mut self, frame: &'f Frame) -> Option<&'f [u8]> {
+        let text = frame.raw.trim_ascii();
+        if self.framing == Framing::JsonArray {
+            if text.ends_with(b"]") {
+                self.last = Last::Bracket;
+            }
+            return None;
+        }
+        matches!(text, [b'{' | b'[', ..]).then_some(text)
+    }
+
+    fn glimpse(&self, json: &[u8]) -> Walked<Glimpse> {
+        match self.dialect {
+            Dialect::OpenAi if matches!(self.operation, Operation::Chat | Operation::Completions) => {
+                openai::watch::chunk(json)
+            }
+            Dialect::OpenAi | Dialect::Http => openai::watch::media(json),
+            Dialect::Responses => responses::watch::event(json),
+            Dialect::Anthropic => anthropic::watch::event(json),
+            Dialect::Gemini => gemini::watch::chunk(json),
+        }
+    }
+
+    fn keep_usage(&mut self, glimpse: &Glimpse, json: &[u8]) {
+        let Some(usage) = glimpse.usage.clone().and_then(|span| json.get(span)) else {
+            return;
+        };
+        let first = self.dialect == Dialect::Anthropic && self.usage_start.is_empty();
+        let kept = if first { &mut self.usage_start } else { &mut self.usage_last };
+        kept.clear();
+        kept.extend_from_slice(usage);
+    }
+
+    fn beat(&self, glimpse: &Glimpse) -> Beat {
+        // After content it is how the answer ends; before, another try may give one.
+        if glimpse.model_failed && glimpse.says < Says::Content && self.content_events == 0 {
+            return Beat::Error(unnamed("the model failed to produce a valid answer"));
+        }
+        match glimpse.says {
+            Says::Lifecycle => Beat::Lifecycle,
+            Says::UsageOnly => Beat::UsageOnly,
+            Says::Finish => Beat::Finish,
+            Says::Content => Beat::Content,
+            Says::Terminal | Says::Error => Beat::Terminal,
+        }
+    }
+
+    /// What it means that the transport has ended cleanly here.
+    pub fn end(&self) -> Ending {
+        const WHOLE: Ending = Ending::Complete { missing_terminator: None };
+        if self.framing == Framing::Opaque || self.dialect == Dialect::Http {
+            return WHOLE;
+        }
+        let finished = self.finished != 0 && self.seen & !self.finished == 0;
+        match self.last {
+            Last::Nothing | Last::Error => Ending::Truncated,
+            Last::Terminal => WHOLE,
+            Last::Bracket if finished => WHOLE,
+            Last::Frames | Last::Bracket if !finished => Ending::Truncated,
+            Last::Frames | Last::Bracket if self.framing == Framing::JsonArray => {
+                Ending::Complete { missing_terminator: Some(b"]") }
+            }
+            Last::Frames | Last::Bracket => match self.terminator() {
+                Terminator::Bytes(bytes) => Ending::Complete { missing_terminator: Some(bytes) },
+                Terminator::Upstreams => Ending::Truncated,
+                Terminator::None => WHOLE,
+            },
+        }
+    }
+
+    fn terminator(&self) -> Terminator {
+        match self.dialect {
+            Dialect::OpenAi => openai::watch::TERMINATOR,
+            Dialect::Responses => Terminator::Upstreams,
+            Dialect::Anthropic => anthropic::watch::TERMINATOR,
+            Dialect::Gemini | Dialect::Http => Terminator::None,
+        }
+    }
+
+    /// The tokens, as far as the stream has told.
+    pub fn usage(&self) -> Option<Usage> {
+        let start = serde_json::from_slice(&self.usage_start).unwrap_or(Value::Null);
+        let last = serde_json::from_slice(&self.usage_last).unwrap_or(Value::Null);
+        match self.dialect {
+            Dialect::Anthropic => anthropic::usage::read(&anthropic::usage::merge(start, last)),
+            dialect => meter::read(dialect, &last),
+        }
+    }
+
+    /// The stream has said that it is over; nothing that follows matters.
+    pub fn is_terminated(&self) -> bool {
+        matches!(self.last, Last::Terminal | Last::Bracket)
+    }
+
+    /// How many frames carried content.
+    pub fn content_events(&self) -> u64 {
+        self.content_events
+    }
+
+    /// The `sequence_number` of the next event of a response.
+    pub fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+}
+
+fn unnamed(message: &str) -> InBand {
+    InBand { fault: Fault::ServerError, hint: RateHint::default(), message: message.to_owned(), code: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::super::framing::Splitter;
+    use super::*;
+
+    const DIALECTS: [(Dialect, Operation); 5] = [
+        (Dialect::OpenAi, Operation::Chat),
+        (Dialect::OpenAi, Operation::Transcriptions),
+        (Dialect::Responses, Operation::Responses),
+        (Dialect::Anthropic, Operation::Messages),
+        (Dialect::Gemini, Operation::StreamGenerate),
+    ];
+
+    fn run(dialect: Dialect, operation: Operation, framing: Framing, stream: &[u8]) -> (String, Watch) {
+        let mut splitter = Splitter::new(framing);
+        let mut watch = Watch::new(dialect, operation, framing);
+        splitter.push(Bytes::copy_from_slice(stream));
+        let mut beats = String::new();
+        let mut see = |frame: &Frame| {
+            beats.push(match watch.frame(frame) {
+                Beat::Lifecycle => '.',
+                Beat::Content => 'c',
+                Beat::UsageOnly => 'u',
+                Beat::Finish => 'f',
+                Beat::Terminal => 't',
+                Beat::Broken => 'b',
+                Beat::Error(_) => 'E',
+            });
+        };
+        while let Ok(Some(frame)) = splitter.next() {
+            see(&frame);
+        }
+        if let Some(frame) = splitter.leftover() {
+            see(&frame);
+        }
+        (beats, watch)
+    }
+
+    /// One JSON text a line -> one beat each.
+    fn check(dialect: Dialect, operation: Operation, lines: &[&str], expected: &str) -> Watch {
+        let stream: String = lines.iter().map(|line| format!("data: {line}\n\n")).collect();
+        let (beats, watch) = run(dialect, operation, Framing::Sse, stream.as_bytes());
+        assert_eq!(beats, expected, "{lines:#?}");
+        watch
+    }
+
+    fn chat(lines: &[&str], expected: &str) -> Watch {
+        check(Dialect::OpenAi, Operation::Chat, lines, expected)
+    }
+
+    const WHOLE: Ending = Ending::Complete { missing_terminator: None };
+
+    #[test]
+    fn a_chat_stream_commits_with_its_first_content() {
+        let watch = chat(
+            &[
+                r#"{"choices":[],"prompt_filter_results":[]}"#,
+                r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
+                r#"{"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}],"usage":null}"#,
+                r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+                r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#,
+                "[DONE]",
+            ],
+            "..cfut",
+        );
+        assert_eq!(watch.end(), WHOLE);
+        assert_eq!(watch.content_events(), 1);
+        assert_eq!(watch.usage(), Some(Usage { input: 3, output: 2, ..Usage::default() }));
+    }
+
+    #[test]
+    fn everything_that_a_caller_can_see_is_content() {
+        for delta in [
+            r#""tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":""}}]"#,
+            r#""reasoning_content":"hm""#,
+            r#""reasoning":"hm""#,
+            r#""refusal":"no""#,
+            r#""audio":{"id":"a"}"#,
+        ] {
+            chat(&[&format!(r#"{{"choices":[{{"delta":{{"role":"assistant",{delta}}}}}]}}"#)], "c");
+        }
+        check(
+            Dialect::OpenAi,
+            Operation::Completions,
+            &[r#"{"choices":[{"text":"x"}]}"#, r#"{"choices":[{"text":""}]}"#],
+            "c.",
+        );
+    }
+
+    #[test]
+    fn only_an_empty_chunk_with_usage_is_usage_only() {
+        chat(
+            &[
+                r#"{"choices":[],"usage":{"prompt_tokens":1}}"#,
+                r#"{"choices":[],"usage":null}"#,
+                r#"{"usage":{"prompt_tokens":1}}"#,
+                r#"{"choices":[{"delta":{}}],"usage":{"prompt_tokens":1}}"#,
+                r#"{"choices":[{"delta":{"content":"x"}}],"usage":{"prompt_tokens":1}}"#,
+            ],
+            "u...c",
+        );
+    }
+
+    #[test]
+    fn a_finish_reason_and_a_clean_end_are_a_whole_answer() {
+        let finish = r#"{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}"#;
+        let done: &[u8] = b"data: [DONE]\n\n";
+        assert_eq!(chat(&[finish], "c").end(), Ending::Complete { missing_terminator: Some(done) });
+        let second = r#"{"choices":[{"index":1,"delta":{"content":"y"},"finish_reason":null}]}"#;
+        assert_eq!(chat(&[second, finish], "cc").end(), Ending::Truncated);
+        assert_eq!(chat(&[second], "c").end(), Ending::Truncated);
+        assert_eq!(chat(&[], "").end(), Ending::Truncated);
+    }
+
+    #[test]
+    fn errors_in_a_200_are_seen_in_every_dialect() {
+        let error = r#"{"error":{"message":"no","code":"rate_limit_exceeded"}}"#;
+        assert_eq!(chat(&[error], "E").end(), Ending::Truncated);
+        chat(&[r#"{"id":"g","error":{"code":400,"message":"x"},"choices":[{"delta":{"content":""}}]}"#], "E");
+        chat(&[r#"{"choices":[{"delta":{"content":""},"finish_reason":"error"}]}"#], "E");
+        chat(&[r#"{"base_resp":{"status_code":1002,"status_msg":"x"}}"#], "E");
+        chat(&[r#"{"choices":[{"delta":{"content":"x"}}],"base_resp":{"status_code":0}}"#], "c");
+        check(
+            Dialect::Responses,
+            Operation::Responses,
+            &[r#"{"type":"response.failed","response":{"error":{"code":"server_error","message":"x"}}}"#],
+            "E",
+        );
+        check(
+            Dialect::Anthropic,
+            Operation::Messages,
+            &[r#"{"type":"error","error":{"type":"overloaded_error","message":"x"}}"#],
+            "E",
+        );
+        let bare = b"data: {\"candidates\":[]}\r\n\r\n{\"error\":{\"code\":503,\n\"message\":\"x\"}}";
+        assert_eq!(run(Dialect::Gemini, Operation::StreamGenerate, Framing::Sse, bare).0, ".E");
+        let (beats, _) = run(
+            Dialect::OpenAi,
+            Operation::Chat,
+            Framing::Sse,
+            b"event: error\ndata: {\"x\":1}\n\nevent: error\ndata: no\n\n",
+        );
+        assert_eq!(beats, "EE");
+    }
+
+    #[test]
+    fn a_broken_frame_is_named_and_the_stream_goes_on() {
+        let content = r#"{"choices":[{"delta":{"content":"x"}}]}"#;
+        chat(&[content, r#"{"choices":[{"del"#, content], "cbc");
+    }
+
+    #[test]
+    fn an_anthropic_stream_commits_and_merges_its_usage() {
+        let watch = check(
+            Dialect::Anthropic,
+            Operation::Messages,
+            &[
+                r#"{"type":"message_start","message":{"usage":{"input_tokens":3,"cache_read_input_tokens":5,"output_tokens":1}}}"#,
+                r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+                r#"{"type":"ping"}"#,
+                r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi"}}"#,
+                r#"{"type":"content_block_stop","index":0}"#,
+                r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"t","name":"f","input":{}}}"#,
+                r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":""}}"#,
+                r#"{"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":9}}"#,
+                r#"{"type":"message_stop"}"#,
+            ],
+            "...c.c.ft",
+        );
+        assert_eq!(watch.end(), WHOLE);
+        assert_eq!(watch.usage(), Some(Usage { input: 8, cache_read: 5, output: 9, ..Usage::default() }));
+    }
+
+    #[test]
+    fn an_anthropic_stop_reason_without_message_stop_lacks_only_that() {
+        let delta =
+            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}}"#;
+        let watch = check(Dialect::Anthropic, Operation::Messages, &[delta], "f");
+        assert!(
+            matches!(watch.end(), Ending::Complete { missing_terminator: Some(bytes) } if bytes.starts_with(b"event: message_stop"))
+        );
+    }
+
+    #[test]
+    fn a_response_is_whole_only_when_it_is_completed() {
+        let lines = [
+            r#"{"type":"response.created","sequence_number":0,"response":{"error":null,"usage":null}}"#,
+            r#"{"type":"response.output_item.added","sequence_number":1}"#,
+            r#"{"type":"response.output_text.delta","sequence_number":2,"delta":"x"}"#,
+            r#"{"type":"response.completed","sequence_number":3,"response":{"usage":{"input_tokens":4,"output_tokens":5,"output_tokens_details":{"reasoning_tokens":2}}}}"#,
+        ];
+        let watch = check(Dialect::Responses, Operation::Responses, &lines, "..ct");
+        assert_eq!((watch.end(), watch.next_sequence()), (WHOLE, 4));
+        assert_eq!(watch.usage(), Some(Usage { input: 4, output: 5, reasoning: 2, ..Usage::default() }));
+        assert_eq!(
+            check(Dialect::Responses, Operation::Responses, &lines[..3], "..c").end(),
+            Ending::Truncated
+        );
+    }
+
+    #[test]
+    fn a_gemini_stream_ends_with_its_finish_reason() {
+        let lines = [
+            r#"{"candidates":[{"content":{"parts":[{"text":"","thoughtSignature":"s"}]}}]}"#,
+            r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":29,"candidatesTokenCount":57,"thoughtsTokenCount":183,"totalTokenCount":269}}"#,
+        ];
+        let watch = check(Dialect::Gemini, Operation::StreamGenerate, &lines, ".c");
+        assert_eq!(watch.end(), WHOLE);
+        assert_eq!(watch.usage(), Some(Usage { input: 29, output: 240, reasoning: 183, ..Usage::default() }));
+        check(
+            Dialect::Gemini,
+            Operation::StreamGenerate,
+            &[r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#],
+            "f",
+        );
+        check(
+            Dialect::Gemini,
+            Operation::StreamGenerate,
+            &[r#"{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}]}"#],
+            "E",
+        );
+        let (beats, watch) = run(
+            Dialect::Gemini,
+            Operation::StreamGenerate,
+            Framing::JsonArray,
+            format!("[{},\n{}\n", lines[0], lines[1]).as_bytes(),
+        );
+        assert_eq!(
+            (beats.as_str(), watch.end()),
+            (".c.", Ending::Complete { missing_terminator: Some(b"]") })
+        );
+        let (_, watch) = run(
+            Dialect::Gemini,
+            Operation::StreamGenerate,
+            Framing::JsonArray,
+            format!("[{}]", lines[1]).as_bytes(),
+        );
+        assert_eq!(watch.end(), WHOLE);
+    }
+
+    #[test]
+    fn streamed_media_end_with_their_done_event() {
+        let lines = [
+            r#"{"type":"transcript.text.delta","delta":"x"}"#,
+            r#"{"type":"transcript.text.done","text":"x","usage":{"input_tokens":7,"output_tokens":1}}"#,
+        ];
+        let watch = check(Dialect::OpenAi, Operation::Transcriptions, &lines, "ct");
+        assert_eq!(watch.usage().map(|usage| usage.input), Some(7));
+    }
+
+    proptest! {
+        #[test]
+        fn any_stream_is_watched(stream in proptest::collection::vec(any::<u8>(), 0..120),
+            soup in "(data: |\\{\"choices\":|\\[|\\]|\\}|\"delta\":\\{|\"usage\":|null|,|\"x\"|\n\n|1){0,20}")
+        {
+            for (dialect, operation) in DIALECTS {
+                for framing in [Framing::Sse, Framing::JsonArray, Framing::Opaque] {
+                    for stream in [&stream[..], soup.as_bytes()] {
+                        let (_, watch) = run(dialect, operation, framing, stream);
+                        let _ = (watch.end(), watch.usage());
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The attempt loop: choose, try, judge, until there is an answer or nothing left to try.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Response;
+use tokio::time::sleep;
+
+use super::attempt::{self, Attempted, Failed};
+use super::intake::{Guest, Load};
+use super::refuse::{DEFAULT_RETRY_AFTER, Refusal};
+use super::reply::Reply;
+use super::{Gateway, Snapshot};
+use crate::algo::throttle;
+use crate::dialect::Dialect;
+use crate::dialect::trouble::Kind;
+use crate::route::{Exhausted, Need, Plan, Verdict};
+use crate::state::Permit;
+use crate::vocab::{Class, Fault};
+
+/// Attempts for a request whose caller retries by itself; both retrying in full would multiply.
+const ATTEMPTS_OF_RETRY: u32 = 2;
+
+/// Answers `guest`.
+pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<Guest>) -> Response<Reply> {
+    let model = std::mem::take(&mut guest.model);
+    let need = Need {
+        dialect: guest.dialect,
+        operation: guest.operation,
+        model: &model,
+        shape: guest.shape,
+        resend: guest.resend,
+        begun: guest.begun,
+        deadline: guest.deadline,
+        prompt_tokens: guest.prompt_tokens,
+        most_attempts: if guest.is_retry { ATTEMPTS_OF_RETRY } else { u32::MAX },
+    };
+    let mut plan = Plan::begin(&snapshot.table, guest.route);
+    let mut last: Option<Failed> = None;
+    loop {
+        let permit = match plan.choose(&need) {
+            Ok(permit) => permit,
+            Err(_) if plan.fall_back() => continue,
+            Err(exhausted) => return give_up(gateway, guest, &plan, last, exhausted),
+        };
+        guest.settle.attempts = plan.attempts;
+        guest.settle.channel = Some(permit.channel().label.clone());
+        let limits = plan.limits(&permit, &need);
+        match attempt::attempt(gateway, snapshot, &mut guest, &plan, permit, limits).await {
+            Attempted::Answered(answer) => {
+                record(&plan, gateway, throttle::Outcome::Ok);
+                return attempt::respond(guest, &plan, *answer);
+            }
+            Attempted::Failed(permit, failed) => {
+                let verdict = judge(&mut plan, gateway, permit, &failed, &need);
+                let again = !matches!(&guest.load, Load::Once(once) if once.is_spent());
+                tracing::debug!(
+                    request = %guest.request_id,
+                    channel = guest.settle.channel.as_deref(),
+                    fault = failed.failure.fault.name(),
+                    stage = failed.failure.stage.name(),
+                    detail = failed.detail.as_deref(),
+                    ?verdict,
+                    "attempt failed"
+                );
+                last = Some(failed);
+                match verdict {
+                    Verdict::Retry { wait } if again => {
+                        if !wait.is_zero() {
+                            let begun = gateway.live.now();
+                            sleep(wait).await;
+                            guest.settle.waited(gateway.live.now().since(begun));
+                        }
+                    }
+                    Verdict::NextRoute if again && plan.fall_back() => {}
+                    Verdict::Retry { .. } | Verdict::NextRoute | Verdict::GiveUp => {
+                        return give_up(gateway, guest, &plan, last, Exhausted::default());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn judge(
+    plan: &mut Plan<'_>,
+    gateway: &Gateway,
+    permit: Permit,
+    failed: &Failed,
+    need: &Need<'_>,
+) -> Verdict {
+    match failed.failure.fault.class() {
+        Class::UpstreamFault => record(plan, gateway, throttle::Outcome::Fail),
+        Class::Overload | Class::Throttled => record(plan, gateway, throttle::Outcome::Overload),
+        Class::ClientFault => record(plan, gateway, throttle::Outcome::Ok),
+        Class::QuotaExhausted
+        | Class::AuthFault
+        | Class::ConfigFault
+        | Class::StreamFault
+        | Class::Cancelled
+        | Class::LocalFault => {}
+    }
+    plan.verdict(permit, failed.failure, need)
+}
+
+/// The throttle of a panic judges by what was forwarded before it, too.
+fn record(plan: &Plan<'_>, gateway: &Gateway, outcome: throttle::Outcome) {
+    plan.route().memory.throttle.lock().record(gateway.live.now(), outcome);
+}
+
+/// The caller gets the upstream's own words where they are about the caller's request, or where we
+/// are only a reverse proxy; else ours, which say what was tried.
+fn give_up(
+    gateway: &Arc<Gateway>,
+    mut guest: Box<Guest>,
+    plan: &Plan<'_>,
+    last: Option<Failed>,
+    exhausted: Exhausted,
+) -> Response<Reply> {
+    guest.settle.attempts = plan.attempts;
+    let Some(mut failed) = last else {
+        return refuse(guest, plan, nothing_eligible(plan, exhausted), exhausted.soonest, true)
+            .into_response(&gateway.live);
+    };
+    let fault = failed.failure.fault;
+    let theirs = fault.class() == Class::ClientFault || guest.dialect == Dialect::Http;
+    if theirs && let Some(spare) = failed.spare.take() {
+        return attempt::pass_on(guest, *spare, fault);
+    }
+    let (kind, what) = kind_of(fault);
+    let mut message =
+        format!("{what} after {} on route `{}`", count(plan.attempts), plan.route().config.name);
+    if let Some(channel) = guest.settle.channel.as_deref() {
+        message.push_str(&format!("; last tried {channel}: {}", fault.name().replace('_', " ")));
+    }
+    if let Some(words) = failed.message.as_deref() {
+        message.push_str(&format!(" ({words})"));
+    }
+    let retry_after = exhausted.soonest.or(failed.failure.hint.retry_after);
+    let kind = if exhausted.only_credentials { Kind::RateLimited } else { kind };
+    refuse(guest, plan, (kind, message), retry_after, true).into_response(&gateway.live)
+}
+
+fn refuse(
+    guest: Box<Guest>,
+    plan: &Plan<'_>,
+    (kind, message): (Kind, String),
+    retry_after: Option<Duration>,
+    exhausted: bool,
+) -> Refusal {
+    let mut refusal = Refusal::new(kind, message, guest.dialect, &guest.request_id);
+    let temporary =
+        matches!(kind, Kind::RateLimited | Kind::Unavailable | Kind::Overloaded | Kind::BadGateway);
+    // Many callers come back at the same second they were all told, so each is told a little later.
+    let spread = plan.table().live.dice().between(1.0, 1.2);
+    refusal.retry_after = temporary.then(|| retry_after.unwrap_or(DEFAULT_RETRY_AFTER).mul_f64(spread));
+    refusal.exhausted = exhausted;
+    refusal.settle = Some(guest.settle);
+    refusal
+}
+
+fn nothing_eligible(plan: &Plan<'_>, exhausted: Exhausted) -> (Kind, String) {
+    let name = &plan.route().config.name;
+    if exhausted.dialect {
+        let message = format!(
+            "no channel of route `{name}` speaks the dialect of this endpoint; see GET /admin/explain"
+        );
+        return (Kind::BadRequest, message);
+    }
+    if exhausted.unconfigured {
+        return (
+            Kind::Unavailable,
+            format!("no channel of route `{name}` has its credentials; see `mainstay check`"),
+        );
+    }
+    if exhausted.only_credentials {
+        return (
+            Kind::RateLimited,
+            format!("every credential of route `{name}` is rate limited or out of quota"),
+        );
+    }
+    if exhausted.full {
+        return (
+            Kind::Unavailable,
+            format!("every channel of route `{name}` is as busy as its max_inflight allows"),
+        );
+    }
+    (Kind::Unavailable, format!("no channel of route `{name}` is healthy right now"))
+}
+
+fn kind_of(fault: Fault) -> (Kind, &'static str) {
+    match fault {
+        Fault::BadRequest => (Kind::BadRequest, "the upstream refused the request"),
+        Fault::ContextOverflow => (Kind::ContextOverflow, "the prompt is too long"),
+        Fault::ContentPolicy => (Kind::ContentPolicy, "the upstream refused the content"),
+        Fault::Throttled => (Kind::RateLimited, "rate limited"),
+        Fault::QuotaExhausted => (Kind::RateLimited, "the gateway's quota at its providers is used up"),
+        Fault::AuthRefused => (Kind::Unavailable, "the provider refuses the gateway's credential"),
+        Fault::ModelMissing => (Kind::BadGateway, "the provider does not serve the configured model"),
+        Fault::Overloaded | Fault::Busy => (Kind::Overloaded, "the upstream is overloaded"),
+        Fault::ConnectTimeout | Fault::HeadersTimeout | Fault::FirstEventTimeout => {
+            (Kind::Timeout, "no answer in time")
+        }
+        Fault::DeadlineExceeded => (Kind::Timeout, "the request's deadline passed"),
+        Fault::PoolFull | Fault::Starved => (Kind::Unavailable, "the gateway is at its own limits"),
+        Fault::Dns
+        | Fault::Connect
+        | Fault::Tls
+        | Fault::Reset
+        | Fault::NotProcessed
+        | Fault::Protocol
+        | Fault::BadGateway
+        | Fault::ServerError
+        | Fault::Truncated
+        | Fault::StreamError
+        | Fault::StreamCut
+        | Fault::StreamStalled
+        | Fault::Cancelled => (Kind::BadGateway, "no channel could answer"),
+    }
+}
+
+fn count(attempts: u32) -> String {
+    if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") }
+}

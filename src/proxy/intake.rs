@@ -1,0 +1,378 @@
+//! From a request's head and body to a [`Guest`]: whose dialect, which route, what may be sent again.
+//!
+//! Everything that is wrong with a request is found here, before any upstream hears of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, UPGRADE};
+use http::{HeaderMap, Method, Request, Response, request};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use hyper::upgrade::OnUpgrade;
+use tokio::time::timeout;
+
+use super::once::Once;
+use super::refuse::Refusal;
+use super::reply::Reply;
+use super::settle::Settle;
+use super::{Gateway, Snapshot, deadline, models};
+use crate::algo::tick::Tick;
+use crate::config::{Limits, Replay as ReplayPolicy};
+use crate::dialect::entry::{self, Entry, Miss, ModelAt};
+use crate::dialect::scan::{self, Scan};
+use crate::dialect::trouble::Kind;
+use crate::dialect::{Dialect, Operation, Replay};
+use crate::route::{Resend, closest};
+use crate::state::model::Shape;
+
+/// A request as it came, with a name.
+pub struct Arrival {
+    pub head: request::Parts,
+    body: Option<Incoming>,
+    upgrade: Option<OnUpgrade>,
+    pub request_id: Box<str>,
+    pub begun: Tick,
+}
+
+/// A request that may come in: whole, understood, and with a route.
+pub struct Guest {
+    pub head: request::Parts,
+    pub request_id: Box<str>,
+    pub dialect: Dialect,
+    pub operation: Operation,
+    pub route: usize,
+    pub model: String,
+    pub shape: Shape,
+    pub resend: Resend,
+    pub begun: Tick,
+    pub deadline: Tick,
+    /// The caller's SDK retries by itself, and this is one of its retries.
+    pub is_retry: bool,
+    pub prompt_tokens: u64,
+    pub load: Load,
+    pub upgrade: Option<OnUpgrade>,
+    pub settle: Settle,
+}
+
+/// What goes upstream.
+pub enum Load {
+    /// An AI request: the body is whole, and `scan` knows where its model stands.
+    Ask { body: Bytes, scan: Box<Scan> },
+    /// Plain HTTP, whole.
+    Whole(Bytes),
+    /// Plain HTTP too large to keep: it can be sent once.
+    Once(Once),
+}
+
+pub enum Admitted {
+    Guest(Box<Guest>),
+    /// Nothing had to be asked of an upstream.
+    Answered(Response<Reply>),
+}
+
+/// Longest id that a caller may give a request.
+const LONGEST_ID: usize = 64;
+
+impl Arrival {
+    pub fn new(gateway: &Gateway, mut request: Request<Incoming>) -> Self {
+        let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
+        let (head, body) = request.into_parts();
+        let request_id = callers_id(&head.headers).unwrap_or_else(|| {
+            let mut dice = gateway.live.dice();
+            format!("req_{:016x}{:08x}", dice.next_u64(), dice.next_u64() as u32).into()
+        });
+        Self { head, body: Some(body), upgrade, request_id, begun: gateway.live.now() }
+    }
+
+    fn refuse(&self, kind: Kind, message: impl Into<String>, dialect: Dialect) -> Refusal {
+        Refusal::new(kind, message, dialect, &self.request_id)
+    }
+}
+
+/// The caller's own name for the request, where it is harmless.
+fn callers_id(headers: &HeaderMap) -> Option<Box<str>> {
+    let id = headers.get("x-request-id")?.to_str().ok()?;
+    let harmless = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
+    ((1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(harmless)).then(|| id.into())
+}
+
+/// Lets a request in, answers it at once, or says why not.
+pub async fn admit(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    arrival: Arrival,
+) -> Result<Admitted, Refusal> {
+    let limits = &snapshot.table.server.limits;
+    let busy = gateway.in_flight() >= limits.max_inflight;
+    let path = arrival.head.uri.path().to_owned();
+    let query = arrival.head.uri.query();
+    match entry::find(&arrival.head.method, &path, query, &arrival.head.headers) {
+        Ok(entry) => {
+            if busy {
+                return Err(overloaded(&arrival, entry.dialect, limits));
+            }
+            if matches!(entry.operation, Operation::Models | Operation::Model) {
+                return models::answer(snapshot, &arrival, &entry).map(Admitted::Answered);
+            }
+            ask(gateway, snapshot, arrival, &entry).await.map(|guest| Admitted::Guest(Box::new(guest)))
+        }
+        Err(miss) => match snapshot.table.route_of_path(&path) {
+            Some(_) if busy => Err(overloaded(&arrival, Dialect::Http, limits)),
+            Some(route) => {
+                plain(gateway, snapshot, arrival, route).await.map(|guest| Admitted::Guest(Box::new(guest)))
+            }
+            None => Err(nowhere(&arrival, miss, &path)),
+        },
+    }
+}
+
+fn overloaded(arrival: &Arrival, dialect: Dialect, limits: &Limits) -> Refusal {
+    let message = format!(
+        "the gateway serves {} requests, as many as server.limits.max_inflight allows",
+        limits.max_inflight
+    );
+    let mut refusal = arrival.refuse(Kind::Unavailable, message, dialect).closing();
+    refusal.retry_after = Some(super::refuse::DEFAULT_RETRY_AFTER);
+    refusal
+}
+
+fn nowhere(arrival: &Arrival, miss: Miss, path: &str) -> Refusal {
+    match miss {
+        Miss::NotFound { dialect } => {
+            let message = format!("nothing is served at {} {path}", arrival.head.method);
+            arrival.refuse(Kind::NotFound, message, dialect)
+        }
+        Miss::MethodNotAllowed { dialect, allow } => {
+            let message = format!("{path} takes {allow}, not {}", arrival.head.method);
+            let mut refusal = arrival.refuse(Kind::MethodNotAllowed, message, dialect);
+            refusal.allow = Some(allow);
+            refusal
+        }
+    }
+    .closing_if_body(arrival)
+}
+
+impl Refusal {
+    fn closing_if_body(self, arrival: &Arrival) -> Self {
+        if arrival.body.as_ref().is_none_or(Body::is_end_stream) { self } else { self.closing() }
+    }
+}
+
+async fn ask(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    mut arrival: Arrival,
+    entry: &Entry<'_>,
+) -> Result<Guest, Refusal> {
+    let table = &snapshot.table;
+    let (dialect, operation) = (entry.dialect, entry.operation);
+    let limits = &table.server.limits;
+    let body_begun = gateway.live.now();
+    let body = match read_whole(
+        arrival.body.as_mut(),
+        &arrival.head.headers,
+        limits.max_body,
+        table.server.timeouts.body_read,
+    )
+    .await
+    {
+        Ok(body) => body,
+        Err(error) => return Err(error.into_refusal(&arrival, dialect, limits)),
+    };
+    let waited = gateway.live.now().since(body_begun);
+    let content_type = arrival.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let scan = scan::scan(entry, content_type, &body)
+        .map_err(|error| arrival.refuse(Kind::BadRequest, error.to_string(), dialect))?;
+    let Some(index) = table.route_of_model(&scan.model) else {
+        return Err(unknown_model(snapshot, &arrival, entry, &scan.model));
+    };
+    let route = &table.routes[index];
+    let stateful = scan.stateful && !arrival.head.headers.contains_key("idempotency-key");
+    let may_repeat = operation.replay() == Replay::Allowed
+        && !stateful
+        && route.config.retry.replay == ReplayPolicy::Allowed;
+    let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun);
+    settle.waited(waited);
+    let deadline = deadline(gateway, snapshot, index, &arrival);
+    Ok(Guest {
+        dialect,
+        operation,
+        route: index,
+        model: scan.model.clone(),
+        shape: if scan.stream { Shape::Stream } else { Shape::Whole },
+        resend: if may_repeat { Resend::Allowed } else { Resend::IfUnsent },
+        begun: arrival.begun,
+        deadline,
+        is_retry: is_retry(&arrival.head.headers),
+        prompt_tokens: scan.prompt_tokens_estimate(),
+        load: Load::Ask { body, scan: Box::new(scan) },
+        upgrade: None,
+        settle,
+        head: arrival.head,
+        request_id: arrival.request_id,
+    })
+}
+
+fn unknown_model(snapshot: &Snapshot, arrival: &Arrival, entry: &Entry<'_>, model: &str) -> Refusal {
+    let near = closest(model, snapshot.table.model_names());
+    let hint = match near.as_slice() {
+        [] => "GET /v1/models lists the models that are".to_owned(),
+        names => format!(
+            "did you mean {}?",
+            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        ),
+    };
+    let message = format!("model `{model}` is not configured on this gateway; {hint}");
+    let refusal = arrival.refuse(Kind::NotFound, message, entry.dialect).code("model_not_found");
+    if entry.model == ModelAt::Body { refusal.param("model") } else { refusal }
+}
+
+async fn plain(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    mut arrival: Arrival,
+    index: usize,
+) -> Result<Guest, Refusal> {
+    let table = &snapshot.table;
+    let limits = &table.server.limits;
+    let route = &table.routes[index];
+    let body_begun = gateway.live.now();
+    let read = read_some(arrival.body.as_mut(), limits.replay_body, table.server.timeouts.body_read).await;
+    let waited = gateway.live.now().since(body_begun);
+    let head_length = content_length(&arrival.head.headers);
+    let read =
+        if head_length.is_some_and(|length| length > limits.max_body) { Err(Unread::TooLarge) } else { read };
+    let load = match read {
+        Ok(Some(whole)) => Load::Whole(whole),
+        Ok(None) => Load::Whole(Bytes::new()),
+        Err(Unread::Larger(begin)) => Load::Once(Once::new(
+            begin,
+            arrival.body.take(),
+            limits.max_body,
+            table.server.timeouts.body_read,
+        )),
+        Err(error) => return Err(error.into_refusal(&arrival, Dialect::Http, limits)),
+    };
+    let method = &arrival.head.method;
+    let safe = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE]
+        .contains(method);
+    let keyed = arrival.head.headers.contains_key("idempotency-key");
+    let repeatable = matches!(load, Load::Whole(_)) && (safe || keyed) && arrival.upgrade.is_none();
+    let mut settle = Settle::begin(gateway, route, Dialect::Http.name(), &arrival.request_id, arrival.begun);
+    settle.waited(waited);
+    Ok(Guest {
+        dialect: Dialect::Http,
+        operation: Operation::Opaque,
+        route: index,
+        model: String::new(),
+        shape: Shape::Whole,
+        resend: if repeatable { Resend::Allowed } else { Resend::IfUnsent },
+        begun: arrival.begun,
+        deadline: deadline(gateway, snapshot, index, &arrival),
+        is_retry: is_retry(&arrival.head.headers),
+        prompt_tokens: 0,
+        load,
+        upgrade: arrival.upgrade,
+        settle,
+        head: arrival.head,
+        request_id: arrival.request_id,
+    })
+}
+
+/// The longest `total` of the route's channels, or what the caller allows if that is less.
+fn deadline(gateway: &Gateway, snapshot: &Snapshot, index: usize, arrival: &Arrival) -> Tick {
+    let channels = &snapshot.table.routes[index].config.channels;
+    let total = channels.iter().map(|channel| channel.timeouts.total).max().unwrap_or_default();
+    let callers = deadline::from_headers(&arrival.head.headers, gateway.live.clock.unix_now());
+    arrival.begun + callers.map_or(total, |limit| limit.min(total))
+}
+
+fn is_retry(headers: &HeaderMap) -> bool {
+    let count = headers.get("x-stainless-retry-count").and_then(|value| value.to_str().ok());
+    count.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 0)
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Why a body is not there.
+enum Unread {
+    TooLarge,
+    /// More than may be kept; this is its begin.
+    Larger(Bytes),
+    Slow(Duration),
+    Broken,
+}
+
+impl Unread {
+    fn into_refusal(self, arrival: &Arrival, dialect: Dialect, limits: &Limits) -> Refusal {
+        let (kind, message) = match self {
+            Self::TooLarge | Self::Larger(_) => (
+                Kind::TooLarge,
+                format!("the body is larger than {} bytes (server.limits.max_body)", limits.max_body),
+            ),
+            Self::Slow(limit) => (
+                Kind::Timeout,
+                format!("no byte of the body came for {} s (server.timeouts.body_read)", limit.as_secs_f64()),
+            ),
+            Self::Broken => (Kind::BadRequest, "the body ended early or was framed wrongly".to_owned()),
+        };
+        arrival.refuse(kind, message, dialect).closing()
+    }
+}
+
+async fn read_whole(
+    body: Option<&mut Incoming>,
+    headers: &HeaderMap,
+    most: u64,
+    patience: Duration,
+) -> Result<Bytes, Unread> {
+    if content_length(headers).is_some_and(|length| length > most) {
+        return Err(Unread::TooLarge);
+    }
+    match read_some(body, most, patience).await {
+        Ok(whole) => Ok(whole.unwrap_or_default()),
+        Err(Unread::Larger(_)) => Err(Unread::TooLarge),
+        Err(other) => Err(other),
+    }
+}
+
+/// The whole body if it has at most `most` bytes; `None` if there is none. One frame is not copied.
+async fn read_some(
+    body: Option<&mut Incoming>,
+    most: u64,
+    patience: Duration,
+) -> Result<Option<Bytes>, Unread> {
+    let Some(body) = body else { return Ok(None) };
+    let mut first: Option<Bytes> = None;
+    let mut rest: Option<BytesMut> = None;
+    while !body.is_end_stream() {
+        let frame = match timeout(patience, body.frame()).await {
+            Err(_) => return Err(Unread::Slow(patience)),
+            Ok(None) => break,
+            Ok(Some(Err(_))) => return Err(Unread::Broken),
+            Ok(Some(Ok(frame))) => frame,
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        match (&mut first, &mut rest) {
+            (None, None) => first = Some(data),
+            (_, Some(rest)) => rest.extend_from_slice(&data),
+            (Some(begin), None) => {
+                // Not trusted for more than a mebibyte of memory: the length is the caller's word.
+                let expected = body.size_hint().exact().unwrap_or(0).min(1 << 20) as usize;
+                let mut joined = BytesMut::with_capacity(begin.len() + data.len() + expected);
+                joined.extend_from_slice(begin);
+                joined.extend_from_slice(&data);
+                rest = Some(joined);
+            }
+        }
+        let length = rest.as_ref().map_or_else(|| first.as_ref().map_or(0, Bytes::len), BytesMut::len);
+        if length as u64 > most {
+            return Err(Unread::Larger(rest.map(BytesMut::freeze).or(first).unwrap_or_default()));
+        }
+    }
+    Ok(rest.map(BytesMut::freeze).or(first))
+}

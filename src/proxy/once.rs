@@ -1,0 +1,112 @@
+//! A request body too large to be kept: it streams through, and can be sent once.
+//!
+//! An attempt that fails before it read a byte of it (nobody listens, no connection in time) leaves
+//! it whole, so another channel may still have it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use parking_lot::Mutex;
+use tokio::time::{Sleep, sleep};
+
+use crate::upstream::{BoxBody, BoxError, Outgoing};
+
+/// The body, until an attempt begins to read it.
+pub struct Once {
+    slot: Arc<Mutex<Option<Large>>>,
+    hint: SizeHint,
+}
+
+impl Once {
+    /// `begin` was read already; of both together at most `most` bytes are let through.
+    pub fn new(begin: Bytes, rest: Option<Incoming>, most: u64, patience: Duration) -> Self {
+        let mut hint = SizeHint::new();
+        if let Some(rest) = rest.as_ref().and_then(|rest| rest.size_hint().exact()) {
+            hint.set_exact(rest + begin.len() as u64);
+        }
+        let large = Large { begin: Some(begin), rest, left: most, patience, timer: None };
+        Self { slot: Arc::new(Mutex::new(Some(large))), hint }
+    }
+
+    /// Whether an attempt has read of it.
+    pub fn is_spent(&self) -> bool {
+        self.slot.lock().is_none()
+    }
+
+    /// The body for one attempt; it is taken when that attempt reads it.
+    pub fn lend(&self) -> Outgoing {
+        let lent = Lent { slot: Arc::clone(&self.slot), hint: self.hint.clone(), taken: None };
+        Outgoing::Streamed(BoxBody::new(lent))
+    }
+}
+
+struct Lent {
+    slot: Arc<Mutex<Option<Large>>>,
+    hint: SizeHint,
+    taken: Option<Large>,
+}
+
+impl Body for Lent {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        if this.taken.is_none() {
+            this.taken = this.slot.lock().take();
+        }
+        match &mut this.taken {
+            Some(large) => large.poll_frame(cx),
+            None => Poll::Ready(Some(Err("the body was sent before".into()))),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.hint.clone()
+    }
+}
+
+struct Large {
+    begin: Option<Bytes>,
+    rest: Option<Incoming>,
+    left: u64,
+    patience: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Large {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(begin) = self.begin.take() {
+            self.left = self.left.saturating_sub(begin.len() as u64);
+            return Poll::Ready(Some(Ok(Frame::data(begin))));
+        }
+        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+        match Pin::new(rest).poll_frame(cx) {
+            Poll::Ready(frame) => {
+                self.timer = None;
+                let Some(frame) = frame else { return Poll::Ready(None) };
+                let frame = frame.map_err(BoxError::from)?;
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                let Some(left) = self.left.checked_sub(length) else {
+                    return Poll::Ready(Some(Err("the body is larger than server.limits.max_body".into())));
+                };
+                self.left = left;
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Pending => {
+                let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.patience)));
+                ready!(timer.as_mut().poll(cx));
+                Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())))
+            }
+        }
+    }
+}

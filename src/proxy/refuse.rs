@@ -1,0 +1,112 @@
+//! Our own errors, in the caller's dialect, with what the caller needs to act on them.
+
+use std::time::Duration;
+
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+
+use super::reply::Reply;
+use super::settle::Settle;
+use crate::dialect::Dialect;
+use crate::dialect::trouble::{self, Kind, Trouble};
+use crate::state::Live;
+use crate::telemetry::{RequestOutcome, catalogue};
+
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-mainstay-request-id");
+pub const CHANNEL: HeaderName = HeaderName::from_static("x-mainstay-channel");
+pub const ATTEMPTS: HeaderName = HeaderName::from_static("x-mainstay-attempts");
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// Retry-After that we ask for when nothing better is known.
+pub const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// SDKs retry by themselves up to this (WIRE §2.2); beyond it they are told not to.
+const WORTH_RETRYING: Duration = Duration::from_secs(20);
+
+/// An answer without an upstream's words.
+pub struct Refusal {
+    pub trouble: Trouble,
+    pub dialect: Dialect,
+    pub request_id: Box<str>,
+    pub retry_after: Option<Duration>,
+    /// Channels were tried, or could have been: the caller's SDK would only repeat our work.
+    pub exhausted: bool,
+    pub allow: Option<&'static str>,
+    /// What is left of the request's body is not read, so the connection cannot go on.
+    pub close: bool,
+    pub settle: Option<Settle>,
+}
+
+impl Refusal {
+    pub fn new(kind: Kind, message: impl Into<String>, dialect: Dialect, request_id: &str) -> Self {
+        Self {
+            trouble: Trouble::new(kind, message),
+            dialect,
+            request_id: request_id.into(),
+            retry_after: None,
+            exhausted: false,
+            allow: None,
+            close: false,
+            settle: None,
+        }
+    }
+
+    #[must_use]
+    pub fn code(mut self, code: &'static str) -> Self {
+        self.trouble.code = Some(code.into());
+        self
+    }
+
+    #[must_use]
+    pub fn param(mut self, param: &str) -> Self {
+        self.trouble.param = Some(param.to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    pub fn into_response(mut self, live: &Live) -> Response<Reply> {
+        let attempts = self.settle.as_ref().map(|settle| settle.attempts);
+        match &mut self.settle {
+            Some(settle) => {
+                settle.ends(if self.exhausted { RequestOutcome::Failed } else { RequestOutcome::Refused });
+                settle.first_byte();
+            }
+            None => live.metrics.counter(&catalogue::REJECTED, &[self.trouble.kind.name()]).increment(1),
+        }
+        let body = trouble::render(&self.trouble, self.dialect, &self.request_id);
+        let status = trouble::status(self.trouble.kind, self.dialect);
+        let mut response = Response::new(Reply::whole(body, self.settle));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        name_request(headers, &self.request_id, attempts);
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil() as u64));
+        }
+        if self.exhausted {
+            let soon = self.retry_after.is_some_and(|wait| wait <= WORTH_RETRYING) && status.as_u16() == 429;
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static(if soon { "true" } else { "false" }));
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if self.close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// Puts our own headers on an answer.
+pub fn name_request(headers: &mut HeaderMap, request_id: &str, attempts: Option<u32>) {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if let Some(attempts) = attempts {
+        headers.insert(ATTEMPTS, HeaderValue::from(attempts));
+    }
+}
