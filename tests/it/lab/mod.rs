@@ -1,0 +1,231 @@
+//! A gateway between simulated upstreams, all in memory.
+//!
+//! `Lab::start(yaml)` compiles the same blueprint that `serve` would; every `provider: simulated`
+//! upstream becomes an in-memory one. Callers speak HTTP/1.1 over a pipe, so that hang-ups, cut
+//! transports and framing are as on a socket.
+
+mod caller;
+mod load;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay::config::{self, Blueprint, Env};
+use mainstay::proxy::{Gateway, Snapshot};
+use mainstay::simulated::{self, Simulated};
+use mainstay::state::{Live, Registry, Table};
+use mainstay::upstream::{Dial, DialError, Dialing, Pool, Socket, Target};
+use mainstay::vocab::Fault;
+use parking_lot::Mutex;
+
+pub use caller::{Ask, End};
+pub use load::Load;
+
+/// Buffer of an in-memory connection; small enough that a slow reader is felt.
+const PIPE: usize = 64 * 1024;
+
+pub struct Lab {
+    pub gateway: Arc<Gateway>,
+    sims: BTreeMap<String, Arc<Simulated>>,
+    registry: Mutex<Registry>,
+    dial: Arc<MemoryDial>,
+    ticker: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.ticker.abort();
+    }
+}
+
+struct NoEnv;
+
+impl Env for NoEnv {
+    fn var(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        Err(format!("{path}: there are no files in the lab"))
+    }
+}
+
+impl Lab {
+    /// Panics with the rendered problems where `yaml` is wrong.
+    pub fn start(yaml: &str) -> Self {
+        Self::seeded(yaml, 7)
+    }
+
+    pub fn seeded(yaml: &str, seed: u64) -> Self {
+        let live = Arc::new(Live::seeded(seed));
+        let blueprint = read(yaml);
+        let mut sims = BTreeMap::new();
+        for upstream in &blueprint.upstreams {
+            if let Some(settings) = &upstream.simulated {
+                let settings = simulated::Settings {
+                    ttft: settings.ttft,
+                    pace: settings.pace,
+                    words: settings.words,
+                    seed: settings.seed,
+                    ..simulated::Settings::default()
+                };
+                sims.insert(upstream.name.to_string(), Simulated::in_memory(&upstream.name, settings));
+            }
+        }
+        let dial = Arc::new(MemoryDial { sims: Mutex::new(sims.clone()) });
+        let mut registry = Registry::default();
+        let snapshot = compile(&blueprint, &mut registry, &live, &dial, None);
+        let gateway = Gateway::new(live, snapshot);
+        let ticking = Arc::clone(&gateway);
+        let ticker = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(250)).await;
+                ticking.snapshot().table.expire();
+            }
+        });
+        Self { gateway, sims, registry: Mutex::new(registry), dial, ticker }
+    }
+
+    /// Another configuration, with the same upstreams.
+    pub fn reload(&self, yaml: &str) {
+        let before = self.gateway.snapshot();
+        let blueprint = read(yaml);
+        let live = Arc::clone(&self.gateway.live);
+        let snapshot = compile(&blueprint, &mut self.registry.lock(), &live, &self.dial, Some(&before));
+        self.gateway.swap(snapshot);
+    }
+
+    pub fn sim(&self, name: &str) -> &Arc<Simulated> {
+        self.sims.get(name).unwrap_or_else(|| panic!("no upstream {name}"))
+    }
+
+    /// Requests that reached `name` so far.
+    pub fn arrived(&self, name: &str) -> u64 {
+        self.sim(name).control().counts().arrived
+    }
+
+    pub fn table(&self) -> Arc<Table> {
+        Arc::clone(&self.gateway.snapshot().table)
+    }
+
+    /// The value of one series, 0 where it was never counted.
+    pub fn metric(&self, series: &str) -> f64 {
+        self.table().export();
+        let text = self.gateway.live.metrics.render();
+        let line =
+            text.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
+        line.and_then(|line| line.rsplit(' ').next()).map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// The sum of all series of `name` whose labels contain every one of `labels`.
+    pub fn metric_sum(&self, name: &str, labels: &[&str]) -> f64 {
+        self.table().export();
+        let text = self.gateway.live.metrics.render();
+        text.lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
+            .filter(|line| labels.iter().all(|label| line.contains(label)))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// The name of the state of a breaker; the transport's for an empty model.
+    pub fn breaker(&self, upstream: &str, model: &str) -> &'static str {
+        let table = self.table();
+        let upstream = table.upstreams.iter().find(|u| &*u.config.name == upstream).unwrap();
+        if model.is_empty() {
+            return upstream.memory.gate.state().name();
+        }
+        let model = upstream.memory.model(model, None);
+        model.gate.as_ref().unwrap().state().name()
+    }
+
+    /// Nothing is in flight anywhere: no request, no permit, no connection, nothing upstream.
+    pub async fn assert_quiet(&self) {
+        // What was dropped a moment ago takes a few polls to be gone at the other end.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(self.gateway.in_flight(), 0, "requests in flight");
+        let snapshot = self.gateway.snapshot();
+        for (upstream, pool) in snapshot.table.upstreams.iter().zip(&snapshot.pools) {
+            let name = &upstream.config.name;
+            let in_flight = upstream.memory.in_flight.load(std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(in_flight, 0, "attempts in flight at {name}");
+            for model in &upstream.memory.models {
+                assert_eq!(model.in_flight(), 0, "attempts in flight at {name}/{}", model.name);
+                if let Some(gate) = &model.gate {
+                    assert_eq!(
+                        gate.snapshot(self.gateway.live.now()).leases,
+                        0,
+                        "leases of {name}/{}",
+                        model.name
+                    );
+                }
+            }
+            assert_eq!(upstream.memory.gate.snapshot(self.gateway.live.now()).leases, 0, "leases of {name}");
+            let counts = pool.counts();
+            assert_eq!((counts.in_use, counts.opening), (0, 0), "connections of {name}");
+        }
+        for route in &snapshot.table.routes {
+            let in_flight = route.memory.in_flight.load(std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(in_flight, 0, "requests in flight on {}", route.config.name);
+        }
+        for (name, sim) in &self.sims {
+            assert_eq!(sim.control().counts().in_flight, 0, "requests that {name} still works on");
+        }
+    }
+}
+
+fn read(yaml: &str) -> Blueprint {
+    match config::load(yaml, &NoEnv) {
+        Ok(loaded) => loaded.blueprint,
+        Err(problems) => panic!("{problems:#?}"),
+    }
+}
+
+fn compile(
+    blueprint: &Blueprint,
+    registry: &mut Registry,
+    live: &Arc<Live>,
+    dial: &Arc<MemoryDial>,
+    before: Option<&Snapshot>,
+) -> Snapshot {
+    let table = Arc::new(Table::compile(blueprint, registry, live));
+    let known: BTreeMap<&str, &Arc<Pool>> = before
+        .map(|before| before.pools.iter().map(|pool| (&**pool.name(), pool)).collect())
+        .unwrap_or_default();
+    let pools = blueprint
+        .upstreams
+        .iter()
+        .map(|upstream| match known.get(&*upstream.name) {
+            Some(pool) => Arc::clone(pool),
+            None => {
+                let mut base = upstream.base.clone();
+                base.host = Arc::clone(&upstream.name);
+                let target = Target::new(&base, upstream.pool.http2);
+                let dial: Arc<dyn Dial> = dial.clone();
+                Pool::new(Arc::clone(&upstream.name), target, upstream.pool.clone(), dial)
+            }
+        })
+        .collect();
+    Snapshot { table, pools }
+}
+
+/// Connects to the simulated upstream whose name is the host's.
+struct MemoryDial {
+    sims: Mutex<BTreeMap<String, Arc<Simulated>>>,
+}
+
+impl Dial for MemoryDial {
+    fn dial(&self, target: Arc<Target>) -> Dialing {
+        let sim = self.sims.lock().get(&*target.host).cloned();
+        Box::pin(async move {
+            let refused = |error: io::Error| DialError { fault: Fault::Connect, detail: error.to_string() };
+            let sim =
+                sim.ok_or_else(|| DialError { fault: Fault::Dns, detail: "no such host".to_owned() })?;
+            let (ours, theirs) = tokio::io::duplex(PIPE);
+            sim.serve_connection(theirs).map_err(refused)?;
+            Ok(Box::new(ours) as Box<dyn Socket>)
+        })
+    }
+}
