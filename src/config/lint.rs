@@ -19,6 +19,9 @@ use crate::algo::breaker;
 use crate::dialect::Dialect;
 use crate::dialect::provider::Auth;
 
+/// Beginnings of paths that AI requests come in by (DESIGN §2); `dialect` looks at them first.
+const AI_PATHS: [&str; 5] = ["/v1/", "/v1beta/", "/v1alpha/", "/anthropic/", "/gemini/"];
+
 /// Below this a window sees too little to prove anything.
 const WINDOW_MIN: Duration = Duration::from_secs(1);
 
@@ -153,6 +156,13 @@ fn route(route: &Route, index: usize, upstreams: &[Upstream], root: &Node, findi
     let path = route_path(index);
     let layers = [path.clone(), Path::root().key("defaults")];
     let retry = |within: &[&str]| root.said_at(&layers, &[&["retry"], within].concat());
+    if let Matcher::Path { prefix, .. } = &route.matcher
+        && AI_PATHS.iter().any(|taken| prefix.starts_with(taken))
+    {
+        let message =
+            format!("AI requests come in below `{prefix}` and are answered before this route is looked at");
+        findings.warn(&path.key("path"), message, "choose another beginning");
+    }
     nowhere_to_go(route, &path, upstreams, findings);
     apart(route, index, upstreams, findings);
     let several = route.channels.len() > 1 || !route.fallback.is_empty();

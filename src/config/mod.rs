@@ -2,15 +2,15 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | [`tree`] | YAML -> a tree with places; the only file that knows YAML |
-//! | [`expand`] | `${VAR}` and `file:` in the tree's values |
-//! | [`shape`] | tree against schema: unknown and missing keys, types, ranges |
-//! | [`file`] | the serde mirror, and with it the JSON Schema |
-//! | [`decode`] | tree -> mirror |
-//! | [`layer`], [`settle`] | `defaults` -> upstream -> route -> channel -> settings |
-//! | [`check`] | names, references, loops, URLs -> [`Blueprint`] |
-//! | [`lint`] | warnings |
-//! | [`problem`], [`redact`], [`nearest`] | what is shown of all that, without secrets |
+//! | `tree` | YAML -> a tree with places; the only file that knows YAML |
+//! | `expand` | `${VAR}` and `file:` in the tree's values |
+//! | `shape` | tree against schema: unknown and missing keys, types, ranges |
+//! | `file` | the serde mirror, and with it the JSON Schema |
+//! | `decode` | tree -> mirror |
+//! | `layer`, `settle` | `defaults` -> upstream -> route -> channel -> settings |
+//! | `check` | names, references, loops, URLs -> [`Blueprint`] |
+//! | `lint` | warnings |
+//! | `problem`, `redact`, `nearest` | what is shown of all that, without secrets |
 //!
 //! Every step reports all that it finds, cuts it out and lets the next one go on, so that one look
 //! shows all problems. Nothing here opens a file, reads a clock or logs: text and [`Env`] come in,
@@ -150,7 +150,7 @@ fn problems(findings: Findings, text: &str, root: Option<&Node>) -> Vec<Problem>
             });
             Problem {
                 severity: finding.severity,
-                path: finding.path.to_string(),
+                path: redactor.clean_message(&finding.path.to_string()),
                 line: mark.line,
                 column: mark.column,
                 message: redactor.clean_message(&finding.message),

@@ -1,7 +1,7 @@
 //! One thing that is wrong with the file: where, what, and how to mend it.
 //!
 //! A problem carries the line that it quotes. That line was cleaned of credentials when the problem
-//! was made ([`Quote`]), so whatever is done with a problem later, no secret is in it.
+//! was made (`Quote`), so whatever is done with a problem later, no secret is in it.
 
 use std::fmt::Write as _;
 

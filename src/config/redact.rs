@@ -179,13 +179,16 @@ fn strike_keylike(text: &str) -> String {
 }
 
 fn is_keylike(word: &str) -> bool {
-    let digits = word.chars().filter(char::is_ascii_digit).count();
-    let letters = word.chars().filter(char::is_ascii_alphabetic).count();
-    // Hosts and file names are long too, but their parts between dots are not.
-    let dense = word.split('.').any(|part| part.len() >= KEYLIKE_MIN);
-    let begins =
-        KEYLIKE_BEGINNINGS.iter().any(|start| word.len() > start.len() + 4 && word.starts_with(start));
-    begins || (dense && digits >= 4 && letters >= 4)
+    // Hosts, file names and paths are long too, but their parts between dots are not.
+    word.split('.').any(|part| {
+        let digits = part.chars().filter(char::is_ascii_digit).count();
+        let letters = part.chars().filter(char::is_ascii_alphabetic).count();
+        let long = part.len() >= KEYLIKE_MIN;
+        let begins =
+            KEYLIKE_BEGINNINGS.iter().any(|start| part.len() > start.len() + 4 && part.starts_with(start));
+        // An upstream may be called `ms-east`; keys are longer, or have digits.
+        (begins && (digits > 0 || long)) || (long && digits >= 4 && letters >= 4)
+    })
 }
 
 /// From where on a line may hold secrets, judged by words and indentation alone.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::file::File;
 
-/// What editors get: the same as [`strict`], with references allowed wherever a scalar is.
+/// What editors get: the same as `strict`, with references allowed wherever a scalar is.
 pub fn schema() -> Json {
     let mut schema = strict();
     if let Some(definitions) = schema.get_mut("$defs").and_then(Json::as_object_mut) {

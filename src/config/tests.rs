@@ -1,6 +1,7 @@
 //! The room as a whole: text in, blueprint or problems out.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -410,7 +411,7 @@ routes: [{model: m, channels: &both [{upstream: a}, {upstream: b}]}, {model: n, 
     )
     .blueprint;
     let words: Vec<_> =
-        blueprint.upstreams.iter().flat_map(|one| one.simulated.as_ref()).map(|one| one.words).collect();
+        blueprint.upstreams.iter().filter_map(|one| one.simulated.as_ref()).map(|one| one.words).collect();
     assert_eq!(words, [5, 6]);
     assert_eq!(blueprint.routes[1].channels.len(), 2);
 }
@@ -420,7 +421,7 @@ fn an_alias_bomb_is_refused() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let below = format!("*a{}", level - 1);
-        text += &format!("a{level}: &a{level} [{}]\n", [below.as_str(); 10].join(", "));
+        let _ = writeln!(text, "a{level}: &a{level} [{}]", [below.as_str(); 10].join(", "));
     }
     let problems = load(&text, &Given::default()).unwrap_err();
     assert!(problems[0].message.contains("more than"), "{}", rendered(&problems));
@@ -448,10 +449,14 @@ fn keywords(schema: &serde_json::Value, found: &mut BTreeSet<String>) {
         found.insert(key.clone());
         match (key.as_str(), below) {
             ("properties" | "$defs", serde_json::Value::Object(named)) => {
-                named.values().for_each(|schema| keywords(schema, found));
+                for schema in named.values() {
+                    keywords(schema, found);
+                }
             }
             ("anyOf" | "oneOf", serde_json::Value::Array(options)) => {
-                options.iter().for_each(|schema| keywords(schema, found));
+                for schema in options {
+                    keywords(schema, found);
+                }
             }
             ("items" | "additionalProperties", schema) => keywords(schema, found),
             _ => {}
@@ -507,6 +512,94 @@ fn the_published_schema_describes_every_section_and_allows_references() {
     assert_eq!(weight["anyOf"][0]["maximum"], 1000);
 }
 
+/// Why `schema` refuses `value`: what an editor would do, save for patterns.
+fn refusal(
+    root: &serde_json::Value,
+    schema: &serde_json::Value,
+    value: &serde_json::Value,
+) -> Option<String> {
+    use serde_json::Value as Json;
+    let refused = |why: &str| Some(format!("{value} {why}"));
+    if let Some(name) = schema.get("$ref").and_then(Json::as_str) {
+        let found = root.pointer(name.trim_start_matches('#'))?;
+        return refusal(root, found, value);
+    }
+    for keyword in ["anyOf", "oneOf"] {
+        if let Some(options) = schema.get(keyword).and_then(Json::as_array)
+            && options.iter().all(|option| refusal(root, option, value).is_some())
+        {
+            return refused("fits no alternative");
+        }
+    }
+    if schema.get("const").is_some_and(|only| only != value) {
+        return refused("is another constant");
+    }
+    if schema.get("enum").and_then(Json::as_array).is_some_and(|names| !names.contains(value)) {
+        return refused("is not in the list");
+    }
+    let kind = match value {
+        Json::Null => "null",
+        Json::Bool(_) => "boolean",
+        Json::Number(number) if number.is_f64() => "number",
+        Json::Number(_) => "integer",
+        Json::String(_) => "string",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
+    };
+    let fits = |wanted: &Json| *wanted == kind || (*wanted == "number" && kind == "integer");
+    match schema.get("type") {
+        Some(Json::Array(kinds)) if !kinds.iter().any(fits) => return refused("has the wrong type"),
+        Some(one @ Json::String(_)) if !fits(one) => return refused("has the wrong type"),
+        _ => {}
+    }
+    let number = value.as_f64();
+    let bound = |key: &str| schema.get(key).and_then(Json::as_f64);
+    if number.zip(bound("minimum")).is_some_and(|(n, least)| n < least)
+        || number.zip(bound("maximum")).is_some_and(|(n, most)| n > most)
+    {
+        return refused("is out of range");
+    }
+    if let (Some(items), Some(of)) = (value.as_array(), schema.get("items")) {
+        return items.iter().find_map(|item| refusal(root, of, item));
+    }
+    let object = value.as_object()?;
+    let required = schema.get("required").and_then(Json::as_array).into_iter().flatten();
+    if let Some(name) = required.filter_map(Json::as_str).find(|name| !object.contains_key(*name)) {
+        return refused(&format!("lacks {name}"));
+    }
+    object.iter().find_map(|(key, below)| {
+        let known = schema.get("properties").and_then(|properties| properties.get(key));
+        match known.or(schema.get("additionalProperties")) {
+            Some(Json::Bool(false)) => refused(&format!("has an unknown key {key}")),
+            Some(schema) => refusal(root, schema, below),
+            None => None,
+        }
+    })
+}
+
+#[test]
+fn the_published_schema_accepts_what_the_loader_accepts() {
+    let schema = schema();
+    let read = |text: &str| serde_saphyr::from_str::<serde_json::Value>(text).expect("valid YAML");
+    let good = ["version: 1
+server: {listen: '127.0.0.1:${PORT:-80}', limits: {max_body: 1024, max_headers: '${N}'}}
+upstreams:
+  a: {provider: '${WHO}', max_inflight: '${N}', dialect: [openai, responses], probe: {rise: 3, expect: [200]},
+      base_url: 'http://127.0.0.1:1'}
+  b: {provider: custom, dialect: gemini, base_url: 'http://127.0.0.1:1', credentials: [file:/run/key, {key: '${K:-x1}'}]}
+routes: [{model: m, select: '${S:-lowest_latency}', channels: [{upstream: a, weight: 3}]}]
+", KEYED, &sample()];
+    let env = Given::default().var("WHO", "vllm").var("N", "7").file("/run/key", "abc");
+    for text in good {
+        loaded_in(text, &env);
+        assert_eq!(refusal(&schema, &schema, &read(text)), None);
+    }
+    let bad = "{version: 1, upstreams: {a: {provider: simulated}}, routes: [{model: m, channels: [{upstream: a, weight: #}]}]}";
+    for weight in ["0", "1001", "1.5", "[1]"] {
+        assert!(refusal(&schema, &schema, &read(&bad.replace('#', weight))).is_some(), "{weight}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_a_blueprint_or_problems(text in "\\PC{0,200}") {
@@ -535,10 +628,29 @@ proptest! {
             for problem in &problems {
                 let shown = problem.render("routing.yaml");
                 prop_assert!(shown.starts_with(problem.severity.name()));
-                // Every problem of a file that is YAML has a place in it.
+                // A problem without a place would be one that the schema let through to serde.
+                prop_assert!(problem.line > 0, "{}", shown);
                 prop_assert!(problem.line <= damaged.lines().count().max(1) + 1);
             }
             prop_assert!(problems.iter().any(|problem| problem.severity == Severity::Error));
         }
+    }
+
+    /// Whatever else breaks, a key in the file is not in what is shown.
+    #[test]
+    fn a_damaged_file_still_shows_no_key(
+        start in 0_usize..400, length in 0_usize..30, patch in "[ \\-:{}\\[\\],&*!|>'\"#a-z0-9\n\t$]{0,12}",
+    ) {
+        const KEY: &str = "sk-hunter2-0123456789abcdefghij";
+        let text = format!(
+            "version: 1\nupstreams:\n  a: {{provider: openai, credentials: [{KEY}]}}\n  b:\n    provider: openai\n    \
+             credentials:\n      - {KEY}\n      - key: \"{KEY}\"\n    headers:\n      x-key: {KEY}\n\
+             routes: [{{model: m, channels: [{{upstream: a}}, {{upstream: b}}]}}]\n"
+        );
+        let start = start.min(text.len());
+        let damaged = format!("{}{patch}{}", &text[..start], &text[(start + length).min(text.len())..]);
+        let problems = load(&damaged, &Given::default()).map_or_else(|problems| problems, |loaded| loaded.warnings);
+        let shown = rendered(&problems) + &serde_json::to_string(&problems).unwrap();
+        prop_assert!(!shown.contains("hunter2-0123"), "{}", shown);
     }
 }

@@ -37,7 +37,10 @@ pub fn query(path: String, auth: Auth, secret: &Secret) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             path.push(char::from(byte));
         } else {
-            path.push_str(&format!("%{byte:02X}"));
+            path.push('%');
+            for digit in [byte >> 4, byte & 0xf] {
+                path.extend(char::from_digit(digit.into(), 16).map(|digit| digit.to_ascii_uppercase()));
+            }
         }
     }
     path

@@ -61,7 +61,7 @@ impl CallError {
 /// How an exchange on a connection failed.
 pub(super) enum Failure {
     /// Not a byte has left, and here is the request again.
-    Unsent(Request<Outgoing>, String),
+    Unsent(Box<Request<Outgoing>>, String),
     Failed(CallError),
 }
 
@@ -94,7 +94,7 @@ impl Pool {
                 Ok(response) => return Ok(response),
                 Err(Failure::Unsent(unsent, why)) => {
                     self.learn_closed(idle);
-                    (request, detail) = (unsent, why);
+                    (request, detail) = (*unsent, why);
                 }
                 Err(Failure::Failed(error)) => {
                     if matches!(error.fault, Fault::NotProcessed | Fault::Reset) {

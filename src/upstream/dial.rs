@@ -28,7 +28,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 const MAX_ADDRESSES: usize = 8;
 /// Kernel keep-alive, so that a peer that vanished without a word frees its socket within two minutes
 /// even where nothing is sent (long streams): first probe, gap, number of probes.
-const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(15), 4);
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_mins(1), Duration::from_secs(15), 4);
 
 /// A connected byte stream.
 pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin + 'static {
@@ -121,7 +121,7 @@ async fn race(mut waiting: VecDeque<SocketAddr>) -> io::Result<TcpStream> {
         match tokio::time::timeout(head_start, running.join_next()).await {
             Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
             Ok(Some(Ok(Err(error)))) => last = error,
-            Ok(Some(Err(_))) | Ok(None) | Err(_) => {}
+            Ok(Some(Err(_)) | None) | Err(_) => {}
         }
     }
 }

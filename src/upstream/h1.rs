@@ -173,7 +173,9 @@ pub(super) async fn exchange(
                 Poll::Ready(Err(mut error)) => {
                     let detail = with_cause(error.error());
                     return Err(match error.take_message() {
-                        Some(request) => Failure::Unsent(request.map(|metered| metered.body), detail),
+                        Some(request) => {
+                            Failure::Unsent(Box::new(request.map(|metered| metered.body)), detail)
+                        }
                         None => Failure::Failed(lost(stage, detail)),
                     });
                 }
@@ -186,7 +188,7 @@ pub(super) async fn exchange(
     let mut failed = failed;
     let error = connection.error(failed.error());
     Err(match failed.take_message() {
-        Some(request) => Failure::Unsent(request.map(|metered| metered.body), error.detail),
+        Some(request) => Failure::Unsent(Box::new(request.map(|metered| metered.body)), error.detail),
         None => Failure::Failed(error),
     })
 }

@@ -39,7 +39,7 @@ pub(super) async fn exchange(
     let mut sender = lease.sender();
     if let Err(error) = poll_fn(|cx| sender.poll_ready(cx)).await {
         lease.lane().close();
-        return Err(Failure::Unsent(request, error.to_string()));
+        return Err(Failure::Unsent(Box::new(request), error.to_string()));
     }
     let streamed = matches!(request.body(), Outgoing::Streamed(_));
     let (head, body) = head_for(request, base)?;
@@ -151,16 +151,14 @@ impl Sending {
         while !self.finished {
             if !self.chunk.is_empty() {
                 self.stream.reserve_capacity(self.chunk.len());
-                let granted = match self.stream.capacity() {
-                    0 => match ready!(self.stream.poll_capacity(cx)) {
-                        Some(Ok(granted)) => granted,
-                        Some(Err(_)) | None => {
-                            self.finished = true;
-                            break;
-                        }
-                    },
-                    granted => granted,
-                };
+                let mut granted = self.stream.capacity();
+                if granted == 0 {
+                    let Some(Ok(more)) = ready!(self.stream.poll_capacity(cx)) else {
+                        self.finished = true;
+                        break;
+                    };
+                    granted = more;
+                }
                 let piece = self.chunk.split_to(granted.min(self.chunk.len()));
                 self.bytes += piece.len() as u64;
                 let last = self.chunk.is_empty() && self.body.is_finished();

@@ -35,7 +35,7 @@ const MAX_HEAD: u32 = 64 * 1024;
 /// Request bytes that one stream may have waiting for the peer.
 const SEND_BUFFER: usize = 256 * 1024;
 
-/// One shared connection.
+/// One shared connection. When its last user is gone h2 closes it, and with that ends the task.
 pub(super) struct Lane {
     send: SendRequest<Bytes>,
     standing: Arc<Standing>,
@@ -163,13 +163,6 @@ impl Lane {
     /// No new streams on it, ever: the peer said so.
     pub(super) fn close(&self) {
         self.standing.over.store(true, Ordering::Release);
-    }
-}
-
-impl Drop for Lane {
-    fn drop(&mut self) {
-        // h2 closes a connection without streams and users, but only when it is polled.
-        self.standing.poke.notify_one();
     }
 }
 

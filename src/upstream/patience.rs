@@ -9,6 +9,9 @@ use tokio::time::{Instant, Sleep};
 
 use super::now;
 
+/// Stands for "never" where a sum of times does not fit.
+const A_CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
+
 /// What has left of the request so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
@@ -58,7 +61,6 @@ impl Patience {
 }
 
 fn after(limit: Duration) -> Instant {
-    // A century stands for "never" where the sum does not fit.
     let now = now();
-    now.checked_add(limit).unwrap_or_else(|| now + Duration::from_secs(3_155_760_000))
+    now.checked_add(limit).unwrap_or_else(|| now + A_CENTURY)
 }

@@ -33,7 +33,7 @@ const WAITERS: usize = 80;
 /// A connection used more recently than this needs no system call to be believed alive.
 const FRESH: Duration = Duration::from_millis(10);
 /// How long a peer's habit of closing idle connections is remembered.
-const HABIT_MEMORY: Duration = Duration::from_secs(60);
+const HABIT_MEMORY: Duration = Duration::from_mins(1);
 
 /// The connections to one target.
 pub struct Pool {

@@ -5,6 +5,7 @@
 //! `Blueprint` comes out only when nothing was wrong. Ranges and types are [`shape`](super::shape)'s,
 //! what is merely unwise is [`lint`](super::lint)'s.
 
+mod fallback;
 mod routes;
 mod server;
 mod upstreams;

@@ -21,7 +21,10 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
         && listen.port() != 0
     {
         findings.error(
-            &scene.root.said_at(&[path.clone()], &[if said.admin.is_some() { "admin" } else { "listen" }]),
+            &scene.root.said_at(
+                std::slice::from_ref(&path),
+                &[if said.admin.is_some() { "admin" } else { "listen" }],
+            ),
             format!("{admin} is both `listen` and `admin`"),
             "give the admin side (127.0.0.1:9090 unless said) a port of its own",
         );

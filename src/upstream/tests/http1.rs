@@ -520,7 +520,7 @@ async fn every_connection_is_dialed_anew_so_a_moved_name_is_followed() {
 
 #[tokio::test(start_paused = true)]
 async fn host_is_the_targets_unless_the_request_names_another() {
-    let peer = Memory::serving(|_, io| serve(io, |request| answer(request)));
+    let peer = Memory::serving(|_, io| serve(io, answer));
     let pool = peer.pool(settings());
     assert!(ask(&pool, "/a?b=c").await.contains("GET /a?b=c HTTP/1.1\r\nhost: peer.test\r\n"));
     let mut named = get("/");

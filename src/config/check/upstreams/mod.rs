@@ -1,12 +1,13 @@
-//! The `upstreams:` section: provider, address, credentials, headers, probe.
+//! The `upstreams:` section: provider, address, headers, probe; credentials have a file of their own.
 
-use std::fmt::Write as _;
+mod credentials;
+
+pub(in crate::config) use credentials::short_hash;
 
 use http::{HeaderName, HeaderValue, Method};
-use sha2::{Digest as _, Sha256};
 
 use super::{Scene, upstream_path};
-use crate::config::blueprint::{BaseUrl, Credential, Probe, ProbeKind, Readiness, Upstream, UpstreamTls};
+use crate::config::blueprint::{BaseUrl, Probe, ProbeKind, Readiness, Upstream, UpstreamTls};
 use crate::config::file::names::{Dialects, ProbeKindName, StreamUsageName};
 use crate::config::file::{self, policy};
 use crate::config::layer::{Layer as _, stack};
@@ -17,7 +18,6 @@ use crate::config::tree::{Node, Text};
 use crate::config::url;
 use crate::dialect::Dialect;
 use crate::dialect::provider::{self, Provider, StreamUsage};
-use crate::vocab::Secret;
 
 /// Longest name: it becomes a metric label and stands in an answer's header.
 const NAME_MAX: usize = 64;
@@ -220,76 +220,6 @@ impl Case<'_> {
         Some(base)
     }
 
-    fn credentials(&mut self, findings: &mut Findings) -> Vec<Credential> {
-        let Some(listed) = &self.said.credentials else { return self.usual_credential() };
-        let list = self.path.key("credentials");
-        let mut found: Vec<Credential> = Vec::new();
-        let mut gaps = Vec::new();
-        for (index, said) in listed.iter().enumerate() {
-            let (text, group, path) = match said {
-                file::Credential::Key(text) => (Some(text), None, list.index(index)),
-                file::Credential::Grouped(grouped) => {
-                    (grouped.key.as_ref(), grouped.quota_group.as_deref(), list.index(index).key("key"))
-                }
-            };
-            let Some(text) = text else { continue };
-            if text.is_empty() {
-                let named = self.gaps(&path);
-                gaps.extend(if named.is_empty() { vec![path.to_string()] } else { named });
-                continue;
-            }
-            if HeaderValue::from_str(text).is_err() || text.contains(char::is_whitespace) {
-                findings.error(
-                    &path,
-                    "the key has a blank, a line break or a character that no header can carry",
-                    "check how it got into the environment or the file; the key itself is not shown",
-                );
-                continue;
-            }
-            if self.text(&path) == Some(&Text::AsWritten) {
-                findings.warn(
-                    &path,
-                    "a key stands here in clear text",
-                    "keep it in the environment (`${NAME}`) or in a file (`file:/path`)",
-                );
-            }
-            let credential = self.credential(index, text, group);
-            if let Some(same) = found.iter().find(|other| other.fingerprint == credential.fingerprint) {
-                findings.error(&path, format!("the same key as {}", same.alias), "remove one of them");
-                continue;
-            }
-            found.push(credential);
-        }
-        if found.is_empty() && !listed.is_empty() {
-            self.missing.extend(gaps);
-        }
-        found
-    }
-
-    /// Without `credentials:`, the variable where the provider's users keep their key, but only for
-    /// the provider's own address: a key is never sent anywhere else unasked.
-    fn usual_credential(&mut self) -> Vec<Credential> {
-        let Some(variable) = self.provider.key_env.filter(|_| self.said.base_url.is_none()) else {
-            return Vec::new();
-        };
-        let usable =
-            |text: &String| HeaderValue::from_str(text).is_ok() && !text.contains(char::is_whitespace);
-        if let Some(text) = self.scene.env.var(variable).filter(|text| !text.is_empty()).filter(usable) {
-            return vec![self.credential(0, &text, None)];
-        }
-        self.missing.push(variable.to_owned());
-        Vec::new()
-    }
-
-    fn credential(&self, index: usize, text: &str, group: Option<&str>) -> Credential {
-        Credential {
-            alias: format!("{}#{}", self.name, index + 1),
-            secret: Secret::new(text),
-            fingerprint: short_hash(text),
-            quota_group: group.map(Into::into),
-        }
-    }
-
     fn headers(&mut self, findings: &mut Findings) -> Vec<(HeaderName, HeaderValue)> {
         let mut headers = Vec::new();
         for (name, value) in &self.said.headers {
@@ -418,12 +348,4 @@ fn nowhere(provider: &Provider) -> BaseUrl {
 
 fn is_path(text: &str) -> bool {
     text.starts_with('/') && text.parse::<http::uri::PathAndQuery>().is_ok()
-}
-
-/// First 12 hex digits of the SHA-256.
-pub(in crate::config) fn short_hash(text: &str) -> String {
-    Sha256::digest(text).iter().take(6).fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }

@@ -1,1 +1,0 @@
-//! Scriptable peers for this room's tests.
