@@ -1,8 +1,8 @@
 //! An upstream's failure -> whose fault it is, and how long to wait.
 //!
 //! A pure function of status, headers and the beginning of the body, total over any bytes. One table
-//! ([`RULES`]) of what vendors say, first match wins; where nobody says anything telling, the status
-//! decides ([`by_status`]). Sources: RESILIENCE §5.1, WIRE §3.5, the recorded errors of the golden
+//! (`RULES`) of what vendors say, first match wins; where nobody says anything telling, the status
+//! decides (`by_status`). Sources: RESILIENCE §5.1, WIRE §3.5, the recorded errors of the golden
 //! test; each vendor's error reference.
 
 mod hints;
@@ -304,9 +304,8 @@ fn plain(status: u16) -> Fault {
         408 | 425 => Fault::Busy,
         503 | 529 => Fault::Overloaded,
         502 | 504 | 520..=526 | 530 => Fault::BadGateway,
-        501 | 505 => Fault::BadRequest,
+        400..=499 | 501 | 505 => Fault::BadRequest,
         500..=599 => Fault::ServerError,
-        400..=499 => Fault::BadRequest,
         _ => Fault::Protocol,
     }
 }

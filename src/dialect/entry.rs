@@ -1,6 +1,6 @@
 //! The ways in: which dialect and operation a method and a path mean, and where the model is named.
 //!
-//! One table ([`WAYS`]) for what has a fixed path, one rule for `…/models…`, which three dialects
+//! One table (`WAYS`) for what has a fixed path, one rule for `…/models…`, which three dialects
 //! share. Says nothing about routes: a path that is no way in may still belong to an `http` route.
 //! Source: DESIGN §2 "Ways in", WIRE §2.1 and §3.7.
 

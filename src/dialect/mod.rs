@@ -6,16 +6,17 @@
 //! |---|---|
 //! | [`entry`] | method + path -> dialect, operation, where the model is named; the one table of ways in |
 //! | [`scan`] / [`splice`] | find `model`, `stream`… in a body without a JSON tree; replace them in place |
-//! | [[`provider`]] | the vendor table |
+//! | [`provider`] | the vendor table |
 //! | [`framing`] | a chunked stream ([`sse`] or a JSON array) -> frames, byte for byte |
 //! | [`watch`] | what each frame of a stream means: does it commit, end, fail, count? |
 //! | [`meter`] | the same questions for an answer in one piece |
 //! | [`classify`] | an upstream's failure -> [`Fault`](crate::vocab::Fault) and rate hint |
 //! | [`trouble`] | our own errors, in the caller's dialect |
 //!
-//! Each dialect's directory holds the same files: `watch.rs` (frames), `usage.rs` (token counts)
-//! and `error.rs` (our errors in its shape, and its in-band errors read). A dialect is one
-//! directory and one arm in `watch`, `meter`, `trouble` and `in_band`; the compiler lists them.
+//! Each dialect's directory holds the same files: `watch.rs` (its frames), `usage.rs` (its token
+//! counts) and `error.rs` (our errors in its shape); `http` has only the last. A dialect is one
+//! directory and one arm in `watch`, `meter` and `trouble`; the compiler lists them. Errors of
+//! upstreams are read in one place, `classify`: vendors mix each other's shapes.
 //!
 //! Nothing here does I/O, reads a clock or knows the configuration. Same-dialect traffic is never
 //! parsed into a tree nor rewritten: replies pass untouched (RESILIENCE E7). Facts about the wire
@@ -26,6 +27,8 @@ pub mod classify;
 pub mod entry;
 pub mod framing;
 mod gemini;
+#[cfg(test)]
+mod golden;
 mod http;
 mod json;
 pub mod meter;

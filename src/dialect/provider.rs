@@ -208,7 +208,7 @@ pub const PROVIDERS: &[Provider] = &[
     // Whoever speaks a known dialect; `dialect:` in routing.yaml says which.
     Provider { name: "custom", speaks: &[], base_path: "", probe: Probe::Tcp, ..OPENAI_COMPATIBLE },
     // Built in; its address is made when it starts.
-    Provider { name: "simulated", speaks: &Dialect::ALL, auth: Auth::None, ..OPENAI_COMPATIBLE },
+    Provider { name: "simulated", speaks: &Dialect::ALL, ..OPENAI_COMPATIBLE },
 ];
 
 /// The row of this name.

@@ -370,7 +370,7 @@ mod tests {
 
     /// One JSON text a line -> one beat each.
     fn check(dialect: Dialect, operation: Operation, lines: &[&str], expected: &str) -> Watch {
-        let stream: String = lines.iter().map(|line| format!("data: {line}\n\n")).collect();
+        let stream: String = lines.iter().flat_map(|line| ["data: ", line, "\n\n"]).collect();
         let (beats, watch) = run(dialect, operation, Framing::Sse, stream.as_bytes());
         assert_eq!(beats, expected, "{lines:#?}");
         watch

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, response};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, response};
 use http_body_util::BodyExt;
 use tokio::time::{timeout, timeout_at};
 
@@ -381,7 +381,7 @@ pub fn respond(mut guest: Box<Guest>, plan: &Plan<'_>, answer: Answer) -> Respon
     let Answer { mut head, permit, body } = answer;
     let channel = Arc::clone(permit.channel());
     let switching = if matches!(body, Content::Tunnel { .. }) { Switching::Yes } else { Switching::No };
-    dress(&mut head.headers, &guest.request_id, plan.attempts, &channel.label, switching);
+    dress(&mut head, &guest.request_id, plan.attempts, &channel.label, switching);
     guest.settle.first_byte();
     let reply = match body {
         Content::Whole { body, usage } => {
@@ -413,14 +413,17 @@ pub fn respond(mut guest: Box<Guest>, plan: &Plan<'_>, answer: Answer) -> Respon
 pub fn pass_on(mut guest: Box<Guest>, spare: Spare, fault: Fault) -> Response<Reply> {
     let Spare { mut head, begin, rest, channel } = spare;
     let attempts = guest.settle.attempts;
-    dress(&mut head.headers, &guest.request_id, attempts, &channel, Switching::No);
+    dress(&mut head, &guest.request_id, attempts, &channel, Switching::No);
     let theirs = fault.class() == crate::vocab::Class::ClientFault;
     guest.settle.ends(if theirs { RequestOutcome::ClientFault } else { RequestOutcome::Failed });
     guest.settle.first_byte();
     Response::from_parts(head, Reply::passed_on(begin, rest, guest.settle))
 }
 
-fn dress(fields: &mut HeaderMap, request_id: &str, attempts: u32, channel: &str, switching: Switching) {
+fn dress(head: &mut response::Parts, request_id: &str, attempts: u32, channel: &str, switching: Switching) {
+    // The version is each connection's own affair.
+    head.version = Version::HTTP_11;
+    let fields = &mut head.headers;
     headers::for_caller(fields, switching);
     if switching == Switching::No {
         fields.remove(UPGRADE);

@@ -47,7 +47,8 @@ impl Plan<'_> {
                 Limits { headers: timeouts.ttfb.min(left), first_event: limit.min(left) }
             }
             (FirstEvent::Auto, Shape::Stream) => {
-                let limit = match (self.has_other(channel, need), channel.config.reasoning) {
+                let elsewhere = self.has_other(channel, need);
+                let limit = match (elsewhere, channel.config.reasoning) {
                     (true, true) => REASONING,
                     (true, false) => {
                         let prefill = PER_10K_TOKENS.mul_f64(need.prompt_tokens as f64 / 10_000.0);
@@ -56,7 +57,10 @@ impl Plan<'_> {
                     (false, true) => LAST_REASONING,
                     (false, false) => LAST,
                 };
-                Limits { headers: timeouts.ttfb.max(limit).min(left), first_event: limit.min(left) }
+                // Many upstreams send their headers with the first token, so the last possible attempt
+                // must not be ended by the limit for headers.
+                let headers = if elsewhere { timeouts.ttfb.min(limit) } else { timeouts.ttfb.max(limit) };
+                Limits { headers: headers.min(left), first_event: limit.min(left) }
             }
             // The headers of a whole answer come when it is whole, so only the total bounds it, unless
             // experience says that this channel is usually much faster and another one is waiting.

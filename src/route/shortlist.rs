@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::need::Need;
+use super::need::{Need, Resend};
 use crate::algo::breaker::Admissible;
 use crate::algo::cooldown::Readiness;
 use crate::algo::health::{self, Standing as Health};
@@ -106,7 +106,7 @@ pub fn judge(
     credentials(channel, model, now)?;
     let transport = upstream.memory.gate.standing(now);
     let over_model = model.gate.as_ref().map_or(Standing::Clear, |gate| gate.standing(now));
-    let rank = rank(transport)?.max(rank(over_model)?);
+    let rank = rank(transport, need.resend)?.max(rank(over_model, need.resend)?);
     if upstream.memory.health() == health::State::Down {
         let admissible = if rank == Rank::Trial { Admissible::Trial } else { Admissible::Normal };
         return match health::combine(health::State::Down, admissible, upstream.memory.recent(now)) {
@@ -126,10 +126,12 @@ pub fn slow_start(route: &Route, channel: &Channel, model: &Model, now: Tick) ->
     })
 }
 
-fn rank(standing: Standing) -> Result<Rank, WhyNot> {
+fn rank(standing: Standing, resend: Resend) -> Result<Rank, WhyNot> {
     match standing {
-        Standing::Clear | Standing::TryOne => Ok(Rank::Ready),
-        Standing::Last => Ok(Rank::Last),
+        Standing::Clear => Ok(Rank::Ready),
+        // Whoever tries must be able to go elsewhere should it fail.
+        Standing::TryOne if resend == Resend::Allowed => Ok(Rank::Ready),
+        Standing::TryOne | Standing::Last => Ok(Rank::Last),
         Standing::Trial => Ok(Rank::Trial),
         Standing::Refused { until } => Err(WhyNot::BreakerOpen { until }),
     }

@@ -30,6 +30,8 @@ pub struct Gate {
 struct Core {
     breaker: Breaker,
     shun: Shun,
+    /// The last fault came in the middle of a stream, so only a stream that ends well disproves it.
+    breaks_streams: bool,
 }
 
 /// How a gate looks to a request that wants through.
@@ -54,7 +56,11 @@ impl Gate {
     pub fn new(settings: Settings) -> Self {
         let gate = Self {
             word: AtomicU64::new(0),
-            core: Mutex::new(Core { breaker: Breaker::new(settings), shun: Shun::default() }),
+            core: Mutex::new(Core {
+                breaker: Breaker::new(settings),
+                shun: Shun::default(),
+                breaks_streams: false,
+            }),
         };
         gate.publish(&gate.core.lock());
         gate
@@ -107,6 +113,17 @@ impl Gate {
         core.hear(signal, began, now);
         self.publish(&core);
         settled
+    }
+
+    /// An answer that began at `began` ended well.
+    pub fn completed(&self, began: Tick) {
+        if self.word.load(Acquire) & SHUNNED == 0 {
+            return;
+        }
+        let mut core = self.core.lock();
+        core.breaks_streams = false;
+        core.shun.success(began);
+        self.publish(&core);
     }
 
     /// Lets time act: leases end, the open level decays. Also called by admission.
@@ -173,7 +190,12 @@ impl Gate {
 impl Core {
     fn hear(&mut self, signal: Signal, began: Tick, now: Tick) {
         match signal {
-            Signal::Failure | Signal::Overload { .. } | Signal::StreamFailure => self.shun.fault(began, now),
+            Signal::StreamFailure => {
+                self.breaks_streams = true;
+                self.shun.fault(began, now);
+            }
+            Signal::Failure | Signal::Overload { .. } => self.shun.fault(began, now),
+            Signal::Success | Signal::ClientFault if self.breaks_streams => {}
             Signal::Success | Signal::ClientFault => self.shun.success(began),
             // Whoever tried says nothing; let the next one try.
             Signal::Slow | Signal::Neutral => self.shun.release(now),

@@ -217,7 +217,24 @@ impl Permit {
             self.pass_trial(since, now);
         }
         self.channel.handles.succeeded();
+        self.channel.upstream.memory.gate.completed(self.begun);
+        if let Some(gate) = &self.model.gate {
+            gate.completed(self.begun);
+        }
+        if self.is_forced() {
+            self.disprove();
+        }
         self.leave();
+    }
+
+    /// An attempt past closed gates went well: a live proof that is worth at least an active probe's.
+    fn disprove(&self) {
+        let now = self.live().now();
+        let upstream = &self.channel.upstream;
+        upstream.note(None, upstream.memory.gate.probe_rose(now), now);
+        if let Some(gate) = &self.model.gate {
+            upstream.note(Some(&self.model), gate.probe_rose(now), now);
+        }
     }
 
     /// The attempt failed; before content this is its verdict, after content the second signal.

@@ -27,6 +27,13 @@ pub struct Registry {
     budget: Option<Arc<Mutex<Budget>>>,
 }
 
+/// Whether a table is the first of its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    Yes,
+    No,
+}
+
 #[derive(Debug)]
 struct Known {
     transport: Transport,
@@ -48,7 +55,13 @@ impl Transport {
 }
 
 impl Registry {
-    pub fn upstream(&mut self, settings: &config::Upstream, now: Tick) -> Arc<upstream::Memory> {
+    /// `first` is the table that the process starts with.
+    pub fn upstream(
+        &mut self,
+        settings: &config::Upstream,
+        first: First,
+        now: Tick,
+    ) -> Arc<upstream::Memory> {
         let transport = Transport::of(settings);
         if let Some(known) = self.upstreams.get(&settings.name)
             && known.transport == transport
@@ -57,10 +70,9 @@ impl Registry {
             known.memory.health.lock().reconfigure(settings.probe.settings.clone());
             return Arc::clone(&known.memory);
         }
-        // A first table starts at full weight; whoever joins a running gateway ramps up.
-        let joins = !self.upstreams.is_empty();
         let memory = Arc::new(upstream::Memory::new(Arc::clone(&settings.name), settings));
-        if joins {
+        // A first table starts at full weight; whoever joins a running gateway ramps up.
+        if first == First::No {
             memory.ramp(now);
         }
         let known = Known { transport, memory: Arc::clone(&memory) };
@@ -94,6 +106,11 @@ impl Registry {
         let budget = self.budget.get_or_insert_with(|| Arc::new(Mutex::new(Budget::new(settings))));
         budget.lock().reconfigure(settings);
         Arc::clone(budget)
+    }
+
+    /// Whether no table was compiled with this registry before.
+    pub fn first(&self) -> First {
+        if self.upstreams.is_empty() && self.routes.is_empty() { First::Yes } else { First::No }
     }
 
     /// Forgets what `blueprint` no longer names. Requests in flight keep what they hold.

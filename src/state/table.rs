@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::credential::Credential;
 use super::live::Live;
 use super::model::Model;
-use super::registry::Registry;
+use super::registry::{First, Registry};
 use super::route::Route;
 use super::upstream::{self, Upstream};
 use crate::algo::budget::Budget;
@@ -54,11 +54,12 @@ impl std::fmt::Debug for Channel {
 
 impl Table {
     pub fn compile(blueprint: &Blueprint, registry: &mut Registry, live: &Arc<Live>) -> Self {
+        let first = registry.first();
         registry.retain(blueprint);
         let upstreams: Box<[_]> = blueprint
             .upstreams
             .iter()
-            .map(|settings| Arc::new(compile_upstream(settings, registry, live)))
+            .map(|settings| Arc::new(compile_upstream(settings, first, registry, live)))
             .collect();
         let routes: Box<[_]> = blueprint
             .routes
@@ -166,8 +167,13 @@ impl Channel {
     }
 }
 
-fn compile_upstream(settings: &config::Upstream, registry: &mut Registry, live: &Arc<Live>) -> Upstream {
-    let memory = registry.upstream(settings, live.now());
+fn compile_upstream(
+    settings: &config::Upstream,
+    first: First,
+    registry: &mut Registry,
+    live: &Arc<Live>,
+) -> Upstream {
+    let memory = registry.upstream(settings, first, live.now());
     let credentials = settings
         .credentials
         .iter()

@@ -9,7 +9,8 @@ use http::{Request, Response, Version};
 use super::body::{Incoming, Outgoing};
 use super::h1;
 use super::h2;
-use super::pool::{Line, Pool};
+use super::obtain::Line;
+use super::pool::Pool;
 use super::tls::Offer;
 use crate::vocab::{Fault, Stage};
 

@@ -22,7 +22,7 @@ use super::call::{CallError, Failure};
 use super::dial::Socket;
 use super::gate::Gate;
 use super::patience::{Patience, Sent};
-use super::pool::Slot;
+use super::slot::Slot;
 use super::upgrade::Upgraded;
 use super::wire::{Meter, Wire};
 use crate::vocab::{Fault, Stage};

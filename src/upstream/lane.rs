@@ -19,7 +19,8 @@ use tokio::time::Instant;
 
 use super::dial::Socket;
 use super::now;
-use super::pool::{Opening, Pool};
+use super::pool::Pool;
+use super::slot::Opening;
 
 /// While streams are open the peer is asked this often whether it is there (RESILIENCE §4.14).
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -66,6 +67,13 @@ pub(super) enum Fill {
     Comfortable,
     /// All of it, where no other connection can be had.
     Brimful,
+}
+
+/// Whether a stream is its connection's only one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alone {
+    No,
+    Yes,
 }
 
 impl Lane {
@@ -126,7 +134,10 @@ impl Lane {
         }
         let room = self.capacity(fill);
         let streams = &self.standing.streams;
-        streams.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < room).then_some(n + 1)).ok()?;
+        let before = streams
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < room).then_some(n + 1))
+            .ok()?;
+        pool.stream_began(if before == 0 { Alone::Yes } else { Alone::No });
         self.requests.fetch_add(1, Ordering::Relaxed);
         Some(Lease { lane: Arc::clone(self), pool: Arc::clone(pool) })
     }
@@ -185,8 +196,8 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         *self.lane.idle_since.lock() = now();
-        self.lane.standing.streams.fetch_sub(1, Ordering::AcqRel);
-        self.pool.stream_ended();
+        let before = self.lane.standing.streams.fetch_sub(1, Ordering::AcqRel);
+        self.pool.stream_ended(if before == 1 { Alone::Yes } else { Alone::No });
     }
 }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::pool::Slot;
+use super::slot::Slot;
 use super::wire::Wire;
 
 /// The bare byte stream. Dropping it closes the connection.

@@ -11,7 +11,7 @@ use crate::vocab::RateHint;
 use crate::vocab::hint::Allowance;
 
 /// No wait is longer: the longest window that vendors have is a day.
-pub const MAX_WAIT: Duration = Duration::from_secs(86_400);
+pub const MAX_WAIT: Duration = Duration::from_hours(24);
 
 /// The statuses whose `retry-after` means "not before": Anthropic sends one with successes too
 /// (WIRE §0.6).
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(hint.retry_after, None);
         assert_eq!(
             hint.requests,
-            Some(Allowance { remaining: 9, reset_after: Some(Duration::from_secs(360)) })
+            Some(Allowance { remaining: 9, reset_after: Some(Duration::from_mins(6)) })
         );
         assert_eq!(hint.tokens, None);
     }

@@ -83,7 +83,7 @@ fn http_date(text: &str) -> Option<i64> {
     let mut words = date.split(' ');
     let day = whole(words.next()?)?;
     let name = words.next()?;
-    let month = MONTHS.iter().position(|month| *month == name)? as i64 + 1;
+    let month = MONTHS.iter().zip(1..).find(|(month, _)| **month == name)?.1;
     let year = whole(words.next()?)?;
     let seconds = clock(words.next()?)?;
     (words.next() == Some("GMT")).then_some(())?;

@@ -222,7 +222,7 @@ mod tests {
     fn a_wait_in_words_is_read() {
         for (text, expected) in [
             ("please try again in 20ms. visit", Some(Duration::from_millis(20))),
-            ("try again in 6m0s.", Some(Duration::from_secs(360))),
+            ("try again in 6m0s.", Some(Duration::from_mins(6))),
             ("please retry in 34.07s", Some(Duration::from_millis(34_070))),
             ("try again in 20 seconds", Some(Duration::from_secs(20))),
             ("try again in a while", None),

@@ -51,10 +51,9 @@ impl Boundary for Nesting {
     fn end(&mut self, chunk: &[u8]) -> Result<Option<usize>, Unframeable> {
         for (at, byte) in chunk.iter().enumerate() {
             match (&self.text, byte) {
-                (Text::Escaped, _) => self.text = Text::Inside,
                 (Text::Inside, b'\\') => self.text = Text::Escaped,
                 (Text::Inside, b'"') => self.text = Text::Outside,
-                (Text::Outside, b'"') => self.text = Text::Inside,
+                (Text::Escaped, _) | (Text::Outside, b'"') => self.text = Text::Inside,
                 (Text::Outside, b'[' | b'{') => {
                     // A bare object is an error that took the stream's place; it is one element.
                     self.depth += if !self.begun && *byte == b'{' { 2 } else { 1 };

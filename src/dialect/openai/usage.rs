@@ -10,8 +10,10 @@ use crate::vocab::Usage;
 pub fn read(usage: &Value) -> Option<Usage> {
     let input = number(usage, &["/prompt_tokens", "/input_tokens"]);
     let output = number(usage, &["/completion_tokens", "/output_tokens"]);
+    let total = number(usage, &["/total_tokens"]);
     if input.is_none() && output.is_none() {
-        return None;
+        // Voyage's embeddings.
+        return total.map(|input| Usage { input, ..Usage::default() });
     }
     let cache_read = [
         "/prompt_tokens_details/cached_tokens",
@@ -26,12 +28,23 @@ pub fn read(usage: &Value) -> Option<Usage> {
         "/output_tokens_details/reasoning_tokens",
         "/reasoning_tokens",
     ];
-    Some(Usage {
+    let reasoning = number(usage, &reasoning).unwrap_or(0);
+    let mut all = Usage {
         input: input.unwrap_or(0),
         cache_read: number(usage, &cache_read).unwrap_or(0),
         cache_write: number(usage, &cache_write).unwrap_or(0),
         cache_write_1h: 0,
         output: output.unwrap_or(0),
-        reasoning: number(usage, &reasoning).unwrap_or(0),
-    })
+        reasoning,
+    };
+    // xAI leaves reasoning out of the output, Mistral audio out of the input; the total gives it away.
+    match total.unwrap_or(0).saturating_sub(all.input.saturating_add(all.output)) {
+        0 => {}
+        left_out if left_out == reasoning => all.output = all.output.saturating_add(left_out),
+        left_out if Some(left_out) == number(usage, &["/prompt_tokens_details/audio_tokens"]) => {
+            all.input = all.input.saturating_add(left_out);
+        }
+        _ => {}
+    }
+    Some(all)
 }

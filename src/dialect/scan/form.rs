@@ -54,7 +54,9 @@ pub(super) fn scan(boundary: &[u8], body: &[u8]) -> Result<Scan, ScanError> {
                 }
             }
             Some(b"stream") => {
-                if stream.replace(text.eq_ignore_ascii_case(b"true") || text == b"1").is_some() {
+                let said = text.eq_ignore_ascii_case(b"true") || text == b"1";
+                let earlier = stream.replace(said);
+                if earlier.is_some() {
                     return Err(ScanError::new(value.start, "`stream` is there twice"));
                 }
             }

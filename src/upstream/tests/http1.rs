@@ -621,3 +621,44 @@ async fn a_request_over_a_kept_connection_wakes_its_task_once_for_each_time_the_
         assert_eq!(pool.counts(), counts(1, 0));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_tasks_over_real_sockets_get_their_own_answers_and_leave_nothing_behind() {
+    // Answers come in two pieces, so that reading waits in the middle of a body.
+    let peer = Peer::serving(|_, mut io| async move {
+        while let Some(request) = read_request(&mut io).await {
+            let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+            let (first, second) = path.split_at(path.len() / 2);
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{first}", path.len());
+            if io.write_all(head.as_bytes()).await.is_err() {
+                return;
+            }
+            tokio::task::yield_now().await;
+            if io.write_all(second.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    let pool = peer.pool(config::Pool { max_connections: 6, ..settings() });
+    let mut tasks = JoinSet::new();
+    for task in 0..12 {
+        let pool = Arc::clone(&pool);
+        tasks.spawn(async move {
+            for n in 0..100 {
+                let path = format!("/task/{task}/request/{n}");
+                let response = pool.call(get(&path), limits()).await.expect("an answer");
+                if n % 7 == 3 {
+                    drop(response);
+                } else {
+                    assert_eq!(text(response).await, path);
+                }
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.expect("the task holds its assertions");
+        assert!(pool.counts().in_use <= 6);
+    }
+    comes_to_rest(&pool).await;
+}

@@ -315,6 +315,7 @@ async fn a_retired_pool_lets_its_streams_finish_and_opens_no_more_on_the_same_co
     let slow = spawn_ask(&pool, "/slow");
     tokio::time::sleep(SECOND / 10).await;
     pool.retire();
+    assert_eq!(pool.counts(), PoolCounts { in_use: 1, streams: 1, ..PoolCounts::default() });
     assert_eq!(ask(&pool, "/").await, "1");
     assert_eq!(slow.await.unwrap(), "0");
     tokio::time::sleep(SECOND / 10).await;
@@ -334,6 +335,22 @@ async fn a_worn_connection_gets_no_new_streams() {
     tokio::time::sleep(SECOND).await;
     assert_ne!(ask(&pool, "/").await, first);
     comes_to_rest(&pool).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_closes_a_connection_without_streams_when_it_has_been_idle_for_long_enough() {
+    let peer = numbered(100);
+    let pool = peer.pool(shared());
+    tokio::time::sleep(30 * SECOND).await;
+    ask(&pool, "/").await;
+    tokio::time::sleep(40 * SECOND).await;
+    ask(&pool, "/").await;
+    tokio::time::sleep(59 * SECOND).await;
+    pool.sweep();
+    assert_eq!(pool.counts(), counts(1, 0));
+    tokio::time::sleep(SECOND).await;
+    pool.sweep();
+    assert_eq!(pool.counts(), PoolCounts::default());
 }
 
 #[tokio::test(start_paused = true)]

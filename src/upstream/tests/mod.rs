@@ -178,6 +178,7 @@ impl Peer {
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
                 connections.spawn(script(accepted, stream));
                 accepted += 1;
             }

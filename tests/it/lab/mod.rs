@@ -21,7 +21,7 @@ use mainstay::vocab::Fault;
 use parking_lot::Mutex;
 
 pub use caller::{Ask, End};
-pub use load::Load;
+pub use load::{Load, Report};
 
 /// Buffer of an in-memory connection; small enough that a slow reader is felt.
 const PIPE: usize = 64 * 1024;

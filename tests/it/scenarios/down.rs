@@ -1,0 +1,141 @@
+//! Upstreams that are gone: S01, S03, S20, S33.
+
+use std::time::Duration;
+
+use mainstay::simulated::{Fault, Rule};
+
+use super::{THREE, WARM, after, secs};
+use crate::lab::{Ask, Lab, Load};
+
+/// S01: nobody listens at A for 30 s.
+#[tokio::test(start_paused = true)]
+async fn s01_a_hard_down_upstream_is_not_noticed_and_comes_back() {
+    let lab = Lab::start(THREE);
+    let report = lab
+        .under_load(Ask::chat("demo"), 30.0, secs(100), async {
+            after(WARM).await;
+            lab.sim("a").control().set(vec![Rule::new(Fault::Refuse)]);
+            after(secs(30)).await;
+            lab.sim("a").control().clear();
+        })
+        .await;
+    report.assert_no_errors();
+    let attempts: u64 = ["a", "b", "c"].iter().map(|name| lab.arrived(name)).sum();
+    let repeated = attempts - report.answers.len() as u64;
+    assert!(repeated <= 5, "only what A was working on when it died is sent again: {repeated}");
+    let recovered = report.between(secs(80), secs(100));
+    assert!(recovered.share_of("a") > 0.28, "A has its third again: {}", recovered.share_of("a"));
+    let refused = lab.metric_sum("mainstay_faults_total", &[r#"upstream="a""#, r#"fault="connect""#]);
+    assert!((3.0..40.0).contains(&refused), "A was hardly asked while it was down: {refused}");
+    lab.assert_quiet().await;
+}
+
+/// S03: A accepts and never answers.
+#[tokio::test(start_paused = true)]
+async fn s03_a_silent_upstream_costs_a_wait_and_no_error() {
+    let lab = Lab::start(THREE);
+    let report = lab
+        .under_load(Ask::stream("demo"), 3.0, secs(60), async {
+            after(WARM).await;
+            lab.sim("a").control().set(vec![Rule::new(Fault::Hang)]);
+            after(secs(40)).await;
+            lab.sim("a").control().clear();
+        })
+        .await;
+    report.assert_no_errors();
+    // E3: with somewhere else to go nobody waits longer than ten seconds, plus the answer itself.
+    assert!(report.slowest() < secs(13), "{:?}", report.slowest());
+    let stuck = lab.sim("a").control().counts().aborted;
+    assert!(stuck <= 45, "those that came within the first wait, and few after: {stuck}");
+    let late = report.between(secs(25), secs(40));
+    assert!(late.slowest() < secs(13));
+    assert!(late.share_of("a") < 0.01);
+    lab.assert_quiet().await;
+}
+
+/// S20: A is up for 5 s and down for 5 s, for two minutes.
+#[tokio::test(start_paused = true)]
+async fn s20_a_flapping_upstream_is_left_alone_more_and_more() {
+    let lab = Lab::start(THREE);
+    let report = lab
+        .under_load(Ask::chat("demo"), 30.0, secs(120), async {
+            for _ in 0..12 {
+                after(secs(5)).await;
+                lab.sim("a").control().set(vec![Rule::new(Fault::Refuse)]);
+                after(secs(5)).await;
+                lab.sim("a").control().clear();
+            }
+        })
+        .await;
+    report.assert_no_errors();
+    let openings = lab.metric_sum("mainstay_breaker_transitions_total", &[r#"upstream="a""#, r#"to="open""#]);
+    assert!(openings <= 8.0, "{openings}");
+    lab.assert_quiet().await;
+}
+
+/// S33: there is only A, and 60 % of its answers are errors; then all of them.
+#[tokio::test(start_paused = true)]
+async fn s33_a_single_upstream_gives_all_that_it_can_and_is_spared_when_it_cannot() {
+    let lab = Lab::start(
+        "
+version: 1
+upstreams: {a: {provider: simulated}}
+routes:
+  - model: demo
+    retry: {max_attempts: 1}
+    channels: [{upstream: a}]
+",
+    );
+    let errors = |share| vec![Rule::new(Fault::status(http::StatusCode::INTERNAL_SERVER_ERROR)).share(share)];
+    let load = |lasting| Load { ask: Ask::chat("demo"), per_second: 50.0, lasting };
+
+    lab.sim("a").control().set(errors(0.6));
+    let partial = lab.run(load(secs(60))).await;
+    let good = 1.0 - partial.error_share();
+    assert!(good > 0.95 * 0.4, "of the 40 % that could succeed, {good} did");
+
+    lab.sim("a").control().set(errors(1.0));
+    let before = lab.arrived("a");
+    let dead = lab.run(load(secs(30))).await;
+    assert!(dead.error_share() > 0.99);
+    let before_second_half = lab.arrived("a");
+    let late = lab.run(load(secs(30))).await;
+    let (first, second) = (before_second_half - before, lab.arrived("a") - before_second_half);
+    assert!(first + second <= 750, "a quarter of what was offered: {first} + {second}");
+    assert!(second <= 75, "a twentieth of what was offered: {second}");
+    assert!(late.answers.iter().all(|answer| answer.status != 200));
+    assert!(
+        late.answers.iter().any(|answer| answer.status == 503 && !answer.header("retry-after").is_empty())
+    );
+
+    lab.sim("a").control().clear();
+    let healed = lab.run(load(secs(15))).await;
+    let last = healed.between(secs(6), secs(15));
+    assert!(last.error_share() < 0.1, "{}", last.error_share());
+    lab.assert_quiet().await;
+}
+
+/// A total outage is answered at once and without multiplying the load, and ends when it ends.
+#[tokio::test(start_paused = true)]
+async fn s19_a_total_outage_fails_fast_without_amplification() {
+    let lab = Lab::start(THREE);
+    let report = lab
+        .under_load(Ask::chat("demo"), 30.0, secs(60), async {
+            after(WARM).await;
+            for name in ["a", "b", "c"] {
+                lab.sim(name).control().set(vec![Rule::new(Fault::Refuse)]);
+            }
+            after(secs(20)).await;
+            for name in ["a", "b", "c"] {
+                lab.sim(name).control().clear();
+            }
+        })
+        .await;
+    let outage = report.between(secs(10), secs(24));
+    assert!(outage.error_share() > 0.99);
+    assert!(outage.slowest() < Duration::from_millis(2_000), "{:?}", outage.slowest());
+    assert!(outage.answers.iter().all(|answer| answer.header("x-should-retry") == "false"));
+    let healed = report.between(secs(35), secs(60));
+    assert!(healed.error_share() < 0.01, "{:?}", healed.errors().first());
+    lab.assert_quiet().await;
+}

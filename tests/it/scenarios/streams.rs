@@ -1,0 +1,150 @@
+//! Streams that go wrong: S12, S13, S14, S15, S29.
+
+use std::time::Duration;
+
+use mainstay::simulated::{Fault, How, InBand, Outcome, Rule};
+
+use super::{THREE, WARM, after, secs};
+use crate::lab::{Ask, End, Lab};
+
+/// S12: A answers 200, and the first event is an error.
+#[tokio::test(start_paused = true)]
+async fn s12_an_error_inside_a_200_before_content_is_somebody_elses_work() {
+    for (dialect, ask) in Ask::stream_in_every_dialect("demo") {
+        let lab = Lab::start(THREE);
+        let report = lab
+            .under_load(ask, 20.0, secs(40), async {
+                after(WARM).await;
+                let fault = Fault::InBandError { after_events: 0, error: InBand::Overloaded };
+                lab.sim("a").control().set(vec![Rule::new(fault)]);
+            })
+            .await;
+        assert_eq!(report.errors().len(), 0, "{dialect}: {:?}", report.errors().first());
+        assert!(report.between(secs(25), secs(40)).share_of("a") < 0.05, "{dialect}");
+        lab.assert_quiet().await;
+    }
+}
+
+/// S13: A's streams fail in-band after ten tokens.
+#[tokio::test(start_paused = true)]
+async fn s13_an_error_after_content_is_passed_on_and_never_stitched() {
+    let lab = Lab::start(THREE);
+    let report = lab
+        .under_load(Ask::stream("demo"), 20.0, secs(60), async {
+            after(WARM).await;
+            let fault = Fault::InBandError { after_events: 10, error: InBand::ServerError };
+            lab.sim("a").control().set(vec![Rule::new(fault)]);
+        })
+        .await;
+    let broken: Vec<_> = report.answers.iter().filter(|answer| answer.spoken().is_err()).collect();
+    assert!(!broken.is_empty() && broken.len() < 60, "{}", broken.len());
+    for answer in &broken {
+        assert_eq!(answer.end, End::Cut, "never a clean end");
+        assert!(answer.events().iter().any(|event| event.get("error").is_some()), "{}", answer.text());
+        let words = answer.words();
+        assert!(
+            words.split_whitespace().all(|word| word.starts_with("a.")),
+            "one upstream's words only: {words}"
+        );
+    }
+    assert!(report.between(secs(20), secs(60)).error_share() < 0.05, "found out within seconds");
+    lab.assert_quiet().await;
+}
+
+/// S14: A's streams stop after ten tokens, the socket stays open.
+#[tokio::test(start_paused = true)]
+async fn s14_a_stalled_stream_ends_with_an_error_when_its_patience_does() {
+    let lab = Lab::start(&THREE.replace("model: demo", "model: demo\n    timeouts: {idle: 8s}"));
+    let report = lab
+        .under_load(Ask::stream("demo"), 10.0, secs(50), async {
+            after(WARM).await;
+            lab.sim("a").control().set(vec![Rule::new(Fault::Stall { after_events: 10 })]);
+        })
+        .await;
+    let stalled: Vec<_> = report.answers.iter().filter(|answer| answer.spoken().is_err()).collect();
+    assert!(!stalled.is_empty());
+    for answer in &stalled {
+        assert_eq!(answer.end, End::Cut);
+        assert!(answer.took > secs(8) && answer.took < secs(11), "{:?}", answer.took);
+        assert!(answer.events().iter().any(|event| event.get("error").is_some()), "{}", answer.text());
+    }
+    assert!(
+        report.between(secs(30), secs(50)).error_share() < 0.1,
+        "{}",
+        report.between(secs(30), secs(50)).error_share()
+    );
+    lab.assert_quiet().await;
+}
+
+/// S15: A's streams are cut after ten tokens, in every way there is.
+#[tokio::test(start_paused = true)]
+async fn s15_a_truncated_stream_is_never_silent() {
+    for how in [How::Fin, How::Rst, How::ChunkedEof, How::CloseDelimited] {
+        for (dialect, ask) in Ask::stream_in_every_dialect("demo") {
+            let lab = Lab::start(THREE);
+            let rules = || vec![Rule::new(Fault::Cut { after_events: 10, how })];
+            for name in ["a", "b", "c"] {
+                lab.sim(name).control().set(rules());
+            }
+            let answer = lab.send(&ask).await;
+            assert_eq!(answer.end, End::Cut, "{dialect}, {how:?}: {}", answer.text());
+            let said = answer.text().contains("\"error\"");
+            assert!(said, "{dialect}, {how:?}: {}", answer.text());
+            assert!(answer.words().split_whitespace().count() >= 9, "what came before is passed on");
+            let attempts: u64 = ["a", "b", "c"].iter().map(|name| lab.arrived(name)).sum();
+            assert_eq!(attempts, 1, "nothing is tried again after content");
+            let cut = lab.metric(r#"mainstay_streams_total{route="demo",outcome="cut"}"#);
+            assert_eq!(cut, 1.0);
+            lab.assert_quiet().await;
+        }
+    }
+}
+
+/// S29: half of the callers hang up, at any moment.
+#[tokio::test(start_paused = true)]
+async fn s29_a_caller_who_hangs_up_stops_the_upstream_at_once() {
+    let lab = Lab::start(THREE);
+    for wait in [0, 30, 60, 100, 200, 400] {
+        let ask = Ask::stream("demo");
+        let opening = lab.open(&ask);
+        match tokio::time::timeout(Duration::from_millis(wait), opening).await {
+            // Before the head of the answer: the connection is dropped with the future.
+            Err(_) => {}
+            Ok(mut kept) => {
+                after(Duration::from_millis(wait)).await;
+                kept.next().await;
+                kept.hang_up();
+            }
+        }
+        after(Duration::from_millis(100)).await;
+        for name in ["a", "b", "c"] {
+            assert_eq!(
+                lab.sim(name).control().counts().in_flight,
+                0,
+                "{name} works for nobody {wait} ms later"
+            );
+        }
+    }
+    let aborted: u64 = ["a", "b", "c"].iter().map(|name| lab.sim(name).control().counts().aborted).sum();
+    assert!(aborted >= 4, "{aborted}");
+    let outcomes: Vec<_> = lab.sim("a").control().seen().into_iter().map(|seen| seen.outcome).collect();
+    assert!(!outcomes.contains(&Outcome::Open));
+    assert_eq!(lab.breaker("a", "demo"), "closed", "hang-ups say nothing about the upstream");
+    lab.assert_quiet().await;
+}
+
+/// S29, slow readers: they hold their own stream back, and nobody else's.
+#[tokio::test(start_paused = true)]
+async fn s29_slow_readers_slow_nobody_else() {
+    let lab = Lab::start(THREE);
+    let mut slow = Vec::new();
+    for _ in 0..50 {
+        slow.push(lab.open(&Ask::stream("demo")).await);
+    }
+    let report = lab.under_load(Ask::stream("demo"), 10.0, secs(5), async {}).await;
+    report.assert_no_errors();
+    for kept in slow {
+        kept.hang_up();
+    }
+    lab.assert_quiet().await;
+}
