@@ -29,7 +29,7 @@ pub fn reply(dialect: Dialect, operation: Operation, body: &[u8]) -> ReplyFacts 
     let usage = glimpse.usage.clone().and_then(|span| body.get(span));
     let usage = usage.and_then(|text| serde_json::from_slice(text).ok());
     ReplyFacts {
-        usage: usage.and_then(|usage| read(dialect, &usage)),
+        usage: usage.and_then(|object| self::usage(dialect, &object)),
         in_band: (glimpse.says == Says::Error).then(|| classify::in_band(body)).flatten(),
         whole: true,
     }
@@ -67,7 +67,7 @@ fn glimpse(dialect: Dialect, body: &[u8]) -> Option<Glimpse> {
 }
 
 /// Reads a usage object.
-pub(super) fn read(dialect: Dialect, usage: &Value) -> Option<Usage> {
+pub fn usage(dialect: Dialect, usage: &Value) -> Option<Usage> {
     match dialect {
         Dialect::OpenAi => openai::usage::read(usage),
         Dialect::Responses => responses::usage::read(usage),

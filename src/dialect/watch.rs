@@ -303,7 +303,7 @@ impl Watch {
         let last = serde_json::from_slice(&self.usage_last).unwrap_or(Value::Null);
         match self.dialect {
             Dialect::Anthropic => anthropic::usage::read(&anthropic::usage::merge(start, last)),
-            dialect => meter::read(dialect, &last),
+            dialect => meter::usage(dialect, &last),
         }
     }
 

@@ -41,6 +41,10 @@ pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<G
         let permit = match plan.choose(&need) {
             Ok(permit) => permit,
             Err(_) if plan.fall_back() => continue,
+            Err(exhausted) if plan.attempts == 0 => match plan.panic(&need, exhausted) {
+                Ok(permit) => permit,
+                Err(exhausted) => return give_up(gateway, guest, &plan, last, exhausted),
+            },
             Err(exhausted) => return give_up(gateway, guest, &plan, last, exhausted),
         };
         guest.settle.attempts = plan.attempts;
@@ -74,7 +78,8 @@ pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<G
                     }
                     Verdict::NextRoute if again && plan.fall_back() => {}
                     Verdict::Retry { .. } | Verdict::NextRoute | Verdict::GiveUp => {
-                        return give_up(gateway, guest, &plan, last, Exhausted::default());
+                        let outlook = plan.outlook(&need);
+                        return give_up(gateway, guest, &plan, last, outlook);
                     }
                 }
             }
@@ -136,8 +141,11 @@ fn give_up(
     if let Some(words) = failed.message.as_deref() {
         message.push_str(&format!(" ({words})"));
     }
-    let retry_after = exhausted.soonest.or(failed.failure.hint.retry_after);
     let kind = if exhausted.only_credentials { Kind::RateLimited } else { kind };
+    let retry_after = match kind {
+        Kind::RateLimited => exhausted.soonest.or(failed.failure.hint.retry_after),
+        _ => failed.failure.hint.retry_after.or(exhausted.soonest),
+    };
     refuse(guest, plan, (kind, message), retry_after, true).into_response(&gateway.live)
 }
 

@@ -12,6 +12,7 @@
 //! | `attempt` | one try on one channel, up to the commit |
 //! | `peek` | holds a stream back until its first content |
 //! | `reply` | the body that goes to the caller, and what happens when it breaks |
+//! | `tail` | reads the usage at the end of an answer too large to hold |
 //! | `settle` | books a request's end exactly once |
 //! | `refuse` | our own errors, in the caller's dialect |
 //! | `models` | the list of models, which no upstream is asked for |
@@ -30,6 +31,7 @@ mod peek;
 mod refuse;
 mod reply;
 mod settle;
+mod tail;
 mod tunnel;
 
 use std::sync::Arc;

@@ -5,11 +5,10 @@
 //! caller afterwards byte for byte.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use tokio::time::{sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::attempt::{Failed, failed};
 use super::intake::Guest;
@@ -49,7 +48,7 @@ pub async fn peek(
     mut upstream: Incoming,
     strip_usage: bool,
     limits: &Limits,
-    patience: Duration,
+    until: Instant,
 ) -> Result<(Peeked, Incoming), Box<Failed>> {
     let mut peeked = Peeked {
         splitter: Splitter::new(framing),
@@ -61,7 +60,6 @@ pub async fn peek(
         broken_events: 0,
     };
     let (mut bytes, mut events) = (0_u64, 0_u32);
-    let until = sleep(patience).deadline();
     loop {
         let frame = match timeout_at(until, upstream.frame()).await {
             Err(_) => return Err(failed(Fault::FirstEventTimeout, "no content in time")),

@@ -99,15 +99,12 @@ impl<'t> Plan<'t> {
 
     /// The next attempt's permit, or why there is none.
     pub fn choose(&mut self, need: &Need<'_>) -> Result<Permit, Exhausted> {
-        let route = self.route();
         let now = self.table.live.now();
         let mut refused = Slots::default();
         // Each turn of this loop takes one channel out, so it ends.
         loop {
             let (list, exhausted) = self.shortlist(need, refused, now);
-            let Some(pick) = self.pick(&list, need, now) else {
-                return if self.attempts == 0 { self.panic(need, exhausted, now) } else { Err(exhausted) };
-            };
+            let Some(pick) = self.pick(&list, need, now) else { return Err(exhausted) };
             let Judged { channel, model, .. } = &list[pick];
             match Permit::admit(channel, Arc::clone(model), need.shape) {
                 Ok(permit) => {
@@ -117,7 +114,6 @@ impl<'t> Plan<'t> {
                 // Somebody was faster; look again without it.
                 Err(Refusal::Breaker { .. } | Refusal::Credentials { .. }) => refused.add(channel.slot),
             }
-            debug_assert!(route.channels.len() <= 64);
         }
     }
 
@@ -205,8 +201,11 @@ impl<'t> Plan<'t> {
         }
     }
 
-    /// Nothing is eligible on evidence alone: send what the throttle allows to the best of them (D3).
-    fn panic(&mut self, need: &Need<'_>, exhausted: Exhausted, now: Tick) -> Result<Permit, Exhausted> {
+    /// Nothing is eligible here nor on any fallback: the route that was asked for sends what its
+    /// throttle allows to the best of its channels, if only evidence speaks against one (D3).
+    pub fn panic(&mut self, need: &Need<'_>, exhausted: Exhausted) -> Result<Permit, Exhausted> {
+        let now = self.table.live.now();
+        self.route = self.visited[0];
         let route = self.route();
         let admitted = match route.config.panic.mode {
             PanicMode::FailFast => false,
@@ -259,6 +258,11 @@ impl<'t> Plan<'t> {
     pub(super) fn mark_spent(&mut self, channel: &Channel) {
         self.tried.add(channel.slot);
         self.spent.add(channel.slot);
+    }
+
+    /// How the route looks to this request now, all of its channels taken together.
+    pub fn outlook(&self, need: &Need<'_>) -> Exhausted {
+        self.shortlist(need, Slots::default(), self.table.live.now()).1
     }
 
     /// Whether a channel could be picked now that this request has not tried.

@@ -37,7 +37,7 @@ impl Cell {
     fn admit(&self, now: Tick) -> Result<Lease, Readiness> {
         let mut cooldown = self.cooldown.lock();
         let lease = cooldown.admit(now);
-        self.publish(&cooldown);
+        self.publish(&cooldown, now);
         lease
     }
 
@@ -45,7 +45,7 @@ impl Cell {
     fn settle(&self, lease: Lease, signal: Signal, now: Tick, dice: &mut Dice) -> Option<Kind> {
         let mut cooldown = self.cooldown.lock();
         let change = cooldown.settle(lease, signal, now, dice);
-        self.publish(&cooldown);
+        self.publish(&cooldown, now);
         match change?.to {
             State::Cooling(kind) => Some(kind),
             State::Ready | State::Trickle => None,
@@ -64,7 +64,13 @@ impl Cell {
     pub fn rechecked(&self, recheck: Recheck, now: Tick, dice: &mut Dice) {
         let mut cooldown = self.cooldown.lock();
         cooldown.rechecked(recheck, now, dice);
-        self.publish(&cooldown);
+        self.publish(&cooldown, now);
+    }
+
+    /// Nothing is left until then.
+    pub fn skip(&self, until: Tick, now: Tick) {
+        self.cooldown.lock().soft_skip(until, now);
+        self.clear.store(false, Release);
     }
 
     pub fn reconfigure(&self, settings: &Settings) {
@@ -74,11 +80,11 @@ impl Cell {
     pub fn reset(&self) {
         let mut cooldown = self.cooldown.lock();
         cooldown.reset();
-        self.publish(&cooldown);
+        self.publish(&cooldown, Tick::ZERO);
     }
 
-    fn publish(&self, cooldown: &Cooldown) {
-        self.clear.store(cooldown.state() == State::Ready, Release);
+    fn publish(&self, cooldown: &Cooldown, now: Tick) {
+        self.clear.store(cooldown.readiness(now) == Readiness::Ready, Release);
     }
 }
 

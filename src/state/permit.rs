@@ -18,6 +18,7 @@ use crate::algo::breaker::{self, Settled, Signal};
 use crate::algo::cooldown::Readiness;
 use crate::algo::dice::Dice;
 use crate::algo::tick::Tick;
+use crate::vocab::hint::Allowance;
 use crate::vocab::{Class, Fault, RateHint, Stage};
 
 pub use super::blame::Repeat;
@@ -156,6 +157,19 @@ impl Permit {
 
     pub fn begun(&self) -> Tick {
         self.begun
+    }
+
+    /// What the upstream said of its limits with a good answer: a key of which nothing is left is not
+    /// asked again before its window is full, which is no failure of anybody.
+    pub fn heard(&self, hint: &RateHint) {
+        let Some(credential) = &self.credential else { return };
+        let gone = |left: Option<Allowance>| {
+            left.filter(|left| left.remaining == 0).and_then(|left| left.reset_after)
+        };
+        let Some(wait) = gone(hint.requests).max(gone(hint.tokens)) else { return };
+        let now = self.live().now();
+        let settings = &self.channel.upstream.config.cooldown;
+        self.model.rate_or_new(&credential.rate_key, settings).skip(now + wait, now);
     }
 
     /// Whether this attempt finds out for a breaker if its upstream is back.

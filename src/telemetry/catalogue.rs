@@ -88,9 +88,9 @@ mod tests {
         for metric in ALL {
             assert!(metric.name.starts_with("mainstay_"), "{}", metric.name);
             assert!(seen.insert(metric.name), "{} is listed twice", metric.name);
-            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Counter, "{}", metric.name);
             assert!(metric.help.ends_with('.'), "{}: help is a sentence", metric.name);
-            if let Kind::Histogram(bounds) = metric.kind {
+            if let Histogram(bounds) = metric.kind {
                 assert!(metric.name.ends_with("_seconds"), "{}", metric.name);
                 assert!(bounds.is_sorted(), "{}", metric.name);
             }

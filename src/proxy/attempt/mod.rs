@@ -1,0 +1,180 @@
+//! One try on one channel, up to the commit: build the request, send it, read as much of the answer
+//! as it takes to know whether it is one.
+
+mod build;
+mod read;
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, UPGRADE};
+use http::{HeaderValue, Response, Version, response};
+
+pub use read::{Failed, Spare, failed};
+
+use read::Content;
+
+use super::intake::Guest;
+use super::refuse::{CHANNEL, name_request};
+use super::reply::{Opaque, Reply, Streaming};
+use super::{Gateway, Snapshot, tunnel};
+use crate::algo::tick::Tick;
+use crate::route::{Failure, Limits, Plan, Resend};
+use crate::state::Permit;
+use crate::telemetry::RequestOutcome;
+use crate::upstream::headers::{self, Switching};
+use crate::upstream::{CallLimits, Reuse};
+use crate::vocab::{Class, Fault, RateHint, Stage};
+
+pub enum Attempted {
+    Answered(Box<Answer>),
+    Failed(Permit, Failed),
+}
+
+/// An answer that is going to the caller.
+pub struct Answer {
+    head: response::Parts,
+    permit: Permit,
+    body: Content,
+}
+
+pub async fn attempt(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    guest: &mut Guest,
+    plan: &Plan<'_>,
+    permit: Permit,
+    limits: Limits,
+) -> Attempted {
+    let begun = gateway.live.now();
+    let attempted = try_once(gateway, snapshot, guest, plan, permit, limits, begun).await;
+    guest.settle.waited(gateway.live.now().since(begun));
+    attempted
+}
+
+async fn try_once(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    guest: &Guest,
+    plan: &Plan<'_>,
+    permit: Permit,
+    limits: Limits,
+    begun: Tick,
+) -> Attempted {
+    let pool = &snapshot.pools[permit.channel().upstream_index];
+    let request = match build::build(guest, plan, &permit) {
+        Ok(request) => request,
+        Err(detail) => {
+            let failure =
+                Failure { fault: Fault::AuthRefused, stage: Stage::NotSent, hint: RateHint::default() };
+            return Attempted::Failed(
+                permit,
+                Failed { failure, message: None, detail: Some(detail), spare: None },
+            );
+        }
+    };
+    let timeouts = &permit.channel().config.timeouts;
+    let left = guest.deadline.since(begun);
+    let call_limits = CallLimits {
+        connect: timeouts.connect.min(left),
+        tls: timeouts.tls.min(left),
+        pool_wait: timeouts.pool_wait.min(left),
+        headers: limits.headers,
+        reuse: if guest.resend == Resend::Allowed { Reuse::Any } else { Reuse::SafeOnly },
+    };
+    let judge = |fault: Fault| fair(gateway, guest, begun, fault);
+    let response = match pool.call(request, call_limits).await {
+        Ok(response) => response,
+        Err(error) => {
+            let failure =
+                Failure { fault: judge(error.fault), stage: error.stage, hint: RateHint::default() };
+            return Attempted::Failed(
+                permit,
+                Failed { failure, message: None, detail: Some(error.detail), spare: None },
+            );
+        }
+    };
+    let (head, upstream) = response.into_parts();
+    let until = gateway.live.clock.instant(begun + limits.first_event);
+    match read::read(gateway, snapshot, guest, &permit, head, upstream, until).await {
+        Ok((head, body)) => {
+            let mut permit = permit;
+            permit.first_content();
+            Attempted::Answered(Box::new(Answer { head, permit, body }))
+        }
+        Err(mut failed) => {
+            failed.failure.fault = judge(failed.failure.fault);
+            Attempted::Failed(permit, *failed)
+        }
+    }
+}
+
+/// A wait that ended while this process did not run, or because the request's own time was up, is
+/// nobody else's failure.
+fn fair(gateway: &Gateway, guest: &Guest, begun: Tick, fault: Fault) -> Fault {
+    let waited = fault.silent() || matches!(fault, Fault::Tls | Fault::PoolFull);
+    if waited && gateway.live.starved_since(begun) {
+        return Fault::Starved;
+    }
+    if fault.silent() && gateway.live.now() >= guest.deadline {
+        return Fault::DeadlineExceeded;
+    }
+    fault
+}
+
+/// The response for an answer. From here on its body owns the permit; nothing can be tried again.
+pub fn respond(mut guest: Box<Guest>, plan: &Plan<'_>, answer: Answer) -> Response<Reply> {
+    let Answer { mut head, permit, body } = answer;
+    let channel = Arc::clone(permit.channel());
+    let switching = if matches!(body, Content::Tunnel { .. }) { Switching::Yes } else { Switching::No };
+    dress(&mut head, &guest.request_id, plan.attempts, &channel.label, switching);
+    guest.settle.first_byte();
+    let reply = match body {
+        Content::Whole { body, usage } => {
+            if let Some(usage) = &usage {
+                channel.handles.used(usage);
+            }
+            permit.finish();
+            guest.settle.usage = usage;
+            guest.settle.ends(RequestOutcome::Ok);
+            Reply::whole(body, Some(guest.settle))
+        }
+        Content::Stream { peeked, upstream } => {
+            head.headers.remove(CONTENT_LENGTH);
+            let deadline = guest.deadline;
+            Reply::streaming(Streaming::new(*peeked, upstream, permit, guest.settle, guest.dialect, deadline))
+        }
+        Content::Opaque { begin, upstream, tail } => {
+            Reply::opaque(Opaque::new(begin, upstream, tail, permit, guest.settle, guest.deadline))
+        }
+        Content::Tunnel { upstream } => {
+            tunnel::join(guest.upgrade.take(), upstream, permit, guest.settle);
+            Reply::empty()
+        }
+    };
+    Response::from_parts(head, reply)
+}
+
+/// The upstream's own error answer, passed on.
+pub fn pass_on(mut guest: Box<Guest>, spare: Spare, fault: Fault) -> Response<Reply> {
+    let Spare { mut head, begin, rest, channel } = spare;
+    let attempts = guest.settle.attempts;
+    dress(&mut head, &guest.request_id, attempts, &channel, Switching::No);
+    let theirs = fault.class() == Class::ClientFault;
+    guest.settle.ends(if theirs { RequestOutcome::ClientFault } else { RequestOutcome::Failed });
+    guest.settle.first_byte();
+    Response::from_parts(head, Reply::passed_on(begin, rest, guest.settle))
+}
+
+fn dress(head: &mut response::Parts, request_id: &str, attempts: u32, channel: &str, switching: Switching) {
+    // The version is each connection's own affair.
+    head.version = Version::HTTP_11;
+    let fields = &mut head.headers;
+    headers::for_caller(fields, switching);
+    if switching == Switching::No {
+        fields.remove(UPGRADE);
+    }
+    name_request(fields, request_id, Some(attempts));
+    if let Ok(channel) = HeaderValue::from_str(channel) {
+        fields.insert(CHANNEL, channel);
+    }
+}

@@ -1,0 +1,211 @@
+//! From a response's head to something that may go to the caller, or to a failure.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_TYPE;
+use http::{StatusCode, response};
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::dialect::classify::{self, Finding};
+use crate::dialect::framing::Framing;
+use crate::dialect::provider::StreamUsage;
+use crate::dialect::scan::IncludeUsage;
+use crate::dialect::{Dialect, meter};
+use crate::proxy::intake::{Guest, Load};
+use crate::proxy::peek::{self, Peeked};
+use crate::proxy::tail::Tail;
+use crate::proxy::{Gateway, Snapshot};
+use crate::route::Failure;
+use crate::state::Permit;
+use crate::upstream::Incoming;
+use crate::vocab::{Fault, RateHint, Stage, Usage};
+
+/// Most of an error's body that is read to understand it (RESILIENCE §4.2).
+const ERROR_PREFIX: usize = 16 * 1024;
+/// An upstream that answers with an error is not waited for much longer.
+const ERROR_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What was read of a good answer before the commit.
+pub(super) enum Content {
+    /// All of it.
+    Whole { body: Bytes, usage: Option<Usage> },
+    /// A stream that has shown its first content.
+    Stream { peeked: Box<Peeked>, upstream: Incoming },
+    /// Bytes that we do not look into, `begin` first.
+    Opaque { begin: Option<Bytes>, upstream: Incoming, tail: Option<Tail> },
+    /// The connection changes hands.
+    Tunnel { upstream: Incoming },
+}
+
+/// A failed attempt, with what it left to tell the caller.
+pub struct Failed {
+    pub failure: Failure,
+    /// The upstream's own words.
+    pub message: Option<String>,
+    /// For logs: what our side of the connection saw.
+    pub detail: Option<String>,
+    /// The upstream's answer, should it have to be passed on.
+    pub spare: Option<Box<Spare>>,
+}
+
+/// An error answer of which the begin was read.
+pub struct Spare {
+    pub(super) head: response::Parts,
+    pub(super) begin: Bytes,
+    pub(super) rest: Incoming,
+    pub(super) channel: Box<str>,
+}
+
+/// From the response's head to something that may go to the caller, or to a failure.
+#[expect(clippy::too_many_arguments, reason = "one step of one function, apart for its length")]
+pub async fn read(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    guest: &Guest,
+    permit: &Permit,
+    head: response::Parts,
+    upstream: Incoming,
+    until: Instant,
+) -> Result<(response::Parts, Content), Box<Failed>> {
+    let limits = &snapshot.table.server.limits;
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return if guest.upgrade.is_some() {
+            Ok((head, Content::Tunnel { upstream }))
+        } else {
+            Err(failed(Fault::Protocol, "switched protocols unasked"))
+        };
+    }
+    if is_error(guest.dialect, head.status) {
+        return Err(read_error(gateway, guest, permit, head, upstream).await);
+    }
+    if guest.dialect == Dialect::Http {
+        return Ok((head, Content::Opaque { begin: None, upstream, tail: None }));
+    }
+    permit.heard(&classify::hints(&head.headers, gateway.live.clock.unix_now()));
+    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    match Framing::of(guest.dialect, guest.operation, content_type) {
+        framing @ (Framing::Sse | Framing::JsonArray) => {
+            let strip_usage = asked_for_usage(guest, permit);
+            let peeked = peek::peek(guest, framing, upstream, strip_usage, limits, until).await?;
+            let (peeked, upstream) = peeked;
+            Ok((head, Content::Stream { peeked: Box::new(peeked), upstream }))
+        }
+        Framing::Opaque => {
+            let json = content_type.is_some_and(|kind| kind.contains("json"));
+            let (begin, upstream) = hold(upstream, limits.unary_buffer, until).await?;
+            let Some(upstream) = upstream else {
+                let facts =
+                    json.then(|| meter::reply(guest.dialect, guest.operation, &begin)).unwrap_or_default();
+                if let Some(in_band) = facts.in_band {
+                    let failure = Failure { fault: in_band.fault, stage: Stage::Headers, hint: in_band.hint };
+                    return Err(Box::new(Failed {
+                        failure,
+                        message: Some(in_band.message),
+                        detail: None,
+                        spare: None,
+                    }));
+                }
+                if json && !facts.whole {
+                    return Err(failed(Fault::Truncated, "the answer is cut short"));
+                }
+                return Ok((head, Content::Whole { body: begin, usage: facts.usage }));
+            };
+            let tail = json.then(|| Tail::new(guest.dialect, &begin));
+            Ok((head, Content::Opaque { begin: Some(begin), upstream, tail }))
+        }
+    }
+}
+
+/// Plain HTTP keeps its 4xx to itself: they are between the caller and the service.
+fn is_error(dialect: Dialect, status: StatusCode) -> bool {
+    match dialect {
+        Dialect::Http => status.is_server_error(),
+        Dialect::OpenAi | Dialect::Responses | Dialect::Anthropic | Dialect::Gemini => !status.is_success(),
+    }
+}
+
+async fn read_error(
+    gateway: &Gateway,
+    guest: &Guest,
+    permit: &Permit,
+    head: response::Parts,
+    mut upstream: Incoming,
+) -> Box<Failed> {
+    let mut begin = BytesMut::new();
+    let reading = async {
+        while begin.len() < ERROR_PREFIX {
+            match upstream.frame().await {
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        begin.extend_from_slice(data);
+                    }
+                }
+                Some(Err(_)) | None => break,
+            }
+        }
+    };
+    // Whatever has come until then has to do.
+    let _ = timeout(ERROR_PATIENCE, reading).await;
+    let begin = begin.freeze();
+    let provider = permit.channel().upstream.config.provider;
+    let prefix = &begin[..begin.len().min(ERROR_PREFIX)];
+    let now = gateway.live.clock.unix_now();
+    let Finding { fault, hint, message, .. } =
+        classify::classify(provider, guest.dialect, head.status, &head.headers, prefix, now);
+    let detail = Some(format!("status {}", head.status.as_u16()));
+    let channel = permit.channel().label.clone();
+    let spare = Some(Box::new(Spare { head, begin, rest: upstream, channel }));
+    Box::new(Failed { failure: Failure { fault, stage: Stage::Headers, hint }, message, detail, spare })
+}
+
+/// Reads up to `most` bytes of an answer in one piece. The body comes back when there is more.
+async fn hold(
+    mut upstream: Incoming,
+    most: u64,
+    until: Instant,
+) -> Result<(Bytes, Option<Incoming>), Box<Failed>> {
+    let mut first = Bytes::new();
+    let mut joined: Option<BytesMut> = None;
+    loop {
+        let frame = match timeout_at(until, upstream.frame()).await {
+            Err(_) => return Err(failed(Fault::FirstEventTimeout, "the answer did not come to its end")),
+            Ok(None) => break,
+            Ok(Some(Err(error))) => {
+                let fault = if error.fault == Fault::StreamCut { Fault::Truncated } else { error.fault };
+                return Err(failed(fault, "the answer is cut short"));
+            }
+            Ok(Some(Ok(frame))) => frame,
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        match &mut joined {
+            Some(joined) => joined.extend_from_slice(&data),
+            None if first.is_empty() => first = data,
+            None => {
+                let mut both = BytesMut::with_capacity(first.len() + data.len());
+                both.extend_from_slice(&first);
+                both.extend_from_slice(&data);
+                joined = Some(both);
+            }
+        }
+        let length = joined.as_ref().map_or(first.len(), BytesMut::len);
+        if length as u64 > most {
+            return Ok((joined.map_or(first, BytesMut::freeze), Some(upstream)));
+        }
+    }
+    Ok((joined.map_or(first, BytesMut::freeze), None))
+}
+
+pub fn failed(fault: Fault, detail: &str) -> Box<Failed> {
+    let failure = Failure { fault, stage: Stage::Headers, hint: RateHint::default() };
+    Box::new(Failed { failure, message: None, detail: Some(detail.to_owned()), spare: None })
+}
+
+/// Usage was asked for on our account, so the chunk that carries it is not the caller's.
+fn asked_for_usage(guest: &Guest, permit: &Permit) -> bool {
+    let Load::Ask { scan, .. } = &guest.load else { return false };
+    permit.channel().upstream.config.stream_usage == StreamUsage::Ask
+        && scan.stream
+        && matches!(scan.include_usage, IncludeUsage::No(_))
+}

@@ -1,0 +1,49 @@
+//! How long a body waits for its upstream, with one timer for all of its limits.
+
+use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Sleep, sleep_until};
+
+use crate::algo::tick::Tick;
+use crate::proxy::settle::Settle;
+
+/// Wakes a body that waits: at the end of its patience, or now and then to see whether the process is
+/// about to end. Moving the deadline costs nothing; the timer finds out when it fires.
+pub struct Patience {
+    timer: Pin<Box<Sleep>>,
+}
+
+/// How often a waiting body looks up.
+const LOOK_UP: Duration = Duration::from_secs(5);
+
+impl Patience {
+    pub fn new(settle: &Settle, now: Tick, until: Tick) -> Self {
+        let clock = settle.gateway().live.clock;
+        Self { timer: Box::pin(sleep_until(clock.instant(until.min(now + LOOK_UP)))) }
+    }
+
+    /// Ready when `until` has passed, or when everything has to end.
+    pub fn poll(&mut self, settle: &Settle, until: Tick, cx: &mut Context<'_>) -> Poll<Overdue> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let live = &settle.gateway().live;
+            let now = live.now();
+            if settle.gateway().cut_off.load(Relaxed) {
+                return Poll::Ready(Overdue::CutOff);
+            }
+            if now >= until {
+                return Poll::Ready(Overdue::Silent);
+            }
+            self.timer.as_mut().reset(live.clock.instant(until.min(now + LOOK_UP)));
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Overdue {
+    Silent,
+    CutOff,
+}
