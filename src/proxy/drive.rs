@@ -14,7 +14,7 @@ use super::{Gateway, Snapshot};
 use crate::algo::throttle;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
-use crate::route::{Exhausted, Need, Plan, Verdict};
+use crate::route::{Exhausted, Lack, Need, Plan, Verdict};
 use crate::state::Permit;
 use crate::vocab::{Class, Fault};
 
@@ -36,7 +36,7 @@ pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<G
         most_attempts: if guest.is_retry { ATTEMPTS_OF_RETRY } else { u32::MAX },
     };
     let mut plan = Plan::begin(&snapshot.table, guest.route);
-    let mut last: Option<Failed> = None;
+    let mut last: Option<Box<Failed>> = None;
     loop {
         let permit = match plan.choose(&need) {
             Ok(permit) => permit,
@@ -119,7 +119,7 @@ fn give_up(
     gateway: &Arc<Gateway>,
     mut guest: Box<Guest>,
     plan: &Plan<'_>,
-    last: Option<Failed>,
+    last: Option<Box<Failed>>,
     exhausted: Exhausted,
 ) -> Response<Reply> {
     guest.settle.attempts = plan.attempts;
@@ -136,12 +136,12 @@ fn give_up(
     let mut message =
         format!("{what} after {} on route `{}`", count(plan.attempts), plan.route().config.name);
     if let Some(channel) = guest.settle.channel.as_deref() {
-        message.push_str(&format!("; last tried {channel}: {}", fault.name().replace('_', " ")));
+        message = format!("{message}; last tried {channel}: {}", fault.name().replace('_', " "));
     }
     if let Some(words) = failed.message.as_deref() {
-        message.push_str(&format!(" ({words})"));
+        message = format!("{message} ({words})");
     }
-    let kind = if exhausted.only_credentials { Kind::RateLimited } else { kind };
+    let kind = if exhausted.lack == Lack::Credentials { Kind::RateLimited } else { kind };
     let retry_after = match kind {
         Kind::RateLimited => exhausted.soonest.or(failed.failure.hint.retry_after),
         _ => failed.failure.hint.retry_after.or(exhausted.soonest),
@@ -155,7 +155,7 @@ fn refuse(
     (kind, message): (Kind, String),
     retry_after: Option<Duration>,
     exhausted: bool,
-) -> Refusal {
+) -> Box<Refusal> {
     let mut refusal = Refusal::new(kind, message, guest.dialect, &guest.request_id);
     let temporary =
         matches!(kind, Kind::RateLimited | Kind::Unavailable | Kind::Overloaded | Kind::BadGateway);
@@ -169,31 +169,26 @@ fn refuse(
 
 fn nothing_eligible(plan: &Plan<'_>, exhausted: Exhausted) -> (Kind, String) {
     let name = &plan.route().config.name;
-    if exhausted.dialect {
-        let message = format!(
-            "no channel of route `{name}` speaks the dialect of this endpoint; see GET /admin/explain"
-        );
-        return (Kind::BadRequest, message);
-    }
-    if exhausted.unconfigured {
-        return (
+    match exhausted.lack {
+        Lack::Dialect => {
+            let message = format!(
+                "no channel of route `{name}` speaks the dialect of this endpoint; see GET /admin/explain"
+            );
+            (Kind::BadRequest, message)
+        }
+        Lack::Configuration => (
             Kind::Unavailable,
             format!("no channel of route `{name}` has its credentials; see `mainstay check`"),
-        );
-    }
-    if exhausted.only_credentials {
-        return (
-            Kind::RateLimited,
-            format!("every credential of route `{name}` is rate limited or out of quota"),
-        );
-    }
-    if exhausted.full {
-        return (
+        ),
+        Lack::Credentials => {
+            (Kind::RateLimited, format!("every credential of route `{name}` is rate limited or out of quota"))
+        }
+        Lack::Room => (
             Kind::Unavailable,
             format!("every channel of route `{name}` is as busy as its max_inflight allows"),
-        );
+        ),
+        Lack::Health => (Kind::Unavailable, format!("no channel of route `{name}` is healthy right now")),
     }
-    (Kind::Unavailable, format!("no channel of route `{name}` is healthy right now"))
 }
 
 fn kind_of(fault: Fault) -> (Kind, &'static str) {

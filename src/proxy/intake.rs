@@ -69,7 +69,7 @@ pub enum Load {
 pub enum Admitted {
     Guest(Box<Guest>),
     /// Nothing had to be asked of an upstream.
-    Answered(Response<Reply>),
+    Answered(Box<Response<Reply>>),
 }
 
 /// Longest id that a caller may give a request.
@@ -86,7 +86,7 @@ impl Arrival {
         Self { head, body: Some(body), upgrade, request_id, begun: gateway.live.now() }
     }
 
-    fn refuse(&self, kind: Kind, message: impl Into<String>, dialect: Dialect) -> Refusal {
+    fn refuse(&self, kind: Kind, message: impl Into<String>, dialect: Dialect) -> Box<Refusal> {
         Refusal::new(kind, message, dialect, &self.request_id)
     }
 }
@@ -103,7 +103,7 @@ pub async fn admit(
     gateway: &Arc<Gateway>,
     snapshot: &Snapshot,
     arrival: Arrival,
-) -> Result<Admitted, Refusal> {
+) -> Result<Admitted, Box<Refusal>> {
     let limits = &snapshot.table.server.limits;
     let busy = gateway.in_flight() >= limits.max_inflight;
     let path = arrival.head.uri.path().to_owned();
@@ -114,7 +114,8 @@ pub async fn admit(
                 return Err(overloaded(&arrival, entry.dialect, limits));
             }
             if matches!(entry.operation, Operation::Models | Operation::Model) {
-                return models::answer(snapshot, &arrival, &entry).map(Admitted::Answered);
+                return models::answer(snapshot, &arrival, &entry)
+                    .map(|response| Admitted::Answered(Box::new(response)));
             }
             ask(gateway, snapshot, arrival, &entry).await.map(|guest| Admitted::Guest(Box::new(guest)))
         }
@@ -128,7 +129,7 @@ pub async fn admit(
     }
 }
 
-fn overloaded(arrival: &Arrival, dialect: Dialect, limits: &Limits) -> Refusal {
+fn overloaded(arrival: &Arrival, dialect: Dialect, limits: &Limits) -> Box<Refusal> {
     let message = format!(
         "the gateway serves {} requests, as many as server.limits.max_inflight allows",
         limits.max_inflight
@@ -138,7 +139,7 @@ fn overloaded(arrival: &Arrival, dialect: Dialect, limits: &Limits) -> Refusal {
     refusal
 }
 
-fn nowhere(arrival: &Arrival, miss: Miss, path: &str) -> Refusal {
+fn nowhere(arrival: &Arrival, miss: Miss, path: &str) -> Box<Refusal> {
     match miss {
         Miss::NotFound { dialect } => {
             let message = format!("nothing is served at {} {path}", arrival.head.method);
@@ -155,7 +156,7 @@ fn nowhere(arrival: &Arrival, miss: Miss, path: &str) -> Refusal {
 }
 
 impl Refusal {
-    fn closing_if_body(self, arrival: &Arrival) -> Self {
+    fn closing_if_body(self: Box<Self>, arrival: &Arrival) -> Box<Self> {
         if arrival.body.as_ref().is_none_or(Body::is_end_stream) { self } else { self.closing() }
     }
 }
@@ -165,7 +166,7 @@ async fn ask(
     snapshot: &Snapshot,
     mut arrival: Arrival,
     entry: &Entry<'_>,
-) -> Result<Guest, Refusal> {
+) -> Result<Guest, Box<Refusal>> {
     let table = &snapshot.table;
     let (dialect, operation) = (entry.dialect, entry.operation);
     let limits = &table.server.limits;
@@ -215,7 +216,7 @@ async fn ask(
     })
 }
 
-fn unknown_model(snapshot: &Snapshot, arrival: &Arrival, entry: &Entry<'_>, model: &str) -> Refusal {
+fn unknown_model(snapshot: &Snapshot, arrival: &Arrival, entry: &Entry<'_>, model: &str) -> Box<Refusal> {
     let near = closest(model, snapshot.table.model_names());
     let hint = match near.as_slice() {
         [] => "GET /v1/models lists the models that are".to_owned(),
@@ -234,7 +235,7 @@ async fn plain(
     snapshot: &Snapshot,
     mut arrival: Arrival,
     index: usize,
-) -> Result<Guest, Refusal> {
+) -> Result<Guest, Box<Refusal>> {
     let table = &snapshot.table;
     let limits = &table.server.limits;
     let route = &table.routes[index];
@@ -308,7 +309,7 @@ enum Unread {
 }
 
 impl Unread {
-    fn into_refusal(self, arrival: &Arrival, dialect: Dialect, limits: &Limits) -> Refusal {
+    fn into_refusal(self, arrival: &Arrival, dialect: Dialect, limits: &Limits) -> Box<Refusal> {
         let (kind, message) = match self {
             Self::TooLarge | Self::Larger(_) => (
                 Kind::TooLarge,

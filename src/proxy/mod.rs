@@ -96,7 +96,7 @@ impl Gateway {
         let arrival = intake::Arrival::new(self, request);
         match intake::admit(self, &snapshot, arrival).await {
             Ok(intake::Admitted::Guest(guest)) => drive::drive(self, &snapshot, guest).await,
-            Ok(intake::Admitted::Answered(response)) => response,
+            Ok(intake::Admitted::Answered(response)) => *response,
             Err(refusal) => refusal.into_response(&self.live),
         }
     }

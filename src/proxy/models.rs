@@ -17,7 +17,11 @@ use crate::route::closest;
 use crate::state::Table;
 use crate::state::route::Route;
 
-pub fn answer(snapshot: &Snapshot, arrival: &Arrival, entry: &Entry<'_>) -> Result<Response<Reply>, Refusal> {
+pub fn answer(
+    snapshot: &Snapshot,
+    arrival: &Arrival,
+    entry: &Entry<'_>,
+) -> Result<Response<Reply>, Box<Refusal>> {
     let table = &snapshot.table;
     let body = match &entry.model {
         ModelAt::Path(model) if entry.operation == Operation::Model => {
@@ -59,7 +63,7 @@ fn card<'a>(model: &'a str, route: &'a Route) -> Card<'a> {
     Card { id: model, owner: first.map_or("mainstay", |channel| channel.upstream.config.provider.name) }
 }
 
-fn unknown(table: &Table, arrival: &Arrival, entry: &Entry<'_>, model: &str) -> Refusal {
+fn unknown(table: &Table, arrival: &Arrival, entry: &Entry<'_>, model: &str) -> Box<Refusal> {
     let near = closest(model, table.model_names()).join(", ");
     let hint = if near.is_empty() { String::new() } else { format!("; the closest are {near}") };
     let message = format!("model `{model}` is not configured on this gateway{hint}");

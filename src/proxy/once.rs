@@ -41,7 +41,7 @@ impl Once {
 
     /// The body for one attempt; it is taken when that attempt reads it.
     pub fn lend(&self) -> Outgoing {
-        let lent = Lent { slot: Arc::clone(&self.slot), hint: self.hint.clone(), taken: None };
+        let lent = Lent { slot: Arc::clone(&self.slot), hint: self.hint, taken: None };
         Outgoing::Streamed(BoxBody::new(lent))
     }
 }
@@ -71,7 +71,7 @@ impl Body for Lent {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }
 

@@ -22,7 +22,7 @@ pub const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// SDKs retry by themselves up to this (WIRE §2.2); beyond it they are told not to.
 const WORTH_RETRYING: Duration = Duration::from_secs(20);
 
-/// An answer without an upstream's words.
+/// An answer without an upstream's words. Boxed, since it is rare and large.
 pub struct Refusal {
     pub trouble: Trouble,
     pub dialect: Dialect,
@@ -37,8 +37,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub fn new(kind: Kind, message: impl Into<String>, dialect: Dialect, request_id: &str) -> Self {
-        Self {
+    pub fn new(kind: Kind, message: impl Into<String>, dialect: Dialect, request_id: &str) -> Box<Self> {
+        Box::new(Self {
             trouble: Trouble::new(kind, message),
             dialect,
             request_id: request_id.into(),
@@ -47,23 +47,23 @@ impl Refusal {
             allow: None,
             close: false,
             settle: None,
-        }
+        })
     }
 
     #[must_use]
-    pub fn code(mut self, code: &'static str) -> Self {
+    pub fn code(mut self: Box<Self>, code: &'static str) -> Box<Self> {
         self.trouble.code = Some(code.into());
         self
     }
 
     #[must_use]
-    pub fn param(mut self, param: &str) -> Self {
+    pub fn param(mut self: Box<Self>, param: &str) -> Box<Self> {
         self.trouble.param = Some(param.to_owned());
         self
     }
 
     #[must_use]
-    pub fn closing(mut self) -> Self {
+    pub fn closing(mut self: Box<Self>) -> Box<Self> {
         self.close = true;
         self
     }

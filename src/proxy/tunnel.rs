@@ -16,20 +16,17 @@ pub fn join(caller: Option<OnUpgrade>, mut upstream: Incoming, permit: Permit, m
     let Some((caller, mut upstream)) = caller.zip(upstream.take_upgrade()) else { return };
     tokio::spawn(async move {
         let Ok(caller) = caller.await else { return };
-        match copy_bidirectional(&mut TokioIo::new(caller), &mut upstream).await {
-            Ok(_) => {
-                settle.ends(RequestOutcome::Ok);
-                permit.finish();
-            }
-            Err(_) => {
-                settle.ends(RequestOutcome::Broken);
-                permit.fail(
-                    Fault::StreamCut,
-                    Stage::Committed,
-                    &RateHint::default(),
-                    crate::state::permit::Repeat::First,
-                );
-            }
+        if copy_bidirectional(&mut TokioIo::new(caller), &mut upstream).await.is_ok() {
+            settle.ends(RequestOutcome::Ok);
+            permit.finish();
+        } else {
+            settle.ends(RequestOutcome::Broken);
+            permit.fail(
+                Fault::StreamCut,
+                Stage::Committed,
+                &RateHint::default(),
+                crate::state::permit::Repeat::First,
+            );
         }
     });
 }

@@ -20,14 +20,14 @@ pub struct Limits {
 /// The shortest limit while an alternative exists.
 const LEAST: Duration = Duration::from_secs(10);
 /// Whole answers take as long as they are long, so their least is more generous.
-const LEAST_WHOLE: Duration = Duration::from_secs(60);
+const LEAST_WHOLE: Duration = Duration::from_mins(1);
 /// Multiple of the p95 that is still patience and not stubbornness.
 const P95_FACTOR: u32 = 4;
 /// Each ten thousand prompt tokens take the prefill about this much longer.
 const PER_10K_TOKENS: Duration = Duration::from_secs(1);
-const REASONING: Duration = Duration::from_secs(120);
-const LAST: Duration = Duration::from_secs(60);
-const LAST_REASONING: Duration = Duration::from_secs(300);
+const REASONING: Duration = Duration::from_mins(2);
+const LAST: Duration = Duration::from_mins(1);
+const LAST_REASONING: Duration = Duration::from_mins(5);
 /// Samples below which a p95 says nothing.
 const SAMPLES: u64 = 20;
 

@@ -15,6 +15,6 @@ pub use closest::closest;
 pub use explain::{Explained, explain};
 pub use limits::Limits;
 pub use need::{Need, Resend};
-pub use plan::{Exhausted, Plan};
+pub use plan::{Exhausted, Lack, Plan};
 pub use shortlist::{Rank, WhyNot};
 pub use verdict::{Failure, Verdict};

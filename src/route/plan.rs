@@ -39,18 +39,26 @@ pub struct Plan<'t> {
 }
 
 /// Nothing can be picked. Everything that the answer needs to be honest.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Exhausted {
     /// When the first channel may be picked again, as far as that is known.
     pub soonest: Option<Duration>,
-    /// Keys are all that is missing: this is a rate limit, not an outage.
-    pub only_credentials: bool,
-    /// Every channel is as busy as it may be.
-    pub full: bool,
+    pub lack: Lack,
+}
+
+/// What all channels of a route lack that could have served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
     /// No channel speaks the caller's dialect.
-    pub dialect: bool,
+    Dialect,
     /// No channel has what it needs to be asked at all.
-    pub unconfigured: bool,
+    Configuration,
+    /// Keys are all that is missing: this is a rate limit, not an outage.
+    Credentials,
+    /// Every channel is as busy as it may be.
+    Room,
+    /// This request has tried them, or evidence speaks against them.
+    Health,
 }
 
 /// A small set of channel slots. `config` allows at most 64 channels in a route.
@@ -359,12 +367,13 @@ impl Summary {
     fn close(self, channels: usize) -> Exhausted {
         let [credentials, full, speaks, unconfigured, _] = self.counts;
         let possible = channels - speaks - unconfigured;
-        Exhausted {
-            soonest: self.soonest.map(|until| until.since(self.now)),
-            only_credentials: possible > 0 && credentials == possible,
-            full: possible > 0 && full == possible,
-            dialect: possible == 0 && speaks > 0,
-            unconfigured: possible == 0 && speaks == 0,
-        }
+        let lack = match possible {
+            0 if speaks > 0 => Lack::Dialect,
+            0 => Lack::Configuration,
+            _ if credentials == possible => Lack::Credentials,
+            _ if full == possible => Lack::Room,
+            _ => Lack::Health,
+        };
+        Exhausted { soonest: self.soonest.map(|until| until.since(self.now)), lack }
     }
 }

@@ -181,14 +181,13 @@ impl Held {
     ) -> Option<Kind> {
         let taken = self.cells[RATE].take();
         self.settle_all(Signal::Ok, now, dice);
-        let (cell, lease) = match taken {
-            Some(taken) => taken,
-            None => {
-                let cell = rate();
-                // Refused only where another request has just been throttled: it says it all.
-                let lease = cell.admit(now).ok()?;
-                (cell, lease)
-            }
+        let (cell, lease) = if let Some(taken) = taken {
+            taken
+        } else {
+            let cell = rate();
+            // Refused only where another request has just been throttled: it says it all.
+            let lease = cell.admit(now).ok()?;
+            (cell, lease)
         };
         cell.settle(lease, Signal::Throttled { retry_after: wait }, now, dice)
     }

@@ -24,7 +24,7 @@ const LATENCY_AT_REST: Duration = Duration::from_secs(1);
 /// A failure counts as an answer this slow, or fast failures would look attractive (D9).
 pub const FAILURE_PENALTY: Duration = Duration::from_secs(5);
 /// How long a model that the upstream says it does not serve is left alone (RESILIENCE §5.1).
-pub const MISSING_FOR: Duration = Duration::from_secs(300);
+pub const MISSING_FOR: Duration = Duration::from_mins(5);
 
 /// Streams and whole answers have nothing in common as latencies go: a stream's first token comes
 /// after the prefill, a whole answer after the last token.

@@ -272,7 +272,7 @@ impl Permit {
             }
             // The trial's one verdict.
             Phase::OnTrial { .. } => {
-                self.tell(Blame { transport: blame.transport, model: as_failure(blame.model) }, now)
+                self.tell(Blame { transport: blame.transport, model: as_failure(blame.model) }, now);
             }
             Phase::Streaming => self.tell_later(blame, now),
             Phase::Settled => {}
@@ -343,17 +343,14 @@ impl Permit {
         let Passage::Admitted { transport, model } = self.passage else { return };
         let mut dice = self.live().dice();
         let gate = &self.channel.upstream.memory.gate;
-        match (&self.model.gate, model) {
-            (Some(over_model), Some(permit)) => {
-                let settled = gate.settle(transport, blame.transport, self.begun, now, &mut dice);
-                self.note(None, settled, now);
-                let settled = over_model.settle(permit, blame.model, self.begun, now, &mut dice);
-                self.note(Some(&self.model), settled, now);
-            }
-            (None, _) | (_, None) => {
-                let settled = gate.settle(transport, blame.merged(), self.begun, now, &mut dice);
-                self.note(None, settled, now);
-            }
+        if let (Some(over_model), Some(permit)) = (&self.model.gate, model) {
+            let settled = gate.settle(transport, blame.transport, self.begun, now, &mut dice);
+            self.note(None, settled, now);
+            let settled = over_model.settle(permit, blame.model, self.begun, now, &mut dice);
+            self.note(Some(&self.model), settled, now);
+        } else {
+            let settled = gate.settle(transport, blame.merged(), self.begun, now, &mut dice);
+            self.note(None, settled, now);
         }
     }
 

@@ -3,6 +3,8 @@
 //! `lab` holds a gateway between scriptable upstreams, in memory and under paused time, so that a
 //! minute of outage takes milliseconds and nothing races.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
 mod faults;
 mod lab;
 mod scenarios;

@@ -27,7 +27,7 @@ use crate::vocab::{Class, Fault, RateHint, Stage};
 
 pub enum Attempted {
     Answered(Box<Answer>),
-    Failed(Permit, Failed),
+    Failed(Permit, Box<Failed>),
 }
 
 /// An answer that is going to the caller.
@@ -68,7 +68,7 @@ async fn try_once(
                 Failure { fault: Fault::AuthRefused, stage: Stage::NotSent, hint: RateHint::default() };
             return Attempted::Failed(
                 permit,
-                Failed { failure, message: None, detail: Some(detail), spare: None },
+                Box::new(Failed { failure, message: None, detail: Some(detail), spare: None }),
             );
         }
     };
@@ -89,7 +89,7 @@ async fn try_once(
                 Failure { fault: judge(error.fault), stage: error.stage, hint: RateHint::default() };
             return Attempted::Failed(
                 permit,
-                Failed { failure, message: None, detail: Some(error.detail), spare: None },
+                Box::new(Failed { failure, message: None, detail: Some(error.detail), spare: None }),
             );
         }
     };
@@ -103,7 +103,7 @@ async fn try_once(
         }
         Err(mut failed) => {
             failed.failure.fault = judge(failed.failure.fault);
-            Attempted::Failed(permit, *failed)
+            Attempted::Failed(permit, failed)
         }
     }
 }

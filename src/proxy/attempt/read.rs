@@ -8,11 +8,12 @@ use http::{StatusCode, response};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::dialect::Dialect;
 use crate::dialect::classify::{self, Finding};
 use crate::dialect::framing::Framing;
+use crate::dialect::meter::{self, ReplyFacts};
 use crate::dialect::provider::StreamUsage;
 use crate::dialect::scan::IncludeUsage;
-use crate::dialect::{Dialect, meter};
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::peek::{self, Peeked};
 use crate::proxy::tail::Tail;
@@ -59,7 +60,6 @@ pub struct Spare {
 }
 
 /// From the response's head to something that may go to the caller, or to a failure.
-#[expect(clippy::too_many_arguments, reason = "one step of one function, apart for its length")]
 pub async fn read(
     gateway: &Gateway,
     snapshot: &Snapshot,
@@ -96,8 +96,11 @@ pub async fn read(
             let json = content_type.is_some_and(|kind| kind.contains("json"));
             let (begin, upstream) = hold(upstream, limits.unary_buffer, until).await?;
             let Some(upstream) = upstream else {
-                let facts =
-                    json.then(|| meter::reply(guest.dialect, guest.operation, &begin)).unwrap_or_default();
+                let facts = if json {
+                    meter::reply(guest.dialect, guest.operation, &begin)
+                } else {
+                    ReplyFacts::default()
+                };
                 if let Some(in_band) = facts.in_band {
                     let failure = Failure { fault: in_band.fault, stage: Stage::Headers, hint: in_band.hint };
                     return Err(Box::new(Failed {

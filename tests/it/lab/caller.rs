@@ -236,12 +236,11 @@ pub async fn send(gateway: &Arc<Gateway>, ask: &Ask) -> Answer {
     let mut bytes = Vec::new();
     let mut end = End::Clean;
     while let Some(frame) = body.frame().await {
-        match frame {
-            Ok(frame) => bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
-            Err(_) => {
-                end = End::Cut;
-                break;
-            }
+        if let Ok(frame) = frame {
+            bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data))
+        } else {
+            end = End::Cut;
+            break;
         }
     }
     drop(sender);

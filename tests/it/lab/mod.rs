@@ -197,9 +197,10 @@ fn compile(
     let pools = blueprint
         .upstreams
         .iter()
-        .map(|upstream| match known.get(&*upstream.name) {
-            Some(pool) => Arc::clone(pool),
-            None => {
+        .map(|upstream| {
+            if let Some(pool) = known.get(&*upstream.name) {
+                Arc::clone(pool)
+            } else {
                 let mut base = upstream.base.clone();
                 base.host = Arc::clone(&upstream.name);
                 let target = Target::new(&base, upstream.pool.http2);

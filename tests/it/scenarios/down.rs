@@ -133,7 +133,7 @@ async fn s19_a_total_outage_fails_fast_without_amplification() {
         .await;
     let outage = report.between(secs(10), secs(24));
     assert!(outage.error_share() > 0.99);
-    assert!(outage.slowest() < Duration::from_millis(2_000), "{:?}", outage.slowest());
+    assert!(outage.slowest() < Duration::from_secs(2), "{:?}", outage.slowest());
     assert!(outage.answers.iter().all(|answer| answer.header("x-should-retry") == "false"));
     let healed = report.between(secs(35), secs(60));
     assert!(healed.error_share() < 0.01, "{:?}", healed.errors().first());
