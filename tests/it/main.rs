@@ -7,4 +7,5 @@
 
 mod faults;
 mod lab;
+mod laws;
 mod scenarios;
