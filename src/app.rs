@@ -1,1 +1,170 @@
-//! (being built)
+//! Wires a whole gateway, for the program and for the tests that run one in their own process.
+
+mod ask;
+mod explain;
+mod process;
+mod signals;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+
+pub use ask::{Answer, ask};
+pub use explain::{explain_cold, explain_path, local_url, table_of};
+pub use process::Process;
+
+use crate::admin;
+use crate::config::Blueprint;
+use crate::proxy::Gateway;
+use crate::server::builtin::Simulating;
+use crate::server::host::Host;
+use crate::server::lifecycle::Stage;
+use crate::server::loader::{Draft, Loader, Rejection, Source, World};
+use crate::server::shutdown::{Drained, drain};
+use crate::server::{listen, tls};
+use crate::simulated::Simulated;
+use crate::state::Live;
+use crate::upstream::{Dial, TcpDial};
+
+/// A running gateway. Dropping it ends everything at once; [`App::shutdown`] is the polite way.
+pub struct App {
+    host: Arc<Host>,
+    listen: SocketAddr,
+    admin: SocketAddr,
+}
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be used. The text is what `check` prints.
+    #[error("{0}")]
+    Rejected(#[from] Rejection),
+    #[error("cannot listen on {address} ({setting}): {error}")]
+    Bind { setting: &'static str, address: SocketAddr, error: io::Error },
+}
+
+impl App {
+    /// Starts what `source` describes, follows its changes, and returns when both listeners are open.
+    pub async fn start(source: Source, world: World) -> Result<Self, StartError> {
+        let loader = Arc::new(Loader::new(source, world));
+        let reading = Arc::clone(&loader);
+        let read = tokio::task::spawn_blocking(move || reading.load()).await;
+        let draft = read.map_err(|error| Rejection::Unreadable {
+            file: loader.source().name(),
+            why: format!("reading was interrupted: {error}"),
+        })??;
+        for warning in &draft.warnings {
+            tracing::warn!(path = warning.path, "{}", warning.message);
+        }
+        let app = Self::open(Arc::default(), loader, draft, Arc::new(TcpDial), Simulating::Here).await?;
+        app.host.watch();
+        Ok(app)
+    }
+
+    /// As [`App::start`], for a blueprint and a dialer of a test's own. Listens where the blueprint says;
+    /// with a dialer of its own a test also plays the simulated upstreams, so none is started.
+    pub async fn start_with(
+        live: Live,
+        blueprint: Blueprint,
+        dial: Arc<dyn Dial>,
+    ) -> Result<Self, StartError> {
+        let (loader, draft) = unwritten(blueprint)?;
+        Self::open(Arc::new(live), loader, draft, dial, Simulating::Elsewhere).await
+    }
+
+    /// Without any socket, so that it runs under paused time: connections come in by [`App::connect`].
+    /// Needs a runtime to spawn on.
+    pub fn in_memory(live: Live, blueprint: Blueprint, dial: Arc<dyn Dial>) -> Result<Self, StartError> {
+        let (loader, draft) = unwritten(blueprint)?;
+        let host = Host::start(Arc::new(live), loader, draft, dial, Simulating::Elsewhere)?;
+        host.lifecycle.enter(Stage::Serving);
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        Ok(Self { host, listen: nowhere, admin: nowhere })
+    }
+
+    async fn open(
+        live: Arc<Live>,
+        loader: Arc<Loader>,
+        draft: Draft,
+        dial: Arc<dyn Dial>,
+        simulating: Simulating,
+    ) -> Result<Self, StartError> {
+        let (listen, admin) = (draft.blueprint.server.listen, draft.blueprint.server.admin);
+        let data = bind("server.listen", listen).await?;
+        let console = bind("server.admin", admin).await?;
+        let host = Host::start(live, loader, draft, dial, simulating)?;
+        let local = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
+        let app = Self { listen: local(&data, listen), admin: local(&console, admin), host };
+
+        let host = &app.host;
+        let router = admin::router(Arc::clone(host) as Arc<dyn admin::Running>);
+        let gone = host.lifecycle.reached(Stage::Gone);
+        host.tasks.spawn("admin listener", async move {
+            if let Err(error) = axum::serve(console, router).with_graceful_shutdown(gone).await {
+                tracing::error!(%error, "the admin listener ended");
+            }
+        });
+        let certificate: Option<Arc<tls::Certificate>> = host.certificate.clone();
+        host.tasks.spawn("listener", listen::accept(Arc::clone(&host.front), data, certificate));
+        host.lifecycle.enter(Stage::Serving);
+        Ok(app)
+    }
+
+    /// Where callers connect.
+    pub const fn address(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Where operators connect.
+    pub const fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        self.host.gateway()
+    }
+
+    /// The reloader, the tasks, the stage of life.
+    pub const fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
+    /// The simulated upstream of this name, if the gateway has started one.
+    pub fn simulated(&self, name: &str) -> Option<Arc<Simulated>> {
+        self.host.reloader.simulated(name)
+    }
+
+    /// Serves a caller's connection that was made some other way than through the listener.
+    pub fn connect<T>(&self, io: T)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.host.front.serve(io);
+    }
+
+    /// Drains, as SIGTERM does.
+    pub async fn shutdown(&self) -> Drained {
+        drain(&self.host).await
+    }
+}
+
+fn unwritten(blueprint: Blueprint) -> Result<(Arc<Loader>, Draft), Rejection> {
+    let source = Source::Text { name: "blueprint".to_owned(), text: String::new() };
+    let loader = Arc::new(Loader::new(source, Arc::new(Process)));
+    let draft = loader.draft_of(blueprint)?;
+    Ok((loader, draft))
+}
+
+async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    listen::bind(address).await.map_err(|error| StartError::Bind { setting, address, error })
+}
+
+/// To be called once, before anything speaks TLS.
+pub fn install_crypto() -> anyhow::Result<()> {
+    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    installed.map_err(|_| anyhow::anyhow!("another provider is installed")).context("cannot set up TLS")
+}

@@ -1,1 +1,267 @@
-fn main() {}
+//! The command line. Each command is a function here; what they do is done by the library.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use mainstay::app::{self, App, Process, StartError, ask};
+use mainstay::config;
+use mainstay::server::loader::{Loader, Rejection, Source};
+use mainstay::telemetry::logs;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What is served where there is no file: the sample of the repository.
+const SAMPLE: &str = include_str!("../routing.yaml");
+const DEFAULT_FILE: &str = "routing.yaml";
+/// Where the sample has its admin listener.
+const DEFAULT_ADMIN: &str = "http://127.0.0.1:9090";
+
+/// An AI API gateway that makes provider outages invisible to callers.
+#[derive(Parser)]
+#[command(version, about, long_about = LONG_ABOUT, arg_required_else_help = false)]
+struct Cli {
+    /// The routing file [default: ./routing.yaml, or the built-in sample where there is none]
+    #[arg(short, long, global = true, env = "MAINSTAY_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const LONG_ABOUT: &str = "\
+An AI API gateway that makes provider outages invisible to callers.
+
+Point an OpenAI, Anthropic or Gemini SDK at it; one routing.yaml says which upstreams serve which \
+models. Without a command it serves. MAINSTAY_LOG sets the log filter (info).";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve callers (the default command)
+    Serve,
+    /// Report everything that is wrong with the file; exit 0 if it can be used, 1 if not, 2 if it cannot be read
+    Check {
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Print the JSON Schema of the file, for editors
+    Schema,
+    /// Show which channels a model's requests go to, and why not to the others
+    Explain {
+        /// The model as callers name it
+        #[arg(long)]
+        model: String,
+        /// In which dialect they ask (openai, responses, anthropic, gemini)
+        #[arg(long)]
+        dialect: Option<String>,
+        /// The running gateway's admin listener [default: what the file says]
+        #[arg(long, value_name = "URL")]
+        admin: Option<String>,
+    },
+    /// Print the version
+    Version {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a shell's completion script
+    Completions { shell: clap_complete::Shell },
+    /// Ask a running gateway whether it is ready; exit 0 if so, 1 if not
+    Healthcheck {
+        /// Its admin listener [default: what the file says]
+        #[arg(long, value_name = "URL")]
+        admin: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Exit code of `check` and `serve` for a file that cannot be used.
+const INVALID: u8 = 1;
+/// Exit code for a file that cannot be read; clap uses it for wrong usage.
+const UNREADABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = app::install_crypto().and_then(|()| run(cli));
+    done.unwrap_or_else(|error| {
+        say(&format!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let source = source(cli.config);
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(source),
+        Command::Check { format } => check(&Loader::new(source, Arc::new(Process)), format),
+        Command::Schema => print(&pretty(&config::schema())?),
+        Command::Explain { model, dialect, admin } => explain(source, &model, dialect.as_deref(), admin),
+        Command::Version { json: true } => print(
+            &serde_json::json!({ "name": "mainstay", "version": env!("CARGO_PKG_VERSION") }).to_string(),
+        ),
+        Command::Version { json: false } => print(concat!("mainstay ", env!("CARGO_PKG_VERSION"))),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "mainstay", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Healthcheck { admin } => healthcheck(&admin.unwrap_or_else(|| admin_of(source))),
+    }
+}
+
+fn source(config: Option<PathBuf>) -> Source {
+    let default = PathBuf::from(DEFAULT_FILE);
+    match config {
+        Some(path) => Source::File(path),
+        None if default.exists() => Source::File(default),
+        None => Source::Text { name: "routing.yaml (built-in sample)".to_owned(), text: SAMPLE.to_owned() },
+    }
+}
+
+fn serve(source: Source) -> anyhow::Result<ExitCode> {
+    logs::start();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(async {
+        let name = source.name();
+        let app = match App::start(source, Arc::new(Process)).await {
+            Ok(app) => app,
+            Err(StartError::Rejected(rejection)) => {
+                say(&rejection.to_string());
+                return Ok(refused(&rejection));
+            }
+            Err(error @ StartError::Bind { .. }) => return Err(error.into()),
+        };
+        let scheme = if app.host().certificate.is_some() { "https" } else { "http" };
+        say(&format!(
+            "mainstay {} serves {name}\n  callers    {scheme}://{}\n  operators  http://{}",
+            env!("CARGO_PKG_VERSION"),
+            app.address(),
+            app.admin_address(),
+        ));
+        app.run_to_signal().await.map(|()| ExitCode::SUCCESS)
+    });
+    // Nothing that still hangs somewhere may keep the process.
+    runtime.shutdown_background();
+    served
+}
+
+fn refused(rejection: &Rejection) -> ExitCode {
+    match rejection {
+        Rejection::Unreadable { .. } => ExitCode::from(UNREADABLE),
+        Rejection::Invalid { .. } | Rejection::Unusable { .. } => ExitCode::from(INVALID),
+    }
+}
+
+fn check(loader: &Loader, format: Format) -> anyhow::Result<ExitCode> {
+    let file = loader.source().name();
+    match (loader.load(), format) {
+        (Ok(draft), Format::Text) => {
+            for warning in &draft.warnings {
+                say(&warning.render(&file));
+            }
+            let (upstreams, routes) = (draft.blueprint.upstreams.len(), draft.blueprint.routes.len());
+            print(&format!(
+                "{file}: good ({upstreams} upstreams, {routes} routes, {} warnings)",
+                draft.warnings.len()
+            ))
+        }
+        (Ok(draft), Format::Json) => {
+            print(&pretty(&serde_json::json!({ "file": file, "valid": true, "problems": draft.warnings }))?)
+        }
+        (Err(rejection), Format::Text) => {
+            say(&rejection.to_string());
+            Ok(refused(&rejection))
+        }
+        (Err(rejection), Format::Json) => {
+            let report =
+                serde_json::json!({ "file": file, "valid": false, "problems": rejection.problems() });
+            print(&pretty(&report)?)?;
+            Ok(refused(&rejection))
+        }
+    }
+}
+
+fn explain(
+    source: Source,
+    model: &str,
+    dialect: Option<&str>,
+    admin: Option<String>,
+) -> anyhow::Result<ExitCode> {
+    let said = admin.is_some();
+    let base = admin.unwrap_or_else(|| admin_of(source.clone()));
+    match one_thread()?.block_on(ask(&base, &app::explain_path(model, dialect))) {
+        Ok(answer) if answer.status.is_success() => {
+            let explained: serde_json::Value = serde_json::from_slice(&answer.body)?;
+            print(&app::table_of(&explained))
+        }
+        Ok(answer) => {
+            say(&format!("{base}: {}", String::from_utf8_lossy(&answer.body)));
+            Ok(ExitCode::FAILURE)
+        }
+        Err(error) if said => Err(error),
+        Err(_) => {
+            say(&format!("no gateway answers at {base}: this is the file alone, without any live state"));
+            cold(source, model, dialect)
+        }
+    }
+}
+
+/// Explains the file as a gateway that has just started would.
+fn cold(source: Source, model: &str, dialect: Option<&str>) -> anyhow::Result<ExitCode> {
+    let dialect = dialect.map(|name| name.parse().map_err(|_| anyhow::anyhow!("{name} is not a dialect")));
+    let draft = match Loader::new(source, Arc::new(Process)).load() {
+        Ok(draft) => draft,
+        Err(rejection) => {
+            say(&rejection.to_string());
+            return Ok(refused(&rejection));
+        }
+    };
+    match one_thread()?
+        .block_on(async { app::explain_cold(&draft.blueprint, model, dialect.transpose()?) })?
+    {
+        Some(explained) => print(&app::table_of(&explained)),
+        None => {
+            say(&format!("no route takes {model}"));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn healthcheck(base: &str) -> anyhow::Result<ExitCode> {
+    let answer = one_thread()?.block_on(ask(base, "/readyz"))?;
+    say(String::from_utf8_lossy(&answer.body).trim_end());
+    Ok(if answer.status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where the file says that operators connect; the sample's address where the file says nothing usable.
+fn admin_of(source: Source) -> String {
+    let loaded = Loader::new(source, Arc::new(Process)).load();
+    loaded.map_or_else(|_| DEFAULT_ADMIN.to_owned(), |draft| app::local_url(draft.blueprint.server.admin))
+}
+
+fn one_thread() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")
+}
+
+fn pretty(value: &serde_json::Value) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value)?)
+}
+
+/// To standard output: the answer. A reader that has gone away, such as `head`, is no failure.
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// To standard error: what is said about the answer, or instead of it.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

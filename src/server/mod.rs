@@ -1,1 +1,41 @@
-//! (being built)
+//! Sockets in, background work, and the life of the process.
+//!
+//! ```text
+//! listen ── (tls) ── connection ── line (stalls, raw heads) ── hyper ── guard ── edge ── the gateway
+//!                        └─ front (how many, closing)              └─ streams (HTTP/2)
+//! host ── tasks: expire, upkeep, pulse, sweep, recheck, certificate, prober, watch
+//!    └─ reload ── loader (file -> draft) ── assemble (draft -> snapshot) ── the gateway's swap
+//! ```
+//!
+//! | file | job |
+//! |---|---|
+//! | [`listen`], [`tls`], [`front`] | callers' connections: taken in, encrypted, counted |
+//! | `connection`, `conduct`, `line`, `streams` | one connection; when it has been silent, or deaf, for too long |
+//! | `guard`, `framing` | heads that are refused: too large, or ambiguous |
+//! | `edge` | the tower layers |
+//! | [`host`], [`tasks`], [`lifecycle`], [`shutdown`] | background work, its stages, its end |
+//! | [`loader`], [`reload`], `watch`, `assemble`, [`builtin`] | from the file to the table in force |
+//! | [`prober`], `rescue`, `recheck` | asking upstreams and credentials how they are |
+
+mod assemble;
+pub mod builtin;
+mod conduct;
+mod connection;
+mod edge;
+mod framing;
+pub mod front;
+mod guard;
+pub mod host;
+pub mod lifecycle;
+mod line;
+pub mod listen;
+pub mod loader;
+pub mod prober;
+mod recheck;
+pub mod reload;
+mod rescue;
+pub mod shutdown;
+mod streams;
+pub mod tasks;
+pub mod tls;
+mod watch;

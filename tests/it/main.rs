@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod faults;
+mod floors;
 mod lab;
 mod laws;
 mod scenarios;

@@ -1,0 +1,75 @@
+//! Why a model's requests go where they go.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::{Seen, problem};
+use crate::route;
+
+pub(super) async fn explain(State(running): Seen, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    let Some(model) = parameter(&query, "model") else {
+        return problem(StatusCode::BAD_REQUEST, "which model? ask with ?model=NAME");
+    };
+    let dialect = match parameter(&query, "dialect").map(|name| name.parse().map_err(|_| name)).transpose() {
+        Ok(dialect) => dialect,
+        Err(name) => return problem(StatusCode::BAD_REQUEST, format!("{name} is not a dialect")),
+    };
+    let table = running.table();
+    match route::explain(&table, &model, dialect) {
+        Some(explained) => Json(explained).into_response(),
+        None => {
+            let near = route::closest(&model, table.model_names());
+            let near =
+                if near.is_empty() { String::new() } else { format!("; near it: {}", near.join(", ")) };
+            problem(StatusCode::NOT_FOUND, format!("no route takes {model}{near}"))
+        }
+    }
+}
+
+/// The decoded value of `name` in a query string (WHATWG URL, `application/x-www-form-urlencoded`).
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.filter(|(key, _)| *key == name).map(|(_, value)| decoded(value)).next()
+}
+
+fn decoded(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        let escaped = behind.first_chunk().filter(|_| byte == b'%').and_then(|digits: &[u8; 2]| {
+            let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+            u8::try_from(high? << 4 | low?).ok()
+        });
+        match (escaped, byte) {
+            (Some(escaped), _) => {
+                bytes.push(escaped);
+                rest = behind.get(2..).unwrap_or_default();
+                continue;
+            }
+            (None, b'+') => bytes.push(b' '),
+            (None, byte) => bytes.push(byte),
+        }
+        rest = behind;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_decoded_and_nothing_breaks_the_decoder() {
+        assert_eq!(
+            parameter("dialect=openai&model=openai%2Fgpt-5.4", "model").as_deref(),
+            Some("openai/gpt-5.4")
+        );
+        assert_eq!(parameter("model=a+b%", "model").as_deref(), Some("a b%"));
+        assert_eq!(parameter("model=%f", "model").as_deref(), Some("%f"));
+        assert_eq!(parameter("model=%zz%C3%A4", "model").as_deref(), Some("%zzä"));
+        assert_eq!(parameter("models=x", "model"), None);
+    }
+}

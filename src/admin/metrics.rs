@@ -1,0 +1,25 @@
+//! The Prometheus endpoint. Gauges are written from live state at the moment of the scrape.
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+
+use super::{Phase, Seen};
+use crate::telemetry::{Gauges, catalogue as c};
+
+pub(super) async fn metrics(State(running): Seen) -> impl IntoResponse {
+    let table = running.table();
+    table.export();
+    let gauges = Gauges(&table.live.metrics);
+    for pool in running.pools() {
+        let counts = pool.counts();
+        let states = [("idle", counts.idle), ("in_use", counts.in_use), ("opening", counts.opening)];
+        for (state, count) in states {
+            gauges.set(&c::POOL, &[pool.name(), state], count as f64);
+        }
+    }
+    gauges.set(&c::CONNECTIONS, &[], running.connections() as f64);
+    gauges.set(&c::DRAINING, &[], f64::from(u8::from(running.phase() == Phase::Draining)));
+    gauges.set(&c::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], table.live.metrics.render())
+}

@@ -1,0 +1,75 @@
+//! What the console asks of the running gateway, whose parts live on floors above this room.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::simulated::Simulated;
+use crate::state::Table;
+use crate::upstream::Pool;
+
+/// Where a gateway is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Starting,
+    Serving,
+    /// It refuses new connections and finishes open requests.
+    Draining,
+}
+
+/// What came of a reload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum Reloaded {
+    Applied {
+        revision: String,
+    },
+    /// What is in force already.
+    Unchanged {
+        revision: String,
+    },
+}
+
+/// The file is not usable; the table in force stays. The text is what `mainstay check` prints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused(pub String);
+
+/// The last reload, for people.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Applied {
+    /// Where the configuration comes from.
+    pub source: String,
+    pub revision: String,
+    /// Unix time in seconds.
+    pub applied_at: f64,
+    /// What is wrong with what is on disk now; the table in force is an older one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// A gateway that runs.
+pub trait Running: Send + Sync + 'static {
+    fn phase(&self) -> Phase;
+
+    fn table(&self) -> Arc<Table>;
+
+    /// In the order of the table's upstreams.
+    fn pools(&self) -> Vec<Arc<Pool>>;
+
+    /// Callers' open connections.
+    fn connections(&self) -> usize;
+
+    /// Callers' requests that have not ended.
+    fn in_flight(&self) -> u32;
+
+    fn applied(&self) -> Applied;
+
+    /// Reads the configuration again, and puts it in force where it is good and differs.
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<Reloaded, Refused>> + Send + '_>>;
+
+    /// The simulated upstream of this name.
+    fn simulated(&self, name: &str) -> Option<Arc<Simulated>>;
+}

@@ -1,0 +1,191 @@
+//! The state of everything, as JSON. Shows no secret: credentials go by their alias.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::{Applied, Phase, Seen};
+use crate::algo::breaker::{self, Snapshot};
+use crate::algo::cooldown::Readiness;
+use crate::algo::tick::Tick;
+use crate::config;
+use crate::route::{self, Explained};
+use crate::state::gate::Gate;
+use crate::state::{Table, upstream};
+use crate::upstream::PoolCounts;
+
+#[derive(Serialize)]
+pub(super) struct Status {
+    version: &'static str,
+    phase: Phase,
+    uptime_seconds: f64,
+    configuration: Applied,
+    connections: usize,
+    in_flight: u32,
+    upstreams: Vec<UpstreamStatus>,
+    routes: Vec<RouteStatus>,
+}
+
+#[derive(Serialize)]
+struct UpstreamStatus {
+    name: String,
+    provider: &'static str,
+    /// Host and port; no path, because paths can hold account names.
+    address: String,
+    speaks: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    configured: bool,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    missing: Vec<String>,
+    health: &'static str,
+    breaker: BreakerStatus,
+    in_flight: u32,
+    pool: PoolStatus,
+    credentials: Vec<CredentialStatus>,
+    models: Vec<ModelStatus>,
+}
+
+#[derive(Serialize)]
+struct BreakerStatus {
+    state: &'static str,
+    level: u32,
+    consecutive_failures: u32,
+    recent_ok: u32,
+    recent_bad: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opens_again_in_seconds: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct PoolStatus {
+    idle: usize,
+    in_use: usize,
+    opening: usize,
+    streams: usize,
+}
+
+#[derive(Serialize)]
+struct CredentialStatus {
+    alias: String,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    for_seconds: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct ModelStatus {
+    model: String,
+    breaker: BreakerStatus,
+    in_flight: u32,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum RouteStatus {
+    Model(Explained),
+    Path { route: String, channels: Vec<String> },
+}
+
+pub(super) async fn status(State(running): Seen) -> Json<Status> {
+    let table = running.table();
+    let now = table.live.now();
+    let upstreams = table.upstreams.iter().zip(running.pools());
+    Json(Status {
+        version: env!("CARGO_PKG_VERSION"),
+        phase: running.phase(),
+        uptime_seconds: now.since(Tick::ZERO).as_secs_f64(),
+        configuration: running.applied(),
+        connections: running.connections(),
+        in_flight: running.in_flight(),
+        upstreams: upstreams
+            .map(|(upstream, pool)| of_upstream(&table, upstream, pool.counts(), now))
+            .collect(),
+        routes: table.routes.iter().map(|route| of_route(&table, route)).collect(),
+    })
+}
+
+fn of_upstream(table: &Table, upstream: &upstream::Upstream, pool: PoolCounts, now: Tick) -> UpstreamStatus {
+    let settings = &upstream.config;
+    let models = upstream.memory.fixed_models(table);
+    UpstreamStatus {
+        name: settings.name.to_string(),
+        provider: settings.provider.name,
+        address: settings.base.authority(),
+        speaks: settings.speaks.iter().map(|dialect| dialect.name()).collect(),
+        region: settings.region.clone(),
+        configured: upstream.is_configured(),
+        missing: match &settings.readiness {
+            config::Readiness::Ready => Vec::new(),
+            config::Readiness::Unconfigured { missing } => missing.clone(),
+        },
+        health: upstream.memory.health().name(),
+        breaker: of_gate(&upstream.memory.gate, now),
+        in_flight: upstream.memory.in_flight.load(Relaxed),
+        pool: PoolStatus {
+            idle: pool.idle,
+            in_use: pool.in_use,
+            opening: pool.opening,
+            streams: pool.streams,
+        },
+        credentials: upstream
+            .credentials
+            .iter()
+            .map(|key| {
+                let (state, until) = match key.readiness(None, now) {
+                    Readiness::Ready => ("ready", None),
+                    Readiness::Trickle => ("trickle", None),
+                    Readiness::Cooling { until, .. } => ("cooling", Some(until)),
+                    Readiness::Disabled { recheck_at } => ("refused", Some(recheck_at)),
+                };
+                let for_seconds = until.map(|until| seconds(until.since(now)));
+                CredentialStatus { alias: key.alias.clone(), state, for_seconds }
+            })
+            .collect(),
+        models: models
+            .iter()
+            .filter_map(|model| {
+                let breaker = of_gate(model.gate.as_ref()?, now);
+                Some(ModelStatus { model: model.name.to_string(), breaker, in_flight: model.in_flight() })
+            })
+            .collect(),
+    }
+}
+
+fn of_gate(gate: &Gate, now: Tick) -> BreakerStatus {
+    let Snapshot { state, level, consecutive, fast, .. } = gate.snapshot(now);
+    BreakerStatus {
+        state: state.name(),
+        level: level.into(),
+        consecutive_failures: consecutive,
+        recent_ok: fast.ok,
+        recent_bad: fast.fail + fast.overload + fast.stream_fail,
+        opens_again_in_seconds: match state {
+            breaker::State::Open { until } => Some(seconds(until.since(now))),
+            breaker::State::Closed
+            | breaker::State::HalfOpen
+            | breaker::State::ForcedClosed
+            | breaker::State::ForcedOpen
+            | breaker::State::MetricsOnly => None,
+        },
+    }
+}
+
+/// A pattern is explained by a name that it could be asked for by: the pattern itself.
+fn of_route(table: &Table, route: &crate::state::route::Route) -> RouteStatus {
+    let channels = || route.channels.iter().map(|channel| channel.label.to_string()).collect();
+    let path = || RouteStatus::Path { route: route.config.name.to_string(), channels: channels() };
+    match route.config.matcher {
+        config::Matcher::Model { .. } => {
+            route::explain(table, &route.config.name, None).map_or_else(path, RouteStatus::Model)
+        }
+        config::Matcher::Path { .. } => path(),
+    }
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}

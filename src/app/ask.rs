@@ -1,0 +1,62 @@
+//! One question to a running gateway's admin listener, for the commands that ask it.
+//!
+//! Plain HTTP on purpose: the admin listener has no TLS.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::Bytes;
+use http::{Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// The gateway answers from memory.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Far beyond any explanation.
+const ANSWER_MAX: usize = 16 << 20;
+
+/// What it said.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub body: Bytes,
+}
+
+/// `GET`s `path` from the admin listener at `base`, for example `http://127.0.0.1:9090`.
+pub async fn ask(base: &str, path: &str) -> anyhow::Result<Answer> {
+    timeout(PATIENCE, get(base, path)).await.with_context(|| format!("{base} did not answer in time"))?
+}
+
+async fn get(base: &str, path: &str) -> anyhow::Result<Answer> {
+    let with_scheme = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
+    let uri: Uri = with_scheme.parse().with_context(|| format!("{base} is not a URL"))?;
+    anyhow::ensure!(uri.scheme_str() == Some("http"), "{base}: the admin listener speaks plain http");
+    let host = uri.host().with_context(|| format!("{base} names no host"))?;
+    let port = uri.port_u16().unwrap_or(80);
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let stream =
+        TcpStream::connect((bare, port)).await.with_context(|| format!("cannot connect to {base}"))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let request =
+        Request::get(path).header(header::HOST, format!("{host}:{port}")).body(Empty::<Bytes>::new())?;
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
+        let body = body.map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?.to_bytes();
+        Ok(Answer { status, body })
+    };
+    let mut exchange = std::pin::pin!(exchange);
+    let mut connection = std::pin::pin!(connection);
+    // The connection has to be driven while its answer is awaited; it may end before the body is read.
+    tokio::select! {
+        biased;
+        answer = &mut exchange => answer,
+        ended = &mut connection => {
+            ended.with_context(|| format!("the connection to {base} broke"))?;
+            exchange.await
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Explanations for the command line: asked of a running gateway, or made from the file alone.
+
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::config::Blueprint;
+use crate::dialect::Dialect;
+use crate::route;
+use crate::state::{Live, Registry, Table};
+
+/// Where to ask a running gateway.
+pub fn explain_path(model: &str, dialect: Option<&str>) -> String {
+    let mut path = format!("/admin/explain?model={}", escaped(model));
+    if let Some(dialect) = dialect {
+        let _ = write!(path, "&dialect={}", escaped(dialect));
+    }
+    path
+}
+
+/// As a gateway would explain `model` that has just started on `blueprint`; `None` if no route takes it.
+pub fn explain_cold(
+    blueprint: &Blueprint,
+    model: &str,
+    dialect: Option<Dialect>,
+) -> anyhow::Result<Option<Value>> {
+    let table = Table::compile(blueprint, &mut Registry::default(), &Arc::new(Live::default()));
+    Ok(route::explain(&table, model, dialect).map(serde_json::to_value).transpose()?)
+}
+
+/// An explanation, for people.
+pub fn table_of(explained: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut out = format!("route {} ({})\n", text(&explained["route"]), text(&explained["select"]));
+    let channels = explained["channels"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let width = channels.iter().map(|channel| text(&channel["channel"]).len()).max().unwrap_or_default();
+    for channel in channels {
+        let mark = if channel["picked"] == true { "->" } else { "  " };
+        let _ = writeln!(
+            out,
+            "{mark} {:width$}  tier {} weight {:<4} {:<22} {}",
+            text(&channel["channel"]),
+            channel["tier"],
+            channel["weight"].to_string(),
+            text(&channel["standing"]),
+            text(&channel["detail"]),
+        );
+    }
+    let fallback: Vec<String> = explained["fallback"].as_array().into_iter().flatten().map(text).collect();
+    if !fallback.is_empty() {
+        let _ = writeln!(out, "then {}", fallback.join(", "));
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+/// How to reach a listener on this machine.
+pub fn local_url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_survives_its_query() {
+        assert_eq!(explain_path("openai/gpt-5.4", None), "/admin/explain?model=openai/gpt-5.4");
+        assert_eq!(explain_path("a b&c", Some("gemini")), "/admin/explain?model=a%20b%26c&dialect=gemini");
+    }
+
+    #[test]
+    fn a_listener_on_all_addresses_is_reached_on_the_local_one() {
+        let url = |address: &str| local_url(address.parse().unwrap());
+        assert_eq!(url("0.0.0.0:9090"), "http://127.0.0.1:9090");
+        assert_eq!(url("[::]:9090"), "http://[::1]:9090");
+        assert_eq!(url("10.0.0.1:1"), "http://10.0.0.1:1");
+    }
+
+    #[test]
+    fn the_table_marks_who_is_picked_and_says_why_the_others_are_not() {
+        let explained = serde_json::json!({
+            "route": "demo", "select": "weighted_round_robin", "fallback": ["other"],
+            "channels": [
+                {"channel": "a/demo", "tier": 0, "weight": 3, "picked": true, "standing": "ready", "detail": "takes its share"},
+                {"channel": "b/demo", "tier": 1, "weight": 1, "picked": false, "standing": "unconfigured", "detail": "set KEY"},
+            ],
+        });
+        let shown = table_of(&explained);
+        assert!(shown.contains("-> a/demo  tier 0 weight 3"), "{shown}");
+        assert!(shown.contains("   b/demo  tier 1 weight 1    unconfigured           set KEY"), "{shown}");
+        assert!(shown.ends_with("then other"), "{shown}");
+    }
+}

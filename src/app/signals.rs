@@ -1,0 +1,43 @@
+//! What the operating system tells the process: reload (SIGHUP), leave (SIGTERM, SIGINT), leave now
+//! (the second of them).
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::App;
+use crate::server::reload::Cause;
+
+impl App {
+    /// Serves until a signal ends it: drains after the first, returns at once after the second.
+    pub async fn run_to_signal(&self) -> anyhow::Result<()> {
+        let mut hangup = listen(SignalKind::hangup())?;
+        let mut terminate = listen(SignalKind::terminate())?;
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        // A signal that loses is delivered by the next `recv`.
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => self.order_reload(),
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+        tokio::select! {
+            _ = self.shutdown() => {}
+            _ = terminate.recv() => tracing::warn!("second signal: leaving at once"),
+            _ = interrupt.recv() => tracing::warn!("second signal: leaving at once"),
+        }
+        Ok(())
+    }
+
+    fn order_reload(&self) {
+        let reloader = self.host().reloader.clone();
+        self.host().tasks.spawn("reload by signal", async move {
+            // The reloader has said what there was to say.
+            let _ = reloader.reload(Cause::Order).await;
+        });
+    }
+}
+
+fn listen(kind: SignalKind) -> anyhow::Result<Signal> {
+    signal(kind).context("cannot listen for signals")
+}

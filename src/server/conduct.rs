@@ -1,0 +1,187 @@
+//! What is known of one caller's connection: how busy it is, and since when it is not.
+//!
+//! Shared by the connection's task, the stream of bytes under it and the requests on it. Nothing here
+//! waits: the connection's task asks when it has to look again ([`Conduct::due`]) and what to do then.
+
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::framing::{Body, Doubt, Framing, Heard};
+use crate::algo::tick::Tick;
+use crate::config::ServerTimeouts;
+use crate::state::Live;
+
+/// No such moment.
+const NEVER: u64 = u64::MAX;
+
+#[derive(Debug)]
+pub(super) struct Conduct {
+    live: Arc<Live>,
+    header_read: Duration,
+    keep_alive: Duration,
+    framing: Mutex<Framing>,
+    /// Requests whose answers have not ended.
+    exchanges: AtomicU32,
+    /// Since when a head has been arriving.
+    head_since: AtomicU64,
+    /// Since when nothing has been going on.
+    idle_since: AtomicU64,
+    /// Whether there has been a request at all.
+    greeted: AtomicBool,
+}
+
+/// What a caller's silence has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Look again then.
+    Until(Tick),
+    /// Between requests for too long: say goodbye.
+    Idle,
+    /// In the middle of a head, or before the first, for too long: hang up.
+    Stuck,
+}
+
+/// One request, from its head to the end of its answer.
+#[derive(Debug)]
+pub(super) struct Exchange(Arc<Conduct>);
+
+impl Conduct {
+    pub(super) fn new(live: &Arc<Live>, timeouts: &ServerTimeouts, record_max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            live: Arc::clone(live),
+            header_read: timeouts.header_read,
+            keep_alive: timeouts.keep_alive,
+            framing: Mutex::new(Framing::new(record_max)),
+            exchanges: AtomicU32::new(0),
+            head_since: AtomicU64::new(NEVER),
+            idle_since: AtomicU64::new(live.now().nanos()),
+            greeted: AtomicBool::new(false),
+        })
+    }
+
+    /// Bytes were read. `Heard::Nothing` means that no further ones need to be shown.
+    pub(super) fn heard(&self, bytes: &[u8]) -> Heard {
+        let heard = self.framing.lock().read(bytes);
+        self.note(heard);
+        heard
+    }
+
+    fn note(&self, heard: Heard) {
+        match heard {
+            Heard::HeadBegan => self.head_since.store(self.live.now().nanos(), Release),
+            Heard::More => {}
+            // What it speaks has no heads that could be followed here.
+            Heard::Nothing => self.head_since.store(NEVER, Release),
+        }
+    }
+
+    /// An HTTP/1.1 head is complete. Whether it may be believed.
+    pub(super) fn head_seen(&self, body: Body) -> Result<(), Doubt> {
+        self.head_since.store(NEVER, Release);
+        let (verdict, heard) = self.framing.lock().head_seen(body);
+        self.note(heard);
+        verdict
+    }
+
+    /// A request begins. It ends when the guard is dropped.
+    pub(super) fn begin(self: &Arc<Self>) -> Exchange {
+        self.greeted.store(true, Relaxed);
+        if self.exchanges.fetch_add(1, AcqRel) == 0 {
+            self.idle_since.store(NEVER, Release);
+        }
+        Exchange(Arc::clone(self))
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.exchanges.load(Acquire) == 0
+    }
+
+    /// When the connection's task has to look at the clock; `None` while there are requests.
+    pub(super) fn due(&self) -> Option<Tick> {
+        match (self.idle_since.load(Acquire), self.head_since.load(Acquire)) {
+            (NEVER, _) => None,
+            (idle, NEVER) => {
+                let limit = if self.greeted.load(Relaxed) { self.keep_alive } else { self.header_read };
+                Some(Tick::from_nanos(idle) + limit)
+            }
+            // A head that had begun behind the request before waited for us, not for the caller.
+            (idle, head) => Some(Tick::from_nanos(head.max(idle)) + self.header_read),
+        }
+    }
+
+    /// What to do now that it is `now`.
+    pub(super) fn patience(&self, now: Tick) -> Patience {
+        // Streams of HTTP/2 end in tasks of their own, so a busy connection is looked at now and then.
+        let Some(due) = self.due() else { return Patience::Until(now + self.keep_alive) };
+        if due > now {
+            return Patience::Until(due);
+        }
+        let in_a_head = self.head_since.load(Acquire) != NEVER;
+        if in_a_head || !self.greeted.load(Relaxed) { Patience::Stuck } else { Patience::Idle }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.0.exchanges.fetch_sub(1, AcqRel) == 1 {
+            self.0.idle_since.store(self.0.live.now().nanos(), Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn conduct() -> (Arc<Live>, Arc<Conduct>) {
+        let live = Arc::new(Live::seeded(1));
+        let timeouts =
+            ServerTimeouts { header_read: S * 10, body_read: S, keep_alive: S * 75, write_stall: S };
+        let conduct = Conduct::new(&live, &timeouts, 1024);
+        (live, conduct)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_who_never_asks_is_stuck_and_one_who_has_asked_is_idle() {
+        let (live, conduct) = conduct();
+        advance(S * 9).await;
+        assert_eq!(Some(conduct.patience(live.now())), conduct.due().map(Patience::Until));
+        advance(S).await;
+        assert_eq!(conduct.patience(live.now()), Patience::Stuck);
+        drop(conduct.begin());
+        advance(S * 74).await;
+        assert!(matches!(conduct.patience(live.now()), Patience::Until(_)));
+        advance(S).await;
+        assert_eq!(conduct.patience(live.now()), Patience::Idle);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_its_own_time_and_a_request_has_none() {
+        let (live, conduct) = conduct();
+        conduct.heard(b"GET / HT");
+        conduct.heard(b"TP/1.1\r\n\r\n");
+        assert_eq!(conduct.head_seen(Body::Sized(0)), Ok(()));
+        let exchange = conduct.begin();
+        advance(S * 1000).await;
+        assert!(
+            matches!(conduct.patience(live.now()), Patience::Until(_)),
+            "its answer takes as long as it takes"
+        );
+        conduct.heard(b"GET /next");
+        advance(S * 20).await;
+        drop(exchange);
+        assert!(matches!(conduct.patience(live.now()), Patience::Until(_)), "it had to wait for us");
+        advance(S * 10).await;
+        assert_eq!(conduct.patience(live.now()), Patience::Stuck);
+    }
+}

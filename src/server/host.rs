@@ -1,0 +1,182 @@
+//! The running gateway as one thing: starts its background work, answers the console, and leaves.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::assemble::Assembler;
+use super::builtin::Simulating;
+use super::front::Front;
+use super::lifecycle::{Lifecycle, Stage};
+use super::loader::{Draft, Loader, Rejection};
+use super::prober::Prober;
+use super::recheck::recheck;
+use super::reload::{Cause, First, Reloader};
+use super::rescue::Rescue;
+use super::tasks::Tasks;
+use super::tls::Certificate;
+use super::watch;
+use crate::admin::{Applied, Phase, Refused, Reloaded, Running};
+use crate::proxy::Gateway;
+use crate::simulated::Simulated;
+use crate::state::{Live, Table};
+use crate::upstream::{Dial, Pool};
+
+/// Leases end and levels decay with this resolution.
+const EXPIRE: Duration = Duration::from_millis(250);
+/// Samples are drained into their buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// Connections past their time are closed, refused keys rechecked.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Certificate files are looked at.
+const CERTIFICATE: Duration = Duration::from_secs(10);
+/// A timer of this period tells how late timers are.
+const PULSE: Duration = Duration::from_millis(100);
+
+pub struct Host {
+    pub front: Arc<Front>,
+    pub lifecycle: Arc<Lifecycle>,
+    pub tasks: Arc<Tasks>,
+    pub reloader: Arc<Reloader>,
+    pub certificate: Option<Arc<Certificate>>,
+}
+
+impl Host {
+    /// Builds the first table and starts what keeps it alive. Needs a runtime.
+    pub fn start(
+        live: Arc<Live>,
+        loader: Arc<Loader>,
+        mut draft: Draft,
+        dial: Arc<dyn Dial>,
+        simulating: Simulating,
+    ) -> Result<Arc<Self>, Rejection> {
+        let mut assembler = Assembler::new(Arc::clone(&live), dial, simulating);
+        let (snapshot, _) = assembler.assemble(&loader.source().name(), &mut draft)?;
+        let gateway = Gateway::new(Arc::clone(&live), snapshot);
+        let lifecycle = Arc::new(Lifecycle::default());
+        let tasks = Arc::new(Tasks::default());
+        let prober = Prober::new(Arc::clone(&live), Arc::clone(&tasks));
+        let rescue = Rescue::new(Arc::clone(&live), Arc::clone(&tasks), Arc::clone(&prober));
+        let fingerprint = draft.fingerprint;
+        let reloader =
+            Reloader::new(First { gateway: Arc::clone(&gateway), loader, assembler, fingerprint, prober });
+        let certificate = draft.certificate.map(Arc::new);
+
+        tasks.spawn("expire", expire(Arc::clone(&gateway), rescue));
+        tasks.spawn("upkeep", upkeep(Arc::clone(&live)));
+        tasks.spawn("pulse", pulse(live));
+        tasks.spawn("sweep", sweep(Arc::clone(&gateway), Arc::clone(&reloader)));
+        tasks.spawn("recheck", rechecks(Arc::clone(&gateway)));
+        if let Some(certificate) = &certificate {
+            tasks.spawn("certificate", renewals(Arc::clone(certificate)));
+        }
+        let front = Front::new(gateway, Arc::clone(&lifecycle));
+        Ok(Arc::new(Self { front, lifecycle, tasks, reloader, certificate }))
+    }
+
+    /// Begins to follow the configuration's source.
+    pub fn watch(&self) {
+        self.tasks.spawn("reload watcher", watch::watch(Arc::clone(&self.reloader)));
+    }
+
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.front.gateway
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.lifecycle.enter(Stage::Gone);
+        self.tasks.abort_all();
+    }
+}
+
+impl Running for Host {
+    fn phase(&self) -> Phase {
+        self.lifecycle.phase()
+    }
+
+    fn table(&self) -> Arc<Table> {
+        Arc::clone(&self.gateway().snapshot().table)
+    }
+
+    fn pools(&self) -> Vec<Arc<Pool>> {
+        self.gateway().snapshot().pools.to_vec()
+    }
+
+    fn connections(&self) -> usize {
+        self.front.open()
+    }
+
+    fn in_flight(&self) -> u32 {
+        self.gateway().in_flight()
+    }
+
+    fn applied(&self) -> Applied {
+        self.reloader.applied()
+    }
+
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<Reloaded, Refused>> + Send + '_>> {
+        let reloaded = self.reloader.reload(Cause::Order);
+        Box::pin(async move { reloaded.await.map_err(|rejection| Refused(rejection.to_string())) })
+    }
+
+    fn simulated(&self, name: &str) -> Option<Arc<Simulated>> {
+        self.reloader.simulated(name)
+    }
+}
+
+async fn expire(gateway: Arc<Gateway>, rescue: Rescue) {
+    loop {
+        sleep(EXPIRE).await;
+        let snapshot = gateway.snapshot();
+        snapshot.table.expire();
+        rescue.look(&snapshot);
+    }
+}
+
+async fn upkeep(live: Arc<Live>) {
+    loop {
+        sleep(UPKEEP).await;
+        live.metrics.upkeep();
+    }
+}
+
+async fn pulse(live: Arc<Live>) {
+    loop {
+        let begun = live.now();
+        sleep(PULSE).await;
+        live.pulse(live.now().since(begun).saturating_sub(PULSE));
+    }
+}
+
+async fn sweep(gateway: Arc<Gateway>, reloader: Arc<Reloader>) {
+    loop {
+        sleep(SWEEP).await;
+        for pool in &gateway.snapshot().pools {
+            pool.sweep();
+        }
+        reloader.clear_away().await;
+    }
+}
+
+async fn rechecks(gateway: Arc<Gateway>) {
+    loop {
+        sleep(SWEEP).await;
+        recheck(&gateway.live, &gateway.snapshot()).await;
+    }
+}
+
+async fn renewals(certificate: Arc<Certificate>) {
+    loop {
+        sleep(CERTIFICATE).await;
+        let looked_at = Arc::clone(&certificate);
+        match tokio::task::spawn_blocking(move || looked_at.refresh()).await {
+            Ok(Ok(true)) => tracing::info!("another certificate is in use"),
+            Ok(Ok(false)) | Err(_) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the certificate in use stays"),
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! From the file to something that can be put in force, or to the reason why not.
+//!
+//! The one way in which configuration is read: `serve`, `check` and every reload come through here, so
+//! they cannot disagree. Whatever the file refers to (secrets, roots, certificates) is read too, since
+//! a file whose certificate is unreadable is not a good file. Blocks; callers on the runtime use
+//! `spawn_blocking`.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustls::ClientConfig;
+use sha2::{Digest, Sha256};
+
+use super::tls::Certificate;
+use crate::config::problem::Severity;
+use crate::config::{self, Blueprint, Env, FILE_MAX, Problem};
+use crate::upstream::Roots;
+
+/// Where configuration comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    File(PathBuf),
+    /// Built into the program, or written by a test.
+    Text {
+        name: String,
+        text: String,
+    },
+}
+
+/// The environment and the disk, for references in the file.
+pub type World = Arc<dyn Env + Send + Sync>;
+
+/// A good file, with what it refers to.
+pub struct Draft {
+    pub blueprint: Blueprint,
+    pub warnings: Vec<Problem>,
+    /// How peers are checked, by `ca_file`.
+    pub(super) roots: HashMap<Option<String>, Arc<ClientConfig>>,
+    pub certificate: Option<Certificate>,
+    pub(super) fingerprint: Fingerprint,
+}
+
+/// Why a file cannot be used. Its `Display` is what people are shown, on every way to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    Unreadable {
+        file: String,
+        why: String,
+    },
+    Invalid {
+        file: String,
+        problems: Vec<Problem>,
+    },
+    /// The file is in order, and what it refers to is not.
+    Unusable {
+        file: String,
+        path: String,
+        why: String,
+    },
+}
+
+/// What was read, to tell whether it has changed since.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// Referenced files, in the order in which they were asked for.
+    files: Vec<String>,
+    digest: [u8; 32],
+}
+
+/// Reads one source, again and again.
+pub struct Loader {
+    source: Source,
+    world: World,
+    /// Made once for the same roots, because their identity tells whether connections can be kept.
+    roots: Mutex<HashMap<Option<[u8; 32]>, Arc<ClientConfig>>>,
+}
+
+impl Source {
+    /// As messages call it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Text { name, .. } => name.clone(),
+        }
+    }
+
+    fn read(&self) -> Result<String, Rejection> {
+        let unreadable = |why: String| Rejection::Unreadable { file: self.name(), why };
+        match self {
+            Self::Text { text, .. } => Ok(text.clone()),
+            Self::File(path) => {
+                let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
+                let mut bytes = Vec::new();
+                // One byte more than allowed is enough to be told that it is too large.
+                file.take(FILE_MAX as u64 + 1)
+                    .read_to_end(&mut bytes)
+                    .map_err(|error| unreadable(error.to_string()))?;
+                String::from_utf8(bytes).map_err(|error| {
+                    unreadable(format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
+                })
+            }
+        }
+    }
+}
+
+impl Loader {
+    pub fn new(source: Source, world: World) -> Self {
+        Self { source, world, roots: Mutex::default() }
+    }
+
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Reads everything.
+    pub fn load(&self) -> Result<Draft, Rejection> {
+        let text = self.source.read()?;
+        let noting = Noting { world: &*self.world, asked: Mutex::default() };
+        let loaded = config::load(&text, &noting);
+        let loaded = loaded.map_err(|problems| Rejection::Invalid { file: self.source.name(), problems })?;
+        let mut draft = self.complete(loaded.blueprint, &noting)?;
+        let asked = noting.asked.into_inner();
+        draft.fingerprint = Fingerprint {
+            digest: digest(&text, asked.iter().map(|(_, content)| content)),
+            files: asked.into_iter().map(|(path, _)| path).collect(),
+        };
+        draft.warnings = loaded.warnings;
+        Ok(draft)
+    }
+
+    /// For a blueprint that a test has written.
+    pub fn draft_of(&self, blueprint: Blueprint) -> Result<Draft, Rejection> {
+        self.complete(blueprint, &*self.world)
+    }
+
+    /// Reads what `blueprint` refers to.
+    fn complete(&self, blueprint: Blueprint, world: &dyn Env) -> Result<Draft, Rejection> {
+        let roots = self.roots_of(&blueprint, world)?;
+        let certificate = self.certificate(&blueprint)?;
+        Ok(Draft { blueprint, warnings: Vec::new(), roots, certificate, fingerprint: Fingerprint::default() })
+    }
+
+    /// Whether reading again would give what `last` was taken of.
+    pub fn is_unchanged(&self, last: &Fingerprint) -> bool {
+        let Ok(text) = self.source.read() else { return false };
+        let contents: Vec<_> = last.files.iter().map(|path| self.world.file(path)).collect();
+        digest(&text, contents.iter()) == last.digest
+    }
+
+    fn roots_of(
+        &self,
+        blueprint: &Blueprint,
+        world: &dyn Env,
+    ) -> Result<HashMap<Option<String>, Arc<ClientConfig>>, Rejection> {
+        let mut made: HashMap<Option<String>, Arc<ClientConfig>> = HashMap::new();
+        let mut used = HashMap::new();
+        for upstream in blueprint.upstreams.iter().filter(|upstream| upstream.base.https) {
+            let ca_file = &upstream.tls.ca_file;
+            if made.contains_key(ca_file) {
+                continue;
+            }
+            let unusable = |why: String| Rejection::Unusable {
+                file: self.source.name(),
+                path: format!("upstreams.{}.tls.ca_file", upstream.name),
+                why,
+            };
+            let text = match ca_file {
+                Some(path) => {
+                    Some(world.file(path).map_err(|why| unusable(format!("cannot read {path}: {why}")))?)
+                }
+                None => None,
+            };
+            let key = text.as_ref().map(|text| Sha256::digest(text).into());
+            let known = self.roots.lock().get(&key).cloned();
+            let config = match known {
+                Some(config) => config,
+                None => {
+                    let roots = text.as_ref().map_or(Roots::System, |text| Roots::Pem(text.as_bytes()));
+                    roots.client_config().map_err(|error| unusable(error.to_string()))?
+                }
+            };
+            used.insert(key, Arc::clone(&config));
+            made.insert(ca_file.clone(), config);
+        }
+        *self.roots.lock() = used;
+        Ok(made)
+    }
+
+    fn certificate(&self, blueprint: &Blueprint) -> Result<Option<Certificate>, Rejection> {
+        let files = blueprint.server.tls.as_ref();
+        files.map(Certificate::load).transpose().map_err(|error| Rejection::Unusable {
+            file: self.source.name(),
+            path: "server.tls".to_owned(),
+            why: error.to_string(),
+        })
+    }
+}
+
+/// The world, with a note of every file that was asked for.
+struct Noting<'a> {
+    world: &'a dyn Env,
+    asked: Mutex<Vec<(String, Result<String, String>)>>,
+}
+
+impl Env for Noting<'_> {
+    fn var(&self, name: &str) -> Option<String> {
+        self.world.var(name)
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        let content = self.world.file(path);
+        self.asked.lock().push((path.to_owned(), content.clone()));
+        content
+    }
+}
+
+fn digest<'a>(text: &str, contents: impl Iterator<Item = &'a Result<String, String>>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let mut add = |part: &str| {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    };
+    add(text);
+    for content in contents {
+        match content {
+            Ok(content) => add(content),
+            // Why a file cannot be read is worded by the system; that it cannot is what counts.
+            Err(_) => add("\0"),
+        }
+    }
+    hash.finalize().into()
+}
+
+impl Rejection {
+    /// What is wrong, as `check --format json` lists it.
+    pub fn problems(&self) -> serde_json::Value {
+        match self {
+            Self::Invalid { problems, .. } => serde_json::json!(problems),
+            Self::Unreadable { why, .. } => {
+                serde_json::json!([{ "severity": "error", "path": "", "message": why }])
+            }
+            Self::Unusable { path, why, .. } => {
+                serde_json::json!([{ "severity": "error", "path": path, "message": why }])
+            }
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { file, why } => write!(f, "error: cannot read {file}: {why}"),
+            Self::Invalid { file, problems } => {
+                for problem in problems {
+                    writeln!(f, "{}", problem.render(file))?;
+                }
+                let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+                write!(f, "{file}: {errors} error{}", if errors == 1 { "" } else { "s" })
+            }
+            Self::Unusable { file, path, why } => write!(f, "error: {path}: {why}\n --> {file}"),
+        }
+    }
+}
+
+impl std::error::Error for Rejection {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "\
+version: 1
+upstreams:
+  a: {provider: simulated}
+routes:
+  - {model: demo, channels: [{upstream: a}]}
+";
+
+    #[derive(Default)]
+    struct Disk(Mutex<HashMap<String, String>>);
+
+    impl Env for Disk {
+        fn var(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn file(&self, path: &str) -> Result<String, String> {
+            self.0.lock().get(path).cloned().ok_or_else(|| "no such file".to_owned())
+        }
+    }
+
+    fn loader(text: &str, disk: &Arc<Disk>) -> Loader {
+        let world: World = Arc::clone(disk) as World;
+        Loader::new(Source::Text { name: "routing.yaml".to_owned(), text: text.to_owned() }, world)
+    }
+
+    #[test]
+    fn a_changed_secret_is_a_change_and_the_same_one_is_none() {
+        let disk = Arc::new(Disk::default());
+        disk.0.lock().insert("/run/key".to_owned(), "sk-1".to_owned());
+        let text =
+            FILE.replace("routes:", "  o: {provider: openai, credentials: [\"file:/run/key\"]}\nroutes:");
+        let loader = loader(&text, &disk);
+        let draft = loader.load().expect("a good file");
+        assert!(loader.is_unchanged(&draft.fingerprint));
+        disk.0.lock().insert("/run/key".to_owned(), "sk-2".to_owned());
+        assert!(!loader.is_unchanged(&draft.fingerprint));
+        disk.0.lock().clear();
+        assert!(!loader.is_unchanged(&draft.fingerprint));
+    }
+
+    #[test]
+    fn roots_are_made_once_as_long_as_they_are_the_same() {
+        let disk = Arc::new(Disk::default());
+        let pem = rcgen::generate_simple_self_signed(vec!["x".to_owned()]).expect("a certificate").cert.pem();
+        disk.0.lock().insert("/ca.pem".to_owned(), pem);
+        let text = FILE.replace(
+            "routes:",
+            "  h: {provider: http, base_url: \"https://x\", tls: {ca_file: /ca.pem}}\nroutes:",
+        );
+        let loader = loader(&text, &disk);
+        let key = Some("/ca.pem".to_owned());
+        let (one, two) = (loader.load().expect("good"), loader.load().expect("good"));
+        assert!(Arc::ptr_eq(&one.roots[&key], &two.roots[&key]));
+        disk.0.lock().insert("/ca.pem".to_owned(), "no PEM".to_owned());
+        let rejection = loader.load().err().expect("the roots are unusable");
+        assert!(rejection.to_string().starts_with("error: upstreams.h.tls.ca_file: "), "{rejection}");
+        assert!(!loader.is_unchanged(&one.fingerprint));
+    }
+
+    #[test]
+    fn a_rejection_shows_every_problem_and_counts_them() {
+        let disk = Arc::new(Disk::default());
+        let text = FILE.replace("upstream: a", "upstream: b, wieght: 3");
+        let rejection = loader(&text, &disk).load().err().expect("two mistakes");
+        let shown = rejection.to_string();
+        assert!(shown.contains("routing.yaml:5:"), "{shown}");
+        assert!(shown.ends_with("errors"), "{shown}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("routing.yaml");
+        let read = || Source::File(path.clone()).read();
+        assert!(matches!(read(), Err(Rejection::Unreadable { .. })));
+        std::fs::write(&path, b"version: \xff").unwrap();
+        assert!(read().expect_err("not text").to_string().ends_with("not UTF-8 at byte 9"));
+        std::fs::write(&path, FILE).unwrap();
+        assert_eq!(read().as_deref(), Ok(FILE));
+    }
+}

@@ -1,0 +1,215 @@
+//! Puts a changed configuration in force, or keeps the old one and says why.
+//!
+//! A reload is one transaction: read, check, build, swap. Requests see the table before or the table
+//! after. Two reloads never run at once; one that waited reads what is there when its turn comes, so
+//! the latest content wins.
+
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use super::assemble::{Assembler, Replaced};
+use super::builtin::Builtin;
+use super::loader::{Draft, Fingerprint, Loader, Rejection};
+use super::prober::Prober;
+use crate::admin::{Applied, Reloaded};
+use crate::config;
+use crate::proxy::{Gateway, Snapshot};
+use crate::simulated::Simulated;
+use crate::state::Live;
+use crate::telemetry::catalogue;
+use crate::upstream::PoolCounts;
+
+/// Who wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Something happened in the file's directory.
+    Watch,
+    /// Nothing was heard for a while.
+    Poll,
+    /// An operator: a signal, or the admin API.
+    Order,
+}
+
+pub struct Reloader {
+    loader: Arc<Loader>,
+    gateway: Arc<Gateway>,
+    prober: Arc<Prober>,
+    builtin: Arc<Builtin>,
+    workshop: tokio::sync::Mutex<Workshop>,
+    applied: Mutex<Applied>,
+    leaving: Mutex<Vec<Leaving>>,
+}
+
+/// What only one reload at a time may touch.
+struct Workshop {
+    assembler: Assembler,
+    fingerprint: Fingerprint,
+}
+
+/// Parts of an older table that requests may still use.
+struct Leaving {
+    snapshot: Weak<Snapshot>,
+    replaced: Replaced,
+}
+
+/// The first table, and everything that later ones grow from.
+pub(super) struct First {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) loader: Arc<Loader>,
+    pub(super) assembler: Assembler,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) prober: Arc<Prober>,
+}
+
+impl Reloader {
+    pub(super) fn new(first: First) -> Arc<Self> {
+        let First { gateway, loader, assembler, fingerprint, prober } = first;
+        let snapshot = gateway.snapshot();
+        let reloader = Arc::new(Self {
+            builtin: Arc::clone(&assembler.builtin),
+            applied: Mutex::new(Applied { source: loader.source().name(), ..Applied::default() }),
+            workshop: tokio::sync::Mutex::new(Workshop { assembler, fingerprint }),
+            leaving: Mutex::default(),
+            loader,
+            gateway,
+            prober,
+        });
+        reloader.note_applied(&snapshot);
+        reloader.prober.follow(&snapshot);
+        reloader
+    }
+
+    pub fn loader(&self) -> &Loader {
+        &self.loader
+    }
+
+    pub fn applied(&self) -> Applied {
+        self.applied.lock().clone()
+    }
+
+    pub fn simulated(&self, name: &str) -> Option<Arc<Simulated>> {
+        self.builtin.named(name)
+    }
+
+    /// Reads the configuration again.
+    pub async fn reload(&self, cause: Cause) -> Result<Reloaded, Rejection> {
+        let mut workshop = self.workshop.lock().await;
+        let result = self.attempt(&mut workshop, cause).await;
+        let live = &self.gateway.live;
+        let count = |result| live.metrics.counter(&catalogue::RELOADS, &[result]).increment(1);
+        match &result {
+            Ok(Reloaded::Applied { .. }) => count("applied"),
+            Ok(Reloaded::Unchanged { .. }) => {
+                // The file is again what is in force.
+                self.applied.lock().refused = None;
+                self.refused_gauge(0.0);
+                if cause == Cause::Order {
+                    count("unchanged");
+                }
+            }
+            Err(rejection) => {
+                let said = rejection.to_string();
+                let known =
+                    self.applied.lock().refused.replace(said.clone()).is_some_and(|known| known == said);
+                self.refused_gauge(1.0);
+                // A bad file lies there until somebody mends it; once is enough to say so.
+                if !known || cause == Cause::Order {
+                    count("refused");
+                    tracing::error!("configuration refused, the table in force stays\n{said}");
+                }
+            }
+        }
+        result
+    }
+
+    async fn attempt(&self, workshop: &mut Workshop, cause: Cause) -> Result<Reloaded, Rejection> {
+        let last = workshop.fingerprint.clone();
+        let loader = Arc::clone(&self.loader);
+        let read = move || if loader.is_unchanged(&last) { None } else { Some(loader.load()) };
+        let read = tokio::task::spawn_blocking(read).await;
+        let read = read.map_err(|error| Rejection::Unreadable {
+            file: self.loader.source().name(),
+            why: format!("reading was interrupted: {error}"),
+        })?;
+        let Some(draft) = read else {
+            return Ok(Reloaded::Unchanged { revision: self.applied().revision });
+        };
+        self.apply(workshop, draft?, cause)
+    }
+
+    /// Puts `draft` in force.
+    fn apply(&self, workshop: &mut Workshop, mut draft: Draft, cause: Cause) -> Result<Reloaded, Rejection> {
+        let name = self.loader.source().name();
+        let (snapshot, replaced) = workshop.assembler.assemble(&name, &mut draft)?;
+        workshop.fingerprint = draft.fingerprint;
+        for pool in &replaced.pools {
+            pool.retire();
+        }
+        let before = self.gateway.swap(snapshot);
+        let after = self.gateway.snapshot();
+        self.prober.follow(&after);
+        self.gateway.live.metrics.gauge(&catalogue::CONFIG_INFO, &[&before.table.revision]).set(0.0);
+        self.note_applied(&after);
+        for warning in &draft.warnings {
+            tracing::warn!(path = warning.path, "{}", warning.message);
+        }
+        for path in fixed_at_start(&before.table.server, &after.table.server) {
+            tracing::warn!(path, "changed, and takes effect after a restart only");
+        }
+        let revision = after.table.revision.clone();
+        tracing::info!(revision, ?cause, "configuration applied");
+        self.leaving.lock().push(Leaving { snapshot: Arc::downgrade(&before), replaced });
+        Ok(Reloaded::Applied { revision })
+    }
+
+    /// As [`Reloader::reload`], for a blueprint that no file describes. For tests of what reloads do.
+    pub async fn replace(&self, blueprint: config::Blueprint) -> Result<Reloaded, Rejection> {
+        let mut workshop = self.workshop.lock().await;
+        let draft = self.loader.draft_of(blueprint)?;
+        self.apply(&mut workshop, draft, Cause::Order)
+    }
+
+    fn note_applied(&self, snapshot: &Snapshot) {
+        let live = &self.gateway.live;
+        let now = live.clock.unix_now().as_secs_f64();
+        let mut applied = self.applied.lock();
+        applied.revision.clone_from(&snapshot.table.revision);
+        applied.applied_at = now;
+        applied.refused = None;
+        drop(applied);
+        live.metrics.gauge(&catalogue::CONFIG_INFO, &[&snapshot.table.revision]).set(1.0);
+        live.metrics.gauge(&catalogue::RELOAD_SECONDS, &[]).set(now);
+        self.refused_gauge(0.0);
+    }
+
+    fn refused_gauge(&self, value: f64) {
+        let live: &Live = &self.gateway.live;
+        live.metrics.gauge(&catalogue::RELOAD_FAILED, &[]).set(value);
+    }
+
+    /// Ends what only finished requests used. To be called every few seconds.
+    pub(super) async fn clear_away(&self) {
+        let is_over = |leaving: &Leaving| {
+            let quiet = leaving.replaced.pools.iter().all(|pool| {
+                let PoolCounts { in_use, opening, .. } = pool.counts();
+                in_use == 0 && opening == 0
+            });
+            leaving.snapshot.strong_count() == 0 && quiet
+        };
+        let over: Vec<Leaving> = self.leaving.lock().extract_if(.., |leaving| is_over(leaving)).collect();
+        for simulated in over.iter().flat_map(|leaving| &leaving.replaced.simulated) {
+            simulated.stop().await;
+        }
+    }
+}
+
+/// What of `server:` differs and is only read when the process starts.
+fn fixed_at_start(before: &config::Server, after: &config::Server) -> Vec<&'static str> {
+    let changes = [
+        ("server.listen", before.listen != after.listen),
+        ("server.admin", before.admin != after.admin),
+        ("server.tls", before.tls != after.tls),
+    ];
+    changes.into_iter().filter(|(_, changed)| *changed).map(|(path, _)| path).collect()
+}

@@ -1,0 +1,90 @@
+//! The only place that starts background work, by name, so that the end of the process can end it.
+//!
+//! A named task runs for as long as the gateway does; one that panics is a mistake of ours and is logged
+//! as such. Connections are tasks too, and are counted by `front`, which also tells them when to close.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use parking_lot::Mutex;
+use tokio::task::{AbortHandle, JoinSet};
+
+#[derive(Debug, Default)]
+pub struct Tasks {
+    running: Mutex<JoinSet<()>>,
+}
+
+impl Tasks {
+    /// Starts `work`, which ends by itself, by the handle, or with the gateway.
+    pub fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        let mut running = self.running.lock();
+        // Those that have ended; their panics were logged where they happened.
+        while running.try_join_next().is_some() {}
+        running.spawn(Named { name, work: Box::pin(work) })
+    }
+
+    /// Starts the service of one connection, or of one stream on it. It ends with its connection.
+    pub(super) fn spawn_connection(work: impl Future<Output = ()> + Send + 'static) {
+        drop(tokio::spawn(work));
+    }
+
+    /// Ends everything that was started by name.
+    pub fn abort_all(&self) {
+        self.running.lock().abort_all();
+    }
+
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        let mut running = self.running.lock();
+        while running.try_join_next().is_some() {}
+        running.len()
+    }
+}
+
+/// Says whose panic it was.
+struct Named {
+    name: &'static str,
+    work: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Future for Named {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| self.work.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| {
+            tracing::error!(task = self.name, "a background task panicked and is gone");
+            Poll::Ready(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_panics_takes_nobody_along() {
+        let tasks = Tasks::default();
+        tasks.spawn("broken", async { panic!("broken by the test") });
+        let (sent, heard) = tokio::sync::oneshot::channel();
+        tasks.spawn("whole", async {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            let _ = sent.send(());
+        });
+        heard.await.expect("the other task goes on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_tasks_end_together() {
+        let tasks = Tasks::default();
+        for _ in 0..3 {
+            tasks.spawn("forever", std::future::pending());
+        }
+        assert_eq!(tasks.count(), 3);
+        tasks.abort_all();
+        tokio::task::yield_now().await;
+        assert_eq!(tasks.count(), 0);
+    }
+}
