@@ -2,6 +2,7 @@
 
 mod ask;
 mod explain;
+mod panics;
 mod process;
 mod signals;
 
@@ -15,6 +16,7 @@ use tokio::net::TcpListener;
 
 pub use ask::{Answer, ask};
 pub use explain::{explain_cold, explain_path, local_url, table_of};
+pub use panics::log_panics;
 pub use process::Process;
 
 use crate::admin;

@@ -126,6 +126,7 @@ fn source(config: Option<PathBuf>) -> Source {
 
 fn serve(source: Source) -> anyhow::Result<ExitCode> {
     logs::start();
+    app::log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         let name = source.name();
@@ -222,15 +223,11 @@ fn cold(source: Source, model: &str, dialect: Option<&str>) -> anyhow::Result<Ex
             return Ok(refused(&rejection));
         }
     };
-    match one_thread()?
-        .block_on(async { app::explain_cold(&draft.blueprint, model, dialect.transpose()?) })?
-    {
-        Some(explained) => print(&app::table_of(&explained)),
-        None => {
-            say(&format!("no route takes {model}"));
-            Ok(ExitCode::FAILURE)
-        }
+    if let Some(explained) = app::explain_cold(&draft.blueprint, model, dialect.transpose()?)? {
+        return print(&app::table_of(&explained));
     }
+    say(&format!("no route takes {model}"));
+    Ok(ExitCode::FAILURE)
 }
 
 fn healthcheck(base: &str) -> anyhow::Result<ExitCode> {

@@ -18,15 +18,12 @@ pub(super) async fn explain(State(running): Seen, RawQuery(query): RawQuery) -> 
         Err(name) => return problem(StatusCode::BAD_REQUEST, format!("{name} is not a dialect")),
     };
     let table = running.table();
-    match route::explain(&table, &model, dialect) {
-        Some(explained) => Json(explained).into_response(),
-        None => {
-            let near = route::closest(&model, table.model_names());
-            let near =
-                if near.is_empty() { String::new() } else { format!("; near it: {}", near.join(", ")) };
-            problem(StatusCode::NOT_FOUND, format!("no route takes {model}{near}"))
-        }
+    if let Some(explained) = route::explain(&table, &model, dialect) {
+        return Json(explained).into_response();
     }
+    let near = route::closest(&model, table.model_names());
+    let near = if near.is_empty() { String::new() } else { format!("; near it: {}", near.join(", ")) };
+    problem(StatusCode::NOT_FOUND, format!("no route takes {model}{near}"))
 }
 
 /// The decoded value of `name` in a query string (WHATWG URL, `application/x-www-form-urlencoded`).

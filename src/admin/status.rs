@@ -159,7 +159,7 @@ fn of_gate(gate: &Gate, now: Tick) -> BreakerStatus {
     let Snapshot { state, level, consecutive, fast, .. } = gate.snapshot(now);
     BreakerStatus {
         state: state.name(),
-        level: level.into(),
+        level,
         consecutive_failures: consecutive,
         recent_ok: fast.ok,
         recent_bad: fast.fail + fast.overload + fast.stream_fail,

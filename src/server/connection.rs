@@ -54,7 +54,7 @@ const H2_SEND_BUFFER: usize = 64 * 1024;
 const H2_PENDING_RESETS: usize = 20;
 const H2_ERROR_RESETS: usize = 1024;
 /// A caller that vanished without a word is noticed after the two together.
-const H2_PING: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+const H2_PING: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(20));
 /// After a goodbye that nobody answers.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -245,3 +245,6 @@ fn builder(limits: &Limits, buffer: usize, streams: Streams) -> auto::Builder<St
         .keep_alive_timeout(H2_PING.1);
     builder
 }
+
+#[cfg(test)]
+mod tests;

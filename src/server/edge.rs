@@ -27,18 +27,22 @@ use crate::dialect::trouble::{self, Kind, Trouble};
 use crate::proxy::{Gateway, Reply};
 
 /// The gateway as the connections see it.
-pub(super) type Edge = CatchPanic<Inside, fn(Box<dyn Any + Send>) -> Response<Full<Bytes>>>;
+pub(super) type Edge = CatchPanic<Inside, OnPanic>;
 
 pub(super) fn edge(gateway: Arc<Gateway>) -> Edge {
-    let on_panic: fn(Box<dyn Any + Send>) -> Response<Full<Bytes>> = on_panic;
-    CatchPanicLayer::custom(on_panic).layer(Inside(gateway))
+    layered(Inside(gateway))
 }
 
-/// What a panic said goes to the log alone: it may quote the request.
-fn on_panic(panic: Box<dyn Any + Send>) -> Response<Full<Bytes>> {
-    let said = panic.downcast_ref::<String>().map(String::as_str);
-    let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-    tracing::error!(panic = said, "a request panicked; the caller got a 500");
+fn layered<S>(inner: S) -> CatchPanic<S, OnPanic> {
+    CatchPanicLayer::custom(on_panic as OnPanic).layer(inner)
+}
+
+type OnPanic = fn(Box<dyn Any + Send>) -> Response<Full<Bytes>>;
+
+/// What a panic said is shown to nobody: it may quote the request. The process's panic hook logs where
+/// it happened.
+fn on_panic(_: Box<dyn Any + Send>) -> Response<Full<Bytes>> {
+    tracing::error!("a request panicked; the caller got a 500");
     let message = "the gateway failed on this request; its log says more".to_owned();
     let trouble = Trouble { kind: Kind::Internal, message, code: None, param: None };
     let mut response = Response::new(Full::new(trouble::render(&trouble, Dialect::Http, "")));
@@ -105,5 +109,28 @@ impl Body for Answer {
 
     fn size_hint(&self) -> SizeHint {
         self.content.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+    use tower::service_fn;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_answer_that_quotes_nothing() {
+        let broken = service_fn(|request: Request<()>| async move {
+            assert!(request.uri().path() == "/", "secret of the request");
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+        });
+        let request = Request::get("/x").body(()).unwrap();
+        let response = layered(broken).oneshot(request).await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert!(!body.to_string().contains("secret"), "{body}");
     }
 }

@@ -126,7 +126,7 @@ mod tests {
         let reader = async {
             let mut byte = [0; 4];
             for _ in 0..5 {
-                tokio::time::sleep(STALL - Duration::from_secs(1)).await;
+                tokio::time::sleep(STALL.mul_f64(0.9)).await;
                 theirs.read_exact(&mut byte).await.expect("bytes");
             }
         };

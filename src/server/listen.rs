@@ -18,7 +18,7 @@ use super::tls::Certificate;
 /// Pause after an accept that failed for a reason of ours, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(50);
 /// The kernel's own look after callers who vanished: first probe, gap, number of probes.
-const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(15), 4);
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_mins(1), Duration::from_secs(15), 4);
 
 /// Binds `address`; port 0 takes a free one.
 pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {

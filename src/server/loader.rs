@@ -177,13 +177,9 @@ impl Loader {
             };
             let key = text.as_ref().map(|text| Sha256::digest(text).into());
             let known = self.roots.lock().get(&key).cloned();
-            let config = match known {
-                Some(config) => config,
-                None => {
-                    let roots = text.as_ref().map_or(Roots::System, |text| Roots::Pem(text.as_bytes()));
-                    roots.client_config().map_err(|error| unusable(error.to_string()))?
-                }
-            };
+            let roots = text.as_ref().map_or(Roots::System, |text| Roots::Pem(text.as_bytes()));
+            let made_now = || roots.client_config().map_err(|error| unusable(error.to_string()));
+            let config = known.map_or_else(made_now, Ok)?;
             used.insert(key, Arc::clone(&config));
             made.insert(ca_file.clone(), config);
         }

@@ -37,5 +37,7 @@ mod rescue;
 pub mod shutdown;
 mod streams;
 pub mod tasks;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 mod watch;

@@ -213,3 +213,6 @@ fn fixed_at_start(before: &config::Server, after: &config::Server) -> Vec<&'stat
     ];
     changes.into_iter().filter(|(_, changed)| *changed).map(|(path, _)| path).collect()
 }
+
+#[cfg(test)]
+mod tests;

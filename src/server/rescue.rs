@@ -100,3 +100,45 @@ impl Drop for Trying {
         self.set.lock().remove(&self.name);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::testing::{Bench, FILE};
+    use super::*;
+    use crate::algo::breaker::State;
+    use crate::simulated::{Fault, Rule};
+    use crate::state::gate::Gate;
+
+    /// Opens a gate as failing attempts do.
+    fn trip(gate: &Gate, live: &Live) {
+        for _ in 0..100 {
+            let (now, mut dice) = (live.now(), live.dice());
+            let Ok((permit, _)) = gate.admit(now, &mut dice) else { return };
+            let _ = gate.settle(permit, Signal::Failure, now, now, &mut dice);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_breaker_that_no_caller_tries_closes_by_itself_once_the_upstream_is_back() {
+        let bench = Bench::start(FILE);
+        let snapshot = bench.host.gateway().snapshot();
+        let upstream = &snapshot.table.upstreams[0];
+        let (gate, live) = (&upstream.memory.gate, &upstream.live);
+        bench.sims["a"].control().set(vec![Rule::new(Fault::Refuse)]);
+        trip(gate, live);
+        assert!(matches!(gate.state(), State::Open { .. }));
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        assert_ne!(gate.state(), State::Closed, "it is still down");
+
+        bench.sims["a"].control().clear();
+        // Open for a minute at most (E8), and probes that said down rise within another.
+        tokio::time::sleep(Duration::from_mins(3)).await;
+        assert_eq!(gate.state(), State::Closed);
+        assert_eq!(bench.sims["a"].control().counts().in_flight, 0);
+        let attempts = bench
+            .metric(r#"mainstay_attempts_total{route="demo",upstream="a",model="demo",outcome="success"}"#);
+        assert_eq!(attempts, 0.0, "probes are no attempts");
+    }
+}

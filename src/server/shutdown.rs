@@ -56,3 +56,62 @@ async fn quiet(host: &Host) {
         sleep(LOOK).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::{sleep, timeout};
+
+    use super::super::testing::{Bench, FILE, chat, read_to};
+    use super::*;
+    use crate::admin::{Phase, Running};
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_lets_streams_finish_and_closes_what_is_idle() {
+        let bench = Bench::start(
+            &FILE.replace("a: {provider: simulated}", "a: {provider: simulated, simulated: {pace: 1s}}"),
+        );
+        let mut idle = bench.connect(1 << 16);
+        idle.write_all(chat("", false).as_bytes()).await.unwrap();
+        read_to(&mut idle, "usage").await;
+        let mut busy = bench.connect(1 << 16);
+        busy.write_all(chat("", true).as_bytes()).await.unwrap();
+        read_to(&mut busy, "data:").await;
+
+        let host = Arc::clone(&bench.host);
+        let draining = tokio::spawn(async move { drain(&host).await });
+        sleep(S).await;
+        assert_eq!(bench.host.phase(), Phase::Draining);
+        idle.write_all(chat("", false).as_bytes()).await.unwrap();
+        let answer = read_to(&mut idle, "usage").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "still served before it stops accepting: {answer}");
+
+        assert!(read_to(&mut busy, "[DONE]").await.contains("[DONE]"));
+        let mut rest = Vec::new();
+        let ended = timeout(S * 20, idle.read_to_end(&mut rest)).await.expect("closed");
+        assert!(ended.is_ok());
+        assert_eq!(draining.await.unwrap(), Drained::Clean);
+        assert_eq!(bench.host.front.open(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_outlasts_the_drain_is_cut_off() {
+        let bench = Bench::start(&FILE.replace("timeout: 60s", "timeout: 2s"));
+        for sim in bench.sims.values() {
+            sim.control().set(vec![crate::simulated::Rule::new(crate::simulated::Fault::Hang)]);
+        }
+        let mut busy = bench.connect(1 << 16);
+        busy.write_all(chat("", true).as_bytes()).await.unwrap();
+        sleep(S).await;
+        assert_eq!(bench.host.gateway().in_flight(), 1);
+        let drained = timeout(S * 60, drain(&bench.host)).await.expect("it ends");
+        assert_eq!(drained, Drained::Cut(1));
+        let mut rest = Vec::new();
+        let _ = timeout(S * 5, busy.read_to_end(&mut rest)).await.expect("closed");
+        assert_eq!(bench.host.front.open(), 0);
+    }
+}

@@ -7,6 +7,12 @@
 
 mod faults;
 mod floors;
+mod grafana;
+mod http;
 mod lab;
 mod laws;
+mod process;
+mod prometheus;
+mod readme;
 mod scenarios;
+mod sdk;

@@ -1,0 +1,146 @@
+//! Other programs as guests of a test: started on ports of their own, awaited, ended by their id.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::http;
+
+/// How often a condition is looked at again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A child process that does not outlive its test, and what it said.
+pub struct Guest {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Guest {
+    /// Starts `command` with both its outputs in a file of `directory`.
+    pub fn start(command: &mut Command, directory: &Path, name: &str) -> Self {
+        let log = directory.join(format!("{name}.log"));
+        let file = File::create(&log).expect("the temporary directory can be written");
+        let copy = file.try_clone().expect("a file handle can be cloned");
+        let child = command.stdin(Stdio::null()).stdout(file).stderr(copy).spawn();
+        Self { child: child.unwrap_or_else(|error| panic!("{name} does not start: {error}")), log }
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be asked")
+    }
+
+    /// The end of what it said: enough to see why it failed.
+    pub fn said(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let start = text.char_indices().rev().nth(4_000).map_or(0, |(index, _)| index);
+        text[start..].to_owned()
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // Both fail only for a process that is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The real binary, serving a file of its own.
+pub struct Gateway {
+    pub callers: SocketAddr,
+    pub admin: SocketAddr,
+    /// The file that it serves; may be rewritten.
+    pub file: PathBuf,
+    guest: Guest,
+    directory: TempDir,
+}
+
+impl Gateway {
+    /// Serves `routing`, in which `LISTEN` and `ADMIN` stand for the addresses.
+    pub fn start(routing: &str) -> Self {
+        // A port is free when it is looked for and may be taken when it is used; then another is tried.
+        for _ in 0..5 {
+            if let Some(gateway) = Self::try_start(routing) {
+                return gateway;
+            }
+        }
+        panic!("the gateway found no free ports")
+    }
+
+    fn try_start(routing: &str) -> Option<Self> {
+        let directory = TempDir::with_prefix("mainstay-it-").expect("there is a temporary directory");
+        let (callers, admin) = (free_address(), free_address());
+        let text = routing.replace("LISTEN", &callers.to_string()).replace("ADMIN", &admin.to_string());
+        let file = directory.path().join("routing.yaml");
+        std::fs::write(&file, text).expect("the temporary directory can be written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+        command.args([OsStr::new("serve"), OsStr::new("--config"), file.as_os_str()]);
+        let guest = Guest::start(&mut command, directory.path(), "mainstay");
+        let mut gateway = Self { callers, admin, file, guest, directory };
+        let ready = || http::get(admin, "/readyz").is_ok_and(|answer| answer.status == 200);
+        for _ in 0..300 {
+            if ready() {
+                return Some(gateway);
+            }
+            if gateway.guest.ended().is_some() {
+                let said = gateway.guest.said();
+                assert!(said.contains("in use"), "the gateway ended:\n{said}");
+                return None;
+            }
+            sleep(PAUSE);
+        }
+        panic!("the gateway is not ready after half a minute:\n{}", gateway.guest.said())
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn said(&self) -> String {
+        self.guest.said()
+    }
+
+    pub fn metrics(&self) -> String {
+        http::get(self.admin, "/metrics").expect("the admin side answers").body
+    }
+}
+
+/// A loopback address that nobody listens on at this moment.
+pub fn free_address() -> SocketAddr {
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+    socket.local_addr().expect("a bound socket has an address")
+}
+
+/// Looks every tenth of a second until `look` finds something; `None` after `seconds`.
+pub fn wait_for<T>(seconds: u32, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    for _ in 0..seconds * 10 {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        sleep(PAUSE);
+    }
+    None
+}
+
+/// Where a program is: on the `PATH`, or in the place where Debian puts it.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/bin"), PathBuf::from("/usr/sbin")])
+        .map(|directory| directory.join(name))
+        .find(|file| file.is_file())
+}
+
+/// A test cannot run here. On a person's machine that is said and passed over; in CI it is a failure.
+pub fn skip(what: &str, why: &str) {
+    let ci = std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false");
+    assert!(!ci, "{what} must run in CI: {why}");
+    eprintln!("SKIPPED {what}: {why}");
+}

@@ -1,0 +1,70 @@
+//! Official Python SDKs, unmodified, against the real binary: runs the files of `tests/sdk`.
+//!
+//! Which Python: `MAINSTAY_SDK_PYTHON`, else `.venv/bin/python`, which `scripts/check` makes from
+//! `tests/sdk/requirements.txt`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::process::{Gateway, Guest, skip, wait_for};
+
+/// Far beyond what the longest of them needs on a loaded machine.
+const LONGEST_SECS: u32 = 180;
+
+#[test]
+fn the_openai_sdk_gets_what_it_expects() {
+    run("test_openai.py");
+}
+
+#[test]
+fn the_anthropic_and_google_sdks_get_what_they_expect() {
+    run("test_others.py");
+}
+
+#[test]
+fn an_upstream_dies_and_comes_back_and_the_sdk_sees_no_error() {
+    run("failover.py");
+}
+
+fn run(file: &str) {
+    let Some(python) = python() else {
+        return skip(file, "there is no Python with the SDKs (scripts/check makes one in .venv)");
+    };
+    let home = home();
+    let routing =
+        std::fs::read_to_string(home.join("routing.yaml")).expect("tests/sdk/routing.yaml is there");
+    let gateway = Gateway::start(&routing);
+    let mut command = Command::new(python);
+    command
+        .arg("-B")
+        .arg(home.join(file))
+        .env("MAINSTAY_URL", format!("http://{}", gateway.callers))
+        .env("MAINSTAY_ADMIN_URL", format!("http://{}", gateway.admin));
+    // Somebody's own settings would change what the SDKs do.
+    for name in
+        ["OPENAI_BASE_URL", "OPENAI_API_KEY", "ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "GOOGLE_API_KEY"]
+    {
+        command.env_remove(name);
+    }
+    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        command.env_remove(name);
+    }
+    let mut guest = Guest::start(&mut command, gateway.directory(), "python");
+    let status = wait_for(LONGEST_SECS, || guest.ended());
+    let well = status.is_some_and(|status| status.success());
+    assert!(well, "{file}: {status:?}\n{}\ngateway:\n{}", guest.said(), gateway.said());
+    println!("{file}:\n{}", guest.said());
+}
+
+fn home() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk")
+}
+
+fn python() -> Option<PathBuf> {
+    let named = std::env::var_os("MAINSTAY_SDK_PYTHON").map(PathBuf::from);
+    let own = || Some(Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python"));
+    let python = named.or_else(own).filter(|file| file.is_file())?;
+    let imports =
+        Command::new(&python).args(["-c", "import openai, anthropic, google.genai"]).output().ok()?;
+    imports.status.success().then_some(python)
+}

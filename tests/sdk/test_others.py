@@ -1,0 +1,63 @@
+"""The official Anthropic and Google SDKs, unmodified, through the gateway: plain, streamed, refused."""
+
+import unittest
+
+import anthropic
+from google import genai
+from google.genai import errors, types
+
+from gateway import URL
+from oracle import speaker
+
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+class Anthropic(unittest.TestCase):
+    def ask(self):
+        return anthropic.Anthropic(base_url=f"{URL}/anthropic", api_key="callers-key").messages
+
+    def test_plain(self):
+        answer = self.ask().create(model="demo", max_tokens=100, messages=HELLO)
+        speaker(answer.content[0].text)
+        self.assertEqual(answer.stop_reason, "end_turn")
+        self.assertGreater(answer.usage.output_tokens, 0)
+
+    def test_streamed(self):
+        with self.ask().stream(model="demo", max_tokens=100, messages=HELLO) as stream:
+            speaker("".join(stream.text_stream))
+            self.assertEqual(stream.get_final_message().stop_reason, "end_turn")
+
+    def test_without_the_prefix(self):
+        bare = anthropic.Anthropic(base_url=URL, api_key="callers-key").messages
+        self.assertGreater(bare.count_tokens(model="demo", messages=HELLO).input_tokens, 0)
+
+    def test_an_unknown_model(self):
+        with self.assertRaises(anthropic.NotFoundError) as caught:
+            self.ask().create(model="demmo", max_tokens=100, messages=HELLO)
+        self.assertIn("demo", caught.exception.body["error"]["message"])
+
+
+class Gemini(unittest.TestCase):
+    def ask(self):
+        # Kept: the models object does not hold the client, which closes itself when it is collected.
+        self.client = genai.Client(api_key="callers-key", http_options=types.HttpOptions(base_url=f"{URL}/gemini"))
+        return self.client.models
+
+    def test_plain(self):
+        answer = self.ask().generate_content(model="demo", contents="hello")
+        speaker(answer.text)
+        self.assertGreater(answer.usage_metadata.candidates_token_count, 0)
+
+    def test_streamed(self):
+        chunks = list(self.ask().generate_content_stream(model="demo", contents="hello"))
+        speaker("".join(chunk.text or "" for chunk in chunks))
+
+    def test_an_unknown_model(self):
+        with self.assertRaises(errors.ClientError) as caught:
+            self.ask().generate_content(model="demmo", contents="hello")
+        self.assertEqual(caught.exception.code, 404)
+        self.assertIn("demo", caught.exception.message)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
