@@ -260,17 +260,20 @@ impl<'a> Entry<'a> {
             _ => path.push_str(self.tail.model),
         }
         path.push_str(self.tail.after);
+        if path.is_empty() {
+            path.push('/');
+        }
+        // A service's query is its own affair, to the last `&`.
+        if let (Dialect::Http, Some(query)) = (self.dialect, query) {
+            path.push('?');
+            path.push_str(query);
+            return path;
+        }
         let mut separator = '?';
-        for param in query.into_iter().flat_map(params) {
-            if self.dialect != Dialect::Http && is_key(param) {
-                continue;
-            }
+        for param in query.into_iter().flat_map(params).filter(|param| !is_key(param)) {
             path.push(separator);
             path.push_str(param);
             separator = '&';
-        }
-        if path.is_empty() {
-            path.push('/');
         }
         path
     }
@@ -448,7 +451,10 @@ mod tests {
     #[test]
     fn plain_http_keeps_its_query_whole() {
         assert_eq!(Entry::opaque("/7").upstream_path("/orders/", None, Some("key=1&b")), "/orders/7?key=1&b");
+        assert_eq!(Entry::opaque("/7").upstream_path("", None, Some("&a&&b=&")), "/7?&a&&b=&");
+        assert_eq!(Entry::opaque("/7").upstream_path("", None, Some("")), "/7?");
         assert_eq!(Entry::opaque("").upstream_path("", None, None), "/");
+        assert_eq!(Entry::opaque("").upstream_path("", None, Some("a")), "/?a");
         assert_eq!(Entry::opaque("/v1/x").upstream_path("/v1", None, None), "/v1/v1/x");
     }
 

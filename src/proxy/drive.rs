@@ -38,6 +38,9 @@ pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<G
     let mut plan = Plan::begin(&snapshot.table, guest.route);
     let mut last: Option<Box<Failed>> = None;
     loop {
+        if gateway.live.now() >= guest.deadline {
+            return too_late(gateway, guest, &plan, last, &need);
+        }
         let permit = match plan.choose(&need) {
             Ok(permit) => permit,
             Err(_) if plan.fall_back() => continue,
@@ -147,6 +150,21 @@ fn give_up(
         _ => failed.failure.hint.retry_after.or(exhausted.soonest),
     };
     refuse(guest, plan, (kind, message), retry_after, true).into_response(&gateway.live)
+}
+
+/// The request's time is up: nobody is asked for what nobody waits for.
+fn too_late(
+    gateway: &Arc<Gateway>,
+    guest: Box<Guest>,
+    plan: &Plan<'_>,
+    last: Option<Box<Failed>>,
+    need: &Need<'_>,
+) -> Response<Reply> {
+    if last.is_some() {
+        return give_up(gateway, guest, plan, last, plan.outlook(need));
+    }
+    let message = "the request's deadline had passed before an upstream could be asked".to_owned();
+    refuse(guest, plan, (Kind::Timeout, message), None, true).into_response(&gateway.live)
 }
 
 fn refuse(

@@ -14,7 +14,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::timeout;
 
 use super::once::Once;
-use super::refuse::Refusal;
+use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::settle::Settle;
 use super::{Gateway, Snapshot, deadline, models};
@@ -142,11 +142,11 @@ fn overloaded(arrival: &Arrival, dialect: Dialect, limits: &Limits) -> Box<Refus
 fn nowhere(arrival: &Arrival, miss: Miss, path: &str) -> Box<Refusal> {
     match miss {
         Miss::NotFound { dialect } => {
-            let message = format!("nothing is served at {} {path}", arrival.head.method);
+            let message = format!("nothing is served at {} {}", arrival.head.method, in_short(path));
             arrival.refuse(Kind::NotFound, message, dialect)
         }
         Miss::MethodNotAllowed { dialect, allow } => {
-            let message = format!("{path} takes {allow}, not {}", arrival.head.method);
+            let message = format!("{} takes {allow}, not {}", in_short(path), arrival.head.method);
             let mut refusal = arrival.refuse(Kind::MethodNotAllowed, message, dialect);
             refusal.allow = Some(allow);
             refusal
@@ -225,7 +225,7 @@ fn unknown_model(snapshot: &Snapshot, arrival: &Arrival, entry: &Entry<'_>, mode
             names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
         ),
     };
-    let message = format!("model `{model}` is not configured on this gateway; {hint}");
+    let message = format!("model `{}` is not configured on this gateway; {hint}", in_short(model));
     let refusal = arrival.refuse(Kind::NotFound, message, entry.dialect).code("model_not_found");
     if entry.model == ModelAt::Body { refusal.param("model") } else { refusal }
 }
@@ -240,11 +240,12 @@ async fn plain(
     let limits = &table.server.limits;
     let route = &table.routes[index];
     let body_begun = gateway.live.now();
-    let read = read_some(arrival.body.as_mut(), limits.replay_body, table.server.timeouts.body_read).await;
+    let read = if content_length(&arrival.head.headers).is_some_and(|length| length > limits.max_body) {
+        Err(Unread::TooLarge)
+    } else {
+        read_some(arrival.body.as_mut(), limits.replay_body, table.server.timeouts.body_read).await
+    };
     let waited = gateway.live.now().since(body_begun);
-    let head_length = content_length(&arrival.head.headers);
-    let read =
-        if head_length.is_some_and(|length| length > limits.max_body) { Err(Unread::TooLarge) } else { read };
     let load = match read {
         Ok(Some(whole)) => Load::Whole(whole),
         Ok(None) => Load::Whole(Bytes::new()),
@@ -316,7 +317,7 @@ impl Unread {
                 format!("the body is larger than {} bytes (server.limits.max_body)", limits.max_body),
             ),
             Self::Slow(limit) => (
-                Kind::Timeout,
+                Kind::RequestTimeout,
                 format!("no byte of the body came for {} s (server.timeouts.body_read)", limit.as_secs_f64()),
             ),
             Self::Broken => (Kind::BadRequest, "the body ended early or was framed wrongly".to_owned()),

@@ -6,7 +6,7 @@ use http::{HeaderValue, Response};
 
 use super::Snapshot;
 use super::intake::Arrival;
-use super::refuse::{Refusal, name_request};
+use super::refuse::{Refusal, in_short, name_request};
 use super::reply::Reply;
 use crate::config::{Matcher, Pattern};
 use crate::dialect::Operation;
@@ -66,6 +66,6 @@ fn card<'a>(model: &'a str, route: &'a Route) -> Card<'a> {
 fn unknown(table: &Table, arrival: &Arrival, entry: &Entry<'_>, model: &str) -> Box<Refusal> {
     let near = closest(model, table.model_names()).join(", ");
     let hint = if near.is_empty() { String::new() } else { format!("; the closest are {near}") };
-    let message = format!("model `{model}` is not configured on this gateway{hint}");
+    let message = format!("model `{}` is not configured on this gateway{hint}", in_short(model));
     Refusal::new(Kind::NotFound, message, entry.dialect, &arrival.request_id).code("model_not_found")
 }

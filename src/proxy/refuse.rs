@@ -22,6 +22,9 @@ pub const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// SDKs retry by themselves up to this (WIRE §2.2); beyond it they are told not to.
 const WORTH_RETRYING: Duration = Duration::from_secs(20);
 
+/// Characters of a path or a model's name that are said back; as many as a model's name may have.
+const LONGEST_QUOTE: usize = 256;
+
 /// An answer without an upstream's words. Boxed, since it is rare and large.
 pub struct Refusal {
     pub trouble: Trouble,
@@ -99,6 +102,11 @@ impl Refusal {
         }
         response
     }
+}
+
+/// A caller's own words in a message to him: enough to know them again.
+pub fn in_short(words: &str) -> &str {
+    words.char_indices().nth(LONGEST_QUOTE).and_then(|(end, _)| words.get(..end)).unwrap_or(words)
 }
 
 /// Puts our own headers on an answer.

@@ -1,8 +1,13 @@
 //! Connections that have switched protocols (WebSocket and its like): bytes both ways, untouched.
 
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, split};
+use tokio::time::timeout;
 
 use super::settle::Settle;
 use crate::state::Permit;
@@ -10,23 +15,54 @@ use crate::telemetry::RequestOutcome;
 use crate::upstream::Incoming;
 use crate::vocab::{Fault, RateHint, Stage};
 
+/// What one side may still say after the other has said all. Protocols that switch (WebSocket) end on
+/// both sides within a round trip; a side that does not notice must not hold the tunnel for ever.
+const LINGER: Duration = Duration::from_secs(10);
+
 /// Joins the two connections once the caller has its 101. The task holds permit and settle, so a
 /// drain waits for it, and it ends with either side.
 pub fn join(caller: Option<OnUpgrade>, mut upstream: Incoming, permit: Permit, mut settle: Settle) {
     let Some((caller, mut upstream)) = caller.zip(upstream.take_upgrade()) else { return };
     tokio::spawn(async move {
         let Ok(caller) = caller.await else { return };
-        if copy_bidirectional(&mut TokioIo::new(caller), &mut upstream).await.is_ok() {
-            settle.ends(RequestOutcome::Ok);
-            permit.finish();
-        } else {
-            settle.ends(RequestOutcome::Broken);
-            permit.fail(
-                Fault::StreamCut,
-                Stage::Committed,
-                &RateHint::default(),
-                crate::state::permit::Repeat::First,
-            );
+        match carry(TokioIo::new(caller), &mut upstream).await {
+            Ok(()) => {
+                settle.ends(RequestOutcome::Ok);
+                permit.finish();
+            }
+            Err(_) => {
+                settle.ends(RequestOutcome::Broken);
+                permit.fail(
+                    Fault::StreamCut,
+                    Stage::Committed,
+                    &RateHint::default(),
+                    crate::state::permit::Repeat::First,
+                );
+            }
         }
     });
+}
+
+/// Copies both ways until both sides have ended, or one has and the other's time is up.
+async fn carry(caller: impl AsyncRead + AsyncWrite, upstream: impl AsyncRead + AsyncWrite) -> io::Result<()> {
+    let (from_caller, to_caller) = split(caller);
+    let (from_upstream, to_upstream) = split(upstream);
+    let mut up = pin!(one_way(from_caller, to_upstream));
+    let mut down = pin!(one_way(from_upstream, to_caller));
+    // Whichever loses goes on below.
+    tokio::select! {
+        ended = &mut up => {
+            ended?;
+            timeout(LINGER, down).await.unwrap_or(Ok(()))
+        }
+        ended = &mut down => {
+            ended?;
+            timeout(LINGER, up).await.unwrap_or(Ok(()))
+        }
+    }
+}
+
+async fn one_way(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
+    copy(&mut from, &mut to).await?;
+    to.shutdown().await
 }

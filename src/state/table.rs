@@ -14,6 +14,7 @@ use super::route::Route;
 use super::upstream::{self, Upstream};
 use crate::algo::budget::Budget;
 use crate::config::{self, Blueprint, Matcher, ModelName, Pattern};
+use crate::dialect::Dialect;
 use crate::telemetry::{AttemptHandles, CredentialHandles, RequestHandles, UpstreamHandles};
 
 #[derive(Debug)]
@@ -74,7 +75,8 @@ impl Table {
                     })
                     .collect();
                 let memory = registry.route(settings);
-                let handles = RequestHandles::new(&live.metrics, &settings.name, &dialects(&channels));
+                let handles =
+                    RequestHandles::new(&live.metrics, &settings.name, &dialects(settings, &channels));
                 Arc::new(Route { config: settings.clone(), memory, channels, handles })
             })
             .collect();
@@ -244,12 +246,13 @@ fn compile_channel(
 }
 
 /// The dialects in which a route's callers may come.
-fn dialects(channels: &[Arc<Channel>]) -> Vec<&'static str> {
-    let mut names: Vec<_> =
-        channels.iter().flat_map(|c| c.upstream.config.speaks.iter().map(|d| d.name())).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+fn dialects(route: &config::Route, channels: &[Arc<Channel>]) -> Vec<&'static str> {
+    if let Matcher::Path { .. } = route.matcher {
+        return vec![Dialect::Http.name()];
+    }
+    let spoken = |dialect: &Dialect| channels.iter().any(|c| c.upstream.config.speaks.contains(dialect));
+    let asked = Dialect::ALL.into_iter().filter(|dialect| *dialect != Dialect::Http);
+    asked.filter(spoken).map(Dialect::name).collect()
 }
 
 impl upstream::Memory {

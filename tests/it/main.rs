@@ -5,14 +5,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod bad_input;
 mod faults;
 mod floors;
 mod grafana;
 mod http;
 mod lab;
 mod laws;
+mod plain_http;
 mod process;
 mod prometheus;
 mod readme;
+mod replay;
 mod scenarios;
 mod sdk;

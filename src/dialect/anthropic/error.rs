@@ -37,7 +37,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::RateLimited => "rate_limit_error",
         Kind::QuotaExhausted => "billing_error",
         Kind::Overloaded => "overloaded_error",
-        Kind::Timeout => "timeout_error",
+        Kind::Timeout | Kind::RequestTimeout => "timeout_error",
         Kind::BadGateway | Kind::Unavailable | Kind::Internal => "api_error",
     }
 }

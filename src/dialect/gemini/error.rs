@@ -38,7 +38,7 @@ fn status(kind: Kind) -> &'static str {
         Kind::NotFound => "NOT_FOUND",
         Kind::RateLimited | Kind::QuotaExhausted => "RESOURCE_EXHAUSTED",
         Kind::Overloaded | Kind::BadGateway | Kind::Unavailable => "UNAVAILABLE",
-        Kind::Timeout => "DEADLINE_EXCEEDED",
+        Kind::Timeout | Kind::RequestTimeout => "DEADLINE_EXCEEDED",
         Kind::Internal => "INTERNAL",
     }
 }

@@ -36,6 +36,7 @@ pub fn code(trouble: &Trouble) -> Option<&str> {
         | Kind::Forbidden
         | Kind::NotFound
         | Kind::MethodNotAllowed
+        | Kind::RequestTimeout
         | Kind::TooLarge
         | Kind::HeadersTooLarge
         | Kind::Unprocessable
@@ -58,6 +59,7 @@ fn kind(kind: Kind) -> &'static str {
         | Kind::Forbidden
         | Kind::NotFound
         | Kind::MethodNotAllowed
+        | Kind::RequestTimeout
         | Kind::TooLarge
         | Kind::HeadersTooLarge
         | Kind::Unprocessable

@@ -156,13 +156,14 @@ pub fn respond(mut guest: Box<Guest>, plan: &Plan<'_>, answer: Answer) -> Respon
 
 /// The upstream's own error answer, passed on.
 pub fn pass_on(mut guest: Box<Guest>, spare: Spare, fault: Fault) -> Response<Reply> {
-    let Spare { mut head, begin, rest, channel } = spare;
+    let Spare { mut head, begin, rest, channel, idle } = spare;
     let attempts = guest.settle.attempts;
     dress(&mut head, &guest.request_id, attempts, &channel, Switching::No);
     let theirs = fault.class() == Class::ClientFault;
     guest.settle.ends(if theirs { RequestOutcome::ClientFault } else { RequestOutcome::Failed });
     guest.settle.first_byte();
-    Response::from_parts(head, Reply::passed_on(begin, rest, guest.settle))
+    let opaque = Opaque::passed_on(begin, rest, guest.settle, idle, guest.deadline);
+    Response::from_parts(head, Reply::opaque(opaque))
 }
 
 fn dress(head: &mut response::Parts, request_id: &str, attempts: u32, channel: &str, switching: Switching) {

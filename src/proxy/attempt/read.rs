@@ -57,6 +57,7 @@ pub struct Spare {
     pub(super) begin: Bytes,
     pub(super) rest: Incoming,
     pub(super) channel: Box<str>,
+    pub(super) idle: Duration,
 }
 
 /// From the response's head to something that may go to the caller, or to a failure.
@@ -159,7 +160,8 @@ async fn read_error(
         classify::classify(provider, guest.dialect, head.status, &head.headers, prefix, now);
     let detail = Some(format!("status {}", head.status.as_u16()));
     let channel = permit.channel().label.clone();
-    let spare = Some(Box::new(Spare { head, begin, rest: upstream, channel }));
+    let idle = permit.channel().config.timeouts.idle;
+    let spare = Some(Box::new(Spare { head, begin, rest: upstream, channel, idle }));
     Box::new(Failed { failure: Failure { fault, stage: Stage::Headers, hint }, message, detail, spare })
 }
 

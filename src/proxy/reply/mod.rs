@@ -13,7 +13,8 @@ mod streaming;
 use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -22,8 +23,11 @@ pub use opaque::Opaque;
 pub use streaming::Streaming;
 
 use super::settle::Settle;
-use crate::upstream::Incoming;
 use crate::vocab::Fault;
+
+/// Time for what was said to leave before its connection is cut: hyper drops what it has buffered
+/// when a body fails.
+const FLUSH: Duration = Duration::from_millis(20);
 
 /// Why a body ends abnormally.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +46,6 @@ pub struct Reply(Shape);
 
 enum Shape {
     Whole { body: Bytes, settle: Option<Settle> },
-    PassedOn { begin: Bytes, rest: Box<Incoming>, settle: Option<Settle> },
     Opaque(Box<Opaque>),
     Streaming(Box<Streaming>),
 }
@@ -54,11 +57,6 @@ impl Reply {
 
     pub fn empty() -> Self {
         Self::whole(Bytes::new(), None)
-    }
-
-    /// An upstream's error answer, of which `begin` was read.
-    pub fn passed_on(begin: Bytes, rest: Incoming, settle: Settle) -> Self {
-        Self(Shape::PassedOn { begin, rest: Box::new(rest), settle: Some(settle) })
     }
 
     pub fn opaque(opaque: Opaque) -> Self {
@@ -81,16 +79,6 @@ impl Body for Reply {
                 let body = std::mem::take(body);
                 Poll::Ready((!body.is_empty()).then(|| Ok(Frame::data(body))))
             }
-            Shape::PassedOn { begin, rest, settle } => {
-                if !begin.is_empty() {
-                    return Poll::Ready(Some(Ok(Frame::data(std::mem::take(begin)))));
-                }
-                let frame = ready!(Pin::new(&mut **rest).poll_frame(cx));
-                if frame.is_none() {
-                    drop(settle.take());
-                }
-                Poll::Ready(frame.map(|frame| frame.map_err(|error| Broken(error.fault))))
-            }
             Shape::Opaque(opaque) => opaque.poll_frame(cx),
             Shape::Streaming(streaming) => streaming.poll_frame(cx),
         }
@@ -99,7 +87,6 @@ impl Body for Reply {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Shape::Whole { body, .. } => body.is_empty(),
-            Shape::PassedOn { begin, rest, .. } => begin.is_empty() && rest.is_end_stream(),
             Shape::Opaque(opaque) => opaque.is_end(),
             Shape::Streaming(_) => false,
         }
@@ -108,13 +95,8 @@ impl Body for Reply {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Shape::Whole { body, .. } => SizeHint::with_exact(body.len() as u64),
-            Shape::PassedOn { begin, rest, .. } => plus(rest.size_hint(), begin.len()),
             Shape::Opaque(opaque) => opaque.hint(),
             Shape::Streaming(_) => SizeHint::default(),
         }
     }
-}
-
-fn plus(rest: SizeHint, begin: usize) -> SizeHint {
-    rest.exact().map_or_else(SizeHint::default, |rest| SizeHint::with_exact(rest + begin as u64))
 }

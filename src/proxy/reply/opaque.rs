@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Sleep, sleep};
 
 use super::patience::{Overdue, Patience};
-use super::{Broken, plus};
+use super::{Broken, FLUSH};
 use crate::algo::tick::Tick;
 use crate::proxy::settle::Settle;
 use crate::proxy::tail::Tail;
@@ -17,14 +18,17 @@ use crate::telemetry::RequestOutcome;
 use crate::upstream::Incoming;
 use crate::vocab::{Fault, RateHint, Stage};
 
-/// Bytes that pass without a look into them: plain HTTP, audio, answers too large to hold.
+/// Bytes that pass without a look into them: plain HTTP, audio, answers too large to hold, and error
+/// answers that are passed on.
 pub struct Opaque {
     begin: Option<Bytes>,
     upstream: Incoming,
     /// Watches for the usage of an AI answer.
     tail: Option<Tail>,
-    /// Until the end, whatever it is.
-    open: Option<(Permit, Settle)>,
+    /// Until the end, whatever it is. An error answer's permit was settled before.
+    open: Option<(Option<Permit>, Settle)>,
+    /// It broke; the connection gets this long to flush what came before.
+    failing: Option<(Fault, Pin<Box<Sleep>>)>,
     patience: Patience,
     idle: Duration,
     last: Tick,
@@ -40,57 +44,89 @@ impl Opaque {
         settle: Settle,
         deadline: Tick,
     ) -> Self {
-        let now = settle.gateway().live.now();
         let idle = permit.channel().config.timeouts.idle;
-        let patience = Patience::new(&settle, now, now + idle);
-        let open = Some((permit, settle));
-        Self { begin, upstream, tail, open, patience, idle, last: now, deadline }.ended_already()
+        Self::open(begin, upstream, tail, (Some(permit), settle), idle, deadline)
     }
 
-    /// A body without a byte has ended before anyone polls it.
-    fn ended_already(mut self) -> Self {
-        if self.begin.is_none() && self.upstream.is_end_stream() {
-            self.end();
-        }
-        self
+    /// An upstream's error answer, of which `begin` was read. `settle` knows its outcome already.
+    pub fn passed_on(
+        begin: Bytes,
+        upstream: Incoming,
+        settle: Settle,
+        idle: Duration,
+        deadline: Tick,
+    ) -> Self {
+        let begin = (!begin.is_empty()).then_some(begin);
+        Self::open(begin, upstream, None, (None, settle), idle, deadline)
+    }
+
+    fn open(
+        begin: Option<Bytes>,
+        upstream: Incoming,
+        tail: Option<Tail>,
+        open: (Option<Permit>, Settle),
+        idle: Duration,
+        deadline: Tick,
+    ) -> Self {
+        let now = open.1.gateway().live.now();
+        let patience = Patience::new(&open.1, now, now + idle);
+        let open = Some(open);
+        let mut opaque =
+            Self { begin, upstream, tail, open, failing: None, patience, idle, last: now, deadline };
+        // A body without a byte has ended before anyone polls it.
+        opaque.end_if_all_is_said();
+        opaque
     }
 
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         if let Some(begin) = self.begin.take() {
+            self.end_if_all_is_said();
             return Poll::Ready(Some(Ok(Frame::data(begin))));
         }
-        match Pin::new(&mut self.upstream).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Some((_, settle)) = &self.open {
-                    self.last = settle.gateway().live.now();
+        if self.failing.is_none() {
+            match Pin::new(&mut self.upstream).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.take_in(&frame);
+                    return Poll::Ready(Some(Ok(frame)));
                 }
-                if let (Some(tail), Some(data)) = (&mut self.tail, frame.data_ref()) {
-                    tail.push(data);
-                }
-                if self.upstream.is_end_stream() {
+                Poll::Ready(None) => {
                     self.end();
+                    return Poll::Ready(None);
                 }
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready(Some(Err(error))) => self.broke(error.fault),
+                Poll::Pending => {
+                    let Some((_, settle)) = &self.open else { return Poll::Pending };
+                    let until = (self.last + self.idle).min(self.deadline);
+                    match ready!(self.patience.poll(settle, until, cx)) {
+                        Overdue::Silent => self.broke(Fault::StreamStalled),
+                        Overdue::CutOff => self.broke(Fault::Cancelled),
+                    }
+                }
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.broke(error.fault)))),
-            Poll::Ready(None) => {
-                self.end();
-                Poll::Ready(None)
-            }
-            Poll::Pending => {
-                let Some((_, settle)) = &self.open else { return Poll::Pending };
-                let until = (self.last + self.idle).min(self.deadline);
-                let fault = match ready!(self.patience.poll(settle, until, cx)) {
-                    Overdue::Silent => Fault::StreamStalled,
-                    Overdue::CutOff => Fault::Cancelled,
-                };
-                Poll::Ready(Some(Err(self.broke(fault))))
-            }
+        }
+        let Some((fault, timer)) = &mut self.failing else { return Poll::Ready(None) };
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Some(Err(Broken(*fault))))
+    }
+
+    fn take_in(&mut self, frame: &Frame<Bytes>) {
+        if let Some((_, settle)) = &self.open {
+            self.last = settle.gateway().live.now();
+        }
+        if let (Some(tail), Some(data)) = (&mut self.tail, frame.data_ref()) {
+            tail.push(data);
+        }
+        self.end_if_all_is_said();
+    }
+
+    fn end_if_all_is_said(&mut self) {
+        if self.is_end() {
+            self.end();
         }
     }
 
     fn end(&mut self) {
-        if let Some((permit, mut settle)) = self.open.take() {
+        if let Some((Some(permit), mut settle)) = self.open.take() {
             if let Some(usage) = self.tail.as_ref().and_then(Tail::usage) {
                 permit.channel().handles.used(&usage);
                 settle.usage = Some(usage);
@@ -100,19 +136,23 @@ impl Opaque {
         }
     }
 
-    fn broke(&mut self, fault: Fault) -> Broken {
+    fn broke(&mut self, fault: Fault) {
         if let Some((permit, mut settle)) = self.open.take() {
-            permit.fail(fault, Stage::Committed, &RateHint::default(), Repeat::First);
+            if let Some(permit) = permit {
+                permit.fail(fault, Stage::Committed, &RateHint::default(), Repeat::First);
+            }
             settle.ends(RequestOutcome::Broken);
         }
-        Broken(fault)
+        self.failing = Some((fault, Box::pin(sleep(FLUSH))));
     }
 
     pub(super) fn is_end(&self) -> bool {
-        self.begin.is_none() && self.upstream.is_end_stream()
+        self.begin.is_none() && self.failing.is_none() && self.upstream.is_end_stream()
     }
 
     pub(super) fn hint(&self) -> SizeHint {
-        plus(self.upstream.size_hint(), self.begin.as_ref().map_or(0, Bytes::len))
+        let begin = self.begin.as_ref().map_or(0, Bytes::len) as u64;
+        let rest = self.upstream.size_hint().exact();
+        rest.map_or_else(SizeHint::default, |rest| SizeHint::with_exact(rest + begin))
     }
 }

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use tokio::time::Sleep;
 
-use super::Broken;
 use super::patience::{Overdue, Patience};
 use super::run::Run;
+use super::{Broken, FLUSH};
 use crate::algo::tick::Tick;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::{self, Kind, Trouble};
@@ -49,9 +49,6 @@ enum Flow {
     Over,
 }
 
-/// Time for an error event to leave before its connection is cut: hyper drops what it has buffered
-/// when a body fails.
-const FLUSH: Duration = Duration::from_millis(20);
 /// What a terminated stream may still take to end by itself, for the sake of its connection.
 const LINGER: Duration = Duration::from_secs(1);
 

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use mainstay::algo::tick::Tick;
 use mainstay::proxy::Gateway;
 use mainstay::simulated;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 
 use super::{Lab, PIPE};
@@ -33,7 +33,12 @@ impl Ask {
     }
 
     pub fn get(path: &str) -> Self {
-        Self { method: Method::GET, path: path.to_owned(), headers: Vec::new(), body: Bytes::new() }
+        Self::bare(Method::GET, path)
+    }
+
+    /// No body, no headers.
+    pub fn bare(method: Method, path: &str) -> Self {
+        Self { method, path: path.to_owned(), headers: Vec::new(), body: Bytes::new() }
     }
 
     /// A chat completion in one piece.
@@ -198,6 +203,35 @@ impl Lab {
         send(&self.gateway, ask).await
     }
 
+    /// Writes `bytes` on a connection of their own, leaves it open, and reads what comes back until the
+    /// gateway closes it or falls silent for a minute. Panics if the gateway does.
+    pub async fn say(&self, bytes: &[u8]) -> String {
+        self.speak(bytes, After::Silence).await
+    }
+
+    /// As [`Lab::say`], but the caller's half is closed behind `bytes`.
+    pub async fn say_and_close(&self, bytes: &[u8]) -> String {
+        self.speak(bytes, After::Close).await
+    }
+
+    async fn speak(&self, bytes: &[u8], after: After) -> String {
+        let (mut connection, served) = serve(&self.gateway);
+        // The gateway may close before it has read everything, which is what some tests are about.
+        drop(connection.write_all(bytes).await);
+        if let After::Close = after {
+            drop(connection.shutdown().await);
+        }
+        let mut answer = Vec::new();
+        let mut buffer = [0; 4096];
+        let patience = Duration::from_mins(1);
+        while let Ok(Ok(count @ 1..)) = tokio::time::timeout(patience, connection.read(&mut buffer)).await {
+            answer.extend_from_slice(&buffer[..count]);
+        }
+        drop(connection);
+        served.await.expect("the gateway does not panic");
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
     /// Sends `ask` and waits for the head of the answer.
     pub async fn open(&self, ask: &Ask) -> Kept {
         let (mut sender, connection) =
@@ -209,10 +243,21 @@ impl Lab {
     }
 }
 
+/// What a caller does who has said all.
+enum After {
+    Silence,
+    Close,
+}
+
 pub fn connect(gateway: &Arc<Gateway>) -> DuplexStream {
+    serve(gateway).0
+}
+
+/// A connection, and the task that serves it.
+fn serve(gateway: &Arc<Gateway>) -> (DuplexStream, JoinHandle<()>) {
     let (ours, theirs) = tokio::io::duplex(PIPE);
     let gateway = Arc::clone(gateway);
-    tokio::spawn(async move {
+    let served = tokio::spawn(async move {
         let service = service_fn(move |request| {
             let gateway = Arc::clone(&gateway);
             async move { Ok::<_, Infallible>(gateway.serve(request).await) }
@@ -223,7 +268,7 @@ pub fn connect(gateway: &Arc<Gateway>) -> DuplexStream {
             .with_upgrades();
         drop(connection.await);
     });
-    ours
+    (ours, served)
 }
 
 pub async fn send(gateway: &Arc<Gateway>, ask: &Ask) -> Answer {

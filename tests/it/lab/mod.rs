@@ -6,6 +6,7 @@
 
 mod caller;
 mod load;
+mod scribe;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,8 +21,9 @@ use mainstay::upstream::{Dial, DialError, Dialing, Pool, Socket, Target};
 use mainstay::vocab::Fault;
 use parking_lot::Mutex;
 
-pub use caller::{Ask, End};
+pub use caller::{Answer, Ask, End};
 pub use load::{Load, Report};
+pub use scribe::{Said, Scribe, Step};
 
 /// Buffer of an in-memory connection; small enough that a slow reader is felt.
 const PIPE: usize = 64 * 1024;
@@ -59,6 +61,15 @@ impl Lab {
     }
 
     pub fn seeded(yaml: &str, seed: u64) -> Self {
+        Self::build(yaml, seed, &[])
+    }
+
+    /// As [`Lab::start`], with scribes as the upstreams of those names, whatever their `base_url`.
+    pub fn beside(yaml: &str, scribes: &[(&str, &Arc<Scribe>)]) -> Self {
+        Self::build(yaml, 7, scribes)
+    }
+
+    fn build(yaml: &str, seed: u64, scribes: &[(&str, &Arc<Scribe>)]) -> Self {
         let live = Arc::new(Live::seeded(seed));
         let blueprint = read(yaml);
         let mut sims = BTreeMap::new();
@@ -74,7 +85,8 @@ impl Lab {
                 sims.insert(upstream.name.to_string(), Simulated::in_memory(&upstream.name, settings));
             }
         }
-        let dial = Arc::new(MemoryDial { sims: Mutex::new(sims.clone()) });
+        let scribes = scribes.iter().map(|(name, scribe)| ((*name).to_owned(), Arc::clone(scribe))).collect();
+        let dial = Arc::new(MemoryDial { sims: sims.clone(), scribes });
         let mut registry = Registry::default();
         let snapshot = compile(&blueprint, &mut registry, &live, &dial, None);
         let gateway = Gateway::new(live, snapshot);
@@ -212,20 +224,26 @@ fn compile(
     Snapshot { table, pools }
 }
 
-/// Connects to the simulated upstream whose name is the host's.
+/// Connects to the simulated upstream, or the scribe, whose name is the host's.
 struct MemoryDial {
-    sims: Mutex<BTreeMap<String, Arc<Simulated>>>,
+    sims: BTreeMap<String, Arc<Simulated>>,
+    scribes: BTreeMap<String, Arc<Scribe>>,
 }
 
 impl Dial for MemoryDial {
     fn dial(&self, target: Arc<Target>) -> Dialing {
-        let sim = self.sims.lock().get(&*target.host).cloned();
+        let sim = self.sims.get(&*target.host).cloned();
+        let scribe = self.scribes.get(&*target.host).cloned();
         Box::pin(async move {
             let refused = |error: io::Error| DialError { fault: Fault::Connect, detail: error.to_string() };
-            let sim =
-                sim.ok_or_else(|| DialError { fault: Fault::Dns, detail: "no such host".to_owned() })?;
             let (ours, theirs) = tokio::io::duplex(PIPE);
-            sim.serve_connection(theirs).map_err(refused)?;
+            match (sim, scribe) {
+                (Some(sim), _) => sim.serve_connection(theirs).map_err(refused)?,
+                (None, Some(scribe)) => scribe.serve(theirs).map_err(refused)?,
+                (None, None) => {
+                    return Err(DialError { fault: Fault::Dns, detail: "no such host".to_owned() });
+                }
+            }
             Ok(Box::new(ours) as Box<dyn Socket>)
         })
     }
