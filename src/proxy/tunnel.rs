@@ -25,20 +25,17 @@ pub fn join(caller: Option<OnUpgrade>, mut upstream: Incoming, permit: Permit, m
     let Some((caller, mut upstream)) = caller.zip(upstream.take_upgrade()) else { return };
     tokio::spawn(async move {
         let Ok(caller) = caller.await else { return };
-        match carry(TokioIo::new(caller), &mut upstream).await {
-            Ok(()) => {
-                settle.ends(RequestOutcome::Ok);
-                permit.finish();
-            }
-            Err(_) => {
-                settle.ends(RequestOutcome::Broken);
-                permit.fail(
-                    Fault::StreamCut,
-                    Stage::Committed,
-                    &RateHint::default(),
-                    crate::state::permit::Repeat::First,
-                );
-            }
+        if let Ok(()) = carry(TokioIo::new(caller), &mut upstream).await {
+            settle.ends(RequestOutcome::Ok);
+            permit.finish();
+        } else {
+            settle.ends(RequestOutcome::Broken);
+            permit.fail(
+                Fault::StreamCut,
+                Stage::Committed,
+                &RateHint::default(),
+                crate::state::permit::Repeat::First,
+            );
         }
     });
 }

@@ -34,7 +34,8 @@ fn table(yaml: &str, registry: &mut Registry, live: &Arc<Live>) -> Table {
 
 /// A route of `tiers.len()` channels with these tiers, and one fallback route.
 fn yaml(tiers: &[u8], select: &str) -> String {
-    let upstreams: String = (0..tiers.len()).map(|i| format!("  u{i}: {{provider: simulated}}\n")).collect();
+    let upstreams: Vec<_> = (0..tiers.len()).map(|i| format!("  u{i}: {{provider: simulated}}\n")).collect();
+    let upstreams = upstreams.concat();
     let channels: Vec<_> = tiers
         .iter()
         .enumerate()
@@ -59,7 +60,7 @@ fn need(live: &Live, resend: Resend) -> Need<'static> {
         shape: Shape::Whole,
         resend,
         begun: now,
-        deadline: now + Duration::from_secs(60),
+        deadline: now + Duration::from_mins(1),
         prompt_tokens: 10,
         most_attempts: u32::MAX,
     }

@@ -348,7 +348,7 @@ routes:
         let head = String::from_utf8(head).unwrap();
         assert!(switched(&head), "{head}");
         assert_eq!(lab.gateway.in_flight(), 1, "a tunnel is a request under way");
-        for message in [&b"\x81\x02hi"[..], &[0xff; 200_000], b"\x00"] {
+        for message in [&b"\x81\x02hi"[..], &vec![0xff; 200_000], b"\x00"] {
             let (mut read, mut write) = tokio::io::split(&mut socket);
             let mut back = vec![0; message.len()];
             let (sent, got) = tokio::join!(write.write_all(message), read.read_exact(&mut back));
@@ -357,7 +357,7 @@ routes:
             assert_eq!(back, message, "every byte comes back");
         }
         // Silence is no reason to end it.
-        tokio::time::sleep(Duration::from_secs(600)).await;
+        tokio::time::sleep(Duration::from_mins(10)).await;
         socket.write_all(b"still").await.unwrap();
         let mut back = [0; 5];
         socket.read_exact(&mut back).await.unwrap();

@@ -282,7 +282,7 @@ pub async fn send(gateway: &Arc<Gateway>, ask: &Ask) -> Answer {
     let mut end = End::Clean;
     while let Some(frame) = body.frame().await {
         if let Ok(frame) = frame {
-            bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data))
+            bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
         } else {
             end = End::Cut;
             break;
