@@ -13,6 +13,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay::app::App;
 use mainstay::config::{self, Blueprint, Env};
 use mainstay::proxy::{Gateway, Snapshot};
 use mainstay::simulated::{self, Simulated};
@@ -33,12 +34,22 @@ pub struct Lab {
     sims: BTreeMap<String, Arc<Simulated>>,
     registry: Mutex<Registry>,
     dial: Arc<MemoryDial>,
-    ticker: tokio::task::JoinHandle<()>,
+    /// What goes on in the background; it ends with the lab.
+    background: Background,
+}
+
+enum Background {
+    /// Breakers age, and nothing else happens that a test did not ask for.
+    Ticker(tokio::task::JoinHandle<()>),
+    /// All tasks of the program: probes, rechecks, reloads.
+    Whole(App),
 }
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        self.ticker.abort();
+        if let Background::Ticker(ticker) = &self.background {
+            ticker.abort();
+        }
     }
 }
 
@@ -69,22 +80,23 @@ impl Lab {
         Self::build(yaml, 7, scribes)
     }
 
+    /// The whole program without its sockets: with health probes and everything else that runs beside
+    /// the requests.
+    pub fn whole(yaml: &str) -> Self {
+        let blueprint = read(yaml);
+        let sims = simulate(&blueprint);
+        let dial = Arc::new(MemoryDial { sims: sims.clone(), scribes: BTreeMap::new() });
+        let dialing: Arc<dyn Dial> = dial.clone();
+        let app =
+            App::in_memory(Live::seeded(7), blueprint, dialing).unwrap_or_else(|error| panic!("{error}"));
+        let gateway = Arc::clone(app.gateway());
+        Self { gateway, sims, registry: Mutex::default(), dial, background: Background::Whole(app) }
+    }
+
     fn build(yaml: &str, seed: u64, scribes: &[(&str, &Arc<Scribe>)]) -> Self {
         let live = Arc::new(Live::seeded(seed));
         let blueprint = read(yaml);
-        let mut sims = BTreeMap::new();
-        for upstream in &blueprint.upstreams {
-            if let Some(settings) = &upstream.simulated {
-                let settings = simulated::Settings {
-                    ttft: settings.ttft,
-                    pace: settings.pace,
-                    words: settings.words,
-                    seed: settings.seed,
-                    ..simulated::Settings::default()
-                };
-                sims.insert(upstream.name.to_string(), Simulated::in_memory(&upstream.name, settings));
-            }
-        }
+        let sims = simulate(&blueprint);
         let scribes = scribes.iter().map(|(name, scribe)| ((*name).to_owned(), Arc::clone(scribe))).collect();
         let dial = Arc::new(MemoryDial { sims: sims.clone(), scribes });
         let mut registry = Registry::default();
@@ -97,11 +109,12 @@ impl Lab {
                 ticking.snapshot().table.expire();
             }
         });
-        Self { gateway, sims, registry: Mutex::new(registry), dial, ticker }
+        Self { gateway, sims, registry: Mutex::new(registry), dial, background: Background::Ticker(ticker) }
     }
 
     /// Another configuration, with the same upstreams.
     pub fn reload(&self, yaml: &str) {
+        assert!(matches!(self.background, Background::Ticker(_)), "the whole program reloads by itself");
         let before = self.gateway.snapshot();
         let blueprint = read(yaml);
         let live = Arc::clone(&self.gateway.live);
@@ -186,6 +199,23 @@ impl Lab {
             assert_eq!(sim.control().counts().in_flight, 0, "requests that {name} still works on");
         }
     }
+}
+
+fn simulate(blueprint: &Blueprint) -> BTreeMap<String, Arc<Simulated>> {
+    let mut sims = BTreeMap::new();
+    for upstream in &blueprint.upstreams {
+        if let Some(settings) = &upstream.simulated {
+            let settings = simulated::Settings {
+                ttft: settings.ttft,
+                pace: settings.pace,
+                words: settings.words,
+                seed: settings.seed,
+                ..simulated::Settings::default()
+            };
+            sims.insert(upstream.name.to_string(), Simulated::in_memory(&upstream.name, settings));
+        }
+    }
+    sims
 }
 
 fn read(yaml: &str) -> Blueprint {

@@ -11,6 +11,7 @@ mod credentials;
 mod down;
 mod recovery;
 mod streams;
+mod watched;
 
 use std::time::Duration;
 
