@@ -61,7 +61,7 @@ async fn attempt(live: &Live, subject: &Subject) {
     let upstream = &subject.upstream;
     let gate = &upstream.memory.gate;
     let begun = live.now();
-    let permit = match gate.admit(begun, &mut live.dice()) {
+    let permit = match gate.admit_probe(begun, &mut live.dice()) {
         Ok((permit, transition)) => {
             upstream.note(None, transition, begun);
             permit

@@ -23,7 +23,17 @@ use crate::algo::tick::Tick;
 pub struct Gate {
     /// `generation << 2 | shunned << 1 | closed`.
     word: AtomicU64,
+    rescue: Rescue,
     core: Mutex<Core>,
+}
+
+/// Who else makes trials when callers bring no verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rescue {
+    /// Nobody: only a caller's request can tell.
+    None,
+    /// Synthetic probes; callers step back for them.
+    Probes,
 }
 
 #[derive(Debug)]
@@ -53,9 +63,10 @@ const CLOSED: u64 = 1;
 const SHUNNED: u64 = 2;
 
 impl Gate {
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Settings, rescue: Rescue) -> Self {
         let gate = Self {
             word: AtomicU64::new(0),
+            rescue,
             core: Mutex::new(Core {
                 breaker: Breaker::new(settings),
                 shun: Shun::default(),
@@ -73,6 +84,7 @@ impl Gate {
         let core = self.core.lock();
         match core.breaker.admissible(now) {
             Admissible::Refused { until } => Standing::Refused { until },
+            Admissible::Trial if self.is_reserved(&core) => Standing::Refused { until: None },
             Admissible::Trial => Standing::Trial,
             Admissible::Normal => match core.shun.standing(now) {
                 shun::Standing::Clear => Standing::Clear,
@@ -89,12 +101,27 @@ impl Gate {
             return Ok((Permit { generation: (word >> 2) as u32, kind: Kind::Normal }, None));
         }
         let mut core = self.core.lock();
+        if self.is_reserved(&core) {
+            return Err(Refused { until: None, transition: None });
+        }
         let admitted = core.breaker.admit(now, dice);
         if admitted.is_ok() {
             core.shun.claim(now);
         }
         self.publish(&core);
         admitted
+    }
+
+    /// As [`Gate::admit`], for a synthetic trial.
+    pub fn admit_probe(&self, now: Tick, dice: &mut Dice) -> Result<(Permit, Option<Transition>), Refused> {
+        let mut core = self.core.lock();
+        let admitted = core.breaker.admit(now, dice);
+        self.publish(&core);
+        admitted
+    }
+
+    fn is_reserved(&self, core: &Core) -> bool {
+        self.rescue == Rescue::Probes && core.breaker.is_undecided()
     }
 
     /// Phase A: the first verdict of an attempt that began at `began`; it ends a trial's lease.

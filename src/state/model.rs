@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::credential::Cell;
-use super::gate::Gate;
+use super::gate::{Gate, Rescue};
 use crate::algo::breaker;
 use crate::algo::cooldown;
 use crate::algo::ewma::PeakEwma;
@@ -70,7 +70,7 @@ impl Model {
         Self {
             name,
             configured: AtomicBool::new(false),
-            gate: breaker.map(Gate::new),
+            gate: breaker.map(|settings| Gate::new(settings, Rescue::None)),
             latency: [Mutex::new(Latency::new()), Mutex::new(Latency::new())],
             waiting: AtomicU32::new(0),
             streaming: AtomicU32::new(0),

@@ -8,7 +8,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 
 use super::credential::Credential;
-use super::gate::Gate;
+use super::gate::{Gate, Rescue};
 use super::live::Live;
 use super::model::Model;
 use crate::algo::dice::Dice;
@@ -42,7 +42,7 @@ impl Memory {
     pub fn new(name: Arc<str>, settings: &config::Upstream) -> Self {
         Self {
             name,
-            gate: Gate::new(settings.breaker.clone()),
+            gate: Gate::new(settings.breaker.clone(), Rescue::Probes),
             health: Mutex::new(Health::new(settings.probe.settings.clone())),
             in_flight: AtomicU32::new(0),
             models: DashMap::new(),
@@ -132,25 +132,11 @@ impl Upstream {
                 self.memory.ramp(now);
             }
         }
-        if state == health::State::Down && verdict == health::Verdict::Fail {
-            self.note_conflict(now);
-        }
         // Probes may end the open state early, never close the breaker: they do not exercise what
         // callers use (D13).
         if verdict == health::Verdict::Pass && state == health::State::Up {
             let transition = self.memory.gate.probe_rose(now);
             self.note(None, transition, now);
-        }
-    }
-
-    /// Probes say down while callers are served well: the probe is probably wrong (S23), and whoever
-    /// owns the configuration should hear of it.
-    fn note_conflict(&self, now: Tick) {
-        let standing =
-            health::combine(health::State::Down, breaker::Admissible::Normal, self.memory.recent(now));
-        if standing == health::Standing::EligibleByVeto {
-            self.handles.conflicts.increment(1);
-            tracing::warn!(upstream = %self.config.name, "probes fail although live traffic succeeds; check `probe`");
         }
     }
 

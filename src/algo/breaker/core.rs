@@ -204,6 +204,19 @@ impl Breaker {
         }
     }
 
+    /// Half-open, and so many callers have tried without a verdict that the next trial should be left to
+    /// a probe: a crowd of callers who hang up would otherwise always be faster.
+    pub fn is_undecided(&self) -> bool {
+        match &self.stage {
+            Stage::HalfOpen(trials) => trials.are_undecided(&self.settings.half_open),
+            Stage::Closed { .. }
+            | Stage::Open { .. }
+            | Stage::ForcedClosed
+            | Stage::ForcedOpen
+            | Stage::MetricsOnly => false,
+        }
+    }
+
     /// The active health check sees the upstream again: worth a trial now, and no more than that, as a
     /// check does not exercise what callers do (D13).
     pub fn probe_rose(&mut self, now: Tick) -> Option<Transition> {

@@ -119,11 +119,15 @@ impl Trials {
         self.leases.iter().map(|lease| lease.deadline).min()
     }
 
+    /// Callers have tried, and none brought a verdict.
+    pub const fn are_undecided(&self, settings: &HalfOpen) -> bool {
+        self.neutral >= settings.max_neutral
+    }
+
     /// Callers bring no verdict, or there are none: a synthetic trial should.
     pub fn want_probe(&self, settings: &HalfOpen, now: Tick) -> bool {
         self.has_room(settings)
-            && (self.neutral >= settings.max_neutral
-                || (self.leases.is_empty() && now.since(self.touched) >= QUIET))
+            && (self.are_undecided(settings) || (self.leases.is_empty() && now.since(self.touched) >= QUIET))
     }
 
     pub const fn leases(&self) -> usize {
