@@ -1,1 +1,285 @@
-fn main() {}
+//! The parts of a request's path, one by one, with their targets beside them. Answers "did this get
+//! slower", not "how fast is the gateway": that is `benches/e2e/run`.
+//!
+//! `cargo bench --bench micro` first asserts that admission allocates nothing, then measures.
+//! `cargo bench --bench micro -- pick` measures what has `pick` in its name.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use criterion::{BatchSize, Criterion, Throughput};
+use http::{HeaderMap, Method};
+use mainstay::algo::breaker::{Breaker, Settings, Signal};
+use mainstay::algo::dice::Dice;
+use mainstay::algo::tick::Tick;
+use mainstay::algo::wrr::Smooth;
+use mainstay::config::{self, Blueprint};
+use mainstay::dialect::scan::scan;
+use mainstay::dialect::splice::{Rewrite, splice};
+use mainstay::dialect::watch::Watch;
+use mainstay::dialect::{Dialect, Framing, Operation, Splitter, entry};
+use mainstay::route::{Need, Plan, Resend};
+use mainstay::state::gate::{Gate, Rescue};
+use mainstay::state::model::Shape;
+use mainstay::state::{Live, Registry, Table};
+use mainstay::strategy::{self, Contender, Kind};
+
+/// Requests of a simulated 1,000/s: windows turn over as they do in life.
+const STEP: Duration = Duration::from_millis(1);
+
+fn main() {
+    admission_allocates_nothing();
+    let mut criterion = Criterion::default()
+        .sample_size(50)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
+    admission(&mut criterion);
+    picking(&mut criterion);
+    bodies(&mut criterion);
+    streams(&mut criterion);
+    swapping(&mut criterion);
+    criterion.final_summary();
+}
+
+/// One attempt's visit to a breaker, and the time after it.
+fn visit_breaker(breaker: &mut Breaker, signal: Signal, now: &mut Tick, dice: &mut Dice) {
+    *now = *now + STEP;
+    if let Ok((permit, _)) = breaker.admit(*now, dice) {
+        let _ = black_box(breaker.settle(permit, signal, *now, dice));
+    }
+}
+
+fn visit_gate(gate: &Gate, signal: Signal, now: &mut Tick, dice: &mut Dice) {
+    *now = *now + STEP;
+    if let Ok((permit, _)) = gate.admit(*now, dice) {
+        let _ = black_box(gate.settle(permit, signal, *now, *now, dice));
+    }
+}
+
+/// What one attempt in ten failing looks like: windows hold both kinds, and the breaker stays closed.
+fn mostly_good(n: u32) -> Signal {
+    if n.is_multiple_of(10) { Signal::Failure } else { Signal::Success }
+}
+
+fn admission_allocates_nothing() {
+    let mut dice = Dice::seeded(1);
+    let mut now = Tick::ZERO;
+    let mut breaker = Breaker::new(Settings::default());
+    let gate = Gate::new(Settings::default(), Rescue::None);
+    let of_breaker = allocation_counter::measure(|| {
+        (0..10_000).for_each(|n| visit_breaker(&mut breaker, mostly_good(n), &mut now, &mut dice));
+    });
+    let of_gate = allocation_counter::measure(|| {
+        (0..10_000).for_each(|n| visit_gate(&gate, mostly_good(n), &mut now, &mut dice));
+    });
+    assert_eq!(of_breaker.count_total, 0, "a breaker's admission and verdict allocate");
+    assert_eq!(of_gate.count_total, 0, "a gate's admission and verdict allocate");
+    // The rest of a choice may allocate; how much is worth knowing.
+    let table = table_of(&blueprint(1, 16, Kind::WeightedRoundRobin), &mut Registry::default());
+    choose_and_settle(&table);
+    let of_choice = allocation_counter::measure(|| choose_and_settle(&table));
+    println!(
+        "allocations: 0 in 10,000 visits of a breaker and a gate; {} in a choice among 16 channels",
+        of_choice.count_total
+    );
+}
+
+/// Target: 150 ns or less for admission and verdict together.
+fn admission(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("admit+settle");
+    let (mut now, mut dice) = (Tick::ZERO, Dice::seeded(1));
+    let mut breaker = Breaker::new(Settings::default());
+    group.bench_function("breaker, all good", |b| {
+        b.iter(|| visit_breaker(&mut breaker, Signal::Success, &mut now, &mut dice));
+    });
+    let mut n = 0;
+    group.bench_function("breaker, one in ten fails", |b| {
+        b.iter(|| {
+            n += 1;
+            visit_breaker(&mut breaker, mostly_good(n), &mut now, &mut dice);
+        });
+    });
+    let gate = Gate::new(Settings::default(), Rescue::None);
+    group.bench_function("gate, all good", |b| {
+        b.iter(|| visit_gate(&gate, Signal::Success, &mut now, &mut dice));
+    });
+    group.bench_function("gate, one in ten fails", |b| {
+        b.iter(|| {
+            n += 1;
+            visit_gate(&gate, mostly_good(n), &mut now, &mut dice);
+        });
+    });
+    group.finish();
+}
+
+/// Target: 300 ns or less for the pick among 16 channels.
+fn picking(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("pick");
+    let contenders: Vec<Contender> = (0..16)
+        .map(|slot| Contender {
+            slot,
+            weight: 1000,
+            latency: Some(Duration::from_millis(200 + slot as u64)),
+            waiting: slot as u32 % 3,
+            streaming: 1,
+        })
+        .collect();
+    let (mut turn, mut dice) = (Smooth::default(), Dice::seeded(1));
+    for kind in Kind::ALL {
+        group.bench_function(format!("{} of 16", kind.name()), |b| {
+            b.iter(|| strategy::pick(kind, black_box(&contenders), &mut turn, &mut dice));
+        });
+    }
+    // Everything that a request does to get its permit and give it back: judging every channel, the
+    // pick, both gates, budgets, counts, metrics.
+    for channels in [1, 3, 16] {
+        for kind in Kind::ALL {
+            let table = table_of(&blueprint(1, channels, kind), &mut Registry::default());
+            group.bench_function(format!("whole choice, {}, {channels} channels", kind.name()), |b| {
+                b.iter(|| choose_and_settle(&table));
+            });
+        }
+    }
+    group.finish();
+}
+
+/// A 1 KB body is the targets' chat completion; 1 MB is a long conversation with pictures.
+fn bodies(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("scan+splice");
+    let entry = entry::find(&Method::POST, "/v1/chat/completions", None, &HeaderMap::new())
+        .expect("a path that the table has");
+    for (name, size) in [("1 KB", 1 << 10), ("1 MB", 1 << 20)] {
+        let body = chat_body(size);
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let seen = scan(&entry, Some("application/json"), &body).expect("a sound body");
+                let rewrite = Rewrite { model: Some("another-model"), ask_usage: true };
+                splice(black_box(&body), &seen, rewrite).into_iter().map(|piece| piece.len()).sum::<usize>()
+            });
+        });
+    }
+    group.finish();
+}
+
+/// What each chunk of a stream costs: framed, looked at, forwarded as it is.
+fn streams(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("SSE chunk");
+    let chunk = Bytes::from_static(
+        b"data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1780000000,\"model\":\"bench\",\"system_fingerprint\":\"fp_44709d6fcb\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n",
+    );
+    let framing = Framing::of(Dialect::OpenAi, Operation::Chat, Some("text/event-stream"));
+    let mut splitter = Splitter::new(framing);
+    group.bench_function("split", |b| {
+        b.iter(|| {
+            splitter.push(chunk.clone());
+            splitter.next().expect("an event")
+        });
+    });
+    let mut watch = Watch::new(Dialect::OpenAi, Operation::Chat, framing);
+    group.bench_function("split and watch", |b| {
+        b.iter(|| {
+            splitter.push(chunk.clone());
+            let frame = splitter.next().expect("an event").expect("a whole one");
+            watch.frame(&frame)
+        });
+    });
+    group.finish();
+}
+
+/// Target: 10 ms or less for 1,000 channels.
+fn swapping(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("swap");
+    group.sample_size(20);
+    // 63 routes of 16 channels over as many upstreams: 1,008.
+    let blueprint = blueprint(63, 16, Kind::WeightedRoundRobin);
+    let live = Arc::new(Live::seeded(1));
+    let mut registry = Registry::default();
+    let current = ArcSwap::from_pointee(Table::compile(&blueprint, &mut registry, &live));
+    group.bench_function("reload of 1,008 channels", |b| {
+        b.iter_batched(
+            || (),
+            // The old table ends here as well, as nobody holds it.
+            |()| drop(current.swap(Arc::new(Table::compile(&blueprint, &mut registry, &live)))),
+            BatchSize::PerIteration,
+        );
+    });
+    group.bench_function("first table of 1,008 channels", |b| {
+        b.iter(|| table_of(&blueprint, &mut Registry::default()));
+    });
+    group.finish();
+}
+
+fn table_of(blueprint: &Blueprint, registry: &mut Registry) -> Table {
+    Table::compile(blueprint, registry, &Arc::new(Live::seeded(1)))
+}
+
+fn choose_and_settle(table: &Table) {
+    let now = table.live.now();
+    let need = Need {
+        dialect: Dialect::OpenAi,
+        model: "bench-0",
+        shape: Shape::Whole,
+        operation: Operation::Chat,
+        most_attempts: 3,
+        resend: Resend::Allowed,
+        begun: now,
+        deadline: now + Duration::from_secs(600),
+        prompt_tokens: 256,
+    };
+    let route = table.route_of_model(need.model).expect("a route of that name");
+    let permit = Plan::begin(table, route).choose(&need).expect("every channel is well");
+    permit.finish();
+}
+
+/// `routes` routes, each with `channels` channels on upstreams of its own.
+fn blueprint(routes: usize, channels: usize, select: Kind) -> Blueprint {
+    use std::fmt::Write as _;
+    let mut text = "version: 1\nupstreams:\n".to_owned();
+    for upstream in 0..routes * channels {
+        let _ = writeln!(
+            text,
+            "  u{upstream}: {{provider: custom, dialect: openai, base_url: \"http://127.0.0.1:{}/v1\", credentials: [\"${{KEY}}\"]}}",
+            2000 + upstream
+        );
+    }
+    text.push_str("routes:\n");
+    for route in 0..routes {
+        let _ = writeln!(text, "  - model: bench-{route}\n    select: {}\n    channels:", select.name());
+        for channel in 0..channels {
+            let _ = writeln!(text, "      - {{upstream: u{}}}", route * channels + channel);
+        }
+    }
+    match config::load(&text, &Keys) {
+        Ok(loaded) => loaded.blueprint,
+        Err(problems) => panic!("the bench's own configuration is refused: {problems:?}"),
+    }
+}
+
+struct Keys;
+
+impl config::Env for Keys {
+    fn var(&self, _: &str) -> Option<String> {
+        Some("sk-bench".to_owned())
+    }
+
+    fn file(&self, _: &str) -> Result<String, String> {
+        Err("no files here".to_owned())
+    }
+}
+
+fn chat_body(size: usize) -> Bytes {
+    let head = r#"{"model":"bench","stream":true,"temperature":0.7,"messages":[{"role":"user","content":""#;
+    let tail = r#""}]}"#;
+    let words = "Some text, with \\\"quotes\\\" and a \\n now and then. ";
+    let mut body = head.to_owned();
+    while body.len() + words.len() + tail.len() < size {
+        body.push_str(words);
+    }
+    body.push_str(tail);
+    body.into()
+}

@@ -144,7 +144,9 @@ fn give_up(
     if let Some(words) = failed.message.as_deref() {
         message = format!("{message} ({words})");
     }
-    let kind = if exhausted.lack == Lack::Credentials { Kind::RateLimited } else { kind };
+    // A refused credential rests as well, but no caller has to slow down for it.
+    let limited = exhausted.lack == Lack::Credentials && fault.class() != Class::AuthFault;
+    let kind = if limited { Kind::RateLimited } else { kind };
     let retry_after = match kind {
         Kind::RateLimited => exhausted.soonest.or(failed.failure.hint.retry_after),
         _ => failed.failure.hint.retry_after.or(exhausted.soonest),

@@ -73,6 +73,7 @@ impl Refusal {
 
     pub fn into_response(mut self, live: &Live) -> Response<Reply> {
         let attempts = self.settle.as_ref().map(|settle| settle.attempts);
+        let channel = self.settle.as_ref().and_then(|settle| settle.channel.clone());
         match &mut self.settle {
             Some(settle) => {
                 settle.ends(if self.exhausted { RequestOutcome::Failed } else { RequestOutcome::Refused });
@@ -87,6 +88,9 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         name_request(headers, &self.request_id, attempts);
+        if let Some(channel) = channel.and_then(|channel| HeaderValue::from_str(&channel).ok()) {
+            headers.insert(CHANNEL, channel);
+        }
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil() as u64));
         }

@@ -25,7 +25,7 @@ pub fn join(caller: Option<OnUpgrade>, mut upstream: Incoming, permit: Permit, m
     let Some((caller, mut upstream)) = caller.zip(upstream.take_upgrade()) else { return };
     tokio::spawn(async move {
         let Ok(caller) = caller.await else { return };
-        if let Ok(()) = carry(TokioIo::new(caller), &mut upstream).await {
+        if carry(TokioIo::new(caller), &mut upstream).await.is_ok() {
             settle.ends(RequestOutcome::Ok);
             permit.finish();
         } else {

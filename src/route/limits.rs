@@ -44,7 +44,8 @@ impl Plan<'_> {
         match (timeouts.first_event, need.shape) {
             (FirstEvent::Off, _) => Limits { headers: timeouts.ttfb.min(left), first_event: left },
             (FirstEvent::Fixed(limit), Shape::Stream) => {
-                Limits { headers: timeouts.ttfb.min(left), first_event: limit.min(left) }
+                // Content without headers there is none.
+                Limits { headers: timeouts.ttfb.min(limit).min(left), first_event: limit.min(left) }
             }
             (FirstEvent::Auto, Shape::Stream) => {
                 let elsewhere = self.has_other(channel, need);

@@ -8,6 +8,7 @@ use http::header::{
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
+use smallvec::SmallVec;
 
 /// Fields of one hop. `Upgrade` and `Connection: upgrade` are put back for a protocol switch.
 const HOP_BY_HOP: [HeaderName; 10] = [
@@ -102,7 +103,10 @@ fn strip_hop_by_hop(headers: &mut HeaderMap, switching: Switching) {
             headers.remove(name);
         }
     }
-    for name in &HOP_BY_HOP {
+    // A message has fewer names than the table, and comparing known names is cheaper than hashing them.
+    let present: SmallVec<[HeaderName; 4]> =
+        headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned().collect();
+    for name in present {
         headers.remove(name);
     }
     if let Some(upgrade) = upgrade {

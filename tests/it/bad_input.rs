@@ -184,9 +184,7 @@ async fn a_body_that_is_too_large_is_refused_and_not_read() {
     for (_, path) in WITH_BODY {
         let mut request = format!("POST {path} HTTP/1.1\r\nhost: g\r\ntransfer-encoding: chunked\r\n\r\n");
         for _ in 0..10 {
-            request.push_str("2710\r\n");
-            request.push_str(&"y".repeat(10_000));
-            request.push_str("\r\n");
+            request.extend(["2710\r\n", &"y".repeat(10_000), "\r\n"]);
         }
         let answer = lab.say(request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 413"), "{path}: {answer}");
@@ -430,6 +428,51 @@ async fn a_deadline_that_has_passed_is_answered_without_an_upstream() {
             lab.assert_untouched(dialect);
         }
     }
+    lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn heads_that_are_no_http_go_nowhere() {
+    let lab = Lab::start(YAML);
+    let body = r#"{"model":"demo","messages":[]}"#;
+    let length = format!("content-length: {}", body.len());
+    let many: Vec<_> = (0..500).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let many = many.concat();
+    let heads = [
+        format!("{length}\r\ncontent-length: 3"),
+        format!("content-length: 3, {}", body.len()),
+        "content-length: -1".to_owned(),
+        "content-length: +30".to_owned(),
+        "content-length: 0x1e".to_owned(),
+        "content-length: 99999999999999999999999".to_owned(),
+        "transfer-encoding: xchunked".to_owned(),
+        "transfer-encoding: chunked, identity".to_owned(),
+        format!("{length}\r\nx-nul: a\0b"),
+        format!("{length}\r\nx y: 1"),
+        format!("{length}\r\nx-space : 1"),
+        format!("{length}\r\n: nameless"),
+        format!("{length}\r\n{many}x: y"),
+        format!("{length}\r\nx-large: {}", "v".repeat(600_000)),
+    ];
+    for head in heads {
+        let request = format!("POST {CHAT} HTTP/1.1\r\nhost: g\r\n{head}\r\n\r\n{body}");
+        let answer = lab.say(request.as_bytes()).await;
+        let what = format!("{head:.60}");
+        assert!(answer.starts_with("HTTP/1.1 4"), "{what}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{what}: nothing is read behind it: {answer}");
+        lab.assert_untouched(&what);
+    }
+    for line in
+        ["POST", "POST /v1/chat/completions", "GET / HTTP/3.9", "\0", "POST v1 HTTP/1.1", "PRI * HTTP/2.0"]
+    {
+        let answer = lab.say(format!("{line}\r\nhost: g\r\n\r\n").as_bytes()).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{line}: {answer}");
+        lab.assert_untouched(line);
+    }
+    let long = "a".repeat(70_000);
+    let answer = lab.say(format!("GET /{long} HTTP/1.1\r\nhost: g\r\n\r\n").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer:.200}");
+    lab.assert_untouched("a long target");
     lab.assert_quiet().await;
 }
 

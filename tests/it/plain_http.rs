@@ -348,7 +348,7 @@ routes:
         let head = String::from_utf8(head).unwrap();
         assert!(switched(&head), "{head}");
         assert_eq!(lab.gateway.in_flight(), 1, "a tunnel is a request under way");
-        for message in [&b"\x81\x02hi"[..], &vec![0xff; 200_000], b"\x00"] {
+        for message in [&b"\x81\x02hi"[..], &large()[..200_000], b"\x00"] {
             let (mut read, mut write) = tokio::io::split(&mut socket);
             let mut back = vec![0; message.len()];
             let (sent, got) = tokio::join!(write.write_all(message), read.read_exact(&mut back));
@@ -422,4 +422,31 @@ routes: [{path: /echo/, channels: [{upstream: a}]}]
     let outcomes: Vec<_> = lab.sim("a").control().seen().into_iter().map(|seen| seen.outcome).collect();
     assert_eq!(outcomes, [Outcome::Aborted { after_events: 0 }]);
     lab.assert_quiet().await;
+}
+
+/// A message that two servers could divide differently reaches a service with one length only, and
+/// what is behind it is the caller's next request or nothing.
+#[tokio::test(start_paused = true)]
+async fn what_goes_up_has_one_length_whatever_the_caller_claimed() {
+    let both = [
+        "content-length: 4\r\ntransfer-encoding: chunked",
+        "transfer-encoding: chunked\r\ncontent-length: 4",
+        "content-length: 400\r\ntransfer-encoding: chunked",
+        "transfer-encoding: chunked\r\ncontent-length: 0",
+    ];
+    for lengths in both {
+        let Services { lab, a, .. } = services();
+        let smuggled = "GET /kept/smuggled HTTP/1.1\r\nhost: g\r\nx: ";
+        let request =
+            format!("POST /kept/7 HTTP/1.1\r\nhost: g\r\n{lengths}\r\n\r\n3\r\nabc\r\n0\r\n\r\n{smuggled}");
+        lab.say(request.as_bytes()).await;
+        for heard in a.heard() {
+            assert_eq!((heard.uri.path(), &*heard.body), ("/base/kept/7", &b"abc"[..]), "{lengths}");
+            let chunked = heard.headers.contains_key("transfer-encoding");
+            let counted = heard.headers.contains_key("content-length");
+            assert!(chunked != counted, "{lengths}: one framing, our own: {:?}", heard.headers);
+        }
+        assert!(a.heard().len() <= 1, "{lengths}");
+        lab.assert_quiet().await;
+    }
 }

@@ -277,7 +277,7 @@ fn listed() -> Vec<Recording> {
             stream.push_str("data: [DONE]\n\n");
         }
         let mut recording = Recording::written(dialect, operation, 200, &stream);
-        file.file_name()?.to_str()?.clone_into(&mut recording.name);
+        recording.name = format!("list {}", file.file_name()?.to_str()?);
         recording.headers.insert("content-type", HeaderValue::from_static("text/event-stream"));
         recording.streamed = true;
         Some(recording)

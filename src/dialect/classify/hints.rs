@@ -35,6 +35,14 @@ const TOKENS: &[Names] = &[
 
 /// What a success says. There is no wait in it, whatever `retry-after` says.
 pub fn hints(headers: &HeaderMap, now_unix: Duration) -> RateHint {
+    // Most answers have none of the fourteen names; that is told from the few they have.
+    if !headers.keys().any(|name| name.as_str().contains("ratelimit")) {
+        return RateHint::default();
+    }
+    // Most answers have none of the fourteen names; that is told from the few they have.
+    if !headers.keys().any(|name| name.as_str().contains("ratelimit")) {
+        return RateHint::default();
+    }
     RateHint {
         retry_after: None,
         requests: scarcest(REQUESTS, headers, now_unix),

@@ -69,7 +69,7 @@ impl Opaque {
         deadline: Tick,
     ) -> Self {
         let now = open.1.gateway().live.now();
-        let patience = Patience::new(&open.1, now, now + idle);
+        let patience = Patience::new(&open.1, now);
         let open = Some(open);
         let mut opaque =
             Self { begin, upstream, tail, open, failing: None, patience, idle, last: now, deadline };
@@ -96,9 +96,10 @@ impl Opaque {
                 Poll::Ready(Some(Err(error))) => self.broke(error.fault),
                 Poll::Pending => {
                     let Some((_, settle)) = &self.open else { return Poll::Pending };
-                    let until = (self.last + self.idle).min(self.deadline);
-                    match ready!(self.patience.poll(settle, until, cx)) {
+                    let silent = self.last + self.idle;
+                    match ready!(self.patience.poll(settle, silent, self.deadline, cx)) {
                         Overdue::Silent => self.broke(Fault::StreamStalled),
+                        Overdue::TooLate => self.broke(Fault::DeadlineExceeded),
                         Overdue::CutOff => self.broke(Fault::Cancelled),
                     }
                 }

@@ -11,7 +11,7 @@ use crate::algo::tick::Tick;
 use crate::proxy::settle::Settle;
 
 /// Wakes a body that waits: at the end of its patience, or now and then to see whether the process is
-/// about to end. Moving the deadline costs nothing; the timer finds out when it fires.
+/// about to end. Moving the end further away costs nothing; the timer finds out when it fires.
 pub struct Patience {
     timer: Pin<Box<Sleep>>,
 }
@@ -20,21 +20,36 @@ pub struct Patience {
 const LOOK_UP: Duration = Duration::from_secs(5);
 
 impl Patience {
-    pub fn new(settle: &Settle, now: Tick, until: Tick) -> Self {
+    pub fn new(settle: &Settle, now: Tick) -> Self {
         let clock = settle.gateway().live.clock;
-        Self { timer: Box::pin(sleep_until(clock.instant(until.min(now + LOOK_UP)))) }
+        Self { timer: Box::pin(sleep_until(clock.instant(now + LOOK_UP))) }
     }
 
-    /// Ready when `until` has passed, or when everything has to end.
-    pub fn poll(&mut self, settle: &Settle, until: Tick, cx: &mut Context<'_>) -> Poll<Overdue> {
+    /// Ready when the silence has lasted until `silent`, when the request's own `deadline` has passed,
+    /// or when everything has to end.
+    pub fn poll(
+        &mut self,
+        settle: &Settle,
+        silent: Tick,
+        deadline: Tick,
+        cx: &mut Context<'_>,
+    ) -> Poll<Overdue> {
+        let live = &settle.gateway().live;
+        let until = silent.min(deadline);
+        let due = live.clock.instant(until);
+        if due < self.timer.deadline() {
+            self.timer.as_mut().reset(due);
+        }
         loop {
             ready!(self.timer.as_mut().poll(cx));
-            let live = &settle.gateway().live;
             let now = live.now();
             if settle.gateway().cut_off.load(Relaxed) {
                 return Poll::Ready(Overdue::CutOff);
             }
-            if now >= until {
+            if now >= deadline {
+                return Poll::Ready(Overdue::TooLate);
+            }
+            if now >= silent {
                 return Poll::Ready(Overdue::Silent);
             }
             self.timer.as_mut().reset(live.clock.instant(until.min(now + LOOK_UP)));
@@ -45,5 +60,7 @@ impl Patience {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Overdue {
     Silent,
+    /// The time was the request's own, so it says nothing about the upstream.
+    TooLate,
     CutOff,
 }

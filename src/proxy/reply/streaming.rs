@@ -62,8 +62,7 @@ impl Streaming {
         deadline: Tick,
     ) -> Self {
         let now = settle.gateway().live.now();
-        let timeouts = &permit.channel().config.timeouts;
-        let patience = Patience::new(&settle, now, now + timeouts.idle);
+        let patience = Patience::new(&settle, now);
         let channel = Arc::clone(permit.channel());
         let stage = if peeked.ended { Flow::Ended } else { Flow::Open(upstream) };
         let open = Some((permit, settle));
@@ -158,16 +157,16 @@ impl Streaming {
         let Some((_, settle)) = &self.open else { return Poll::Ready(()) };
         let timeouts = &self.channel.config.timeouts;
         let terminated = self.peeked.watch.is_terminated();
-        let until = if terminated {
+        let silent = if terminated {
             self.last + LINGER
         } else {
-            let silent = self.last + timeouts.idle;
             let empty = timeouts.content_idle.map_or(Tick::MAX, |limit| self.last_content + limit);
-            silent.min(empty).min(self.deadline)
+            empty.min(self.last + timeouts.idle)
         };
-        match ready!(self.patience.poll(settle, until, cx)) {
-            Overdue::Silent if terminated => self.finish(StreamOutcome::Complete),
+        match ready!(self.patience.poll(settle, silent, self.deadline, cx)) {
+            Overdue::Silent | Overdue::TooLate if terminated => self.finish(StreamOutcome::Complete),
             Overdue::Silent => self.fail(Fault::StreamStalled, LastWord::Ours),
+            Overdue::TooLate => self.fail(Fault::DeadlineExceeded, LastWord::Ours),
             Overdue::CutOff => self.fail(Fault::Cancelled, LastWord::Ours),
         }
         Poll::Ready(())
@@ -269,6 +268,7 @@ enum LastWord {
 fn trouble_of(fault: Fault, channel: &str) -> Trouble {
     let (kind, what) = match fault {
         Fault::StreamStalled => (Kind::Timeout, "went silent in the middle of its answer"),
+        Fault::DeadlineExceeded => (Kind::Timeout, "had not ended when the request's deadline passed"),
         Fault::Cancelled => (Kind::Unavailable, "was cut off because the gateway shuts down"),
         _ => (Kind::BadGateway, "broke off in the middle of its answer"),
     };

@@ -42,7 +42,7 @@ enum Background {
     /// Breakers age, and nothing else happens that a test did not ask for.
     Ticker(tokio::task::JoinHandle<()>),
     /// All tasks of the program: probes, rechecks, reloads.
-    Whole(App),
+    Whole { _app: App },
 }
 
 impl Drop for Lab {
@@ -90,7 +90,7 @@ impl Lab {
         let app =
             App::in_memory(Live::seeded(7), blueprint, dialing).unwrap_or_else(|error| panic!("{error}"));
         let gateway = Arc::clone(app.gateway());
-        Self { gateway, sims, registry: Mutex::default(), dial, background: Background::Whole(app) }
+        Self { gateway, sims, registry: Mutex::default(), dial, background: Background::Whole { _app: app } }
     }
 
     fn build(yaml: &str, seed: u64, scribes: &[(&str, &Arc<Scribe>)]) -> Self {
