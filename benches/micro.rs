@@ -228,7 +228,7 @@ fn choose_and_settle(table: &Table) {
         most_attempts: 3,
         resend: Resend::Allowed,
         begun: now,
-        deadline: now + Duration::from_secs(600),
+        deadline: now + Duration::from_mins(10),
         prompt_tokens: 256,
     };
     let route = table.route_of_model(need.model).expect("a route of that name");

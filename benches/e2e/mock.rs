@@ -51,7 +51,8 @@ async fn answer(request: Request<Incoming>) -> Result<Answer, Infallible> {
     if request.method() == Method::GET {
         return Ok(whole(StatusCode::OK, COMPLETIONS.load(Relaxed).to_string().into()));
     }
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body =
+        request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     COMPLETIONS.fetch_add(1, Relaxed);
     Ok(match Ask::read(&body) {
         None => whole(

@@ -51,7 +51,7 @@ pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<G
             Err(exhausted) => return give_up(gateway, guest, &plan, last, exhausted),
         };
         guest.settle.attempts = plan.attempts;
-        guest.settle.channel = Some(permit.channel().label.clone());
+        guest.settle.channel = Some(Arc::clone(permit.channel()));
         let limits = plan.limits(&permit, &need);
         match attempt::attempt(gateway, snapshot, &mut guest, &plan, permit, limits).await {
             Attempted::Answered(answer) => {
@@ -63,7 +63,7 @@ pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<G
                 let again = !matches!(&guest.load, Load::Once(once) if once.is_spent());
                 tracing::debug!(
                     request = %guest.request_id,
-                    channel = guest.settle.channel.as_deref(),
+                    channel = guest.settle.channel.as_ref().map(|channel| &*channel.label),
                     fault = failed.failure.fault.name(),
                     stage = failed.failure.stage.name(),
                     detail = failed.detail.as_deref(),
@@ -138,8 +138,8 @@ fn give_up(
     let (kind, what) = kind_of(fault);
     let mut message =
         format!("{what} after {} on route `{}`", count(plan.attempts), plan.route().config.name);
-    if let Some(channel) = guest.settle.channel.as_deref() {
-        message = format!("{message}; last tried {channel}: {}", fault.name().replace('_', " "));
+    if let Some(channel) = &guest.settle.channel {
+        message = format!("{message}; last tried {}: {}", channel.label, fault.name().replace('_', " "));
     }
     if let Some(words) = failed.message.as_deref() {
         message = format!("{message} ({words})");

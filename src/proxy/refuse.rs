@@ -88,8 +88,8 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         name_request(headers, &self.request_id, attempts);
-        if let Some(channel) = channel.and_then(|channel| HeaderValue::from_str(&channel).ok()) {
-            headers.insert(CHANNEL, channel);
+        if let Some(channel) = channel {
+            headers.insert(CHANNEL, channel.label_header.clone());
         }
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil() as u64));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Gateway;
 use crate::algo::tick::Tick;
+use crate::state::Channel;
 use crate::state::route::Route;
 use crate::telemetry::{RequestOutcome, StreamOutcome};
 use crate::vocab::Usage;
@@ -22,7 +23,8 @@ pub struct Settle {
     outcome: RequestOutcome,
     stream: Option<StreamOutcome>,
     pub attempts: u32,
-    pub channel: Option<Box<str>>,
+    /// The last one that was asked.
+    pub channel: Option<Arc<Channel>>,
     pub usage: Option<Usage>,
 }
 
@@ -95,7 +97,8 @@ impl Drop for Settle {
         }
         self.route.memory.in_flight.fetch_sub(1, Relaxed);
         self.gateway.in_flight.fetch_sub(1, Relaxed);
-        let (route, channel) = (&*self.route.config.name, self.channel.as_deref().unwrap_or(""));
+        let (route, channel) =
+            (&*self.route.config.name, self.channel.as_ref().map_or("", |channel| &channel.label));
         let (outcome, millis) = (self.outcome.name(), took.as_secs_f64() * 1e3);
         let tokens = self.usage.map(|usage| usage.input + usage.output);
         if good {

@@ -28,8 +28,6 @@ const PER_10K_TOKENS: Duration = Duration::from_secs(1);
 const REASONING: Duration = Duration::from_mins(2);
 const LAST: Duration = Duration::from_mins(1);
 const LAST_REASONING: Duration = Duration::from_mins(5);
-/// Samples below which a p95 says nothing.
-const SAMPLES: u64 = 20;
 
 impl Plan<'_> {
     pub fn limits(&self, permit: &Permit, need: &Need<'_>) -> Limits {
@@ -37,10 +35,7 @@ impl Plan<'_> {
         let timeouts = &channel.config.timeouts;
         let now = self.table().live.now();
         let left = need.deadline.since(now);
-        let p95 = || {
-            let known = permit.model().quantile(need.shape, now, 0.95);
-            known.filter(|(_, samples)| *samples >= SAMPLES).map(|(p95, _)| p95 * P95_FACTOR)
-        };
+        let p95 = || permit.model().p95(need.shape, now).map(|p95| p95 * P95_FACTOR);
         match (timeouts.first_event, need.shape) {
             (FirstEvent::Off, _) => Limits { headers: timeouts.ttfb.min(left), first_event: left },
             (FirstEvent::Fixed(limit), Shape::Stream) => {

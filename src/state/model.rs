@@ -26,6 +26,11 @@ pub const FAILURE_PENALTY: Duration = Duration::from_secs(5);
 /// How long a model that the upstream says it does not serve is left alone (RESILIENCE §5.1).
 pub const MISSING_FOR: Duration = Duration::from_mins(5);
 
+/// How long a computed percentile serves.
+const P95_KEPT: Duration = Duration::from_secs(1);
+/// Samples below which a 95th percentile says nothing.
+const P95_SAMPLES: u64 = 20;
+
 /// Streams and whole answers have nothing in common as latencies go: a stream's first token comes
 /// after the prefill, a whole answer after the last token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,11 +59,13 @@ pub struct Model {
 struct Latency {
     ewma: PeakEwma,
     quantile: Quantile,
+    /// The p95 and when it was computed; every request asks for it, and it does not change that fast.
+    p95: Option<(Tick, Option<Duration>)>,
 }
 
 impl Latency {
     fn new() -> Self {
-        Self { ewma: PeakEwma::new(LATENCY_TAU, LATENCY_AT_REST), quantile: Quantile::new() }
+        Self { ewma: PeakEwma::new(LATENCY_TAU, LATENCY_AT_REST), quantile: Quantile::new(), p95: None }
     }
 }
 
@@ -118,10 +125,18 @@ impl Model {
         self.latency[shape as usize].lock().ewma.value(now)
     }
 
-    /// The q-quantile of the last minute's first tokens, and of how many samples.
-    pub fn quantile(&self, shape: Shape, now: Tick, q: f64) -> Option<(Duration, u64)> {
-        let latency = self.latency[shape as usize].lock();
-        Some((latency.quantile.at(now, q)?, latency.quantile.count(now)))
+    /// The 95th percentile of the last minute's latencies, if there were enough of them to have one.
+    pub fn p95(&self, shape: Shape, now: Tick) -> Option<Duration> {
+        let mut latency = self.latency[shape as usize].lock();
+        match latency.p95 {
+            Some((at, p95)) if now.since(at) < P95_KEPT => p95,
+            _ => {
+                let enough = latency.quantile.count(now) >= P95_SAMPLES;
+                let p95 = enough.then(|| latency.quantile.at(now, 0.95)).flatten();
+                latency.p95 = Some((now, p95));
+                p95
+            }
+        }
     }
 
     /// Starts the slow start anew.

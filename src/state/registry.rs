@@ -17,12 +17,16 @@ use crate::algo::throttle::Throttle;
 use crate::algo::tick::Tick;
 use crate::algo::wrr::Smooth;
 use crate::config::{self, BaseUrl, Http2, UpstreamTls};
+use crate::telemetry::{AttemptHandles, Metrics, RequestHandles};
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Registry {
     upstreams: HashMap<Arc<str>, Known>,
     cells: HashMap<(Arc<str>, String), Arc<Cell>>,
     routes: HashMap<Arc<str>, Arc<route::Memory>>,
+    /// Registering a series costs more than all else in compiling a table, so handles are kept.
+    requests: HashMap<Arc<str>, (Vec<&'static str>, Arc<RequestHandles>)>,
+    attempts: HashMap<[Arc<str>; 3], Arc<AttemptHandles>>,
     /// The global retry budget.
     budget: Option<Arc<Mutex<Budget>>>,
 }
@@ -102,6 +106,31 @@ impl Registry {
         Arc::clone(memory)
     }
 
+    /// What is counted on `route`, whose callers speak `dialects`.
+    pub fn requests(
+        &mut self,
+        metrics: &Metrics,
+        route: &Arc<str>,
+        dialects: &[&'static str],
+    ) -> Arc<RequestHandles> {
+        if let Some((known, handles)) = self.requests.get(route)
+            && known == dialects
+        {
+            return Arc::clone(handles);
+        }
+        let handles = Arc::new(RequestHandles::new(metrics, route, dialects));
+        self.requests.insert(Arc::clone(route), (dialects.to_vec(), Arc::clone(&handles)));
+        handles
+    }
+
+    /// What is counted on the channel of `route` to `model` of `upstream`.
+    pub fn attempts(&mut self, metrics: &Metrics, names: [Arc<str>; 3]) -> Arc<AttemptHandles> {
+        let made = |[route, upstream, model]: &[Arc<str>; 3]| {
+            Arc::new(AttemptHandles::new(metrics, route, upstream, model))
+        };
+        Arc::clone(self.attempts.entry(names).or_insert_with_key(made))
+    }
+
     pub fn budget(&mut self, settings: budget::Settings) -> Arc<Mutex<Budget>> {
         let budget = self.budget.get_or_insert_with(|| Arc::new(Mutex::new(Budget::new(settings))));
         budget.lock().reconfigure(settings);
@@ -120,5 +149,8 @@ impl Registry {
         self.upstreams.retain(|name, _| upstreams.contains(name));
         self.cells.retain(|(name, _), _| upstreams.contains(name));
         self.routes.retain(|name, _| routes.contains(name));
+        self.requests.retain(|name, _| routes.contains(name));
+        self.attempts
+            .retain(|[route, upstream, _], _| routes.contains(route) && upstreams.contains(upstream));
     }
 }

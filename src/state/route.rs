@@ -26,7 +26,7 @@ pub struct Route {
     pub config: config::Route,
     pub memory: Arc<Memory>,
     pub channels: Box<[Arc<Channel>]>,
-    pub handles: RequestHandles,
+    pub handles: Arc<RequestHandles>,
 }
 
 impl std::fmt::Debug for Route {

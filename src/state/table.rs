@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use http::HeaderValue;
 use parking_lot::Mutex;
 
 use super::credential::Credential;
@@ -15,7 +16,7 @@ use super::upstream::{self, Upstream};
 use crate::algo::budget::Budget;
 use crate::config::{self, Blueprint, Matcher, ModelName, Pattern};
 use crate::dialect::Dialect;
-use crate::telemetry::{AttemptHandles, CredentialHandles, RequestHandles, UpstreamHandles};
+use crate::telemetry::{AttemptHandles, CredentialHandles, UpstreamHandles};
 
 #[derive(Debug)]
 pub struct Table {
@@ -42,7 +43,9 @@ pub struct Channel {
     pub config: config::Channel,
     /// `upstream/model`, as answers and logs show it.
     pub label: Box<str>,
-    pub handles: AttemptHandles,
+    pub handles: Arc<AttemptHandles>,
+    /// The label, ready to be an answer's header.
+    pub label_header: HeaderValue,
     /// The memory of the channel's own model; under a pattern, callers name the model.
     pub(super) fixed: Option<Arc<Model>>,
 }
@@ -71,12 +74,12 @@ impl Table {
                     .iter()
                     .enumerate()
                     .map(|(slot, channel)| {
-                        Arc::new(compile_channel(slot, channel, settings, &upstreams, live))
+                        Arc::new(compile_channel(slot, channel, settings, &upstreams, registry, live))
                     })
                     .collect();
                 let memory = registry.route(settings);
-                let handles =
-                    RequestHandles::new(&live.metrics, &settings.name, &dialects(settings, &channels));
+                let dialects = dialects(settings, &channels);
+                let handles = registry.requests(&live.metrics, &settings.name, &dialects);
                 Arc::new(Route { config: settings.clone(), memory, channels, handles })
             })
             .collect();
@@ -210,6 +213,7 @@ fn compile_channel(
     settings: &config::Channel,
     route: &config::Route,
     upstreams: &[Arc<Upstream>],
+    registry: &mut Registry,
     live: &Arc<Live>,
 ) -> Channel {
     let upstream = Arc::clone(&upstreams[settings.upstream]);
@@ -230,15 +234,15 @@ fn compile_channel(
     });
     let shown = name.unwrap_or(&route.name);
     let upstream_name = &upstream.config.name;
+    let label = if shown.is_empty() { upstream_name.to_string() } else { format!("{upstream_name}/{shown}") };
+    let names = [Arc::clone(&route.name), Arc::clone(upstream_name), shown.into()];
     Channel {
         slot,
         upstream_index: settings.upstream,
-        label: if shown.is_empty() {
-            (&**upstream_name).into()
-        } else {
-            format!("{upstream_name}/{shown}").into()
-        },
-        handles: AttemptHandles::new(&live.metrics, &route.name, upstream_name, shown),
+        // Names with anything but visible ASCII are shown in logs only.
+        label_header: HeaderValue::from_str(&label).unwrap_or(HeaderValue::from_static("-")),
+        label: label.into(),
+        handles: registry.attempts(&live.metrics, names),
         config: settings.clone(),
         fixed,
         upstream,

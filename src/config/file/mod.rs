@@ -132,7 +132,7 @@ pub struct Route {
     pub channels: Vec<Channel>,
     /// Routes (by model name) to go on with when nothing of this one helps.
     pub fallback: Vec<String>,
-    /// Refusals that send a request on to `fallback` as well ([context_overflow]).
+    /// Refusals that send a request on to `fallback` as well (`[context_overflow]`).
     pub fallback_on: Option<Vec<Refusal>>,
     pub retry: Retry,
     pub panic: WhenNone,

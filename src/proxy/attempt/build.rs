@@ -1,6 +1,8 @@
 //! The request as one channel's upstream gets it: its path, its model's name, its key.
 
-use http::{HeaderName, HeaderValue, Request};
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Request, Uri};
 
 use crate::config::{self, Matcher};
 use crate::dialect::Dialect;
@@ -60,12 +62,14 @@ pub fn build(guest: &Guest, plan: &Plan<'_>, permit: &Permit) -> Result<Request<
     }
     let mut request = Request::new(body);
     *request.method_mut() = guest.head.method.clone();
-    *request.uri_mut() = target.parse().map_err(|_| "the path cannot be sent".to_owned())?;
+    let target = PathAndQuery::from_maybe_shared(Bytes::from(target))
+        .map_err(|_| "the path cannot be sent".to_owned())?;
+    *request.uri_mut() = Uri::from(target);
     *request.headers_mut() = fields;
     Ok(request)
 }
 
-fn plain_path(route: &config::Route, upstream: &config::Upstream, uri: &http::Uri) -> String {
+fn plain_path(route: &config::Route, upstream: &config::Upstream, uri: &Uri) -> String {
     let path = match &route.matcher {
         Matcher::Path { prefix, strip: true } => {
             // Keeps the slash that ends the prefix.

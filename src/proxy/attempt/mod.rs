@@ -6,8 +6,8 @@ mod read;
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, UPGRADE};
-use http::{HeaderValue, Response, Version, response};
+use http::header::CONTENT_LENGTH;
+use http::{Response, Version, response};
 
 pub use read::{Failed, Spare, failed};
 
@@ -19,7 +19,7 @@ use super::reply::{Opaque, Reply, Streaming};
 use super::{Gateway, Snapshot, tunnel};
 use crate::algo::tick::Tick;
 use crate::route::{Failure, Limits, Plan, Resend};
-use crate::state::Permit;
+use crate::state::{Channel, Permit};
 use crate::telemetry::RequestOutcome;
 use crate::upstream::headers::{self, Switching};
 use crate::upstream::{CallLimits, Reuse};
@@ -126,7 +126,7 @@ pub fn respond(mut guest: Box<Guest>, plan: &Plan<'_>, answer: Answer) -> Respon
     let Answer { mut head, permit, body } = answer;
     let channel = Arc::clone(permit.channel());
     let switching = if matches!(body, Content::Tunnel { .. }) { Switching::Yes } else { Switching::No };
-    dress(&mut head, &guest.request_id, plan.attempts, &channel.label, switching);
+    dress(&mut head, &guest.request_id, plan.attempts, &channel, switching);
     guest.settle.first_byte();
     let reply = match body {
         Content::Whole { body, usage } => {
@@ -166,16 +166,17 @@ pub fn pass_on(mut guest: Box<Guest>, spare: Spare, fault: Fault) -> Response<Re
     Response::from_parts(head, Reply::opaque(opaque))
 }
 
-fn dress(head: &mut response::Parts, request_id: &str, attempts: u32, channel: &str, switching: Switching) {
+fn dress(
+    head: &mut response::Parts,
+    request_id: &str,
+    attempts: u32,
+    channel: &Channel,
+    switching: Switching,
+) {
     // The version is each connection's own affair.
     head.version = Version::HTTP_11;
     let fields = &mut head.headers;
     headers::for_caller(fields, switching);
-    if switching == Switching::No {
-        fields.remove(UPGRADE);
-    }
     name_request(fields, request_id, Some(attempts));
-    if let Ok(channel) = HeaderValue::from_str(channel) {
-        fields.insert(CHANNEL, channel);
-    }
+    fields.insert(CHANNEL, channel.label_header.clone());
 }

@@ -1,5 +1,6 @@
 //! From a response's head to something that may go to the caller, or to a failure.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -19,7 +20,7 @@ use crate::proxy::peek::{self, Peeked};
 use crate::proxy::tail::Tail;
 use crate::proxy::{Gateway, Snapshot};
 use crate::route::Failure;
-use crate::state::Permit;
+use crate::state::{Channel, Permit};
 use crate::upstream::Incoming;
 use crate::vocab::{Fault, RateHint, Stage, Usage};
 
@@ -56,7 +57,7 @@ pub struct Spare {
     pub(super) head: response::Parts,
     pub(super) begin: Bytes,
     pub(super) rest: Incoming,
-    pub(super) channel: Box<str>,
+    pub(super) channel: Arc<Channel>,
     pub(super) idle: Duration,
 }
 
@@ -159,7 +160,7 @@ async fn read_error(
     let Finding { fault, hint, message, .. } =
         classify::classify(provider, guest.dialect, head.status, &head.headers, prefix, now);
     let detail = Some(format!("status {}", head.status.as_u16()));
-    let channel = permit.channel().label.clone();
+    let channel = Arc::clone(permit.channel());
     let idle = permit.channel().config.timeouts.idle;
     let spare = Some(Box::new(Spare { head, begin, rest: upstream, channel, idle }));
     Box::new(Failed { failure: Failure { fault, stage: Stage::Headers, hint }, message, detail, spare })
