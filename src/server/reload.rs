@@ -75,6 +75,10 @@ impl Reloader {
             gateway,
             prober,
         });
+        // A counter that first appears at its first event hides that event from `increase()`.
+        for result in ["applied", "unchanged", "refused"] {
+            drop(snapshot.table.live.metrics.counter(&catalogue::RELOADS, &[result]));
+        }
         reloader.note_applied(&snapshot);
         reloader.prober.follow(&snapshot);
         reloader

@@ -72,19 +72,24 @@ impl Lab {
     }
 
     pub fn seeded(yaml: &str, seed: u64) -> Self {
-        Self::build(yaml, seed, &[])
+        Self::build(yaml, seed, &[], None)
+    }
+
+    /// As [`Lab::start`], with upstreams that close a connection after so much idleness.
+    pub fn hasty(yaml: &str, keep_alive: Duration) -> Self {
+        Self::build(yaml, 7, &[], Some(keep_alive))
     }
 
     /// As [`Lab::start`], with scribes as the upstreams of those names, whatever their `base_url`.
     pub fn beside(yaml: &str, scribes: &[(&str, &Arc<Scribe>)]) -> Self {
-        Self::build(yaml, 7, scribes)
+        Self::build(yaml, 7, scribes, None)
     }
 
     /// The whole program without its sockets: with health probes and everything else that runs beside
     /// the requests.
     pub fn whole(yaml: &str) -> Self {
         let blueprint = read(yaml);
-        let sims = simulate(&blueprint);
+        let sims = simulate(&blueprint, None);
         let dial = Arc::new(MemoryDial { sims: sims.clone(), scribes: BTreeMap::new() });
         let dialing: Arc<dyn Dial> = dial.clone();
         let app =
@@ -93,10 +98,10 @@ impl Lab {
         Self { gateway, sims, registry: Mutex::default(), dial, background: Background::Whole { _app: app } }
     }
 
-    fn build(yaml: &str, seed: u64, scribes: &[(&str, &Arc<Scribe>)]) -> Self {
+    fn build(yaml: &str, seed: u64, scribes: &[(&str, &Arc<Scribe>)], keep_alive: Option<Duration>) -> Self {
         let live = Arc::new(Live::seeded(seed));
         let blueprint = read(yaml);
-        let sims = simulate(&blueprint);
+        let sims = simulate(&blueprint, keep_alive);
         let scribes = scribes.iter().map(|(name, scribe)| ((*name).to_owned(), Arc::clone(scribe))).collect();
         let dial = Arc::new(MemoryDial { sims: sims.clone(), scribes });
         let mut registry = Registry::default();
@@ -201,7 +206,7 @@ impl Lab {
     }
 }
 
-fn simulate(blueprint: &Blueprint) -> BTreeMap<String, Arc<Simulated>> {
+fn simulate(blueprint: &Blueprint, keep_alive: Option<Duration>) -> BTreeMap<String, Arc<Simulated>> {
     let mut sims = BTreeMap::new();
     for upstream in &blueprint.upstreams {
         if let Some(settings) = &upstream.simulated {
@@ -210,6 +215,7 @@ fn simulate(blueprint: &Blueprint) -> BTreeMap<String, Arc<Simulated>> {
                 pace: settings.pace,
                 words: settings.words,
                 seed: settings.seed,
+                keep_alive,
                 ..simulated::Settings::default()
             };
             sims.insert(upstream.name.to_string(), Simulated::in_memory(&upstream.name, settings));

@@ -1,4 +1,4 @@
-//! Upstreams that answer with errors: S05, S06, S07, S08, S31, S40.
+//! Upstreams that answer with errors, or end their connections: S05, S06, S07, S08, S25, S31, S40.
 
 use std::time::Duration;
 
@@ -149,5 +149,32 @@ routes:
     assert_eq!(lab.breaker("a", ""), "closed");
     let faulted = lab.sim("a").control().counts().faulted;
     assert!(faulted <= 20, "{faulted}");
+    lab.assert_quiet().await;
+}
+
+/// S25: A closes idle connections after 1 s, and requests come after 0.9 to 1.1 s.
+#[tokio::test(start_paused = true)]
+async fn s25_connections_that_end_as_they_are_used_cost_nobody_anything() {
+    let lab = Lab::hasty(
+        "
+version: 1
+upstreams: {a: {provider: simulated}}
+routes:
+  - path: /orders/
+    channels: [{upstream: a}]
+",
+        secs(1),
+    );
+    let order = Ask::post("/orders/new", r#"{"item": 1}"#);
+    let mut sent = 0;
+    for round in 0..60_u64 {
+        let gap = Duration::from_millis(900 + round * 7 % 200);
+        let (one, other) = tokio::join!(lab.send(&order), lab.send(&order));
+        assert_eq!((one.status, other.status), (StatusCode::OK, StatusCode::OK), "round {round}");
+        sent += 2;
+        after(gap).await;
+    }
+    assert_eq!(lab.arrived("a"), sent, "nothing that must not be sent twice was");
+    assert_eq!(lab.breaker("a", ""), "closed");
     lab.assert_quiet().await;
 }

@@ -9,6 +9,7 @@ mod answers;
 mod choice;
 mod credentials;
 mod down;
+mod files;
 mod recovery;
 mod streams;
 mod watched;
