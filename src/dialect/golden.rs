@@ -38,6 +38,7 @@ fn watch<'a>(
 ) -> Seen {
     let mut splitter = Splitter::new(framing);
     let mut watch = Watch::new(dialect, operation, framing);
+    let mut walking = Watch::walking(dialect, operation, framing);
     let mut frames = Vec::new();
     for chunk in chunks {
         splitter.push(Bytes::copy_from_slice(chunk));
@@ -50,7 +51,9 @@ fn watch<'a>(
     let mut raw = Vec::new();
     for frame in frames {
         raw.extend_from_slice(&frame.raw);
-        match watch.frame(&frame) {
+        let beat = watch.frame(&frame);
+        assert_eq!(beat, walking.frame(&frame), "{}", frame.raw.escape_ascii());
+        match beat {
             Beat::Lifecycle => beats.push('.'),
             Beat::Content => beats.push('c'),
             Beat::UsageOnly => beats.push('u'),
@@ -64,7 +67,10 @@ fn watch<'a>(
             }
         }
     }
-    Seen { raw, beats, ending: watch.end(), usage: watch.usage() }
+    assert_eq!(watch.next_sequence(), walking.next_sequence());
+    let seen = Seen { raw, beats, ending: watch.end(), usage: watch.usage() };
+    assert_eq!((seen.ending, seen.usage), (walking.end(), walking.usage()));
+    seen
 }
 
 /// At every split of a short stream, at some of a long one, and byte by byte, the same comes out.

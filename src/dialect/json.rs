@@ -47,6 +47,14 @@ impl Text<'_> {
         }
     }
 
+    /// The text as bytes, for a `match` of several keys. What cannot be decoded stays as it stands.
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        match self.escaped.then(|| self.decode()).flatten() {
+            Some(text) => Cow::Owned(text.into_owned().into_bytes()),
+            None => Cow::Borrowed(self.raw),
+        }
+    }
+
     /// The text; `None` when it is not UTF-8 or holds half a surrogate pair.
     pub fn decode(&self) -> Option<Cow<'_, str>> {
         if !self.escaped {
@@ -113,6 +121,15 @@ impl<'a> Walker<'a> {
         Ok(end)
     }
 
+    /// Walks an object like [`Walker::object`]; any other value is taken as well. Was it an object?
+    pub fn if_object(&mut self, member: impl FnMut(&mut Self, &Text<'a>) -> Walked) -> Walked<bool> {
+        if self.kind()? == Kind::Object {
+            self.object(member).map(|_| true)
+        } else {
+            self.skip().map(|_| false)
+        }
+    }
+
     /// Walks an array; `element` has to take each value.
     pub fn array(&mut self, mut element: impl FnMut(&mut Self) -> Walked) -> Walked {
         self.open(b'[', "an array")?;
@@ -155,6 +172,32 @@ impl<'a> Walker<'a> {
         let start = self.offset();
         let kind = self.skip()?;
         Ok((kind, start..self.at))
+    }
+
+    /// Takes any value; its number when it is one without sign, fraction and exponent.
+    pub fn integer(&mut self) -> Walked<Option<u64>> {
+        let (_, span) = self.value()?;
+        Ok(std::str::from_utf8(self.slice(span)).ok().and_then(|text| text.parse().ok()))
+    }
+
+    /// Takes any value; the count when it is one. Some vendors compute theirs in floating point.
+    pub fn count(&mut self) -> Walked<Option<u64>> {
+        let (kind, span) = self.value()?;
+        if kind != Kind::Number {
+            return Ok(None);
+        }
+        let text = std::str::from_utf8(self.slice(span)).unwrap_or_default();
+        let rounded = || text.parse().ok().filter(|count: &f64| count.is_finite() && *count >= 0.0);
+        Ok(text.parse().ok().or_else(|| rounded().map(|count| count as u64)))
+    }
+
+    /// Takes exactly these bytes, whatever they are; `false` when others come.
+    pub fn passes(&mut self, bytes: &[u8]) -> bool {
+        let passes = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(bytes));
+        if passes {
+            self.at += bytes.len();
+        }
+        passes
     }
 
     /// Takes any value and says whether it holds anything: `null`, `""`, `[]` and `{}` do not.
@@ -297,31 +340,63 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// How many bytes go by before a quote, a backslash or a control character. Eight at a time, by the
-/// carries of a subtraction (Anderson, "Bit Twiddling Hacks", "Determine if a word has a byte less
-/// than n"): prompts are full of short runs, where a call of `memchr` costs more than it saves.
+/// How many bytes go by before a quote, a backslash or a control character. Word by word at first, as
+/// most runs are short: keys, and prompts full of line breaks and quotes.
+#[inline]
 fn plain(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    /// Where blocks begin to pay.
+    const SHORT: usize = 4;
     let mut at = 0;
-    let mut words = bytes.chunks_exact(8);
-    for word in &mut words {
-        let word = u64::from_le_bytes(word.try_into().expect("chunks of eight"));
-        let quote = word ^ (ONES * u64::from(b'"'));
-        let backslash = word ^ (ONES * u64::from(b'\\'));
-        // Bytes above the lowest hit may be marked wrongly; the lowest never is.
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let hits =
-            (quote.wrapping_sub(ONES) & !quote) | (backslash.wrapping_sub(ONES) & !backslash) | control;
-        let hits = hits & HIGHS;
+    for _ in 0..SHORT {
+        let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) else { break };
+        let hits = special(*word);
         if hits != 0 {
-            return at + (hits.trailing_zeros() / 8) as usize;
+            return at + place(hits);
         }
-        at += 8;
+        at += WORD;
     }
-    let rest = words.remainder();
+    at + plain_in_blocks(bytes.get(at..).unwrap_or_default())
+}
+
+/// The same for a long run, in blocks that the compiler puts into vector registers. Apart, so that
+/// short runs do not have to set these up.
+#[inline(never)]
+fn plain_in_blocks(bytes: &[u8]) -> usize {
+    /// In a block: a line of the cache.
+    const WORDS: usize = 8;
+    let (words, rest) = bytes.as_chunks();
+    let (blocks, last) = words.as_chunks::<WORDS>();
+    let free = |block: &[[u8; WORD]; WORDS]| block.iter().fold(0, |hits, word| hits | special(*word)) == 0;
+    let free = blocks.iter().take_while(|block| free(block)).count();
+    let mut at = free * WORDS * WORD;
+    for word in blocks.get(free).map_or(last, |block| block) {
+        let hits = special(*word);
+        if hits != 0 {
+            return at + place(hits);
+        }
+        at += WORD;
+    }
     let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
     at + stop.unwrap_or(rest.len())
+}
+
+const WORD: usize = 8;
+
+/// The high bit of each special byte, by the carries of a subtraction (Anderson, "Bit Twiddling
+/// Hacks", "Determine if a word has a byte less than n"). Bytes above the lowest one may be marked
+/// wrongly; the lowest never is.
+fn special(word: [u8; WORD]) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([0x01; WORD]);
+    const BACKSLASHES: u64 = u64::from_le_bytes([b'\\'; WORD]);
+    let word = u64::from_le_bytes(word);
+    // This bit moves the quote, 0x22, next to the control characters, and the space away from them.
+    let flipped = word ^ (ONES * 0x02);
+    let backslash = word ^ BACKSLASHES;
+    (flipped.wrapping_sub(ONES * 0x21) | backslash.wrapping_sub(ONES)) & !word & (ONES << 7)
+}
+
+fn place(hits: u64) -> usize {
+    (hits.trailing_zeros() / 8) as usize
 }
 
 /// Is this one whole JSON value and nothing else?
@@ -390,11 +465,37 @@ mod tests {
         assert!(found);
     }
 
+    #[test]
+    fn a_count_is_any_number_that_is_not_negative() {
+        for (text, count) in [
+            ("7", Some(7)),
+            ("5.0", Some(5)),
+            ("2e2", Some(200)),
+            ("-0", Some(0)),
+            ("-1", None),
+            ("18446744073709551616", Some(u64::MAX)),
+            ("1e999", None),
+            ("null", None),
+            ("\"7\"", None),
+            ("[7]", None),
+        ] {
+            assert_eq!(Walker::new(text.as_bytes()).count().expect(text), count, "{text}");
+        }
+        let integer = |text: &str| Walker::new(text.as_bytes()).integer().expect("a value");
+        assert_eq!(
+            [integer("7"), integer("7.0"), integer("-7"), integer("\"7\"")],
+            [Some(7), None, None, None]
+        );
+    }
+
     proptest! {
         #[test]
         fn plain_text_ends_at_the_first_special_byte(
-            bytes in proptest::collection::vec(prop_oneof![6 => 0x1eu8..=0xff, 1 => any::<u8>()], 0..40))
+            run in proptest::collection::vec(
+                any::<u8>().prop_filter("plain", |byte| !matches!(byte, b'"' | b'\\' | 0..0x20)), 0..250),
+            rest in proptest::collection::vec(prop_oneof![Just(b'"'), Just(b'\\'), 0u8..0x30], 0..20))
         {
+            let bytes = [run, rest].concat();
             let stop = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
             prop_assert_eq!(plain(&bytes), stop.unwrap_or(bytes.len()));
         }

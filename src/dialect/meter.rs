@@ -1,9 +1,7 @@
 //! What an answer in one piece says: how many tokens, an error in spite of its 200, all of it?
 
-use serde_json::Value;
-
 use super::classify::{self, InBand};
-use super::json::{self, Kind, Walker};
+use super::json::{self, Kind, Walked, Walker};
 use super::watch::{Glimpse, Says};
 use super::{Dialect, Operation, anthropic, gemini, openai, responses};
 use crate::vocab::Usage;
@@ -23,14 +21,12 @@ pub fn reply(dialect: Dialect, operation: Operation, body: &[u8]) -> ReplyFacts 
     if dialect == Dialect::Http || is_media(operation, body) {
         return ReplyFacts { whole: true, ..ReplyFacts::default() };
     }
-    let Some(glimpse) = glimpse(dialect, body) else {
+    let Some(seen) = walk(dialect, body) else {
         return ReplyFacts { whole: json::is_whole(body), ..ReplyFacts::default() };
     };
-    let usage = glimpse.usage.clone().and_then(|span| body.get(span));
-    let usage = usage.and_then(|text| serde_json::from_slice(text).ok());
     ReplyFacts {
-        usage: usage.and_then(|object| self::usage(dialect, &object)),
-        in_band: (glimpse.says == Says::Error).then(|| classify::in_band(body)).flatten(),
+        usage: seen.usage,
+        in_band: (seen.glimpse.says == Says::Error).then(|| classify::in_band(body)).flatten(),
         whole: true,
     }
 }
@@ -44,47 +40,54 @@ fn is_media(operation: Operation, body: &[u8]) -> bool {
     }
 }
 
-/// One pass over the top level; `None` when it is no whole JSON object.
-fn glimpse(dialect: Dialect, body: &[u8]) -> Option<Glimpse> {
+/// What one pass over an answer has met.
+#[derive(Default)]
+struct Seen {
+    usage: Option<Usage>,
+    glimpse: Glimpse,
+}
+
+/// `None` when it is no whole JSON object.
+fn walk(dialect: Dialect, body: &[u8]) -> Option<Seen> {
     let name = match dialect {
         Dialect::Gemini => "usageMetadata",
         Dialect::OpenAi | Dialect::Responses | Dialect::Anthropic | Dialect::Http => "usage",
     };
-    let mut glimpse = Glimpse::default();
+    let mut seen = Seen::default();
     let mut walker = Walker::new(body);
     if walker.kind().ok()? != Kind::Object {
         return None;
     }
     walker
-        .object(
-            |walker, key| {
-                if key.is(name) { glimpse.usage(walker) } else { glimpse.error_or_skip(walker, key) }
-            },
-        )
+        .object(|walker, key| {
+            if !key.is(name) {
+                return seen.glimpse.error_or_skip(walker, key);
+            }
+            if walker.kind()? == Kind::Object {
+                seen.usage = object(dialect, walker)?;
+                return Ok(());
+            }
+            walker.skip().map(drop)
+        })
         .and_then(|_| walker.end())
         .ok()?;
-    Some(glimpse)
+    Some(seen)
 }
 
-/// Reads a usage object.
-pub fn usage(dialect: Dialect, usage: &Value) -> Option<Usage> {
+/// Takes a usage object.
+fn object(dialect: Dialect, walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
     match dialect {
-        Dialect::OpenAi => openai::usage::read(usage),
-        Dialect::Responses => responses::usage::read(usage),
-        Dialect::Anthropic => anthropic::usage::read(usage),
-        Dialect::Gemini => gemini::usage::read(usage),
-        Dialect::Http => None,
+        Dialect::OpenAi => openai::usage::read(walker),
+        Dialect::Responses => responses::usage::read(walker),
+        Dialect::Anthropic => Ok(anthropic::usage::Counts::read(walker)?.sum()),
+        Dialect::Gemini => gemini::usage::read(walker),
+        Dialect::Http => walker.skip().map(|_| None),
     }
 }
 
-/// The first of these pointers that leads to a count.
-pub(super) fn number(value: &Value, pointers: &[&str]) -> Option<u64> {
-    pointers.iter().find_map(|pointer| {
-        // `Value::pointer` allocates twice for each name, in case it is escaped; ours never are.
-        let number = pointer.split('/').skip(1).try_fold(value, |value, name| value.get(name))?;
-        // Some vendors compute counts in floating point.
-        number.as_u64().or_else(|| number.as_f64().filter(|count| *count >= 0.0).map(|count| count as u64))
-    })
+/// Reads the usage object that `json` begins with.
+pub fn usage_at(dialect: Dialect, json: &[u8]) -> Option<Usage> {
+    object(dialect, &mut Walker::new(json)).ok().flatten()
 }
 
 #[cfg(test)]
@@ -124,6 +127,18 @@ mod tests {
             ),
             Usage { input: 6, output: 5, reasoning: 3, ..Usage::default() }
         );
+    }
+
+    #[test]
+    fn the_last_member_of_a_name_counts_however_it_is_spelt() {
+        let usage = |body: &str| reply(Dialect::OpenAi, Operation::Chat, body.as_bytes()).usage;
+        let one = Some(Usage { input: 1, ..Usage::default() });
+        assert_eq!(usage(r#"{"usage":{"prompt_tokens":5},"usage":{"prompt_tokens":1}}"#), one);
+        assert_eq!(usage(r#"{"usage":{"prompt_tokens":5,"prompt\u005ftokens":1}}"#), one);
+        assert_eq!(usage(r#"{"usage":{"prompt_tokens":1},"usage":null}"#), one);
+        assert_eq!(usage(r#"{"usage":{"prompt_tokens":1,"prompt_tokens_details":null}}"#), one);
+        assert_eq!(usage(r#"{"choices":[{"usage":{"prompt_tokens":1}}],"x":"\"usage\":{}"}"#), None);
+        assert_eq!(usage(r#"{"usage":{"prompt_tokens":1}"#), None);
     }
 
     #[test]

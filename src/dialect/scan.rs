@@ -192,9 +192,7 @@ impl Seen {
             return Ok(self.stream_options.replace(said).map(|_| "`stream_options` is there twice"));
         }
         if key.is("max_completion_tokens") || key.is("max_output_tokens") || key.is("max_tokens") {
-            let (_, span) = walker.value()?;
-            let limit = std::str::from_utf8(walker.slice(span)).ok().and_then(|text| text.parse().ok());
-            self.max_output_tokens = self.max_output_tokens.max(limit);
+            self.max_output_tokens = self.max_output_tokens.max(walker.integer()?);
         } else if key.is("previous_response_id") || key.is("conversation") {
             self.refers_to_state |= walker.skip()? != Kind::Null;
         } else if key.is("store") {

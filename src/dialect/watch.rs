@@ -1,8 +1,10 @@
 //! What each frame of a stream means: does it commit, finish, end, fail, count?
 //!
-//! Watches and never changes. One pass over a frame's JSON without a tree; only usage is read into
-//! one, and only when somebody asks. What commits is RESILIENCE §5.5, what is an in-band error
+//! Watches and never changes. One pass over a frame's JSON without a tree, and not even that for a
+//! frame that says what the one before it said; usage is read only when somebody asks. What commits is RESILIENCE §5.5, what is an in-band error
 //! WIRE §0.5, what is a complete stream RESILIENCE E5.
+
+mod mould;
 
 use std::ops::Range;
 
@@ -13,6 +15,7 @@ use super::framing::{Frame, Framing};
 use super::json::{Kind, Text, Walked, Walker};
 use super::{Dialect, Operation, anthropic, gemini, meter, openai, responses};
 use crate::vocab::{Fault, RateHint, Usage};
+use mould::Mould;
 
 /// For errors that say nothing about themselves.
 const FAILED: &str = "the upstream reported an error";
@@ -139,6 +142,8 @@ pub struct Watch {
     seen: u64,
     finished: u64,
     last: Last,
+    /// The last delta, booked like every frame.
+    mould: Mould,
 }
 
 /// How far the stream has come.
@@ -166,7 +171,14 @@ impl Watch {
             seen: 0,
             finished: 0,
             last: Last::Nothing,
+            mould: Mould::default(),
         }
+    }
+
+    /// The same, but each frame is walked: what the shorter way is measured by.
+    #[cfg(test)]
+    pub(super) fn walking(dialect: Dialect, operation: Operation, framing: Framing) -> Self {
+        Self { mould: Mould::never(), ..Self::new(dialect, operation, framing) }
     }
 
     /// Looks at the next frame.
@@ -201,17 +213,23 @@ impl Watch {
             _ => {}
         }
         let named_error = frame.event() == Some(b"error");
+        if !named_error && let Some(cast) = self.mould.fits(json) {
+            // Choices are booked already: the kept frame was booked.
+            self.number(cast.sequence);
+            return Beat::Content;
+        }
         let Ok(glimpse) = self.glimpse(json) else {
             return if named_error { Beat::Error(unnamed(FAILED)) } else { Beat::Broken };
         };
         self.keep_usage(&glimpse, json);
-        if let Some(sequence) = glimpse.sequence {
-            self.next_sequence = sequence.saturating_add(1);
-        }
+        self.number(glimpse.sequence);
         self.seen |= glimpse.seen;
         self.finished |= glimpse.finished;
         if glimpse.says == Says::Error || named_error {
             return Beat::Error(classify::in_band(json).unwrap_or_else(|| unnamed(FAILED)));
+        }
+        if glimpse.says == Says::Content && glimpse.usage.is_none() {
+            self.mould.keep(json, glimpse.sequence.is_some());
         }
         self.beat(&glimpse)
     }
@@ -238,6 +256,12 @@ impl Watch {
             Dialect::Responses => responses::watch::event(json),
             Dialect::Anthropic => anthropic::watch::event(json),
             Dialect::Gemini => gemini::watch::chunk(json),
+        }
+    }
+
+    fn number(&mut self, sequence: Option<u64>) {
+        if let Some(sequence) = sequence {
+            self.next_sequence = sequence.saturating_add(1);
         }
     }
 
@@ -299,12 +323,11 @@ impl Watch {
 
     /// The tokens, as far as the stream has told.
     pub fn usage(&self) -> Option<Usage> {
-        let start = serde_json::from_slice(&self.usage_start).unwrap_or(Value::Null);
-        let last = serde_json::from_slice(&self.usage_last).unwrap_or(Value::Null);
-        match self.dialect {
-            Dialect::Anthropic => anthropic::usage::read(&anthropic::usage::merge(start, last)),
-            dialect => meter::usage(dialect, &last),
+        if self.dialect != Dialect::Anthropic {
+            return meter::usage_at(self.dialect, &self.usage_last);
         }
+        let read = |json| anthropic::usage::Counts::read(&mut Walker::new(json)).unwrap_or_default();
+        read(&self.usage_start).then(read(&self.usage_last)).sum()
     }
 
     /// The stream has said that it is over; nothing that follows matters.
@@ -346,10 +369,13 @@ mod tests {
     fn run(dialect: Dialect, operation: Operation, framing: Framing, stream: &[u8]) -> (String, Watch) {
         let mut splitter = Splitter::new(framing);
         let mut watch = Watch::new(dialect, operation, framing);
+        let mut walking = Watch::walking(dialect, operation, framing);
         splitter.push(Bytes::copy_from_slice(stream));
         let mut beats = String::new();
         let mut see = |frame: &Frame| {
-            beats.push(match watch.frame(frame) {
+            let beat = watch.frame(frame);
+            assert_eq!(beat, walking.frame(frame), "{}", frame.raw.escape_ascii());
+            beats.push(match beat {
                 Beat::Lifecycle => '.',
                 Beat::Content => 'c',
                 Beat::UsageOnly => 'u',
@@ -365,7 +391,15 @@ mod tests {
         if let Some(frame) = splitter.leftover() {
             see(&frame);
         }
+        assert_same(&watch, &walking);
         (beats, watch)
+    }
+
+    fn assert_same(watch: &Watch, walking: &Watch) {
+        let said = |watch: &Watch| {
+            (watch.end(), watch.usage(), watch.content_events(), watch.next_sequence(), watch.is_terminated())
+        };
+        assert_eq!(said(watch), said(walking));
     }
 
     /// One JSON text a line -> one beat each.
@@ -580,7 +614,86 @@ mod tests {
         assert_eq!(watch.usage().map(|usage| usage.input), Some(7));
     }
 
+    /// One delta of each dialect: `@` is where words come, `#` a number.
+    const DELTAS: [(Dialect, Operation, &str); 6] = [
+        (
+            Dialect::OpenAi,
+            Operation::Chat,
+            r#"{"id":"a","choices":[{"index":0,"delta":{"content":"@"},"finish_reason":null}],"usage":null}"#,
+        ),
+        (
+            Dialect::OpenAi,
+            Operation::Completions,
+            r#"{"choices":[{"index":#,"text":"@"}],"obfuscation":"@"}"#,
+        ),
+        (Dialect::OpenAi, Operation::Transcriptions, r#"{"type":"transcript.text.delta","delta":"@"}"#),
+        (
+            Dialect::Responses,
+            Operation::Responses,
+            r#"{"type":"response.output_text.delta","sequence_number":#,"delta":"@","obfuscation":"@"}"#,
+        ),
+        (
+            Dialect::Anthropic,
+            Operation::Messages,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"@"}}"#,
+        ),
+        (
+            Dialect::Gemini,
+            Operation::StreamGenerate,
+            r#"{"candidates":[{"content":{"parts":[{"text":"@"}]},"index":0}],"modelVersion":"g"}"#,
+        ),
+    ];
+
+    /// What comes into a delta's place: words, words that look like more, and ways to break out.
+    fn words() -> impl Strategy<Value = &'static str> {
+        proptest::sample::select(&[
+            "Hi",
+            " there",
+            "",
+            r#"\"error\":{\"code\":1}"#,
+            r#"\"usage\":{\"prompt_tokens\":1}"#,
+            r#"\"finish_reason\":\"stop\""#,
+            "é",
+            r"\u00e9",
+            r"\",
+            r"\x",
+            r"\ud800",
+            "\t",
+            "\"",
+            r#"","error":"x"#,
+            r#"","usage":{"prompt_tokens":1,"completion_tokens":2},"x":""#,
+            r#""},"finish_reason":"stop","x":{"y":""#,
+            r#"","role":"assistant"#,
+            r#"","type":"error"#,
+        ])
+    }
+
     proptest! {
+        #[test]
+        fn a_delta_that_fits_the_last_one_means_what_a_walk_finds(
+            which in 0..DELTAS.len(),
+            frames in proptest::collection::vec(
+                (words(), words(), 0u64..4, proptest::option::weighted(0.2, (any::<prop::sample::Index>(),
+                    prop_oneof![Just(b'"'), Just(b'x'), Just(b'}'), Just(b' '), Just(b'1'), any::<u8>()]))),
+                0..12))
+        {
+            let (dialect, operation, delta) = DELTAS[which];
+            let mut stream = Vec::new();
+            for (first, second, number, flaw) in frames {
+                let frame = delta.replacen('@', first, 1).replacen('@', second, 1);
+                let mut frame = frame.replace('#', &number.to_string()).into_bytes();
+                if let Some((at, byte)) = flaw {
+                    let at = at.index(frame.len());
+                    frame[at] = byte;
+                }
+                stream.extend_from_slice(b"data: ");
+                stream.extend_from_slice(&frame);
+                stream.extend_from_slice(b"\n\n");
+            }
+            // It compares with a walk of each frame.
+            run(dialect, operation, Framing::Sse, &stream);
+        }
+
         #[test]
         fn any_stream_is_watched(stream in proptest::collection::vec(any::<u8>(), 0..120),
             soup in "(data: |\\{\"choices\":|\\[|\\]|\\}|\"delta\":\\{|\"usage\":|null|,|\"x\"|\n\n|1){0,20}")

@@ -39,8 +39,7 @@ impl Tail {
         let at =
             memmem::rfind_iter(&self.bytes, member).find(|&at| at == 0 || self.bytes[at - 1] != b'\\')?;
         let value = self.bytes[at + member.len()..].trim_ascii_start().strip_prefix(b":")?;
-        let mut values = serde_json::Deserializer::from_slice(value).into_iter::<serde_json::Value>();
-        meter::usage(self.dialect, &values.next()?.ok()?)
+        meter::usage_at(self.dialect, value.trim_ascii_start())
     }
 }
 

@@ -1,41 +1,116 @@
 //! `usage` of a message. Cached tokens stand beside `input_tokens`, not inside.
 
-use serde_json::Value;
-
-use crate::dialect::meter::number;
+use crate::dialect::json::{Walked, Walker};
 use crate::vocab::Usage;
 
-/// `usage` of an answer in one piece, or of a stream with both ends merged.
-pub fn read(usage: &Value) -> Option<Usage> {
-    let fresh = number(usage, &["/input_tokens"]);
-    let output = number(usage, &["/output_tokens"]);
-    if fresh.is_none() && output.is_none() {
-        return None;
-    }
-    let cache_read = number(usage, &["/cache_read_input_tokens"]).unwrap_or(0);
-    let written = number(usage, &["/cache_creation_input_tokens"]);
-    let cache_write_1h = number(usage, &["/cache_creation/ephemeral_1h_input_tokens"]).unwrap_or(0);
-    let cache_write_5m = number(usage, &["/cache_creation/ephemeral_5m_input_tokens"]).unwrap_or(0);
-    let all_written = written.unwrap_or(0).max(cache_write_1h.saturating_add(cache_write_5m));
-    Some(Usage {
-        input: fresh.unwrap_or(0).saturating_add(cache_read).saturating_add(all_written),
-        cache_read,
-        cache_write: all_written.saturating_sub(cache_write_1h),
-        cache_write_1h,
-        output: output.unwrap_or(0),
-        reasoning: number(usage, &["/output_tokens_details/thinking_tokens"]).unwrap_or(0),
-    })
+/// The counts as Anthropic names them.
+#[derive(Clone, Copy, Default)]
+pub struct Counts {
+    input: Option<u64>,
+    output: Option<u64>,
+    cache_read: Option<u64>,
+    cache_creation: Option<u64>,
+    creation: Option<Creation>,
+    details: Option<Details>,
 }
 
-/// A stream says its usage at both ends: `message_delta` is cumulative and wins, but may leave out
-/// what `message_start` said.
-pub fn merge(start: Value, delta: Value) -> Value {
-    match (start, delta) {
-        (Value::Object(mut all), Value::Object(later)) => {
-            all.extend(later.into_iter().filter(|(_, value)| !value.is_null()));
-            Value::Object(all)
+/// The object `cache_creation`.
+#[derive(Clone, Copy, Default)]
+struct Creation {
+    one_hour: Option<u64>,
+    five_minutes: Option<u64>,
+}
+
+/// The object `output_tokens_details`.
+#[derive(Clone, Copy, Default)]
+struct Details {
+    thinking: Option<u64>,
+}
+
+impl Counts {
+    pub fn read(walker: &mut Walker<'_>) -> Walked<Self> {
+        let mut counts = Self::default();
+        walker.object(|walker, key| {
+            let count = match &*key.bytes() {
+                b"input_tokens" => &mut counts.input,
+                b"output_tokens" => &mut counts.output,
+                b"cache_read_input_tokens" => &mut counts.cache_read,
+                b"cache_creation_input_tokens" => &mut counts.cache_creation,
+                b"cache_creation" => {
+                    counts.creation = Creation::read(walker)?;
+                    return Ok(());
+                }
+                b"output_tokens_details" => {
+                    counts.details = Details::read(walker)?;
+                    return Ok(());
+                }
+                _ => return walker.skip().map(drop),
+            };
+            *count = walker.count()?;
+            Ok(())
+        })?;
+        Ok(counts)
+    }
+
+    /// A stream says its usage at both ends: `message_delta` is cumulative and wins, but may leave
+    /// out what `message_start` said.
+    pub fn then(self, later: Self) -> Self {
+        Self {
+            input: later.input.or(self.input),
+            output: later.output.or(self.output),
+            cache_read: later.cache_read.or(self.cache_read),
+            cache_creation: later.cache_creation.or(self.cache_creation),
+            creation: later.creation.or(self.creation),
+            details: later.details.or(self.details),
         }
-        (start, Value::Null) => start,
-        (_, delta) => delta,
+    }
+
+    pub fn sum(self) -> Option<Usage> {
+        if self.input.is_none() && self.output.is_none() {
+            return None;
+        }
+        let cache_read = self.cache_read.unwrap_or(0);
+        let creation = self.creation.unwrap_or_default();
+        let cache_write_1h = creation.one_hour.unwrap_or(0);
+        let parts = cache_write_1h.saturating_add(creation.five_minutes.unwrap_or(0));
+        let written = self.cache_creation.unwrap_or(0).max(parts);
+        Some(Usage {
+            input: self.input.unwrap_or(0).saturating_add(cache_read).saturating_add(written),
+            cache_read,
+            cache_write: written.saturating_sub(cache_write_1h),
+            cache_write_1h,
+            output: self.output.unwrap_or(0),
+            reasoning: self.details.unwrap_or_default().thinking.unwrap_or(0),
+        })
+    }
+}
+
+impl Creation {
+    fn read(walker: &mut Walker<'_>) -> Walked<Option<Self>> {
+        let mut creation = Self::default();
+        let is_there = walker.if_object(|walker, key| {
+            let count = match &*key.bytes() {
+                b"ephemeral_1h_input_tokens" => &mut creation.one_hour,
+                b"ephemeral_5m_input_tokens" => &mut creation.five_minutes,
+                _ => return walker.skip().map(drop),
+            };
+            *count = walker.count()?;
+            Ok(())
+        })?;
+        Ok(is_there.then_some(creation))
+    }
+}
+
+impl Details {
+    fn read(walker: &mut Walker<'_>) -> Walked<Option<Self>> {
+        let mut details = Self::default();
+        let is_there = walker.if_object(|walker, key| {
+            if !key.is("thinking_tokens") {
+                return walker.skip().map(drop);
+            }
+            details.thinking = walker.count()?;
+            Ok(())
+        })?;
+        Ok(is_there.then_some(details))
     }
 }

@@ -64,9 +64,7 @@ fn choice(walker: &mut Walker<'_>, glimpse: &mut Glimpse) -> Walked {
             finished = kind == Kind::String;
             failed = walker.slice(span) == b"\"error\"";
         } else if key.is("index") {
-            let (_, span) = walker.value()?;
-            index =
-                std::str::from_utf8(walker.slice(span)).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+            index = walker.integer()?.and_then(|index| u32::try_from(index).ok()).unwrap_or(0);
         } else {
             walker.skip()?;
         }

@@ -14,9 +14,7 @@ pub fn event(json: &[u8]) -> Walked<Glimpse> {
             glimpse.says = glimpse.says.max(says(walker.string()?.raw));
             Ok(())
         } else if key.is("sequence_number") {
-            let (_, span) = walker.value()?;
-            glimpse.sequence =
-                std::str::from_utf8(walker.slice(span)).ok().and_then(|text| text.parse().ok());
+            glimpse.sequence = walker.integer()?;
             Ok(())
         } else if key.is("response") && walker.kind()? == Kind::Object {
             walker.object(

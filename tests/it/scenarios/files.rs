@@ -48,7 +48,11 @@ fn s28_a_bad_file_changes_nothing_and_a_good_one_is_taken_up() {
     let next = gateway.file.with_extension("new");
     fs::write(&next, good.replace("model: demo", "model: demo\n    aliases: [other]")).unwrap();
     fs::rename(&next, &gateway.file).unwrap();
-    assert!(wait_for(20, || (!refused(&gateway)).then_some(())).is_some(), "a good file is taken up: {}", gateway.said());
+    assert!(
+        wait_for(20, || (!refused(&gateway)).then_some(())).is_some(),
+        "a good file is taken up: {}",
+        gateway.said()
+    );
     let answer = http::post(gateway.callers, "/v1/chat/completions", &CHAT.replace("demo", "other")).unwrap();
     assert_eq!(answer.status, 200, "{}", answer.body);
     serves(&gateway);
