@@ -7,7 +7,6 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::vec;
 
@@ -17,7 +16,6 @@ use http_body_util::combinators::UnsyncBoxBody;
 
 use super::h1::Reading;
 use super::h2::Receiving;
-use super::wire::Meter;
 use crate::vocab::Fault;
 
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -104,37 +102,6 @@ impl Body for Outgoing {
 
     fn size_hint(&self) -> SizeHint {
         self.hint()
-    }
-}
-
-/// An [`Outgoing`] that tells its connection's meter when the last of it has been taken.
-pub(super) struct Metered {
-    pub(super) body: Outgoing,
-    pub(super) meter: Arc<Meter>,
-}
-
-impl Body for Metered {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = self.get_mut();
-        let frame = ready!(this.body.poll_next(cx));
-        if frame.is_none() || this.body.is_finished() {
-            this.meter.finish_body();
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_finished()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.hint()
     }
 }
 

@@ -11,7 +11,6 @@
 mod body;
 mod call;
 mod dial;
-mod gate;
 mod h1;
 mod h2;
 mod lane;
@@ -22,7 +21,6 @@ mod shelf;
 mod slot;
 mod target;
 mod tls;
-mod wire;
 
 pub mod auth;
 pub mod headers;

@@ -208,10 +208,7 @@ impl Pool {
             Protocol::Http1 => {
                 drop(opening);
                 let slot = Slot::new(self, permit);
-                let connection = Connection::open(socket, slot, retire_at)
-                    .await
-                    .map_err(|detail| CallError::unsent(Fault::Connect, detail))?;
-                Ok(Line::Http1(connection, None))
+                Ok(Line::Http1(Box::new(Connection::new(socket, slot, retire_at)), None))
             }
             Protocol::Http2 => {
                 let lane = Lane::open(socket, self, permit, opening, retire_at)

@@ -8,12 +8,12 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::dial::Socket;
 use super::slot::Slot;
-use super::wire::Wire;
 
 /// The bare byte stream. Dropping it closes the connection.
 pub struct Upgraded {
-    wire: Wire,
+    socket: Box<dyn Socket>,
     /// What came in one piece with the response's head.
     early: Bytes,
     /// Keeps the connection counted.
@@ -21,8 +21,8 @@ pub struct Upgraded {
 }
 
 impl Upgraded {
-    pub(super) fn new(wire: Wire, early: Bytes, slot: Option<Slot>) -> Self {
-        Self { wire, early, _slot: slot }
+    pub(super) fn new(socket: Box<dyn Socket>, early: Bytes, slot: Option<Slot>) -> Self {
+        Self { socket, early, _slot: slot }
     }
 }
 
@@ -33,7 +33,7 @@ impl AsyncRead for Upgraded {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.early.is_empty() {
-            return Pin::new(&mut self.wire).poll_read(cx, buf);
+            return Pin::new(&mut self.socket).poll_read(cx, buf);
         }
         let n = self.early.len().min(buf.remaining());
         buf.put_slice(self.early.get(..n).unwrap_or_default());
@@ -44,7 +44,7 @@ impl AsyncRead for Upgraded {
 
 impl AsyncWrite for Upgraded {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.wire).poll_write(cx, buf)
+        Pin::new(&mut self.socket).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -52,19 +52,19 @@ impl AsyncWrite for Upgraded {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.wire).poll_write_vectored(cx, bufs)
+        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.wire.is_write_vectored()
+        self.socket.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_flush(cx)
+        Pin::new(&mut self.socket).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_shutdown(cx)
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The room against scripted peers: in memory under paused time, and on loopback sockets where the
 //! kernel's part is the point.
 
+mod codec;
 mod http1;
 mod http2;
 mod laws;
