@@ -11,6 +11,7 @@ mod credentials;
 mod down;
 mod files;
 mod recovery;
+mod secured;
 mod streams;
 mod watched;
 
