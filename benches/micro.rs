@@ -227,7 +227,6 @@ fn choose_and_settle(table: &Table) {
         operation: Operation::Chat,
         most_attempts: 3,
         resend: Resend::Allowed,
-        begun: now,
         deadline: now + Duration::from_mins(10),
         prompt_tokens: 256,
     };

@@ -67,17 +67,6 @@ impl App {
         Ok(app)
     }
 
-    /// As [`App::start`], for a blueprint and a dialer of a test's own. Listens where the blueprint says;
-    /// with a dialer of its own a test also plays the simulated upstreams, so none is started.
-    pub async fn start_with(
-        live: Live,
-        blueprint: Blueprint,
-        dial: Arc<dyn Dial>,
-    ) -> Result<Self, StartError> {
-        let (loader, draft) = unwritten(blueprint)?;
-        Self::open(Arc::new(live), loader, draft, dial, Simulating::Elsewhere).await
-    }
-
     /// Without any socket, so that it runs under paused time: connections come in by [`App::connect`].
     /// Needs a runtime to spawn on.
     pub fn in_memory(live: Live, blueprint: Blueprint, dial: Arc<dyn Dial>) -> Result<Self, StartError> {

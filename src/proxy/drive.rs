@@ -30,7 +30,6 @@ pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<G
         model: &model,
         shape: guest.shape,
         resend: guest.resend,
-        begun: guest.begun,
         deadline: guest.deadline,
         prompt_tokens: guest.prompt_tokens,
         most_attempts: if guest.is_retry { ATTEMPTS_OF_RETRY } else { u32::MAX },

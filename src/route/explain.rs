@@ -49,7 +49,6 @@ pub fn explain(table: &Table, model: &str, dialect: Option<Dialect>) -> Option<E
         model,
         shape: Shape::Stream,
         resend: Resend::Allowed,
-        begun: now,
         deadline: now + Duration::from_mins(10),
         prompt_tokens: 0,
         most_attempts: u32::MAX,

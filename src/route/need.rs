@@ -14,7 +14,6 @@ pub struct Need<'a> {
     pub model: &'a str,
     pub shape: Shape,
     pub resend: Resend,
-    pub begun: Tick,
     pub deadline: Tick,
     /// Estimated prompt tokens.
     pub prompt_tokens: u64,

@@ -19,7 +19,8 @@ use super::tasks::Tasks;
 use super::tls::Certificate;
 use super::watch;
 use crate::admin::{Applied, Phase, Refused, Reloaded, Running};
-use crate::proxy::Gateway;
+use crate::algo::breaker::State;
+use crate::proxy::{Gateway, Snapshot};
 use crate::simulated::Simulated;
 use crate::state::{Live, Table};
 use crate::upstream::{Dial, Pool};
@@ -133,7 +134,18 @@ async fn expire(gateway: Arc<Gateway>, rescue: Rescue) {
         sleep(EXPIRE).await;
         let snapshot = gateway.snapshot();
         snapshot.table.expire();
+        close_idle_where_open(&snapshot);
         rescue.look(&snapshot);
+    }
+}
+
+/// What was kept to an upstream that has just failed is not worth keeping; streams under way finish
+/// (RESILIENCE §4.14).
+fn close_idle_where_open(snapshot: &Snapshot) {
+    for (upstream, pool) in snapshot.table.upstreams.iter().zip(&snapshot.pools) {
+        if matches!(upstream.memory.gate.state(), State::Open { .. }) {
+            pool.close_idle();
+        }
     }
 }
 

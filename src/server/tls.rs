@@ -45,11 +45,6 @@ impl Certificate {
         Ok(Self { files: files.clone(), current: ArcSwap::new(config), seen })
     }
 
-    /// Whether this is about the same files.
-    pub fn is_of(&self, files: &ServerTls) -> bool {
-        self.files == *files
-    }
-
     /// Looks whether the files have changed; `Ok(true)` when another certificate is now in use.
     pub fn refresh(&self) -> Result<bool, Unusable> {
         let (chain, key) = (read(&self.files.cert)?, read(&self.files.key)?);

@@ -59,7 +59,6 @@ fn need(live: &Live, resend: Resend) -> Need<'static> {
         model: "demo",
         shape: Shape::Whole,
         resend,
-        begun: now,
         deadline: now + Duration::from_mins(1),
         prompt_tokens: 10,
         most_attempts: u32::MAX,

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use mainstay::algo::breaker::Signal;
 use mainstay::simulated::{Fault, Rule};
 
 use super::{THREE, WARM, after, secs};
@@ -120,5 +121,26 @@ routes:
         }
     }
     assert!(closed_after.is_some(), "30 s after the heal A is {}", lab.breaker("a", ""));
+    lab.assert_quiet().await;
+}
+
+/// What was kept to an upstream is closed when its breaker opens, so no trial meets a connection from
+/// before the trouble.
+#[tokio::test(start_paused = true)]
+async fn an_open_breaker_keeps_no_idle_connections() {
+    let lab = Lab::whole(THREE);
+    lab.under_load(Ask::chat("demo"), 30.0, WARM, async {}).await.assert_no_errors();
+    let snapshot = lab.gateway.snapshot();
+    let (upstream, pool) = (&snapshot.table.upstreams[0], &snapshot.pools[0]);
+    assert!(pool.counts().idle > 0);
+    for _ in 0..5 {
+        let (now, mut dice) = (lab.gateway.live.now(), lab.gateway.live.dice());
+        let (permit, _) = upstream.memory.gate.admit(now, &mut dice).unwrap();
+        let _ = upstream.memory.gate.settle(permit, Signal::Failure, now, now, &mut dice);
+    }
+    assert_eq!(lab.breaker("a", ""), "open");
+    after(Duration::from_millis(600)).await;
+    assert_eq!(pool.counts().idle, 0);
+    assert!(snapshot.pools[1].counts().idle > 0, "others keep theirs");
     lab.assert_quiet().await;
 }
