@@ -1,14 +1,16 @@
-//! Plain values that every room may name: faults, usage, secrets, stages, rate hints.
+//! Plain values that every room may name: faults, usage, models' facts, secrets, stages, rate hints.
 //!
 //! Nothing here awaits, locks, logs or reads a clock. Times are `Duration`s relative to the moment
 //! of observation; turning them into points in time is the business of rooms that own a clock.
 
+pub mod facts;
 pub mod fault;
 pub mod hint;
 pub mod secret;
 pub mod stage;
 pub mod usage;
 
+pub use facts::{Ability, Facts, Mode};
 pub use fault::{Class, Fault, Scope};
 pub use hint::RateHint;
 pub use secret::Secret;
