@@ -198,7 +198,13 @@ fn models<'a>(
     }
     let tail = match dialect {
         Dialect::OpenAi => rest.strip_prefix("/v1").unwrap_or(rest),
-        Dialect::Responses | Dialect::Anthropic | Dialect::Gemini | Dialect::Http => rest,
+        Dialect::Responses
+        | Dialect::Anthropic
+        | Dialect::Gemini
+        | Dialect::Cohere
+        | Dialect::Bedrock
+        | Dialect::Ollama
+        | Dialect::Http => rest,
     };
     let not_found = Miss::NotFound { dialect };
     if operation == Operation::Models {

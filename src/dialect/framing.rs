@@ -4,6 +4,8 @@
 //! that lies within one chunk shares that chunk's buffer.
 
 mod array;
+mod eventstream;
+mod lines;
 pub mod sse;
 
 use std::ops::Range;
@@ -22,6 +24,10 @@ pub enum Framing {
     Sse,
     /// The elements of one JSON array: Gemini's stream when nobody asked for `alt=sse`.
     JsonArray,
+    /// One JSON text a line: Ollama's.
+    Lines,
+    /// Amazon's binary messages: Bedrock's.
+    EventStream,
     /// Nothing that we know; a chunk is a frame.
     Opaque,
 }
@@ -34,6 +40,10 @@ impl Framing {
             Self::Opaque
         } else if essence.eq_ignore_ascii_case("text/event-stream") {
             Self::Sse
+        } else if essence.eq_ignore_ascii_case("application/x-ndjson") {
+            Self::Lines
+        } else if essence.eq_ignore_ascii_case("application/vnd.amazon.eventstream") {
+            Self::EventStream
         } else if operation == Operation::StreamGenerate && essence.eq_ignore_ascii_case("application/json") {
             Self::JsonArray
         } else {
@@ -84,6 +94,8 @@ pub enum Unframeable {
     TooLong,
     #[error("the stream is not a JSON array")]
     NotAnArray,
+    #[error("a message of the event stream is damaged")]
+    Damaged,
 }
 
 /// What finds the ends of frames, resumable at every byte.
@@ -133,6 +145,8 @@ impl Joiner {
 pub enum Splitter {
     Sse(sse::Splitter),
     JsonArray(array::Splitter),
+    Lines(lines::Splitter),
+    EventStream(eventstream::Splitter),
     Opaque(Bytes),
 }
 
@@ -141,6 +155,8 @@ impl Splitter {
         match framing {
             Framing::Sse => Self::Sse(sse::Splitter::default()),
             Framing::JsonArray => Self::JsonArray(array::Splitter::default()),
+            Framing::Lines => Self::Lines(lines::Splitter::default()),
+            Framing::EventStream => Self::EventStream(eventstream::Splitter::default()),
             Framing::Opaque => Self::Opaque(Bytes::new()),
         }
     }
@@ -150,6 +166,8 @@ impl Splitter {
         match self {
             Self::Sse(splitter) => splitter.push(chunk),
             Self::JsonArray(splitter) => splitter.push(chunk),
+            Self::Lines(splitter) => splitter.push(chunk),
+            Self::EventStream(splitter) => splitter.push(chunk),
             Self::Opaque(held) if held.is_empty() => *held = chunk,
             Self::Opaque(held) => *held = [&**held, &*chunk].concat().into(),
         }
@@ -161,6 +179,8 @@ impl Splitter {
         match self {
             Self::Sse(splitter) => splitter.next(),
             Self::JsonArray(splitter) => splitter.next(),
+            Self::Lines(splitter) => splitter.next(),
+            Self::EventStream(splitter) => splitter.next(),
             Self::Opaque(held) if held.is_empty() => Ok(None),
             Self::Opaque(held) => Ok(Some(Frame { raw: std::mem::take(held), ..Frame::default() })),
         }
@@ -171,6 +191,8 @@ impl Splitter {
         match self {
             Self::Sse(splitter) => splitter.leftover(),
             Self::JsonArray(splitter) => splitter.leftover(),
+            Self::Lines(splitter) => splitter.leftover(),
+            Self::EventStream(splitter) => splitter.leftover(),
             Self::Opaque(held) => {
                 let raw = std::mem::take(held);
                 (!raw.is_empty()).then(|| Frame { raw, ..Frame::default() })

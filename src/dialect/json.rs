@@ -37,13 +37,22 @@ pub(super) struct Text<'a> {
     escaped: bool,
 }
 
-impl Text<'_> {
+impl<'a> Text<'a> {
     /// Equal to `plain` once decoded: `"mod\u0065l"` is the key `model` for whoever parses it later.
     pub fn is(&self, plain: &str) -> bool {
         if self.escaped {
             self.decode().is_some_and(|text| text == plain)
         } else {
             self.raw == plain.as_bytes()
+        }
+    }
+
+    /// The text for good; `None` as with [`Text::decode`].
+    pub fn into_str(self) -> Option<Cow<'a, str>> {
+        if self.escaped {
+            self.decode().map(|text| Cow::Owned(text.into_owned()))
+        } else {
+            std::str::from_utf8(self.raw).ok().map(Cow::Borrowed)
         }
     }
 
@@ -83,6 +92,11 @@ impl<'a> Walker<'a> {
     /// The offset of the next token.
     pub fn offset(&mut self) -> usize {
         self.blank();
+        self.at
+    }
+
+    /// The offset behind the last token.
+    pub fn position(&self) -> usize {
         self.at
     }
 

@@ -3,7 +3,7 @@
 use super::classify::{self, InBand};
 use super::json::{self, Kind, Walked, Walker};
 use super::watch::{Glimpse, Says};
-use super::{Dialect, Operation, anthropic, gemini, openai, responses};
+use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
 use crate::vocab::Usage;
 
 /// What was found in a successful answer.
@@ -49,9 +49,18 @@ struct Seen {
 
 /// `None` when it is no whole JSON object.
 fn walk(dialect: Dialect, body: &[u8]) -> Option<Seen> {
+    if dialect == Dialect::Ollama {
+        return whole(dialect, body);
+    }
     let name = match dialect {
         Dialect::Gemini => "usageMetadata",
-        Dialect::OpenAi | Dialect::Responses | Dialect::Anthropic | Dialect::Http => "usage",
+        Dialect::OpenAi
+        | Dialect::Responses
+        | Dialect::Anthropic
+        | Dialect::Cohere
+        | Dialect::Bedrock
+        | Dialect::Ollama
+        | Dialect::Http => "usage",
     };
     let mut seen = Seen::default();
     let mut walker = Walker::new(body);
@@ -74,6 +83,15 @@ fn walk(dialect: Dialect, body: &[u8]) -> Option<Seen> {
     Some(seen)
 }
 
+/// Ollama's counts are members of the answer itself.
+fn whole(dialect: Dialect, body: &[u8]) -> Option<Seen> {
+    let mut seen = Seen::default();
+    let mut walker = Walker::new(body);
+    walker.object(|walker, key| seen.glimpse.error_or_skip(walker, key)).and_then(|_| walker.end()).ok()?;
+    seen.usage = usage_at(dialect, body);
+    Some(seen)
+}
+
 /// Takes a usage object.
 fn object(dialect: Dialect, walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
     match dialect {
@@ -81,6 +99,9 @@ fn object(dialect: Dialect, walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
         Dialect::Responses => responses::usage::read(walker),
         Dialect::Anthropic => Ok(anthropic::usage::Counts::read(walker)?.sum()),
         Dialect::Gemini => gemini::usage::read(walker),
+        Dialect::Cohere => cohere::usage::read(walker),
+        Dialect::Bedrock => bedrock::usage::read(walker),
+        Dialect::Ollama => ollama::usage::read(walker),
         Dialect::Http => walker.skip().map(|_| None),
     }
 }

@@ -12,6 +12,8 @@
 //! | [`meter`] | the same questions for an answer in one piece |
 //! | [`classify`] | an upstream's failure -> [`Fault`](crate::vocab::Fault) and rate hint |
 //! | [`trouble`] | our own errors, in the caller's dialect |
+//! | [`hub`] | what all dialects mean, for when two of them have to meet |
+//! | [`translate`] | a request or an answer of one dialect -> another |
 //!
 //! Each dialect's directory holds the same files: `watch.rs` (its frames), `usage.rs` (its token
 //! counts) and `error.rs` (our errors in its shape); `http` has only the last. A dialect is one
@@ -23,24 +25,32 @@
 //! are WIRE.md's; what commits and whose fault it is are RESILIENCE §5.
 
 mod anthropic;
+mod bedrock;
 pub mod classify;
+mod cohere;
 pub mod entry;
 pub mod framing;
 mod gemini;
 #[cfg(test)]
 mod golden;
 mod http;
+pub mod hub;
 mod json;
 pub mod meter;
 pub mod models;
+mod ollama;
 mod openai;
 pub mod operation;
 pub mod provider;
+pub mod quirks;
 mod responses;
 pub mod scan;
 pub mod splice;
+pub mod translate;
+pub mod tree;
 pub mod trouble;
 pub mod watch;
+pub mod write;
 
 use std::fmt;
 use std::str::FromStr;
@@ -65,13 +75,28 @@ pub enum Dialect {
     Anthropic,
     /// Google's generateContent.
     Gemini,
+    /// Cohere's v2 chat.
+    Cohere,
+    /// Amazon Bedrock's converse.
+    Bedrock,
+    /// Ollama's own API; of upstreams only.
+    Ollama,
     /// Anything over HTTP; nothing about its bodies is assumed.
     Http,
 }
 
 impl Dialect {
     /// Every dialect, for tables and tests.
-    pub const ALL: [Self; 5] = [Self::OpenAi, Self::Responses, Self::Anthropic, Self::Gemini, Self::Http];
+    pub const ALL: [Self; 8] = [
+        Self::OpenAi,
+        Self::Responses,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Cohere,
+        Self::Bedrock,
+        Self::Ollama,
+        Self::Http,
+    ];
 
     /// The name in configuration, metrics and logs.
     pub const fn name(self) -> &'static str {
@@ -80,6 +105,9 @@ impl Dialect {
             Self::Responses => "responses",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
+            Self::Cohere => "cohere",
+            Self::Bedrock => "bedrock",
+            Self::Ollama => "ollama",
             Self::Http => "http",
         }
     }
@@ -93,7 +121,9 @@ impl fmt::Display for Dialect {
 
 /// The text is not the name of a dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a dialect; the dialects are openai, responses, anthropic, gemini and http")]
+#[error(
+    "not a dialect; the dialects are openai, responses, anthropic, gemini, cohere, bedrock, ollama and http"
+)]
 pub struct UnknownDialect;
 
 impl FromStr for Dialect {

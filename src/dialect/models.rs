@@ -20,7 +20,12 @@ pub fn list(dialect: Dialect, cards: &[Card<'_>]) -> String {
     let each: Vec<Value> = cards.iter().map(|card| shape(dialect, card)).collect();
     let ends = |card: Option<&Card<'_>>| card.map(|card| card.id.to_owned());
     match dialect {
-        Dialect::OpenAi | Dialect::Responses | Dialect::Http => json!({"object": "list", "data": each}),
+        Dialect::OpenAi
+        | Dialect::Responses
+        | Dialect::Cohere
+        | Dialect::Bedrock
+        | Dialect::Ollama
+        | Dialect::Http => json!({"object": "list", "data": each}),
         Dialect::Anthropic => json!({
             "data": each,
             "has_more": false,
@@ -39,7 +44,12 @@ pub fn one(dialect: Dialect, card: &Card<'_>) -> String {
 
 fn shape(dialect: Dialect, card: &Card<'_>) -> Value {
     match dialect {
-        Dialect::OpenAi | Dialect::Responses | Dialect::Http => {
+        Dialect::OpenAi
+        | Dialect::Responses
+        | Dialect::Cohere
+        | Dialect::Bedrock
+        | Dialect::Ollama
+        | Dialect::Http => {
             json!({"id": card.id, "object": "model", "created": CREATED, "owned_by": card.owner})
         }
         Dialect::Anthropic => {

@@ -26,6 +26,17 @@ pub enum Operation {
     EmbedContent,
     BatchEmbed,
     GeminiCountTokens,
+    CohereChat,
+    CohereEmbed,
+    /// Cohere's rerank, which Jina, Voyage and others share but for a few names.
+    Rerank,
+    Converse,
+    ConverseStream,
+    BedrockCountTokens,
+    /// Of upstreams only.
+    OllamaChat,
+    /// Of upstreams only.
+    OllamaEmbed,
     /// Plain HTTP: nothing is known about it.
     Opaque,
 }
@@ -41,7 +52,7 @@ pub enum Replay {
 
 impl Operation {
     /// Every operation, for tables and tests.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 30] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -63,6 +74,14 @@ impl Operation {
         Self::EmbedContent,
         Self::BatchEmbed,
         Self::GeminiCountTokens,
+        Self::CohereChat,
+        Self::CohereEmbed,
+        Self::Rerank,
+        Self::Converse,
+        Self::ConverseStream,
+        Self::BedrockCountTokens,
+        Self::OllamaChat,
+        Self::OllamaEmbed,
         Self::Opaque,
     ];
 
@@ -90,6 +109,14 @@ impl Operation {
             Self::EmbedContent => "embed_content",
             Self::BatchEmbed => "batch_embed",
             Self::GeminiCountTokens => "gemini_count_tokens",
+            Self::CohereChat => "cohere_chat",
+            Self::CohereEmbed => "cohere_embed",
+            Self::Rerank => "rerank",
+            Self::Converse => "converse",
+            Self::ConverseStream => "converse_stream",
+            Self::BedrockCountTokens => "bedrock_count_tokens",
+            Self::OllamaChat => "ollama_chat",
+            Self::OllamaEmbed => "ollama_embed",
             Self::Opaque => "opaque",
         }
     }
@@ -117,14 +144,28 @@ impl Operation {
             | Self::StreamGenerate
             | Self::EmbedContent
             | Self::BatchEmbed
-            | Self::GeminiCountTokens => Replay::Allowed,
+            | Self::GeminiCountTokens
+            | Self::CohereChat
+            | Self::CohereEmbed
+            | Self::Rerank
+            | Self::Converse
+            | Self::ConverseStream
+            | Self::BedrockCountTokens
+            | Self::OllamaChat
+            | Self::OllamaEmbed => Replay::Allowed,
         }
     }
 
     /// Its failures say nothing about the channel: upstreams that generate well often do not count
     /// tokens at all, and a 404 there once suspended a model for hours elsewhere (WIRE §0.7).
     pub const fn health_neutral(self) -> bool {
-        matches!(self, Self::CountTokens | Self::GeminiCountTokens | Self::ResponsesInputTokens)
+        matches!(
+            self,
+            Self::CountTokens
+                | Self::GeminiCountTokens
+                | Self::ResponsesInputTokens
+                | Self::BedrockCountTokens
+        )
     }
 }
 

@@ -5,6 +5,7 @@
 //! vendor's API reference and WIRE §3.8; `custom` covers whoever is missing.
 
 use super::Dialect;
+use super::quirks::Quirks;
 
 /// How a vendor is reached and spoken to.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub struct Provider {
     pub models: Models,
     /// Headers without which it refuses a request, for callers who sent none of that name.
     pub headers: &'static [(&'static str, &'static str)],
+    pub quirks: &'static Quirks,
     /// The environment variable where its users keep their key.
     pub key_env: Option<&'static str>,
 }
@@ -78,6 +80,7 @@ const OPENAI_COMPATIBLE: Provider = Provider {
     stream_usage: StreamUsage::Ask,
     models: Models::Own,
     headers: &[],
+    quirks: &Quirks::COMPATIBLE,
     key_env: None,
 };
 
@@ -85,6 +88,7 @@ const OPENAI_COMPATIBLE: Provider = Provider {
 pub const PROVIDERS: &[Provider] = &[
     Provider {
         name: "openai",
+        quirks: &Quirks::OPENAI,
         speaks: &[Dialect::OpenAi, Dialect::Responses],
         base_url: Some("https://api.openai.com/v1"),
         key_env: Some("OPENAI_API_KEY"),
@@ -117,6 +121,7 @@ pub const PROVIDERS: &[Provider] = &[
     Provider {
         // The v1 API: no api-version, the model is the deployment's name.
         name: "azure",
+        quirks: &Quirks::OPENAI,
         speaks: &[Dialect::OpenAi, Dialect::Responses],
         base_path: "/openai/v1",
         auth: Auth::Header("api-key"),
@@ -208,7 +213,11 @@ pub const PROVIDERS: &[Provider] = &[
     // Whoever speaks a known dialect; `dialect:` in routing.yaml says which.
     Provider { name: "custom", speaks: &[], base_path: "", probe: Probe::Tcp, ..OPENAI_COMPATIBLE },
     // Built in; its address is made when it starts.
-    Provider { name: "simulated", speaks: &Dialect::ALL, ..OPENAI_COMPATIBLE },
+    Provider {
+        name: "simulated",
+        speaks: &[Dialect::OpenAi, Dialect::Responses, Dialect::Anthropic, Dialect::Gemini, Dialect::Http],
+        ..OPENAI_COMPATIBLE
+    },
 ];
 
 /// The row of this name.
@@ -224,7 +233,9 @@ impl Provider {
             return self.auth;
         }
         match dialect {
-            Dialect::OpenAi | Dialect::Responses => Auth::Bearer,
+            Dialect::OpenAi | Dialect::Responses | Dialect::Cohere | Dialect::Bedrock | Dialect::Ollama => {
+                Auth::Bearer
+            }
             Dialect::Anthropic => Auth::Header("x-api-key"),
             Dialect::Gemini => Auth::Header("x-goog-api-key"),
             Dialect::Http => Auth::None,

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::{Dialect, anthropic, gemini, http as plain, openai, responses};
+use super::{Dialect, anthropic, bedrock, cohere, gemini, http as plain, openai, responses};
 
 /// What we have to tell a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +125,10 @@ pub fn render(trouble: &Trouble, dialect: Dialect, request_id: &str) -> Bytes {
         Dialect::OpenAi | Dialect::Responses => openai::error::render(trouble),
         Dialect::Anthropic => anthropic::error::render(trouble, request_id),
         Dialect::Gemini => gemini::error::render(trouble),
-        Dialect::Http => plain::error::render(trouble, request_id),
+        Dialect::Cohere => cohere::error::render(trouble, request_id),
+        Dialect::Bedrock => bedrock::error::render(trouble),
+        // No caller speaks Ollama's.
+        Dialect::Ollama | Dialect::Http => plain::error::render(trouble, request_id),
     }
 }
 
@@ -138,8 +141,10 @@ pub fn in_band(trouble: &Trouble, dialect: Dialect, next_sequence: u64) -> Bytes
         Dialect::Responses => responses::error::in_band(trouble, next_sequence),
         Dialect::Anthropic => anthropic::error::in_band(trouble),
         Dialect::Gemini => gemini::error::in_band(trouble),
+        Dialect::Cohere => cohere::error::in_band(trouble),
+        Dialect::Bedrock => bedrock::error::in_band(trouble),
         // Nothing can be said inside a stream that we do not understand.
-        Dialect::Http => Bytes::new(),
+        Dialect::Ollama | Dialect::Http => Bytes::new(),
     }
 }
 
@@ -164,7 +169,8 @@ mod tests {
                 let status = status(kind, dialect);
                 assert!(status.is_client_error() || status.is_server_error());
                 let body = rendered(kind, dialect);
-                assert_eq!(body["error"]["message"], "say \"why\"", "{dialect} {kind:?}");
+                let message = body.get("message").unwrap_or(&body["error"]["message"]);
+                assert_eq!(message, "say \"why\"", "{dialect} {kind:?}");
             }
         }
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::classify::{self, InBand};
 use super::framing::{Frame, Framing};
 use super::json::{Kind, Text, Walked, Walker};
-use super::{Dialect, Operation, anthropic, gemini, meter, openai, responses};
+use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, meter, ollama, openai, responses};
 use crate::vocab::{Fault, RateHint, Usage};
 use mould::Mould;
 
@@ -218,7 +218,7 @@ impl Watch {
             self.number(cast.sequence);
             return Beat::Content;
         }
-        let Ok(glimpse) = self.glimpse(json) else {
+        let Ok(glimpse) = self.glimpse(frame.event(), json) else {
             return if named_error { Beat::Error(unnamed(FAILED)) } else { Beat::Broken };
         };
         self.keep_usage(&glimpse, json);
@@ -247,7 +247,7 @@ impl Watch {
         matches!(text, [b'{' | b'[', ..]).then_some(text)
     }
 
-    fn glimpse(&self, json: &[u8]) -> Walked<Glimpse> {
+    fn glimpse(&self, event: Option<&[u8]>, json: &[u8]) -> Walked<Glimpse> {
         match self.dialect {
             Dialect::OpenAi if matches!(self.operation, Operation::Chat | Operation::Completions) => {
                 openai::watch::chunk(json)
@@ -256,6 +256,9 @@ impl Watch {
             Dialect::Responses => responses::watch::event(json),
             Dialect::Anthropic => anthropic::watch::event(json),
             Dialect::Gemini => gemini::watch::chunk(json),
+            Dialect::Cohere => cohere::watch::event(json),
+            Dialect::Bedrock => bedrock::watch::event(event, json),
+            Dialect::Ollama => ollama::watch::chunk(json),
         }
     }
 
@@ -317,7 +320,9 @@ impl Watch {
             Dialect::OpenAi => openai::watch::TERMINATOR,
             Dialect::Responses => Terminator::Upstreams,
             Dialect::Anthropic => anthropic::watch::TERMINATOR,
-            Dialect::Gemini | Dialect::Http => Terminator::None,
+            Dialect::Cohere => cohere::watch::TERMINATOR,
+            Dialect::Bedrock => bedrock::watch::TERMINATOR,
+            Dialect::Gemini | Dialect::Ollama | Dialect::Http => Terminator::None,
         }
     }
 

@@ -1,5 +1,8 @@
 //! Anthropic's messages.
 
 pub mod error;
+pub mod reply;
+pub mod request;
+pub mod stream;
 pub mod usage;
 pub mod watch;

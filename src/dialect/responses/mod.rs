@@ -1,5 +1,8 @@
 //! OpenAI's responses.
 
 pub mod error;
+pub mod reply;
+pub mod request;
+pub mod stream;
 pub mod usage;
 pub mod watch;

@@ -88,7 +88,7 @@ pub async fn read(
     permit.heard(&classify::hints(&head.headers, gateway.live.clock.unix_now()));
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     match Framing::of(guest.dialect, guest.operation, content_type) {
-        framing @ (Framing::Sse | Framing::JsonArray) => {
+        framing @ (Framing::Sse | Framing::JsonArray | Framing::Lines | Framing::EventStream) => {
             let strip_usage = asked_for_usage(guest, permit);
             let peeked = peek::peek(guest, framing, upstream, strip_usage, limits, until).await?;
             let (peeked, upstream) = peeked;
@@ -127,7 +127,13 @@ pub async fn read(
 fn is_error(dialect: Dialect, status: StatusCode) -> bool {
     match dialect {
         Dialect::Http => status.is_server_error(),
-        Dialect::OpenAi | Dialect::Responses | Dialect::Anthropic | Dialect::Gemini => !status.is_success(),
+        Dialect::OpenAi
+        | Dialect::Responses
+        | Dialect::Anthropic
+        | Dialect::Gemini
+        | Dialect::Cohere
+        | Dialect::Bedrock
+        | Dialect::Ollama => !status.is_success(),
     }
 }
 

@@ -1,0 +1,8 @@
+//! Amazon Bedrock's converse.
+
+pub mod error;
+pub mod reply;
+pub mod request;
+pub mod stream;
+pub mod usage;
+pub mod watch;

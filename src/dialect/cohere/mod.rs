@@ -1,0 +1,8 @@
+//! Cohere's v2 chat.
+
+pub mod error;
+pub mod reply;
+pub mod request;
+pub mod stream;
+pub mod usage;
+pub mod watch;

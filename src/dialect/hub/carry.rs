@@ -1,0 +1,101 @@
+//! Signatures of reasoning, and how they travel through a dialect that is not theirs.
+//!
+//! A vendor wants its signature back untouched, and no other vendor can read it. So each signature
+//! knows its family. A dialect that belongs to the family carries the bare value; any other dialect
+//! carries it sealed, with the family's name, so that it is known when the caller sends it back: to a
+//! channel of the same family it goes again as it was, to any other it does not go at all.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::Text;
+
+/// Whose signatures a model makes and takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    OpenAi,
+    /// Claude, wherever it is served: Anthropic, Bedrock, Vertex.
+    Anthropic,
+    Gemini,
+    /// Signs nothing, or nothing that is known.
+    Other,
+}
+
+/// What a vendor wants back with a piece of its reasoning.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signature<'a> {
+    pub family: Family,
+    pub value: Text<'a>,
+}
+
+/// What every sealed signature begins with once it is decoded.
+const SEAL: &str = "mainstay1:";
+
+impl Family {
+    const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Other];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl<'a> Signature<'a> {
+    /// The text for a dialect that belongs to `native`. Base64, as Google's SDK decodes the field.
+    pub fn seal(&self, native: Family) -> Text<'_> {
+        if self.family == native {
+            return Text::Borrowed(&self.value);
+        }
+        Text::Owned(BASE64_STANDARD.encode(format!("{SEAL}{}:{}", self.family.name(), self.value)))
+    }
+
+    /// What the text of a dialect that belongs to `native` means.
+    pub fn unseal(text: Text<'a>, native: Family) -> Self {
+        // Sixteen base64 digits: the seal's first twelve bytes less those that the family begins with.
+        const BEGIN: &str = "bWFpbnN0YXkx";
+        let opened = text.starts_with(BEGIN).then(|| BASE64_STANDARD.decode(&*text).ok()).flatten();
+        let opened = opened.and_then(|bytes| String::from_utf8(bytes).ok());
+        let sealed = opened.as_deref().and_then(|text| text.strip_prefix(SEAL)?.split_once(':'));
+        let known = sealed.and_then(|(name, value)| {
+            let family = Family::ALL.into_iter().find(|family| family.name() == name)?;
+            Some(Self { family, value: Text::Owned(value.to_owned()) })
+        });
+        known.unwrap_or(Self { family: native, value: text })
+    }
+
+    /// The value, for a channel of this family only.
+    pub fn for_family(&self, family: Family) -> Option<&str> {
+        (self.family == family && family != Family::Other).then_some(&*self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_comes_back_through_any_dialect() {
+        for family in Family::ALL {
+            for native in Family::ALL {
+                let signature = Signature { family, value: "EqQBCgIYAhIM/+==:x".into() };
+                let text = signature.seal(native).into_owned();
+                assert_eq!(Signature::unseal(text.into(), native), signature);
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_not_sealed_is_the_dialects_own() {
+        for text in ["", "abc", "bWFpbnN0YXkx", "bWFpbnN0YXkxOg=="] {
+            let signature = Signature::unseal(text.into(), Family::Gemini);
+            assert_eq!((signature.family, &*signature.value), (Family::Gemini, text));
+        }
+        let foreign = Signature { family: Family::Gemini, value: "s".into() };
+        assert_eq!(foreign.for_family(Family::Anthropic), None);
+        assert_eq!(foreign.for_family(Family::Gemini), Some("s"));
+    }
+}

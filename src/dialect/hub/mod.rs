@@ -1,0 +1,80 @@
+//! What all dialects mean: the canonical request and answer when two of them have to meet.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `ask` | [`Ask`]: a request to generate, and what belongs to it as a whole |
+//! | `part` | [`Part`]: what a turn is made of: text, media, reasoning, tool calls and results |
+//! | `reply` | [`Reply`]: an answer in one piece; [`Stop`]: why it ended |
+//! | `event` | [`Event`]: one step of a streamed answer; [`Sequencer`]: for dialects that speak one block at a time |
+//! | `carry` | signatures of reasoning, and how they travel through a dialect that is not theirs |
+//! | `losses` | what could not be said in the other dialect, by name |
+//! | `terms` | what a writer has to know of the upstream or of the caller |
+//!
+//! Everything borrows from the bytes that it was read from. What only one dialect can say is kept
+//! beside what it belongs to as [`Extras`]: the same dialect writes it again, any other one reports it
+//! as lost. `null` is the same as absent.
+
+mod ask;
+mod carry;
+mod event;
+mod losses;
+mod part;
+mod reply;
+#[cfg(test)]
+pub mod samples;
+mod terms;
+
+pub use ask::{
+    Ask, Effort, Format, Logprobs, Mode, Reasoning, Role, Summary, Tier, Tool, ToolChoice, ToolKind, Turn,
+};
+pub use carry::{Family, Signature};
+pub use event::{Block, Delta, Event, Sequencer};
+pub use losses::{Loss, Losses};
+pub use part::{CacheMark, Call, CallKind, Content, Media, Outcome, Part, Source, Thought};
+pub use reply::{Choice, Reply, Stop};
+pub use terms::{Manner, Terms};
+
+use std::borrow::Cow;
+
+use super::tree::Node;
+use super::write::Object;
+
+/// Text that borrows where it can.
+pub type Text<'a> = Cow<'a, str>;
+
+/// Members that only the dialect of origin understands, in their order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Extras<'a>(Vec<(Text<'a>, &'a str)>);
+
+impl<'a> Extras<'a> {
+    /// The members of `node` that are neither `known` nor null.
+    pub fn of(node: &Node<'a>, known: &[&str]) -> Self {
+        let unknown = |key: &str| !known.contains(&key);
+        let others = node.members().iter().filter(|(key, value)| unknown(key) && !value.is_null());
+        Self(others.map(|(key, value)| (key.clone(), value.raw())).collect())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn keep(&mut self, key: impl Into<Text<'a>>, raw: &'a str) {
+        self.0.push((key.into(), raw));
+    }
+
+    /// The JSON text of one of them.
+    pub fn find(&self, key: &str) -> Option<&'a str> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, raw)| *raw)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        self.0.iter().map(|(key, raw)| (&**key, *raw))
+    }
+
+    /// Says them again: for the dialect that they came from.
+    pub fn write(&self, object: &mut Object<'_>) {
+        for (key, raw) in self.iter() {
+            object.raw(key, raw);
+        }
+    }
+}

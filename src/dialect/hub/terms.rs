@@ -1,0 +1,39 @@
+//! What a writer has to know: of the upstream that a request goes to, or of the caller that an answer
+//! goes to.
+
+use super::carry::Family;
+use crate::dialect::framing::Framing;
+use crate::dialect::quirks::Quirks;
+use crate::vocab::Facts;
+
+/// The terms on which an upstream takes a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'t> {
+    /// The model's name there.
+    pub model: &'t str,
+    pub facts: Facts,
+    pub family: Family,
+    pub quirks: &'static Quirks,
+    /// Chat streams have to be asked for their usage.
+    pub ask_usage: bool,
+    /// Makes up ids that are wanted and not there; some letters and digits, unlike in any two requests.
+    pub nonce: &'t str,
+}
+
+/// The manner in which a caller wants its answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manner {
+    /// The model as the caller named it, for upstreams that do not say theirs.
+    pub model: String,
+    /// Makes up ids that are wanted and not there; some letters and digits, unlike in any two requests.
+    pub nonce: String,
+    /// Seconds since 1970, for upstreams that do not say when they answered.
+    pub now: u64,
+    /// A chat caller who wants usage at the end of the stream.
+    pub usage_wanted: bool,
+    /// What divides the stream's events: Gemini callers without `alt=sse` want one JSON array.
+    pub framing: Framing,
+    /// JSON members of a response that repeat the request (responses only): `"tools":[],…`, without
+    /// braces. Empty elsewhere.
+    pub echo: String,
+}

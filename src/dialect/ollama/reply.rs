@@ -1,0 +1,20 @@
+//! Answers in one piece.
+
+use crate::dialect::Dialect;
+use crate::dialect::hub::{Extras, Reply, Text};
+use crate::dialect::tree::{Node, Wrong};
+
+/// What an answer says.
+pub fn read<'a>(body: &Node<'a>) -> Result<Reply<'a>, Wrong> {
+    body.object()?;
+    Ok(Reply {
+        dialect: Dialect::Ollama,
+        id: Text::Borrowed(""),
+        model: Text::Borrowed(""),
+        created: None,
+        choices: Vec::new(),
+        usage: None,
+        tier: None,
+        extras: Extras::default(),
+    })
+}

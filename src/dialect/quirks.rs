@@ -1,0 +1,114 @@
+//! How a vendor's wire differs from what its dialect says.
+//!
+//! Only what a writer has to heed when *we* make the request: bytes of the same dialect pass as they
+//! are. Sources: WIRE §3.1 and §3.8, and the vendors' API references.
+
+/// The differences of one vendor. The default is the dialect as its own vendor speaks it, for the
+/// compatible many: `max_tokens`, system messages, no ways to steer reasoning but `reasoning_effort`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quirks {
+    pub max_tokens: MaxTokens,
+    pub system: SystemRole,
+    pub reasoning: ReasoningStyle,
+    pub tool_ids: ToolIds,
+    pub tool_choice: ForcedTools,
+    pub call_ids: CallIds,
+    /// How past reasoning is sent back in an assistant's message.
+    pub reasoning_back: ReasoningBack,
+    /// `response_format: json_schema` is understood; else `json_object` is the most that can be said.
+    pub json_schema: bool,
+    /// Tools go upstream as responses when the model thinks (OpenAI's own, GPT-5.4 and later, WIRE §0.2).
+    pub tools_by_responses: bool,
+}
+
+/// The field for the answer's limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaxTokens {
+    /// `max_tokens`: what most compatible vendors know only.
+    Plain,
+    /// `max_completion_tokens`: OpenAI's newer models refuse the other one.
+    Completion,
+}
+
+/// Who gives the instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SystemRole {
+    /// `system` for both of OpenAI's roles.
+    System,
+    /// `developer` is understood, too.
+    Developer,
+}
+
+/// How much to think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReasoningStyle {
+    /// `reasoning_effort: "low"`.
+    Effort,
+    /// `reasoning: {effort | max_tokens}` (OpenRouter).
+    Object,
+    /// `enable_thinking` and `thinking_budget` (Qwen).
+    Enable,
+    /// `thinking: {type: enabled | disabled}` (Moonshot, Z.ai, DeepSeek).
+    Toggle,
+    /// Nothing can be said.
+    None,
+}
+
+/// What ids of tool calls have to look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToolIds {
+    Any,
+    /// Exactly nine letters and digits (Mistral).
+    NineAlphanumeric,
+}
+
+/// Whether `tool_choice` may name a tool or demand one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForcedTools {
+    Taken,
+    /// Refused while the model thinks; `auto` is sent instead.
+    OnlyAuto,
+    /// `any` stands for `required` (Mistral).
+    Any,
+}
+
+/// Whether Gemini's calls and their results may have ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallIds {
+    Sent,
+    /// Vertex refuses them.
+    Omitted,
+}
+
+/// Past reasoning in an assistant's message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReasoningBack {
+    /// Left out: most vendors ignore or refuse it.
+    Omitted,
+    /// `reasoning_content` (DeepSeek with tools, Moonshot, Z.ai).
+    Content,
+    /// `reasoning_details` (OpenRouter).
+    Details,
+}
+
+impl Quirks {
+    pub const COMPATIBLE: Self = Self {
+        max_tokens: MaxTokens::Plain,
+        system: SystemRole::System,
+        reasoning: ReasoningStyle::Effort,
+        tool_ids: ToolIds::Any,
+        tool_choice: ForcedTools::Taken,
+        call_ids: CallIds::Sent,
+        reasoning_back: ReasoningBack::Omitted,
+        json_schema: true,
+        tools_by_responses: false,
+    };
+
+    /// OpenAI's own wire.
+    pub const OPENAI: Self = Self {
+        max_tokens: MaxTokens::Completion,
+        system: SystemRole::Developer,
+        tools_by_responses: true,
+        ..Self::COMPATIBLE
+    };
+}

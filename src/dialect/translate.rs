@@ -1,0 +1,277 @@
+//! A request or an answer of one dialect -> another.
+//!
+//! Says what can be translated into what, and leads each body through the hub: one dialect reads, the
+//! other writes. Nothing is kept between requests. Streams go frame by frame: what a frame means is
+//! written before the next one is read.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::framing::{Frame, Framing};
+use super::hub::{Ask, Event, Losses, Manner, Mode, Terms};
+use super::tree::{self, Node, Wrong};
+use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
+
+/// What a translated request leaves behind.
+#[derive(Debug)]
+pub struct Translated {
+    pub body: Vec<u8>,
+    /// What is asked of the upstream, in its dialect.
+    pub operation: Operation,
+    pub losses: Losses,
+}
+
+/// Dialects whose generations can be reached from any other one.
+pub const GENERATING: [Dialect; 7] = [
+    Dialect::OpenAi,
+    Dialect::Responses,
+    Dialect::Anthropic,
+    Dialect::Gemini,
+    Dialect::Cohere,
+    Dialect::Bedrock,
+    Dialect::Ollama,
+];
+
+/// The operation of `to` that does the same; `None` when there is none.
+pub fn counterpart(operation: Operation, mode: Mode, to: Dialect) -> Option<Operation> {
+    generates(operation).then(|| generation(to, mode)).flatten()
+}
+
+/// Is it a generation, which every dialect knows?
+pub const fn generates(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Chat
+            | Operation::Responses
+            | Operation::Messages
+            | Operation::Generate
+            | Operation::StreamGenerate
+            | Operation::CohereChat
+            | Operation::Converse
+            | Operation::ConverseStream
+    )
+}
+
+const fn generation(dialect: Dialect, mode: Mode) -> Option<Operation> {
+    Some(match (dialect, mode) {
+        (Dialect::OpenAi, _) => Operation::Chat,
+        (Dialect::Responses, _) => Operation::Responses,
+        (Dialect::Anthropic, _) => Operation::Messages,
+        (Dialect::Gemini, Mode::Whole) => Operation::Generate,
+        (Dialect::Gemini, Mode::Stream { .. }) => Operation::StreamGenerate,
+        (Dialect::Cohere, _) => Operation::CohereChat,
+        (Dialect::Bedrock, Mode::Whole) => Operation::Converse,
+        (Dialect::Bedrock, Mode::Stream { .. }) => Operation::ConverseStream,
+        (Dialect::Ollama, _) => Operation::OllamaChat,
+        (Dialect::Http, _) => return None,
+    })
+}
+
+/// Reads a request to generate. `model` and the operation tell what the body does not in some dialects.
+pub fn read<'a>(
+    dialect: Dialect,
+    operation: Operation,
+    model: &'a str,
+    root: &Node<'a>,
+) -> Result<Ask<'a>, Wrong> {
+    let mut ask = match dialect {
+        Dialect::OpenAi => openai::request::read(root),
+        Dialect::Responses => responses::request::read(root),
+        Dialect::Anthropic => anthropic::request::read(root),
+        Dialect::Gemini => gemini::request::read(root),
+        Dialect::Cohere => cohere::request::read(root),
+        Dialect::Bedrock => bedrock::request::read(root),
+        Dialect::Ollama | Dialect::Http => Err(Wrong::whole("no request of this dialect can be translated")),
+    }
+    .map_err(|wrong| wrong.place(root))?;
+    ask.model = Cow::Borrowed(model);
+    match operation {
+        Operation::StreamGenerate | Operation::ConverseStream => ask.mode = Mode::Stream { usage: true },
+        Operation::Generate | Operation::Converse => ask.mode = Mode::Whole,
+        _ => {}
+    }
+    Ok(ask)
+}
+
+/// The request that asks an upstream of dialect `to` for the same.
+pub fn write(ask: &Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Translated> {
+    let operation = generation(to, ask.mode)?;
+    let mut losses = Losses::default();
+    let mut body = Vec::with_capacity(4 * 1024);
+    match to {
+        Dialect::OpenAi => openai::request::write(ask, terms, &mut losses, &mut body),
+        Dialect::Responses => responses::request::write(ask, terms, &mut losses, &mut body),
+        Dialect::Anthropic => anthropic::request::write(ask, terms, &mut losses, &mut body),
+        Dialect::Gemini => gemini::request::write(ask, terms, &mut losses, &mut body),
+        Dialect::Cohere => cohere::request::write(ask, terms, &mut losses, &mut body),
+        Dialect::Bedrock => bedrock::request::write(ask, terms, &mut losses, &mut body),
+        Dialect::Ollama => ollama::request::write(ask, terms, &mut losses, &mut body),
+        Dialect::Http => return None,
+    }
+    Some(Translated { body, operation, losses })
+}
+
+/// An upstream's answer in one piece, as the caller's dialect says it.
+pub fn reply(from: Dialect, to: Dialect, body: &[u8], manner: &Manner) -> Result<Bytes, Wrong> {
+    let root = tree::parse(body)?;
+    let reply = match from {
+        Dialect::OpenAi => openai::reply::read(&root),
+        Dialect::Responses => responses::reply::read(&root),
+        Dialect::Anthropic => anthropic::reply::read(&root),
+        Dialect::Gemini => gemini::reply::read(&root),
+        Dialect::Cohere => cohere::reply::read(&root),
+        Dialect::Bedrock => bedrock::reply::read(&root),
+        Dialect::Ollama => ollama::reply::read(&root),
+        Dialect::Http => Err(Wrong::whole("no answer of this dialect can be translated")),
+    }
+    .map_err(|wrong| wrong.place(&root))?;
+    let mut out = Vec::with_capacity(body.len() + 512);
+    match to {
+        Dialect::OpenAi => openai::reply::write(&reply, manner, &mut out),
+        Dialect::Responses => responses::reply::write(&reply, manner, &mut out),
+        Dialect::Anthropic => anthropic::reply::write(&reply, manner, &mut out),
+        Dialect::Gemini => gemini::reply::write(&reply, manner, &mut out),
+        Dialect::Cohere => cohere::reply::write(&reply, manner, &mut out),
+        Dialect::Bedrock => bedrock::reply::write(&reply, manner, &mut out),
+        Dialect::Ollama | Dialect::Http => {}
+    }
+    Ok(out.into())
+}
+
+/// A streamed answer on its way from one dialect to another.
+#[derive(Debug)]
+pub struct Stream {
+    reader: Reader,
+    writer: Writer,
+}
+
+#[derive(Debug)]
+enum Reader {
+    OpenAi(openai::stream::Reader),
+    Responses(responses::stream::Reader),
+    Anthropic(anthropic::stream::Reader),
+    Gemini(gemini::stream::Reader),
+    Cohere(cohere::stream::Reader),
+    Bedrock(bedrock::stream::Reader),
+    Ollama(ollama::stream::Reader),
+}
+
+#[derive(Debug)]
+enum Writer {
+    OpenAi(openai::stream::Writer),
+    Responses(responses::stream::Writer),
+    Anthropic(anthropic::stream::Writer),
+    Gemini(gemini::stream::Writer),
+    Cohere(cohere::stream::Writer),
+    Bedrock(bedrock::stream::Writer),
+}
+
+impl Stream {
+    /// `None` when one of the two has no streams that can be translated.
+    pub fn new(from: Dialect, to: Dialect, manner: Manner) -> Option<Self> {
+        let reader = match from {
+            Dialect::OpenAi => Reader::OpenAi(openai::stream::Reader::default()),
+            Dialect::Responses => Reader::Responses(responses::stream::Reader::default()),
+            Dialect::Anthropic => Reader::Anthropic(anthropic::stream::Reader::default()),
+            Dialect::Gemini => Reader::Gemini(gemini::stream::Reader::default()),
+            Dialect::Cohere => Reader::Cohere(cohere::stream::Reader::default()),
+            Dialect::Bedrock => Reader::Bedrock(bedrock::stream::Reader::default()),
+            Dialect::Ollama => Reader::Ollama(ollama::stream::Reader::default()),
+            Dialect::Http => return None,
+        };
+        let writer = match to {
+            Dialect::OpenAi => Writer::OpenAi(openai::stream::Writer::new(manner)),
+            Dialect::Responses => Writer::Responses(responses::stream::Writer::new(manner)),
+            Dialect::Anthropic => Writer::Anthropic(anthropic::stream::Writer::new(manner)),
+            Dialect::Gemini => Writer::Gemini(gemini::stream::Writer::new(manner)),
+            Dialect::Cohere => Writer::Cohere(cohere::stream::Writer::new(manner)),
+            Dialect::Bedrock => Writer::Bedrock(bedrock::stream::Writer::new(manner)),
+            Dialect::Ollama | Dialect::Http => return None,
+        };
+        Some(Self { reader, writer })
+    }
+
+    /// What a frame of the upstream is for the caller; often nothing.
+    pub fn frame(&mut self, frame: &Frame) -> Result<Bytes, Wrong> {
+        let Some(data) = frame.data().map(<[u8]>::trim_ascii).filter(|data| !matches!(*data, [] | b"[DONE]"))
+        else {
+            return Ok(Bytes::new());
+        };
+        let root = tree::parse(data)?;
+        let name = frame.event().and_then(|name| std::str::from_utf8(name).ok());
+        let mut events = Vec::with_capacity(4);
+        let read = match &mut self.reader {
+            Reader::OpenAi(reader) => reader.read(name, &root, &mut events),
+            Reader::Responses(reader) => reader.read(name, &root, &mut events),
+            Reader::Anthropic(reader) => reader.read(name, &root, &mut events),
+            Reader::Gemini(reader) => reader.read(name, &root, &mut events),
+            Reader::Cohere(reader) => reader.read(name, &root, &mut events),
+            Reader::Bedrock(reader) => reader.read(name, &root, &mut events),
+            Reader::Ollama(reader) => reader.read(name, &root, &mut events),
+        };
+        read.map_err(|wrong| wrong.place(&root))?;
+        Ok(self.say(&events))
+    }
+
+    /// The upstream's stream is whole: what is left to say, the caller's terminator last.
+    pub fn end(&mut self) -> Bytes {
+        let mut events = Vec::new();
+        match &mut self.reader {
+            Reader::OpenAi(reader) => reader.end(&mut events),
+            Reader::Responses(reader) => reader.end(&mut events),
+            Reader::Anthropic(reader) => reader.end(&mut events),
+            Reader::Gemini(reader) => reader.end(&mut events),
+            Reader::Cohere(reader) => reader.end(&mut events),
+            Reader::Bedrock(reader) => reader.end(&mut events),
+            Reader::Ollama(reader) => reader.end(&mut events),
+        }
+        events.push(Event::End);
+        self.say(&events)
+    }
+
+    /// The number of the caller's next event, for an error that has to follow (responses only).
+    pub fn next_sequence(&self) -> u64 {
+        match &self.writer {
+            Writer::Responses(writer) => writer.next_sequence(),
+            Writer::OpenAi(_)
+            | Writer::Anthropic(_)
+            | Writer::Gemini(_)
+            | Writer::Cohere(_)
+            | Writer::Bedrock(_) => 0,
+        }
+    }
+
+    fn say(&mut self, events: &[Event<'_>]) -> Bytes {
+        let mut out = Vec::new();
+        for event in events {
+            match &mut self.writer {
+                Writer::OpenAi(writer) => writer.write(event, &mut out),
+                Writer::Responses(writer) => writer.write(event, &mut out),
+                Writer::Anthropic(writer) => writer.write(event, &mut out),
+                Writer::Gemini(writer) => writer.write(event, &mut out),
+                Writer::Cohere(writer) => writer.write(event, &mut out),
+                Writer::Bedrock(writer) => writer.write(event, &mut out),
+            }
+        }
+        out.into()
+    }
+}
+
+/// The content type of a translated stream.
+pub const fn stream_type(to: Dialect, framing: Framing) -> &'static str {
+    match (to, framing) {
+        (Dialect::Bedrock, _) => "application/vnd.amazon.eventstream",
+        (Dialect::Gemini, Framing::JsonArray) => "application/json",
+        (
+            Dialect::OpenAi
+            | Dialect::Responses
+            | Dialect::Anthropic
+            | Dialect::Gemini
+            | Dialect::Cohere
+            | Dialect::Ollama
+            | Dialect::Http,
+            _,
+        ) => "text/event-stream",
+    }
+}

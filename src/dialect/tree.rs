@@ -1,0 +1,363 @@
+//! A JSON text as a tree that borrows from it: what translation reads.
+//!
+//! Members keep their order (the order of a schema's properties is the order in which a model fills
+//! them in) and every value knows the text that it was read from, so that arguments and schemas are
+//! passed on byte for byte and an error can say where it is. Of members with equal keys the last one
+//! counts, as with most parsers.
+
+use std::borrow::Cow;
+
+use super::json::{Kind, Malformed, Walked, Walker};
+
+/// One value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node<'a> {
+    value: Value<'a>,
+    /// The text that it was read from.
+    raw: &'a str,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Value<'a> {
+    Null,
+    Bool(bool),
+    /// As written; see [`Node::raw`].
+    Number,
+    String(Cow<'a, str>),
+    Array(Vec<Node<'a>>),
+    Object(Vec<(Cow<'a, str>, Node<'a>)>),
+}
+
+/// What is wrong with a body, and where. Quotes nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}")]
+pub struct Wrong {
+    /// `messages[2].content`, in the caller's own words. Empty while the place is only known by its
+    /// text: [`Wrong::place`] fills it in.
+    pub path: String,
+    pub message: Cow<'static, str>,
+    at: usize,
+    missing: Option<&'static str>,
+}
+
+impl Wrong {
+    /// Something that is wrong with the body as a whole.
+    pub fn whole(message: impl Into<Cow<'static, str>>) -> Self {
+        Self { path: String::new(), message: message.into(), at: 0, missing: None }
+    }
+
+    /// Finds out where in `root` it is.
+    pub fn place(mut self, root: &Node<'_>) -> Self {
+        if self.path.is_empty() && self.at != 0 {
+            root.path_to(self.at, &mut self.path);
+        }
+        if let Some(missing) = self.missing.take() {
+            if !self.path.is_empty() {
+                self.path.push('.');
+            }
+            self.path.push_str(missing);
+        }
+        self
+    }
+}
+
+/// Reads a whole body.
+pub fn parse(body: &[u8]) -> Result<Node<'_>, Wrong> {
+    let text = std::str::from_utf8(body)
+        .map_err(|error| Wrong::whole(format!("not UTF-8 at byte {}", error.valid_up_to())))?;
+    let mut walker = Walker::new(body);
+    let root = node(&mut walker, text).and_then(|root| walker.end().map(|()| root));
+    root.map_err(|Malformed { at, expected }| {
+        Wrong::whole(format!("not valid JSON: expected {expected} at byte {at}"))
+    })
+}
+
+fn node<'a>(walker: &mut Walker<'a>, text: &'a str) -> Walked<Node<'a>> {
+    let start = walker.offset();
+    let value = match walker.kind()? {
+        Kind::Object => {
+            let mut members: Vec<(Cow<'a, str>, Node<'a>)> = Vec::new();
+            walker.object(|walker, key| {
+                let key = key.clone().into_str().ok_or(Malformed { at: start, expected: "sound escapes" })?;
+                let value = node(walker, text)?;
+                match members.iter_mut().find(|(name, _)| *name == key) {
+                    Some((_, slot)) => *slot = value,
+                    None => members.push((key, value)),
+                }
+                Ok(())
+            })?;
+            Value::Object(members)
+        }
+        Kind::Array => {
+            let mut items = Vec::new();
+            walker.array(|walker| {
+                items.push(node(walker, text)?);
+                Ok(())
+            })?;
+            Value::Array(items)
+        }
+        Kind::String => {
+            let string = walker.string()?;
+            Value::String(string.into_str().ok_or(Malformed { at: start, expected: "sound escapes" })?)
+        }
+        kind => {
+            walker.skip()?;
+            match kind {
+                Kind::True => Value::Bool(true),
+                Kind::False => Value::Bool(false),
+                Kind::Null => Value::Null,
+                Kind::Number | Kind::Object | Kind::Array | Kind::String => Value::Number,
+            }
+        }
+    };
+    let end = walker.position();
+    Ok(Node { value, raw: text.get(start..end).unwrap_or_default() })
+}
+
+impl<'a> Node<'a> {
+    /// The text that it was read from.
+    pub fn raw(&self) -> &'a str {
+        self.raw
+    }
+
+    /// A member that is there and not null.
+    pub fn at(&self, key: &str) -> Option<&Node<'a>> {
+        self.members().iter().find(|(name, value)| name == key && !value.is_null()).map(|(_, value)| value)
+    }
+
+    /// A member that has to be there.
+    pub fn need(&self, key: &'static str) -> Result<&Node<'a>, Wrong> {
+        if !self.is_object() {
+            return Err(self.expected("an object"));
+        }
+        self.at(key).ok_or_else(|| Wrong { missing: Some(key), ..self.wrong("required, and missing") })
+    }
+
+    /// The members of an object in their order; nothing for any other value.
+    pub fn members(&self) -> &[(Cow<'a, str>, Node<'a>)] {
+        if let Value::Object(members) = &self.value { members } else { &[] }
+    }
+
+    /// The items of an array; nothing for any other value.
+    pub fn elements(&self) -> &[Node<'a>] {
+        if let Value::Array(items) = &self.value { items } else { &[] }
+    }
+
+    /// The items of what has to be an array.
+    pub fn items(&self) -> Result<&[Node<'a>], Wrong> {
+        if let Value::Array(items) = &self.value { Ok(items) } else { Err(self.expected("an array")) }
+    }
+
+    /// Itself, which has to be an object.
+    pub fn object(&self) -> Result<&Self, Wrong> {
+        if self.is_object() { Ok(self) } else { Err(self.expected("an object")) }
+    }
+
+    /// The text of what has to be a string. Costs no copy unless it was written with escapes.
+    pub fn string(&self) -> Result<Cow<'a, str>, Wrong> {
+        self.text().ok_or_else(|| self.expected("a string"))
+    }
+
+    pub fn number(&self) -> Result<f64, Wrong> {
+        self.as_number().ok_or_else(|| self.expected("a number"))
+    }
+
+    /// A count: a whole number that is not negative. `5.0` is one, as some SDKs write it.
+    pub fn integer(&self) -> Result<u64, Wrong> {
+        self.as_integer().ok_or_else(|| self.expected("a whole number of at least 0"))
+    }
+
+    pub fn boolean(&self) -> Result<bool, Wrong> {
+        if let Value::Bool(value) = self.value { Ok(value) } else { Err(self.expected("true or false")) }
+    }
+
+    /// The text of a string; `None` for any other value.
+    pub fn text(&self) -> Option<Cow<'a, str>> {
+        if let Value::String(text) = &self.value { Some(text.clone()) } else { None }
+    }
+
+    /// The text of a string, to look at; `None` for any other value.
+    pub fn as_str(&self) -> Option<&str> {
+        if let Value::String(text) = &self.value { Some(text) } else { None }
+    }
+
+    pub fn as_number(&self) -> Option<f64> {
+        matches!(self.value, Value::Number)
+            .then(|| self.raw.parse().ok())
+            .flatten()
+            .filter(|n: &f64| n.is_finite())
+    }
+
+    pub fn as_integer(&self) -> Option<u64> {
+        if !matches!(self.value, Value::Number) {
+            return None;
+        }
+        let rounded =
+            || self.as_number().filter(|n| n.fract() == 0.0 && (0.0..9e15).contains(n)).map(|n| n as u64);
+        self.raw.parse().ok().or_else(rounded)
+    }
+
+    pub fn as_bool(&self) -> Option<bool> {
+        if let Value::Bool(value) = self.value { Some(value) } else { None }
+    }
+
+    pub fn is_null(&self) -> bool {
+        matches!(self.value, Value::Null)
+    }
+
+    pub fn is_object(&self) -> bool {
+        matches!(self.value, Value::Object(_))
+    }
+
+    pub fn is_array(&self) -> bool {
+        matches!(self.value, Value::Array(_))
+    }
+
+    pub fn is_string(&self) -> bool {
+        matches!(self.value, Value::String(_))
+    }
+
+    /// What is wrong with this value.
+    pub fn wrong(&self, message: impl Into<Cow<'static, str>>) -> Wrong {
+        Wrong { path: String::new(), message: message.into(), at: self.raw.as_ptr() as usize, missing: None }
+    }
+
+    pub fn expected(&self, what: &str) -> Wrong {
+        self.wrong(format!("expected {what}, found {}", self.kind_name()))
+    }
+
+    fn kind_name(&self) -> &'static str {
+        match self.value {
+            Value::Null => "null",
+            Value::Bool(_) => "true or false",
+            Value::Number => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "an array",
+            Value::Object(_) => "an object",
+        }
+    }
+
+    /// Appends the way to the value that begins at this address.
+    fn path_to(&self, at: usize, path: &mut String) {
+        let holds = |node: &Node<'_>| {
+            let begin = node.raw.as_ptr() as usize;
+            (begin..begin + node.raw.len()).contains(&at)
+        };
+        if self.raw.as_ptr() as usize == at {
+            return;
+        }
+        if let Some((key, value)) = self.members().iter().find(|(_, value)| holds(value)) {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(key);
+            value.path_to(at, path);
+        } else if let Some((index, value)) =
+            self.elements().iter().enumerate().find(|(_, value)| holds(value))
+        {
+            path.push_str(&format!("[{index}]"));
+            value.path_to(at, path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn wrong(body: &str, read: impl Fn(&Node<'_>) -> Result<(), Wrong>) -> String {
+        let root = parse(body.as_bytes()).expect("JSON");
+        read(&root).expect_err("wrong").place(&root).to_string()
+    }
+
+    #[test]
+    fn values_are_borrowed_in_order_and_the_last_of_a_name_counts() {
+        let body = r#"{"b": 1, "a": "x", "b": [true, null, -1.5e1], "c": "\u00e9"}"#;
+        let root = parse(body.as_bytes()).expect("JSON");
+        let keys: Vec<&str> = root.members().iter().map(|(key, _)| &**key).collect();
+        assert_eq!(keys, ["b", "a", "c"]);
+        assert_eq!(root.at("b").map(Node::raw), Some("[true, null, -1.5e1]"));
+        assert!(matches!(root.at("a").and_then(Node::text), Some(Cow::Borrowed("x"))));
+        assert_eq!(root.at("c").and_then(Node::text).as_deref(), Some("é"));
+        let items = root.at("b").expect("b").elements();
+        assert_eq!(
+            (items[0].as_bool(), items[1].is_null(), items[2].as_number()),
+            (Some(true), true, Some(-15.0))
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_says_where() {
+        let body = r#"{"messages": [{"role": "user"}, {"role": 7, "content": [{"x": {}}]}], "n": -1}"#;
+        fn message<'a>(root: &Node<'a>) -> Node<'a> {
+            root.at("messages").expect("there").elements()[1].clone()
+        }
+        assert_eq!(
+            wrong(body, |root| message(root).need("role")?.string().map(drop)),
+            "messages[1].role: expected a string, found a number"
+        );
+        assert_eq!(
+            wrong(body, |root| root.at("messages").expect("there").elements()[0].need("content").map(drop)),
+            "messages[0].content: required, and missing"
+        );
+        assert_eq!(
+            wrong(body, |root| root.need("n")?.integer().map(drop)),
+            "n: expected a whole number of at least 0, found a number"
+        );
+        assert_eq!(wrong(body, |root| root.need("model").map(drop)), "model: required, and missing");
+        assert_eq!(
+            wrong(body, |root| message(root).need("content")?.items()?[0].need("x")?.need("y").map(drop)),
+            "messages[1].content[0].x.y: required, and missing"
+        );
+    }
+
+    #[test]
+    fn numbers_are_counts_only_when_they_are_whole() {
+        let count = |text: &str| parse(text.as_bytes()).expect("JSON").as_integer();
+        assert_eq!(
+            [
+                count("7"),
+                count("5.0"),
+                count("1e3"),
+                count("5.5"),
+                count("-1"),
+                count("\"7\""),
+                count("1e300")
+            ],
+            [Some(7), Some(5), Some(1000), None, None, None, None]
+        );
+        assert_eq!(parse(b"1e999").expect("JSON").as_number(), None);
+    }
+
+    #[test]
+    fn what_is_not_json_says_at_which_byte() {
+        let message = |body: &[u8]| parse(body).expect_err("wrong").message;
+        assert!(message(b"{\"a\" 1}").contains("at byte 5"));
+        assert!(message(b"\"\xff\"").contains("not UTF-8 at byte 1"));
+        assert!(message(br#""\ud800""#).contains("escapes"));
+        assert!(message(&[b'['; 1_000]).contains("128 levels"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&bytes);
+        }
+
+        #[test]
+        fn it_reads_what_serde_json_reads(tokens in proptest::collection::vec(
+            prop_oneof![Just("{"), Just("}"), Just("["), Just("]"), Just(","), Just(":"), Just("\"a\""),
+                Just("\"b\\n\""), Just("1"), Just("null"), Just(" "), Just("-2.5E1")], 0..12))
+        {
+            let text = tokens.concat();
+            let theirs = serde_json::from_str::<serde_json::Value>(&text);
+            let ours = parse(text.as_bytes());
+            prop_assert_eq!(ours.is_ok(), theirs.is_ok(), "{}", text);
+            if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+                prop_assert_eq!(serde_json::from_str::<serde_json::Value>(ours.raw()).expect("JSON"), theirs);
+            }
+        }
+    }
+}
