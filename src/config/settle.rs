@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::blueprint::{
     Drain, FallbackOn, FirstEvent, Http2, Limits, Panic, PanicMode, Pool, Replay, Retry, ServerTimeouts,
-    SimulatedSettings, SlowStart, Timeouts,
+    SimulatedSettings, SlowStart, Timeouts, Unsupported,
 };
-use super::file::names::{Http2Name, PanicModeName, Refusal, ReplayName};
+use super::file::names::{Http2Name, PanicModeName, Refusal, ReplayName, UnsupportedName};
 use super::file::{policy, server};
 use super::units::{Size, Span};
 use crate::algo::backoff::Backoff;
@@ -205,6 +205,15 @@ pub fn fallback_on(said: Option<&[Refusal]>) -> FallbackOn {
     FallbackOn {
         context_overflow: said.contains(&Refusal::ContextOverflow),
         content_policy: said.contains(&Refusal::ContentPolicy),
+    }
+}
+
+/// What a channel's dialect cannot say is left out, and the caller told.
+pub fn unsupported(said: Option<UnsupportedName>) -> Unsupported {
+    match said {
+        Some(UnsupportedName::Drop) => Unsupported::Drop,
+        Some(UnsupportedName::Warn) | None => Unsupported::Warn,
+        Some(UnsupportedName::Reject) => Unsupported::Reject,
     }
 }
 

@@ -75,6 +75,10 @@ const fn anthropic(path: &'static str, operation: Operation, ours: &'static str)
     Way { path, operation, dialect: Dialect::Anthropic, model: Named::Json, ours }
 }
 
+const fn cohere(path: &'static str, operation: Operation) -> Way {
+    Way { path, operation, dialect: Dialect::Cohere, model: Named::Json, ours: "/cohere" }
+}
+
 /// Every fixed path; all are `POST`. An OpenAI base URL contains `/v1`, the others are bare hosts.
 const WAYS: &[Way] = &[
     openai("/v1/chat/completions", Operation::Chat, Named::Json),
@@ -88,13 +92,18 @@ const WAYS: &[Way] = &[
     openai("/v1/audio/transcriptions", Operation::Transcriptions, Named::Form),
     openai("/v1/audio/translations", Operation::Translations, Named::Form),
     responses("/v1/responses", Operation::Responses),
-    responses("/v1/responses/compact", Operation::Responses),
+    responses("/v1/responses/compact", Operation::ResponsesCompact),
     responses("/v1/responses/input_tokens", Operation::ResponsesInputTokens),
     anthropic("/anthropic/v1/messages", Operation::Messages, "/anthropic"),
     anthropic("/anthropic/v1/messages/count_tokens", Operation::CountTokens, "/anthropic"),
     // Claude Code and others append only this to a bare host.
     anthropic("/v1/messages", Operation::Messages, ""),
     anthropic("/v1/messages/count_tokens", Operation::CountTokens, ""),
+    cohere("/cohere/v2/chat", Operation::CohereChat),
+    cohere("/cohere/v2/embed", Operation::CohereEmbed),
+    cohere("/cohere/v2/rerank", Operation::Rerank),
+    // What Jina, Voyage and others share, and what Continue asks for.
+    openai("/v1/rerank", Operation::Rerank, Named::Json),
 ];
 
 /// What Gemini's callers write behind a model, all `POST`.
@@ -104,6 +113,13 @@ const VERBS: &[(&str, Operation)] = &[
     ("embedContent", Operation::EmbedContent),
     ("batchEmbedContents", Operation::BatchEmbed),
     ("countTokens", Operation::GeminiCountTokens),
+];
+
+/// What Bedrock's callers write behind a model, all `POST`.
+const BEDROCK_VERBS: &[(&str, Operation)] = &[
+    ("/converse", Operation::Converse),
+    ("/converse-stream", Operation::ConverseStream),
+    ("/count-tokens", Operation::BedrockCountTokens),
 ];
 
 const GEMINI_VERSIONS: [&str; 3] = ["v1", "v1beta", "v1alpha"];
@@ -130,6 +146,9 @@ pub fn find<'a>(
         });
     }
     let (owner, rest) = owner(path);
+    if owner == Some(Dialect::Bedrock) {
+        return bedrock(method, rest);
+    }
     let listing = rest
         .strip_prefix('/')
         .and_then(|rest| rest.split_once('/'))
@@ -148,7 +167,13 @@ pub fn find<'a>(
 
 /// Whose path this is, where it says so, and the path without our own prefix.
 fn owner(path: &str) -> (Option<Dialect>, &str) {
-    for (prefix, dialect) in [("/anthropic", Dialect::Anthropic), ("/gemini", Dialect::Gemini)] {
+    const OWNERS: [(&str, Dialect); 4] = [
+        ("/anthropic", Dialect::Anthropic),
+        ("/gemini", Dialect::Gemini),
+        ("/cohere", Dialect::Cohere),
+        ("/bedrock", Dialect::Bedrock),
+    ];
+    for (prefix, dialect) in OWNERS {
         if let Some(rest) = path.strip_prefix(prefix).filter(|rest| rest.starts_with('/')) {
             return (Some(dialect), rest);
         }
@@ -166,6 +191,27 @@ fn asked_shape(query: Option<&str>, headers: &HeaderMap) -> Dialect {
     } else {
         Dialect::OpenAi
     }
+}
+
+/// `/model/{model}/{verb}`; the model is percent-encoded, as its ARN may have slashes.
+fn bedrock<'a>(method: &Method, rest: &'a str) -> Result<Entry<'a>, Miss> {
+    let dialect = Dialect::Bedrock;
+    let not_found = Miss::NotFound { dialect };
+    let named = rest.strip_prefix("/model/").ok_or(not_found)?;
+    let split = BEDROCK_VERBS
+        .iter()
+        .find_map(|(verb, operation)| Some((named.strip_suffix(verb)?, *verb, *operation)));
+    let (raw, after, operation) = split.filter(|(raw, _, _)| !raw.is_empty()).ok_or(not_found)?;
+    if method != Method::POST {
+        return Err(Miss::MethodNotAllowed { dialect, allow: "POST" });
+    }
+    let model = decode(raw).ok_or(not_found)?;
+    Ok(Entry {
+        dialect,
+        operation,
+        model: ModelAt::Path(model),
+        tail: Tail { before: "/model/", model: raw, after },
+    })
 }
 
 /// `…/models`, `…/models/{model}` and `…/models/{model}:{verb}`; `list` is what follows `models`.
@@ -255,14 +301,14 @@ impl<'a> Entry<'a> {
     /// Path and query at an upstream with this base path, `model` in place of the caller's where the
     /// path names one. The caller's own `key` parameter is ours and never goes on.
     pub fn upstream_path(&self, base_path: &str, model: Option<&str>, query: Option<&str>) -> String {
-        let base = self.base(base_path);
+        let base = base(self.dialect, self.tail.before, base_path);
         let mut path = String::with_capacity(
             base.len() + self.tail.before.len() + self.tail.model.len() + self.tail.after.len() + 64,
         );
         path.push_str(base);
         path.push_str(self.tail.before);
         match (&self.model, model) {
-            (ModelAt::Path(asked), Some(model)) if asked != model => encode(&mut path, model),
+            (ModelAt::Path(asked), Some(model)) if asked != model => encode(&mut path, model, self.dialect),
             _ => path.push_str(self.tail.model),
         }
         path.push_str(self.tail.after);
@@ -283,33 +329,54 @@ impl<'a> Entry<'a> {
         }
         path
     }
+}
 
-    /// The base path without its slash, and without a version that the tail brings itself: people
-    /// write `https://api.anthropic.com/v1` as often as the bare host.
-    fn base<'b>(&self, base_path: &'b str) -> &'b str {
-        let base = base_path.trim_end_matches('/');
-        let versioned =
-            |path: &str| path.split('/').nth(1).is_some_and(|segment| GEMINI_VERSIONS.contains(&segment));
-        match base.rsplit_once('/') {
-            Some((shorter, last))
-                if self.dialect != Dialect::Http
-                    && GEMINI_VERSIONS.contains(&last)
-                    && versioned(self.tail.before) =>
-            {
-                shorter
-            }
-            _ => base,
+/// Path and query of an operation that we ask ourselves, at an upstream with this base path. `None` for
+/// what is never translated.
+pub fn own_path(dialect: Dialect, operation: Operation, base_path: &str, model: &str) -> Option<String> {
+    let (before, after) = match operation {
+        Operation::Chat => ("/chat/completions", None),
+        Operation::Responses => ("/responses", None),
+        Operation::Messages => ("/v1/messages", None),
+        Operation::Generate => ("/v1beta/models/", Some(":generateContent")),
+        Operation::StreamGenerate => ("/v1beta/models/", Some(":streamGenerateContent?alt=sse")),
+        Operation::CohereChat => ("/v2/chat", None),
+        Operation::Converse => ("/model/", Some("/converse")),
+        Operation::ConverseStream => ("/model/", Some("/converse-stream")),
+        Operation::OllamaChat => ("/api/chat", None),
+        _ => return None,
+    };
+    let mut path = base(dialect, before, base_path).to_owned();
+    path.push_str(before);
+    if let Some(after) = after {
+        encode(&mut path, model, dialect);
+        path.push_str(after);
+    }
+    Some(path)
+}
+
+/// The base path without its slash, and without a version that the tail brings itself: people write
+/// `https://api.anthropic.com/v1` as often as the bare host.
+fn base<'b>(dialect: Dialect, tail: &str, base_path: &'b str) -> &'b str {
+    let base = base_path.trim_end_matches('/');
+    let versioned = tail.split('/').nth(1).is_some_and(|segment| GEMINI_VERSIONS.contains(&segment));
+    match base.rsplit_once('/') {
+        Some((shorter, last)) if dialect != Dialect::Http && GEMINI_VERSIONS.contains(&last) && versioned => {
+            shorter
         }
+        _ => base,
     }
 }
 
-/// Percent-encodes all but what may stand in a path segment, and the slash.
-fn encode(path: &mut String, model: &str) {
+/// Percent-encodes all but what may stand in a path segment, and the slash; at Bedrock, whose models may
+/// be ARNs in one segment, the slash and the colon as well.
+fn encode(path: &mut String, model: &str, dialect: Dialect) {
     for byte in model.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b':' | b'@' => {
-                path.push(char::from(byte));
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                path.push(char::from(byte))
             }
+            b'/' | b':' | b'@' if dialect != Dialect::Bedrock => path.push(char::from(byte)),
             // Writing to a String cannot fail.
             other => drop(write!(path, "%{other:02X}")),
         }
@@ -377,7 +444,12 @@ mod tests {
             "openai transcriptions form -> /v1/audio/transcriptions",
         );
         check("POST /v1/responses?x=1", "/v1", None, "responses responses body -> /v1/responses?x=1");
-        check("POST /v1/responses/compact", "/v1", None, "responses responses body -> /v1/responses/compact");
+        check(
+            "POST /v1/responses/compact",
+            "/v1",
+            None,
+            "responses responses_compact body -> /v1/responses/compact",
+        );
         check("GET /v1/models", "/v1", None, "openai models - -> /v1/models");
         check(
             "GET /v1/models/openai/gpt-5",

@@ -8,6 +8,7 @@ pub enum Operation {
     Embeddings,
     Responses,
     ResponsesInputTokens,
+    ResponsesCompact,
     Images,
     ImageEdits,
     ImageVariations,
@@ -52,12 +53,13 @@ pub enum Replay {
 
 impl Operation {
     /// Every operation, for tables and tests.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
         Self::Responses,
         Self::ResponsesInputTokens,
+        Self::ResponsesCompact,
         Self::Images,
         Self::ImageEdits,
         Self::ImageVariations,
@@ -93,6 +95,7 @@ impl Operation {
             Self::Embeddings => "embeddings",
             Self::Responses => "responses",
             Self::ResponsesInputTokens => "responses_input_tokens",
+            Self::ResponsesCompact => "responses_compact",
             Self::Images => "images",
             Self::ImageEdits => "image_edits",
             Self::ImageVariations => "image_variations",
@@ -129,6 +132,7 @@ impl Operation {
             | Self::Embeddings
             | Self::Responses
             | Self::ResponsesInputTokens
+            | Self::ResponsesCompact
             | Self::Images
             | Self::ImageEdits
             | Self::ImageVariations

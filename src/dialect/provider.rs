@@ -4,6 +4,8 @@
 //! (`classify`), not from here, save the few quirks that need the vendor's name. Sources: each
 //! vendor's API reference and WIRE §3.8; `custom` covers whoever is missing.
 
+use std::borrow::Cow;
+
 use super::Dialect;
 use super::quirks::Quirks;
 
@@ -240,6 +242,11 @@ impl Provider {
             Dialect::Gemini => Auth::Header("x-goog-api-key"),
             Dialect::Http => Auth::None,
         }
+    }
+
+    /// In which of `speaks` this model can be asked.
+    pub fn speaks_for<'s>(&self, speaks: &'s [Dialect], _model: &str) -> Cow<'s, [Dialect]> {
+        Cow::Borrowed(speaks)
     }
 
     /// Only the operator can say where it is. (A simulated upstream makes its own address.)

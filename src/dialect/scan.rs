@@ -28,6 +28,8 @@ pub struct Scan {
     pub include_usage: IncludeUsage,
     /// The caller's limit on output tokens.
     pub max_output_tokens: Option<u64>,
+    /// Has tools, and does not forbid the model to reason (chat only).
+    pub calls_tools: bool,
     /// Refers to, or leaves behind, state at the upstream (responses only).
     pub stateful: bool,
     pub body_len: usize,
@@ -110,6 +112,7 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
         stream: operation == Operation::StreamGenerate,
         include_usage: IncludeUsage::Inherent,
         max_output_tokens: None,
+        calls_tools: false,
         stateful: false,
         body_len: body.len(),
     }
@@ -123,6 +126,8 @@ struct Seen {
     stream_options: Option<IncludeUsage>,
     max_output_tokens: Option<u64>,
     refers_to_state: bool,
+    tools: bool,
+    effort_none: bool,
     store: Option<bool>,
 }
 
@@ -167,6 +172,7 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
             None => IncludeUsage::No(ask),
         },
         max_output_tokens: seen.max_output_tokens,
+        calls_tools: seen.tools && !seen.effort_none,
         stateful: entry.dialect == Dialect::Responses && (seen.refers_to_state || seen.store != Some(false)),
         body_len: body.len(),
     })
@@ -193,6 +199,11 @@ impl Seen {
         }
         if key.is("max_completion_tokens") || key.is("max_output_tokens") || key.is("max_tokens") {
             self.max_output_tokens = self.max_output_tokens.max(walker.integer()?);
+        } else if key.is("tools") || key.is("functions") {
+            self.tools |= !walker.is_blank()?;
+        } else if key.is("reasoning_effort") {
+            let (_, span) = walker.value()?;
+            self.effort_none = walker.slice(span) == b"\"none\"";
         } else if key.is("previous_response_id") || key.is("conversation") {
             self.refers_to_state |= walker.skip()? != Kind::Null;
         } else if key.is("store") {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::framing::{Frame, Framing};
 use super::hub::{Ask, Event, Losses, Manner, Mode, Terms};
+use super::quirks::Quirks;
 use super::tree::{self, Node, Wrong};
 use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
 
@@ -32,6 +33,49 @@ pub const GENERATING: [Dialect; 7] = [
     Dialect::Bedrock,
     Dialect::Ollama,
 ];
+
+/// In which of the dialects that an upstream speaks a request is best put to it: the caller's own one,
+/// whose bytes pass untouched, else the one that loses least. `None` when it cannot be put at all.
+pub fn towards(from: Dialect, operation: Operation, speaks: &[Dialect], quirks: &Quirks) -> Option<Dialect> {
+    /// From the richest to the poorest, seen from a stranger. Chat before responses: many who serve both
+    /// serve the first one better.
+    const RICHEST: [Dialect; 7] = [
+        Dialect::Anthropic,
+        Dialect::Gemini,
+        Dialect::Bedrock,
+        Dialect::Cohere,
+        Dialect::OpenAi,
+        Dialect::Responses,
+        Dialect::Ollama,
+    ];
+    if speaks.contains(&from) {
+        return Some(from);
+    }
+    if !generates(operation) {
+        return None;
+    }
+    // OpenAI's own responses carry reasoning, and tools beside it, which its chat does not.
+    if quirks.tools_by_responses && speaks.contains(&Dialect::Responses) {
+        return Some(Dialect::Responses);
+    }
+    RICHEST.into_iter().find(|dialect| speaks.contains(dialect))
+}
+
+/// Models of OpenAI's that refuse tools in chat while they reason, which they do unless told not to: GPT-5.4
+/// and whatever came after it (WIRE §0.2).
+pub fn tools_need_responses(model: &str) -> bool {
+    let Some(version) = model.strip_prefix("gpt-") else { return false };
+    let number =
+        |text: &str| text.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok());
+    let major: u32 = number(version).unwrap_or(0);
+    let minor: u32 = version.split_once('.').and_then(|(_, rest)| number(rest)).unwrap_or(0);
+    (major, minor) >= (5, 4)
+}
+
+/// Members of a response that repeat the request; empty for callers of other dialects.
+pub fn echo(_ask: &Ask<'_>) -> String {
+    String::new()
+}
 
 /// The operation of `to` that does the same; `None` when there is none.
 pub fn counterpart(operation: Operation, mode: Mode, to: Dialect) -> Option<Operation> {

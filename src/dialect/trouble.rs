@@ -148,6 +148,16 @@ pub fn in_band(trouble: &Trouble, dialect: Dialect, next_sequence: u64) -> Bytes
     }
 }
 
+/// What a silent stream may say meanwhile, between two events: it means nothing, and every SDK takes it
+/// (WIRE §2.3). Google's chokes on whatever is no data, and Bedrock's has no such message.
+pub const fn keep_alive(dialect: Dialect) -> Option<&'static [u8]> {
+    match dialect {
+        Dialect::OpenAi | Dialect::Responses | Dialect::Cohere => Some(b": keep-alive\n\n"),
+        Dialect::Anthropic => Some(b"event: ping\ndata: {\"type\": \"ping\"}\n\n"),
+        Dialect::Gemini | Dialect::Bedrock | Dialect::Ollama | Dialect::Http => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};

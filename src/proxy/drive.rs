@@ -135,6 +135,18 @@ fn give_up(
         return attempt::pass_on(guest, *spare, fault);
     }
     let (kind, what) = kind_of(fault);
+    // About the caller's own request, so it needs no story of ours.
+    let about_request = fault == Fault::Unsayable || fault.class() == Class::ClientFault;
+    if about_request && let Some(message) = failed.message.take() {
+        let mut refusal = refuse(guest, plan, (kind, message), None, true);
+        refusal.trouble.param = failed.param.take();
+        refusal.trouble.code = match fault {
+            Fault::ContextOverflow => Some("context_length_exceeded".to_owned()),
+            Fault::ContentPolicy => Some("content_policy_violation".to_owned()),
+            _ => None,
+        };
+        return refusal.into_response(&gateway.live);
+    }
     let mut message =
         format!("{what} after {} on route `{}`", count(plan.attempts), plan.route().config.name);
     if let Some(channel) = &guest.settle.channel {
@@ -210,7 +222,7 @@ fn nothing_eligible(plan: &Plan<'_>, exhausted: Exhausted) -> (Kind, String) {
     }
 }
 
-fn kind_of(fault: Fault) -> (Kind, &'static str) {
+pub fn kind_of(fault: Fault) -> (Kind, &'static str) {
     match fault {
         Fault::BadRequest => (Kind::BadRequest, "the upstream refused the request"),
         Fault::ContextOverflow => (Kind::ContextOverflow, "the prompt is too long"),
@@ -224,6 +236,7 @@ fn kind_of(fault: Fault) -> (Kind, &'static str) {
             (Kind::Timeout, "no answer in time")
         }
         Fault::DeadlineExceeded => (Kind::Timeout, "the request's deadline passed"),
+        Fault::Unsayable => (Kind::BadRequest, "the request cannot be put to this model"),
         Fault::PoolFull | Fault::Starved => (Kind::Unavailable, "the gateway is at its own limits"),
         Fault::Dns
         | Fault::Connect

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
-use super::attempt::{Failed, failed};
-use super::intake::Guest;
+use super::attempt::{Failed, Spoken, failed};
 use crate::config::Limits;
 use crate::dialect::classify::InBand;
 use crate::dialect::framing::{Frame, Framing, Splitter};
+use crate::dialect::translate;
 use crate::dialect::watch::{Beat, Ending, Watch};
 use crate::route::Failure;
 use crate::upstream::Incoming;
@@ -30,9 +30,22 @@ pub struct Peeked {
     pub strip_usage: bool,
     /// The upstream has said all.
     pub ended: bool,
-    /// An in-band error came right behind the content that committed; `ready` ends with it.
-    pub error: Option<Fault>,
+    /// An in-band error came right behind the content that committed; in the same dialect `ready` ends
+    /// with it.
+    pub error: Option<InBand>,
     pub broken_events: u64,
+    /// For a caller of another dialect.
+    translation: Option<translate::Stream>,
+    /// The caller's terminator is among what is ready.
+    end_said: bool,
+}
+
+/// How a stream is listened to.
+pub struct Listener<'l> {
+    pub spoken: &'l Spoken,
+    pub framing: Framing,
+    pub strip_usage: bool,
+    pub translation: Option<translate::Stream>,
 }
 
 /// What a look at the frames at hand says.
@@ -43,21 +56,22 @@ enum Look {
 }
 
 pub async fn peek(
-    guest: &Guest,
-    framing: Framing,
+    listener: Listener<'_>,
     mut upstream: Incoming,
-    strip_usage: bool,
     limits: &Limits,
     until: Instant,
 ) -> Result<(Peeked, Incoming), Box<Failed>> {
+    let Listener { spoken, framing, strip_usage, translation } = listener;
     let mut peeked = Peeked {
         splitter: Splitter::new(framing),
-        watch: Watch::new(guest.dialect, guest.operation, framing),
+        watch: Watch::new(spoken.dialect, spoken.operation, framing),
         ready: VecDeque::new(),
         strip_usage,
         ended: false,
         error: None,
         broken_events: 0,
+        translation,
+        end_said: false,
     };
     let (mut bytes, mut events) = (0_u64, 0_u32);
     loop {
@@ -97,21 +111,71 @@ impl Peeked {
     }
 
     fn look(&mut self, frame: &Frame) -> Result<Look, Box<Failed>> {
-        let beat = self.watch.frame(frame);
-        match beat {
+        match self.watch.frame(frame) {
             Beat::Error(in_band) if self.error.is_none() && self.watch.content_events() == 0 => {
                 return Err(fault_of(in_band));
             }
-            Beat::Error(_) => self.error = Some(Fault::StreamError),
-            Beat::Broken => self.broken_events += 1,
+            Beat::Error(in_band) => {
+                if !self.is_translated() {
+                    self.ready.push_back(frame.raw.clone());
+                }
+                self.error = Some(in_band);
+                return Ok(Look::Commits);
+            }
+            Beat::Broken => {
+                self.broken_events += 1;
+                self.pass(frame);
+                return Ok(Look::Nothing);
+            }
             Beat::UsageOnly if self.strip_usage => return Ok(Look::Nothing),
-            Beat::UsageOnly | Beat::Lifecycle | Beat::Content | Beat::Finish | Beat::Terminal => {}
+            Beat::UsageOnly | Beat::Lifecycle => {
+                self.pass(frame);
+                return Ok(Look::Nothing);
+            }
+            Beat::Content | Beat::Finish => self.pass(frame),
+            Beat::Terminal => {
+                self.pass(frame);
+                self.say_end();
+            }
         }
-        self.ready.push_back(frame.raw.clone());
-        Ok(match beat {
-            Beat::Content | Beat::Finish | Beat::Terminal | Beat::Error(_) => Look::Commits,
-            Beat::Lifecycle | Beat::UsageOnly | Beat::Broken => Look::Nothing,
-        })
+        Ok(Look::Commits)
+    }
+
+    pub fn is_translated(&self) -> bool {
+        self.translation.is_some()
+    }
+
+    /// Makes a frame ready for the caller: as it is, or as his dialect says it.
+    pub fn pass(&mut self, frame: &Frame) {
+        match &mut self.translation {
+            None => self.ready.push_back(frame.raw.clone()),
+            Some(translation) => match translation.frame(frame) {
+                Ok(said) => {
+                    if !said.is_empty() {
+                        self.ready.push_back(said);
+                    }
+                }
+                // What cannot be read can be said to nobody.
+                Err(_) => self.broken_events += 1,
+            },
+        }
+    }
+
+    /// Says the caller's own end, once; in the same dialect the upstream has said it.
+    pub fn say_end(&mut self) {
+        if let Some(translation) = &mut self.translation
+            && !std::mem::replace(&mut self.end_said, true)
+        {
+            self.ready.push_back(translation.end());
+        }
+    }
+
+    /// The number of the caller's next event, where its dialect counts them.
+    pub fn next_sequence(&self) -> u64 {
+        match &self.translation {
+            Some(translation) => translation.next_sequence(),
+            None => self.watch.next_sequence(),
+        }
     }
 
     /// The upstream ended cleanly and nothing has committed.
@@ -121,7 +185,7 @@ impl Peeked {
         }
         match self.watch.end() {
             Ending::Complete { missing_terminator } => {
-                self.ready.extend(missing_terminator.map(Bytes::from_static));
+                self.complete(missing_terminator);
                 self.ended = true;
                 Ok(self)
             }
@@ -130,12 +194,22 @@ impl Peeked {
     }
 }
 
+impl Peeked {
+    /// The stream is whole; the caller gets what his dialect ends with.
+    pub fn complete(&mut self, missing_terminator: Option<&'static [u8]>) {
+        if self.is_translated() {
+            self.say_end();
+        } else {
+            self.ready.extend(missing_terminator.map(Bytes::from_static));
+        }
+    }
+}
+
 fn fault_of(in_band: InBand) -> Box<Failed> {
     let failure = Failure { fault: in_band.fault, stage: Stage::Headers, hint: in_band.hint };
     Box::new(Failed {
-        failure,
         message: Some(in_band.message),
         detail: Some("an error inside a 200".to_owned()),
-        spare: None,
+        ..Failed::new(failure)
     })
 }

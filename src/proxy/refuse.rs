@@ -14,6 +14,8 @@ use crate::telemetry::{RequestOutcome, catalogue};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-mainstay-request-id");
 pub const CHANNEL: HeaderName = HeaderName::from_static("x-mainstay-channel");
+/// Names of what the channel's dialect could not say.
+pub const DROPPED: HeaderName = HeaderName::from_static("x-mainstay-dropped");
 pub const ATTEMPTS: HeaderName = HeaderName::from_static("x-mainstay-attempts");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
@@ -76,7 +78,13 @@ impl Refusal {
         let channel = self.settle.as_ref().and_then(|settle| settle.channel.clone());
         match &mut self.settle {
             Some(settle) => {
-                settle.ends(if self.exhausted { RequestOutcome::Failed } else { RequestOutcome::Refused });
+                settle.ends(match self.trouble.kind {
+                    Kind::BadRequest | Kind::ContextOverflow | Kind::ContentPolicy => {
+                        RequestOutcome::ClientFault
+                    }
+                    _ if self.exhausted => RequestOutcome::Failed,
+                    _ => RequestOutcome::Refused,
+                });
                 settle.first_byte();
             }
             None => live.metrics.counter(&catalogue::REJECTED, &[self.trouble.kind.name()]).increment(1),

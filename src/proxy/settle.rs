@@ -86,7 +86,7 @@ impl Drop for Settle {
     fn drop(&mut self) {
         let handles = &self.route.handles;
         let took = self.gateway.live.now().since(self.begun);
-        handles.finished(self.dialect, self.outcome);
+        handles.finished(&self.gateway.live.metrics, self.dialect, self.outcome);
         handles.seconds.record(took.as_secs_f64());
         if let Some(stream) = self.stream {
             handles.stream_ended(stream);

@@ -8,7 +8,7 @@ use crate::algo::cooldown::Readiness;
 use crate::algo::health::{self, Standing as Health};
 use crate::algo::ramp;
 use crate::algo::tick::Tick;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, translate};
 use crate::state::gate::Standing;
 use crate::state::model::Model;
 use crate::state::route::Route;
@@ -91,7 +91,7 @@ pub fn judge(
         return Err(WhyNot::Unconfigured);
     }
     // The operator put the upstream behind a path, so whatever it speaks is spoken there.
-    if need.dialect != Dialect::Http && !upstream.config.speaks.contains(&need.dialect) {
+    if need.dialect != Dialect::Http && !understands(route, channel, need) {
         return Err(WhyNot::Speaks);
     }
     if let Some(until) = model.missing_until(now) {
@@ -115,6 +115,14 @@ pub fn judge(
         };
     }
     Ok(rank)
+}
+
+/// Whether the request can be put to it, in the caller's dialect or in another one.
+fn understands(route: &Route, channel: &Channel, need: &Need<'_>) -> bool {
+    let upstream = &channel.upstream.config;
+    let model = channel.model_name(&route.config, need.model).unwrap_or(need.model);
+    let speaks = upstream.provider.speaks_for(&upstream.speaks, model);
+    translate::towards(need.dialect, need.operation, &speaks, upstream.provider.quirks).is_some()
 }
 
 /// The share of its weight that a channel has on its way back.

@@ -47,7 +47,7 @@ impl Plan<'_> {
             permit.fail(fault, stage, &hint, repeat);
         }
 
-        if fault.silent() {
+        if fault.silent() || fault == Fault::Unsayable {
             self.mark_spent(&channel);
         } else if fault.scope() != Scope::Credential {
             // Another key of the same upstream may do; a cooling key drops out by itself.
@@ -144,8 +144,9 @@ impl Plan<'_> {
             self.waited = true;
             return Some(wait);
         }
-        let worth_asking =
-            matches!(fault.class(), Class::UpstreamFault | Class::LocalFault) && !fault.silent();
+        let worth_asking = matches!(fault.class(), Class::UpstreamFault | Class::LocalFault)
+            && !fault.silent()
+            && fault != Fault::Unsayable;
         if !worth_asking || self.asked_again {
             return None;
         }

@@ -17,6 +17,7 @@ use crate::algo::budget::Budget;
 use crate::config::{self, Blueprint, Matcher, ModelName, Pattern};
 use crate::dialect::Dialect;
 use crate::telemetry::{AttemptHandles, CredentialHandles, UpstreamHandles};
+use crate::vocab::Facts;
 
 #[derive(Debug)]
 pub struct Table {
@@ -147,6 +148,11 @@ impl Table {
 }
 
 impl Channel {
+    /// What is known of the model that is asked there.
+    pub fn facts(&self, _route: &config::Route, _asked: &str) -> Facts {
+        Facts::default()
+    }
+
     /// The name under which the upstream knows what the caller calls `asked`; `None` leaves it.
     pub fn model_name<'a>(&'a self, route: &'a config::Route, asked: &'a str) -> Option<&'a str> {
         match &self.config.model {

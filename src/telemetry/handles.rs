@@ -143,9 +143,12 @@ impl RequestHandles {
         }
     }
 
-    pub fn finished(&self, dialect: &'static str, outcome: RequestOutcome) {
-        if let Some((_, counters)) = self.outcomes.iter().find(|(name, _)| *name == dialect) {
-            counters[outcome as usize].increment(1);
+    /// Callers of dialects that a channel speaks are there from the beginning; those whose requests are
+    /// translated are counted from the first one on.
+    pub fn finished(&self, metrics: &Metrics, dialect: &'static str, outcome: RequestOutcome) {
+        match self.outcomes.iter().find(|(name, _)| *name == dialect) {
+            Some((_, counters)) => counters[outcome as usize].increment(1),
+            None => metrics.counter(&c::REQUESTS, &[&self.route, dialect, outcome.name()]).increment(1),
         }
     }
 

@@ -110,12 +110,69 @@ impl Ability {
         Self::WebSearch,
     ];
 
+    /// For people: what a model without it cannot do.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::ToolChoice => "tool_choice",
+            Self::ForcedTools => "forced_tools",
+            Self::ParallelTools => "parallel_tools",
+            Self::ParallelToolsConfig => "parallel_tools_config",
+            Self::Vision => "vision",
+            Self::Pdf => "pdf",
+            Self::AudioInput => "audio_input",
+            Self::AudioOutput => "audio_output",
+            Self::VideoInput => "video_input",
+            Self::StructuredOutput => "structured_output",
+            Self::Reasoning => "reasoning",
+            Self::AdaptiveThinking => "adaptive_thinking",
+            Self::BudgetThinking => "budget_thinking",
+            Self::OutputConfig => "output_config",
+            Self::EffortNone => "effort_none",
+            Self::EffortMinimal => "effort_minimal",
+            Self::EffortLow => "effort_low",
+            Self::EffortXhigh => "effort_xhigh",
+            Self::EffortMax => "effort_max",
+            Self::Sampling => "sampling",
+            Self::Prefill => "prefill",
+            Self::SystemMessages => "system_messages",
+            Self::MidConversationSystem => "mid_conversation_system",
+            Self::PromptCaching => "prompt_caching",
+            Self::CacheBreakpoint => "cache_breakpoint",
+            Self::WebSearch => "web_search",
+        }
+    }
+
     const fn bit(self) -> u64 {
         1 << self as u8
     }
 }
 
+/// A set of abilities: what a request needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Abilities(u64);
+
+impl Abilities {
+    pub fn add(&mut self, ability: Ability) {
+        self.0 |= ability.bit();
+    }
+
+    pub const fn has(self, ability: Ability) -> bool {
+        self.0 & ability.bit() != 0
+    }
+}
+
 impl Facts {
+    /// The first of `needed` that is known to be missing.
+    pub fn lacking(&self, needed: Abilities) -> Option<Ability> {
+        Ability::ALL.into_iter().find(|ability| self.lacks & needed.0 & ability.bit() != 0)
+    }
+
+    /// Something is known that could speak against a request.
+    pub const fn is_choosy(&self) -> bool {
+        self.lacks != 0 || self.context.is_some()
+    }
+
     /// Is known to be able to.
     pub const fn has(&self, ability: Ability) -> bool {
         self.has & ability.bit() != 0
@@ -154,5 +211,10 @@ mod tests {
         assert!(facts.has(Ability::Vision) && !facts.lacks(Ability::Vision) && !facts.has(Ability::Tools));
         facts.learn(Ability::Vision, false);
         assert!(!facts.has(Ability::Vision) && facts.lacks(Ability::Vision));
+        let mut needed = Abilities::default();
+        needed.add(Ability::Tools);
+        assert_eq!(facts.lacking(needed), None);
+        needed.add(Ability::Vision);
+        assert_eq!(facts.lacking(needed), Some(Ability::Vision));
     }
 }

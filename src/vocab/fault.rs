@@ -70,6 +70,8 @@ pub enum Fault {
     DeadlineExceeded,
     /// This process was starved of CPU while it waited, so the wait proves nothing.
     Starved,
+    /// The request cannot be said in this channel's dialect; another channel's may have the words.
+    Unsayable,
 }
 
 /// How a fault counts (RESILIENCE §4.2). The metric label `outcome` has these names.
@@ -102,7 +104,7 @@ pub enum Scope {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::BadRequest,
         Self::ContextOverflow,
         Self::ContentPolicy,
@@ -131,6 +133,7 @@ impl Fault {
         Self::PoolFull,
         Self::DeadlineExceeded,
         Self::Starved,
+        Self::Unsayable,
     ];
 
     pub const fn class(self) -> Class {
@@ -155,7 +158,7 @@ impl Fault {
             Self::Overloaded | Self::Busy => Class::Overload,
             Self::StreamError | Self::StreamCut | Self::StreamStalled => Class::StreamFault,
             Self::Cancelled => Class::Cancelled,
-            Self::PoolFull | Self::DeadlineExceeded | Self::Starved => Class::LocalFault,
+            Self::PoolFull | Self::DeadlineExceeded | Self::Starved | Self::Unsayable => Class::LocalFault,
         }
     }
 
@@ -186,7 +189,8 @@ impl Fault {
             | Self::Cancelled
             | Self::PoolFull
             | Self::DeadlineExceeded
-            | Self::Starved => Scope::Nobody,
+            | Self::Starved
+            | Self::Unsayable => Scope::Nobody,
         }
     }
 
@@ -226,6 +230,7 @@ impl Fault {
             Self::PoolFull => "pool_full",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::Starved => "starved",
+            Self::Unsayable => "unsayable",
         }
     }
 }

@@ -10,7 +10,7 @@ pub mod secret;
 pub mod stage;
 pub mod usage;
 
-pub use facts::{Ability, Facts, Mode};
+pub use facts::{Abilities, Ability, Facts, Mode};
 pub use fault::{Class, Fault, Scope};
 pub use hint::RateHint;
 pub use secret::Secret;

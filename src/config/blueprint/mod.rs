@@ -11,7 +11,7 @@ pub mod upstream;
 
 pub use route::{
     Channel, FallbackOn, FirstEvent, Matcher, ModelName, Panic, PanicMode, Pattern, Replay, Retry, Route,
-    SlowStart, Timeouts,
+    SlowStart, Timeouts, Unsupported,
 };
 pub use server::{Drain, Limits, Server, ServerTimeouts, ServerTls};
 pub use upstream::{

@@ -21,6 +21,7 @@ pub struct Route {
     /// Indices of routes to go on with, in order. Following them never comes back to a route.
     pub fallback: Vec<usize>,
     pub fallback_on: FallbackOn,
+    pub unsupported: Unsupported,
     pub retry: Retry,
     pub panic: Panic,
     pub slow_start: SlowStart,
@@ -118,6 +119,18 @@ pub enum FirstEvent {
 pub struct FallbackOn {
     pub context_overflow: bool,
     pub content_policy: bool,
+}
+
+/// What happens to those parts of a request that a channel's dialect cannot say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unsupported {
+    /// They are left out.
+    Drop,
+    /// They are left out, and the header `x-mainstay-dropped` names them.
+    #[default]
+    Warn,
+    /// The request is refused, unless another channel can say them.
+    Reject,
 }
 
 /// How often, and how patiently, one request is tried.

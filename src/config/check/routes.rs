@@ -44,6 +44,7 @@ pub fn check(
             channels,
             fallback,
             fallback_on: settle::fallback_on(said.fallback_on.as_deref().or(defaults.fallback_on.as_deref())),
+            unsupported: settle::unsupported(said.unsupported.or(defaults.unsupported)),
             retry: settle::retry(&retry),
             panic: settle::panic(&stack([said.panic.clone(), defaults.panic.clone()])),
             slow_start: settle::slow_start(&stack([said.slow_start.clone(), defaults.slow_start.clone()])),
@@ -78,9 +79,11 @@ fn matcher(said: &file::Route, path: &Path, findings: &mut Findings) -> Option<M
             pattern(model, &path.key("model"), findings).map(|pattern| Matcher::Model { pattern })
         }
         (None, Some(prefix)) => {
-            for (given, key) in
-                [(!said.aliases.is_empty(), "aliases"), (said.fallback_on.is_some(), "fallback_on")]
-            {
+            for (given, key) in [
+                (!said.aliases.is_empty(), "aliases"),
+                (said.fallback_on.is_some(), "fallback_on"),
+                (said.unsupported.is_some(), "unsupported"),
+            ] {
                 if given {
                     let hint = "remove it, or write `model` instead of `path`";
                     findings.error_at_key(&path.key(key), "means nothing on a route with `path`", hint);

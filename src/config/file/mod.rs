@@ -15,7 +15,7 @@ use indexed::Named;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use names::{Dialects, ProviderName, Refusal, StrategyName, StreamUsageName};
+use names::{Dialects, ProviderName, Refusal, StrategyName, StreamUsageName, UnsupportedName};
 use policy::{Breaker, Cooldown, Pool, Probe, Retry, Simulated, SlowStart, Timeouts, Tls, WhenNone};
 use server::Server;
 
@@ -51,6 +51,7 @@ pub struct Defaults {
     pub slow_start: SlowStart,
     pub select: Option<StrategyName>,
     pub fallback_on: Option<Vec<Refusal>>,
+    pub unsupported: Option<UnsupportedName>,
     /// Most requests at the same moment on one upstream, and on one channel (1024).
     #[schemars(range(min = 1))]
     pub max_inflight: Option<u32>,
@@ -134,6 +135,7 @@ pub struct Route {
     pub fallback: Vec<String>,
     /// Refusals that send a request on to `fallback` as well (`[context_overflow]`).
     pub fallback_on: Option<Vec<Refusal>>,
+    pub unsupported: Option<UnsupportedName>,
     pub retry: Retry,
     pub panic: WhenNone,
     pub slow_start: SlowStart,

@@ -11,8 +11,7 @@ use crate::dialect::provider::PROVIDERS;
 use crate::strategy;
 
 /// Every dialect that an upstream can speak.
-pub const DIALECTS: [Dialect; 5] =
-    [Dialect::OpenAi, Dialect::Responses, Dialect::Anthropic, Dialect::Gemini, Dialect::Http];
+pub const DIALECTS: [Dialect; 8] = Dialect::ALL;
 
 /// Declares a word whose names come from a list of another room.
 macro_rules! name {
@@ -88,6 +87,19 @@ pub enum StreamUsageName {
     Ask,
     /// Leave the request alone.
     Leave,
+}
+
+/// What happens to those parts of a request that a channel's dialect cannot say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "choice"))]
+pub enum UnsupportedName {
+    /// Leave them out.
+    Drop,
+    /// Leave them out, and name them in the header `x-mainstay-dropped` (the default).
+    Warn,
+    /// Refuse the request, unless another channel can say them.
+    Reject,
 }
 
 /// Which HTTP is spoken to an upstream.

@@ -71,6 +71,7 @@ pub(super) fn scan(boundary: &[u8], body: &[u8]) -> Result<Scan, ScanError> {
         stream: stream.unwrap_or(false),
         include_usage: IncludeUsage::Inherent,
         max_output_tokens: None,
+        calls_tools: false,
         stateful: false,
         body_len: body.len(),
     })

@@ -1,14 +1,18 @@
 //! The request as one channel's upstream gets it: its path, its model's name, its key.
 
 use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
+use super::spoken::{self, Letter, Occasion, Spoken, Unsayable};
 use crate::config::{self, Matcher};
 use crate::dialect::Dialect;
 use crate::dialect::entry::{self, Entry};
+use crate::dialect::hub::Terms;
 use crate::dialect::provider::StreamUsage;
 use crate::dialect::splice::{self, Rewrite};
+use crate::proxy::Gateway;
 use crate::proxy::intake::{Guest, Load};
 use crate::route::Plan;
 use crate::state::Permit;
@@ -18,8 +22,22 @@ use crate::upstream::{Outgoing, auth};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ATTEMPT: HeaderName = HeaderName::from_static("x-attempt");
 
+/// The request as this channel's upstream gets it, and how it is spoken.
+pub struct Built {
+    pub request: Request<Outgoing>,
+    pub spoken: Spoken,
+}
+
+/// Why there is no request.
+pub enum Unbuilt {
+    /// The credential or the path cannot be sent; for logs.
+    Unsendable(String),
+    /// For the caller.
+    Unsayable(Unsayable),
+}
+
 /// The request as this channel's upstream gets it.
-pub fn build(guest: &Guest, plan: &Plan<'_>, permit: &Permit) -> Result<Request<Outgoing>, String> {
+pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit) -> Result<Built, Unbuilt> {
     let channel = permit.channel();
     let upstream = &channel.upstream.config;
     let route = &plan.route().config;
@@ -29,20 +47,31 @@ pub fn build(guest: &Guest, plan: &Plan<'_>, permit: &Permit) -> Result<Request<
         Load::Whole(_) | Load::Once(_) => "",
     };
     let model = channel.model_name(route, asked);
+    let mut spoken = Spoken::native(guest);
     let (mut target, body) = match &guest.load {
         Load::Ask { body, scan } => {
-            let entry = entry::find(&guest.head.method, uri.path(), uri.query(), &guest.head.headers)
-                .map_err(|_| "the path was one of ours at intake".to_owned())?;
-            let ask_usage = upstream.stream_usage == StreamUsage::Ask;
-            let pieces = splice::splice(body, scan, Rewrite { model, ask_usage });
-            (entry.upstream_path(&upstream.base.path, model, uri.query()), Outgoing::pieces(pieces))
+            let name = model.unwrap_or(asked);
+            let dialect = spoken::dialect_for(guest, scan, upstream, name).unwrap_or(guest.dialect);
+            if dialect == guest.dialect {
+                let entry = entry::find(&guest.head.method, uri.path(), uri.query(), &guest.head.headers)
+                    .map_err(|_| Unbuilt::unsendable("the path was one of ours at intake"))?;
+                let ask_usage = upstream.stream_usage == StreamUsage::Ask;
+                let pieces = splice::splice(body, scan, Rewrite { model, ask_usage });
+                (entry.upstream_path(&upstream.base.path, model, uri.query()), Outgoing::pieces(pieces))
+            } else {
+                let letter = translated(gateway, guest, plan, permit, (dialect, name), (asked, body))?;
+                spoken = letter.spoken;
+                let target = entry::own_path(spoken.dialect, spoken.operation, &upstream.base.path, name)
+                    .ok_or_else(|| Unbuilt::unsendable("the operation has no path"))?;
+                (target, Outgoing::Whole(letter.body.into()))
+            }
         }
         Load::Whole(body) => (plain_path(route, upstream, uri), Outgoing::Whole(body.clone())),
         Load::Once(once) => (plain_path(route, upstream, uri), once.lend()),
     };
     let switching = if guest.upgrade.is_some() { Switching::Yes } else { Switching::No };
     let towards = if guest.dialect == Dialect::Http { Towards::Service } else { Towards::Provider };
-    let mut fields = guest.head.headers.clone();
+    let mut fields = if spoken.is_native() { guest.head.headers.clone() } else { of_our_own(guest) };
     headers::for_upstream(&mut fields, towards, switching);
     for (name, value) in upstream.provider.headers {
         fields.entry(*name).or_insert(HeaderValue::from_static(value));
@@ -55,18 +84,69 @@ pub fn build(guest: &Guest, plan: &Plan<'_>, permit: &Permit) -> Result<Request<
     }
     fields.insert(ATTEMPT, HeaderValue::from(plan.attempts));
     if let Some(credential) = permit.credential() {
-        let auth = upstream.provider.auth_in(guest.dialect);
+        let auth = upstream.provider.auth_in(spoken.dialect);
         auth::apply(&mut fields, auth, &credential.secret)
-            .map_err(|_| "the credential is no header value".to_owned())?;
+            .map_err(|_| Unbuilt::unsendable("the credential is no header value"))?;
         target = auth::query(target, auth, &credential.secret);
     }
     let mut request = Request::new(body);
     *request.method_mut() = guest.head.method.clone();
     let target = PathAndQuery::from_maybe_shared(Bytes::from(target))
-        .map_err(|_| "the path cannot be sent".to_owned())?;
+        .map_err(|_| Unbuilt::unsendable("the path cannot be sent"))?;
     *request.uri_mut() = Uri::from(target);
     *request.headers_mut() = fields;
-    Ok(request)
+    Ok(Built { request, spoken })
+}
+
+impl Unbuilt {
+    fn unsendable(detail: &str) -> Self {
+        Self::Unsendable(detail.to_owned())
+    }
+}
+
+/// The request in another dialect.
+fn translated(
+    gateway: &Gateway,
+    guest: &Guest,
+    plan: &Plan<'_>,
+    permit: &Permit,
+    (to, model): (Dialect, &str),
+    (asked, body): (&str, &[u8]),
+) -> Result<Letter, Unbuilt> {
+    let channel = permit.channel();
+    let upstream = &channel.upstream.config;
+    let nonce = format!("{:016x}", gateway.live.dice().next_u64());
+    let occasion = Occasion {
+        asked,
+        terms: Terms {
+            model,
+            facts: channel.facts(&plan.route().config, asked),
+            family: spoken::family(to, upstream, model),
+            quirks: upstream.provider.quirks,
+            ask_usage: upstream.stream_usage == StreamUsage::Ask,
+            nonce: &nonce,
+        },
+        to,
+        unsupported: plan.route().config.unsupported,
+        now: gateway.live.clock.unix_now().as_secs(),
+    };
+    spoken::write(guest, body, &occasion).map_err(Unbuilt::Unsayable)
+}
+
+/// What goes on of the head of a request that is said anew: the caller's dialect has headers of its own,
+/// and another vendor has no use for them.
+fn of_our_own(guest: &Guest) -> HeaderMap {
+    let theirs = &guest.head.headers;
+    let passing = [USER_AGENT, HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
+    let mut fields = HeaderMap::new();
+    for name in passing {
+        if let Some(value) = theirs.get(&name) {
+            fields.insert(name, value.clone());
+        }
+    }
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    fields.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    fields
 }
 
 fn plain_path(route: &config::Route, upstream: &config::Upstream, uri: &Uri) -> String {

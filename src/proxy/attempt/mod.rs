@@ -3,6 +3,7 @@
 
 mod build;
 mod read;
+mod spoken;
 
 use std::sync::Arc;
 
@@ -10,11 +11,13 @@ use http::header::CONTENT_LENGTH;
 use http::{Response, Version, response};
 
 pub use read::{Failed, Spare, failed};
+pub use spoken::Spoken;
 
+use build::{Built, Unbuilt};
 use read::Content;
 
 use super::intake::Guest;
-use super::refuse::{CHANNEL, name_request};
+use super::refuse::{CHANNEL, DROPPED, name_request};
 use super::reply::{Opaque, Reply, Streaming};
 use super::{Gateway, Snapshot, tunnel};
 use crate::algo::tick::Tick;
@@ -35,6 +38,7 @@ pub struct Answer {
     head: response::Parts,
     permit: Permit,
     body: Content,
+    spoken: Spoken,
 }
 
 pub async fn attempt(
@@ -61,16 +65,9 @@ async fn try_once(
     begun: Tick,
 ) -> Attempted {
     let pool = &snapshot.pools[permit.channel().upstream_index];
-    let request = match build::build(guest, plan, &permit) {
-        Ok(request) => request,
-        Err(detail) => {
-            let failure =
-                Failure { fault: Fault::AuthRefused, stage: Stage::NotSent, hint: RateHint::default() };
-            return Attempted::Failed(
-                permit,
-                Box::new(Failed { failure, message: None, detail: Some(detail), spare: None }),
-            );
-        }
+    let Built { request, spoken } = match build::build(gateway, guest, plan, &permit) {
+        Ok(built) => built,
+        Err(unbuilt) => return Attempted::Failed(permit, Box::new(unbuilt.into())),
     };
     let timeouts = &permit.channel().config.timeouts;
     let left = guest.deadline.since(begun);
@@ -89,21 +86,33 @@ async fn try_once(
                 Failure { fault: judge(error.fault), stage: error.stage, hint: RateHint::default() };
             return Attempted::Failed(
                 permit,
-                Box::new(Failed { failure, message: None, detail: Some(error.detail), spare: None }),
+                Box::new(Failed { detail: Some(error.detail), ..Failed::new(failure) }),
             );
         }
     };
     let (head, upstream) = response.into_parts();
     let until = gateway.live.clock.instant(begun + limits.first_event);
-    match read::read(gateway, snapshot, guest, &permit, head, upstream, until).await {
+    match read::read(gateway, snapshot, guest, &permit, &spoken, head, upstream, until).await {
         Ok((head, body)) => {
             let mut permit = permit;
             permit.first_content();
-            Attempted::Answered(Box::new(Answer { head, permit, body }))
+            Attempted::Answered(Box::new(Answer { head, permit, body, spoken }))
         }
         Err(mut failed) => {
             failed.failure.fault = judge(failed.failure.fault);
             Attempted::Failed(permit, failed)
+        }
+    }
+}
+
+impl From<Unbuilt> for Failed {
+    fn from(unbuilt: Unbuilt) -> Self {
+        let failed = |fault| Self::new(Failure { fault, stage: Stage::NotSent, hint: RateHint::default() });
+        match unbuilt {
+            Unbuilt::Unsendable(detail) => Self { detail: Some(detail), ..failed(Fault::AuthRefused) },
+            Unbuilt::Unsayable(why) => {
+                Self { message: Some(why.message), param: why.param, ..failed(Fault::Unsayable) }
+            }
         }
     }
 }
@@ -123,10 +132,13 @@ fn fair(gateway: &Gateway, guest: &Guest, begun: Tick, fault: Fault) -> Fault {
 
 /// The response for an answer. From here on its body owns the permit; nothing can be tried again.
 pub fn respond(mut guest: Box<Guest>, plan: &Plan<'_>, answer: Answer) -> Response<Reply> {
-    let Answer { mut head, permit, body } = answer;
+    let Answer { mut head, permit, body, spoken } = answer;
     let channel = Arc::clone(permit.channel());
     let switching = if matches!(body, Content::Tunnel { .. }) { Switching::Yes } else { Switching::No };
     dress(&mut head, &guest.request_id, plan.attempts, &channel, switching);
+    if let Some(dropped) = spoken.dropped {
+        head.headers.insert(DROPPED, dropped);
+    }
     guest.settle.first_byte();
     let reply = match body {
         Content::Whole { body, usage } => {

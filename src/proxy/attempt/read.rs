@@ -5,21 +5,24 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
-use http::{StatusCode, response};
+use http::{HeaderValue, Response, StatusCode, response};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::spoken::Spoken;
 use crate::dialect::Dialect;
 use crate::dialect::classify::{self, Finding};
 use crate::dialect::framing::Framing;
 use crate::dialect::meter::{self, ReplyFacts};
 use crate::dialect::provider::StreamUsage;
 use crate::dialect::scan::IncludeUsage;
+use crate::dialect::translate;
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::peek::{self, Peeked};
 use crate::proxy::tail::Tail;
 use crate::proxy::{Gateway, Snapshot};
 use crate::route::Failure;
+use crate::state::model::Shape;
 use crate::state::{Channel, Permit};
 use crate::upstream::Incoming;
 use crate::vocab::{Fault, RateHint, Stage, Usage};
@@ -50,6 +53,14 @@ pub struct Failed {
     pub detail: Option<String>,
     /// The upstream's answer, should it have to be passed on.
     pub spare: Option<Box<Spare>>,
+    /// The request's field that is wrong, where that is the fault.
+    pub param: Option<String>,
+}
+
+impl Failed {
+    pub fn new(failure: Failure) -> Self {
+        Self { failure, message: None, detail: None, spare: None, param: None }
+    }
 }
 
 /// An error answer of which the begin was read.
@@ -62,12 +73,14 @@ pub struct Spare {
 }
 
 /// From the response's head to something that may go to the caller, or to a failure.
+#[expect(clippy::too_many_arguments, reason = "all that one attempt has; it is read once")]
 pub async fn read(
     gateway: &Gateway,
     snapshot: &Snapshot,
     guest: &Guest,
     permit: &Permit,
-    head: response::Parts,
+    spoken: &Spoken,
+    mut head: response::Parts,
     upstream: Incoming,
     until: Instant,
 ) -> Result<(response::Parts, Content), Box<Failed>> {
@@ -79,45 +92,64 @@ pub async fn read(
             Err(failed(Fault::Protocol, "switched protocols unasked"))
         };
     }
-    if is_error(guest.dialect, head.status) {
-        return Err(read_error(gateway, guest, permit, head, upstream).await);
+    if is_error(spoken.dialect, head.status) {
+        return Err(read_error(gateway, permit, spoken, head, upstream).await);
     }
     if guest.dialect == Dialect::Http {
         return Ok((head, Content::Opaque { begin: None, upstream, tail: None }));
     }
     permit.heard(&classify::hints(&head.headers, gateway.live.clock.unix_now()));
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    match Framing::of(guest.dialect, guest.operation, content_type) {
+    let framing = Framing::of(spoken.dialect, spoken.operation, content_type);
+    let json = content_type.is_some_and(|kind| kind.contains("json"));
+    match framing {
         framing @ (Framing::Sse | Framing::JsonArray | Framing::Lines | Framing::EventStream) => {
-            let strip_usage = asked_for_usage(guest, permit);
-            let peeked = peek::peek(guest, framing, upstream, strip_usage, limits, until).await?;
-            let (peeked, upstream) = peeked;
+            let strip_usage = spoken.is_native() && asked_for_usage(guest, permit);
+            let translation = spoken
+                .manner
+                .as_deref()
+                .and_then(|manner| translate::Stream::new(spoken.dialect, guest.dialect, manner.clone()));
+            if let Some(manner) = &spoken.manner {
+                head = translated_head(&head, translate::stream_type(guest.dialect, manner.framing));
+            }
+            let listener = peek::Listener { spoken, framing, strip_usage, translation };
+            let (peeked, upstream) = peek::peek(listener, upstream, limits, until).await?;
             Ok((head, Content::Stream { peeked: Box::new(peeked), upstream }))
         }
         Framing::Opaque => {
-            let json = content_type.is_some_and(|kind| kind.contains("json"));
-            let (begin, upstream) = hold(upstream, limits.unary_buffer, until).await?;
+            // What has to be translated has to be here as a whole.
+            let most = if spoken.is_native() { limits.unary_buffer } else { limits.max_body };
+            let (begin, upstream) = hold(upstream, most, until).await?;
             let Some(upstream) = upstream else {
                 let facts = if json {
-                    meter::reply(guest.dialect, guest.operation, &begin)
+                    meter::reply(spoken.dialect, spoken.operation, &begin)
                 } else {
                     ReplyFacts::default()
                 };
                 if let Some(in_band) = facts.in_band {
                     let failure = Failure { fault: in_band.fault, stage: Stage::Headers, hint: in_band.hint };
-                    return Err(Box::new(Failed {
-                        failure,
-                        message: Some(in_band.message),
-                        detail: None,
-                        spare: None,
-                    }));
+                    return Err(Box::new(Failed { message: Some(in_band.message), ..Failed::new(failure) }));
                 }
                 if json && !facts.whole {
                     return Err(failed(Fault::Truncated, "the answer is cut short"));
                 }
-                return Ok((head, Content::Whole { body: begin, usage: facts.usage }));
+                let Some(manner) = &spoken.manner else {
+                    return Ok((head, Content::Whole { body: begin, usage: facts.usage }));
+                };
+                if guest.shape == Shape::Stream {
+                    return Err(failed(Fault::Protocol, "a whole answer to a request for a stream"));
+                }
+                let body =
+                    translate::reply(spoken.dialect, guest.dialect, &begin, manner).map_err(|wrong| {
+                        failed(Fault::Protocol, &format!("the answer cannot be read: {wrong}"))
+                    })?;
+                head = translated_head(&head, "application/json");
+                return Ok((head, Content::Whole { body, usage: facts.usage }));
             };
-            let tail = json.then(|| Tail::new(guest.dialect, &begin));
+            if !spoken.is_native() {
+                return Err(failed(Fault::Protocol, "the answer is too large to be translated"));
+            }
+            let tail = json.then(|| Tail::new(spoken.dialect, &begin));
             Ok((head, Content::Opaque { begin: Some(begin), upstream, tail }))
         }
     }
@@ -137,10 +169,18 @@ fn is_error(dialect: Dialect, status: StatusCode) -> bool {
     }
 }
 
+/// The head of an answer that is said anew: what the upstream's fields say is about its own words.
+fn translated_head(theirs: &response::Parts, content_type: &'static str) -> response::Parts {
+    let (mut head, ()) = Response::new(()).into_parts();
+    head.status = theirs.status;
+    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    head
+}
+
 async fn read_error(
     gateway: &Gateway,
-    guest: &Guest,
     permit: &Permit,
+    spoken: &Spoken,
     head: response::Parts,
     mut upstream: Incoming,
 ) -> Box<Failed> {
@@ -164,12 +204,14 @@ async fn read_error(
     let prefix = &begin[..begin.len().min(ERROR_PREFIX)];
     let now = gateway.live.clock.unix_now();
     let Finding { fault, hint, message, .. } =
-        classify::classify(provider, guest.dialect, head.status, &head.headers, prefix, now);
+        classify::classify(provider, spoken.dialect, head.status, &head.headers, prefix, now);
     let detail = Some(format!("status {}", head.status.as_u16()));
     let channel = Arc::clone(permit.channel());
     let idle = permit.channel().config.timeouts.idle;
-    let spare = Some(Box::new(Spare { head, begin, rest: upstream, channel, idle }));
-    Box::new(Failed { failure: Failure { fault, stage: Stage::Headers, hint }, message, detail, spare })
+    // In another dialect its words are of no use to the caller; ours say the same.
+    let spare = spoken.is_native().then(|| Box::new(Spare { head, begin, rest: upstream, channel, idle }));
+    let failure = Failure { fault, stage: Stage::Headers, hint };
+    Box::new(Failed { message, detail, spare, ..Failed::new(failure) })
 }
 
 /// Reads up to `most` bytes of an answer in one piece. The body comes back when there is more.
@@ -211,7 +253,7 @@ async fn hold(
 
 pub fn failed(fault: Fault, detail: &str) -> Box<Failed> {
     let failure = Failure { fault, stage: Stage::Headers, hint: RateHint::default() };
-    Box::new(Failed { failure, message: None, detail: Some(detail.to_owned()), spare: None })
+    Box::new(Failed { detail: Some(detail.to_owned()), ..Failed::new(failure) })
 }
 
 /// Usage was asked for on our account, so the chunk that carries it is not the caller's.

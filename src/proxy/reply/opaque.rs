@@ -97,10 +97,12 @@ impl Opaque {
                 Poll::Pending => {
                     let Some((_, settle)) = &self.open else { return Poll::Pending };
                     let silent = self.last + self.idle;
-                    match ready!(self.patience.poll(settle, silent, self.deadline, cx)) {
+                    match ready!(self.patience.poll(settle, silent, self.deadline, Tick::MAX, cx)) {
                         Overdue::Silent => self.broke(Fault::StreamStalled),
                         Overdue::TooLate => self.broke(Fault::DeadlineExceeded),
                         Overdue::CutOff => self.broke(Fault::Cancelled),
+                        // Nothing can be said between bytes that we do not understand.
+                        Overdue::Nudge => {}
                     }
                 }
             }

@@ -26,16 +26,17 @@ impl Patience {
     }
 
     /// Ready when the silence has lasted until `silent`, when the request's own `deadline` has passed,
-    /// or when everything has to end.
+    /// when everything has to end, or when the caller should hear that it has not: at `nudge`.
     pub fn poll(
         &mut self,
         settle: &Settle,
         silent: Tick,
         deadline: Tick,
+        nudge: Tick,
         cx: &mut Context<'_>,
     ) -> Poll<Overdue> {
         let live = &settle.gateway().live;
-        let until = silent.min(deadline);
+        let until = silent.min(deadline).min(nudge);
         let due = live.clock.instant(until);
         if due < self.timer.deadline() {
             self.timer.as_mut().reset(due);
@@ -52,6 +53,9 @@ impl Patience {
             if now >= silent {
                 return Poll::Ready(Overdue::Silent);
             }
+            if now >= nudge {
+                return Poll::Ready(Overdue::Nudge);
+            }
             self.timer.as_mut().reset(live.clock.instant(until.min(now + LOOK_UP)));
         }
     }
@@ -63,4 +67,6 @@ pub enum Overdue {
     /// The time was the request's own, so it says nothing about the upstream.
     TooLate,
     CutOff,
+    /// The upstream is silent, and may be for longer.
+    Nudge,
 }

@@ -14,8 +14,10 @@ use super::run::Run;
 use super::{Broken, FLUSH};
 use crate::algo::tick::Tick;
 use crate::dialect::Dialect;
+use crate::dialect::classify::InBand;
 use crate::dialect::trouble::{self, Kind, Trouble};
 use crate::dialect::watch::{Beat, Ending};
+use crate::proxy::drive;
 use crate::proxy::peek::Peeked;
 use crate::proxy::settle::Settle;
 use crate::state::permit::{Permit, Repeat};
@@ -35,6 +37,9 @@ pub struct Streaming {
     /// When the last byte came, and the last content.
     last: Tick,
     last_content: Tick,
+    /// When the caller last heard something, our own signs of life included.
+    last_said: Tick,
+    keep_alive: Option<&'static [u8]>,
     deadline: Tick,
 }
 
@@ -48,6 +53,11 @@ enum Flow {
     Flushing(Fault, Pin<Box<Sleep>>),
     Over,
 }
+
+/// A caller who hears nothing for this long is told that the stream goes on: proxies and load balancers
+/// on his way close connections that are silent for a minute, some for half of one. How long the upstream
+/// may be silent is another matter (`timeouts.idle`), and ends this too.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What a terminated stream may still take to end by itself, for the sake of its connection.
 const LINGER: Duration = Duration::from_secs(1);
@@ -66,12 +76,24 @@ impl Streaming {
         let channel = Arc::clone(permit.channel());
         let stage = if peeked.ended { Flow::Ended } else { Flow::Open(upstream) };
         let open = Some((permit, settle));
-        let mut streaming =
-            Self { peeked, stage, open, channel, patience, dialect, last: now, last_content: now, deadline };
+        let keep_alive = trouble::keep_alive(dialect);
+        let mut streaming = Self {
+            peeked,
+            stage,
+            open,
+            channel,
+            patience,
+            dialect,
+            last: now,
+            last_content: now,
+            last_said: now,
+            keep_alive,
+            deadline,
+        };
         if streaming.peeked.ended {
             streaming.finish(StreamOutcome::Complete);
-        } else if let Some(fault) = streaming.peeked.error {
-            streaming.fail(fault, LastWord::Theirs);
+        } else if let Some(in_band) = streaming.peeked.error.take() {
+            streaming.upstream_failed(in_band);
         }
         streaming
     }
@@ -117,20 +139,39 @@ impl Streaming {
         let Some((_, settle)) = &self.open else { return };
         let now = settle.gateway().live.now();
         self.last = now;
+        self.last_said = now;
         let before = self.peeked.watch.content_events();
+        let stop = if self.peeked.is_translated() { self.translate(chunk) } else { self.forward(chunk) };
+        let after = self.peeked.watch.content_events();
+        if after > before {
+            self.last_content = now;
+        }
+        match stop {
+            Some(Stop::Failed(in_band)) => self.upstream_failed(in_band),
+            Some(Stop::Unframeable) => self.fail(Fault::Protocol, LastWord::Ours),
+            None => {
+                if let Some((permit, _)) = &mut self.open {
+                    permit.keeps_going(after);
+                }
+            }
+        }
+    }
+
+    /// Passes a chunk's events on as they are.
+    fn forward(&mut self, chunk: Bytes) -> Option<Stop> {
         let mut run = Run::new(chunk.clone());
         self.peeked.splitter.push(chunk);
-        let fault = loop {
+        let stop = loop {
             let frame = match self.peeked.splitter.next() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break None,
-                Err(_) => break Some((Fault::Protocol, LastWord::Ours)),
+                Err(_) => break Some(Stop::Unframeable),
             };
             match self.peeked.watch.frame(&frame) {
                 Beat::UsageOnly if self.peeked.strip_usage => continue,
-                Beat::Error(_) => {
+                Beat::Error(in_band) => {
                     run.add(frame.raw, &mut self.peeked.ready);
-                    break Some((Fault::StreamError, LastWord::Theirs));
+                    break Some(Stop::Failed(in_band));
                 }
                 Beat::Broken => self.peeked.broken_events += 1,
                 Beat::Lifecycle | Beat::Content | Beat::UsageOnly | Beat::Finish | Beat::Terminal => {}
@@ -138,18 +179,43 @@ impl Streaming {
             run.add(frame.raw, &mut self.peeked.ready);
         };
         run.end(&mut self.peeked.ready);
-        let after = self.peeked.watch.content_events();
-        if after > before {
-            self.last_content = now;
-        }
-        match fault {
-            Some((fault, last_word)) => self.fail(fault, last_word),
-            None => {
-                if let Some((permit, _)) = &mut self.open {
-                    permit.keeps_going(after);
+        stop
+    }
+
+    /// Passes a chunk's events on as the caller's dialect says them.
+    fn translate(&mut self, chunk: Bytes) -> Option<Stop> {
+        self.peeked.splitter.push(chunk);
+        loop {
+            let frame = match self.peeked.splitter.next() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return None,
+                Err(_) => return Some(Stop::Unframeable),
+            };
+            match self.peeked.watch.frame(&frame) {
+                Beat::Error(in_band) => return Some(Stop::Failed(in_band)),
+                Beat::Terminal => {
+                    self.peeked.pass(&frame);
+                    self.peeked.say_end();
+                }
+                Beat::Broken | Beat::Lifecycle | Beat::Content | Beat::UsageOnly | Beat::Finish => {
+                    self.peeked.pass(&frame);
                 }
             }
         }
+    }
+
+    /// The upstream said inside its stream that it failed. In the same dialect its own words have gone
+    /// on; in another one they are said anew.
+    fn upstream_failed(&mut self, in_band: InBand) {
+        if self.peeked.is_translated() {
+            let (kind, what) = drive::kind_of(in_band.fault);
+            let mut trouble =
+                Trouble::new(kind, format!("{}: {what} ({})", self.channel.label, in_band.message));
+            trouble.code = in_band.code.or_else(|| Some(in_band.fault.name().into()));
+            let sequence = self.peeked.next_sequence();
+            self.peeked.ready.push_back(trouble::in_band(&trouble, self.dialect, sequence));
+        }
+        self.fail(Fault::StreamError, LastWord::Theirs);
     }
 
     /// Nothing comes for now; ready when that has lasted for too long.
@@ -163,20 +229,28 @@ impl Streaming {
             let empty = timeouts.content_idle.map_or(Tick::MAX, |limit| self.last_content + limit);
             empty.min(self.last + timeouts.idle)
         };
-        match ready!(self.patience.poll(settle, silent, self.deadline, cx)) {
+        let keep_alive = if terminated { None } else { self.keep_alive };
+        let nudge = keep_alive.map_or(Tick::MAX, |_| self.last_said + KEEP_ALIVE);
+        match ready!(self.patience.poll(settle, silent, self.deadline, nudge, cx)) {
             Overdue::Silent | Overdue::TooLate if terminated => self.finish(StreamOutcome::Complete),
             Overdue::Silent => self.fail(Fault::StreamStalled, LastWord::Ours),
             Overdue::TooLate => self.fail(Fault::DeadlineExceeded, LastWord::Ours),
             Overdue::CutOff => self.fail(Fault::Cancelled, LastWord::Ours),
+            Overdue::Nudge => {
+                self.last_said = settle.gateway().live.now();
+                self.peeked.ready.extend(keep_alive.map(Bytes::from_static));
+            }
         }
         Poll::Ready(())
     }
 
     fn upstream_ended(&mut self) {
         if let Some(rest) = self.peeked.splitter.leftover() {
-            if let Beat::Error(_) = self.peeked.watch.frame(&rest) {
-                self.peeked.ready.push_back(rest.raw);
-                self.fail(Fault::StreamError, LastWord::Theirs);
+            if let Beat::Error(in_band) = self.peeked.watch.frame(&rest) {
+                if !self.peeked.is_translated() {
+                    self.peeked.ready.push_back(rest.raw);
+                }
+                self.upstream_failed(in_band);
                 return;
             }
             if let Ending::Truncated = self.peeked.watch.end() {
@@ -184,13 +258,16 @@ impl Streaming {
                 self.fail(Fault::StreamCut, LastWord::Ours);
                 return;
             }
-            self.peeked.ready.push_back(rest.raw);
+            self.peeked.pass(&rest);
         }
         match self.peeked.watch.end() {
-            Ending::Complete { missing_terminator: None } => self.finish(StreamOutcome::Complete),
-            Ending::Complete { missing_terminator: Some(terminator) } => {
-                self.peeked.ready.push_back(Bytes::from_static(terminator));
-                self.finish(StreamOutcome::Unterminated);
+            Ending::Complete { missing_terminator } => {
+                self.peeked.complete(missing_terminator);
+                self.finish(if missing_terminator.is_none() {
+                    StreamOutcome::Complete
+                } else {
+                    StreamOutcome::Unterminated
+                });
             }
             Ending::Truncated => self.fail(Fault::StreamCut, LastWord::Ours),
         }
@@ -217,7 +294,7 @@ impl Streaming {
         self.stage = Flow::Failing(fault);
         self.book_usage();
         if last_word == LastWord::Ours {
-            let sequence = self.peeked.watch.next_sequence();
+            let sequence = self.peeked.next_sequence();
             let event = trouble::in_band(&trouble_of(fault, &self.channel.label), self.dialect, sequence);
             self.peeked.ready.push_back(event);
         }
@@ -255,6 +332,13 @@ impl Drop for Streaming {
             settle.stream_ends(StreamOutcome::Cancelled);
         }
     }
+}
+
+/// Why no more of a stream can be passed on.
+enum Stop {
+    /// The upstream said so.
+    Failed(InBand),
+    Unframeable,
 }
 
 /// Whose words end a broken stream.

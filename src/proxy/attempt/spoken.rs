@@ -1,0 +1,179 @@
+//! In which dialect a channel is spoken to, and what has to be done to its answer.
+//!
+//! The caller's own dialect, wherever the channel knows it: then bytes pass untouched. Else the request is
+//! read once more for each channel that needs it and written in the channel's dialect, and the answer
+//! comes back the same way.
+
+use std::borrow::Cow;
+
+use http::HeaderValue;
+
+use crate::config::{Unsupported, Upstream};
+use crate::dialect::framing::Framing;
+use crate::dialect::hub::{Ask, Family, Manner, Mode, Terms};
+use crate::dialect::scan::Scan;
+use crate::dialect::tree::{self, Wrong};
+use crate::dialect::{Dialect, Operation, translate};
+use crate::proxy::intake::Guest;
+
+/// How one attempt speaks.
+pub struct Spoken {
+    /// What the upstream hears and answers in.
+    pub dialect: Dialect,
+    pub operation: Operation,
+    /// For an answer that has to be translated.
+    pub manner: Option<Box<Manner>>,
+    /// Names of what could not be said, for the caller.
+    pub dropped: Option<HeaderValue>,
+}
+
+/// Why a request cannot be said to a channel. The message is for the caller.
+#[derive(Debug)]
+pub struct Unsayable {
+    pub message: String,
+    pub param: Option<String>,
+}
+
+/// A request in the channel's dialect.
+pub struct Letter {
+    pub spoken: Spoken,
+    pub body: Vec<u8>,
+}
+
+/// The dialect in which this channel is best asked; `None` when it knows none that would do.
+pub fn dialect_for(guest: &Guest, scan: &Scan, upstream: &Upstream, model: &str) -> Option<Dialect> {
+    let speaks = upstream.provider.speaks_for(&upstream.speaks, model);
+    let quirks = upstream.provider.quirks;
+    let wants_responses = guest.dialect == Dialect::OpenAi
+        && guest.operation == Operation::Chat
+        && quirks.tools_by_responses
+        && scan.calls_tools
+        && speaks.contains(&Dialect::Responses)
+        && translate::tools_need_responses(model);
+    if wants_responses {
+        return Some(Dialect::Responses);
+    }
+    translate::towards(guest.dialect, guest.operation, &speaks, quirks)
+}
+
+impl Spoken {
+    pub fn native(guest: &Guest) -> Self {
+        Self { dialect: guest.dialect, operation: guest.operation, manner: None, dropped: None }
+    }
+
+    pub fn is_native(&self) -> bool {
+        self.manner.is_none()
+    }
+}
+
+/// What a translation needs beside the request itself.
+pub struct Occasion<'o> {
+    /// The model as the caller named it.
+    pub asked: &'o str,
+    pub terms: Terms<'o>,
+    pub to: Dialect,
+    pub unsupported: Unsupported,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+/// Writes the request of `guest` for a channel of another dialect.
+pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Letter, Unsayable> {
+    let root = tree::parse(body)?;
+    let ask = translate::read(guest.dialect, guest.operation, occasion.asked, &root)?;
+    let written = translate::write(&ask, occasion.to, &occasion.terms)
+        .ok_or_else(|| Wrong::whole("nothing of this kind can be asked of the channel's dialect"))?;
+    let names = written.losses.names();
+    if let Some(loss) = written.losses.fatal() {
+        return Err(Unsayable { message: loss.message.to_string(), param: Some(loss.param.to_string()) });
+    }
+    if occasion.unsupported == Unsupported::Reject && !names.is_empty() {
+        let message = format!(
+            "the channel's dialect ({}) cannot say {}; leave it out, or set `unsupported: warn` on the route",
+            occasion.to,
+            names.join(", ")
+        );
+        return Err(Unsayable { message, param: names.first().map(ToString::to_string) });
+    }
+    let dropped = match occasion.unsupported {
+        Unsupported::Warn => header(names),
+        Unsupported::Drop | Unsupported::Reject => None,
+    };
+    let manner = Some(Box::new(manner(guest, &ask, occasion)));
+    let spoken = Spoken { dialect: occasion.to, operation: written.operation, manner, dropped };
+    Ok(Letter { spoken, body: written.body })
+}
+
+fn manner(guest: &Guest, ask: &Ask<'_>, occasion: &Occasion<'_>) -> Manner {
+    let sse = guest.head.uri.query().is_some_and(|query| query.split('&').any(|param| param == "alt=sse"));
+    let array = guest.dialect == Dialect::Gemini && !sse;
+    Manner {
+        model: occasion.asked.to_owned(),
+        nonce: occasion.terms.nonce.to_owned(),
+        now: occasion.now,
+        usage_wanted: !matches!(ask.mode, Mode::Stream { usage: false }),
+        framing: if array { Framing::JsonArray } else { Framing::Sse },
+        echo: translate::echo(ask),
+    }
+}
+
+/// Longest list of names; more of them are counted.
+const MOST_NAMES: usize = 32;
+
+/// Names out of a caller's request: only what can stand in a header, and not too many.
+fn header(names: &[Cow<'static, str>]) -> Option<HeaderValue> {
+    let sound = |name: &&str| {
+        (1..=64).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b',' | b'"'))
+    };
+    let mut listed: Vec<&str> = names.iter().map(|name| &**name).filter(sound).take(MOST_NAMES).collect();
+    if listed.len() < names.len() {
+        listed.push("...");
+    }
+    (!names.is_empty()).then(|| HeaderValue::from_str(&listed.join(",")).ok()).flatten()
+}
+
+impl From<Wrong> for Unsayable {
+    fn from(wrong: Wrong) -> Self {
+        let param = (!wrong.path.is_empty()).then(|| wrong.path.clone());
+        let message = if wrong.path.is_empty() { wrong.message.into_owned() } else { wrong.to_string() };
+        Self { message, param }
+    }
+}
+
+/// Whose signatures the model of a channel makes and takes.
+pub fn family(dialect: Dialect, upstream: &Upstream, model: &str) -> Family {
+    let claude = model.contains("claude");
+    match dialect {
+        Dialect::Anthropic => Family::Anthropic,
+        Dialect::Gemini => Family::Gemini,
+        Dialect::Bedrock if claude => Family::Anthropic,
+        // Relays name the vendor in front of the model.
+        Dialect::OpenAi | Dialect::Responses => match model.split_once('/') {
+            Some(("anthropic", _)) => Family::Anthropic,
+            Some(("google", _)) => Family::Gemini,
+            Some(("openai", _)) => Family::OpenAi,
+            _ if upstream.provider.quirks.tools_by_responses => Family::OpenAi,
+            _ => Family::Other,
+        },
+        Dialect::Bedrock | Dialect::Cohere | Dialect::Ollama | Dialect::Http => Family::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sound_names_go_into_the_header() {
+        let check = |names: &[&'static str], expected: Option<&str>| {
+            let names: Vec<Cow<'static, str>> = names.iter().map(|name| Cow::Borrowed(*name)).collect();
+            assert_eq!(header(&names).as_ref().and_then(|value| value.to_str().ok()), expected);
+        };
+        check(&[], None);
+        check(&["top_k", "logit_bias"], Some("top_k,logit_bias"));
+        check(&["a\r\nb", "ok", "x,y"], Some("ok,..."));
+        check(&["é"], Some("..."));
+        check(&["x"; 40], Some(&format!("{}...", "x,".repeat(32))));
+    }
+}
