@@ -9,8 +9,11 @@ use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use mainstay::app::{self, App, Process, StartError, ask};
 use mainstay::config;
+use mainstay::dialect::Dialect;
+use mainstay::route::Question;
 use mainstay::server::loader::{Loader, Rejection, Source};
 use mainstay::telemetry::logs;
+use mainstay::vocab::Ability;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -54,9 +57,15 @@ enum Command {
         /// The model as callers name it
         #[arg(long)]
         model: String,
-        /// In which dialect they ask (openai, responses, anthropic, gemini)
+        /// In which dialect they ask (openai, responses, anthropic, gemini, cohere, bedrock)
         #[arg(long)]
-        dialect: Option<String>,
+        dialect: Option<Dialect>,
+        /// What the request brings (vision, tools, pdf, audio_input, video_input)
+        #[arg(long, value_delimiter = ',', value_parser = ability)]
+        needs: Vec<Ability>,
+        /// Tokens of the prompt
+        #[arg(long, default_value_t = 0)]
+        prompt_tokens: u64,
         /// The running gateway's admin listener [default: what the file says]
         #[arg(long, value_name = "URL")]
         admin: Option<String>,
@@ -102,7 +111,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve => serve(source),
         Command::Check { format } => check(&Loader::new(source, Arc::new(Process)), format),
         Command::Schema => print(&pretty(&config::schema())?),
-        Command::Explain { model, dialect, admin } => explain(source, &model, dialect.as_deref(), admin),
+        Command::Explain { model, dialect, needs, prompt_tokens, admin } => {
+            let mut question = Question { model, dialect, prompt_tokens, ..Question::default() };
+            needs.into_iter().for_each(|ability| question.needs.add(ability));
+            explain(source, &question, admin)
+        }
         Command::Version { json: true } => print(
             &serde_json::json!({ "name": "mainstay", "version": env!("CARGO_PKG_VERSION") }).to_string(),
         ),
@@ -113,6 +126,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Healthcheck { admin } => healthcheck(&admin.unwrap_or_else(|| admin_of(source))),
     }
+}
+
+fn ability(name: &str) -> Result<Ability, &'static str> {
+    Ability::parse(name).ok_or("no ability of models")
 }
 
 fn source(config: Option<PathBuf>) -> Source {
@@ -188,15 +205,10 @@ fn check(loader: &Loader, format: Format) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn explain(
-    source: Source,
-    model: &str,
-    dialect: Option<&str>,
-    admin: Option<String>,
-) -> anyhow::Result<ExitCode> {
+fn explain(source: Source, question: &Question, admin: Option<String>) -> anyhow::Result<ExitCode> {
     let said = admin.is_some();
     let base = admin.unwrap_or_else(|| admin_of(source.clone()));
-    match one_thread()?.block_on(ask(&base, &app::explain_path(model, dialect))) {
+    match one_thread()?.block_on(ask(&base, &app::explain_path(question))) {
         Ok(answer) if answer.status.is_success() => {
             let explained: serde_json::Value = serde_json::from_slice(&answer.body)?;
             print(&app::table_of(&explained))
@@ -208,14 +220,13 @@ fn explain(
         Err(error) if said => Err(error),
         Err(_) => {
             say(&format!("no gateway answers at {base}: this is the file alone, without any live state"));
-            cold(source, model, dialect)
+            cold(source, question)
         }
     }
 }
 
 /// Explains the file as a gateway that has just started would.
-fn cold(source: Source, model: &str, dialect: Option<&str>) -> anyhow::Result<ExitCode> {
-    let dialect = dialect.map(|name| name.parse().map_err(|_| anyhow::anyhow!("{name} is not a dialect")));
+fn cold(source: Source, question: &Question) -> anyhow::Result<ExitCode> {
     let draft = match Loader::new(source, Arc::new(Process)).load() {
         Ok(draft) => draft,
         Err(rejection) => {
@@ -223,10 +234,10 @@ fn cold(source: Source, model: &str, dialect: Option<&str>) -> anyhow::Result<Ex
             return Ok(refused(&rejection));
         }
     };
-    if let Some(explained) = app::explain_cold(&draft.blueprint, model, dialect.transpose()?)? {
+    if let Some(explained) = app::explain_cold(&draft.blueprint, question)? {
         return print(&app::table_of(&explained));
     }
-    say(&format!("no route takes {model}"));
+    say(&format!("no route takes {}", question.model));
     Ok(ExitCode::FAILURE)
 }
 

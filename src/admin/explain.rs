@@ -6,7 +6,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::{Seen, problem};
-use crate::route;
+use crate::route::{self, Question};
+use crate::vocab::Ability;
 
 pub(super) async fn explain(State(running): Seen, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
@@ -17,10 +18,22 @@ pub(super) async fn explain(State(running): Seen, RawQuery(query): RawQuery) -> 
         Ok(dialect) => dialect,
         Err(name) => return problem(StatusCode::BAD_REQUEST, format!("{name} is not a dialect")),
     };
+    let mut question = Question { model, dialect, ..Question::default() };
+    for name in parameter(&query, "needs").iter().flat_map(|names| names.split(',')) {
+        match Ability::parse(name) {
+            Some(ability) => question.needs.add(ability),
+            None => return problem(StatusCode::BAD_REQUEST, format!("{name} is no ability of models")),
+        }
+    }
+    match parameter(&query, "prompt_tokens").map(|count| count.parse().map_err(|_| count)).transpose() {
+        Ok(count) => question.prompt_tokens = count.unwrap_or_default(),
+        Err(count) => return problem(StatusCode::BAD_REQUEST, format!("{count} is no number of tokens")),
+    }
     let table = running.table();
-    if let Some(explained) = route::explain(&table, &model, dialect) {
+    if let Some(explained) = route::explain(&table, &question) {
         return Json(explained).into_response();
     }
+    let model = question.model;
     let near = route::closest(&model, table.model_names());
     let near = if near.is_empty() { String::new() } else { format!("; near it: {}", near.join(", ")) };
     problem(StatusCode::NOT_FOUND, format!("no route takes {model}{near}"))

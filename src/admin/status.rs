@@ -12,7 +12,7 @@ use crate::algo::breaker::{self, Snapshot};
 use crate::algo::cooldown::Readiness;
 use crate::algo::tick::Tick;
 use crate::config;
-use crate::route::{self, Explained};
+use crate::route::{self, Explained, Question};
 use crate::state::gate::Gate;
 use crate::state::{Table, upstream};
 use crate::upstream::PoolCounts;
@@ -180,7 +180,8 @@ fn of_route(table: &Table, route: &crate::state::route::Route) -> RouteStatus {
     let path = || RouteStatus::Path { route: route.config.name.to_string(), channels: channels() };
     match route.config.matcher {
         config::Matcher::Model { .. } => {
-            route::explain(table, &route.config.name, None).map_or_else(path, RouteStatus::Model)
+            let question = Question { model: route.config.name.to_string(), ..Question::default() };
+            route::explain(table, &question).map_or_else(path, RouteStatus::Model)
         }
         config::Matcher::Path { .. } => path(),
     }

@@ -7,27 +7,31 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::config::Blueprint;
-use crate::dialect::Dialect;
-use crate::route;
+use crate::route::{self, Question};
 use crate::state::{Live, Registry, Table};
+use crate::vocab::Ability;
 
 /// Where to ask a running gateway.
-pub fn explain_path(model: &str, dialect: Option<&str>) -> String {
-    let mut path = format!("/admin/explain?model={}", escaped(model));
-    if let Some(dialect) = dialect {
-        let _ = write!(path, "&dialect={}", escaped(dialect));
+pub fn explain_path(question: &Question) -> String {
+    let mut path = format!("/admin/explain?model={}", escaped(&question.model));
+    if let Some(dialect) = question.dialect {
+        let _ = write!(path, "&dialect={dialect}");
+    }
+    let needs: Vec<&str> =
+        Ability::ALL.into_iter().filter(|ability| question.needs.has(*ability)).map(Ability::name).collect();
+    if !needs.is_empty() {
+        let _ = write!(path, "&needs={}", needs.join(","));
+    }
+    if question.prompt_tokens > 0 {
+        let _ = write!(path, "&prompt_tokens={}", question.prompt_tokens);
     }
     path
 }
 
-/// As a gateway would explain `model` that has just started on `blueprint`; `None` if no route takes it.
-pub fn explain_cold(
-    blueprint: &Blueprint,
-    model: &str,
-    dialect: Option<Dialect>,
-) -> anyhow::Result<Option<Value>> {
+/// As a gateway would explain a request that has just started on `blueprint`; `None` if no route takes it.
+pub fn explain_cold(blueprint: &Blueprint, question: &Question) -> anyhow::Result<Option<Value>> {
     let table = Table::compile(blueprint, &mut Registry::default(), &Arc::new(Live::default()));
-    Ok(route::explain(&table, model, dialect).map(serde_json::to_value).transpose()?)
+    Ok(route::explain(&table, question).map(serde_json::to_value).transpose()?)
 }
 
 /// An explanation, for people.
@@ -81,11 +85,19 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::Dialect;
 
     #[test]
     fn a_question_survives_its_query() {
-        assert_eq!(explain_path("openai/gpt-5.4", None), "/admin/explain?model=openai/gpt-5.4");
-        assert_eq!(explain_path("a b&c", Some("gemini")), "/admin/explain?model=a%20b%26c&dialect=gemini");
+        let ask = |model: &str| Question { model: model.to_owned(), ..Question::default() };
+        assert_eq!(explain_path(&ask("openai/gpt-5.4")), "/admin/explain?model=openai/gpt-5.4");
+        let mut question = Question { dialect: Some(Dialect::Gemini), prompt_tokens: 9, ..ask("a b&c") };
+        question.needs.add(Ability::Vision);
+        question.needs.add(Ability::Tools);
+        assert_eq!(
+            explain_path(&question),
+            "/admin/explain?model=a%20b%26c&dialect=gemini&needs=tools,vision&prompt_tokens=9"
+        );
     }
 
     #[test]

@@ -9,10 +9,11 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::framing::{Frame, Framing};
-use super::hub::{Ask, Event, Losses, Manner, Mode, Terms};
+use super::hub::{Ask, Content, Event, Losses, Manner, Mode, Part, Terms, ToolChoice};
 use super::quirks::Quirks;
 use super::tree::{self, Node, Wrong};
 use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
+use crate::vocab::{Abilities, Ability};
 
 /// What a translated request leaves behind.
 #[derive(Debug)]
@@ -70,6 +71,35 @@ pub fn tools_need_responses(model: &str) -> bool {
     let major: u32 = number(version).unwrap_or(0);
     let minor: u32 = version.split_once('.').and_then(|(_, rest)| number(rest)).unwrap_or(0);
     (major, minor) >= (5, 4)
+}
+
+/// What a model has to be able to do for a request: what would be an error at the upstream, or an answer
+/// that has not seen what it is about.
+pub fn abilities(ask: &Ask<'_>) -> Abilities {
+    let mut needed = Abilities::default();
+    if !ask.tools.is_empty() && ask.tool_choice != Some(ToolChoice::None) {
+        needed.add(Ability::Tools);
+    }
+    for part in ask.turns.iter().flat_map(|turn| &turn.parts) {
+        add_media(part, &mut needed);
+    }
+    needed
+}
+
+fn add_media(part: &Part<'_>, needed: &mut Abilities) {
+    match &part.content {
+        Content::Image(_) => needed.add(Ability::Vision),
+        Content::Audio(_) => needed.add(Ability::AudioInput),
+        Content::Video(_) => needed.add(Ability::VideoInput),
+        Content::File(media) if media.mime.as_deref() == Some("application/pdf") => needed.add(Ability::Pdf),
+        Content::Outcome(outcome) => outcome.content.iter().for_each(|part| add_media(part, needed)),
+        Content::File(_)
+        | Content::Text(_)
+        | Content::Refusal(_)
+        | Content::Thought(_)
+        | Content::Call(_)
+        | Content::Vendor { .. } => {}
+    }
 }
 
 /// Members of a response that repeat the request; empty for callers of other dialects.

@@ -32,6 +32,8 @@ pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<G
         resend: guest.resend,
         deadline: guest.deadline,
         prompt_tokens: guest.prompt_tokens,
+        least_window: guest.least_window,
+        abilities: guest.abilities,
         most_attempts: if guest.is_retry { ATTEMPTS_OF_RETRY } else { u32::MAX },
     };
     let mut plan = Plan::begin(&snapshot.table, guest.route);
@@ -207,6 +209,13 @@ fn nothing_eligible(plan: &Plan<'_>, exhausted: Exhausted) -> (Kind, String) {
             );
             (Kind::BadRequest, message)
         }
+        Lack::Ability(ability) => (
+            Kind::BadRequest,
+            format!(
+                "no model of route `{name}` can take what the request brings ({}); see GET /admin/explain",
+                ability.name()
+            ),
+        ),
         Lack::Configuration => (
             Kind::Unavailable,
             format!("no channel of route `{name}` has its credentials; see `mainstay check`"),

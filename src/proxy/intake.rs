@@ -17,7 +17,7 @@ use super::once::Once;
 use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::settle::Settle;
-use super::{Gateway, Snapshot, deadline, models};
+use super::{Gateway, Snapshot, deadline, models, needs};
 use crate::algo::tick::Tick;
 use crate::config::{Limits, Replay as ReplayPolicy};
 use crate::dialect::entry::{self, Entry, Miss, ModelAt};
@@ -26,6 +26,7 @@ use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, Operation, Replay};
 use crate::route::{Resend, closest};
 use crate::state::model::Shape;
+use crate::vocab::Abilities;
 
 /// A request as it came, with a name.
 pub struct Arrival {
@@ -51,6 +52,10 @@ pub struct Guest {
     /// The caller's SDK retries by itself, and this is one of its retries.
     pub is_retry: bool,
     pub prompt_tokens: u64,
+    /// A window of fewer tokens cannot hold the prompt; 0 where that cannot be told.
+    pub least_window: u64,
+    /// What the model has to be able to do.
+    pub abilities: Abilities,
     pub load: Load,
     pub upgrade: Option<OnUpgrade>,
     pub settle: Settle,
@@ -197,6 +202,7 @@ async fn ask(
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun);
     settle.waited(waited);
     let deadline = deadline(gateway, snapshot, index, &arrival);
+    let (abilities, least_window) = needs::of(table, index, entry, &scan, &body);
     Ok(Guest {
         dialect,
         operation,
@@ -208,6 +214,8 @@ async fn ask(
         deadline,
         is_retry: is_retry(&arrival.head.headers),
         prompt_tokens: scan.prompt_tokens_estimate(),
+        least_window,
+        abilities,
         load: Load::Ask { body, scan: Box::new(scan) },
         upgrade: None,
         settle,
@@ -275,6 +283,8 @@ async fn plain(
         deadline: deadline(gateway, snapshot, index, &arrival),
         is_retry: is_retry(&arrival.head.headers),
         prompt_tokens: 0,
+        least_window: 0,
+        abilities: Abilities::default(),
         load,
         upgrade: arrival.upgrade,
         settle,

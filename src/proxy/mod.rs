@@ -7,6 +7,7 @@
 //! | file | job |
 //! |---|---|
 //! | `intake` | head and body -> [`Guest`]: whose dialect, which route, what may be sent again |
+//! | `needs` | what a request needs of a model: abilities, a window |
 //! | `once` | a body that is too large to keep, and is sent once |
 //! | `drive` | the attempt loop |
 //! | `attempt` | one try on one channel, up to the commit |
@@ -26,6 +27,7 @@ mod deadline;
 mod drive;
 mod intake;
 mod models;
+mod needs;
 mod once;
 mod peek;
 mod refuse;

@@ -10,6 +10,7 @@ use crate::algo::tick::Tick;
 use crate::dialect::{Dialect, Operation};
 use crate::state::model::Shape;
 use crate::state::table::Table;
+use crate::vocab::Abilities;
 
 /// A route as it stands for a request that would come now.
 #[derive(Clone, Debug, Serialize)]
@@ -23,6 +24,8 @@ pub struct Explained {
 #[derive(Clone, Debug, Serialize)]
 pub struct ExplainedChannel {
     pub channel: String,
+    /// The dialect that it would be asked in; another one than the caller's is translated.
+    pub asked_in: Option<&'static str>,
     pub tier: u8,
     pub weight: u32,
     /// Share of the weight that slow start grants, 0..=1.
@@ -38,19 +41,46 @@ pub struct ExplainedChannel {
     pub latency_ms: Option<f64>,
 }
 
-/// `None` when no route takes `model`.
-pub fn explain(table: &Table, model: &str, dialect: Option<Dialect>) -> Option<Explained> {
+/// A request that might come.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    pub model: String,
+    pub dialect: Option<Dialect>,
+    /// What it brings: pictures, tools.
+    pub needs: Abilities,
+    pub prompt_tokens: u64,
+}
+
+/// The operation by which the callers of a dialect ask for an answer.
+const fn generation(dialect: Dialect) -> Operation {
+    match dialect {
+        Dialect::OpenAi => Operation::Chat,
+        Dialect::Responses => Operation::Responses,
+        Dialect::Anthropic => Operation::Messages,
+        Dialect::Gemini => Operation::Generate,
+        Dialect::Cohere => Operation::CohereChat,
+        Dialect::Bedrock => Operation::Converse,
+        Dialect::Ollama | Dialect::Http => Operation::Opaque,
+    }
+}
+
+/// `None` when no route takes the model.
+pub fn explain(table: &Table, question: &Question) -> Option<Explained> {
+    let Question { model, dialect, needs, prompt_tokens } = question;
     let route = &table.routes[table.route_of_model(model)?];
     let now = table.live.now();
     let first_speaks = || route.channels.iter().find_map(|c| c.upstream.config.speaks.first().copied());
+    let dialect = dialect.or_else(first_speaks).unwrap_or(Dialect::OpenAi);
     let need = Need {
-        dialect: dialect.or_else(first_speaks).unwrap_or(Dialect::OpenAi),
-        operation: Operation::Opaque,
+        dialect,
+        operation: generation(dialect),
         model,
         shape: Shape::Stream,
         resend: Resend::Allowed,
         deadline: now + Duration::from_mins(10),
-        prompt_tokens: 0,
+        prompt_tokens: *prompt_tokens,
+        least_window: *prompt_tokens,
+        abilities: *needs,
         most_attempts: u32::MAX,
     };
     let judged: Vec<_> = route
@@ -75,6 +105,7 @@ pub fn explain(table: &Table, model: &str, dialect: Option<Dialect>) -> Option<E
             let gate = model.gate.as_ref().unwrap_or(&channel.upstream.memory.gate);
             ExplainedChannel {
                 channel: channel.label.to_string(),
+                asked_in: shortlist::asked_in(route, channel, &need).map(Dialect::name),
                 tier: channel.config.tier,
                 weight: channel.config.weight,
                 ramp: shortlist::slow_start(route, channel, model, now),
@@ -135,6 +166,8 @@ fn detail(
             let speaks: Vec<_> = upstream.speaks.iter().map(|dialect| dialect.name()).collect();
             format!("speaks {} only", speaks.join(", "))
         }
+        Err(WhyNot::Lacks(ability)) => format!("its model is known not to take {}", ability.name()),
+        Err(WhyNot::Window) => "its model's window is smaller than the prompt".to_owned(),
         Err(WhyNot::Down) => "active probes fail".to_owned(),
         Err(WhyNot::BreakerOpen { until }) => until
             .map_or("forced open, or trials under way".to_owned(), |until| {

@@ -3,6 +3,7 @@
 use crate::algo::tick::Tick;
 use crate::dialect::{Dialect, Operation};
 use crate::state::model::Shape;
+use crate::vocab::Abilities;
 
 /// Fixed for the life of a request.
 #[derive(Clone, Debug)]
@@ -17,6 +18,10 @@ pub struct Need<'a> {
     pub deadline: Tick,
     /// Estimated prompt tokens.
     pub prompt_tokens: u64,
+    /// A window of fewer tokens cannot hold the prompt; 0 where that cannot be told.
+    pub least_window: u64,
+    /// What the model has to be able to do.
+    pub abilities: Abilities,
     /// Bounds each route's own number of attempts.
     pub most_attempts: u32,
 }

@@ -14,7 +14,7 @@ use crate::state::permit::{Permit, Refusal, Repeat};
 use crate::state::route::Route;
 use crate::state::table::{Channel, Table};
 use crate::strategy::{self, Contender};
-use crate::vocab::Fault;
+use crate::vocab::{Ability, Fault};
 
 /// A request's memory of its own attempts.
 pub struct Plan<'t> {
@@ -35,6 +35,8 @@ pub struct Plan<'t> {
     pub(super) asked_again: bool,
     /// A Retry-After was waited out.
     pub(super) waited: bool,
+    /// Windows of up to this many tokens were too small, as an upstream said.
+    pub(super) overflown: u64,
     failures: SmallVec<[(usize, usize, Fault); 2]>,
 }
 
@@ -51,6 +53,8 @@ pub struct Exhausted {
 pub enum Lack {
     /// No channel speaks the caller's dialect.
     Dialect,
+    /// No channel's model can do what the request needs.
+    Ability(Ability),
     /// No channel has what it needs to be asked at all.
     Configuration,
     /// Keys are all that is missing: this is a rate limit, not an outage.
@@ -97,6 +101,7 @@ impl<'t> Plan<'t> {
             attempts: 0,
             asked_again: false,
             waited: false,
+            overflown: 0,
             failures: SmallVec::new(),
         }
     }
@@ -139,13 +144,24 @@ impl<'t> Plan<'t> {
         let route = self.route();
         let mut list = Shortlist::new();
         let mut again = Shortlist::new();
+        let mut narrow = Shortlist::new();
         let mut summary = Summary::default();
         for channel in &route.channels {
             if refused.has(channel.slot) {
                 continue;
             }
             let model = channel.model(&route.config, need.model);
-            match shortlist::judge(route, channel, &model, need, now) {
+            match self.judge(channel, &model, need, now) {
+                // An estimate must not be the last word: the upstream decides when nobody else is left.
+                Err(WhyNot::Window) if self.overflown == 0 => {
+                    summary.add(WhyNot::Window, now);
+                    let unhurried = Need { least_window: 0, ..need.clone() };
+                    if let Ok(rank) = self.judge(channel, &model, &unhurried, now)
+                        && !self.tried.has(channel.slot)
+                    {
+                        narrow.push(Judged { channel, model, rank });
+                    }
+                }
                 Err(why) => summary.add(why, now),
                 Ok(rank) if self.tried.has(channel.slot) => {
                     summary.add(WhyNot::Tried, now);
@@ -156,8 +172,18 @@ impl<'t> Plan<'t> {
                 Ok(rank) => list.push(Judged { channel, model, rank }),
             }
         }
-        let chosen = if list.is_empty() { again } else { list };
+        let chosen = [list, narrow, again].into_iter().find(|list| !list.is_empty()).unwrap_or_default();
         (chosen, summary.close(route.channels.len()))
+    }
+
+    /// Judges `channel`, with what this request has learnt about windows.
+    fn judge(&self, channel: &Channel, model: &Model, need: &Need<'_>, now: Tick) -> Result<Rank, WhyNot> {
+        let route = self.route();
+        let window = || channel.facts(&route.config, need.model).context;
+        if self.overflown > 0 && window().is_some_and(|window| window <= self.overflown) {
+            return Err(WhyNot::Window);
+        }
+        shortlist::judge(route, channel, model, need, now)
     }
 
     fn pick(&self, list: &Shortlist<'t>, need: &Need<'_>, now: Tick) -> Option<usize> {
@@ -280,9 +306,22 @@ impl<'t> Plan<'t> {
         route.channels.iter().any(|channel| {
             !self.tried.has(channel.slot) && {
                 let model = channel.model(&route.config, need.model);
-                shortlist::judge(route, channel, &model, need, now).is_ok()
+                self.judge(channel, &model, need, now).is_ok()
             }
         })
+    }
+
+    /// Remembers that a prompt did not fit, and says whether a channel of this route is known to have more
+    /// room.
+    pub(super) fn overflew(&mut self, channel: &Channel, need: &Need<'_>) -> bool {
+        let route = self.route();
+        let window = channel.facts(&route.config, need.model).context.unwrap_or(0);
+        self.overflown = self.overflown.max(window);
+        let roomier = |other: &Channel| {
+            let window = other.facts(&route.config, need.model).context;
+            !self.tried.has(other.slot) && window.is_some_and(|window| window > self.overflown)
+        };
+        self.overflown > 0 && route.channels.iter().any(|other| roomier(other)) && self.has_untried(need)
     }
 
     /// As [`Plan::has_untried`], `channel` itself left out: is there somewhere else to go from it?
@@ -296,7 +335,7 @@ impl<'t> Plan<'t> {
             || route.channels.iter().any(|other| {
                 other.slot != channel.slot && !self.tried.has(other.slot) && {
                     let model = other.model(&route.config, need.model);
-                    shortlist::judge(route, other, &model, need, now).is_ok()
+                    self.judge(other, &model, need, now).is_ok()
                 }
             })
     }
@@ -335,7 +374,8 @@ impl<'t> Plan<'t> {
 #[derive(Default)]
 struct Summary {
     soonest: Option<Tick>,
-    counts: [usize; 5],
+    counts: [usize; 6],
+    lacking: Option<Ability>,
     now: Tick,
 }
 
@@ -343,7 +383,8 @@ const CREDENTIALS: usize = 0;
 const FULL: usize = 1;
 const SPEAKS: usize = 2;
 const UNCONFIGURED: usize = 3;
-const OTHER: usize = 4;
+const UNABLE: usize = 4;
+const OTHER: usize = 5;
 
 impl Summary {
     fn add(&mut self, why: WhyNot, now: Tick) {
@@ -355,7 +396,11 @@ impl Summary {
             WhyNot::Unconfigured => (UNCONFIGURED, None),
             WhyNot::BreakerOpen { until } => (OTHER, until),
             WhyNot::ModelMissing { until } => (OTHER, Some(until)),
-            WhyNot::Down | WhyNot::Tried => (OTHER, None),
+            WhyNot::Lacks(ability) => {
+                self.lacking = Some(ability);
+                (UNABLE, None)
+            }
+            WhyNot::Down | WhyNot::Tried | WhyNot::Window => (OTHER, None),
         };
         self.counts[slot] += 1;
         if let Some(until) = until {
@@ -365,11 +410,12 @@ impl Summary {
 
     /// What is said of the route leaves out channels that could never have served.
     fn close(self, channels: usize) -> Exhausted {
-        let [credentials, full, speaks, unconfigured, _] = self.counts;
-        let possible = channels - speaks - unconfigured;
-        let lack = match possible {
-            0 if speaks > 0 => Lack::Dialect,
-            0 => Lack::Configuration,
+        let [credentials, full, speaks, unconfigured, unable, _] = self.counts;
+        let possible = channels - speaks - unconfigured - unable;
+        let lack = match (possible, self.lacking) {
+            (0, Some(ability)) => Lack::Ability(ability),
+            (0, None) if speaks > 0 => Lack::Dialect,
+            (0, None) => Lack::Configuration,
             _ if credentials == possible => Lack::Credentials,
             _ if full == possible => Lack::Room,
             _ => Lack::Health,

@@ -13,6 +13,7 @@ use crate::state::gate::Standing;
 use crate::state::model::Model;
 use crate::state::route::Route;
 use crate::state::table::Channel;
+use crate::vocab::{Abilities, Ability};
 
 /// How gladly a channel is picked. Ordered: smaller is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +32,10 @@ pub enum WhyNot {
     Unconfigured,
     /// It speaks none of what the caller speaks.
     Speaks,
+    /// Its model cannot do what the request needs.
+    Lacks(Ability),
+    /// Its model's window is too small for the prompt.
+    Window,
     /// Active probes say that it is down.
     Down,
     BreakerOpen {
@@ -55,6 +60,8 @@ impl WhyNot {
         match self {
             Self::Unconfigured => "unconfigured",
             Self::Speaks => "speaks_another_dialect",
+            Self::Lacks(_) => "lacks_ability",
+            Self::Window => "window_too_small",
             Self::Down => "probes_say_down",
             Self::BreakerOpen { .. } => "breaker_open",
             Self::Credentials { .. } => "credentials_cooling",
@@ -70,6 +77,8 @@ impl WhyNot {
             Self::Down | Self::BreakerOpen { .. } => true,
             Self::Unconfigured
             | Self::Speaks
+            | Self::Lacks(_)
+            | Self::Window
             | Self::Credentials { .. }
             | Self::ModelMissing { .. }
             | Self::Full
@@ -91,9 +100,10 @@ pub fn judge(
         return Err(WhyNot::Unconfigured);
     }
     // The operator put the upstream behind a path, so whatever it speaks is spoken there.
-    if need.dialect != Dialect::Http && !understands(route, channel, need) {
+    if need.dialect != Dialect::Http && asked_in(route, channel, need).is_none() {
         return Err(WhyNot::Speaks);
     }
+    suits(route, channel, need)?;
     if let Some(until) = model.missing_until(now) {
         return Err(WhyNot::ModelMissing { until });
     }
@@ -117,12 +127,27 @@ pub fn judge(
     Ok(rank)
 }
 
-/// Whether the request can be put to it, in the caller's dialect or in another one.
-fn understands(route: &Route, channel: &Channel, need: &Need<'_>) -> bool {
+/// The dialect in which the request can be put to it: the caller's own or another one.
+pub fn asked_in(route: &Route, channel: &Channel, need: &Need<'_>) -> Option<Dialect> {
     let upstream = &channel.upstream.config;
     let model = channel.model_name(&route.config, need.model).unwrap_or(need.model);
     let speaks = upstream.provider.speaks_for(&upstream.speaks, model);
-    translate::towards(need.dialect, need.operation, &speaks, upstream.provider.quirks).is_some()
+    translate::towards(need.dialect, need.operation, &speaks, upstream.provider.quirks)
+}
+
+/// Whether the model can do what the request needs, as far as anybody knows.
+fn suits(route: &Route, channel: &Channel, need: &Need<'_>) -> Result<(), WhyNot> {
+    if need.abilities == Abilities::default() && need.least_window == 0 {
+        return Ok(());
+    }
+    let facts = channel.facts(&route.config, need.model);
+    if let Some(ability) = facts.lacking(need.abilities) {
+        return Err(WhyNot::Lacks(ability));
+    }
+    if facts.context.is_some_and(|window| window < need.least_window) {
+        return Err(WhyNot::Window);
+    }
+    Ok(())
 }
 
 /// The share of its weight that a channel has on its way back.

@@ -53,6 +53,9 @@ impl Plan<'_> {
             // Another key of the same upstream may do; a cooling key drops out by itself.
             self.mark_tried(&channel);
         }
+        if fault == Fault::ContextOverflow && self.overflew(&channel, need) && !forced {
+            return Verdict::Retry { wait: Duration::ZERO };
+        }
         let verdict = self.decide(failure, forced, trial, need);
         let route = self.route();
         if let Verdict::Retry { .. } = verdict {

@@ -133,6 +133,16 @@ impl Table {
         self.paths.iter().find(|(prefix, _)| takes(prefix)).map(|(_, index)| *index)
     }
 
+    /// Whether a channel that a request for `model` may come to, by this route or its fallbacks, is known to
+    /// lack something that requests may need.
+    pub fn is_choosy(&self, route: usize, model: &str) -> bool {
+        let of = |route: &Route| {
+            route.channels.iter().any(|channel| channel.facts(&route.config, model).is_choosy())
+        };
+        let route = &self.routes[route];
+        of(route) || route.config.fallback.iter().any(|&next| of(&self.routes[next]))
+    }
+
     /// Every model name that can be asked for by name: routes and aliases, patterns not.
     pub fn model_names(&self) -> impl Iterator<Item = &str> {
         self.models.keys().map(AsRef::as_ref)

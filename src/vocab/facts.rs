@@ -143,6 +143,11 @@ impl Ability {
         }
     }
 
+    /// The ability of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|ability| ability.name() == name)
+    }
+
     const fn bit(self) -> u64 {
         1 << self as u8
     }
@@ -168,9 +173,14 @@ impl Facts {
         Ability::ALL.into_iter().find(|ability| self.lacks & needed.0 & ability.bit() != 0)
     }
 
-    /// Something is known that could speak against a request.
+    /// Is known to lack one of those that a request may need.
     pub const fn is_choosy(&self) -> bool {
-        self.lacks != 0 || self.context.is_some()
+        const NEEDED: u64 = Ability::Tools.bit()
+            | Ability::Vision.bit()
+            | Ability::Pdf.bit()
+            | Ability::AudioInput.bit()
+            | Ability::VideoInput.bit();
+        self.lacks & NEEDED != 0
     }
 
     /// Is known to be able to.

@@ -9,10 +9,10 @@ use std::time::Duration;
 use mainstay::algo::tick::Tick;
 use mainstay::config::{self, Env};
 use mainstay::dialect::{Dialect, Operation};
-use mainstay::route::{Explained, Failure, Need, Plan, Resend, Verdict, explain};
+use mainstay::route::{Explained, Failure, Need, Plan, Question, Resend, Verdict, explain};
 use mainstay::state::model::Shape;
 use mainstay::state::{Live, Registry, Table};
-use mainstay::vocab::{Fault, RateHint, Stage};
+use mainstay::vocab::{Abilities, Fault, RateHint, Stage};
 use proptest::prelude::*;
 
 struct NoEnv;
@@ -61,6 +61,8 @@ fn need(live: &Live, resend: Resend) -> Need<'static> {
         resend,
         deadline: now + Duration::from_mins(1),
         prompt_tokens: 10,
+        least_window: 0,
+        abilities: Abilities::default(),
         most_attempts: u32::MAX,
     }
 }
@@ -104,7 +106,11 @@ fn play(table: &Table, resend: Resend, fates: &mut impl Iterator<Item = Fate>) -
     let mut tried: Vec<String> = Vec::new();
     let (mut on_first, mut sent) = (0, 0);
     loop {
-        let before = explain(table, "demo", Some(Dialect::OpenAi)).unwrap();
+        let before = explain(
+            table,
+            &Question { model: "demo".into(), dialect: Some(Dialect::OpenAi), ..Question::default() },
+        )
+        .unwrap();
         let on_demo = &*plan.route().config.name == "demo";
         let permit = match plan.choose(&need) {
             Ok(permit) => permit,
