@@ -156,6 +156,13 @@ pub fn find<'a>(
         .and_then(|(_, list)| list.strip_prefix("models"))
         .filter(|list| list.is_empty() || list.starts_with('/'));
     let dialect = owner.unwrap_or_else(|| asked_shape(query, headers));
+    if let (Some(Dialect::Gemini), None, Some(entry)) = (owner, listing, resource(rest)) {
+        return if method == Method::POST {
+            Ok(entry)
+        } else {
+            Err(Miss::MethodNotAllowed { dialect, allow: "POST" })
+        };
+    }
     match listing {
         Some(list) => models(method, rest, list, owner, dialect),
         None if owner.is_none() && !rest.starts_with("/v1/") => {
@@ -191,6 +198,23 @@ fn asked_shape(query: Option<&str>, headers: &HeaderMap) -> Dialect {
     } else {
         Dialect::OpenAi
     }
+}
+
+/// `/{version}/{model}:{verb}`, where the model's name has a slash: some SDKs take it for a resource's path
+/// (`tunedModels/x`) and leave `models/` out.
+fn resource(rest: &str) -> Option<Entry<'_>> {
+    let (version, named) = rest.strip_prefix('/')?.split_once('/')?;
+    let (raw, verb) = named.rsplit_once(':').filter(|(raw, _)| raw.contains('/'))?;
+    let (_, operation) = VERBS.iter().find(|(name, _)| *name == verb)?;
+    let before = rest.get(..version.len() + 2).filter(|_| GEMINI_VERSIONS.contains(&version))?;
+    let after = named.get(raw.len()..)?;
+    let model = ModelAt::Path(decode(raw)?);
+    Some(Entry {
+        dialect: Dialect::Gemini,
+        operation: *operation,
+        model,
+        tail: Tail { before, model: raw, after },
+    })
 }
 
 /// `/model/{model}/{verb}`; the model is percent-encoded, as its ARN may have slashes.

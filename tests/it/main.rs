@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod bad_input;
+mod catalog;
 mod deadlines;
 mod faults;
 mod floors;
@@ -13,6 +14,7 @@ mod grafana;
 mod http;
 mod lab;
 mod laws;
+mod pairs;
 mod plain_http;
 mod process;
 mod prometheus;

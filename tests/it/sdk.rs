@@ -27,7 +27,7 @@ fn an_upstream_dies_and_comes_back_and_the_sdk_sees_no_error() {
 }
 
 fn run(file: &str) {
-    let Some(python) = python() else {
+    let Some(python) = python("import openai, anthropic, google.genai") else {
         return skip(file, "there is no Python with the SDKs (scripts/check makes one in .venv)");
     };
     let home = home();
@@ -40,15 +40,7 @@ fn run(file: &str) {
         .arg(home.join(file))
         .env("MAINSTAY_URL", format!("http://{}", gateway.callers))
         .env("MAINSTAY_ADMIN_URL", format!("http://{}", gateway.admin));
-    // Somebody's own settings would change what the SDKs do.
-    for name in
-        ["OPENAI_BASE_URL", "OPENAI_API_KEY", "ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN", "GOOGLE_API_KEY"]
-    {
-        command.env_remove(name);
-    }
-    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-        command.env_remove(name);
-    }
+    without_settings(&mut command);
     let mut guest = Guest::start(&mut command, gateway.directory(), "python");
     let status = wait_for(LONGEST_SECS, || guest.ended());
     let well = status.is_some_and(|status| status.success());
@@ -56,15 +48,35 @@ fn run(file: &str) {
     println!("{file}:\n{}", guest.said());
 }
 
+/// Somebody's own settings would change what the SDKs do.
+pub fn without_settings(command: &mut Command) {
+    const SETTINGS: [&str; 9] = [
+        "OPENAI_BASE_URL",
+        "OPENAI_API_KEY",
+        "ANTHROPIC_BASE_URL",
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_AUTH_TOKEN",
+        "GOOGLE_API_KEY",
+        "CO_API_KEY",
+        "AWS_PROFILE",
+        "AWS_BEARER_TOKEN_BEDROCK",
+    ];
+    const PROXIES: [&str; 6] =
+        ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+    for name in SETTINGS.into_iter().chain(PROXIES) {
+        command.env_remove(name);
+    }
+}
+
 fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk")
 }
 
-fn python() -> Option<PathBuf> {
+/// A Python that can do what `imports` says.
+pub fn python(imports: &str) -> Option<PathBuf> {
     let named = std::env::var_os("MAINSTAY_SDK_PYTHON").map(PathBuf::from);
     let own = || Some(Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python"));
     let python = named.or_else(own).filter(|file| file.is_file())?;
-    let imports =
-        Command::new(&python).args(["-c", "import openai, anthropic, google.genai"]).output().ok()?;
+    let imports = Command::new(&python).args(["-c", imports]).output().ok()?;
     imports.status.success().then_some(python)
 }

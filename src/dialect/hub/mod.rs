@@ -44,36 +44,51 @@ pub type Text<'a> = Cow<'a, str>;
 
 /// Members that only the dialect of origin understands, in their order.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Extras<'a>(Vec<(Text<'a>, &'a str)>);
+pub struct Extras<'a> {
+    members: Vec<(Text<'a>, &'a str)>,
+    /// What has no meaning outside its dialect: leaving it out loses nothing, so nobody is told.
+    asides: Vec<(Text<'a>, &'a str)>,
+}
 
 impl<'a> Extras<'a> {
     /// The members of `node` that are neither `known` nor null.
     pub fn of(node: &Node<'a>, known: &[&str]) -> Self {
         let unknown = |key: &str| !known.contains(&key);
         let others = node.members().iter().filter(|(key, value)| unknown(key) && !value.is_null());
-        Self(others.map(|(key, value)| (key.clone(), value.raw())).collect())
+        Self { members: others.map(|(key, value)| (key.clone(), value.raw())).collect(), asides: Vec::new() }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.members.is_empty() && self.asides.is_empty()
     }
 
     pub fn keep(&mut self, key: impl Into<Text<'a>>, raw: &'a str) {
-        self.0.push((key.into(), raw));
+        self.members.push((key.into(), raw));
+    }
+
+    /// Keeps what no other dialect would miss: an item's id at its vendor, a default that is said aloud.
+    pub fn keep_aside(&mut self, key: impl Into<Text<'a>>, raw: &'a str) {
+        self.asides.push((key.into(), raw));
     }
 
     /// The JSON text of one of them.
     pub fn find(&self, key: &str) -> Option<&'a str> {
-        self.0.iter().find(|(name, _)| name == key).map(|(_, raw)| *raw)
+        self.all().find(|(name, _)| *name == key).map(|(_, raw)| raw)
     }
 
+    /// Those that are lost in another dialect.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
-        self.0.iter().map(|(key, raw)| (&**key, *raw))
+        self.members.iter().map(|(key, raw)| (&**key, *raw))
+    }
+
+    /// Those, and what was kept aside.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        self.members.iter().chain(&self.asides).map(|(key, raw)| (&**key, *raw))
     }
 
     /// Says them again: for the dialect that they came from.
     pub fn write(&self, object: &mut Object<'_>) {
-        for (key, raw) in self.iter() {
+        for (key, raw) in self.all() {
             object.raw(key, raw);
         }
     }

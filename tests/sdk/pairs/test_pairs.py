@@ -1,0 +1,190 @@
+"""Every official SDK against an upstream of every dialect: the matrix of the README.
+
+Each cell is a caller's SDK, an upstream's dialect and a feature; what the SDK understood has to be what the
+upstream said. Cells that cannot be are listed in `EXCEPTIONS` with their reason, and nowhere else.
+
+    MAINSTAY_URL=... UPSTREAMS_PORT=... python test_pairs.py [--matrix FILE]
+"""
+
+import argparse
+import json
+import os
+import sys
+import traceback
+import urllib.request
+
+from callers import CALLERS, RESULTS
+from upstreams import CACHED, CALLS, IN, OUT, PERSON, TEXT
+
+URL = os.environ["MAINSTAY_URL"]
+UPSTREAMS = ["openai", "responses", "anthropic", "gemini", "cohere", "bedrock", "ollama"]
+FEATURES = (
+    "text turns tools parallel results image structured reasoning stop usage error stream stream-tools stream-reasoning cut"
+).split()
+
+#: (caller, upstream, feature), "*" for any -> why it cannot be, or differs.
+EXCEPTIONS = {
+    ("*", "ollama", "stop:filter"): "Ollama has no filter that ends an answer",
+}
+#: Upstreams that do not tell how many tokens came from a cache.
+UNCACHED = {"ollama"}
+
+
+def check(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+def same(found, expected, what):
+    check(found == expected, f"{what}: {found!r}, expected {expected!r}")
+
+
+class Pair:
+    """One SDK and one upstream."""
+
+    def __init__(self, caller, upstream):
+        self.caller, self.upstream = caller, upstream
+
+    def ask(self, scenario, kind="text", **options):
+        return self.caller.ask(f"{self.upstream}/{scenario}", kind, **options)
+
+    def text(self):
+        said = self.ask("text")
+        same((said.text, said.calls, said.stop), (TEXT, [], "end"), "answer")
+
+    def turns(self):
+        same(self.ask("text", "turns").text, TEXT, "text")
+        sent = json.dumps(last_body(), ensure_ascii=False)
+        for words in ("Be brief.", "hello", "Yes?", "Go on."):
+            check(sent.count(words) == 1, f"{words!r} is not there once in {sent}")
+        # Anthropic's newest version has no temperature any more, so its SDK is not asked to send one.
+        check(self.caller.name == "anthropic" or "0.5" in sent, f"no temperature in {sent}")
+        if self.caller.name != "responses" and self.upstream != "responses":
+            check("END" in sent, f"no stop sequence in {sent}")
+
+    def tools(self):
+        said = self.ask("one-tool", "tools")
+        same((said.calls, said.stop), (CALLS[:1], "calls"), "call")
+        sent = json.dumps(last_body())
+        for words in ("get_weather", "The weather", '"city"', "get_time"):
+            check(words in sent, f"{words!r} is not in {sent}")
+
+    def parallel(self):
+        said = self.ask("tools", "tools")
+        same((said.text, said.calls, said.stop), ("Let me look.", CALLS, "calls"), "calls")
+
+    def results(self):
+        before = self.ask("tools", "tools").raw
+        said = self.ask("text", "results", before=before)
+        same(said.text, TEXT, "text")
+        sent = json.dumps(last_body())
+        for words in ("Rome", "clear", RESULTS[1]):
+            check(words in sent, f"{words!r} is not in {sent}")
+
+    def image(self):
+        same(self.ask("text", "image").text, TEXT, "text")
+        check("iVBORw0KGgoAAAANSUhEUg" in json.dumps(last_body()), "the image did not arrive")
+
+    def structured(self):
+        said = self.ask("structured", "structured")
+        same(json.loads(said.text), PERSON, "object")
+        check("additionalProperties" in json.dumps(last_body()) or self.upstream == "gemini", "the schema did not arrive")
+
+    def reasoning(self):
+        said = self.ask("reasoning", "reasoning")
+        same((said.thought, said.text), ("Let me think.", TEXT), "thought and text")
+
+    def stop(self):
+        for scenario in ("length", "filter"):
+            if exception(self.caller.name, self.upstream, f"stop:{scenario}"):
+                continue
+            same(self.ask(scenario).stop, scenario, "stop")
+
+    def usage(self):
+        cached = 0 if self.upstream in UNCACHED else CACHED
+        same(self.ask("text").usage, (IN, OUT, cached), "usage")
+        same(self.ask("text", stream=True).usage, (IN, OUT, cached), "streamed usage")
+
+    def error(self):
+        for scenario, words in (("refused", "That is wrong."), ("limited", None), ("overloaded", None)):
+            try:
+                self.ask(scenario)
+            except self.caller.errors[scenario] as error:
+                check(words is None or words in str(error), f"{scenario}: {error}")
+            else:
+                raise AssertionError(f"{scenario} was no error")
+
+    def stream(self):
+        said = self.ask("text", stream=True)
+        same((said.text, said.calls, said.stop), (TEXT, [], "end"), "stream")
+
+    def stream_tools(self):
+        said = self.ask("tools", "tools", stream=True)
+        same((said.text, said.calls, said.stop), ("Let me look.", CALLS, "calls"), "stream")
+
+    def stream_reasoning(self):
+        said = self.ask("reasoning", "reasoning", stream=True)
+        same((said.thought, said.text, said.stop), ("Let me think.", TEXT, "end"), "stream")
+
+    def cut(self):
+        self.stream()
+        try:
+            said = self.ask("cut", stream=True)
+        except AssertionError as error:
+            # The SDK itself found that something is missing.
+            check("no response.completed" in str(error), error)
+        except self.caller.errors["cut"]:
+            pass
+        else:
+            raise AssertionError(f"a cut stream went for a whole one: {said}")
+
+
+def exception(caller, upstream, feature):
+    keys = [(c, u, feature) for c in (caller, "*") for u in (upstream, "*")]
+    return next((EXCEPTIONS[key] for key in keys if key in EXCEPTIONS), None)
+
+
+def last_body():
+    """What the upstream was asked last; forgets everything."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"http://127.0.0.1:{os.environ['UPSTREAMS_PORT']}/seen", timeout=10) as response:
+        return json.loads(response.read())[-1]["body"]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--matrix", help="write what holds to this file, as JSON")
+    parser.add_argument("--only", help="caller/upstream/feature, each may be *")
+    options = parser.parse_args()
+    wanted = (options.only or "*/*/*").split("/")
+    cells, failures = {}, []
+    for kind in CALLERS:
+        caller = kind(URL)
+        for upstream in UPSTREAMS:
+            pair = Pair(caller, upstream)
+            for feature in FEATURES:
+                names = (caller.name, upstream, feature)
+                if any(want not in ("*", name) for want, name in zip(wanted, names)):
+                    continue
+                why = exception(*names)
+                if why:
+                    cells["/".join(names)] = why
+                    continue
+                try:
+                    getattr(pair, feature.replace("-", "_"))()
+                    cells["/".join(names)] = True
+                except Exception as error:  # whatever an SDK raises
+                    cells["/".join(names)] = False
+                    last = traceback.extract_tb(error.__traceback__)[-1]
+                    failures.append(f"{'/'.join(names)}: {type(error).__name__}: {str(error)[:300]} ({last.name}:{last.lineno})")
+    good = sum(1 for cell in cells.values() if cell is True)
+    print(f"{good} of {len(cells)} cells hold, {len(failures)} fail")
+    print("\n".join(failures))
+    if options.matrix:
+        with open(options.matrix, "w", encoding="utf-8") as file:
+            json.dump(cells, file, indent=0, sort_keys=True)
+    sys.exit(1 if failures or not cells else 0)
+
+
+if __name__ == "__main__":
+    main()
