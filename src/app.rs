@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
 pub use ask::{Answer, ask};
-pub use explain::{explain_cold, explain_path, local_url, table_of};
+pub use explain::{automatic_routes, explain_cold, explain_path, local_url, table_of};
 pub use panics::log_panics;
 pub use process::Process;
 

@@ -6,7 +6,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 0 | [`algo`], [`vocab`] |
-//! | 1 | [`dialect`], [`strategy`], [`telemetry`] |
+//! | 1 | [`catalog`], [`dialect`], [`strategy`], [`telemetry`] |
 //! | 2 | [`config`] |
 //! | 3 | [`state`] |
 //! | 4 | [`route`], [`upstream`], [`simulated`] |
@@ -19,6 +19,7 @@
 pub mod admin;
 pub mod algo;
 pub mod app;
+pub mod catalog;
 pub mod config;
 pub mod dialect;
 pub mod proxy;

@@ -183,11 +183,15 @@ fn check(loader: &Loader, format: Format) -> anyhow::Result<ExitCode> {
             for warning in &draft.warnings {
                 say(&warning.render(&file));
             }
-            let (upstreams, routes) = (draft.blueprint.upstreams.len(), draft.blueprint.routes.len());
-            print(&format!(
+            let blueprint = &draft.blueprint;
+            let automatic = app::automatic_routes(blueprint);
+            let (upstreams, routes) = (blueprint.upstreams.len(), blueprint.routes.len() - automatic.len());
+            let head = format!(
                 "{file}: good ({upstreams} upstreams, {routes} routes, {} warnings)",
                 draft.warnings.len()
-            ))
+            );
+            let lines = automatic.iter().map(|route| format!("  {route}"));
+            print(&std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n"))
         }
         (Ok(draft), Format::Json) => {
             print(&pretty(&serde_json::json!({ "file": file, "valid": true, "problems": draft.warnings }))?)

@@ -104,7 +104,7 @@ pub(super) async fn status(State(running): Seen) -> Json<Status> {
         upstreams: upstreams
             .map(|(upstream, pool)| of_upstream(&table, upstream, pool.counts(), now))
             .collect(),
-        routes: table.routes.iter().map(|route| of_route(&table, route)).collect(),
+        routes: (0..table.routes.len()).map(|index| of_route(&table, index)).collect(),
     })
 }
 
@@ -175,15 +175,18 @@ fn of_gate(gate: &Gate, now: Tick) -> BreakerStatus {
 }
 
 /// A pattern is explained by a name that it could be asked for by: the pattern itself.
-fn of_route(table: &Table, route: &crate::state::route::Route) -> RouteStatus {
-    let channels = || route.channels.iter().map(|channel| channel.label.to_string()).collect();
-    let path = || RouteStatus::Path { route: route.config.name.to_string(), channels: channels() };
+fn of_route(table: &Table, index: usize) -> RouteStatus {
+    let route = &table.routes[index];
+    let name = &route.config.name;
     match route.config.matcher {
         config::Matcher::Model { .. } => {
-            let question = Question { model: route.config.name.to_string(), ..Question::default() };
-            route::explain(table, &question).map_or_else(path, RouteStatus::Model)
+            let question = Question { model: name.to_string(), ..Question::default() };
+            RouteStatus::Model(route::explain_route(table, index, &question))
         }
-        config::Matcher::Path { .. } => path(),
+        config::Matcher::Path { .. } => RouteStatus::Path {
+            route: name.to_string(),
+            channels: route.channels.iter().map(|channel| channel.label.to_string()).collect(),
+        },
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::config::Blueprint;
+use crate::config::{Blueprint, Origin};
 use crate::route::{self, Question};
 use crate::state::{Live, Registry, Table};
 use crate::vocab::Ability;
@@ -32,6 +32,16 @@ pub fn explain_path(question: &Question) -> String {
 pub fn explain_cold(blueprint: &Blueprint, question: &Question) -> anyhow::Result<Option<Value>> {
     let table = Table::compile(blueprint, &mut Registry::default(), &Arc::new(Live::default()));
     Ok(route::explain(&table, question).map(serde_json::to_value).transpose()?)
+}
+
+/// The routes that nobody wrote, each with its upstreams, for people.
+pub fn automatic_routes(blueprint: &Blueprint) -> Vec<String> {
+    let automatic = blueprint.routes.iter().filter(|route| route.origin == Origin::Automatic);
+    let shown = automatic.map(|route| {
+        let upstreams = route.channels.iter().map(|channel| &*blueprint.upstreams[channel.upstream].name);
+        format!("{} -> {}", route.name, upstreams.collect::<Vec<_>>().join(", "))
+    });
+    shown.collect()
 }
 
 /// An explanation, for people.

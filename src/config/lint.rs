@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::blueprint::{
-    Blueprint, Channel, FirstEvent, Matcher, PanicMode, Pattern, ProbeKind, Readiness, Route, Timeouts,
-    Upstream,
+    Blueprint, Channel, FirstEvent, Matcher, Origin, PanicMode, Pattern, ProbeKind, Readiness, Route,
+    Timeouts, Upstream,
 };
 use super::check::{channel_layers, channel_path, route_path, upstream_path};
 use super::path::Path;
@@ -31,8 +31,10 @@ pub fn lint(blueprint: &Blueprint, root: &Node, findings: &mut Findings) {
         self::upstream(upstream, root, findings);
     }
     shared_keys(&blueprint.upstreams, findings);
+    no_automatic_route(blueprint, root, findings);
     unused(blueprint, findings);
-    for (index, route) in blueprint.routes.iter().enumerate() {
+    let written = blueprint.routes.iter().take_while(|route| route.origin == Origin::Written);
+    for (index, route) in written.enumerate() {
         self::route(route, index, &blueprint.upstreams, root, findings);
     }
     let ready = |upstream: &Upstream| upstream.readiness == Readiness::Ready;
@@ -139,6 +141,18 @@ fn shared_keys(upstreams: &[Upstream], findings: &mut Findings) {
                 );
             }
         }
+    }
+}
+
+fn no_automatic_route(blueprint: &Blueprint, root: &Node, findings: &mut Findings) {
+    let path = Path::root().key("auto_routes");
+    let wanted = root.at(&path).and_then(Node::scalar).is_some_and(|scalar| scalar.text() == "true");
+    if wanted && blueprint.routes.iter().all(|route| route.origin == Origin::Written) {
+        findings.warn(
+            &path,
+            "the catalog knows no model of any upstream's provider: there are no automatic routes",
+            "name models in a `catalog.file`, or write routes",
+        );
     }
 }
 

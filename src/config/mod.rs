@@ -8,6 +8,7 @@
 //! | `file` | the serde mirror, and with it the JSON Schema |
 //! | `decode` | tree -> mirror |
 //! | `layer`, `settle` | `defaults` -> upstream -> route -> channel -> settings |
+//! | `models` | the file of `catalog.file` -> [`Catalog`](crate::catalog::Catalog), by the same steps |
 //! | `check` | names, references, loops, URLs -> [`Blueprint`] |
 //! | `lint` | warnings |
 //! | `problem`, `redact`, `nearest` | what is shown of all that, without secrets |
@@ -23,6 +24,7 @@ mod expand;
 mod file;
 mod layer;
 mod lint;
+mod models;
 mod nearest;
 mod path;
 pub mod problem;
@@ -74,33 +76,41 @@ pub struct Loaded {
 /// All problems of the file, warnings included, in the order of the file. At least one is an error.
 pub fn load(text: &str, env: &dyn Env) -> Result<Loaded, Vec<Problem>> {
     let mut findings = Findings::default();
-    let (blueprint, root) = read(text, env, &mut findings);
+    let (blueprint, root, elsewhere) = read(text, env, &mut findings);
     if let (Some(blueprint), Some(root)) = (&blueprint, &root) {
         lint::lint(blueprint, root, &mut findings);
     }
-    let problems = problems(findings, text, root.as_ref());
+    let partial = root.is_none() || findings.any_without_a_tree();
+    let redactor = Redactor::new(root.as_ref(), if partial { Tree::Partial } else { Tree::Whole });
+    let mut problems = problems(findings, text, root.as_ref(), &redactor);
+    problems.extend(elsewhere);
     match blueprint {
         Some(blueprint) => Ok(Loaded { blueprint, warnings: problems }),
         None => Err(problems),
     }
 }
 
-/// The tree comes back as it was before anything was cut out of it, for places.
-fn read(text: &str, env: &dyn Env, findings: &mut Findings) -> (Option<Blueprint>, Option<Node>) {
+/// The tree comes back as it was before anything was cut out of it, for places; and with it what is wrong
+/// with other files than this.
+fn read(
+    text: &str,
+    env: &dyn Env,
+    findings: &mut Findings,
+) -> (Option<Blueprint>, Option<Node>, Vec<Problem>) {
     if text.len() > FILE_MAX {
         let hint = "split the configuration over several gateways";
         findings.error_at(Mark::default(), format!("the file is larger than {} KiB", FILE_MAX / 1024), hint);
-        return (None, None);
+        return (None, None, Vec::new());
     }
     let Some(mut root) = tree::parse(text, findings) else {
         if !findings.any_error() {
             empty(findings);
         }
-        return (None, None);
+        return (None, None, Vec::new());
     };
     if root.is_null() {
         empty(findings);
-        return (None, None);
+        return (None, None, Vec::new());
     }
     expand::expand(&mut root, env, findings);
     let whole = root.clone();
@@ -112,12 +122,13 @@ fn read(text: &str, env: &dyn Env, findings: &mut Findings) -> (Option<Blueprint
             if !findings.any_error() {
                 findings.error_at(Mark::default(), format!("{}: {}", error.path(), error.inner()), "");
             }
-            return (None, Some(whole));
+            return (None, Some(whole), Vec::new());
         }
     };
     let scene = Scene { file: &file, root: &whole, env };
-    let blueprint = check::check(&scene, check::revision(text), findings);
-    (blueprint, Some(whole))
+    let (catalog, elsewhere) = models::of(&scene, findings);
+    let blueprint = check::check(&scene, catalog, check::revision(text), findings);
+    (blueprint.filter(|_| elsewhere.is_empty()), Some(whole), elsewhere)
 }
 
 fn empty(findings: &mut Findings) {
@@ -129,10 +140,8 @@ fn empty(findings: &mut Findings) {
 }
 
 /// Looks up places, quotes lines, strikes out secrets, and sorts.
-fn problems(findings: Findings, text: &str, root: Option<&Node>) -> Vec<Problem> {
+fn problems(findings: Findings, text: &str, root: Option<&Node>, redactor: &Redactor) -> Vec<Problem> {
     let findings = findings.into_vec();
-    let partial = root.is_none() || findings.iter().any(|finding| matches!(finding.spot, Spot::At(_)));
-    let redactor = Redactor::new(root, if partial { Tree::Partial } else { Tree::Whole });
     let lines: Vec<&str> = text.lines().collect();
     let mut problems: Vec<Problem> = findings
         .into_iter()
@@ -150,6 +159,7 @@ fn problems(findings: Findings, text: &str, root: Option<&Node>) -> Vec<Problem>
             });
             Problem {
                 severity: finding.severity,
+                file: None,
                 path: redactor.clean_message(&finding.path.to_string()),
                 line: mark.line,
                 column: mark.column,

@@ -23,6 +23,9 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     pub severity: Severity,
+    /// The file that it is in, where that is not routing.yaml but one that it refers to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// `routes[0].channels[1].weight`; empty for the file as a whole.
     pub path: String,
     /// From 1; 0 where there is no place, as in an empty file.
@@ -56,8 +59,9 @@ impl Severity {
 }
 
 impl Problem {
-    /// The problem as a compiler would show it. `file` is the name to show.
+    /// The problem as a compiler would show it. `file` is the name to show for routing.yaml.
     pub fn render(&self, file: &str) -> String {
+        let file = self.file.as_deref().unwrap_or(file);
         let mut out = String::from(self.severity.name());
         let subject = if self.path.is_empty() { String::new() } else { format!("{}: ", self.path) };
         let _ = writeln!(out, ": {subject}{}", self.message);
@@ -147,6 +151,11 @@ impl Findings {
         self.0.iter().any(|finding| finding.severity == Severity::Error)
     }
 
+    /// Something was found where the parser stopped or left something out.
+    pub fn any_without_a_tree(&self) -> bool {
+        self.0.iter().any(|finding| matches!(finding.spot, Spot::At(_)))
+    }
+
     /// Something at `path`, or within it, is already reported as an error.
     pub fn touches(&self, path: &Path) -> bool {
         self.0.iter().any(|finding| finding.severity == Severity::Error && finding.path.is_within(path))
@@ -177,6 +186,7 @@ mod tests {
     fn a_problem_is_shown_with_its_place_its_line_and_its_remedy() {
         let problem = Problem {
             severity: Severity::Error,
+            file: None,
             path: "routes[0].channels[1].weight".to_owned(),
             line: 14,
             column: 28,
@@ -201,6 +211,7 @@ error: routes[0].channels[1].weight: 0 is not allowed
     fn a_problem_without_a_place_quotes_nothing() {
         let problem = Problem {
             severity: Severity::Warning,
+            file: None,
             path: String::new(),
             line: 0,
             column: 0,

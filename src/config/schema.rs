@@ -4,6 +4,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Json, json};
 
 use super::file::File;
+use super::file::models::Models;
 
 /// What editors get: the same as `strict`, with references allowed wherever a scalar is.
 pub fn schema() -> Json {
@@ -31,6 +32,11 @@ pub fn schema() -> Json {
 /// What the values have to be once references are replaced.
 pub(super) fn strict() -> Json {
     SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<File>().to_value()
+}
+
+/// What the file of `catalog.file` has to be.
+pub(super) fn of_models() -> Json {
+    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Models>().to_value()
 }
 
 /// Makes `{anyOf: [X, Reference]}` of every scalar X below `schema` that is more than any text.

@@ -42,6 +42,7 @@ fn fixture_env() -> Given {
         .var("PORT", "eighty")
         .var("SECRET_KEY", "hunter2-hunter2")
         .file("/run/key", "from-a-file")
+        .file("/run/models.yaml", "as_of: today\nproviders:\n  openai:\n    gpt-x: {context: big, suports: [tools], price: {inptu: 1}}\n")
 }
 
 #[test]
@@ -282,6 +283,74 @@ routes:
     assert_eq!(models, [ModelName::AsAsked, ModelName::Suffix, ModelName::Fixed("x".into())]);
 }
 
+const AUTOMATIC: &str = "version: 1
+auto_routes: true
+upstreams:
+  a: {provider: openai}
+  b: {provider: azure, base_url: 'http://127.0.0.1:1'}
+  c: {provider: openai, base_url: 'http://127.0.0.1:2/v1'}
+  d: {provider: openrouter}
+  e: {provider: simulated}
+  f: {provider: http, base_url: 'http://127.0.0.1:3'}
+";
+
+#[test]
+fn automatic_routes_are_one_a_provider_and_one_for_each_set_that_shares_models() {
+    let summary = |text: &str| -> Vec<String> {
+        let blueprint = loaded(text).blueprint;
+        let automatic = blueprint.routes.iter().filter(|route| route.origin == Origin::Automatic);
+        let names = |route: &Route| {
+            let upstreams = route.channels.iter().map(|one| &*blueprint.upstreams[one.upstream].name);
+            format!("{} -> {}", route.name, upstreams.collect::<Vec<_>>().join(" "))
+        };
+        automatic.map(names).collect()
+    };
+    assert_eq!(
+        summary(AUTOMATIC),
+        [
+            "auto: openai/* -> a c",
+            "auto: azure/* -> b",
+            "auto: openrouter/* -> d",
+            "auto: openai -> a c",
+            "auto: openai+azure -> a c b",
+            "auto: azure -> b",
+        ]
+    );
+    let written = format!("{AUTOMATIC}routes: [{{model: 'openai/*', channels: [{{upstream: d}}]}}]\n");
+    assert!(!summary(&written).iter().any(|route| route.starts_with("auto: openai/*")));
+    assert!(summary(&written.replace("auto_routes: true", "auto_routes: false")).is_empty());
+}
+
+#[test]
+fn automatic_routes_take_the_defaults_as_all_routes_do() {
+    let text = format!("{AUTOMATIC}defaults: {{timeouts: {{connect: 1s}}, select: least_inflight}}\n");
+    for route in loaded(&text).blueprint.routes {
+        assert_eq!(route.select.name(), "least_inflight");
+        assert!(route.channels.iter().all(|channel| channel.timeouts.connect == s(1)));
+    }
+}
+
+#[test]
+fn what_an_operator_knows_of_models_is_part_of_the_blueprint() {
+    let text = AUTOMATIC.replace("auto_routes: true", "auto_routes: true\ncatalog: {file: models.yaml}");
+    let models = "providers: {simulated: {demo: {context: 5}}}";
+    let blueprint = loaded_in(&text, &Given::default().file("models.yaml", models)).blueprint;
+    assert_eq!(blueprint.catalog.facts("simulated", "demo").context, Some(5));
+    assert!(blueprint.routes.iter().any(|route| &*route.name == "auto: simulated/*"));
+
+    let missing = load(&text, &Given::default()).expect_err("no such file");
+    assert!(
+        rendered(&missing).contains("catalog.file: models.yaml cannot be read"),
+        "{}",
+        rendered(&missing)
+    );
+    // What is wrong here and there is shown together.
+    let text = text.replace("provider: azure", "provider: azur");
+    let env = Given::default().file("models.yaml", "providers: {openai: {x: {context: -1}}}");
+    let shown = rendered(&load(&text, &env).expect_err("two mistakes"));
+    assert!(shown.contains("routing.yaml:6:") && shown.contains("--> models.yaml:1:"), "{shown}");
+}
+
 #[test]
 fn a_thinking_model_gets_more_patience_unless_the_channel_says_otherwise() {
     let blueprint = loaded(
@@ -504,7 +573,7 @@ fn the_published_schema_describes_every_section_and_allows_references() {
     let schema = schema();
     let sections = schema["properties"].as_object().unwrap();
     assert!(
-        sections.len() == 5 && sections.values().all(|one| one.get("description").is_some()),
+        sections.len() == 7 && sections.values().all(|one| one.get("description").is_some()),
         "{sections:?}"
     );
     let weight = &schema["$defs"]["Channel"]["properties"]["weight"];

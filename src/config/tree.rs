@@ -111,6 +111,11 @@ impl Node {
         path.steps().iter().try_fold(self, |node, step| node.step(step))
     }
 
+    /// Whether something stands at `path`; a key without a value says nothing.
+    pub fn has_value(&self, path: &Path) -> bool {
+        self.at(path).is_some_and(|node| !node.is_null())
+    }
+
     /// The topmost layer that says something: the first of `layers` with the value at `within`.
     /// Where none has it, the first of all.
     pub fn said_at(&self, layers: &[Path], within: &[&str]) -> Path {

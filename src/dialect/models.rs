@@ -1,22 +1,157 @@
-//! Lists of models as each dialect's clients read them (WIRE §3.7).
+//! Lists of models as each dialect's clients read them (WIRE §3.7), page by page where theirs are paged.
+//!
+//! Sources: the types of the official SDKs and each vendor's reference. What is not known of a model is
+//! `null` or left out; of Anthropic's capabilities, which have no third value, it is `false`.
+//!
+//! Codex asks for `/v1/models?client_version=…` and wants `models`, whose entries carry the instructions and
+//! tools that it then works with instead of its own (openai/codex, `protocol/src/openai_models.rs`). Those
+//! are not ours to give: it gets an empty `models` beside the list, and stays with what it brings.
+
+use std::ops::Range;
 
 use serde_json::{Value, json};
 
 use super::Dialect;
+use crate::vocab::{Ability, Facts, Mode};
 
 /// A model that can be asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Card<'a> {
     pub id: &'a str,
     pub owner: &'a str,
+    pub facts: Facts,
+    /// The day on which its provider turns it off (RFC 3339, no time).
+    pub retires_on: Option<String>,
+}
+
+/// What a caller wants of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    size: usize,
+    from: From,
+    codex: Codex,
+}
+
+/// Where a page begins, or ends, and which parameter said so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum From {
+    Start,
+    After(&'static str, String),
+    Before(&'static str, String),
+}
+
+/// Whether the caller is Codex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Codex {
+    Asks,
+    Silent,
+}
+
+/// A page of a list, by the places of what is on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    pub places: Range<usize>,
+    /// Further on the way that the caller goes.
+    pub has_more: bool,
+}
+
+/// Which parameter makes no sense, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadPage {
+    pub param: &'static str,
+    pub why: String,
 }
 
 /// When a model was made is not known here, and the shapes demand a date: the epoch says so.
 const CREATED: i64 = 0;
 const CREATED_AT: &str = "1970-01-01T00:00:00Z";
 
-/// The whole list. There are never so many that paging would help, so it is one page.
-pub fn list(dialect: Dialect, cards: &[Card<'_>]) -> String {
+/// Usual and largest page (Anthropic: API reference, "List models"; Gemini: `models.list`).
+const ANTHROPIC: (usize, usize) = (20, 1000);
+const GEMINI: (usize, usize) = (50, 1000);
+
+impl Page {
+    /// Reads the query of a request for the list. Parameters that mean nothing to the dialect are ignored.
+    pub fn parse(dialect: Dialect, query: Option<&str>) -> Result<Self, BadPage> {
+        let given = |name: &str| {
+            let pairs = query.into_iter().flat_map(|query| query.split('&'));
+            let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+            pairs
+                .filter(|(key, value)| *key == name && !value.is_empty())
+                .map(|(_, value)| decoded(value))
+                .next()
+        };
+        let from = |name, from: fn(&'static str, String) -> From| given(name).map(|id| from(name, id));
+        match dialect {
+            Dialect::Anthropic => Ok(Self {
+                size: match given("limit").map(|limit| limit.parse::<usize>()) {
+                    None => ANTHROPIC.0,
+                    Some(Ok(limit)) if (1..=ANTHROPIC.1).contains(&limit) => limit,
+                    Some(_) => return Err(BadPage::new("limit", "1 to 1000 models make a page")),
+                },
+                from: from("after_id", From::After)
+                    .or_else(|| from("before_id", From::Before))
+                    .unwrap_or(From::Start),
+                codex: Codex::Silent,
+            }),
+            Dialect::Gemini => Ok(Self {
+                size: match given("pageSize").map(|size| size.parse::<u32>()) {
+                    None | Some(Ok(0)) => GEMINI.0,
+                    Some(Ok(size)) => (size as usize).min(GEMINI.1),
+                    Some(Err(_)) => return Err(BadPage::new("pageSize", "a page has a number of models")),
+                },
+                from: from("pageToken", From::After).unwrap_or(From::Start),
+                codex: Codex::Silent,
+            }),
+            Dialect::OpenAi
+            | Dialect::Responses
+            | Dialect::Cohere
+            | Dialect::Bedrock
+            | Dialect::Ollama
+            | Dialect::Http => Ok(Self {
+                size: usize::MAX,
+                from: From::Start,
+                codex: if given("client_version").is_some() { Codex::Asks } else { Codex::Silent },
+            }),
+        }
+    }
+
+    /// The page of a list of `ids`.
+    pub fn cut(&self, ids: &[&str]) -> Result<Cut, BadPage> {
+        let place = |id: &str, param: &'static str| {
+            let place = ids.iter().position(|known| *known == id);
+            place.ok_or_else(|| BadPage::new(param, "the list has no such model; begin at its start"))
+        };
+        match &self.from {
+            From::Start => Ok(self.onwards(0, ids.len())),
+            From::After(param, id) => Ok(self.onwards(place(id, param)? + 1, ids.len())),
+            From::Before(param, id) => {
+                let end = place(id, param)?;
+                let begin = end.saturating_sub(self.size);
+                Ok(Cut { places: begin..end, has_more: begin > 0 })
+            }
+        }
+    }
+
+    fn onwards(&self, begin: usize, count: usize) -> Cut {
+        let end = begin.saturating_add(self.size).min(count);
+        Cut { places: begin..end, has_more: end < count }
+    }
+}
+
+impl BadPage {
+    fn new(param: &'static str, why: &str) -> Self {
+        Self { param, why: why.to_owned() }
+    }
+
+    /// For people.
+    pub fn message(&self) -> String {
+        format!("{}: {}", self.param, self.why)
+    }
+}
+
+/// The cards of one page, as a whole answer.
+pub fn list(dialect: Dialect, cards: &[Card<'_>], page: &Page, cut: &Cut) -> String {
     let each: Vec<Value> = cards.iter().map(|card| shape(dialect, card)).collect();
     let ends = |card: Option<&Card<'_>>| card.map(|card| card.id.to_owned());
     match dialect {
@@ -25,14 +160,20 @@ pub fn list(dialect: Dialect, cards: &[Card<'_>]) -> String {
         | Dialect::Cohere
         | Dialect::Bedrock
         | Dialect::Ollama
-        | Dialect::Http => json!({"object": "list", "data": each}),
+        | Dialect::Http => match page.codex {
+            Codex::Asks => json!({"object": "list", "data": each, "models": []}),
+            Codex::Silent => json!({"object": "list", "data": each}),
+        },
         Dialect::Anthropic => json!({
             "data": each,
-            "has_more": false,
+            "has_more": cut.has_more,
             "first_id": ends(cards.first()),
             "last_id": ends(cards.last()),
         }),
-        Dialect::Gemini => json!({"models": each}),
+        Dialect::Gemini => match ends(cards.last()).filter(|_| cut.has_more) {
+            Some(next) => json!({"models": each, "nextPageToken": next}),
+            None => json!({"models": each}),
+        },
     }
     .to_string()
 }
@@ -52,27 +193,231 @@ fn shape(dialect: Dialect, card: &Card<'_>) -> Value {
         | Dialect::Http => {
             json!({"id": card.id, "object": "model", "created": CREATED, "owned_by": card.owner})
         }
-        Dialect::Anthropic => {
-            json!({"type": "model", "id": card.id, "display_name": card.id, "created_at": CREATED_AT})
-        }
-        Dialect::Gemini => json!({
-            "name": format!("models/{}", card.id),
-            "displayName": card.id,
-            "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
-        }),
+        Dialect::Anthropic => anthropic(card),
+        Dialect::Gemini => gemini(card),
     }
+}
+
+fn anthropic(card: &Card<'_>) -> Value {
+    json!({
+        "type": "model",
+        "id": card.id,
+        "display_name": card.id,
+        "created_at": CREATED_AT,
+        "max_input_tokens": card.facts.context,
+        "max_tokens": card.facts.max_output,
+        "capabilities": (!card.facts.is_unknown()).then(|| capabilities(&card.facts)),
+        "lifecycle": if card.retires_on.is_some() { "deprecated" } else { "active" },
+        "retires_at": card.retires_on.as_ref().map(|day| format!("{day}T00:00:00Z")),
+    })
+}
+
+fn capabilities(facts: &Facts) -> Value {
+    let supported = |able: bool| json!({"supported": able});
+    let has = |ability| supported(facts.has(ability));
+    let effort = facts.has(Ability::OutputConfig);
+    let thinking = facts.has(Ability::Reasoning);
+    json!({
+        // The gateway has no batches.
+        "batch": supported(false),
+        "citations": supported(false),
+        "code_execution": supported(false),
+        "context_management": {"supported": false},
+        "effort": {
+            "supported": effort,
+            "low": supported(effort && !facts.lacks(Ability::EffortLow)),
+            "medium": supported(effort),
+            "high": supported(effort),
+            "xhigh": supported(effort && facts.has(Ability::EffortXhigh)),
+            "max": supported(effort && facts.has(Ability::EffortMax)),
+        },
+        "image_input": has(Ability::Vision),
+        "pdf_input": has(Ability::Pdf),
+        "server_tools": {"supported": facts.has(Ability::WebSearch), "web_search": has(Ability::WebSearch)},
+        "structured_outputs": has(Ability::StructuredOutput),
+        "thinking": {
+            "supported": thinking,
+            "types": {
+                "adaptive": has(Ability::AdaptiveThinking),
+                "between_tools": supported(false),
+                "disabled": supported(true),
+                "enabled": has(Ability::BudgetThinking),
+            },
+        },
+    })
+}
+
+fn gemini(card: &Card<'_>) -> Value {
+    let methods: &[&str] = match card.facts.mode {
+        Some(Mode::Embedding) => &["embedContent", "batchEmbedContents", "countTokens"],
+        None
+        | Some(
+            Mode::Chat
+            | Mode::Responses
+            | Mode::Completion
+            | Mode::Image
+            | Mode::Speech
+            | Mode::Transcription
+            | Mode::Moderation
+            | Mode::Rerank
+            | Mode::Other,
+        ) => &["generateContent", "streamGenerateContent", "countTokens"],
+    };
+    let mut model = json!({
+        "name": format!("models/{}", card.id),
+        "displayName": card.id,
+        "supportedGenerationMethods": methods,
+    });
+    let limits = [("inputTokenLimit", card.facts.context), ("outputTokenLimit", card.facts.max_output)];
+    for (key, limit) in limits {
+        // Protobuf's JSON leaves out what is not known.
+        if let Some(limit) = limit {
+            model[key] = limit.into();
+        }
+    }
+    if card.facts.has(Ability::Reasoning) {
+        model["thinking"] = true.into();
+    }
+    model
+}
+
+/// A value of a query string; broken escapes stay as they are.
+fn decoded(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        let escaped = behind.first_chunk().filter(|_| byte == b'%').and_then(|digits: &[u8; 2]| {
+            let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+            u8::try_from(high? << 4 | low?).ok()
+        });
+        rest = if escaped.is_some() { behind.get(2..).unwrap_or_default() } else { behind };
+        bytes.push(escaped.unwrap_or(if byte == b'+' { b' ' } else { byte }));
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn card(id: &str) -> Card<'_> {
+        Card { id, owner: "openai", facts: Facts::default(), retires_on: None }
+    }
+
+    fn known() -> Facts {
+        let mut facts = Facts::default();
+        facts.context = Some(1000);
+        facts.max_output = Some(10);
+        facts.mode = Some(Mode::Chat);
+        facts.learn(Ability::Vision, true);
+        facts.learn(Ability::Reasoning, true);
+        facts
+    }
+
+    fn read(dialect: Dialect, cards: &[Card<'_>], query: &str) -> Value {
+        let page = Page::parse(dialect, Some(query)).expect("a page");
+        let ids: Vec<&str> = cards.iter().map(|card| card.id).collect();
+        let cut = page.cut(&ids).expect("a page of the list");
+        serde_json::from_str(&list(dialect, &cards[cut.places.clone()], &page, &cut)).expect("JSON")
+    }
 
     #[test]
     fn each_dialect_gets_its_own_list() {
-        let cards = [Card { id: "demo", owner: "simulated" }, Card { id: "b", owner: "openai" }];
-        let read = |dialect| serde_json::from_str::<Value>(&list(dialect, &cards)).expect("JSON");
-        assert_eq!(read(Dialect::OpenAi)["data"][0]["owned_by"], "simulated");
-        assert_eq!(read(Dialect::Anthropic)["last_id"], "b");
-        assert_eq!(read(Dialect::Gemini)["models"][0]["name"], "models/demo");
+        let cards = [card("demo"), Card { facts: known(), ..card("b") }];
+        assert_eq!(read(Dialect::OpenAi, &cards, "")["data"][0]["owned_by"], "openai");
+        assert_eq!(read(Dialect::OpenAi, &cards, "").get("models"), None);
+        let anthropic = read(Dialect::Anthropic, &cards, "");
+        assert_eq!((&anthropic["last_id"], &anthropic["has_more"]), (&json!("b"), &json!(false)));
+        assert_eq!(anthropic["data"][0]["max_input_tokens"], Value::Null);
+        assert_eq!(anthropic["data"][0]["capabilities"], Value::Null);
+        let b = &anthropic["data"][1];
+        assert_eq!((&b["max_input_tokens"], &b["max_tokens"]), (&json!(1000), &json!(10)));
+        assert_eq!(b["capabilities"]["image_input"]["supported"], true);
+        assert_eq!(b["capabilities"]["pdf_input"]["supported"], false);
+        let gemini = read(Dialect::Gemini, &cards, "");
+        assert_eq!(gemini["models"][0]["name"], "models/demo");
+        assert_eq!(gemini["models"][0].get("inputTokenLimit"), None);
+        assert_eq!(gemini["models"][1]["inputTokenLimit"], 1000);
+        assert_eq!(gemini["models"][1]["thinking"], true);
+    }
+
+    #[test]
+    fn codex_finds_the_field_that_it_insists_on() {
+        let answer = read(Dialect::OpenAi, &[card("a")], "client_version=0.155.1");
+        assert_eq!((&answer["models"], &answer["data"][0]["id"]), (&json!([]), &json!("a")));
+    }
+
+    #[test]
+    fn a_model_that_ends_says_when() {
+        let card = Card { retires_on: Some("2027-01-31".to_owned()), ..card("a") };
+        let shown: Value = serde_json::from_str(&one(Dialect::Anthropic, &card)).expect("JSON");
+        assert_eq!(
+            (&shown["lifecycle"], &shown["retires_at"]),
+            (&json!("deprecated"), &json!("2027-01-31T00:00:00Z"))
+        );
+    }
+
+    #[test]
+    fn pages_that_make_no_sense_say_why() {
+        let bad = |dialect, query| Page::parse(dialect, Some(query)).expect_err(query).param;
+        for limit in ["limit=0", "limit=1001", "limit=-1", "limit=many"] {
+            assert_eq!(bad(Dialect::Anthropic, limit), "limit");
+        }
+        assert_eq!(bad(Dialect::Gemini, "pageSize=-1"), "pageSize");
+        assert!(Page::parse(Dialect::Gemini, Some("pageSize=5000")).is_ok_and(|page| page.size == 1000));
+        assert!(Page::parse(Dialect::OpenAi, Some("limit=0&pageSize=x")).is_ok());
+        let page = Page::parse(Dialect::Anthropic, Some("after_id=gone")).expect("a page");
+        assert_eq!(page.cut(&["a"]).expect_err("no such model").param, "after_id");
+    }
+
+    proptest! {
+        /// Whoever follows the pages, forwards or backwards, sees every model once and in order.
+        #[test]
+        fn pages_are_the_list(count in 1_usize..120, size in 1_usize..50) {
+            let ids: Vec<String> = (0..count).map(|number| format!("vendor/m {number}%")).collect();
+            let cards: Vec<Card<'_>> = ids.iter().map(|id| card(id)).collect();
+            let escaped = |id: &Value| id.as_str().unwrap().replace('%', "%25").replace('/', "%2F").replace(' ', "+");
+            let mut seen: Vec<String> = Vec::new();
+            let mut query = format!("limit={size}");
+            loop {
+                let answer = read(Dialect::Anthropic, &cards, &query);
+                let page = answer["data"].as_array().unwrap();
+                seen.extend(page.iter().map(|model| model["id"].as_str().unwrap().to_owned()));
+                if answer["has_more"] == false { break }
+                query = format!("limit={size}&after_id={}", escaped(&answer["last_id"]));
+            }
+            prop_assert_eq!(&seen, &ids);
+            seen.clear();
+            let mut query = format!("limit={size}&before_id={}", escaped(&json!(ids[count - 1])));
+            loop {
+                let answer = read(Dialect::Anthropic, &cards, &query);
+                let page = answer["data"].as_array().unwrap();
+                seen.extend(page.iter().rev().map(|model| model["id"].as_str().unwrap().to_owned()));
+                if answer["has_more"] == false { break }
+                query = format!("limit={size}&before_id={}", escaped(&answer["first_id"]));
+            }
+            seen.reverse();
+            prop_assert_eq!(&seen, &ids[..count - 1]);
+            seen.clear();
+            let mut query = format!("pageSize={size}");
+            loop {
+                let answer = read(Dialect::Gemini, &cards, &query);
+                let page = answer["models"].as_array().unwrap();
+                seen.extend(page.iter().map(|model| model["displayName"].as_str().unwrap().to_owned()));
+                let Some(next) = answer.get("nextPageToken") else { break };
+                query = format!("pageSize={size}&pageToken={}", escaped(next));
+            }
+            prop_assert_eq!(&seen, &ids);
+        }
+
+        #[test]
+        fn no_query_upsets_the_reader(query in "\\PC*", name in "limit|after_id|pageSize|pageToken") {
+            for dialect in Dialect::ALL {
+                let page = Page::parse(dialect, Some(&format!("{name}={query}")));
+                let _ = page.and_then(|page| page.cut(&["a", "b"]));
+            }
+        }
     }
 }

@@ -8,14 +8,14 @@ use super::Snapshot;
 use super::intake::Arrival;
 use super::refuse::{Refusal, in_short, name_request};
 use super::reply::Reply;
-use crate::config::{Matcher, Pattern};
-use crate::dialect::Operation;
 use crate::dialect::entry::{Entry, ModelAt};
-use crate::dialect::models::{self, Card};
+use crate::dialect::models::{self, BadPage, Card, Page};
 use crate::dialect::trouble::Kind;
+use crate::dialect::{Dialect, Operation};
 use crate::route::closest;
 use crate::state::Table;
 use crate::state::route::Route;
+use crate::vocab::Facts;
 
 pub fn answer(
     snapshot: &Snapshot,
@@ -25,15 +25,18 @@ pub fn answer(
     let table = &snapshot.table;
     let body = match &entry.model {
         ModelAt::Path(model) if entry.operation == Operation::Model => {
-            let served = table
-                .route_of_model(model)
-                .map(|index| &table.routes[index])
-                .filter(|route| is_served(route));
-            let Some(route) = served else { return Err(unknown(table, arrival, entry, model)) };
-            models::one(entry.dialect, &card(model, route))
+            let served = table.route_of_model(model).map(|index| &table.routes[index]);
+            let Some(route) = served.filter(|route| route.is_configured()) else {
+                return Err(unknown(table, arrival, entry, model));
+            };
+            models::one(entry.dialect, &card(table, model, route))
         }
         ModelAt::Path(_) | ModelAt::Body | ModelAt::Multipart | ModelAt::Nowhere => {
-            models::list(entry.dialect, &cards(table))
+            list(table, entry.dialect, arrival.head.uri.query()).map_err(|bad| {
+                let refusal =
+                    Refusal::new(Kind::BadRequest, bad.message(), entry.dialect, &arrival.request_id);
+                refusal.param(bad.param)
+            })?
         }
     };
     let mut response = Response::new(Reply::whole(Bytes::from(body), None));
@@ -42,25 +45,31 @@ pub fn answer(
     Ok(response)
 }
 
-/// Names that can be asked for: exact ones and their aliases, of routes with a configured channel.
-fn cards(table: &Table) -> Vec<Card<'_>> {
-    let mut cards = Vec::new();
-    for route in table.routes.iter().filter(|route| is_served(route)) {
-        if let Matcher::Model { pattern: Pattern::Exact(name) } = &route.config.matcher {
-            cards.push(card(name, route));
-            cards.extend(route.config.aliases.iter().map(|alias| card(alias, route)));
-        }
+fn list(table: &Table, dialect: Dialect, query: Option<&str>) -> Result<String, BadPage> {
+    let page = Page::parse(dialect, query)?;
+    let served = table.served_models();
+    let ids: Vec<&str> = served.iter().map(|(id, _)| &**id).collect();
+    let cut = page.cut(&ids)?;
+    let shown = served.get(cut.places.clone()).unwrap_or_default();
+    let cards: Vec<Card<'_>> =
+        shown.iter().map(|(id, route)| card(table, id, &table.routes[*route])).collect();
+    Ok(models::list(dialect, &cards, &page, &cut))
+}
+
+/// What is known of a model is what is known of it at the first configured channel.
+fn card<'a>(table: &Table, model: &'a str, route: &'a Route) -> Card<'a> {
+    let Some(first) = route.channels.iter().find(|channel| channel.upstream.is_configured()) else {
+        return Card { id: model, owner: "mainstay", facts: Facts::default(), retires_on: None };
+    };
+    let owner = first.upstream.config.provider.name;
+    let name = first.model_name(&route.config, model).unwrap_or(model);
+    let known = table.catalog.find(owner, name);
+    Card {
+        id: model,
+        owner,
+        facts: first.facts(&route.config, model),
+        retires_on: known.and_then(|entry| entry.deprecated_on()).map(|day| day.to_string()),
     }
-    cards
-}
-
-fn is_served(route: &Route) -> bool {
-    route.channels.iter().any(|channel| channel.upstream.is_configured())
-}
-
-fn card<'a>(model: &'a str, route: &'a Route) -> Card<'a> {
-    let first = route.channels.iter().find(|channel| channel.upstream.is_configured());
-    Card { id: model, owner: first.map_or("mainstay", |channel| channel.upstream.config.provider.name) }
 }
 
 fn unknown(table: &Table, arrival: &Arrival, entry: &Entry<'_>, model: &str) -> Box<Refusal> {

@@ -66,8 +66,13 @@ const fn generation(dialect: Dialect) -> Operation {
 
 /// `None` when no route takes the model.
 pub fn explain(table: &Table, question: &Question) -> Option<Explained> {
+    Some(explain_route(table, table.route_of_model(&question.model)?, question))
+}
+
+/// As [`explain`], for the route of this index, whoever takes the model.
+pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explained {
     let Question { model, dialect, needs, prompt_tokens } = question;
-    let route = &table.routes[table.route_of_model(model)?];
+    let route = &table.routes[index];
     let now = table.live.now();
     let first_speaks = || route.channels.iter().find_map(|c| c.upstream.config.speaks.first().copied());
     let dialect = dialect.or_else(first_speaks).unwrap_or(Dialect::OpenAi);
@@ -130,7 +135,7 @@ pub fn explain(table: &Table, question: &Question) -> Option<Explained> {
             }
         })
         .collect();
-    Some(Explained {
+    Explained {
         route: route.config.name.to_string(),
         select: route.config.select.name(),
         channels,
@@ -140,7 +145,7 @@ pub fn explain(table: &Table, question: &Question) -> Option<Explained> {
             .iter()
             .map(|&index| table.routes[index].config.name.to_string())
             .collect(),
-    })
+    }
 }
 
 fn detail(

@@ -12,7 +12,7 @@ mod shortlist;
 mod verdict;
 
 pub use closest::closest;
-pub use explain::{Explained, Question, explain};
+pub use explain::{Explained, Question, explain, explain_route};
 pub use limits::Limits;
 pub use need::{Need, Resend};
 pub use plan::{Exhausted, Lack, Plan};

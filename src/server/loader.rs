@@ -330,6 +330,24 @@ routes:
     }
 
     #[test]
+    fn facts_about_models_are_read_with_the_file_and_a_mistake_in_them_is_one_of_the_file() {
+        let disk = Arc::new(Disk::default());
+        let write = |text: &str| disk.0.lock().insert("models.yaml".to_owned(), text.to_owned());
+        let loader = loader(&format!("{FILE}catalog: {{file: models.yaml}}\n"), &disk);
+        write("providers: {simulated: {demo: {context: 7}}}");
+        let good = loader.load().expect("a good file");
+        assert_eq!(good.blueprint.catalog.facts("simulated", "demo").context, Some(7));
+        assert!(loader.is_unchanged(&good.fingerprint));
+        write("providers: {simulated: {demo: {context: seven}}}");
+        assert!(!loader.is_unchanged(&good.fingerprint));
+        let rejection = loader.load().err().expect("no number");
+        let shown = rejection.to_string();
+        assert!(shown.contains("--> models.yaml:1:41"), "{shown}");
+        assert!(shown.ends_with("routing.yaml: 1 error"), "{shown}");
+        assert_eq!(rejection.problems()[0]["file"], "models.yaml");
+    }
+
+    #[test]
     fn a_rejection_shows_every_problem_and_counts_them() {
         let disk = Arc::new(Disk::default());
         let text = FILE.replace("upstream: a", "upstream: b, wieght: 3");

@@ -16,6 +16,9 @@ impl Table {
     pub fn export(&self) {
         let gauges = Gauges(&self.live.metrics);
         let now = self.live.now();
+        let age = self.live.clock.unix_now().as_secs_f64() - self.catalog.as_of().unix_seconds() as f64;
+        gauges.set(&c::CATALOG_AGE, &[], age.max(0.0));
+        gauges.set(&c::CATALOG_MODELS, &[], self.catalog.models() as f64);
         for route in &self.routes {
             let name: &str = &route.config.name;
             gauges.set(&c::IN_FLIGHT, &[name], f64::from(route.memory.in_flight.load(Relaxed)));

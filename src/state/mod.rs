@@ -10,11 +10,13 @@ pub mod clock;
 pub mod credential;
 pub mod gate;
 pub mod gauges;
+mod listed;
 pub mod live;
 pub mod model;
 pub mod permit;
 mod registry;
 pub mod route;
+mod served;
 pub mod table;
 pub mod upstream;
 

@@ -1,20 +1,23 @@
 //! The routing table: one immutable compilation of a blueprint, with `Arc`s to live memory.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
 use parking_lot::Mutex;
 
 use super::credential::Credential;
+use super::listed::Listed;
 use super::live::Live;
 use super::model::Model;
 use super::registry::{First, Registry};
 use super::route::Route;
+use super::served::{self, Served};
 use super::upstream::{self, Upstream};
 use crate::algo::budget::Budget;
-use crate::config::{self, Blueprint, Matcher, ModelName, Pattern};
+use crate::catalog::Catalog;
+use crate::config::{self, Blueprint, Matcher, ModelName, Origin, Pattern};
 use crate::dialect::Dialect;
 use crate::telemetry::{AttemptHandles, CredentialHandles, UpstreamHandles};
 use crate::vocab::Facts;
@@ -28,9 +31,14 @@ pub struct Table {
     pub budget: Arc<Mutex<Budget>>,
     pub server: config::Server,
     pub revision: String,
+    /// What is known of models.
+    pub catalog: Arc<Catalog>,
     models: HashMap<Box<str>, usize>,
-    /// Prefix and route, longest prefix first.
+    /// Prefix and route, longest prefix first; those of automatic routes behind all others.
     patterns: Box<[(String, usize)]>,
+    listed: Listed,
+    /// Made when it is first asked for: with automatic routes it may have thousands of names.
+    served: OnceLock<Box<[Served]>>,
     paths: Box<[(String, usize)]>,
 }
 
@@ -47,6 +55,9 @@ pub struct Channel {
     pub handles: Arc<AttemptHandles>,
     /// The label, ready to be an answer's header.
     pub label_header: HeaderValue,
+    /// What is known of the channel's own model.
+    facts: Facts,
+    catalog: Arc<Catalog>,
     /// The memory of the channel's own model; under a pattern, callers name the model.
     pub(super) fixed: Option<Arc<Model>>,
 }
@@ -75,7 +86,8 @@ impl Table {
                     .iter()
                     .enumerate()
                     .map(|(slot, channel)| {
-                        Arc::new(compile_channel(slot, channel, settings, &upstreams, registry, live))
+                        let place = Place { slot, route: settings, catalog: &blueprint.catalog };
+                        Arc::new(compile_channel(&place, channel, &upstreams, registry, live))
                     })
                     .collect();
                 let memory = registry.route(settings);
@@ -92,8 +104,11 @@ impl Table {
             budget,
             server: blueprint.server.clone(),
             revision: blueprint.revision.clone(),
+            catalog: Arc::clone(&blueprint.catalog),
             models: HashMap::new(),
             patterns: Box::default(),
+            listed: Listed::default(),
+            served: OnceLock::new(),
             paths: Box::default(),
         };
         table.index(blueprint);
@@ -108,6 +123,7 @@ impl Table {
                     self.models.insert(name.as_str().into(), index);
                 }
                 Matcher::Model { pattern: Pattern::Prefix(prefix) } => patterns.push((prefix.clone(), index)),
+                Matcher::Model { pattern: Pattern::Listed(providers) } => self.listed.add(providers, index),
                 Matcher::Path { prefix, .. } => paths.push((prefix.clone(), index)),
             }
             for alias in &route.aliases {
@@ -116,15 +132,18 @@ impl Table {
         }
         let longest_first = |a: &(String, usize), b: &(String, usize)| b.0.len().cmp(&a.0.len());
         patterns.sort_by(longest_first);
+        patterns.sort_by_key(|(_, index)| blueprint.routes[*index].origin == Origin::Automatic);
         paths.sort_by(longest_first);
         self.patterns = patterns.into();
         self.paths = paths.into();
     }
 
-    /// The route that a model's name means: an exact name or alias, else the longest pattern.
+    /// The route that a model's name means: an exact name or alias, else the longest pattern, else the
+    /// automatic route for it.
     pub fn route_of_model(&self, model: &str) -> Option<usize> {
         let by_pattern = || self.patterns.iter().find(|(prefix, _)| model.starts_with(prefix.as_str()));
-        self.models.get(model).copied().or_else(|| by_pattern().map(|(_, index)| *index))
+        let written = self.models.get(model).copied().or_else(|| by_pattern().map(|(_, index)| *index));
+        written.or_else(|| self.listed.route_of(&self.catalog, model))
     }
 
     /// The path route with the longest prefix of `path`. `/orders` means `/orders/` too.
@@ -148,6 +167,21 @@ impl Table {
         self.models.keys().map(AsRef::as_ref)
     }
 
+    /// The models that can be asked for by name, each with the index of its route.
+    pub fn served_models(&self) -> &[Served] {
+        self.served.get_or_init(|| served::models(self))
+    }
+
+    /// Whether a route has exactly this name or alias.
+    pub fn is_named(&self, model: &str) -> bool {
+        self.models.contains_key(model)
+    }
+
+    /// Every name of the catalog that automatic routes are there for, in order. A written route may take it.
+    pub fn listed_names(&self) -> Vec<&str> {
+        self.listed.names(&self.catalog)
+    }
+
     /// Lets time act on every breaker. Called a few times a second.
     pub fn expire(&self) {
         let (now, mut dice) = (self.live.now(), self.live.dice());
@@ -158,18 +192,14 @@ impl Table {
 }
 
 impl Channel {
-    /// What is known of the model that is asked there.
-    pub fn facts(&self, _route: &config::Route, _asked: &str) -> Facts {
-        Facts::default()
-    }
-
     /// The name under which the upstream knows what the caller calls `asked`; `None` leaves it.
     pub fn model_name<'a>(&'a self, route: &'a config::Route, asked: &'a str) -> Option<&'a str> {
         match &self.config.model {
             // An alias, and a fallback from another route, mean the route's own model.
             ModelName::AsAsked => match &route.matcher {
                 Matcher::Model { pattern: Pattern::Exact(name) } => Some(name),
-                Matcher::Model { pattern: Pattern::Prefix(_) } | Matcher::Path { .. } => None,
+                Matcher::Model { pattern: Pattern::Prefix(_) | Pattern::Listed(_) }
+                | Matcher::Path { .. } => None,
             },
             ModelName::Fixed(name) => Some(name),
             ModelName::Suffix => match &route.matcher {
@@ -177,6 +207,15 @@ impl Channel {
                 Matcher::Path { .. } => None,
             },
         }
+    }
+
+    /// What is known of the model that this channel would serve for `asked`.
+    pub fn facts(&self, route: &config::Route, asked: &str) -> Facts {
+        if self.fixed.is_some() {
+            return self.facts;
+        }
+        let name = self.model_name(route, asked).unwrap_or(asked);
+        self.catalog.facts(self.upstream.config.provider.name, name)
     }
 
     /// The memory of the model that this channel would serve for `asked`.
@@ -224,14 +263,21 @@ fn compile_upstream(
     }
 }
 
-fn compile_channel(
+/// Where a channel stands.
+struct Place<'a> {
     slot: usize,
+    route: &'a config::Route,
+    catalog: &'a Arc<Catalog>,
+}
+
+fn compile_channel(
+    place: &Place<'_>,
     settings: &config::Channel,
-    route: &config::Route,
     upstreams: &[Arc<Upstream>],
     registry: &mut Registry,
     live: &Arc<Live>,
 ) -> Channel {
+    let Place { slot, route, catalog } = *place;
     let upstream = Arc::clone(&upstreams[settings.upstream]);
     let name = match (&settings.model, &route.matcher) {
         (ModelName::Fixed(name), Matcher::Model { .. }) => Some(&**name),
@@ -248,7 +294,12 @@ fn compile_channel(
         }
         model
     });
-    let shown = name.unwrap_or(&route.name);
+    let facts = name.map(|name| catalog.facts(upstream.config.provider.name, name)).unwrap_or_default();
+    let pattern = match route.origin {
+        Origin::Written => &*route.name,
+        Origin::Automatic => "*",
+    };
+    let shown = name.unwrap_or(pattern);
     let upstream_name = &upstream.config.name;
     let label = if shown.is_empty() { upstream_name.to_string() } else { format!("{upstream_name}/{shown}") };
     let names = [Arc::clone(&route.name), Arc::clone(upstream_name), shown.into()];
@@ -260,6 +311,8 @@ fn compile_channel(
         label: label.into(),
         handles: registry.attempts(&live.metrics, names),
         config: settings.clone(),
+        facts,
+        catalog: Arc::clone(catalog),
         fixed,
         upstream,
     }

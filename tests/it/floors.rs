@@ -8,7 +8,7 @@ use std::path::Path;
 /// From the ground up; rooms of one floor are strangers to each other.
 const FLOORS: &[&[&str]] = &[
     &["algo", "vocab"],
-    &["dialect", "strategy", "telemetry"],
+    &["catalog", "dialect", "strategy", "telemetry"],
     &["config"],
     &["state"],
     &["route", "upstream", "simulated"],

@@ -10,15 +10,18 @@ pub mod server;
 pub mod upstream;
 
 pub use route::{
-    Channel, FallbackOn, FirstEvent, Matcher, ModelName, Panic, PanicMode, Pattern, Replay, Retry, Route,
-    SlowStart, Timeouts, Unsupported,
+    Channel, FallbackOn, FirstEvent, Matcher, ModelName, Origin, Panic, PanicMode, Pattern, Replay, Retry,
+    Route, SlowStart, Timeouts, Unsupported,
 };
 pub use server::{Drain, Limits, Server, ServerTimeouts, ServerTls};
 pub use upstream::{
     BaseUrl, Credential, Http2, Pool, Probe, ProbeKind, Readiness, SimulatedSettings, Upstream, UpstreamTls,
 };
 
+use std::sync::Arc;
+
 use crate::algo::budget;
+use crate::catalog::Catalog;
 
 /// One whole, valid configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,10 +29,12 @@ pub struct Blueprint {
     pub server: Server,
     /// In the order of the file. [`Channel::upstream`] indexes this.
     pub upstreams: Vec<Upstream>,
-    /// In the order of the file. [`Route::fallback`] indexes this.
+    /// In the order of the file, automatic ones behind. [`Route::fallback`] indexes this.
     pub routes: Vec<Route>,
     /// The budget that all routes' retries share, beside each route's own.
     pub retry_budget: budget::Settings,
+    /// What is known of models.
+    pub catalog: Arc<Catalog>,
     /// First 12 hex digits of the SHA-256 of the file's text.
     pub revision: String,
 }

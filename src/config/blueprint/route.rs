@@ -10,8 +10,9 @@ use crate::strategy;
 /// One entry of `routes:`, with every layer already merged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
-    /// The model name, pattern or path prefix as the file has it; unique.
+    /// The model name, pattern or path prefix as the file has it, or `auto: …`; unique.
     pub name: Arc<str>,
+    pub origin: Origin,
     pub matcher: Matcher,
     /// Further exact model names that mean this route.
     pub aliases: Vec<String>,
@@ -25,6 +26,15 @@ pub struct Route {
     pub retry: Retry,
     pub panic: Panic,
     pub slow_start: SlowStart,
+}
+
+/// Who made a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Somebody who edits the file.
+    Written,
+    /// `auto_routes: true`. It takes what no written route takes.
+    Automatic,
 }
 
 /// Which requests a route takes.
@@ -42,6 +52,8 @@ pub enum Pattern {
     Exact(String),
     /// The text before the final `*`; empty for the route that takes every model.
     Prefix(String),
+    /// Every model that the catalog has at exactly these of the automatic routes' providers.
+    Listed(Box<[&'static str]>),
 }
 
 impl Pattern {
@@ -51,6 +63,8 @@ impl Pattern {
         match self {
             Self::Exact(name) => (name == model).then_some(""),
             Self::Prefix(prefix) => model.strip_prefix(prefix.as_str()),
+            // Only the catalog knows, and nothing stands for a part of a name here.
+            Self::Listed(_) => None,
         }
     }
 }

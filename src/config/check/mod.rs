@@ -5,10 +5,13 @@
 //! `Blueprint` comes out only when nothing was wrong. Ranges and types are [`shape`](super::shape)'s,
 //! what is merely unwise is [`lint`](super::lint)'s.
 
+mod automatic;
 mod fallback;
 mod routes;
 mod server;
 mod upstreams;
+
+use std::sync::Arc;
 
 use super::Env;
 use super::blueprint::Blueprint;
@@ -17,6 +20,7 @@ use super::path::Path;
 use super::problem::Findings;
 use super::settle;
 use super::tree::Node;
+use crate::catalog::Catalog;
 
 /// What every check sees: the whole file, as structs and as the tree with its places.
 pub struct Scene<'a> {
@@ -26,10 +30,16 @@ pub struct Scene<'a> {
 }
 
 /// Checks everything. `None` when something has to be mended first.
-pub fn check(scene: &Scene<'_>, revision: String, findings: &mut Findings) -> Option<Blueprint> {
+pub fn check(
+    scene: &Scene<'_>,
+    catalog: Catalog,
+    revision: String,
+    findings: &mut Findings,
+) -> Option<Blueprint> {
     let server = server::check(scene, findings);
     let upstreams = upstreams::check(scene, findings);
     let routes = routes::check(scene, &upstreams, findings);
+    let automatic = automatic::routes(scene, &upstreams, &catalog, findings);
     if findings.any_error() {
         return None;
     }
@@ -37,7 +47,8 @@ pub fn check(scene: &Scene<'_>, revision: String, findings: &mut Findings) -> Op
         server: server?,
         // A missing one was reported, so that this collects all of them.
         upstreams: upstreams.into_iter().collect::<Option<_>>()?,
-        routes: routes?,
+        routes: routes?.into_iter().chain(automatic).collect(),
+        catalog: Arc::new(catalog),
         retry_budget: settle::budget(&scene.file.server.retry_budget),
         revision,
     })

@@ -2,7 +2,9 @@
 
 use super::fallback::{fallback, names, refuse_loops};
 use super::{Scene, channel_layers, channel_path, route_path};
-use crate::config::blueprint::{Channel, FirstEvent, Matcher, ModelName, Pattern, Route, Timeouts, Upstream};
+use crate::config::blueprint::{
+    Channel, FirstEvent, Matcher, ModelName, Origin, Pattern, Route, Timeouts, Upstream,
+};
 use crate::config::file;
 use crate::config::layer::stack;
 use crate::config::nearest::{did_you_mean, listed};
@@ -10,8 +12,8 @@ use crate::config::path::Path;
 use crate::config::problem::Findings;
 use crate::config::reasoning;
 use crate::config::settle::{self, MAX_INFLIGHT, Traffic};
+use crate::config::tree::Value;
 use crate::dialect::Dialect;
-use crate::strategy;
 
 pub fn check(
     scene: &Scene<'_>,
@@ -19,6 +21,12 @@ pub fn check(
     findings: &mut Findings,
 ) -> Option<Vec<Route>> {
     let said = &scene.file.routes;
+    let automatic = scene.file.auto_routes == Some(true);
+    let is_mapping = matches!(scene.root.value, Value::Map(_));
+    if is_mapping && !automatic && !scene.root.has_value(&Path::root().key("routes")) {
+        let hint = "Which requests go to which upstreams; or write `auto_routes: true`";
+        findings.error_at_key(&Path::root(), "`routes` is missing", hint);
+    }
     let matchers: Vec<_> =
         said.iter().enumerate().map(|(index, route)| matcher(route, &route_path(index), findings)).collect();
     let names = names(said, &matchers, findings);
@@ -31,29 +39,44 @@ pub fn check(
     let cases = said.iter().zip(matchers).zip(fallbacks).enumerate();
     let routes = cases.map(|(index, ((said, matcher), fallback))| {
         let matcher = matcher?;
-        let defaults = &scene.file.defaults;
-        let context = Context { scene, upstreams, matcher: &matcher, route: said, index };
-        let channels = context.channels(findings)?;
-        let retry = stack([said.retry.clone(), defaults.retry.clone()]);
-        let select = said.select.as_ref().or(defaults.select.as_ref());
-        Some(Route {
-            name: name(&matcher).into(),
-            aliases: said.aliases.clone(),
-            // The schema lets only known names through.
-            select: select.and_then(|name| name.0.parse().ok()).unwrap_or(strategy::Kind::default()),
-            channels,
-            fallback,
-            fallback_on: settle::fallback_on(said.fallback_on.as_deref().or(defaults.fallback_on.as_deref())),
-            unsupported: settle::unsupported(said.unsupported.or(defaults.unsupported)),
-            retry: settle::retry(&retry),
-            panic: settle::panic(&stack([said.panic.clone(), defaults.panic.clone()])),
-            slow_start: settle::slow_start(&stack([said.slow_start.clone(), defaults.slow_start.clone()])),
-            matcher,
-        })
+        let mut route = route(scene, upstreams, said, index, matcher, findings)?;
+        route.fallback = fallback;
+        Some(route)
     });
     // Collected first: `collect::<Option<_>>` would stop at the first route with a problem.
     let routes: Vec<Option<Route>> = routes.collect();
     routes.into_iter().collect()
+}
+
+/// One route with its channels and without its fallbacks.
+pub fn route(
+    scene: &Scene<'_>,
+    upstreams: &[Option<Upstream>],
+    said: &file::Route,
+    index: usize,
+    matcher: Matcher,
+    findings: &mut Findings,
+) -> Option<Route> {
+    let defaults = &scene.file.defaults;
+    let context = Context { scene, upstreams, matcher: &matcher, route: said, index };
+    let channels = context.channels(findings)?;
+    let retry = stack([said.retry.clone(), defaults.retry.clone()]);
+    let select = said.select.as_ref().or(defaults.select.as_ref());
+    Some(Route {
+        name: name(&matcher).into(),
+        origin: Origin::Written,
+        aliases: said.aliases.clone(),
+        // The schema lets only known names through.
+        select: select.and_then(|name| name.0.parse().ok()).unwrap_or_default(),
+        channels,
+        fallback: Vec::new(),
+        unsupported: settle::unsupported(said.unsupported.or(defaults.unsupported)),
+        fallback_on: settle::fallback_on(said.fallback_on.as_deref().or(defaults.fallback_on.as_deref())),
+        retry: settle::retry(&retry),
+        panic: settle::panic(&stack([said.panic.clone(), defaults.panic.clone()])),
+        slow_start: settle::slow_start(&stack([said.slow_start.clone(), defaults.slow_start.clone()])),
+        matcher,
+    })
 }
 
 /// The name of a route is what it takes.
@@ -61,6 +84,7 @@ pub fn name(matcher: &Matcher) -> String {
     match matcher {
         Matcher::Model { pattern: Pattern::Exact(name) } => name.clone(),
         Matcher::Model { pattern: Pattern::Prefix(prefix) } => format!("{prefix}*"),
+        Matcher::Model { pattern: Pattern::Listed(providers) } => providers.join("+"),
         Matcher::Path { prefix, .. } => prefix.clone(),
     }
 }
@@ -293,7 +317,9 @@ impl Context<'_> {
             (ModelName::AsAsked, Matcher::Model { pattern: Pattern::Prefix(prefix) }) => {
                 reasoning::possible_below(prefix)
             }
-            (ModelName::Suffix, _) => true,
+            (ModelName::Suffix, _) | (ModelName::AsAsked, Matcher::Model { pattern: Pattern::Listed(_) }) => {
+                true
+            }
             (ModelName::AsAsked, Matcher::Path { .. }) => false,
         }
     }

@@ -5,6 +5,7 @@
 //! schema's, so editors show them, and they are the only place where a range is written down.
 
 pub mod indexed;
+pub mod models;
 pub mod names;
 pub mod policy;
 pub mod server;
@@ -22,7 +23,7 @@ use server::Server;
 /// The configuration of Mainstay.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(title = "routing.yaml", extend("required" = ["version", "upstreams", "routes"]))]
+#[schemars(title = "routing.yaml", extend("required" = ["version", "upstreams"]))]
 pub struct File {
     /// Version of this format: 1.
     #[schemars(range(min = 1, max = 1))]
@@ -35,6 +36,20 @@ pub struct File {
     pub upstreams: Named<Upstream>,
     /// Which requests go to which upstreams.
     pub routes: Vec<Route>,
+    /// Whether every model that the catalog knows at a provider of an upstream can be asked for as
+    /// `provider/model` or `model`, without a route (false). Routes that are written win.
+    pub auto_routes: Option<bool>,
+    /// What is known of models.
+    pub catalog: Catalog,
+}
+
+/// What is known of models.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Catalog {
+    /// A file with facts about models (limits, abilities, prices) over those that the program brings.
+    #[schemars(length(min = 1))]
+    pub file: Option<String>,
 }
 
 /// Settings of every upstream, route and channel that has none of its own.

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use crate::catalog;
 use crate::dialect::Dialect;
 use crate::dialect::provider::PROVIDERS;
 use crate::strategy;
@@ -39,6 +40,11 @@ name! {
         speaks a known dialect, `simulated` for the built-in one.", PROVIDERS.iter().map(|row| row.name);
     /// A wire language.
     DialectName, "dialect", "A wire language.", DIALECTS.iter().map(|dialect| dialect.name());
+    /// What a model is for.
+    ModeName, "mode", "What the model is for.", catalog::MODES.iter().map(|(_, word, _)| *word);
+    /// Something that some models can do.
+    AbilityName, "known ability", "Something that some models can do.",
+        catalog::ABILITIES.iter().map(|(_, word, _)| *word);
     /// A way to pick among channels.
     StrategyName, "strategy", "How a channel is picked among the eligible ones (weighted_round_robin).",
         strategy::Kind::ALL.iter().map(|kind| kind.name());

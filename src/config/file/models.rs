@@ -1,0 +1,46 @@
+//! The file of `catalog.file` as it is written: what an operator knows of models.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::indexed::Named;
+use super::names::{AbilityName, ModeName};
+
+/// Facts about models, over those that the program brings.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "models.yaml", extend("required" = ["providers"]))]
+pub struct Models {
+    /// The day on which this was true, as in 2026-11-20 (that of the program's own catalog).
+    pub as_of: Option<String>,
+    /// Models by name, by provider.
+    pub providers: Named<Named<Model>>,
+}
+
+/// What is known of one model. What is not said stays as the program's own catalog has it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Model {
+    /// Most tokens of prompt and answer together.
+    #[schemars(range(min = 1))]
+    pub context: Option<u64>,
+    /// Most tokens of an answer.
+    #[schemars(range(min = 1))]
+    pub max_output: Option<u64>,
+    /// Entries of an embedding.
+    #[schemars(range(min = 1))]
+    pub dimensions: Option<u32>,
+    pub mode: Option<ModeName>,
+    /// What it can do.
+    pub supports: Vec<AbilityName>,
+    /// What it cannot do.
+    pub lacks: Vec<AbilityName>,
+    /// Dollars for a million tokens, characters or pixels, or for one of anything else.
+    pub price: BTreeMap<String, String>,
+    /// Tokens below which nothing is cached.
+    pub cache_min_tokens: Option<u64>,
+    /// The day on which it is turned off, as in 2026-11-20.
+    pub deprecated_on: Option<String>,
+}

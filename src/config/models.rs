@@ -1,0 +1,258 @@
+//! The file of `catalog.file`, from text to a [`Catalog`], or everything that is wrong with it.
+//!
+//! It goes the way of routing.yaml itself (tree, shape, decode, checks), so that its problems have the same
+//! form. References are not replaced in it: facts about models are no secrets.
+
+use super::file::models::{Model, Models};
+use super::path::Path;
+use super::problem::{Findings, Problem};
+use super::redact::{Redactor, Tree};
+use super::shape;
+use super::{FILE_MAX, Mark, check, decode, nearest, schema, tree};
+use crate::catalog::{ABILITIES, Catalog, Date, MODES, Meter, Own, OwnModel, Price, Unit};
+use crate::dialect::provider;
+
+/// Reads `text` over `catalog`. The problems carry `name`, which is this file's and not routing.yaml's.
+pub fn read(text: &str, name: &str, catalog: &Catalog) -> Result<Catalog, Vec<Problem>> {
+    let mut findings = Findings::default();
+    let mut tree = None;
+    let own = own(text, catalog, &mut tree, &mut findings);
+    if findings.any_error() {
+        // No secret stands in it, but a word that looks like one may have got there by mistake.
+        let mut problems = super::problems(findings, text, tree.as_ref(), &Redactor::new(None, Tree::Whole));
+        for problem in &mut problems {
+            problem.file = Some(name.to_owned());
+        }
+        return Err(problems);
+    }
+    Ok(catalog.overridden_by(own.unwrap_or_default()))
+}
+
+fn own(
+    text: &str,
+    catalog: &Catalog,
+    whole: &mut Option<tree::Node>,
+    findings: &mut Findings,
+) -> Option<Own> {
+    if text.len() > FILE_MAX {
+        let message = format!("the file is larger than {} KiB", FILE_MAX / 1024);
+        findings.error_at(Mark::default(), message, "keep only the models that are used");
+        return None;
+    }
+    let root = tree::parse(text, findings).filter(|root| !root.is_null());
+    let Some(mut root) = root else {
+        if !findings.any_error() {
+            let hint = "begin with: providers: {openai: {gpt-x: {context: 400000}}}";
+            findings.error_at(Mark::default(), "the file is empty", hint);
+        }
+        return None;
+    };
+    *whole = Some(root.clone());
+    shape::fit(&mut root, &schema::of_models(), findings);
+    let said = match decode::decode::<Models>(&root) {
+        Ok(said) => said,
+        Err(error) => {
+            if !findings.any_error() {
+                findings.error_at(Mark::default(), format!("{}: {}", error.path(), error.inner()), "");
+            }
+            return None;
+        }
+    };
+    let mut own = Own::default();
+    own.as_of = day(said.as_of.as_deref(), &Path::root().key("as_of"), findings);
+    for (provider, models) in &said.providers.0 {
+        let path = Path::root().key("providers").key(provider.as_str());
+        known_provider(provider, &path, catalog, findings);
+        for (name, model) in &models.0 {
+            own.add(provider, name, self::model(model, &path.key(name.as_str()), findings));
+        }
+    }
+    Some(own)
+}
+
+fn known_provider(name: &str, path: &Path, catalog: &Catalog, findings: &mut Findings) {
+    if provider::find(name).is_some() || catalog.knows(name) {
+        return;
+    }
+    let known = || provider::PROVIDERS.iter().map(|row| row.name);
+    let hint = format!("{}providers: {}", nearest::did_you_mean(name, known()), nearest::listed(known()));
+    findings.error_at_key(path, format!("there is no provider `{name}`"), hint);
+}
+
+fn model(said: &Model, path: &Path, findings: &mut Findings) -> OwnModel {
+    let mode = said.mode.as_ref().and_then(|name| MODES.iter().find(|(_, word, _)| *word == name.0));
+    let mut abilities = Vec::new();
+    for (key, names, able) in [("supports", &said.supports, true), ("lacks", &said.lacks, false)] {
+        for (number, name) in names.iter().enumerate() {
+            // The schema lets only known words through.
+            let Some((.., ability)) = ABILITIES.iter().find(|(_, word, _)| *word == name.0) else { continue };
+            if abilities.contains(&(*ability, !able)) {
+                let message = format!("`{}` is in `supports` and in `lacks`", name.0);
+                findings.error(&path.key(key).index(number), message, "keep one of them");
+            }
+            abilities.push((*ability, able));
+        }
+    }
+    let prices = said.price.iter().filter_map(|(word, dollars)| {
+        let path = path.key("price").key(word.as_str());
+        price(word, dollars, &path, findings)
+    });
+    OwnModel {
+        context: said.context,
+        max_output: said.max_output,
+        dimensions: said.dimensions,
+        mode: mode.map(|(.., mode)| *mode),
+        abilities,
+        prices: prices.collect(),
+        cache_min_tokens: said.cache_min_tokens,
+        deprecated_on: day(said.deprecated_on.as_deref(), &path.key("deprecated_on"), findings),
+    }
+}
+
+fn price(word: &str, dollars: &str, path: &Path, findings: &mut Findings) -> Option<(Meter, Price)> {
+    let Some(meter) = Meter::by_word(word) else {
+        let known = || Unit::ALL.iter().map(|unit| unit.word());
+        let close = nearest::did_you_mean(word, known());
+        let hint = format!(
+            "{close}known: {}; behind it `_above_272k` and `_batch`, `_flex` or `_priority`",
+            nearest::listed(known())
+        );
+        findings.error_at_key(path, format!("`{word}` is nothing that has a price"), hint);
+        return None;
+    };
+    let price = Price::parse(dollars, meter.unit.per());
+    if price.is_none() {
+        let hint = "write dollars as in 2.5 or 0.0375";
+        findings.error(path, format!("`{dollars}` is not an amount of dollars"), hint);
+    }
+    price.map(|price| (meter, price))
+}
+
+fn day(said: Option<&str>, path: &Path, findings: &mut Findings) -> Option<Date> {
+    let said = said?;
+    let date = Date::parse(said);
+    if date.is_none() {
+        findings.error(path, format!("`{said}` is not a day"), "write it as in 2026-11-20");
+    }
+    date
+}
+
+/// The catalog that routing.yaml asks for. What is wrong with the other file comes back with it.
+pub fn of(scene: &check::Scene<'_>, findings: &mut Findings) -> (Catalog, Vec<Problem>) {
+    let embedded = Catalog::embedded();
+    let Some(name) = &scene.file.catalog.file else { return (embedded, Vec::new()) };
+    match scene.env.file(name) {
+        Ok(text) => match read(&text, name, &embedded) {
+            Ok(catalog) => (catalog, Vec::new()),
+            Err(problems) => (embedded, problems),
+        },
+        Err(why) => {
+            let hint =
+                "correct the name (it counts from the directory that the gateway runs in), or remove it";
+            findings.error(
+                &Path::root().key("catalog").key("file"),
+                format!("{name} cannot be read: {why}"),
+                hint,
+            );
+            (embedded, Vec::new())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Tier;
+    use crate::vocab::{Ability, Mode};
+
+    const GOOD: &str = "
+as_of: 2026-12-24
+providers:
+  openai:
+    gpt-x:
+      context: 1000
+      max_output: 10
+      mode: chat
+      supports: [tools, vision]
+      lacks: [pdf]
+      price: {input: 2.5, cache_read_above_272k_batch: 0.0375, input_images: 0.04}
+      deprecated_on: 2030-01-01
+    gpt-5.4: {context: 7}
+  simulated: {demo: {}}
+";
+
+    fn wrong(text: &str) -> String {
+        let problems = read(text, "models.yaml", &Catalog::embedded()).expect_err("a bad file");
+        problems.iter().map(|problem| problem.render("routing.yaml")).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_good_file_lies_over_what_the_program_brings() {
+        let embedded = Catalog::embedded();
+        let catalog = read(GOOD, "models.yaml", &embedded).expect("a good file");
+        assert_eq!(catalog.as_of().to_string(), "2026-12-24");
+        assert_eq!(catalog.models(), embedded.models() + 2);
+        let entry = catalog.find("openai", "gpt-x").expect("a model");
+        let facts = entry.facts();
+        assert_eq!((facts.context, facts.max_output, facts.mode), (Some(1000), Some(10), Some(Mode::Chat)));
+        assert!(facts.has(Ability::Vision) && facts.lacks(Ability::Pdf));
+        let price = |unit, tier, tokens| entry.prices().of(unit, tier, tokens).map(Price::femto_usd);
+        assert_eq!(price(Unit::Input, Tier::Standard, 0), Some(2_500_000_000));
+        assert_eq!(price(Unit::CacheRead, Tier::Batch, 300_000), Some(37_500_000));
+        assert_eq!(price(Unit::InputImage, Tier::Standard, 0), Some(40_000_000_000_000));
+        assert_eq!(entry.deprecated_on(), Date::parse("2030-01-01"));
+        let known = catalog.facts("openai", "gpt-5.4");
+        assert_eq!(known.context, Some(7));
+        assert_eq!(known.max_output, embedded.facts("openai", "gpt-5.4").max_output);
+    }
+
+    #[test]
+    fn json_is_as_good_as_yaml() {
+        let text = r#"{"providers": {"openai": {"gpt-x": {"context": 5, "price": {"input": 1.25}}}}}"#;
+        let catalog = read(text, "models.json", &Catalog::embedded()).expect("a good file");
+        assert_eq!(catalog.facts("openai", "gpt-x").context, Some(5));
+    }
+
+    #[test]
+    fn every_mistake_is_shown_with_the_file_that_it_is_in() {
+        let shown = wrong(
+            "as_of: yesterday
+providers:
+  opnai: {x: {}}
+  openai:
+    a: {context: 0, max_output: many, suports: [tools]}
+    b: {supports: [toools], mode: chatting}
+    c: {supports: [tools], lacks: [tools], price: {inptu: 1, output: free}}
+    d: {deprecated_on: 2026-02-30, price: {input: -1}}
+",
+        );
+        for said in [
+            "as_of: `yesterday` is not a day",
+            "models.yaml:1:8",
+            "did you mean `openai`?",
+            "providers.openai.a.context: 0 is not allowed",
+            "`many` is not a whole number",
+            "did you mean `supports`?",
+            "did you mean `tools`?",
+            "`chatting` is not a mode",
+            "`tools` is in `supports` and in `lacks`",
+            "did you mean `input`?",
+            "`free` is not an amount of dollars",
+            "`2026-02-30` is not a day",
+            "`-1` is not an amount of dollars",
+        ] {
+            assert!(shown.contains(said), "{said} is not in\n{shown}");
+        }
+        assert!(!shown.contains("routing.yaml"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_no_catalog_at_all_is_refused() {
+        for text in
+            ["", "[]", "x", "providers: []", "providers:\n\t- x", "providers: {openai: 3}", "a: &a [*a]"]
+        {
+            assert!(!wrong(text).is_empty(), "{text:?}");
+        }
+        assert!(wrong(&"#".repeat(FILE_MAX + 1)).contains("larger than"));
+    }
+}
