@@ -11,6 +11,7 @@ pub mod quantile;
 pub mod ramp;
 pub mod ring;
 pub mod shun;
+pub mod sigv4;
 mod slots;
 pub mod throttle;
 pub mod tick;

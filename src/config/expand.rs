@@ -65,7 +65,8 @@ fn resolve(scalar: &mut Scalar, path: &Path, env: &dyn Env, findings: &mut Findi
 fn may_be_missing(path: &Path) -> bool {
     match path.steps() {
         [Step::Key(section), Step::Key(_), Step::Key(field), ..] => {
-            section == "upstreams" && matches!(field.as_str(), "credentials" | "base_url" | "headers")
+            section == "upstreams"
+                && matches!(field.as_str(), "credentials" | "base_url" | "aws_region" | "headers")
         }
         _ => false,
     }

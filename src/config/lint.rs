@@ -18,6 +18,7 @@ use super::units::shown;
 use crate::algo::breaker;
 use crate::dialect::Dialect;
 use crate::dialect::provider::Auth;
+use crate::dialect::provider::grant::METADATA;
 
 /// Beginnings of paths that AI requests come in by (DESIGN §2); `dialect` looks at them first.
 const AI_PATHS: [&str; 5] = ["/v1/", "/v1beta/", "/v1alpha/", "/anthropic/", "/gemini/"];
@@ -131,7 +132,7 @@ fn breaker(settings: &breaker::Settings, root: &Node, layers: &[Path], findings:
 fn shared_keys(upstreams: &[Upstream], findings: &mut Findings) {
     let mut seen = HashMap::new();
     for upstream in upstreams {
-        for credential in &upstream.credentials {
+        for credential in upstream.credentials.iter().filter(|key| key.secret.expose() != METADATA) {
             let Some(first) = seen.insert(credential.fingerprint.as_str(), credential) else { continue };
             if first.quota_group.is_none() || first.quota_group != credential.quota_group {
                 findings.warn_at_key(

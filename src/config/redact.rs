@@ -9,6 +9,7 @@
 use super::path::Path;
 use super::problem::Mark;
 use super::tree::{Node, Scalar, Value};
+use crate::dialect::provider::grant::METADATA;
 
 /// Shorter texts would strike out parts of ordinary words.
 const SECRET_MIN: usize = 4;
@@ -110,6 +111,7 @@ impl Redactor {
         // The reference itself may be shown, unless it carries a default.
         let pure =
             (scalar.raw.starts_with("${") && !scalar.raw.contains(':')) || scalar.raw.starts_with("file:");
+        let pure = pure || scalar.raw == METADATA;
         let written = (stands == Stands::AsSecret && !pure).then_some(scalar.raw.as_str());
         if written.is_some() {
             self.places.push(mark);

@@ -439,6 +439,41 @@ fn an_upstream_without_its_key_or_address_waits_for_it() {
 }
 
 #[test]
+fn clouds_are_addressed_by_region_or_project_and_take_their_own_credentials() {
+    let text = "version: 1
+upstreams:
+  a: {provider: bedrock, aws_region: '${AWS_REGION}'}
+  b: {provider: bedrock, aws_region: eu-west-3, credentials: ['AKIA1:${AWS_SECRET}:a/session=']}
+  c: {provider: vertex, base_url: 'https://aiplatform.googleapis.com/v1/projects/p/locations/global',
+      credentials: ['file:/run/user.json', metadata, ya29.token]}
+  d: {provider: azure, base_url: 'https://r.openai.azure.com', credentials: ['${APP}', metadata]}
+  e: {provider: azure-legacy, base_url: 'https://r.openai.azure.com', api_version: 2025-01-01-preview}
+routes: [{model: m, channels: [{upstream: a}, {upstream: b}, {upstream: c}, {upstream: d}, {upstream: e}]}]
+";
+    let user = "{\n  \"type\": \"authorized_user\",\n  \"client_id\": \"i\",\n  \"client_secret\": \"s\",
+        \"refresh_token\": \"r\"\n}\n";
+    let env = Given::default()
+        .var("AWS_SECRET", "s")
+        .var("AWS_BEARER_TOKEN_BEDROCK", "ABSK1")
+        .var("APP", r#"{"tenant_id": "t", "client_id": "i", "client_secret": "s"}"#)
+        .file("/run/user.json", user);
+    let with_region = loaded_in(text, &env.clone().var("AWS_REGION", "us-west-2")).blueprint;
+    let [here, there, vertex, azure, legacy] = &with_region.upstreams[..] else { panic!("five upstreams") };
+    assert_eq!(&*here.base.host, "bedrock-runtime.us-west-2.amazonaws.com");
+    assert_eq!(here.aws_region.as_deref(), Some("us-west-2"));
+    assert_eq!(here.credentials.len(), 1);
+    assert_eq!(&*there.base.host, "bedrock-runtime.eu-west-3.amazonaws.com");
+    assert_eq!((vertex.credentials.len(), azure.credentials.len()), (3, 2));
+    assert_eq!(legacy.api_version.as_deref(), Some("2025-01-01-preview"));
+    for upstream in &with_region.upstreams {
+        assert_eq!(upstream.readiness, Readiness::Ready, "{}", upstream.name);
+    }
+    let without = loaded_in(text, &env).blueprint;
+    let waits = Readiness::Unconfigured { missing: vec!["AWS_REGION".to_owned()] };
+    assert_eq!(without.upstreams[0].readiness, waits);
+}
+
+#[test]
 fn secrets_appear_in_no_debug_output() {
     let env = Given::default()
         .var("ONE", "hunter2-one")

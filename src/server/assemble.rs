@@ -35,6 +35,7 @@ struct Identity {
     base: BaseUrl,
     server_name: Option<String>,
     roots: Option<Arc<ClientConfig>>,
+    aws_region: Option<Arc<str>>,
     settings: config::Pool,
 }
 
@@ -71,6 +72,7 @@ impl Assembler {
                 base: upstream.base.clone(),
                 server_name: upstream.tls.server_name.clone(),
                 roots: roots.cloned(),
+                aws_region: upstream.aws_region.clone(),
                 settings: upstream.pool.clone(),
             };
             let kept = before.remove_entry(&upstream.name);
@@ -97,7 +99,7 @@ impl Assembler {
 
 impl Identity {
     fn target(&self) -> Target {
-        let target = Target::new(&self.base, self.settings.http2);
+        let target = Target::new(&self.base, self.settings.http2).in_region(self.aws_region.as_deref());
         match &self.roots {
             Some(roots) => target.with_tls(Arc::clone(roots), self.server_name.as_deref()),
             None => target,
@@ -115,6 +117,7 @@ impl PartialEq for Identity {
         same_roots
             && self.base == other.base
             && self.server_name == other.server_name
+            && self.aws_region == other.aws_region
             && self.settings == other.settings
     }
 }

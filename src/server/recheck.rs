@@ -11,11 +11,11 @@ use tokio::time::timeout;
 use super::prober::{Subject, introduction};
 use crate::algo::cooldown::Recheck;
 use crate::config::{self, ProbeKind};
-use crate::dialect::provider;
 use crate::proxy::Snapshot;
 use crate::state::Live;
 use crate::state::credential::{Cell, Credential};
-use crate::upstream::{CallLimits, Outgoing, Reuse, auth};
+use crate::upstream::{CallLimits, Outgoing, Reuse};
+use crate::vocab::Fault;
 
 /// Rechecks what is due in `snapshot`, one after the other. To be called every few seconds.
 pub(super) async fn recheck(live: &Live, snapshot: &Snapshot) {
@@ -42,19 +42,27 @@ pub(super) async fn recheck(live: &Live, snapshot: &Snapshot) {
 /// `None` where the upstream gave no answer to the question.
 async fn ask(subject: &Subject, key: &Credential) -> Option<Recheck> {
     let Subject { upstream, pool } = subject;
+    // A token that was got for the key may be what is refused.
+    pool.forget_token(&key.secret);
     let Some(path) = list_of_models(&upstream.config) else { return Some(Recheck::Accepted) };
     let introduction = introduction(upstream, Some(key));
     let (scheme, secret) = introduction.credential?;
     let mut request = Request::new(Outgoing::Empty);
     *request.method_mut() = Method::GET;
-    *request.uri_mut() = Uri::try_from(auth::query(path, scheme, &secret)).ok()?;
+    *request.uri_mut() = Uri::try_from(path).ok()?;
     *request.headers_mut() = introduction.headers;
-    auth::apply(request.headers_mut(), scheme, &secret).ok()?;
     let limit = upstream.config.probe.settings.timeout;
     let limits =
         CallLimits { connect: limit, tls: limit, pool_wait: limit, headers: limit, reuse: Reuse::Any };
-    let response = timeout(limit, pool.call(request, limits)).await.ok()?.ok()?;
-    verdict(response.status())
+    let asked = timeout(limit, async {
+        pool.authorize(&mut request, scheme, &secret, &limits).await?;
+        pool.call(request, limits).await
+    });
+    match asked.await.ok()? {
+        Ok(response) => verdict(response.status()),
+        // No token is given for it.
+        Err(error) => (error.fault == Fault::AuthRefused).then_some(Recheck::Refused),
+    }
 }
 
 fn verdict(status: StatusCode) -> Option<Recheck> {
@@ -70,10 +78,11 @@ fn verdict(status: StatusCode) -> Option<Recheck> {
 }
 
 fn list_of_models(upstream: &config::Upstream) -> Option<String> {
-    match (&upstream.probe.kind, upstream.provider.probe) {
-        (ProbeKind::ListModels { path }, _) => Some(path.clone()),
-        (_, provider::Probe::Models(path)) => Some(format!("{}{path}", upstream.base.path)),
-        (_, provider::Probe::Tcp) => None,
+    match &upstream.probe.kind {
+        ProbeKind::ListModels { path } => Some(path.clone()),
+        ProbeKind::Off | ProbeKind::Tcp | ProbeKind::Http { .. } => {
+            upstream.provider.models_path(&upstream.base.path)
+        }
     }
 }
 

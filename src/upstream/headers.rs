@@ -40,12 +40,15 @@ const PROTECTED: [HeaderName; 11] = [
     HeaderName::from_static("x-request-id"),
 ];
 
-/// What a caller authenticates to the gateway with.
-const CALLER_CREDENTIALS: [HeaderName; 4] = [
+/// What a caller authenticates to the gateway with. The last three belong to a signature of AWS's.
+const CALLER_CREDENTIALS: [HeaderName; 7] = [
     AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("api-key"),
     HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("x-amz-security-token"),
+    HeaderName::from_static("x-amz-date"),
+    HeaderName::from_static("x-amz-content-sha256"),
 ];
 
 /// Prefix of the fields that are between callers and this gateway.

@@ -5,6 +5,8 @@
 //! nothing that may have left, follows no redirect, decompresses nothing and classifies no status:
 //! that is the business of rooms above.
 //!
+//! [`Pool::authorize`] puts a credential on a request before it is called with (`auth`).
+//!
 //! HTTP/1.1 connections have no task of their own: whoever waits for the response drives the
 //! connection (`h1`). HTTP/2 connections are shared, and each has one task (`h2`).
 

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
+use super::auth::Vault;
 use super::call::CallError;
 use super::dial::Dial;
 use super::lane::{Alone, Fill, Lane};
@@ -50,6 +51,8 @@ pub struct Pool {
     pub(super) in_use: AtomicUsize,
     pub(super) streams: AtomicUsize,
     pub(super) opening: AtomicUsize,
+    /// Tokens that were got for credentials; they live as long as the pool.
+    pub(super) vault: Vault,
 }
 
 pub(super) struct State {
@@ -123,6 +126,7 @@ impl Pool {
             in_use: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
             opening: AtomicUsize::new(0),
+            vault: Vault::new(),
         })
     }
 

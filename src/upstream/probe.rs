@@ -8,7 +8,6 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::BodyExt;
 
-use super::auth;
 use super::body::Outgoing;
 use super::call::{CallError, CallLimits, Reuse};
 use super::pool::Pool;
@@ -87,11 +86,6 @@ async fn status_of(
 ) -> Result<StatusCode, ProbeFault> {
     let misfit = |detail: String| ProbeFault { fault: Fault::BadRequest, detail };
     let mut headers = introduction.headers;
-    let mut path = path;
-    if let Some((auth, secret)) = &introduction.credential {
-        auth::apply(&mut headers, *auth, secret).map_err(|error| misfit(error.to_string()))?;
-        path = auth::query(path, *auth, secret);
-    }
     let uri = Uri::try_from(path).map_err(|_| misfit("the probe's path is not a path".into()))?;
     headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     headers
@@ -101,6 +95,13 @@ async fn status_of(
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
+    if let Some((auth, secret)) = &introduction.credential {
+        match pool.authorize(&mut request, *auth, secret, &limits).await {
+            // Without a credential a host that lives says 401, and that will do.
+            Ok(()) | Err(CallError { fault: Fault::AuthRefused, .. }) => {}
+            Err(error) => return Err(from_call(error)),
+        }
+    }
     let (head, mut body) = pool.call(request, limits).await.map_err(from_call)?.into_parts();
     // Read, so that the connection can be kept; dropped where that would cost more than a new one.
     let mut read = 0;

@@ -18,6 +18,8 @@ pub struct Target {
     pub tls: Option<Arc<rustls::ClientConfig>>,
     /// The name to ask for and to check, where it is not `host`.
     pub server_name: Option<Arc<str>>,
+    /// The region that requests to it are signed for, where `host` does not say.
+    pub aws_region: Option<Arc<str>>,
 }
 
 impl Target {
@@ -29,6 +31,7 @@ impl Target {
             http2,
             tls: None,
             server_name: None,
+            aws_region: None,
         }
     }
 
@@ -37,6 +40,13 @@ impl Target {
     pub fn with_tls(mut self, tls: Arc<rustls::ClientConfig>, server_name: Option<&str>) -> Self {
         self.tls = Some(tls);
         self.server_name = server_name.map(Arc::from);
+        self
+    }
+
+    /// The same target, whose requests are signed for `region`.
+    #[must_use]
+    pub fn in_region(mut self, region: Option<&str>) -> Self {
+        self.aws_region = region.map(Arc::from);
         self
     }
 
@@ -66,7 +76,15 @@ mod tests {
     use super::*;
 
     fn target(https: bool, host: &str, port: u16) -> Target {
-        Target { https, host: host.into(), port, http2: Http2::Auto, tls: None, server_name: None }
+        Target {
+            https,
+            host: host.into(),
+            port,
+            http2: Http2::Auto,
+            tls: None,
+            server_name: None,
+            aws_region: None,
+        }
     }
 
     #[test]

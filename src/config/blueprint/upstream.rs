@@ -25,6 +25,10 @@ pub struct Upstream {
     pub readiness: Readiness,
     /// A free label for people; the gateway only shows it.
     pub region: Option<String>,
+    /// What requests are signed for, where the host's name does not say.
+    pub aws_region: Option<Arc<str>>,
+    /// Of Azure's older paths.
+    pub api_version: Option<String>,
     /// Added to every request to it.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub probe: Probe,

@@ -86,6 +86,10 @@ pub struct Upstream {
     pub credentials: Option<Vec<Credential>>,
     /// A label for people.
     pub region: Option<String>,
+    /// The AWS region: makes Bedrock's address, and is what requests are signed for.
+    pub aws_region: Option<String>,
+    /// For `provider: azure-legacy` only: the `api-version` of every request.
+    pub api_version: Option<String>,
     /// Headers added to every request.
     pub headers: BTreeMap<String, String>,
     pub probe: Probe,
@@ -102,7 +106,8 @@ pub struct Upstream {
     pub simulated: Simulated,
 }
 
-/// An API key: a reference, or a reference with a quota group.
+/// An API key: a reference, or a reference with a quota group. For Bedrock also `access key:secret`, for
+/// Vertex and Azure a file of theirs (`file:/path.json`), or `metadata` for the machine's own identity.
 #[derive(Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Credential {

@@ -6,20 +6,23 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
 use super::spoken::{self, Letter, Occasion, Spoken, Unsayable};
-use crate::config::{self, Matcher};
-use crate::dialect::Dialect;
+use crate::config::{self, Matcher, Unsupported};
 use crate::dialect::entry::{self, Entry};
 use crate::dialect::hub::Terms;
-use crate::dialect::provider::StreamUsage;
+use crate::dialect::provider::{self, Call, Delivery, Place, StreamUsage};
+use crate::dialect::scan::Scan;
 use crate::dialect::splice::{self, Rewrite};
+use crate::dialect::{Dialect, Operation};
 use crate::proxy::Gateway;
 use crate::proxy::intake::{Guest, Load};
 use crate::route::Plan;
 use crate::state::Permit;
+use crate::state::model::Shape;
+use crate::upstream::Outgoing;
 use crate::upstream::headers::{self, Switching, Towards};
-use crate::upstream::{Outgoing, auth};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const BETAS: HeaderName = HeaderName::from_static("anthropic-beta");
 const ATTEMPT: HeaderName = HeaderName::from_static("x-attempt");
 
 /// The request as this channel's upstream gets it, and how it is spoken.
@@ -48,22 +51,23 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
     };
     let model = channel.model_name(route, asked);
     let mut spoken = Spoken::native(guest);
-    let (mut target, body) = match &guest.load {
+    let (target, body) = match &guest.load {
         Load::Ask { body, scan } => {
             let name = model.unwrap_or(asked);
             let dialect = spoken::dialect_for(guest, scan, upstream, name).unwrap_or(guest.dialect);
             if dialect == guest.dialect {
-                let entry = entry::find(&guest.head.method, uri.path(), uri.query(), &guest.head.headers)
-                    .map_err(|_| Unbuilt::unsendable("the path was one of ours at intake"))?;
-                let ask_usage = upstream.stream_usage == StreamUsage::Ask;
-                let pieces = splice::splice(body, scan, Rewrite { model, ask_usage });
-                (entry.upstream_path(&upstream.base.path, model, uri.query()), Outgoing::pieces(pieces))
+                native(guest, upstream, (model, name), (scan, body))?
             } else {
                 let letter = translated(gateway, guest, plan, permit, (dialect, name), (asked, body))?;
                 spoken = letter.spoken;
-                let target = entry::own_path(spoken.dialect, spoken.operation, &upstream.base.path, name)
-                    .ok_or_else(|| Unbuilt::unsendable("the operation has no path"))?;
-                (target, Outgoing::Whole(letter.body.into()))
+                let call = call(guest, upstream, (spoken.dialect, spoken.operation), name, None);
+                let target = match upstream.provider.place(&upstream.base.path, &call) {
+                    Place::At(target) => Some(target),
+                    Place::Below(base) => entry::own_path(spoken.dialect, spoken.operation, &base, name),
+                };
+                let target = target.ok_or_else(|| Unbuilt::unsendable("the operation has no path"))?;
+                let vendors = upstream.provider.body_of(spoken.dialect).apply(spoken.operation, &letter.body);
+                (target, Outgoing::Whole(vendors.unwrap_or(letter.body).into()))
             }
         }
         Load::Whole(body) => (plain_path(route, upstream, uri), Outgoing::Whole(body.clone())),
@@ -83,11 +87,8 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
         fields.insert(REQUEST_ID, id);
     }
     fields.insert(ATTEMPT, HeaderValue::from(plan.attempts));
-    if let Some(credential) = permit.credential() {
-        let auth = upstream.provider.auth_in(spoken.dialect);
-        auth::apply(&mut fields, auth, &credential.secret)
-            .map_err(|_| Unbuilt::unsendable("the credential is no header value"))?;
-        target = auth::query(target, auth, &credential.secret);
+    if spoken.dialect == Dialect::Anthropic {
+        take_betas(&mut fields, upstream, route, &mut spoken);
     }
     let mut request = Request::new(body);
     *request.method_mut() = guest.head.method.clone();
@@ -96,6 +97,63 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
     *request.uri_mut() = Uri::from(target);
     *request.headers_mut() = fields;
     Ok(Built { request, spoken })
+}
+
+/// The caller's own bytes, but for the model's name and what the vendor wants otherwise.
+fn native(
+    guest: &Guest,
+    upstream: &config::Upstream,
+    (model, name): (Option<&str>, &str),
+    (scan, body): (&Scan, &Bytes),
+) -> Result<(String, Outgoing), Unbuilt> {
+    let uri = &guest.head.uri;
+    let entry = entry::find(&guest.head.method, uri.path(), uri.query(), &guest.head.headers)
+        .map_err(|_| Unbuilt::unsendable("the path was one of ours at intake"))?;
+    let call = call(guest, upstream, (guest.dialect, guest.operation), name, Some(uri.query().unwrap_or("")));
+    let target = match upstream.provider.place(&upstream.base.path, &call) {
+        Place::At(target) => target,
+        Place::Below(base) => entry.upstream_path(&base, model, uri.query()),
+    };
+    let ask_usage = upstream.stream_usage == StreamUsage::Ask;
+    let pieces = splice::splice(body, scan, Rewrite { model, ask_usage });
+    let rule = upstream.provider.body_of(guest.dialect);
+    if rule == provider::Body::AsIs {
+        return Ok((target, Outgoing::pieces(pieces)));
+    }
+    let whole = pieces.into_iter().flatten().collect::<Vec<u8>>();
+    let vendors = rule.apply(guest.operation, &whole);
+    Ok((target, Outgoing::Whole(vendors.unwrap_or(whole).into())))
+}
+
+fn call<'c>(
+    guest: &Guest,
+    upstream: &'c config::Upstream,
+    (dialect, operation): (Dialect, Operation),
+    model: &'c str,
+    query: Option<&'c str>,
+) -> Call<'c> {
+    let delivery = if guest.shape == Shape::Stream { Delivery::Streamed } else { Delivery::Whole };
+    Call { dialect, operation, model, delivery, query, api_version: upstream.api_version.as_deref() }
+}
+
+/// Leaves of the caller's beta flags those that the host takes: it would refuse the request for the others.
+fn take_betas(
+    fields: &mut HeaderMap,
+    upstream: &config::Upstream,
+    route: &config::Route,
+    spoken: &mut Spoken,
+) {
+    let Some(flags) = fields.get(BETAS).and_then(|value| value.to_str().ok()).map(str::to_owned) else {
+        return;
+    };
+    let filtered = upstream.provider.betas.filter(&flags);
+    match filtered.header.and_then(|kept| HeaderValue::from_str(&kept).ok()) {
+        Some(kept) => fields.insert(BETAS, kept),
+        None => fields.remove(BETAS),
+    };
+    if route.unsupported == Unsupported::Warn {
+        spoken.also_dropped(&filtered.dropped);
+    }
 }
 
 impl Unbuilt {

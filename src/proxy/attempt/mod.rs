@@ -25,7 +25,7 @@ use crate::route::{Failure, Limits, Plan, Resend};
 use crate::state::{Channel, Permit};
 use crate::telemetry::RequestOutcome;
 use crate::upstream::headers::{self, Switching};
-use crate::upstream::{CallLimits, Reuse};
+use crate::upstream::{CallError, CallLimits, Reuse};
 use crate::vocab::{Class, Fault, RateHint, Stage};
 
 pub enum Attempted {
@@ -65,7 +65,7 @@ async fn try_once(
     begun: Tick,
 ) -> Attempted {
     let pool = &snapshot.pools[permit.channel().upstream_index];
-    let Built { request, spoken } = match build::build(gateway, guest, plan, &permit) {
+    let Built { mut request, spoken } = match build::build(gateway, guest, plan, &permit) {
         Ok(built) => built,
         Err(unbuilt) => return Attempted::Failed(permit, Box::new(unbuilt.into())),
     };
@@ -79,16 +79,19 @@ async fn try_once(
         reuse: if guest.resend == Resend::Allowed { Reuse::Any } else { Reuse::SafeOnly },
     };
     let judge = |fault: Fault| fair(gateway, guest, begun, fault);
+    let refused = |permit: Permit, error: CallError| {
+        let failure = Failure { fault: judge(error.fault), stage: error.stage, hint: RateHint::default() };
+        Attempted::Failed(permit, Box::new(Failed { detail: Some(error.detail), ..Failed::new(failure) }))
+    };
+    if let Some(credential) = permit.credential() {
+        let auth = permit.channel().upstream.config.provider.auth_in(spoken.dialect);
+        if let Err(error) = pool.authorize(&mut request, auth, &credential.secret, &call_limits).await {
+            return refused(permit, error);
+        }
+    }
     let response = match pool.call(request, call_limits).await {
         Ok(response) => response,
-        Err(error) => {
-            let failure =
-                Failure { fault: judge(error.fault), stage: error.stage, hint: RateHint::default() };
-            return Attempted::Failed(
-                permit,
-                Box::new(Failed { detail: Some(error.detail), ..Failed::new(failure) }),
-            );
-        }
+        Err(error) => return refused(permit, error),
     };
     let (head, upstream) = response.into_parts();
     let until = gateway.live.clock.instant(begun + limits.first_event);
@@ -100,6 +103,10 @@ async fn try_once(
         }
         Err(mut failed) => {
             failed.failure.fault = judge(failed.failure.fault);
+            if let (Fault::AuthRefused, Some(credential)) = (failed.failure.fault, permit.credential()) {
+                // Should it be a token that was got for the credential, the next one is asked for anew.
+                pool.forget_token(&credential.secret);
+            }
             Attempted::Failed(permit, failed)
         }
     }

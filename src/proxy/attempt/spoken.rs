@@ -61,6 +61,20 @@ impl Spoken {
         Self { dialect: guest.dialect, operation: guest.operation, manner: None, dropped: None }
     }
 
+    /// Names further things that were left out.
+    pub fn also_dropped(&mut self, names: &[&str]) {
+        let before = self.dropped.take();
+        let mut all: Vec<Cow<'static, str>> = before
+            .as_ref()
+            .and_then(|value| value.to_str().ok())
+            .into_iter()
+            .flat_map(|names| names.split(','))
+            .map(|name| Cow::Owned(name.to_owned()))
+            .collect();
+        all.extend(names.iter().map(|name| Cow::Owned((*name).to_owned())));
+        self.dropped = header(&all);
+    }
+
     pub fn is_native(&self) -> bool {
         self.manner.is_none()
     }

@@ -55,7 +55,7 @@ pub(super) fn careful() -> CallLimits {
 }
 
 pub(super) fn plain(host: &str, port: u16, http2: Http2) -> Target {
-    Target { https: false, host: host.into(), port, http2, tls: None, server_name: None }
+    Target { https: false, host: host.into(), port, http2, tls: None, server_name: None, aws_region: None }
 }
 
 pub(super) fn get(path: &str) -> Request<Outgoing> {

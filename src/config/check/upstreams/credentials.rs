@@ -10,6 +10,8 @@ use crate::config::blueprint::Credential;
 use crate::config::file;
 use crate::config::problem::Findings;
 use crate::config::tree::Text;
+use crate::dialect::provider::Auth;
+use crate::dialect::provider::grant::{Cloud, Grant, METADATA};
 use crate::vocab::Secret;
 
 impl Case<'_> {
@@ -31,7 +33,12 @@ impl Case<'_> {
                 gaps.extend(if named.is_empty() { vec![path.to_string()] } else { named });
                 continue;
             }
-            if HeaderValue::from_str(text).is_err() || text.contains(char::is_whitespace) {
+            if let Some(cloud) = self.cloud().filter(|_| Grant::is_one(text)) {
+                if let Err(why) = Grant::read(text, cloud) {
+                    findings.error(&path, format!("the credential {why}"), grant_hint(cloud));
+                    continue;
+                }
+            } else if HeaderValue::from_str(text).is_err() || text.contains(char::is_whitespace) {
                 findings.error(
                     &path,
                     "the key has a blank, a line break or a character that no header can carry",
@@ -39,7 +46,7 @@ impl Case<'_> {
                 );
                 continue;
             }
-            if self.text(&path) == Some(&Text::AsWritten) {
+            if self.text(&path) == Some(&Text::AsWritten) && text != METADATA {
                 findings.warn(
                     &path,
                     "a key stands here in clear text",
@@ -57,6 +64,15 @@ impl Case<'_> {
             self.missing.extend(gaps);
         }
         found
+    }
+
+    /// Whose credentials may have to be exchanged for a token.
+    fn cloud(&self) -> Option<Cloud> {
+        match self.provider.auth {
+            Auth::Google => Some(Cloud::Google),
+            Auth::Azure(_) => Some(Cloud::Microsoft),
+            Auth::None | Auth::Bearer | Auth::Header(_) | Auth::Query(_) | Auth::Aws(_) => None,
+        }
     }
 
     /// Without `credentials:`, the variable where the provider's users keep their key, but only for
@@ -80,6 +96,17 @@ impl Case<'_> {
             secret: Secret::new(text),
             fingerprint: short_hash(text),
             quota_group: group.map(Into::into),
+        }
+    }
+}
+
+fn grant_hint(cloud: Cloud) -> &'static str {
+    match cloud {
+        Cloud::Google => {
+            "use a service account's JSON, an authorized_user's, a plain access token, or `metadata`"
+        }
+        Cloud::Microsoft => {
+            "write {\"tenant_id\": ..., \"client_id\": ..., \"client_secret\": ...}, a plain key, or `metadata`"
         }
     }
 }

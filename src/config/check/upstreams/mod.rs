@@ -1,5 +1,6 @@
 //! The `upstreams:` section: provider, address, headers, probe; credentials have a file of their own.
 
+mod cloud;
 mod credentials;
 
 pub(in crate::config) use credentials::short_hash;
@@ -17,7 +18,7 @@ use crate::config::settle::{self, MAX_INFLIGHT, Traffic};
 use crate::config::tree::{Node, Text};
 use crate::config::url;
 use crate::dialect::Dialect;
-use crate::dialect::provider::{self, Provider, StreamUsage};
+use crate::dialect::provider::{self, Base, Provider, StreamUsage};
 
 /// Longest name: it becomes a metric label and stands in an answer's header.
 const NAME_MAX: usize = 64;
@@ -92,6 +93,7 @@ impl Case<'_> {
         let speaks = self.speaks(findings);
         let base = self.base(&speaks, findings);
         let credentials = self.credentials(findings);
+        self.cloud_settings(&speaks, base.as_ref(), &credentials, findings);
         let headers = self.headers(findings);
         let traffic = if speaks == [Dialect::Http] { Traffic::PlainHttp } else { Traffic::Ordinary };
         let timeouts = settle::timeouts(&said.timeouts.clone().over(defaults.timeouts.clone()), traffic);
@@ -118,6 +120,8 @@ impl Case<'_> {
                 Readiness::Unconfigured { missing: self.missing }
             },
             region: said.region.clone(),
+            aws_region: said.aws_region.as_deref().filter(|region| !region.is_empty()).map(Into::into),
+            api_version: said.api_version.clone(),
             headers,
             probe,
             breaker: settle::breaker(&said.breaker.clone().over(defaults.breaker.clone()), timeouts.ttfb),
@@ -171,7 +175,8 @@ impl Case<'_> {
     fn base(&mut self, speaks: &[Dialect], findings: &mut Findings) -> Option<BaseUrl> {
         let path = self.path.key("base_url");
         let provider = self.provider;
-        let text = match (&self.said.base_url, provider.base_url) {
+        let usual = provider.base_url(self.said.aws_region.as_deref().filter(|_| !self.missing_region()));
+        let text = match (self.said.base_url.as_deref(), usual.as_deref()) {
             (Some(_), _) if provider.name == "simulated" => {
                 findings.error(&path, "provider simulated makes its own address", "remove `base_url`");
                 return None;
@@ -180,19 +185,12 @@ impl Case<'_> {
                 self.missing.extend(self.gaps(&path));
                 return Some(nowhere(provider));
             }
-            (Some(text), _) => text,
-            (None, Some(text)) => text,
-            (None, None) if provider.name == "simulated" => return Some(nowhere(provider)),
+            (Some(text), _) | (None, Some(text)) => text,
+            (None, None) if provider.base == Base::Made => return Some(nowhere(provider)),
+            (None, None) if self.missing_region() => return Some(nowhere(provider)),
             (None, None) => {
                 if !findings.touches(&path) {
-                    findings.error_at_key(
-                        &self.path,
-                        format!(
-                            "`base_url` is missing: provider {} has no address of its own",
-                            provider.name
-                        ),
-                        "write `base_url: https://...`, what the provider's SDK takes as base URL",
-                    );
+                    self.homeless(findings);
                 }
                 return None;
             }
@@ -209,6 +207,7 @@ impl Case<'_> {
                 "write what the provider's SDK takes as base URL",
             );
         }
+        self.is_of_its_cloud(&base, findings);
         let bare = matches!(speaks, [Dialect::Anthropic | Dialect::Gemini]);
         if bare && ["/v1", "/v1beta"].iter().any(|end| base.path.ends_with(end)) {
             findings.warn(
@@ -258,10 +257,7 @@ impl Case<'_> {
     fn probe(&self, base: &BaseUrl, findings: &mut Findings) -> Option<Probe> {
         let said: policy::Probe = stack([self.said.probe.clone(), self.scene.file.defaults.probe.clone()]);
         let path = self.path.key("probe");
-        let models = match self.provider.probe {
-            provider::Probe::Models(models) => Some(format!("{}{models}", base.path)),
-            provider::Probe::Tcp => None,
-        };
+        let models = self.provider.models_path(&base.path);
         let usual = if models.is_some() { ProbeKindName::ListModels } else { ProbeKindName::Tcp };
         // A path alone says that the probe is to ask for it.
         let usual = if said.path.is_some() { ProbeKindName::Http } else { usual };

@@ -1,0 +1,304 @@
+//! Where a request goes at a vendor: below which base, or at which path.
+//!
+//! A base URL is what the vendor's own SDK takes, and a dialect brings its own paths. The clouds have
+//! paths of their own, and some vendors keep a second dialect at a second base; both are said here.
+//! Sources: WIRE §3.8; learn.microsoft.com "Azure OpenAI reference"; cloud.google.com "Vertex AI,
+//! publishers.models"; for seconds bases, the vendors' guides for Claude Code.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use super::{Provider, Rerank};
+use crate::dialect::{Dialect, Operation};
+
+/// The api-version that Azure's older paths are asked with, where the operator names none: the newest
+/// stable one, and for responses the first that has them all.
+const AZURE_VERSION: &str = "2024-10-21";
+const AZURE_RESPONSES_VERSION: &str = "2025-04-01-preview";
+
+/// How a vendor's paths come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paths {
+    /// Base URL and the dialect's own path.
+    Dialect,
+    /// The same, save that these dialects have a base of their own, beside the base URL's usual path.
+    Bases(&'static [(Dialect, &'static str)]),
+    /// `/openai/deployments/{model}/…?api-version=…`
+    AzureLegacy,
+    /// `/publishers/{publisher}/models/{model}:{verb}`
+    Vertex,
+}
+
+/// What is asked of the vendor: the upstream's dialect and operation, after any translation.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    pub dialect: Dialect,
+    pub operation: Operation,
+    /// The name that the vendor knows it by.
+    pub model: &'a str,
+    pub delivery: Delivery,
+    /// The caller's own query, where caller and upstream speak the same dialect.
+    pub query: Option<&'a str>,
+    /// The upstream's `api_version`.
+    pub api_version: Option<&'a str>,
+}
+
+/// Whether the answer comes as a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    Whole,
+    Streamed,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// The dialect's own path, below this base path.
+    Below(Cow<'a, str>),
+    /// This path and query, from the host's root.
+    At(String),
+}
+
+impl Provider {
+    /// Where a call goes on an upstream with this base path.
+    pub fn place<'a>(&self, base: &'a str, call: &Call<'_>) -> Place<'a> {
+        if call.operation == Operation::Rerank
+            && let Rerank::At(path) = self.rerank
+        {
+            return Place::At(format!("{base}{path}"));
+        }
+        match self.paths {
+            Paths::Dialect => Place::Below(Cow::Borrowed(base)),
+            Paths::Bases(bases) => Place::Below(self.base_in(base, bases, call.dialect)),
+            Paths::AzureLegacy => azure(base, call).map_or(Place::Below(Cow::Borrowed(base)), Place::At),
+            Paths::Vertex => vertex(base, call).map_or(Place::Below(Cow::Borrowed(base)), Place::At),
+        }
+    }
+
+    /// The path to ask for the list of models, with which an upstream is probed.
+    pub fn models_path(&self, base: &str) -> Option<String> {
+        let super::Probe::Models(path) = self.probe else { return None };
+        let base = match (self.paths, self.speaks.first()) {
+            (Paths::Bases(bases), Some(first)) => self.base_in(base, bases, *first),
+            (Paths::Bases(_) | Paths::Dialect | Paths::AzureLegacy | Paths::Vertex, _) => Cow::Borrowed(base),
+        };
+        Some(format!("{base}{path}"))
+    }
+
+    /// The base path of `dialect`. Operators write any of the vendor's base URLs, and mean them all.
+    fn base_in<'a>(
+        &self,
+        base: &'a str,
+        bases: &'static [(Dialect, &'static str)],
+        dialect: Dialect,
+    ) -> Cow<'a, str> {
+        let own = |(of, path): &(Dialect, &'static str)| (*of == dialect).then_some(*path);
+        let wanted = bases.iter().find_map(own).unwrap_or(self.base_path);
+        let known = bases.iter().map(|(_, path)| *path).chain([self.base_path]);
+        let longest = known.filter(|path| base.ends_with(path)).max_by_key(|path| path.len()).unwrap_or("");
+        let root = base.strip_suffix(longest).unwrap_or(base);
+        if longest == wanted { Cow::Borrowed(base) } else { Cow::Owned(format!("{root}{wanted}")) }
+    }
+}
+
+/// `None` for what the older paths do not have.
+fn azure(base: &str, call: &Call<'_>) -> Option<String> {
+    let root = base.strip_suffix("/openai").unwrap_or(base);
+    let below = match call.operation {
+        Operation::Chat => "/chat/completions",
+        Operation::Completions => "/completions",
+        Operation::Embeddings => "/embeddings",
+        Operation::Images => "/images/generations",
+        Operation::ImageEdits => "/images/edits",
+        Operation::Speech => "/audio/speech",
+        Operation::Transcriptions => "/audio/transcriptions",
+        Operation::Translations => "/audio/translations",
+        Operation::Responses => {
+            let version = call.api_version.unwrap_or(AZURE_RESPONSES_VERSION);
+            return Some(format!("{root}/openai/responses?api-version={version}"));
+        }
+        Operation::Models => {
+            let version = call.api_version.unwrap_or(AZURE_VERSION);
+            return Some(format!("{root}/openai/models?api-version={version}"));
+        }
+        Operation::ResponsesInputTokens
+        | Operation::ResponsesCompact
+        | Operation::ImageVariations
+        | Operation::Moderations
+        | Operation::Model
+        | Operation::Messages
+        | Operation::CountTokens
+        | Operation::Generate
+        | Operation::StreamGenerate
+        | Operation::EmbedContent
+        | Operation::BatchEmbed
+        | Operation::GeminiCountTokens
+        | Operation::CohereChat
+        | Operation::CohereEmbed
+        | Operation::Rerank
+        | Operation::Converse
+        | Operation::ConverseStream
+        | Operation::BedrockCountTokens
+        | Operation::OllamaChat
+        | Operation::OllamaEmbed
+        | Operation::Opaque => return None,
+    };
+    let mut path = format!("{root}/openai/deployments/");
+    segment(&mut path, call.model);
+    path.push_str(below);
+    path.push_str("?api-version=");
+    path.push_str(call.api_version.unwrap_or(AZURE_VERSION));
+    Some(path)
+}
+
+/// `None` for what Vertex does not have.
+fn vertex(base: &str, call: &Call<'_>) -> Option<String> {
+    let (publisher, verb) = match call.operation {
+        Operation::Generate => ("google", "generateContent"),
+        Operation::StreamGenerate => ("google", "streamGenerateContent"),
+        Operation::GeminiCountTokens => ("google", "countTokens"),
+        Operation::EmbedContent => ("google", "embedContent"),
+        Operation::BatchEmbed => ("google", "batchEmbedContents"),
+        Operation::Messages if call.delivery == Delivery::Streamed => ("anthropic", "streamRawPredict"),
+        Operation::Messages => ("anthropic", "rawPredict"),
+        // The model stays in the body.
+        Operation::CountTokens => {
+            return Some(format!("{base}/publishers/anthropic/models/count-tokens:rawPredict"));
+        }
+        Operation::Chat
+        | Operation::Completions
+        | Operation::Embeddings
+        | Operation::Responses
+        | Operation::ResponsesInputTokens
+        | Operation::ResponsesCompact
+        | Operation::Images
+        | Operation::ImageEdits
+        | Operation::ImageVariations
+        | Operation::Speech
+        | Operation::Transcriptions
+        | Operation::Translations
+        | Operation::Moderations
+        | Operation::Models
+        | Operation::Model
+        | Operation::CohereChat
+        | Operation::CohereEmbed
+        | Operation::Rerank
+        | Operation::Converse
+        | Operation::ConverseStream
+        | Operation::BedrockCountTokens
+        | Operation::OllamaChat
+        | Operation::OllamaEmbed
+        | Operation::Opaque => return None,
+    };
+    let model = call.model.strip_prefix("models/").unwrap_or(call.model);
+    let mut path = format!("{base}/publishers/{publisher}/models/");
+    segment(&mut path, model);
+    path.push(':');
+    path.push_str(verb);
+    if publisher == "google" {
+        let query = call.query.unwrap_or_default();
+        let params = query.split('&').filter(|param| !param.is_empty() && !param.starts_with("key="));
+        let asked = call.query.is_none() && call.operation == Operation::StreamGenerate;
+        for (index, param) in params.chain(asked.then_some("alt=sse")).enumerate() {
+            path.push(if index == 0 { '?' } else { '&' });
+            path.push_str(param);
+        }
+    }
+    Some(path)
+}
+
+/// A model's name as one segment of a path. `@` stands as it is: versions are written with it.
+fn segment(path: &mut String, model: &str) {
+    for byte in model.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'@') {
+            path.push(char::from(byte));
+        } else {
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::find;
+    use super::*;
+
+    const PROJECT: &str = "/v1/projects/p/locations/l";
+
+    fn call(dialect: Dialect, operation: Operation, model: &str) -> Call<'_> {
+        Call { dialect, operation, model, delivery: Delivery::Whole, query: None, api_version: None }
+    }
+
+    fn at(provider: &str, base: &str, call: &Call<'_>) -> String {
+        match find(provider).expect("a row").place(base, call) {
+            Place::At(path) => path,
+            Place::Below(base) => panic!("below {base}"),
+        }
+    }
+
+    #[test]
+    fn vertex_has_a_path_for_each_publisher() {
+        let check = |call: Call<'_>, path: &str| {
+            assert_eq!(at("vertex", PROJECT, &call), format!("{PROJECT}/publishers/{path}"));
+        };
+        let gemini = |operation| call(Dialect::Gemini, operation, "gemini-2.5-pro");
+        check(gemini(Operation::Generate), "google/models/gemini-2.5-pro:generateContent");
+        let stream = gemini(Operation::StreamGenerate);
+        check(stream, "google/models/gemini-2.5-pro:streamGenerateContent?alt=sse");
+        let array = Call { query: Some("key=mine&a=1"), ..stream };
+        check(array, "google/models/gemini-2.5-pro:streamGenerateContent?a=1");
+        check(gemini(Operation::GeminiCountTokens), "google/models/gemini-2.5-pro:countTokens");
+        let claude = |operation| call(Dialect::Anthropic, operation, "claude-sonnet-4-5@20250929");
+        let messages = claude(Operation::Messages);
+        check(messages, "anthropic/models/claude-sonnet-4-5@20250929:rawPredict");
+        let stream = Call { delivery: Delivery::Streamed, query: Some("beta=true"), ..messages };
+        check(stream, "anthropic/models/claude-sonnet-4-5@20250929:streamRawPredict");
+        check(claude(Operation::CountTokens), "anthropic/models/count-tokens:rawPredict");
+        let odd = call(Dialect::Gemini, Operation::Generate, "a/../b:c");
+        check(odd, "google/models/a%2F..%2Fb%3Ac:generateContent");
+    }
+
+    #[test]
+    fn azures_older_paths_name_deployment_and_version() {
+        let chat = call(Dialect::OpenAi, Operation::Chat, "my gpt");
+        let path = "/openai/deployments/my%20gpt/chat/completions?api-version=2024-10-21";
+        assert_eq!(at("azure-legacy", "", &chat), path);
+        assert_eq!(at("azure-legacy", "/openai", &chat), path);
+        let dated = Call { api_version: Some("2025-01-01-preview"), ..chat };
+        let path = "/openai/deployments/my%20gpt/chat/completions?api-version=2025-01-01-preview";
+        assert_eq!(at("azure-legacy", "", &dated), path);
+        let responses = call(Dialect::Responses, Operation::Responses, "gpt-5");
+        let path = "/openai/responses?api-version=2025-04-01-preview";
+        assert_eq!(at("azure-legacy", "", &responses), path);
+    }
+
+    #[test]
+    fn any_base_of_a_vendor_leads_to_all_of_them() {
+        let check = |provider: &str, base: &str, dialect, below: &str| {
+            let call = call(dialect, Operation::Chat, "m");
+            let place = find(provider).expect("a row").place(base, &call);
+            assert_eq!(place, Place::Below(below.into()), "{provider} {base} {dialect}");
+        };
+        check("openai", "/v1", Dialect::OpenAi, "/v1");
+        check("zai", "/api/paas/v4", Dialect::OpenAi, "/api/paas/v4");
+        check("zai", "/api/paas/v4", Dialect::Anthropic, "/api/anthropic");
+        check("zai", "/api/anthropic", Dialect::OpenAi, "/api/paas/v4");
+        check("deepseek", "", Dialect::Anthropic, "/anthropic");
+        check("deepseek", "/anthropic", Dialect::OpenAi, "");
+        check("ollama", "/v1", Dialect::Ollama, "");
+        check("ollama", "", Dialect::OpenAi, "/v1");
+        check("ollama", "/behind/v1", Dialect::OpenAi, "/behind/v1");
+        let ollama = find("ollama").expect("a row");
+        assert_eq!(ollama.models_path("/behind/v1").as_deref(), Some("/behind/api/tags"));
+        let deepseek = find("deepseek").expect("a row");
+        assert_eq!(deepseek.models_path("/anthropic").as_deref(), Some("/models"));
+    }
+
+    #[test]
+    fn a_reranker_takes_coheres_question_at_its_own_path() {
+        let rerank = call(Dialect::Cohere, Operation::Rerank, "rerank-2.5");
+        assert_eq!(at("voyage", "/v1", &rerank), "/v1/rerank");
+        let cohere = find("cohere").expect("a row");
+        assert_eq!(cohere.place("", &rerank), Place::Below("".into()));
+    }
+}
