@@ -4,7 +4,7 @@
 //! that lies within one chunk shares that chunk's buffer.
 
 mod array;
-mod eventstream;
+pub(super) mod eventstream;
 mod lines;
 pub mod sse;
 

@@ -1,10 +1,12 @@
 //! `usage` of a message. Cached tokens stand beside `input_tokens`, not inside.
 
 use crate::dialect::json::{Walked, Walker};
+use crate::dialect::tree::Node;
+use crate::dialect::write::Object;
 use crate::vocab::Usage;
 
 /// The counts as Anthropic names them.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     input: Option<u64>,
     output: Option<u64>,
@@ -15,19 +17,58 @@ pub struct Counts {
 }
 
 /// The object `cache_creation`.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Creation {
     one_hour: Option<u64>,
     five_minutes: Option<u64>,
 }
 
 /// The object `output_tokens_details`.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Details {
     thinking: Option<u64>,
 }
 
+/// Where a usage is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A message's own, which says all counts.
+    Message,
+    /// A `message_delta`'s: counts of nothing are left out.
+    Delta,
+}
+
+/// Says the counts. What is not known is zero: SDKs' types want the numbers.
+pub fn write(usage: Option<Usage>, place: Place, object: &mut Object<'_>) {
+    let usage = usage.unwrap_or_default();
+    let written = usage.cache_write.saturating_add(usage.cache_write_1h);
+    let cached = usage.cache_read.saturating_add(written);
+    object.number("input_tokens", usage.input.saturating_sub(cached));
+    if place == Place::Message || cached > 0 {
+        object.number("cache_creation_input_tokens", written);
+        object.number("cache_read_input_tokens", usage.cache_read);
+    }
+    if written > 0 {
+        object.object("cache_creation", |creation| {
+            creation.number("ephemeral_5m_input_tokens", usage.cache_write);
+            creation.number("ephemeral_1h_input_tokens", usage.cache_write_1h);
+        });
+    }
+    object.number("output_tokens", usage.output);
+    if usage.reasoning > 0 {
+        object.object("output_tokens_details", |details| {
+            details.number("thinking_tokens", usage.reasoning);
+        });
+    }
+}
+
 impl Counts {
+    /// Those of a `usage` object; none if it is none.
+    pub fn of(usage: Option<&Node<'_>>) -> Self {
+        let read = usage.and_then(|usage| Self::read(&mut Walker::new(usage.raw().as_bytes())).ok());
+        read.unwrap_or_default()
+    }
+
     pub fn read(walker: &mut Walker<'_>) -> Walked<Self> {
         let mut counts = Self::default();
         walker.object(|walker, key| {

@@ -1,23 +1,177 @@
 //! Answers in one piece.
 
+use super::names::{self, member};
+use super::part::{self, Reading};
+use super::{logprobs, signature, stop, usage};
 use crate::dialect::Dialect;
-use crate::dialect::hub::{Extras, Manner, Reply, Text};
+use crate::dialect::hub::{Choice, Content, Extras, Family, Manner, Part, Reply, Stop};
 use crate::dialect::tree::{Node, Wrong};
+use crate::dialect::write::{self, Array, Object};
+use stop::Called;
+
+const KNOWN: [&str; 4] = ["candidates", "usageMetadata", "modelVersion", "responseId"];
+const KNOWN_OF_CANDIDATE: [&str; 4] = ["content", "finishReason", "index", "logprobsResult"];
 
 /// What an answer says.
 pub fn read<'a>(body: &Node<'a>) -> Result<Reply<'a>, Wrong> {
-    body.object()?;
-    Ok(Reply {
+    let text = |name| member(body, name).and_then(Node::text).unwrap_or_default();
+    let metadata = member(body.object()?, "usageMetadata");
+    let mut reply = Reply {
         dialect: Dialect::Gemini,
-        id: Text::Borrowed(""),
-        model: Text::Borrowed(""),
+        id: text("responseId"),
+        model: text("modelVersion"),
         created: None,
         choices: Vec::new(),
-        usage: None,
-        tier: None,
+        usage: metadata.and_then(usage::of),
+        tier: metadata.and_then(|metadata| member(metadata, "serviceTier")).and_then(Node::text),
         extras: Extras::default(),
-    })
+    };
+    for (at, node) in member(body, "candidates").map(Node::elements).unwrap_or_default().iter().enumerate() {
+        reply.choices.push(candidate(node, at)?);
+    }
+    if reply.choices.is_empty() {
+        // The prompt itself was refused, or the answer is not what it should be.
+        let blocked = block_reason(body).is_some();
+        reply.choices.push(Choice::new(Vec::new(), if blocked { Stop::Filter } else { Stop::Failed }));
+    }
+    names::keep(&mut reply.extras, "", body, &KNOWN);
+    Ok(reply)
+}
+
+/// Why the prompt was refused.
+pub fn block_reason<'n, 'a>(body: &'n Node<'a>) -> Option<&'n Node<'a>> {
+    member(member(body, "promptFeedback")?, "blockReason")
+}
+
+fn candidate<'a>(node: &Node<'a>, at: usize) -> Result<Choice<'a>, Wrong> {
+    let mut parts = Vec::new();
+    let content = member(node.object()?, "content").and_then(|content| member(content, "parts"));
+    for part in content.map(Node::elements).unwrap_or_default() {
+        part::read(part, Reading::Lenient, &mut parts)?;
+    }
+    let calls = parts.iter().any(|part| matches!(part.content, Content::Call(_)));
+    let called = if calls { Called::Yes } else { Called::No };
+    let reason = member(node, "finishReason").and_then(Node::as_str);
+    let stop = reason.map_or_else(|| stop::said_nothing(called), |reason| stop::read(reason, called));
+    let index = member(node, "index").and_then(Node::as_integer).and_then(|index| u32::try_from(index).ok());
+    let mut choice = Choice::new(parts, stop);
+    choice.index = index.unwrap_or_else(|| u32::try_from(at).unwrap_or_default());
+    choice.logprobs = member(node, "logprobsResult").and_then(logprobs::read).map(Into::into);
+    names::keep(&mut choice.extras, "", node, &KNOWN_OF_CANDIDATE);
+    Ok(choice)
 }
 
 /// The answer that says the same.
-pub fn write(_reply: &Reply<'_>, _manner: &Manner, _out: &mut Vec<u8>) {}
+pub fn write(reply: &Reply<'_>, manner: &Manner, out: &mut Vec<u8>) {
+    let own = reply.dialect == Dialect::Gemini;
+    write::object(out, |o| {
+        o.array("candidates", |a| {
+            for choice in &reply.choices {
+                a.object(|o| say_choice(o, choice, own.then_some(&choice.extras), &manner.nonce));
+            }
+        });
+        if let Some(usage) = &reply.usage {
+            usage::write(o, usage, reply.tier.as_deref());
+        }
+        let or = |text: &str, otherwise: &str| if text.is_empty() { otherwise } else { text }.to_owned();
+        o.str("modelVersion", &or(&reply.model, &manner.model));
+        o.str("responseId", &or(&reply.id, &manner.nonce));
+        if own {
+            names::say(&reply.extras, "", o);
+        }
+    });
+}
+
+fn say_choice(o: &mut Object<'_>, choice: &Choice<'_>, own: Option<&Extras<'_>>, nonce: &str) {
+    o.object("content", |o| {
+        let parts = write::text(|out| write::array(out, |a| say_parts(a, choice, own, nonce)));
+        if parts != "[]" {
+            o.raw("parts", &parts);
+        }
+        o.str("role", "model");
+    });
+    o.str("finishReason", stop::word(&choice.stop)).number("index", choice.index);
+    if let Some(logprobs) = &choice.logprobs {
+        logprobs::write(o, logprobs);
+    }
+    if let Some(extras) = own {
+        names::say(extras, "", o);
+    }
+}
+
+fn say_parts(a: &mut Array<'_>, choice: &Choice<'_>, own: Option<&Extras<'_>>, nonce: &str) {
+    // What stands for a signature, lest Google refuse the call when it is sent back.
+    let mut sentinel = own.is_none().then_some(signature::SENTINEL_BASE64);
+    let mut calls = 0;
+    let mut parts = choice.parts.iter().peekable();
+    while let Some(part) = parts.next() {
+        match &part.content {
+            Content::Call(call) => {
+                let signature = call.signature.as_ref().map(|s| s.seal(Family::Gemini));
+                let standing = sentinel.take();
+                let id = call_id(&call.id, nonce, choice.index, calls);
+                calls += 1;
+                a.object(|o| {
+                    part::write_call(o, call, Some(&id), signature.as_deref().or(standing), |_| {});
+                });
+            }
+            Content::Thought(thought) => {
+                let signature = signature::seal(thought);
+                if signature.is_some() || !thought.text.is_empty() {
+                    a.object(|o| write_thought(o, &thought.text, signature.as_deref()));
+                }
+            }
+            Content::Vendor { raw, .. } if own.is_some() => {
+                a.raw(raw);
+            }
+            Content::Vendor { .. } | Content::Outcome(_) => {}
+            Content::Text(_)
+            | Content::Refusal(_)
+            | Content::Image(_)
+            | Content::Audio(_)
+            | Content::Video(_)
+            | Content::File(_) => {
+                let signed = parts.next_if(|next| part::as_signed(next).is_some());
+                let signature = signed.and_then(part::as_signed).and_then(signature::seal);
+                a.object(|o| {
+                    say_plain(o, part);
+                    o.str_if("thoughtSignature", signature.as_deref());
+                });
+            }
+        }
+    }
+}
+
+/// Says a thought, or a signature alone.
+pub fn write_thought(o: &mut Object<'_>, text: &str, signature: Option<&str>) {
+    o.str("text", text);
+    if !text.is_empty() {
+        o.bool("thought", true);
+    }
+    o.str_if("thoughtSignature", signature);
+}
+
+/// The call's id, or one made up for it.
+pub fn call_id<'i>(id: &'i str, nonce: &str, choice: u32, number: usize) -> std::borrow::Cow<'i, str> {
+    if !id.is_empty() {
+        return id.into();
+    }
+    if choice == 0 {
+        format!("call_{nonce}_{number}").into()
+    } else {
+        format!("call_{nonce}_{choice}_{number}").into()
+    }
+}
+
+fn say_plain(o: &mut Object<'_>, part: &Part<'_>) {
+    match &part.content {
+        Content::Text(text) | Content::Refusal(text) => {
+            o.str("text", text);
+        }
+        Content::Image(media) => part::write_media(o, media, "image/png", |_| {}),
+        Content::Audio(media) => part::write_media(o, media, "audio/wav", |_| {}),
+        Content::Video(media) => part::write_media(o, media, "video/mp4", |_| {}),
+        Content::File(media) => part::write_media(o, media, "application/pdf", |_| {}),
+        Content::Thought(_) | Content::Call(_) | Content::Outcome(_) | Content::Vendor { .. } => {}
+    }
+}

@@ -1,14 +1,25 @@
 //! Requests.
+//!
+//! | file | what |
+//! |---|---|
+//! | `read` | a request as a whole: contents and system instruction |
+//! | `pairs` | whose result is whose |
+//! | `chunks` | histories that hold the chunks of streams |
+//! | `config` | `generationConfig` and `toolConfig` of a caller |
+//! | `tools` | tools, read and written |
+//! | `write`, `contents` | a request for an upstream |
+//! | `settings` | `generationConfig` for an upstream |
+//! | `thinking` | how much a model may think, which depends on the model |
 
-use crate::dialect::Dialect;
-use crate::dialect::hub::{Ask, Losses, Terms};
-use crate::dialect::tree::{Node, Wrong};
+mod chunks;
+mod config;
+mod contents;
+mod pairs;
+mod read;
+mod settings;
+mod thinking;
+mod tools;
+mod write;
 
-/// What a request asks for.
-pub fn read<'a>(body: &Node<'a>) -> Result<Ask<'a>, Wrong> {
-    body.object()?;
-    Ok(Ask::new(Dialect::Gemini))
-}
-
-/// The request that asks for the same.
-pub fn write(_ask: &Ask<'_>, _terms: &Terms<'_>, _losses: &mut Losses, _out: &mut Vec<u8>) {}
+pub use read::read;
+pub use write::write;

@@ -1,7 +1,11 @@
 //! `usageMetadata`. Cached tokens are inside the prompt; thoughts stand beside the candidates.
 
 use crate::dialect::json::{Walked, Walker};
+use crate::dialect::tree::Node;
+use crate::dialect::write::Object;
 use crate::vocab::Usage;
+
+use super::names::member;
 
 /// The counts as Google names them.
 #[derive(Default)]
@@ -28,6 +32,32 @@ pub fn read(walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
         Ok(())
     })?;
     Ok(counts.sum())
+}
+
+/// The same of a tree.
+pub fn of(metadata: &Node<'_>) -> Option<Usage> {
+    let count = |name| member(metadata, name).and_then(Node::as_integer);
+    Counts {
+        prompt: count("promptTokenCount"),
+        candidates: count("candidatesTokenCount"),
+        tools: count("toolUsePromptTokenCount"),
+        thoughts: count("thoughtsTokenCount"),
+        cached: count("cachedContentTokenCount"),
+    }
+    .sum()
+}
+
+/// Says `usageMetadata`. Tokens that were written to a cache have no place there.
+pub fn write(o: &mut Object<'_>, usage: &Usage, tier: Option<&str>) {
+    let some = |count: u64| Some(count).filter(|count| *count > 0);
+    o.object("usageMetadata", |o| {
+        o.number("promptTokenCount", usage.input);
+        o.number_if("cachedContentTokenCount", some(usage.cache_read));
+        o.number("candidatesTokenCount", usage.output.saturating_sub(usage.reasoning));
+        o.number_if("thoughtsTokenCount", some(usage.reasoning));
+        o.number("totalTokenCount", usage.input.saturating_add(usage.output));
+        o.str_if("serviceTier", tier);
+    });
 }
 
 impl Counts {

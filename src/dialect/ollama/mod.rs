@@ -1,7 +1,16 @@
-//! Ollama's own API. Nobody calls us in it; upstreams speak it.
+//! Ollama's own API (docs.ollama.com/api/chat). Nobody calls us in it; upstreams speak it.
+//!
+//! | file | job |
+//! |---|---|
+//! | [`request`] | how an upstream is asked |
+//! | [`reply`] | answers in one piece |
+//! | [`stream`] | streamed answers, line by line |
+//! | [`watch`], [`usage`] | what a line means, what it cost |
 
 pub mod reply;
 pub mod request;
 pub mod stream;
+#[cfg(test)]
+mod tests;
 pub mod usage;
 pub mod watch;

@@ -1,8 +1,21 @@
 //! OpenAI's chat completions and their family, as two dozen vendors speak them.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`request`], [`reply`], [`stream`] | the dialect and the hub, both ways |
+//! | `calls`, `thoughts`, `stops`, [`usage`] | what requests, answers and streams say alike |
+//! | `nested` | members of inner objects that only this dialect knows |
+//! | [`error`], [`watch`] | our errors in its shape; what the frames of a stream mean |
 
+mod calls;
 pub mod error;
+mod nested;
 pub mod reply;
 pub mod request;
+mod stops;
 pub mod stream;
+#[cfg(test)]
+mod tests;
+mod thoughts;
 pub mod usage;
 pub mod watch;

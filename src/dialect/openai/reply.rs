@@ -1,23 +1,12 @@
 //! Answers in one piece.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `read` | what an upstream answered, in its vendor's variant (WIRE §3.4, §3.8) |
+//! | `write` | what a caller gets, as OpenAI's SDKs read it |
 
-use crate::dialect::Dialect;
-use crate::dialect::hub::{Extras, Manner, Reply, Text};
-use crate::dialect::tree::{Node, Wrong};
+mod read;
+mod write;
 
-/// What an answer says.
-pub fn read<'a>(body: &Node<'a>) -> Result<Reply<'a>, Wrong> {
-    body.object()?;
-    Ok(Reply {
-        dialect: Dialect::OpenAi,
-        id: Text::Borrowed(""),
-        model: Text::Borrowed(""),
-        created: None,
-        choices: Vec::new(),
-        usage: None,
-        tier: None,
-        extras: Extras::default(),
-    })
-}
-
-/// The answer that says the same.
-pub fn write(_reply: &Reply<'_>, _manner: &Manner, _out: &mut Vec<u8>) {}
+pub use read::{image, read};
+pub use write::{call_id, id, write, write_annotation, write_image};

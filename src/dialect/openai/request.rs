@@ -1,14 +1,12 @@
-//! Requests.
+//! Requests: `POST /chat/completions`.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `read` | what a caller says, Cursor's Responses-shaped bodies among it |
+//! | `write` | what an upstream is asked, in the manner of its vendor |
 
-use crate::dialect::Dialect;
-use crate::dialect::hub::{Ask, Losses, Terms};
-use crate::dialect::tree::{Node, Wrong};
+mod read;
+mod write;
 
-/// What a request asks for.
-pub fn read<'a>(body: &Node<'a>) -> Result<Ask<'a>, Wrong> {
-    body.object()?;
-    Ok(Ask::new(Dialect::OpenAi))
-}
-
-/// The request that asks for the same.
-pub fn write(_ask: &Ask<'_>, _terms: &Terms<'_>, _losses: &mut Losses, _out: &mut Vec<u8>) {}
+pub use read::read;
+pub use write::write;

@@ -1,6 +1,8 @@
 //! `usage` of chat completions, embeddings and the rest, in all vendors' variants (WIRE §3.3).
 
 use crate::dialect::json::{Walked, Walker};
+use crate::dialect::tree::Node;
+use crate::dialect::write::Object;
 use crate::vocab::Usage;
 
 /// The counts as vendors name them.
@@ -53,6 +55,31 @@ pub fn read(walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
         Ok(())
     })?;
     Ok(counts.sum())
+}
+
+/// The `usage` of an answer or a chunk; `None` if there is none, or none that tells anything.
+pub fn of(node: &Node<'_>) -> Option<Usage> {
+    let groq = || node.at("x_groq")?.at("usage");
+    let said = node.at("usage").or_else(groq).filter(|usage| usage.is_object())?;
+    read(&mut Walker::new(said.raw().as_bytes())).ok().flatten()
+}
+
+/// The normal form as OpenAI says it.
+pub fn write(usage: &Usage, object: &mut Object<'_>) {
+    object.object("usage", |object| {
+        object
+            .number("prompt_tokens", usage.input)
+            .number("completion_tokens", usage.output)
+            .number("total_tokens", usage.input.saturating_add(usage.output))
+            .object("prompt_tokens_details", |details| {
+                details
+                    .number("cached_tokens", usage.cache_read)
+                    .number("cache_write_tokens", usage.cache_write.saturating_add(usage.cache_write_1h));
+            })
+            .object("completion_tokens_details", |details| {
+                details.number("reasoning_tokens", usage.reasoning);
+            });
+    });
 }
 
 impl Details {

@@ -1,8 +1,12 @@
 //! OpenAI's responses.
 
 pub mod error;
+mod item;
 pub mod reply;
 pub mod request;
+mod search;
 pub mod stream;
+#[cfg(test)]
+mod tests;
 pub mod usage;
 pub mod watch;

@@ -1,23 +1,9 @@
-//! Answers in one piece.
+//! Answers in one piece. Sources: as for requests; WIRE §3.2, §3.3.
 
-use crate::dialect::Dialect;
-use crate::dialect::hub::{Extras, Manner, Reply, Text};
-use crate::dialect::tree::{Node, Wrong};
+mod read;
+mod write;
 
-/// What an answer says.
-pub fn read<'a>(body: &Node<'a>) -> Result<Reply<'a>, Wrong> {
-    body.object()?;
-    Ok(Reply {
-        dialect: Dialect::Responses,
-        id: Text::Borrowed(""),
-        model: Text::Borrowed(""),
-        created: None,
-        choices: Vec::new(),
-        usage: None,
-        tier: None,
-        extras: Extras::default(),
-    })
-}
+pub use read::read;
+pub use write::write;
 
-/// The answer that says the same.
-pub fn write(_reply: &Reply<'_>, _manner: &Manner, _out: &mut Vec<u8>) {}
+pub(super) use read::{Said, call_kind, parts, signature, stop, usage};

@@ -1,0 +1,333 @@
+//! Tools, the choice among them, and the form of the answer.
+
+use std::borrow::Cow;
+
+use super::line::Line;
+use super::say::Marks;
+use super::{say, schema};
+use crate::dialect::Dialect;
+use crate::dialect::anthropic::{block, stand_in};
+use crate::dialect::hub::{Ask, Extras, Format, Losses, Terms, Text, Tool, ToolChoice, ToolKind};
+use crate::dialect::tree::{self, Node, Wrong};
+use crate::dialect::write::{Array, Object};
+use crate::vocab::Ability;
+
+/// More strict tools are refused (recorded, WIRE §3.1).
+const STRICT_MOST: usize = 20;
+/// The oldest web search, which every model with web search knows.
+const WEB_SEARCH: &str = "web_search_20250305";
+
+/// Reads one tool.
+pub fn read<'a>(node: &Node<'a>) -> Result<Tool<'a>, Wrong> {
+    let kind = node.object()?.at("type").map(Node::string).transpose()?;
+    let mut extras = Extras::default();
+    match kind {
+        Some(kind) if kind != "custom" => {
+            let raw = node.raw();
+            let is_search = kind.starts_with("web_search");
+            let kind =
+                if is_search { ToolKind::WebSearch { raw } } else { ToolKind::Vendor { name: kind, raw } };
+            Ok(Tool { kind, cache: None, extras })
+        }
+        _ => {
+            let name = node.need("name")?.string()?;
+            let parameters = Text::Borrowed(node.need("input_schema")?.object()?.raw());
+            let description = node.at("description").map(Node::string).transpose()?;
+            let strict = node.at("strict").map(Node::boolean).transpose()?;
+            let mut cache = None;
+            for (key, value) in node.members().iter().filter(|(_, value)| !value.is_null()) {
+                match &**key {
+                    "type" | "name" | "input_schema" | "description" | "strict" => {}
+                    "cache_control" => cache = block::mark(value, &mut extras),
+                    // When and how the tool is shown and streamed; it is there all the same.
+                    "defer_loading" | "eager_input_streaming" => extras.keep_aside(key.clone(), value.raw()),
+                    _ => extras.keep(key.clone(), value.raw()),
+                }
+            }
+            let kind = ToolKind::Function { name, description, parameters: Some(parameters), strict };
+            Ok(Tool { kind, cache, extras })
+        }
+    }
+}
+
+/// How tools and the form of the answer are said to this model.
+pub struct Plan<'p, 'a> {
+    tools: Vec<&'p Tool<'a>>,
+    choice: Option<Choice<'p>>,
+    alone: Option<bool>,
+    /// The schema of the answer, as `output_config` says it.
+    pub format: Option<Cow<'p, str>>,
+    /// The schema of the answer, as the input of the tool that stands in for it.
+    answer: Option<Cow<'p, str>>,
+    /// The answer has to be JSON, and nothing but an instruction can say that.
+    pub instructs: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice<'p> {
+    Auto,
+    None,
+    Any,
+    Tool(&'p str),
+}
+
+impl<'p, 'a> Plan<'p, 'a> {
+    pub fn of(ask: &'p Ask<'a>, terms: &Terms<'_>, losses: &mut Losses) -> Self {
+        let mut plan = Self {
+            tools: ask.tools.iter().collect(),
+            choice: choice(ask.tool_choice.as_ref()),
+            alone: ask.parallel_tools.map(|parallel| !parallel),
+            format: None,
+            answer: None,
+            instructs: false,
+        };
+        if ask.dialect == Dialect::Anthropic {
+            if let Some(Format::Schema { schema, .. }) = &ask.format {
+                plan.format = Some(Cow::Borrowed(schema));
+            }
+            return plan;
+        }
+        plan.choose_tools(ask, terms, losses);
+        plan.choose_form(ask, terms, losses);
+        plan.choose_choice(terms, losses);
+        plan
+    }
+
+    /// A tool has to be called.
+    pub fn forces(&self) -> bool {
+        matches!(self.choice, Some(Choice::Any | Choice::Tool(_)))
+    }
+
+    fn choose_tools(&mut self, ask: &'p Ask<'a>, terms: &Terms<'_>, losses: &mut Losses) {
+        // Those that are not allowed are not shown, which is the same.
+        if let Some(ToolChoice::Allowed { names, .. }) = &ask.tool_choice {
+            self.tools.retain(|tool| match &tool.kind {
+                ToolKind::Function { name, .. } | ToolKind::Custom { name, .. } => names.contains(name),
+                ToolKind::WebSearch { .. } | ToolKind::Vendor { .. } => true,
+            });
+        }
+        self.tools.retain(|tool| match &tool.kind {
+            ToolKind::Function { .. } => true,
+            ToolKind::Custom { format, .. } => {
+                if is_grammar(*format) {
+                    losses.refuse("tools", "a custom tool with a grammar cannot be sent to an Anthropic model; give the tool a JSON schema");
+                }
+                true
+            }
+            ToolKind::WebSearch { .. } if terms.facts.lacks(Ability::WebSearch) => {
+                losses.drop("web_search");
+                false
+            }
+            ToolKind::WebSearch { .. } => true,
+            ToolKind::Vendor { name, .. } => {
+                losses.drop(name.to_string());
+                false
+            }
+        });
+    }
+
+    fn choose_form(&mut self, ask: &'p Ask<'a>, terms: &Terms<'_>, losses: &mut Losses) {
+        match &ask.format {
+            None => {}
+            Some(Format::Json) => {
+                losses.drop("response_format");
+                self.instructs = true;
+            }
+            Some(Format::Schema { schema, strict, .. }) => {
+                let schema =
+                    if *strict == Some(true) { Cow::Borrowed(&**schema) } else { schema::closed(schema) };
+                if Line::of(terms.model).structures(terms) {
+                    self.format = Some(schema);
+                } else if schema::is_of_object(&schema) {
+                    // Beside other tools the model has to choose one of all.
+                    let others = !self.tools.is_empty() && self.choice != Some(Choice::None);
+                    self.choice = Some(if others { Choice::Any } else { Choice::Tool(stand_in::ANSWER) });
+                    self.answer = Some(schema);
+                } else {
+                    losses.drop("response_format");
+                    self.instructs = true;
+                }
+            }
+        }
+    }
+
+    fn choose_choice(&mut self, terms: &Terms<'_>, losses: &mut Losses) {
+        let is_empty = self.tools.is_empty() && self.answer.is_none();
+        if self.forces() && (is_empty || terms.facts.lacks(Ability::ForcedTools)) {
+            losses.drop("tool_choice");
+            self.choice = None;
+        }
+        if is_empty {
+            // A choice among no tools is refused.
+            (self.choice, self.alone) = (None, None);
+        }
+        match self.alone {
+            Some(true) if terms.facts.lacks(Ability::ParallelToolsConfig) => {
+                losses.drop("parallel_tool_calls");
+                self.alone = None;
+            }
+            Some(true) if self.choice == Some(Choice::None) => self.alone = None,
+            // The default.
+            Some(false) => self.alone = None,
+            Some(true) | None => {}
+        }
+    }
+
+    /// `tools` and `tool_choice`.
+    pub fn write(
+        &self,
+        ask: &Ask<'_>,
+        terms: &Terms<'_>,
+        marks: &mut Marks,
+        losses: &mut Losses,
+        body: &mut Object<'_>,
+    ) {
+        let is_said = ask.dialect == Dialect::Anthropic && !ask.tools.is_empty();
+        if is_said || !self.tools.is_empty() || self.answer.is_some() {
+            let mut strict = Strict { takes: Line::of(terms.model).structures(terms), left: STRICT_MOST };
+            body.array("tools", |tools| {
+                for tool in &self.tools {
+                    write_tool(tool, ask.dialect, &mut strict, marks, losses, tools);
+                }
+                if let Some(schema) = &self.answer {
+                    tools.object(|tool| {
+                        tool.str("name", stand_in::ANSWER);
+                        tool.str("description", "Gives the answer. Call it once, with the whole answer.");
+                        tool.raw("input_schema", schema);
+                    });
+                }
+            });
+        }
+        if self.choice.is_some() || self.alone.is_some() {
+            body.object("tool_choice", |choice| {
+                match self.choice {
+                    None | Some(Choice::Auto) => choice.str("type", "auto"),
+                    Some(Choice::None) => choice.str("type", "none"),
+                    Some(Choice::Any) => choice.str("type", "any"),
+                    Some(Choice::Tool(name)) => choice.str("type", "tool").str("name", &self.wire_name(name)),
+                };
+                if let Some(alone) = self.alone {
+                    choice.bool("disable_parallel_tool_use", alone);
+                }
+                if ask.dialect == Dialect::Anthropic {
+                    say::inner_extras(&ask.extras, "tool_choice", choice);
+                }
+            });
+        }
+    }
+
+    fn wire_name<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        let is_custom =
+            |tool: &&Tool<'_>| matches!(&tool.kind, ToolKind::Custom { name: own, .. } if own == name);
+        if self.tools.iter().any(|tool| is_custom(tool)) {
+            Cow::Owned(custom(name))
+        } else {
+            Cow::Borrowed(name)
+        }
+    }
+}
+
+fn choice<'p>(choice: Option<&'p ToolChoice<'_>>) -> Option<Choice<'p>> {
+    Some(match choice? {
+        ToolChoice::Auto | ToolChoice::Allowed { required: false, .. } => Choice::Auto,
+        ToolChoice::None => Choice::None,
+        ToolChoice::Required | ToolChoice::Allowed { required: true, .. } => Choice::Any,
+        ToolChoice::Tool(name) => Choice::Tool(name),
+    })
+}
+
+/// The name of the tool that stands in for a custom one.
+pub fn custom(name: &str) -> String {
+    [stand_in::CUSTOM, name].concat()
+}
+
+fn is_grammar(format: Option<&str>) -> bool {
+    let format = format.and_then(|format| tree::parse(format.as_bytes()).ok());
+    format.is_some_and(|format| format.at("type").is_some_and(|kind| kind.as_str() != Some("text")))
+}
+
+/// How many strict tools may be said.
+struct Strict {
+    takes: bool,
+    left: usize,
+}
+
+impl Strict {
+    /// Says `strict` if it may be said.
+    fn write(&mut self, strict: Option<bool>, losses: &mut Losses, object: &mut Object<'_>) {
+        if strict != Some(true) {
+            return;
+        }
+        if !self.takes || self.left == 0 {
+            losses.drop("strict");
+            return;
+        }
+        self.left -= 1;
+        object.bool("strict", true);
+    }
+}
+
+fn write_tool(
+    tool: &Tool<'_>,
+    from: Dialect,
+    strict: &mut Strict,
+    marks: &mut Marks,
+    losses: &mut Losses,
+    tools: &mut Array<'_>,
+) {
+    let own = from == Dialect::Anthropic;
+    match &tool.kind {
+        ToolKind::WebSearch { raw } | ToolKind::Vendor { raw, .. } if own => {
+            tools.raw(raw);
+        }
+        ToolKind::Vendor { .. } => {}
+        ToolKind::WebSearch { raw } => {
+            tools.object(|object| {
+                object.str("type", WEB_SEARCH).str("name", "web_search");
+                write_search(raw, object);
+                say::mark(marks.next(tool.cache), own.then_some(&tool.extras), object);
+            });
+        }
+        ToolKind::Function { name, description, parameters, strict: is_strict } => {
+            tools.object(|object| {
+                object
+                    .str("name", name)
+                    .str_if("description", description.as_deref().filter(|text| !text.is_empty() || own));
+                if own {
+                    object.raw_if("input_schema", parameters.as_deref());
+                    if let Some(is_strict) = is_strict {
+                        object.bool("strict", *is_strict);
+                    }
+                    say::extras(&tool.extras, object);
+                } else {
+                    object.raw("input_schema", &schema::of_tool(parameters.as_deref()));
+                    strict.write(*is_strict, losses, object);
+                }
+                say::mark(marks.next(tool.cache), own.then_some(&tool.extras), object);
+            });
+        }
+        ToolKind::Custom { name, description, .. } => {
+            tools.object(|object| {
+                object.str("name", &custom(name)).str_if("description", description.as_deref());
+                object.raw("input_schema", stand_in::CUSTOM_SCHEMA);
+                say::mark(marks.next(tool.cache), own.then_some(&tool.extras), object);
+            });
+        }
+    }
+}
+
+/// Where others say the same as Anthropic's web search: who asks, and where to look. Gemini's search
+/// says neither, and chat nests the place (`web_search_options`).
+fn write_search(raw: &str, object: &mut Object<'_>) {
+    let Ok(theirs) = tree::parse(raw.as_bytes()) else { return };
+    let domains = theirs.at("filters").and_then(|filters| filters.at("allowed_domains"));
+    object.raw_if("allowed_domains", domains.filter(|domains| !domains.elements().is_empty()).map(Node::raw));
+    let Some(place) = theirs.at("user_location") else { return };
+    let place = place.at("approximate").unwrap_or(place);
+    object.object("user_location", |location| {
+        location.str("type", "approximate");
+        for key in ["city", "region", "country", "timezone"] {
+            location.raw_if(key, place.at(key).filter(|value| value.is_string()).map(Node::raw));
+        }
+    });
+}

@@ -1,0 +1,295 @@
+//! Writes a caller's stream.
+//!
+//! Nothing is held back but what the order demands: the reason for the end waits for the counts, a
+//! call's start waits for its signature or its first argument (the signature goes before it), and
+//! redacted thinking is one event with all its data. The counts are not known when the message starts,
+//! so they are zero there; those of `message_delta` are totals, which SDKs put in their place.
+
+use crate::dialect::anthropic::usage::{self, Place};
+use crate::dialect::anthropic::{reply, stand_in, stop};
+use crate::dialect::hub::{Block, CallKind, Delta, Event, Family, Manner, Sequencer, Signature, Stop, Text};
+use crate::dialect::write::{self, Object};
+use crate::vocab::Usage;
+
+/// Writes a caller's stream.
+#[derive(Debug)]
+pub struct Writer {
+    sequencer: Sequencer,
+    pen: Pen,
+}
+
+/// Writes events whose blocks come one behind the other.
+#[derive(Debug)]
+struct Pen {
+    manner: Manner,
+    has_started: bool,
+    /// The next block's index.
+    index: u64,
+    /// Blocks that were opened.
+    opened: usize,
+    open: Option<Open>,
+    stop: Stop<'static>,
+    usage: Option<Usage>,
+}
+
+/// The block that is open.
+#[derive(Debug)]
+enum Open {
+    Text,
+    Thought,
+    /// Redacted thinking, of which nothing is written before its data is there.
+    Redacted(Option<Signature<'static>>),
+    /// A call that is not written yet.
+    Waiting {
+        id: String,
+        name: String,
+        kind: CallKind,
+    },
+    /// A call that is, and the signature that came too late to go before it.
+    Call {
+        id: String,
+        kind: CallKind,
+        late: Option<Signature<'static>>,
+    },
+}
+
+impl Writer {
+    pub fn new(manner: Manner) -> Self {
+        let pen =
+            Pen { manner, has_started: false, index: 0, opened: 0, open: None, stop: Stop::End, usage: None };
+        Self { sequencer: Sequencer::default(), pen }
+    }
+
+    /// Says one event, appended to `out`.
+    pub fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        match event {
+            Event::Open { choice, .. }
+            | Event::Delta { choice, .. }
+            | Event::Close { choice, .. }
+            | Event::Finish { choice, .. }
+                if *choice > 0 => {}
+            // Most streams have one block open at a time; then nothing is copied.
+            event => self.sequencer.put(event.clone(), &mut |event| self.pen.write(event, out)),
+        }
+    }
+}
+
+impl Pen {
+    fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        match event {
+            Event::Start { id, model, .. } => self.start(id, model, out),
+            Event::Open { kind, .. } => self.open(kind, out),
+            Event::Delta { delta, .. } => self.delta(delta, out),
+            Event::Close { .. } => self.close(out),
+            Event::Finish { stop, .. } => self.stop = stop.clone().into_owned(),
+            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Vendor { .. } => {}
+            Event::End => self.end(out),
+        }
+    }
+
+    fn start(&mut self, id: &str, model: &str, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.has_started, true) {
+            return;
+        }
+        let manner = &self.manner;
+        frame("message_start", out, |event| {
+            event.object("message", |message| {
+                reply::write_head(id, model, manner, message);
+                message.array("content", |_| {}).null("stop_reason").null("stop_sequence");
+                message.object("usage", |object| usage::write(None, Place::Message, object));
+            });
+        });
+    }
+
+    fn open(&mut self, kind: &Block<'_>, out: &mut Vec<u8>) {
+        self.start("", "", out);
+        self.opened += 1;
+        self.open = Some(match kind {
+            Block::Text | Block::Refusal => {
+                self.block_start(out, |block| {
+                    block.str("type", "text").str("text", "");
+                });
+                Open::Text
+            }
+            Block::Thought { is_redacted: true, .. } => Open::Redacted(None),
+            Block::Thought { .. } => {
+                self.block_start(out, |block| {
+                    block.str("type", "thinking").str("thinking", "").str("signature", "");
+                });
+                Open::Thought
+            }
+            Block::Call { id, name, kind } => Open::Waiting {
+                id: reply::call_id(id, self.opened, &self.manner).into_owned(),
+                name: name.to_string(),
+                kind: *kind,
+            },
+        });
+    }
+
+    fn delta(&mut self, delta: &Delta<'_>, out: &mut Vec<u8>) {
+        match (delta, &mut self.open) {
+            (Delta::Text(text), Some(Open::Text)) => self.say("text_delta", "text", text, out),
+            (Delta::Text(text), Some(Open::Thought)) => self.say("thinking_delta", "thinking", text, out),
+            (Delta::Signature(signature), Some(Open::Thought)) => {
+                self.say("signature_delta", "signature", &signature.seal(Family::Anthropic), out);
+            }
+            (Delta::Signature(signature), Some(Open::Redacted(data))) => *data = Some(owned(signature)),
+            (Delta::Signature(signature), Some(Open::Waiting { id, .. })) => {
+                let field = stand_in::carry(id, signature);
+                self.carry(&field, out);
+                self.start_call(out);
+            }
+            (Delta::Signature(signature), Some(Open::Call { late, .. })) => *late = Some(owned(signature)),
+            (Delta::Arguments(text), Some(Open::Waiting { .. } | Open::Call { .. })) => self.argue(text, out),
+            (Delta::Media(media), Some(Open::Text)) => {
+                self.say("text_delta", "text", &reply::markdown(media), out)
+            }
+            (Delta::Citation { url: Some(url), title, .. }, Some(Open::Text)) => {
+                self.cite(url, title.as_deref(), out);
+            }
+            // Of a kind that its block cannot say.
+            _ => {}
+        }
+    }
+
+    /// A delta with one text.
+    fn say(&self, kind: &str, key: &str, text: &str, out: &mut Vec<u8>) {
+        if text.is_empty() {
+            return;
+        }
+        self.block_delta(out, |delta| {
+            delta.str("type", kind).str(key, text);
+        });
+    }
+
+    /// The signature is one of ours, so that the citation is known when it comes back.
+    fn cite(&self, url: &str, title: Option<&str>, out: &mut Vec<u8>) {
+        let seal = Signature { family: Family::Other, value: Text::Borrowed("") };
+        self.block_delta(out, |delta| {
+            delta.str("type", "citations_delta").object("citation", |citation| {
+                citation.str("type", "web_search_result_location").str("url", url);
+                citation.str("title", title.unwrap_or(url)).str("cited_text", "");
+                citation.str("encrypted_index", &seal.seal(Family::Anthropic));
+            });
+        });
+    }
+
+    fn argue(&mut self, text: &str, out: &mut Vec<u8>) {
+        self.start_call(out);
+        match &self.open {
+            Some(Open::Call { kind: CallKind::Custom, .. }) => {
+                let quoted = write::text(|out| write::string(out, text));
+                let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+                self.say("input_json_delta", "partial_json", inner, out);
+            }
+            _ => self.say("input_json_delta", "partial_json", text, out),
+        }
+    }
+
+    /// Writes the start of a call that waited.
+    fn start_call(&mut self, out: &mut Vec<u8>) {
+        match self.open.take() {
+            Some(Open::Waiting { id, name, kind }) => {
+                self.block_start(out, |block| {
+                    block.str("type", "tool_use").str("id", &id).str("name", &name).object("input", |_| {});
+                });
+                self.open = Some(Open::Call { id, kind, late: None });
+                if kind == CallKind::Custom {
+                    self.say("input_json_delta", "partial_json", "{\"input\":\"", out);
+                }
+            }
+            other => self.open = other,
+        }
+    }
+
+    fn close(&mut self, out: &mut Vec<u8>) {
+        self.start_call(out);
+        match self.open.take() {
+            None | Some(Open::Redacted(None) | Open::Waiting { .. }) => {}
+            Some(Open::Text | Open::Thought) => self.block_stop(out),
+            Some(Open::Redacted(Some(data))) => {
+                self.block_start(out, |block| {
+                    block.str("type", "redacted_thinking").str("data", &data.seal(Family::Anthropic));
+                });
+                self.block_stop(out);
+            }
+            Some(Open::Call { id, kind, late }) => {
+                if kind == CallKind::Custom {
+                    self.say("input_json_delta", "partial_json", "\"}", out);
+                }
+                self.block_stop(out);
+                if let Some(signature) = late {
+                    self.carry(&stand_in::carry(&id, &signature), out);
+                }
+            }
+        }
+    }
+
+    /// A thinking block that carries a call's signature.
+    fn carry(&mut self, field: &str, out: &mut Vec<u8>) {
+        self.block_start(out, |block| {
+            block.str("type", "thinking").str("thinking", "").str("signature", "");
+        });
+        self.say("signature_delta", "signature", field, out);
+        self.block_stop(out);
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        self.start("", "", out);
+        self.close(out);
+        let (reason, sequence) = stop::write(&self.stop);
+        let usage = self.usage;
+        frame("message_delta", out, |event| {
+            event.object("delta", |delta| {
+                delta.str("stop_reason", reason);
+                match sequence {
+                    Some(sequence) => delta.str("stop_sequence", sequence),
+                    None => delta.null("stop_sequence"),
+                };
+            });
+            event.object("usage", |object| match usage {
+                Some(usage) => usage::write(Some(usage), Place::Delta, object),
+                None => {
+                    object.number("output_tokens", 0);
+                }
+            });
+        });
+        frame("message_stop", out, |_| {});
+    }
+
+    fn block_start(&self, out: &mut Vec<u8>, block: impl FnOnce(&mut Object<'_>)) {
+        frame("content_block_start", out, |event| {
+            event.number("index", self.index).object("content_block", block);
+        });
+    }
+
+    fn block_delta(&self, out: &mut Vec<u8>, delta: impl FnOnce(&mut Object<'_>)) {
+        frame("content_block_delta", out, |event| {
+            event.number("index", self.index).object("delta", delta);
+        });
+    }
+
+    fn block_stop(&mut self, out: &mut Vec<u8>) {
+        frame("content_block_stop", out, |event| {
+            event.number("index", self.index);
+        });
+        self.index += 1;
+    }
+}
+
+/// One event. Its name stands in front of it, too: SDKs drop events without one (WIRE §2.3).
+fn frame(name: &str, out: &mut Vec<u8>, members: impl FnOnce(&mut Object<'_>)) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\ndata: ");
+    write::object(out, |event| {
+        event.str("type", name);
+        members(event);
+    });
+    out.extend_from_slice(b"\n\n");
+}
+
+fn owned(signature: &Signature<'_>) -> Signature<'static> {
+    Signature { family: signature.family, value: Text::Owned(signature.value.to_string()) }
+}

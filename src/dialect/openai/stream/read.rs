@@ -1,0 +1,96 @@
+//! An upstream's stream, in all vendors' variants (WIRE §3.4, §3.8).
+
+use std::borrow::Cow;
+
+use super::answer::Answer;
+use crate::dialect::hub::{Delta, Event};
+use crate::dialect::openai::usage;
+use crate::dialect::tree::{Node, Wrong};
+
+/// OpenAI gives no more answers at once.
+const MOST_CHOICES: usize = 128;
+
+/// Reads an upstream's stream.
+#[derive(Debug, Default)]
+pub struct Reader {
+    started: bool,
+    /// Perplexity repeats its sources in every chunk.
+    cited: bool,
+    answers: Vec<Answer>,
+}
+
+impl Reader {
+    /// What one frame means, appended to `events`. `name` is the frame's event, where it has one.
+    pub fn read<'f>(
+        &mut self,
+        _name: Option<&str>,
+        json: &Node<'f>,
+        events: &mut Vec<Event<'f>>,
+    ) -> Result<(), Wrong> {
+        let choices = json.object()?.at("choices").map(Node::elements).unwrap_or_default();
+        let usage = usage::of(json);
+        // Azure's first chunk tells of its filters and nothing of the answer, not even the id.
+        if !self.started && (!choices.is_empty() || usage.is_some()) {
+            self.start(json, events);
+        }
+        for choice in choices {
+            let index = choice.at("index").and_then(Node::as_integer).unwrap_or(0);
+            let Some(answer) = self.answer(u32::try_from(index).unwrap_or(u32::MAX)) else {
+                return Err(choice.wrong("more answers than anybody can have asked for"));
+            };
+            answer.read(choice, events)?;
+        }
+        self.cite(json, events);
+        events.extend(usage.map(Event::Usage));
+        Ok(())
+    }
+
+    /// The stream is whole: closes and finishes what is still open.
+    pub fn end(&mut self, events: &mut Vec<Event<'_>>) {
+        if !self.started {
+            self.started = true;
+            events.push(Event::Start { id: Cow::Borrowed(""), model: Cow::Borrowed(""), created: 0 });
+        }
+        if self.answers.is_empty() {
+            self.answers.push(Answer::new(0));
+        }
+        for answer in &mut self.answers {
+            answer.end(events);
+        }
+    }
+
+    fn start<'f>(&mut self, json: &Node<'f>, events: &mut Vec<Event<'f>>) {
+        self.started = true;
+        let text = |key| json.at(key).and_then(Node::text).unwrap_or_default();
+        let created = json.at("created").and_then(Node::as_integer).unwrap_or(0);
+        events.push(Event::Start { id: text("id"), model: text("model"), created });
+    }
+
+    fn answer(&mut self, index: u32) -> Option<&mut Answer> {
+        let at = match self.answers.iter().position(|answer| answer.index == index) {
+            Some(at) => at,
+            None if self.answers.len() < MOST_CHOICES => {
+                self.answers.push(Answer::new(index));
+                self.answers.len() - 1
+            }
+            None => return None,
+        };
+        self.answers.get_mut(at)
+    }
+
+    /// Perplexity's sources, beside the choices.
+    fn cite<'f>(&mut self, json: &Node<'f>, events: &mut Vec<Event<'f>>) {
+        let sources = || json.at("search_results").or_else(|| json.at("citations"));
+        let Some(answer) = self.answers.first_mut().filter(|answer| !self.cited && answer.is_speaking())
+        else {
+            return;
+        };
+        let Some(sources) = sources() else { return };
+        self.cited = true;
+        for source in sources.elements() {
+            let url = source.at("url").unwrap_or(source).text();
+            let title = source.at("title").and_then(Node::text);
+            answer.decorate(Delta::Citation { url, title, raw: source.raw() }, events);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The items of an answer, and the response object around them, as callers get them.
+//!
+//! Shared by answers in one piece and streams. What the SDKs require is all there (types of openai 3.52):
+//! ids, statuses, empty `annotations` and `logprobs`, `usage` with both of its details.
+
+use crate::dialect::Dialect;
+use crate::dialect::hub::{Ask, CallKind, Manner, Stop};
+use crate::dialect::responses::request;
+use crate::dialect::write::{self, Object};
+use crate::vocab::Usage;
+
+/// Whether an item, or the answer, is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    InProgress,
+    Completed,
+    Incomplete,
+    Failed,
+}
+
+impl Status {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// How an answer ended, in this dialect's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    pub status: Status,
+    /// Of an incomplete one.
+    pub reason: Option<&'static str>,
+}
+
+/// Whether the answer holds a refusal in the model's own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    Said,
+    Unsaid,
+}
+
+impl Ending {
+    pub fn of(stop: &Stop<'_>, refusal: Refusal) -> Self {
+        let incomplete = |reason| Self { status: Status::Incomplete, reason: Some(reason) };
+        match stop {
+            Stop::Length | Stop::Window => incomplete("max_output_tokens"),
+            Stop::Filter => incomplete("content_filter"),
+            // Nobody would notice a refusal of which nothing is said.
+            Stop::Refusal if refusal == Refusal::Unsaid => incomplete("content_filter"),
+            Stop::End | Stop::Sequence(_) | Stop::Calls | Stop::Refusal | Stop::Pause => {
+                Self { status: Status::Completed, reason: None }
+            }
+            Stop::Failed => Self { status: Status::Failed, reason: None },
+        }
+    }
+
+    /// The status of the item that was being written when the answer ended.
+    pub fn last_item(self) -> Status {
+        match self.status {
+            Status::Completed | Status::InProgress => Status::Completed,
+            Status::Incomplete | Status::Failed => Status::Incomplete,
+        }
+    }
+}
+
+/// What a response object says of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Head {
+    pub id: String,
+    pub model: String,
+    pub created: u64,
+    /// The tier that was used.
+    pub tier: &'static str,
+    /// What it repeats of the request.
+    pub echo: String,
+}
+
+impl Head {
+    pub fn new(id: &str, model: &str, created: u64, manner: &Manner) -> Self {
+        let id = match id {
+            "" => format!("resp_{}", manner.nonce),
+            id if id.starts_with("resp_") => id.to_owned(),
+            id => format!("resp_{id}"),
+        };
+        let model = if model.is_empty() { &manner.model } else { model };
+        let created = if created == 0 { manner.now } else { created };
+        let echo = match &*manner.echo {
+            "" => request::echo(&Ask::new(Dialect::Responses)),
+            echo => echo.to_owned(),
+        };
+        Self { id, model: model.to_owned(), created, tier: "default", echo }
+    }
+
+    /// The response object; `output` is its items, JSON.
+    pub fn response(&self, ending: Ending, output: &str, usage: Option<Usage>) -> String {
+        let mut said = write::text(|out| {
+            write::object(out, |o| {
+                o.str("id", &self.id).str("object", "response").number("created_at", self.created);
+                o.str("status", ending.status.name()).str("model", &self.model);
+                trouble(ending, o);
+                o.raw("output", output).str("service_tier", self.tier);
+                match usage {
+                    Some(usage) => write_usage(usage, o),
+                    // Vercel's SDK takes no ended response without it.
+                    None if ending.status != Status::InProgress => write_usage(Usage::default(), o),
+                    None => {
+                        o.null("usage");
+                    }
+                }
+            });
+        });
+        said.pop();
+        said.push(',');
+        said.push_str(&self.echo);
+        said.push('}');
+        said
+    }
+}
+
+fn trouble(ending: Ending, o: &mut Object<'_>) {
+    if ending.status == Status::Failed {
+        o.object("error", |o| {
+            o.str("code", "server_error").str("message", "the model failed to produce a valid answer");
+        });
+    } else {
+        o.null("error");
+    }
+    match ending.reason {
+        Some(reason) => o.object("incomplete_details", |o| {
+            o.str("reason", reason);
+        }),
+        None => o.null("incomplete_details"),
+    };
+}
+
+fn write_usage(usage: Usage, o: &mut Object<'_>) {
+    o.object("usage", |o| {
+        o.number("input_tokens", usage.input);
+        o.object("input_tokens_details", |o| {
+            o.number("cached_tokens", usage.cache_read);
+            o.number("cache_write_tokens", usage.cache_write.saturating_add(usage.cache_write_1h));
+        });
+        o.number("output_tokens", usage.output);
+        o.object("output_tokens_details", |o| {
+            o.number("reasoning_tokens", usage.reasoning);
+        });
+        o.number("total_tokens", usage.input.saturating_add(usage.output));
+    });
+}
+
+/// A message's members; `content` is its parts, JSON.
+pub fn message(o: &mut Object<'_>, id: &str, status: Status, content: &str) {
+    o.str("id", id).str("type", "message").str("status", status.name());
+    o.str("role", "assistant").raw("content", content);
+}
+
+/// The members of a text in a message. `annotations` and `logprobs` are items of arrays, JSON.
+pub fn text(o: &mut Object<'_>, text: &str, annotations: &str, logprobs: &str) {
+    o.str("type", "output_text").str("text", text);
+    array_of(o, "annotations", annotations);
+    array_of(o, "logprobs", logprobs);
+}
+
+pub fn refusal(o: &mut Object<'_>, text: &str) {
+    o.str("type", "refusal").str("refusal", text);
+}
+
+fn array_of(o: &mut Object<'_>, key: &str, items: &str) {
+    o.array(key, |array| {
+        if !items.is_empty() {
+            array.raw(items);
+        }
+    });
+}
+
+/// The members of a reasoning item: summaries, and the reasoning itself where it is shown.
+pub fn reasoning(o: &mut Object<'_>, id: &str, summary: &[&str], content: &[&str], encrypted: Option<&str>) {
+    o.str("id", id).str("type", "reasoning");
+    texts(o, "summary", "summary_text", summary);
+    if !content.is_empty() {
+        texts(o, "content", "reasoning_text", content);
+    }
+    o.str_if("encrypted_content", encrypted);
+}
+
+fn texts(o: &mut Object<'_>, key: &str, kind: &str, texts: &[&str]) {
+    o.array(key, |array| {
+        for text in texts {
+            array.object(|o| {
+                o.str("type", kind).str("text", text);
+            });
+        }
+    });
+}
+
+/// A call, whatever its kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call<'c> {
+    /// The item's.
+    pub id: &'c str,
+    /// The call's, which its result names.
+    pub called: &'c str,
+    pub name: &'c str,
+    pub kind: CallKind,
+    pub arguments: &'c str,
+}
+
+impl Call<'_> {
+    pub fn write(&self, o: &mut Object<'_>, status: Status) {
+        o.str("id", self.id).str("type", self.kind_name()).str("status", status.name());
+        o.str("call_id", self.called).str("name", self.name);
+        o.str(
+            match self.kind {
+                CallKind::Function => "arguments",
+                CallKind::Custom => "input",
+            },
+            self.arguments,
+        );
+    }
+
+    const fn kind_name(&self) -> &'static str {
+        match self.kind {
+            CallKind::Function => "function_call",
+            CallKind::Custom => "custom_tool_call",
+        }
+    }
+}
+
+/// A picture that the model made.
+pub fn image(o: &mut Object<'_>, id: &str, data: &str, mime: Option<&str>) {
+    let format = mime.and_then(|mime| mime.strip_prefix("image/")).unwrap_or("png");
+    o.str("id", id).str("type", "image_generation_call").str("status", Status::Completed.name());
+    o.str("output_format", format).str("result", data);
+}
+
+/// The ids of items that are made up here: the kind's prefix, the request's nonce, the item's place.
+pub fn id(kind: &str, nonce: &str, index: usize) -> String {
+    format!("{kind}{nonce}_{index}")
+}
+
+/// A function's arguments, which callers parse: no text stands for none.
+pub fn arguments(kind: CallKind, text: &str) -> &str {
+    if kind == CallKind::Function && text.trim().is_empty() { "{}" } else { text }
+}

@@ -1,0 +1,248 @@
+//! Tools and the choice among them, read and written.
+
+use super::write::Origin;
+use crate::dialect::hub::{Ask, Extras, Losses, Terms, Text, Tool, ToolChoice, ToolKind};
+use crate::dialect::quirks::ForcedTools;
+use crate::dialect::responses::search;
+use crate::dialect::tree::{Node, Wrong};
+use crate::dialect::write::{Array, Object};
+use crate::vocab::Ability;
+
+/// What a function takes that says nothing about it: the wire wants a schema.
+const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
+
+/// Reads `tools` and `tool_choice`.
+pub fn read<'a>(body: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> {
+    if let Some(tools) = body.at("tools") {
+        for tool in tools.items()? {
+            ask.tools.push(read_tool(tool)?);
+        }
+    }
+    let Some(choice) = body.at("tool_choice") else { return Ok(()) };
+    ask.tool_choice = match choice.as_str() {
+        Some("auto") => Some(ToolChoice::Auto),
+        Some("none") => Some(ToolChoice::None),
+        Some("required") => Some(ToolChoice::Required),
+        Some(_) => return Err(choice.wrong("not a choice; use auto, none, required or an object")),
+        None => choose(choice.object()?)?,
+    };
+    if ask.tool_choice.is_none() {
+        ask.extras.keep("tool_choice", choice.raw());
+    }
+    Ok(())
+}
+
+fn read_tool<'a>(tool: &Node<'a>) -> Result<Tool<'a>, Wrong> {
+    let kind = tool.need("type")?.string()?;
+    let raw = tool.raw();
+    // Cursor mixes in functions as chat has them.
+    let inner = tool.at("function").filter(|function| function.is_object()).unwrap_or(tool);
+    let described = || inner.at("description").map(Node::string).transpose();
+    let (kind, known): (_, &[&str]) = match &*kind {
+        "function" => {
+            let name = inner.need("name")?.string()?;
+            let parameters = inner.at("parameters").map(Node::object).transpose()?;
+            let parameters = parameters.map(|schema| Text::Borrowed(schema.raw()));
+            let strict = inner.at("strict").map(Node::boolean).transpose()?;
+            (
+                ToolKind::Function { name, description: described()?, parameters, strict },
+                &["type", "function", "name", "description", "parameters", "strict"],
+            )
+        }
+        "custom" => {
+            let format = inner.at("format").map(Node::raw);
+            (
+                ToolKind::Custom { name: inner.need("name")?.string()?, description: described()?, format },
+                &["type", "name", "description", "format"],
+            )
+        }
+        name if search::is_ours(name) => {
+            return Ok(Tool { kind: ToolKind::WebSearch { raw }, cache: None, extras: Extras::default() });
+        }
+        _ => {
+            return Ok(Tool {
+                kind: ToolKind::Vendor { name: kind, raw },
+                cache: None,
+                extras: Extras::default(),
+            });
+        }
+    };
+    Ok(Tool { kind, cache: None, extras: Extras::of(inner, known) })
+}
+
+/// `None` for what only this dialect can choose: one of the vendor's own tools.
+fn choose<'a>(choice: &Node<'a>) -> Result<Option<ToolChoice<'a>>, Wrong> {
+    let kind = choice.need("type")?.string()?;
+    if kind == "allowed_tools" {
+        let names: Option<Vec<_>> = choice.need("tools")?.items()?.iter().map(chosen).collect();
+        let required = choice.at("mode").and_then(Node::as_str) == Some("required");
+        return Ok(names.map(|names| ToolChoice::Allowed { names, required }));
+    }
+    match chosen(choice) {
+        Some(name) => Ok(Some(ToolChoice::Tool(name))),
+        None if matches!(&*kind, "function" | "custom") => Err(choice.wrong("name the tool to call")),
+        None => Ok(None),
+    }
+}
+
+fn chosen<'a>(tool: &Node<'a>) -> Option<Text<'a>> {
+    matches!(tool.at("type")?.as_str()?, "function" | "custom").then_some(())?;
+    tool.at("name").or_else(|| tool.at("function")?.at("name"))?.text()
+}
+
+/// Writes `tools`, `tool_choice` and `parallel_tool_calls`, as far as there is something to say.
+pub fn write(ask: &Ask<'_>, origin: Origin, terms: &Terms<'_>, losses: &mut Losses, o: &mut Object<'_>) {
+    let written = write_tools(ask, origin, terms, losses, o);
+    // What chooses among no tools is refused.
+    if written == Written::None && origin != Origin::Here {
+        return;
+    }
+    let forced = matches!(ask.tool_choice, Some(ToolChoice::Required | ToolChoice::Tool(_)))
+        || matches!(ask.tool_choice, Some(ToolChoice::Allowed { required: true, .. }));
+    let refused =
+        terms.quirks.tool_choice == ForcedTools::OnlyAuto || terms.facts.lacks(Ability::ForcedTools);
+    if terms.facts.lacks(Ability::ToolChoice) {
+        losses.drop_if(ask.tool_choice.as_ref(), "tool_choice");
+    } else if forced && refused && origin != Origin::Here {
+        losses.drop("tool_choice");
+        o.str("tool_choice", "auto");
+    } else {
+        write_choice(ask, o);
+    }
+    if let Some(parallel) = ask.parallel_tools {
+        if terms.facts.lacks(Ability::ParallelToolsConfig) && origin != Origin::Here {
+            losses.drop("parallel_tool_calls");
+        } else {
+            o.bool("parallel_tool_calls", parallel);
+        }
+    }
+}
+
+/// Whether any tool was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    None,
+    Some,
+}
+
+fn write_tools(
+    ask: &Ask<'_>,
+    origin: Origin,
+    terms: &Terms<'_>,
+    losses: &mut Losses,
+    o: &mut Object<'_>,
+) -> Written {
+    // Chat asks for a search by a member of the request.
+    let asked = ask.extras.find("web_search_options").filter(|_| origin == Origin::Chat);
+    if ask.tools.is_empty() && asked.is_none() {
+        return Written::None;
+    }
+    let mut written = Written::None;
+    let mut write_all = |array: &mut Array<'_>| {
+        for tool in &ask.tools {
+            write_tool(tool, origin, terms, losses, array);
+        }
+        if let Some(raw) = asked {
+            search::write(raw, terms, losses, array);
+        }
+        written = if array.is_empty() { Written::None } else { Written::Some };
+    };
+    let mut tools = Vec::new();
+    crate::dialect::write::array(&mut tools, &mut write_all);
+    if written == Written::Some || origin == Origin::Here {
+        // The writers write UTF-8 only.
+        o.raw("tools", std::str::from_utf8(&tools).unwrap_or("[]"));
+    }
+    written
+}
+
+pub fn write_tool(
+    tool: &Tool<'_>,
+    origin: Origin,
+    terms: &Terms<'_>,
+    losses: &mut Losses,
+    array: &mut Array<'_>,
+) {
+    losses.drop_if(tool.cache.as_ref(), "cache_control");
+    let here = origin == Origin::Here;
+    match &tool.kind {
+        ToolKind::Function { name, description, parameters, strict } => {
+            array.object(|o| {
+                o.str("type", "function").str("name", name).str_if("description", description.as_deref());
+                match parameters {
+                    Some(schema) => {
+                        o.raw("parameters", schema);
+                    }
+                    None if !here => {
+                        o.raw("parameters", NO_PARAMETERS);
+                    }
+                    None => {}
+                }
+                match strict {
+                    Some(strict) => {
+                        o.bool("strict", *strict);
+                    }
+                    // Absent would mean that it is tried.
+                    None if !here => {
+                        o.bool("strict", false);
+                    }
+                    None => {}
+                }
+                if here {
+                    tool.extras.write(o);
+                }
+            });
+        }
+        ToolKind::Custom { name, description, format } => {
+            array.object(|o| {
+                o.str("type", "custom").str("name", name).str_if("description", description.as_deref());
+                o.raw_if("format", *format);
+                if here {
+                    tool.extras.write(o);
+                }
+            });
+        }
+        ToolKind::WebSearch { raw } | ToolKind::Vendor { raw, .. } if here => {
+            array.raw(raw);
+        }
+        ToolKind::WebSearch { raw } => search::write(raw, terms, losses, array),
+        ToolKind::Vendor { name, .. } => losses.drop(name.clone().into_owned()),
+    }
+}
+
+pub fn write_choice(ask: &Ask<'_>, o: &mut Object<'_>) {
+    match &ask.tool_choice {
+        None => {}
+        Some(ToolChoice::Auto) => {
+            o.str("tool_choice", "auto");
+        }
+        Some(ToolChoice::None) => {
+            o.str("tool_choice", "none");
+        }
+        Some(ToolChoice::Required) => {
+            o.str("tool_choice", "required");
+        }
+        Some(ToolChoice::Tool(name)) => {
+            o.object("tool_choice", |o| {
+                o.str("type", kind_of(ask, name)).str("name", name);
+            });
+        }
+        Some(ToolChoice::Allowed { names, required }) => {
+            o.object("tool_choice", |o| {
+                o.str("type", "allowed_tools").str("mode", if *required { "required" } else { "auto" });
+                o.array("tools", |array| {
+                    for name in names {
+                        array.object(|o| {
+                            o.str("type", kind_of(ask, name)).str("name", name);
+                        });
+                    }
+                });
+            });
+        }
+    }
+}
+
+fn kind_of(ask: &Ask<'_>, wanted: &str) -> &'static str {
+    let is_custom = |tool: &Tool<'_>| matches!(&tool.kind, ToolKind::Custom { name, .. } if name == wanted);
+    if ask.tools.iter().any(is_custom) { "custom" } else { "function" }
+}
