@@ -32,6 +32,13 @@ pub enum ModelAt<'a> {
     Nowhere,
 }
 
+impl Tail<'_> {
+    /// Gemini's path of something that need not be a model.
+    fn is_resource(&self) -> bool {
+        !self.model.is_empty() && self.after.starts_with(':') && !self.before.ends_with("models/")
+    }
+}
+
 /// No way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Miss {
@@ -331,6 +338,11 @@ impl<'a> Entry<'a> {
         );
         path.push_str(base);
         path.push_str(self.tail.before);
+        // A caller's name with a slash may have looked like a resource; the upstream's may be a plain one.
+        let plain = model.is_some_and(|model| !model.contains('/'));
+        if self.dialect == Dialect::Gemini && self.tail.is_resource() && plain {
+            path.push_str("models/");
+        }
         match (&self.model, model) {
             (ModelAt::Path(asked), Some(model)) if asked != model => encode(&mut path, model, self.dialect),
             _ => path.push_str(self.tail.model),

@@ -30,6 +30,8 @@ pub struct Scan {
     pub max_output_tokens: Option<u64>,
     /// Has tools, and does not forbid the model to reason (chat only).
     pub calls_tools: bool,
+    /// A chat request in the shape of responses, as Cursor sends it: it has `input` and no `messages`.
+    pub other_shape: bool,
     /// Refers to, or leaves behind, state at the upstream (responses only).
     pub stateful: bool,
     pub body_len: usize,
@@ -113,6 +115,7 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
         include_usage: IncludeUsage::Inherent,
         max_output_tokens: None,
         calls_tools: false,
+        other_shape: false,
         stateful: false,
         body_len: body.len(),
     }
@@ -128,6 +131,8 @@ struct Seen {
     refers_to_state: bool,
     tools: bool,
     effort_none: bool,
+    input: bool,
+    messages: bool,
     store: Option<bool>,
 }
 
@@ -173,6 +178,7 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
         },
         max_output_tokens: seen.max_output_tokens,
         calls_tools: seen.tools && !seen.effort_none,
+        other_shape: entry.operation == Operation::Chat && seen.input && !seen.messages,
         stateful: entry.dialect == Dialect::Responses && (seen.refers_to_state || seen.store != Some(false)),
         body_len: body.len(),
     })
@@ -201,6 +207,10 @@ impl Seen {
             self.max_output_tokens = self.max_output_tokens.max(walker.integer()?);
         } else if key.is("tools") || key.is("functions") {
             self.tools |= !walker.is_blank()?;
+        } else if key.is("messages") {
+            self.messages |= walker.skip()? != Kind::Null;
+        } else if key.is("input") {
+            self.input |= walker.skip()? != Kind::Null;
         } else if key.is("reasoning_effort") {
             let (_, span) = walker.value()?;
             self.effort_none = walker.slice(span) == b"\"none\"";

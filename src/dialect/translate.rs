@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::framing::{Frame, Framing};
-use super::hub::{Ask, Content, Event, Losses, Manner, Mode, Part, Terms, ToolChoice};
+use super::hub::{Ask, Content, Event, Family, Losses, Manner, Mode, Part, Terms, ToolChoice, custom};
 use super::quirks::Quirks;
 use super::tree::{self, Node, Wrong};
 use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
@@ -103,8 +103,8 @@ fn add_media(part: &Part<'_>, needed: &mut Abilities) {
 }
 
 /// Members of a response that repeat the request; empty for callers of other dialects.
-pub fn echo(_ask: &Ask<'_>) -> String {
-    String::new()
+pub fn echo(ask: &Ask<'_>, to: Dialect) -> String {
+    if to == Dialect::Responses { responses::request::echo(ask) } else { String::new() }
 }
 
 /// The operation of `to` that does the same; `None` when there is none.
@@ -150,6 +150,10 @@ pub fn read<'a>(
     root: &Node<'a>,
 ) -> Result<Ask<'a>, Wrong> {
     let mut ask = match dialect {
+        // Cursor puts responses' shape to chat's address.
+        Dialect::OpenAi if root.at("messages").is_none() && root.at("input").is_some() => {
+            responses::request::read(root)
+        }
         Dialect::OpenAi => openai::request::read(root),
         Dialect::Responses => responses::request::read(root),
         Dialect::Anthropic => anthropic::request::read(root),
@@ -169,9 +173,15 @@ pub fn read<'a>(
 }
 
 /// The request that asks an upstream of dialect `to` for the same.
-pub fn write(ask: &Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Translated> {
+pub fn write(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Translated> {
     let operation = generation(to, ask.mode)?;
     let mut losses = Losses::default();
+    refuse_state(ask, to, &mut losses);
+    say_errors(ask, to);
+    let knows_custom = to == Dialect::Responses || (to == Dialect::OpenAi && terms.family == Family::OpenAi);
+    if !knows_custom {
+        custom::emulate(ask, &mut losses);
+    }
     let mut body = Vec::with_capacity(4 * 1024);
     match to {
         Dialect::OpenAi => openai::request::write(ask, terms, &mut losses, &mut body),
@@ -186,10 +196,46 @@ pub fn write(ask: &Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Translated
     Some(Translated { body, operation, losses })
 }
 
+/// What refers to state at OpenAI means nothing anywhere else, and without it the request is another one.
+fn refuse_state(ask: &Ask<'_>, to: Dialect, losses: &mut Losses) {
+    if ask.dialect != Dialect::Responses || to == Dialect::Responses {
+        return;
+    }
+    let stateful = responses::request::STATEFUL.iter();
+    for name in stateful.filter(|name| ask.extras.find(name).is_some_and(|raw| raw != "false")) {
+        let message = format!(
+            "`{name}` refers to what is stored at OpenAI, and no channel here could look it up; send the whole conversation in `input`"
+        );
+        losses.refuse(*name, message);
+    }
+}
+
+/// Says in words that a tool failed, where the dialect has no other way.
+fn say_errors(ask: &mut Ask<'_>, to: Dialect) {
+    match to {
+        Dialect::OpenAi | Dialect::Responses | Dialect::Cohere | Dialect::Ollama => {}
+        Dialect::Anthropic | Dialect::Gemini | Dialect::Bedrock | Dialect::Http => return,
+    }
+    for part in ask.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
+        let Content::Outcome(outcome) = &mut part.content else { continue };
+        if outcome.is_error.take() != Some(true) {
+            continue;
+        }
+        match outcome.content.iter_mut().find_map(|part| match &mut part.content {
+            Content::Text(text) => Some(text),
+            _ => None,
+        }) {
+            Some(text) if text.to_ascii_lowercase().contains("error") => {}
+            Some(text) => *text = Cow::Owned(format!("Error: {text}")),
+            None => outcome.content.insert(0, Part::text("Error")),
+        }
+    }
+}
+
 /// An upstream's answer in one piece, as the caller's dialect says it.
 pub fn reply(from: Dialect, to: Dialect, body: &[u8], manner: &Manner) -> Result<Bytes, Wrong> {
     let root = tree::parse(body)?;
-    let reply = match from {
+    let mut reply = match from {
         Dialect::OpenAi => openai::reply::read(&root),
         Dialect::Responses => responses::reply::read(&root),
         Dialect::Anthropic => anthropic::reply::read(&root),
@@ -200,6 +246,7 @@ pub fn reply(from: Dialect, to: Dialect, body: &[u8], manner: &Manner) -> Result
         Dialect::Http => Err(Wrong::whole("no answer of this dialect can be translated")),
     }
     .map_err(|wrong| wrong.place(&root))?;
+    custom::restore(&mut reply);
     let mut out = Vec::with_capacity(body.len() + 512);
     match to {
         Dialect::OpenAi => openai::reply::write(&reply, manner, &mut out),
@@ -217,6 +264,7 @@ pub fn reply(from: Dialect, to: Dialect, body: &[u8], manner: &Manner) -> Result
 #[derive(Debug)]
 pub struct Stream {
     reader: Reader,
+    restorer: custom::Restorer,
     writer: Writer,
 }
 
@@ -263,7 +311,7 @@ impl Stream {
             Dialect::Bedrock => Writer::Bedrock(bedrock::stream::Writer::new(manner)),
             Dialect::Ollama | Dialect::Http => return None,
         };
-        Some(Self { reader, writer })
+        Some(Self { reader, restorer: custom::Restorer::default(), writer })
     }
 
     /// What a frame of the upstream is for the caller; often nothing.
@@ -285,7 +333,7 @@ impl Stream {
             Reader::Ollama(reader) => reader.read(name, &root, &mut events),
         };
         read.map_err(|wrong| wrong.place(&root))?;
-        Ok(self.say(&events))
+        Ok(self.say(events))
     }
 
     /// The upstream's stream is whole: what is left to say, the caller's terminator last.
@@ -301,7 +349,7 @@ impl Stream {
             Reader::Ollama(reader) => reader.end(&mut events),
         }
         events.push(Event::End);
-        self.say(&events)
+        self.say(events)
     }
 
     /// The number of the caller's next event, for an error that has to follow (responses only).
@@ -316,9 +364,10 @@ impl Stream {
         }
     }
 
-    fn say(&mut self, events: &[Event<'_>]) -> Bytes {
+    fn say(&mut self, events: Vec<Event<'_>>) -> Bytes {
         let mut out = Vec::new();
         for event in events {
+            let Some(event) = &self.restorer.restore(event) else { continue };
             match &mut self.writer {
                 Writer::OpenAi(writer) => writer.write(event, &mut out),
                 Writer::Responses(writer) => writer.write(event, &mut out),

@@ -6,6 +6,7 @@
 //! counts, as with most parsers.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::json::{Kind, Malformed, Walked, Walker};
 
@@ -77,12 +78,16 @@ fn node<'a>(walker: &mut Walker<'a>, text: &'a str) -> Walked<Node<'a>> {
     let value = match walker.kind()? {
         Kind::Object => {
             let mut members: Vec<(Cow<'a, str>, Node<'a>)> = Vec::new();
+            let mut places = Places::default();
             walker.object(|walker, key| {
                 let key = key.clone().into_str().ok_or(Malformed { at: start, expected: "sound escapes" })?;
                 let value = node(walker, text)?;
-                match members.iter_mut().find(|(name, _)| *name == key) {
+                match places.find(&members, &key).and_then(|place| members.get_mut(place)) {
                     Some((_, slot)) => *slot = value,
-                    None => members.push((key, value)),
+                    None => {
+                        places.add(&key, members.len());
+                        members.push((key, value));
+                    }
                 }
                 Ok(())
             })?;
@@ -112,6 +117,32 @@ fn node<'a>(walker: &mut Walker<'a>, text: &'a str) -> Walked<Node<'a>> {
     };
     let end = walker.position();
     Ok(Node { value, raw: text.get(start..end).unwrap_or_default() })
+}
+
+/// Where a key stands among an object's members. A look through them is fastest while they are few, and
+/// they nearly always are; hostile ones must not cost their square.
+#[derive(Default)]
+struct Places<'a>(HashMap<Cow<'a, str>, usize>);
+
+impl<'a> Places<'a> {
+    /// So many are looked through.
+    const FEW: usize = 64;
+
+    fn find(&mut self, members: &[(Cow<'a, str>, Node<'a>)], key: &str) -> Option<usize> {
+        if members.len() < Self::FEW {
+            return members.iter().position(|(name, _)| name == key);
+        }
+        if self.0.is_empty() {
+            self.0.extend(members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)));
+        }
+        self.0.get(key).copied()
+    }
+
+    fn add(&mut self, key: &Cow<'a, str>, place: usize) {
+        if place >= Self::FEW {
+            self.0.insert(key.clone(), place);
+        }
+    }
 }
 
 impl<'a> Node<'a> {
@@ -338,6 +369,16 @@ mod tests {
         assert!(message(b"\"\xff\"").contains("not UTF-8 at byte 1"));
         assert!(message(br#""\ud800""#).contains("escapes"));
         assert!(message(&[b'['; 1_000]).contains("128 levels"));
+    }
+
+    #[test]
+    fn of_many_members_the_last_of_a_name_counts_as_well() {
+        let body: String = (0..1_000).map(|n| format!("\"k{}\":{n},", n % 500)).collect();
+        let body = format!("{{{}}}", body.trim_end_matches(','));
+        let root = parse(body.as_bytes()).expect("JSON");
+        assert_eq!(root.members().len(), 500);
+        assert_eq!(root.at("k7").and_then(Node::as_integer), Some(507));
+        assert_eq!(root.at("k499").and_then(Node::as_integer), Some(999));
     }
 
     proptest! {

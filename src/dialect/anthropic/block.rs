@@ -230,11 +230,11 @@ pub fn sealed(text: Text<'_>) -> Option<Signature<'_>> {
 }
 
 fn call<'a>(block: &Node<'a>) -> Result<Part<'a>, Wrong> {
-    let input = block.need("input")?.object()?;
+    let input = block.at("input").map(Node::object).transpose()?;
     let call = Call {
         id: block.need("id")?.string()?,
         name: block.need("name")?.string()?,
-        arguments: Text::Borrowed(input.raw()),
+        arguments: Text::Borrowed(input.map_or("{}", Node::raw)),
         kind: CallKind::Function,
         signature: None,
     };

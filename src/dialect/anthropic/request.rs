@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `read` | a body -> what it asks for |
 //! | `write` | what is asked for -> a body, its members in an order that suits prompt caches |
-//! | `arrange` | turns -> messages as the API takes them: who speaks when, results first, ids |
-//! | `say` | parts -> content blocks; cache marks |
+//! | `arrange`, `ids` | turns -> messages as the API takes them: who speaks when, results first, ids |
+//! | `say`, `marks` | parts -> content blocks; cache marks |
 //! | `tools` | tools, the choice among them, the form of the answer |
 //! | `think` | how much the model may think |
 //! | `schema` | schemas as the API takes them |
@@ -31,7 +31,9 @@
 //! - At most four cache marks, and none of an hour behind one of five minutes: the last ones count.
 
 mod arrange;
+mod ids;
 mod line;
+mod marks;
 mod read;
 mod say;
 mod schema;

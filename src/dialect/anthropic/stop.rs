@@ -20,9 +20,8 @@ pub fn read<'a>(reason: &str, sequence: Option<Text<'a>>) -> Option<Stop<'a>> {
 /// reason of its own and has, after all, ended its turn.
 pub fn write<'s>(stop: &'s Stop<'_>) -> (&'static str, Option<&'s str>) {
     match stop {
-        Stop::End | Stop::Failed => ("end_turn", None),
-        // Without the sequence the reason would promise a text that is not there.
-        Stop::Sequence(None) => ("end_turn", None),
+        // Without its sequence that reason would promise a text that is not there.
+        Stop::End | Stop::Failed | Stop::Sequence(None) => ("end_turn", None),
         Stop::Sequence(Some(text)) => ("stop_sequence", Some(text)),
         Stop::Length => ("max_tokens", None),
         Stop::Window => ("model_context_window_exceeded", None),

@@ -1,5 +1,6 @@
 //! The laws of this dialect: over recorded exchanges, the canonical samples and made-up answers.
 
+mod arrangement;
 mod examples;
 mod laws;
 mod recorded;

@@ -1,8 +1,22 @@
 //! Amazon Bedrock's converse.
+//!
+//! Source: the service model of `bedrock-runtime` in botocore 1.44 (`service-2.json`), which is what
+//! every AWS SDK is made from.
 
+mod block;
 pub mod error;
+mod maker;
+mod media;
 pub mod reply;
 pub mod request;
+mod stop;
 pub mod stream;
+#[cfg(test)]
+mod tests;
 pub mod usage;
 pub mod watch;
+
+/// An id for a tool call that has none.
+fn made_id(nonce: &str, count: usize) -> String {
+    format!("call_{nonce}_{count}")
+}

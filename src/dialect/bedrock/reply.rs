@@ -1,23 +1,152 @@
-//! Answers in one piece.
+//! Answers in one piece. They name neither themselves nor their model, and hold one choice.
 
-use crate::dialect::Dialect;
-use crate::dialect::hub::{Extras, Manner, Reply, Text};
+use super::block::{self, CITED, GUARDED, JSON, Side};
+use super::media::{Medium, image_by_looks};
+use super::{stop, usage};
+use crate::dialect::hub::{
+    Call, Choice, Content, Extras, Family, Manner, Media, Part, Reply, Role, Source, Text,
+};
 use crate::dialect::tree::{Node, Wrong};
+use crate::dialect::write::{self, Array, Object};
+use crate::dialect::{Dialect, meter};
+
+const KNOWN: &[&str] = &["output", "stopReason", "usage", "serviceTier"];
 
 /// What an answer says.
 pub fn read<'a>(body: &Node<'a>) -> Result<Reply<'a>, Wrong> {
-    body.object()?;
+    let message = body.need("output")?.need("message")?;
+    let parts = block::parts(message.need("content")?, Role::Assistant, Side::Upstream)?;
+    let reason = body.at("stopReason").and_then(Node::text).unwrap_or_default();
+    let usage = body.at("usage").and_then(|usage| meter::usage_at(Dialect::Bedrock, usage.raw().as_bytes()));
     Ok(Reply {
         dialect: Dialect::Bedrock,
         id: Text::Borrowed(""),
         model: Text::Borrowed(""),
         created: None,
-        choices: Vec::new(),
-        usage: None,
-        tier: None,
-        extras: Extras::default(),
+        choices: vec![Choice::new(parts, stop::read(&reason, stop::sequence(body)))],
+        usage,
+        tier: body.at("serviceTier").and_then(|tier| tier.at("type")?.text()),
+        extras: Extras::of(body, KNOWN),
     })
 }
 
 /// The answer that says the same.
-pub fn write(_reply: &Reply<'_>, _manner: &Manner, _out: &mut Vec<u8>) {}
+pub fn write(reply: &Reply<'_>, manner: &Manner, out: &mut Vec<u8>) {
+    let first = reply.choices.first();
+    let own = reply.dialect == Dialect::Bedrock;
+    write::object(out, |body| {
+        body.object("output", |output| {
+            output.object("message", |message| {
+                message.str("role", "assistant").array("content", |blocks| {
+                    let mut calls = 0;
+                    for part in first.map(|choice| &*choice.parts).unwrap_or_default() {
+                        write_part(part, manner, &mut calls, blocks);
+                    }
+                });
+            });
+        });
+        let usual = crate::dialect::hub::Stop::default();
+        let stop = first.map_or(&usual, |choice| &choice.stop);
+        stop::write(stop, body);
+        body.object("usage", |object| usage::write(&reply.usage.unwrap_or_default(), object));
+        if let Some(tier) = reply.tier.as_deref().and_then(tier) {
+            body.object("serviceTier", |object| {
+                object.str("type", tier);
+            });
+        }
+        rest(reply, own, body);
+    });
+}
+
+/// Members that SDKs want to be there, and what only this dialect knows.
+fn rest(reply: &Reply<'_>, own: bool, body: &mut Object<'_>) {
+    let metrics = reply.extras.find("metrics").filter(|_| own);
+    // How long it took is not known here.
+    body.raw("metrics", metrics.unwrap_or(r#"{"latencyMs":0}"#));
+    if own {
+        for (key, raw) in reply.extras.iter().filter(|(key, _)| *key != "metrics") {
+            let said = key == "additionalModelResponseFields" && has_sequence(reply);
+            if !said {
+                body.raw(key, raw);
+            }
+        }
+    }
+}
+
+fn has_sequence(reply: &Reply<'_>) -> bool {
+    use crate::dialect::hub::Stop;
+    reply.choices.first().is_some_and(|choice| matches!(choice.stop, Stop::Sequence(Some(_))))
+}
+
+/// The tier in Amazon's words, if it has one.
+fn tier(word: &str) -> Option<&'static str> {
+    match word {
+        "default" | "standard" => Some("default"),
+        "flex" => Some("flex"),
+        "priority" => Some("priority"),
+        "reserved" => Some("reserved"),
+        _ => None,
+    }
+}
+
+fn write_part(part: &Part<'_>, manner: &Manner, calls: &mut usize, blocks: &mut Array<'_>) {
+    if let Some((key, raw)) = part.extras.iter().find(|(key, _)| [JSON, GUARDED, CITED].contains(key)) {
+        blocks.object(|block| {
+            block.raw(key, raw);
+        });
+        return;
+    }
+    match &part.content {
+        Content::Text(text) | Content::Refusal(text) => {
+            blocks.object(|block| {
+                block.str("text", text);
+            });
+        }
+        Content::Image(media) => write_media(Medium::Image, media, &part.extras, blocks),
+        Content::Audio(media) => write_media(Medium::Audio, media, &part.extras, blocks),
+        Content::Video(media) => write_media(Medium::Video, media, &part.extras, blocks),
+        Content::File(media) => write_media(Medium::Document, media, &part.extras, blocks),
+        Content::Thought(thought) => {
+            let signature = thought.signature.as_ref().map(|signature| signature.seal(Family::Anthropic));
+            block::thought(thought, signature.as_deref(), blocks);
+        }
+        Content::Call(call) => {
+            *calls += 1;
+            block::call(&call_id(call, manner, *calls), &call.name, &call.arguments, &part.extras, blocks);
+        }
+        // A model gives no results of the caller's tools.
+        Content::Outcome(_) => {}
+        Content::Vendor { raw, .. } => {
+            blocks.raw(raw);
+        }
+    }
+}
+
+fn call_id<'c>(call: &'c Call<'_>, manner: &Manner, count: usize) -> Text<'c> {
+    if call.id.is_empty() {
+        Text::Owned(super::made_id(&manner.nonce, count))
+    } else {
+        Text::Borrowed(&call.id)
+    }
+}
+
+/// What the model made. A place on the web has no block and is said as text.
+fn write_media(medium: Medium, media: &Media<'_>, extras: &Extras<'_>, blocks: &mut Array<'_>) {
+    let format = media.mime.as_deref().and_then(|mime| medium.own_format(mime));
+    match &media.source {
+        Source::Url(url) if !url.starts_with("s3://") => {
+            blocks.object(|block| {
+                block.str("text", url);
+            });
+        }
+        Source::Base64(data) => {
+            let format = format.or_else(|| image_by_looks(data));
+            block::media(medium, format, media.name.as_deref(), &media.source, extras, blocks);
+        }
+        Source::Url(_) | Source::Text(_) => {
+            block::media(medium, format, media.name.as_deref(), &media.source, extras, blocks);
+        }
+        // Only its vendor could fetch it.
+        Source::FileId(_) => {}
+    }
+}

@@ -1,14 +1,20 @@
-//! Requests.
+//! Requests. The model and whether it streams are in the path, not in the body.
+//!
+//! What of `additionalModelRequestFields` is understood becomes the hub's own (thinking, effort, `top_k`);
+//! the rest, and what other objects hold beside the known, is kept in the request's extras under its
+//! path: `additionalModelRequestFields.anthropic_beta`.
 
-use crate::dialect::Dialect;
-use crate::dialect::hub::{Ask, Losses, Terms};
-use crate::dialect::tree::{Node, Wrong};
+mod read;
+mod write;
 
-/// What a request asks for.
-pub fn read<'a>(body: &Node<'a>) -> Result<Ask<'a>, Wrong> {
-    body.object()?;
-    Ok(Ask::new(Dialect::Bedrock))
-}
+pub use read::read;
+pub use write::write;
 
-/// The request that asks for the same.
-pub fn write(_ask: &Ask<'_>, _terms: &Terms<'_>, _losses: &mut Losses, _out: &mut Vec<u8>) {}
+/// The objects whose unknown members are kept under their path.
+const ADDITIONAL: &str = "additionalModelRequestFields";
+const INFERENCE: &str = "inferenceConfig";
+const TOOLS: &str = "toolConfig";
+const OUTPUT: &str = "outputConfig";
+
+/// The tool of Amazon's own that searches the web.
+const GROUNDING: &str = "nova_grounding";

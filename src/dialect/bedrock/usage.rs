@@ -2,6 +2,7 @@
 //! has two names on the wire. Reasoning is inside the output and not told apart.
 
 use crate::dialect::json::{Kind, Walked, Walker};
+use crate::dialect::write::Object;
 use crate::vocab::Usage;
 
 /// The counts as Amazon names them.
@@ -34,6 +35,30 @@ pub fn read(walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
         Ok(())
     })?;
     Ok(counts.sum())
+}
+
+/// Writes the counts: both names of what was cached, as the real wire has them.
+pub fn write(usage: &Usage, object: &mut Object<'_>) {
+    let written = usage.cache_write.saturating_add(usage.cache_write_1h);
+    let plain = usage.input.saturating_sub(usage.cache_read).saturating_sub(written);
+    object.number("inputTokens", plain).number("outputTokens", usage.output);
+    object.number("totalTokens", usage.input.saturating_add(usage.output));
+    if usage.cache_read == 0 && written == 0 {
+        return;
+    }
+    object
+        .number("cacheReadInputTokens", usage.cache_read)
+        .number("cacheReadInputTokenCount", usage.cache_read);
+    object.number("cacheWriteInputTokens", written).number("cacheWriteInputTokenCount", written);
+    if usage.cache_write_1h > 0 {
+        object.array("cacheDetails", |details| {
+            for (ttl, tokens) in [("1h", usage.cache_write_1h), ("5m", usage.cache_write)] {
+                details.object(|detail| {
+                    detail.str("ttl", ttl).number("inputTokens", tokens);
+                });
+            }
+        });
+    }
 }
 
 impl Counts {
@@ -78,9 +103,21 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::write::{object, text};
 
     fn check(json: &str, expected: Option<Usage>) {
         assert_eq!(read(&mut Walker::new(json.as_bytes())).expect("JSON"), expected, "{json}");
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for usage in [
+            Usage { input: 12, output: 34, ..Usage::default() },
+            Usage { input: 100, cache_read: 60, cache_write: 30, output: 5, ..Usage::default() },
+            Usage { input: 100, cache_read: 1, cache_write: 2, cache_write_1h: 3, output: 5, reasoning: 0 },
+        ] {
+            check(&text(|out| object(out, |object| write(&usage, object))), Some(usage));
+        }
     }
 
     #[test]

@@ -85,7 +85,6 @@ fn stop(walker: &mut Walker<'_>, glimpse: &mut Glimpse) -> Walked {
 mod tests {
     use bytes::Bytes;
 
-    use super::*;
     use crate::dialect::framing::eventstream::{MessageKind, message};
     use crate::dialect::framing::{Framing, Splitter};
     use crate::dialect::watch::{Beat, Ending, Watch};

@@ -61,7 +61,7 @@ pub fn keep<'a>(extras: &mut Extras<'a>, prefix: &str, node: &Node<'a>, known: &
 
 /// Says what was kept under `prefix`, and not deeper.
 pub fn say(extras: &Extras<'_>, prefix: &str, object: &mut Object<'_>) {
-    for (key, raw) in extras.iter() {
+    for (key, raw) in extras.all() {
         if let Some(name) = key.strip_prefix(prefix).filter(|name| !name.contains('.')) {
             object.raw(name, raw);
         }

@@ -7,7 +7,7 @@
 mod media;
 mod outcome;
 
-use crate::dialect::hub::{Call, CallKind, Content, Extras, Part, Signature, Text, Thought};
+use crate::dialect::hub::{Call, CallKind, Content, Part, Signature, Text, Thought};
 use crate::dialect::tree::{Node, Wrong};
 use crate::dialect::write::{self, Object};
 
@@ -17,6 +17,8 @@ use super::signature;
 pub use media::{reaches, write_media};
 pub use outcome::write_outcome;
 
+/// What a part holds that others know, too.
+const HELD: [&str; 5] = ["text", "functionCall", "functionResponse", "inlineData", "fileData"];
 /// Members beside what a part holds.
 const BESIDE: [&str; 6] =
     ["thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata", "mediaProcessing"];
@@ -32,83 +34,55 @@ pub enum Reading {
 
 /// Appends what a part holds.
 pub fn read<'a>(node: &Node<'a>, reading: Reading, parts: &mut Vec<Part<'a>>) -> Result<(), Wrong> {
-    let held = node
-        .object()?
-        .members()
-        .iter()
-        .find(|(name, value)| !value.is_null() && !BESIDE.iter().any(|beside| names::is(name, beside)));
-    let signature = member(node, "thoughtSignature").map(Node::string).transpose()?.and_then(signature::read);
-    let Some((name, value)) = held else {
-        return match (signature, reading) {
-            (Some(signature), _) => {
-                parts.push(signed_alone(signature));
-                Ok(())
+    let held = HELD.iter().find_map(|kind| member(node, kind).map(|value| (*kind, value)));
+    let signature = member(node.object()?, "thoughtSignature").map(Node::string).transpose()?;
+    let signature = signature.and_then(signature::read);
+    let Some((kind, value)) = held else { return read_other(node, signature, reading, parts) };
+    let (mut part, beside_it) = match kind {
+        "functionCall" => (read_call(value, signature)?, None),
+        "functionResponse" => (outcome::read(value, reading)?, signature),
+        "inlineData" => (media::read_inline(value, reading)?, signature),
+        "fileData" => (media::read_file(value)?, signature),
+        _ => {
+            let thinks = member(node, "thought").map(Node::boolean).transpose()? == Some(true);
+            match (value.string()?, signature) {
+                (text, signature) if thinks => (think(text, signature), None),
+                (text, Some(signature)) if text.is_empty() => (think(text, Some(signature)), None),
+                (text, signature) => (Part::text(text), signature),
             }
-            (None, Reading::Lenient) => Ok(()),
-            (None, Reading::Strict) => {
-                Err(node.wrong("an empty part; give it text, inlineData, functionCall or the like"))
-            }
-        };
-    };
-    let thinks = member(node, "thought").map(Node::boolean).transpose()? == Some(true);
-    let mut part = match &*camel(name) {
-        "text" => {
-            let text = value.string()?;
-            match (thinks, signature) {
-                (true, signature) => {
-                    parts.push(think(text, signature));
-                    return Ok(());
-                }
-                (false, Some(signature)) if text.is_empty() => {
-                    parts.push(signed_alone(signature));
-                    return Ok(());
-                }
-                (false, signature) => {
-                    let mut part = Part::text(text);
-                    beside(node, "text", &mut part.extras);
-                    parts.push(part);
-                    parts.extend(signature.map(signed));
-                    return Ok(());
-                }
-            }
-        }
-        "functionCall" => {
-            let mut part = Part::new(Content::Call(Call { signature, ..call(value)? }));
-            names::keep(&mut part.extras, "functionCall.", value, &["id", "name", "args"]);
-            beside(node, "functionCall", &mut part.extras);
-            parts.push(part);
-            return Ok(());
-        }
-        "functionResponse" => outcome::read(value, reading)?,
-        "inlineData" => media::read_inline(value, reading)?,
-        "fileData" => media::read_file(value)?,
-        kind => {
-            parts.push(Part::new(Content::Vendor { kind: Text::Owned(kind.to_owned()), raw: node.raw() }));
-            return Ok(());
         }
     };
-    beside(node, name, &mut part.extras);
+    if node.members().len() > 1 && !matches!(part.content, Content::Thought(_)) {
+        names::keep(&mut part.extras, "", node, &["thought", "thoughtSignature", kind]);
+    }
     parts.push(part);
-    parts.extend(signature.map(signed));
+    // It shares the part with what was read before it.
+    parts.extend(beside_it.map(|signature| {
+        Part::new(Content::Thought(Thought { signature: Some(signature), ..Thought::default() }))
+    }));
     Ok(())
 }
 
-/// Keeps what stood beside `held`.
-fn beside<'a>(node: &Node<'a>, held: &str, extras: &mut Extras<'a>) {
-    let held = camel(&Text::Borrowed(held)).into_owned();
-    names::keep(extras, "", node, &["thought", "thoughtSignature", &held]);
-}
-
-/// A signature that shares its part with what is before it.
-fn signed(signature: Signature<'_>) -> Part<'_> {
-    Part::new(Content::Thought(Thought { signature: Some(signature), ..Thought::default() }))
-}
-
-/// A signature with an empty text of its own.
-fn signed_alone(signature: Signature<'_>) -> Part<'_> {
-    let mut thought = Thought { signature: Some(signature), is_summary: true, ..Thought::default() };
-    signature::unredact(&mut thought);
-    Part::new(Content::Thought(thought))
+/// A part that only Google knows, or one with nothing but a signature.
+fn read_other<'a>(
+    node: &Node<'a>,
+    signature: Option<Signature<'a>>,
+    reading: Reading,
+    parts: &mut Vec<Part<'a>>,
+) -> Result<(), Wrong> {
+    let beside = |name: &str| BESIDE.iter().any(|beside| names::is(name, beside));
+    let vendors = node.members().iter().find(|(name, value)| !value.is_null() && !beside(name));
+    match (vendors, signature, reading) {
+        (Some((name, _)), _, _) => {
+            parts.push(Part::new(Content::Vendor { kind: camel(name), raw: node.raw() }));
+        }
+        (None, signature @ Some(_), _) => parts.push(think(Text::Borrowed(""), signature)),
+        (None, None, Reading::Lenient) => {}
+        (None, None, Reading::Strict) => {
+            return Err(node.wrong("an empty part; give it text, inlineData, functionCall or the like"));
+        }
+    }
+    Ok(())
 }
 
 /// Is it a signature that belongs to the part before it?
@@ -119,24 +93,27 @@ pub fn as_signed<'p, 'a>(part: &'p Part<'a>) -> Option<&'p Thought<'a>> {
     }
 }
 
+/// A thought, or a signature with an empty text of its own.
 fn think<'a>(text: Text<'a>, signature: Option<Signature<'a>>) -> Part<'a> {
     let mut thought = Thought { text, is_summary: true, signature, ..Thought::default() };
     signature::unredact(&mut thought);
     Part::new(Content::Thought(thought))
 }
 
-fn call<'a>(value: &Node<'a>) -> Result<Call<'a>, Wrong> {
+fn read_call<'a>(value: &Node<'a>, signature: Option<Signature<'a>>) -> Result<Part<'a>, Wrong> {
     let name = match member(value, "name") {
         Some(name) => name.string()?,
         None => value.need("name")?.string()?,
     };
-    Ok(Call {
+    let mut part = Part::new(Content::Call(Call {
         id: member(value, "id").map(Node::string).transpose()?.unwrap_or_default(),
         name,
         arguments: member(value, "args").map_or(Ok("{}"), |args| args.object().map(Node::raw))?.into(),
         kind: CallKind::Function,
-        signature: None,
-    })
+        signature,
+    }));
+    names::keep(&mut part.extras, "functionCall.", value, &["id", "name", "args"]);
+    Ok(part)
 }
 
 /// Says a call, and the `rest` of its object. Google's arguments are always an object.

@@ -5,6 +5,8 @@
 //! numbers, and `propertyOrdering` becomes the order of the properties, which is what it is for.
 //! Many callers write JSON Schema there anyway: that is passed on as it is.
 
+use std::collections::HashMap;
+
 use crate::dialect::hub::Text;
 use crate::dialect::tree::Node;
 use crate::dialect::write::{self, Array, Object};
@@ -144,10 +146,10 @@ fn choices(o: &mut Object<'_>, value: &Node<'_>) {
 
 /// The ordered ones first, in their order.
 fn properties(o: &mut Object<'_>, value: &Node<'_>, ordering: Option<&Node<'_>>) {
-    let order: Vec<&str> =
-        ordering.map(Node::elements).unwrap_or_default().iter().filter_map(Node::as_str).collect();
+    let order = ordering.map(Node::elements).unwrap_or_default().iter().filter_map(Node::as_str);
+    let order: HashMap<&str, usize> = order.enumerate().map(|(at, name)| (name, at)).collect();
     let mut members: Vec<_> = value.members().iter().collect();
-    members.sort_by_key(|(key, _)| order.iter().position(|name| name == key).unwrap_or(usize::MAX));
+    members.sort_by_key(|(key, _)| order.get(&**key).copied().unwrap_or(usize::MAX));
     o.object("properties", |o| named(o, members));
 }
 

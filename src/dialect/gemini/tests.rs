@@ -5,6 +5,7 @@
 mod laws;
 mod recordings;
 mod requests;
+mod streams;
 
 use std::fs;
 use std::path::PathBuf;

@@ -7,6 +7,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use memchr::memmem;
 
 use super::Text;
 
@@ -31,6 +32,12 @@ pub struct Signature<'a> {
 /// What every sealed signature begins with once it is decoded.
 const SEAL: &str = "mainstay1:";
 
+/// What the id of a reasoning item begins with that was made up here.
+pub const MADE_UP: &str = "rs_made_";
+
+/// What every sealed signature begins with as it stands: the seal's first nine bytes.
+const BEGIN: &str = "bWFpbnN0YXkx";
+
 impl Family {
     const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Other];
 
@@ -53,10 +60,16 @@ impl<'a> Signature<'a> {
         Text::Owned(BASE64_STANDARD.encode(format!("{SEAL}{}:{}", self.family.name(), self.value)))
     }
 
+    /// Whether a body may hold what only we can read: a sealed signature, an empty one of a thought that had
+    /// none, an item's id that we made up. Then its bytes must not pass as they are: the vendor would refuse
+    /// them.
+    pub fn may_be_ours(body: &[u8]) -> bool {
+        const MARKS: [&str; 4] = [BEGIN, MADE_UP, "\"signature\":\"\"", "\"signature\": \"\""];
+        MARKS.iter().any(|mark| memmem::find(body, mark.as_bytes()).is_some())
+    }
+
     /// What the text of a dialect that belongs to `native` means.
     pub fn unseal(text: Text<'a>, native: Family) -> Self {
-        // Sixteen base64 digits: the seal's first twelve bytes less those that the family begins with.
-        const BEGIN: &str = "bWFpbnN0YXkx";
         let opened = text.starts_with(BEGIN).then(|| BASE64_STANDARD.decode(&*text).ok()).flatten();
         let opened = opened.and_then(|bytes| String::from_utf8(bytes).ok());
         let sealed = opened.as_deref().and_then(|text| text.strip_prefix(SEAL)?.split_once(':'));
@@ -83,6 +96,7 @@ mod tests {
             for native in Family::ALL {
                 let signature = Signature { family, value: "EqQBCgIYAhIM/+==:x".into() };
                 let text = signature.seal(native).into_owned();
+                assert_eq!(Signature::may_be_ours(text.as_bytes()), family != native);
                 assert_eq!(Signature::unseal(text.into(), native), signature);
             }
         }

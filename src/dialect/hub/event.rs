@@ -74,7 +74,7 @@ pub enum Delta<'a> {
     /// the upstream's own words.
     Citation { url: Option<Text<'a>>, title: Option<Text<'a>>, raw: &'a str },
     /// OpenAI's form of a choice's `logprobs`, JSON.
-    Logprobs(&'a str),
+    Logprobs(Text<'a>),
 }
 
 impl Event<'_> {

@@ -7,6 +7,7 @@
 //! | `reply` | [`Reply`]: an answer in one piece; [`Stop`]: why it ended |
 //! | `event` | [`Event`]: one step of a streamed answer; [`Sequencer`]: for dialects that speak one block at a time |
 //! | `carry` | signatures of reasoning, and how they travel through a dialect that is not theirs |
+//! | [`custom`] | functions that stand for OpenAI's custom tools |
 //! | `losses` | what could not be said in the other dialect, by name |
 //! | `terms` | what a writer has to know of the upstream or of the caller |
 //!
@@ -16,6 +17,7 @@
 
 mod ask;
 mod carry;
+pub mod custom;
 mod event;
 mod losses;
 mod part;
@@ -27,7 +29,7 @@ mod terms;
 pub use ask::{
     Ask, Effort, Format, Logprobs, Mode, Reasoning, Role, Summary, Tier, Tool, ToolChoice, ToolKind, Turn,
 };
-pub use carry::{Family, Signature};
+pub use carry::{Family, MADE_UP, Signature};
 pub use event::{Block, Delta, Event, Sequencer};
 pub use losses::{Loss, Losses};
 pub use part::{CacheMark, Call, CallKind, Content, Media, Outcome, Part, Source, Thought};

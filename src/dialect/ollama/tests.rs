@@ -44,7 +44,6 @@ fn sample_requests_are_written_as_their_golden_files() {
             "audio" => "refused: ollama takes no audio; send a transcript instead",
             "tool_forced" => "parallel_tool_calls tool_choice",
             "tool_required" => "tool_choice",
-            "tool_results" => "is_error",
             "reasoning" => "reasoning_effort",
             "cache" => "cache_control",
             _ => "",

@@ -21,9 +21,15 @@ pub fn keep<'a>(extras: &mut Extras<'a>, way: &'static str, node: &Node<'a>, kno
     }
 }
 
+/// Keeps one of them aside: nobody else would miss it.
+pub fn keep_aside<'a>(extras: &mut Extras<'a>, way: &'static str, key: &str, node: &Node<'a>) {
+    debug_assert!(WAYS.contains(&way));
+    extras.keep_aside(format!("{way}.{key}"), node.raw());
+}
+
 /// Says again what was kept of the object at `way`.
 pub fn write(extras: &Extras<'_>, way: &str, object: &mut Object<'_>) {
-    for (key, raw) in extras.iter() {
+    for (key, raw) in extras.all() {
         if let Some((at, member)) = key.rsplit_once('.').filter(|(at, _)| *at == way) {
             debug_assert!(!at.is_empty());
             object.raw(member, raw);
@@ -33,12 +39,12 @@ pub fn write(extras: &Extras<'_>, way: &str, object: &mut Object<'_>) {
 
 /// Is anything kept of the object at `way`?
 pub fn is_kept(extras: &Extras<'_>, way: &str) -> bool {
-    extras.iter().any(|(key, _)| key.rsplit_once('.').is_some_and(|(at, _)| at == way))
+    extras.all().any(|(key, _)| key.rsplit_once('.').is_some_and(|(at, _)| at == way))
 }
 
 /// Says again what was kept of the outermost object.
 pub fn write_outer(extras: &Extras<'_>, object: &mut Object<'_>) {
-    for (key, raw) in extras.iter() {
+    for (key, raw) in extras.all() {
         let is_inner = key.rsplit_once('.').is_some_and(|(at, _)| WAYS.contains(&at));
         if !is_inner {
             object.raw(key, raw);

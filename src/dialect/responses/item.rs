@@ -6,6 +6,7 @@
 use crate::dialect::Dialect;
 use crate::dialect::hub::{Ask, CallKind, Manner, Stop};
 use crate::dialect::responses::request;
+use crate::dialect::tree::{self, Node};
 use crate::dialect::write::{self, Object};
 use crate::vocab::Usage;
 
@@ -170,7 +171,8 @@ pub fn refusal(o: &mut Object<'_>, text: &str) {
     o.str("type", "refusal").str("refusal", text);
 }
 
-fn array_of(o: &mut Object<'_>, key: &str, items: &str) {
+/// An array of `items`, JSON.
+pub fn array_of(o: &mut Object<'_>, key: &str, items: &str) {
     o.array(key, |array| {
         if !items.is_empty() {
             array.raw(items);
@@ -236,6 +238,58 @@ pub fn image(o: &mut Object<'_>, id: &str, data: &str, mime: Option<&str>) {
     let format = mime.and_then(|mime| mime.strip_prefix("image/")).unwrap_or("png");
     o.str("id", id).str("type", "image_generation_call").str("status", Status::Completed.name());
     o.str("output_format", format).str("result", data);
+}
+
+/// Appends to the items of an array, JSON.
+pub fn join(items: &mut String, more: &str) {
+    if !items.is_empty() && !more.is_empty() {
+        items.push(',');
+    }
+    items.push_str(more);
+}
+
+/// Chat's form of `logprobs` -> the items of ours.
+pub fn tokens(logprobs: &str) -> String {
+    let root = tree::parse(logprobs.as_bytes()).ok();
+    let content = root.as_ref().and_then(|root| root.at("content")).map(Node::elements).unwrap_or_default();
+    content.iter().map(Node::raw).collect::<Vec<_>>().join(",")
+}
+
+/// A citation in this dialect's words: as it is if it was said in them. Chat has one level more; others
+/// do not say where it begins, and it covers the part's text so far. `None` without a URL.
+pub fn annotation(url: Option<&str>, title: Option<&str>, raw: &str, length: usize) -> Option<String> {
+    let root = tree::parse(raw.as_bytes()).ok();
+    let nested = root.as_ref().and_then(|root| root.at("url_citation")).or(root.as_ref());
+    if root.as_ref().is_some_and(is_ours) {
+        return Some(raw.to_owned());
+    }
+    let number = |key: &str| nested.and_then(|nested| nested.at(key)?.as_integer());
+    let text = |key: &str| nested.and_then(|nested| nested.at(key)?.as_str());
+    let url = url.or_else(|| text("url"))?;
+    let (start, end) = (number("start_index").unwrap_or(0), number("end_index").unwrap_or(length as u64));
+    Some(write::text(|out| {
+        write::object(out, |o| {
+            o.str("type", "url_citation").number("start_index", start).number("end_index", end);
+            o.str("url", url).str("title", title.or_else(|| text("title")).unwrap_or(url));
+        });
+    }))
+}
+
+fn is_ours(annotation: &Node<'_>) -> bool {
+    let place = match annotation.at("type").and_then(Node::as_str) {
+        Some("url_citation" | "container_file_citation") => "start_index",
+        Some("file_citation" | "file_path") => "index",
+        _ => return false,
+    };
+    annotation.at(place).is_some()
+}
+
+/// What the id of a call's item begins with.
+pub const fn call_prefix(kind: CallKind) -> &'static str {
+    match kind {
+        CallKind::Function => "fc_",
+        CallKind::Custom => "ctc_",
+    }
 }
 
 /// The ids of items that are made up here: the kind's prefix, the request's nonce, the item's place.

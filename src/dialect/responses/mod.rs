@@ -1,5 +1,6 @@
 //! OpenAI's responses.
 
+mod carry;
 pub mod error;
 mod item;
 pub mod reply;

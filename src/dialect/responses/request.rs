@@ -8,6 +8,7 @@
 //! | `tools` | tools and the choice among them, read and written |
 //! | `write` | a request's own members, written |
 //! | `say` | turns -> items |
+//! | `ids` | ids as the wire takes them |
 //! | `echo` | what an answer repeats of the request |
 //!
 //! Kept aside, because only this dialect would miss it: the items' ids and status (the vendor's own
@@ -18,6 +19,7 @@
 //! not allow it. As a firm `true` it would make other vendors refuse such schemas.
 
 mod echo;
+mod ids;
 mod items;
 mod parts;
 mod read;
@@ -45,8 +47,8 @@ pub const STATEFUL: &[&str] = &[
 /// Those of [`STATEFUL`] that are items of the input.
 const STATEFUL_ITEMS: &[&str] = &["item_reference", "compaction", "compaction_trigger"];
 
-/// What an id of a reasoning item begins with that was made up here. No vendor knows such an item.
-pub(super) const MADE_UP: &str = "rs_made_";
+/// No vendor knows an item that was made up here.
+pub(super) use crate::dialect::hub::MADE_UP;
 
 /// Marks, kept aside on a turn, that it came as `instructions`.
 const INSTRUCTIONS: &str = "instructions";

@@ -1,5 +1,8 @@
 //! Streamed answers. Sources: as for requests; WIRE §2.3, §3.4.
 
+mod blocks;
+mod open;
+mod output;
 mod reader;
 mod writer;
 

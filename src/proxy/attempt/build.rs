@@ -8,11 +8,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use super::spoken::{self, Letter, Occasion, Spoken, Unsayable};
 use crate::config::{self, Matcher, Unsupported};
 use crate::dialect::entry::{self, Entry};
-use crate::dialect::hub::Terms;
+use crate::dialect::hub::{Signature, Terms};
 use crate::dialect::provider::{self, Call, Delivery, Place, StreamUsage};
 use crate::dialect::scan::Scan;
 use crate::dialect::splice::{self, Rewrite};
-use crate::dialect::{Dialect, Operation};
+use crate::dialect::{Dialect, Operation, translate};
 use crate::proxy::Gateway;
 use crate::proxy::intake::{Guest, Load};
 use crate::route::Plan;
@@ -22,6 +22,7 @@ use crate::upstream::Outgoing;
 use crate::upstream::headers::{self, Switching, Towards};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 const BETAS: HeaderName = HeaderName::from_static("anthropic-beta");
 const ATTEMPT: HeaderName = HeaderName::from_static("x-attempt");
 
@@ -55,7 +56,10 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
         Load::Ask { body, scan } => {
             let name = model.unwrap_or(asked);
             let dialect = spoken::dialect_for(guest, scan, upstream, name).unwrap_or(guest.dialect);
-            if dialect == guest.dialect {
+            let resaid = dialect == guest.dialect
+                && translate::generates(guest.operation)
+                && (Signature::may_be_ours(body) || scan.other_shape);
+            if dialect == guest.dialect && !resaid {
                 native(guest, upstream, (model, name), (scan, body))?
             } else {
                 let letter = translated(gateway, guest, plan, permit, (dialect, name), (asked, body))?;
@@ -77,6 +81,10 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
     let towards = if guest.dialect == Dialect::Http { Towards::Service } else { Towards::Provider };
     let mut fields = if spoken.is_native() { guest.head.headers.clone() } else { of_our_own(guest) };
     headers::for_upstream(&mut fields, towards, switching);
+    if spoken.dialect == Dialect::Anthropic {
+        // Mandatory there, and callers of other dialects have none.
+        fields.entry(VERSION).or_insert(HeaderValue::from_static("2023-06-01"));
+    }
     for (name, value) in upstream.provider.headers {
         fields.entry(*name).or_insert(HeaderValue::from_static(value));
     }

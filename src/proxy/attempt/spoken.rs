@@ -94,8 +94,8 @@ pub struct Occasion<'o> {
 /// Writes the request of `guest` for a channel of another dialect.
 pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Letter, Unsayable> {
     let root = tree::parse(body)?;
-    let ask = translate::read(guest.dialect, guest.operation, occasion.asked, &root)?;
-    let written = translate::write(&ask, occasion.to, &occasion.terms)
+    let mut ask = translate::read(guest.dialect, guest.operation, occasion.asked, &root)?;
+    let written = translate::write(&mut ask, occasion.to, &occasion.terms)
         .ok_or_else(|| Wrong::whole("nothing of this kind can be asked of the channel's dialect"))?;
     let names = written.losses.names();
     if let Some(loss) = written.losses.fatal() {
@@ -113,7 +113,8 @@ pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Lett
         Unsupported::Warn => header(names),
         Unsupported::Drop | Unsupported::Reject => None,
     };
-    let manner = Some(Box::new(manner(guest, &ask, occasion)));
+    // In the caller's own dialect only the request had to be said anew.
+    let manner = (occasion.to != guest.dialect).then(|| Box::new(manner(guest, &ask, occasion)));
     let spoken = Spoken { dialect: occasion.to, operation: written.operation, manner, dropped };
     Ok(Letter { spoken, body: written.body })
 }
@@ -127,7 +128,7 @@ fn manner(guest: &Guest, ask: &Ask<'_>, occasion: &Occasion<'_>) -> Manner {
         now: occasion.now,
         usage_wanted: !matches!(ask.mode, Mode::Stream { usage: false }),
         framing: if array { Framing::JsonArray } else { Framing::Sse },
-        echo: translate::echo(ask),
+        echo: translate::echo(ask, guest.dialect),
     }
 }
 

@@ -809,7 +809,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         url = urllib.parse.urlsplit(self.path)
         _, dialect, rest = url.path.split("/", 2)
-        body = json.loads(raw)
+        try:
+            body = json.loads(raw)
+        except ValueError as wrong:
+            return self.answer(400, error(dialect, 400, f"not JSON: {wrong}"), dialect)
         with self.lock:
             Handler.seen.append({"dialect": dialect, "path": "/" + rest, "query": url.query, "body": body, "headers": dict(self.headers)})
         check, whole, stream, kind = DIALECTS[dialect]

@@ -1,12 +1,11 @@
-//! Turns -> messages as the API takes them: who speaks when, results first, ids.
+//! Turns -> messages as the API takes them: who speaks when, results first.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use sha2::{Digest, Sha256};
-
+use super::ids::Ids;
 use super::line::Line;
-use crate::dialect::hub::{Ask, CacheMark, Call, Content, Extras, Losses, Outcome, Part, Role, Terms, Turn};
+use crate::dialect::hub::{Ask, CacheMark, Call, Content, Extras, Family, Losses, Part, Role, Terms, Turn};
 use crate::vocab::Ability;
 
 /// What the user says before an assistant that would speak first.
@@ -14,7 +13,7 @@ const NOTHING: &str = ".";
 /// What the user says behind an answer that the model cannot just continue.
 const GO_ON: &str = "Continue your last message exactly where it ends. Repeat nothing of it.";
 /// What the form of the answer comes to where nothing enforces it.
-const JSON_ONLY: &str = "Answer with one JSON value and nothing else: no explanation and no code fence.";
+const JSON_ONLY: &str = "Answer with one JSON object and nothing else: no explanation and no code fence.";
 
 /// A conversation in the API's order.
 #[derive(Debug, Default)]
@@ -43,18 +42,21 @@ pub enum Item<'p, 'a> {
 
 impl<'p, 'a> Conversation<'p, 'a> {
     /// As the caller arranged it, in this dialect.
-    pub fn own(ask: &'p Ask<'a>) -> Self {
+    pub fn own(ask: &'p Ask<'a>, family: Family) -> Self {
         let mut turns = &ask.turns[..];
         let mut conversation = Self::default();
         if let Some((first, rest)) = turns.split_first().filter(|(first, _)| is_system(first.role)) {
             conversation.system = first.parts.iter().map(own_item).collect();
             turns = rest;
         }
-        conversation.messages.extend(turns.iter().map(|turn| Message {
-            role: turn.role,
-            items: turn.parts.iter().map(own_item).collect(),
-            extras: Some(&turn.extras),
-        }));
+        for turn in turns {
+            // Thoughts that we lent a signature, or none, on their way from another family.
+            let items = turn.parts.iter().filter(|part| is_ours(part, family)).map(own_item).collect();
+            let message = Message { role: turn.role, items, extras: Some(&turn.extras) };
+            if !message.items.is_empty() || turn.parts.is_empty() {
+                conversation.messages.push(message);
+            }
+        }
         conversation
     }
 
@@ -65,6 +67,14 @@ impl<'p, 'a> Conversation<'p, 'a> {
             arranging.turn(turn);
         }
         arranging.finish(ask, instructs)
+    }
+
+    /// The model is to go on after results, from an answer that did not begin with a thought.
+    pub fn goes_on_unthought(&self) -> bool {
+        let mut last = self.messages.iter().rev();
+        let has_results =
+            last.next().is_some_and(|last| last.items.iter().any(|item| item.answers().is_some()));
+        has_results && last.next().is_some_and(|answer| !answer.items.first().is_some_and(Item::is_thought))
     }
 
     /// How many parts bear cache marks.
@@ -112,12 +122,20 @@ impl Item<'_, '_> {
 }
 
 fn own_item<'p, 'a>(part: &'p Part<'a>) -> Item<'p, 'a> {
-    let id = match &part.content {
-        Content::Call(call) => &call.id,
-        Content::Outcome(outcome) => &outcome.call_id,
-        _ => "",
+    let id = if let Content::Call(call) = &part.content {
+        &call.id
+    } else if let Content::Outcome(outcome) = &part.content {
+        &outcome.call_id
+    } else {
+        ""
     };
     Item::Part(part, Cow::Borrowed(id))
+}
+
+/// Anything but a thought, or a thought that the upstream's own family has signed.
+fn is_ours(part: &Part<'_>, family: Family) -> bool {
+    let Content::Thought(thought) = &part.content else { return true };
+    thought.signature.as_ref().is_some_and(|signature| signature.for_family(family).is_some())
 }
 
 const fn is_system(role: Role) -> bool {
@@ -136,7 +154,7 @@ struct Arranging<'t, 'p, 'a> {
 
 impl<'t, 'p, 'a> Arranging<'t, 'p, 'a> {
     fn new(terms: &'t Terms<'t>, losses: &'t mut Losses) -> Self {
-        let ids = Ids { nonce: terms.nonce.to_owned(), ..Ids::default() };
+        let ids = Ids::new(terms.nonce);
         Self { terms, losses, done: Conversation::default(), held: Vec::new(), ids }
     }
 
@@ -214,40 +232,50 @@ impl<'t, 'p, 'a> Arranging<'t, 'p, 'a> {
                 }
                 Some(Item::Part(part, self.ids.of_outcome(outcome)))
             }
+            Content::Vendor { .. } => {
+                self.losses.drop(kind(&part.content));
+                None
+            }
             Content::Thought(_) | Content::Call(_) => None,
-            _ => Some(Item::Part(part, Cow::Borrowed(""))),
+            Content::Text(_)
+            | Content::Refusal(_)
+            | Content::Image(_)
+            | Content::Audio(_)
+            | Content::Video(_)
+            | Content::File(_) => Some(Item::Part(part, Cow::Borrowed(""))),
         }
     }
 
     fn of_assistant(&mut self, part: &'p Part<'a>) -> Option<Item<'p, 'a>> {
         match &part.content {
             Content::Text(text) | Content::Refusal(text) if text.trim().is_empty() => None,
-            Content::Thought(thought) => {
-                let signature = thought.signature.as_ref();
-                signature.and_then(|signature| signature.for_family(self.terms.family))?;
-                Some(Item::Part(part, Cow::Borrowed("")))
+            Content::Thought(_) => {
+                is_ours(part, self.terms.family).then_some(Item::Part(part, Cow::Borrowed("")))
             }
             Content::Call(call) => Some(Item::Part(part, self.ids.of_call(call))),
-            // The API takes them from users only.
-            Content::Image(_) | Content::File(_) => {
+            // The API takes images and files from users only.
+            Content::Image(_) | Content::File(_) | Content::Vendor { .. } => {
                 self.losses.drop(kind(&part.content));
                 None
             }
             Content::Outcome(_) => None,
-            _ => Some(Item::Part(part, Cow::Borrowed(""))),
+            Content::Text(_) | Content::Refusal(_) | Content::Audio(_) | Content::Video(_) => {
+                Some(Item::Part(part, Cow::Borrowed("")))
+            }
         }
     }
 
     fn finish(mut self, ask: &Ask<'_>, instructs: Instructs) -> Conversation<'p, 'a> {
         self.release();
-        let mut done = self.done;
-        for message in &mut done.messages {
-            // A message may not end with a thought.
+        let messages = std::mem::take(&mut self.done.messages);
+        for mut message in messages {
+            // A message may not end with a thought; if it was nothing else, its neighbours meet.
             while message.role == Role::Assistant && message.items.last().is_some_and(Item::is_thought) {
                 message.items.pop();
             }
+            self.push(message.role, message.items);
         }
-        done.messages.retain(|message| !message.items.is_empty());
+        let mut done = self.done;
         if done.messages.first().is_none_or(|first| first.role != Role::User) {
             done.messages.insert(0, user(NOTHING));
         }
@@ -273,10 +301,12 @@ fn sort_results(messages: &mut [Message<'_, '_>]) {
                 let ids = message.items.iter().filter_map(|item| Some(item.call()?.0.to_owned()));
                 calls = ids.enumerate().map(|(index, id)| (id, index)).collect();
             }
-            _ => message.items.sort_by_key(|item| match item.answers() {
-                Some(id) => calls.get(id).copied().unwrap_or(usize::MAX - 1),
-                None => usize::MAX,
-            }),
+            Role::User | Role::System | Role::Developer => {
+                message.items.sort_by_key(|item| match item.answers() {
+                    Some(id) => calls.get(id).copied().unwrap_or(usize::MAX - 1),
+                    None => usize::MAX,
+                });
+            }
         }
     }
 }
@@ -318,56 +348,4 @@ fn kind(content: &Content<'_>) -> Cow<'static, str> {
         Content::Call(_) | Content::Outcome(_) => "tool_calls",
         Content::Vendor { kind, .. } => return Cow::Owned(kind.to_string()),
     })
-}
-
-/// The ids of calls and their results: the caller's where the API takes them and they occur once.
-#[derive(Debug, Default)]
-struct Ids<'p> {
-    nonce: String,
-    used: HashSet<String>,
-    /// The last call of each of the caller's ids.
-    latest: HashMap<&'p str, String>,
-    /// Calls without an id that have no result yet: their names and ids.
-    open: Vec<(&'p str, String)>,
-}
-
-impl<'p> Ids<'p> {
-    fn of_call(&mut self, call: &'p Call<'_>) -> Cow<'p, str> {
-        let mut id = if call.id.is_empty() {
-            format!("toolu_{}_{}", self.nonce, self.used.len())
-        } else {
-            accepted(&call.id).into_owned()
-        };
-        if self.used.contains(&id) {
-            id = format!("{id}_{}", self.used.len());
-        }
-        self.used.insert(id.clone());
-        if call.id.is_empty() {
-            self.open.push((&call.name, id.clone()));
-        } else {
-            self.latest.insert(&call.id, id.clone());
-        }
-        Cow::Owned(id)
-    }
-
-    fn of_outcome(&mut self, outcome: &'p Outcome<'_>) -> Cow<'p, str> {
-        if !outcome.call_id.is_empty() {
-            let known = self.latest.get(&*outcome.call_id).cloned();
-            return known.map_or_else(|| accepted(&outcome.call_id), Cow::Owned);
-        }
-        let named = self.open.iter().position(|(name, _)| Some(*name) == outcome.name.as_deref());
-        let index = named.or((!self.open.is_empty()).then_some(0));
-        let id = index.map(|index| self.open.remove(index).1);
-        Cow::Owned(id.unwrap_or_else(|| format!("toolu_{}_{}", self.nonce, self.used.len())))
-    }
-}
-
-/// The id itself, or one that follows from it: the API takes letters, digits, `_` and `-` only.
-fn accepted(id: &str) -> Cow<'_, str> {
-    if id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
-        return Cow::Borrowed(id);
-    }
-    let digest = Sha256::digest(id.as_bytes());
-    let digits = digest.iter().take(12).map(|byte| format!("{byte:02x}"));
-    Cow::Owned(std::iter::once("toolu_".to_owned()).chain(digits).collect())
 }

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::tools;
 use crate::dialect::Dialect;
 use crate::dialect::anthropic::block;
 use crate::dialect::hub::{
-    Ask, Content, Effort, Extras, Format, Mode, Part, Reasoning, Role, Summary, Text, Tier, ToolChoice, Turn,
+    Ask, Content, Effort, Extras, Format, Mode, Part, Reasoning, Role, Summary, Text, Tier, Tool, ToolChoice,
+    ToolKind, Turn,
 };
 use crate::dialect::tree::{Node, Wrong};
 
@@ -41,7 +41,7 @@ pub fn read<'a>(body: &Node<'a>) -> Result<Ask<'a>, Wrong> {
         ask.mode = Mode::Stream { usage: true };
     }
     if let Some(tools) = body.at("tools") {
-        ask.tools = tools.items()?.iter().map(tools::read).collect::<Result<_, _>>()?;
+        ask.tools = tools.items()?.iter().map(tool).collect::<Result<_, _>>()?;
     }
     if let Some(choice) = body.at("tool_choice") {
         read_choice(choice, &mut ask)?;
@@ -73,15 +73,11 @@ fn turns<'a>(body: &Node<'a>) -> Result<Vec<Turn<'a>>, Wrong> {
     for message in messages {
         let mut turn = turn(message)?;
         for part in &mut turn.parts {
-            match &mut part.content {
-                Content::Call(call) => {
-                    called.insert(call.id.clone(), call.name.clone());
-                }
-                Content::Outcome(outcome) => {
-                    let name = called.get(&outcome.call_id).cloned();
-                    outcome.name = Some(name.ok_or_else(|| orphan(message, &outcome.call_id))?);
-                }
-                _ => {}
+            if let Content::Call(call) = &part.content {
+                called.insert(call.id.clone(), call.name.clone());
+            } else if let Content::Outcome(outcome) = &mut part.content {
+                let name = called.get(&outcome.call_id).cloned();
+                outcome.name = Some(name.ok_or_else(|| orphan(message, &outcome.call_id))?);
             }
         }
         turns.push(turn);
@@ -107,6 +103,38 @@ fn orphan(message: &Node<'_>, call_id: &str) -> Wrong {
         blocks.iter().filter_map(|block| block.at("tool_use_id")).find(|id| id.as_str() == Some(call_id));
     id.unwrap_or(message)
         .wrong("no tool_use block before it has this id; send the assistant's message with the call")
+}
+
+fn tool<'a>(node: &Node<'a>) -> Result<Tool<'a>, Wrong> {
+    let kind = node.object()?.at("type").map(Node::string).transpose()?;
+    let mut extras = Extras::default();
+    match kind {
+        Some(kind) if kind != "custom" => {
+            let raw = node.raw();
+            let is_search = kind.starts_with("web_search");
+            let kind =
+                if is_search { ToolKind::WebSearch { raw } } else { ToolKind::Vendor { name: kind, raw } };
+            Ok(Tool { kind, cache: None, extras })
+        }
+        _ => {
+            let name = node.need("name")?.string()?;
+            let parameters = Text::Borrowed(node.need("input_schema")?.object()?.raw());
+            let description = node.at("description").map(Node::string).transpose()?;
+            let strict = node.at("strict").map(Node::boolean).transpose()?;
+            let mut cache = None;
+            for (key, value) in node.members().iter().filter(|(_, value)| !value.is_null()) {
+                match &**key {
+                    "type" | "name" | "input_schema" | "description" | "strict" => {}
+                    "cache_control" => cache = block::mark(value, &mut extras),
+                    // When and how the tool is shown and streamed; it is there all the same.
+                    "defer_loading" | "eager_input_streaming" => extras.keep_aside(key.clone(), value.raw()),
+                    _ => extras.keep(key.clone(), value.raw()),
+                }
+            }
+            let kind = ToolKind::Function { name, description, parameters: Some(parameters), strict };
+            Ok(Tool { kind, cache, extras })
+        }
+    }
 }
 
 fn read_choice<'a>(node: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> {

@@ -1,4 +1,4 @@
-//! Parts -> content blocks; cache marks.
+//! Parts -> content blocks.
 
 use std::borrow::Cow;
 
@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::arrange::Item;
+use super::marks::Marks;
 use super::tools;
 use crate::dialect::Dialect;
 use crate::dialect::anthropic::{block, stand_in};
@@ -14,65 +15,7 @@ use crate::dialect::hub::{
 };
 use crate::dialect::write::{self, Array, Object};
 
-/// The API takes no more.
-const MARKS_MOST: usize = 4;
 const PDF: &str = "application/pdf";
-
-/// Cache marks, in the order of the prompt: tools, system, messages.
-#[derive(Debug)]
-pub struct Marks {
-    own: bool,
-    /// These first ones are left out.
-    skip: usize,
-    had_short: bool,
-    is_lossy: bool,
-}
-
-impl Marks {
-    /// As the caller set them.
-    pub fn own() -> Self {
-        Self { own: true, skip: 0, had_short: false, is_lossy: false }
-    }
-
-    /// At most four of so many.
-    pub fn last_of(count: usize) -> Self {
-        let skip = count.saturating_sub(MARKS_MOST);
-        Self { own: false, skip, had_short: false, is_lossy: skip > 0 }
-    }
-
-    /// None of so many.
-    pub fn none_of(count: usize) -> Self {
-        Self { own: false, skip: count, had_short: false, is_lossy: count > 0 }
-    }
-
-    pub fn next(&mut self, mark: Option<CacheMark>) -> Option<CacheMark> {
-        let mark = mark?;
-        if self.own {
-            return Some(mark);
-        }
-        if self.skip > 0 {
-            self.skip -= 1;
-            return None;
-        }
-        match mark {
-            CacheMark::Hour if self.had_short => {
-                self.is_lossy = true;
-                Some(CacheMark::Short)
-            }
-            CacheMark::Hour => Some(mark),
-            CacheMark::Short => {
-                self.had_short = true;
-                Some(mark)
-            }
-        }
-    }
-
-    pub fn report(&self, losses: &mut Losses) {
-        if self.is_lossy {
-            losses.drop("cache_control");
-        }
-    }
-}
 
 /// What saying a part takes.
 pub struct Voice<'v> {
@@ -108,12 +51,13 @@ impl Voice<'_> {
             Content::Text(text) | Content::Refusal(text) => self.block(part, blocks, |_, block| {
                 block.str("type", "text").str("text", text);
             }),
-            Content::Image(media) => self.media(part, media, blocks),
-            Content::File(media) => self.media(part, media, blocks),
+            Content::Image(media) | Content::File(media) => self.media(part, media, blocks),
             Content::Thought(thought) => self.thought(part, thought, blocks),
             Content::Call(call) => self.block(part, blocks, |_, block| write_call(call, id, block)),
             Content::Outcome(outcome) => {
-                self.block(part, blocks, |voice, block| voice.outcome(outcome, id, block))
+                self.block(part, blocks, |voice, block| {
+                    voice.outcome(outcome, id, block);
+                });
             }
             Content::Vendor { raw, .. } if self.is_own() => {
                 blocks.raw(raw);
@@ -188,12 +132,16 @@ impl Voice<'_> {
 
     fn media(&mut self, part: &Part<'_>, media: &Media<'_>, blocks: &mut Array<'_>) {
         let is_image = matches!(part.content, Content::Image(_));
+        if self.is_own() {
+            let mime = media.mime.as_deref().unwrap_or_default();
+            return self.medium(part, media, &media.source, (mime, is_image), blocks);
+        }
         let mime = kind_of(media, is_image);
         let is_image = mime.starts_with("image/") || (is_image && mime.is_empty());
         if mime.starts_with("audio/") || mime.starts_with("video/") {
             return self.refuse(if mime.starts_with("audio/") { "audio" } else { "video" });
         }
-        if matches!(media.source, Source::FileId(_)) && !self.is_own() {
+        if matches!(media.source, Source::FileId(_)) {
             let message = "a file that was left at another vendor cannot be sent to an Anthropic model; send its content";
             return self.losses.refuse("messages", message);
         }
@@ -206,12 +154,23 @@ impl Voice<'_> {
         if media.detail.as_deref().is_some_and(|detail| detail != "auto") {
             self.losses.drop("image.detail");
         }
+        self.medium(part, media, &source, (&mime, is_image), blocks);
+    }
+
+    fn medium(
+        &mut self,
+        part: &Part<'_>,
+        media: &Media<'_>,
+        source: &Source<'_>,
+        (mime, is_image): (&str, bool),
+        blocks: &mut Array<'_>,
+    ) {
         let own_source = part.extras.find("source").filter(|_| self.is_own());
         self.block(part, blocks, |_, block| {
             block.str("type", if is_image { "image" } else { "document" });
             match own_source {
                 Some(raw) => block.raw("source", raw),
-                None => block.object("source", |object| write_source(&source, &mime, object)),
+                None => block.object("source", |object| write_source(source, mime, object)),
             };
             if !is_image {
                 block.str_if("title", media.name.as_deref());

@@ -7,6 +7,7 @@ use super::line::Line;
 use super::say;
 use crate::dialect::Dialect;
 use crate::dialect::hub::{Ask, Effort, Losses, Reasoning, Summary, Terms};
+use crate::dialect::quirks::ReasoningStyle;
 use crate::dialect::write::Object;
 use crate::vocab::Ability;
 
@@ -50,14 +51,10 @@ impl Thinking {
         if !wants(reasoning) {
             return Self::default();
         }
-        if bar == Bar::Closed {
-            losses.drop("reasoning");
-            return Self::default();
-        }
-        match way(terms) {
-            Way::Adaptive => Self::adaptive(reasoning, terms, losses),
-            Way::Budget => Self::budget(reasoning, max_tokens, losses),
-            Way::None => {
+        match (way(terms), bar) {
+            (Way::Adaptive, Bar::Open | Bar::ToBudgets) => Self::adaptive(reasoning, terms, losses),
+            (Way::Budget, Bar::Open) => Self::budget(reasoning, max_tokens, losses),
+            (Way::Budget, Bar::ToBudgets) | (Way::None, _) | (_, Bar::Closed) => {
                 losses.drop("reasoning");
                 Self::default()
             }
@@ -104,7 +101,10 @@ impl Thinking {
     }
 
     fn budget(reasoning: Reasoning, max_tokens: u64, losses: &mut Losses) -> Self {
-        let wanted = reasoning.as_budget().unwrap_or(Effort::Medium.budget());
+        // An effort leaves a fifth for the answer, as OpenRouter does.
+        let room = (max_tokens / 5 * 4).max(BUDGET_LEAST);
+        let by_effort = || reasoning.as_budget().unwrap_or(Effort::Medium.budget()).min(room);
+        let wanted = reasoning.budget.unwrap_or_else(by_effort);
         let budget = wanted.max(BUDGET_LEAST).min(max_tokens.saturating_sub(1));
         if budget < BUDGET_LEAST {
             losses.drop("reasoning");
@@ -146,6 +146,9 @@ impl Thinking {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bar {
     Open,
+    /// To thinking with a budget: there an answer with calls has to begin with its thoughts if it is to
+    /// be continued, and these were another model's, or were lost on the way.
+    ToBudgets,
     Closed,
 }
 
@@ -163,6 +166,9 @@ fn way(terms: &Terms<'_>) -> Way {
         Way::Budget
     } else if facts.lacks(Ability::Reasoning) {
         Way::None
+    } else if matches!(terms.quirks.reasoning, ReasoningStyle::Toggle | ReasoningStyle::Enable) {
+        // Vendors who know on and off elsewhere know `enabled` here.
+        Way::Budget
     } else {
         match Line::of(terms.model) {
             Line::Claude(..3, _) | Line::Claude(3, ..7) => Way::None,
@@ -184,10 +190,9 @@ fn known_effort(effort: Effort, terms: &Terms<'_>) -> Effort {
     match effort {
         Effort::None | Effort::Minimal | Effort::Low if facts.lacks(Ability::EffortLow) => Effort::Medium,
         Effort::None | Effort::Minimal | Effort::Low => Effort::Low,
-        Effort::Medium | Effort::High => effort,
         Effort::Xhigh if facts.lacks(Ability::EffortXhigh) => Effort::High,
         Effort::Max if facts.lacks(Ability::EffortMax) => known_effort(Effort::Xhigh, terms),
-        Effort::Xhigh | Effort::Max => effort,
+        Effort::Medium | Effort::High | Effort::Xhigh | Effort::Max => effort,
     }
 }
 

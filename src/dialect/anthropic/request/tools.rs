@@ -3,52 +3,21 @@
 use std::borrow::Cow;
 
 use super::line::Line;
-use super::say::Marks;
+use super::marks::Marks;
 use super::{say, schema};
 use crate::dialect::Dialect;
-use crate::dialect::anthropic::{block, stand_in};
-use crate::dialect::hub::{Ask, Extras, Format, Losses, Terms, Text, Tool, ToolChoice, ToolKind};
-use crate::dialect::tree::{self, Node, Wrong};
+use crate::dialect::anthropic::stand_in;
+use crate::dialect::hub::{Ask, Format, Losses, Terms, Tool, ToolChoice, ToolKind};
+use crate::dialect::quirks::ForcedTools;
+use crate::dialect::tree::{self, Node};
 use crate::dialect::write::{Array, Object};
 use crate::vocab::Ability;
 
 /// More strict tools are refused (recorded, WIRE §3.1).
 const STRICT_MOST: usize = 20;
+const GRAMMAR: &str = "a custom tool with a grammar cannot be sent to an Anthropic model; make it a function with a JSON schema";
 /// The oldest web search, which every model with web search knows.
 const WEB_SEARCH: &str = "web_search_20250305";
-
-/// Reads one tool.
-pub fn read<'a>(node: &Node<'a>) -> Result<Tool<'a>, Wrong> {
-    let kind = node.object()?.at("type").map(Node::string).transpose()?;
-    let mut extras = Extras::default();
-    match kind {
-        Some(kind) if kind != "custom" => {
-            let raw = node.raw();
-            let is_search = kind.starts_with("web_search");
-            let kind =
-                if is_search { ToolKind::WebSearch { raw } } else { ToolKind::Vendor { name: kind, raw } };
-            Ok(Tool { kind, cache: None, extras })
-        }
-        _ => {
-            let name = node.need("name")?.string()?;
-            let parameters = Text::Borrowed(node.need("input_schema")?.object()?.raw());
-            let description = node.at("description").map(Node::string).transpose()?;
-            let strict = node.at("strict").map(Node::boolean).transpose()?;
-            let mut cache = None;
-            for (key, value) in node.members().iter().filter(|(_, value)| !value.is_null()) {
-                match &**key {
-                    "type" | "name" | "input_schema" | "description" | "strict" => {}
-                    "cache_control" => cache = block::mark(value, &mut extras),
-                    // When and how the tool is shown and streamed; it is there all the same.
-                    "defer_loading" | "eager_input_streaming" => extras.keep_aside(key.clone(), value.raw()),
-                    _ => extras.keep(key.clone(), value.raw()),
-                }
-            }
-            let kind = ToolKind::Function { name, description, parameters: Some(parameters), strict };
-            Ok(Tool { kind, cache, extras })
-        }
-    }
-}
 
 /// How tools and the form of the answer are said to this model.
 pub struct Plan<'p, 'a> {
@@ -107,10 +76,9 @@ impl<'p, 'a> Plan<'p, 'a> {
             });
         }
         self.tools.retain(|tool| match &tool.kind {
-            ToolKind::Function { .. } => true,
             ToolKind::Custom { format, .. } => {
                 if is_grammar(*format) {
-                    losses.refuse("tools", "a custom tool with a grammar cannot be sent to an Anthropic model; give the tool a JSON schema");
+                    losses.refuse("tools", GRAMMAR);
                 }
                 true
             }
@@ -118,7 +86,7 @@ impl<'p, 'a> Plan<'p, 'a> {
                 losses.drop("web_search");
                 false
             }
-            ToolKind::WebSearch { .. } => true,
+            ToolKind::Function { .. } | ToolKind::WebSearch { .. } => true,
             ToolKind::Vendor { name, .. } => {
                 losses.drop(name.to_string());
                 false
@@ -153,7 +121,9 @@ impl<'p, 'a> Plan<'p, 'a> {
 
     fn choose_choice(&mut self, terms: &Terms<'_>, losses: &mut Losses) {
         let is_empty = self.tools.is_empty() && self.answer.is_none();
-        if self.forces() && (is_empty || terms.facts.lacks(Ability::ForcedTools)) {
+        let is_free =
+            terms.facts.lacks(Ability::ForcedTools) || terms.quirks.tool_choice == ForcedTools::OnlyAuto;
+        if self.forces() && (is_empty || is_free) {
             losses.drop("tool_choice");
             self.choice = None;
         }
@@ -217,13 +187,9 @@ impl<'p, 'a> Plan<'p, 'a> {
     }
 
     fn wire_name<'n>(&self, name: &'n str) -> Cow<'n, str> {
-        let is_custom =
-            |tool: &&Tool<'_>| matches!(&tool.kind, ToolKind::Custom { name: own, .. } if own == name);
-        if self.tools.iter().any(|tool| is_custom(tool)) {
-            Cow::Owned(custom(name))
-        } else {
-            Cow::Borrowed(name)
-        }
+        let mut kinds = self.tools.iter().map(|tool| &tool.kind);
+        let is_custom = kinds.any(|kind| matches!(kind, ToolKind::Custom { name: own, .. } if own == name));
+        if is_custom { Cow::Owned(custom(name)) } else { Cow::Borrowed(name) }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::arrange::{Conversation, Instructs, Message};
 use super::line::Line;
-use super::say::{self, Marks, Voice};
+use super::marks::Marks;
+use super::say::{self, Voice};
 use super::think::{Bar, Thinking};
 use super::tools::Plan;
 use crate::dialect::Dialect;
@@ -18,14 +19,19 @@ pub fn write(ask: &Ask<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Ve
     }
     let plan = Plan::of(ask, terms, losses);
     let conversation = if own {
-        Conversation::own(ask)
+        Conversation::own(ask, terms.family)
     } else {
         let instructs = if plan.instructs { Instructs::Json } else { Instructs::Nothing };
         Conversation::arranged(ask, terms, instructs, losses)
     };
     let max_tokens = if own { ask.max_tokens } else { Some(max_tokens(ask, terms)) };
-    let is_barred = plan.forces() || conversation.is_prefilled;
-    let bar = if is_barred { Bar::Closed } else { Bar::Open };
+    let bar = if plan.forces() || conversation.is_prefilled {
+        Bar::Closed
+    } else if conversation.goes_on_unthought() {
+        Bar::ToBudgets
+    } else {
+        Bar::Open
+    };
     let thinking = Thinking::of(ask, terms, max_tokens.unwrap_or_default(), bar, losses);
     let mut marks = marks(ask, &conversation, terms);
     write::object(out, |body| {
@@ -131,7 +137,8 @@ fn write_config(ask: &Ask<'_>, plan: &Plan<'_, '_>, effort: Option<Effort>, body
     });
 }
 
-/// What this model takes of it. Beside thinking it has to be 1, and temperatures end there.
+/// What this model takes of it, which is nothing beside thinking; and temperatures end at 1. To leave
+/// out a 1 loses nothing: it is the default.
 fn sample(ask: &Ask<'_>, terms: &Terms<'_>, thinking: Thinking, losses: &mut Losses, body: &mut Object<'_>) {
     let line = Line::of(terms.model);
     let takes = line.samples(terms) && !thinking.is_on();
@@ -141,8 +148,8 @@ fn sample(ask: &Ask<'_>, terms: &Terms<'_>, thinking: Thinking, losses: &mut Los
         temperature = temperature.map(|temperature| temperature.clamp(0.0, 1.0));
     }
     let takes_top_p = takes && !(line.samples_once() && temperature.is_some());
-    let temperature = taken(temperature, takes, "temperature", losses);
-    let top_p = taken(ask.top_p, takes_top_p, "top_p", losses);
+    let temperature = taken(temperature.filter(|value| takes || *value != 1.0), takes, "temperature", losses);
+    let top_p = taken(ask.top_p.filter(|value| takes_top_p || *value != 1.0), takes_top_p, "top_p", losses);
     let top_k = taken(ask.top_k, takes, "top_k", losses);
     write_sampling(temperature, top_p, top_k, body);
 }

@@ -68,6 +68,7 @@ impl Reader {
     ) -> Result<(), Wrong> {
         json.object()?;
         if self.stage == Stage::Finished {
+            self.count_late(json, events);
             return Ok(());
         }
         let kind = json.at("type").and_then(Node::as_str).or(name).unwrap_or_default();
@@ -103,6 +104,14 @@ impl Reader {
             events.push(Event::Usage(usage));
         }
         self.stage = Stage::Finished;
+    }
+
+    /// Counts that come when all else is said.
+    fn count_late(&mut self, json: &Node<'_>, events: &mut Vec<Event<'_>>) {
+        if let Some(usage) = json.at("usage") {
+            self.counts = self.counts.then(Counts::of(Some(usage)));
+            events.extend(self.counts.sum().map(Event::Usage));
+        }
     }
 
     fn begin<'f>(&mut self, id: Text<'f>, model: Text<'f>, events: &mut Vec<Event<'f>>) {
@@ -205,7 +214,6 @@ impl Reader {
         let Some(open) = self.open.iter_mut().find(|open| open.index == index) else { return };
         let text = |key| delta.at(key).and_then(Node::text).unwrap_or_default();
         match (delta.at("type").and_then(Node::as_str).unwrap_or_default(), &open.kind) {
-            (_, Kind::Vendor) => {}
             ("text_delta", Kind::Text) => open.say(text("text"), events),
             ("thinking_delta", Kind::Thought) => open.say(text("thinking"), events),
             ("signature_delta", Kind::Thought) => open.sign(text("signature"), events),

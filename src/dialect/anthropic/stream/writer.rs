@@ -15,7 +15,7 @@ use crate::vocab::Usage;
 #[derive(Debug)]
 pub struct Writer {
     sequencer: Sequencer,
-    pen: Pen,
+    pen: Box<Pen>,
 }
 
 /// Writes events whose blocks come one behind the other.
@@ -57,7 +57,7 @@ impl Writer {
     pub fn new(manner: Manner) -> Self {
         let pen =
             Pen { manner, has_started: false, index: 0, opened: 0, open: None, stop: Stop::End, usage: None };
-        Self { sequencer: Sequencer::default(), pen }
+        Self { sequencer: Sequencer::default(), pen: Box::new(pen) }
     }
 
     /// Says one event, appended to `out`.
@@ -143,7 +143,7 @@ impl Pen {
             (Delta::Signature(signature), Some(Open::Call { late, .. })) => *late = Some(owned(signature)),
             (Delta::Arguments(text), Some(Open::Waiting { .. } | Open::Call { .. })) => self.argue(text, out),
             (Delta::Media(media), Some(Open::Text)) => {
-                self.say("text_delta", "text", &reply::markdown(media), out)
+                self.say("text_delta", "text", &reply::markdown(media), out);
             }
             (Delta::Citation { url: Some(url), title, .. }, Some(Open::Text)) => {
                 self.cite(url, title.as_deref(), out);

@@ -1,5 +1,6 @@
 //! What real callers asked and real upstreams answered.
 
+use std::fmt::Write;
 use std::fs;
 
 use serde_json::{Value, json};
@@ -61,9 +62,6 @@ fn plain(value: &Value, key: &str) -> Value {
             }
             if kept.get("stream") == Some(&json!(false)) {
                 kept.remove("stream");
-            }
-            if kept.get("role") == Some(&json!("system")) || kept.contains_key("messages") {
-                kept.retain(|key, value| !(key == "metadata" && *value == json!({})));
             }
             Value::Object(kept)
         }
@@ -132,7 +130,7 @@ fn stop_of(reason: &Value) -> Stop<'static> {
     }
 }
 
-fn without_sequence<'a>(stop: Stop<'a>) -> Stop<'a> {
+fn without_sequence(stop: Stop<'_>) -> Stop<'_> {
     if let Stop::Sequence(_) = stop { Stop::Sequence(None) } else { stop }
 }
 
@@ -208,7 +206,7 @@ fn told_by(frames: &[Value]) -> Told {
                 inputs.push((index, text(&block["id"]), text(&block["name"]), input));
             }
             "content_block_start" if block["type"] == "redacted_thinking" => {
-                told.signatures += &text(&block["data"])
+                told.signatures += &text(&block["data"]);
             }
             "content_block_delta" => {
                 let delta = &frame["delta"];
@@ -257,7 +255,7 @@ fn told_to_us(bytes: &[u8]) -> Told {
                     arguments.last_mut().expect("a call").2 += text;
                 }
                 Event::Delta { delta: Delta::Signature(signature), .. } => {
-                    told.signatures += &signature.value
+                    told.signatures += &signature.value;
                 }
                 Event::Finish { stop, .. } => told.stop = Some(without_sequence(stop.clone().into_owned())),
                 Event::Usage(usage) => told.usage = Some(*usage),
@@ -284,7 +282,8 @@ fn check(frames: &[Value]) -> usize {
         }
         let mut bytes = String::new();
         for frame in message {
-            bytes += &format!("event: {}\ndata: {frame}\n\n", frame["type"].as_str().expect("a type"));
+            let name = frame["type"].as_str().expect("a type");
+            let _ = write!(bytes, "event: {name}\ndata: {frame}\n\n");
         }
         assert_eq!(told_to_us(bytes.as_bytes()), told_by(message), "{bytes}");
         checked += 1;

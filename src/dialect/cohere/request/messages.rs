@@ -190,9 +190,6 @@ impl Writer<'_> {
 
     /// A tool's result: a string, or texts and documents.
     fn outcome(&mut self, outcome: &Outcome<'_>, object: &mut Object<'_>) {
-        if outcome.is_error == Some(true) {
-            self.losses.drop("is_error");
-        }
         for part in &outcome.content {
             match &part.content {
                 Content::Text(_) | Content::Refusal(_) => {}

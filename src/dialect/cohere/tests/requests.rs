@@ -33,7 +33,6 @@ fn sample_requests_are_written_as_their_golden_files() {
             "file" => "refused: cohere takes no files but plain text; send the file's text instead",
             "audio" => "refused: cohere takes no audio; send a transcript instead",
             "tool_forced" => "parallel_tool_calls",
-            "tool_results" => "is_error",
             "cache" => "cache_control",
             _ => "",
         };

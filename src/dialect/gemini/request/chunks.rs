@@ -16,15 +16,16 @@ pub fn append<'a>(turns: &mut Vec<Turn<'a>>, mut turn: Turn<'a>) -> usize {
     let last = turns.last_mut().filter(|last| last.role == Role::Assistant && turn.extras.is_empty());
     let Some(last) = last else {
         let mut parts = Vec::with_capacity(turn.parts.len());
-        turn.parts.into_iter().for_each(|part| add(&mut parts, part, Seam::Inside));
+        for part in turn.parts {
+            add(&mut parts, part, Seam::Inside);
+        }
         turns.push(Turn { parts, ..turn });
         return 0;
     };
-    // Thoughts at the end may yet be put together.
-    let from = last.parts.len() - unsigned_at_end(&last.parts);
+    let mut from = last.parts.len();
     let mut seam = Seam::Between;
     for part in turn.parts {
-        add(&mut last.parts, part, std::mem::replace(&mut seam, Seam::Inside));
+        from = from.min(add(&mut last.parts, part, std::mem::replace(&mut seam, Seam::Inside)));
     }
     from
 }
@@ -37,7 +38,8 @@ enum Seam {
     Between,
 }
 
-fn add<'a>(parts: &mut Vec<Part<'a>>, mut part: Part<'a>, seam: Seam) {
+/// Says from where on the parts have changed.
+fn add<'a>(parts: &mut Vec<Part<'a>>, mut part: Part<'a>, seam: Seam) -> usize {
     if let Content::Thought(thought) = &mut part.content {
         let foreign = thought.signature.as_ref().is_some_and(|signature| signature.family != Family::Gemini);
         if foreign && !thought.is_redacted && thought.is_summary {
@@ -52,11 +54,14 @@ fn add<'a>(parts: &mut Vec<Part<'a>>, mut part: Part<'a>, seam: Seam) {
         }
         _ => parts.push(part),
     }
+    parts.len() - 1
 }
 
 /// Takes the unsigned thoughts at the end, and puts them before `text`.
 fn gather<'a>(parts: &mut Vec<Part<'a>>, text: Text<'a>) -> Text<'a> {
-    let begin = parts.len() - unsigned_at_end(parts);
+    let unsigned =
+        |part: &Part<'_>| matches!(&part.content, Content::Thought(Thought { signature: None, .. }));
+    let begin = parts.len() - parts.iter().rev().take_while(|part| unsigned(part)).count();
     if begin == parts.len() {
         return text;
     }
@@ -68,12 +73,6 @@ fn gather<'a>(parts: &mut Vec<Part<'a>>, text: Text<'a>) -> Text<'a> {
     }
     whole.push_str(&text);
     Text::Owned(whole)
-}
-
-fn unsigned_at_end(parts: &[Part<'_>]) -> usize {
-    let unsigned =
-        |part: &Part<'_>| matches!(&part.content, Content::Thought(Thought { signature: None, .. }));
-    parts.iter().rev().take_while(|part| unsigned(part)).count()
 }
 
 fn says_nothing(part: &Part<'_>) -> bool {

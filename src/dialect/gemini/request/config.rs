@@ -45,8 +45,18 @@ pub fn read<'a>(node: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> {
     if let Some(thinking) = member(node, "thinkingConfig") {
         read_thinking(thinking, ask)?;
     }
-    names::keep(&mut ask.extras, "generationConfig.", node, &KNOWN);
+    let mut known = KNOWN.to_vec();
+    if let Some(modalities) = member(node, "responseModalities").filter(|node| is_text_only(node)) {
+        ask.extras.keep_aside("generationConfig.responseModalities", modalities.raw());
+        known.push("responseModalities");
+    }
+    names::keep(&mut ask.extras, "generationConfig.", node, &known);
     Ok(())
+}
+
+/// Text is what everybody answers with; some SDKs say so each time.
+fn is_text_only(modalities: &Node<'_>) -> bool {
+    matches!(modalities.elements(), [only] if only.as_str().is_some_and(|name| name.eq_ignore_ascii_case("TEXT")))
 }
 
 fn logprobs<'a>(node: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> {
@@ -75,10 +85,15 @@ fn format<'a>(node: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> {
         }
         (Some(JSON) | None, None, Some(schema)) => {
             ask.format = Some(schemed(as_json_schema(schema.object()?)));
+            ask.extras.keep_aside("generationConfig.responseSchema", schema.raw());
         }
         (Some(JSON), None, None) => ask.format = Some(Format::Json),
         // Plain text is what everybody answers with.
-        (Some("text/plain") | None, None, None) => {}
+        (Some("text/plain"), None, None) => {
+            let said = mime.map_or("", Node::raw);
+            ask.extras.keep_aside("generationConfig.responseMimeType", said);
+        }
+        (None, None, None) => {}
         (Some(_), _, _) => {
             for (key, node) in
                 [("responseMimeType", mime), ("responseSchema", google), ("responseJsonSchema", json)]

@@ -231,8 +231,7 @@ impl Scribe<'_> {
     }
 
     fn own<'t>(&self, thought: &'t Thought<'_>) -> Option<&'t str> {
-        let signature = thought.signature.as_ref().filter(|_| !thought.is_redacted)?;
-        signature.for_family(self.terms.family)
+        thought.signature.as_ref()?.for_family(self.terms.family)
     }
 
     fn id<'i>(&self, id: &'i str) -> Option<&'i str> {

@@ -4,6 +4,8 @@
 //! Other dialects need ids on both or on neither: whichever side has one gives it to the other, and
 //! results without ids are put in the order of their calls.
 
+use std::collections::{HashMap, VecDeque};
+
 use crate::dialect::hub::{Content, Outcome, Part, Text, Turn};
 use crate::dialect::tree::{Node, Wrong};
 
@@ -11,11 +13,20 @@ use crate::dialect::tree::{Node, Wrong};
 #[derive(Default)]
 pub struct Pairs<'a> {
     calls: Vec<Seen<'a>>,
+    by_id: HashMap<Text<'a>, usize>,
+    /// The calls of a tool that wait for a result; some may have got one by their id.
+    waiting: HashMap<Text<'a>, Waiting>,
+}
+
+/// Calls of one tool, oldest first.
+#[derive(Default)]
+struct Waiting {
+    all: VecDeque<usize>,
+    without_id: VecDeque<usize>,
 }
 
 struct Seen<'a> {
     id: Text<'a>,
-    name: Text<'a>,
     turn: usize,
     part: usize,
     answered: bool,
@@ -33,8 +44,16 @@ impl<'a> Pairs<'a> {
         let Some(turn) = turns.last() else { return };
         for (part, call) in turn.parts.iter().enumerate().skip(from) {
             if let Content::Call(call) = &call.content {
-                let (id, name) = (call.id.clone(), call.name.clone());
-                self.calls.push(Seen { id, name, turn: turns.len() - 1, part, answered: false });
+                let at = self.calls.len();
+                let waiting = self.waiting.entry(call.name.clone()).or_default();
+                waiting.all.push_back(at);
+                if call.id.is_empty() {
+                    waiting.without_id.push_back(at);
+                } else {
+                    self.by_id.entry(call.id.clone()).or_insert(at);
+                }
+                let id = call.id.clone();
+                self.calls.push(Seen { id, turn: turns.len() - 1, part, answered: false });
             }
         }
     }
@@ -60,18 +79,20 @@ impl<'a> Pairs<'a> {
     }
 
     fn answer(&mut self, outcome: &mut Outcome<'a>, turns: &mut [Turn<'a>]) -> Option<usize> {
-        let named = |seen: &Seen<'a>| outcome.name.as_ref() == Some(&seen.name);
-        let by_id = |seen: &Seen<'a>| !outcome.call_id.is_empty() && seen.id == outcome.call_id;
-        let by_name = |seen: &Seen<'a>| {
-            !seen.answered && named(seen) && (seen.id.is_empty() || outcome.call_id.is_empty())
-        };
-        let at = self.calls.iter().position(by_id).or_else(|| self.calls.iter().position(by_name))?;
+        let known = self.by_id.get(&outcome.call_id).copied();
+        let at = known.or_else(|| {
+            let waiting = self.waiting.get_mut(outcome.name.as_ref()?)?;
+            let queue = if outcome.call_id.is_empty() { &mut waiting.all } else { &mut waiting.without_id };
+            std::iter::from_fn(|| queue.pop_front())
+                .find(|at| self.calls.get(*at).is_some_and(|seen| !seen.answered))
+        })?;
         let seen = self.calls.get_mut(at)?;
         seen.answered = true;
         if outcome.call_id.is_empty() {
             outcome.call_id.clone_from(&seen.id);
         } else if seen.id.is_empty() {
             seen.id.clone_from(&outcome.call_id);
+            self.by_id.insert(outcome.call_id.clone(), at);
             let part = turns.get_mut(seen.turn)?.parts.get_mut(seen.part)?;
             if let Content::Call(call) = &mut part.content {
                 call.id.clone_from(&outcome.call_id);

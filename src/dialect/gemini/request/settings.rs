@@ -82,6 +82,7 @@ fn sampling(o: &mut Object<'_>, ask: &Ask<'_>, terms: &Terms<'_>, origin: Origin
     }
 }
 
+/// The form of the answer.
 fn format(o: &mut Object<'_>, ask: &Ask<'_>, terms: &Terms<'_>, origin: Origin, losses: &mut Losses) {
     let Some(format) = &ask.format else { return };
     if origin == Origin::Elsewhere {
@@ -94,6 +95,8 @@ fn format(o: &mut Object<'_>, ask: &Ask<'_>, terms: &Terms<'_>, origin: Origin, 
     o.str("responseMimeType", "application/json");
     match format {
         Format::Json => {}
+        // Google's own caller may have said it as Google's own schema, which is said again.
+        Format::Schema { .. } if ask.extras.find("generationConfig.responseSchema").is_some() => {}
         Format::Schema { schema, .. } => {
             o.raw("responseJsonSchema", schema);
         }

@@ -44,6 +44,9 @@ fn function<'a>(node: &Node<'a>) -> Result<Tool<'a>, Wrong> {
     let kind = ToolKind::Function { name, description, parameters, strict: None };
     let mut tool = Tool { kind, cache: None, extras: Extras::default() };
     names::keep(&mut tool.extras, "", node, &KNOWN);
+    if let (Some(schema), None) = (member(node, "parameters"), member(node, "parametersJsonSchema")) {
+        tool.extras.keep_aside("parameters", schema.raw());
+    }
     Ok(tool)
 }
 
@@ -69,8 +72,12 @@ fn declare(a: &mut Array<'_>, tool: &Tool<'_>, origin: Origin) {
     let ToolKind::Function { name, description, parameters, strict: _ } = &tool.kind else { return };
     a.object(|o| {
         o.str("name", name).str_if("description", description.as_deref());
-        // An object without any member does not say that it is one, and Google insists on that.
-        let schema = parameters.as_deref().filter(|schema| origin == Origin::Google || schema.trim() != "{}");
+        let schema = parameters.as_deref().filter(|schema| match origin {
+            // It may have been said as Google's own schema, which is said again.
+            Origin::Google => tool.extras.find("parameters").is_none(),
+            // An object without any member does not say that it is one, and Google insists on that.
+            Origin::Elsewhere => schema.trim() != "{}",
+        });
         o.raw_if("parametersJsonSchema", schema);
         if origin == Origin::Google {
             names::say(&tool.extras, "", o);

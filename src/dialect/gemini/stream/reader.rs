@@ -74,6 +74,13 @@ impl Reader {
 
     /// The stream is whole: closes and finishes what is still open.
     pub fn end(&mut self, events: &mut Vec<Event<'_>>) {
+        if !std::mem::replace(&mut self.started, true) {
+            events.push(Event::Start { id: Text::default(), model: Text::default(), created: 0 });
+        }
+        if self.candidates.is_empty() {
+            // Not even an empty answer.
+            self.numbered(0).stop = Some(Stop::Failed);
+        }
         for candidate in &mut self.candidates {
             candidate.close(events);
             let stop = candidate.stop.take().unwrap_or_else(|| stop::said_nothing(candidate.called));

@@ -1,8 +1,9 @@
 //! Writes a caller's stream.
 //!
-//! Two things are held back, because Google has them whole: a call's arguments until the call is
-//! closed, and the reasons why the answers ended until the stream does, when they go with the usage.
-//! Sources are gathered for the last chunk, too.
+//! Held back is what Google has whole: a call's arguments until the call is closed, and the reasons why
+//! the answers ended until the stream does, when they go with the usage. Sources are gathered for the
+//! last chunk, too. A thought is one piece behind, so that its signature comes with its last piece:
+//! the Vercel SDK forgets signatures of thoughts that come without any text.
 
 use crate::dialect::framing::Framing;
 use crate::dialect::gemini::{logprobs, part, reply, signature, stop, usage};
@@ -41,9 +42,9 @@ struct Opened {
 #[derive(Debug)]
 enum Kind {
     Text,
-    /// Whether any of it was shown.
     Thought {
-        shown: bool,
+        /// The last piece.
+        held: String,
         is_redacted: bool,
     },
     Call(Box<Call<'static>>),
@@ -76,8 +77,10 @@ impl Writer {
             Event::Delta { choice, block, delta } => self.delta(*choice, *block, delta, out),
             Event::Close { choice, block } => {
                 let at = self.open.iter().position(|open| (open.choice, open.block) == (*choice, *block));
-                if let Some(Opened { kind: Kind::Call(call), .. }) = at.map(|at| self.open.swap_remove(at)) {
-                    self.call(*choice, &call, out);
+                match at.map(|at| self.open.swap_remove(at).kind) {
+                    Some(Kind::Call(call)) => self.call(*choice, &call, out),
+                    Some(Kind::Thought { held, .. }) => self.thought(*choice, &held, None, out),
+                    Some(Kind::Text) | None => {}
                 }
             }
             Event::Finish { choice, stop } => self.finished.push((*choice, stop.clone().into_owned())),
@@ -111,10 +114,10 @@ impl Writer {
             return;
         };
         match (delta, self.open.get_mut(at).map(|open| &mut open.kind)) {
-            (Delta::Text(text), Some(Kind::Thought { shown, .. })) => {
+            (Delta::Text(text), Some(Kind::Thought { held, .. })) => {
                 if !text.is_empty() {
-                    *shown = true;
-                    self.object(choice, out, |o| reply::write_thought(o, text, None));
+                    let before = std::mem::replace(held, text.to_string());
+                    self.thought(choice, &before, None, out);
                 }
             }
             (Delta::Text(text), _) => {
@@ -129,20 +132,14 @@ impl Writer {
                 let value = Text::Owned(signature.value.clone().into_owned());
                 call.signature = Some(Signature { family: signature.family, value });
             }
-            (Delta::Signature(signature), Some(Kind::Thought { shown, is_redacted })) => {
+            (Delta::Signature(signature), Some(Kind::Thought { held, is_redacted })) => {
                 let sealed = if *is_redacted {
                     signature::seal_redacted(signature)
                 } else {
                     signature.seal(Family::Gemini)
                 };
-                let shown = *shown;
-                self.object(choice, out, |o| {
-                    o.str("text", "");
-                    if shown {
-                        o.bool("thought", true);
-                    }
-                    o.str("thoughtSignature", &sealed);
-                });
+                let last = std::mem::take(held);
+                self.thought(choice, &last, Some(&sealed), out);
             }
             (Delta::Media(media), _) => self.object(choice, out, |o| say_media(o, media)),
             (Delta::Citation { url, title, raw: _ }, _) => self.cite(url.as_deref(), title.as_deref()),
@@ -157,6 +154,12 @@ impl Writer {
                 out.extend_from_slice(&self.tail);
             }
             (Delta::Arguments(_) | Delta::Signature(_), _) => {}
+        }
+    }
+
+    fn thought(&mut self, choice: u32, text: &str, signature: Option<&str>, out: &mut Vec<u8>) {
+        if !text.is_empty() || signature.is_some() {
+            self.object(choice, out, |o| reply::write_thought(o, text, signature));
         }
     }
 
@@ -255,7 +258,9 @@ impl Kind {
     fn of(block: &Block<'_>) -> Self {
         match block {
             Block::Text | Block::Refusal => Self::Text,
-            Block::Thought { is_redacted, .. } => Self::Thought { shown: false, is_redacted: *is_redacted },
+            Block::Thought { is_redacted, .. } => {
+                Self::Thought { held: String::new(), is_redacted: *is_redacted }
+            }
             Block::Call { id, name, kind } => Self::Call(Box::new(Call {
                 id: Text::Owned(id.clone().into_owned()),
                 name: Text::Owned(name.clone().into_owned()),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::heard;
 use crate::dialect::framing::Framing;
@@ -215,7 +215,7 @@ fn pieces_of_arguments_are_whole_at_the_end() {
 // ---- what counts as the same -------------------------------------------------------------------
 
 /// Brings a request into one form, where Google's own parser sees no difference: nulls, defaults and
-/// the spelling of names; empty texts of the model; functions in one object; base64 of one kind; Google's schemas as JSON Schema.
+/// the spelling of names; empty texts of the model; functions in one object; base64 of one kind.
 /// Words that stand for a signature are left out: they are put back where they are needed.
 fn plain(request: &Value) -> Value {
     let mut root = members(request);
@@ -274,9 +274,13 @@ fn member(key: &str, value: &Value) -> Option<(String, Value)> {
         "thoughtSignature" if is_sentinel(value) => return None,
         "thoughtSignature" | "data" => url_safe(value),
         "thinkingLevel" => json!(value.as_str().unwrap_or_default().to_uppercase()),
-        "args" | "response" | "parametersJsonSchema" | "responseJsonSchema" | "labels" => value.clone(),
-        "parameters" => return Some(("parametersJsonSchema".into(), schema(value))),
-        "responseSchema" => return Some(("responseJsonSchema".into(), schema(value))),
+        "args"
+        | "response"
+        | "labels"
+        | "parameters"
+        | "parametersJsonSchema"
+        | "responseSchema"
+        | "responseJsonSchema" => value.clone(),
         "functionCall" => {
             let mut call = members(value);
             call.as_object_mut()?.entry("args").or_insert(json!({}));
@@ -291,47 +295,4 @@ fn member(key: &str, value: &Value) -> Option<(String, Value)> {
 fn is_sentinel(value: &Value) -> bool {
     let words = ["skip_thought_signature_validator", "Y29udGV4dF9lbmdpbmVlcmluZ19pc190aGVfd2F5X3RvX2dv"];
     value.as_str().is_some_and(|text| words.contains(&text))
-}
-
-/// Google's schema as JSON Schema, as far as the recordings use it.
-fn schema(value: &Value) -> Value {
-    let Value::Object(object) = value else {
-        return if let Value::Array(items) = value {
-            items.iter().map(schema).collect()
-        } else {
-            value.clone()
-        };
-    };
-    let mut out = Map::new();
-    for (key, value) in object.iter().filter(|(_, value)| !value.is_null()) {
-        match (key.as_str(), value) {
-            ("type", Value::String(name)) => {
-                out.insert(key.clone(), json!(name.to_lowercase()));
-            }
-            ("nullable" | "propertyOrdering" | "property_ordering", _) => {}
-            ("any_of", value) => {
-                out.insert("anyOf".into(), schema(value));
-            }
-            ("properties", Value::Object(named)) => {
-                out.insert(
-                    key.clone(),
-                    named.iter().map(|(key, value)| (key.clone(), schema(value))).collect(),
-                );
-            }
-            ("enum" | "required", value) => {
-                out.insert(key.clone(), value.clone());
-            }
-            (_, value) => {
-                out.insert(key.clone(), schema(value));
-            }
-        }
-    }
-    if object.get("nullable") == Some(&json!(true)) {
-        if let Some(name) = out.get("type").cloned() {
-            out.insert("type".into(), json!([name, "null"]));
-        } else if let Some(Value::Array(any)) = out.get_mut("anyOf") {
-            any.push(json!({"type": "null"}));
-        }
-    }
-    Value::Object(out)
 }

@@ -113,9 +113,6 @@ fn write_call(call: &Call<'_>, object: &mut Object<'_>) {
 }
 
 fn result(outcome: &Outcome<'_>, losses: &mut Losses, object: &mut Object<'_>) {
-    if outcome.is_error == Some(true) {
-        losses.drop("is_error");
-    }
     let mut message = Message::default();
     for part in &outcome.content {
         message.take(part, losses);

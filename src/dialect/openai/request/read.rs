@@ -62,6 +62,7 @@ pub fn read<'a>(body: &Node<'a>) -> Result<Ask<'a>, Wrong> {
     ask.user = user(body, &mut ask.extras)?;
     ask.cache_key = body.at("prompt_cache_key").map(Node::string).transpose()?;
     ask.cache = body.at("cache_control").map(cache_mark);
+    put_aside(body, &mut ask.extras);
     if input.is_some() {
         drop_key(&mut ask.extras, "input");
         drop_key(&mut ask.extras, "instructions");
@@ -75,7 +76,29 @@ fn drop_key(extras: &mut Extras<'_>, key: &str) {
     for (name, raw) in extras.iter().filter(|(name, _)| *name != key) {
         others.keep(name.to_owned(), raw);
     }
+    for (name, raw) in extras.all().skip(extras.iter().count()).filter(|(name, _)| *name != key) {
+        others.keep_aside(name.to_owned(), raw);
+    }
     *extras = others;
+}
+
+/// Defaults that are said aloud, as some SDKs do: no other dialect misses them.
+fn put_aside<'a>(body: &Node<'a>, extras: &mut Extras<'a>) {
+    let is_only_text = |node: &Node<'_>| {
+        let mut items = node.elements().iter();
+        items.next().and_then(Node::as_str) == Some("text") && items.next().is_none()
+    };
+    let defaults = [
+        ("store", body.at("store").filter(|store| store.as_bool() == Some(false))),
+        ("modalities", body.at("modalities").filter(|modalities| is_only_text(modalities))),
+        ("verbosity", body.at("verbosity").filter(|verbosity| verbosity.as_str() == Some("medium"))),
+    ];
+    for (key, node) in defaults {
+        if let Some(node) = node {
+            drop_key(extras, key);
+            extras.keep_aside(key, node.raw());
+        }
+    }
 }
 
 fn mode<'a>(body: &Node<'a>, extras: &mut Extras<'a>) -> Result<Mode, Wrong> {
@@ -84,7 +107,10 @@ fn mode<'a>(body: &Node<'a>, extras: &mut Extras<'a>) -> Result<Mode, Wrong> {
         return Ok(if is_streamed { Mode::Stream { usage: false } } else { Mode::Whole });
     };
     drop_key(extras, "stream_options");
-    nested::keep(extras, "stream_options", options.object()?, &["include_usage"]);
+    nested::keep(extras, "stream_options", options.object()?, &["include_usage", "include_obfuscation"]);
+    if let Some(obfuscation) = options.at("include_obfuscation") {
+        nested::keep_aside(extras, "stream_options", "include_obfuscation", obfuscation);
+    }
     let usage = options.at("include_usage").map(Node::boolean).transpose()?.unwrap_or(false);
     Ok(Mode::Stream { usage })
 }

@@ -68,12 +68,13 @@ pub fn write(ask: &Ask<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Ve
 }
 
 impl Vendor {
-    /// The one that has these quirks: only OpenAI wants the newer limit, only Mistral its own ids.
+    /// The one that has these quirks: only OpenAI sends its callers to responses, only Mistral wants ids
+    /// of its own.
     fn of(quirks: &Quirks) -> Self {
-        match (quirks.max_tokens, quirks.tool_ids) {
-            (MaxTokens::Completion, _) => Self::OpenAi,
-            (MaxTokens::Plain, ToolIds::NineAlphanumeric) => Self::Mistral,
-            (MaxTokens::Plain, ToolIds::Any) => Self::Compatible,
+        match quirks.tool_ids {
+            ToolIds::Any if quirks.tools_by_responses => Self::OpenAi,
+            ToolIds::Any => Self::Compatible,
+            ToolIds::NineAlphanumeric => Self::Mistral,
         }
     }
 }

@@ -60,7 +60,7 @@ impl Answer {
             }
         }
         if let Some(logprobs) = choice.at("logprobs").filter(|said| tells(said)) {
-            self.decorate(Delta::Logprobs(logprobs.raw()), events);
+            self.decorate(Delta::Logprobs(logprobs.raw().into()), events);
         }
         if choice.at("finish_reason").is_some_and(Node::is_string) {
             self.close_all(events);

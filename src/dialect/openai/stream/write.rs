@@ -238,11 +238,13 @@ impl Opened {
                 delta.str("refusal", text);
             }
             Self::Thought { is_summary, id, detail, .. } => {
+                // SDKs join the texts of pieces with the same index, the id among them: it is said once.
+                let id = id.as_deref().filter(|_| detail.is_none());
                 let index = *detail.get_or_insert_with(|| next(details));
                 delta.str("reasoning_content", text).array("reasoning_details", |array| {
                     array.object(|entry| {
                         thoughts::write_text(*is_summary, text, entry);
-                        entry.str_if("id", id.as_deref()).number("index", index);
+                        entry.str_if("id", id).number("index", index);
                     });
                 });
             }
@@ -257,10 +259,11 @@ impl Opened {
                 if thoughts::is_encrypted(signature, *is_redacted) {
                     thoughts::write_encrypted(signature, id.as_deref(), next(details), entry);
                 } else {
+                    let id = id.as_deref().filter(|_| detail.is_none());
                     let index = *detail.get_or_insert_with(|| next(details));
                     entry.str("type", "reasoning.text").str("signature", &signature.value);
                     entry.str("format", thoughts::format(signature.family));
-                    entry.str_if("id", id.as_deref()).number("index", index);
+                    entry.str_if("id", id).number("index", index);
                 }
             });
         });

@@ -141,6 +141,31 @@ fn relayed_reasoning_keeps_its_signature() {
 }
 
 #[test]
+fn a_thoughts_id_is_told_once_in_each_entry() {
+    let open = Block::Thought { is_summary: true, is_redacted: false, id: Some("rs_1".into()) };
+    let delta = |delta| Event::Delta { choice: 0, block: 0, delta };
+    let text = said(&[
+        Event::Start { id: "".into(), model: "".into(), created: 0 },
+        Event::Open { choice: 0, block: 0, kind: open },
+        delta(Delta::Text("a".into())),
+        delta(Delta::Text("b".into())),
+        delta(Delta::Signature(Signature { family: Family::OpenAi, value: "e".into() })),
+    ]);
+    let details: Vec<Value> = frames(&text)
+        .map(|frame| serde_json::from_str::<Value>(frame).expect("JSON"))
+        .map(|chunk| chunk["choices"][0]["delta"]["reasoning_details"][0].clone())
+        .collect();
+    assert_eq!(
+        details[1..],
+        [
+            json!({"type": "reasoning.summary", "summary": "a", "id": "rs_1", "index": 0}),
+            json!({"type": "reasoning.summary", "summary": "b", "index": 0}),
+            json!({"type": "reasoning.encrypted", "data": "e", "id": "rs_1", "format": "openai-responses-v1", "index": 1}),
+        ]
+    );
+}
+
+#[test]
 fn citations_logprobs_and_sounds_are_heard() {
     let frames = [
         r#"{"choices":[{"index":0,"delta":{"content":"x"},"logprobs":{"content":[{"token":"x"}]}}],"search_results":[{"url":"https://x","title":"X"}]}"#,
@@ -151,7 +176,7 @@ fn citations_logprobs_and_sounds_are_heard() {
     hear(frames.into_iter(), &mut |event| {
         if let Event::Delta { delta, .. } = event {
             events.push(match delta {
-                Delta::Logprobs(raw) => (*raw).to_owned(),
+                Delta::Logprobs(raw) => raw.clone().into_owned(),
                 Delta::Citation { url, .. } => url.as_deref().unwrap_or_default().to_owned(),
                 Delta::Media(_) => "sound".to_owned(),
                 _ => "text".to_owned(),

@@ -119,9 +119,8 @@ fn normal(value: &mut Value) {
             if members.get("id").and_then(Value::as_str).is_some_and(|id| id.starts_with("rs_")) {
                 members.entry("format").or_insert("openai-responses-v1".into());
             }
-            // Calls in requests have no place in a stream; all tools without a type are functions.
+            // All tools without a type are functions.
             if members.contains_key("function") {
-                members.remove("index");
                 members.insert("type".into(), "function".into());
             }
         }

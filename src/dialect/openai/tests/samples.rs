@@ -54,7 +54,7 @@ fn expected_ask<'a>(name: &str, mut ask: Ask<'a>) -> (Vec<&'static str>, Ask<'a>
                     outcome.is_error = None;
                 }
             }
-            vec!["is_error"]
+            vec![]
         }
         _ => vec![],
     };

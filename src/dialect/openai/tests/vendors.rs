@@ -9,9 +9,7 @@ use crate::dialect::hub::{
     Ask, Call, CallKind, Content, Effort, Extras, Family, Losses, Media, Outcome, Part, Reasoning, Role,
     Signature, Source, Terms, Thought, Tool, ToolChoice, ToolKind, Turn,
 };
-use crate::dialect::quirks::{
-    ForcedTools, MaxTokens, Quirks, ReasoningBack, ReasoningStyle, SystemRole, ToolIds,
-};
+use crate::dialect::quirks::{ForcedTools, MaxTokens, Quirks, ReasoningBack, ReasoningStyle, ToolIds};
 use crate::vocab::{Ability, Facts};
 
 const MISTRAL: Quirks =
@@ -27,6 +25,7 @@ pub const OPENROUTER: Quirks = Quirks {
     reasoning_back: ReasoningBack::Details,
     ..Quirks::COMPATIBLE
 };
+const NEWER_LIMIT: Quirks = Quirks { max_tokens: MaxTokens::Completion, ..Quirks::COMPATIBLE };
 const QWEN: Quirks = Quirks { reasoning: ReasoningStyle::Enable, ..Quirks::COMPATIBLE };
 
 pub fn body(ask: &Ask<'_>, terms: &Terms<'_>) -> (Value, Losses) {
@@ -308,9 +307,13 @@ fn cache_marks_are_said_where_they_are_understood() {
 
 #[test]
 fn every_vendor_is_told_by_its_quirks() {
-    // `write` tells OpenAI and Mistral by these; rows that use them otherwise have to say so there.
-    assert_eq!(Quirks::OPENAI.max_tokens, MaxTokens::Completion);
-    assert_eq!(Quirks::COMPATIBLE.max_tokens, MaxTokens::Plain);
+    // `write` tells OpenAI and Mistral by these; a row that uses them otherwise has to be told there.
+    let by_responses = [Quirks::OPENAI, Quirks::COMPATIBLE].map(|quirks| quirks.tools_by_responses);
+    assert_eq!(by_responses, [true, false]);
     assert_eq!((Quirks::OPENAI.tool_ids, Quirks::COMPATIBLE.tool_ids), (ToolIds::Any, ToolIds::Any));
-    assert_eq!(Quirks::OPENAI.system, SystemRole::Developer);
+    // Others want the newer limit, and nothing else of OpenAI's.
+    let terms = terms(Family::Other, &NEWER_LIMIT);
+    let (said, losses) =
+        body(&Ask { max_tokens: Some(9), cache_key: Some("k".into()), ..ask(vec![user("x")]) }, &terms);
+    assert_eq!((&said["max_completion_tokens"], lost(&losses)), (&json!(9), vec!["prompt_cache_key"]));
 }

@@ -2,10 +2,10 @@
 
 use crate::dialect::Dialect;
 use crate::dialect::hub::{
-    Call, CallKind, Choice, Content, Extras, Family, Media, Part, Reply, Signature, Source, Stop, Text,
-    Thought,
+    Call, CallKind, Choice, Content, Extras, Media, Part, Reply, Source, Stop, Text, Thought,
 };
 use crate::dialect::json::Walker;
+use crate::dialect::responses::carry::{self, Carried};
 use crate::dialect::responses::usage as counts;
 use crate::dialect::tree::{Node, Wrong};
 use crate::vocab::Usage;
@@ -138,20 +138,21 @@ pub fn thoughts<'a>(item: &Node<'a>) -> Vec<Thought<'a>> {
             thoughts.push(Thought { text, is_summary, id: id.clone(), ..Thought::default() });
         }
     }
-    if let Some(signature) = signature(item) {
+    if let Some(carried) = signature(item) {
         if thoughts.is_empty() {
             thoughts.push(Thought { is_summary: true, id, ..Thought::default() });
         }
         if let Some(last) = thoughts.last_mut() {
-            last.signature = Some(signature);
+            last.is_redacted = carried.is_redacted;
+            last.signature = Some(carried.signature);
         }
     }
     thoughts
 }
 
-pub fn signature<'a>(item: &Node<'a>) -> Option<Signature<'a>> {
+pub fn signature<'a>(item: &Node<'a>) -> Option<Carried<'a>> {
     let encrypted = item.at("encrypted_content").and_then(Node::text).filter(|text| !text.is_empty());
-    encrypted.map(|text| Signature::unseal(text, Family::OpenAi))
+    encrypted.map(carry::unseal)
 }
 
 pub fn picture<'a>(item: &Node<'a>) -> Media<'a> {

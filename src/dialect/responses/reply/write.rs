@@ -1,7 +1,8 @@
 //! An answer, written.
 
 use crate::dialect::Dialect;
-use crate::dialect::hub::{Choice, Content, Family, Manner, Media, Part, Reply, Source, Text, Thought};
+use crate::dialect::hub::{Choice, Content, Manner, Media, Part, Reply, Source, Text, Thought};
+use crate::dialect::responses::carry;
 use crate::dialect::responses::item::{self, Ending, Head, Refusal, Status};
 use crate::dialect::responses::request::MADE_UP;
 use crate::dialect::tree::{self, Node};
@@ -17,7 +18,7 @@ pub fn write(reply: &Reply<'_>, manner: &Manner, out: &mut Vec<u8>) {
     let ending = Ending::of(&choice.stop, if refused { Refusal::Said } else { Refusal::Unsaid });
     let output = write::text(|out| {
         write::array(out, |array| {
-            let mut logprobs = choice.logprobs.as_deref().map(tokens).unwrap_or_default();
+            let mut logprobs = choice.logprobs.as_deref().map(item::tokens).unwrap_or_default();
             let mut writer = Writer { reply, manner, ending, made: 0 };
             let mut rest = &choice.parts[..];
             while !rest.is_empty() {
@@ -34,13 +35,6 @@ pub fn write(reply: &Reply<'_>, manner: &Manner, out: &mut Vec<u8>) {
 fn tier(said: Option<&str>) -> &'static str {
     let known = ["auto", "default", "flex", "scale", "priority", "ultrafast"];
     known.into_iter().find(|name| Some(*name) == said).unwrap_or("default")
-}
-
-/// Chat's form -> the items of ours.
-fn tokens(logprobs: &str) -> String {
-    let root = tree::parse(logprobs.as_bytes()).ok();
-    let content = root.as_ref().and_then(|root| root.at("content")).map(Node::elements).unwrap_or_default();
-    content.iter().map(Node::raw).collect::<Vec<_>>().join(",")
 }
 
 /// How many of the first parts are one item: a message's, or the texts of one piece of reasoning.
@@ -82,7 +76,7 @@ impl Writer<'_> {
             Content::Text(_) | Content::Refusal(_) => {
                 let status = if others.is_empty() { self.ending.last_item() } else { Status::Completed };
                 let content =
-                    write::text(|out| write::array(out, |array| self.message(parts, logprobs, array)));
+                    write::text(|out| write::array(out, |array| Self::message(parts, logprobs, array)));
                 let id = self.id("msg_");
                 array.object(|o| item::message(o, &id, status, &content));
             }
@@ -90,13 +84,10 @@ impl Writer<'_> {
             Content::Call(call) => {
                 if let Some(signature) = &call.signature {
                     let id = self.id(MADE_UP);
-                    let sealed = signature.seal(Family::OpenAi);
+                    let sealed = carry::seal(signature);
                     array.object(|o| item::reasoning(o, &id, &[], &[], Some(&sealed)));
                 }
-                let id = self.id(match call.kind {
-                    crate::dialect::hub::CallKind::Function => "fc_",
-                    crate::dialect::hub::CallKind::Custom => "ctc_",
-                });
+                let id = self.id(item::call_prefix(call.kind));
                 let made_up = format!("call_{}_{}", self.manner.nonce, self.made - 1);
                 let called = if call.id.is_empty() { &*made_up } else { &*call.id };
                 let arguments = item::arguments(call.kind, &call.arguments);
@@ -121,15 +112,13 @@ impl Writer<'_> {
         }
     }
 
-    fn message(&self, parts: &[Part<'_>], logprobs: &mut String, array: &mut Array<'_>) {
+    fn message(parts: &[Part<'_>], logprobs: &mut String, array: &mut Array<'_>) {
         for part in parts {
             match &part.content {
                 Content::Text(text) => {
-                    let said =
-                        part.extras.find("annotations").filter(|_| self.reply.dialect == Dialect::Responses);
-                    let annotations = said.and_then(|raw| raw.strip_prefix('[')?.strip_suffix(']'));
+                    let annotations = annotations(part, text);
                     let logprobs = std::mem::take(logprobs);
-                    array.object(|o| item::text(o, text, annotations.unwrap_or_default(), &logprobs));
+                    array.object(|o| item::text(o, text, &annotations, &logprobs));
                 }
                 Content::Refusal(text) => {
                     array.object(|o| item::refusal(o, text));
@@ -160,13 +149,27 @@ impl Writer<'_> {
             of_kind.map(|thought| &*thought.text).filter(|text| !text.is_empty()).collect()
         };
         let (summary, content) = (texts(true), texts(false));
-        let signature = thoughts.last().and_then(|thought| thought.signature.as_ref());
+        let last = thoughts.last();
+        let signature = last.and_then(|thought| thought.signature.as_ref());
         if summary.is_empty() && content.is_empty() && signature.is_none() {
             return;
         }
         let made_up = self.id(MADE_UP);
         let id: Text<'_> = thoughts.last().and_then(|thought| thought.id.clone()).unwrap_or(made_up.into());
-        let sealed = signature.map(|signature| signature.seal(Family::OpenAi));
+        let is_redacted = last.is_some_and(|thought| thought.is_redacted);
+        let sealed = signature.map(|it| if is_redacted { carry::seal_redacted(it) } else { carry::seal(it) });
         array.object(|o| item::reasoning(o, &id, &summary, &content, sealed.as_deref()));
     }
+}
+
+/// Citations of a text: OpenAI's dialects keep them beside it.
+fn annotations(part: &Part<'_>, text: &str) -> String {
+    let root = part.extras.find("annotations").and_then(|raw| tree::parse(raw.as_bytes()).ok());
+    let mut items = String::new();
+    for citation in root.as_ref().map(Node::elements).unwrap_or_default() {
+        if let Some(annotation) = item::annotation(None, None, citation.raw(), text.chars().count()) {
+            item::join(&mut items, &annotation);
+        }
+    }
+    items
 }

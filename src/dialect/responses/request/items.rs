@@ -10,6 +10,7 @@ use crate::dialect::hub::{
     Ask, Call, CallKind, Content, Extras, Family, Media, Outcome, Part, Role, Signature, Source, Text,
     Thought, Turn,
 };
+use crate::dialect::responses::carry;
 use crate::dialect::tree::{Node, Wrong};
 
 /// Where the conversation so far is.
@@ -124,7 +125,7 @@ impl<'a> Reader<'a> {
     fn reasoning(&mut self, item: &Node<'a>) -> Result<(), Wrong> {
         let id = item.at("id").map(Node::string).transpose()?;
         let signature = item.at("encrypted_content").map(Node::string).transpose()?;
-        let signature = signature.map(|text| Signature::unseal(text, Family::OpenAi));
+        let carried = signature.map(carry::unseal);
         let mut thoughts = Vec::new();
         for (list, is_summary) in [("summary", true), ("content", false)] {
             for text in item.at(list).map(Node::items).transpose()?.unwrap_or_default() {
@@ -133,14 +134,15 @@ impl<'a> Reader<'a> {
             }
         }
         if thoughts.is_empty() {
-            if let Some(signature) = Self::signature_of_call(signature.as_ref()) {
+            if let Some(signature) = Self::signature_of_call(carried.as_ref().map(|it| &it.signature)) {
                 self.waiting = Some(signature);
                 return Ok(());
             }
             thoughts.push(Thought { id, ..Thought::default() });
         }
-        if let Some(last) = thoughts.last_mut() {
-            last.signature = signature;
+        if let (Some(last), Some(carried)) = (thoughts.last_mut(), carried) {
+            last.is_redacted = carried.is_redacted;
+            last.signature = Some(carried.signature);
         }
         let mut extras = item_extras(item, &["id", "encrypted_content", "summary", "content"]);
         let turn = self.assistant(Joining::Reasoning);

@@ -62,7 +62,11 @@ fn file<'a>(part: &Node<'a>) -> Result<Content<'a>, Wrong> {
             sound(&media, data)?;
             media
         }
-        (None, Some(url), _) => Media::of_url(url.string()?),
+        (None, Some(url), _) => {
+            let media = Media::of_url(url.string()?);
+            sound(&media, url)?;
+            media
+        }
         (None, None, Some(id)) => Media::new(Source::FileId(id.string()?), None),
         (None, None, None) => return Err(part.wrong("a file needs a file_data, a file_url or a file_id")),
     };

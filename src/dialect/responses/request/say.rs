@@ -4,10 +4,7 @@
 //! Reasoning of another vendor's model is left out; it was never the new model's. Reasoning that nothing
 //! of the same turn follows is left out, too: the wire refuses it (recorded).
 
-use std::collections::VecDeque;
-
-use sha2::{Digest, Sha256};
-
+use super::ids::Ids;
 use super::parts::Parts;
 use super::write::Origin;
 use super::{ITEM, MADE_UP};
@@ -18,9 +15,6 @@ use crate::dialect::hub::{
 use crate::dialect::quirks::{ReasoningBack, SystemRole};
 use crate::dialect::write::{self, Array};
 
-/// The longest id of a call that is taken.
-const MAX_ID: usize = 64;
-
 pub fn write(
     turns: &[Turn<'_>],
     origin: Origin,
@@ -28,7 +22,7 @@ pub fn write(
     losses: &mut Losses,
     array: &mut Array<'_>,
 ) {
-    let ids = Ids { nonce: terms.nonce, made: 0, unanswered: VecDeque::new() };
+    let ids = Ids::new(terms.nonce);
     let mut speaker = Speaker { origin, terms, losses, ids, thoughts: Vec::new() };
     for turn in turns {
         speaker.turn(turn, array);
@@ -179,9 +173,6 @@ impl<'w, 'a> Speaker<'w, 'a> {
     fn outcome(&mut self, outcome: &Outcome<'_>, extras: &Extras<'_>, array: &mut Array<'_>) {
         let here = self.origin == Origin::Here;
         let id = if here { Text::Borrowed(&*outcome.call_id) } else { self.ids.of_outcome(&outcome.call_id) };
-        if outcome.is_error == Some(true) {
-            self.losses.drop("is_error");
-        }
         let writer = Parts { role: Role::User, origin: self.origin, terms: self.terms };
         let parts: Vec<&Part<'_>> = outcome.content.iter().collect();
         let kind = match outcome.kind {
@@ -290,45 +281,4 @@ fn image(media: &Media<'_>, extras: &Extras<'_>, array: &mut Array<'_>) {
         o.str("type", "image_generation_call").str("result", data);
         extras.write(o);
     });
-}
-
-/// The ids of calls as this wire takes them: made up where there is none, shortened where they are too
-/// long, and always the same for a call and its result.
-struct Ids<'t> {
-    nonce: &'t str,
-    made: usize,
-    /// Calls without an id whose results are yet to come, in their order.
-    unanswered: VecDeque<usize>,
-}
-
-impl Ids<'_> {
-    fn of_call<'i>(&mut self, id: &'i str) -> Text<'i> {
-        if id.is_empty() {
-            self.unanswered.push_back(self.made);
-            self.made += 1;
-            return self.made_up(self.made - 1);
-        }
-        shortened(id)
-    }
-
-    fn of_outcome<'i>(&mut self, id: &'i str) -> Text<'i> {
-        if !id.is_empty() {
-            return shortened(id);
-        }
-        let number = self.unanswered.pop_front().unwrap_or(self.made);
-        self.made_up(number)
-    }
-
-    fn made_up(&self, number: usize) -> Text<'static> {
-        Text::Owned(format!("call_{}_{number}", self.nonce))
-    }
-}
-
-fn shortened(id: &str) -> Text<'_> {
-    if id.len() <= MAX_ID {
-        return Text::Borrowed(id);
-    }
-    let digest = Sha256::digest(id);
-    let name = u128::from_be_bytes(std::array::from_fn(|at| digest.get(at).copied().unwrap_or_default()));
-    Text::Owned(format!("call_{name:032x}"))
 }

@@ -132,18 +132,13 @@ fn write_tools(
     losses: &mut Losses,
     o: &mut Object<'_>,
 ) -> Written {
-    // Chat asks for a search by a member of the request.
-    let asked = ask.extras.find("web_search_options").filter(|_| origin == Origin::Chat);
-    if ask.tools.is_empty() && asked.is_none() {
+    if ask.tools.is_empty() {
         return Written::None;
     }
     let mut written = Written::None;
     let mut write_all = |array: &mut Array<'_>| {
         for tool in &ask.tools {
             write_tool(tool, origin, terms, losses, array);
-        }
-        if let Some(raw) = asked {
-            search::write(raw, terms, losses, array);
         }
         written = if array.is_empty() { Written::None } else { Written::Some };
     };

@@ -1,8 +1,10 @@
 //! A request's own members, written.
 
-use super::{STATEFUL_ITEMS, parts, say, tools};
+use super::{STATEFUL_ITEMS, ids, parts, say, tools};
 use crate::dialect::Dialect;
-use crate::dialect::hub::{Ask, Effort, Family, Format, Losses, Mode, Part, Role, Summary, Terms, Tier};
+use crate::dialect::hub::{
+    Ask, Effort, Family, Format, Losses, Mode, Part, Role, Summary, Terms, Text, Tier,
+};
 use crate::dialect::write::{self, Object};
 use crate::vocab::Ability;
 
@@ -164,6 +166,11 @@ const fn summary_name(summary: Summary) -> Option<&'static str> {
 
 /// `text`: the answer's form, and how long-winded it may be.
 fn text(ask: &Ask<'_>, origin: Origin, terms: &Terms<'_>, losses: &mut Losses, o: &mut Object<'_>) {
+    // A request of this shape on chat's own path was read by chat's reader, which keeps it as it is.
+    if let Some(raw) = ask.extras.find("text").filter(|_| origin == Origin::Here) {
+        o.raw("text", raw);
+        return;
+    }
     let others = || {
         ask.extras.iter().filter_map(|(key, raw)| match origin {
             Origin::Here => Some((key.strip_prefix("text.")?, raw)),
@@ -236,14 +243,20 @@ fn whose(ask: &Ask<'_>, origin: Origin, terms: &Terms<'_>, o: &mut Object<'_>) {
         terms.family == Family::OpenAi || (origin == Origin::Here && ask.extras.find("user").is_some());
     let name = if newer { "safety_identifier" } else { "user" };
     let said_again = origin == Origin::Chat && ask.extras.find("safety_identifier").is_some();
-    o.str_if(if said_again { "user" } else { name }, ask.user.as_deref());
-    o.str_if("prompt_cache_key", ask.cache_key.as_deref());
+    // Claude Code's users have longer names.
+    let short = |id: &Text<'_>| match origin {
+        Origin::Here => id.clone().into_owned(),
+        Origin::Chat | Origin::Elsewhere => ids::shortened("", id).into_owned(),
+    };
+    o.str_if(if said_again { "user" } else { name }, ask.user.as_ref().map(short).as_deref());
+    o.str_if("prompt_cache_key", ask.cache_key.as_ref().map(short).as_deref());
 }
 
 /// What only this dialect knows, save what stands inside another member or the input.
 fn again(ask: &Ask<'_>, o: &mut Object<'_>) {
     for (key, raw) in ask.extras.all() {
-        let inside = key.starts_with("text.") || key.starts_with("reasoning.") || key == "include";
+        let inside =
+            key.starts_with("text.") || key.starts_with("reasoning.") || matches!(key, "include" | "text");
         if !inside && !STATEFUL_ITEMS.contains(&key) {
             o.raw(key, raw);
         }
@@ -258,7 +271,7 @@ fn shared(ask: &Ask<'_>, origin: Origin, terms: &Terms<'_>, losses: &mut Losses,
     for (key, raw) in ask.extras.iter() {
         match (key, raw) {
             // Said elsewhere, or nothing.
-            ("verbosity" | "web_search_options", _) | ("store", "false") | ("modalities", "[\"text\"]") => {}
+            ("verbosity", _) | ("store", "false") | ("modalities", "[\"text\"]") => {}
             (key, raw) if SHARED_WITH_CHAT.contains(&key) && terms.family == Family::OpenAi => {
                 o.raw(key, raw);
             }

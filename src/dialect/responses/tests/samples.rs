@@ -22,7 +22,6 @@ use crate::dialect::{Dialect, tree};
 const LOSSES: &[(&str, &[&str])] = &[
     ("multi_turn", &["stop"]),
     ("sampling", &["top_k", "n", "seed", "presence_penalty", "frequency_penalty", "logit_bias"]),
-    ("tool_results", &["is_error"]),
 ];
 
 fn golden(sample: &str, name: &str, written: &[u8]) {

@@ -111,7 +111,7 @@ impl Told {
                         text.extend([" picture ", data]);
                     }
                     Delta::Citation { url, .. } => {
-                        text.extend([" cites ", url.as_deref().unwrap_or_default()])
+                        text.extend([" cites ", url.as_deref().unwrap_or_default()]);
                     }
                     Delta::Logprobs(_) => {}
                 }
@@ -140,7 +140,7 @@ fn kind_in_words(kind: &Block<'_>) -> String {
         Block::Text => "text ".to_owned(),
         Block::Refusal => "refusal ".to_owned(),
         // All thoughts are summaries to a caller, and have ids.
-        Block::Thought { .. } => "thought ".to_owned(),
+        Block::Thought { is_redacted, .. } => format!("thought {is_redacted} "),
         Block::Call { id, name, kind } => format!("{kind:?} {id} {name} "),
     }
 }
@@ -200,13 +200,14 @@ fn items_are_whole(events: &[serde_json::Value]) {
 fn blocks() -> impl Strategy<Value = Vec<Event<'static>>> {
     let text = "[a-z\"\\\\\n é]{0,6}";
     let pieces = proptest::collection::vec(text, 0..4);
-    let kind = 0..5_u8;
+    let kind = 0..6_u8;
     proptest::collection::vec((kind, pieces, any::<bool>()), 0..6).prop_map(|blocks| {
         let mut events = vec![Event::Start { id: "x".into(), model: "m".into(), created: 7 }];
         let mut call = false;
         let mut refusal = false;
         let mut number = 0;
         for (kind, pieces, signed) in blocks {
+            let pieces = if kind == 5 { Vec::new() } else { pieces };
             let said: String = pieces.concat();
             // Blocks that say nothing are not told.
             if said.is_empty() && kind < 3 {
@@ -220,20 +221,24 @@ fn blocks() -> impl Strategy<Value = Vec<Event<'static>>> {
                 1 => Block::Refusal,
                 2 => Block::Thought { is_summary: false, is_redacted: false, id: None },
                 3 => Block::Call { id: id.into(), name: "f".into(), kind: CallKind::Function },
-                _ => Block::Call { id: id.into(), name: "g".into(), kind: CallKind::Custom },
+                4 => Block::Call { id: id.into(), name: "g".into(), kind: CallKind::Custom },
+                _ => Block::Thought { is_summary: false, is_redacted: true, id: None },
             };
-            (call, refusal) = (call || kind >= 3, refusal || kind == 1);
+            (call, refusal) = (call || matches!(kind, 3 | 4), refusal || kind == 1);
             events.push(Event::Open { choice: 0, block, kind: opened });
             for piece in pieces {
-                let delta =
-                    if kind >= 3 { Delta::Arguments(piece.into()) } else { Delta::Text(piece.into()) };
+                let delta = if matches!(kind, 3 | 4) {
+                    Delta::Arguments(piece.into())
+                } else {
+                    Delta::Text(piece.into())
+                };
                 events.push(Event::Delta { choice: 0, block, delta });
             }
             if kind == 3 && said.trim().is_empty() {
                 let delta = Delta::Arguments(Text::Borrowed("{}"));
                 events.push(Event::Delta { choice: 0, block, delta });
             }
-            if kind == 2 && signed {
+            if kind == 5 || (kind == 2 && signed) {
                 let signature = Signature { family: Family::Anthropic, value: "s".into() };
                 events.push(Event::Delta { choice: 0, block, delta: Delta::Signature(signature) });
             }

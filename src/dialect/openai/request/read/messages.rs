@@ -69,10 +69,16 @@ impl<'a> Talk<'a> {
             "reasoning_details",
             "cache_control",
             "type",
+            "annotations",
+            "executed_tools",
+            "reasoning_encrypted",
+            "id",
+            "status",
         ];
+        const ASIDE: &[&str] = &["annotations", "executed_tools", "reasoning_encrypted", "id", "status"];
         let mut thoughts = thoughts::read(message);
-        let called = message.at("tool_calls").map(Node::items).transpose()?.unwrap_or_default();
-        let mut called = called.iter().map(calls::read).collect::<Result<Vec<_>, _>>()?;
+        let nodes = message.at("tool_calls").map(Node::items).transpose()?.unwrap_or_default();
+        let mut called = nodes.iter().map(calls::read).collect::<Result<Vec<_>, _>>()?;
         called.extend(message.at("function_call").map(calls::read_legacy).transpose()?);
         thoughts::claim(&mut thoughts, &mut called);
 
@@ -82,12 +88,24 @@ impl<'a> Talk<'a> {
         mark(&mut parts, message);
         let refusal = message.at("refusal").map(Node::string).transpose()?.filter(|text| !text.is_empty());
         parts.extend(refusal.map(|text| Part::new(Content::Refusal(text))));
-        for call in called {
-            parts.push(self.called(call));
+        let nodes = nodes.iter().map(Some).chain(std::iter::repeat(None));
+        for (call, node) in called.into_iter().zip(nodes) {
+            let mut part = self.called(call);
+            // Of the stream that it came in; some callers send it back.
+            if let Some(index) = node.and_then(|node| node.at("index")) {
+                part.extras.keep_aside("index", index.raw());
+            }
+            parts.push(part);
         }
         let mut turn = Turn::new(Role::Assistant, parts);
         turn.name = message.at("name").map(Node::string).transpose()?;
         turn.extras = Extras::of(message, KNOWN);
+        // What an answer told beside what it said; some callers send the whole of it back.
+        for key in ASIDE {
+            if let Some(node) = message.at(key) {
+                turn.extras.keep_aside(*key, node.raw());
+            }
+        }
         self.push(turn);
         Ok(())
     }

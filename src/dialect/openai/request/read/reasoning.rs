@@ -36,13 +36,13 @@ fn object<'a>(said: &Node<'a>, reasoning: &mut Reasoning, extras: &mut Extras<'a
         let known = Effort::parse(&effort.string()?);
         reasoning.effort = known.or(reasoning.effort);
         if known.is_none() {
-            nested::keep(extras, "reasoning", said, &except(said, "effort"));
+            extras.keep("reasoning.effort", effort.raw());
         }
     }
     reasoning.budget = said.at("max_tokens").map(Node::integer).transpose()?.or(reasoning.budget);
     if let Some(enabled) = said.at("enabled") {
         if enabled.boolean()? && (reasoning.effort.is_some() || reasoning.budget.is_some()) {
-            nested::keep(extras, "reasoning", said, &except(said, "enabled"));
+            nested::keep_aside(extras, "reasoning", "enabled", enabled);
         } else {
             switch(enabled.boolean()?, reasoning);
         }
@@ -57,11 +57,6 @@ fn object<'a>(said: &Node<'a>, reasoning: &mut Reasoning, extras: &mut Extras<'a
         }
     };
     Ok(())
-}
-
-/// Every member's name but one.
-fn except<'n>(node: &'n Node<'_>, key: &str) -> Vec<&'n str> {
-    node.members().iter().map(|(name, _)| &**name).filter(|name| *name != key).collect()
 }
 
 /// `thinking: {type: enabled | disabled}` of DeepSeek, Moonshot and Z.ai; some take Anthropic's budget.

@@ -109,9 +109,6 @@ fn tool<'p, 'a>(
     } else {
         parts::write_result(way, &kept, part.cache, losses, object);
     }
-    if outcome.is_error == Some(true) {
-        losses.drop("is_error");
-    }
     if way.is_own() {
         part.extras.write(object);
     }

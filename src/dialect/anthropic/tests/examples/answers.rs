@@ -1,0 +1,142 @@
+//! What callers of this dialect get.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::{call, terms, written};
+use crate::dialect::Dialect;
+use crate::dialect::anthropic::tests::read_stream;
+use crate::dialect::anthropic::{reply, request, stand_in};
+use crate::dialect::hub::samples::manner;
+use crate::dialect::hub::{
+    Block, Call, CallKind, Choice, Content, Delta, Event, Extras, Family, Part, Reply, Signature, Stop,
+};
+use crate::dialect::tree;
+
+#[test]
+fn a_calls_signature_comes_back_with_the_history() {
+    let signature = Some(Signature { family: Family::Gemini, value: "CsQB".into() });
+    let signed = Call {
+        id: "c1".into(),
+        name: "f".into(),
+        arguments: "{}".into(),
+        kind: CallKind::Function,
+        signature,
+    };
+    let parts = vec![Part::new(Content::Call(signed.clone())), call("c2", "g")];
+    let said = Reply {
+        dialect: Dialect::Gemini,
+        id: "x".into(),
+        model: "".into(),
+        created: None,
+        choices: vec![Choice::new(parts.clone(), Stop::Calls)],
+        usage: None,
+        tier: None,
+        extras: Extras::default(),
+    };
+    let mut out = Vec::new();
+    reply::write(&said, &manner(), &mut out);
+    let answer: Value = serde_json::from_slice(&out).expect("JSON");
+    assert_eq!(
+        (&answer["content"][0]["type"], &answer["content"][0]["thinking"]),
+        (&json!("thinking"), &json!(""))
+    );
+    assert_eq!((&answer["model"], &answer["usage"]["output_tokens"]), (&json!("test-model"), &json!(0)));
+    let history = json!({ "messages": [{ "role": "assistant", "content": answer["content"] }] }).to_string();
+    let root = tree::parse(history.as_bytes()).expect("JSON");
+    let read = request::read(&root).expect("sound");
+    assert_eq!(read.turns[0].parts, parts);
+    // It is nothing to Anthropic.
+    let (body, _) = written(&read, &terms("claude-opus-5"));
+    assert_eq!(body["messages"][0]["content"][0]["type"], "tool_use");
+}
+
+/// What a stream of these frames means, in short.
+fn told(frames: &[Value]) -> String {
+    let mut bytes = String::new();
+    for frame in frames {
+        let name = frame["type"].as_str().expect("a type");
+        let _ = write!(bytes, "event: {name}\ndata: {frame}\n\n");
+    }
+    let mut words = Vec::new();
+    read_stream(bytes.as_bytes(), &mut |events| {
+        words.extend(events.iter().map(|event| match event {
+            Event::Start { id, .. } => format!("start:{id}"),
+            Event::Open { block, kind, .. } => match kind {
+                Block::Text => format!("text{block}"),
+                Block::Call { name, kind: CallKind::Custom, .. } => format!("custom{block}:{name}"),
+                Block::Call { name, .. } => format!("call{block}:{name}"),
+                Block::Thought { .. } | Block::Refusal => format!("thought{block}"),
+            },
+            Event::Delta { delta: Delta::Text(text), .. } => format!("+{text}"),
+            Event::Delta { delta: Delta::Arguments(text), .. } => format!("+<{text}>"),
+            Event::Delta { delta: Delta::Citation { url, .. }, .. } => {
+                format!("+{}", url.as_deref().unwrap_or("?"))
+            }
+            Event::Delta { .. } => "+".to_owned(),
+            Event::Close { block, .. } => format!("/{block}"),
+            Event::Finish { stop, .. } => format!("{stop:?}"),
+            Event::Usage(usage) => format!("{}:{}", usage.input, usage.output),
+            Event::Vendor { kind, .. } => format!("({kind})"),
+            Event::End => ".".to_owned(),
+        }));
+    });
+    words.join(" ")
+}
+
+fn check_stream(blocks: Vec<Value>, end: Value, expected: &str) {
+    let usage = json!({ "input_tokens": 3, "output_tokens": 1 });
+    let mut frames =
+        vec![json!({ "type": "message_start", "message": { "id": "m", "content": [], "usage": usage } })];
+    for (index, block) in blocks.into_iter().enumerate() {
+        let deltas = block["deltas"].as_array().cloned().unwrap_or_default();
+        frames
+            .push(json!({ "type": "content_block_start", "index": index, "content_block": block["start"] }));
+        frames.push(json!({ "type": "ping" }));
+        frames.extend(
+            deltas
+                .into_iter()
+                .map(|delta| json!({ "type": "content_block_delta", "index": index, "delta": delta })),
+        );
+        frames.push(json!({ "type": "content_block_stop", "index": index }));
+    }
+    frames.extend((!end.is_null()).then_some(end));
+    frames.push(json!({ "type": "message_stop" }));
+    assert_eq!(told(&frames), expected);
+}
+
+#[test]
+fn stand_ins_stream_as_what_they_stand_for() {
+    let tool = |name: &str, pieces: &[&str]| {
+        let deltas: Vec<Value> =
+            pieces.iter().map(|json| json!({ "type": "input_json_delta", "partial_json": json })).collect();
+        json!({ "start": { "type": "tool_use", "id": "t", "name": name, "input": {} }, "deltas": deltas })
+    };
+    let end = || {
+        let usage = json!({ "output_tokens": 7 });
+        json!({ "type": "message_delta", "delta": { "stop_reason": "tool_use" }, "usage": usage })
+    };
+    let answer = tool(stand_in::ANSWER, &["", "{\"a\"", ":1}"]);
+    check_stream(vec![answer], end(), "start:m text0 +{\"a\" +:1} /0 End 3:7 .");
+    let shell = tool(&[stand_in::CUSTOM, "shell"].concat(), &["{\"inp", "ut\": \"l", "s\\", "n\"}"]);
+    check_stream(vec![shell], end(), "start:m custom0:shell +<l> +<s> +<\n> /0 Calls 3:7 .");
+    check_stream(vec![tool("now", &[""])], end(), "start:m call0:now +<{}> /0 Calls 3:7 .");
+    // The upstream never said why it ended.
+    check_stream(vec![tool("now", &["{}"])], Value::Null, "start:m call0:now +<{}> /0 Calls 3:1 .");
+    check_stream(vec![], Value::Null, "start:m End 3:1 .");
+}
+
+#[test]
+fn blocks_of_the_vendors_own_tools_are_counted_out() {
+    let own = json!({ "start": { "type": "server_tool_use", "id": "s", "name": "web_search", "input": {} },
+        "deltas": [{ "type": "input_json_delta", "partial_json": "{}" }] });
+    let citation = json!({ "type": "web_search_result_location", "url": "https://a.b", "title": "A" });
+    let text = json!({ "start": { "type": "text", "text": "" },
+        "deltas": [{ "type": "text_delta", "text": "x" }, { "type": "citations_delta", "citation": citation }] });
+    check_stream(
+        vec![own, text],
+        Value::Null,
+        "start:m (server_tool_use) text0 +x +https://a.b /0 End 3:1 .",
+    );
+}

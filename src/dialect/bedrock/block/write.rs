@@ -1,0 +1,79 @@
+//! Writes content blocks, for either side.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::dialect::bedrock::media::Medium;
+use crate::dialect::hub::{CacheMark, Extras, Source, Thought};
+use crate::dialect::write::{Array, Object, object_or};
+
+/// `{"image": {"format", "source"}}` and its like. `name` is a document's.
+pub fn media(
+    medium: Medium,
+    format: Option<&str>,
+    name: Option<&str>,
+    source: &Source<'_>,
+    extras: &Extras<'_>,
+    blocks: &mut Array<'_>,
+) {
+    blocks.object(|block| {
+        block.object(medium.key(), |media| {
+            media.str_if("format", format).str_if("name", name);
+            media.object("source", |object| write_source(source, extras, object));
+            for (key, raw) in extras.iter().filter(|(key, _)| *key != "bucketOwner") {
+                media.raw(key, raw);
+            }
+        });
+    });
+}
+
+fn write_source(source: &Source<'_>, extras: &Extras<'_>, object: &mut Object<'_>) {
+    match source {
+        Source::Base64(data) => {
+            object.str("bytes", data);
+        }
+        Source::Text(text) => {
+            object.str("text", text);
+        }
+        // Nothing else than a place in S3 gets here.
+        Source::Url(uri) | Source::FileId(uri) => {
+            object.object("s3Location", |place| {
+                place.str("uri", uri).raw_if("bucketOwner", extras.find("bucketOwner"));
+            });
+        }
+    }
+}
+
+pub fn call(id: &str, name: &str, arguments: &str, extras: &Extras<'_>, blocks: &mut Array<'_>) {
+    blocks.object(|block| {
+        block.object("toolUse", |call| {
+            call.str("toolUseId", id).str("name", name).raw("input", &object_or(arguments, "{}"));
+            extras.write(call);
+        });
+    });
+}
+
+/// Reasoning. `signature` is what the reader of the block may have of it.
+pub fn thought(thought: &Thought<'_>, signature: Option<&str>, blocks: &mut Array<'_>) {
+    blocks.object(|block| {
+        block.object("reasoningContent", |reasoning| {
+            if thought.is_redacted {
+                reasoning.str("redactedContent", &BASE64_STANDARD.encode(signature.unwrap_or_default()));
+            } else {
+                reasoning.object("reasoningText", |text| {
+                    text.str("text", &thought.text).str_if("signature", signature);
+                });
+            }
+        });
+    });
+}
+
+/// A cache point behind what was written last.
+pub fn cache_point(mark: CacheMark, blocks: &mut Array<'_>) {
+    blocks.object(|block| {
+        block.object("cachePoint", |point| {
+            point.str("type", "default");
+            point.str_if("ttl", (mark == CacheMark::Hour).then_some("1h"));
+        });
+    });
+}

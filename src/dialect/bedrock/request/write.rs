@@ -1,0 +1,110 @@
+//! The request that asks for the same.
+//!
+//! What came in this dialect goes out again as it was. What came in another one is said as Converse
+//! wants it: roles take turns, results stand first and in the order of their calls, nothing is blank.
+
+mod documents;
+mod fields;
+mod ids;
+mod parts;
+mod thinking;
+mod tools;
+mod turns;
+
+use super::{ADDITIONAL, INFERENCE, OUTPUT, TOOLS};
+use crate::dialect::Dialect;
+use crate::dialect::bedrock::maker::Maker;
+use crate::dialect::hub::{Ask, Effort, Losses, Terms};
+use crate::dialect::write;
+use thinking::Thinking;
+use tools::Tools;
+
+/// A request that is being written, and what its writers have to know.
+#[derive(Clone, Copy)]
+struct Draft<'d, 'a> {
+    ask: &'d Ask<'a>,
+    terms: &'d Terms<'d>,
+    maker: Maker,
+    origin: Origin,
+}
+
+/// Whose words a request is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Own,
+    Foreign,
+}
+
+/// The request that asks for the same.
+pub fn write(ask: &Ask<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Vec<u8>) {
+    let origin = if ask.dialect == Dialect::Bedrock { Origin::Own } else { Origin::Foreign };
+    let draft = Draft { ask, terms, maker: Maker::of(terms), origin };
+    if origin == Origin::Foreign {
+        losses.drop_all_extras(ask);
+        fields::drop_unsayable(ask, losses);
+    }
+    let layout = turns::lay_out(&draft, losses);
+    let tools = Tools::of(&draft, &layout, losses);
+    let thinking = Thinking::of(&draft, &layout, losses);
+    write::object(out, |body| {
+        turns::write(&draft, &layout, losses, body);
+        let sampling = fields::Sampling::of(&draft, &thinking, losses);
+        let inference =
+            write::text(|out| write::object(out, |o| fields::inference(&draft, &sampling, losses, o)));
+        if inference != "{}" {
+            body.raw(INFERENCE, &inference);
+        }
+        tools.write(&draft, losses, body);
+        let output = write::text(|out| write::object(out, |o| fields::output(&draft, &thinking, losses, o)));
+        if output != "{}" {
+            body.raw(OUTPUT, &output);
+        }
+        let additional = write::text(|out| {
+            write::object(out, |o| {
+                thinking.write(&draft, o);
+                fields::top_k(&draft, &sampling, losses, o);
+                tools.write_choice(o);
+                draft.extras_of(ADDITIONAL, o);
+            });
+        });
+        if additional != "{}" {
+            body.raw(ADDITIONAL, &additional);
+        }
+        fields::service_tier(&draft, losses, body);
+        draft.own_extras(body);
+    });
+}
+
+impl Draft<'_, '_> {
+    /// Writes what was kept of the object with this name.
+    fn extras_of(&self, path: &str, object: &mut write::Object<'_>) {
+        if self.origin == Origin::Foreign {
+            return;
+        }
+        for (key, raw) in self.ask.extras.iter() {
+            if let Some(key) = key.strip_prefix(path).and_then(|rest| rest.strip_prefix('.')) {
+                object.raw(key, raw);
+            }
+        }
+    }
+
+    /// Writes what was kept of the request itself.
+    fn own_extras(&self, body: &mut write::Object<'_>) {
+        if self.origin == Origin::Foreign {
+            return;
+        }
+        let nested = |key: &str| {
+            [ADDITIONAL, INFERENCE, OUTPUT, TOOLS]
+                .iter()
+                .any(|path| key.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+        };
+        for (key, raw) in self.ask.extras.iter().filter(|(key, _)| !nested(key)) {
+            body.raw(key, raw);
+        }
+    }
+
+    /// How much thinking was asked for; what is not to be is `None`.
+    fn effort(&self) -> Option<Effort> {
+        self.ask.reasoning.as_effort().filter(|effort| *effort != Effort::None)
+    }
+}

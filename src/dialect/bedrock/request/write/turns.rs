@@ -1,0 +1,203 @@
+//! The conversation: who speaks when, and what goes along.
+
+use super::documents::Names;
+use super::ids::Ids;
+use super::parts;
+use super::{Draft, Origin};
+use crate::dialect::bedrock::block;
+use crate::dialect::bedrock::maker::knows;
+use crate::dialect::hub::{CacheMark, Content, Extras, Losses, Part, Role, Text, Turn};
+use crate::dialect::write::{Array, Object};
+use crate::vocab::Ability;
+
+/// The conversation as it will be written.
+pub struct Layout<'d, 'a> {
+    pub system: Vec<Placed<'d, 'a>>,
+    pub messages: Vec<Message<'d, 'a>>,
+}
+
+pub struct Message<'d, 'a> {
+    /// System, user or assistant.
+    pub role: Role,
+    pub parts: Vec<Placed<'d, 'a>>,
+    extras: Option<&'d Extras<'a>>,
+}
+
+/// A part in its place.
+pub struct Placed<'d, 'a> {
+    pub part: &'d Part<'a>,
+    /// Of a call or its result.
+    pub id: Text<'a>,
+}
+
+pub fn lay_out<'d, 'a>(draft: &Draft<'d, 'a>, losses: &mut Losses) -> Layout<'d, 'a> {
+    let mut layout = Layout { system: Vec::new(), messages: Vec::new() };
+    let mut ids = Ids::new(draft.terms.nonce);
+    for turn in &draft.ask.turns {
+        let instructs = matches!(turn.role, Role::System | Role::Developer);
+        let leading = instructs && layout.messages.is_empty();
+        let role = match turn.role {
+            Role::User => Role::User,
+            Role::Assistant => Role::Assistant,
+            Role::System | Role::Developer if leading || layout.takes_system(draft) => Role::System,
+            Role::System | Role::Developer => Role::User,
+        };
+        let mut placed = Vec::with_capacity(turn.parts.len());
+        for part in turn.parts.iter().filter(|part| parts::is_said(draft, part, role, losses)) {
+            let id = match &part.content {
+                Content::Call(call) if draft.origin == Origin::Foreign => ids.of_call(call),
+                Content::Outcome(outcome) if draft.origin == Origin::Foreign => ids.of_outcome(outcome),
+                Content::Call(call) => call.id.clone(),
+                Content::Outcome(outcome) => outcome.call_id.clone(),
+                Content::Text(_)
+                | Content::Refusal(_)
+                | Content::Image(_)
+                | Content::Audio(_)
+                | Content::Video(_)
+                | Content::File(_)
+                | Content::Thought(_)
+                | Content::Vendor { .. } => Text::Borrowed(""),
+            };
+            placed.push(Placed { part, id });
+        }
+        if leading {
+            layout.system.append(&mut placed);
+        } else if !placed.is_empty() || turn.parts.is_empty() {
+            layout.add(draft, turn, role, placed);
+        }
+    }
+    if draft.origin == Origin::Foreign {
+        layout.order_outcomes();
+    }
+    layout
+}
+
+impl<'d, 'a> Layout<'d, 'a> {
+    /// A message of the system may stand here: newer Claude knows it, but not before a tool's results.
+    fn takes_system(&self, draft: &Draft<'_, '_>) -> bool {
+        let newer = draft.maker.is_claude_since((4, 8));
+        let calls = self.messages.last().is_some_and(|message| {
+            message.parts.iter().any(|placed| matches!(placed.part.content, Content::Call(_)))
+        });
+        draft.origin == Origin::Own || (knows(draft.terms, Ability::MidConversationSystem, newer) && !calls)
+    }
+
+    /// Adds a message, or more to the last one: the roles have to take turns.
+    fn add(&mut self, draft: &Draft<'_, '_>, turn: &'d Turn<'a>, role: Role, mut parts: Vec<Placed<'d, 'a>>) {
+        match self.messages.last_mut() {
+            Some(last) if last.role == role && draft.origin == Origin::Foreign => {
+                last.parts.append(&mut parts)
+            }
+            _ => {
+                let extras = (draft.origin == Origin::Own).then_some(&turn.extras);
+                self.messages.push(Message { role, parts, extras });
+            }
+        }
+    }
+
+    /// Results stand first in the message behind their calls, and in the calls' order.
+    fn order_outcomes(&mut self) {
+        let mut calls: Vec<Text<'a>> = Vec::new();
+        for message in &mut self.messages {
+            message.parts.sort_by_key(|placed| match &placed.part.content {
+                Content::Outcome(_) => calls.iter().position(|id| *id == placed.id).unwrap_or(calls.len()),
+                Content::Text(_)
+                | Content::Refusal(_)
+                | Content::Image(_)
+                | Content::Audio(_)
+                | Content::Video(_)
+                | Content::File(_)
+                | Content::Thought(_)
+                | Content::Call(_)
+                | Content::Vendor { .. } => usize::MAX,
+            });
+            let called =
+                message.parts.iter().filter(|placed| matches!(placed.part.content, Content::Call(_)));
+            calls = called.map(|placed| placed.id.clone()).collect();
+        }
+    }
+
+    /// The tools that were called, each once.
+    pub fn called(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for placed in self.messages.iter().flat_map(|message| &message.parts) {
+            if let Content::Call(call) = &placed.part.content
+                && !names.contains(&&*call.name)
+            {
+                names.push(&call.name);
+            }
+        }
+        names
+    }
+}
+
+pub fn write(draft: &Draft<'_, '_>, layout: &Layout<'_, '_>, losses: &mut Losses, body: &mut Object<'_>) {
+    let mut names = Names::default();
+    if !layout.system.is_empty() {
+        body.array("system", |blocks| {
+            for placed in &layout.system {
+                block(draft, placed, &mut names, losses, blocks);
+            }
+        });
+    }
+    let whole = draft.ask.cache.filter(|_| draft.caches());
+    body.array("messages", |messages| {
+        for (at, message) in layout.messages.iter().enumerate() {
+            let mark = whole.filter(|_| at + 1 == layout.messages.len());
+            messages.object(|object| {
+                object.str("role", role(message.role));
+                object.array("content", |blocks| {
+                    for placed in &message.parts {
+                        block(draft, placed, &mut names, losses, blocks);
+                    }
+                    if let Some(mark) = mark {
+                        draft.cache_point(mark, blocks);
+                    }
+                });
+                if let Some(extras) = message.extras {
+                    extras.write(object);
+                }
+            });
+        }
+    });
+    if whole.is_none() {
+        losses.drop_if(draft.ask.cache.as_ref(), "cache_control");
+    }
+}
+
+fn block(
+    draft: &Draft<'_, '_>,
+    placed: &Placed<'_, '_>,
+    names: &mut Names,
+    losses: &mut Losses,
+    blocks: &mut Array<'_>,
+) {
+    parts::write(draft, placed, names, losses, blocks);
+    match placed.part.cache {
+        Some(mark) if draft.caches() => draft.cache_point(mark, blocks),
+        Some(_) => losses.drop("cache_control"),
+        None => {}
+    }
+}
+
+impl Draft<'_, '_> {
+    /// The model's prompts may be cached at marks: Claude's and Nova's, as far as is known.
+    pub fn caches(&self) -> bool {
+        let maker = self.maker.is_claude() || self.maker.is_nova();
+        self.origin == Origin::Own || knows(self.terms, Ability::PromptCaching, maker)
+    }
+
+    /// Only Claude lets choose for how long.
+    pub fn cache_point(&self, mark: CacheMark, blocks: &mut Array<'_>) {
+        let long = self.origin == Origin::Own || self.maker.is_claude();
+        block::cache_point(if long { mark } else { CacheMark::Short }, blocks);
+    }
+}
+
+const fn role(role: Role) -> &'static str {
+    match role {
+        Role::System | Role::Developer => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+    }
+}

@@ -1,0 +1,1 @@
+//! What holds for any request, answer and stream.
