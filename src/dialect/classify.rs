@@ -104,7 +104,23 @@ const RULES: &[Rule] = &[
             "insufficient credits",
             "used all available credits",
             "monthly spending limit",
+            // Cohere's trial keys.
+            "api calls / month",
         ],
+    },
+    Rule {
+        fault: Fault::QuotaExhausted,
+        statuses: &[400],
+        tags: &["servicequotaexceededexception"],
+        texts: &[],
+    },
+    Rule { fault: Fault::Throttled, statuses: &[], tags: &["throttlingexception"], texts: &[] },
+    // The model itself failed, whatever the status says (Amazon's is 424).
+    Rule {
+        fault: Fault::ServerError,
+        statuses: &[],
+        tags: &["modelerrorexception", "modelstreamerrorexception", "modeltimeoutexception"],
+        texts: &[],
     },
     Rule {
         fault: Fault::AuthRefused,
@@ -170,6 +186,10 @@ const RULES: &[Rule] = &[
             "exceed context limit",
             "prompt is too long",
             "input is too long",
+            // Cohere's and Ollama's words.
+            "too many tokens",
+            "exceeds the context length",
+            "exceeds context length",
             "exceeds the maximum number of tokens",
         ],
     },
@@ -213,7 +233,10 @@ pub fn classify(
         hint.retry_after = hints::asked_wait(code, headers, now_unix);
         return Finding { fault: plain(code), hint, message: None, code: None };
     }
-    let said = Said::read(body);
+    let mut said = Said::read(body);
+    if let (Some(said), Some(kind)) = (&mut said, headers.get("x-amzn-errortype")) {
+        said.name(kind.to_str().unwrap_or_default());
+    }
     let mut fault = match &said {
         Some(said) => judge(code, said),
         None => by_status(code, Shape::Foreign),
@@ -240,6 +263,13 @@ pub fn classify(
 /// is no error in it after all.
 pub(super) fn in_band(json: &[u8]) -> Option<InBand> {
     Said::read(json).map(InBand::from)
+}
+
+/// The same for a message that has its kind outside of its text: an exception of Amazon's.
+pub(super) fn exception(kind: &[u8], json: &[u8]) -> Option<InBand> {
+    let mut said = Said::read(json)?;
+    said.name(std::str::from_utf8(kind).unwrap_or_default());
+    Some(InBand::from(said))
 }
 
 impl From<Said> for InBand {
@@ -301,6 +331,8 @@ fn by_status(status: u16, shape: Shape) -> Fault {
 fn plain(status: u16) -> Fault {
     match status {
         429 => Fault::Throttled,
+        // Cohere's, for input or output that it holds unsafe.
+        498 => Fault::ContentPolicy,
         408 | 425 => Fault::Busy,
         503 | 529 => Fault::Overloaded,
         502 | 504 | 520..=526 | 530 => Fault::BadGateway,
@@ -314,6 +346,10 @@ fn plain(status: u16) -> Fault {
 fn implied_status(said: &Said) -> u16 {
     const IMPLIED: &[(u16, &[&str])] = &[
         (429, &["rate_limit_error", "rate_limit_exceeded", "resource_exhausted", "requests", "tokens"]),
+        (429, &["throttlingexception"]),
+        (400, &["validationexception"]),
+        (403, &["accessdeniedexception"]),
+        (404, &["resourcenotfoundexception"]),
         (401, &["authentication_error", "unauthenticated"]),
         (403, &["permission_error", "permission_denied"]),
         (404, &["not_found_error", "not_found"]),
@@ -495,6 +531,19 @@ mod tests {
         }
         assert_eq!(in_band(br#"{"base_resp":{"status_code":0}}"#), None);
         assert_eq!(in_band(br#"{"error":null,"id":"x"}"#), None);
+    }
+
+    #[test]
+    fn exceptions_are_judged_by_their_kind() {
+        let check = |kind: &str, fault| {
+            let found = exception(kind.as_bytes(), br#"{"message":"x"}"#);
+            assert_eq!(found.map(|error| error.fault), Some(fault), "{kind}");
+        };
+        check("throttlingException", Fault::Throttled);
+        check("serviceUnavailableException", Fault::Overloaded);
+        check("modelStreamErrorException", Fault::ServerError);
+        check("internalServerException", Fault::ServerError);
+        check("validationException", Fault::BadRequest);
     }
 
     proptest! {

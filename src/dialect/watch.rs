@@ -226,7 +226,11 @@ impl Watch {
         self.seen |= glimpse.seen;
         self.finished |= glimpse.finished;
         if glimpse.says == Says::Error || named_error {
-            return Beat::Error(classify::in_band(json).unwrap_or_else(|| unnamed(FAILED)));
+            let error = match frame.event() {
+                Some(kind) if self.framing == Framing::EventStream => classify::exception(kind, json),
+                _ => classify::in_band(json),
+            };
+            return Beat::Error(error.unwrap_or_else(|| unnamed(FAILED)));
         }
         if glimpse.says == Says::Content && glimpse.usage.is_none() {
             self.mould.keep(json, glimpse.sequence.is_some());

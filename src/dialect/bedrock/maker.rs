@@ -32,10 +32,12 @@ impl Maker {
             // The first generation has no number: `amazon.nova-lite-v1:0`, `amazon.nova-2-lite-v1:0`.
             return Self::Nova(name.trim_start_matches('-').split('-').next().and_then(small).unwrap_or(1));
         }
-        match () {
-            () if id.contains("gpt-oss") || id.contains("openai.") => Self::GptOss,
-            () if id.contains("qwen") => Self::Qwen,
-            () => Self::Other,
+        if id.contains("gpt-oss") || id.contains("openai.") {
+            Self::GptOss
+        } else if id.contains("qwen") {
+            Self::Qwen
+        } else {
+            Self::Other
         }
     }
 

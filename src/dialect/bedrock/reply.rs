@@ -3,8 +3,10 @@
 use super::block::{self, CITED, GUARDED, JSON, Side};
 use super::media::{Medium, image_by_looks};
 use super::{stop, usage};
+use crate::dialect::anthropic::stand_in;
 use crate::dialect::hub::{
-    Call, Choice, Content, Extras, Family, Manner, Media, Part, Reply, Role, Source, Text,
+    Call, CallKind, Choice, Content, Extras, Family, Manner, Media, Part, Reply, Role, Source, Stop, Text,
+    Thought,
 };
 use crate::dialect::tree::{Node, Wrong};
 use crate::dialect::write::{self, Array, Object};
@@ -45,7 +47,7 @@ pub fn write(reply: &Reply<'_>, manner: &Manner, out: &mut Vec<u8>) {
                 });
             });
         });
-        let usual = crate::dialect::hub::Stop::default();
+        let usual = Stop::default();
         let stop = first.map_or(&usual, |choice| &choice.stop);
         stop::write(stop, body);
         body.object("usage", |object| usage::write(&reply.usage.unwrap_or_default(), object));
@@ -64,7 +66,7 @@ fn rest(reply: &Reply<'_>, own: bool, body: &mut Object<'_>) {
     // How long it took is not known here.
     body.raw("metrics", metrics.unwrap_or(r#"{"latencyMs":0}"#));
     if own {
-        for (key, raw) in reply.extras.iter().filter(|(key, _)| *key != "metrics") {
+        for (key, raw) in reply.extras.all().filter(|(key, _)| *key != "metrics") {
             let said = key == "additionalModelResponseFields" && has_sequence(reply);
             if !said {
                 body.raw(key, raw);
@@ -74,7 +76,6 @@ fn rest(reply: &Reply<'_>, own: bool, body: &mut Object<'_>) {
 }
 
 fn has_sequence(reply: &Reply<'_>) -> bool {
-    use crate::dialect::hub::Stop;
     reply.choices.first().is_some_and(|choice| matches!(choice.stop, Stop::Sequence(Some(_))))
 }
 
@@ -90,7 +91,7 @@ fn tier(word: &str) -> Option<&'static str> {
 }
 
 fn write_part(part: &Part<'_>, manner: &Manner, calls: &mut usize, blocks: &mut Array<'_>) {
-    if let Some((key, raw)) = part.extras.iter().find(|(key, _)| [JSON, GUARDED, CITED].contains(key)) {
+    if let Some((key, raw)) = part.extras.all().find(|(key, _)| [JSON, GUARDED, CITED].contains(key)) {
         blocks.object(|block| {
             block.raw(key, raw);
         });
@@ -112,12 +113,25 @@ fn write_part(part: &Part<'_>, manner: &Manner, calls: &mut usize, blocks: &mut 
         }
         Content::Call(call) => {
             *calls += 1;
-            block::call(&call_id(call, manner, *calls), &call.name, &call.arguments, &part.extras, blocks);
+            write_call(call, &call_id(call, manner, *calls), &part.extras, blocks);
         }
         // A model gives no results of the caller's tools.
         Content::Outcome(_) => {}
         Content::Vendor { raw, .. } => {
             blocks.raw(raw);
+        }
+    }
+}
+
+/// A call; before it a piece of reasoning that carries the call's own signature, if it has one.
+fn write_call(call: &Call<'_>, id: &str, extras: &Extras<'_>, blocks: &mut Array<'_>) {
+    if let Some(signature) = &call.signature {
+        block::thought(&Thought::default(), Some(&stand_in::carry(id, signature)), blocks);
+    }
+    match call.kind {
+        CallKind::Function => block::call(id, &call.name, &call.arguments, extras, blocks),
+        CallKind::Custom => {
+            block::call(id, &call.name, &stand_in::custom_input(&call.arguments), extras, blocks);
         }
     }
 }

@@ -4,9 +4,12 @@
 //! `MAINSTAY_BLESS=1` those are written. Recordings are read from `$MAINSTAY_FIXTURES` or
 //! `../shared/fixtures`, where they exist; what is expected of them is looked up by `serde_json`.
 
+mod callers;
+mod foreign;
 mod laws;
 mod recorded;
 mod samples;
+mod watched;
 
 use bytes::Bytes;
 

@@ -60,6 +60,8 @@ impl Said {
                 said.tag(&root["code"]);
             }
             _ if root["response"]["error"].is_object() => said.error(&root["response"]["error"]),
+            // Cohere's last event.
+            _ if root["delta"]["error"].is_string() => said.sentence(&root["delta"]["error"]),
             // FastAPI and those built on it: a sentence, or a list of complaints.
             _ if !root["detail"].is_null() => {
                 said.sentence(&root["detail"]);
@@ -116,6 +118,12 @@ impl Said {
             }
             _ => {}
         }
+    }
+
+    /// The error's kind stands outside of its body: `ThrottlingException:http://internal…/`.
+    pub fn name(&mut self, kind: &str) {
+        let name = kind.split([':', '#']).next().unwrap_or_default();
+        self.tag(&Value::String(name.to_owned()));
     }
 
     fn finish(mut self) -> Self {

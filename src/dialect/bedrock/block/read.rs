@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::{CITED, GUARDED, JSON};
+use crate::dialect::anthropic::stand_in;
 use crate::dialect::bedrock::media::{Medium, is_base64};
 use crate::dialect::hub::{
     CacheMark, Call, CallKind, Content, Extras, Family, Media, Outcome, Part, Role, Signature, Source, Text,
@@ -21,14 +22,36 @@ pub enum Side {
 /// The blocks of a message, cache points put to what they mark.
 pub fn parts<'a>(content: &Node<'a>, role: Role, side: Side) -> Result<Vec<Part<'a>>, Wrong> {
     let mut parts: Vec<Part<'a>> = Vec::with_capacity(content.elements().len());
+    let mut carried = Vec::new();
     for block in content.items()? {
         let (key, value) = member(block, side)?;
+        if let Some(field) = value.at("reasoningText").and_then(|text| text.at("signature")?.text())
+            && let Some((call_id, signature)) = stand_in::carried(&field)
+        {
+            carried.push((call_id.to_owned(), signature));
+            continue;
+        }
         match (cache_mark(key, value), parts.last_mut()) {
             (Some(mark), Some(last)) if last.cache.is_none() => last.cache = Some(mark),
             _ => parts.push(part(key, value, block, role, side)?),
         }
     }
+    for (call_id, signature) in carried {
+        give(&mut parts, &call_id, signature);
+    }
     Ok(parts)
+}
+
+/// Gives a call the signature that another block has carried.
+fn give<'a>(parts: &mut [Part<'a>], call_id: &str, signature: Signature<'a>) {
+    for part in parts {
+        if let Content::Call(call) = &mut part.content
+            && call.id == call_id
+        {
+            call.signature = Some(signature);
+            return;
+        }
+    }
 }
 
 /// The mark that a cache point stands for.
@@ -62,7 +85,7 @@ fn part<'a>(
         "audio" => Medium::Audio,
         "video" => Medium::Video,
         "toolUse" if value.at("type").and_then(Node::as_str) != Some("server_tool_use") => {
-            return call(value);
+            return call(value, side);
         }
         // An assistant's results are of tools that the vendor ran.
         "toolResult" if role != Role::Assistant => return outcome(value, side),
@@ -79,10 +102,10 @@ fn vendor<'a>(key: &str, block: &Node<'a>) -> Part<'a> {
     Part::new(Content::Vendor { kind: Text::Owned(key.to_owned()), raw: block.raw() })
 }
 
-/// A part that says what others understand, with its own dialect's words beside it.
+/// A part that says what others understand, with its own dialect's words aside.
 fn kept<'a>(content: Content<'a>, key: &'static str, value: &Node<'a>) -> Part<'a> {
     let mut part = Part::new(content);
-    part.extras.keep(key, value.raw());
+    part.extras.keep_aside(key, value.raw());
     part
 }
 
@@ -122,20 +145,25 @@ fn media<'a>(medium: Medium, value: &Node<'a>, block: &Node<'a>, side: Side) -> 
     Ok(Part { extras, ..Part::new(content) })
 }
 
-fn call<'a>(value: &Node<'a>) -> Result<Part<'a>, Wrong> {
-    let call = Call {
+fn call<'a>(value: &Node<'a>, side: Side) -> Result<Part<'a>, Wrong> {
+    let mut call = Call {
         id: value.need("toolUseId")?.string()?,
         name: value.need("name")?.string()?,
         arguments: Text::Borrowed(value.at("input").map_or("{}", Node::raw)),
         kind: CallKind::Function,
         signature: None,
     };
-    let mut extras = Extras::default();
-    for (key, raw) in Extras::of(value, &["toolUseId", "name", "input"]).iter() {
-        // What every call is unless it says otherwise.
-        if (key, raw) != ("type", "\"tool_use\"") {
-            extras.keep(key.to_owned(), raw);
-        }
+    if side == Side::Upstream
+        && let Some(name) = call.name.strip_prefix(stand_in::CUSTOM)
+    {
+        call.name = Text::Owned(name.to_owned());
+        call.arguments = value.at("input").map(stand_in::free_text).unwrap_or_default();
+        call.kind = CallKind::Custom;
+    }
+    let mut extras = Extras::of(value, &["toolUseId", "name", "input", "type"]);
+    if let Some(kind) = value.at("type") {
+        // `tool_use`: a default that is said aloud.
+        extras.keep_aside("type", kind.raw());
     }
     Ok(Part { extras, ..Part::new(Content::Call(call)) })
 }

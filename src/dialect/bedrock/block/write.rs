@@ -20,7 +20,7 @@ pub fn media(
         block.object(medium.key(), |media| {
             media.str_if("format", format).str_if("name", name);
             media.object("source", |object| write_source(source, extras, object));
-            for (key, raw) in extras.iter().filter(|(key, _)| *key != "bucketOwner") {
+            for (key, raw) in extras.all().filter(|(key, _)| *key != "bucketOwner") {
                 media.raw(key, raw);
             }
         });

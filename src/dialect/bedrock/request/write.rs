@@ -13,6 +13,7 @@ mod turns;
 
 use super::{ADDITIONAL, INFERENCE, OUTPUT, TOOLS};
 use crate::dialect::Dialect;
+use crate::dialect::anthropic::stand_in;
 use crate::dialect::bedrock::maker::Maker;
 use crate::dialect::hub::{Ask, Effort, Losses, Terms};
 use crate::dialect::write;
@@ -75,13 +76,18 @@ pub fn write(ask: &Ask<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Ve
     });
 }
 
+/// What a custom tool is called where it is a function with one text (see `stand_in`).
+fn custom(name: &str) -> String {
+    [stand_in::CUSTOM, name].concat()
+}
+
 impl Draft<'_, '_> {
     /// Writes what was kept of the object with this name.
     fn extras_of(&self, path: &str, object: &mut write::Object<'_>) {
         if self.origin == Origin::Foreign {
             return;
         }
-        for (key, raw) in self.ask.extras.iter() {
+        for (key, raw) in self.ask.extras.all() {
             if let Some(key) = key.strip_prefix(path).and_then(|rest| rest.strip_prefix('.')) {
                 object.raw(key, raw);
             }
@@ -98,7 +104,7 @@ impl Draft<'_, '_> {
                 .iter()
                 .any(|path| key.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
         };
-        for (key, raw) in self.ask.extras.iter().filter(|(key, _)| !nested(key)) {
+        for (key, raw) in self.ask.extras.all().filter(|(key, _)| !nested(key)) {
             body.raw(key, raw);
         }
     }

@@ -3,6 +3,7 @@
 //! Only tool calls (and images) have a beginning; the first delta of any other block tells what it is.
 //! Blocks come one behind the other. What the vendor's own tools do is passed over.
 
+use crate::dialect::anthropic::stand_in::{self, FreeText};
 use crate::dialect::bedrock::block::redacted;
 use crate::dialect::bedrock::media::Medium;
 use crate::dialect::bedrock::stop;
@@ -30,7 +31,7 @@ struct Open {
     block: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Kind {
     Text,
     Thought,
@@ -38,12 +39,33 @@ enum Kind {
     Call {
         filled: bool,
     },
+    /// The stand-in for a custom tool: its one text is what the tool gets.
+    Custom(FreeText),
     /// An image of this format; others have it within a text.
     Image {
         format: String,
     },
     /// Of the vendor's own tools: not told to anybody.
     Hidden,
+}
+
+/// What deltas tell of a block that had no beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Text,
+    Thought,
+    Redacted,
+}
+
+impl Kind {
+    const fn says(&self, said: Said) -> bool {
+        match self {
+            Self::Text => matches!(said, Said::Text),
+            Self::Thought => matches!(said, Said::Thought),
+            Self::Redacted => matches!(said, Said::Redacted),
+            Self::Call { .. } | Self::Custom(_) | Self::Image { .. } | Self::Hidden => false,
+        }
+    }
 }
 
 impl Reader {
@@ -108,7 +130,12 @@ impl Reader {
             Kind::Hidden => return,
             // A tool without arguments is called with none, which other dialects have to spell.
             Kind::Call { filled: false } => events.push(arguments(block, Text::Borrowed("{}"))),
-            Kind::Text | Kind::Thought | Kind::Redacted | Kind::Call { .. } | Kind::Image { .. } => {}
+            Kind::Text
+            | Kind::Thought
+            | Kind::Redacted
+            | Kind::Call { .. }
+            | Kind::Custom(_)
+            | Kind::Image { .. } => {}
         }
         events.push(Event::Close { choice: 0, block });
     }
@@ -132,11 +159,6 @@ impl Reader {
         block
     }
 
-    /// The open block, if it is this one and may be said.
-    fn is_open(&self, index: u64, is: impl FnOnce(&Kind) -> bool) -> Option<u32> {
-        self.open.as_ref().filter(|open| open.index == index && is(&open.kind)).map(|open| open.block)
-    }
-
     fn block_start<'f>(&mut self, json: &Node<'f>, events: &mut Vec<Event<'f>>) -> Result<(), Wrong> {
         let index = json.need("contentBlockIndex")?.integer()?;
         let Some(start) = json.at("start") else { return Ok(()) };
@@ -147,9 +169,16 @@ impl Reader {
             }
             let id = call.need("toolUseId")?.string()?;
             let name = call.need("name")?.string()?;
-            let said = Block::Call { id, name, kind: CallKind::Function };
+            let own = name.strip_prefix(stand_in::CUSTOM).map(str::to_owned);
+            let (kind, said) = match own {
+                None => (Kind::Call { filled: false }, Block::Call { id, name, kind: CallKind::Function }),
+                Some(own) => (
+                    Kind::Custom(FreeText::default()),
+                    Block::Call { id, name: Text::Owned(own), kind: CallKind::Custom },
+                ),
+            };
             self.called = true;
-            self.open(index, Kind::Call { filled: false }, Some(said), events);
+            self.open(index, kind, Some(said), events);
         } else if start.at("toolResult").is_some() {
             self.open(index, Kind::Hidden, None, events);
         } else if let Some(image) = start.at("image") {
@@ -164,14 +193,14 @@ impl Reader {
         let delta = json.need("delta")?.object()?;
         if let Some(text) = delta.at("text") {
             let text = text.string()?;
-            let block = self.block_of(index, Kind::Text, events);
+            let block = self.block_of(index, Said::Text, events);
             events.push(Event::Delta { choice: 0, block, delta: Delta::Text(text) });
         } else if let Some(call) = delta.at("toolUse") {
             self.more_arguments(index, call.need("input")?.string()?, events);
         } else if let Some(reasoning) = delta.at("reasoningContent") {
             self.more_reasoning(index, reasoning, events)?;
         } else if let Some(citation) = delta.at("citation") {
-            let block = self.block_of(index, Kind::Text, events);
+            let block = self.block_of(index, Said::Text, events);
             events.push(Event::Delta { choice: 0, block, delta: cite(citation) });
         } else if let Some(image) = delta.at("image") {
             self.more_image(index, image, events);
@@ -179,30 +208,37 @@ impl Reader {
         Ok(())
     }
 
-    /// The block that a delta belongs to, opened if it has to be.
-    fn block_of<'f>(&mut self, index: u64, kind: Kind, events: &mut Vec<Event<'f>>) -> u32 {
-        if let Some(block) = self.is_open(index, |open| *open == kind) {
-            return block;
+    /// The block of texts that a delta belongs to, opened if it has to be.
+    fn block_of(&mut self, index: u64, said: Said, events: &mut Vec<Event<'_>>) -> u32 {
+        if let Some(open) = &self.open
+            && open.index == index
+            && open.kind.says(said)
+        {
+            return open.block;
         }
         let thought = |is_redacted| Block::Thought { is_summary: false, is_redacted, id: None };
-        let said = match kind {
-            Kind::Thought => thought(false),
-            Kind::Redacted => thought(true),
-            Kind::Text | Kind::Call { .. } | Kind::Image { .. } | Kind::Hidden => Block::Text,
+        let (kind, block) = match said {
+            Said::Text => (Kind::Text, Block::Text),
+            Said::Thought => (Kind::Thought, thought(false)),
+            Said::Redacted => (Kind::Redacted, thought(true)),
         };
-        self.open(index, kind, Some(said), events)
+        self.open(index, kind, Some(block), events)
     }
 
     /// Arguments of a call that has not begun belong to nobody.
     fn more_arguments<'f>(&mut self, index: u64, text: Text<'f>, events: &mut Vec<Event<'f>>) {
-        let Some(block) = self.is_open(index, |kind| matches!(kind, Kind::Call { .. })) else { return };
-        if text.is_empty() {
-            return;
+        let Some(open) = self.open.as_mut().filter(|open| open.index == index) else { return };
+        let text = match &mut open.kind {
+            Kind::Call { filled } => {
+                *filled |= !text.is_empty();
+                text
+            }
+            Kind::Custom(free) => Text::Owned(free.more(&text)),
+            Kind::Text | Kind::Thought | Kind::Redacted | Kind::Image { .. } | Kind::Hidden => return,
+        };
+        if !text.is_empty() {
+            events.push(arguments(open.block, text));
         }
-        if let Some(Open { kind: Kind::Call { filled }, .. }) = &mut self.open {
-            *filled = true;
-        }
-        events.push(arguments(block, text));
     }
 
     fn more_reasoning<'f>(
@@ -211,18 +247,18 @@ impl Reader {
         reasoning: &Node<'f>,
         events: &mut Vec<Event<'f>>,
     ) -> Result<(), Wrong> {
-        let (kind, delta) = if let Some(text) = reasoning.at("text") {
-            (Kind::Thought, Delta::Text(text.string()?))
+        let (said, delta) = if let Some(text) = reasoning.at("text") {
+            (Said::Thought, Delta::Text(text.string()?))
         } else if let Some(text) = reasoning.at("signature") {
-            (Kind::Thought, Delta::Signature(Signature::unseal(text.string()?, Family::Anthropic)))
+            (Said::Thought, Delta::Signature(Signature::unseal(text.string()?, Family::Anthropic)))
         } else if let Some(signature) =
             reasoning.at("redactedContent").and_then(Node::as_str).and_then(redacted)
         {
-            (Kind::Redacted, Delta::Signature(signature))
+            (Said::Redacted, Delta::Signature(signature))
         } else {
             return Ok(());
         };
-        let block = self.block_of(index, kind, events);
+        let block = self.block_of(index, said, events);
         events.push(Event::Delta { choice: 0, block, delta });
         Ok(())
     }

@@ -7,6 +7,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use crate::dialect::anthropic::stand_in;
 use crate::dialect::bedrock::media::{Medium, image_by_looks};
 use crate::dialect::bedrock::{made_id, stop, usage};
 use crate::dialect::framing::eventstream::{MessageKind, message};
@@ -31,6 +32,10 @@ struct Pen {
     /// Something has been said in the open block.
     said: bool,
     calls: usize,
+    /// The open call's id.
+    call_id: String,
+    /// What carries the call's own signature: a piece of reasoning behind it.
+    carried: Option<String>,
     usage: Option<Usage>,
     /// A payload that is being made, kept for its room.
     payload: Vec<u8>,
@@ -52,6 +57,8 @@ impl Writer {
             open: None,
             said: false,
             calls: 0,
+            call_id: String::new(),
+            carried: None,
             usage: None,
             payload: Vec::new(),
         };
@@ -101,14 +108,15 @@ impl Pen {
         self.open = Some(kind);
         let Block::Call { id, name, .. } = block else { return };
         self.calls += 1;
-        let made = id.is_empty().then(|| made_id(&self.nonce, self.calls));
+        let id = if id.is_empty() { made_id(&self.nonce, self.calls) } else { id.clone().into_owned() };
         self.block("contentBlockStart", out, |payload| {
             payload.object("start", |start| {
                 start.object("toolUse", |call| {
-                    call.str("toolUseId", made.as_deref().unwrap_or(id)).str("name", name);
+                    call.str("toolUseId", &id).str("name", name);
                 });
             });
         });
+        self.call_id = id;
     }
 
     fn delta(&mut self, delta: &Delta<'_>, out: &mut Vec<u8>) {
@@ -141,7 +149,10 @@ impl Pen {
             (Delta::Citation { url, title, .. }, Kind::Text) if url.is_some() || title.is_some() => {
                 self.cite(url.as_deref(), title.as_deref(), out);
             }
-            // A call's signature and tokens' probabilities have no place here.
+            (Delta::Signature(signature), Kind::Call) => {
+                self.carried = Some(stand_in::carry(&self.call_id, signature));
+            }
+            // Tokens' probabilities have no place here.
             (
                 Delta::Text(_)
                 | Delta::Arguments(_)
@@ -205,6 +216,16 @@ impl Pen {
             self.block("contentBlockStop", out, |_| {});
             self.index += 1;
             self.said = false;
+        }
+        if let Some(field) = self.carried.take() {
+            // Whoever puts the answer together wants a text beside the signature.
+            self.reasoning(out, |part| {
+                part.str("text", "");
+            });
+            self.reasoning(out, |part| {
+                part.str("signature", &field);
+            });
+            self.close(out);
         }
     }
 

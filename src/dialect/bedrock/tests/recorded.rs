@@ -16,7 +16,7 @@ use crate::dialect::tree;
 use crate::vocab::Usage;
 
 /// The folder of recordings; says so when there is none.
-fn folder() -> Option<PathBuf> {
+pub fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("MAINSTAY_FIXTURES")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"), PathBuf::from);
     let there = folder.join("recorded/bedrock.jsonl").is_file();
@@ -27,7 +27,7 @@ fn folder() -> Option<PathBuf> {
 }
 
 /// Recorded conversations: the model, whether it was a stream, and the exchange.
-fn conversations() -> Vec<(String, bool, Value)> {
+pub fn conversations() -> Vec<(String, bool, Value)> {
     let Some(folder) = folder() else { return Vec::new() };
     let text = fs::read_to_string(folder.join("recorded/bedrock.jsonl")).expect("readable");
     let exchanges = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
@@ -53,7 +53,8 @@ fn told(mut request: Value) -> Value {
         }
     }
     body.retain(|key, value| {
-        !value.is_null() && !(["system", "inferenceConfig"].contains(&key.as_str()) && is_empty(value))
+        let optional = ["system", "inferenceConfig"].contains(&key.as_str());
+        !(value.is_null() || optional && is_empty(value))
     });
     request
 }
@@ -105,7 +106,7 @@ fn stop_word(stop: &Stop<'_>) -> &'static str {
     }
 }
 
-fn recorded_usage(usage: &Value) -> Option<Usage> {
+pub fn recorded_usage(usage: &Value) -> Usage {
     let count = |key: &str| usage[key].as_u64().unwrap_or(0);
     let usage = Usage {
         input: count("inputTokens") + count("cacheReadInputTokens") + count("cacheWriteInputTokens"),
@@ -115,7 +116,7 @@ fn recorded_usage(usage: &Value) -> Option<Usage> {
         ..Usage::default()
     };
     assert_eq!(usage.input + usage.output, count("totalTokens"));
-    Some(usage)
+    usage
 }
 
 #[test]
@@ -157,37 +158,23 @@ fn every_recorded_answer_is_read() {
     println!("{read} recorded answers were read, and written again");
 }
 
-/// What is written again may differ in: Amazon's counters of its own tools, a filter's exact name, the
-/// details of a cache's usual time, and the type that every tool call has.
+/// What is written again may differ in: Amazon's counters of its own tools, a filter's exact name, zeros,
+/// and the details of a cache's usual time.
 fn settle(reply: &mut Value) {
     let usage = reply["usage"].as_object_mut().expect("usage");
-    for (key, _) in [("serverToolUsage", 0), ("cacheDetails", 0), ("pydantic_ai_gateway", 0)] {
-        usage.remove(key);
-    }
-    for key in [
-        "cacheReadInputTokens",
-        "cacheWriteInputTokens",
-        "cacheReadInputTokenCount",
-        "cacheWriteInputTokenCount",
-    ] {
-        if usage.get(key) == Some(&json!(0)) {
-            usage.remove(key);
-        }
-    }
+    usage.retain(|key, value| {
+        let own = ["serverToolUsage", "cacheDetails", "pydantic_ai_gateway"].contains(&key.as_str());
+        !(own || key.starts_with("cache") && *value == json!(0))
+    });
     if reply["stopReason"] == "guardrail_intervened" {
         reply["stopReason"] = json!("content_filtered");
-    }
-    for block in reply["output"]["message"]["content"].as_array_mut().expect("content") {
-        if block["toolUse"]["type"] == "tool_use" {
-            block["toolUse"].as_object_mut().expect("a call").remove("type");
-        }
     }
 }
 
 fn held_in(reply: &Value) -> Held {
     let mut held = Held {
         stop: reply["stopReason"].as_str().expect("a reason").into(),
-        usage: recorded_usage(&reply["usage"]),
+        usage: Some(recorded_usage(&reply["usage"])),
         ..Held::default()
     };
     for block in reply["output"]["message"]["content"].as_array().expect("content") {
@@ -256,7 +243,7 @@ fn every_recorded_stream_is_read() {
             Event::Delta { delta: Delta::Text(text), .. } if thinks => held.thought += text,
             Event::Delta { delta: Delta::Text(text), .. } => held.text += text,
             Event::Delta { delta: Delta::Arguments(text), .. } => {
-                *arguments.last_mut().expect("a call") += text
+                *arguments.last_mut().expect("a call") += text;
             }
             Event::Delta { delta: Delta::Signature(_), .. } => held.signatures += 1,
             Event::Finish { stop, .. } => held.stop = stop_word(stop).into(),
@@ -291,7 +278,7 @@ fn held_in_stream(said: &[(String, Value)]) -> Held {
         }
         match event.as_str() {
             "messageStop" => held.stop = data["stopReason"].as_str().expect("a reason").to_owned(),
-            "metadata" => held.usage = recorded_usage(&data["usage"]),
+            "metadata" => held.usage = Some(recorded_usage(&data["usage"])),
             _ => {}
         }
     }

@@ -44,11 +44,9 @@ fn as_read(name: &str, mut ask: Ask<'static>) -> Ask<'static> {
                 ..Ask::new(Dialect::Bedrock)
             };
         }
-        // It cannot be fetched.
-        "image" => drop(ask.turns[0].parts.pop()),
+        // A URL cannot be fetched, and Claude hears nothing.
+        "image" | "audio" => drop(ask.turns[0].parts.pop()),
         "file" => rename(&mut ask, "paper"),
-        // Claude hears nothing.
-        "audio" => drop(ask.turns[0].parts.pop()),
         // Both neighbours are the user's.
         "tool_results" => {
             let last = ask.turns.pop().expect("a turn");

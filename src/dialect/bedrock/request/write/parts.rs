@@ -2,13 +2,14 @@
 
 use super::documents::Names;
 use super::turns::Placed;
-use super::{Draft, Origin};
+use super::{Draft, Origin, custom};
+use crate::dialect::anthropic::stand_in;
 use crate::dialect::bedrock::block::{self, CITED, GUARDED, JSON};
 use crate::dialect::bedrock::media::{Medium, image_by_looks};
 use crate::dialect::hub::{
     CallKind, Content, Extras, Losses, Media, Outcome, Part, Role, Source, Text, Thought,
 };
-use crate::dialect::write::{self, Array};
+use crate::dialect::write::Array;
 
 /// Is there anything of it to be written? Reports what is not.
 pub fn is_said(draft: &Draft<'_, '_>, part: &Part<'_>, role: Role, losses: &mut Losses) -> bool {
@@ -121,15 +122,14 @@ pub fn write(
             block::thought(thought, signature.and_then(|s| s.for_family(draft.terms.family)), blocks);
         }
         Content::Call(call) => {
-            let free;
-            let arguments = match call.kind {
-                CallKind::Function => &*call.arguments,
+            let extras = draft.own(placed.part);
+            match call.kind {
+                CallKind::Function => block::call(&placed.id, &call.name, &call.arguments, &extras, blocks),
                 CallKind::Custom => {
-                    free = free_text(&call.arguments);
-                    &free
+                    let (name, input) = (custom(&call.name), stand_in::custom_input(&call.arguments));
+                    block::call(&placed.id, &name, &input, &extras, blocks);
                 }
-            };
-            block::call(&placed.id, &call.name, arguments, &draft.own(placed.part), blocks);
+            }
         }
         Content::Outcome(outcome) => {
             blocks.object(|block| {
@@ -154,7 +154,7 @@ pub fn write(
 /// A part as messages and tools' results have it.
 fn plain(draft: &Draft<'_, '_>, part: &Part<'_>, names: &mut Names, blocks: &mut Array<'_>) {
     let extras = draft.own(part);
-    if let Some((key, raw)) = extras.iter().find(|(key, _)| [JSON, GUARDED, CITED].contains(key)) {
+    if let Some((key, raw)) = extras.all().find(|(key, _)| [JSON, GUARDED, CITED].contains(key)) {
         blocks.object(|block| {
             block.raw(key, raw);
         });
@@ -247,21 +247,12 @@ fn status(draft: &Draft<'_, '_>, outcome: &Outcome<'_>, losses: &mut Losses) -> 
     None
 }
 
-/// The input that a custom tool's free text becomes.
-fn free_text(text: &str) -> String {
-    write::text(|out| {
-        write::object(out, |input| {
-            input.str("input", text);
-        });
-    })
-}
-
 fn base64_of(text: &str) -> String {
     use base64::Engine;
     base64::prelude::BASE64_STANDARD.encode(text)
 }
 
-impl<'a> Draft<'_, 'a> {
+impl Draft<'_, '_> {
     /// What only this dialect knows of a part, if the part is from here.
     fn own<'p>(&self, part: &Part<'p>) -> Extras<'p> {
         if self.origin == Origin::Own { part.extras.clone() } else { Extras::default() }

@@ -32,17 +32,15 @@ pub enum Thinking {
 impl Thinking {
     pub fn of(draft: &Draft<'_, '_>, layout: &Layout<'_, '_>, losses: &mut Losses) -> Self {
         let asked = draft.ask.reasoning;
-        if asked.effort.is_none() && asked.budget.is_none() && !asked.adaptive {
+        if !is_asked(draft) {
             return Self::Unsaid;
         }
         if draft.origin == Origin::Own {
             return Self::own(draft);
         }
-        let found =
-            if draft.terms.facts.lacks(Ability::Reasoning) { None } else { Self::foreign(draft, layout) };
-        // A model that cannot think does not think.
-        if found.is_none() && !asked.is_off() {
-            losses.drop("reasoning_effort");
+        let found = if asked.is_off() { Self::off(draft) } else { Self::foreign(draft, layout) };
+        if found.is_none() {
+            losses.drop(if asked.effort.is_some() { "reasoning_effort" } else { "reasoning" });
         }
         found.unwrap_or(Self::Unsaid)
     }
@@ -58,10 +56,22 @@ impl Thinking {
         }
     }
 
+    /// Left unsaid it is none, but for those who think unless they are told not to: Claude since its
+    /// fifth generation, of which some lines refuse to be told, and gpt-oss.
+    fn off(draft: &Draft<'_, '_>) -> Option<Self> {
+        let facts = draft.terms.facts;
+        let always = ["fable", "mythos"].iter().any(|line| draft.terms.model.contains(line));
+        match draft.maker {
+            Maker::Claude(..) if always || facts.lacks(Ability::EffortNone) => None,
+            Maker::Claude(5.., _) => Some(Self::Off),
+            Maker::GptOss => None,
+            Maker::Claude(..) | Maker::Nova(_) | Maker::Qwen | Maker::Other => Some(Self::Unsaid),
+        }
+    }
+
     /// `None` when the model cannot be told, or not together with the rest of the request.
     fn foreign(draft: &Draft<'_, '_>, layout: &Layout<'_, '_>) -> Option<Self> {
-        if draft.ask.reasoning.is_off() {
-            // Left unsaid it is none, but for models that always think.
+        if draft.terms.facts.lacks(Ability::Reasoning) {
             return None;
         }
         match draft.maker {
@@ -84,13 +94,14 @@ impl Thinking {
         if forced || !draft.maker.is_claude_since((3, 7)) {
             return None;
         }
-        let adapts = knows(draft.terms, Ability::AdaptiveThinking, draft.maker.is_claude_since((4, 6)));
-        let counts = facts.has(Ability::BudgetThinking) && draft.ask.reasoning.budget.is_some();
-        if adapts && !counts {
+        let newer = draft.maker.is_claude_since((4, 6));
+        if knows(draft.terms, Ability::AdaptiveThinking, newer && !facts.has(Ability::BudgetThinking)) {
             let told = knows(draft.terms, Ability::OutputConfig, true);
-            return Some(Self::Adaptive(
-                draft.effort().filter(|_| told).map(|effort| claude_effort(draft, effort)),
-            ));
+            let effort = draft.effort().filter(|_| told).map(|effort| claude_effort(draft, effort));
+            return Some(Self::Adaptive(effort));
+        }
+        if !knows(draft.terms, Ability::BudgetThinking, !newer) {
+            return None;
         }
         if layout.ends_in_unthought_calls() {
             // With a budget, the turn that is to be continued has to begin with its thinking.
@@ -144,7 +155,7 @@ impl Thinking {
     pub fn plain_effort(&self, maker: Maker) -> Option<&'static str> {
         match self {
             Self::Effort(effort) if maker == Maker::Other => Some(effort),
-            _ => None,
+            Self::Unsaid | Self::Off | Self::Budget(_) | Self::Adaptive(_) | Self::Effort(_) => None,
         }
     }
 
@@ -157,6 +168,13 @@ impl Thinking {
     pub fn is_novas_hardest(&self, maker: Maker) -> bool {
         maker.is_nova() && *self == Self::Effort("high")
     }
+}
+
+/// Some thinking, or none, or to see some of it, which only Claude can be asked for.
+fn is_asked(draft: &Draft<'_, '_>) -> bool {
+    let asked = draft.ask.reasoning;
+    let shows = matches!(asked.summary, Some(Summary::Auto | Summary::Concise | Summary::Detailed));
+    asked.effort.is_some() || asked.budget.is_some() || asked.adaptive || (shows && draft.maker.is_claude())
 }
 
 fn thinking(fields: &mut Object<'_>, draft: &Draft<'_, '_>, kind: &str, budget: Option<u64>) {

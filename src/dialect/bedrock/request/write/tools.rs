@@ -1,7 +1,8 @@
 //! `toolConfig`.
 
 use super::turns::Layout;
-use super::{Draft, Origin, TOOLS};
+use super::{Draft, Origin, TOOLS, custom};
+use crate::dialect::anthropic::stand_in;
 use crate::dialect::bedrock::maker::{Maker, knows};
 use crate::dialect::bedrock::request::GROUNDING;
 use crate::dialect::hub::{Losses, Text, Tool, ToolChoice, ToolKind};
@@ -11,9 +12,6 @@ use crate::vocab::Ability;
 
 /// For tools that take nothing, or nobody knows what.
 const ANYTHING: &str = r#"{"type":"object","properties":{}}"#;
-/// For tools that take free text.
-const FREE_TEXT: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
-
 /// The tools that the model gets, and what it is told about them.
 pub struct Tools<'d, 'a> {
     listed: Vec<&'d Tool<'a>>,
@@ -24,12 +22,12 @@ pub struct Tools<'d, 'a> {
 }
 
 /// Which tool has to be called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Pick<'d> {
     Auto,
     None,
     Any,
-    Tool(&'d str),
+    Tool(Text<'d>),
 }
 
 /// Where that is said.
@@ -45,7 +43,7 @@ enum Place {
 impl<'d, 'a> Tools<'d, 'a> {
     pub fn of(draft: &Draft<'d, 'a>, layout: &Layout<'_, '_>, losses: &mut Losses) -> Self {
         let mut tools = Self { listed: Vec::new(), bygone: Vec::new(), pick: None, place: Place::Config };
-        tools.pick = draft.ask.tool_choice.as_ref().map(pick);
+        tools.pick = draft.ask.tool_choice.as_ref().map(|choice| pick(choice, &draft.ask.tools));
         if draft.origin == Origin::Own {
             tools.listed = draft.ask.tools.iter().collect();
             let parallel = draft.ask.parallel_tools;
@@ -66,7 +64,7 @@ impl<'d, 'a> Tools<'d, 'a> {
             }
         }
         if tools.listed.is_empty() {
-            tools.bygone = called.into_iter().map(str::to_owned).collect();
+            tools.bygone = called;
             tools.pick = None;
             return tools;
         }
@@ -87,7 +85,7 @@ impl<'d, 'a> Tools<'d, 'a> {
         }
         if draft.ask.parallel_tools == Some(false) {
             if knows(draft.terms, Ability::ParallelToolsConfig, true) && draft.maker.is_claude() {
-                self.pick = self.pick.or(Some(Pick::Auto));
+                self.pick = self.pick.take().or(Some(Pick::Auto));
                 self.place = Place::Claude { disable_parallel: Some(true) };
             } else {
                 losses.drop("parallel_tool_calls");
@@ -101,7 +99,7 @@ impl<'d, 'a> Tools<'d, 'a> {
             && draft
                 .ask
                 .extras
-                .iter()
+                .all()
                 .any(|(key, _)| key.strip_prefix(TOOLS).is_some_and(|k| k.starts_with('.')));
         if !said && !kept {
             return;
@@ -115,7 +113,7 @@ impl<'d, 'a> Tools<'d, 'a> {
                     spec(name, None, ANYTHING, tools, |_| {});
                 }
             });
-            if let (Place::Config, Some(pick)) = (self.place, self.pick) {
+            if let (Place::Config, Some(pick)) = (self.place, &self.pick) {
                 config.object("toolChoice", |choice| match pick {
                     Pick::Auto | Pick::None => {
                         choice.raw("auto", "{}");
@@ -138,11 +136,11 @@ impl<'d, 'a> Tools<'d, 'a> {
     pub fn write_choice(&self, fields: &mut Object<'_>) {
         let Place::Claude { disable_parallel } = self.place else { return };
         fields.object("tool_choice", |choice| {
-            let (kind, name) = match self.pick {
+            let (kind, name) = match &self.pick {
                 Some(Pick::Auto) | None => ("auto", None),
                 Some(Pick::None) => ("none", None),
                 Some(Pick::Any) => ("any", None),
-                Some(Pick::Tool(name)) => ("tool", Some(name)),
+                Some(Pick::Tool(name)) => ("tool", Some(&**name)),
             };
             choice.str("type", kind).str_if("name", name);
             if let Some(disable) = disable_parallel {
@@ -152,12 +150,16 @@ impl<'d, 'a> Tools<'d, 'a> {
     }
 }
 
-fn pick<'d>(choice: &'d ToolChoice<'_>) -> Pick<'d> {
+fn pick<'d>(choice: &'d ToolChoice<'_>, tools: &[Tool<'_>]) -> Pick<'d> {
+    let is_custom = |wanted: &str| {
+        tools.iter().any(|tool| matches!(&tool.kind, ToolKind::Custom { name, .. } if name == wanted))
+    };
     match choice {
         ToolChoice::Auto | ToolChoice::Allowed { required: false, .. } => Pick::Auto,
         ToolChoice::None => Pick::None,
         ToolChoice::Required | ToolChoice::Allowed { required: true, .. } => Pick::Any,
-        ToolChoice::Tool(name) => Pick::Tool(name),
+        ToolChoice::Tool(name) if is_custom(name) => Pick::Tool(Text::Owned(custom(name))),
+        ToolChoice::Tool(name) => Pick::Tool(Text::Borrowed(name)),
     }
 }
 
@@ -170,8 +172,12 @@ fn is_listed(draft: &Draft<'_, '_>, tool: &Tool<'_>, losses: &mut Losses) -> boo
     match &tool.kind {
         ToolKind::Function { name, .. } => allowed(name),
         ToolKind::Custom { name, format, .. } => {
-            losses.drop("tools.custom");
-            losses.drop_if(format.as_ref(), "tools.format");
+            if format.is_some_and(|format| format.contains("grammar")) {
+                losses.refuse(
+                    "tools",
+                    "a custom tool with a grammar cannot be sent to Bedrock; give the tool a JSON schema",
+                );
+            }
             allowed(name)
         }
         ToolKind::WebSearch { .. } if matches!(draft.maker, Maker::Nova(2..)) => true,
@@ -204,7 +210,8 @@ fn write_tool(draft: &Draft<'_, '_>, tool: &Tool<'_>, losses: &mut Losses, tools
             });
         }
         ToolKind::Custom { name, description, .. } => {
-            spec(name, description.as_deref().filter(|text| !text.is_empty()), FREE_TEXT, tools, |_| {});
+            let description = description.as_deref().filter(|text| !text.is_empty());
+            spec(&custom(name), description, stand_in::CUSTOM_SCHEMA, tools, |_| {});
         }
         ToolKind::WebSearch { raw } | ToolKind::Vendor { raw, .. } if own => {
             tools.raw(raw);

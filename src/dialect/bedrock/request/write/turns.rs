@@ -3,10 +3,10 @@
 use super::documents::Names;
 use super::ids::Ids;
 use super::parts;
-use super::{Draft, Origin};
+use super::{Draft, Origin, custom};
 use crate::dialect::bedrock::block;
 use crate::dialect::bedrock::maker::knows;
-use crate::dialect::hub::{CacheMark, Content, Extras, Losses, Part, Role, Text, Turn};
+use crate::dialect::hub::{CacheMark, CallKind, Content, Extras, Losses, Part, Role, Text, Turn};
 use crate::dialect::write::{Array, Object};
 use crate::vocab::Ability;
 
@@ -37,10 +37,9 @@ pub fn lay_out<'d, 'a>(draft: &Draft<'d, 'a>, losses: &mut Losses) -> Layout<'d,
         let instructs = matches!(turn.role, Role::System | Role::Developer);
         let leading = instructs && layout.messages.is_empty();
         let role = match turn.role {
-            Role::User => Role::User,
             Role::Assistant => Role::Assistant,
             Role::System | Role::Developer if leading || layout.takes_system(draft) => Role::System,
-            Role::System | Role::Developer => Role::User,
+            Role::User | Role::System | Role::Developer => Role::User,
         };
         let mut placed = Vec::with_capacity(turn.parts.len());
         for part in turn.parts.iter().filter(|part| parts::is_said(draft, part, role, losses)) {
@@ -86,7 +85,7 @@ impl<'d, 'a> Layout<'d, 'a> {
     fn add(&mut self, draft: &Draft<'_, '_>, turn: &'d Turn<'a>, role: Role, mut parts: Vec<Placed<'d, 'a>>) {
         match self.messages.last_mut() {
             Some(last) if last.role == role && draft.origin == Origin::Foreign => {
-                last.parts.append(&mut parts)
+                last.parts.append(&mut parts);
             }
             _ => {
                 let extras = (draft.origin == Origin::Own).then_some(&turn.extras);
@@ -118,13 +117,16 @@ impl<'d, 'a> Layout<'d, 'a> {
     }
 
     /// The tools that were called, each once.
-    pub fn called(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
+    pub fn called(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
         for placed in self.messages.iter().flat_map(|message| &message.parts) {
-            if let Content::Call(call) = &placed.part.content
-                && !names.contains(&&*call.name)
-            {
-                names.push(&call.name);
+            let Content::Call(call) = &placed.part.content else { continue };
+            let name = match call.kind {
+                CallKind::Function => call.name.clone().into_owned(),
+                CallKind::Custom => custom(&call.name),
+            };
+            if !names.contains(&name) {
+                names.push(name);
             }
         }
         names
