@@ -8,7 +8,7 @@ mod block;
 pub mod error;
 pub mod reply;
 pub mod request;
-mod stand_in;
+pub(in crate::dialect) mod stand_in;
 mod stop;
 pub mod stream;
 #[cfg(test)]

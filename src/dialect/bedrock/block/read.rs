@@ -85,7 +85,7 @@ fn part<'a>(
         "audio" => Medium::Audio,
         "video" => Medium::Video,
         "toolUse" if value.at("type").and_then(Node::as_str) != Some("server_tool_use") => {
-            return call(value, side);
+            return call(value);
         }
         // An assistant's results are of tools that the vendor ran.
         "toolResult" if role != Role::Assistant => return outcome(value, side),
@@ -145,21 +145,14 @@ fn media<'a>(medium: Medium, value: &Node<'a>, block: &Node<'a>, side: Side) -> 
     Ok(Part { extras, ..Part::new(content) })
 }
 
-fn call<'a>(value: &Node<'a>, side: Side) -> Result<Part<'a>, Wrong> {
-    let mut call = Call {
+fn call<'a>(value: &Node<'a>) -> Result<Part<'a>, Wrong> {
+    let call = Call {
         id: value.need("toolUseId")?.string()?,
         name: value.need("name")?.string()?,
         arguments: Text::Borrowed(value.at("input").map_or("{}", Node::raw)),
         kind: CallKind::Function,
         signature: None,
     };
-    if side == Side::Upstream
-        && let Some(name) = call.name.strip_prefix(stand_in::CUSTOM)
-    {
-        call.name = Text::Owned(name.to_owned());
-        call.arguments = value.at("input").map(stand_in::free_text).unwrap_or_default();
-        call.kind = CallKind::Custom;
-    }
     let mut extras = Extras::of(value, &["toolUseId", "name", "input", "type"]);
     if let Some(kind) = value.at("type") {
         // `tool_use`: a default that is said aloud.

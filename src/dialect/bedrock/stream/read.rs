@@ -3,7 +3,6 @@
 //! Only tool calls (and images) have a beginning; the first delta of any other block tells what it is.
 //! Blocks come one behind the other. What the vendor's own tools do is passed over.
 
-use crate::dialect::anthropic::stand_in::{self, FreeText};
 use crate::dialect::bedrock::block::redacted;
 use crate::dialect::bedrock::media::Medium;
 use crate::dialect::bedrock::stop;
@@ -39,8 +38,6 @@ enum Kind {
     Call {
         filled: bool,
     },
-    /// The stand-in for a custom tool: its one text is what the tool gets.
-    Custom(FreeText),
     /// An image of this format; others have it within a text.
     Image {
         format: String,
@@ -63,7 +60,7 @@ impl Kind {
             Self::Text => matches!(said, Said::Text),
             Self::Thought => matches!(said, Said::Thought),
             Self::Redacted => matches!(said, Said::Redacted),
-            Self::Call { .. } | Self::Custom(_) | Self::Image { .. } | Self::Hidden => false,
+            Self::Call { .. } | Self::Image { .. } | Self::Hidden => false,
         }
     }
 }
@@ -130,12 +127,7 @@ impl Reader {
             Kind::Hidden => return,
             // A tool without arguments is called with none, which other dialects have to spell.
             Kind::Call { filled: false } => events.push(arguments(block, Text::Borrowed("{}"))),
-            Kind::Text
-            | Kind::Thought
-            | Kind::Redacted
-            | Kind::Call { .. }
-            | Kind::Custom(_)
-            | Kind::Image { .. } => {}
+            Kind::Text | Kind::Thought | Kind::Redacted | Kind::Call { .. } | Kind::Image { .. } => {}
         }
         events.push(Event::Close { choice: 0, block });
     }
@@ -169,16 +161,9 @@ impl Reader {
             }
             let id = call.need("toolUseId")?.string()?;
             let name = call.need("name")?.string()?;
-            let own = name.strip_prefix(stand_in::CUSTOM).map(str::to_owned);
-            let (kind, said) = match own {
-                None => (Kind::Call { filled: false }, Block::Call { id, name, kind: CallKind::Function }),
-                Some(own) => (
-                    Kind::Custom(FreeText::default()),
-                    Block::Call { id, name: Text::Owned(own), kind: CallKind::Custom },
-                ),
-            };
+            let said = Block::Call { id, name, kind: CallKind::Function };
             self.called = true;
-            self.open(index, kind, Some(said), events);
+            self.open(index, Kind::Call { filled: false }, Some(said), events);
         } else if start.at("toolResult").is_some() {
             self.open(index, Kind::Hidden, None, events);
         } else if let Some(image) = start.at("image") {
@@ -228,15 +213,10 @@ impl Reader {
     /// Arguments of a call that has not begun belong to nobody.
     fn more_arguments<'f>(&mut self, index: u64, text: Text<'f>, events: &mut Vec<Event<'f>>) {
         let Some(open) = self.open.as_mut().filter(|open| open.index == index) else { return };
-        let text = match &mut open.kind {
-            Kind::Call { filled } => {
-                *filled |= !text.is_empty();
-                text
-            }
-            Kind::Custom(free) => Text::Owned(free.more(&text)),
-            Kind::Text | Kind::Thought | Kind::Redacted | Kind::Image { .. } | Kind::Hidden => return,
-        };
-        if !text.is_empty() {
+        if let Kind::Call { filled } = &mut open.kind
+            && !text.is_empty()
+        {
+            *filled = true;
             events.push(arguments(open.block, text));
         }
     }

@@ -220,6 +220,13 @@ fn outcome(
                 losses.drop("audio");
                 continue;
             }
+            // What a tool found in words is words to every model; documents some do not take here.
+            if let Content::File(Media { source: Source::Text(text), .. }) = &part.content {
+                blocks.object(|block| {
+                    block.str("text", text);
+                });
+                continue;
+            }
         }
         if is_said(draft, part, Role::User, losses) {
             plain(draft, part, names, blocks);
