@@ -26,6 +26,7 @@ use mainstay::state::gate::{Gate, Rescue};
 use mainstay::state::model::Shape;
 use mainstay::state::{Live, Registry, Table};
 use mainstay::strategy::{self, Contender, Kind};
+use mainstay::vocab::Abilities;
 
 /// Requests of a simulated 1,000/s: windows turn over as they do in life.
 const STEP: Duration = Duration::from_millis(1);
@@ -126,6 +127,7 @@ fn picking(criterion: &mut Criterion) {
             latency: Some(Duration::from_millis(200 + slot as u64)),
             waiting: slot as u32 % 3,
             streaming: 1,
+            native: true,
         })
         .collect();
     let (mut turn, mut dice) = (Smooth::default(), Dice::seeded(1));
@@ -229,6 +231,8 @@ fn choose_and_settle(table: &Table) {
         resend: Resend::Allowed,
         deadline: now + Duration::from_mins(10),
         prompt_tokens: 256,
+        least_window: 0,
+        abilities: Abilities::default(),
     };
     let route = table.route_of_model(need.model).expect("a route of that name");
     let permit = Plan::begin(table, route).choose(&need).expect("every channel is well");

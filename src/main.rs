@@ -113,7 +113,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Schema => print(&pretty(&config::schema())?),
         Command::Explain { model, dialect, needs, prompt_tokens, admin } => {
             let mut question = Question { model, dialect, prompt_tokens, ..Question::default() };
-            needs.into_iter().for_each(|ability| question.needs.add(ability));
+            for ability in needs {
+                question.needs.add(ability);
+            }
             explain(source, &question, admin)
         }
         Command::Version { json: true } => print(

@@ -410,7 +410,7 @@ fn encode(path: &mut String, model: &str, dialect: Dialect) {
     for byte in model.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                path.push(char::from(byte))
+                path.push(char::from(byte));
             }
             b'/' | b':' | b'@' if dialect != Dialect::Bedrock => path.push(char::from(byte)),
             // Writing to a String cannot fail.

@@ -30,11 +30,18 @@ pub struct Scan {
     pub max_output_tokens: Option<u64>,
     /// Has tools, and does not forbid the model to reason (chat only).
     pub calls_tools: bool,
-    /// A chat request in the shape of responses, as Cursor sends it: it has `input` and no `messages`.
-    pub other_shape: bool,
+    pub shape: Shape,
     /// Refers to, or leaves behind, state at the upstream (responses only).
     pub stateful: bool,
     pub body_len: usize,
+}
+
+/// Whose shape a body has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    Own,
+    /// A chat request in the shape of responses, as Cursor sends it: it has `input` and no `messages`.
+    OfResponses,
 }
 
 /// Does the caller want usage at the end of his chat stream?
@@ -115,13 +122,14 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
         include_usage: IncludeUsage::Inherent,
         max_output_tokens: None,
         calls_tools: false,
-        other_shape: false,
+        shape: Shape::Own,
         stateful: false,
         body_len: body.len(),
     }
 }
 
 /// What the walk has met so far.
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of the body that was met")]
 #[derive(Default)]
 struct Seen {
     model: Option<(String, Range<usize>)>,
@@ -178,7 +186,10 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
         },
         max_output_tokens: seen.max_output_tokens,
         calls_tools: seen.tools && !seen.effort_none,
-        other_shape: entry.operation == Operation::Chat && seen.input && !seen.messages,
+        shape: match (entry.operation, seen.input && !seen.messages) {
+            (Operation::Chat, true) => Shape::OfResponses,
+            _ => Shape::Own,
+        },
         stateful: entry.dialect == Dialect::Responses && (seen.refers_to_state || seen.store != Some(false)),
         body_len: body.len(),
     })

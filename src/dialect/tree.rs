@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt::Write;
 
 use super::json::{Kind, Malformed, Walked, Walker};
 
@@ -48,6 +49,7 @@ impl Wrong {
     }
 
     /// Finds out where in `root` it is.
+    #[must_use]
     pub fn place(mut self, root: &Node<'_>) -> Self {
         if self.path.is_empty() && self.at != 0 {
             root.path_to(self.at, &mut self.path);
@@ -82,12 +84,12 @@ fn node<'a>(walker: &mut Walker<'a>, text: &'a str) -> Walked<Node<'a>> {
             walker.object(|walker, key| {
                 let key = key.clone().into_str().ok_or(Malformed { at: start, expected: "sound escapes" })?;
                 let value = node(walker, text)?;
-                match places.find(&members, &key).and_then(|place| members.get_mut(place)) {
-                    Some((_, slot)) => *slot = value,
-                    None => {
-                        places.add(&key, members.len());
-                        members.push((key, value));
-                    }
+                if let Some((_, slot)) = places.find(&members, &key).and_then(|place| members.get_mut(place))
+                {
+                    *slot = value;
+                } else {
+                    places.add(key.clone(), members.len());
+                    members.push((key, value));
                 }
                 Ok(())
             })?;
@@ -138,9 +140,9 @@ impl<'a> Places<'a> {
         self.0.get(key).copied()
     }
 
-    fn add(&mut self, key: &Cow<'a, str>, place: usize) {
+    fn add(&mut self, key: Cow<'a, str>, place: usize) {
         if place >= Self::FEW {
-            self.0.insert(key.clone(), place);
+            self.0.insert(key, place);
         }
     }
 }
@@ -286,7 +288,8 @@ impl<'a> Node<'a> {
         } else if let Some((index, value)) =
             self.elements().iter().enumerate().find(|(_, value)| holds(value))
         {
-            path.push_str(&format!("[{index}]"));
+            // Writing to a String cannot fail.
+            let _ = write!(path, "[{index}]");
             value.path_to(at, path);
         }
     }
@@ -319,14 +322,15 @@ mod tests {
         );
     }
 
+    fn second<'a>(root: &Node<'a>) -> Node<'a> {
+        root.at("messages").expect("there").elements()[1].clone()
+    }
+
     #[test]
     fn what_is_wrong_says_where() {
         let body = r#"{"messages": [{"role": "user"}, {"role": 7, "content": [{"x": {}}]}], "n": -1}"#;
-        fn message<'a>(root: &Node<'a>) -> Node<'a> {
-            root.at("messages").expect("there").elements()[1].clone()
-        }
         assert_eq!(
-            wrong(body, |root| message(root).need("role")?.string().map(drop)),
+            wrong(body, |root| second(root).need("role")?.string().map(drop)),
             "messages[1].role: expected a string, found a number"
         );
         assert_eq!(
@@ -339,7 +343,7 @@ mod tests {
         );
         assert_eq!(wrong(body, |root| root.need("model").map(drop)), "model: required, and missing");
         assert_eq!(
-            wrong(body, |root| message(root).need("content")?.items()?[0].need("x")?.need("y").map(drop)),
+            wrong(body, |root| second(root).need("content")?.items()?[0].need("x")?.need("y").map(drop)),
             "messages[1].content[0].x.y: required, and missing"
         );
     }
@@ -373,8 +377,8 @@ mod tests {
 
     #[test]
     fn of_many_members_the_last_of_a_name_counts_as_well() {
-        let body: String = (0..1_000).map(|n| format!("\"k{}\":{n},", n % 500)).collect();
-        let body = format!("{{{}}}", body.trim_end_matches(','));
+        let members: Vec<String> = (0..1_000).map(|n| format!("\"k{}\":{n}", n % 500)).collect();
+        let body = format!("{{{}}}", members.join(","));
         let root = parse(body.as_bytes()).expect("JSON");
         assert_eq!(root.members().len(), 500);
         assert_eq!(root.at("k7").and_then(Node::as_integer), Some(507));

@@ -232,6 +232,7 @@ impl<'t> Plan<'t> {
             latency,
             waiting: model.waiting.load(std::sync::atomic::Ordering::Relaxed),
             streaming: model.streaming.load(std::sync::atomic::Ordering::Relaxed),
+            native: shortlist::asked_in(self.route(), channel, need) == Some(need.dialect),
         }
     }
 

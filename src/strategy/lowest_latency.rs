@@ -32,7 +32,10 @@ pub fn pick(contenders: &[Contender], dice: &mut Dice) -> Option<usize> {
     let first = draw_by_weight(contenders, None, dice)?;
     let second = draw_by_weight(contenders, Some(first), dice)?;
     let (a, b) = (cost(&contenders[first]), cost(&contenders[second]));
-    Some(if a < b || (a == b && dice.chance(0.5)) { first } else { second })
+    let (one, other) = (&contenders[first], &contenders[second]);
+    let tie_for_first =
+        a == b && ((one.native && !other.native) || (one.native == other.native && dice.chance(0.5)));
+    Some(if a < b || tie_for_first { first } else { second })
 }
 
 /// Without a sample, one attempt at a time is enough to get one; a second would cost too much if the
@@ -78,7 +81,14 @@ mod tests {
     use super::*;
 
     fn contender(slot: usize, millis: Option<u64>, waiting: u32) -> Contender {
-        Contender { slot, weight: 1000, latency: millis.map(Duration::from_millis), waiting, streaming: 0 }
+        Contender {
+            slot,
+            weight: 1000,
+            latency: millis.map(Duration::from_millis),
+            waiting,
+            streaming: 0,
+            native: true,
+        }
     }
 
     fn shares(contenders: &[Contender]) -> Vec<f64> {

@@ -55,6 +55,8 @@ pub struct Contender {
     pub waiting: u32,
     /// Attempts whose stream is running.
     pub streaming: u32,
+    /// It takes the caller's bytes as they are; at equal cost it is preferred.
+    pub native: bool,
 }
 
 /// Picks one of `contenders` and returns its index in that slice; `None` when it is empty.
@@ -78,6 +80,13 @@ fn cheapest(contenders: &[Contender], dice: &mut Dice, cost: impl Fn(&Contender)
         let cost = cost(contender);
         match best {
             Some((_, least)) if cost > least => {}
+            // Nothing is lost and nothing is spent on translation.
+            Some((kept, least)) if cost == least && contender.native != contenders[kept].native => {
+                if contender.native {
+                    best = Some((index, cost));
+                    ties = 1;
+                }
+            }
             Some((_, least)) if cost == least => {
                 ties += 1;
                 if dice.below(ties) == 0 {
@@ -91,4 +100,33 @@ fn cheapest(contenders: &[Contender], dice: &mut Dice, cost: impl Fn(&Contender)
         }
     }
     best.map(|(index, _)| index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn among_equals_the_one_that_needs_no_translation_goes_first() {
+        let contender = |slot, native, waiting| Contender {
+            slot,
+            weight: 1000,
+            latency: Some(Duration::from_millis(100)),
+            waiting,
+            streaming: 0,
+            native,
+        };
+        let mut dice = Dice::seeded(1);
+        let mut check = |contenders: &[Contender], expected: Option<usize>| {
+            for _ in 0..50 {
+                let picked = pick(Kind::LeastInflight, contenders, &mut Smooth::default(), &mut dice);
+                assert_eq!(picked, expected);
+            }
+        };
+        let (own, other) = (contender(0, true, 0), contender(1, false, 0));
+        check(&[other, own, other], Some(1));
+        check(&[own, other], Some(0));
+        // Not when it costs more.
+        check(&[contender(0, true, 1), other], Some(1));
+    }
 }

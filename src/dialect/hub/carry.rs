@@ -10,6 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use memchr::memmem;
 
 use super::Text;
+use crate::dialect::Dialect;
 
 /// Whose signatures a model makes and takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,9 +64,15 @@ impl<'a> Signature<'a> {
     /// Whether a body may hold what only we can read: a sealed signature, an empty one of a thought that had
     /// none, an item's id that we made up. Then its bytes must not pass as they are: the vendor would refuse
     /// them.
-    pub fn may_be_ours(body: &[u8]) -> bool {
-        const MARKS: [&str; 4] = [BEGIN, MADE_UP, "\"signature\":\"\"", "\"signature\": \"\""];
-        MARKS.iter().any(|mark| memmem::find(body, mark.as_bytes()).is_some())
+    pub fn may_be_ours(dialect: Dialect, body: &[u8]) -> bool {
+        let marks: &[&str] = match dialect {
+            Dialect::Anthropic => &[BEGIN, "\"signature\":\"\"", "\"signature\": \"\""],
+            Dialect::Responses => &[BEGIN, MADE_UP],
+            Dialect::Gemini | Dialect::Bedrock => &[BEGIN],
+            // Chat says whose a signature is; the others carry none.
+            Dialect::OpenAi | Dialect::Cohere | Dialect::Ollama | Dialect::Http => &[],
+        };
+        marks.iter().any(|mark| memmem::find(body, mark.as_bytes()).is_some())
     }
 
     /// What the text of a dialect that belongs to `native` means.
@@ -96,7 +103,7 @@ mod tests {
             for native in Family::ALL {
                 let signature = Signature { family, value: "EqQBCgIYAhIM/+==:x".into() };
                 let text = signature.seal(native).into_owned();
-                assert_eq!(Signature::may_be_ours(text.as_bytes()), family != native);
+                assert_eq!(Signature::may_be_ours(Dialect::Gemini, text.as_bytes()), family != native);
                 assert_eq!(Signature::unseal(text.into(), native), signature);
             }
         }

@@ -40,7 +40,9 @@ pub fn emulate(ask: &mut Ask<'_>, losses: &mut Losses) {
     match &mut ask.tool_choice {
         Some(ToolChoice::Tool(name)) => rename(name, &names),
         Some(ToolChoice::Allowed { names: allowed, .. }) => {
-            allowed.iter_mut().for_each(|name| rename(name, &names));
+            for name in allowed {
+                rename(name, &names);
+            }
         }
         Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required) | None => {}
     }

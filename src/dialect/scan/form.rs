@@ -72,7 +72,7 @@ pub(super) fn scan(boundary: &[u8], body: &[u8]) -> Result<Scan, ScanError> {
         include_usage: IncludeUsage::Inherent,
         max_output_tokens: None,
         calls_tools: false,
-        other_shape: false,
+        shape: super::Shape::Own,
         stateful: false,
         body_len: body.len(),
     })

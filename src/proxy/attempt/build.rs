@@ -4,13 +4,14 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+use memchr::memmem;
 
 use super::spoken::{self, Letter, Occasion, Spoken, Unsayable};
 use crate::config::{self, Matcher, Unsupported};
 use crate::dialect::entry::{self, Entry};
 use crate::dialect::hub::{Signature, Terms};
 use crate::dialect::provider::{self, Call, Delivery, Place, StreamUsage};
-use crate::dialect::scan::Scan;
+use crate::dialect::scan::{self, Scan};
 use crate::dialect::splice::{self, Rewrite};
 use crate::dialect::{Dialect, Operation, translate};
 use crate::proxy::Gateway;
@@ -58,7 +59,9 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
             let dialect = spoken::dialect_for(guest, scan, upstream, name).unwrap_or(guest.dialect);
             let resaid = dialect == guest.dialect
                 && translate::generates(guest.operation)
-                && (Signature::may_be_ours(body) || scan.other_shape);
+                && (Signature::may_be_ours(guest.dialect, body)
+                    || scan.shape == scan::Shape::OfResponses
+                    || (upstream.provider.quirks.tools_by_responses && holds_reasoning(guest.dialect, body)));
             if dialect == guest.dialect && !resaid {
                 native(guest, upstream, (model, name), (scan, body))?
             } else {
@@ -105,6 +108,12 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
     *request.uri_mut() = Uri::from(target);
     *request.headers_mut() = fields;
     Ok(Built { request, spoken })
+}
+
+/// Members of chat messages that other vendors gave the caller and that OpenAI's own API refuses.
+fn holds_reasoning(dialect: Dialect, body: &[u8]) -> bool {
+    const MEMBERS: [&str; 3] = ["\"reasoning_content\"", "\"reasoning_details\"", "\"extra_content\""];
+    dialect == Dialect::OpenAi && MEMBERS.iter().any(|member| memmem::find(body, member.as_bytes()).is_some())
 }
 
 /// The caller's own bytes, but for the model's name and what the vendor wants otherwise.
