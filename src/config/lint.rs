@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::blueprint::{
-    Blueprint, Channel, FirstEvent, Matcher, Origin, PanicMode, Pattern, ProbeKind, Readiness, Route,
+    Blueprint, FirstEvent, Matcher, Origin, PanicMode, Pattern, ProbeKind, Readiness, Route,
     Timeouts, Upstream,
 };
 use super::check::{channel_layers, channel_path, route_path, upstream_path};
@@ -179,7 +179,6 @@ fn route(route: &Route, index: usize, upstreams: &[Upstream], root: &Node, findi
         findings.warn(&path.key("path"), message, "choose another beginning");
     }
     nowhere_to_go(route, &path, upstreams, findings);
-    apart(route, index, upstreams, findings);
     let several = route.channels.len() > 1 || !route.fallback.is_empty();
     if route.retry.max_attempts == 1 && several {
         let hint = "use 2 or more";
@@ -243,35 +242,6 @@ fn nowhere_to_go(route: &Route, path: &Path, upstreams: &[Upstream], findings: &
     } else if !pattern {
         let message = format!("one channel and no fallback: requests fail while {upstream} does");
         findings.warn_at_key(&channels, message, "add a channel on another upstream, or a `fallback`");
-    }
-}
-
-/// Requests pass in the dialect that they came in, so channels without a common one are no help to
-/// each other.
-fn apart(route: &Route, index: usize, upstreams: &[Upstream], findings: &mut Findings) {
-    let ai = |channel: &Channel| {
-        let speaks = &upstreams[channel.upstream].speaks;
-        speaks.iter().copied().filter(|dialect| *dialect != Dialect::Http).collect::<Vec<_>>()
-    };
-    let Some(first) = route.channels.first().map(ai) else { return };
-    if matches!(route.matcher, Matcher::Path { .. }) {
-        return;
-    }
-    for (number, channel) in route.channels.iter().enumerate().skip(1) {
-        if !ai(channel).iter().any(|dialect| first.contains(dialect)) {
-            let names = |speaks: &[Dialect]| {
-                speaks.iter().map(|dialect| dialect.name()).collect::<Vec<_>>().join(" and ")
-            };
-            findings.warn(
-                &channel_path(index, number).key("upstream"),
-                format!(
-                    "speaks {}, the first channel {}: a request reaches only one of them",
-                    names(&ai(channel)),
-                    names(&first)
-                ),
-                "put channels that share a dialect into one route",
-            );
-        }
     }
 }
 
