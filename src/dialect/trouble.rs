@@ -148,6 +148,11 @@ pub fn in_band(trouble: &Trouble, dialect: Dialect, next_sequence: u64) -> Bytes
     }
 }
 
+/// What an error's kind is called in a header, where the dialect has one: `x-amzn-errortype`.
+pub fn kind_header(kind: Kind, dialect: Dialect) -> Option<(&'static str, &'static str)> {
+    (dialect == Dialect::Bedrock).then(|| ("x-amzn-errortype", bedrock::error::error_type(kind)))
+}
+
 /// What a silent stream may say meanwhile, between two events: it means nothing, and every SDK takes it
 /// (WIRE §2.3). Google's chokes on whatever is no data, and Bedrock's has no such message.
 pub const fn keep_alive(dialect: Dialect) -> Option<&'static [u8]> {

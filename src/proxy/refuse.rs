@@ -95,6 +95,9 @@ impl Refusal {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some((name, value)) = trouble::kind_header(self.trouble.kind, self.dialect) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
         name_request(headers, &self.request_id, attempts);
         if let Some(channel) = channel {
             headers.insert(CHANNEL, channel.label_header.clone());
