@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::blueprint::{
-    Blueprint, FirstEvent, Matcher, Origin, PanicMode, Pattern, ProbeKind, Readiness, Route,
-    Timeouts, Upstream,
+    Blueprint, FirstEvent, Matcher, Origin, PanicMode, Pattern, ProbeKind, Readiness, Route, Timeouts,
+    Upstream,
 };
 use super::check::{channel_layers, channel_path, route_path, upstream_path};
 use super::path::Path;

@@ -380,6 +380,17 @@ pub fn own_path(dialect: Dialect, operation: Operation, base_path: &str, model: 
         Operation::Converse => ("/model/", Some("/converse")),
         Operation::ConverseStream => ("/model/", Some("/converse-stream")),
         Operation::OllamaChat => ("/api/chat", None),
+        Operation::Embeddings => ("/embeddings", None),
+        Operation::EmbedContent => ("/v1beta/models/", Some(":embedContent")),
+        Operation::BatchEmbed => ("/v1beta/models/", Some(":batchEmbedContents")),
+        Operation::CohereEmbed => ("/v2/embed", None),
+        Operation::OllamaEmbed => ("/api/embed", None),
+        Operation::Rerank if dialect == Dialect::Cohere => ("/v2/rerank", None),
+        Operation::Rerank => ("/rerank", None),
+        Operation::CountTokens => ("/v1/messages/count_tokens", None),
+        Operation::GeminiCountTokens => ("/v1beta/models/", Some(":countTokens")),
+        Operation::ResponsesInputTokens => ("/responses/input_tokens", None),
+        Operation::BedrockCountTokens => ("/model/", Some("/count-tokens")),
         _ => return None,
     };
     let mut path = base(dialect, before, base_path).to_owned();

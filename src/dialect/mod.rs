@@ -14,6 +14,8 @@
 //! | [`trouble`] | our own errors, in the caller's dialect |
 //! | [`hub`] | what all dialects mean, for when two of them have to meet |
 //! | [`translate`] | a request or an answer of one dialect -> another |
+//! | [`task`] | the same for vectors, rankings and counts of tokens |
+//! | [`tokens`] | token counts where no upstream counts |
 //!
 //! Each dialect's directory holds the same files: `watch.rs` (its frames), `usage.rs` (its token
 //! counts) and `error.rs` (our errors in its shape); `http` has only the last. A dialect is one
@@ -46,6 +48,8 @@ pub mod quirks;
 mod responses;
 pub mod scan;
 pub mod splice;
+pub mod task;
+pub mod tokens;
 pub mod translate;
 pub mod tree;
 pub mod trouble;

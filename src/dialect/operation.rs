@@ -38,6 +38,8 @@ pub enum Operation {
     OllamaChat,
     /// Of upstreams only.
     OllamaEmbed,
+    /// Of upstreams only: vectors of Vertex AI's older models.
+    VertexPredict,
     /// Plain HTTP: nothing is known about it.
     Opaque,
 }
@@ -53,7 +55,7 @@ pub enum Replay {
 
 impl Operation {
     /// Every operation, for tables and tests.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -84,6 +86,7 @@ impl Operation {
         Self::BedrockCountTokens,
         Self::OllamaChat,
         Self::OllamaEmbed,
+        Self::VertexPredict,
         Self::Opaque,
     ];
 
@@ -120,6 +123,7 @@ impl Operation {
             Self::BedrockCountTokens => "bedrock_count_tokens",
             Self::OllamaChat => "ollama_chat",
             Self::OllamaEmbed => "ollama_embed",
+            Self::VertexPredict => "vertex_predict",
             Self::Opaque => "opaque",
         }
     }
@@ -156,7 +160,8 @@ impl Operation {
             | Self::ConverseStream
             | Self::BedrockCountTokens
             | Self::OllamaChat
-            | Self::OllamaEmbed => Replay::Allowed,
+            | Self::OllamaEmbed
+            | Self::VertexPredict => Replay::Allowed,
         }
     }
 

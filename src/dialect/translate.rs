@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::framing::{Frame, Framing};
 use super::hub::{Ask, Content, Event, Family, Losses, Manner, Mode, Part, Terms, ToolChoice, custom};
 use super::quirks::Quirks;
+use super::task::Task;
 use super::tree::{self, Node, Wrong};
 use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
 use crate::vocab::{Abilities, Ability};
@@ -53,7 +54,7 @@ pub fn towards(from: Dialect, operation: Operation, speaks: &[Dialect], quirks: 
         return Some(from);
     }
     if !generates(operation) {
-        return None;
+        return Task::of(operation)?.towards(speaks, quirks);
     }
     // OpenAI's own responses carry reasoning, and tools beside it, which its chat does not.
     if quirks.tools_by_responses && speaks.contains(&Dialect::Responses) {

@@ -10,7 +10,7 @@ use super::attempt::{self, Attempted, Failed};
 use super::intake::{Guest, Load};
 use super::refuse::{DEFAULT_RETRY_AFTER, Refusal};
 use super::reply::Reply;
-use super::{Gateway, Snapshot};
+use super::{Gateway, Snapshot, count};
 use crate::algo::throttle;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
@@ -47,9 +47,9 @@ pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<G
             Err(_) if plan.fall_back() => continue,
             Err(exhausted) if plan.attempts == 0 => match plan.panic(&need, exhausted) {
                 Ok(permit) => permit,
-                Err(exhausted) => return give_up(gateway, guest, &plan, last, exhausted),
+                Err(exhausted) => return part(gateway, guest, &plan, last, exhausted).await,
             },
-            Err(exhausted) => return give_up(gateway, guest, &plan, last, exhausted),
+            Err(exhausted) => return part(gateway, guest, &plan, last, exhausted).await,
         };
         guest.settle.attempts = plan.attempts;
         guest.settle.channel = Some(Arc::clone(permit.channel()));
@@ -83,7 +83,7 @@ pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<G
                     Verdict::NextRoute if again && plan.fall_back() => {}
                     Verdict::Retry { .. } | Verdict::NextRoute | Verdict::GiveUp => {
                         let outlook = plan.outlook(&need);
-                        return give_up(gateway, guest, &plan, last, outlook);
+                        return part(gateway, guest, &plan, last, outlook).await;
                     }
                 }
             }
@@ -115,6 +115,20 @@ fn judge(
 /// The throttle of a panic judges by what was forwarded before it, too.
 fn record(plan: &Plan<'_>, gateway: &Gateway, outcome: throttle::Outcome) {
     plan.route().memory.throttle.lock().record(gateway.live.now(), outcome);
+}
+
+/// Nobody answered. What can be had here is had here.
+async fn part(
+    gateway: &Arc<Gateway>,
+    guest: Box<Guest>,
+    plan: &Plan<'_>,
+    last: Option<Box<Failed>>,
+    exhausted: Exhausted,
+) -> Response<Reply> {
+    if count::can(&guest, last.as_deref(), exhausted) {
+        return count::answer(&gateway.live, guest, plan).await;
+    }
+    give_up(gateway, guest, plan, last, exhausted)
 }
 
 /// The caller gets the upstream's own words where they are about the caller's request, or where we
@@ -150,7 +164,7 @@ fn give_up(
         return refusal.into_response(&gateway.live);
     }
     let mut message =
-        format!("{what} after {} on route `{}`", count(plan.attempts), plan.route().config.name);
+        format!("{what} after {} on route `{}`", times(plan.attempts), plan.route().config.name);
     if let Some(channel) = &guest.settle.channel {
         message = format!("{message}; last tried {}: {}", channel.label, fault.name().replace('_', " "));
     }
@@ -263,6 +277,6 @@ pub fn kind_of(fault: Fault) -> (Kind, &'static str) {
     }
 }
 
-fn count(attempts: u32) -> String {
+fn times(attempts: u32) -> String {
     if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") }
 }

@@ -12,6 +12,7 @@
 //! | `drive` | the attempt loop |
 //! | `attempt` | one try on one channel, up to the commit |
 //! | `peek` | holds a stream back until its first content |
+//! | `count` | counts tokens where no upstream does |
 //! | `reply` | the body that goes to the caller, and what happens when it breaks |
 //! | `tail` | reads the usage at the end of an answer too large to hold |
 //! | `settle` | books a request's end exactly once |
@@ -23,6 +24,7 @@
 //! and there is no plan left that could retry.
 
 mod attempt;
+mod count;
 mod deadline;
 mod drive;
 mod intake;

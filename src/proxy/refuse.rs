@@ -16,6 +16,8 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-mainstay-request-i
 pub const CHANNEL: HeaderName = HeaderName::from_static("x-mainstay-channel");
 /// Names of what the channel's dialect could not say.
 pub const DROPPED: HeaderName = HeaderName::from_static("x-mainstay-dropped");
+/// What of an answer is our own estimate: `tokens`, the counts of them.
+pub const ESTIMATED: HeaderName = HeaderName::from_static("x-mainstay-estimated");
 pub const ATTEMPTS: HeaderName = HeaderName::from_static("x-mainstay-attempts");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 

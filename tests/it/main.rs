@@ -22,3 +22,4 @@ mod readme;
 mod replay;
 mod scenarios;
 mod sdk;
+mod tasks;

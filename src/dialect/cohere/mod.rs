@@ -11,14 +11,17 @@
 //! | [`request`] | what a caller asks for, and how an upstream is asked |
 //! | [`reply`] | answers in one piece |
 //! | [`stream`] | streamed answers, event by event |
+//! | [`embed`], [`rerank`] | vectors and rankings |
 //! | [`tools`], [`document`] | tool definitions and documents, which requests have |
 //! | [`unsaid`] | what cannot be said here (nor in Ollama's dialect), by name |
 //! | [`watch`], [`usage`], [`error`] | what a frame means, what it cost, how we fail |
 
 pub mod document;
+pub mod embed;
 pub mod error;
 pub mod reply;
 pub mod request;
+pub mod rerank;
 pub mod stream;
 #[cfg(test)]
 pub mod tests;

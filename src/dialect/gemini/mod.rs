@@ -4,14 +4,17 @@
 //! |---|---|
 //! | `request` | requests: read from callers, written to upstreams |
 //! | `reply`, `stream` | answers: in one piece, and in chunks |
+//! | `embed`, `media` | vectors, pictures and speech |
 //! | `part` | the parts of contents, which requests and answers share |
 //! | `names` | members by either spelling (`fileUri`, `file_uri`), and both kinds of base64 |
 //! | `schema` | Google's own schemas as JSON Schema |
 //! | `stop`, `logprobs`, `signature` | Google's words for what others say differently |
 //! | `watch`, `usage`, `error` | frames, token counts and our errors, for traffic that is not translated, too |
 
+pub mod embed;
 pub mod error;
 mod logprobs;
+pub mod media;
 mod names;
 mod part;
 pub mod reply;

@@ -10,6 +10,7 @@
 //! | [`custom`] | functions that stand for OpenAI's custom tools |
 //! | `losses` | what could not be said in the other dialect, by name |
 //! | `terms` | what a writer has to know of the upstream or of the caller |
+//! | `embed`, `rerank`, `media` | [`Embed`], [`Rerank`], [`Draw`] and [`Speak`]: what else is asked, and what came of it |
 //!
 //! Everything borrows from the bytes that it was read from. What only one dialect can say is kept
 //! beside what it belongs to as [`Extras`]: the same dialect writes it again, any other one reports it
@@ -18,10 +19,13 @@
 mod ask;
 mod carry;
 pub mod custom;
+mod embed;
 mod event;
 mod losses;
+mod media;
 mod part;
 mod reply;
+mod rerank;
 #[cfg(test)]
 pub mod samples;
 mod terms;
@@ -30,10 +34,13 @@ pub use ask::{
     Ask, Effort, Format, Logprobs, Mode, Reasoning, Role, Summary, Tier, Tool, ToolChoice, ToolKind, Turn,
 };
 pub use carry::{Family, MADE_UP, Signature};
+pub use embed::{Embed, Encoding, Input, Purpose, Truncate, Vector, Vectors};
 pub use event::{Block, Delta, Event, Sequencer};
 pub use losses::{Loss, Losses};
+pub use media::{Draw, Drawn, Picture, Said, Sound, Speak};
 pub use part::{CacheMark, Call, CallKind, Content, Media, Outcome, Part, Source, Thought};
 pub use reply::{Choice, Reply, Stop};
+pub use rerank::{Document, Ranked, Ranking, Rerank};
 pub use terms::{Manner, Terms};
 
 use std::borrow::Cow;

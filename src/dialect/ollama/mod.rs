@@ -5,8 +5,10 @@
 //! | [`request`] | how an upstream is asked |
 //! | [`reply`] | answers in one piece |
 //! | [`stream`] | streamed answers, line by line |
+//! | [`embed`] | vectors |
 //! | [`watch`], [`usage`] | what a line means, what it cost |
 
+pub mod embed;
 pub mod reply;
 pub mod request;
 pub mod stream;

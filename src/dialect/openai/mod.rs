@@ -5,13 +5,17 @@
 //! | [`request`], [`reply`], [`stream`] | the dialect and the hub, both ways |
 //! | `calls`, `thoughts`, `stops`, [`usage`] | what requests, answers and streams say alike |
 //! | `nested` | members of inner objects that only this dialect knows |
+//! | [`embed`], [`rerank`], [`media`] | vectors, rankings, pictures and speech |
 //! | [`error`], [`watch`] | our errors in its shape; what the frames of a stream mean |
 
 mod calls;
+pub mod embed;
 pub mod error;
+pub mod media;
 mod nested;
 pub mod reply;
 pub mod request;
+pub mod rerank;
 mod stops;
 pub mod stream;
 #[cfg(test)]

@@ -125,6 +125,8 @@ pub enum Rerank {
     Dialect,
     /// Below the base URL, at this path.
     At(&'static str),
+    /// There, in Voyage's words: `top_k` and `data`.
+    Voyage(&'static str),
 }
 
 /// The row of this name.

@@ -63,7 +63,7 @@ impl Provider {
     /// Where a call goes on an upstream with this base path.
     pub fn place<'a>(&self, base: &'a str, call: &Call<'_>) -> Place<'a> {
         if call.operation == Operation::Rerank
-            && let Rerank::At(path) = self.rerank
+            && let Rerank::At(path) | Rerank::Voyage(path) = self.rerank
         {
             return Place::At(format!("{base}{path}"));
         }
@@ -141,6 +141,7 @@ fn azure(base: &str, call: &Call<'_>) -> Option<String> {
         | Operation::BedrockCountTokens
         | Operation::OllamaChat
         | Operation::OllamaEmbed
+        | Operation::VertexPredict
         | Operation::Opaque => return None,
     };
     let mut path = format!("{root}/openai/deployments/");
@@ -159,6 +160,7 @@ fn vertex(base: &str, call: &Call<'_>) -> Option<String> {
         Operation::GeminiCountTokens => ("google", "countTokens"),
         Operation::EmbedContent => ("google", "embedContent"),
         Operation::BatchEmbed => ("google", "batchEmbedContents"),
+        Operation::VertexPredict => ("google", "predict"),
         Operation::Messages if call.delivery == Delivery::Streamed => ("anthropic", "streamRawPredict"),
         Operation::Messages => ("anthropic", "rawPredict"),
         // The model stays in the body.
@@ -247,6 +249,7 @@ mod tests {
         check(stream, "google/models/gemini-2.5-pro:streamGenerateContent?alt=sse");
         let array = Call { query: Some("key=mine&a=1"), ..stream };
         check(array, "google/models/gemini-2.5-pro:streamGenerateContent?a=1");
+        check(gemini(Operation::VertexPredict), "google/models/gemini-2.5-pro:predict");
         check(gemini(Operation::GeminiCountTokens), "google/models/gemini-2.5-pro:countTokens");
         let claude = |operation| call(Dialect::Anthropic, operation, "claude-sonnet-4-5@20250929");
         let messages = claude(Operation::Messages);

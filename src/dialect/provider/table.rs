@@ -279,7 +279,7 @@ pub const PROVIDERS: &[Provider] = &[
     unlisted("llama", "https://api.llama.com/compat/v1", "/compat/v1", "LLAMA_API_KEY"),
     // Embeddings and rankings.
     Provider {
-        rerank: Rerank::At("/rerank"),
+        rerank: Rerank::Voyage("/rerank"),
         ..unlisted("voyage", "https://api.voyageai.com/v1", "/v1", "VOYAGE_API_KEY")
     },
     Provider {

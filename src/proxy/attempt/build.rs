@@ -202,6 +202,7 @@ fn translated(
             nonce: &nonce,
         },
         to,
+        provider: upstream.provider,
         unsupported: plan.route().config.unsupported,
         now: gateway.live.clock.unix_now().as_secs(),
     };

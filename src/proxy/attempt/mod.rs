@@ -8,7 +8,7 @@ mod spoken;
 use std::sync::Arc;
 
 use http::header::CONTENT_LENGTH;
-use http::{Response, Version, response};
+use http::{HeaderValue, Response, Version, response};
 
 pub use read::{Failed, Spare, failed};
 pub use spoken::Spoken;
@@ -17,10 +17,11 @@ use build::{Built, Unbuilt};
 use read::Content;
 
 use super::intake::Guest;
-use super::refuse::{CHANNEL, DROPPED, name_request};
+use super::refuse::{CHANNEL, DROPPED, ESTIMATED, name_request};
 use super::reply::{Opaque, Reply, Streaming};
 use super::{Gateway, Snapshot, tunnel};
 use crate::algo::tick::Tick;
+use crate::dialect::task::Tokens;
 use crate::route::{Failure, Limits, Plan, Resend};
 use crate::state::{Channel, Permit};
 use crate::telemetry::RequestOutcome;
@@ -148,7 +149,10 @@ pub fn respond(mut guest: Box<Guest>, plan: &Plan<'_>, answer: Answer) -> Respon
     }
     guest.settle.first_byte();
     let reply = match body {
-        Content::Whole { body, usage } => {
+        Content::Whole { body, usage, tokens } => {
+            if tokens == Tokens::Estimated {
+                head.headers.insert(ESTIMATED, HeaderValue::from_static("tokens"));
+            }
             if let Some(usage) = &usage {
                 channel.handles.used(usage);
             }

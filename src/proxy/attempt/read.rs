@@ -16,6 +16,7 @@ use crate::dialect::framing::Framing;
 use crate::dialect::meter::{self, ReplyFacts};
 use crate::dialect::provider::StreamUsage;
 use crate::dialect::scan::IncludeUsage;
+use crate::dialect::task::{self, Tokens, Unanswered};
 use crate::dialect::translate;
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::peek::{self, Peeked};
@@ -35,7 +36,7 @@ const ERROR_PATIENCE: Duration = Duration::from_secs(5);
 /// What was read of a good answer before the commit.
 pub(super) enum Content {
     /// All of it.
-    Whole { body: Bytes, usage: Option<Usage> },
+    Whole { body: Bytes, usage: Option<Usage>, tokens: Tokens },
     /// A stream that has shown its first content.
     Stream { peeked: Box<Peeked>, upstream: Incoming },
     /// Bytes that we do not look into, `begin` first.
@@ -134,17 +135,28 @@ pub async fn read(
                     return Err(failed(Fault::Truncated, "the answer is cut short"));
                 }
                 let Some(manner) = &spoken.manner else {
-                    return Ok((head, Content::Whole { body: begin, usage: facts.usage }));
+                    return Ok((
+                        head,
+                        Content::Whole { body: begin, usage: facts.usage, tokens: Tokens::Told },
+                    ));
                 };
                 if guest.shape == Shape::Stream {
                     return Err(failed(Fault::Protocol, "a whole answer to a request for a stream"));
+                }
+                if let Some(errand) = &spoken.errand {
+                    let answered = task::reply(spoken.dialect, guest.dialect, &begin, manner, errand)
+                        .map_err(unanswered)?;
+                    head = translated_head(&head, answered.content_type);
+                    let (body, tokens) = (answered.body.into(), answered.tokens);
+                    let usage = facts.usage.or(answered.usage);
+                    return Ok((head, Content::Whole { body, usage, tokens }));
                 }
                 let body =
                     translate::reply(spoken.dialect, guest.dialect, &begin, manner).map_err(|wrong| {
                         failed(Fault::Protocol, &format!("the answer cannot be read: {wrong}"))
                     })?;
                 head = translated_head(&head, "application/json");
-                return Ok((head, Content::Whole { body, usage: facts.usage }));
+                return Ok((head, Content::Whole { body, usage: facts.usage, tokens: Tokens::Told }));
             };
             if !spoken.is_native() {
                 return Err(failed(Fault::Protocol, "the answer is too large to be translated"));
@@ -249,6 +261,18 @@ async fn hold(
         }
     }
     Ok((joined.map_or(first, BytesMut::freeze), None))
+}
+
+/// The upstream answered, and yet not what it was asked.
+fn unanswered(why: Unanswered) -> Box<Failed> {
+    match why {
+        Unanswered::Wrong(wrong) => failed(Fault::Protocol, &format!("the answer cannot be read: {wrong}")),
+        Unanswered::Declined(message) => {
+            let fault = Fault::ContentPolicy;
+            let failure = Failure { fault, stage: Stage::Headers, hint: RateHint::default() };
+            Box::new(Failed { message: Some(message), ..Failed::new(failure) })
+        }
+    }
 }
 
 pub fn failed(fault: Fault, detail: &str) -> Box<Failed> {

@@ -10,10 +10,11 @@ use http::HeaderValue;
 
 use crate::config::{Unsupported, Upstream};
 use crate::dialect::framing::Framing;
-use crate::dialect::hub::{Ask, Family, Manner, Mode, Terms};
+use crate::dialect::hub::{Ask, Family, Losses, Manner, Mode, Terms};
 use crate::dialect::scan::Scan;
+use crate::dialect::task::{self, Errand, Task};
 use crate::dialect::tree::{self, Wrong};
-use crate::dialect::{Dialect, Operation, translate};
+use crate::dialect::{Dialect, Operation, Provider, translate};
 use crate::proxy::intake::Guest;
 
 /// How one attempt speaks.
@@ -23,6 +24,8 @@ pub struct Spoken {
     pub operation: Operation,
     /// For an answer that has to be translated.
     pub manner: Option<Box<Manner>>,
+    /// For one that is no generation, as well.
+    pub errand: Option<Box<Errand>>,
     /// Names of what could not be said, for the caller.
     pub dropped: Option<HeaderValue>,
 }
@@ -58,7 +61,7 @@ pub fn dialect_for(guest: &Guest, scan: &Scan, upstream: &Upstream, model: &str)
 
 impl Spoken {
     pub fn native(guest: &Guest) -> Self {
-        Self { dialect: guest.dialect, operation: guest.operation, manner: None, dropped: None }
+        Self { dialect: guest.dialect, operation: guest.operation, manner: None, errand: None, dropped: None }
     }
 
     /// Names further things that were left out.
@@ -86,6 +89,7 @@ pub struct Occasion<'o> {
     pub asked: &'o str,
     pub terms: Terms<'o>,
     pub to: Dialect,
+    pub provider: &'static Provider,
     pub unsupported: Unsupported,
     /// Seconds since 1970.
     pub now: u64,
@@ -94,11 +98,28 @@ pub struct Occasion<'o> {
 /// Writes the request of `guest` for a channel of another dialect.
 pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Letter, Unsayable> {
     let root = tree::parse(body)?;
-    let mut ask = translate::read(guest.dialect, guest.operation, occasion.asked, &root)?;
-    let written = translate::write(&mut ask, occasion.to, &occasion.terms)
-        .ok_or_else(|| Wrong::whole("nothing of this kind can be asked of the channel's dialect"))?;
-    let names = written.losses.names();
-    if let Some(loss) = written.losses.fatal() {
+    let unaskable = || Wrong::whole("nothing of this kind can be asked of the channel's dialect");
+    let (written, ask, errand) = if Task::of(guest.operation).is_some() {
+        let upstream = (&occasion.terms, occasion.provider);
+        let from = (guest.dialect, guest.operation);
+        let (written, errand) = task::ask(from, occasion.asked, &root, occasion.to, upstream)?;
+        (written, Ask::new(guest.dialect), Some(Box::new(errand)))
+    } else {
+        let mut ask = translate::read(guest.dialect, guest.operation, occasion.asked, &root)?;
+        let written = translate::write(&mut ask, occasion.to, &occasion.terms).ok_or_else(unaskable)?;
+        (written, ask, None)
+    };
+    let dropped = dropped(&written.losses, occasion)?;
+    // In the caller's own dialect only the request had to be said anew.
+    let manner = (occasion.to != guest.dialect).then(|| Box::new(manner(guest, &ask, occasion)));
+    let spoken = Spoken { dialect: occasion.to, operation: written.operation, manner, errand, dropped };
+    Ok(Letter { spoken, body: written.body })
+}
+
+/// What the caller is told of what cannot be said; an error where that is too much.
+fn dropped(losses: &Losses, occasion: &Occasion<'_>) -> Result<Option<HeaderValue>, Unsayable> {
+    let names = losses.names();
+    if let Some(loss) = losses.fatal() {
         return Err(Unsayable { message: loss.message.to_string(), param: Some(loss.param.to_string()) });
     }
     if occasion.unsupported == Unsupported::Reject && !names.is_empty() {
@@ -109,14 +130,10 @@ pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Lett
         );
         return Err(Unsayable { message, param: names.first().map(ToString::to_string) });
     }
-    let dropped = match occasion.unsupported {
+    Ok(match occasion.unsupported {
         Unsupported::Warn => header(names),
         Unsupported::Drop | Unsupported::Reject => None,
-    };
-    // In the caller's own dialect only the request had to be said anew.
-    let manner = (occasion.to != guest.dialect).then(|| Box::new(manner(guest, &ask, occasion)));
-    let spoken = Spoken { dialect: occasion.to, operation: written.operation, manner, dropped };
-    Ok(Letter { spoken, body: written.body })
+    })
 }
 
 fn manner(guest: &Guest, ask: &Ask<'_>, occasion: &Occasion<'_>) -> Manner {

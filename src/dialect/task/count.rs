@@ -1,0 +1,147 @@
+//! Counting tokens: a generation that is not made. What is asked is read and written as one.
+
+use crate::dialect::hub::{Ask, Losses, Terms};
+use crate::dialect::provider::Paths;
+use crate::dialect::tree::{self, Node, Wrong};
+use crate::dialect::write::{self, Object};
+use crate::dialect::{Dialect, Operation, translate};
+
+/// What of a generation's body a question for its count may have. Anthropic's refuses all others.
+const ANTHROPIC: &[&str] = &[
+    "model",
+    "messages",
+    "system",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "output_config",
+    "mcp_servers",
+    "cache_control",
+];
+const RESPONSES: &[&str] = &[
+    "model",
+    "input",
+    "instructions",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "reasoning",
+    "text",
+    "truncation",
+];
+const CONVERSE: &[&str] = &["messages", "system", "toolConfig", "additionalModelRequestFields"];
+const VERTEX: &[&str] = &["contents", "systemInstruction", "tools"];
+
+/// What a caller wants counted.
+pub fn read<'a>(dialect: Dialect, model: &'a str, root: &Node<'a>) -> Result<Ask<'a>, Wrong> {
+    let none = || Wrong::whole("no count of this dialect can be translated");
+    match dialect {
+        Dialect::Anthropic => translate::read(dialect, Operation::Messages, model, root),
+        Dialect::Responses => translate::read(dialect, Operation::Responses, model, root),
+        Dialect::Gemini => {
+            // A whole request, or the contents alone.
+            let wrapped = root.at("generateContentRequest").or_else(|| root.at("generate_content_request"));
+            translate::read(dialect, Operation::Generate, model, wrapped.unwrap_or(root))
+        }
+        Dialect::Bedrock => {
+            let input = root.need("input")?;
+            if input.at("invokeModel").is_some() {
+                return Err(input.wrong("only `converse` can be put to a model of another vendor"));
+            }
+            translate::read(dialect, Operation::Converse, model, input.need("converse")?)
+        }
+        Dialect::OpenAi | Dialect::Cohere | Dialect::Ollama | Dialect::Http => Err(none()),
+    }
+}
+
+/// How an upstream is asked; `None` where it does not count.
+pub fn write(
+    ask: &mut Ask<'_>,
+    to: Dialect,
+    paths: Paths,
+    terms: &Terms<'_>,
+    losses: &mut Losses,
+) -> Option<(Operation, Vec<u8>)> {
+    let written = translate::write(ask, to, terms)?;
+    for name in written.losses.names() {
+        losses.drop(name.clone());
+    }
+    if let Some(fatal) = written.losses.fatal() {
+        losses.refuse(fatal.param.clone(), fatal.message.clone());
+    }
+    let root = tree::parse(&written.body).ok()?;
+    let mut out = Vec::with_capacity(written.body.len() + 64);
+    let operation = match to {
+        Dialect::Anthropic => {
+            write::object(&mut out, |o| keep(&root, ANTHROPIC, o));
+            Operation::CountTokens
+        }
+        Dialect::Responses => {
+            write::object(&mut out, |o| keep(&root, RESPONSES, o));
+            Operation::ResponsesInputTokens
+        }
+        Dialect::Bedrock => {
+            write::object(&mut out, |o| {
+                o.object("input", |o| {
+                    o.object("converse", |o| keep(&root, CONVERSE, o));
+                });
+            });
+            Operation::BedrockCountTokens
+        }
+        Dialect::Gemini if paths == Paths::Vertex => {
+            write::object(&mut out, |o| keep(&root, VERTEX, o));
+            Operation::GeminiCountTokens
+        }
+        Dialect::Gemini => {
+            let model = terms.model.strip_prefix("models/").unwrap_or(terms.model);
+            write::object(&mut out, |o| {
+                o.object("generateContentRequest", |o| {
+                    o.str("model", &format!("models/{model}"));
+                    for (key, value) in root.members() {
+                        o.raw(key, value.raw());
+                    }
+                });
+            });
+            Operation::GeminiCountTokens
+        }
+        Dialect::OpenAi | Dialect::Cohere | Dialect::Ollama | Dialect::Http => return None,
+    };
+    Some((operation, out))
+}
+
+fn keep(root: &Node<'_>, names: &[&str], o: &mut Object<'_>) {
+    for (key, value) in root.members().iter().filter(|(key, _)| names.contains(&&**key)) {
+        o.raw(key, value.raw());
+    }
+}
+
+/// The count that an upstream answers.
+pub fn read_reply(dialect: Dialect, root: &Node<'_>) -> Result<u64, Wrong> {
+    let name = match dialect {
+        Dialect::Anthropic | Dialect::Responses => "input_tokens",
+        Dialect::Gemini => "totalTokens",
+        Dialect::Bedrock => "inputTokens",
+        Dialect::OpenAi | Dialect::Cohere | Dialect::Ollama | Dialect::Http => {
+            return Err(Wrong::whole("no count of this dialect can be translated"));
+        }
+    };
+    root.need(name)?.integer()
+}
+
+/// The answer for a caller.
+pub fn write_reply(dialect: Dialect, tokens: u64, out: &mut Vec<u8>) {
+    write::object(out, |o| match dialect {
+        Dialect::Gemini => {
+            o.number("totalTokens", tokens);
+        }
+        Dialect::Bedrock => {
+            o.number("inputTokens", tokens);
+        }
+        Dialect::Responses => {
+            o.str("object", "response.input_tokens").number("input_tokens", tokens);
+        }
+        Dialect::Anthropic | Dialect::OpenAi | Dialect::Cohere | Dialect::Ollama | Dialect::Http => {
+            o.number("input_tokens", tokens);
+        }
+    });
+}

@@ -1,0 +1,83 @@
+//! Counts tokens here, for callers whose route has no upstream that would.
+//!
+//! Claude Code asks for a count at every turn, and most vendors have no such question. The answer is an
+//! estimate, and says so (`x-mainstay-estimated`). Where somebody counts and fails, the failure is the answer:
+//! the caller may ask again, and a guess is never put in place of a count that can be had.
+
+use std::sync::Arc;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response};
+
+use super::attempt::Failed;
+use super::intake::{Guest, Load};
+use super::refuse::{ESTIMATED, Refusal, name_request};
+use super::reply::Reply;
+use crate::dialect::task;
+use crate::dialect::tokens::{self, Vocabulary};
+use crate::dialect::tree::{self, Wrong};
+use crate::dialect::trouble::Kind;
+use crate::route::{Exhausted, Lack, Plan};
+use crate::state::Live;
+use crate::telemetry::RequestOutcome;
+use crate::vocab::Fault;
+
+/// Whether nobody on the route counts: no channel has the question in any dialect, or whoever was asked for it in a
+/// dialect that is not the caller's does not know it.
+pub fn can(guest: &Guest, last: Option<&Failed>, exhausted: Exhausted) -> bool {
+    let uncounted = |failed: &Failed| {
+        // In the caller's own dialect the upstream's words are there to be passed on.
+        let fault = failed.failure.fault;
+        failed.spare.is_none() && matches!(fault, Fault::Unsayable | Fault::BadRequest | Fault::ModelMissing)
+    };
+    guest.operation.health_neutral() && last.map_or(exhausted.lack == Lack::Dialect, uncounted)
+}
+
+/// Counts what `guest` wants to have counted.
+pub async fn answer(live: &Arc<Live>, mut guest: Box<Guest>, plan: &Plan<'_>) -> Response<Reply> {
+    let Load::Ask { body, scan } = &guest.load else {
+        return refuse(guest, Wrong::whole("there is nothing to count")).into_response(live);
+    };
+    let (dialect, body, model) = (guest.dialect, body.clone(), scan.model.clone());
+    let vocabulary = vocabulary(plan, &model);
+    // A long prompt takes a while, and the first one brings its vocabulary in.
+    let counting = tokio::task::spawn_blocking(move || {
+        let root = tree::parse(&body)?;
+        let ask = task::read_count(dialect, &model, &root)?;
+        Ok::<u64, Wrong>(tokens::estimate(&ask, vocabulary))
+    });
+    let counted = counting.await.unwrap_or_else(|_| Err(Wrong::whole("it could not be counted")));
+    let tokens = match counted {
+        Ok(tokens) => tokens,
+        Err(wrong) => return refuse(guest, wrong).into_response(live),
+    };
+    let mut out = Vec::new();
+    task::write_count(dialect, tokens, &mut out);
+    guest.settle.attempts = plan.attempts;
+    guest.settle.first_byte();
+    guest.settle.ends(RequestOutcome::Ok);
+    let mut response = Response::new(());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ESTIMATED, HeaderValue::from_static("tokens"));
+    name_request(headers, &guest.request_id, Some(plan.attempts));
+    response.map(|()| Reply::whole(out.into(), Some(guest.settle)))
+}
+
+fn refuse(guest: Box<Guest>, wrong: Wrong) -> Box<Refusal> {
+    let mut refusal =
+        Refusal::new(Kind::BadRequest, wrong.message.into_owned(), guest.dialect, &guest.request_id);
+    refusal.trouble.param = (!wrong.path.is_empty()).then_some(wrong.path);
+    refusal.settle = Some(guest.settle);
+    refusal
+}
+
+/// OpenAI's, if every model that the request could go to is OpenAI's.
+fn vocabulary(plan: &Plan<'_>, asked: &str) -> Vocabulary {
+    let route = plan.route();
+    let known = |channel: &Arc<crate::state::Channel>| {
+        let model = channel.model_name(&route.config, asked).unwrap_or(asked);
+        Vocabulary::of(model) == Vocabulary::O200k
+    };
+    if route.channels.iter().all(known) { Vocabulary::O200k } else { Vocabulary::Unknown }
+}
