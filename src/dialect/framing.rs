@@ -4,7 +4,7 @@
 //! that lies within one chunk shares that chunk's buffer.
 
 mod array;
-pub(super) mod eventstream;
+pub mod eventstream;
 mod lines;
 pub mod sse;
 

@@ -293,16 +293,7 @@ enum Writer {
 impl Stream {
     /// `None` when one of the two has no streams that can be translated.
     pub fn new(from: Dialect, to: Dialect, manner: Manner) -> Option<Self> {
-        let reader = match from {
-            Dialect::OpenAi => Reader::OpenAi(openai::stream::Reader::default()),
-            Dialect::Responses => Reader::Responses(responses::stream::Reader::default()),
-            Dialect::Anthropic => Reader::Anthropic(anthropic::stream::Reader::default()),
-            Dialect::Gemini => Reader::Gemini(gemini::stream::Reader::default()),
-            Dialect::Cohere => Reader::Cohere(cohere::stream::Reader::default()),
-            Dialect::Bedrock => Reader::Bedrock(bedrock::stream::Reader::default()),
-            Dialect::Ollama => Reader::Ollama(ollama::stream::Reader::default()),
-            Dialect::Http => return None,
-        };
+        let reader = Reader::new(from)?;
         let writer = match to {
             Dialect::OpenAi => Writer::OpenAi(openai::stream::Writer::new(manner)),
             Dialect::Responses => Writer::Responses(responses::stream::Writer::new(manner)),
@@ -324,31 +315,14 @@ impl Stream {
         let root = tree::parse(data)?;
         let name = frame.event().and_then(|name| std::str::from_utf8(name).ok());
         let mut events = Vec::with_capacity(4);
-        let read = match &mut self.reader {
-            Reader::OpenAi(reader) => reader.read(name, &root, &mut events),
-            Reader::Responses(reader) => reader.read(name, &root, &mut events),
-            Reader::Anthropic(reader) => reader.read(name, &root, &mut events),
-            Reader::Gemini(reader) => reader.read(name, &root, &mut events),
-            Reader::Cohere(reader) => reader.read(name, &root, &mut events),
-            Reader::Bedrock(reader) => reader.read(name, &root, &mut events),
-            Reader::Ollama(reader) => reader.read(name, &root, &mut events),
-        };
-        read.map_err(|wrong| wrong.place(&root))?;
+        self.reader.read(name, &root, &mut events).map_err(|wrong| wrong.place(&root))?;
         Ok(self.say(events))
     }
 
     /// The upstream's stream is whole: what is left to say, the caller's terminator last.
     pub fn end(&mut self) -> Bytes {
         let mut events = Vec::new();
-        match &mut self.reader {
-            Reader::OpenAi(reader) => reader.end(&mut events),
-            Reader::Responses(reader) => reader.end(&mut events),
-            Reader::Anthropic(reader) => reader.end(&mut events),
-            Reader::Gemini(reader) => reader.end(&mut events),
-            Reader::Cohere(reader) => reader.end(&mut events),
-            Reader::Bedrock(reader) => reader.end(&mut events),
-            Reader::Ollama(reader) => reader.end(&mut events),
-        }
+        self.reader.end(&mut events);
         events.push(Event::End);
         self.say(events)
     }
@@ -382,6 +356,51 @@ impl Stream {
     }
 }
 
+impl Reader {
+    /// `None` for what is not read.
+    fn new(from: Dialect) -> Option<Self> {
+        Some(match from {
+            Dialect::OpenAi => Self::OpenAi(openai::stream::Reader::default()),
+            Dialect::Responses => Self::Responses(responses::stream::Reader::default()),
+            Dialect::Anthropic => Self::Anthropic(anthropic::stream::Reader::default()),
+            Dialect::Gemini => Self::Gemini(gemini::stream::Reader::default()),
+            Dialect::Cohere => Self::Cohere(cohere::stream::Reader::default()),
+            Dialect::Bedrock => Self::Bedrock(bedrock::stream::Reader::default()),
+            Dialect::Ollama => Self::Ollama(ollama::stream::Reader::default()),
+            Dialect::Http => return None,
+        })
+    }
+
+    fn read<'f>(
+        &mut self,
+        name: Option<&str>,
+        root: &Node<'f>,
+        events: &mut Vec<Event<'f>>,
+    ) -> Result<(), Wrong> {
+        match self {
+            Self::OpenAi(reader) => reader.read(name, root, events),
+            Self::Responses(reader) => reader.read(name, root, events),
+            Self::Anthropic(reader) => reader.read(name, root, events),
+            Self::Gemini(reader) => reader.read(name, root, events),
+            Self::Cohere(reader) => reader.read(name, root, events),
+            Self::Bedrock(reader) => reader.read(name, root, events),
+            Self::Ollama(reader) => reader.read(name, root, events),
+        }
+    }
+
+    fn end(&mut self, events: &mut Vec<Event<'_>>) {
+        match self {
+            Self::OpenAi(reader) => reader.end(events),
+            Self::Responses(reader) => reader.end(events),
+            Self::Anthropic(reader) => reader.end(events),
+            Self::Gemini(reader) => reader.end(events),
+            Self::Cohere(reader) => reader.end(events),
+            Self::Bedrock(reader) => reader.end(events),
+            Self::Ollama(reader) => reader.end(events),
+        }
+    }
+}
+
 /// The content type of a translated stream.
 pub const fn stream_type(to: Dialect, framing: Framing) -> &'static str {
     match (to, framing) {
@@ -399,3 +418,6 @@ pub const fn stream_type(to: Dialect, framing: Framing) -> &'static str {
         ) => "text/event-stream",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ mod http;
 mod lab;
 mod laws;
 mod pairs;
+mod parsers;
 mod plain_http;
 mod process;
 mod prometheus;

@@ -124,6 +124,13 @@ pub fn image_by_looks(base64: &str) -> Option<&'static str> {
     LOOKS.iter().find(|(begin, _)| base64.starts_with(begin)).map(|(_, format)| *format)
 }
 
+/// The format of a sound whose type nobody has told. What has no header is bare samples.
+pub fn sound_by_looks(base64: &str) -> &'static str {
+    const LOOKS: &[(&str, &str)] =
+        &[("UklGR", "wav"), ("SUQz", "mp3"), ("//", "mp3"), ("T2dnU", "ogg"), ("ZkxhQ", "flac")];
+    LOOKS.iter().find(|(begin, _)| base64.starts_with(begin)).map_or("pcm", |(_, format)| *format)
+}
+
 /// Standard base64 with its padding, as Amazon takes it.
 pub fn is_base64(text: &str) -> bool {
     let digits = text.trim_end_matches('=');

@@ -1,7 +1,7 @@
 //! Answers in one piece. They name neither themselves nor their model, and hold one choice.
 
 use super::block::{self, CITED, GUARDED, JSON, Side};
-use super::media::{Medium, image_by_looks};
+use super::media::{Medium, image_by_looks, sound_by_looks};
 use super::{stop, usage};
 use crate::dialect::anthropic::stand_in;
 use crate::dialect::hub::{
@@ -42,7 +42,7 @@ pub fn write(reply: &Reply<'_>, manner: &Manner, out: &mut Vec<u8>) {
                 message.str("role", "assistant").array("content", |blocks| {
                     let mut calls = 0;
                     for part in first.map(|choice| &*choice.parts).unwrap_or_default() {
-                        write_part(part, manner, &mut calls, blocks);
+                        write_part(part, own, manner, &mut calls, blocks);
                     }
                 });
             });
@@ -90,7 +90,7 @@ fn tier(word: &str) -> Option<&'static str> {
     }
 }
 
-fn write_part(part: &Part<'_>, manner: &Manner, calls: &mut usize, blocks: &mut Array<'_>) {
+fn write_part(part: &Part<'_>, own: bool, manner: &Manner, calls: &mut usize, blocks: &mut Array<'_>) {
     if let Some((key, raw)) = part.extras.all().find(|(key, _)| [JSON, GUARDED, CITED].contains(key)) {
         blocks.object(|block| {
             block.raw(key, raw);
@@ -117,8 +117,11 @@ fn write_part(part: &Part<'_>, manner: &Manner, calls: &mut usize, blocks: &mut 
         }
         // A model gives no results of the caller's tools.
         Content::Outcome(_) => {}
+        // Another vendor's block is none that Amazon's SDK would know.
         Content::Vendor { raw, .. } => {
-            blocks.raw(raw);
+            if own {
+                blocks.raw(raw);
+            }
         }
     }
 }
@@ -154,7 +157,11 @@ fn write_media(medium: Medium, media: &Media<'_>, extras: &Extras<'_>, blocks: &
             });
         }
         Source::Base64(data) => {
-            let format = format.or_else(|| image_by_looks(data));
+            // Amazon's SDK wants a sound to have one, and OpenAI's answers name none.
+            let format = format.or_else(|| match medium {
+                Medium::Audio => Some(sound_by_looks(data)),
+                Medium::Image | Medium::Video | Medium::Document => image_by_looks(data),
+            });
             block::media(medium, format, media.name.as_deref(), &media.source, extras, blocks);
         }
         Source::Url(_) | Source::Text(_) => {

@@ -56,8 +56,19 @@ pub fn write(o: &mut Object<'_>, usage: &Usage, tier: Option<&str>) {
         o.number("candidatesTokenCount", usage.output.saturating_sub(usage.reasoning));
         o.number_if("thoughtsTokenCount", some(usage.reasoning));
         o.number("totalTokenCount", usage.input.saturating_add(usage.output));
-        o.str_if("serviceTier", tier);
+        o.str_if("serviceTier", tier.and_then(tier_name));
     });
+}
+
+/// Google's word for a tier, where there is one; cases differ.
+fn tier_name(word: &str) -> Option<&str> {
+    match word {
+        "default" | "on_demand" => Some("standard"),
+        word if ["standard", "flex", "priority"].iter().any(|name| word.eq_ignore_ascii_case(name)) => {
+            Some(word)
+        }
+        _ => None,
+    }
 }
 
 impl Counts {
@@ -74,5 +85,22 @@ impl Counts {
             output: self.candidates.unwrap_or(0).saturating_add(reasoning),
             reasoning,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_tier_is_named_where_google_has_a_word_for_it() {
+        for (word, expected) in [
+            ("default", Some("standard")),
+            ("STANDARD", Some("STANDARD")),
+            ("flex", Some("flex")),
+            ("provisioned", None),
+        ] {
+            assert_eq!(tier_name(word), expected, "{word}");
+        }
     }
 }

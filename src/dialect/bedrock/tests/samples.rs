@@ -7,7 +7,7 @@ use super::{messages, read_stream, text, write_stream};
 use crate::dialect::bedrock::{reply, request};
 use crate::dialect::hub::samples;
 use crate::dialect::hub::{
-    Ask, Content, Event, Extras, Family, Format, Losses, Mode, Part, Reply, Sequencer, Stop,
+    Ask, Content, Event, Extras, Family, Format, Losses, Media, Mode, Part, Reply, Sequencer, Source, Stop,
 };
 use crate::dialect::quirks::Quirks;
 use crate::dialect::{Dialect, tree};
@@ -165,4 +165,17 @@ fn stream_as_read(events: Vec<Event<'static>>) -> Vec<String> {
         sequencer.put(event, &mut |event| seen.push(format!("{event:?}")));
     }
     seen
+}
+
+#[test]
+fn what_other_vendors_alone_know_is_no_block_and_a_sound_has_its_format() {
+    let (_, mut sample) = samples::replies().into_iter().next().expect("one");
+    let vendor = Content::Vendor { kind: "server_tool_use".into(), raw: r#"{"type":"server_tool_use"}"# };
+    let sound = Content::Audio(Media::new(Source::Base64("T2dnUwAC".into()), None));
+    sample.choices[0].parts = vec![Part::new(vendor), Part::new(sound)];
+    let mut body = Vec::new();
+    reply::write(&sample, &samples::manner(), &mut body);
+    let said: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    let expected = serde_json::json!([{"audio": {"format": "ogg", "source": {"bytes": "T2dnUwAC"}}}]);
+    assert_eq!(said["output"]["message"]["content"], expected);
 }

@@ -27,7 +27,7 @@ pub fn write(reply: &Reply<'_>, manner: &Manner, out: &mut Vec<u8>) {
         if let Some(usage) = &reply.usage {
             usage::write(usage, object);
         }
-        object.str_if("service_tier", reply.tier.as_deref().map(tier));
+        object.str_if("service_tier", reply.tier.as_deref().and_then(|word| tier(word, is_own)));
         if is_own {
             nested::write_outer(&reply.extras, object);
         }
@@ -48,11 +48,12 @@ pub fn call_id(count: u32, manner: &Manner) -> String {
     format!("call_{}_{count}", manner.nonce)
 }
 
-/// The word for the usual tier is OpenAI's own; others stay as they are.
-fn tier(word: &str) -> &str {
+/// The tier in OpenAI's words, as far as it has one; those who speak its dialect have more, and keep them.
+fn tier(word: &str, is_own: bool) -> Option<&str> {
     match word {
-        "standard" | "STANDARD" | "ON_DEMAND" | "on_demand" => "default",
-        other => other,
+        "standard" | "STANDARD" | "ON_DEMAND" | "on_demand" => Some("default"),
+        "auto" | "default" | "flex" | "scale" | "priority" | "fast" => Some(word),
+        other => Some(other).filter(|_| is_own),
     }
 }
 
@@ -157,18 +158,31 @@ fn write_annotations(parts: &[Part<'_>], message: &mut Object<'_>) {
     message.array("annotations", |array| {
         for node in lists.iter().flat_map(Node::elements) {
             let text = |key: &str| node.at(key).and_then(Node::text);
-            write_annotation(text("url").as_deref(), text("title").as_deref(), node.raw(), array);
+            write_annotation(text("url").as_deref(), text("title").as_deref(), node.raw(), None, array);
         }
     });
 }
 
-/// One of `annotations`: OpenAI's own as it is, another's as far as it tells a URL.
-pub fn write_annotation(url: Option<&str>, title: Option<&str>, raw: &str, array: &mut Array<'_>) {
+/// One of `annotations`: OpenAI's own as it is, another's as far as it tells a URL. `index` is its place in a
+/// stream: OpenAI's SDK joins lists of several chunks by it, and raises when it is missing.
+pub fn write_annotation(
+    url: Option<&str>,
+    title: Option<&str>,
+    raw: &str,
+    index: Option<u32>,
+    array: &mut Array<'_>,
+) {
     let node = tree::parse(raw.as_bytes()).ok();
     let node = node.as_ref();
     // OpenRouter also notes the files that it read.
-    if node.is_some_and(|node| node.at("url_citation").is_some() || node.at("file").is_some()) {
-        array.raw(raw);
+    let own = node.filter(|node| node.at("url_citation").is_some() || node.at("file").is_some());
+    if let Some(node) = own {
+        array.object(|object| {
+            for (key, value) in node.members().iter().filter(|(key, _)| index.is_none() || key != "index") {
+                object.raw(key, value.raw());
+            }
+            object.number_if("index", index);
+        });
     } else if let Some(url) = url {
         let place = |key| node.and_then(|node| node.at(key)?.as_integer()).unwrap_or(0);
         array.object(|object| {
@@ -176,6 +190,7 @@ pub fn write_annotation(url: Option<&str>, title: Option<&str>, raw: &str, array
                 citation.str("url", url).str("title", title.unwrap_or_default());
                 citation.number("start_index", place("start_index")).number("end_index", place("end_index"));
             });
+            object.number_if("index", index);
         });
     }
 }
@@ -190,7 +205,7 @@ fn write_made(parts: &[Part<'_>], manner: &Manner, message: &mut Object<'_>) {
     if !urls.is_empty() {
         message.array("images", |array| {
             for url in &urls {
-                write_image(url, array);
+                write_image(url, None, array);
             }
         });
     }
@@ -211,10 +226,12 @@ fn write_made(parts: &[Part<'_>], manner: &Manner, message: &mut Object<'_>) {
     }
 }
 
-pub fn write_image(url: &str, array: &mut Array<'_>) {
+/// `index` is its place in a stream.
+pub fn write_image(url: &str, index: Option<u32>, array: &mut Array<'_>) {
     array.object(|object| {
         object.str("type", "image_url").object("image_url", |image| {
             image.str("url", url);
         });
+        object.number_if("index", index);
     });
 }

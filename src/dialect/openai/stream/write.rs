@@ -29,6 +29,8 @@ struct Answer {
     open: Vec<(u32, Opened)>,
     calls: u32,
     details: u32,
+    notes: u32,
+    images: u32,
     refused: bool,
 }
 
@@ -144,7 +146,7 @@ impl Writer {
     fn delta(&mut self, choice: u32, block: u32, delta: &Delta<'_>, out: &mut Vec<u8>) {
         let Some(answer) = self.answers.iter_mut().find(|answer| answer.index == choice) else { return };
         let Some((_, opened)) = answer.open.iter_mut().find(|(open, _)| *open == block) else { return };
-        let details = &mut answer.details;
+        let (details, notes, images) = (&mut answer.details, &mut answer.notes, &mut answer.images);
         let begin = &self.begin;
         match delta {
             Delta::Text(text) => chunk(begin, choice, out, |object| opened.write_text(text, details, object)),
@@ -165,10 +167,11 @@ impl Writer {
                 }
                 Opened::Text | Opened::Refusal => {}
             },
-            Delta::Media(media) => chunk(begin, choice, out, |object| write_media(media, object)),
+            Delta::Media(media) => chunk(begin, choice, out, |object| write_media(media, images, object)),
             Delta::Citation { url, title, raw } => chunk(begin, choice, out, |object| {
                 object.array("annotations", |array| {
-                    reply::write_annotation(url.as_deref(), title.as_deref(), raw, array);
+                    reply::write_annotation(url.as_deref(), title.as_deref(), raw, Some(*notes), array);
+                    *notes += u32::from(!array.is_empty());
                 });
             }),
             Delta::Logprobs(raw) => choice_of(begin, choice, out, |object| {
@@ -297,7 +300,8 @@ fn write_arguments(number: u32, kind: CallKind, text: &str, signature: Option<&s
     });
 }
 
-fn write_media(media: &Media<'_>, delta: &mut Object<'_>) {
+/// `images` counts those before it.
+fn write_media(media: &Media<'_>, images: &mut u32, delta: &mut Object<'_>) {
     let is_image = media.mime.as_deref().is_some_and(|mime| mime.starts_with("image/"));
     match (&media.source, media.as_url()) {
         (Source::Base64(data), _) if !is_image => {
@@ -306,7 +310,8 @@ fn write_media(media: &Media<'_>, delta: &mut Object<'_>) {
             });
         }
         (_, Some(url)) => {
-            delta.array("images", |array| reply::write_image(&url, array));
+            delta.array("images", |array| reply::write_image(&url, Some(*images), array));
+            *images += 1;
         }
         (_, None) => {}
     }

@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{frames, hear, heard, said};
+use crate::dialect::Dialect;
 use crate::dialect::hub::samples::{self, manner};
 use crate::dialect::hub::{
-    Block, CallKind, Choice, Content, Delta, Event, Family, Manner, Part, Reply, Signature, Stop,
+    Block, CallKind, Choice, Content, Delta, Event, Family, Manner, Media, Part, Reply, Signature, Source,
+    Stop,
 };
 use crate::dialect::openai::{reply, stream};
 use crate::dialect::tree;
@@ -232,4 +234,46 @@ fn usage_is_told_to_those_who_asked() {
     }
     assert!(said(&events).contains("\"usage\""));
     assert!(!String::from_utf8(out).expect("text").contains("\"usage\""));
+}
+
+#[test]
+fn lists_of_several_chunks_say_their_places() {
+    let delta = |delta| Event::Delta { choice: 0, block: 0, delta };
+    let note = |url: &'static str, raw| Delta::Citation { url: Some(url.into()), title: None, raw };
+    let image = || {
+        let png = Source::Base64("AAAA".into());
+        delta(Delta::Media(Media::new(png, Some("image/png".into()))))
+    };
+    let text = said(&[
+        Event::Start { id: "".into(), model: "".into(), created: 0 },
+        Event::Open { choice: 0, block: 0, kind: Block::Text },
+        delta(note("https://a", "{}")),
+        delta(note("https://b", r#"{"type":"url_citation","url_citation":{"url":"https://b"},"index":7}"#)),
+        image(),
+        image(),
+    ]);
+    let deltas: Vec<Value> = frames(&text)
+        .map(|frame| serde_json::from_str::<Value>(frame).expect("JSON")["choices"][0]["delta"].clone())
+        .collect();
+    let places = |key: &str| {
+        let items = deltas.iter().filter_map(|delta| delta[key].get(0));
+        items.map(|item| item["index"].as_u64().expect("a place")).collect::<Vec<_>>()
+    };
+    assert_eq!(places("annotations"), [0, 1]);
+    assert_eq!(places("images"), [0, 1]);
+}
+
+#[test]
+fn a_foreign_tier_is_named_where_openai_has_a_word_for_it() {
+    let tier = |word: &'static str, dialect| {
+        let (_, reply) = samples::replies().into_iter().next().expect("one");
+        let mut out = Vec::new();
+        reply::write(&Reply { tier: Some(word.into()), dialect, ..reply }, &manner(), &mut out);
+        let said: Value = serde_json::from_slice(&out).expect("JSON");
+        said["service_tier"].as_str().map(str::to_owned)
+    };
+    assert_eq!(tier("standard", Dialect::Anthropic).as_deref(), Some("default"));
+    assert_eq!(tier("flex", Dialect::Gemini).as_deref(), Some("flex"));
+    assert_eq!(tier("provisioned", Dialect::Responses), None);
+    assert_eq!(tier("on_premises", Dialect::OpenAi).as_deref(), Some("on_premises"));
 }
