@@ -196,9 +196,13 @@ async fn ask(
     };
     let route = &table.routes[index];
     let stateful = scan.stateful && !arrival.head.headers.contains_key("idempotency-key");
-    let may_repeat = operation.replay() == Replay::Allowed
-        && !stateful
-        && route.config.retry.replay == ReplayPolicy::Allowed;
+    let may_repeat =
+        operation.replay() == Replay::Allowed && route.config.retry.replay == ReplayPolicy::Allowed;
+    let resend = match (may_repeat, stateful) {
+        (false, _) => Resend::IfUnsent,
+        (true, true) => Resend::IfUnsentOrTranslated,
+        (true, false) => Resend::Allowed,
+    };
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun);
     settle.waited(waited);
     let deadline = deadline(gateway, snapshot, index, &arrival);
@@ -209,7 +213,7 @@ async fn ask(
         route: index,
         model: scan.model.clone(),
         shape: if scan.stream { Shape::Stream } else { Shape::Whole },
-        resend: if may_repeat { Resend::Allowed } else { Resend::IfUnsent },
+        resend,
         begun: arrival.begun,
         deadline,
         is_retry: is_retry(&arrival.head.headers),

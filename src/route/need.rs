@@ -33,4 +33,27 @@ pub enum Resend {
     Allowed,
     /// A repetition could do something twice: only what provably never reached the upstream.
     IfUnsent,
+    /// The upstream keeps the answer (responses do), but only of what it is told in the caller's dialect:
+    /// a translated request leaves nothing behind.
+    IfUnsentOrTranslated,
+}
+
+impl Resend {
+    /// What holds for a request that goes out in the caller's dialect.
+    #[must_use]
+    pub const fn native(self) -> Self {
+        match self {
+            Self::Allowed => Self::Allowed,
+            Self::IfUnsent | Self::IfUnsentOrTranslated => Self::IfUnsent,
+        }
+    }
+
+    /// What holds for one that goes out in another dialect.
+    #[must_use]
+    pub const fn translated(self) -> Self {
+        match self {
+            Self::Allowed | Self::IfUnsentOrTranslated => Self::Allowed,
+            Self::IfUnsent => Self::IfUnsent,
+        }
+    }
 }

@@ -192,10 +192,15 @@ impl<'t> Plan<'t> {
         let trial = list
             .iter()
             .position(|j| j.rank == Rank::Trial && tier.is_none_or(|tier| j.channel.config.tier <= tier));
+        let may_go_on = |trial: usize| {
+            let judged = list.get(trial);
+            let resend = |judged: &Judged<'_>| shortlist::resend_at(self.route(), judged.channel, need);
+            judged.is_some_and(|judged| resend(judged) == Resend::Allowed)
+        };
         match (trial, tier) {
             // A request that can be sent again and has somewhere to go loses nothing by a failed trial;
             // without an alternative anyone may try.
-            (Some(trial), Some(_)) if need.resend == Resend::Allowed && self.attempts == 0 => Some(trial),
+            (Some(trial), Some(_)) if self.attempts == 0 && may_go_on(trial) => Some(trial),
             (Some(trial), None) => Some(trial),
             (_, None) => None,
             (_, Some(tier)) => {

@@ -116,7 +116,8 @@ pub fn judge(
     credentials(channel, model, now)?;
     let transport = upstream.memory.gate.standing(now);
     let over_model = model.gate.as_ref().map_or(Standing::Clear, |gate| gate.standing(now));
-    let rank = rank(transport, need.resend)?.max(rank(over_model, need.resend)?);
+    let resend = resend_at(route, channel, need);
+    let rank = rank(transport, resend)?.max(rank(over_model, resend)?);
     if upstream.memory.health() == health::State::Down {
         let admissible = if rank == Rank::Trial { Admissible::Trial } else { Admissible::Normal };
         return match health::combine(health::State::Down, admissible, upstream.memory.recent(now)) {
@@ -125,6 +126,14 @@ pub fn judge(
         };
     }
     Ok(rank)
+}
+
+/// What may be done once this channel has had the request.
+pub fn resend_at(route: &Route, channel: &Channel, need: &Need<'_>) -> Resend {
+    match asked_in(route, channel, need) {
+        Some(dialect) if dialect != need.dialect => need.resend.translated(),
+        Some(_) | None => need.resend.native(),
+    }
 }
 
 /// The dialect in which the request can be put to it: the caller's own or another one.

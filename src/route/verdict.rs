@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::need::{Need, Resend};
 use super::plan::Plan;
+use super::shortlist;
 use crate::state::permit::Permit;
 use crate::telemetry::RefusedRetry;
 use crate::vocab::{Class, Fault, RateHint, Scope, Stage};
@@ -56,7 +57,8 @@ impl Plan<'_> {
         if fault == Fault::ContextOverflow && self.overflew(&channel, need) && !forced {
             return Verdict::Retry { wait: Duration::ZERO };
         }
-        let verdict = self.decide(failure, forced, trial, need);
+        let resend = shortlist::resend_at(self.route(), &channel, need);
+        let verdict = self.decide(failure, forced, trial, resend, need);
         let route = self.route();
         if let Verdict::Retry { .. } = verdict {
             route.handles.retried(&self.table().live.metrics, fault.class());
@@ -64,7 +66,14 @@ impl Plan<'_> {
         verdict
     }
 
-    fn decide(&mut self, failure: Failure, forced: bool, trial: bool, need: &Need<'_>) -> Verdict {
+    fn decide(
+        &mut self,
+        failure: Failure,
+        forced: bool,
+        trial: bool,
+        resend: Resend,
+        need: &Need<'_>,
+    ) -> Verdict {
         let Failure { fault, stage, hint } = failure;
         let route = self.route();
         match fault.class() {
@@ -87,7 +96,7 @@ impl Plan<'_> {
             | Class::ConfigFault
             | Class::StreamFault => {}
         }
-        if !may_be_sent_again(fault, stage, need.resend) {
+        if !may_be_sent_again(fault, stage, resend) {
             return self.refuse(RefusedRetry::NotReplayable);
         }
         // A panic's one attempt is a gift; a retry would be what made the panic.
@@ -193,10 +202,10 @@ fn may_be_sent_again(fault: Fault, stage: Stage, resend: Resend) -> bool {
     if stage == Stage::Committed {
         return false;
     }
-    match resend {
+    match resend.native() {
         Resend::Allowed => true,
         // Turned away at the door, with the words to prove it.
-        Resend::IfUnsent => matches!(
+        Resend::IfUnsent | Resend::IfUnsentOrTranslated => matches!(
             fault.class(),
             Class::Throttled | Class::QuotaExhausted | Class::AuthFault | Class::ConfigFault
         ),
@@ -217,5 +226,13 @@ mod tests {
         assert!(!may_be_sent_again(Fault::ServerError, Stage::Headers, Resend::IfUnsent));
         assert!(may_be_sent_again(Fault::Throttled, Stage::Headers, Resend::IfUnsent));
         assert!(may_be_sent_again(Fault::Reset, Stage::Waiting, Resend::Allowed));
+    }
+
+    #[test]
+    fn what_the_upstream_keeps_is_sent_again_when_it_was_translated() {
+        let kept = Resend::IfUnsentOrTranslated;
+        assert!(!may_be_sent_again(Fault::Reset, Stage::Waiting, kept.native()));
+        assert!(may_be_sent_again(Fault::Reset, Stage::Waiting, kept.translated()));
+        assert!(!may_be_sent_again(Fault::Reset, Stage::Waiting, Resend::IfUnsent.translated()));
     }
 }

@@ -50,14 +50,18 @@ fn run(file: &str) {
 
 /// Somebody's own settings would change what the SDKs do.
 pub fn without_settings(command: &mut Command) {
-    const SETTINGS: [&str; 9] = [
+    const SETTINGS: [&str; 13] = [
         "OPENAI_BASE_URL",
         "OPENAI_API_KEY",
         "ANTHROPIC_BASE_URL",
         "ANTHROPIC_API_KEY",
         "ANTHROPIC_AUTH_TOKEN",
+        "GEMINI_API_KEY",
         "GOOGLE_API_KEY",
+        "GOOGLE_GEMINI_BASE_URL",
         "CO_API_KEY",
+        "CO_API_URL",
+        "AWS_ENDPOINT_URL",
         "AWS_PROFILE",
         "AWS_BEARER_TOKEN_BEDROCK",
     ];

@@ -72,12 +72,16 @@ async fn try_once(
     };
     let timeouts = &permit.channel().config.timeouts;
     let left = guest.deadline.since(begun);
+    let resend = match spoken.manner {
+        Some(_) => guest.resend.translated(),
+        None => guest.resend.native(),
+    };
     let call_limits = CallLimits {
         connect: timeouts.connect.min(left),
         tls: timeouts.tls.min(left),
         pool_wait: timeouts.pool_wait.min(left),
         headers: limits.headers,
-        reuse: if guest.resend == Resend::Allowed { Reuse::Any } else { Reuse::SafeOnly },
+        reuse: if resend == Resend::Allowed { Reuse::Any } else { Reuse::SafeOnly },
     };
     let judge = |fault: Fault| fair(gateway, guest, begun, fault);
     let refused = |permit: Permit, error: CallError| {

@@ -32,6 +32,8 @@ SCHEMA = {
     "required": ["name", "age"],
     "additionalProperties": False,
 }
+#: The Cohere SDK's way to say that nothing is to be tried twice.
+ONCE = {"max_retries": 0}
 RESULTS = ['{"sky": "clear"}', "noon"]
 
 
@@ -403,7 +405,7 @@ class Cohere(Caller):
         said = Said()
         if stream:
             calls = {}
-            for event in self.client.chat_stream(model=model, **body):
+            for event in self.client.chat_stream(model=model, request_options=ONCE, **body):
                 if event.type == "content-delta":
                     said.text += event.delta.message.content.text or ""
                     said.thought += event.delta.message.content.thinking or ""
@@ -418,7 +420,7 @@ class Cohere(Caller):
                     said.stop, said.usage = event.delta.finish_reason, self.usage(event.delta.usage)
             said.calls = [(name, json.loads(arguments)) for name, arguments in calls.values()]
         else:
-            said.raw = answer = self.client.chat(model=model, **body)
+            said.raw = answer = self.client.chat(model=model, request_options=ONCE, **body)
             for part in answer.message.content or []:
                 said.text += getattr(part, "text", None) or ""
                 said.thought += getattr(part, "thinking", None) or ""

@@ -1,8 +1,8 @@
 """Upstreams that speak each dialect as its vendor does, for tests: one server, one path prefix a dialect.
 
-What they say is chosen by the model's name, which is a scenario (`text`, `tools`, `reasoning` ...). How they
-say it was written by hand after recorded exchanges of the vendors, and shares no code with the gateway. Each
-request is checked for what the vendor would refuse; a request that it would refuse is a 400 here as well.
+What they say is chosen by the model's name, `TAG.SCENARIO` or `SCENARIO` (`text`, `tools`, `reasoning` ...); the
+tag tells apart who asked. How they say it was written by hand after recorded exchanges of the vendors, and shares
+no code with the gateway. Each request is checked for what the vendor would refuse; that is a 400 here as well.
 
     python upstreams.py        prints its port, serves until it is killed
 """
@@ -19,10 +19,20 @@ import urllib.parse
 TEXT = 'Hello "you"\nthere, é'
 WORDS = ["Hello", ' "you"', "\nthere", ", é"]
 THOUGHT = ["Let me", " think."]
-SIGNATURE = "c2lnbmVkIGJ5IHRoZSB2ZW5kb3I="
+#: Each vendor seals thoughts in its own way, and takes back no other's seal.
+SIGNED = {name: base64.b64encode(f"signed by {name}".encode()).decode() for name in ("responses", "anthropic", "gemini", "bedrock")}
+#: What Google documents for calls that another model made.
+UNSIGNED = "skip_thought_signature_validator"
 CALLS = [("get_weather", {"city": "Rome", "unit": "c"}), ("get_time", {})]
+#: What agents' tools are asked to do.
+AGENT_CALLS = [("shell", {"command": ["ls", "-l"], "workdir": "/src"}), ("update_plan", {"plan": [{"step": "é", "status": "pending"}]})]
+PATCH = '*** Begin Patch\n*** Add File: a.txt\n+say "hi" \\ é\n*** End Patch\n'
+#: Tools with free text stand behind functions, where the vendor has none: so the gateway names those.
+CUSTOM = "mainstay_custom_"
 PERSON = {"name": "Ada", "age": 36}
 IN, OUT, CACHED, REASONED = 21, 34, 8, 13
+#: How many requests are remembered for whoever wants to see what arrived.
+KEPT = 500
 
 
 class Script:
@@ -39,6 +49,8 @@ SCENARIOS = {
     "one-tool": Script([], CALLS[:1], stop="calls"),
     "reasoning": Script(WORDS, thought=THOUGHT),
     "reasoning-tools": Script([], CALLS[:1], thought=THOUGHT, stop="calls"),
+    "agent": Script(["Let me look."], AGENT_CALLS, thought=THOUGHT, stop="calls"),
+    "custom-call": Script(["Let me edit."], [(f"{CUSTOM}apply_patch", {"input": PATCH})], stop="calls"),
     "structured": Script(['{"name": "Ada",', ' "age": 36}']),
     "length": Script(["Once upon"], stop="length"),
     "filter": Script([], stop="filter"),
@@ -59,7 +71,7 @@ def need(condition, why):
 
 
 def script(model):
-    name = model.rsplit("/", 1)[-1]
+    name = model.rsplit(".", 1)[-1]
     need(name in SCENARIOS, f"no such model: {model}")
     return SCENARIOS[name]
 
@@ -191,7 +203,7 @@ OPENAI_ERRORS = {
 RESPONSES_MEMBERS = set(
     "model input instructions tools tool_choice parallel_tool_calls text reasoning include max_output_tokens temperature "
     "top_p stream store metadata user safety_identifier prompt_cache_key service_tier truncation previous_response_id "
-    "top_logprobs max_tool_calls stream_options background conversation".split()
+    "top_logprobs max_tool_calls stream_options background conversation client_metadata".split()
 )
 
 
@@ -211,14 +223,19 @@ def responses_check(body):
             need(item["call_id"] and item["name"], "function_call")
             json.loads(item["arguments"])
             open_calls.add(item["call_id"])
-        elif kind == "function_call_output":
+        elif kind == "custom_tool_call":
+            need(item["call_id"] and item["name"] and isinstance(item["input"], str), "custom_tool_call")
+            open_calls.add(item["call_id"])
+        elif kind in ("function_call_output", "custom_tool_call_output"):
             need(item["call_id"] in open_calls, "No tool call found for function call output")
             need(isinstance(item["output"], (str, list)), "output")
         else:
-            need(kind in ("reasoning", "custom_tool_call", "custom_tool_call_output"), f"item {kind}")
-            need(kind != "reasoning" or item.get("encrypted_content") or not body.get("store") is False, "Item not found")
+            need(kind == "reasoning", f"item {kind}")
+            sealed = item.get("encrypted_content")
+            need(sealed or body.get("store") is not False, "Item not found")
+            need(sealed in (None, SIGNED["responses"]), "The encrypted content could not be verified.")
     for tool in body.get("tools") or []:
-        need(tool["type"] in ("function", "custom", "web_search"), "tool")
+        need(tool["type"] in ("function", "custom", "web_search", "local_shell"), "tool")
         need(tool["type"] != "function" or tool["name"], "tool name")
     need(body.get("max_output_tokens", 16) >= 16, "max_output_tokens is below the minimum")
 
@@ -229,12 +246,16 @@ def responses_items(said):
             "id": "rs_1",
             "type": "reasoning",
             "summary": [{"type": "summary_text", "text": "".join(said.thought)}],
-            "encrypted_content": SIGNATURE,
+            "encrypted_content": SIGNED["responses"],
         }
     if said.words:
         part = {"type": "output_text", "text": "".join(said.words), "annotations": [], "logprobs": []}
         yield {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
     for index, (name, arguments) in enumerate(said.calls):
+        if name.startswith(CUSTOM):
+            call = {"call_id": f"call_{index}", "name": name.removeprefix(CUSTOM), "input": arguments["input"]}
+            yield {"id": f"ctc_{index}", "type": "custom_tool_call", "status": "completed", **call}
+            continue
         yield {
             "id": f"fc_{index}",
             "type": "function_call",
@@ -311,6 +332,10 @@ def responses_stream(said, model, body):
                 return
             yield event("response.output_text.done", **at, content_index=0, text="".join(said.words), logprobs=[])
             yield event("response.content_part.done", **at, content_index=0, part=item["content"][0])
+        elif item["type"] == "custom_tool_call":
+            yield event("response.output_item.added", output_index=index, item={**item, "status": "in_progress", "input": ""})
+            yield event("response.custom_tool_call_input.delta", **at, delta=item["input"])
+            yield event("response.custom_tool_call_input.done", **at, input=item["input"])
         else:
             yield event("response.output_item.added", output_index=index, item={**item, "status": "in_progress", "arguments": ""})
             for half in halves(json.loads(item["arguments"])):
@@ -325,7 +350,7 @@ def responses_stream(said, model, body):
 
 ANTHROPIC_MEMBERS = set(
     "model messages system max_tokens tools tool_choice thinking output_config temperature top_p top_k stop_sequences stream "
-    "metadata service_tier cache_control".split()
+    "metadata service_tier cache_control context_management".split()
 )
 
 
@@ -356,12 +381,13 @@ def anthropic_check(body):
                 need(isinstance(part["input"], dict) and part["id"] and part["name"], "tool_use")
                 calls.append(part["id"])
             if part["type"] == "thinking":
-                need(part["signature"] == SIGNATURE, "Invalid `signature` in `thinking` block")
+                need(part["signature"] == SIGNED["anthropic"], "Invalid `signature` in `thinking` block")
             if part["type"] == "image" and part["source"]["type"] == "base64":
                 base64.b64decode(part["source"]["data"], validate=True)
                 need(part["source"]["media_type"].startswith("image/"), "media_type")
     for tool in body.get("tools") or []:
-        need(tool["name"] and tool["input_schema"]["type"] == "object", "tools.0.input_schema.type: Field required")
+        # Those with a type are Anthropic's own.
+        need(tool["name"] and ("type" in tool or tool["input_schema"]["type"] == "object"), "tools.0.input_schema.type: Field required")
     thinking = body.get("thinking") or {}
     need(thinking.get("type") in (None, "adaptive", "enabled", "disabled"), "thinking")
     if thinking.get("type") == "enabled":
@@ -373,7 +399,7 @@ ANTHROPIC_STOPS = {"end": "end_turn", "calls": "tool_use", "length": "max_tokens
 
 def anthropic_blocks(said):
     if said.thought:
-        yield {"type": "thinking", "thinking": "".join(said.thought), "signature": SIGNATURE}
+        yield {"type": "thinking", "thinking": "".join(said.thought), "signature": SIGNED["anthropic"]}
     if said.words:
         yield {"type": "text", "text": "".join(said.words)}
     for index, (name, arguments) in enumerate(said.calls):
@@ -409,7 +435,7 @@ def anthropic_stream(said, model, body):
         if block["type"] == "thinking":
             yield event("content_block_start", index=index, content_block={"type": "thinking", "thinking": "", "signature": ""})
             deltas = [{"type": "thinking_delta", "thinking": thought} for thought in said.thought]
-            deltas.append({"type": "signature_delta", "signature": SIGNATURE})
+            deltas.append({"type": "signature_delta", "signature": SIGNED["anthropic"]})
         elif block["type"] == "text":
             yield event("content_block_start", index=index, content_block={"type": "text", "text": ""})
             deltas = [{"type": "text_delta", "text": word} for word in said.words]
@@ -460,6 +486,9 @@ def gemini_check(body):
                 need(part["functionResponse"]["name"] in names, "function response without its call")
             if "inlineData" in part:
                 base64.b64decode(part["inlineData"]["data"], validate=True)
+        for part in content["parts"]:
+            signature = part.get("thoughtSignature", UNSIGNED)
+            need(signature in (UNSIGNED, SIGNED["gemini"]), "Corrupted thought signature.")
         first = next((part for part in content["parts"] if "functionCall" in part), None)
         need(first is None or first.get("thoughtSignature"), "Function call is missing a thought_signature")
     for tool in body.get("tools") or []:
@@ -484,7 +513,7 @@ def gemini_calls(said):
     for index, (name, arguments) in enumerate(said.calls):
         part = {"functionCall": {"name": name, "args": arguments, "id": f"fc-{index}"}}
         if index == 0:
-            part["thoughtSignature"] = SIGNATURE
+            part["thoughtSignature"] = SIGNED["gemini"]
         yield part
 
 
@@ -498,7 +527,7 @@ def gemini_answer(parts, model, stop=None):
 def gemini_whole(said, model):
     parts = [{"text": "".join(said.thought), "thought": True}] if said.thought else []
     if said.words:
-        parts.append({"text": "".join(said.words), **({"thoughtSignature": SIGNATURE} if said.thought else {})})
+        parts.append({"text": "".join(said.words), **({"thoughtSignature": SIGNED["gemini"]} if said.thought else {})})
     return gemini_answer([*parts, *gemini_calls(said)], model, GEMINI_STOPS[said.stop])
 
 
@@ -514,7 +543,7 @@ def gemini_stream(said, model, body):
         return
     for part in gemini_calls(said):
         yield chunk([part])
-    signed = [{"text": "", "thoughtSignature": SIGNATURE}] if said.thought and not said.calls else [{"text": ""}]
+    signed = [{"text": "", "thoughtSignature": SIGNED["gemini"]}] if said.thought and not said.calls else [{"text": ""}]
     yield chunk(signed, GEMINI_STOPS[said.stop])
 
 
@@ -625,6 +654,8 @@ def bedrock_check(body):
             if "toolUse" in part:
                 need(isinstance(part["toolUse"]["input"], dict), "input")
                 calls.append(part["toolUse"]["toolUseId"])
+            if "reasoningContent" in part:
+                need(part["reasoningContent"]["reasoningText"]["signature"] == SIGNED["bedrock"], "Invalid signature")
             if "text" in part:
                 need(part["text"].strip(), "The text field in the ContentBlock object is blank.")
     for tool in (body.get("toolConfig") or {}).get("tools", []):
@@ -642,7 +673,7 @@ def bedrock_usage():
 def bedrock_whole(said, model):
     content = []
     if said.thought:
-        content.append({"reasoningContent": {"reasoningText": {"text": "".join(said.thought), "signature": SIGNATURE}}})
+        content.append({"reasoningContent": {"reasoningText": {"text": "".join(said.thought), "signature": SIGNED["bedrock"]}}})
     if said.words:
         content.append({"text": "".join(said.words)})
     for index, (name, arguments) in enumerate(said.calls):
@@ -674,7 +705,7 @@ def bedrock_stream(said, model, body):
     if said.thought:
         for thought in said.thought:
             yield bedrock_message("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"reasoningContent": {"text": thought}}})
-        yield bedrock_message("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"reasoningContent": {"signature": SIGNATURE}}})
+        yield bedrock_message("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"reasoningContent": {"signature": SIGNED["bedrock"]}}})
         yield bedrock_message("contentBlockStop", {"contentBlockIndex": 0})
         index = 1
     if said.words:
@@ -793,31 +824,43 @@ def asked(dialect, path, body):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Else each body waits 40 ms for the acknowledgement of its head.
+    disable_nagle_algorithm = True
     seen = []
     lock = threading.Lock()
+    dead = frozenset()
 
     def log_message(self, *arguments):
         pass
 
     def do_GET(self):
-        """What has been asked so far, and forgets it."""
+        """What has been asked so far for models named `TAG.…`, where the query is the tag; forgets it."""
+        tag = urllib.parse.urlsplit(self.path).query
         with self.lock:
-            seen, Handler.seen = Handler.seen, []
-        self.answer(200, seen)
+            told = [one for one in self.seen if one["model"].startswith(tag + ".")]
+            Handler.seen = [one for one in self.seen if one not in told]
+        self.answer(200, told)
+
+    def do_PUT(self):
+        """Which dialects are dead from now on: their connections end without an answer."""
+        Handler.dead = frozenset(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        self.answer(200, sorted(self.dead))
 
     def do_POST(self):
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         url = urllib.parse.urlsplit(self.path)
         _, dialect, rest = url.path.split("/", 2)
+        if dialect in self.dead:
+            self.close_connection = True
+            return None
         try:
             body = json.loads(raw)
         except ValueError as wrong:
             return self.answer(400, error(dialect, 400, f"not JSON: {wrong}"), dialect)
-        with self.lock:
-            Handler.seen.append({"dialect": dialect, "path": "/" + rest, "query": url.query, "body": body, "headers": dict(self.headers)})
         check, whole, stream, kind = DIALECTS[dialect]
         try:
             model, streams = asked(dialect, "/" + rest, body)
+            self.note({"model": model, "dialect": dialect, "query": url.query, "body": body, "headers": dict(self.headers)})
             said = script(model)
             check(body)
         except (Refused, KeyError, TypeError, ValueError, AttributeError) as wrong:
@@ -840,6 +883,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
         return None
 
+    def note(self, request):
+        with self.lock:
+            Handler.seen = [*self.seen[-KEPT:], request]
+
     def answer(self, status, body, dialect=None):
         data = json.dumps(body, ensure_ascii=False).encode()
         self.send_response(status)
@@ -851,9 +898,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
 def serve():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_address[1]
 
