@@ -9,7 +9,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::framing::{Frame, Framing};
-use super::hub::{Ask, Content, Event, Family, Losses, Manner, Mode, Part, Terms, ToolChoice, custom};
+use super::hub::{
+    Ask, Content, Event, Family, Losses, Manner, Mode, Part, Source, Terms, ToolChoice, custom,
+};
 use super::quirks::Quirks;
 use super::task::Task;
 use super::tree::{self, Node, Wrong};
@@ -183,7 +185,7 @@ pub fn write(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Transl
     if !knows_custom {
         custom::emulate(ask, &mut losses);
     }
-    let mut body = Vec::with_capacity(4 * 1024);
+    let mut body = Vec::with_capacity(room(ask));
     match to {
         Dialect::OpenAi => openai::request::write(ask, terms, &mut losses, &mut body),
         Dialect::Responses => responses::request::write(ask, terms, &mut losses, &mut body),
@@ -195,6 +197,30 @@ pub fn write(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Transl
         Dialect::Http => return None,
     }
     Some(Translated { body, operation, losses })
+}
+
+/// Enough for most requests. Media are most of those that are long, and a buffer that doubles for the
+/// sake of a picture would hold it three times.
+fn room(ask: &Ask<'_>) -> usize {
+    let media = ask.turns.iter().flat_map(|turn| &turn.parts).map(media_length).sum::<usize>();
+    4 * 1024 + media + media / 64
+}
+
+fn media_length(part: &Part<'_>) -> usize {
+    match &part.content {
+        Content::Image(media) | Content::Audio(media) | Content::Video(media) | Content::File(media) => {
+            match &media.source {
+                Source::Base64(data) => data.len(),
+                Source::Url(_) | Source::FileId(_) | Source::Text(_) => 0,
+            }
+        }
+        Content::Outcome(outcome) => outcome.content.iter().map(media_length).sum(),
+        Content::Text(_)
+        | Content::Refusal(_)
+        | Content::Thought(_)
+        | Content::Call(_)
+        | Content::Vendor { .. } => 0,
+    }
 }
 
 /// What refers to state at OpenAI means nothing anywhere else, and without it the request is another one.

@@ -144,7 +144,8 @@ pub fn array(out: &mut Vec<u8>, items: impl FnOnce(&mut Array<'_>)) {
 /// Writes a string with its quotes (RFC 8259, section 7). Characters beyond ASCII stay as they are.
 pub fn string(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.reserve(text.len() + 2);
+    // Room for what follows a long one, which must not double the buffer.
+    out.reserve(text.len() + text.len() / 64 + 2);
     out.push(b'"');
     let mut rest = text.as_bytes();
     while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {

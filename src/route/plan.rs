@@ -38,7 +38,12 @@ pub struct Plan<'t> {
     /// Windows of up to this many tokens were too small, as an upstream said.
     pub(super) overflown: u64,
     failures: SmallVec<[(usize, usize, Fault); 2]>,
+    /// Channels to which the request could not be put.
+    unsaid: u32,
 }
+
+/// Each of them is another reading of the whole body.
+const MOST_UNSAID: u32 = 8;
 
 /// Nothing can be picked. Everything that the answer needs to be honest.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,6 +108,7 @@ impl<'t> Plan<'t> {
             waited: false,
             overflown: 0,
             failures: SmallVec::new(),
+            unsaid: 0,
         }
     }
 
@@ -292,6 +298,16 @@ impl<'t> Plan<'t> {
 
     pub(super) fn mark_tried(&mut self, channel: &Channel) {
         self.tried.add(channel.slot);
+    }
+
+    /// The request could not be put to a channel, so nobody was asked: that takes no attempt from those who
+    /// can be.
+    pub(super) fn mark_unsaid(&mut self, channel: &Channel) {
+        self.mark_spent(channel);
+        if self.unsaid < MOST_UNSAID {
+            self.unsaid += 1;
+            self.attempts_in_route = self.attempts_in_route.saturating_sub(1);
+        }
     }
 
     /// Never again within this request.

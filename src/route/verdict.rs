@@ -48,7 +48,9 @@ impl Plan<'_> {
             permit.fail(fault, stage, &hint, repeat);
         }
 
-        if fault.silent() || fault == Fault::Unsayable {
+        if fault == Fault::Unsayable {
+            self.mark_unsaid(&channel);
+        } else if fault.silent() {
             self.mark_spent(&channel);
         } else if fault.scope() != Scope::Credential {
             // Another key of the same upstream may do; a cooling key drops out by itself.

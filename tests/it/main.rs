@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod bad_asks;
 mod bad_input;
 mod catalog;
 mod deadlines;
@@ -23,4 +24,5 @@ mod readme;
 mod replay;
 mod scenarios;
 mod sdk;
+mod suitable;
 mod tasks;

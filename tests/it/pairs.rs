@@ -83,7 +83,7 @@ impl Party {
         // What an earlier run found is no evidence; mostly there is nothing.
         let _ = std::fs::remove_file(&found);
         let mut command = Command::new(program);
-        if file.ends_with(".py") {
+        if Path::new(file).extension().is_some_and(|kind| kind == "py") {
             command.arg("-B");
         }
         command

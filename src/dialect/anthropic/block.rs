@@ -50,7 +50,7 @@ pub fn parts<'a>(blocks: &[Node<'a>], strictness: Strictness) -> Result<Vec<Part
         }
         match part(block) {
             Ok(part) => parts.push(part),
-            Err(wrong) if strictness == Strictness::Asked => return Err(wrong),
+            Err(wrong) if strictness == Strictness::Asked || !block.is_object() => return Err(wrong),
             Err(_) => parts.push(vendor(block)),
         }
     }

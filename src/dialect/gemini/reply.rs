@@ -26,7 +26,13 @@ pub fn read<'a>(body: &Node<'a>) -> Result<Reply<'a>, Wrong> {
         tier: metadata.and_then(|metadata| member(metadata, "serviceTier")).and_then(Node::text),
         extras: Extras::default(),
     };
-    for (at, node) in member(body, "candidates").map(Node::elements).unwrap_or_default().iter().enumerate() {
+    // None are there when the prompt was refused, and in what is no answer at all.
+    let candidates = match member(body, "candidates") {
+        Some(candidates) => candidates.items()?,
+        None if KNOWN.iter().chain(&["promptFeedback"]).any(|name| member(body, name).is_some()) => &[],
+        None => body.need("candidates")?.items()?,
+    };
+    for (at, node) in candidates.iter().enumerate() {
         reply.choices.push(candidate(node, at)?);
     }
     if reply.choices.is_empty() {

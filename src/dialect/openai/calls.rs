@@ -15,7 +15,7 @@ pub fn read<'a>(node: &Node<'a>) -> Result<Call<'a>, Wrong> {
     Ok(Call {
         id: node.at("id").map(Node::string).transpose()?.unwrap_or_default(),
         name: said.need("name")?.string()?,
-        arguments: arguments(said.at(input)),
+        arguments: sound_arguments(said.at(input))?,
         kind,
         signature: signature(node),
     })
@@ -26,10 +26,18 @@ pub fn read_legacy<'a>(node: &Node<'a>) -> Result<Call<'a>, Wrong> {
     Ok(Call {
         id: Cow::Borrowed(""),
         name: node.need("name")?.string()?,
-        arguments: arguments(node.at("arguments")),
+        arguments: sound_arguments(node.at("arguments"))?,
         kind: CallKind::Function,
         signature: None,
     })
+}
+
+/// The same, of a call that is here as a whole: nobody means a list or a number.
+fn sound_arguments<'a>(said: Option<&Node<'a>>) -> Result<Cow<'a, str>, Wrong> {
+    match said {
+        Some(node) if !node.is_string() && !node.is_object() => Err(node.expected("a string")),
+        said => Ok(arguments(said)),
+    }
 }
 
 /// Some vendors send the object itself instead of its text.

@@ -63,7 +63,11 @@ pub fn read<'a>(body: &Node<'a>) -> Result<Ask<'a>, Wrong> {
 }
 
 fn turns<'a>(body: &Node<'a>) -> Result<Vec<Turn<'a>>, Wrong> {
-    let messages = body.need("messages")?.items()?;
+    let node = body.need("messages")?;
+    let messages = node.items()?;
+    if messages.is_empty() {
+        return Err(node.wrong("empty; give at least one message"));
+    }
     let mut turns = Vec::with_capacity(messages.len() + 1);
     if let Some(system) = body.at("system") {
         turns.push(Turn::new(Role::System, block::contents(system)?));

@@ -10,6 +10,9 @@ pub fn read<'a>(messages: &Node<'a>) -> Result<Vec<Turn<'a>>, Wrong> {
     // Calls so far, by id: results have to answer one of them.
     let mut calls: Vec<(Text<'a>, Text<'a>)> = Vec::new();
     let mut turns = Vec::with_capacity(messages.items()?.len());
+    if messages.elements().is_empty() {
+        return Err(messages.wrong("empty; give at least one message"));
+    }
     for message in messages.elements() {
         let role = message.need("role")?;
         turns.push(match role.as_str() {
@@ -139,7 +142,7 @@ fn image<'a>(node: &Node<'a>) -> Result<Media<'a>, Wrong> {
     if let Source::Base64(data) = &media.source
         && !is_base64(data)
     {
-        return Err(url.wrong("the data behind `;base64,` is not base64"));
+        return Err(url.wrong("not base64; use the standard alphabet behind `;base64,`, without line breaks"));
     }
     media.detail = node.at("detail").map(Node::string).transpose()?;
     Ok(media)
@@ -190,7 +193,7 @@ mod tests {
             refused(
                 r#"[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,?"}}]}]"#
             ),
-            "[0].content[0].image_url.url: the data behind `;base64,` is not base64"
+            "[0].content[0].image_url.url: not base64; use the standard alphabet behind `;base64,`, without line breaks"
         );
     }
 

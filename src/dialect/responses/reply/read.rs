@@ -13,7 +13,15 @@ use crate::vocab::Usage;
 /// What an answer says.
 pub fn read<'a>(body: &Node<'a>) -> Result<Reply<'a>, Wrong> {
     body.object()?;
-    let output = body.at("output").map(Node::items).transpose()?.unwrap_or_default();
+    // Without items it is a response all the same if it says how it went.
+    let output = match body.at("output") {
+        None if body.at("status").is_some() => &[],
+        None => body.need("output")?.items()?,
+        Some(output) => output.items()?,
+    };
+    if let Some(odd) = output.iter().find(|item| !item.is_object()) {
+        return Err(odd.expected("an object"));
+    }
     let all: Vec<Part<'a>> = output.iter().flat_map(parts).collect();
     let mut said = Said::default();
     for part in &all {

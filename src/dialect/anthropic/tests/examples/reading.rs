@@ -38,15 +38,15 @@ fn what_is_wrong_says_where_and_how_to_mend_it() {
             "messages[0].content[0].source.data: not valid base64; send the bytes encoded, without a data: prefix or line breaks",
         ),
         (
-            json!({ "messages": [], "tool_choice": { "type": "x" } }),
+            json!({ "messages": [{ "role": "user", "content": "x" }], "tool_choice": { "type": "x" } }),
             "tool_choice.type: unknown tool choice; use auto, any, tool or none",
         ),
         (
-            json!({ "messages": [], "tools": [{ "name": "f" }] }),
+            json!({ "messages": [{ "role": "user", "content": "x" }], "tools": [{ "name": "f" }] }),
             "tools[0].input_schema: required, and missing",
         ),
         (
-            json!({ "messages": [], "max_tokens": "7" }),
+            json!({ "messages": [{ "role": "user", "content": "x" }], "max_tokens": "7" }),
             "max_tokens: expected a whole number of at least 0, found a string",
         ),
     ] {
