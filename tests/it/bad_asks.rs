@@ -37,13 +37,13 @@ impl Scene {
     pub fn with(server: &str, said: impl Fn(&str) -> Said) -> Self {
         let mut yaml = format!("version: 1\n{server}\nupstreams:\n");
         for name in UPSTREAMS {
-            yaml.push_str(&format!(
-                "  {name}: {{provider: custom, dialect: {name}, base_url: 'http://{name}'}}\n"
-            ));
+            yaml +=
+                &["  ", name, ": {provider: custom, dialect: ", name, ", base_url: 'http://", name, "'}\n"]
+                    .concat();
         }
         yaml.push_str("routes:\n");
         for name in UPSTREAMS {
-            yaml.push_str(&format!("  - {{model: {name}, channels: [{{upstream: {name}}}]}}\n"));
+            yaml += &["  - {model: ", name, ", channels: [{upstream: ", name, "}]}\n"].concat();
         }
         let scribes = UPSTREAMS.map(|name| (name, Scribe::saying(said(name))));
         let beside: Vec<_> = scribes.iter().map(|(name, scribe)| (*name, scribe)).collect();
@@ -596,7 +596,7 @@ async fn a_picture_of_fifty_megabytes_arrives_whole_in_every_dialect() {
     /// Enough for the pairs that share a reader with the largest.
     const LARGE: usize = 3_000_000;
     /// Of a debug build on a busy machine, fifty times what a release takes.
-    const SANE: Duration = Duration::from_secs(60);
+    const SANE: Duration = Duration::from_mins(1);
     let scene = Scene::saying(|_| Said::json(400, r#"{"error":{"message":"it was asked"}}"#));
     let largest = [("openai", "anthropic"), ("anthropic", "gemini"), ("gemini", "openai")];
     for caller in callers() {
@@ -604,7 +604,7 @@ async fn a_picture_of_fifty_megabytes_arrives_whole_in_every_dialect() {
             let is_largest = largest.contains(&(caller.dialect, upstream));
             let body = with_picture(&caller, if is_largest { LARGEST } else { LARGE });
             let ask = caller.ask(upstream, &body);
-            let began = std::time::Instant::now();
+            let began = now();
             let answer = scene.lab.send(&ask).await;
             assert!(answer.text().contains("it was asked"), "{}: {:.300}", caller.dialect, answer.text());
             assert!(began.elapsed() < SANE, "{} to {upstream}: {:?}", caller.dialect, began.elapsed());
@@ -613,6 +613,11 @@ async fn a_picture_of_fifty_megabytes_arrives_whole_in_every_dialect() {
         }
     }
     scene.lab.assert_quiet().await;
+}
+
+#[expect(clippy::disallowed_methods, reason = "the lab's clock stands still while a request is translated")]
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 /// What translation itself holds, beside the body that came.

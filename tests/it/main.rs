@@ -12,6 +12,7 @@ mod deadlines;
 mod faults;
 mod floors;
 mod grafana;
+mod hammer;
 mod http;
 mod lab;
 mod laws;

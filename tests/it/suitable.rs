@@ -61,6 +61,7 @@ impl Scene {
 }
 
 /// A chat request with these members more.
+#[expect(clippy::needless_pass_by_value, reason = "it is written where it is called")]
 fn chat(more: Value) -> Ask {
     let mut body = json!({"model": "demo", "messages": [{"role": "user", "content": "hello"}]});
     for (key, value) in more.as_object().unwrap() {

@@ -7,6 +7,9 @@ use std::borrow::Cow;
 
 use super::{Ask, Extras};
 
+/// More than anybody is told; what a hostile body makes up beyond them must not be looked through each time.
+const MOST_NAMES: usize = 64;
+
 /// Everything that was lost on the way of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
@@ -28,7 +31,7 @@ impl Losses {
     /// `logit_bias`, `image.detail`), the caller's own for what only his dialect has.
     pub fn drop(&mut self, name: impl Into<Cow<'static, str>>) {
         let name = name.into();
-        if !self.names.contains(&name) {
+        if self.names.len() < MOST_NAMES && !self.names.contains(&name) {
             self.names.push(name);
         }
     }
@@ -69,6 +72,7 @@ impl Losses {
         }
     }
 
+    /// Names of what was left out, each once; of very many only the first ones.
     pub fn names(&self) -> &[Cow<'static, str>] {
         &self.names
     }

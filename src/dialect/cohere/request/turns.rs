@@ -1,14 +1,18 @@
 //! `messages`, as turns: content, plans, tool calls and their results.
 
+use std::collections::HashMap;
+
 use super::extras_of;
 use crate::dialect::cohere::{document, tools};
 use crate::dialect::hub::{Call, CallKind, Content, Media, Outcome, Part, Role, Source, Text, Thought, Turn};
 use crate::dialect::tree::{Node, Wrong};
 
+/// The names of the calls so far, by id: results have to answer one of them. A hostile body has very many.
+type Calls<'a> = HashMap<Text<'a>, Text<'a>>;
+
 /// Reads the conversation.
 pub fn read<'a>(messages: &Node<'a>) -> Result<Vec<Turn<'a>>, Wrong> {
-    // Calls so far, by id: results have to answer one of them.
-    let mut calls: Vec<(Text<'a>, Text<'a>)> = Vec::new();
+    let mut calls = Calls::new();
     let mut turns = Vec::with_capacity(messages.items()?.len());
     if messages.elements().is_empty() {
         return Err(messages.wrong("empty; give at least one message"));
@@ -32,7 +36,7 @@ fn said<'a>(role: Role, message: &Node<'a>) -> Result<Turn<'a>, Wrong> {
     Ok(turn)
 }
 
-fn assistant<'a>(message: &Node<'a>, calls: &mut Vec<(Text<'a>, Text<'a>)>) -> Result<Turn<'a>, Wrong> {
+fn assistant<'a>(message: &Node<'a>, calls: &mut Calls<'a>) -> Result<Turn<'a>, Wrong> {
     let mut turn = Turn::new(Role::Assistant, Vec::new());
     turn.extras = extras_of(message, &["role", "content", "tool_plan", "tool_calls"]);
     if let Some(content) = message.at("content") {
@@ -48,8 +52,8 @@ fn assistant<'a>(message: &Node<'a>, calls: &mut Vec<(Text<'a>, Text<'a>)>) -> R
         }
     }
     for node in new {
-        let (call, part) = call(node)?;
-        calls.push(call);
+        let ((id, name), part) = call(node)?;
+        calls.insert(id, name);
         turn.parts.push(part);
     }
     Ok(turn)
@@ -85,10 +89,10 @@ pub fn arguments<'a>(function: &Node<'a>) -> Result<Text<'a>, Wrong> {
     }
 }
 
-fn tool<'a>(message: &Node<'a>, calls: &[(Text<'a>, Text<'a>)]) -> Result<Turn<'a>, Wrong> {
+fn tool<'a>(message: &Node<'a>, calls: &Calls<'a>) -> Result<Turn<'a>, Wrong> {
     let id = message.need("tool_call_id")?;
     let call_id = id.string()?;
-    let Some((_, name)) = calls.iter().rev().find(|(known, _)| *known == call_id) else {
+    let Some(name) = calls.get(&call_id) else {
         return Err(
             id.wrong("answers no tool call; the assistant message that made the call has to come before it")
         );

@@ -182,7 +182,7 @@ fn a_blocked_prompt_is_an_answer_without_parts() {
             r#"{"promptFeedback":{"blockReason":"PROHIBITED_CONTENT"},"usageMetadata":{"promptTokenCount":4}}"#,
             Stop::Filter,
         ),
-        (r#"{"modelVersion":"g"}"#, Stop::Failed),
+        (r#"{"modelVersion":"m","responseId":"r"}"#, Stop::Failed),
     ] {
         let root = tree::parse(body.as_bytes()).expect("JSON");
         let reply = reply::read(&root).expect("an answer");

@@ -5,6 +5,8 @@
 //! speaks, save that a second message begins a second turn (unless calls are waiting for their results,
 //! which must come next). Results that follow each other are one turn of the user.
 
+use std::collections::HashMap;
+
 use super::{ITEM, STATEFUL_ITEMS, parts};
 use crate::dialect::hub::{
     Ask, Call, CallKind, Content, Extras, Family, Media, Outcome, Part, Role, Signature, Source, Text,
@@ -26,7 +28,7 @@ pub enum History {
 pub fn read<'a>(input: &Node<'a>, history: History, ask: &mut Ask<'a>) -> Result<(), Wrong> {
     let items = input.items().map_err(|_| input.expected("a string or an array of items"))?;
     let mut reader =
-        Reader { turns: Vec::new(), calls: Vec::new(), history, has_message: false, waiting: None };
+        Reader { turns: Vec::new(), calls: HashMap::new(), history, has_message: false, waiting: None };
     for item in items {
         let kind = kind(item)?;
         if let Some(name) = STATEFUL_ITEMS.iter().find(|name| **name == kind) {
@@ -54,8 +56,8 @@ fn kind<'a>(item: &Node<'a>) -> Result<Text<'a>, Wrong> {
 
 struct Reader<'a> {
     turns: Vec<Turn<'a>>,
-    /// The calls so far: ids and names.
-    calls: Vec<(Text<'a>, Text<'a>)>,
+    /// The names of the calls so far, by id. A hostile body has very many.
+    calls: HashMap<Text<'a>, Text<'a>>,
     history: History,
     /// The last turn is the assistant's and holds a message.
     has_message: bool,
@@ -181,7 +183,7 @@ impl<'a> Reader<'a> {
             kind,
             signature: self.waiting.take(),
         };
-        self.calls.push((call.id.clone(), call.name.clone()));
+        self.calls.insert(call.id.clone(), call.name.clone());
         let extras = item_extras(item, &["call_id", "name", input]);
         let part = Part { extras, ..Part::new(Content::Call(call)) };
         self.assistant(Joining::Other).parts.push(part);
@@ -190,13 +192,13 @@ impl<'a> Reader<'a> {
 
     fn outcome(&mut self, item: &Node<'a>, kind: CallKind) -> Result<(), Wrong> {
         let call_id = item.at("call_id").map(Node::string).transpose()?.unwrap_or_default();
-        let called = self.calls.iter().rev().find(|(id, _)| *id == call_id);
+        let called = self.calls.get(&call_id);
         if called.is_none() && self.history == History::Here {
             let place = item.at("call_id").unwrap_or(item);
             return Err(place.wrong("no call before it has this id; send the call, too, before its output"));
         }
         let said = item.at("name").map(Node::string).transpose()?;
-        let name = called.map(|(_, name)| name.clone()).or(said);
+        let name = called.cloned().or(said);
         let output = item.need("output")?;
         let content = match output.text() {
             Some(text) => vec![Part::text(text)],
@@ -264,8 +266,11 @@ impl<'a> Reader<'a> {
     fn results(&mut self) -> &mut Turn<'a> {
         let is_result =
             |part: &Part<'_>| matches!(part.content, Content::Outcome(_)) || part.extras.find(ITEM).is_some();
-        let open =
-            self.turns.last().is_some_and(|turn| turn.role == Role::User && turn.parts.iter().all(is_result));
+        // A turn holds results only or none, so the last part tells.
+        let open = self
+            .turns
+            .last()
+            .is_some_and(|turn| turn.role == Role::User && turn.parts.last().is_none_or(is_result));
         if !open {
             self.turns.push(Turn::new(Role::User, Vec::new()));
         }

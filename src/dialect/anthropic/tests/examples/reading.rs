@@ -16,8 +16,10 @@ fn refused(body: &Value) -> String {
 #[test]
 fn what_is_wrong_says_where_and_how_to_mend_it() {
     let user = |content: Value| json!({ "messages": [{ "role": "user", "content": content }] });
+    let said = json!([{ "role": "user", "content": "x" }]);
     for (body, message) in [
         (json!({}), "messages: required, and missing"),
+        (json!({ "messages": [] }), "messages: empty; give at least one message"),
         (
             json!({ "messages": [{ "role": "tool", "content": "x" }] }),
             "messages[0].role: unknown role; use user, assistant or system",
@@ -38,15 +40,15 @@ fn what_is_wrong_says_where_and_how_to_mend_it() {
             "messages[0].content[0].source.data: not valid base64; send the bytes encoded, without a data: prefix or line breaks",
         ),
         (
-            json!({ "messages": [{ "role": "user", "content": "x" }], "tool_choice": { "type": "x" } }),
+            json!({ "messages": said, "tool_choice": { "type": "x" } }),
             "tool_choice.type: unknown tool choice; use auto, any, tool or none",
         ),
         (
-            json!({ "messages": [{ "role": "user", "content": "x" }], "tools": [{ "name": "f" }] }),
+            json!({ "messages": said, "tools": [{ "name": "f" }] }),
             "tools[0].input_schema: required, and missing",
         ),
         (
-            json!({ "messages": [{ "role": "user", "content": "x" }], "max_tokens": "7" }),
+            json!({ "messages": said, "max_tokens": "7" }),
             "max_tokens: expected a whole number of at least 0, found a string",
         ),
     ] {

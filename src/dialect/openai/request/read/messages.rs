@@ -3,6 +3,8 @@
 //! Neighbouring results of tools are one user's turn, as most dialects have them. What is empty is not
 //! there: `"content": ""` beside tool calls is how some SDKs say nothing.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{cache_mark, parts};
 use crate::dialect::hub::{Call, CallKind, Content, Extras, Outcome, Part, Role, Text, Turn};
 use crate::dialect::openai::{calls, thoughts};
@@ -12,8 +14,10 @@ use crate::dialect::tree::{Node, Wrong};
 #[derive(Debug, Default)]
 pub struct Talk<'a> {
     pub turns: Vec<Turn<'a>>,
-    /// Every call so far: results have to answer one.
-    calls: Vec<(Text<'a>, Text<'a>, CallKind)>,
+    /// Every call so far, by its id: results have to answer one. A hostile body has very many.
+    calls: HashMap<Text<'a>, (Text<'a>, CallKind)>,
+    /// The tools of calls without an id.
+    nameless: HashSet<Text<'a>>,
     /// The last turn holds results of tools, and more may follow.
     answering: bool,
 }
@@ -112,7 +116,11 @@ impl<'a> Talk<'a> {
 
     /// Remembers a call for its result.
     pub fn called(&mut self, call: Call<'a>) -> Part<'a> {
-        self.calls.push((call.id.clone(), call.name.clone(), call.kind));
+        if call.id.is_empty() {
+            self.nameless.insert(call.name.clone());
+        }
+        // The latest counts: some vendors' ids come again in later turns.
+        self.calls.insert(call.id.clone(), (call.name.clone(), call.kind));
         Part::new(Content::Call(call))
     }
 
@@ -126,8 +134,7 @@ impl<'a> Talk<'a> {
         const KNOWN: &[&str] = &["role", "content", "tool_call_id", "name", "cache_control"];
         const KNOWN_TO_RESPONSES: &[&str] = &["type", "call_id", "output", "id", "status"];
         let call_id = id.string()?;
-        // The latest: some vendors' ids come again in later turns.
-        let Some((_, name, kind)) = self.calls.iter().rev().find(|(known, ..)| *known == call_id) else {
+        let Some((name, kind)) = self.calls.get(&call_id) else {
             return Err(id.wrong(
                 "answers no tool call of this conversation; the assistant's message with the call has to come before",
             ));
@@ -152,7 +159,7 @@ impl<'a> Talk<'a> {
     fn legacy_outcome(&mut self, message: &Node<'a>) -> Result<(), Wrong> {
         let node = message.need("name")?;
         let name = node.string()?;
-        if !self.calls.iter().any(|(id, called, _)| id.is_empty() && *called == name) {
+        if !self.nameless.contains(&name) {
             return Err(node.wrong("answers no function call of this conversation"));
         }
         let content = message.at("content").map(parts::read).transpose()?.unwrap_or_default();

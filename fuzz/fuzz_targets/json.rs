@@ -1,0 +1,5 @@
+//! The tree that translation reads.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mainstay_fuzz::targets::run("json", data));
