@@ -18,7 +18,7 @@ use mainstay::dialect::{
 };
 use mainstay::vocab::Facts;
 
-/// Something that takes whatever bytes there are.
+/// Takes bytes, and panics where a law is broken.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, as `cargo fuzz run` knows it.

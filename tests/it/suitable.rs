@@ -61,8 +61,7 @@ impl Scene {
 }
 
 /// A chat request with these members more.
-#[expect(clippy::needless_pass_by_value, reason = "it is written where it is called")]
-fn chat(more: Value) -> Ask {
+fn chat(more: &Value) -> Ask {
     let mut body = json!({"model": "demo", "messages": [{"role": "user", "content": "hello"}]});
     for (key, value) in more.as_object().unwrap() {
         body[key] = value.clone();
@@ -72,7 +71,7 @@ fn chat(more: Value) -> Ask {
 
 /// Two things that Anthropic's dialect cannot say.
 fn odd() -> Ask {
-    chat(json!({"logit_bias": {"7": 1}, "seed": 7}))
+    chat(&json!({"logit_bias": {"7": 1}, "seed": 7}))
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,7 +86,7 @@ async fn what_cannot_be_said_is_named_unless_the_route_says_otherwise() {
         let mut names: Vec<&str> = answer.header("x-mainstay-dropped").split(',').collect();
         names.sort_unstable();
         assert_eq!(names.join(","), header, "{policy}");
-        let (answer, _) = scene.send(&chat(json!({}))).await;
+        let (answer, _) = scene.send(&chat(&json!({}))).await;
         assert_eq!(answer.header("x-mainstay-dropped"), "", "{policy}");
     }
     // For all routes at once, and one that is an exception.
@@ -113,7 +112,7 @@ async fn a_route_that_rejects_names_the_fields_and_asks_nobody() {
     assert!(message.contains("logit_bias") && message.contains("seed"), "{message}");
     assert!(message.contains("leave") && message.contains("unsupported: warn"), "{message}");
     assert!(["logit_bias", "seed"].contains(&error["param"].as_str().unwrap()), "{error}");
-    assert_eq!(scene.send(&chat(json!({"temperature": 0.5}))).await.1, "claude");
+    assert_eq!(scene.send(&chat(&json!({"temperature": 0.5}))).await.1, "claude");
     assert_eq!(scene.lab.metric_sum("mainstay_requests_total", &["outcome=\"client_fault\""]), 1.0);
     scene.lab.assert_quiet().await;
 }
@@ -125,7 +124,7 @@ async fn a_channel_that_can_say_it_takes_a_request_that_others_would_reject() {
     let scene = Scene::new(&format!("routes: [{{model: demo, unsupported: reject, channels: {channels}}}]"));
     let (answer, heard) = scene.send(&odd()).await;
     assert_eq!((answer.status.as_u16(), &*heard), (200, "chat"), "{}", answer.text());
-    assert_eq!(scene.send(&chat(json!({}))).await.1, "claude");
+    assert_eq!(scene.send(&chat(&json!({}))).await.1, "claude");
     scene.lab.assert_quiet().await;
 }
 
@@ -134,7 +133,7 @@ fn pictures() -> [(&'static str, Ask); 4] {
     let image = "iVBORw0KGgo=";
     let link = format!("data:image/png;base64,{image}");
     [
-        ("openai", chat(json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": link}}]}]}))),
+        ("openai", chat(&json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": link}}]}]}))),
         ("responses", Ask::post("/v1/responses", json!({"model": "demo", "store": false, "input": [{"role": "user", "content": [{"type": "input_image", "image_url": link}]}]}).to_string())),
         ("anthropic", Ask::post("/anthropic/v1/messages", json!({"model": "demo", "max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": image}}]}]}).to_string())),
         ("gemini", Ask::post("/gemini/v1beta/models/demo:generateContent", json!({"contents": [{"role": "user", "parts": [{"inlineData": {"mimeType": "image/png", "data": image}}]}]}).to_string())),
@@ -150,7 +149,7 @@ async fn a_picture_goes_to_a_model_that_can_see_or_nowhere() {
         assert_eq!((answer.status.as_u16(), &*heard), (400, ""), "{dialect}: {}", answer.text());
         assert!(answer.text().contains("vision"), "{dialect}: {}", answer.text());
     }
-    assert_eq!(scene.send(&chat(json!({}))).await.1, "chat");
+    assert_eq!(scene.send(&chat(&json!({}))).await.1, "chat");
     let refused = scene.lab.metric_sum("mainstay_requests_total", &["outcome=\"client_fault\""]);
     assert_eq!(refused, 4.0);
     scene.lab.assert_quiet().await;
@@ -162,7 +161,7 @@ async fn a_picture_goes_to_a_model_that_can_see_or_nowhere() {
         let (answer, heard) = scene.send(&ask).await;
         assert_eq!((answer.status.as_u16(), &*heard), (200, "claude"), "{dialect}: {}", answer.text());
     }
-    assert_eq!(scene.send(&chat(json!({}))).await.1, "chat");
+    assert_eq!(scene.send(&chat(&json!({}))).await.1, "chat");
 }
 
 #[tokio::test(start_paused = true)]

@@ -151,14 +151,10 @@ fn change(root: &mut Value, donor: &Value, dice: &mut Dice) {
         0 => *node = Value::Null,
         1 => *node = json!([node.take()]),
         2 => *node = json!({"type": "x", "text": node.take()}),
-        3 => {
-            *node =
-                json!(["", "x", "null", "{", "data:a/b;base64,", "\u{0}\u{1f600}"][dice.below(6) as usize]);
-        }
+        3 => *node = json!(*pick(&["", "x", "null", "{", "data:a/b;base64,", "\u{0}\u{1f600}"], dice)),
         4 => {
-            *node = [json!(-1), json!(1.5), json!(u64::MAX), json!(1e308), json!(true)]
-                [dice.below(5) as usize]
-                .clone();
+            let odd = [json!(-1), json!(1.5), json!(u64::MAX), json!(1e308), json!(true)];
+            node.clone_from(pick(&odd, dice));
         }
         5 => *node = part_of(donor, dice),
         6 => {

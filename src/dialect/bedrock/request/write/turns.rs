@@ -1,5 +1,7 @@
 //! The conversation: who speaks when, and what goes along.
 
+use std::collections::HashMap;
+
 use super::documents::Names;
 use super::ids::Ids;
 use super::parts;
@@ -96,10 +98,10 @@ impl<'d, 'a> Layout<'d, 'a> {
 
     /// Results stand first in the message behind their calls, and in the calls' order.
     fn order_outcomes(&mut self) {
-        let mut calls: Vec<Text<'a>> = Vec::new();
+        let mut calls: HashMap<Text<'a>, usize> = HashMap::new();
         for message in &mut self.messages {
             message.parts.sort_by_key(|placed| match &placed.part.content {
-                Content::Outcome(_) => calls.iter().position(|id| *id == placed.id).unwrap_or(calls.len()),
+                Content::Outcome(_) => calls.get(&placed.id).copied().unwrap_or(calls.len()),
                 Content::Text(_)
                 | Content::Refusal(_)
                 | Content::Image(_)
@@ -112,7 +114,9 @@ impl<'d, 'a> Layout<'d, 'a> {
             });
             let called =
                 message.parts.iter().filter(|placed| matches!(placed.part.content, Content::Call(_)));
-            calls = called.map(|placed| placed.id.clone()).collect();
+            let ids: Vec<Text<'a>> = called.map(|placed| placed.id.clone()).collect();
+            // Backwards, so that of several calls with one id the first counts.
+            calls = ids.into_iter().enumerate().rev().map(|(place, id)| (id, place)).collect();
         }
     }
 
