@@ -6,7 +6,7 @@
 //! | `row` | one line of it |
 //! | [`own`] | what an operator's file says, over it |
 //! | `names` | under which other names a model's row may stand |
-//! | [`price`], [`unit`] | what one of what costs |
+//! | [`price`], [`mod@unit`] | what one of what costs |
 //! | `words` | letters and words of modes, abilities and endpoints |
 //! | [`date`] | days |
 //!

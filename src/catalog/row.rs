@@ -2,7 +2,7 @@
 //!
 //! `provider/model`, mode (with `!` where the name is a price's and not a model's), context, most output,
 //! abilities, lacking abilities, prices, dimensions, cache minimum, last day, endpoints. Numbers are plain,
-//! modes, abilities and endpoints letters of [`words`](super::words), prices `meter=femto-USD` with blanks
+//! modes, abilities and endpoints letters of [`words`], prices `meter=femto-USD` with blanks
 //! between them ([`price`](super::price)).
 
 use super::date::Date;

@@ -33,7 +33,7 @@ pub use write::write;
 
 /// Members of the request that stand for something that lies at the vendor: no other dialect can say
 /// them, and without them the request means something else. The last three are items of the input,
-/// which [`read`] lists among the request's extras for this purpose. `false` says nothing.
+/// which [`read()`] lists among the request's extras for this purpose. `false` says nothing.
 pub const STATEFUL: &[&str] = &[
     "previous_response_id",
     "conversation",
