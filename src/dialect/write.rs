@@ -84,11 +84,6 @@ impl Object<'_> {
         self
     }
 
-    /// JSON text as a string: `{"a":1}` becomes `"{\"a\":1}"`.
-    pub fn quoted(&mut self, key: &str, json: &str) -> &mut Self {
-        self.str(key, json)
-    }
-
     fn key(&mut self, key: &str) -> &mut Vec<u8> {
         comma(self.out, &mut self.first);
         string(self.out, key);

@@ -243,7 +243,9 @@ impl<'t> Plan<'t> {
             latency,
             waiting: model.waiting.load(std::sync::atomic::Ordering::Relaxed),
             streaming: model.streaming.load(std::sync::atomic::Ordering::Relaxed),
-            native: shortlist::asked_in(self.route(), channel, need) == Some(need.dialect),
+            // Turns have no ties, so nobody asks there.
+            native: self.route().config.select != strategy::Kind::WeightedRoundRobin
+                && shortlist::asked_in(self.route(), channel, need) == Some(need.dialect),
         }
     }
 

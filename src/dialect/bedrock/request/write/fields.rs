@@ -135,7 +135,7 @@ pub fn output(draft: &Draft<'_, '_>, thinking: &Thinking, losses: &mut Losses, c
                     structure.object("jsonSchema", |form| {
                         form.str_if("name", name.as_deref());
                         form.str_if("description", description.as_deref());
-                        form.quoted("schema", schema);
+                        form.str("schema", schema);
                     });
                 });
             });
