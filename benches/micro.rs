@@ -128,12 +128,15 @@ fn picking(criterion: &mut Criterion) {
             waiting: slot as u32 % 3,
             streaming: 1,
             native: true,
+            cost: Some(1_000_000 + slot as u64),
+            identity: slot as u64,
         })
         .collect();
     let (mut turn, mut dice) = (Smooth::default(), Dice::seeded(1));
     for kind in Kind::ALL {
         group.bench_function(format!("{} of 16", kind.name()), |b| {
-            b.iter(|| strategy::pick(kind, black_box(&contenders), &mut turn, &mut dice));
+            let session = (kind == Kind::Sticky).then_some(strategy::Session { key: 7, last: None });
+            b.iter(|| strategy::pick(kind, black_box(&contenders), session, &mut turn, &mut dice));
         });
     }
     // Everything that a request does to get its permit and give it back: judging every channel, the
@@ -230,6 +233,8 @@ fn choose_and_settle(table: &Table) {
         most_attempts: 3,
         resend: Resend::Allowed,
         deadline: now + Duration::from_mins(10),
+        most_output: None,
+        session: None,
         prompt_tokens: 256,
         least_window: 0,
         abilities: Abilities::default(),

@@ -9,6 +9,7 @@ pub mod ewma;
 pub mod health;
 pub mod quantile;
 pub mod ramp;
+pub mod rendezvous;
 pub mod ring;
 pub mod shun;
 pub mod sigv4;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::blueprint::{
     Drain, FallbackOn, FirstEvent, Http2, Limits, Panic, PanicMode, Pool, Replay, Retry, ServerTimeouts,
-    SimulatedSettings, SlowStart, Timeouts, Unsupported,
+    SimulatedSettings, SlowStart, Sticky, Timeouts, Unsupported,
 };
 use super::file::names::{Http2Name, PanicModeName, Refusal, ReplayName, UnsupportedName};
 use super::file::{policy, server};
@@ -197,6 +197,11 @@ pub fn slow_start(said: &policy::SlowStart) -> SlowStart {
         floor: said.floor.unwrap_or(0.1),
         aggression: said.aggression.unwrap_or(1.0),
     }
+}
+
+/// Anthropic's cache lives five minutes after its last use, OpenAI's five to ten.
+pub fn sticky(said: &policy::Sticky) -> Sticky {
+    Sticky { ttl: span(said.ttl, Duration::from_mins(5)) }
 }
 
 /// E6. A list says exactly which refusals count; none at all is the default.

@@ -231,6 +231,7 @@ defaults:
   retry: {max_attempts: 5, budget: {ratio: 0.1}}
   panic: {mode: fail_fast}
   slow_start: {window: 20s, floor: 0.2}
+  sticky: {ttl: 10m}
   fallback_on: []
   max_inflight: 7
   pool: {max_idle: 3, http2: never}
@@ -245,6 +246,7 @@ routes:
     select: least_inflight
     retry: {budget: {window: 20s}}
     slow_start: {floor: 0.3}
+    sticky: {ttl: 1h}
     fallback_on: [content_policy]
     max_inflight: 5
     channels: [{upstream: a}, {upstream: b}]
@@ -259,6 +261,7 @@ routes:
     assert_eq!((x.select.name(), y.select.name()), ("lowest_latency", "least_inflight"));
     assert_eq!((y.retry.max_attempts, y.retry.budget.ratio, y.retry.budget.window), (5, 0.1, s(20)));
     assert_eq!((y.slow_start.window, y.slow_start.floor), (s(20), 0.3));
+    assert_eq!((x.sticky.ttl, y.sticky.ttl), (s(600), s(3600)));
     assert_eq!(y.panic.mode, PanicMode::FailFast);
     assert_eq!(x.fallback_on, FallbackOn { context_overflow: false, content_policy: false });
     assert_eq!(y.fallback_on, FallbackOn { context_overflow: false, content_policy: true });

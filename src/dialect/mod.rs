@@ -47,6 +47,7 @@ pub mod provider;
 pub mod quirks;
 mod responses;
 pub mod scan;
+pub mod session;
 pub mod splice;
 pub mod task;
 pub mod tokens;

@@ -32,6 +32,8 @@ pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<G
         resend: guest.resend,
         deadline: guest.deadline,
         prompt_tokens: guest.prompt_tokens,
+        most_output: guest.most_output,
+        session: guest.session,
         least_window: guest.least_window,
         abilities: guest.abilities,
         most_attempts: if guest.is_retry { ATTEMPTS_OF_RETRY } else { u32::MAX },
@@ -57,6 +59,7 @@ pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<G
         match attempt::attempt(gateway, snapshot, &mut guest, &plan, permit, limits).await {
             Attempted::Answered(answer) => {
                 record(&plan, gateway, throttle::Outcome::Ok);
+                plan.keep(&need, answer.permit());
                 return attempt::respond(guest, &plan, *answer);
             }
             Attempted::Failed(permit, failed) => {

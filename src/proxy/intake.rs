@@ -23,9 +23,11 @@ use crate::config::{Limits, Replay as ReplayPolicy};
 use crate::dialect::entry::{self, Entry, Miss, ModelAt};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::trouble::Kind;
-use crate::dialect::{Dialect, Operation, Replay};
+use crate::dialect::{self, Dialect, Operation, Replay};
 use crate::route::{Resend, closest};
 use crate::state::model::Shape;
+use crate::state::route::Route;
+use crate::strategy;
 use crate::vocab::Abilities;
 
 /// A request as it came, with a name.
@@ -52,6 +54,10 @@ pub struct Guest {
     /// The caller's SDK retries by itself, and this is one of its retries.
     pub is_retry: bool,
     pub prompt_tokens: u64,
+    /// The caller's limit on the answer's tokens.
+    pub most_output: Option<u64>,
+    /// The conversation that it belongs to, on a route that cares.
+    pub session: Option<u64>,
     /// A window of fewer tokens cannot hold the prompt; 0 where that cannot be told.
     pub least_window: u64,
     /// What the model has to be able to do.
@@ -218,6 +224,8 @@ async fn ask(
         deadline,
         is_retry: is_retry(&arrival.head.headers),
         prompt_tokens: scan.prompt_tokens_estimate(),
+        most_output: scan.max_output_tokens,
+        session: session(route, &arrival, &body),
         least_window,
         abilities,
         load: Load::Ask { body, scan: Box::new(scan) },
@@ -226,6 +234,13 @@ async fn ask(
         head: arrival.head,
         request_id: arrival.request_id,
     })
+}
+
+/// Told only where somebody asks: it walks the body once more.
+fn session(route: &Route, arrival: &Arrival, body: &[u8]) -> Option<u64> {
+    (route.config.select == strategy::Kind::Sticky)
+        .then(|| dialect::session::session(&arrival.head.headers, body))
+        .flatten()
 }
 
 fn unknown_model(snapshot: &Snapshot, arrival: &Arrival, entry: &Entry<'_>, model: &str) -> Box<Refusal> {
@@ -287,6 +302,8 @@ async fn plain(
         deadline: deadline(gateway, snapshot, index, &arrival),
         is_retry: is_retry(&arrival.head.headers),
         prompt_tokens: 0,
+        most_output: None,
+        session: None,
         least_window: 0,
         abilities: Abilities::default(),
         load,

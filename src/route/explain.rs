@@ -5,11 +5,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::need::{Need, Resend};
+use super::plan::USUAL_ANSWER;
 use super::shortlist::{self, Rank, WhyNot};
 use crate::algo::tick::Tick;
 use crate::dialect::{Dialect, Operation};
 use crate::state::model::Shape;
 use crate::state::table::Table;
+use crate::strategy;
 use crate::vocab::Abilities;
 
 /// A route as it stands for a request that would come now.
@@ -37,6 +39,8 @@ pub struct ExplainedChannel {
     pub breaker: String,
     pub health: &'static str,
     pub in_flight: u32,
+    /// What it would charge, in nano-USD, where the route goes by that and the price is known.
+    pub cost_nano_usd: Option<u64>,
     /// Smoothed time to first content, in milliseconds.
     pub latency_ms: Option<f64>,
 }
@@ -84,6 +88,8 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
         resend: Resend::Allowed,
         deadline: now + Duration::from_mins(10),
         prompt_tokens: *prompt_tokens,
+        most_output: None,
+        session: None,
         least_window: *prompt_tokens,
         abilities: *needs,
         most_attempts: u32::MAX,
@@ -131,6 +137,9 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
                 breaker: gate.state().name().to_owned(),
                 health: channel.upstream.memory.health().name(),
                 in_flight: model.in_flight(),
+                cost_nano_usd: (route.config.select == strategy::Kind::LeastCost)
+                    .then(|| channel.cost(&route.config, need.model, need.prompt_tokens, USUAL_ANSWER))
+                    .flatten(),
                 latency_ms: model.latency(need.shape, now).map(|latency| latency.as_secs_f64() * 1e3),
             }
         })

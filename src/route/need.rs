@@ -18,6 +18,10 @@ pub struct Need<'a> {
     pub deadline: Tick,
     /// Estimated prompt tokens.
     pub prompt_tokens: u64,
+    /// The caller's limit on the answer's tokens.
+    pub most_output: Option<u64>,
+    /// The conversation that it belongs to, where the route cares.
+    pub session: Option<u64>,
     /// A window of fewer tokens cannot hold the prompt; 0 where that cannot be told.
     pub least_window: u64,
     /// What the model has to be able to do.

@@ -13,7 +13,8 @@ use crate::state::model::Model;
 use crate::state::permit::{Permit, Refusal, Repeat};
 use crate::state::route::Route;
 use crate::state::table::{Channel, Table};
-use crate::strategy::{self, Contender};
+use crate::strategy::{self, Contender, Session};
+use crate::telemetry::SessionPlace;
 use crate::vocab::{Ability, Fault};
 
 /// A request's memory of its own attempts.
@@ -44,6 +45,10 @@ pub struct Plan<'t> {
 
 /// Each of them is another reading of the whole body.
 const MOST_UNSAID: u32 = 8;
+
+/// Tokens of an answer whose length nobody knows: about what chat answers have. A limit of the caller's
+/// only makes it shorter, for limits are seldom reached.
+pub(super) const USUAL_ANSWER: u64 = 500;
 
 /// Nothing can be picked. Everything that the answer needs to be honest.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -125,7 +130,7 @@ impl<'t> Plan<'t> {
             let (list, exhausted) = self.shortlist(need, refused, now);
             let Some(pick) = self.pick(&list, need, now) else { return Err(exhausted) };
             let Judged { channel, model, .. } = &list[pick];
-            match Permit::admit(channel, Arc::clone(model), need.shape) {
+            match Permit::admit(channel, Arc::clone(model), need.shape, need.session) {
                 Ok(permit) => {
                     self.count(now);
                     return Ok(permit);
@@ -218,25 +223,39 @@ impl<'t> Plan<'t> {
                     .filter(|(_, j)| of_tier(j) && j.rank == best)
                     .map(|(index, j)| (index, self.contender(j, need, now)))
                     .collect();
-                self.strategy(&contenders)
+                self.strategy(&contenders, need, now)
             }
         }
     }
 
-    fn strategy(&self, contenders: &[(usize, Contender)]) -> Option<usize> {
+    fn strategy(&self, contenders: &[(usize, Contender)], need: &Need<'_>, now: Tick) -> Option<usize> {
         let route = self.route();
         let of: SmallVec<[Contender; 8]> = contenders.iter().map(|(_, c)| *c).collect();
         let mut dice = self.table.live.dice();
-        let chosen = strategy::pick(route.config.select, &of, &mut route.memory.turn.lock(), &mut dice)?;
+        let session = need.session.map(|key| {
+            let last = route.memory.affinity.last(key, route.config.sticky.ttl, now);
+            Session { key, last }
+        });
+        let chosen =
+            strategy::pick(route.config.select, &of, session, &mut route.memory.turn.lock(), &mut dice)?;
+        if let (Some(session), strategy::Kind::Sticky) = (session, route.config.select) {
+            let place = match session.last {
+                None => SessionPlace::New,
+                Some(last) if of[chosen].identity == last => SessionPlace::Kept,
+                Some(_) => SessionPlace::Moved,
+            };
+            route.handles.placed(&self.table.live.metrics, place);
+        }
         contenders.get(chosen).map(|(index, _)| *index)
     }
 
     fn contender(&self, judged: &Judged<'_>, need: &Need<'_>, now: Tick) -> Contender {
         let Judged { channel, model, .. } = judged;
         let share = shortlist::slow_start(self.route(), channel, model, now);
-        let latency = (self.route().config.select == strategy::Kind::LowestLatency)
-            .then(|| model.latency(need.shape, now))
-            .flatten();
+        let select = self.route().config.select;
+        let latency =
+            (select == strategy::Kind::LowestLatency).then(|| model.latency(need.shape, now)).flatten();
+        let cost = (select == strategy::Kind::LeastCost).then(|| self.cost(channel, need)).flatten();
         Contender {
             slot: channel.slot,
             weight: ((f64::from(channel.config.weight) * 1000.0 * share) as u32).max(1),
@@ -244,8 +263,24 @@ impl<'t> Plan<'t> {
             waiting: model.waiting.load(std::sync::atomic::Ordering::Relaxed),
             streaming: model.streaming.load(std::sync::atomic::Ordering::Relaxed),
             // Turns have no ties, so nobody asks there.
-            native: self.route().config.select != strategy::Kind::WeightedRoundRobin
+            native: select != strategy::Kind::WeightedRoundRobin
                 && shortlist::asked_in(self.route(), channel, need) == Some(need.dialect),
+            cost,
+            identity: channel.identity,
+        }
+    }
+
+    fn cost(&self, channel: &Channel, need: &Need<'_>) -> Option<u64> {
+        let answer = need.most_output.map_or(USUAL_ANSWER, |most| most.min(USUAL_ANSWER));
+        channel.cost(&self.route().config, need.model, need.prompt_tokens, answer)
+    }
+
+    /// The attempt that `permit` was for has its answer: its conversation stays there. A trial only found out
+    /// whether a channel is back, so it moves nobody.
+    pub fn keep(&self, need: &Need<'_>, permit: &Permit) {
+        if let (Some(session), false) = (need.session, permit.is_trial() || permit.is_forced()) {
+            let route = self.route();
+            route.memory.affinity.served(session, permit.channel().identity, self.table.live.now());
         }
     }
 
@@ -265,7 +300,7 @@ impl<'t> Plan<'t> {
             route.handles.panic_refused.increment(1);
             return Err(exhausted);
         };
-        let permit = Permit::force(channel, model, need.shape).map_err(|_| exhausted)?;
+        let permit = Permit::force(channel, model, need.shape, need.session).map_err(|_| exhausted)?;
         route.handles.panic_admitted.increment(1);
         self.count(now);
         Ok(permit)

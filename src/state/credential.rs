@@ -94,6 +94,8 @@ pub struct Credential {
     pub secret: Secret,
     /// Identity of this key's rate memory at a model: the quota group, or else the fingerprint.
     pub rate_key: Arc<str>,
+    /// The fingerprint as a number.
+    pub identity: u64,
     pub own: Arc<Cell>,
     pub quota: Arc<Cell>,
     pub handles: CredentialHandles,

@@ -17,6 +17,7 @@ use super::table::Channel;
 use crate::algo::breaker::{self, Settled, Signal};
 use crate::algo::cooldown::Readiness;
 use crate::algo::dice::Dice;
+use crate::algo::rendezvous;
 use crate::algo::tick::Tick;
 use crate::vocab::hint::Allowance;
 use crate::vocab::{Class, Fault, RateHint, Stage};
@@ -70,7 +71,12 @@ enum Phase {
 
 impl Permit {
     /// Enters `channel` for a request that asks for `model`.
-    pub fn admit(channel: &Arc<Channel>, model: Arc<Model>, shape: Shape) -> Result<Self, Refusal> {
+    pub fn admit(
+        channel: &Arc<Channel>,
+        model: Arc<Model>,
+        shape: Shape,
+        session: Option<u64>,
+    ) -> Result<Self, Refusal> {
         let upstream = &channel.upstream;
         let (now, mut dice) = (upstream.live.now(), upstream.live.dice());
         let refused = |model: Option<&Model>, refused: breaker::Refused| {
@@ -95,16 +101,21 @@ impl Permit {
         // From here on the permit gives back what it has, whatever happens.
         let passage = Passage::Admitted { transport, model: over_model };
         let mut permit = Self::enter(channel, model, shape, passage, now);
-        permit.take_credential(now, &mut dice)?;
+        permit.take_credential(session, now, &mut dice)?;
         Ok(permit)
     }
 
     /// Enters past closed gates: nothing is eligible, and the route's throttle let this one through.
-    pub fn force(channel: &Arc<Channel>, model: Arc<Model>, shape: Shape) -> Result<Self, Refusal> {
+    pub fn force(
+        channel: &Arc<Channel>,
+        model: Arc<Model>,
+        shape: Shape,
+        session: Option<u64>,
+    ) -> Result<Self, Refusal> {
         let live = &channel.upstream.live;
         let (now, mut dice) = (live.now(), live.dice());
         let mut permit = Self::enter(channel, model, shape, Passage::Forced, now);
-        permit.take_credential(now, &mut dice)?;
+        permit.take_credential(session, now, &mut dice)?;
         Ok(permit)
     }
 
@@ -115,13 +126,18 @@ impl Permit {
         Self { channel, model, credential: None, held: None, passage, shape, begun, phase: Phase::Waiting }
     }
 
-    /// Takes the next ready key, in turn; an upstream without keys needs none.
-    fn take_credential(&mut self, now: Tick, dice: &mut Dice) -> Result<(), Refusal> {
+    /// Takes the next ready key, in turn; an upstream without keys needs none. A conversation has its own
+    /// turn, since prompt caches are kept per account.
+    fn take_credential(&mut self, session: Option<u64>, now: Tick, dice: &mut Dice) -> Result<(), Refusal> {
         let keys = &self.channel.upstream.credentials;
         if keys.is_empty() {
             return Ok(());
         }
-        let first = if keys.len() == 1 { 0 } else { self.channel.upstream.cursor.fetch_add(1, Relaxed) };
+        let first = match session {
+            _ if keys.len() == 1 => 0,
+            Some(session) => favourite(session, keys),
+            None => self.channel.upstream.cursor.fetch_add(1, Relaxed),
+        };
         let mut soonest: Option<Tick> = None;
         for offset in 0..keys.len() {
             let key = &keys[first.wrapping_add(offset) % keys.len()];
@@ -431,6 +447,13 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.cancel();
     }
+}
+
+/// The key that a conversation prefers, whatever others come and go.
+fn favourite(session: u64, keys: &[Arc<Credential>]) -> usize {
+    let score = |key: &Credential| rendezvous::score(session, key.identity, 1);
+    let best = keys.iter().enumerate().max_by(|(_, a), (_, b)| score(a).total_cmp(&score(b)));
+    best.map_or(0, |(index, _)| index)
 }
 
 fn as_failure(signal: Signal) -> Signal {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::affinity::Affinity;
 use super::credential::Cell;
 use super::{route, upstream};
 use crate::algo::budget::{self, Budget};
@@ -99,6 +100,7 @@ impl Registry {
                 throttle: Mutex::new(Throttle::default()),
                 budget: Mutex::new(Budget::new(settings.retry.budget)),
                 in_flight: 0.into(),
+                affinity: Affinity::default(),
             })
         };
         let memory = self.routes.entry(Arc::clone(&settings.name)).or_insert_with(made);

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU32;
 
 use parking_lot::Mutex;
 
+use super::affinity::Affinity;
 use super::table::Channel;
 use crate::algo::budget::Budget;
 use crate::algo::throttle::Throttle;
@@ -19,6 +20,8 @@ pub struct Memory {
     pub throttle: Mutex<Throttle>,
     pub budget: Mutex<Budget>,
     pub in_flight: AtomicU32,
+    /// For `select: sticky`.
+    pub affinity: Affinity,
 }
 
 /// A route of one table.

@@ -1,6 +1,7 @@
 //! The routing table: one immutable compilation of a blueprint, with `Arc`s to live memory.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 
@@ -16,7 +17,7 @@ use super::route::Route;
 use super::served::{self, Served};
 use super::upstream::{self, Upstream};
 use crate::algo::budget::Budget;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Tier, Unit};
 use crate::config::{self, Blueprint, Matcher, ModelName, Origin, Pattern};
 use crate::dialect::Dialect;
 use crate::telemetry::{AttemptHandles, CredentialHandles, UpstreamHandles};
@@ -53,6 +54,8 @@ pub struct Channel {
     /// `upstream/model`, as answers and logs show it.
     pub label: Box<str>,
     pub handles: Arc<AttemptHandles>,
+    /// The label as a number: the same after a reload, and on every replica.
+    pub identity: u64,
     /// The label, ready to be an answer's header.
     pub label_header: HeaderValue,
     /// What is known of the channel's own model.
@@ -218,6 +221,16 @@ impl Channel {
         self.catalog.facts(self.upstream.config.provider.name, name)
     }
 
+    /// What the model would charge for a prompt and an answer of so many tokens, in nano-USD at standard
+    /// prices and with nothing cached; `None` where nobody knows its prices.
+    pub fn cost(&self, route: &config::Route, asked: &str, prompt: u64, answer: u64) -> Option<u64> {
+        let name = self.model_name(route, asked).unwrap_or(asked);
+        let prices = self.catalog.find(self.upstream.config.provider.name, name)?.prices();
+        let of = |unit| prices.of(unit, Tier::Standard, prompt);
+        let femto = of(Unit::Input)?.times(prompt) + of(Unit::Output)?.times(answer);
+        Some(u64::try_from(femto / 1_000_000).unwrap_or(u64::MAX))
+    }
+
     /// The memory of the model that this channel would serve for `asked`.
     pub fn model(&self, route: &config::Route, asked: &str) -> Arc<Model> {
         self.fixed.clone().unwrap_or_else(|| {
@@ -246,6 +259,7 @@ fn compile_upstream(
             Arc::new(Credential {
                 alias: key.alias.clone(),
                 secret: key.secret.clone(),
+                identity: identity(&key.fingerprint),
                 rate_key: key.quota_group.clone().unwrap_or_else(|| key.fingerprint.as_str().into()),
                 quota: quota.unwrap_or_else(|| Arc::clone(&own)),
                 own,
@@ -308,6 +322,7 @@ fn compile_channel(
         upstream_index: settings.upstream,
         // Names with anything but visible ASCII are shown in logs only.
         label_header: HeaderValue::from_str(&label).unwrap_or(HeaderValue::from_static("-")),
+        identity: identity(&label),
         label: label.into(),
         handles: registry.attempts(&live.metrics, names),
         config: settings.clone(),
@@ -316,6 +331,12 @@ fn compile_channel(
         fixed,
         upstream,
     }
+}
+
+fn identity(label: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(label.as_bytes());
+    hasher.finish()
 }
 
 /// The dialects in which a route's callers may come.

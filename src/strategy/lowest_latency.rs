@@ -88,6 +88,8 @@ mod tests {
             waiting,
             streaming: 0,
             native: true,
+            cost: None,
+            identity: slot as u64,
         }
     }
 

@@ -54,6 +54,7 @@ catalogue! {
     IN_FLIGHT = "mainstay_requests_in_flight" Gauge, ["route"], "Requests of callers that are being served.";
     SAVED = "mainstay_failovers_total" Counter, ["route"], "Requests that were answered well after at least one failed attempt: failures that no caller saw.";
     FALLBACKS = "mainstay_fallbacks_total" Counter, ["route", "to"], "Requests handed to a fallback route.";
+    SESSIONS = "mainstay_sessions_total" Counter, ["route", "result"], "Picks for a conversation under `select: sticky`: kept where it was served last, moved from there, new.";
     REJECTED = "mainstay_rejected_total" Counter, ["reason"], "Requests refused before any attempt, by reason.";
 
     ATTEMPTS = "mainstay_attempts_total" Counter, ["route", "upstream", "model", "outcome"], "Attempts on a channel by outcome class.";

@@ -106,6 +106,25 @@ impl RefusedRetry {
     }
 }
 
+/// What became of a conversation's place at a pick. The metric label `result` of `mainstay_sessions_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionPlace {
+    Kept,
+    /// The channel that served it last could not be picked.
+    Moved,
+    New,
+}
+
+impl SessionPlace {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Moved => "moved",
+            Self::New => "new",
+        }
+    }
+}
+
 /// What is counted per route.
 pub struct RequestHandles {
     route: String,
@@ -113,6 +132,7 @@ pub struct RequestHandles {
     streams: [Counter; 6],
     retries: Words<10>,
     refused: Words<5>,
+    sessions: Words<3>,
     pub seconds: Histogram,
     pub overhead: Histogram,
     pub saved: Counter,
@@ -135,6 +155,7 @@ impl RequestHandles {
             streams: StreamOutcome::ALL.map(|o| metrics.counter(&c::STREAMS, &[route, o.name()])),
             retries: Words::new(),
             refused: Words::new(),
+            sessions: Words::new(),
             seconds: metrics.histogram(&c::REQUEST_SECONDS, &[route]),
             overhead: metrics.histogram(&c::OVERHEAD, &[route]),
             saved: metrics.counter(&c::SAVED, &[route]),
@@ -162,6 +183,10 @@ impl RequestHandles {
 
     pub fn retry_refused(&self, metrics: &Metrics, why: RefusedRetry) {
         self.refused.add(why as usize, || metrics.counter(&c::RETRIES_REFUSED, &[&self.route, why.name()]));
+    }
+
+    pub fn placed(&self, metrics: &Metrics, place: SessionPlace) {
+        self.sessions.add(place as usize, || metrics.counter(&c::SESSIONS, &[&self.route, place.name()]));
     }
 
     pub fn fell_back(&self, metrics: &Metrics, to: &str) {

@@ -60,6 +60,8 @@ fn need(live: &Live, resend: Resend) -> Need<'static> {
         shape: Shape::Whole,
         resend,
         deadline: now + Duration::from_mins(1),
+        most_output: None,
+        session: None,
         prompt_tokens: 10,
         least_window: 0,
         abilities: Abilities::default(),

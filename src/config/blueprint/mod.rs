@@ -11,7 +11,7 @@ pub mod upstream;
 
 pub use route::{
     Channel, FallbackOn, FirstEvent, Matcher, ModelName, Origin, Panic, PanicMode, Pattern, Replay, Retry,
-    Route, SlowStart, Timeouts, Unsupported,
+    Route, SlowStart, Sticky, Timeouts, Unsupported,
 };
 pub use server::{Drain, Limits, Server, ServerTimeouts, ServerTls};
 pub use upstream::{

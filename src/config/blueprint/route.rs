@@ -26,6 +26,7 @@ pub struct Route {
     pub retry: Retry,
     pub panic: Panic,
     pub slow_start: SlowStart,
+    pub sticky: Sticky,
 }
 
 /// Who made a route.
@@ -196,6 +197,12 @@ pub struct SlowStart {
     pub floor: f64,
     /// 1 is a straight line; more starts faster.
     pub aggression: f64,
+}
+
+/// How long a conversation keeps its channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sticky {
+    pub ttl: Duration,
 }
 
 #[cfg(test)]

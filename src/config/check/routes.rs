@@ -75,6 +75,7 @@ pub fn route(
         retry: settle::retry(&retry),
         panic: settle::panic(&stack([said.panic.clone(), defaults.panic.clone()])),
         slow_start: settle::slow_start(&stack([said.slow_start.clone(), defaults.slow_start.clone()])),
+        sticky: settle::sticky(&stack([said.sticky.clone(), defaults.sticky.clone()])),
         matcher,
     })
 }

@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use names::{Dialects, ProviderName, Refusal, StrategyName, StreamUsageName, UnsupportedName};
-use policy::{Breaker, Cooldown, Pool, Probe, Retry, Simulated, SlowStart, Timeouts, Tls, WhenNone};
+use policy::{Breaker, Cooldown, Pool, Probe, Retry, Simulated, SlowStart, Sticky, Timeouts, Tls, WhenNone};
 use server::Server;
 
 /// The configuration of Mainstay.
@@ -64,6 +64,7 @@ pub struct Defaults {
     pub retry: Retry,
     pub panic: WhenNone,
     pub slow_start: SlowStart,
+    pub sticky: Sticky,
     pub select: Option<StrategyName>,
     pub fallback_on: Option<Vec<Refusal>>,
     pub unsupported: Option<UnsupportedName>,
@@ -159,6 +160,7 @@ pub struct Route {
     pub retry: Retry,
     pub panic: WhenNone,
     pub slow_start: SlowStart,
+    pub sticky: Sticky,
     pub breaker: Breaker,
     pub timeouts: Timeouts,
     /// Most requests at the same moment on each of its channels (1024).

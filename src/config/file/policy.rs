@@ -271,6 +271,12 @@ section! {
         pub aggression: Option<f64>,
     }
 
+    /// For `select: sticky`.
+    pub struct Sticky {
+        /// How long a conversation stays where it was served last (5m, as long as prompt caches usually last).
+        pub ttl: Option<Span>,
+    }
+
     /// How the certificate of an upstream is checked.
     pub struct Tls {
         /// PEM file of the roots to trust instead of the system's.

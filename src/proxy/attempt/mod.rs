@@ -42,6 +42,12 @@ pub struct Answer {
     spoken: Spoken,
 }
 
+impl Answer {
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+}
+
 pub async fn attempt(
     gateway: &Arc<Gateway>,
     snapshot: &Snapshot,

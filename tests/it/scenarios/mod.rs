@@ -12,6 +12,7 @@ mod down;
 mod files;
 mod recovery;
 mod secured;
+mod selection;
 mod streams;
 mod watched;
 

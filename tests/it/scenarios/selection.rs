@@ -1,0 +1,138 @@
+//! Strategies that look at what is asked: whose conversation it is, and what it would cost.
+
+use http::StatusCode;
+use mainstay::route::{Question, explain};
+use mainstay::simulated::{Fault, Rule};
+
+use super::secs;
+use crate::lab::{Ask, Lab, Said, Scribe};
+
+const STICKY: &str = "
+version: 1
+upstreams: {a: {provider: simulated}, b: {provider: simulated}, c: {provider: simulated}}
+routes:
+  - model: demo
+    select: sticky
+    channels: [{upstream: a}, {upstream: b}, {upstream: c}]
+";
+
+fn turn(session: u32) -> Ask {
+    Ask::chat("demo").header("session_id", &session.to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_stays_on_its_channel_and_conversations_spread() {
+    let lab = Lab::start(STICKY);
+    for session in 0..60 {
+        let mut channels = Vec::new();
+        for _ in 0..4 {
+            let answer = lab.send(&turn(session)).await;
+            channels.push(answer.header("x-mainstay-channel").to_owned());
+        }
+        assert!(channels.iter().all(|channel| *channel == channels[0]), "{channels:?}");
+    }
+    for name in ["a", "b", "c"] {
+        let share = lab.arrived(name);
+        assert!((4 * 8..=4 * 35).contains(&share), "{name} got {share} of 240");
+    }
+    let count =
+        |result: &str| lab.metric(&format!("mainstay_sessions_total{{route=\"demo\",result=\"{result}\"}}"));
+    assert_eq!((count("new"), count("kept"), count("moved")), (60.0, 180.0, 0.0));
+    lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_yields_to_an_outage_and_then_stays_where_its_cache_is() {
+    let lab = Lab::start(STICKY);
+    let first = lab.send(&turn(1)).await.header("x-mainstay-channel").to_owned();
+    let home = first.split('/').next().unwrap().to_owned();
+    lab.sim(&home).control().set(vec![Rule::new(Fault::status(StatusCode::BAD_GATEWAY))]);
+    let mut moved = Vec::new();
+    for _ in 0..10 {
+        let answer = lab.send(&turn(1)).await;
+        answer.spoken().unwrap();
+        moved.push(answer.header("x-mainstay-channel").to_owned());
+    }
+    assert!(moved.iter().all(|channel| *channel == moved[0] && *channel != first), "{moved:?}");
+    lab.sim(&home).control().clear();
+    // Long enough for the channel to be well again, and shorter than the conversation is remembered.
+    tokio::time::sleep(secs(120)).await;
+    assert_eq!(lab.send(&turn(1)).await.header("x-mainstay-channel"), moved[0]);
+    // Its cache has gone by then, so it goes home.
+    tokio::time::sleep(secs(301)).await;
+    assert_eq!(lab.send(&turn(1)).await.header("x-mainstay-channel"), first);
+    lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_keeps_its_key_and_gives_it_up_when_it_cools_down() {
+    let lab = Lab::start(
+        "
+version: 1
+upstreams:
+  a: {provider: simulated, credentials: ['secret-k-1111', 'secret-k-2222', 'secret-k-3333']}
+routes:
+  - model: demo
+    select: sticky
+    channels: [{upstream: a}]
+",
+    );
+    for session in 0..20 {
+        for _ in 0..3 {
+            lab.send(&turn(session)).await.spoken().unwrap();
+        }
+    }
+    let seen: Vec<_> =
+        lab.sim("a").control().seen().into_iter().filter_map(|seen| seen.credential_tail).collect();
+    for turns in seen.chunks(3) {
+        assert!(turns.iter().all(|key| *key == turns[0]), "{turns:?}");
+    }
+    let mut keys = seen.clone();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), 3, "conversations spread over the keys");
+    lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cheapest_channel_takes_all_until_it_fails() {
+    const ANSWER: &str = r#"{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,
+        "message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}"#;
+    let scribe = || Scribe::saying(Said::json(200, ANSWER));
+    let (dear, cheap, unknown) = (scribe(), scribe(), scribe());
+    let lab = Lab::beside(
+        "
+version: 1
+upstreams:
+  unknown: {provider: custom, dialect: openai, base_url: 'http://unknown.test/v1'}
+  dear: {provider: openai, base_url: 'http://dear.test/v1', credentials: [secret-k-1111]}
+  cheap: {provider: openai, base_url: 'http://cheap.test/v1', credentials: [secret-k-2222]}
+routes:
+  - model: demo
+    select: least_cost
+    channels:
+      - {upstream: unknown}
+      - {upstream: dear, model: gpt-5.4}
+      - {upstream: cheap, model: gpt-5.4-mini}
+",
+        &[("dear", &dear), ("cheap", &cheap), ("unknown", &unknown)],
+    );
+    let question = Question { model: "demo".into(), prompt_tokens: 1000, ..Question::default() };
+    let explained = explain(&lab.table(), &question).unwrap();
+    let costs: Vec<_> = explained.channels.iter().map(|channel| channel.cost_nano_usd).collect();
+    // 1,000 tokens in and 500 out: $2.50 and $15, $0.75 and $4.50 a million.
+    assert_eq!(costs, [None, Some(10_000_000), Some(3_000_000)]);
+
+    let heard = || [&unknown, &dear, &cheap].map(|scribe| scribe.heard().len());
+    for _ in 0..10 {
+        assert_eq!(lab.send(&Ask::chat("demo")).await.status, StatusCode::OK);
+    }
+    assert_eq!(heard(), [0, 0, 10]);
+    cheap.say(Said::status(502));
+    assert_eq!(lab.send(&Ask::chat("demo")).await.status, StatusCode::OK);
+    assert_eq!(heard(), [0, 1, 11]);
+    dear.say(Said::status(502));
+    assert_eq!(lab.send(&Ask::chat("demo")).await.status, StatusCode::OK);
+    assert_eq!(heard()[0], 1, "unknown is not free, and better than nothing");
+    lab.assert_quiet().await;
+}
