@@ -9,13 +9,14 @@
 //! | 1 | [`catalog`], [`dialect`], [`strategy`], [`telemetry`] |
 //! | 2 | [`config`] |
 //! | 3 | [`state`] |
-//! | 4 | [`route`], [`upstream`], [`simulated`] |
+//! | 4 | [`access`], [`route`], [`upstream`], [`simulated`] |
 //! | 5 | [`proxy`], [`admin`] |
 //! | 6 | [`server`] |
 //! | 7 | [`app`], `main` |
 
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod admin;
 pub mod algo;
 pub mod app;

@@ -61,12 +61,13 @@ fn resolve(scalar: &mut Scalar, path: &Path, env: &dyn Env, findings: &mut Findi
     };
 }
 
-/// Where an upstream simply stays unconfigured: whom it speaks to, and as whom.
+/// Where an upstream or a caller's key simply stays unconfigured: whom it speaks to, and as whom.
 fn may_be_missing(path: &Path) -> bool {
     match path.steps() {
         [Step::Key(section), Step::Key(_), Step::Key(field), ..] => {
-            section == "upstreams"
-                && matches!(field.as_str(), "credentials" | "base_url" | "aws_region" | "headers")
+            (section == "upstreams"
+                && matches!(field.as_str(), "credentials" | "base_url" | "aws_region" | "headers"))
+                || (section == "keys" && field == "secret")
         }
         _ => false,
     }
@@ -252,6 +253,7 @@ mod tests {
         assert!(may_be_missing(&upstream.key("credentials").index(0)));
         assert!(may_be_missing(&upstream.key("headers").key("x-team")));
         assert!(may_be_missing(&upstream.key("base_url")));
+        assert!(may_be_missing(&Path::root().key("keys").key("shop").key("secret")));
         assert!(!may_be_missing(&upstream.key("region")));
         assert!(!may_be_missing(&Path::root().key("server").key("listen")));
     }

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::blueprint::{
-    Blueprint, Channel, FirstEvent, Matcher, ModelName, Origin, PanicMode, Pattern, ProbeKind, Readiness,
-    Route, Timeouts, Upstream,
+    Access, Blueprint, Channel, FirstEvent, Matcher, ModelName, Origin, PanicMode, Pattern, ProbeKind,
+    Readiness, Route, Timeouts, Upstream,
 };
 use super::check::{channel_layers, channel_path, route_path, upstream_path};
 use super::path::Path;
@@ -59,6 +59,13 @@ fn server(blueprint: &Blueprint, findings: &mut Findings) {
             &path.key("admin"),
             "the admin side can be reached from other machines, and asks nobody who they are",
             "listen on 127.0.0.1, or see to it that only operators get through",
+        );
+    }
+    if !server.listen.ip().is_loopback() && blueprint.access == Access::Open {
+        findings.warn(
+            &path.key("listen"),
+            "other machines can reach this, and nobody is asked for a key",
+            "write `access: keys` and `keys:`, or listen on 127.0.0.1",
         );
     }
     if server.limits.replay_body > server.limits.max_body {

@@ -29,7 +29,12 @@ impl Trouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     BadRequest,
+    /// Nothing says who asks.
     Unauthorized,
+    /// What says who asks is no key of ours.
+    UnknownKey,
+    /// A signature that does not hold.
+    BadSignature,
     Forbidden,
     NotFound,
     MethodNotAllowed,
@@ -51,9 +56,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::BadRequest,
         Self::Unauthorized,
+        Self::UnknownKey,
+        Self::BadSignature,
         Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -77,6 +84,8 @@ impl Kind {
         match self {
             Self::BadRequest => "bad_request",
             Self::Unauthorized => "unauthorized",
+            Self::UnknownKey => "unknown_key",
+            Self::BadSignature => "bad_signature",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -101,7 +110,12 @@ impl Kind {
 pub fn status(kind: Kind, dialect: Dialect) -> StatusCode {
     match kind {
         Kind::BadRequest | Kind::ContextOverflow | Kind::ContentPolicy => StatusCode::BAD_REQUEST,
-        Kind::Unauthorized => StatusCode::UNAUTHORIZED,
+        // As AWS answers, and as Google does where a key is none of its own (WIRE §2.2).
+        Kind::Unauthorized | Kind::UnknownKey | Kind::BadSignature if dialect == Dialect::Bedrock => {
+            StatusCode::FORBIDDEN
+        }
+        Kind::UnknownKey if dialect == Dialect::Gemini => StatusCode::BAD_REQUEST,
+        Kind::Unauthorized | Kind::UnknownKey | Kind::BadSignature => StatusCode::UNAUTHORIZED,
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

@@ -17,7 +17,8 @@ use super::once::Once;
 use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::settle::Settle;
-use super::{Gateway, Snapshot, deadline, models, needs};
+use super::{Gateway, Snapshot, deadline, identity, models, needs};
+use crate::access::Standing;
 use crate::algo::tick::Tick;
 use crate::config::{Limits, Replay as ReplayPolicy};
 use crate::dialect::entry::{self, Entry, Miss, ModelAt};
@@ -43,6 +44,8 @@ pub struct Arrival {
 pub struct Guest {
     pub head: request::Parts,
     pub request_id: Box<str>,
+    /// The name of the key that the caller proved to hold.
+    pub caller: Option<Arc<str>>,
     pub dialect: Dialect,
     pub operation: Operation,
     pub route: usize,
@@ -125,6 +128,12 @@ pub async fn admit(
                 return Err(overloaded(&arrival, entry.dialect, limits));
             }
             if matches!(entry.operation, Operation::Models | Operation::Model) {
+                let access = &snapshot.access;
+                let signing = identity::signing(entry.dialect);
+                let known = access.judge(&arrival.head.headers, query, signing);
+                access
+                    .decide(known.and_then(Standing::unsigned), access.whole())
+                    .map_err(|denied| identity::refusal(&denied, &arrival, entry.dialect))?;
                 return models::answer(snapshot, &arrival, &entry)
                     .map(|response| Admitted::Answered(Box::new(response)));
             }
@@ -181,6 +190,11 @@ async fn ask(
     let table = &snapshot.table;
     let (dialect, operation) = (entry.dialect, entry.operation);
     let limits = &table.server.limits;
+    let access = &snapshot.access;
+    let signing = identity::signing(dialect);
+    let known = access.judge(&arrival.head.headers, arrival.head.uri.query(), signing);
+    identity::turn_away(access, &known, &arrival, dialect)
+        .map_err(|refusal| refusal.closing_if_body(&arrival))?;
     let body_begun = gateway.live.now();
     let body = match read_whole(
         arrival.body.as_mut(),
@@ -194,10 +208,17 @@ async fn ask(
         Err(error) => return Err(error.into_refusal(&arrival, dialect, limits)),
     };
     let waited = gateway.live.now().since(body_begun);
+    let received = identity::received(snapshot, &arrival, &body, gateway.live.clock.unix_now());
+    let proof = known.and_then(|standing| standing.proven(&received));
+    identity::turn_away(access, &proof, &arrival, dialect)?;
     let content_type = arrival.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let scan = scan::scan(entry, content_type, &body)
         .map_err(|error| arrival.refuse(Kind::BadRequest, error.to_string(), dialect))?;
-    let Some(index) = table.route_of_model(&scan.model) else {
+    let index = table.route_of_model(&scan.model);
+    let needed = index.map_or(access.whole(), |index| table.routes[index].config.access);
+    let caller =
+        access.decide(proof, needed).map_err(|denied| identity::refusal(&denied, &arrival, dialect))?;
+    let Some(index) = index else {
         return Err(unknown_model(snapshot, &arrival, entry, &scan.model));
     };
     let route = &table.routes[index];
@@ -211,9 +232,11 @@ async fn ask(
     };
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun);
     settle.waited(waited);
+    settle.caller.clone_from(&caller);
     let deadline = deadline(gateway, snapshot, index, &arrival);
     let (abilities, least_window) = needs::of(table, index, entry, &scan, &body);
     Ok(Guest {
+        caller,
         dialect,
         operation,
         route: index,
@@ -266,6 +289,13 @@ async fn plain(
     let table = &snapshot.table;
     let limits = &table.server.limits;
     let route = &table.routes[index];
+    let access = &snapshot.access;
+    let signing = identity::signing(Dialect::Http);
+    let known = access.judge(&arrival.head.headers, arrival.head.uri.query(), signing);
+    let caller = access
+        .decide(known.and_then(Standing::unsigned), route.config.access)
+        .map_err(|denied| identity::refusal(&denied, &arrival, Dialect::Http).closing_if_body(&arrival))?;
+    access.strip(&mut arrival.head);
     let body_begun = gateway.live.now();
     let read = if content_length(&arrival.head.headers).is_some_and(|length| length > limits.max_body) {
         Err(Unread::TooLarge)
@@ -291,7 +321,9 @@ async fn plain(
     let repeatable = matches!(load, Load::Whole(_)) && (safe || keyed) && arrival.upgrade.is_none();
     let mut settle = Settle::begin(gateway, route, Dialect::Http.name(), &arrival.request_id, arrival.begun);
     settle.waited(waited);
+    settle.caller.clone_from(&caller);
     Ok(Guest {
+        caller,
         dialect: Dialect::Http,
         operation: Operation::Opaque,
         route: index,

@@ -7,6 +7,7 @@
 //! | file | job |
 //! |---|---|
 //! | `intake` | head and body -> [`Guest`]: whose dialect, which route, what may be sent again |
+//! | `identity` | who asks, and what he is told who may not |
 //! | `needs` | what a request needs of a model: abilities, a window |
 //! | `once` | a body that is too large to keep, and is sent once |
 //! | `drive` | the attempt loop |
@@ -27,6 +28,7 @@ mod attempt;
 mod count;
 mod deadline;
 mod drive;
+mod identity;
 mod intake;
 mod models;
 mod needs;
@@ -47,14 +49,16 @@ use http::{Request, Response};
 pub use intake::Guest;
 pub use reply::Reply;
 
+use crate::access::Access;
 use crate::state::{Live, Table};
 use crate::upstream::Pool;
 
-/// A routing table with the connections to its upstreams: what one request sees.
+/// A routing table, the connections to its upstreams and who may call: what one request sees.
 pub struct Snapshot {
     pub table: Arc<Table>,
     /// As [`Table::upstreams`], place by place.
     pub pools: Box<[Arc<Pool>]>,
+    pub access: Arc<Access>,
 }
 
 /// Everything that requests share.

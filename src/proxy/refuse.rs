@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::reply::Reply;
 use super::settle::Settle;
@@ -110,6 +110,9 @@ impl Refusal {
         if self.exhausted {
             let soon = self.retry_after.is_some_and(|wait| wait <= WORTH_RETRYING) && status.as_u16() == 429;
             headers.insert(SHOULD_RETRY, HeaderValue::from_static(if soon { "true" } else { "false" }));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));

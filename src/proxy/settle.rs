@@ -23,6 +23,8 @@ pub struct Settle {
     outcome: RequestOutcome,
     stream: Option<StreamOutcome>,
     pub attempts: u32,
+    /// The name of the caller's key; for logs.
+    pub caller: Option<Arc<str>>,
     /// The last one that was asked.
     pub channel: Option<Arc<Channel>>,
     pub usage: Option<Usage>,
@@ -48,6 +50,7 @@ impl Settle {
             outcome: RequestOutcome::Cancelled,
             stream: None,
             attempts: 0,
+            caller: None,
             channel: None,
             usage: None,
         }
@@ -100,11 +103,12 @@ impl Drop for Settle {
         let (route, channel) =
             (&*self.route.config.name, self.channel.as_ref().map_or("", |channel| &channel.label));
         let (outcome, millis) = (self.outcome.name(), took.as_secs_f64() * 1e3);
+        let key = self.caller.as_deref();
         let tokens = self.usage.map(|usage| usage.input + usage.output);
         if good {
-            tracing::debug!(request = %self.request_id, route, channel, outcome, attempts = self.attempts, millis, tokens, "request");
+            tracing::debug!(request = %self.request_id, key, route, channel, outcome, attempts = self.attempts, millis, tokens, "request");
         } else {
-            tracing::info!(request = %self.request_id, route, channel, outcome, attempts = self.attempts, millis, tokens, "request");
+            tracing::info!(request = %self.request_id, key, route, channel, outcome, attempts = self.attempts, millis, tokens, "request");
         }
     }
 }

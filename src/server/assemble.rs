@@ -10,6 +10,7 @@ use rustls::ClientConfig;
 
 use super::builtin::{Builtin, Simulating};
 use super::loader::{Draft, Rejection};
+use crate::access::Access;
 use crate::config::{self, BaseUrl};
 use crate::proxy::Snapshot;
 use crate::simulated::Simulated;
@@ -93,7 +94,8 @@ impl Assembler {
         }
         let table = Table::compile(&draft.blueprint, &mut self.registry, &self.live);
         let replaced = Replaced { pools: before.into_values().map(|kept| kept.pool).collect(), simulated };
-        Ok((Snapshot { table: Arc::new(table), pools: pools.into() }, replaced))
+        let access = Arc::new(Access::compile(&draft.blueprint, &self.live.metrics));
+        Ok((Snapshot { table: Arc::new(table), pools: pools.into(), access }, replaced))
     }
 }
 

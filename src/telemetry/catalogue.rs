@@ -56,6 +56,7 @@ catalogue! {
     FALLBACKS = "mainstay_fallbacks_total" Counter, ["route", "to"], "Requests handed to a fallback route.";
     SESSIONS = "mainstay_sessions_total" Counter, ["route", "result"], "Picks for a conversation under `select: sticky`: kept where it was served last, moved from there, new.";
     REJECTED = "mainstay_rejected_total" Counter, ["reason"], "Requests refused before any attempt, by reason.";
+    ACCESS = "mainstay_access_total" Counter, ["key", "result"], "Callers by what they proved: allowed, or with a needed key missing, unknown_key, disagreeing, bad_signature, stale. An empty key is nobody known.";
 
     ATTEMPTS = "mainstay_attempts_total" Counter, ["route", "upstream", "model", "outcome"], "Attempts on a channel by outcome class.";
     FAULTS = "mainstay_faults_total" Counter, ["upstream", "fault", "stage"], "Failed attempts by exact fault and by how far they had got.";

@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["catalog", "dialect", "strategy", "telemetry"],
     &["config"],
     &["state"],
-    &["route", "upstream", "simulated"],
+    &["access", "route", "upstream", "simulated"],
     &["proxy", "admin"],
     &["server"],
     &["app"],

@@ -7,11 +7,13 @@ use smallvec::SmallVec;
 
 use super::{Asked, Hash};
 
-/// The hash of the canonical request. `fields` and `names` in the same order.
+/// The hash of the canonical request. `fields` and `names` in the same order; `payload` is the body's hash
+/// in hexadecimal, or the word that stands for none.
 pub(super) fn hash<'a>(
     asked: &Asked<'_>,
     fields: impl Iterator<Item = (&'a str, &'a str)>,
     names: impl Iterator<Item = &'a str>,
+    payload: &str,
 ) -> Hash {
     let mut out = Sink(digest::Context::new(&SHA256));
     out.text(asked.method);
@@ -34,7 +36,7 @@ pub(super) fn hash<'a>(
         out.text(name);
     }
     out.text("\n");
-    out.text(&Hex(&asked.body.0).to_string());
+    out.text(payload);
     Hash::finish(out.0)
 }
 

@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
-use super::{ALGORITHM, Asked, Hash, Scope, Stamp, TERMINATOR, canonical, tag};
+use super::{ALGORITHM, Asked, Hash, Hex, Scope, Stamp, TERMINATOR, canonical, tag};
 
 /// How old a signature may be, and how far ahead the signer's clock ("within five minutes", ibid.).
 const SKEW: Duration = Duration::from_mins(5);
@@ -17,6 +17,16 @@ const MAX_FIELDS: usize = 100;
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const CONTENT_HASH: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+/// What stands there for a body that the signature does not cover.
+const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+
+/// Whether a signature has to cover the request's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    Signed,
+    /// Signers leave it out only where TLS protects it (botocore's `SigV4Auth.payload`).
+    MayBeUnsigned,
+}
 
 /// What a request's `Authorization` claims, not yet believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +37,7 @@ pub struct Claim<'a> {
     day: &'a str,
     names: SmallVec<[&'a str; 12]>,
     signature: [u8; 32],
+    payload: Payload,
 }
 
 /// Why a signature is not believed.
@@ -72,7 +83,15 @@ impl<'a> Claim<'a> {
         if end != TERMINATOR || !sorted || names.len() > MAX_FIELDS {
             return Err(Refused::Malformed);
         }
-        Ok(Self { access, scope: Scope { region, service }, day, names, signature })
+        let payload = Payload::Signed;
+        Ok(Self { access, scope: Scope { region, service }, day, names, signature, payload })
+    }
+
+    /// Takes `payload` for enough; a claim that was just read has to cover the body.
+    #[must_use]
+    pub fn covering(mut self, payload: Payload) -> Self {
+        self.payload = payload;
+        self
     }
 
     /// Whether the claim holds for this request. `authority` stands in for a `Host` that HTTP/2 has
@@ -96,18 +115,30 @@ impl<'a> Claim<'a> {
         if at.apart(now) > SKEW {
             return Err(Refused::Stale);
         }
-        if text(&CONTENT_HASH).is_some_and(|said| unhex(said).map(Hash) != Some(asked.body)) {
-            return Err(Refused::OtherBody);
-        }
+        let payload = self.payload_of(text(&CONTENT_HASH), asked.body)?;
         let mut fields: SmallVec<[(&str, Cow<'_, str>); 12]> = SmallVec::new();
         for name in &self.names {
             let host = authority.filter(|_| *name == HOST.as_str());
             fields.push((*name, value(headers, name).or(host.map(Cow::Borrowed)).ok_or(Refused::Mismatch)?));
         }
         let fields = fields.iter().map(|(name, value)| (*name, &**value));
-        let request = canonical::hash(asked, fields, self.names.iter().copied());
+        let request = canonical::hash(asked, fields, self.names.iter().copied(), &payload);
         let expected = tag(&request, secret, self.scope, at);
         verify_slices_are_equal(expected.as_ref(), &self.signature).map_err(|_| Refused::Mismatch)
+    }
+}
+
+impl Claim<'_> {
+    /// What the canonical request has for its body, where the header `said` may name it.
+    fn payload_of(&self, said: Option<&str>, body: Hash) -> Result<Cow<'static, str>, Refused> {
+        let hash = || Cow::Owned(Hex(&body.0).to_string());
+        let covered = self.names.contains(&CONTENT_HASH.as_str());
+        match said {
+            None => Ok(hash()),
+            Some(said) if unhex(said).map(Hash) == Some(body) => Ok(hash()),
+            Some(UNSIGNED) if covered && self.payload == Payload::MayBeUnsigned => Ok(UNSIGNED.into()),
+            Some(_) => Err(Refused::OtherBody),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use std::fmt;
 use aws_lc_rs::digest::{self, SHA256, SHA256_OUTPUT_LEN};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 
-pub use claim::{Claim, Refused};
+pub use claim::{Claim, Payload, Refused};
 pub use stamp::Stamp;
 
 use canonical::Hex;
@@ -110,7 +110,8 @@ pub fn authorization(
     at: Stamp,
 ) -> String {
     let names = || fields.iter().map(|(name, _)| *name);
-    let request = canonical::hash(asked, fields.iter().copied(), names());
+    let payload = Hex(&asked.body.0).to_string();
+    let request = canonical::hash(asked, fields.iter().copied(), names(), &payload);
     let tag = tag(&request, keys.secret, scope, at);
     let mut out = format!(
         "{ALGORITHM} Credential={}/{}/{}/{}/{TERMINATOR}, SignedHeaders=",

@@ -123,6 +123,34 @@ fn a_signature_holds_for_its_own_request_and_time_only() {
     assert_eq!(verify(&good, &hashed, now), Err(Refused::OtherBody));
 }
 
+/// Made by botocore 1.43 for the key above, with `X-Amz-Content-SHA256: UNSIGNED-PAYLOAD` set by hand.
+#[test]
+fn a_body_may_stay_unsigned_only_where_that_is_allowed_and_said_under_the_signature() {
+    let at = "20260301T120000Z";
+    let body = asked("POST", "/model/a/converse", None, "{}");
+    let unsigned = ("x-amz-content-sha256", "UNSIGNED-PAYLOAD");
+    let fields = [("host", "h"), unsigned, ("x-amz-date", at)];
+    let signed = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260301/us-east-1/bedrock/aws4_request, \
+                  SignedHeaders=host;x-amz-content-sha256;x-amz-date, \
+                  Signature=d3168f55214981b050a33a6359c67b7021c0017dd5e2163d4093ac990802b050";
+    let signed = headers(&fields, signed);
+    let check = |headers: &HeaderMap, payload| {
+        Claim::read(headers)
+            .and_then(|claim| claim.covering(payload).verify(&body, headers, None, SECRET, stamp(at)))
+    };
+    assert_eq!(check(&signed, Payload::MayBeUnsigned), Ok(()));
+    assert_eq!(check(&signed, Payload::Signed), Err(Refused::OtherBody));
+    // Put there by somebody else: the signature is for a body.
+    let scope = Scope { region: "us-east-1", service: "bedrock" };
+    let bare = [("host", "h"), ("x-amz-date", at)];
+    let mut added = headers(&bare, &authorization(&body, &bare, KEYS, scope, stamp(at)));
+    assert_eq!(check(&added, Payload::MayBeUnsigned), Ok(()));
+    added.insert(unsigned.0, HeaderValue::from_static(unsigned.1));
+    assert_eq!(check(&added, Payload::MayBeUnsigned), Err(Refused::OtherBody));
+    added.insert(unsigned.0, HeaderValue::from_static("STREAMING-AWS4-HMAC-SHA256-PAYLOAD"));
+    assert_eq!(check(&added, Payload::MayBeUnsigned), Err(Refused::OtherBody));
+}
+
 #[test]
 fn what_is_no_signature_says_why() {
     let check = |authorization: &str, why| {

@@ -5,10 +5,12 @@
 //! plain and immutable, holds no runtime state, and compares by value, which is what a reload needs
 //! to tell what changed. `Debug` shows no secret, because [`Secret`](crate::vocab::Secret) does not.
 
+pub mod access;
 pub mod route;
 pub mod server;
 pub mod upstream;
 
+pub use access::{Access, CallerKey};
 pub use route::{
     Channel, FallbackOn, FirstEvent, Matcher, ModelName, Origin, Panic, PanicMode, Pattern, Replay, Retry,
     Route, SlowStart, Sticky, Timeouts, Unsupported,
@@ -27,6 +29,10 @@ use crate::catalog::Catalog;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Blueprint {
     pub server: Server,
+    /// Whom requests are taken from that no route is found for, and lists of models.
+    pub access: Access,
+    /// Those that can be used, in the order of the file.
+    pub keys: Vec<CallerKey>,
     /// In the order of the file. [`Channel::upstream`] indexes this.
     pub upstreams: Vec<Upstream>,
     /// In the order of the file, automatic ones behind. [`Route::fallback`] indexes this.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::access::Access;
 use crate::algo::backoff::Backoff;
 use crate::algo::{breaker, budget};
 use crate::strategy;
@@ -14,6 +15,8 @@ pub struct Route {
     pub name: Arc<str>,
     pub origin: Origin,
     pub matcher: Matcher,
+    /// Whom its requests are taken from.
+    pub access: Access,
     /// Further exact model names that mean this route.
     pub aliases: Vec<String>,
     pub select: strategy::Kind,

@@ -5,6 +5,7 @@
 //! `Blueprint` comes out only when nothing was wrong. Ranges and types are [`shape`](super::shape)'s,
 //! what is merely unwise is [`lint`](super::lint)'s.
 
+mod access;
 mod automatic;
 mod fallback;
 mod routes;
@@ -37,6 +38,7 @@ pub fn check(
     findings: &mut Findings,
 ) -> Option<Blueprint> {
     let server = server::check(scene, findings);
+    let keys = access::keys(scene, findings);
     let upstreams = upstreams::check(scene, findings);
     let routes = routes::check(scene, &upstreams, findings);
     let automatic = automatic::routes(scene, &upstreams, &catalog, findings);
@@ -45,6 +47,8 @@ pub fn check(
     }
     Some(Blueprint {
         server: server?,
+        access: access::access(scene.file.access),
+        keys,
         // A missing one was reported, so that this collects all of them.
         upstreams: upstreams.into_iter().collect::<Option<_>>()?,
         routes: routes?.into_iter().chain(automatic).collect(),

@@ -1,5 +1,6 @@
 //! The `routes:` section: what each one takes, and its channels.
 
+use super::access::access;
 use super::fallback::{fallback, names, refuse_loops};
 use super::{Scene, channel_layers, channel_path, route_path};
 use crate::config::blueprint::{
@@ -65,6 +66,7 @@ pub fn route(
     Some(Route {
         name: name(&matcher).into(),
         origin: Origin::Written,
+        access: access(said.access.or(scene.file.access)),
         aliases: said.aliases.clone(),
         // The schema lets only known names through.
         select: select.and_then(|name| name.0.parse().ok()).unwrap_or_default(),

@@ -4,6 +4,7 @@
 //! and the checks can go on with the rest. Descriptions, ranges and names in the attributes are the
 //! schema's, so editors show them, and they are the only place where a range is written down.
 
+pub mod access;
 pub mod indexed;
 pub mod models;
 pub mod names;
@@ -12,6 +13,7 @@ pub mod server;
 
 use std::collections::BTreeMap;
 
+use access::{AccessName, CallerKey};
 use indexed::Named;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -30,6 +32,10 @@ pub struct File {
     pub version: Option<u32>,
     /// Where the gateway listens, and its limits.
     pub server: Server,
+    /// Whom requests are taken from (open).
+    pub access: Option<AccessName>,
+    /// The keys that callers prove themselves with, by name.
+    pub keys: Named<CallerKey>,
     /// What holds wherever an upstream, route or channel does not say otherwise.
     pub defaults: Defaults,
     /// The endpoints that requests are sent to, by name.
@@ -147,6 +153,8 @@ pub struct Route {
     pub path: Option<String>,
     /// Whether `path` is cut off before the request goes on (false).
     pub strip: Option<bool>,
+    /// Whom its requests are taken from, where that differs from the file's `access`.
+    pub access: Option<AccessName>,
     /// Further model names that mean this route.
     pub aliases: Vec<String>,
     pub select: Option<StrategyName>,

@@ -30,7 +30,7 @@ fn kind(kind: Kind) -> &'static str {
         | Kind::Unprocessable
         | Kind::ContextOverflow
         | Kind::ContentPolicy => "invalid_request_error",
-        Kind::Unauthorized => "authentication_error",
+        Kind::Unauthorized | Kind::UnknownKey | Kind::BadSignature => "authentication_error",
         Kind::Forbidden => "permission_error",
         Kind::NotFound => "not_found_error",
         Kind::TooLarge => "request_too_large",

@@ -19,7 +19,7 @@ pub fn in_band(trouble: &Trouble) -> Bytes {
     out.into()
 }
 
-/// The value of `x-amzn-errortype`: the exceptions that the operation declares.
+/// The value of `x-amzn-errortype`: the exceptions that the operation declares, and who is not let in.
 pub fn error_type(kind: Kind) -> &'static str {
     match kind {
         Kind::BadRequest
@@ -29,7 +29,11 @@ pub fn error_type(kind: Kind) -> &'static str {
         | Kind::Unprocessable
         | Kind::ContextOverflow
         | Kind::ContentPolicy => "ValidationException",
-        Kind::Unauthorized | Kind::Forbidden => "AccessDeniedException",
+        // Those of every AWS service (its "Common errors").
+        Kind::Unauthorized => "MissingAuthenticationTokenException",
+        Kind::UnknownKey => "UnrecognizedClientException",
+        Kind::BadSignature => "InvalidSignatureException",
+        Kind::Forbidden => "AccessDeniedException",
         Kind::NotFound => "ResourceNotFoundException",
         Kind::RequestTimeout | Kind::Timeout => "ModelTimeoutException",
         Kind::RateLimited => "ThrottlingException",

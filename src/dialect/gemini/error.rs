@@ -17,11 +17,20 @@ pub fn in_band(trouble: &Trouble) -> Bytes {
 }
 
 fn object(trouble: &Trouble) -> Value {
-    json!({ "error": {
+    let mut error = json!({
         "code": trouble::status(trouble.kind, Dialect::Gemini).as_u16(),
         "message": trouble.message,
         "status": status(trouble.kind),
-    }})
+    });
+    // Google's one error that only its reason tells from others of its status.
+    if trouble.kind == Kind::UnknownKey {
+        error["details"] = json!([{
+            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+            "reason": "API_KEY_INVALID",
+            "domain": "googleapis.com",
+        }]);
+    }
+    json!({ "error": error })
 }
 
 fn status(kind: Kind) -> &'static str {
@@ -31,9 +40,10 @@ fn status(kind: Kind) -> &'static str {
         | Kind::TooLarge
         | Kind::HeadersTooLarge
         | Kind::Unprocessable
+        | Kind::UnknownKey
         | Kind::ContextOverflow
         | Kind::ContentPolicy => "INVALID_ARGUMENT",
-        Kind::Unauthorized => "UNAUTHENTICATED",
+        Kind::Unauthorized | Kind::BadSignature => "UNAUTHENTICATED",
         Kind::Forbidden => "PERMISSION_DENIED",
         Kind::NotFound => "NOT_FOUND",
         Kind::RateLimited | Kind::QuotaExhausted => "RESOURCE_EXHAUSTED",

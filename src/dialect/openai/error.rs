@@ -31,7 +31,7 @@ pub fn code(trouble: &Trouble) -> Option<&str> {
         Kind::Overloaded => Some("server_is_overloaded"),
         Kind::ContextOverflow => Some("context_length_exceeded"),
         Kind::ContentPolicy => Some("content_filter"),
-        Kind::Unauthorized => Some("invalid_api_key"),
+        Kind::Unauthorized | Kind::UnknownKey | Kind::BadSignature => Some("invalid_api_key"),
         Kind::BadRequest
         | Kind::Forbidden
         | Kind::NotFound
@@ -56,6 +56,8 @@ fn kind(kind: Kind) -> &'static str {
         }
         Kind::BadRequest
         | Kind::Unauthorized
+        | Kind::UnknownKey
+        | Kind::BadSignature
         | Kind::Forbidden
         | Kind::NotFound
         | Kind::MethodNotAllowed

@@ -13,6 +13,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay::access::Access;
 use mainstay::app::App;
 use mainstay::config::{self, Blueprint, Env};
 use mainstay::proxy::{Gateway, Snapshot};
@@ -56,8 +57,9 @@ impl Drop for Lab {
 struct NoEnv;
 
 impl Env for NoEnv {
-    fn var(&self, _: &str) -> Option<String> {
-        None
+    /// A variable of the lab is worth its own name.
+    fn var(&self, name: &str) -> Option<String> {
+        name.starts_with("LAB_").then(|| format!("secret-of-{name}"))
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
@@ -257,7 +259,8 @@ fn compile(
             }
         })
         .collect();
-    Snapshot { table, pools }
+    let access = Arc::new(Access::compile(blueprint, &live.metrics));
+    Snapshot { table, pools, access }
 }
 
 /// Connects to the simulated upstream, or the scribe, whose name is the host's.

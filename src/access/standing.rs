@@ -1,0 +1,91 @@
+//! What a request proves about its caller: at once, or when its body is there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request;
+
+use super::ring::Key;
+use crate::algo::sigv4::{Asked, Claim, Hash, Payload, Refused, Stamp};
+
+/// A caller that the head names.
+#[derive(Clone, Debug)]
+pub enum Standing {
+    /// He sent the key's secret.
+    Known(Arc<Key>),
+    /// He sent the key's name and a signature, which covers the body too.
+    Signs(Arc<Key>),
+}
+
+/// Why a caller is nobody we know.
+#[derive(Clone, Debug)]
+pub enum Denied {
+    /// There is nothing that could be a key.
+    Missing,
+    /// What there is leads to no key.
+    Unknown,
+    /// There are several, and not all lead to the same key.
+    Disagreeing,
+    /// A signature that is not whole, or does not hold for the key that it names.
+    Signature { why: Refused, key: Option<Arc<Key>> },
+}
+
+/// A whole request, as a signature has to cover it.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    pub head: &'a request::Parts,
+    pub body: &'a [u8],
+    /// Whether the signature has to cover the body.
+    pub payload: Payload,
+    /// Since the Unix epoch.
+    pub now: Duration,
+}
+
+impl Standing {
+    /// The key, once the whole request is there.
+    ///
+    /// # Errors
+    /// The signature is made with none of the key's secrets, too long ago, or for another request.
+    pub fn proven(self, received: &Received<'_>) -> Result<Arc<Key>, Denied> {
+        match self {
+            Self::Known(key) => Ok(key),
+            Self::Signs(key) => match verify(&key, received) {
+                Ok(()) => Ok(key),
+                Err(why) => Err(Denied::Signature { why, key: Some(key) }),
+            },
+        }
+    }
+
+    /// The key, where there is no way to sign.
+    ///
+    /// # Errors
+    /// A signature proves nothing there.
+    pub fn unsigned(self) -> Result<Arc<Key>, Denied> {
+        match self {
+            Self::Known(key) => Ok(key),
+            Self::Signs(_) => Err(Denied::Missing),
+        }
+    }
+}
+
+fn verify(key: &Key, received: &Received<'_>) -> Result<(), Refused> {
+    let head = received.head;
+    let claim = Claim::read(&head.headers)?.covering(received.payload);
+    let asked = Asked {
+        method: head.method.as_str(),
+        path: head.uri.path(),
+        query: head.uri.query(),
+        body: Hash::of([received.body]),
+    };
+    let authority = head.uri.authority().map(http::uri::Authority::as_str);
+    let now = Stamp::at(received.now);
+    let mut result = Err(Refused::Mismatch);
+    for secret in &key.secrets {
+        result = claim.verify(&asked, &head.headers, authority, secret.expose(), now);
+        // Another secret mends a wrong signature and nothing else.
+        if result != Err(Refused::Mismatch) {
+            break;
+        }
+    }
+    result
+}

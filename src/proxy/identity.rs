@@ -1,0 +1,95 @@
+//! Who asks, towards the caller: what he is told when he is nobody we know, in his dialect.
+//!
+//! What proves whom is `access`' business; that a key's secret is never said back is this file's.
+
+use super::Snapshot;
+use super::intake::Arrival;
+use super::refuse::Refusal;
+use crate::access::{Access, Demand, Denied, Received, Signing};
+use crate::algo::sigv4::{Payload, Refused};
+use crate::dialect::Dialect;
+use crate::dialect::trouble::Kind;
+
+/// Whether callers of `dialect` may sign instead of sending their key.
+pub fn signing(dialect: Dialect) -> Signing {
+    if dialect == Dialect::Bedrock { Signing::Aws } else { Signing::Foreign }
+}
+
+/// The request with its body, for those who sign.
+pub fn received<'a>(
+    snapshot: &Snapshot,
+    arrival: &'a Arrival,
+    body: &'a [u8],
+    now: std::time::Duration,
+) -> Received<'a> {
+    let secured = snapshot.table.server.tls.is_some();
+    let payload = if secured { Payload::MayBeUnsigned } else { Payload::Signed };
+    Received { head: &arrival.head, body, payload, now }
+}
+
+/// Refuses whoever is nobody we know where every model needs a key, whichever it turns out to be.
+pub fn turn_away<T>(
+    access: &Access,
+    known: &Result<T, Denied>,
+    arrival: &Arrival,
+    dialect: Dialect,
+) -> Result<(), Box<Refusal>> {
+    match (access.models(), known) {
+        (Demand::Always, Err(denied)) => access
+            .decide(Err(denied.clone()), access.whole())
+            .map(drop)
+            .map_err(|denied| refusal(&denied, arrival, dialect)),
+        (Demand::Always | Demand::ByRoute | Demand::Never, _) => Ok(()),
+    }
+}
+
+/// What a caller is told who may not go on.
+pub fn refusal(denied: &Denied, arrival: &Arrival, dialect: Dialect) -> Box<Refusal> {
+    let way = way(dialect);
+    let (kind, message) = match denied {
+        Denied::Missing => (
+            Kind::Unauthorized,
+            format!("no API key came with the request; send one of this gateway's keys {way}"),
+        ),
+        Denied::Unknown => (
+            Kind::UnknownKey,
+            format!(
+                "the API key is not one of this gateway's, where a provider's own key does not count; \
+                 send one of those in `keys:` of its configuration {way}"
+            ),
+        ),
+        Denied::Disagreeing => (
+            Kind::UnknownKey,
+            format!("several API keys came with the request, and they are not the same; send one, {way}"),
+        ),
+        Denied::Signature { why, .. } => (Kind::BadSignature, format!("{why}; {}", mending(*why))),
+    };
+    Refusal::new(kind, message, dialect, &arrival.request_id)
+}
+
+/// Where callers of a dialect put their key.
+fn way(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenAi | Dialect::Responses | Dialect::Cohere | Dialect::Ollama | Dialect::Http => {
+            "as `Authorization: Bearer KEY`"
+        }
+        Dialect::Anthropic => "as `x-api-key: KEY`",
+        Dialect::Gemini => "as `x-goog-api-key: KEY`",
+        Dialect::Bedrock => {
+            "as `Authorization: Bearer KEY`, or sign with its name as access key id and it as secret access key"
+        }
+    }
+}
+
+fn mending(why: Refused) -> &'static str {
+    match why {
+        Refused::Unsigned | Refused::Malformed | Refused::Uncovered => {
+            "sign as AWS SDKs do, or send the key as `Authorization: Bearer KEY`"
+        }
+        Refused::Stale => "set the clock of whoever signs",
+        Refused::OtherBody => "sign the body; it may stay unsigned only over the gateway's own TLS",
+        Refused::Mismatch => {
+            "sign with the key's secret, and let nothing in between change the host, the path or what is signed"
+        }
+    }
+}
