@@ -19,6 +19,7 @@
 
 pub mod blueprint;
 mod check;
+mod cidr;
 mod decode;
 mod expand;
 mod file;
@@ -42,6 +43,7 @@ mod units;
 mod url;
 
 pub use blueprint::*;
+pub use cidr::Cidr;
 pub use problem::{Problem, Severity};
 pub use schema::schema;
 

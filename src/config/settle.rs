@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
+use super::Cidr;
 use super::blueprint::{
-    Drain, FallbackOn, FirstEvent, Http2, Limits, Panic, PanicMode, Pool, Replay, Retry, ServerTimeouts,
-    SimulatedSettings, SlowStart, Sticky, Timeouts, Unsupported,
+    Drain, FallbackOn, FirstEvent, Http2, Limits, Media, Panic, PanicMode, Pool, Replay, Retry,
+    ServerTimeouts, SimulatedSettings, SlowStart, Sticky, Timeouts, Unsupported,
 };
 use super::file::names::{Http2Name, PanicModeName, Refusal, ReplayName, UnsupportedName};
 use super::file::{policy, server};
@@ -257,6 +258,20 @@ pub fn server_timeouts(said: &server::ServerTimeouts) -> ServerTimeouts {
         body_read: span(said.body_read, s(30)),
         keep_alive: span(said.keep_alive, s(75)),
         write_stall: span(said.write_stall, s(30)),
+    }
+}
+
+/// Sizes and times of common providers' own fetches. The hosts and blocks are the check's.
+pub fn media(said: &server::Media, allow_hosts: Vec<String>, allow_private: Vec<Cidr>) -> Media {
+    Media {
+        enabled: said.enabled.unwrap_or(true),
+        max_size: said.max_size.map_or(20_000_000, |Size(bytes)| bytes),
+        timeout: span(said.timeout, Duration::from_secs(10)),
+        max_urls: said.max_urls.unwrap_or(16),
+        concurrency: said.concurrency.unwrap_or(32),
+        plain_http: said.plain_http.unwrap_or(false),
+        allow_hosts,
+        allow_private,
     }
 }
 

@@ -45,6 +45,7 @@ mod openai;
 pub mod operation;
 pub mod provider;
 pub mod quirks;
+pub mod remote;
 mod responses;
 pub mod scan;
 pub mod session;

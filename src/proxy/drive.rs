@@ -10,7 +10,7 @@ use super::attempt::{self, Attempted, Failed};
 use super::intake::{Guest, Load};
 use super::refuse::{DEFAULT_RETRY_AFTER, Refusal};
 use super::reply::Reply;
-use super::{Gateway, Snapshot, count};
+use super::{Gateway, Snapshot, count, media};
 use crate::algo::throttle;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
@@ -61,6 +61,11 @@ pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<G
                 record(&plan, gateway, throttle::Outcome::Ok);
                 plan.keep(&need, answer.permit());
                 return attempt::respond(guest, &plan, *answer);
+            }
+            Attempted::Unfetched(permit, urls) => {
+                plan.withdraw(permit);
+                guest.settle.attempts = plan.attempts;
+                media::fetch(gateway, snapshot, &mut guest, urls).await;
             }
             Attempted::Failed(permit, failed) => {
                 let verdict = judge(&mut plan, gateway, permit, &failed, &need);

@@ -13,6 +13,7 @@ use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::timeout;
 
+use super::media::Contents;
 use super::once::Once;
 use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
@@ -67,6 +68,8 @@ pub struct Guest {
     pub abilities: Abilities,
     pub load: Load,
     pub upgrade: Option<OnUpgrade>,
+    /// Of the URLs that were fetched for it.
+    pub contents: Contents,
     pub settle: Settle,
 }
 
@@ -253,6 +256,7 @@ async fn ask(
         abilities,
         load: Load::Ask { body, scan: Box::new(scan) },
         upgrade: None,
+        contents: Contents::default(),
         settle,
         head: arrival.head,
         request_id: arrival.request_id,
@@ -340,6 +344,7 @@ async fn plain(
         abilities: Abilities::default(),
         load,
         upgrade: arrival.upgrade,
+        contents: Contents::default(),
         settle,
         head: arrival.head,
         request_id: arrival.request_id,

@@ -12,6 +12,7 @@
 //! | `once` | a body that is too large to keep, and is sent once |
 //! | `drive` | the attempt loop |
 //! | `attempt` | one try on one channel, up to the commit |
+//! | `media` | what a request's URLs hold, for channels that fetch nothing |
 //! | `peek` | holds a stream back until its first content |
 //! | `count` | counts tokens where no upstream does |
 //! | `reply` | the body that goes to the caller, and what happens when it breaks |
@@ -30,6 +31,7 @@ mod deadline;
 mod drive;
 mod identity;
 mod intake;
+mod media;
 mod models;
 mod needs;
 mod once;
@@ -51,7 +53,7 @@ pub use reply::Reply;
 
 use crate::access::Access;
 use crate::state::{Live, Table};
-use crate::upstream::Pool;
+use crate::upstream::{Fetcher, Pool};
 
 /// A routing table, the connections to its upstreams and who may call: what one request sees.
 pub struct Snapshot {
@@ -59,6 +61,7 @@ pub struct Snapshot {
     /// As [`Table::upstreams`], place by place.
     pub pools: Box<[Arc<Pool>]>,
     pub access: Arc<Access>,
+    pub fetcher: Arc<Fetcher>,
 }
 
 /// Everything that requests share.

@@ -32,6 +32,8 @@ pub struct Plan<'t> {
     pub(super) attempts_in_route: u32,
     /// Over all routes.
     pub attempts: u32,
+    /// The budgets have heard of this request.
+    deposited: bool,
     /// The one second chance of an only channel is taken.
     pub(super) asked_again: bool,
     /// A Retry-After was waited out.
@@ -109,6 +111,7 @@ impl<'t> Plan<'t> {
             spent: Slots::default(),
             attempts_in_route: 0,
             attempts: 0,
+            deposited: false,
             asked_again: false,
             waited: false,
             overflown: 0,
@@ -142,12 +145,19 @@ impl<'t> Plan<'t> {
     }
 
     fn count(&mut self, now: Tick) {
-        if self.attempts == 0 {
+        if !std::mem::replace(&mut self.deposited, true) {
             self.route().memory.budget.lock().deposit(now);
             self.table.budget.lock().deposit(now);
         }
         self.attempts += 1;
         self.attempts_in_route += 1;
+    }
+
+    /// Gives a permit back that nothing was done with: no attempt was made.
+    pub fn withdraw(&mut self, permit: Permit) {
+        permit.withdraw();
+        self.attempts = self.attempts.saturating_sub(1);
+        self.attempts_in_route = self.attempts_in_route.saturating_sub(1);
     }
 
     /// Channels that may be asked, untried ones; where none is left, tried ones that may be asked again.

@@ -15,13 +15,15 @@ use crate::config::{self, BaseUrl};
 use crate::proxy::Snapshot;
 use crate::simulated::Simulated;
 use crate::state::{Live, Registry, Table};
-use crate::upstream::{Dial, Pool, Target};
+use crate::upstream::{Dial, Fetcher, Pool, Target};
 
 pub(super) struct Assembler {
     live: Arc<Live>,
     dial: Arc<dyn Dial>,
     registry: Registry,
     pools: HashMap<Arc<str>, Kept>,
+    /// Kept as long as its settings are the same: its turns are for all requests together.
+    fetcher: Option<Arc<Fetcher>>,
     pub(super) builtin: Arc<Builtin>,
 }
 
@@ -50,7 +52,7 @@ pub(super) struct Replaced {
 impl Assembler {
     pub(super) fn new(live: Arc<Live>, dial: Arc<dyn Dial>, simulating: Simulating) -> Self {
         let builtin = Arc::new(Builtin::new(simulating));
-        Self { live, dial, registry: Registry::default(), pools: HashMap::new(), builtin }
+        Self { live, dial, registry: Registry::default(), pools: HashMap::new(), fetcher: None, builtin }
     }
 
     /// Builds a snapshot. What it replaces goes on working for the requests that hold it.
@@ -95,7 +97,16 @@ impl Assembler {
         let table = Table::compile(&draft.blueprint, &mut self.registry, &self.live);
         let replaced = Replaced { pools: before.into_values().map(|kept| kept.pool).collect(), simulated };
         let access = Arc::new(Access::compile(&draft.blueprint, &self.live.metrics));
-        Ok((Snapshot { table: Arc::new(table), pools: pools.into(), access }, replaced))
+        let fetcher = self.fetcher(&draft.blueprint.server.media);
+        Ok((Snapshot { table: Arc::new(table), pools: pools.into(), access, fetcher }, replaced))
+    }
+}
+
+impl Assembler {
+    fn fetcher(&mut self, settings: &config::Media) -> Arc<Fetcher> {
+        let kept = self.fetcher.take().filter(|kept| kept.settings() == settings);
+        let made = || Fetcher::new(settings.clone(), Arc::clone(&self.dial));
+        Arc::clone(self.fetcher.insert(kept.unwrap_or_else(made)))
     }
 }
 

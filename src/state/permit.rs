@@ -309,6 +309,18 @@ impl Permit {
         self.leave();
     }
 
+    /// Nothing was asked of the channel, and it is not yet clear that anything will be: all is given back, and
+    /// nothing counted.
+    pub fn withdraw(mut self) {
+        let live = Arc::clone(self.live());
+        let (now, mut dice) = (live.now(), live.dice());
+        if let Some(held) = self.held.take() {
+            held.neutral(now, &mut dice);
+        }
+        self.tell(Blame { transport: Signal::Neutral, model: Signal::Neutral }, now);
+        self.leave();
+    }
+
     /// Nobody's verdict: the caller hung up, or our own limits ended it.
     fn cancel(&mut self) {
         let live = Arc::clone(self.live());

@@ -79,6 +79,7 @@ catalogue! {
     STREAMS = "mainstay_streams_total" Counter, ["route", "outcome"], "Streams after their first content: complete, unterminated (whole, terminator added), error, cut, stalled, cancelled.";
     STREAM_BROKEN_EVENTS = "mainstay_stream_broken_events_total" Counter, ["upstream"], "Unreadable events inside streams that went on.";
     TOKENS = "mainstay_tokens_total" Counter, ["upstream", "model", "kind"], "Tokens as the providers counted them: input (cached ones included), cache_read, cache_write, output (reasoning included), reasoning.";
+    MEDIA_FETCHES = "mainstay_media_fetches_total" Counter, ["result"], "Callers' URLs fetched for channels that take only the content: ok, refused, status, too_large, kind, timeout, failed.";
     POOL = "mainstay_pool_connections" Gauge, ["upstream", "state"], "Upstream connections: idle, in_use, opening.";
 }
 

@@ -45,9 +45,19 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Socket for T {
 /// The future of a dial.
 pub type Dialing = Pin<Box<dyn Future<Output = Result<Box<dyn Socket>, DialError>> + Send>>;
 
+/// The future of a resolution.
+pub type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
 /// How a pool gets its sockets. Dropping the future abandons the dial.
 pub trait Dial: Send + Sync + 'static {
     fn dial(&self, target: Arc<Target>) -> Dialing;
+
+    /// The addresses of a name, for whoever has to look at them before anything is dialled: a target whose
+    /// host is an address is not resolved again. The system's resolver, unless a dialer has names of its own.
+    fn resolve(&self, name: &str, port: u16) -> Resolving {
+        let name = name.to_owned();
+        Box::pin(async move { Ok(tokio::net::lookup_host((name, port)).await?.collect()) })
+    }
 }
 
 /// Why there is no socket: `Fault::Dns`, `Fault::Connect` or `Fault::ConnectTimeout`.

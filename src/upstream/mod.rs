@@ -7,12 +7,15 @@
 //!
 //! [`Pool::authorize`] puts a credential on a request before it is called with (`auth`).
 //!
+//! A [`Fetcher`] gets what callers' URLs name, from strangers, and minds whom it asks (`fetch`).
+//!
 //! HTTP/1.1 connections have no task of their own: whoever waits for the response drives the
 //! connection (`h1`). HTTP/2 connections are shared, and each has one task (`h2`).
 
 mod body;
 mod call;
 mod dial;
+mod fetch;
 mod h1;
 mod h2;
 mod lane;
@@ -34,7 +37,8 @@ mod tests;
 
 pub use body::{BodyFault, BoxBody, BoxError, Incoming, Outgoing};
 pub use call::{CallError, CallLimits, Reuse};
-pub use dial::{Dial, DialError, Dialing, Socket, TcpDial};
+pub use dial::{Dial, DialError, Dialing, Resolving, Socket, TcpDial};
+pub use fetch::{FetchError, Fetched, Fetcher, Purse};
 pub use pool::{Pool, PoolCounts};
 pub use target::Target;
 pub use tls::{Roots, RootsError};

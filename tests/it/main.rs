@@ -17,6 +17,7 @@ mod hammer;
 mod http;
 mod lab;
 mod laws;
+mod media;
 mod pairs;
 mod parsers;
 mod plain_http;

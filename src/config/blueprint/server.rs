@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::Cidr;
+
 /// The `server:` section.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Server {
@@ -18,6 +20,27 @@ pub struct Server {
     pub drain: Drain,
     /// Most health probes that run at the same moment, over all upstreams.
     pub probe_concurrency: u32,
+    pub media: Media,
+}
+
+/// What may be fetched for callers who give a URL where a channel takes only the content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Media {
+    pub enabled: bool,
+    /// Most bytes of one.
+    pub max_size: u64,
+    /// For one of them, all told.
+    pub timeout: Duration,
+    /// Most in one request.
+    pub max_urls: u32,
+    /// Most at the same moment, over all requests.
+    pub concurrency: u32,
+    /// `http://` is fetched too.
+    pub plain_http: bool,
+    /// Names in small letters, `*.` in front for all below one. Every host, where there are none.
+    pub allow_hosts: Vec<String>,
+    /// Addresses that are not public and may be asked all the same.
+    pub allow_private: Vec<Cidr>,
 }
 
 /// PEM files of the listener's certificate. Paths only: this room opens no file.

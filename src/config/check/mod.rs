@@ -8,6 +8,7 @@
 mod access;
 mod automatic;
 mod fallback;
+mod media;
 mod routes;
 mod server;
 mod upstreams;

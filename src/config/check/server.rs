@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::Scene;
+use super::{Scene, media};
 use crate::config::blueprint::{Server, ServerTls};
 use crate::config::path::Path;
 use crate::config::problem::Findings;
@@ -53,6 +53,7 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
         timeouts: settle::server_timeouts(&said.timeouts),
         drain: settle::drain(&said.drain),
         probe_concurrency: said.probe_concurrency.unwrap_or(16),
+        media: media::check(&said.media, &path.key("media"), findings)?,
     })
 }
 

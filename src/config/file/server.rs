@@ -23,6 +23,31 @@ pub struct Server {
     pub probe_concurrency: Option<u32>,
     /// Retries over all routes together.
     pub retry_budget: Budget,
+    pub media: Media,
+}
+
+/// Pictures, documents and sounds that callers give as URLs, for channels that take only the content.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Media {
+    /// Whether they are fetched (true); without it such a request is refused, or another channel's.
+    pub enabled: Option<bool>,
+    /// Largest one (20MB). Those of a request are together no larger than `limits.max_body`, encoded.
+    pub max_size: Option<Size>,
+    /// For one of them, from the wait for its turn to its last byte (10s).
+    pub timeout: Option<Span>,
+    /// Most of them in a request (16).
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_urls: Option<u32>,
+    /// Most that are fetched at the same moment, for all requests (32).
+    #[schemars(range(min = 1, max = 10000))]
+    pub concurrency: Option<u32>,
+    /// Whether http:// will do (false); https:// always does.
+    pub plain_http: Option<bool>,
+    /// Only from these hosts: names, or `*.example.com` for all below one (any host).
+    pub allow_hosts: Option<Vec<String>>,
+    /// Private addresses that may be asked all the same, as blocks like 10.1.0.0/16 (none).
+    pub allow_private: Option<Vec<String>>,
 }
 
 /// Certificate of the listener; both files, or none.

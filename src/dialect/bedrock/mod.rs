@@ -16,6 +16,13 @@ mod tests;
 pub mod usage;
 pub mod watch;
 
+use crate::dialect::hub::Terms;
+
+/// Does the model take sounds and videos?
+pub fn hears(terms: &Terms<'_>) -> bool {
+    !maker::Maker::of(terms).is_claude()
+}
+
 /// An id for a tool call that has none.
 fn made_id(nonce: &str, count: usize) -> String {
     format!("call_{nonce}_{count}")

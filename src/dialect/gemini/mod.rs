@@ -27,3 +27,5 @@ pub mod stream;
 mod tests;
 pub mod usage;
 pub mod watch;
+
+pub use part::opens;

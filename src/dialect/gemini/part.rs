@@ -14,7 +14,7 @@ use crate::dialect::write::{self, Object};
 use super::names::{self, camel, member};
 use super::signature;
 
-pub use media::{reaches, write_media};
+pub use media::{opens, reaches, write_media};
 pub use outcome::write_outcome;
 
 /// What a part holds that others know, too.

@@ -6,7 +6,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use memchr::memmem;
 
-use super::spoken::{self, Letter, Occasion, Spoken, Unsayable};
+use super::spoken::{self, Letter, Occasion, Spoken, Unsayable, Unwritten};
 use crate::config::{self, Matcher, Unsupported};
 use crate::dialect::entry::{self, Entry};
 use crate::dialect::hub::{Signature, Terms};
@@ -39,6 +39,8 @@ pub enum Unbuilt {
     Unsendable(String),
     /// For the caller.
     Unsayable(Unsayable),
+    /// The content of these URLs has to be there first.
+    Unfetched(Vec<String>),
 }
 
 /// The request as this channel's upstream gets it.
@@ -204,9 +206,13 @@ fn translated(
         to,
         provider: upstream.provider,
         unsupported: plan.route().config.unsupported,
+        media: &plan.table().server.media,
         now: gateway.live.clock.unix_now().as_secs(),
     };
-    spoken::write(guest, body, &occasion).map_err(Unbuilt::Unsayable)
+    spoken::write(guest, body, &occasion).map_err(|unwritten| match unwritten {
+        Unwritten::Unsayable(why) => Unbuilt::Unsayable(why),
+        Unwritten::Unfetched(urls) => Unbuilt::Unfetched(urls),
+    })
 }
 
 /// What goes on of the head of a request that is said anew: the caller's dialect has headers of its own,

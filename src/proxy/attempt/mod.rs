@@ -32,6 +32,8 @@ use crate::vocab::{Class, Fault, RateHint, Stage};
 pub enum Attempted {
     Answered(Box<Answer>),
     Failed(Permit, Box<Failed>),
+    /// Nothing was tried: the channel's upstream takes only what these URLs hold.
+    Unfetched(Permit, Vec<String>),
 }
 
 /// An answer that is going to the caller.
@@ -74,7 +76,7 @@ async fn try_once(
     let pool = &snapshot.pools[permit.channel().upstream_index];
     let Built { mut request, spoken } = match build::build(gateway, guest, plan, &permit) {
         Ok(built) => built,
-        Err(unbuilt) => return Attempted::Failed(permit, Box::new(unbuilt.into())),
+        Err(unbuilt) => return unbuilt.by(permit),
     };
     let timeouts = &permit.channel().config.timeouts;
     let left = guest.deadline.since(begun);
@@ -123,15 +125,17 @@ async fn try_once(
     }
 }
 
-impl From<Unbuilt> for Failed {
-    fn from(unbuilt: Unbuilt) -> Self {
-        let failed = |fault| Self::new(Failure { fault, stage: Stage::NotSent, hint: RateHint::default() });
-        match unbuilt {
-            Unbuilt::Unsendable(detail) => Self { detail: Some(detail), ..failed(Fault::AuthRefused) },
-            Unbuilt::Unsayable(why) => {
-                Self { message: Some(why.message), param: why.param, ..failed(Fault::Unsayable) }
+impl Unbuilt {
+    fn by(self, permit: Permit) -> Attempted {
+        let failed = |fault| Failed::new(Failure { fault, stage: Stage::NotSent, hint: RateHint::default() });
+        let failed = match self {
+            Self::Unfetched(urls) => return Attempted::Unfetched(permit, urls),
+            Self::Unsendable(detail) => Failed { detail: Some(detail), ..failed(Fault::AuthRefused) },
+            Self::Unsayable(why) => {
+                Failed { message: Some(why.message), param: why.param, ..failed(Fault::Unsayable) }
             }
-        }
+        };
+        Attempted::Failed(permit, Box::new(failed))
     }
 }
 

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use http::HeaderValue;
 
-use crate::config::{Unsupported, Upstream};
+use crate::config::{Media, Unsupported, Upstream};
 use crate::dialect::framing::Framing;
 use crate::dialect::hub::{Ask, Family, Losses, Manner, Mode, Terms};
 use crate::dialect::scan::Scan;
@@ -16,6 +16,7 @@ use crate::dialect::task::{self, Errand, Task};
 use crate::dialect::tree::{self, Wrong};
 use crate::dialect::{Dialect, Operation, Provider, translate};
 use crate::proxy::intake::Guest;
+use crate::proxy::media::Unfilled;
 
 /// How one attempt speaks.
 pub struct Spoken {
@@ -35,6 +36,14 @@ pub struct Spoken {
 pub struct Unsayable {
     pub message: String,
     pub param: Option<String>,
+}
+
+/// Why there is no letter.
+#[derive(Debug)]
+pub enum Unwritten {
+    Unsayable(Unsayable),
+    /// Not yet: the content of these URLs is needed.
+    Unfetched(Vec<String>),
 }
 
 /// A request in the channel's dialect.
@@ -91,12 +100,13 @@ pub struct Occasion<'o> {
     pub to: Dialect,
     pub provider: &'static Provider,
     pub unsupported: Unsupported,
+    pub media: &'o Media,
     /// Seconds since 1970.
     pub now: u64,
 }
 
 /// Writes the request of `guest` for a channel of another dialect.
-pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Letter, Unsayable> {
+pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Letter, Unwritten> {
     let root = tree::parse(body)?;
     let unaskable = || Wrong::whole("nothing of this kind can be asked of the channel's dialect");
     let (written, ask, errand) = if Task::of(guest.operation).is_some() {
@@ -106,6 +116,7 @@ pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Lett
         (written, Ask::new(guest.dialect), Some(Box::new(errand)))
     } else {
         let mut ask = translate::read(guest.dialect, guest.operation, occasion.asked, &root)?;
+        guest.contents.fill(&mut ask, &root, (occasion.to, &occasion.terms), occasion.media)?;
         let written = translate::write(&mut ask, occasion.to, &occasion.terms).ok_or_else(unaskable)?;
         (written, ask, None)
     };
@@ -163,6 +174,27 @@ fn header(names: &[Cow<'static, str>]) -> Option<HeaderValue> {
         listed.push("...");
     }
     (!names.is_empty()).then(|| HeaderValue::from_str(&listed.join(",")).ok()).flatten()
+}
+
+impl From<Wrong> for Unwritten {
+    fn from(wrong: Wrong) -> Self {
+        Self::Unsayable(wrong.into())
+    }
+}
+
+impl From<Unsayable> for Unwritten {
+    fn from(why: Unsayable) -> Self {
+        Self::Unsayable(why)
+    }
+}
+
+impl From<Unfilled> for Unwritten {
+    fn from(unfilled: Unfilled) -> Self {
+        match unfilled {
+            Unfilled::Unfetched(urls) => Self::Unfetched(urls),
+            Unfilled::Wrong(wrong) => wrong.into(),
+        }
+    }
 }
 
 impl From<Wrong> for Unsayable {

@@ -2,6 +2,7 @@
 //! kernel's part is the point.
 
 mod codec;
+mod fetching;
 mod http1;
 mod http2;
 mod laws;

@@ -5,12 +5,12 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 
 /// A certificate authority of one certificate, for `names`.
-struct Authority {
-    pem: String,
-    server: Arc<ServerConfig>,
+pub(super) struct Authority {
+    pub(super) pem: String,
+    pub(super) server: Arc<ServerConfig>,
 }
 
-fn authority(names: &[&str], protocols: &[&[u8]]) -> Authority {
+pub(super) fn authority(names: &[&str], protocols: &[&[u8]]) -> Authority {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let issued = rcgen::generate_simple_self_signed(names).unwrap();
     let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();

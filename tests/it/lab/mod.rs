@@ -19,7 +19,7 @@ use mainstay::config::{self, Blueprint, Env};
 use mainstay::proxy::{Gateway, Snapshot};
 use mainstay::simulated::{self, Simulated};
 use mainstay::state::{Live, Registry, Table};
-use mainstay::upstream::{Dial, DialError, Dialing, Pool, Socket, Target};
+use mainstay::upstream::{Dial, DialError, Dialing, Fetcher, Pool, Resolving, Socket, Target};
 use mainstay::vocab::Fault;
 use parking_lot::Mutex;
 
@@ -202,6 +202,7 @@ impl Lab {
             let in_flight = route.memory.in_flight.load(std::sync::atomic::Ordering::Relaxed);
             assert_eq!(in_flight, 0, "requests in flight on {}", route.config.name);
         }
+        assert_eq!(snapshot.fetcher.busy(), 0, "fetches of callers' URLs");
         for (name, sim) in &self.sims {
             assert_eq!(sim.control().counts().in_flight, 0, "requests that {name} still works on");
         }
@@ -260,7 +261,9 @@ fn compile(
         })
         .collect();
     let access = Arc::new(Access::compile(blueprint, &live.metrics));
-    Snapshot { table, pools, access }
+    let dialing: Arc<dyn Dial> = dial.clone();
+    let fetcher = Fetcher::new(blueprint.server.media.clone(), dialing);
+    Snapshot { table, pools, access, fetcher }
 }
 
 /// Connects to the simulated upstream, or the scribe, whose name is the host's.
@@ -270,6 +273,11 @@ struct MemoryDial {
 }
 
 impl Dial for MemoryDial {
+    /// There are no names here but the upstreams'; a URL of a caller has to have an address.
+    fn resolve(&self, _: &str, _: u16) -> Resolving {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     fn dial(&self, target: Arc<Target>) -> Dialing {
         let sim = self.sims.get(&*target.host).cloned();
         let scribe = self.scribes.get(&*target.host).cloned();

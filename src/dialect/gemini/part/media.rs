@@ -62,6 +62,11 @@ pub fn reaches(media: &Media<'_>) -> bool {
     }
 }
 
+/// Does Google open this address where it lies? What it cannot be relied upon to fetch is better sent.
+pub fn opens(uri: &str) -> bool {
+    is_googles(uri) || is_video_page(uri)
+}
+
 /// Says media and the `rest` of their object. `otherwise` is the type of data when nothing tells it.
 pub fn write_media(
     o: &mut Object<'_>,
