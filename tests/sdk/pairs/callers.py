@@ -49,7 +49,10 @@ class Said:
 
 
 class Caller:
-    """One SDK. `ask` takes a model and what to do; the kinds of request are the same for all."""
+    """One SDK. `ask` takes a model and what to do; the kinds of request are the same for all.
+
+    Those whose SDK has it can `embed` texts, `draw` (the picture's base64) and `count` the tokens of a request.
+    """
 
     name = ""
     #: What its errors are called, by what happened.
@@ -141,6 +144,12 @@ class Chat(Caller):
         read = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else 0
         return usage.prompt_tokens, usage.completion_tokens, read or 0
 
+    def embed(self, model, texts):
+        return [one.embedding for one in self.client.embeddings.create(model=model, input=texts).data]
+
+    def draw(self, model):
+        return self.client.images.generate(model=model, prompt="a dot").data[0].b64_json
+
 
 class Responses(Caller):
     name = "responses"
@@ -212,6 +221,9 @@ class Responses(Caller):
         said.usage = (usage.input_tokens, usage.output_tokens, usage.input_tokens_details.cached_tokens)
         return said
 
+    def count(self, model):
+        return self.client.responses.input_tokens.count(model=model, input="hello").input_tokens
+
 
 class Messages(Caller):
     name = "anthropic"
@@ -280,6 +292,9 @@ class Messages(Caller):
         cached = usage.cache_read_input_tokens or 0
         said.usage = (usage.input_tokens + cached + (usage.cache_creation_input_tokens or 0), usage.output_tokens, cached)
         return said
+
+    def count(self, model):
+        return self.client.messages.count_tokens(model=model, messages=[{"role": "user", "content": "hello"}]).input_tokens
 
 
 class Gemini(Caller):
@@ -360,6 +375,14 @@ class Gemini(Caller):
         said.stop = stops.get(said.stop, said.stop)
         return said
 
+    def embed(self, model, texts):
+        # For some models the SDK makes one content of several bare texts.
+        contents = [google.Content(role="user", parts=[google.Part.from_text(text=text)]) for text in texts]
+        return [one.values for one in self.client.models.embed_content(model=model, contents=contents).embeddings]
+
+    def count(self, model):
+        return self.client.models.count_tokens(model=model, contents="hello").total_tokens
+
 
 class Cohere(Caller):
     name = "cohere"
@@ -435,6 +458,10 @@ class Cohere(Caller):
     def usage(usage):
         cached = int(getattr(usage, "cached_tokens", None) or 0)
         return int(usage.tokens.input_tokens), int(usage.tokens.output_tokens), cached
+
+    def embed(self, model, texts):
+        asked = {"texts": texts, "input_type": "search_document", "embedding_types": ["float"]}
+        return self.client.embed(model=model, request_options=ONCE, **asked).embeddings.float_
 
 
 class Bedrock(Caller):
@@ -527,6 +554,10 @@ class Bedrock(Caller):
     def usage(usage):
         cached = usage.get("cacheReadInputTokens", 0)
         return usage["inputTokens"] + cached + usage.get("cacheWriteInputTokens", 0), usage["outputTokens"], cached
+
+    def count(self, model):
+        messages = [{"role": "user", "content": [{"text": "hello"}]}]
+        return self.client.count_tokens(modelId=model, input={"converse": {"messages": messages}})["inputTokens"]
 
 
 CALLERS = [Chat, Responses, Messages, Gemini, Cohere, Bedrock]

@@ -15,13 +15,22 @@ import traceback
 import urllib.request
 
 from callers import CALLERS, RESULTS
+from tasks import COUNTED, PICTURE, VECTORS
 from upstreams import CACHED, CALLS, IN, OUT, PERSON, TEXT
 
 URL = os.environ["MAINSTAY_URL"]
 UPSTREAMS = ["openai", "responses", "anthropic", "gemini", "cohere", "bedrock", "ollama"]
 FEATURES = (
-    "text turns tools parallel results image structured reasoning stop usage error stream stream-tools stream-reasoning cut"
+    "text turns tools parallel results image structured reasoning stop usage error stream stream-tools stream-reasoning cut "
+    "embed images count"
 ).split()
+#: What is no generation: what an SDK calls it, and the upstreams whose dialect has it.
+TASKS = {
+    "embed": ("embed", ("openai", "gemini", "cohere", "ollama")),
+    "images": ("draw", ("openai", "gemini")),
+    # Where the upstream does not count, the gateway does.
+    "count": ("count", UPSTREAMS),
+}
 
 #: (caller, upstream, feature or feature:part), "*" for any -> why it cannot be, or differs.
 EXCEPTIONS = {
@@ -153,6 +162,29 @@ class Pair:
         else:
             raise AssertionError(f"a cut stream went for a whole one: {said}")
 
+    def embed(self):
+        same(self.caller.embed(f"{self.upstream}/{self.tag}.vectors", ["one", "two"]), VECTORS, "vectors")
+        sent = json.dumps(self.sent())
+        check('"one"' in sent and '"two"' in sent, f"the texts are not in {sent}")
+
+    def images(self):
+        same(self.caller.draw(f"{self.upstream}/{self.tag}.picture"), PICTURE, "picture")
+        check("a dot" in json.dumps(self.sent()), "the prompt did not arrive")
+
+    def count(self):
+        found = self.caller.count(f"{self.upstream}/{self.tag}.count")
+        if self.upstream in ("anthropic", "gemini", "bedrock", self.caller.name):
+            same(found, COUNTED, "tokens")
+            check("hello" in json.dumps(self.sent()), "the text did not arrive")
+        else:
+            check(0 < found < 20, f"{found} tokens are no count of a word")
+
+
+def exists(caller, upstream, feature):
+    """Has the SDK this, and the upstream's dialect as well?"""
+    call, upstreams = TASKS.get(feature, ("ask", UPSTREAMS))
+    return hasattr(caller, call) and upstream in upstreams
+
 
 def exception(caller, upstream, feature):
     keys = [(c, u, feature) for c in (caller, "*") for u in (upstream, "*")]
@@ -167,7 +199,7 @@ def run(kind, wanted):
         for feature in FEATURES:
             names = (caller.name, upstream, feature)
             cell = "/".join(names)
-            if any(want not in ("*", name) for want, name in zip(wanted, names)):
+            if not exists(caller, upstream, feature) or any(want not in ("*", name) for want, name in zip(wanted, names)):
                 continue
             pair = Pair(caller, upstream)
             if pair.lacks(feature):

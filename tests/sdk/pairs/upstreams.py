@@ -16,6 +16,8 @@ import threading
 import time
 import urllib.parse
 
+import tasks
+
 TEXT = 'Hello "you"\nthere, é'
 WORDS = ["Hello", ' "you"', "\nthere", ", é"]
 THOUGHT = ["Let me", " think."]
@@ -859,8 +861,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(400, error(dialect, 400, f"not JSON: {wrong}"), dialect)
         check, whole, stream, kind = DIALECTS[dialect]
         try:
-            model, streams = asked(dialect, "/" + rest, body)
+            model, task = tasks.find(dialect, "/" + rest, body)
+            streams = None if task else asked(dialect, "/" + rest, body)[1]
             self.note({"model": model, "dialect": dialect, "query": url.query, "body": body, "headers": dict(self.headers)})
+            if task:
+                return self.answer(200, task(body))
             said = script(model)
             check(body)
         except (Refused, KeyError, TypeError, ValueError, AttributeError) as wrong:

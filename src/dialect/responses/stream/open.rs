@@ -214,7 +214,8 @@ impl Open {
         let arguments = item::arguments(kind, &self.text);
         match kind {
             CallKind::Function => output.event(out, "response.function_call_arguments.done", |o| {
-                place.write(o).str("arguments", arguments);
+                // OpenAI's document and SDK have the name here; its service is seen to leave it out.
+                place.write(o).str("arguments", arguments).str("name", name);
             }),
             CallKind::Custom => output.event(out, "response.custom_tool_call_input.done", |o| {
                 place.write(o).str("input", arguments);
