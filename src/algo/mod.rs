@@ -8,6 +8,7 @@ pub mod dice;
 pub mod ewma;
 pub mod health;
 pub mod quantile;
+pub mod quota;
 pub mod ramp;
 pub mod rendezvous;
 pub mod ring;

@@ -14,6 +14,7 @@ use super::file::names::{Http2Name, PanicModeName, Refusal, ReplayName, Unsuppor
 use super::file::{policy, server};
 use super::units::{Size, Span};
 use crate::algo::backoff::Backoff;
+use crate::algo::quota::Caps;
 use crate::algo::{breaker, budget, cooldown, health};
 
 const KIB: u64 = 1024;
@@ -198,6 +199,10 @@ pub fn slow_start(said: &policy::SlowStart) -> SlowStart {
         floor: said.floor.unwrap_or(0.1),
         aggression: said.aggression.unwrap_or(1.0),
     }
+}
+
+pub fn quota(said: &policy::Quota) -> Caps {
+    Caps { rpm: said.rpm, tpm: said.tpm, rpd: said.rpd }
 }
 
 /// Anthropic's cache lives five minutes after its last use, OpenAI's five to ten.

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::need::{Need, Resend};
-use super::plan::USUAL_ANSWER;
+use super::need::{Need, Resend, USUAL_ANSWER};
 use super::shortlist::{self, Rank, WhyNot};
 use crate::algo::tick::Tick;
 use crate::dialect::{Dialect, Operation};
@@ -32,6 +31,8 @@ pub struct ExplainedChannel {
     pub weight: u32,
     /// Share of the weight that slow start grants, 0..=1.
     pub ramp: f64,
+    /// Share of its scarcest quota that is left, 0..=1, as far as anybody knows.
+    pub quota_left: f64,
     pub picked: bool,
     /// `ready`, `last`, `trial`, or the reason against it.
     pub standing: &'static str,
@@ -106,15 +107,16 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
     let best = judged
         .iter()
         .filter_map(|(channel, _, judgement)| {
-            judgement.ok().map(|rank| (rank == Rank::Trial, channel.config.tier, rank))
+            judgement.ok().map(|rank| (rank.max(Rank::Last), channel.config.tier, rank))
         })
         .min();
     let channels = judged
         .iter()
         .map(|(channel, model, judgement)| {
-            let key = |rank: Rank| (rank == Rank::Trial, channel.config.tier, rank);
+            let key = |rank: Rank| (rank.max(Rank::Last), channel.config.tier, rank);
             let gate = model.gate.as_ref().unwrap_or(&channel.upstream.memory.gate);
             ExplainedChannel {
+                quota_left: shortlist::quota_left(channel, model, &need, now),
                 channel: channel.label.to_string(),
                 asked_in: shortlist::asked_in(route, channel, &need).map(Dialect::name),
                 tier: channel.config.tier,
@@ -124,6 +126,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
                 standing: match judgement {
                     Ok(Rank::Ready) => "ready",
                     Ok(Rank::Last) => "last",
+                    Ok(Rank::Short) => "short_of_quota",
                     Ok(Rank::Trial) => "trial",
                     Err(why) => why.name(),
                 },
@@ -171,6 +174,9 @@ fn detail(
         }
         Ok(Rank::Ready) => "takes its share".to_owned(),
         Ok(Rank::Last) => "failed a moment ago; others of its tier go first".to_owned(),
+        Ok(Rank::Short) => {
+            "its keys have too little quota left for this; asked when nobody else is left".to_owned()
+        }
         Ok(Rank::Trial) => "its breaker lets single requests find out whether it is back".to_owned(),
         Err(WhyNot::Unconfigured) => match &upstream.readiness {
             crate::config::Readiness::Unconfigured { missing } => format!("set {}", missing.join(" or ")),
@@ -189,6 +195,9 @@ fn detail(
             }),
         Err(WhyNot::Credentials { until }) => {
             format!("every key cools down; the first is tried in {}", seconds(until))
+        }
+        Err(WhyNot::Capped { until }) => {
+            format!("`quota` is used up; there is room in about {}", seconds(until))
         }
         Err(WhyNot::ModelMissing { until }) => {
             format!("the upstream says that it does not serve this model; asked again in {}", seconds(until))

@@ -3,6 +3,7 @@
 use crate::algo::tick::Tick;
 use crate::dialect::{Dialect, Operation};
 use crate::state::model::Shape;
+use crate::state::permit::Wants;
 use crate::vocab::Abilities;
 
 /// Fixed for the life of a request.
@@ -28,6 +29,22 @@ pub struct Need<'a> {
     pub abilities: Abilities,
     /// Bounds each route's own number of attempts.
     pub most_attempts: u32,
+}
+
+/// Tokens of an answer whose length nobody knows: about what chat answers have. A limit of the caller's
+/// only makes it shorter, for limits are seldom reached.
+pub const USUAL_ANSWER: u64 = 500;
+
+impl Need<'_> {
+    /// About how many tokens the answer will have.
+    pub fn answer_tokens(&self) -> u64 {
+        self.most_output.map_or(USUAL_ANSWER, |most| most.min(USUAL_ANSWER))
+    }
+
+    pub fn wants(&self) -> Wants {
+        let tokens = self.prompt_tokens + self.answer_tokens();
+        Wants { shape: self.shape, session: self.session, tokens }
+    }
 }
 
 /// What may be sent a second time.

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::need::{Need, Resend};
 use super::shortlist::{self, Rank, WhyNot};
+use crate::algo::quota;
 use crate::algo::tick::Tick;
 use crate::config::PanicMode;
 use crate::state::model::Model;
@@ -47,10 +48,6 @@ pub struct Plan<'t> {
 
 /// Each of them is another reading of the whole body.
 const MOST_UNSAID: u32 = 8;
-
-/// Tokens of an answer whose length nobody knows: about what chat answers have. A limit of the caller's
-/// only makes it shorter, for limits are seldom reached.
-pub(super) const USUAL_ANSWER: u64 = 500;
 
 /// Nothing can be picked. Everything that the answer needs to be honest.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -133,7 +130,7 @@ impl<'t> Plan<'t> {
             let (list, exhausted) = self.shortlist(need, refused, now);
             let Some(pick) = self.pick(&list, need, now) else { return Err(exhausted) };
             let Judged { channel, model, .. } = &list[pick];
-            match Permit::admit(channel, Arc::clone(model), need.shape, need.session) {
+            match Permit::admit(channel, Arc::clone(model), need.wants()) {
                 Ok(permit) => {
                     self.count(now);
                     return Ok(permit);
@@ -208,7 +205,9 @@ impl<'t> Plan<'t> {
     }
 
     fn pick(&self, list: &Shortlist<'t>, need: &Need<'_>, now: Tick) -> Option<usize> {
-        let eligible = |judged: &Judged<'_>| judged.rank < Rank::Trial;
+        // Who is about to run out of quota is asked when everybody is, whatever the tiers say.
+        let worst = if list.iter().any(|j| j.rank < Rank::Short) { Rank::Last } else { Rank::Short };
+        let eligible = |judged: &Judged<'_>| judged.rank <= worst;
         let tier = list.iter().filter(|j| eligible(j)).map(|j| j.channel.config.tier).min();
         let trial = list
             .iter()
@@ -261,7 +260,8 @@ impl<'t> Plan<'t> {
 
     fn contender(&self, judged: &Judged<'_>, need: &Need<'_>, now: Tick) -> Contender {
         let Judged { channel, model, .. } = judged;
-        let share = shortlist::slow_start(self.route(), channel, model, now);
+        let share = shortlist::slow_start(self.route(), channel, model, now)
+            * quota::factor(shortlist::quota_left(channel, model, need, now));
         let select = self.route().config.select;
         let latency =
             (select == strategy::Kind::LowestLatency).then(|| model.latency(need.shape, now)).flatten();
@@ -281,8 +281,7 @@ impl<'t> Plan<'t> {
     }
 
     fn cost(&self, channel: &Channel, need: &Need<'_>) -> Option<u64> {
-        let answer = need.most_output.map_or(USUAL_ANSWER, |most| most.min(USUAL_ANSWER));
-        channel.cost(&self.route().config, need.model, need.prompt_tokens, answer)
+        channel.cost(&self.route().config, need.model, need.prompt_tokens, need.answer_tokens())
     }
 
     /// The attempt that `permit` was for has its answer: its conversation stays there. A trial only found out
@@ -310,7 +309,7 @@ impl<'t> Plan<'t> {
             route.handles.panic_refused.increment(1);
             return Err(exhausted);
         };
-        let permit = Permit::force(channel, model, need.shape, need.session).map_err(|_| exhausted)?;
+        let permit = Permit::force(channel, model, need.wants()).map_err(|_| exhausted)?;
         route.handles.panic_admitted.increment(1);
         self.count(now);
         Ok(permit)
@@ -325,7 +324,7 @@ impl<'t> Plan<'t> {
             let until = match shortlist::judge(route, channel, &model, need, now) {
                 Err(WhyNot::BreakerOpen { until: Some(until) }) => until,
                 Err(why) if why.is_evidence_only() => Tick::MAX,
-                Ok(Rank::Ready | Rank::Last | Rank::Trial) | Err(_) => continue,
+                Ok(Rank::Ready | Rank::Last | Rank::Short | Rank::Trial) | Err(_) => continue,
             };
             let key = (until, channel.config.tier);
             if best.as_ref().is_none_or(|(until, tier, ..)| key < (*until, *tier)) {
@@ -459,7 +458,7 @@ impl Summary {
     fn add(&mut self, why: WhyNot, now: Tick) {
         self.now = now;
         let (slot, until) = match why {
-            WhyNot::Credentials { until } => (CREDENTIALS, Some(until)),
+            WhyNot::Credentials { until } | WhyNot::Capped { until } => (CREDENTIALS, Some(until)),
             WhyNot::Full => (FULL, None),
             WhyNot::Speaks => (SPEAKS, None),
             WhyNot::Unconfigured => (UNCONFIGURED, None),

@@ -1,15 +1,17 @@
 //! Judges one channel for one request: in which rank it may be picked, or why not.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::need::{Need, Resend};
 use crate::algo::breaker::Admissible;
 use crate::algo::cooldown::Readiness;
 use crate::algo::health::{self, Standing as Health};
+use crate::algo::quota::Standing;
 use crate::algo::ramp;
 use crate::algo::tick::Tick;
 use crate::dialect::{Dialect, translate};
-use crate::state::gate::Standing;
+use crate::state::gate;
 use crate::state::model::Model;
 use crate::state::route::Route;
 use crate::state::table::Channel;
@@ -21,6 +23,8 @@ pub enum Rank {
     Ready,
     /// Failed a moment ago: only when nothing better is there (E10).
     Last,
+    /// About to run out of quota: only when nobody else is eligible.
+    Short,
     /// Half-open: for one request that can afford to fail, or when nothing else is left.
     Trial,
 }
@@ -45,6 +49,10 @@ pub enum WhyNot {
     Credentials {
         until: Tick,
     },
+    /// A configured `quota` is used up.
+    Capped {
+        until: Tick,
+    },
     /// The upstream said that it does not serve this model.
     ModelMissing {
         until: Tick,
@@ -65,6 +73,7 @@ impl WhyNot {
             Self::Down => "probes_say_down",
             Self::BreakerOpen { .. } => "breaker_open",
             Self::Credentials { .. } => "credentials_cooling",
+            Self::Capped { .. } => "quota_used_up",
             Self::ModelMissing { .. } => "model_missing",
             Self::Full => "full",
             Self::Tried => "tried",
@@ -80,6 +89,7 @@ impl WhyNot {
             | Self::Lacks(_)
             | Self::Window
             | Self::Credentials { .. }
+            | Self::Capped { .. }
             | Self::ModelMissing { .. }
             | Self::Full
             | Self::Tried => false,
@@ -113,11 +123,11 @@ pub fn judge(
     if full {
         return Err(WhyNot::Full);
     }
-    credentials(channel, model, now)?;
+    let quota = credentials(channel, model, need, now)?;
     let transport = upstream.memory.gate.standing(now);
-    let over_model = model.gate.as_ref().map_or(Standing::Clear, |gate| gate.standing(now));
+    let over_model = model.gate.as_ref().map_or(gate::Standing::Clear, |gate| gate.standing(now));
     let resend = resend_at(route, channel, need);
-    let rank = rank(transport, resend)?.max(rank(over_model, resend)?);
+    let rank = rank(transport, resend)?.max(rank(over_model, resend)?).max(quota);
     if upstream.memory.health() == health::State::Down {
         let admissible = if rank == Rank::Trial { Admissible::Trial } else { Admissible::Normal };
         return match health::combine(health::State::Down, admissible, upstream.memory.recent(now)) {
@@ -168,28 +178,65 @@ pub fn slow_start(route: &Route, channel: &Channel, model: &Model, now: Tick) ->
     })
 }
 
-fn rank(standing: Standing, resend: Resend) -> Result<Rank, WhyNot> {
+fn rank(standing: gate::Standing, resend: Resend) -> Result<Rank, WhyNot> {
     match standing {
-        Standing::Clear => Ok(Rank::Ready),
+        gate::Standing::Clear => Ok(Rank::Ready),
         // Whoever tries must be able to go elsewhere should it fail.
-        Standing::TryOne if resend == Resend::Allowed => Ok(Rank::Ready),
-        Standing::TryOne | Standing::Last => Ok(Rank::Last),
-        Standing::Trial => Ok(Rank::Trial),
-        Standing::Refused { until } => Err(WhyNot::BreakerOpen { until }),
+        gate::Standing::TryOne if resend == Resend::Allowed => Ok(Rank::Ready),
+        gate::Standing::TryOne | gate::Standing::Last => Ok(Rank::Last),
+        gate::Standing::Trial => Ok(Rank::Trial),
+        gate::Standing::Refused { until } => Err(WhyNot::BreakerOpen { until }),
     }
 }
 
-fn credentials(channel: &Channel, model: &Model, now: Tick) -> Result<(), WhyNot> {
-    let mut soonest: Option<Tick> = None;
-    for key in &channel.upstream.credentials {
-        let rate = model.rate(&key.rate_key);
-        let readiness = key.readiness(rate.as_deref(), now);
-        let until = match readiness {
-            Readiness::Ready | Readiness::Trickle => return Ok(()),
-            Readiness::Cooling { until, .. } => until,
-            Readiness::Disabled { recheck_at } => recheck_at,
+/// Whether a key may be used, and has quota for this.
+fn credentials(channel: &Channel, model: &Model, need: &Need<'_>, now: Tick) -> Result<Rank, WhyNot> {
+    let upstream = &channel.upstream;
+    if upstream.credentials.is_empty() {
+        return match standing(channel, model, &upstream.keyless, need, now) {
+            Standing::Fits { .. } => Ok(Rank::Ready),
+            Standing::Short => Ok(Rank::Short),
+            Standing::Capped { until } => Err(WhyNot::Capped { until }),
         };
-        soonest = Some(soonest.map_or(until, |known| known.min(until)));
     }
-    soonest.map_or(Ok(()), |until| Err(WhyNot::Credentials { until }))
+    let mut short = false;
+    let mut cooling: Option<Tick> = None;
+    let mut capped: Option<Tick> = None;
+    let sooner = |known: &mut Option<Tick>, until| *known = Some(known.map_or(until, |k| k.min(until)));
+    for key in &upstream.credentials {
+        let rate = model.rate(&key.rate_key);
+        match key.readiness(rate.as_deref(), now) {
+            Readiness::Ready | Readiness::Trickle => match standing(channel, model, &key.rate_key, need, now)
+            {
+                Standing::Fits { .. } => return Ok(Rank::Ready),
+                Standing::Short => short = true,
+                Standing::Capped { until } => sooner(&mut capped, until),
+            },
+            Readiness::Cooling { until, .. } => sooner(&mut cooling, until),
+            Readiness::Disabled { recheck_at } => sooner(&mut cooling, recheck_at),
+        }
+    }
+    match (short, capped, cooling) {
+        (true, ..) => Ok(Rank::Short),
+        (false, Some(until), _) => Err(WhyNot::Capped { until }),
+        (false, None, Some(until)) => Err(WhyNot::Credentials { until }),
+        (false, None, None) => Ok(Rank::Ready),
+    }
+}
+
+fn standing(channel: &Channel, model: &Model, key: &Arc<str>, need: &Need<'_>, now: Tick) -> Standing {
+    let quota = model.capped_quota(key, channel.config.quota);
+    quota.map_or(Standing::Fits { share: 1.0 }, |quota| quota.lock().standing(need.wants().tokens, now))
+}
+
+/// The share of quota that its best key has left.
+pub fn quota_left(channel: &Channel, model: &Model, need: &Need<'_>, now: Tick) -> f64 {
+    let upstream = &channel.upstream;
+    let keys = upstream.credentials.iter().map(|key| &key.rate_key);
+    let keyless = upstream.credentials.is_empty().then_some(&upstream.keyless);
+    let shares = keys.chain(keyless).map(|key| match standing(channel, model, key, need, now) {
+        Standing::Fits { share } => share,
+        Standing::Short | Standing::Capped { .. } => 0.0,
+    });
+    shares.fold(0.0, f64::max)
 }

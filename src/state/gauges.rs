@@ -1,8 +1,11 @@
 //! Writes every gauge from live memory. Called when somebody scrapes, so that no gauge is ever
 //! counted up and down along the path of a request, and none can drift.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::credential::Credential;
+use super::model::Model;
 use super::table::Table;
 use crate::algo::cooldown::Readiness;
 use crate::algo::tick::Tick;
@@ -35,7 +38,8 @@ impl Table {
                 upstream.memory.gate.state().name(),
             );
             let mut others = upstream.memory.in_flight.load(Relaxed);
-            for model in upstream.memory.fixed_models(self) {
+            let models = upstream.memory.fixed_models(self);
+            for model in &models {
                 if let Some(gate) = &model.gate {
                     gauges.one_of(
                         &c::BREAKER_STATE,
@@ -56,7 +60,23 @@ impl Table {
                     Readiness::Disabled { recheck_at } => seconds_until(recheck_at, now),
                 };
                 gauges.set(&c::COOLDOWN_SECONDS, &[&credential.alias], seconds);
+                quotas(&gauges, credential, &models, now);
             }
+        }
+    }
+}
+
+fn quotas(gauges: &Gauges<'_>, credential: &Credential, models: &[Arc<Model>], now: Tick) {
+    for model in models {
+        let Some(quota) = model.quota(&credential.rate_key) else { continue };
+        let (requests, tokens) = quota.lock().left(now);
+        for (kind, left) in [("requests", requests), ("tokens", tokens)] {
+            // What was said has had its time, and nobody knows more.
+            gauges.set(
+                &c::QUOTA_LEFT,
+                &[&credential.alias, &model.name, kind],
+                left.map_or(f64::NAN, |left| left as f64),
+            );
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::algo::breaker;
 use crate::algo::cooldown;
 use crate::algo::ewma::PeakEwma;
 use crate::algo::quantile::Quantile;
+use crate::algo::quota::{Caps, Quota};
 use crate::algo::tick::Tick;
 
 /// Smoothing time of latency (RESILIENCE §4.8).
@@ -53,6 +54,8 @@ pub struct Model {
     missing_until: AtomicU64,
     has_rates: AtomicBool,
     rates: Mutex<Vec<(Arc<str>, Arc<Cell>)>>,
+    has_quotas: AtomicBool,
+    quotas: Mutex<Vec<(Arc<str>, Arc<Mutex<Quota>>)>>,
 }
 
 #[derive(Debug)]
@@ -85,6 +88,8 @@ impl Model {
             missing_until: AtomicU64::new(0),
             has_rates: AtomicBool::new(false),
             rates: Mutex::default(),
+            has_quotas: AtomicBool::new(false),
+            quotas: Mutex::default(),
         }
     }
 
@@ -164,6 +169,31 @@ impl Model {
             return None;
         }
         self.rates.lock().iter().find(|(known, _)| known == key).map(|(_, cell)| Arc::clone(cell))
+    }
+
+    /// What is left of a key's quota at this model, if anything is known of it.
+    pub fn quota(&self, key: &Arc<str>) -> Option<Arc<Mutex<Quota>>> {
+        if !self.has_quotas.load(Acquire) {
+            return None;
+        }
+        self.quotas.lock().iter().find(|(known, _)| known == key).map(|(_, quota)| Arc::clone(quota))
+    }
+
+    /// As [`Model::quota`]; with caps there is always something to count.
+    pub fn capped_quota(&self, key: &Arc<str>, caps: Caps) -> Option<Arc<Mutex<Quota>>> {
+        if caps == Caps::default() { self.quota(key) } else { Some(self.quota_or_new(key, caps)) }
+    }
+
+    pub fn quota_or_new(&self, key: &Arc<str>, caps: Caps) -> Arc<Mutex<Quota>> {
+        let mut quotas = self.quotas.lock();
+        if let Some((_, quota)) = quotas.iter().find(|(known, _)| known == key) {
+            quota.lock().reconfigure(caps);
+            return Arc::clone(quota);
+        }
+        let quota = Arc::new(Mutex::new(Quota::new(caps)));
+        quotas.push((Arc::clone(key), Arc::clone(&quota)));
+        self.has_quotas.store(true, Release);
+        quota
     }
 
     pub fn rate_or_new(&self, key: &Arc<str>, settings: &cooldown::Settings) -> Arc<Cell> {

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::blame::Blame;
 use super::credential::{Credential, Held};
 use super::live::Live;
@@ -17,6 +19,7 @@ use super::table::Channel;
 use crate::algo::breaker::{self, Settled, Signal};
 use crate::algo::cooldown::Readiness;
 use crate::algo::dice::Dice;
+use crate::algo::quota::{self, Quota, Told};
 use crate::algo::rendezvous;
 use crate::algo::tick::Tick;
 use crate::vocab::hint::Allowance;
@@ -34,6 +37,16 @@ pub enum Refusal {
     Credentials { until: Option<Tick> },
 }
 
+/// What a request wants of a channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Wants {
+    pub shape: Shape,
+    /// The conversation that it belongs to, where the route cares.
+    pub session: Option<u64>,
+    /// About how many tokens it will cost, prompt and answer together.
+    pub tokens: u64,
+}
+
 #[derive(Debug)]
 pub struct Permit {
     channel: Arc<Channel>,
@@ -44,6 +57,8 @@ pub struct Permit {
     shape: Shape,
     begun: Tick,
     phase: Phase,
+    /// What it took from its key's quota, and how many tokens of it.
+    booked: Option<(Arc<Mutex<Quota>>, u64)>,
 }
 
 /// How the attempt got past the breakers.
@@ -71,12 +86,7 @@ enum Phase {
 
 impl Permit {
     /// Enters `channel` for a request that asks for `model`.
-    pub fn admit(
-        channel: &Arc<Channel>,
-        model: Arc<Model>,
-        shape: Shape,
-        session: Option<u64>,
-    ) -> Result<Self, Refusal> {
+    pub fn admit(channel: &Arc<Channel>, model: Arc<Model>, wants: Wants) -> Result<Self, Refusal> {
         let upstream = &channel.upstream;
         let (now, mut dice) = (upstream.live.now(), upstream.live.dice());
         let refused = |model: Option<&Model>, refused: breaker::Refused| {
@@ -100,22 +110,17 @@ impl Permit {
         };
         // From here on the permit gives back what it has, whatever happens.
         let passage = Passage::Admitted { transport, model: over_model };
-        let mut permit = Self::enter(channel, model, shape, passage, now);
-        permit.take_credential(session, now, &mut dice)?;
+        let mut permit = Self::enter(channel, model, wants.shape, passage, now);
+        permit.take_credential(wants, now, &mut dice)?;
         Ok(permit)
     }
 
     /// Enters past closed gates: nothing is eligible, and the route's throttle let this one through.
-    pub fn force(
-        channel: &Arc<Channel>,
-        model: Arc<Model>,
-        shape: Shape,
-        session: Option<u64>,
-    ) -> Result<Self, Refusal> {
+    pub fn force(channel: &Arc<Channel>, model: Arc<Model>, wants: Wants) -> Result<Self, Refusal> {
         let live = &channel.upstream.live;
         let (now, mut dice) = (live.now(), live.dice());
-        let mut permit = Self::enter(channel, model, shape, Passage::Forced, now);
-        permit.take_credential(session, now, &mut dice)?;
+        let mut permit = Self::enter(channel, model, wants.shape, Passage::Forced, now);
+        permit.take_credential(wants, now, &mut dice)?;
         Ok(permit)
     }
 
@@ -123,33 +128,58 @@ impl Permit {
         model.waiting.fetch_add(1, Relaxed);
         channel.upstream.memory.in_flight.fetch_add(1, Relaxed);
         let channel = Arc::clone(channel);
-        Self { channel, model, credential: None, held: None, passage, shape, begun, phase: Phase::Waiting }
+        Self {
+            channel,
+            model,
+            credential: None,
+            held: None,
+            passage,
+            shape,
+            begun,
+            phase: Phase::Waiting,
+            booked: None,
+        }
     }
 
     /// Takes the next ready key, in turn; an upstream without keys needs none. A conversation has its own
-    /// turn, since prompt caches are kept per account.
-    fn take_credential(&mut self, session: Option<u64>, now: Tick, dice: &mut Dice) -> Result<(), Refusal> {
-        let keys = &self.channel.upstream.credentials;
+    /// turn, since prompt caches are kept per account. A key that is about to run out of quota is passed
+    /// over while there is another one.
+    fn take_credential(&mut self, wants: Wants, now: Tick, dice: &mut Dice) -> Result<(), Refusal> {
+        let upstream = Arc::clone(&self.channel.upstream);
+        let keys = &upstream.credentials;
         if keys.is_empty() {
+            self.book(&upstream.keyless, wants.tokens, now);
             return Ok(());
         }
-        let first = match session {
+        let first = match wants.session {
             _ if keys.len() == 1 => 0,
             Some(session) => favourite(session, keys),
-            None => self.channel.upstream.cursor.fetch_add(1, Relaxed),
+            None => upstream.cursor.fetch_add(1, Relaxed),
         };
+        let in_turn = || (0..keys.len()).map(|offset| &keys[first.wrapping_add(offset) % keys.len()]);
         let mut soonest: Option<Tick> = None;
-        for offset in 0..keys.len() {
-            let key = &keys[first.wrapping_add(offset) % keys.len()];
-            match Held::admit(key, self.model.rate(&key.rate_key), now, dice) {
-                Ok(held) => {
-                    self.credential = Some(Arc::clone(key));
-                    self.held = Some(held);
-                    return Ok(());
+        for may_be_short in [false, true] {
+            for key in in_turn() {
+                match self.standing(key, wants.tokens, now) {
+                    quota::Standing::Fits { .. } if !may_be_short => {}
+                    quota::Standing::Short if may_be_short => {}
+                    quota::Standing::Capped { until } => {
+                        soonest = Some(soonest.map_or(until, |known| known.min(until)));
+                        continue;
+                    }
+                    quota::Standing::Fits { .. } | quota::Standing::Short => continue,
                 }
-                Err(readiness) => {
-                    let until = ready_at(&readiness, now);
-                    soonest = Some(soonest.map_or(until, |known| known.min(until)));
+                match Held::admit(key, self.model.rate(&key.rate_key), now, dice) {
+                    Ok(held) => {
+                        self.credential = Some(Arc::clone(key));
+                        self.held = Some(held);
+                        self.book(&key.rate_key, wants.tokens, now);
+                        return Ok(());
+                    }
+                    Err(readiness) => {
+                        let until = ready_at(&readiness, now);
+                        soonest = Some(soonest.map_or(until, |known| known.min(until)));
+                    }
                 }
             }
         }
@@ -157,6 +187,18 @@ impl Permit {
         self.tell(Blame { transport: Signal::Neutral, model: Signal::Neutral }, now);
         self.leave();
         Err(Refusal::Credentials { until: soonest })
+    }
+
+    fn standing(&self, key: &Credential, tokens: u64, now: Tick) -> quota::Standing {
+        let quota = self.model.capped_quota(&key.rate_key, self.channel.config.quota);
+        quota.map_or(quota::Standing::Fits { share: 1.0 }, |quota| quota.lock().standing(tokens, now))
+    }
+
+    fn book(&mut self, key: &Arc<str>, tokens: u64, now: Tick) {
+        if let Some(quota) = self.model.capped_quota(key, self.channel.config.quota) {
+            quota.lock().spend(tokens, now);
+            self.booked = Some((quota, tokens));
+        }
     }
 
     pub fn channel(&self) -> &Arc<Channel> {
@@ -179,6 +221,7 @@ impl Permit {
     /// asked again before its window is full, which is no failure of anybody.
     pub fn heard(&self, hint: &RateHint) {
         let Some(credential) = &self.credential else { return };
+        self.learn(hint);
         let gone = |left: Option<Allowance>| {
             left.filter(|left| left.remaining == 0).and_then(|left| left.reset_after)
         };
@@ -186,6 +229,19 @@ impl Permit {
         let now = self.live().now();
         let settings = &self.channel.upstream.config.cooldown;
         self.model.rate_or_new(&credential.rate_key, settings).skip(now + wait, now);
+    }
+
+    /// What the upstream has left for this key and model.
+    fn learn(&self, hint: &RateHint) {
+        let Some(credential) = &self.credential else { return };
+        if hint.requests.is_none() && hint.tokens.is_none() {
+            return;
+        }
+        let told = |left: Option<Allowance>| {
+            left.map(|Allowance { remaining, limit, reset_after }| Told { remaining, limit, reset_after })
+        };
+        let quota = self.model.quota_or_new(&credential.rate_key, self.channel.config.quota);
+        quota.lock().heard(told(hint.requests), told(hint.tokens), self.live().now());
     }
 
     /// Whether this attempt finds out for a breaker if its upstream is back.
@@ -272,6 +328,10 @@ impl Permit {
         let live = Arc::clone(self.live());
         let now = live.now();
         self.channel.handles.failed(&live.metrics, fault, stage);
+        self.learn(hint);
+        if let (Stage::NotSent, Some((quota, tokens))) = (stage, self.booked.take()) {
+            quota.lock().refund(tokens, now);
+        }
         let blame = Blame::of(fault, hint, repeat);
         let counts =
             matches!(blame.merged(), Signal::Failure | Signal::Overload { .. } | Signal::StreamFailure);

@@ -274,6 +274,7 @@ fn compile_upstream(
         handles: UpstreamHandles::new(&live.metrics, &settings.name),
         live: Arc::clone(live),
         cursor: AtomicUsize::new(0),
+        keyless: "".into(),
     }
 }
 

@@ -102,6 +102,8 @@ pub struct Upstream {
     pub live: Arc<Live>,
     /// Where the next search for a ready key begins.
     pub(super) cursor: AtomicUsize,
+    /// What stands for a key where none is needed.
+    pub keyless: Arc<str>,
 }
 
 impl std::fmt::Debug for UpstreamHandles {

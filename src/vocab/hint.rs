@@ -17,5 +17,7 @@ pub struct RateHint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     pub remaining: u64,
+    /// What there is when it is full.
+    pub limit: Option<u64>,
     pub reset_after: Option<Duration>,
 }

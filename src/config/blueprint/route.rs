@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::access::Access;
 use crate::algo::backoff::Backoff;
+use crate::algo::quota::Caps;
 use crate::algo::{breaker, budget};
 use crate::strategy;
 
@@ -90,6 +91,8 @@ pub struct Channel {
     pub breaker: breaker::Settings,
     /// Most requests on this channel at the same moment.
     pub max_inflight: u32,
+    /// Of each key, at this channel's model.
+    pub quota: Caps,
 }
 
 /// The model's name at the upstream.

@@ -250,6 +250,7 @@ impl Context<'_> {
             reasoning: reasoning && !plain,
             breaker: settle::breaker(&breaker, timeouts.ttfb),
             timeouts,
+            quota: settle::quota(&stack([said.quota.clone(), below.quota.clone()])),
             // An upstream's own limit holds for all of its channels together, so it is no layer here.
             max_inflight: said
                 .max_inflight

@@ -19,7 +19,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use names::{Dialects, ProviderName, Refusal, StrategyName, StreamUsageName, UnsupportedName};
-use policy::{Breaker, Cooldown, Pool, Probe, Retry, Simulated, SlowStart, Sticky, Timeouts, Tls, WhenNone};
+use policy::{
+    Breaker, Cooldown, Pool, Probe, Quota, Retry, Simulated, SlowStart, Sticky, Timeouts, Tls, WhenNone,
+};
 use server::Server;
 
 /// The configuration of Mainstay.
@@ -107,6 +109,7 @@ pub struct Upstream {
     /// Most requests to it at the same moment (1024).
     #[schemars(range(min = 1))]
     pub max_inflight: Option<u32>,
+    pub quota: Quota,
     pub tls: Tls,
     pub stream_usage: Option<StreamUsageName>,
     /// For `provider: simulated` only.
@@ -198,4 +201,5 @@ pub struct Channel {
     /// Most requests at the same moment on this channel (1024).
     #[schemars(range(min = 1))]
     pub max_inflight: Option<u32>,
+    pub quota: Quota,
 }

@@ -271,6 +271,20 @@ section! {
         pub aggression: Option<f64>,
     }
 
+    /// What each key may be used for at each model, so that its provider need not refuse anything. None by
+    /// default; what a provider says of its own limits is heeded anyway.
+    pub struct Quota {
+        /// Requests in any minute.
+        #[schemars(range(min = 1))]
+        pub rpm: Option<u64>,
+        /// Tokens of prompts and answers in any minute, as estimated before.
+        #[schemars(range(min = 1))]
+        pub tpm: Option<u64>,
+        /// Requests in any 24 hours.
+        #[schemars(range(min = 1))]
+        pub rpd: Option<u64>,
+    }
+
     /// For `select: sticky`.
     pub struct Sticky {
         /// How long a conversation stays where it was served last (5m, as long as prompt caches usually last).

@@ -17,29 +17,41 @@ pub const MAX_WAIT: Duration = Duration::from_hours(24);
 /// (WIRE §0.6).
 pub(super) const WAITING: [u16; 3] = [429, 503, 529];
 
-/// Header names of one allowance: what is left, and when it is full again.
-type Names = (&'static str, &'static str);
+/// Header names of one allowance: what is left, when it is full again, and how much that is.
+type Names = (&'static str, &'static str, &'static str);
 
 const REQUESTS: &[Names] = &[
-    ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
-    ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
-    ("x-ratelimit-remaining", "x-ratelimit-reset"),
+    ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests", "x-ratelimit-limit-requests"),
+    (
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+        "anthropic-ratelimit-requests-limit",
+    ),
+    ("x-ratelimit-remaining", "x-ratelimit-reset", "x-ratelimit-limit"),
 ];
 
 const TOKENS: &[Names] = &[
-    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
-    ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
-    ("anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset"),
-    ("anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset"),
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens", "x-ratelimit-limit-tokens"),
+    (
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-reset",
+        "anthropic-ratelimit-tokens-limit",
+    ),
+    (
+        "anthropic-ratelimit-input-tokens-remaining",
+        "anthropic-ratelimit-input-tokens-reset",
+        "anthropic-ratelimit-input-tokens-limit",
+    ),
+    (
+        "anthropic-ratelimit-output-tokens-remaining",
+        "anthropic-ratelimit-output-tokens-reset",
+        "anthropic-ratelimit-output-tokens-limit",
+    ),
 ];
 
 /// What a success says. There is no wait in it, whatever `retry-after` says.
 pub fn hints(headers: &HeaderMap, now_unix: Duration) -> RateHint {
-    // Most answers have none of the fourteen names; that is told from the few they have.
-    if !headers.keys().any(|name| name.as_str().contains("ratelimit")) {
-        return RateHint::default();
-    }
-    // Most answers have none of the fourteen names; that is told from the few they have.
+    // Most answers have none of these names; that is told from the few they have.
     if !headers.keys().any(|name| name.as_str().contains("ratelimit")) {
         return RateHint::default();
     }
@@ -81,10 +93,11 @@ pub(super) fn cap(wait: Duration) -> Duration {
 }
 
 fn scarcest(names: &[Names], headers: &HeaderMap, now_unix: Duration) -> Option<Allowance> {
-    let allowances = names.iter().filter_map(|(remaining, reset)| {
+    let allowances = names.iter().filter_map(|(remaining, reset, limit)| {
         let remaining = text(headers, remaining)?.parse().ok()?;
         let reset_after = text(headers, reset).and_then(|value| until(value, now_unix)).map(cap);
-        Some(Allowance { remaining, reset_after })
+        let limit = text(headers, limit).and_then(|value| value.parse().ok());
+        Some(Allowance { remaining, limit, reset_after })
     });
     allowances.min_by_key(|allowance| allowance.remaining)
 }
@@ -149,7 +162,7 @@ mod tests {
         assert_eq!(hint.retry_after, None);
         assert_eq!(
             hint.requests,
-            Some(Allowance { remaining: 9, reset_after: Some(Duration::from_mins(6)) })
+            Some(Allowance { remaining: 9, limit: None, reset_after: Some(Duration::from_mins(6)) })
         );
         assert_eq!(hint.tokens, None);
     }
@@ -160,11 +173,15 @@ mod tests {
             &headers(&[
                 ("anthropic-ratelimit-tokens-remaining", "100"),
                 ("anthropic-ratelimit-output-tokens-remaining", "0"),
+                ("anthropic-ratelimit-output-tokens-limit", "8000"),
                 ("anthropic-ratelimit-output-tokens-reset", "2023-11-14T22:13:25Z"),
             ]),
             NOW,
         );
-        assert_eq!(hint.tokens, Some(Allowance { remaining: 0, reset_after: Some(Duration::from_secs(5)) }));
+        assert_eq!(
+            hint.tokens,
+            Some(Allowance { remaining: 0, limit: Some(8000), reset_after: Some(Duration::from_secs(5)) })
+        );
         assert_eq!(exhausted_until(&hint), Some(Duration::from_secs(5)));
     }
 }

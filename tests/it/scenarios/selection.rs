@@ -136,3 +136,97 @@ routes:
     assert_eq!(heard()[0], 1, "unknown is not free, and better than nothing");
     lab.assert_quiet().await;
 }
+
+/// Answers as OpenAI does with so much of its quota left.
+fn with_quota(requests: u32, tokens: u32) -> Said {
+    const ANSWER: &str = r#"{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,
+        "message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}"#;
+    Said::json(200, ANSWER)
+        .header("x-ratelimit-limit-requests", "100")
+        .header("x-ratelimit-remaining-requests", &requests.to_string())
+        .header("x-ratelimit-reset-requests", "60s")
+        .header("x-ratelimit-limit-tokens", "100000")
+        .header("x-ratelimit-remaining-tokens", &tokens.to_string())
+        .header("x-ratelimit-reset-tokens", "60s")
+}
+
+const QUOTAS: &str = "
+version: 1
+upstreams:
+  a: {provider: custom, dialect: openai, base_url: 'http://a.test/v1', credentials: [secret-k-1111]}
+  b: {provider: custom, dialect: openai, base_url: 'http://b.test/v1', credentials: [secret-k-2222]}
+routes:
+  - model: demo
+    channels: [{upstream: a}, {upstream: b}]
+";
+
+#[tokio::test(start_paused = true)]
+async fn a_request_goes_elsewhere_before_its_key_is_refused() {
+    let (a, b) = (Scribe::saying(with_quota(90, 1_000)), Scribe::saying(with_quota(90, 90_000)));
+    let lab = Lab::beside(QUOTAS, &[("a", &a), ("b", &b)]);
+    let heard = || [&a, &b].map(|scribe| scribe.heard().len());
+    let ask = |letters: usize| {
+        let words = "x".repeat(letters);
+        let body = format!(r#"{{"model":"demo","messages":[{{"role":"user","content":"{words}"}}]}}"#);
+        Ask::post("/v1/chat/completions", body)
+    };
+    // Each has told what it has left.
+    for _ in 0..2 {
+        lab.send(&ask(10)).await;
+    }
+    assert_eq!(heard(), [1, 1]);
+    // 10,000 tokens and an answer are too much for what `a` has left, and it is not even asked.
+    for _ in 0..10 {
+        assert_eq!(lab.send(&ask(40_000)).await.status, StatusCode::OK);
+    }
+    assert_eq!(heard(), [1, 11]);
+    // With a minute gone nobody knows better, so it has its turns again.
+    tokio::time::sleep(secs(61)).await;
+    for _ in 0..10 {
+        lab.send(&ask(10)).await;
+    }
+    let [a, b] = heard();
+    assert!(a >= 2 && b > 11, "{a} {b}");
+    lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_runs_short_gets_less_and_a_large_prompt_is_sent_all_the_same() {
+    let (a, b) = (Scribe::saying(with_quota(5, 90_000)), Scribe::saying(with_quota(90, 90_000)));
+    let lab = Lab::beside(QUOTAS, &[("a", &a), ("b", &b)]);
+    for _ in 0..100 {
+        lab.send(&Ask::chat("demo")).await;
+    }
+    let share = a.heard().len();
+    assert!((5..30).contains(&share), "a has a twentieth of its quota left and got {share} of 100");
+    // Nobody has room for it: the upstream has the last word, not an estimate.
+    let words = "x".repeat(400_000);
+    let body = format!(r#"{{"model":"demo","messages":[{{"role":"user","content":"{words}"}}]}}"#);
+    assert_eq!(lab.send(&Ask::post("/v1/chat/completions", body)).await.status, StatusCode::OK);
+    lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configured_quota_binds_and_says_when_there_is_room_again() {
+    let lab = Lab::start(
+        "
+version: 1
+upstreams:
+  a: {provider: simulated, credentials: [secret-k-1111], quota: {rpm: 3}}
+  b: {provider: simulated, credentials: [secret-k-2222]}
+routes:
+  - model: demo
+    channels: [{upstream: a}, {upstream: b, quota: {rpm: 5}}]
+",
+    );
+    for _ in 0..8 {
+        lab.send(&Ask::chat("demo")).await.spoken().unwrap();
+    }
+    assert_eq!((lab.arrived("a"), lab.arrived("b")), (3, 5));
+    let refused = lab.send(&Ask::chat("demo")).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(!refused.header("retry-after").is_empty());
+    tokio::time::sleep(secs(66)).await;
+    lab.send(&Ask::chat("demo")).await.spoken().unwrap();
+    lab.assert_quiet().await;
+}
