@@ -174,6 +174,7 @@ fn manner() -> Manner {
         nonce: "0123456789abcdef".to_owned(),
         now: 1_790_000_000,
         usage_wanted: true,
+        family: Family::Other,
         framing: Framing::Sse,
         echo: String::new(),
     }

@@ -247,6 +247,7 @@ fn manner(framing: Framing) -> Manner {
         nonce: "0".to_owned(),
         now: 1_790_000_000,
         usage_wanted: true,
+        family: Family::Other,
         framing,
         echo: String::new(),
     }

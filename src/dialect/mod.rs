@@ -29,6 +29,7 @@
 mod anthropic;
 mod bedrock;
 pub mod classify;
+mod claude;
 mod cohere;
 pub mod entry;
 pub mod framing;

@@ -3,6 +3,8 @@
 //! Only what a writer has to heed when *we* make the request: bytes of the same dialect pass as they
 //! are. Sources: WIRE §3.1 and §3.8, and the vendors' API references.
 
+use super::hub::Family;
+
 /// The differences of one vendor. The default is the dialect as its own vendor speaks it, for the
 /// compatible many: `max_tokens`, system messages, no ways to steer reasoning but `reasoning_effort`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct Quirks {
     pub json_schema: bool,
     /// Tools go upstream as responses when the model thinks (OpenAI's own, GPT-5.4 and later, WIRE §0.2).
     pub tools_by_responses: bool,
+    /// Whose signatures its own models make and take, in a dialect that several vendors speak.
+    pub family: Family,
 }
 
 /// The field for the answer's limit.
@@ -85,8 +89,10 @@ pub enum CallIds {
 pub enum ReasoningBack {
     /// Left out: most vendors ignore or refuse it.
     Omitted,
-    /// `reasoning_content` (DeepSeek with tools, Moonshot, Z.ai).
+    /// `reasoning_content` (DeepSeek with tools, Moonshot, Z.ai); parts of the content, where the vendor is Mistral.
     Content,
+    /// `reasoning` (Cerebras, which refuses `reasoning_content`).
+    Plain,
     /// `reasoning_details` (OpenRouter).
     Details,
 }
@@ -102,6 +108,7 @@ impl Quirks {
         reasoning_back: ReasoningBack::Omitted,
         json_schema: true,
         tools_by_responses: false,
+        family: Family::Other,
     };
 
     /// OpenAI's own wire.
@@ -109,6 +116,7 @@ impl Quirks {
         max_tokens: MaxTokens::Completion,
         system: SystemRole::Developer,
         tools_by_responses: true,
+        family: Family::OpenAi,
         ..Self::COMPATIBLE
     };
 }

@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use super::framing::{Frame, Framing};
 use super::hub::{
-    Ask, Content, Event, Family, Losses, Manner, Mode, Part, Source, Terms, ToolChoice, custom,
+    Ask, Content, Delta, Event, Family, Losses, Manner, Mode, Part, Source, Terms, Thought, ToolChoice,
+    custom,
 };
 use super::quirks::Quirks;
 use super::task::Task;
@@ -274,6 +275,11 @@ pub fn reply(from: Dialect, to: Dialect, body: &[u8], manner: &Manner) -> Result
     }
     .map_err(|wrong| wrong.place(&root))?;
     custom::restore(&mut reply);
+    for part in reply.choices.iter_mut().flat_map(|choice| &mut choice.parts) {
+        if let Content::Thought(Thought { signature: Some(signature), .. }) = &mut part.content {
+            signature.made_by(manner.family, from);
+        }
+    }
     let mut out = Vec::with_capacity(body.len() + 512);
     match to {
         Dialect::OpenAi => openai::reply::write(&reply, manner, &mut out),
@@ -290,6 +296,9 @@ pub fn reply(from: Dialect, to: Dialect, body: &[u8], manner: &Manner) -> Result
 /// A streamed answer on its way from one dialect to another.
 #[derive(Debug)]
 pub struct Stream {
+    from: Dialect,
+    /// Whose signatures they are that it does not tell of.
+    family: Family,
     reader: Reader,
     restorer: custom::Restorer,
     writer: Writer,
@@ -320,6 +329,7 @@ impl Stream {
     /// `None` when one of the two has no streams that can be translated.
     pub fn new(from: Dialect, to: Dialect, manner: Manner) -> Option<Self> {
         let reader = Reader::new(from)?;
+        let family = manner.family;
         let writer = match to {
             Dialect::OpenAi => Writer::OpenAi(openai::stream::Writer::new(manner)),
             Dialect::Responses => Writer::Responses(responses::stream::Writer::new(manner)),
@@ -329,7 +339,7 @@ impl Stream {
             Dialect::Bedrock => Writer::Bedrock(bedrock::stream::Writer::new(manner)),
             Dialect::Ollama | Dialect::Http => return None,
         };
-        Some(Self { reader, restorer: custom::Restorer::default(), writer })
+        Some(Self { from, family, reader, restorer: custom::Restorer::default(), writer })
     }
 
     /// What a frame of the upstream is for the caller; often nothing.
@@ -367,7 +377,10 @@ impl Stream {
 
     fn say(&mut self, events: Vec<Event<'_>>) -> Bytes {
         let mut out = Vec::new();
-        for event in events {
+        for mut event in events {
+            if let Event::Delta { delta: Delta::Signature(signature), .. } = &mut event {
+                signature.made_by(self.family, self.from);
+            }
             let Some(event) = &self.restorer.restore(event) else { continue };
             match &mut self.writer {
                 Writer::OpenAi(writer) => writer.write(event, &mut out),

@@ -1,13 +1,13 @@
-//! Counts tokens here, for callers whose route has no upstream that would.
+//! Counts tokens here, for callers whose route has no upstream that would, or none that can just now.
 //!
 //! Claude Code asks for a count at every turn, and most vendors have no such question. The answer is an
-//! estimate, and says so (`x-mainstay-estimated`). Where somebody counts and fails, the failure is the answer:
-//! the caller may ask again, and a guess is never put in place of a count that can be had.
+//! estimate, and says so (`x-mainstay-estimated`). It never stands in for a count that can be had, nor for what
+//! an upstream says of the request itself or of the operator's key: these are the caller's to hear.
 
 use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 
 use super::attempt::Failed;
 use super::intake::{Guest, Load};
@@ -20,17 +20,31 @@ use crate::dialect::trouble::Kind;
 use crate::route::{Exhausted, Lack, Plan};
 use crate::state::Live;
 use crate::telemetry::RequestOutcome;
-use crate::vocab::Fault;
+use crate::vocab::{Class, Fault};
 
-/// Whether nobody on the route counts: no channel has the question in any dialect, or whoever was asked for it in a
-/// dialect that is not the caller's does not know it.
+/// Whether nobody on the route counts: no channel has the question in any dialect, all that have it are down, at rest
+/// or full, or whoever was asked last does not know the question or broke down over it.
 pub fn can(guest: &Guest, last: Option<&Failed>, exhausted: Exhausted) -> bool {
-    let uncounted = |failed: &Failed| {
-        // In the caller's own dialect the upstream's words are there to be passed on.
-        let fault = failed.failure.fault;
-        failed.spare.is_none() && matches!(fault, Fault::Unsayable | Fault::BadRequest | Fault::ModelMissing)
-    };
-    guest.operation.health_neutral() && last.map_or(exhausted.lack == Lack::Dialect, uncounted)
+    guest.operation.health_neutral()
+        && match last {
+            None => matches!(exhausted.lack, Lack::Dialect | Lack::Credentials | Lack::Room | Lack::Health),
+            Some(failed) => is_no_answer(failed),
+        }
+}
+
+/// Whether a failure says nothing that the caller or the operator has to hear.
+fn is_no_answer(failed: &Failed) -> bool {
+    let fault = failed.failure.fault;
+    match fault.class() {
+        Class::UpstreamFault | Class::Overload | Class::Throttled => true,
+        Class::ClientFault | Class::ConfigFault | Class::LocalFault => {
+            // In the caller's own dialect the upstream's words are there to be passed on, save that it has no such
+            // path.
+            let is_mute = failed.spare.as_ref().is_none_or(|spare| spare.status() == StatusCode::NOT_FOUND);
+            is_mute && matches!(fault, Fault::Unsayable | Fault::BadRequest | Fault::ModelMissing)
+        }
+        Class::QuotaExhausted | Class::AuthFault | Class::StreamFault | Class::Cancelled => false,
+    }
 }
 
 /// Counts what `guest` wants to have counted.

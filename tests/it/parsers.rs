@@ -18,7 +18,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use mainstay::dialect::framing::eventstream::{MessageKind, message};
 use mainstay::dialect::framing::{Framing, Splitter};
-use mainstay::dialect::hub::{Ask, Manner};
+use mainstay::dialect::hub::{Ask, Family, Manner};
 use mainstay::dialect::watch::{Beat, Ending, Watch};
 use mainstay::dialect::{Dialect, Operation, translate};
 use serde::Deserialize;
@@ -352,6 +352,7 @@ fn translated(said: &Said, to: Dialect) -> Result<Option<Vec<u8>>, String> {
         nonce: "n0nce".into(),
         now: 1_790_000_000,
         usage_wanted: true,
+        family: Family::Other,
         framing: Framing::Sse,
         echo: translate::echo(&Ask::new(to), to),
     };

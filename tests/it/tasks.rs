@@ -173,7 +173,7 @@ async fn where_nobody_counts_the_gateway_does_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_model_that_cannot_be_counted_for_is_estimated_and_a_failure_is_one() {
+async fn a_model_that_cannot_be_counted_for_is_estimated_and_a_wrong_request_is_told_so() {
     let missing = json!({"error": {"code": 404, "status": "NOT_FOUND",
         "message": "models/theirs is not found for API version v1beta, or is not supported for countTokens."}});
     let scribe = Scribe::saying(Said::json(404, missing.to_string()));
@@ -185,8 +185,12 @@ async fn a_model_that_cannot_be_counted_for_is_estimated_and_a_failure_is_one() 
     let lab = Lab::beside(&routing("gemini"), &[("far", &scribe)]);
     for _ in 0..30 {
         let answer = lab.send(&count()).await;
-        assert!(!answer.status.is_success(), "never a guess in place of a count: {}", answer.text());
+        assert_eq!((answer.status, answer.header("x-mainstay-estimated")), (StatusCode::OK, "tokens"));
     }
+    let scribe = Scribe::saying(Said::json(401, "{}"));
+    let lab = Lab::beside(&routing("gemini"), &[("far", &scribe)]);
+    let answer = lab.send(&count()).await;
+    assert!(!answer.status.is_success(), "the operator's key is refused: {}", answer.text());
     assert_eq!(lab.breaker("far", "theirs"), "closed", "counts say nothing about health");
     let wrong = json!({"type": "error", "error": {"type": "invalid_request_error", "message": "bad role"}});
     let scribe = Scribe::saying(Said::json(400, wrong.to_string()));

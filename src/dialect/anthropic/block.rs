@@ -7,8 +7,8 @@
 
 use super::stand_in;
 use crate::dialect::hub::{
-    CacheMark, Call, CallKind, Content, Extras, Family, Media, Outcome, Part, Signature, Source, Text,
-    Thought,
+    CacheMark, Call, CallKind, Citation, Content, Extras, Family, Media, Outcome, Part, Signature, Source,
+    Text, Thought,
 };
 use crate::dialect::tree::{Node, Wrong};
 
@@ -129,7 +129,15 @@ pub fn mark<'a>(node: &Node<'a>, extras: &mut Extras<'a>) -> Option<CacheMark> {
 
 fn text<'a>(block: &Node<'a>) -> Result<Part<'a>, Wrong> {
     let text = block.need("text")?.string()?;
-    Ok(part_of(block, &["text"], Content::Text(text)))
+    let citations = block.at("citations").map_or(&[][..], Node::elements).iter().map(cite).collect();
+    Ok(Part { citations, ..part_of(block, &["text"], Content::Text(text)) })
+}
+
+/// One of a text's `citations`.
+pub fn cite<'a>(citation: &Node<'a>) -> Citation<'a> {
+    let text = |key| citation.at(key).and_then(Node::text);
+    let title = text("title").or_else(|| text("document_title"));
+    Citation { url: text("url"), title, raw: citation.raw() }
 }
 
 fn image<'a>(block: &Node<'a>) -> Result<Part<'a>, Wrong> {

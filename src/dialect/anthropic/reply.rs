@@ -7,7 +7,8 @@
 use super::{block, stand_in, stop, usage};
 use crate::dialect::Dialect;
 use crate::dialect::hub::{
-    Call, CallKind, Choice, Content, Extras, Family, Manner, Media, Part, Reply, Stop, Text, Thought,
+    Call, CallKind, Choice, Citation, Content, Extras, Family, Manner, Media, Part, Reply, Signature, Stop,
+    Text, Thought,
 };
 use crate::dialect::tree::{self, Node, Wrong};
 use crate::dialect::write::{self, Array, Object};
@@ -136,6 +137,8 @@ fn write_part(part: &Part<'_>, index: usize, own: bool, manner: &Manner, blocks:
                 block.str("type", "text").str("text", text);
                 if own {
                     part.extras.write(block);
+                } else {
+                    write_citations(&part.citations, block);
                 }
             });
         }
@@ -151,6 +154,26 @@ fn write_part(part: &Part<'_>, index: usize, own: bool, manner: &Manner, blocks:
         }
         Content::Vendor { .. } | Content::Outcome(_) => {}
     }
+}
+
+/// Those that tell a place on the web; there is no other that a caller could look up.
+fn write_citations(citations: &[Citation<'_>], block: &mut Object<'_>) {
+    let placed = || citations.iter().filter_map(|said| Some((said.url.as_deref()?, said.title.as_deref())));
+    if placed().next().is_some() {
+        block.array("citations", |array| {
+            for (url, title) in placed() {
+                array.object(|citation| write_citation(url, title, citation));
+            }
+        });
+    }
+}
+
+/// One of another vendor's. Its signature is one of ours, so that the citation is known when it comes back.
+pub fn write_citation(url: &str, title: Option<&str>, citation: &mut Object<'_>) {
+    let seal = Signature { family: Family::Other, value: Text::Borrowed("") };
+    citation.str("type", "web_search_result_location").str("url", url);
+    citation.str("title", title.unwrap_or(url)).str("cited_text", "");
+    citation.str("encrypted_index", &seal.seal(Family::Anthropic));
 }
 
 fn write_thought(thought: &Thought<'_>, blocks: &mut Array<'_>) {

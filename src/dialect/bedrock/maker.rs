@@ -4,8 +4,8 @@
 //! Ids are `anthropic.claude-sonnet-4-5-20250929-v1:0`, with a region's or `global.` before them, or an
 //! ARN. An application inference profile's ARN tells nothing; then the terms' family does.
 
+use crate::dialect::claude;
 use crate::dialect::hub::{Family, Terms};
-use crate::vocab::Ability;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Maker {
@@ -22,15 +22,17 @@ pub enum Maker {
 impl Maker {
     pub fn of(terms: &Terms<'_>) -> Self {
         let id = terms.model;
-        if let Some((_, name)) = id.split_once("claude") {
-            return Self::claude(name);
+        if let Some((generation, step)) = claude::generation(id) {
+            return Self::Claude(generation, step);
         }
         if terms.family == Family::Anthropic || id.contains("anthropic.") {
             return Self::Claude(u32::MAX, 0);
         }
         if let Some((_, name)) = id.split_once("nova") {
             // The first generation has no number: `amazon.nova-lite-v1:0`, `amazon.nova-2-lite-v1:0`.
-            return Self::Nova(name.trim_start_matches('-').split('-').next().and_then(small).unwrap_or(1));
+            return Self::Nova(
+                name.trim_start_matches('-').split('-').next().and_then(claude::small).unwrap_or(1),
+            );
         }
         if id.contains("gpt-oss") || id.contains("openai.") {
             Self::GptOss
@@ -39,17 +41,6 @@ impl Maker {
         } else {
             Self::Other
         }
-    }
-
-    fn claude(name: &str) -> Self {
-        let mut words = name.split(['-', '.', '@', ':', '_', '/']).filter(|word| !word.is_empty()).peekable();
-        // The first two generations: `claude-v2:1`, `claude-instant-v1`.
-        if words.peek().is_some_and(|word| matches!(*word, "v2" | "instant")) {
-            return Self::Claude(2, 0);
-        }
-        let mut words = words.skip_while(|word| small(word).is_none());
-        let generation = words.next().and_then(small);
-        Self::Claude(generation.unwrap_or(u32::MAX), words.next().and_then(small).unwrap_or(0))
     }
 
     pub const fn is_claude(self) -> bool {
@@ -64,16 +55,6 @@ impl Maker {
     pub fn is_claude_since(self, since: (u32, u32)) -> bool {
         matches!(self, Self::Claude(generation, step) if (generation, step) >= since)
     }
-}
-
-/// What is known of the model, else what its maker lets expect.
-pub fn knows(terms: &Terms<'_>, ability: Ability, otherwise: bool) -> bool {
-    terms.facts.has(ability) || (otherwise && !terms.facts.lacks(ability))
-}
-
-/// A number of at most two digits: dates are longer.
-fn small(word: &str) -> Option<u32> {
-    (word.len() <= 2).then(|| word.parse().ok()).flatten()
 }
 
 #[cfg(test)]

@@ -98,6 +98,11 @@ fn write_part(part: &Part<'_>, own: bool, manner: &Manner, calls: &mut usize, bl
         return;
     }
     match &part.content {
+        Content::Text(text)
+            if part.citations.iter().any(|said| said.url.is_some() || said.title.is_some()) =>
+        {
+            block::cited(text, &part.citations, blocks);
+        }
         Content::Text(text) | Content::Refusal(text) => {
             blocks.object(|block| {
                 block.str("text", text);

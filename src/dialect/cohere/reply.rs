@@ -6,7 +6,7 @@
 use crate::dialect::Dialect;
 use crate::dialect::cohere::request::{call, extras_of, joined, thought};
 use crate::dialect::cohere::usage;
-use crate::dialect::hub::{Call, Choice, Content, Extras, Manner, Part, Reply, Stop, Text};
+use crate::dialect::hub::{Call, Choice, Citation, Content, Extras, Manner, Part, Reply, Stop, Text};
 use crate::dialect::json::Walker;
 use crate::dialect::tree::{self, Node, Wrong};
 use crate::dialect::write::{self, Array, Object};
@@ -19,6 +19,7 @@ pub fn read<'a>(body: &Node<'a>) -> Result<Reply<'a>, Wrong> {
         parts.extend(part(item)?);
     }
     parts.extend(message.at("content").and_then(Node::text).map(Part::text));
+    Part::cite(&mut parts, message.at("citations").map_or(&[][..], Node::elements).iter().map(cite));
     let plan = message.at("tool_plan").and_then(Node::text).filter(|plan| !plan.is_empty());
     parts.extend(plan.map(Part::text));
     let calls = message.at("tool_calls").map_or(Ok(&[][..]), Node::items)?;
@@ -40,6 +41,27 @@ pub fn read<'a>(body: &Node<'a>) -> Result<Reply<'a>, Wrong> {
         tier: None,
         extras: extras_of(body, &["id", "message", "finish_reason", "usage", "logprobs"]),
     })
+}
+
+/// One of `citations`: the first document of its sources.
+pub fn cite<'a>(citation: &Node<'a>) -> Citation<'a> {
+    let sources = citation.at("sources").map_or(&[][..], Node::elements);
+    let document = sources.iter().find_map(|source| source.at("document"));
+    let text = |key| document.and_then(|document| document.at(key)).and_then(Node::text);
+    Citation { url: text("url"), title: text("title"), raw: citation.raw() }
+}
+
+/// Says another vendor's, as far as it tells: a source, and no place in the text.
+pub fn write_citation(url: Option<&str>, title: Option<&str>, object: &mut Object<'_>) {
+    object.array("sources", |a| {
+        a.object(|o| {
+            o.str("type", "document").str_if("id", url);
+            o.object("document", |o| {
+                o.str_if("title", title).str_if("url", url);
+            });
+        });
+    });
+    object.str("type", "TEXT_CONTENT");
 }
 
 /// The items; a bare string is read apart.
@@ -83,12 +105,13 @@ pub fn reason(stop: &Stop<'_>) -> &'static str {
 }
 
 /// `[{text, token_ids, logprobs}]` in OpenAI's form. An item may be several tokens, whose own texts are
-/// not told; their probabilities multiply.
-fn logprobs<'a>(items: &Node<'a>) -> Text<'a> {
+/// not told; their probabilities multiply. A stream's delta has one item.
+pub fn logprobs<'a>(said: &Node<'a>) -> Text<'a> {
+    let items = if said.is_object() { std::slice::from_ref(said) } else { said.elements() };
     Text::Owned(write::text(|out| {
         write::object(out, |o| {
             o.array("content", |a| {
-                for item in items.elements() {
+                for item in items {
                     let sum = item
                         .at("logprobs")
                         .map_or(0.0, |list| list.elements().iter().filter_map(Node::as_number).sum::<f64>());
@@ -168,6 +191,16 @@ fn write_message(choice: &Choice<'_>, from: Dialect, manner: &Manner, object: &m
     }
     if from == Dialect::Cohere {
         choice.extras.write(object);
+        return;
+    }
+    let all = || choice.parts.iter().flat_map(|part| &part.citations);
+    let citations = || all().filter(|said| said.url.is_some() || said.title.is_some());
+    if citations().next().is_some() {
+        object.array("citations", |a| {
+            for Citation { url, title, .. } in citations() {
+                a.object(|o| write_citation(url.as_deref(), title.as_deref(), o));
+            }
+        });
     }
 }
 

@@ -4,7 +4,7 @@ use super::names::{self, member};
 use super::part::{self, Reading};
 use super::{logprobs, signature, stop, usage};
 use crate::dialect::Dialect;
-use crate::dialect::hub::{Choice, Content, Extras, Family, Manner, Part, Reply, Stop};
+use crate::dialect::hub::{Choice, Citation, Content, Extras, Family, Manner, Part, Reply, Stop};
 use crate::dialect::tree::{Node, Wrong};
 use crate::dialect::write::{self, Array, Object};
 use stop::Called;
@@ -55,6 +55,7 @@ fn candidate<'a>(node: &Node<'a>, at: usize) -> Result<Choice<'a>, Wrong> {
     for part in content.map(Node::elements).unwrap_or_default() {
         part::read(part, Reading::Lenient, &mut parts)?;
     }
+    Part::cite(&mut parts, grounds(node).iter().filter_map(cite));
     let calls = parts.iter().any(|part| matches!(part.content, Content::Call(_)));
     let called = if calls { Called::Yes } else { Called::No };
     let reason = member(node, "finishReason").and_then(Node::as_str);
@@ -65,6 +66,34 @@ fn candidate<'a>(node: &Node<'a>, at: usize) -> Result<Choice<'a>, Wrong> {
     choice.logprobs = member(node, "logprobsResult").and_then(logprobs::read).map(Into::into);
     names::keep(&mut choice.extras, "", node, &KNOWN_OF_CANDIDATE);
     Ok(choice)
+}
+
+/// What a candidate is grounded on.
+pub fn grounds<'n, 'a>(candidate: &'n Node<'a>) -> &'n [Node<'a>] {
+    let metadata = member(candidate, "groundingMetadata");
+    metadata.and_then(|metadata| member(metadata, "groundingChunks")).map(Node::elements).unwrap_or_default()
+}
+
+/// One of `groundingChunks`; `None` for a kind that is not known.
+pub fn cite<'a>(chunk: &Node<'a>) -> Option<Citation<'a>> {
+    let source = ["web", "retrievedContext", "maps"].iter().find_map(|kind| member(chunk, kind))?;
+    let text = |key| member(source, key).and_then(Node::text);
+    Some(Citation { url: text("uri"), title: text("title"), raw: chunk.raw() })
+}
+
+/// Says another vendor's sources, `(url, title)`.
+pub fn ground<'s>(o: &mut Object<'_>, sources: impl Iterator<Item = (&'s str, Option<&'s str>)>) {
+    o.object("groundingMetadata", |o| {
+        o.array("groundingChunks", |a| {
+            for (url, title) in sources {
+                a.object(|o| {
+                    o.object("web", |o| {
+                        o.str("uri", url).str_if("title", title);
+                    });
+                });
+            }
+        });
+    });
 }
 
 /// The answer that says the same.
@@ -102,6 +131,12 @@ fn say_choice(o: &mut Object<'_>, choice: &Choice<'_>, own: Option<&Extras<'_>>,
     }
     if let Some(extras) = own {
         names::say(extras, "", o);
+        return;
+    }
+    let citations = || choice.parts.iter().flat_map(|part| &part.citations);
+    let sources = || citations().filter_map(|said| Some((said.url.as_deref()?, said.title.as_deref())));
+    if sources().next().is_some() {
+        ground(o, sources());
     }
 }
 

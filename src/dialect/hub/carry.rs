@@ -19,6 +19,8 @@ pub enum Family {
     /// Claude, wherever it is served: Anthropic, Bedrock, Vertex.
     Anthropic,
     Gemini,
+    /// Grok: encrypted as OpenAI's, and of no use to OpenAI.
+    Xai,
     /// Signs nothing, or nothing that is known.
     Other,
 }
@@ -40,15 +42,21 @@ pub const MADE_UP: &str = "rs_made_";
 const BEGIN: &str = "bWFpbnN0YXkx";
 
 impl Family {
-    const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Other];
+    pub const ALL: [Self; 5] = [Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Xai, Self::Other];
 
     const fn name(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
+            Self::Xai => "xai",
             Self::Other => "other",
         }
+    }
+
+    /// Whether its signature is the thought itself, encrypted, beside which there is at most a summary.
+    pub const fn encrypts(self) -> bool {
+        matches!(self, Self::OpenAi | Self::Xai)
     }
 }
 
@@ -85,6 +93,13 @@ impl<'a> Signature<'a> {
             Some(Self { family, value: Text::Owned(value.to_owned()) })
         });
         known.unwrap_or(Self { family: native, value: text })
+    }
+
+    /// Tells whose it is where an upstream's answer does not: what responses carry bare is their own vendor's.
+    pub fn made_by(&mut self, family: Family, dialect: Dialect) {
+        if dialect == Dialect::Responses && self.family == Family::OpenAi {
+            self.family = family;
+        }
     }
 
     /// The value, for a channel of this family only.

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use super::Text;
 use super::carry::Signature;
-use super::part::{CallKind, Media};
+use super::part::{CallKind, Citation, Media};
 use super::reply::Stop;
 use crate::vocab::Usage;
 
@@ -77,6 +77,12 @@ pub enum Delta<'a> {
     Logprobs(Text<'a>),
 }
 
+impl<'a> From<Citation<'a>> for Delta<'a> {
+    fn from(Citation { url, title, raw }: Citation<'a>) -> Self {
+        Self::Citation { url, title, raw }
+    }
+}
+
 impl Event<'_> {
     /// The same, owing nothing to the bytes that it was read from.
     fn into_owned(self) -> Event<'static> {
@@ -120,7 +126,8 @@ impl Delta<'_> {
             Self::Signature(Signature { family, value }) => {
                 Some(Delta::Signature(Signature { family, value: owned(value) }))
             }
-            Self::Media(_) | Self::Citation { .. } | Self::Logprobs(_) => None,
+            Self::Logprobs(text) => Some(Delta::Logprobs(owned(text))),
+            Self::Media(_) | Self::Citation { .. } => None,
         }
     }
 }

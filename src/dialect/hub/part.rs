@@ -7,7 +7,18 @@ use super::{Extras, Text};
 pub struct Part<'a> {
     pub content: Content<'a>,
     pub cache: Option<CacheMark>,
+    /// What an answer's text is based on.
+    pub citations: Vec<Citation<'a>>,
     pub extras: Extras<'a>,
+}
+
+/// A source that an answer names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Citation<'a> {
+    pub url: Option<Text<'a>>,
+    pub title: Option<Text<'a>>,
+    /// All of it, in the upstream's own words.
+    pub raw: &'a str,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -114,11 +125,23 @@ pub enum CacheMark {
 
 impl<'a> Part<'a> {
     pub fn new(content: Content<'a>) -> Self {
-        Self { content, cache: None, extras: Extras::default() }
+        Self { content, cache: None, citations: Vec::new(), extras: Extras::default() }
     }
 
     pub fn text(text: impl Into<Text<'a>>) -> Self {
         Self::new(Content::Text(text.into()))
+    }
+
+    /// Adds what an answer as a whole is based on to its last text; an answer without any gets an empty one.
+    pub fn cite(parts: &mut Vec<Self>, citations: impl IntoIterator<Item = Citation<'a>>) {
+        let mut citations = citations.into_iter().peekable();
+        if citations.peek().is_none() {
+            return;
+        }
+        match parts.iter_mut().rev().find(|part| part.as_text().is_some()) {
+            Some(part) => part.citations.extend(citations),
+            None => parts.push(Self { citations: citations.collect(), ..Self::text("") }),
+        }
     }
 
     /// Its text, if that is what it is.

@@ -31,6 +31,7 @@ pub fn terms(family: Family, quirks: &'static Quirks) -> Terms<'static> {
 
 pub fn manner() -> Manner {
     Manner {
+        family: Family::OpenAi,
         model: MODEL.to_owned(),
         nonce: NONCE.to_owned(),
         now: 1_700_000_000,

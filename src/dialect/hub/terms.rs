@@ -4,7 +4,7 @@
 use super::carry::Family;
 use crate::dialect::framing::Framing;
 use crate::dialect::quirks::Quirks;
-use crate::vocab::Facts;
+use crate::vocab::{Ability, Facts};
 
 /// The terms on which an upstream takes a request.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,13 @@ pub struct Terms<'t> {
     pub nonce: &'t str,
 }
 
+impl Terms<'_> {
+    /// Whether the model has this ability: what is known of it, else what its name or its maker lets expect.
+    pub fn knows(&self, ability: Ability, otherwise: bool) -> bool {
+        self.facts.has(ability) || (otherwise && !self.facts.lacks(ability))
+    }
+}
+
 /// The manner in which a caller wants its answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manner {
@@ -31,6 +38,8 @@ pub struct Manner {
     pub now: u64,
     /// A chat caller who wants usage at the end of the stream.
     pub usage_wanted: bool,
+    /// Whose signatures the model makes that answers.
+    pub family: Family,
     /// What divides the stream's events: Gemini callers without `alt=sse` want one JSON array.
     pub framing: Framing,
     /// JSON members of a response that repeat the request (responses only): `"tools":[],…`, without

@@ -44,6 +44,9 @@ impl Reader {
         if let Some(message) = json.at("message") {
             self.text(Open::Thought, reply::said(message, "thinking"), events);
             self.text(Open::Text, reply::said(message, "content"), events);
+            if let Some(said) = json.at("logprobs").filter(|_| self.open == Open::Text) {
+                self.delta(Delta::Logprobs(reply::logprobs(said)), events);
+            }
             for call in reply::calls(message)? {
                 self.close(events);
                 let (choice, block) = (0, self.blocks);
@@ -83,8 +86,11 @@ impl Reader {
             self.blocks += 1;
         }
         self.open = kind;
-        let block = self.blocks.saturating_sub(1);
-        events.push(Event::Delta { choice: 0, block, delta: Delta::Text(text) });
+        self.delta(Delta::Text(text), events);
+    }
+
+    fn delta<'f>(&self, delta: Delta<'f>, events: &mut Vec<Event<'f>>) {
+        events.push(Event::Delta { choice: 0, block: self.blocks.saturating_sub(1), delta });
     }
 
     fn close(&mut self, events: &mut Vec<Event<'_>>) {

@@ -8,5 +8,5 @@
 mod read;
 mod write;
 
-pub use read::{image, read};
+pub use read::{cite, image, read, sources};
 pub use write::{call_id, id, write, write_annotation, write_image};

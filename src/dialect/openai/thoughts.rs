@@ -82,7 +82,7 @@ impl<'a> Detail<'a> {
                 Kind::Text => is_beside && !last.is_summary,
                 Kind::Summary => is_beside && last.is_summary,
                 Kind::Encrypted => {
-                    self.signature.as_ref().is_some_and(|signature| signature.family == Family::OpenAi)
+                    self.signature.as_ref().is_some_and(|signature| signature.family.encrypts())
                 }
             }
     }
@@ -133,7 +133,7 @@ fn show<'a>(thoughts: &mut Vec<Thought<'a>>, text: Text<'a>) {
     match thoughts.iter_mut().find(|thought| !thought.is_redacted) {
         Some(thought) => {
             thought.is_summary |=
-                thought.signature.as_ref().is_some_and(|signature| signature.family == Family::OpenAi);
+                thought.signature.as_ref().is_some_and(|signature| signature.family.encrypts());
             thought.text = text;
         }
         None => thoughts.insert(0, Thought { text, ..Thought::default() }),
@@ -199,7 +199,7 @@ pub fn write_encrypted(signature: &Signature<'_>, id: Option<&str>, index: u32, 
 
 /// A signature that stands for the whole thought, not one beside its text.
 pub fn is_encrypted(signature: &Signature<'_>, is_redacted: bool) -> bool {
-    is_redacted || signature.family == Family::OpenAi
+    is_redacted || signature.family.encrypts()
 }
 
 /// OpenRouter's name of a family's signatures.
@@ -208,6 +208,7 @@ pub const fn format(family: Family) -> &'static str {
         Family::OpenAi => "openai-responses-v1",
         Family::Anthropic => "anthropic-claude-v1",
         Family::Gemini => "google-gemini-v1",
+        Family::Xai => "xai-responses-v1",
         Family::Other => "unknown",
     }
 }
@@ -218,6 +219,7 @@ fn family(format: Option<&str>, id: Option<&str>) -> Family {
         Some("openai-responses-v1" | "azure-openai-responses-v1") => Family::OpenAi,
         Some("anthropic-claude-v1") => Family::Anthropic,
         Some("google-gemini-v1") => Family::Gemini,
+        Some("xai-responses-v1") => Family::Xai,
         None if id.is_some_and(|id| id.starts_with("rs_")) => Family::OpenAi,
         Some(_) | None => Family::Other,
     }

@@ -6,6 +6,7 @@
 
 use super::{Auth, Base, Betas, Body, Models, Paths, Probe, Provider, Rerank, StreamUsage, betas};
 use crate::dialect::Dialect;
+use crate::dialect::hub::Family;
 use crate::dialect::quirks::{
     CallIds, ForcedTools, MaxTokens, Quirks, ReasoningBack, ReasoningStyle, ToolIds,
 };
@@ -62,8 +63,11 @@ const MISTRAL: Quirks = Quirks {
     tool_ids: ToolIds::NineAlphanumeric,
     tool_choice: ForcedTools::Any,
     reasoning: ReasoningStyle::None,
+    reasoning_back: ReasoningBack::Content,
     ..Quirks::COMPATIBLE
 };
+const XAI: Quirks = Quirks { family: Family::Xai, ..Quirks::COMPATIBLE };
+const CEREBRAS: Quirks = Quirks { reasoning_back: ReasoningBack::Plain, ..COMPLETION_TOKENS };
 const DEEPSEEK: Quirks = Quirks {
     reasoning: ReasoningStyle::Toggle,
     tool_choice: ForcedTools::OnlyAuto,
@@ -232,7 +236,11 @@ pub const PROVIDERS: &[Provider] = &[
         quirks: &DEEPSEEK,
         ..listed("deepseek", "https://api.deepseek.com", "", "DEEPSEEK_API_KEY")
     },
-    Provider { speaks: OPENAI_RESPONSES, ..listed("xai", "https://api.x.ai/v1", "/v1", "XAI_API_KEY") },
+    Provider {
+        speaks: OPENAI_RESPONSES,
+        quirks: &XAI,
+        ..listed("xai", "https://api.x.ai/v1", "/v1", "XAI_API_KEY")
+    },
     Provider {
         // No list of models at this base; usage comes in every chunk.
         stream_usage: StreamUsage::Leave,
@@ -289,7 +297,7 @@ pub const PROVIDERS: &[Provider] = &[
     // Hosts of open models.
     listed("groq", "https://api.groq.com/openai/v1", "/openai/v1", "GROQ_API_KEY"),
     Provider {
-        quirks: &COMPLETION_TOKENS,
+        quirks: &CEREBRAS,
         ..listed("cerebras", "https://api.cerebras.ai/v1", "/v1", "CEREBRAS_API_KEY")
     },
     listed("sambanova", "https://api.sambanova.ai/v1", "/v1", "SAMBANOVA_API_KEY"),

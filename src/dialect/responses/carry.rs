@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_thought_comes_back_as_what_it_was() {
-        for family in [Family::OpenAi, Family::Anthropic, Family::Gemini, Family::Other] {
+        for family in Family::ALL {
             let signature = Signature { family, value: "EqQBCg==".into() };
             let shown = Carried { signature: signature.clone(), is_redacted: false };
             assert_eq!(unseal(seal(&signature).into_owned().into()), shown);

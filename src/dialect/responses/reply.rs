@@ -6,4 +6,4 @@ mod write;
 pub use read::read;
 pub use write::write;
 
-pub(super) use read::{Said, call_kind, parts, signature, stop, usage};
+pub(super) use read::{Said, call_kind, cite, logprobs, parts, signature, stop, usage};

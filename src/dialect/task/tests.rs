@@ -57,6 +57,7 @@ fn refused(from: (Dialect, Operation), asked: &Value, at: (&str, Dialect)) -> St
 
 fn manner() -> Manner {
     Manner {
+        family: Family::Other,
         model: "ours".to_owned(),
         nonce: "0011".to_owned(),
         now: 1,

@@ -5,8 +5,11 @@
 //! callers). Here each is translated, read by the other dialect's reader, and has to say what it said;
 //! what does not is named among the losses, or stands in a table with its reason.
 
+mod citations;
 mod excepts;
+mod families;
 mod gist;
+mod logprobs;
 mod streams;
 
 use std::collections::BTreeMap;
@@ -18,7 +21,7 @@ use gist::{Gist, differences};
 
 use super::{GENERATING, generation, read, reply, write};
 use crate::dialect::hub::samples::{self, MODEL, manner};
-use crate::dialect::hub::{Family, Losses, Mode, Terms};
+use crate::dialect::hub::{Family, Losses, Mode, Reply, Terms};
 use crate::dialect::quirks::Quirks;
 use crate::dialect::tree;
 use crate::dialect::{Dialect, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
@@ -195,15 +198,19 @@ fn replies_say_the_same_in_every_dialect() {
 /// What a reply says, by the reader of its own dialect.
 fn reply_gist(dialect: Dialect, body: &[u8]) -> Gist {
     let root = tree::parse(body).expect("JSON");
+    gist::of_reply(&read_reply(dialect, &root))
+}
+
+fn read_reply<'a>(dialect: Dialect, root: &tree::Node<'a>) -> Reply<'a> {
     let found = match dialect {
-        Dialect::OpenAi => openai::reply::read(&root),
-        Dialect::Responses => responses::reply::read(&root),
-        Dialect::Anthropic => anthropic::reply::read(&root),
-        Dialect::Gemini => gemini::reply::read(&root),
-        Dialect::Cohere => cohere::reply::read(&root),
-        Dialect::Bedrock => bedrock::reply::read(&root),
-        Dialect::Ollama => ollama::reply::read(&root),
+        Dialect::OpenAi => openai::reply::read(root),
+        Dialect::Responses => responses::reply::read(root),
+        Dialect::Anthropic => anthropic::reply::read(root),
+        Dialect::Gemini => gemini::reply::read(root),
+        Dialect::Cohere => cohere::reply::read(root),
+        Dialect::Bedrock => bedrock::reply::read(root),
+        Dialect::Ollama => ollama::reply::read(root),
         Dialect::Http => panic!("nobody answers in it"),
     };
-    gist::of_reply(&found.expect("an answer"))
+    found.expect("an answer")
 }

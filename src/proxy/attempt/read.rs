@@ -73,6 +73,12 @@ pub struct Spare {
     pub(super) idle: Duration,
 }
 
+impl Spare {
+    pub fn status(&self) -> StatusCode {
+        self.head.status
+    }
+}
+
 /// From the response's head to something that may go to the caller, or to a failure.
 #[expect(clippy::too_many_arguments, reason = "all that one attempt has; it is read once")]
 pub async fn read(

@@ -155,6 +155,7 @@ fn manner(guest: &Guest, ask: &Ask<'_>, occasion: &Occasion<'_>) -> Manner {
         nonce: occasion.terms.nonce.to_owned(),
         now: occasion.now,
         usage_wanted: !matches!(ask.mode, Mode::Stream { usage: false }),
+        family: occasion.terms.family,
         framing: if array { Framing::JsonArray } else { Framing::Sse },
         echo: translate::echo(ask, guest.dialect),
     }
@@ -217,8 +218,8 @@ pub fn family(dialect: Dialect, upstream: &Upstream, model: &str) -> Family {
             Some(("anthropic", _)) => Family::Anthropic,
             Some(("google", _)) => Family::Gemini,
             Some(("openai", _)) => Family::OpenAi,
-            _ if upstream.provider.quirks.tools_by_responses => Family::OpenAi,
-            _ => Family::Other,
+            Some(("x-ai" | "xai", _)) => Family::Xai,
+            _ => upstream.provider.quirks.family,
         },
         Dialect::Bedrock | Dialect::Cohere | Dialect::Ollama | Dialect::Http => Family::Other,
     }

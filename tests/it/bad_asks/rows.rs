@@ -188,6 +188,7 @@ fn bedrock_rows() -> Vec<Row> {
     vec![
         gone("/messages", "messages"),
         set("/messages", SECRET, "messages"),
+        set("/messages", json!([]), "messages"),
         set("/messages/0/role", SECRET, "messages[0].role"),
         set("/messages/0/content", SECRET, "messages[0].content"),
         set("/messages/0/content/0/text", 7, "messages[0].content[0].text"),

@@ -110,7 +110,7 @@ impl Voice<'_> {
                 block.str("content", "error");
             }
             [] => {}
-            [Part { content: Content::Text(text), cache: None, extras }] if extras.is_empty() => {
+            [Part { content: Content::Text(text), cache: None, extras, .. }] if extras.is_empty() => {
                 let text = if text.is_empty() && outcome.is_error == Some(true) { "error" } else { text };
                 block.str("content", text);
             }

@@ -189,7 +189,7 @@ impl Reader {
             Kind::Text => {
                 open.say(text("text"), events);
                 for citation in node.at("citations").map_or(&[][..], Node::elements) {
-                    events.push(open.event(cite(citation)));
+                    events.push(open.event(block::cite(citation).into()));
                 }
             }
             Kind::Thought => {
@@ -219,7 +219,7 @@ impl Reader {
             ("signature_delta", Kind::Thought) => open.sign(text("signature"), events),
             ("citations_delta", Kind::Text) => {
                 if let Some(citation) = delta.at("citation") {
-                    events.push(open.event(cite(citation)));
+                    events.push(open.event(block::cite(citation).into()));
                 }
             }
             ("input_json_delta", Kind::Call(_) | Kind::Custom(_) | Kind::Answer) => {
@@ -309,14 +309,5 @@ impl Open {
             Kind::Text | Kind::Thought | Kind::Call(_) | Kind::Custom(_) | Kind::Answer => {}
         }
         events.push(Event::Close { choice: 0, block: self.block });
-    }
-}
-
-fn cite<'f>(citation: &Node<'f>) -> Delta<'f> {
-    let text = |key| citation.at(key).and_then(Node::text);
-    Delta::Citation {
-        url: text("url"),
-        title: text("title").or_else(|| text("document_title")),
-        raw: citation.raw(),
     }
 }

@@ -163,15 +163,10 @@ impl Pen {
         });
     }
 
-    /// The signature is one of ours, so that the citation is known when it comes back.
     fn cite(&self, url: &str, title: Option<&str>, out: &mut Vec<u8>) {
-        let seal = Signature { family: Family::Other, value: Text::Borrowed("") };
         self.block_delta(out, |delta| {
-            delta.str("type", "citations_delta").object("citation", |citation| {
-                citation.str("type", "web_search_result_location").str("url", url);
-                citation.str("title", title.unwrap_or(url)).str("cited_text", "");
-                citation.str("encrypted_index", &seal.seal(Family::Anthropic));
-            });
+            delta.str("type", "citations_delta");
+            delta.object("citation", |citation| reply::write_citation(url, title, citation));
         });
     }
 

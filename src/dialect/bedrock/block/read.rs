@@ -7,8 +7,8 @@ use super::{CITED, GUARDED, JSON};
 use crate::dialect::anthropic::stand_in;
 use crate::dialect::bedrock::media::{Medium, is_base64};
 use crate::dialect::hub::{
-    CacheMark, Call, CallKind, Content, Extras, Family, Media, Outcome, Part, Role, Signature, Source, Text,
-    Thought,
+    CacheMark, Call, CallKind, Citation, Content, Extras, Family, Media, Outcome, Part, Role, Signature,
+    Source, Text, Thought,
 };
 use crate::dialect::tree::{Node, Wrong};
 
@@ -212,5 +212,15 @@ fn cited<'a>(value: &Node<'a>) -> Part<'a> {
     let mut texts = texts.iter().filter_map(|text| text.at("text")?.text());
     let first = texts.next().unwrap_or_default();
     let text = texts.fold(first, |all, text| all + text);
-    kept(Content::Text(text), CITED, value)
+    let citations = value.at("citations").map(Node::elements).unwrap_or_default().iter().map(cite).collect();
+    Part { citations, ..kept(Content::Text(text), CITED, value) }
+}
+
+/// One of a text's `citations`.
+pub fn cite<'a>(citation: &Node<'a>) -> Citation<'a> {
+    let text = |key: &str| citation.at(key).and_then(Node::text);
+    let web = citation.at("location").and_then(|place| place.at("web")?.at("url")?.text());
+    let is_url = |source: &Text<'_>| source.starts_with("https://") || source.starts_with("http://");
+    let url = web.or_else(|| text("source").filter(is_url));
+    Citation { url, title: text("title"), raw: citation.raw() }
 }

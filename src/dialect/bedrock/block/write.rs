@@ -3,8 +3,9 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use crate::dialect::bedrock::block::CITED;
 use crate::dialect::bedrock::media::Medium;
-use crate::dialect::hub::{CacheMark, Extras, Source, Thought};
+use crate::dialect::hub::{CacheMark, Citation, Extras, Source, Thought};
 use crate::dialect::write::{Array, Object, object_or};
 
 /// `{"image": {"format", "source"}}` and its like. `name` is a document's.
@@ -76,4 +77,34 @@ pub fn cache_point(mark: CacheMark, blocks: &mut Array<'_>) {
             point.str_if("ttl", (mark == CacheMark::Hour).then_some("1h"));
         });
     });
+}
+
+/// A text of another vendor's with its citations.
+pub fn cited(text: &str, citations: &[Citation<'_>], blocks: &mut Array<'_>) {
+    blocks.object(|block| {
+        block.object(CITED, |cited| {
+            cited.array("content", |texts| {
+                texts.object(|said| {
+                    said.str("text", text);
+                });
+            });
+            cited.array("citations", |array| {
+                for Citation { url, title, .. } in citations {
+                    array.object(|object| write_citation(url.as_deref(), title.as_deref(), object));
+                }
+            });
+        });
+    });
+}
+
+/// One of them.
+pub fn write_citation(url: Option<&str>, title: Option<&str>, citation: &mut Object<'_>) {
+    citation.str_if("title", title).str_if("source", url);
+    if let Some(url) = url {
+        citation.object("location", |place| {
+            place.object("web", |web| {
+                web.str("url", url);
+            });
+        });
+    }
 }

@@ -24,7 +24,11 @@ pub fn read<'a>(body: &Node<'a>) -> Result<Ask<'a>, Wrong> {
             ask.turns.push(Turn::new(Role::System, parts));
         }
     }
-    for message in body.need("messages")?.items()? {
+    let messages = body.need("messages")?;
+    if messages.items()?.is_empty() {
+        return Err(messages.wrong("empty; give at least one message"));
+    }
+    for message in messages.elements() {
         ask.turns.push(turn(message)?);
     }
     name_outcomes(&mut ask.turns, body)?;

@@ -3,7 +3,7 @@
 //! Only tool calls (and images) have a beginning; the first delta of any other block tells what it is.
 //! Blocks come one behind the other. What the vendor's own tools do is passed over.
 
-use crate::dialect::bedrock::block::redacted;
+use crate::dialect::bedrock::block::{self, redacted};
 use crate::dialect::bedrock::media::Medium;
 use crate::dialect::bedrock::stop;
 use crate::dialect::hub::{Block, CallKind, Delta, Event, Family, Media, Signature, Source, Stop, Text};
@@ -186,7 +186,7 @@ impl Reader {
             self.more_reasoning(index, reasoning, events)?;
         } else if let Some(citation) = delta.at("citation") {
             let block = self.block_of(index, Said::Text, events);
-            events.push(Event::Delta { choice: 0, block, delta: cite(citation) });
+            events.push(Event::Delta { choice: 0, block, delta: block::cite(citation).into() });
         } else if let Some(image) = delta.at("image") {
             self.more_image(index, image, events);
         }
@@ -254,12 +254,4 @@ impl Reader {
 
 fn arguments(block: u32, text: Text<'_>) -> Event<'_> {
     Event::Delta { choice: 0, block, delta: Delta::Arguments(text) }
-}
-
-fn cite<'f>(citation: &Node<'f>) -> Delta<'f> {
-    let text = |key: &str| citation.at(key).and_then(Node::text);
-    let web = citation.at("location").and_then(|place| place.at("web")?.at("url")?.text());
-    let is_url = |source: &Text<'_>| source.starts_with("https://") || source.starts_with("http://");
-    let url = web.or_else(|| text("source").filter(is_url));
-    Delta::Citation { url, title: text("title"), raw: citation.raw() }
 }

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::dialect::anthropic::stand_in;
+use crate::dialect::bedrock::block;
 use crate::dialect::bedrock::media::{Medium, image_by_looks};
 use crate::dialect::bedrock::{made_id, stop, usage};
 use crate::dialect::framing::eventstream::{MessageKind, message};
@@ -173,16 +174,7 @@ impl Pen {
 
     fn cite(&mut self, url: Option<&str>, title: Option<&str>, out: &mut Vec<u8>) {
         self.said_delta(out, |delta| {
-            delta.object("citation", |citation| {
-                citation.str_if("title", title).str_if("source", url);
-                if let Some(url) = url {
-                    citation.object("location", |place| {
-                        place.object("web", |web| {
-                            web.str("url", url);
-                        });
-                    });
-                }
-            });
+            delta.object("citation", |citation| block::write_citation(url, title, citation));
         });
     }
 

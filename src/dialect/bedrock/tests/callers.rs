@@ -96,8 +96,10 @@ fn what_others_understand_of_it_is_the_hubs_own() {
 #[test]
 fn what_is_wrong_says_where() {
     let block = |block: Value| json!({"messages": [{"role": "user", "content": [{"text": "a"}, block]}]});
+    let hello = json!([{"role": "user", "content": [{"text": "hello"}]}]);
     for (request, expected) in [
         (json!({}), "messages: required, and missing"),
+        (json!({"messages": []}), "messages: empty; give at least one message"),
         (
             json!({"messages": [{"role": "tool", "content": []}]}),
             "messages[0].role: expected user, assistant or system",
@@ -131,15 +133,15 @@ fn what_is_wrong_says_where() {
             "messages[0].content[1].toolUse.toolUseId: required, and missing",
         ),
         (
-            json!({"messages": [], "toolConfig": {"tools": [{"toolSpec": {"name": "f"}}]}}),
+            json!({"messages": hello, "toolConfig": {"tools": [{"toolSpec": {"name": "f"}}]}}),
             "toolConfig.tools[0].toolSpec.inputSchema: required, and missing",
         ),
         (
-            json!({"messages": [], "outputConfig": {"textFormat": {"structure": {"jsonSchema": {"schema": "{"}}}}}),
+            json!({"messages": hello, "outputConfig": {"textFormat": {"structure": {"jsonSchema": {"schema": "{"}}}}}),
             "outputConfig.textFormat.structure.jsonSchema.schema: not JSON; a JSON Schema is written here as a string",
         ),
         (
-            json!({"messages": [], "inferenceConfig": {"maxTokens": -1}}),
+            json!({"messages": hello, "inferenceConfig": {"maxTokens": -1}}),
             "inferenceConfig.maxTokens: expected a whole number of at least 0, found a number",
         ),
     ] {

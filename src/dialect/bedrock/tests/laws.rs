@@ -64,7 +64,7 @@ fn stops() -> impl Strategy<Value = Stop<'static>> {
 
 fn turns() -> impl Strategy<Value = Vec<Turn<'static>>> {
     let exchange = (proptest::collection::vec((said(), marks()), 1..4), any::<bool>());
-    proptest::collection::vec(exchange, 0..4).prop_map(|exchanges| {
+    proptest::collection::vec(exchange, 1..4).prop_map(|exchanges| {
         let mut turns =
             vec![Turn::new(Role::System, vec![part(Content::Text("s".into()), Some(CacheMark::Hour))])];
         for (parts, is_error) in exchanges {

@@ -57,7 +57,12 @@ impl Reader {
         match &*kind {
             "message-start" | "citation-end" => {}
             "content-start" => self.content_start(message.and_then(|message| message.at("content")), events),
-            "content-delta" => self.content_delta(message.and_then(|message| message.at("content")), events),
+            "content-delta" => {
+                self.content_delta(message.and_then(|message| message.at("content")), events);
+                if let Some(said) = json.at("logprobs").filter(|_| self.open == Open::Text) {
+                    self.delta(Delta::Logprobs(reply::logprobs(said)), events);
+                }
+            }
             "content-end" | "tool-call-end" => self.close(events),
             "tool-plan-delta" => {
                 let plan = message.and_then(|message| message.at("tool_plan")).and_then(Node::text);
@@ -156,12 +161,7 @@ impl Reader {
     fn citation<'f>(&mut self, json: &Node<'f>, citation: Option<&Node<'f>>, events: &mut Vec<Event<'f>>) {
         match citation {
             Some(citation) if self.open == Open::Text => {
-                let document = |source: &Node<'f>| source.at("document").cloned();
-                let sources = citation.at("sources").map_or(&[][..], Node::elements);
-                let document = sources.iter().find_map(document);
-                let text = |key| document.as_ref().and_then(|document| document.at(key)).and_then(Node::text);
-                let delta = Delta::Citation { url: text("url"), title: text("title"), raw: citation.raw() };
-                self.delta(delta, events);
+                self.delta(reply::cite(citation).into(), events);
             }
             _ => events.push(Event::Vendor { kind: Text::Borrowed("citation-start"), raw: json.raw() }),
         }

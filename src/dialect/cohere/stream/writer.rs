@@ -4,7 +4,7 @@
 //! together at the end. Text is content even when calls follow it (see [`cohere`](super::super)).
 
 use crate::dialect::cohere::{reply, usage};
-use crate::dialect::hub::{Block, Delta, Event, Manner, Sequencer, Stop, Text};
+use crate::dialect::hub::{Block, Delta, Event, Manner, Sequencer, Stop};
 use crate::dialect::tree;
 use crate::dialect::write::{self, Object};
 use crate::vocab::Usage;
@@ -137,7 +137,7 @@ impl Pen {
                 });
             }),
             (Open::Text, Delta::Citation { url, title, .. }) => {
-                citation(url.as_ref(), title.as_ref(), index, out);
+                citation(url.as_deref(), title.as_deref(), index, out);
             }
             (Open::Text, Delta::Logprobs(json)) => logprobs(json, index, out),
             // There is no place for the rest.
@@ -221,26 +221,14 @@ fn said(key: &str, text: &str, index: usize, out: &mut Vec<u8>) {
     });
 }
 
-/// As far as other vendors tell: a source, and no place in the text.
-fn citation(url: Option<&Text<'_>>, title: Option<&Text<'_>>, index: usize, out: &mut Vec<u8>) {
+fn citation(url: Option<&str>, title: Option<&str>, index: usize, out: &mut Vec<u8>) {
     if url.is_none() && title.is_none() {
         return;
     }
     say("citation-start", out, |o| {
         o.number("index", index);
         message(o, |o| {
-            o.object("citations", |o| {
-                o.array("sources", |a| {
-                    a.object(|o| {
-                        o.str("type", "document").str_if("id", url.map(|url| &**url));
-                        o.object("document", |o| {
-                            o.str_if("title", title.map(|title| &**title))
-                                .str_if("url", url.map(|url| &**url));
-                        });
-                    });
-                });
-                o.str("type", "TEXT_CONTENT");
-            });
+            o.object("citations", |o| reply::write_citation(url, title, o));
         });
     });
     say("citation-end", out, |o| {

@@ -7,7 +7,7 @@ use super::partial::Arguments;
 use crate::dialect::gemini::names::member;
 use crate::dialect::gemini::part::{self, Reading};
 use crate::dialect::gemini::stop::{self, Called};
-use crate::dialect::gemini::{reply, signature, usage};
+use crate::dialect::gemini::{logprobs, reply, signature, usage};
 use crate::dialect::hub::{
     Block, CallKind, Content, Delta, Event, Media, Part, Signature, Stop, Text, Thought,
 };
@@ -122,6 +122,10 @@ impl Candidate {
             }
         }
         self.cite(node, events);
+        let logprobs = member(node, "logprobsResult").filter(|_| matches!(self.open, Open::Text));
+        if let Some(said) = logprobs.and_then(logprobs::read) {
+            self.delta(Delta::Logprobs(said.into()), events);
+        }
         if let Some(reason) = member(node, "finishReason").and_then(Node::as_str) {
             self.stop = Some(stop::read(reason, Called::No));
         }
@@ -228,17 +232,10 @@ impl Candidate {
 
     /// Passes on what the answer is grounded on, each source once.
     fn cite<'f>(&mut self, node: &Node<'f>, events: &mut Vec<Event<'f>>) {
-        let grounds =
-            member(node, "groundingMetadata").and_then(|metadata| member(metadata, "groundingChunks"));
-        let chunks = grounds.map(Node::elements).unwrap_or_default();
-        for chunk in chunks.iter().skip(self.cited) {
-            let source = ["web", "retrievedContext", "maps"].iter().find_map(|kind| member(chunk, kind));
-            if let Some(source) = source {
-                let url = member(source, "uri").and_then(Node::text);
-                let title = member(source, "title").and_then(Node::text);
-                self.text(events);
-                self.delta(Delta::Citation { url, title, raw: chunk.raw() }, events);
-            }
+        let chunks = reply::grounds(node);
+        for citation in chunks.iter().skip(self.cited).filter_map(reply::cite) {
+            self.text(events);
+            self.delta(citation.into(), events);
         }
         self.cited = self.cited.max(chunks.len());
     }

@@ -27,8 +27,8 @@ pub struct Writer {
     callers: Vec<u32>,
     finished: Vec<(u32, Stop<'static>)>,
     usage: Option<Usage>,
-    /// Elements of `groundingChunks`.
-    sources: Vec<String>,
+    /// URLs and titles.
+    sources: Vec<(String, Option<String>)>,
 }
 
 /// A block that is open.
@@ -176,14 +176,10 @@ impl Writer {
     }
 
     fn cite(&mut self, url: Option<&str>, title: Option<&str>) {
-        if url.is_some() && self.sources.len() < MOST_SOURCES {
-            self.sources.push(write::text(|out| {
-                write::object(out, |o| {
-                    o.object("web", |o| {
-                        o.str_if("uri", url).str_if("title", title);
-                    });
-                });
-            }));
+        if let Some(url) = url
+            && self.sources.len() < MOST_SOURCES
+        {
+            self.sources.push((url.to_owned(), title.map(str::to_owned)));
         }
     }
 
@@ -229,13 +225,8 @@ impl Writer {
                         o.raw("content", r#"{"parts":[{"text":""}],"role":"model"}"#);
                         o.str("finishReason", stop::word(stop)).number("index", choice);
                         if *choice == 0 && !self.sources.is_empty() {
-                            o.object("groundingMetadata", |o| {
-                                o.array("groundingChunks", |a| {
-                                    for source in &self.sources {
-                                        a.raw(source);
-                                    }
-                                });
-                            });
+                            let sources = self.sources.iter();
+                            reply::ground(o, sources.map(|(url, title)| (&**url, title.as_deref())));
                         }
                     });
                 }

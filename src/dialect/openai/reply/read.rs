@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use crate::dialect::Dialect;
-use crate::dialect::hub::{Call, Choice, Content, Extras, Media, Part, Reply, Source, Text, Thought};
+use crate::dialect::hub::{
+    Call, Choice, Citation, Content, Extras, Media, Part, Reply, Source, Text, Thought,
+};
 use crate::dialect::openai::{calls, nested, stops, thoughts, usage};
 use crate::dialect::tree::{Node, Wrong};
 
@@ -28,6 +30,9 @@ const KNOWN_OF_MESSAGE: &[&str] = &[
 pub fn read<'a>(body: &Node<'a>) -> Result<Reply<'a>, Wrong> {
     let choices = body.need("choices")?.items()?;
     let mut choices = choices.iter().map(choice).collect::<Result<Vec<_>, _>>()?;
+    if let Some(first) = choices.first_mut() {
+        credit(body, &mut first.parts);
+    }
     if choices.is_empty() {
         choices.push(Choice::new(Vec::new(), stops::unsaid(stops::Held::default())));
     }
@@ -79,7 +84,10 @@ fn read_message<'a>(message: &Node<'a>) -> Result<Vec<Part<'a>>, Wrong> {
     if let Some(content) = message.at("content") {
         read_content(content, &mut parts);
     }
-    annotate(message, &mut parts);
+    Part::cite(
+        &mut parts,
+        message.at("annotations").map(Node::elements).unwrap_or_default().iter().map(cite),
+    );
     let refusal = message.at("refusal").and_then(Node::text).filter(|text| !text.is_empty());
     parts.extend(refusal.map(|text| Part::new(Content::Refusal(text))));
     parts.extend(made(message));
@@ -115,12 +123,27 @@ fn read_content<'a>(content: &Node<'a>, parts: &mut Vec<Part<'a>>) {
     }
 }
 
-/// Citations stay beside the text that they belong to, in OpenAI's own words.
-fn annotate<'a>(message: &Node<'a>, parts: &mut [Part<'a>]) {
-    let said = message.at("annotations").filter(|said| !said.elements().is_empty());
-    let text = parts.iter_mut().rev().find(|part| part.as_text().is_some());
-    if let (Some(said), Some(part)) = (said, text) {
-        part.extras.keep("annotations", said.raw());
+/// One of `annotations`.
+pub fn cite<'a>(note: &Node<'a>) -> Citation<'a> {
+    let said = note.at("url_citation").unwrap_or(note);
+    let text = |key: &str| said.at(key).and_then(Node::text);
+    Citation { url: text("url"), title: text("title"), raw: note.raw() }
+}
+
+/// Perplexity's sources, which stand beside the choices.
+pub fn sources<'n, 'a>(body: &'n Node<'a>) -> impl Iterator<Item = Citation<'a>> + use<'n, 'a> {
+    let said = body.at("search_results").or_else(|| body.at("citations"));
+    said.map(Node::elements).unwrap_or_default().iter().map(|source| {
+        let url = source.at("url").unwrap_or(source).text();
+        Citation { url, title: source.at("title").and_then(Node::text), raw: source.raw() }
+    })
+}
+
+/// Gives the last text those sources, unless the answer has told its own.
+fn credit<'a>(body: &Node<'a>, parts: &mut Vec<Part<'a>>) {
+    let is_told = parts.iter().any(|part| !part.citations.is_empty());
+    if !is_told && parts.iter().any(|part| part.as_text().is_some()) {
+        Part::cite(parts, sources(body));
     }
 }
 

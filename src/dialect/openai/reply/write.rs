@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use crate::dialect::Dialect;
-use crate::dialect::hub::{Choice, Content, Family, Manner, Media, Part, Reply, Source, Thought};
+use crate::dialect::hub::{Choice, Citation, Content, Family, Manner, Media, Part, Reply, Source, Thought};
 use crate::dialect::openai::{calls, nested, stops, thoughts, usage};
-use crate::dialect::tree::{self, Node};
+use crate::dialect::tree;
 use crate::dialect::write::{self, Array, Object};
 
 /// How long a made-up reference to a sound would live; nobody can use it.
@@ -150,15 +150,13 @@ fn write_thoughts(parts: &[Part<'_>], message: &mut Object<'_>) {
 }
 
 fn write_annotations(parts: &[Part<'_>], message: &mut Object<'_>) {
-    let raws: Vec<_> = parts.iter().filter_map(|part| part.extras.find("annotations")).collect();
-    let lists: Vec<_> = raws.iter().filter_map(|raw| tree::parse(raw.as_bytes()).ok()).collect();
-    if lists.iter().all(|list| list.elements().is_empty()) {
+    let citations = || parts.iter().flat_map(|part| &part.citations);
+    if citations().next().is_none() {
         return;
     }
     message.array("annotations", |array| {
-        for node in lists.iter().flat_map(Node::elements) {
-            let text = |key: &str| node.at(key).and_then(Node::text);
-            write_annotation(text("url").as_deref(), text("title").as_deref(), node.raw(), None, array);
+        for Citation { url, title, raw } in citations() {
+            write_annotation(url.as_deref(), title.as_deref(), raw, None, array);
         }
     });
 }

@@ -3,7 +3,7 @@
 //! At most one block of text, refusal or reasoning is open at a time, beside any number of tool calls.
 
 use super::slots::{Said, Slots};
-use crate::dialect::hub::{Block, Delta, Event, Family, Media, Signature, Source, Text};
+use crate::dialect::hub::{Block, Citation, Delta, Event, Family, Media, Signature, Source, Text};
 use crate::dialect::openai::reply;
 use crate::dialect::openai::stops::{self, Held};
 use crate::dialect::openai::thoughts::{self, Detail, Kind, Shape};
@@ -18,6 +18,7 @@ pub struct Answer {
     /// Signatures of calls that have not begun, by the call's id.
     unclaimed: Vec<(String, Signature<'static>)>,
     held: Held,
+    cited: bool,
     finished: bool,
 }
 
@@ -40,6 +41,7 @@ impl Answer {
             slots: Slots::default(),
             unclaimed: Vec::new(),
             held: Held::default(),
+            cited: false,
             finished: false,
         }
     }
@@ -86,10 +88,21 @@ impl Answer {
     }
 
     /// Adds something to the text that is open; without one it has no place.
-    pub fn decorate<'f>(&mut self, delta: Delta<'f>, events: &mut Vec<Event<'f>>) {
+    fn decorate<'f>(&mut self, delta: Delta<'f>, events: &mut Vec<Event<'f>>) {
         if let Some((block, Saying::Text | Saying::Refusal)) = self.saying {
             events.push(Event::Delta { choice: self.index, block, delta });
         }
+    }
+
+    /// Has a source been told? Perplexity repeats all of its in every chunk.
+    pub fn is_cited(&self) -> bool {
+        self.cited
+    }
+
+    /// Adds a source to the text that is open.
+    pub fn cite<'f>(&mut self, citation: Citation<'f>, events: &mut Vec<Event<'f>>) {
+        self.cited = true;
+        self.decorate(citation.into(), events);
     }
 
     fn think<'f>(&mut self, delta: &Node<'f>, events: &mut Vec<Event<'f>>) {
@@ -186,10 +199,8 @@ impl Answer {
             self.show(data.map(|data| Media::new(Source::Base64(data), None)), events);
         }
         for note in delta.at("annotations").map(Node::elements).unwrap_or_default() {
-            let said = note.at("url_citation").unwrap_or(note);
-            let (url, title) = (said.at("url").and_then(Node::text), said.at("title").and_then(Node::text));
             self.need_text(events);
-            self.add(Delta::Citation { url, title, raw: note.raw() }, events);
+            self.cite(reply::cite(note), events);
         }
     }
 

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::answer::Answer;
-use crate::dialect::hub::{Delta, Event};
-use crate::dialect::openai::usage;
+use crate::dialect::hub::Event;
+use crate::dialect::openai::{reply, usage};
 use crate::dialect::tree::{Node, Wrong};
 
 /// OpenAI gives no more answers at once.
@@ -14,8 +14,6 @@ const MOST_CHOICES: usize = 128;
 #[derive(Debug, Default)]
 pub struct Reader {
     started: bool,
-    /// Perplexity repeats its sources in every chunk.
-    cited: bool,
     answers: Vec<Answer>,
 }
 
@@ -80,17 +78,10 @@ impl Reader {
 
     /// Perplexity's sources, beside the choices.
     fn cite<'f>(&mut self, json: &Node<'f>, events: &mut Vec<Event<'f>>) {
-        let sources = || json.at("search_results").or_else(|| json.at("citations"));
-        let Some(answer) = self.answers.first_mut().filter(|answer| !self.cited && answer.is_speaking())
-        else {
-            return;
-        };
-        let Some(sources) = sources() else { return };
-        self.cited = true;
-        for source in sources.elements() {
-            let url = source.at("url").unwrap_or(source).text();
-            let title = source.at("title").and_then(Node::text);
-            answer.decorate(Delta::Citation { url, title, raw: source.raw() }, events);
+        let waits = |answer: &&mut Answer| answer.is_speaking() && !answer.is_cited();
+        let Some(answer) = self.answers.first_mut().filter(waits) else { return };
+        for source in reply::sources(json) {
+            answer.cite(source, events);
         }
     }
 }

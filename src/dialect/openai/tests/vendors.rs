@@ -9,6 +9,7 @@ use crate::dialect::hub::{
     Ask, Call, CallKind, Content, Effort, Extras, Family, Losses, Media, Outcome, Part, Reasoning, Role,
     Signature, Source, Terms, Thought, Tool, ToolChoice, ToolKind, Turn,
 };
+use crate::dialect::provider;
 use crate::dialect::quirks::{ForcedTools, MaxTokens, Quirks, ReasoningBack, ReasoningStyle, ToolIds};
 use crate::vocab::{Ability, Facts};
 
@@ -316,4 +317,26 @@ fn every_vendor_is_told_by_its_quirks() {
     let (said, losses) =
         body(&Ask { max_tokens: Some(9), cache_key: Some("k".into()), ..ask(vec![user("x")]) }, &terms);
     assert_eq!((&said["max_completion_tokens"], lost(&losses)), (&json!(9), vec!["prompt_cache_key"]));
+}
+
+/// As they were recorded taking it: Mistral as parts of the content, Cerebras as `reasoning`.
+#[test]
+fn past_reasoning_goes_back_in_the_vendors_own_place() {
+    let thought = Thought { text: "Hm.".into(), ..Thought::default() };
+    let ask = ask(vec![
+        user("6 * 7?"),
+        Turn::new(Role::Assistant, vec![Part::new(Content::Thought(thought)), Part::text("42")]),
+        user("Sure?"),
+    ]);
+    let answered = |provider: &str| {
+        let quirks = provider::find(provider).expect("a vendor").quirks;
+        body(&ask, &terms(Family::Other, quirks)).0["messages"][1].clone()
+    };
+    let parts = json!([
+        {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
+        {"type": "text", "text": "42"},
+    ]);
+    assert_eq!(answered("mistral"), json!({"role": "assistant", "content": parts}));
+    assert_eq!(answered("cerebras"), json!({"role": "assistant", "content": "42", "reasoning": "Hm."}));
+    assert_eq!(answered("groq"), json!({"role": "assistant", "content": "42"}));
 }

@@ -2,7 +2,7 @@
 
 use crate::dialect::Dialect;
 use crate::dialect::hub::{
-    Call, CallKind, Choice, Content, Extras, Media, Part, Reply, Source, Stop, Text, Thought,
+    Call, CallKind, Choice, Citation, Content, Extras, Media, Part, Reply, Source, Stop, Text, Thought,
 };
 use crate::dialect::json::Walker;
 use crate::dialect::responses::carry::{self, Carried};
@@ -28,12 +28,13 @@ pub fn read<'a>(body: &Node<'a>) -> Result<Reply<'a>, Wrong> {
         said.hear(&part.content);
     }
     let text = |key: &str| body.at(key).and_then(Node::text);
+    let texts = output.iter().flat_map(|item| item.at("content").map(Node::elements).unwrap_or_default());
     Ok(Reply {
         dialect: Dialect::Responses,
         id: text("id").unwrap_or_default(),
         model: text("model").unwrap_or_default(),
         created: body.at("created_at").and_then(Node::as_number).filter(|at| *at >= 1.0).map(|at| at as u64),
-        choices: vec![Choice { logprobs: logprobs(output), ..Choice::new(all, stop(body, said)) }],
+        choices: vec![Choice { logprobs: logprobs(texts), ..Choice::new(all, stop(body, said)) }],
         usage: usage(body),
         tier: text("service_tier"),
         extras: Extras::default(),
@@ -125,14 +126,19 @@ fn content<'a>(part: &Node<'a>) -> Part<'a> {
     match &*kind {
         "output_text" | "text" => {
             let mut read = Part::text(text("text").unwrap_or_default());
-            if let Some(annotations) = part.at("annotations").filter(|it| !it.elements().is_empty()) {
-                read.extras.keep("annotations", annotations.raw());
-            }
+            read.citations =
+                part.at("annotations").map(Node::elements).unwrap_or_default().iter().map(cite).collect();
             read
         }
         "refusal" => Part::new(Content::Refusal(text("refusal").unwrap_or_default())),
         _ => Part::new(Content::Vendor { kind, raw: part.raw() }),
     }
+}
+
+/// One of `annotations`.
+pub fn cite<'a>(annotation: &Node<'a>) -> Citation<'a> {
+    let text = |key: &str| annotation.at(key).and_then(Node::text);
+    Citation { url: text("url"), title: text("title"), raw: annotation.raw() }
 }
 
 /// A thought for each text of the item, all with its id; what has to be sent back is the last one's.
@@ -169,10 +175,10 @@ pub fn picture<'a>(item: &Node<'a>) -> Media<'a> {
     Media::new(Source::Base64(data), Some(Text::Owned(format!("image/{format}"))))
 }
 
-/// All of them, in chat's form.
-fn logprobs(output: &[Node<'_>]) -> Option<Text<'static>> {
-    let parts = output.iter().flat_map(|item| item.at("content").map(Node::elements).unwrap_or_default());
-    let tokens = parts.flat_map(|part| part.at("logprobs").map(Node::elements).unwrap_or_default());
+/// Those of all texts, in chat's form.
+pub fn logprobs<'n, 'a: 'n>(texts: impl IntoIterator<Item = &'n Node<'a>>) -> Option<Text<'static>> {
+    let tokens =
+        texts.into_iter().flat_map(|part| part.at("logprobs").map(Node::elements).unwrap_or_default());
     let tokens: Vec<&str> = tokens.map(Node::raw).collect();
     (!tokens.is_empty()).then(|| Text::Owned(format!("{{\"content\":[{}]}}", tokens.join(","))))
 }

@@ -1,11 +1,10 @@
 //! An answer, written.
 
 use crate::dialect::Dialect;
-use crate::dialect::hub::{Choice, Content, Manner, Media, Part, Reply, Source, Text, Thought};
+use crate::dialect::hub::{Choice, Citation, Content, Manner, Media, Part, Reply, Source, Text, Thought};
 use crate::dialect::responses::carry;
 use crate::dialect::responses::item::{self, Ending, Head, Refusal, Status};
 use crate::dialect::responses::request::MADE_UP;
-use crate::dialect::tree::{self, Node};
 use crate::dialect::write::{self, Array};
 
 /// The answer that says the same. Of several answers the first.
@@ -162,12 +161,12 @@ impl Writer<'_> {
     }
 }
 
-/// Citations of a text: OpenAI's dialects keep them beside it.
+/// Citations of a text, as items of an array.
 fn annotations(part: &Part<'_>, text: &str) -> String {
-    let root = part.extras.find("annotations").and_then(|raw| tree::parse(raw.as_bytes()).ok());
     let mut items = String::new();
-    for citation in root.as_ref().map(Node::elements).unwrap_or_default() {
-        if let Some(annotation) = item::annotation(None, None, citation.raw(), text.chars().count()) {
+    for Citation { url, title, raw } in &part.citations {
+        let length = text.chars().count();
+        if let Some(annotation) = item::annotation(url.as_deref(), title.as_deref(), raw, length) {
             item::join(&mut items, &annotation);
         }
     }

@@ -1,7 +1,7 @@
 //! The blocks of an upstream's stream: which are open, and what was said of them.
 
 use crate::dialect::hub::{Block, Delta, Event, Stop};
-use crate::dialect::responses::reply::Said;
+use crate::dialect::responses::reply::{self, Said};
 use crate::dialect::tree::Node;
 
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ struct Known {
     /// Something of it was said.
     said: bool,
     citations: usize,
+    /// Probabilities of its tokens were told.
+    weighed: bool,
     closed: bool,
 }
 
@@ -84,7 +86,15 @@ impl Blocks {
         let block = self.next;
         self.next = self.next.saturating_add(1);
         events.push(Event::Open { choice: 0, block, kind });
-        self.known.push(Known { block, item, part, said: false, citations: 0, closed: false });
+        self.known.push(Known {
+            block,
+            item,
+            part,
+            said: false,
+            citations: 0,
+            weighed: false,
+            closed: false,
+        });
         self.known.len() - 1
     }
 
@@ -128,14 +138,30 @@ impl Blocks {
     pub fn cite<'f>(&mut self, at: usize, annotation: &Node<'f>, events: &mut Vec<Event<'f>>) {
         if let Some(known) = self.known.get_mut(at).filter(|known| !known.closed) {
             known.citations += 1;
-            let text = |key: &str| annotation.at(key).and_then(Node::text);
-            let delta = Delta::Citation { url: text("url"), title: text("title"), raw: annotation.raw() };
+            let delta = reply::cite(annotation).into();
             events.push(Event::Delta { choice: 0, block: known.block, delta });
         }
     }
 
+    /// The probabilities of a text's tokens, as this dialect lists them.
+    pub fn weigh<'f>(&mut self, at: usize, text: &Node<'f>, events: &mut Vec<Event<'f>>) {
+        let Some(known) = self.known.get_mut(at).filter(|known| !known.closed) else { return };
+        if let Some(said) = reply::logprobs([text]) {
+            known.weighed = true;
+            events.push(Event::Delta { choice: 0, block: known.block, delta: Delta::Logprobs(said) });
+        }
+    }
+
+    /// What of a text beside its words no event has told: citations and probabilities.
+    pub fn decorate<'f>(&mut self, at: usize, text: &Node<'f>, events: &mut Vec<Event<'f>>) {
+        self.cite_rest(at, text, events);
+        if self.known.get(at).is_some_and(|known| !known.weighed) {
+            self.weigh(at, text, events);
+        }
+    }
+
     /// The citations of a text that no event has told.
-    pub fn cite_rest<'f>(&mut self, at: usize, text: &Node<'f>, events: &mut Vec<Event<'f>>) {
+    fn cite_rest<'f>(&mut self, at: usize, text: &Node<'f>, events: &mut Vec<Event<'f>>) {
         let told = self.known.get(at).map_or(0, |known| known.citations);
         for annotation in text.at("annotations").map(Node::elements).unwrap_or_default().iter().skip(told) {
             self.cite(at, annotation, events);

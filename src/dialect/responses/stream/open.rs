@@ -96,11 +96,19 @@ impl Open {
         self.signature = Some(Signature { family: signature.family, value });
     }
 
-    /// Adds chat's form of `logprobs`.
-    pub fn add_logprobs(&mut self, raw: &str) {
-        if let Kind::Text { logprobs, .. } = &mut self.kind {
-            item::join(logprobs, &item::tokens(raw));
+    /// Tells chat's form of `logprobs`: of text that was said, so that the delta has no more of it.
+    pub fn weigh(&mut self, raw: &str, output: &mut Output, out: &mut Vec<u8>) {
+        let tokens = item::tokens(raw);
+        if tokens.is_empty() || !matches!(self.kind, Kind::Text { .. }) {
+            return;
         }
+        self.begin(output, out);
+        let (Some(place), Kind::Text { logprobs, .. }) = (&self.place, &mut self.kind) else { return };
+        output.event(out, "response.output_text.delta", |o| {
+            place.write_content(o).str("delta", "");
+            item::array_of(o, "logprobs", &tokens);
+        });
+        item::join(logprobs, &tokens);
     }
 
     /// Says more of it.

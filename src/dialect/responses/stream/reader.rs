@@ -36,10 +36,17 @@ impl Reader {
         let reasoning = || Part::Reasoning(index(json, "content_index"));
         let summary = || Part::Summary(index(json, "summary_index"));
         match kind {
-            "output_text.delta" => self.text(json, content(), events),
+            "output_text.delta" => {
+                let at = self.text(json, content(), events);
+                self.blocks.weigh(at, json, events);
+            }
             "refusal.delta" => self.refusal(json, events),
-            "reasoning_text.delta" => self.text(json, reasoning(), events),
-            "reasoning_summary_text.delta" => self.text(json, summary(), events),
+            "reasoning_text.delta" => {
+                self.text(json, reasoning(), events);
+            }
+            "reasoning_summary_text.delta" => {
+                self.text(json, summary(), events);
+            }
             "function_call_arguments.delta" | "custom_tool_call_input.delta" => self.arguments(json, events),
             "output_item.added" => self.item_added(json, events),
             "content_part.added" => self.part_added(json, events),
@@ -101,11 +108,12 @@ impl Reader {
         self.blocks.open(index(json, "output_index"), part, || Block::Refusal, events)
     }
 
-    fn text<'f>(&mut self, json: &Node<'f>, part: Part, events: &mut Vec<Event<'f>>) {
+    fn text<'f>(&mut self, json: &Node<'f>, part: Part, events: &mut Vec<Event<'f>>) -> usize {
         let at = self.open(json, part, events);
         if let Some(text) = said(json.at("delta")) {
             self.blocks.say(at, Delta::Text(text), events);
         }
+        at
     }
 
     fn refusal<'f>(&mut self, json: &Node<'f>, events: &mut Vec<Event<'f>>) {
@@ -148,7 +156,7 @@ impl Reader {
         if let Some(text) = text {
             self.blocks.say_all(at, Delta::Text(text), events);
         }
-        self.blocks.cite_rest(at, part, events);
+        self.blocks.decorate(at, part, events);
         // The last of a part's events.
         if json.at("part").is_some() {
             self.blocks.close(at, events);
@@ -200,7 +208,7 @@ impl Reader {
             if let Some(text) = said(part.at("text").or_else(|| part.at("refusal"))) {
                 self.blocks.say_all(at, Delta::Text(text), events);
             }
-            self.blocks.cite_rest(at, part, events);
+            self.blocks.decorate(at, part, events);
         }
         if let (Some(last), Some(carried)) = (self.blocks.last_thought(place), reply::signature(item)) {
             self.blocks.say(last, Delta::Signature(carried.signature), events);
@@ -221,7 +229,7 @@ impl Reader {
                 self.blocks.say(at, delta, events);
             }
             if let Some(node) = node.filter(|_| is_text) {
-                self.blocks.cite_rest(at, node, events);
+                self.blocks.decorate(at, node, events);
             }
             self.blocks.forget(LONE, events);
         }

@@ -93,7 +93,7 @@ impl Writer {
             Delta::Citation { url, title, raw } => {
                 open.cite((url.as_deref(), title.as_deref()), raw, &mut self.output, out);
             }
-            Delta::Logprobs(raw) => open.add_logprobs(raw),
+            Delta::Logprobs(raw) => open.weigh(raw, &mut self.output, out),
         }
     }
 

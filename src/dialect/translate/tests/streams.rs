@@ -9,7 +9,7 @@ use crate::dialect::Dialect;
 use crate::dialect::framing::eventstream::{MessageKind, message};
 use crate::dialect::framing::{Frame, Framing, Splitter};
 use crate::dialect::hub::samples::{self, manner};
-use crate::dialect::hub::{Event, Losses, Mode};
+use crate::dialect::hub::{Event, Losses, Manner, Mode};
 use crate::dialect::translate::{GENERATING, Reader, Stream, generation};
 use crate::dialect::tree;
 use crate::dialect::watch::{Beat, Ending, Watch};
@@ -34,13 +34,38 @@ fn stream(sample: &str, dialect: Dialect) -> Option<Vec<u8>> {
     if dialect != Dialect::Bedrock {
         return Some(file);
     }
+    Some(messages(std::str::from_utf8(&file).expect("text")))
+}
+
+/// Amazon's messages of lines that name and hold them.
+pub fn messages(lines: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    for line in String::from_utf8(file).expect("text").lines() {
+    for line in lines.lines() {
         let said: Value = serde_json::from_str(line).expect("JSON");
         let name = said["event"].as_str().expect("a name");
         message(name, MessageKind::Event, said["data"].to_string().as_bytes(), &mut out);
     }
-    Some(out)
+    out
+}
+
+/// What a stream tells, by the reader of its own dialect.
+pub fn events(dialect: Dialect, bytes: &[u8], hear: &mut impl FnMut(&Event<'_>)) {
+    let mut reader = Reader::new(dialect).expect("it is read");
+    for frame in frames(dialect, [bytes]) {
+        let data = frame.data().map(<[u8]>::trim_ascii).unwrap_or_default();
+        if data.is_empty() || data == b"[DONE]" {
+            continue;
+        }
+        let root = tree::parse(data).expect("JSON");
+        let mut events = Vec::new();
+        let name = frame.event().map(|name| std::str::from_utf8(name).expect("text"));
+        reader.read(name, &root, &mut events).expect("a sound frame");
+        events.iter().for_each(&mut *hear);
+    }
+    let mut events = Vec::new();
+    reader.end(&mut events);
+    events.push(Event::End);
+    events.iter().for_each(hear);
 }
 
 fn watch(dialect: Dialect) -> Watch {
@@ -48,7 +73,7 @@ fn watch(dialect: Dialect) -> Watch {
     Watch::new(dialect, operation, framing(dialect))
 }
 
-fn frames<'c>(dialect: Dialect, chunks: impl IntoIterator<Item = &'c [u8]>) -> Vec<Frame> {
+pub fn frames<'c>(dialect: Dialect, chunks: impl IntoIterator<Item = &'c [u8]>) -> Vec<Frame> {
     let mut splitter = Splitter::new(framing(dialect));
     let mut found = Vec::new();
     for chunk in chunks {
@@ -62,8 +87,12 @@ fn frames<'c>(dialect: Dialect, chunks: impl IntoIterator<Item = &'c [u8]>) -> V
 }
 
 /// What the proxy does with a stream that came to its end, and with one that did not.
-fn translated(from: Dialect, to: Dialect, frames: &[Frame]) -> Vec<u8> {
-    let mut translation = Stream::new(from, to, manner()).expect("a pair");
+pub fn translated(from: Dialect, to: Dialect, frames: &[Frame]) -> Vec<u8> {
+    translated_for(from, to, frames, manner())
+}
+
+pub fn translated_for(from: Dialect, to: Dialect, frames: &[Frame], manner: Manner) -> Vec<u8> {
+    let mut translation = Stream::new(from, to, manner).expect("a pair");
     let mut watch = watch(from);
     let mut out = Vec::new();
     let mut ended = false;
@@ -85,27 +114,8 @@ fn translated(from: Dialect, to: Dialect, frames: &[Frame]) -> Vec<u8> {
 }
 
 fn hear(dialect: Dialect, bytes: &[u8]) -> Gist {
-    let mut reader = Reader::new(dialect).expect("it is read");
     let mut heard = Heard::default();
-    for frame in frames(dialect, [bytes]) {
-        let data = frame.data().map(<[u8]>::trim_ascii).unwrap_or_default();
-        if data.is_empty() || data == b"[DONE]" {
-            continue;
-        }
-        let root = tree::parse(data).expect("JSON");
-        let mut events = Vec::new();
-        let name = frame.event().map(|name| std::str::from_utf8(name).expect("text"));
-        reader.read(name, &root, &mut events).expect("a sound frame");
-        for event in &events {
-            heard.hear(event);
-        }
-    }
-    let mut events = Vec::new();
-    reader.end(&mut events);
-    events.push(Event::End);
-    for event in &events {
-        heard.hear(event);
-    }
+    events(dialect, bytes, &mut |event| heard.hear(event));
     heard.gist()
 }
 

@@ -2,7 +2,7 @@
 
 use super::thinking::Thinking;
 use super::{Draft, INFERENCE, OUTPUT, Origin};
-use crate::dialect::bedrock::maker::{Maker, knows};
+use crate::dialect::bedrock::maker::Maker;
 use crate::dialect::hub::{Ask, Format, Losses, Text, Tier};
 use crate::dialect::write::Object;
 use crate::vocab::Ability;
@@ -38,7 +38,7 @@ impl Sampling {
             return said;
         }
         let old = !draft.maker.is_claude_since((4, 7));
-        if !knows(draft.terms, Ability::Sampling, old) || thinking.is_novas_hardest(draft.maker) {
+        if !draft.terms.knows(Ability::Sampling, old) || thinking.is_novas_hardest(draft.maker) {
             said.drop_temperature(losses);
             said.drop_top_p(losses);
             said.drop_top_k(losses);

@@ -7,7 +7,7 @@
 
 use super::turns::Layout;
 use super::{Draft, Origin};
-use crate::dialect::bedrock::maker::{Maker, knows};
+use crate::dialect::bedrock::maker::Maker;
 use crate::dialect::hub::{Content, Effort, Family, Losses, Role, Summary, ToolChoice};
 use crate::dialect::write::Object;
 use crate::vocab::Ability;
@@ -95,12 +95,12 @@ impl Thinking {
             return None;
         }
         let newer = draft.maker.is_claude_since((4, 6));
-        if knows(draft.terms, Ability::AdaptiveThinking, newer && !facts.has(Ability::BudgetThinking)) {
-            let told = knows(draft.terms, Ability::OutputConfig, true);
+        if draft.terms.knows(Ability::AdaptiveThinking, newer && !facts.has(Ability::BudgetThinking)) {
+            let told = draft.terms.knows(Ability::OutputConfig, true);
             let effort = draft.effort().filter(|_| told).map(|effort| claude_effort(draft, effort));
             return Some(Self::Adaptive(effort));
         }
-        if !knows(draft.terms, Ability::BudgetThinking, !newer) {
+        if !draft.terms.knows(Ability::BudgetThinking, !newer) {
             return None;
         }
         if layout.ends_in_unthought_calls() {

@@ -3,7 +3,7 @@
 use super::turns::Layout;
 use super::{Draft, Origin, TOOLS, custom};
 use crate::dialect::anthropic::stand_in;
-use crate::dialect::bedrock::maker::{Maker, knows};
+use crate::dialect::bedrock::maker::Maker;
 use crate::dialect::bedrock::request::GROUNDING;
 use crate::dialect::hub::{Losses, Text, Tool, ToolChoice, ToolKind};
 use crate::dialect::json::Walker;
@@ -84,7 +84,7 @@ impl<'d, 'a> Tools<'d, 'a> {
             self.pick = None;
         }
         if draft.ask.parallel_tools == Some(false) {
-            if knows(draft.terms, Ability::ParallelToolsConfig, true) && draft.maker.is_claude() {
+            if draft.terms.knows(Ability::ParallelToolsConfig, true) && draft.maker.is_claude() {
                 self.pick = self.pick.take().or(Some(Pick::Auto));
                 self.place = Place::Claude { disable_parallel: Some(true) };
             } else {
@@ -253,7 +253,7 @@ fn spec(
 /// Whether `strict` can be said: what is not strict is so by itself, and only newer Claude is known to
 /// take the field.
 fn is_strict(draft: &Draft<'_, '_>, strict: bool, losses: &mut Losses) -> bool {
-    let taken = knows(draft.terms, Ability::StructuredOutput, draft.maker.is_claude_since((4, 5)));
+    let taken = draft.terms.knows(Ability::StructuredOutput, draft.maker.is_claude_since((4, 5)));
     if strict && !taken {
         losses.drop("strict");
     }

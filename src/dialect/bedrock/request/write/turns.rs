@@ -7,7 +7,7 @@ use super::ids::Ids;
 use super::parts;
 use super::{Draft, Origin, custom};
 use crate::dialect::bedrock::block;
-use crate::dialect::bedrock::maker::knows;
+
 use crate::dialect::hub::{CacheMark, CallKind, Content, Extras, Losses, Part, Role, Text, Turn};
 use crate::dialect::write::{Array, Object};
 use crate::vocab::Ability;
@@ -80,7 +80,7 @@ impl<'d, 'a> Layout<'d, 'a> {
         let calls = self.messages.last().is_some_and(|message| {
             message.parts.iter().any(|placed| matches!(placed.part.content, Content::Call(_)))
         });
-        draft.origin == Origin::Own || (knows(draft.terms, Ability::MidConversationSystem, newer) && !calls)
+        draft.origin == Origin::Own || (draft.terms.knows(Ability::MidConversationSystem, newer) && !calls)
     }
 
     /// Adds a message, or more to the last one: the roles have to take turns.
@@ -190,7 +190,7 @@ impl Draft<'_, '_> {
     /// The model's prompts may be cached at marks: Claude's and Nova's, as far as is known.
     pub fn caches(&self) -> bool {
         let maker = self.maker.is_claude() || self.maker.is_nova();
-        self.origin == Origin::Own || knows(self.terms, Ability::PromptCaching, maker)
+        self.origin == Origin::Own || self.terms.knows(Ability::PromptCaching, maker)
     }
 
     /// Only Claude lets choose for how long.

@@ -148,9 +148,9 @@ impl<'a> Talk<'a> {
         };
         let known = if holder.at("role").is_some() { KNOWN } else { KNOWN_TO_RESPONSES };
         self.answer(Part {
-            content: Content::Outcome(outcome),
             cache: holder.at("cache_control").map(cache_mark),
             extras: Extras::of(holder, known),
+            ..Part::new(Content::Outcome(outcome))
         });
         Ok(())
     }

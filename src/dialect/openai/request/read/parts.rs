@@ -49,7 +49,7 @@ fn part<'a>(node: &Node<'a>) -> Result<Part<'a>, Wrong> {
     let is_vendors = matches!(content, Content::Vendor { .. });
     let extras = if is_vendors { Extras::default() } else { Extras::of(node, &known) };
     let mark = node.at("cache_control").or_else(|| node.at("prompt_cache_breakpoint"));
-    Ok(Part { content, cache: mark.filter(|_| !is_vendors).map(cache_mark), extras })
+    Ok(Part { cache: mark.filter(|_| !is_vendors).map(cache_mark), extras, ..Part::new(content) })
 }
 
 /// `{"url":…,"detail":…}`, or the URL alone.

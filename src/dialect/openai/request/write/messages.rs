@@ -226,6 +226,9 @@ fn write_thoughts(
             let is_wanted = !way.is_own() && !called.is_empty() && !way.ask.reasoning.is_off();
             object.str_if("reasoning_content", text.as_deref().or(is_wanted.then_some(" ")));
         }
+        ReasoningBack::Plain => {
+            object.str_if("reasoning", thoughts::joined(past.iter().copied()).as_deref());
+        }
         ReasoningBack::Details => write_details(way, past, called, object),
     }
 }

@@ -1,0 +1,77 @@
+//! What one pass over a frame's JSON has seen. Dialects' own `watch` fills it; what it means for the stream is the
+//! watch's business.
+
+use std::ops::Range;
+
+use serde_json::Value;
+
+use crate::dialect::json::{Kind, Text, Walked, Walker};
+
+/// What a frame says, the stronger the later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Says {
+    #[default]
+    Lifecycle,
+    UsageOnly,
+    Finish,
+    Content,
+    Terminal,
+    Error,
+}
+
+/// What one pass over a frame has seen.
+#[derive(Debug, Default)]
+pub struct Glimpse {
+    pub says: Says,
+    /// Where the usage object stands.
+    pub usage: Option<Range<usize>>,
+    pub sequence: Option<u64>,
+    /// The finish reason is the model's failure.
+    pub model_failed: bool,
+    /// Choices that spoke and choices that finished, a bit each.
+    pub seen: u64,
+    pub finished: u64,
+}
+
+impl Glimpse {
+    /// Books one choice or candidate.
+    pub fn choice(&mut self, index: u32, content: bool, finished: bool) {
+        let bit = 1 << index.min(63);
+        self.seen |= bit;
+        if finished {
+            self.finished |= bit;
+            self.says = self.says.max(Says::Finish);
+        }
+        if content {
+            self.says = self.says.max(Says::Content);
+        }
+    }
+
+    /// Takes a usage object, or whatever stands in its place.
+    pub fn usage(&mut self, walker: &mut Walker<'_>) -> Walked {
+        let (kind, span) = walker.value()?;
+        if kind == Kind::Object {
+            self.usage = Some(span);
+        }
+        Ok(())
+    }
+
+    /// Takes a member that the dialect has no use for; errors look the same in all of them.
+    pub fn error_or_skip(&mut self, walker: &mut Walker<'_>, key: &Text<'_>) -> Walked {
+        let error = key.is("error");
+        let base_resp = key.is("base_resp");
+        if error && !walker.is_blank()? {
+            self.says = Says::Error;
+        } else if base_resp {
+            // MiniMax has it in every answer; a status of 0 is success.
+            let (_, span) = walker.value()?;
+            let status = serde_json::from_slice::<Value>(walker.slice(span)).unwrap_or_default();
+            if status["status_code"].as_u64().is_some_and(|code| code != 0) {
+                self.says = Says::Error;
+            }
+        } else if !error {
+            walker.skip()?;
+        }
+        Ok(())
+    }
+}
