@@ -9,7 +9,7 @@
 //! | 1 | [`catalog`], [`dialect`], [`strategy`], [`telemetry`] |
 //! | 2 | [`config`] |
 //! | 3 | [`state`] |
-//! | 4 | [`access`], [`route`], [`upstream`], [`simulated`] |
+//! | 4 | [`access`], [`route`], [`upstream`], [`simulated`], [`cache`] |
 //! | 5 | [`proxy`], [`admin`] |
 //! | 6 | [`server`] |
 //! | 7 | [`app`], `main` |
@@ -20,6 +20,7 @@ pub mod access;
 pub mod admin;
 pub mod algo;
 pub mod app;
+pub mod cache;
 pub mod catalog;
 pub mod config;
 pub mod dialect;

@@ -19,6 +19,9 @@ pub(super) async fn metrics(State(running): Seen) -> impl IntoResponse {
         }
     }
     gauges.set(&c::CONNECTIONS, &[], running.connections() as f64);
+    let held = running.remembered();
+    gauges.set(&c::RESPONSES_HELD, &[], held.responses as f64);
+    gauges.set(&c::RESPONSES_BYTES, &[], held.bytes as f64);
     gauges.set(&c::DRAINING, &[], f64::from(u8::from(running.phase() == Phase::Draining)));
     gauges.set(&c::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], table.live.metrics.render())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::cache::Held;
 use crate::simulated::Simulated;
 use crate::state::Table;
 use crate::upstream::Pool;
@@ -64,6 +65,9 @@ pub trait Running: Send + Sync + 'static {
 
     /// Callers' requests that have not ended.
     fn in_flight(&self) -> u32;
+
+    /// What is remembered of translated responses.
+    fn remembered(&self) -> Held;
 
     fn applied(&self) -> Applied;
 

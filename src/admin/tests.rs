@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tower::ServiceExt;
 
 use super::{Applied, Phase, ROUTES, Refused, Reloaded, Running, router};
+use crate::cache::Held;
 use crate::config::{self, Env};
 use crate::simulated::{self, Simulated};
 use crate::state::{Live, Registry, Table};
@@ -83,6 +84,10 @@ impl Running for Still {
 
     fn in_flight(&self) -> u32 {
         2
+    }
+
+    fn remembered(&self) -> Held {
+        Held { responses: 4, bytes: 4096 }
     }
 
     fn applied(&self) -> Applied {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Cidr;
 use super::blueprint::{
-    Drain, FallbackOn, FirstEvent, Http2, Limits, Media, Panic, PanicMode, Pool, Replay, Retry,
+    Drain, FallbackOn, FirstEvent, Http2, Limits, Media, Panic, PanicMode, Pool, Replay, Responses, Retry,
     ServerTimeouts, SimulatedSettings, SlowStart, Sticky, Timeouts, Unsupported,
 };
 use super::file::names::{Http2Name, PanicModeName, Refusal, ReplayName, UnsupportedName};
@@ -278,6 +278,12 @@ pub fn media(said: &server::Media, allow_hosts: Vec<String>, allow_private: Vec<
         allow_hosts,
         allow_private,
     }
+}
+
+/// Enough for some thousand conversations of usual length, over the breaks that people take in them.
+pub fn responses(said: &server::Responses) -> Responses {
+    let memory = said.memory.map_or(64 * MIB, |Size(bytes)| bytes);
+    Responses { memory, ttl: span(said.ttl, Duration::from_hours(1)) }
 }
 
 /// RESILIENCE §4.15.

@@ -16,6 +16,7 @@
 //! | [`translate`] | a request or an answer of one dialect -> another |
 //! | [`task`] | the same for vectors, rankings and counts of tokens |
 //! | [`tokens`] | token counts where no upstream counts |
+//! | [`conversation`] / [`stored`] | what callers of responses refer to; the ways to it |
 //!
 //! Each dialect's directory holds the same files: `watch.rs` (its frames), `usage.rs` (its token
 //! counts) and `error.rs` (our errors in its shape); `http` has only the last. A dialect is one
@@ -68,6 +69,7 @@ use serde::{Deserialize, Serialize};
 pub use framing::{Frame, Framing, Splitter, sse};
 pub use operation::{Operation, Replay};
 pub use provider::Provider;
+pub use responses::{conversation, stored};
 
 /// A wire language. What an upstream `speaks` and what a caller used are both one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

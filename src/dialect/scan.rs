@@ -33,7 +33,16 @@ pub struct Scan {
     pub shape: Shape,
     /// Refers to, or leaves behind, state at the upstream (responses only).
     pub stateful: bool,
+    pub store: Store,
     pub body_len: usize,
+}
+
+/// Does the caller want to refer to the answer later (responses only)?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// The default.
+    Wanted,
+    Declined,
 }
 
 /// Whose shape a body has.
@@ -124,6 +133,7 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
         calls_tools: false,
         shape: Shape::Own,
         stateful: false,
+        store: Store::Declined,
         body_len: body.len(),
     }
 }
@@ -191,6 +201,10 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
             _ => Shape::Own,
         },
         stateful: entry.dialect == Dialect::Responses && (seen.refers_to_state || seen.store != Some(false)),
+        store: match (entry.operation, seen.store) {
+            (Operation::Responses, None | Some(true)) => Store::Wanted,
+            _ => Store::Declined,
+        },
         body_len: body.len(),
     })
 }

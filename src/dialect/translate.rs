@@ -232,7 +232,7 @@ fn refuse_state(ask: &Ask<'_>, to: Dialect, losses: &mut Losses) {
     let stateful = responses::request::STATEFUL.iter();
     for name in stateful.filter(|name| ask.extras.find(name).is_some_and(|raw| raw != "false")) {
         let message = format!(
-            "`{name}` refers to what is stored at OpenAI, and no channel here could look it up; send the whole conversation in `input`"
+            "`{name}` refers to what is stored at OpenAI, not at this gateway, and no channel here could look it up; send the whole conversation in `input`"
         );
         losses.refuse(*name, message);
     }
@@ -372,6 +372,18 @@ impl Stream {
             | Writer::Gemini(_)
             | Writer::Cohere(_)
             | Writer::Bedrock(_) => 0,
+        }
+    }
+
+    /// The whole answer, once, after its end, where it is to be remembered (responses only).
+    pub fn take_whole(&mut self) -> Option<String> {
+        match &mut self.writer {
+            Writer::Responses(writer) => writer.take_whole(),
+            Writer::OpenAi(_)
+            | Writer::Anthropic(_)
+            | Writer::Gemini(_)
+            | Writer::Cohere(_)
+            | Writer::Bedrock(_) => None,
         }
     }
 

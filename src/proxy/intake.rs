@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::media::Contents;
 use super::once::Once;
+use super::recall::{self, Recall};
 use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::settle::Settle;
@@ -67,6 +68,8 @@ pub struct Guest {
     /// What the model has to be able to do.
     pub abilities: Abilities,
     pub load: Load,
+    /// What it refers to, and whether its answer may be referred to.
+    pub recall: Recall,
     pub upgrade: Option<OnUpgrade>,
     /// Of the URLs that were fetched for it.
     pub contents: Contents,
@@ -103,7 +106,7 @@ impl Arrival {
         Self { head, body: Some(body), upgrade, request_id, begun: gateway.live.now() }
     }
 
-    fn refuse(&self, kind: Kind, message: impl Into<String>, dialect: Dialect) -> Box<Refusal> {
+    pub fn refuse(&self, kind: Kind, message: impl Into<String>, dialect: Dialect) -> Box<Refusal> {
         Refusal::new(kind, message, dialect, &self.request_id)
     }
 }
@@ -131,16 +134,19 @@ pub async fn admit(
                 return Err(overloaded(&arrival, entry.dialect, limits));
             }
             if matches!(entry.operation, Operation::Models | Operation::Model) {
-                let access = &snapshot.access;
-                let signing = identity::signing(entry.dialect);
-                let known = access.judge(&arrival.head.headers, query, signing);
-                access
-                    .decide(known.and_then(Standing::unsigned), access.whole())
-                    .map_err(|denied| identity::refusal(&denied, &arrival, entry.dialect))?;
+                caller_of_the_whole(snapshot, &arrival, entry.dialect)?;
                 return models::answer(snapshot, &arrival, &entry)
                     .map(|response| Admitted::Answered(Box::new(response)));
             }
             ask(gateway, snapshot, arrival, &entry).await.map(|guest| Admitted::Guest(Box::new(guest)))
+        }
+        Err(_) if let Some(way) = recall::asked(snapshot, &arrival, &path) => {
+            if busy {
+                return Err(overloaded(&arrival, Dialect::Responses, limits));
+            }
+            let caller = caller_of_the_whole(snapshot, &arrival, Dialect::Responses)?;
+            let answered = recall::answer(gateway, snapshot, (&arrival, caller.as_deref()), way);
+            answered.map(|response| Admitted::Answered(Box::new(response)))
         }
         Err(miss) => match snapshot.table.route_of_path(&path) {
             Some(_) if busy => Err(overloaded(&arrival, Dialect::Http, limits)),
@@ -150,6 +156,20 @@ pub async fn admit(
             None => Err(nowhere(&arrival, miss, &path)),
         },
     }
+}
+
+/// Who asks for something that belongs to no route, and has no body that could be signed.
+fn caller_of_the_whole(
+    snapshot: &Snapshot,
+    arrival: &Arrival,
+    dialect: Dialect,
+) -> Result<Option<Arc<str>>, Box<Refusal>> {
+    let access = &snapshot.access;
+    let signing = identity::signing(dialect);
+    let known = access.judge(&arrival.head.headers, arrival.head.uri.query(), signing);
+    access
+        .decide(known.and_then(Standing::unsigned), access.whole())
+        .map_err(|denied| identity::refusal(&denied, arrival, dialect))
 }
 
 fn overloaded(arrival: &Arrival, dialect: Dialect, limits: &Limits) -> Box<Refusal> {
@@ -179,7 +199,7 @@ fn nowhere(arrival: &Arrival, miss: Miss, path: &str) -> Box<Refusal> {
 }
 
 impl Refusal {
-    fn closing_if_body(self: Box<Self>, arrival: &Arrival) -> Box<Self> {
+    pub fn closing_if_body(self: Box<Self>, arrival: &Arrival) -> Box<Self> {
         if arrival.body.as_ref().is_none_or(Body::is_end_stream) { self } else { self.closing() }
     }
 }
@@ -215,12 +235,21 @@ async fn ask(
     let proof = known.and_then(|standing| standing.proven(&received));
     identity::turn_away(access, &proof, &arrival, dialect)?;
     let content_type = arrival.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let scan = scan::scan(entry, content_type, &body)
-        .map_err(|error| arrival.refuse(Kind::BadRequest, error.to_string(), dialect))?;
+    let unread = |error: scan::ScanError| arrival.refuse(Kind::BadRequest, error.to_string(), dialect);
+    let mut scan = scan::scan(entry, content_type, &body).map_err(unread)?;
     let index = table.route_of_model(&scan.model);
     let needed = index.map_or(access.whole(), |index| table.routes[index].config.access);
     let caller =
         access.decide(proof, needed).map_err(|denied| identity::refusal(&denied, &arrival, dialect))?;
+    let (whole, recall) =
+        recall::recall(gateway, snapshot, (&arrival, caller.as_deref()), entry, (&scan, &body))?;
+    let body = match whole {
+        Some(whole) => {
+            scan = scan::scan(entry, content_type, &whole).map_err(unread)?;
+            whole
+        }
+        None => body,
+    };
     let Some(index) = index else {
         return Err(unknown_model(snapshot, &arrival, entry, &scan.model));
     };
@@ -255,6 +284,7 @@ async fn ask(
         least_window,
         abilities,
         load: Load::Ask { body, scan: Box::new(scan) },
+        recall,
         upgrade: None,
         contents: Contents::default(),
         settle,
@@ -343,6 +373,7 @@ async fn plain(
         least_window: 0,
         abilities: Abilities::default(),
         load,
+        recall: Recall::nothing(),
         upgrade: arrival.upgrade,
         contents: Contents::default(),
         settle,

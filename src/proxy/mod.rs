@@ -19,6 +19,7 @@
 //! | `tail` | reads the usage at the end of an answer too large to hold |
 //! | `settle` | books a request's end exactly once |
 //! | `refuse` | our own errors, in the caller's dialect |
+//! | `recall` | the responses that callers refer to, which are remembered here |
 //! | `models` | the list of models, which no upstream is asked for |
 //! | `tunnel` | connections that have switched protocols |
 //!
@@ -36,6 +37,7 @@ mod models;
 mod needs;
 mod once;
 mod peek;
+mod recall;
 mod refuse;
 mod reply;
 mod settle;
@@ -52,6 +54,7 @@ pub use intake::Guest;
 pub use reply::Reply;
 
 use crate::access::Access;
+use crate::cache::{Held, Memory};
 use crate::state::{Live, Table};
 use crate::upstream::{Fetcher, Pool};
 
@@ -70,6 +73,7 @@ pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     in_flight: AtomicU32,
     cut_off: AtomicBool,
+    memory: Memory,
 }
 
 impl Gateway {
@@ -79,6 +83,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             in_flight: AtomicU32::new(0),
             cut_off: AtomicBool::new(false),
+            memory: Memory::default(),
         })
     }
 
@@ -94,6 +99,11 @@ impl Gateway {
     /// Requests that have not ended, tunnels included.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Relaxed)
+    }
+
+    /// What is remembered of translated responses.
+    pub fn remembered(&self) -> Held {
+        self.memory.held(self.live.now(), &self.snapshot().table.server.responses)
     }
 
     /// Ends every open stream with an error event, within seconds. For the end of a drain.

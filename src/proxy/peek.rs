@@ -170,6 +170,11 @@ impl Peeked {
         }
     }
 
+    /// The whole answer, once, where it has ended and is to be remembered.
+    pub fn take_whole(&mut self) -> Option<String> {
+        self.translation.as_mut()?.take_whole()
+    }
+
     /// The number of the caller's next event, where its dialect counts them.
     pub fn next_sequence(&self) -> u64 {
         match &self.translation {

@@ -20,6 +20,7 @@ use super::tls::Certificate;
 use super::watch;
 use crate::admin::{Applied, Phase, Refused, Reloaded, Running};
 use crate::algo::breaker::State;
+use crate::cache::Held;
 use crate::proxy::{Gateway, Snapshot};
 use crate::simulated::Simulated;
 use crate::state::{Live, Table};
@@ -113,6 +114,10 @@ impl Running for Host {
 
     fn in_flight(&self) -> u32 {
         self.gateway().in_flight()
+    }
+
+    fn remembered(&self) -> Held {
+        self.gateway().remembered()
     }
 
     fn applied(&self) -> Applied {

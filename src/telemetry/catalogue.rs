@@ -81,6 +81,9 @@ catalogue! {
     STREAM_BROKEN_EVENTS = "mainstay_stream_broken_events_total" Counter, ["upstream"], "Unreadable events inside streams that went on.";
     TOKENS = "mainstay_tokens_total" Counter, ["upstream", "model", "kind"], "Tokens as the providers counted them: input (cached ones included), cache_read, cache_write, output (reasoning included), reasoning.";
     MEDIA_FETCHES = "mainstay_media_fetches_total" Counter, ["result"], "Callers' URLs fetched for channels that take only the content: ok, refused, status, too_large, kind, timeout, failed.";
+    RESPONSES_HELD = "mainstay_responses_remembered" Gauge, [], "Translated responses that callers may refer to.";
+    RESPONSES_BYTES = "mainstay_responses_remembered_bytes" Gauge, [], "Memory that remembered responses take, at most server.responses.memory.";
+    RECALLS = "mainstay_responses_recalled_total" Counter, ["result"], "References to responses and items of ours: hit, or miss where it was forgotten.";
     POOL = "mainstay_pool_connections" Gauge, ["upstream", "state"], "Upstream connections: idle, in_use, opening.";
 }
 

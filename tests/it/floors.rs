@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["catalog", "dialect", "strategy", "telemetry"],
     &["config"],
     &["state"],
-    &["access", "route", "upstream", "simulated"],
+    &["access", "route", "upstream", "simulated", "cache"],
     &["proxy", "admin"],
     &["server"],
     &["app"],

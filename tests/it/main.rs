@@ -24,6 +24,7 @@ mod plain_http;
 mod process;
 mod prometheus;
 mod readme;
+mod recall;
 mod replay;
 mod scenarios;
 mod sdk;

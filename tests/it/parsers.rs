@@ -18,7 +18,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use mainstay::dialect::framing::eventstream::{MessageKind, message};
 use mainstay::dialect::framing::{Framing, Splitter};
-use mainstay::dialect::hub::{Ask, Family, Manner};
+use mainstay::dialect::hub::{Ask, Family, Keeping, Manner};
 use mainstay::dialect::watch::{Beat, Ending, Watch};
 use mainstay::dialect::{Dialect, Operation, translate};
 use serde::Deserialize;
@@ -355,6 +355,7 @@ fn translated(said: &Said, to: Dialect) -> Result<Option<Vec<u8>>, String> {
         family: Family::Other,
         framing: Framing::Sse,
         echo: translate::echo(&Ask::new(to), to),
+        keeping: Keeping::Passing,
     };
     if said.kind == Kind::Reply {
         let body = translate::reply(said.dialect, to, &said.body, &manner);

@@ -21,6 +21,7 @@ pub struct Server {
     /// Most health probes that run at the same moment, over all upstreams.
     pub probe_concurrency: u32,
     pub media: Media,
+    pub responses: Responses,
 }
 
 /// What may be fetched for callers who give a URL where a channel takes only the content.
@@ -41,6 +42,21 @@ pub struct Media {
     pub allow_hosts: Vec<String>,
     /// Addresses that are not public and may be asked all the same.
     pub allow_private: Vec<Cidr>,
+}
+
+/// What is remembered of translated answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Responses {
+    /// Most bytes of them together; 0 remembers nothing.
+    pub memory: u64,
+    /// How long one is remembered after its last use.
+    pub ttl: Duration,
+}
+
+impl Responses {
+    pub fn remembers(&self) -> bool {
+        self.memory > 0
+    }
 }
 
 /// PEM files of the listener's certificate. Paths only: this room opens no file.

@@ -1,9 +1,12 @@
 //! The `server:` section.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use super::{Scene, media};
-use crate::config::blueprint::{Server, ServerTls};
+use crate::config::blueprint::{Responses, Server, ServerTls};
+use crate::config::file::server as file;
 use crate::config::path::Path;
 use crate::config::problem::Findings;
 use crate::config::settle;
@@ -54,7 +57,30 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
         drain: settle::drain(&said.drain),
         probe_concurrency: said.probe_concurrency.unwrap_or(16),
         media: media::check(&said.media, &path.key("media"), findings)?,
+        responses: responses(&said.responses, &path.key("responses"), findings),
     })
+}
+
+/// Bounded on both sides: what is no bound would be found out when the memory is gone.
+fn responses(said: &file::Responses, path: &Path, findings: &mut Findings) -> Responses {
+    const MOST_MEMORY: u64 = 64 << 30;
+    const TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(30 * 24);
+    let responses = settle::responses(said);
+    if responses.memory > MOST_MEMORY {
+        findings.error(
+            &path.key("memory"),
+            "more than 64GiB of memory for remembered responses",
+            "64MiB, the default, hold some thousand conversations; 0 remembers nothing",
+        );
+    }
+    if !TTL.contains(&responses.ttl) {
+        findings.error(
+            &path.key("ttl"),
+            "responses are remembered for 1s to 30d after their last use",
+            "1h is the default; `memory: 0` remembers nothing",
+        );
+    }
+    responses
 }
 
 fn address(

@@ -24,6 +24,7 @@ pub struct Server {
     /// Retries over all routes together.
     pub retry_budget: Budget,
     pub media: Media,
+    pub responses: Responses,
 }
 
 /// Pictures, documents and sounds that callers give as URLs, for channels that take only the content.
@@ -48,6 +49,16 @@ pub struct Media {
     pub allow_hosts: Option<Vec<String>>,
     /// Private addresses that may be asked all the same, as blocks like 10.1.0.0/16 (none).
     pub allow_private: Option<Vec<String>>,
+}
+
+/// What is remembered of translated answers, so that callers of OpenAI's responses may refer to them.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Responses {
+    /// Most bytes of them in memory; 0 remembers nothing, one conversation may take an eighth (64MiB).
+    pub memory: Option<Size>,
+    /// How long one is remembered after its last use (1h).
+    pub ttl: Option<Span>,
 }
 
 /// Certificate of the listener; both files, or none.

@@ -41,7 +41,7 @@ pub use media::{Draw, Drawn, Picture, Said, Sound, Speak};
 pub use part::{CacheMark, Call, CallKind, Citation, Content, Media, Outcome, Part, Source, Thought};
 pub use reply::{Choice, Reply, Stop};
 pub use rerank::{Document, Ranked, Ranking, Rerank};
-pub use terms::{Manner, Terms};
+pub use terms::{Keeping, Manner, Terms};
 
 use std::borrow::Cow;
 

@@ -38,6 +38,7 @@ pub fn manner() -> Manner {
         usage_wanted: true,
         framing: Framing::Sse,
         echo: String::new(),
+        keeping: super::Keeping::Passing,
     }
 }
 

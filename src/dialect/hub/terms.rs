@@ -45,4 +45,14 @@ pub struct Manner {
     /// JSON members of a response that repeat the request (responses only): `"tools":[],…`, without
     /// braces. Empty elsewhere.
     pub echo: String,
+    pub keeping: Keeping,
+}
+
+/// Whether the caller may refer to the answer later (responses only).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// It is remembered here, under an id of ours.
+    Kept,
+    /// It lies nowhere.
+    Passing,
 }

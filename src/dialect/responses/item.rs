@@ -4,7 +4,7 @@
 //! ids, statuses, empty `annotations` and `logprobs`, `usage` with both of its details.
 
 use crate::dialect::Dialect;
-use crate::dialect::hub::{Ask, CallKind, Manner, Stop};
+use crate::dialect::hub::{Ask, CallKind, Keeping, Manner, Stop};
 use crate::dialect::responses::request;
 use crate::dialect::tree::{self, Node};
 use crate::dialect::write::{self, Object};
@@ -84,6 +84,8 @@ pub struct Head {
 impl Head {
     pub fn new(id: &str, model: &str, created: u64, manner: &Manner) -> Self {
         let id = match id {
+            // What the upstream calls it, others may guess.
+            _ if manner.keeping == Keeping::Kept => format!("resp_{}", manner.nonce),
             "" => format!("resp_{}", manner.nonce),
             id if id.starts_with("resp_") => id.to_owned(),
             id => format!("resp_{id}"),

@@ -1,11 +1,13 @@
 //! OpenAI's responses.
 
 mod carry;
+pub mod conversation;
 pub mod error;
 mod item;
 pub mod reply;
 pub mod request;
 mod search;
+pub mod stored;
 pub mod stream;
 #[cfg(test)]
 mod tests;

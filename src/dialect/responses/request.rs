@@ -50,6 +50,9 @@ const STATEFUL_ITEMS: &[&str] = &["item_reference", "compaction", "compaction_tr
 /// No vendor knows an item that was made up here.
 pub(super) use crate::dialect::hub::MADE_UP;
 
+/// Marks, kept aside on a request, that its answer will be remembered here.
+pub(super) const KEPT: &str = "kept";
+
 /// Marks, kept aside on a turn, that it came as `instructions`.
 const INSTRUCTIONS: &str = "instructions";
 

@@ -64,6 +64,7 @@ fn manner() -> Manner {
         usage_wanted: true,
         framing: crate::dialect::Framing::Sse,
         echo: String::new(),
+        keeping: crate::dialect::hub::Keeping::Passing,
     }
 }
 

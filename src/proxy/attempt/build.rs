@@ -9,7 +9,7 @@ use memchr::memmem;
 use super::spoken::{self, Letter, Occasion, Spoken, Unsayable, Unwritten};
 use crate::config::{self, Matcher, Unsupported};
 use crate::dialect::entry::{self, Entry};
-use crate::dialect::hub::{Signature, Terms};
+use crate::dialect::hub::{Keeping, Signature, Terms};
 use crate::dialect::provider::{self, Call, Delivery, Place, StreamUsage};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::splice::{self, Rewrite};
@@ -192,7 +192,9 @@ fn translated(
 ) -> Result<Letter, Unbuilt> {
     let channel = permit.channel();
     let upstream = &channel.upstream.config;
-    let nonce = format!("{:016x}", gateway.live.dice().next_u64());
+    let kept = if to == guest.dialect { None } else { guest.recall.nonce() };
+    let keeping = if kept.is_some() { Keeping::Kept } else { Keeping::Passing };
+    let nonce = kept.unwrap_or_else(|| format!("{:016x}", gateway.live.dice().next_u64()));
     let occasion = Occasion {
         asked,
         terms: Terms {
@@ -207,6 +209,7 @@ fn translated(
         provider: upstream.provider,
         unsupported: plan.route().config.unsupported,
         media: &plan.table().server.media,
+        keeping,
         now: gateway.live.clock.unix_now().as_secs(),
     };
     spoken::write(guest, body, &occasion).map_err(|unwritten| match unwritten {

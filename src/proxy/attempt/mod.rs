@@ -17,8 +17,9 @@ use build::{Built, Unbuilt};
 use read::Content;
 
 use super::intake::Guest;
+use super::recall::Keepsake;
 use super::refuse::{CHANNEL, DROPPED, ESTIMATED, name_request};
-use super::reply::{Opaque, Reply, Streaming};
+use super::reply::{Opaque, Reply, Said, Streaming};
 use super::{Gateway, Snapshot, tunnel};
 use crate::algo::tick::Tick;
 use crate::dialect::task::Tokens;
@@ -158,12 +159,16 @@ pub fn respond(mut guest: Box<Guest>, plan: &Plan<'_>, answer: Answer) -> Respon
     let channel = Arc::clone(permit.channel());
     let switching = if matches!(body, Content::Tunnel { .. }) { Switching::Yes } else { Switching::No };
     dress(&mut head, &guest.request_id, plan.attempts, &channel, switching);
+    let keepsake = Keepsake::of(&mut guest, spoken.keeping());
     if let Some(dropped) = spoken.dropped {
         head.headers.insert(DROPPED, dropped);
     }
     guest.settle.first_byte();
     let reply = match body {
         Content::Whole { body, usage, tokens } => {
+            if let Some(keepsake) = keepsake {
+                keepsake.remember(guest.settle.gateway(), &body);
+            }
             if tokens == Tokens::Estimated {
                 head.headers.insert(ESTIMATED, HeaderValue::from_static("tokens"));
             }
@@ -178,7 +183,8 @@ pub fn respond(mut guest: Box<Guest>, plan: &Plan<'_>, answer: Answer) -> Respon
         Content::Stream { peeked, upstream } => {
             head.headers.remove(CONTENT_LENGTH);
             let deadline = guest.deadline;
-            Reply::streaming(Streaming::new(*peeked, upstream, permit, guest.settle, guest.dialect, deadline))
+            let said = Said { dialect: guest.dialect, keepsake };
+            Reply::streaming(Streaming::new(*peeked, upstream, permit, guest.settle, said, deadline))
         }
         Content::Opaque { begin, upstream, tail } => {
             Reply::opaque(Opaque::new(begin, upstream, tail, permit, guest.settle, guest.deadline))

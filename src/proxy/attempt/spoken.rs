@@ -10,11 +10,11 @@ use http::HeaderValue;
 
 use crate::config::{Media, Unsupported, Upstream};
 use crate::dialect::framing::Framing;
-use crate::dialect::hub::{Ask, Family, Losses, Manner, Mode, Terms};
+use crate::dialect::hub::{Ask, Family, Keeping, Losses, Manner, Mode, Terms};
 use crate::dialect::scan::Scan;
 use crate::dialect::task::{self, Errand, Task};
 use crate::dialect::tree::{self, Wrong};
-use crate::dialect::{Dialect, Operation, Provider, translate};
+use crate::dialect::{Dialect, Operation, Provider, conversation, translate};
 use crate::proxy::intake::Guest;
 use crate::proxy::media::Unfilled;
 
@@ -87,6 +87,11 @@ impl Spoken {
         self.dropped = header(&all);
     }
 
+    /// Whether the caller may refer to the answer later.
+    pub fn keeping(&self) -> Keeping {
+        self.manner.as_ref().map_or(Keeping::Passing, |manner| manner.keeping)
+    }
+
     pub fn is_native(&self) -> bool {
         self.manner.is_none()
     }
@@ -101,6 +106,7 @@ pub struct Occasion<'o> {
     pub provider: &'static Provider,
     pub unsupported: Unsupported,
     pub media: &'o Media,
+    pub keeping: Keeping,
     /// Seconds since 1970.
     pub now: u64,
 }
@@ -109,7 +115,7 @@ pub struct Occasion<'o> {
 pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Letter, Unwritten> {
     let root = tree::parse(body)?;
     let unaskable = || Wrong::whole("nothing of this kind can be asked of the channel's dialect");
-    let (written, ask, errand) = if Task::of(guest.operation).is_some() {
+    let (written, mut ask, errand) = if Task::of(guest.operation).is_some() {
         let upstream = (&occasion.terms, occasion.provider);
         let from = (guest.dialect, guest.operation);
         let (written, errand) = task::ask(from, occasion.asked, &root, occasion.to, upstream)?;
@@ -122,6 +128,7 @@ pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Lett
     };
     let dropped = dropped(&written.losses, occasion)?;
     // In the caller's own dialect only the request had to be said anew.
+    conversation::repeat(&mut ask, occasion.keeping, guest.recall.previous());
     let manner = (occasion.to != guest.dialect).then(|| Box::new(manner(guest, &ask, occasion)));
     let spoken = Spoken { dialect: occasion.to, operation: written.operation, manner, errand, dropped };
     Ok(Letter { spoken, body: written.body })
@@ -158,6 +165,7 @@ fn manner(guest: &Guest, ask: &Ask<'_>, occasion: &Occasion<'_>) -> Manner {
         family: occasion.terms.family,
         framing: if array { Framing::JsonArray } else { Framing::Sse },
         echo: translate::echo(ask, guest.dialect),
+        keeping: occasion.keeping,
     }
 }
 

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 pub use opaque::Opaque;
-pub use streaming::Streaming;
+pub use streaming::{Said, Streaming};
 
 use super::settle::Settle;
 use crate::vocab::Fault;

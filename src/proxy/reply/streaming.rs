@@ -19,6 +19,7 @@ use crate::dialect::trouble::{self, Kind, Trouble};
 use crate::dialect::watch::{Beat, Ending};
 use crate::proxy::drive;
 use crate::proxy::peek::Peeked;
+use crate::proxy::recall::Keepsake;
 use crate::proxy::settle::Settle;
 use crate::state::permit::{Permit, Repeat};
 use crate::state::table::Channel;
@@ -34,6 +35,8 @@ pub struct Streaming {
     channel: Arc<Channel>,
     patience: Patience,
     dialect: Dialect,
+    /// What is needed to remember the answer, until it is remembered.
+    keepsake: Option<Keepsake>,
     /// When the last byte came, and the last content.
     last: Tick,
     last_content: Tick,
@@ -41,6 +44,13 @@ pub struct Streaming {
     last_said: Tick,
     keep_alive: Option<&'static [u8]>,
     deadline: Tick,
+}
+
+/// To whom the answer is said.
+pub struct Said {
+    pub dialect: Dialect,
+    /// For an answer that the caller may refer to later.
+    pub keepsake: Option<Keepsake>,
 }
 
 enum Flow {
@@ -68,7 +78,7 @@ impl Streaming {
         upstream: Incoming,
         permit: Permit,
         settle: Settle,
-        dialect: Dialect,
+        Said { dialect, keepsake }: Said,
         deadline: Tick,
     ) -> Self {
         let now = settle.gateway().live.now();
@@ -84,12 +94,14 @@ impl Streaming {
             channel,
             patience,
             dialect,
+            keepsake,
             last: now,
             last_content: now,
             last_said: now,
             keep_alive,
             deadline,
         };
+        streaming.remember();
         if streaming.peeked.ended {
             streaming.finish(StreamOutcome::Complete);
         } else if let Some(in_band) = streaming.peeked.error.take() {
@@ -142,6 +154,7 @@ impl Streaming {
         self.last_said = now;
         let before = self.peeked.watch.content_events();
         let stop = if self.peeked.is_translated() { self.translate(chunk) } else { self.forward(chunk) };
+        self.remember();
         let after = self.peeked.watch.content_events();
         if after > before {
             self.last_content = now;
@@ -154,6 +167,15 @@ impl Streaming {
                     permit.keeps_going(after);
                 }
             }
+        }
+    }
+
+    /// Remembers the answer once it is whole, and before its end leaves: the caller may refer to it at once.
+    fn remember(&mut self) {
+        if let (Some((_, settle)), Some(whole)) = (&self.open, self.peeked.take_whole())
+            && let Some(keepsake) = self.keepsake.take()
+        {
+            keepsake.remember(settle.gateway(), whole.as_bytes());
         }
     }
 
@@ -283,6 +305,7 @@ impl Streaming {
 
     fn finish(&mut self, outcome: StreamOutcome) {
         self.stage = Flow::Ended;
+        self.remember();
         self.book_usage();
         if let Some((permit, mut settle)) = self.open.take() {
             permit.finish();

@@ -396,8 +396,9 @@ class Vercel {
       output: { type: "text", value: RESULTS[call.toolName] },
     }));
     const messages = [{ role: "user", content: "hello" }, ...first.response.messages, { role: "tool", content: results }];
-    // Else its OpenAI provider refers to what it believes to be stored at OpenAI.
-    const providerOptions = { openai: { store: false } };
+    // Its OpenAI provider refers to items that it believes to be stored; only the upstream of responses, whose
+    // answers pass, stores none.
+    const providerOptions = model.startsWith("responses/") ? { openai: { store: false } } : undefined;
     const answer = await generateText({ ...asked, prompt: undefined, messages, tools: this.tools, providerOptions });
     return { ...said(), text: answer.text };
   }

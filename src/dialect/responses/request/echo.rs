@@ -1,7 +1,7 @@
 //! What an answer repeats of its request.
 
-use super::tools;
 use super::write::{Origin, instructions};
+use super::{KEPT, tools};
 use crate::dialect::hub::{Ask, Effort, Family, Format, Losses, Summary, Terms};
 use crate::dialect::quirks::Quirks;
 use crate::dialect::write::{self, Object};
@@ -51,8 +51,8 @@ fn members(ask: &Ask<'_>, o: &mut Object<'_>) {
         str_or_null(o, "summary", summary);
     });
     str_or_null(o, "safety_identifier", ask.user.as_deref());
-    // Whatever was asked: a translated answer lies nowhere.
-    o.bool("store", false);
+    // Whatever was asked: what is not remembered lies nowhere.
+    o.bool("store", ask.extras.find(KEPT).is_some());
     o.number("temperature", ask.temperature.unwrap_or(1.0));
     text(ask, o);
     match (&ask.tool_choice, ask.extras.find("tool_choice")) {

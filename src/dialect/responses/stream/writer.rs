@@ -9,7 +9,7 @@
 
 use super::open::Open;
 use super::output::Output;
-use crate::dialect::hub::{Delta, Event, Manner, Stop};
+use crate::dialect::hub::{Delta, Event, Keeping, Manner, Stop};
 use crate::dialect::responses::item::{Ending, Head, Refusal, Status};
 use crate::vocab::Usage;
 
@@ -26,6 +26,8 @@ pub struct Writer {
     refusal: Refusal,
     stop: Stop<'static>,
     usage: Option<Usage>,
+    /// The response object that ended the stream, where it is to be remembered.
+    whole: Option<String>,
 }
 
 impl Writer {
@@ -39,7 +41,13 @@ impl Writer {
             refusal: Refusal::Unsaid,
             stop: Stop::End,
             usage: None,
+            whole: None,
         }
+    }
+
+    /// The whole answer, once, after its end, where it is to be remembered.
+    pub fn take_whole(&mut self) -> Option<String> {
+        self.whole.take()
     }
 
     /// The `sequence_number` of the next event.
@@ -120,5 +128,6 @@ impl Writer {
         self.output.event(out, name, |o| {
             o.raw_if("response", response.as_deref());
         });
+        self.whole = response.filter(|_| self.manner.keeping == Keeping::Kept);
     }
 }
