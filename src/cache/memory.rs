@@ -14,9 +14,6 @@ use super::conversation::{Conversation, Item};
 use crate::algo::tick::Tick;
 use crate::config::Responses;
 
-/// One conversation may take this part of the memory, so that a few long ones do not drive out all others.
-const SHARE: u64 = 8;
-
 /// Who may ask for what is remembered: ids of one scope mean nothing in another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Scope(Arc<str>);
@@ -94,7 +91,7 @@ impl Memory {
         let key = scope.key(id);
         let mut shelves = self.0.lock();
         shelves.forget(&key);
-        if conversation.size() > bounds.memory / SHARE {
+        if conversation.size() > bounds.share() {
             return Remembered::TooLarge;
         }
         shelves.add(key, conversation, now);

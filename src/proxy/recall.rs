@@ -208,6 +208,11 @@ impl Keepsake {
 
     /// Remembers the whole answer, a response object, under its id.
     pub fn remember(self, gateway: &Gateway, response: &[u8]) {
+        let bounds = &gateway.snapshot().table.server.responses;
+        // Told by its length alone, so that nobody reads and copies a film for nothing.
+        if (self.request.len() + response.len()) as u64 > bounds.share() {
+            return;
+        }
         let said = std::str::from_utf8(response).ok().and_then(conversation::apart);
         // Both were written or read here before.
         let (Some(said), Ok(request)) = (said, tree::parse(&self.request)) else { return };
@@ -223,7 +228,6 @@ impl Keepsake {
         items.extend(said.output.iter().map(|(id, text)| Item::new(id.as_deref(), text)));
         let conversation =
             Conversation { items: items.into(), input, head: said.head.into(), tail: said.tail.into() };
-        let bounds = &gateway.snapshot().table.server.responses;
         // One that is too large is missed when it is referred to, and then the caller hears of it.
         let _ = gateway.memory.remember(&self.scope, &said.id, conversation, gateway.live.now(), bounds);
     }

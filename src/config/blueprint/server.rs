@@ -54,8 +54,17 @@ pub struct Responses {
 }
 
 impl Responses {
+    /// One conversation may take this part of the memory, so that a few long ones do not drive out all
+    /// others.
+    const SHARE: u64 = 8;
+
     pub fn remembers(&self) -> bool {
         self.memory > 0
+    }
+
+    /// Most bytes of one conversation.
+    pub fn share(&self) -> u64 {
+        self.memory / Self::SHARE
     }
 }
 
