@@ -235,6 +235,7 @@ fn choose_and_settle(table: &Table) {
         deadline: now + Duration::from_mins(10),
         most_output: None,
         session: None,
+        bond: None,
         prompt_tokens: 256,
         least_window: 0,
         abilities: Abilities::default(),

@@ -69,7 +69,7 @@ use serde::{Deserialize, Serialize};
 pub use framing::{Frame, Framing, Splitter, sse};
 pub use operation::{Operation, Replay};
 pub use provider::Provider;
-pub use responses::{conversation, stored};
+pub use responses::{conversation, stored, stored_at};
 
 /// A wire language. What an upstream `speaks` and what a caller used are both one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

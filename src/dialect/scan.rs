@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::entry::{Entry, ModelAt};
 use super::json::{Kind, Malformed, Text, Walked, Walker};
-use super::{Dialect, Operation};
+use super::{Dialect, Operation, responses};
 
 /// Longer names are refused: no vendor has one, and it ends up in logs and errors.
 const MAX_MODEL_BYTES: usize = 256;
@@ -34,6 +34,8 @@ pub struct Scan {
     /// Refers to, or leaves behind, state at the upstream (responses only).
     pub stateful: bool,
     pub store: Store,
+    /// The response or conversation at the upstream that it refers to, as `stored_at` names it.
+    pub refers_to: Option<u64>,
     pub body_len: usize,
 }
 
@@ -134,6 +136,7 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
         shape: Shape::Own,
         stateful: false,
         store: Store::Declined,
+        refers_to: None,
         body_len: body.len(),
     }
 }
@@ -147,6 +150,7 @@ struct Seen {
     stream_options: Option<IncludeUsage>,
     max_output_tokens: Option<u64>,
     refers_to_state: bool,
+    refers_to: Option<u64>,
     tools: bool,
     effort_none: bool,
     input: bool,
@@ -201,6 +205,7 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
             _ => Shape::Own,
         },
         stateful: entry.dialect == Dialect::Responses && (seen.refers_to_state || seen.store != Some(false)),
+        refers_to: seen.refers_to.filter(|_| entry.dialect == Dialect::Responses),
         store: match (entry.operation, seen.store) {
             (Operation::Responses, None | Some(true)) => Store::Wanted,
             _ => Store::Declined,
@@ -240,7 +245,9 @@ impl Seen {
             let (_, span) = walker.value()?;
             self.effort_none = walker.slice(span) == b"\"none\"";
         } else if key.is("previous_response_id") || key.is("conversation") {
-            self.refers_to_state |= walker.skip()? != Kind::Null;
+            let (kind, span) = walker.value()?;
+            self.refers_to_state |= kind != Kind::Null;
+            self.refers_to = responses::stored_at::of_reference(walker.slice(span)).or(self.refers_to);
         } else if key.is("store") {
             self.store = Some(walker.skip()? != Kind::False);
         } else {

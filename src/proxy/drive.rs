@@ -34,6 +34,7 @@ pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<G
         prompt_tokens: guest.prompt_tokens,
         most_output: guest.most_output,
         session: guest.session,
+        bond: guest.bond,
         least_window: guest.least_window,
         abilities: guest.abilities,
         most_attempts: if guest.is_retry { ATTEMPTS_OF_RETRY } else { u32::MAX },
@@ -236,6 +237,12 @@ fn nothing_eligible(plan: &Plan<'_>, exhausted: Exhausted) -> (Kind, String) {
             format!(
                 "no model of route `{name}` can take what the request brings ({}); see GET /admin/explain",
                 ability.name()
+            ),
+        ),
+        Lack::Bound => (
+            Kind::BadRequest,
+            format!(
+                "what the request goes on from is stored at an upstream that has no channel on route `{name}`; ask for the model that it was asked for, or send the whole conversation in `input`"
             ),
         ),
         Lack::Configuration => (

@@ -27,7 +27,7 @@ use crate::dialect::entry::{self, Entry, Miss, ModelAt};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{self, Dialect, Operation, Replay};
-use crate::route::{Resend, closest};
+use crate::route::{Bond, Resend, closest};
 use crate::state::model::Shape;
 use crate::state::route::Route;
 use crate::strategy;
@@ -63,6 +63,8 @@ pub struct Guest {
     pub most_output: Option<u64>,
     /// The conversation that it belongs to, on a route that cares.
     pub session: Option<u64>,
+    /// Where what it refers to is stored, if that was seen.
+    pub bond: Option<Bond>,
     /// A window of fewer tokens cannot hold the prompt; 0 where that cannot be told.
     pub least_window: u64,
     /// What the model has to be able to do.
@@ -281,6 +283,7 @@ async fn ask(
         prompt_tokens: scan.prompt_tokens_estimate(),
         most_output: scan.max_output_tokens,
         session: session(route, &arrival, &body),
+        bond: scan.refers_to.and_then(|id| gateway.bond(id)),
         least_window,
         abilities,
         load: Load::Ask { body, scan: Box::new(scan) },
@@ -370,6 +373,7 @@ async fn plain(
         prompt_tokens: 0,
         most_output: None,
         session: None,
+        bond: None,
         least_window: 0,
         abilities: Abilities::default(),
         load,

@@ -46,6 +46,7 @@ mod tunnel;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
@@ -55,7 +56,8 @@ pub use reply::Reply;
 
 use crate::access::Access;
 use crate::cache::{Held, Memory};
-use crate::state::{Live, Table};
+use crate::route::Bond;
+use crate::state::{Live, Recent, Table};
 use crate::upstream::{Fetcher, Pool};
 
 /// A routing table, the connections to its upstreams and who may call: what one request sees.
@@ -71,6 +73,8 @@ pub struct Snapshot {
 pub struct Gateway {
     pub live: Arc<Live>,
     snapshot: ArcSwap<Snapshot>,
+    /// Where responses and conversations are stored that passed through here.
+    bonds: Recent<Bond>,
     in_flight: AtomicU32,
     cut_off: AtomicBool,
     memory: Memory,
@@ -81,10 +85,18 @@ impl Gateway {
         Arc::new(Self {
             live,
             snapshot: ArcSwap::from_pointee(snapshot),
+            bonds: Recent::default(),
             in_flight: AtomicU32::new(0),
             cut_off: AtomicBool::new(false),
             memory: Memory::default(),
         })
+    }
+
+    /// Where what has this id is stored. OpenAI keeps responses for thirty days; a bond that is forgotten
+    /// lets the request go anywhere, as one that was never seen does.
+    fn bond(&self, id: u64) -> Option<Bond> {
+        const KEPT: Duration = Duration::from_hours(30 * 24);
+        self.bonds.find(id, KEPT, self.live.now())
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {

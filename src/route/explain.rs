@@ -91,6 +91,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
         prompt_tokens: *prompt_tokens,
         most_output: None,
         session: None,
+        bond: None,
         least_window: *prompt_tokens,
         abilities: *needs,
         most_attempts: u32::MAX,
@@ -186,6 +187,7 @@ fn detail(
             let speaks: Vec<_> = upstream.speaks.iter().map(|dialect| dialect.name()).collect();
             format!("speaks {} only", speaks.join(", "))
         }
+        Err(WhyNot::Bound) => "what the request refers to is stored at another upstream".to_owned(),
         Err(WhyNot::Lacks(ability)) => format!("its model is known not to take {}", ability.name()),
         Err(WhyNot::Window) => "its model's window is smaller than the prompt".to_owned(),
         Err(WhyNot::Down) => "active probes fail".to_owned(),

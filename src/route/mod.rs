@@ -14,7 +14,7 @@ mod verdict;
 pub use closest::closest;
 pub use explain::{Explained, Question, explain, explain_route};
 pub use limits::Limits;
-pub use need::{Need, Resend};
+pub use need::{Bond, Need, Resend};
 pub use plan::{Exhausted, Lack, Plan};
 pub use shortlist::{Rank, WhyNot};
 pub use verdict::{Failure, Verdict};

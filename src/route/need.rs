@@ -23,6 +23,8 @@ pub struct Need<'a> {
     pub most_output: Option<u64>,
     /// The conversation that it belongs to, where the route cares.
     pub session: Option<u64>,
+    /// Where what it refers to is stored.
+    pub bond: Option<Bond>,
     /// A window of fewer tokens cannot hold the prompt; 0 where that cannot be told.
     pub least_window: u64,
     /// What the model has to be able to do.
@@ -43,8 +45,15 @@ impl Need<'_> {
 
     pub fn wants(&self) -> Wants {
         let tokens = self.prompt_tokens + self.answer_tokens();
-        Wants { shape: self.shape, session: self.session, tokens }
+        Wants { shape: self.shape, session: self.session, key: self.bond.and_then(|bond| bond.key), tokens }
     }
+}
+
+/// The one upstream and key that know what a request refers to, by their identities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bond {
+    pub upstream: u64,
+    pub key: Option<u64>,
 }
 
 /// What may be sent a second time.

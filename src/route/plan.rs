@@ -64,6 +64,8 @@ pub enum Lack {
     Dialect,
     /// No channel's model can do what the request needs.
     Ability(Ability),
+    /// What the request refers to is stored at an upstream that has no channel here.
+    Bound,
     /// No channel has what it needs to be asked at all.
     Configuration,
     /// Keys are all that is missing: this is a rate limit, not an outage.
@@ -242,7 +244,7 @@ impl<'t> Plan<'t> {
         let of: SmallVec<[Contender; 8]> = contenders.iter().map(|(_, c)| *c).collect();
         let mut dice = self.table.live.dice();
         let session = need.session.map(|key| {
-            let last = route.memory.affinity.last(key, route.config.sticky.ttl, now);
+            let last = route.memory.affinity.find(key, route.config.sticky.ttl, now);
             Session { key, last }
         });
         let chosen =
@@ -289,7 +291,7 @@ impl<'t> Plan<'t> {
     pub fn keep(&self, need: &Need<'_>, permit: &Permit) {
         if let (Some(session), false) = (need.session, permit.is_trial() || permit.is_forced()) {
             let route = self.route();
-            route.memory.affinity.served(session, permit.channel().identity, self.table.live.now());
+            route.memory.affinity.put(session, permit.channel().identity, self.table.live.now());
         }
     }
 
@@ -442,7 +444,7 @@ impl<'t> Plan<'t> {
 #[derive(Default)]
 struct Summary {
     soonest: Option<Tick>,
-    counts: [usize; 6],
+    counts: [usize; 7],
     lacking: Option<Ability>,
     now: Tick,
 }
@@ -452,7 +454,8 @@ const FULL: usize = 1;
 const SPEAKS: usize = 2;
 const UNCONFIGURED: usize = 3;
 const UNABLE: usize = 4;
-const OTHER: usize = 5;
+const BOUND: usize = 5;
+const OTHER: usize = 6;
 
 impl Summary {
     fn add(&mut self, why: WhyNot, now: Tick) {
@@ -461,6 +464,7 @@ impl Summary {
             WhyNot::Credentials { until } | WhyNot::Capped { until } => (CREDENTIALS, Some(until)),
             WhyNot::Full => (FULL, None),
             WhyNot::Speaks => (SPEAKS, None),
+            WhyNot::Bound => (BOUND, None),
             WhyNot::Unconfigured => (UNCONFIGURED, None),
             WhyNot::BreakerOpen { until } => (OTHER, until),
             WhyNot::ModelMissing { until } => (OTHER, Some(until)),
@@ -478,10 +482,11 @@ impl Summary {
 
     /// What is said of the route leaves out channels that could never have served.
     fn close(self, channels: usize) -> Exhausted {
-        let [credentials, full, speaks, unconfigured, unable, _] = self.counts;
-        let possible = channels - speaks - unconfigured - unable;
+        let [credentials, full, speaks, unconfigured, unable, bound, _] = self.counts;
+        let possible = channels - speaks - unconfigured - unable - bound;
         let lack = match (possible, self.lacking) {
-            (0, Some(ability)) => Lack::Ability(ability),
+            (0, Some(ability)) if bound == 0 => Lack::Ability(ability),
+            (0, _) if bound > 0 => Lack::Bound,
             (0, None) if speaks > 0 => Lack::Dialect,
             (0, None) => Lack::Configuration,
             _ if credentials == possible => Lack::Credentials,

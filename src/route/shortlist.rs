@@ -36,6 +36,8 @@ pub enum WhyNot {
     Unconfigured,
     /// It speaks none of what the caller speaks.
     Speaks,
+    /// What the request refers to is stored at another upstream.
+    Bound,
     /// Its model cannot do what the request needs.
     Lacks(Ability),
     /// Its model's window is too small for the prompt.
@@ -68,6 +70,7 @@ impl WhyNot {
         match self {
             Self::Unconfigured => "unconfigured",
             Self::Speaks => "speaks_another_dialect",
+            Self::Bound => "stored_elsewhere",
             Self::Lacks(_) => "lacks_ability",
             Self::Window => "window_too_small",
             Self::Down => "probes_say_down",
@@ -86,6 +89,7 @@ impl WhyNot {
             Self::Down | Self::BreakerOpen { .. } => true,
             Self::Unconfigured
             | Self::Speaks
+            | Self::Bound
             | Self::Lacks(_)
             | Self::Window
             | Self::Credentials { .. }
@@ -112,6 +116,9 @@ pub fn judge(
     // The operator put the upstream behind a path, so whatever it speaks is spoken there.
     if need.dialect != Dialect::Http && asked_in(route, channel, need).is_none() {
         return Err(WhyNot::Speaks);
+    }
+    if need.bond.is_some_and(|bond| bond.upstream != upstream.identity) {
+        return Err(WhyNot::Bound);
     }
     suits(route, channel, need)?;
     if let Some(until) = model.missing_until(now) {

@@ -4,7 +4,6 @@
 //! upstream and model, upstream and credential, route name), so it outlives a reload; a [`Table`] is
 //! one immutable compilation of a blueprint that holds `Arc`s to it.
 
-pub mod affinity;
 mod blame;
 pub mod chance;
 pub mod clock;
@@ -15,6 +14,7 @@ mod listed;
 pub mod live;
 pub mod model;
 pub mod permit;
+pub mod recent;
 mod registry;
 pub mod route;
 mod served;
@@ -24,5 +24,6 @@ pub mod upstream;
 pub use clock::Clock;
 pub use live::Live;
 pub use permit::{Permit, Refusal};
+pub use recent::Recent;
 pub use registry::Registry;
 pub use table::{Channel, Table};

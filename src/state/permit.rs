@@ -43,6 +43,8 @@ pub struct Wants {
     pub shape: Shape,
     /// The conversation that it belongs to, where the route cares.
     pub session: Option<u64>,
+    /// The only key that will do, by its identity; every one where it is gone.
+    pub key: Option<u64>,
     /// About how many tokens it will cost, prompt and answer together.
     pub tokens: u64,
 }
@@ -156,7 +158,11 @@ impl Permit {
             Some(session) => favourite(session, keys),
             None => upstream.cursor.fetch_add(1, Relaxed),
         };
-        let in_turn = || (0..keys.len()).map(|offset| &keys[first.wrapping_add(offset) % keys.len()]);
+        let bound = wants.key.filter(|bound| keys.iter().any(|key| key.identity == *bound));
+        let in_turn = || {
+            let turn = (0..keys.len()).map(|offset| &keys[first.wrapping_add(offset) % keys.len()]);
+            turn.filter(|key| bound.is_none_or(|bound| key.identity == bound))
+        };
         let mut soonest: Option<Tick> = None;
         for may_be_short in [false, true] {
             for key in in_turn() {

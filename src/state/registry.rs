@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::affinity::Affinity;
 use super::credential::Cell;
+use super::recent::Recent;
 use super::{route, upstream};
 use crate::algo::budget::{self, Budget};
 use crate::algo::cooldown;
@@ -100,7 +100,7 @@ impl Registry {
                 throttle: Mutex::new(Throttle::default()),
                 budget: Mutex::new(Budget::new(settings.retry.budget)),
                 in_flight: 0.into(),
-                affinity: Affinity::default(),
+                affinity: Recent::default(),
             })
         };
         let memory = self.routes.entry(Arc::clone(&settings.name)).or_insert_with(made);

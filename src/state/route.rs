@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU32;
 
 use parking_lot::Mutex;
 
-use super::affinity::Affinity;
+use super::recent::Recent;
 use super::table::Channel;
 use crate::algo::budget::Budget;
 use crate::algo::throttle::Throttle;
@@ -20,8 +20,8 @@ pub struct Memory {
     pub throttle: Mutex<Throttle>,
     pub budget: Mutex<Budget>,
     pub in_flight: AtomicU32,
-    /// For `select: sticky`.
-    pub affinity: Affinity,
+    /// For `select: sticky`: the identity of the channel that served a conversation last.
+    pub affinity: Recent<u64>,
 }
 
 /// A route of one table.

@@ -273,6 +273,7 @@ fn compile_upstream(
         credentials,
         handles: UpstreamHandles::new(&live.metrics, &settings.name),
         live: Arc::clone(live),
+        identity: identity(&settings.name),
         cursor: AtomicUsize::new(0),
         keyless: "".into(),
     }

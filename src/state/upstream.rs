@@ -101,6 +101,8 @@ pub struct Upstream {
     pub handles: UpstreamHandles,
     pub live: Arc<Live>,
     /// Where the next search for a ready key begins.
+    /// Its name as a number.
+    pub identity: u64,
     pub(super) cursor: AtomicUsize,
     /// What stands for a key where none is needed.
     pub keyless: Arc<str>,

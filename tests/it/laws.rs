@@ -62,6 +62,7 @@ fn need(live: &Live, resend: Resend) -> Need<'static> {
         deadline: now + Duration::from_mins(1),
         most_output: None,
         session: None,
+        bond: None,
         prompt_tokens: 10,
         least_window: 0,
         abilities: Abilities::default(),

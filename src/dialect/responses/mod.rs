@@ -8,6 +8,7 @@ pub mod reply;
 pub mod request;
 mod search;
 pub mod stored;
+pub mod stored_at;
 pub mod stream;
 #[cfg(test)]
 mod tests;

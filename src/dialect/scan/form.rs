@@ -74,6 +74,7 @@ pub(super) fn scan(boundary: &[u8], body: &[u8]) -> Result<Scan, ScanError> {
         calls_tools: false,
         shape: super::Shape::Own,
         stateful: false,
+        refers_to: None,
         store: super::Store::Declined,
         body_len: body.len(),
     })

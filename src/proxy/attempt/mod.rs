@@ -16,14 +16,15 @@ pub use spoken::Spoken;
 use build::{Built, Unbuilt};
 use read::Content;
 
-use super::intake::Guest;
+use super::intake::{Guest, Load};
 use super::recall::Keepsake;
 use super::refuse::{CHANNEL, DROPPED, ESTIMATED, name_request};
 use super::reply::{Opaque, Reply, Said, Streaming};
 use super::{Gateway, Snapshot, tunnel};
 use crate::algo::tick::Tick;
 use crate::dialect::task::Tokens;
-use crate::route::{Failure, Limits, Plan, Resend};
+use crate::dialect::{Dialect, stored_at};
+use crate::route::{Bond, Failure, Limits, Plan, Resend};
 use crate::state::{Channel, Permit};
 use crate::telemetry::RequestOutcome;
 use crate::upstream::headers::{self, Switching};
@@ -160,6 +161,7 @@ pub fn respond(mut guest: Box<Guest>, plan: &Plan<'_>, answer: Answer) -> Respon
     let switching = if matches!(body, Content::Tunnel { .. }) { Switching::Yes } else { Switching::No };
     dress(&mut head, &guest.request_id, plan.attempts, &channel, switching);
     let keepsake = Keepsake::of(&mut guest, spoken.keeping());
+    bind(&guest, &permit, &body, spoken.is_native());
     if let Some(dropped) = spoken.dropped {
         head.headers.insert(DROPPED, dropped);
     }
@@ -195,6 +197,28 @@ pub fn respond(mut guest: Box<Guest>, plan: &Plan<'_>, answer: Answer) -> Respon
         }
     };
     Response::from_parts(head, reply)
+}
+
+/// Remembers where an upstream stored an answer that callers may go on from.
+fn bind(guest: &Guest, permit: &Permit, body: &Content, is_native: bool) {
+    let Load::Ask { scan, .. } = &guest.load else { return };
+    if guest.dialect != Dialect::Responses || !is_native || !scan.stateful {
+        return;
+    }
+    let names = match body {
+        Content::Whole { body, .. } => stored_at::of_answer(body),
+        Content::Stream { peeked, .. } => {
+            peeked.ready.front().map_or([None, None], |frame| stored_at::of_first_event(frame))
+        }
+        // Too large to be looked into, or no answer of this kind.
+        Content::Opaque { .. } | Content::Tunnel { .. } => return,
+    };
+    let gateway = guest.settle.gateway();
+    let upstream = permit.channel().upstream.identity;
+    let bond = Bond { upstream, key: permit.credential().map(|key| key.identity) };
+    for name in names.into_iter().flatten() {
+        gateway.bonds.put(name, bond, gateway.live.now());
+    }
 }
 
 /// The upstream's own error answer, passed on.

@@ -230,3 +230,81 @@ routes:
     lab.send(&Ask::chat("demo")).await.spoken().unwrap();
     lab.assert_quiet().await;
 }
+
+fn response(rest: &str) -> Ask {
+    Ask::post("/v1/responses", format!(r#"{{"model":"demo","input":"hello"{rest}}}"#))
+}
+
+/// What is stored at an upstream is known there, to that account, and nowhere else.
+#[tokio::test(start_paused = true)]
+async fn a_response_goes_on_at_the_upstream_and_with_the_key_that_stored_it() {
+    let lab = Lab::start(
+        "
+version: 1
+upstreams:
+  a: {provider: simulated, credentials: [secret-k-1111, secret-k-2222]}
+  b: {provider: simulated, credentials: [secret-k-3333, secret-k-4444]}
+  c: {provider: simulated}
+routes:
+  - model: demo
+    channels: [{upstream: a}, {upstream: b}]
+    fallback: [elsewhere]
+  - model: elsewhere
+    channels: [{upstream: c}]
+",
+    );
+    for stream in ["", r#","stream":true"#] {
+        let begun = lab.send(&response(stream)).await;
+        let home = begun.header("x-mainstay-channel").split('/').next().unwrap().to_owned();
+        let id = match stream {
+            "" => begun.json()["id"].as_str().unwrap().to_owned(),
+            _ => begun.events()[0]["response"]["id"].as_str().unwrap().to_owned(),
+        };
+        let seen = || lab.sim(&home).control().seen();
+        let key = seen().last().unwrap().credential_tail.clone();
+        let before = lab.arrived(&home);
+        for _ in 0..6 {
+            let next = response(&format!(r#","previous_response_id":"{id}""#));
+            assert_eq!(lab.send(&next).await.status, StatusCode::OK);
+        }
+        assert_eq!(lab.arrived(&home), before + 6, "nobody else knows {id}");
+        assert!(seen().iter().rev().take(6).all(|seen| seen.credential_tail == key));
+
+        // While it is away nobody else can help, so nobody else is asked.
+        lab.sim(&home).control().set(vec![Rule::new(Fault::status(StatusCode::TOO_MANY_REQUESTS))]);
+        let others = |lab: &Lab| {
+            ["a", "b", "c"].iter().filter(|name| **name != home).map(|name| lab.arrived(name)).sum::<u64>()
+        };
+        let asked = others(&lab);
+        let refused = lab.send(&response(&format!(r#","previous_response_id":"{id}""#))).await;
+        assert!(!refused.status.is_success(), "{}", refused.status);
+        assert_eq!(others(&lab), asked);
+        lab.sim(&home).control().clear();
+        tokio::time::sleep(secs(120)).await;
+    }
+    // What nobody here has seen may be anywhere.
+    let unknown = lab.send(&response(r#","previous_response_id":"resp_of_long_ago""#)).await;
+    assert_eq!(unknown.status, StatusCode::OK);
+    lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_is_stored_at_no_channel_of_the_route_is_refused_with_what_to_do() {
+    let lab = Lab::start(
+        "
+version: 1
+upstreams: {a: {provider: simulated}, b: {provider: simulated}}
+routes:
+  - {model: demo, channels: [{upstream: a}]}
+  - {model: other, channels: [{upstream: b}]}
+",
+    );
+    let id = lab.send(&response("")).await.json()["id"].as_str().unwrap().to_owned();
+    let body = format!(r#"{{"model":"other","input":"more","previous_response_id":"{id}"}}"#);
+    let refused = lab.send(&Ask::post("/v1/responses", body)).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    let message = refused.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("stored at an upstream"), "{message}");
+    assert_eq!(lab.arrived("b"), 0);
+    lab.assert_quiet().await;
+}

@@ -1,0 +1,83 @@
+//! What was lately true of a key: where a conversation was served, where a response is stored.
+//!
+//! Two generations instead of a list in order of use: what is written goes to the young one, and when that
+//! is full the old one goes. Nothing is walked, and memory is bounded by twice a generation.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::algo::tick::Tick;
+
+/// Keys in one generation: some 3 MB at the very most.
+const GENERATION: usize = 32 * 1024;
+
+#[derive(Debug)]
+pub struct Recent<V>(Mutex<Generations<V>>);
+
+#[derive(Debug)]
+struct Generations<V> {
+    young: HashMap<u64, (V, Tick)>,
+    old: HashMap<u64, (V, Tick)>,
+}
+
+impl<V> Default for Recent<V> {
+    fn default() -> Self {
+        Self(Mutex::new(Generations { young: HashMap::new(), old: HashMap::new() }))
+    }
+}
+
+impl<V: Copy> Recent<V> {
+    /// What was put under `key` no longer than `ttl` ago.
+    pub fn find(&self, key: u64, ttl: Duration, now: Tick) -> Option<V> {
+        let generations = self.0.lock();
+        let (value, at) = generations.young.get(&key).or_else(|| generations.old.get(&key))?;
+        (now.since(*at) <= ttl).then_some(*value)
+    }
+
+    pub fn put(&self, key: u64, value: V, now: Tick) {
+        let mut generations = self.0.lock();
+        if generations.young.len() >= GENERATION {
+            generations.old = std::mem::take(&mut generations.young);
+        }
+        generations.young.insert(key, (value, now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TTL: Duration = Duration::from_mins(5);
+
+    fn at(secs: u64) -> Tick {
+        Tick::ZERO + Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn a_conversation_is_remembered_for_its_time_and_as_last_served() {
+        let affinity = Recent::default();
+        affinity.put(7, 1, at(0));
+        assert_eq!(affinity.find(7, TTL, at(300)), Some(1));
+        assert_eq!(affinity.find(7, TTL, at(301)), None);
+        affinity.put(7, 2, at(301));
+        assert_eq!(affinity.find(7, TTL, at(302)), Some(2));
+        assert_eq!(affinity.find(8, TTL, at(302)), None);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_is_used_stays() {
+        let affinity = Recent::default();
+        let generation = GENERATION as u64;
+        for session in 0..10 * generation {
+            affinity.put(u64::MAX, 9, at(0));
+            affinity.put(session, 1, at(0));
+            let generations = affinity.0.lock();
+            assert!(generations.young.len() + generations.old.len() <= 2 * GENERATION);
+        }
+        assert_eq!(affinity.find(u64::MAX, TTL, at(1)), Some(9));
+        assert_eq!(affinity.find(0, TTL, at(1)), None);
+        assert_eq!(affinity.find(10 * generation - 1, TTL, at(1)), Some(1));
+    }
+}
