@@ -168,10 +168,13 @@ impl Quota {
         }
     }
 
-    /// What the upstream is believed to have left, for people: requests and tokens.
+    /// What is believed to be left, for people: requests and tokens, of what the upstream said and of the caps.
     pub fn left(&self, now: Tick) -> (Option<u64>, Option<u64>) {
-        let of = |limit: &Option<Limit>| limit.as_ref().and_then(|limit| limit.left(now));
-        (of(&self.requests), of(&self.tokens))
+        let told = |limit: &Option<Limit>| limit.as_ref().and_then(|limit| limit.left(now));
+        let [rpm, tpm, rpd] = self.used(now).map(|cap| cap.map(|(cap, used)| cap.saturating_sub(used)));
+        let requests = [told(&self.requests), rpm, rpd].into_iter().flatten().min();
+        let tokens = [told(&self.tokens), tpm].into_iter().flatten().min();
+        (requests, tokens)
     }
 
     /// When a cap that is reached has room again: the end of the slot in which enough of it expires is not
@@ -250,6 +253,7 @@ mod tests {
             assert!(matches!(quota.standing(1, at(7)), Standing::Fits { .. }));
             quota.spend(1, at(7));
         }
+        assert_eq!(quota.left(at(7)), (Some(0), None));
         assert_eq!(quota.standing(1, at(7)), Standing::Capped { until: at(12) });
         assert!(matches!(quota.standing(1, at(64)), Standing::Capped { .. }));
         assert_eq!(quota.standing(1, at(75)), Standing::Fits { share: 1.0 });

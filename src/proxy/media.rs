@@ -19,7 +19,7 @@ use crate::dialect::Dialect;
 use crate::dialect::hub::{Ask, Terms};
 use crate::dialect::remote::{self, Held};
 use crate::dialect::tree::{Node, Wrong};
-use crate::telemetry::catalogue;
+use crate::telemetry::{Metrics, catalogue};
 use crate::upstream::{FetchError, Fetched, Purse};
 
 /// Contents by URL. There are no more of them than `server.media.max_urls`.
@@ -126,4 +126,11 @@ pub async fn fetch(gateway: &Gateway, snapshot: &Snapshot, guest: &mut Guest, ur
 
 fn encoded(fetched: Fetched) -> Content {
     Content { kind: fetched.kind, data: BASE64_STANDARD.encode(&fetched.bytes) }
+}
+
+/// Lets every series of fetches begin at 0.
+pub fn expect(metrics: &Metrics) {
+    for result in ["ok"].into_iter().chain(FetchError::NAMES) {
+        metrics.counter(&catalogue::MEDIA_FETCHES, &[result]);
+    }
 }

@@ -82,6 +82,8 @@ pub struct Gateway {
 
 impl Gateway {
     pub fn new(live: Arc<Live>, snapshot: Snapshot) -> Arc<Self> {
+        media::expect(&live.metrics);
+        recall::expect(&live.metrics);
         Arc::new(Self {
             live,
             snapshot: ArcSwap::from_pointee(snapshot),

@@ -46,6 +46,12 @@ pub struct Plan<'t> {
     unsaid: u32,
 }
 
+/// Whether nothing was heard of it lately, when its breaker is asked again, its tier: smaller is better.
+type Badness = (bool, Tick, u8);
+
+/// The window of the throttle that lets requests through to the least bad channel (RESILIENCE §4.7).
+const LATELY: Duration = Duration::from_secs(20);
+
 /// Each of them is another reading of the whole body.
 const MOST_UNSAID: u32 = 8;
 
@@ -317,10 +323,11 @@ impl<'t> Plan<'t> {
         Ok(permit)
     }
 
-    /// The channel that only evidence speaks against and whose breaker would be asked again soonest.
+    /// The channel that only evidence speaks against: one that answered lately before those that did not, for some
+    /// answers are better than none; then the one whose breaker would be asked again soonest.
     fn least_bad(&self, need: &Need<'_>, now: Tick) -> Option<(&'t Arc<Channel>, Arc<Model>)> {
         let route = self.route();
-        let mut best: Option<(Tick, u8, &Arc<Channel>, Arc<Model>)> = None;
+        let mut best: Option<(Badness, &Arc<Channel>, Arc<Model>)> = None;
         for channel in &route.channels {
             let model = channel.model(&route.config, need.model);
             let until = match shortlist::judge(route, channel, &model, need, now) {
@@ -328,12 +335,13 @@ impl<'t> Plan<'t> {
                 Err(why) if why.is_evidence_only() => Tick::MAX,
                 Ok(Rank::Ready | Rank::Last | Rank::Short | Rank::Trial) | Err(_) => continue,
             };
-            let key = (until, channel.config.tier);
-            if best.as_ref().is_none_or(|(until, tier, ..)| key < (*until, *tier)) {
-                best = Some((key.0, key.1, channel, model));
+            let dead = !channel.upstream.memory.proven_within(LATELY, now);
+            let badness = (dead, until, channel.config.tier);
+            if best.as_ref().is_none_or(|(least, ..)| badness < *least) {
+                best = Some((badness, channel, model));
             }
         }
-        best.map(|(_, _, channel, model)| (channel, model))
+        best.map(|(_, channel, model)| (channel, model))
     }
 
     /// Remembers a failure, and whether another channel had failed this request in the same way.

@@ -20,6 +20,7 @@ use crate::algo::budget::Budget;
 use crate::catalog::{Catalog, Tier, Unit};
 use crate::config::{self, Blueprint, Matcher, ModelName, Origin, Pattern};
 use crate::dialect::Dialect;
+use crate::strategy;
 use crate::telemetry::{AttemptHandles, CredentialHandles, UpstreamHandles};
 use crate::vocab::Facts;
 
@@ -96,6 +97,9 @@ impl Table {
                 let memory = registry.route(settings);
                 let dialects = dialects(settings, &channels);
                 let handles = registry.requests(&live.metrics, &settings.name, &dialects);
+                if settings.select == strategy::Kind::Sticky {
+                    handles.expect_sessions(&live.metrics);
+                }
                 Arc::new(Route { config: settings.clone(), memory, channels, handles })
             })
             .collect();

@@ -74,7 +74,7 @@ catalogue! {
     PROBES = "mainstay_probes_total" Counter, ["upstream", "result"], "Active probes: pass, fail, skipped (healthy traffic says enough).";
     CONFLICTS = "mainstay_active_passive_conflicts_total" Counter, ["upstream"], "Probes that failed while live traffic succeeded, and were overruled.";
     COOLDOWNS = "mainstay_cooldowns_total" Counter, ["credential", "kind"], "Cooldowns begun: short (rate limit), long (quota), auth.";
-    QUOTA_LEFT = "mainstay_quota_left" Gauge, ["credential", "model", "kind"], "What a key is believed to have left at a model, as its provider said: requests, tokens.";
+    QUOTA_LEFT = "mainstay_quota_left" Gauge, ["credential", "model", "kind"], "What a key is believed to have left at a model, of what its provider said and of its `quota`: requests, tokens.";
     COOLDOWN_SECONDS = "mainstay_cooldown_remaining_seconds" Gauge, ["credential"], "Seconds until the credential is tried again; 0 when it is ready.";
 
     STREAMS = "mainstay_streams_total" Counter, ["route", "outcome"], "Streams after their first content: complete, unterminated (whole, terminator added), error, cut, stalled, cancelled.";

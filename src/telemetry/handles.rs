@@ -185,6 +185,13 @@ impl RequestHandles {
         self.refused.add(why as usize, || metrics.counter(&c::RETRIES_REFUSED, &[&self.route, why.name()]));
     }
 
+    /// Lets the series of a route that keeps conversations begin at 0.
+    pub fn expect_sessions(&self, metrics: &Metrics) {
+        for place in [SessionPlace::Kept, SessionPlace::Moved, SessionPlace::New] {
+            metrics.counter(&c::SESSIONS, &[&self.route, place.name()]);
+        }
+    }
+
     pub fn placed(&self, metrics: &Metrics, place: SessionPlace) {
         self.sessions.add(place as usize, || metrics.counter(&c::SESSIONS, &[&self.route, place.name()]));
     }

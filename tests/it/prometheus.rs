@@ -20,13 +20,13 @@ const ROUTING: &str = r#"
 version: 1
 server: {listen: LISTEN, admin: ADMIN}
 upstreams:
-  sim-a: {provider: simulated, credentials: ["${MAINSTAY_IT_KEY_A:-simulated-key-a}"], simulated: {ttft: 5ms, pace: 1ms}}
+  sim-a: {provider: simulated, credentials: ["${MAINSTAY_IT_KEY_A:-simulated-key-a}"], quota: {rpm: 600000, tpm: 600000000}, simulated: {ttft: 5ms, pace: 1ms}}
   sim-b: {provider: simulated, credentials: ["${MAINSTAY_IT_KEY_B:-simulated-key-b}"], simulated: {ttft: 5ms, pace: 1ms}}
   sim-c: {provider: simulated, simulated: {ttft: 5ms, pace: 1ms}}
   sim-d: {provider: simulated, simulated: {ttft: 5ms, pace: 1ms}}
 routes:
   - {model: demo, channels: [{upstream: sim-a}, {upstream: sim-b}], fallback: [spare]}
-  - {model: spare, channels: [{upstream: sim-c}]}
+  - {model: spare, select: sticky, channels: [{upstream: sim-c}]}
   - {model: alone, channels: [{upstream: sim-d}]}
 defaults:
   breaker: {consecutive: {failures: 2}}

@@ -134,7 +134,7 @@ section! {
         /// ... by this factor (1.5) ...
         #[schemars(range(min = 1.0, max = 10.0))]
         pub down_factor: Option<f64>,
-        /// ... up to this (60s).
+        /// ... up to this (10s).
         pub down_max: Option<Span>,
         /// Longest wait for one probe (5s).
         pub timeout: Option<Span>,

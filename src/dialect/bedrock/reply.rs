@@ -98,15 +98,13 @@ fn write_part(part: &Part<'_>, own: bool, manner: &Manner, calls: &mut usize, bl
         return;
     }
     match &part.content {
-        Content::Text(text)
-            if part.citations.iter().any(|said| said.url.is_some() || said.title.is_some()) =>
-        {
-            block::cited(text, &part.citations, blocks);
-        }
         Content::Text(text) | Content::Refusal(text) => {
             blocks.object(|block| {
                 block.str("text", text);
             });
+            if part.citations.iter().any(|said| said.url.is_some() || said.title.is_some()) {
+                block::citations(&part.citations, blocks);
+            }
         }
         Content::Image(media) => write_media(Medium::Image, media, &part.extras, blocks),
         Content::Audio(media) => write_media(Medium::Audio, media, &part.extras, blocks),

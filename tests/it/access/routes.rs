@@ -1,10 +1,15 @@
 //! Routes that differ from the whole, and what a plain service sees of keys.
 
+use std::cell::RefCell;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use parking_lot::Mutex;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::Metadata;
+use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, fmt};
 
 use super::{SHOP, sending};
 use crate::lab::{Answer, Ask, Lab, Said, Scribe};
@@ -80,9 +85,29 @@ async fn a_service_gets_what_is_its_own_and_never_a_key_of_ours() {
     lab.assert_quiet().await;
 }
 
-/// Everything that is logged, down to the last detail.
+/// What this thread logs while it listens. One subscriber serves the whole binary: one that comes and goes
+/// races with the other tests, which register what may be logged.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
+
+thread_local! {
+    static LISTENING: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
+
+impl Log {
+    fn listening() -> Self {
+        static SUBSCRIBED: Once = Once::new();
+        SUBSCRIBED.call_once(|| {
+            let of_this_thread = |_: &Metadata<'_>, _: &Context<'_, Registry>| LISTENING.with_borrow(Option::is_some);
+            let writer = || LISTENING.with_borrow(|log| log.clone().unwrap_or_default());
+            let layer = fmt::layer().with_ansi(false).with_writer(writer);
+            tracing_subscriber::registry().with(layer.with_filter(dynamic_filter_fn(of_this_thread))).init();
+        });
+        let log = Self::default();
+        LISTENING.set(Some(log.clone()));
+        log
+    }
+}
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -95,23 +120,9 @@ impl Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn logs_and_metrics_have_the_keys_name_and_never_its_secret() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let log = Log::listening();
     let (lab, _) = lab("keys");
     for ask in [Ask::get("/whole/x"), Ask::chat("whole"), Ask::stream("whole"), Ask::chat("none")] {
         for way in super::WAYS {

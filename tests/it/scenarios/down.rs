@@ -139,3 +139,25 @@ async fn s19_a_total_outage_fails_fast_without_amplification() {
     assert!(healed.error_share() < 0.01, "{:?}", healed.errors().first());
     lab.assert_quiet().await;
 }
+
+/// S34: two of three are gone, and the third fails often enough to be taken out: it still has answers, and
+/// the others have none.
+#[tokio::test(start_paused = true)]
+async fn s34_when_all_are_out_of_use_the_one_that_answers_lately_is_asked() {
+    let lab = Lab::start(&format!("{THREE}    panic: {{mode: all}}\n"));
+    let report = lab
+        .under_load(Ask::chat("demo"), 20.0, WARM + secs(60), async {
+            after(WARM).await;
+            for gone in ["b", "c"] {
+                lab.sim(gone).control().set(vec![Rule::new(Fault::Refuse)]);
+            }
+            let half = Rule::new(Fault::status(StatusCode::INTERNAL_SERVER_ERROR)).share(0.6);
+            lab.sim("a").control().set(vec![half]);
+        })
+        .await;
+    // Once no breaker is closed any more.
+    let late = report.between(WARM + secs(20), WARM + secs(60));
+    let served = 1.0 - late.error_share();
+    assert!(served > 0.3, "{served} of what A could have answered: 0.4 and more");
+    lab.assert_quiet().await;
+}

@@ -92,7 +92,12 @@ fn part<'a>(
         "reasoningContent" => return Ok(thought(value)?.unwrap_or_else(|| vendor(key, block))),
         "json" => return Ok(kept(Content::Text(Text::Borrowed(value.raw())), JSON, value)),
         GUARDED => return guarded(value, block, side),
-        CITED => return Ok(cited(value)),
+        CITED => {
+            let cited = cited(value);
+            // Sources alone, as we give them beside their text, say nothing to anybody else.
+            let says_nothing = matches!(&cited.content, Content::Text(text) if text.is_empty());
+            return Ok(if says_nothing && side == Side::Caller { vendor(key, block) } else { cited });
+        }
         _ => return Ok(vendor(key, block)),
     };
     media(medium, value, block, side)

@@ -79,15 +79,12 @@ pub fn cache_point(mark: CacheMark, blocks: &mut Array<'_>) {
     });
 }
 
-/// A text of another vendor's with its citations.
-pub fn cited(text: &str, citations: &[Citation<'_>], blocks: &mut Array<'_>) {
+/// The citations of another vendor's text, behind it: callers who did not ask for any look for the text where it
+/// always is.
+pub fn citations(citations: &[Citation<'_>], blocks: &mut Array<'_>) {
     blocks.object(|block| {
         block.object(CITED, |cited| {
-            cited.array("content", |texts| {
-                texts.object(|said| {
-                    said.str("text", text);
-                });
-            });
+            cited.array("content", |_| {});
             cited.array("citations", |array| {
                 for Citation { url, title, .. } in citations {
                     array.object(|object| write_citation(url.as_deref(), title.as_deref(), object));
