@@ -16,12 +16,14 @@ use mainstay::algo::breaker::{Breaker, Settings, Signal};
 use mainstay::algo::dice::Dice;
 use mainstay::algo::tick::Tick;
 use mainstay::algo::wrr::Smooth;
+use mainstay::config::rehearsal::{Script, Workload};
 use mainstay::config::{self, Blueprint};
 use mainstay::dialect::scan::scan;
 use mainstay::dialect::splice::{Rewrite, splice};
 use mainstay::dialect::watch::Watch;
 use mainstay::dialect::{Dialect, Framing, Operation, Splitter, entry};
 use mainstay::route::{Need, Plan, Resend};
+use mainstay::sim::{self, Ledger, Rehearsal, outages};
 use mainstay::state::gate::{Gate, Rescue};
 use mainstay::state::model::Shape;
 use mainstay::state::{Live, Registry, Table};
@@ -43,6 +45,7 @@ fn main() {
     bodies(&mut criterion);
     streams(&mut criterion);
     swapping(&mut criterion);
+    rehearsing(&mut criterion);
     criterion.final_summary();
 }
 
@@ -149,6 +152,34 @@ fn picking(criterion: &mut Criterion) {
             });
         }
     }
+    group.finish();
+}
+
+/// One rehearsed request, from its arrival to its end: all decisions, and the keeping of time and count.
+fn rehearsing(criterion: &mut Criterion) {
+    const REQUESTS: u64 = 1000;
+    let mut group = criterion.benchmark_group("rehearse");
+    let blueprint = blueprint(1, 3, Kind::WeightedRoundRobin);
+    let workload = outages::usual_workload(&blueprint).expect("a route names a model");
+    let workload = Workload { rate: 100.0, ..workload };
+    let script = Script::default();
+    let rehearsal = Rehearsal {
+        blueprint: &blueprint,
+        script: &script,
+        workload: &workload,
+        duration: Duration::from_secs(REQUESTS / 100),
+        seed: 1,
+        reloads: Vec::new(),
+        freezes: Vec::new(),
+    };
+    group.throughput(Throughput::Elements(REQUESTS));
+    group.bench_function("about 1,000 requests", |b| {
+        b.iter(|| {
+            let mut ledger = Ledger::new(&script, &blueprint.catalog);
+            sim::run(&rehearsal, &mut ledger).expect("a route takes them");
+            ledger.report("bench")
+        });
+    });
     group.finish();
 }
 

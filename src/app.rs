@@ -5,6 +5,7 @@ mod explain;
 mod panics;
 mod process;
 mod signals;
+mod simulate;
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ pub use ask::{Answer, ask};
 pub use explain::{automatic_routes, explain_cold, explain_path, local_url, table_of};
 pub use panics::log_panics;
 pub use process::Process;
+pub use simulate::{HELP as SIMULATE_HELP, Outcome, Simulate};
 
 use crate::admin;
 use crate::config::Blueprint;

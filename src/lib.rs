@@ -11,7 +11,7 @@
 //! | 3 | [`state`] |
 //! | 4 | [`access`], [`route`], [`upstream`], [`simulated`], [`cache`] |
 //! | 5 | [`proxy`], [`admin`] |
-//! | 6 | [`server`] |
+//! | 6 | [`server`], [`sim`] |
 //! | 7 | [`app`], `main` |
 
 #![forbid(unsafe_code)]
@@ -27,6 +27,7 @@ pub mod dialect;
 pub mod proxy;
 pub mod route;
 pub mod server;
+pub mod sim;
 pub mod simulated;
 pub mod state;
 pub mod strategy;

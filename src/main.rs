@@ -12,6 +12,7 @@ use mainstay::config;
 use mainstay::dialect::Dialect;
 use mainstay::route::Question;
 use mainstay::server::loader::{Loader, Rejection, Source};
+use mainstay::sim::page::Held;
 use mainstay::telemetry::logs;
 use mainstay::vocab::Ability;
 
@@ -70,6 +71,9 @@ enum Command {
         #[arg(long, value_name = "URL")]
         admin: Option<String>,
     },
+    /// Rehearse an outage: what callers would see of it with this file, in virtual time
+    #[command(after_long_help = app::SIMULATE_HELP)]
+    Simulate(app::Simulate),
     /// Print the version
     Version {
         #[arg(long)]
@@ -118,6 +122,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             }
             explain(source, &question, admin)
         }
+        Command::Simulate(asked) => simulate(source, &asked),
         Command::Version { json: true } => print(
             &serde_json::json!({ "name": "mainstay", "version": env!("CARGO_PKG_VERSION") }).to_string(),
         ),
@@ -245,6 +250,23 @@ fn cold(source: Source, question: &Question) -> anyhow::Result<ExitCode> {
     }
     say(&format!("no route takes {}", question.model));
     Ok(ExitCode::FAILURE)
+}
+
+fn simulate(source: Source, asked: &app::Simulate) -> anyhow::Result<ExitCode> {
+    match asked.run(source) {
+        Ok(outcome) => {
+            print(&outcome.shown)?;
+            outcome.remarks.iter().for_each(|remark| say(remark));
+            Ok(match outcome.verdict {
+                Held::Yes => ExitCode::SUCCESS,
+                Held::No => ExitCode::FAILURE,
+            })
+        }
+        Err(why) => {
+            say(&why);
+            Ok(ExitCode::from(UNREADABLE))
+        }
+    }
 }
 
 fn healthcheck(base: &str) -> anyhow::Result<ExitCode> {

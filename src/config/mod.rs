@@ -9,6 +9,7 @@
 //! | `decode` | tree -> mirror |
 //! | `layer`, `settle` | `defaults` -> upstream -> route -> channel -> settings |
 //! | `models` | the file of `catalog.file` -> [`Catalog`](crate::catalog::Catalog), by the same steps |
+//! | [`rehearsal`] | the files of `mainstay simulate`, by the same steps |
 //! | `check` | names, references, loops, URLs -> [`Blueprint`] |
 //! | `lint` | warnings |
 //! | `problem`, `redact`, `nearest` | what is shown of all that, without secrets |
@@ -31,6 +32,7 @@ mod path;
 pub mod problem;
 pub mod reasoning;
 mod redact;
+pub mod rehearsal;
 mod schema;
 mod settle;
 mod shape;
@@ -131,6 +133,14 @@ fn read(
     let (catalog, elsewhere) = models::of(&scene, findings);
     let blueprint = check::check(&scene, catalog, check::revision(text), findings);
     (blueprint.filter(|_| elsewhere.is_empty()), Some(whole), elsewhere)
+}
+
+/// A duration as the file would have it: `250ms`, `1m30s`.
+///
+/// # Errors
+/// Why it is none.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    units::Span::parse(text).map(|span| span.0)
 }
 
 fn empty(findings: &mut Findings) {

@@ -1,5 +1,6 @@
 //! The JSON Schema of `routing.yaml`.
 
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Json, json};
 
@@ -36,7 +37,12 @@ pub(super) fn strict() -> Json {
 
 /// What the file of `catalog.file` has to be.
 pub(super) fn of_models() -> Json {
-    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Models>().to_value()
+    of::<Models>()
+}
+
+/// What a file of this form has to be.
+pub(super) fn of<F: JsonSchema>() -> Json {
+    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<F>().to_value()
 }
 
 /// Makes `{anyOf: [X, Reference]}` of every scalar X below `schema` that is more than any text.

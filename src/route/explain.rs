@@ -57,7 +57,7 @@ pub struct Question {
 }
 
 /// The operation by which the callers of a dialect ask for an answer.
-const fn generation(dialect: Dialect) -> Operation {
+pub const fn generation(dialect: Dialect) -> Operation {
     match dialect {
         Dialect::OpenAi => Operation::Chat,
         Dialect::Responses => Operation::Responses,

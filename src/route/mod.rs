@@ -12,7 +12,7 @@ mod shortlist;
 mod verdict;
 
 pub use closest::closest;
-pub use explain::{Explained, Question, explain, explain_route};
+pub use explain::{Explained, Question, explain, explain_route, generation};
 pub use limits::Limits;
 pub use need::{Bond, Need, Resend};
 pub use plan::{Exhausted, Lack, Plan};

@@ -16,7 +16,7 @@ const LEAST_TIME: Duration = Duration::from_millis(200);
 const SAME_CHANNEL_SPREAD: u32 = 4;
 
 /// How an attempt failed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Failure {
     pub fault: Fault,
     pub stage: Stage,

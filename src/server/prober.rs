@@ -18,7 +18,7 @@ use tokio::time::sleep_until;
 use super::tasks::Tasks;
 use crate::algo::breaker::Admissible;
 use crate::algo::cooldown::Readiness;
-use crate::algo::health::{self, Standing, Traffic, Verdict};
+use crate::algo::health::{self, Standing, Verdict};
 use crate::algo::tick::Tick;
 use crate::config::ProbeKind;
 use crate::proxy::Snapshot;
@@ -146,8 +146,7 @@ async fn attend(live: Arc<Live>, slots: Arc<Semaphore>, mut subject: watch::Rece
 /// One probe, or the reason to leave it out.
 async fn turn(live: &Live, slots: &Semaphore, subject: &Subject) {
     let Subject { upstream, .. } = subject;
-    let traffic = traffic(upstream, live.now());
-    if upstream.memory.health.lock().is_suppressed(traffic) {
+    if upstream.needs_no_probe(live.now()) {
         upstream.handles.probe_skipped.increment(1);
         return;
     }
@@ -189,20 +188,8 @@ pub(super) fn proves_nothing(fault: &ProbeFault, live: &Live, begun: Tick) -> bo
     }
 }
 
-fn traffic(upstream: &Upstream, now: Tick) -> Traffic {
-    let memory = &upstream.memory;
-    if memory.proven_within(upstream.config.probe.settings.interval, now) {
-        Traffic::Succeeding
-    } else if memory.recent(now).total() > 0 {
-        Traffic::Failing
-    } else {
-        Traffic::None
-    }
-}
-
 fn next_gap(upstream: &Upstream, live: &Live) -> Duration {
-    let traffic = traffic(upstream, live.now());
-    upstream.memory.health.lock().next_gap(traffic, &mut live.dice())
+    upstream.next_probe(live.now(), &mut live.dice())
 }
 
 fn is_overruled(upstream: &Upstream, now: Tick) -> bool {

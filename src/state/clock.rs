@@ -2,18 +2,30 @@
 //!
 //! Everything that decides anything uses the monotonic [`Tick`]. Wall-clock time is read only to
 //! understand dates that an upstream or a caller wrote, and to date what people read. Built on
-//! tokio's clock, so a test that pauses time pauses this too.
+//! tokio's clock, so a test that pauses time pauses this too. A rehearsal has a clock whose [`Hand`] it
+//! moves itself; nobody else's ever sees one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
 use crate::algo::tick::Tick;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Clock {
     origin: Instant,
+    /// Who says what time it is, where that is not the machine.
+    hand: Option<Hand>,
 }
+
+/// The time of a clock that does not go by itself.
+#[derive(Clone, Debug, Default)]
+pub struct Hand(Arc<AtomicU64>);
+
+/// What the wall shows when a moved clock begins: a round number of the year 2026.
+const BEGIN: Duration = Duration::from_secs(1_790_000_000);
 
 impl Default for Clock {
     fn default() -> Self {
@@ -24,20 +36,59 @@ impl Default for Clock {
 #[expect(clippy::disallowed_methods, reason = "this file is the one reader of time")]
 impl Clock {
     pub fn start() -> Self {
-        Self { origin: Instant::now() }
+        Self { origin: Instant::now(), hand: None }
+    }
+
+    /// A clock that shows what `hand` points to, and nothing of the machine's time.
+    pub fn moved_by(hand: &Hand) -> Self {
+        Self { origin: Instant::now(), hand: Some(hand.clone()) }
     }
 
     pub fn now(&self) -> Tick {
-        Tick::ZERO + self.origin.elapsed()
+        match &self.hand {
+            None => Tick::ZERO + self.origin.elapsed(),
+            Some(hand) => hand.shown(),
+        }
     }
 
     /// Time since the Unix epoch; zero on a machine whose clock stands before it.
     pub fn unix_now(&self) -> Duration {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+        match &self.hand {
+            None => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            Some(hand) => BEGIN + hand.shown().since(Tick::ZERO),
+        }
     }
 
     /// The same moment for tokio's timers.
     pub fn instant(&self, tick: Tick) -> Instant {
         self.origin + tick.since(Tick::ZERO)
+    }
+}
+
+impl Hand {
+    pub fn shown(&self) -> Tick {
+        Tick::from_nanos(self.0.load(Relaxed))
+    }
+
+    /// Moves it to `tick`; never back, as no monotonic clock goes there.
+    pub fn move_to(&self, tick: Tick) {
+        self.0.fetch_max(tick.nanos(), Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moved_clock_shows_what_its_hand_says_and_goes_forward_only() {
+        let hand = Hand::default();
+        let clock = Clock::moved_by(&hand);
+        assert_eq!((clock.now(), clock.unix_now()), (Tick::ZERO, BEGIN));
+        hand.move_to(Tick::from_nanos(7));
+        hand.move_to(Tick::from_nanos(3));
+        assert_eq!(clock.now(), Tick::from_nanos(7));
+        assert_eq!(clock.unix_now(), BEGIN + Duration::from_nanos(7));
+        assert_eq!(clock.clone().now(), clock.now());
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::chance::Chance;
-use super::clock::Clock;
+use super::clock::{Clock, Hand};
 use crate::algo::dice::Dice;
 use crate::algo::tick::Tick;
 use crate::telemetry::Metrics;
@@ -26,6 +26,11 @@ impl Live {
     /// As [`Live::default`], but every draw follows from `seed`.
     pub fn seeded(seed: u64) -> Self {
         Self { chance: Chance::seeded(seed), ..Self::default() }
+    }
+
+    /// As [`Live::seeded`], in a time that `hand` moves.
+    pub fn moved_by(hand: &Hand, seed: u64) -> Self {
+        Self { clock: Clock::moved_by(hand), ..Self::seeded(seed) }
     }
 
     pub fn now(&self) -> Tick {

@@ -21,7 +21,7 @@ mod served;
 pub mod table;
 pub mod upstream;
 
-pub use clock::Clock;
+pub use clock::{Clock, Hand};
 pub use live::Live;
 pub use permit::{Permit, Refusal};
 pub use recent::Recent;

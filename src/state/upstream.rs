@@ -119,6 +119,29 @@ impl Upstream {
         self.config.readiness == config::Readiness::Ready
     }
 
+    /// What callers say of it, as far as it spares probes.
+    fn traffic(&self, now: Tick) -> health::Traffic {
+        if self.memory.proven_within(self.config.probe.settings.interval, now) {
+            health::Traffic::Succeeding
+        } else if self.memory.recent(now).total() > 0 {
+            health::Traffic::Failing
+        } else {
+            health::Traffic::None
+        }
+    }
+
+    /// Whether callers prove what a probe would ask.
+    pub fn needs_no_probe(&self, now: Tick) -> bool {
+        let traffic = self.traffic(now);
+        self.memory.health.lock().is_suppressed(traffic)
+    }
+
+    /// How long to wait before the next probe.
+    pub fn next_probe(&self, now: Tick, dice: &mut Dice) -> Duration {
+        let traffic = self.traffic(now);
+        self.memory.health.lock().next_gap(traffic, dice)
+    }
+
     /// Books an active probe's result.
     pub fn probed(&self, verdict: health::Verdict, now: Tick) {
         match verdict {
@@ -170,7 +193,9 @@ impl Upstream {
     pub fn expire(&self, now: Tick, dice: &mut Dice) {
         let transition = self.memory.gate.expire(now, dice);
         self.note(None, transition, now);
-        let models: Vec<_> = self.memory.models.iter().map(|entry| Arc::clone(entry.value())).collect();
+        let mut models: Vec<_> = self.memory.models.iter().map(|entry| Arc::clone(entry.value())).collect();
+        // The map has an order of its own in each process, and each draw of the dice has its place.
+        models.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         for model in models {
             if let Some(gate) = &model.gate {
                 let transition = gate.expire(now, dice);

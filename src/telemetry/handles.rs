@@ -188,7 +188,7 @@ impl RequestHandles {
     /// Lets the series of a route that keeps conversations begin at 0.
     pub fn expect_sessions(&self, metrics: &Metrics) {
         for place in [SessionPlace::Kept, SessionPlace::Moved, SessionPlace::New] {
-            metrics.counter(&c::SESSIONS, &[&self.route, place.name()]);
+            metrics.counter(&c::SESSIONS, &[&self.route, place.name()]).increment(0);
         }
     }
 

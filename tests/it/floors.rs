@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["state"],
     &["access", "route", "upstream", "simulated", "cache"],
     &["proxy", "admin"],
-    &["server"],
+    &["server", "sim"],
     &["app"],
     // The binary, a crate of its own that sees the library as any program would.
     &["main", "lib"],

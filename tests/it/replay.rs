@@ -771,7 +771,13 @@ async fn recorded_refusals_of_a_request_are_passed_on_and_other_errors_are_ours(
             passed += 1;
         } else if answer.header("x-mainstay-estimated") == "tokens" {
             // Nobody who counts can be had, so the gateway has counted.
-            assert!(matches!(recording.operation, Operation::CountTokens | Operation::GeminiCountTokens | Operation::BedrockCountTokens), "{name}");
+            assert!(
+                matches!(
+                    recording.operation,
+                    Operation::CountTokens | Operation::GeminiCountTokens | Operation::BedrockCountTokens
+                ),
+                "{name}"
+            );
             ours += 1;
         } else {
             assert!(answer.json()["error"]["message"].is_string(), "{name}: {}", answer.text());

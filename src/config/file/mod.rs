@@ -9,6 +9,7 @@ pub mod indexed;
 pub mod models;
 pub mod names;
 pub mod policy;
+pub mod rehearsal;
 pub mod server;
 
 use std::collections::BTreeMap;

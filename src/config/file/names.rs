@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use crate::catalog;
+use crate::config::rehearsal::FAULTS;
 use crate::dialect::Dialect;
 use crate::dialect::provider::PROVIDERS;
 use crate::strategy;
@@ -45,6 +46,8 @@ name! {
     /// Something that some models can do.
     AbilityName, "known ability", "Something that some models can do.",
         catalog::ABILITIES.iter().map(|(_, word, _)| *word);
+    /// A fault that an upstream can commit.
+    FaultName, "fault of upstreams", "How requests to an upstream fail.", FAULTS.iter().map(|fault| fault.name());
     /// A way to pick among channels.
     StrategyName, "strategy", "How a channel is picked among the eligible ones (weighted_round_robin).",
         strategy::Kind::ALL.iter().map(|kind| kind.name());

@@ -7,7 +7,7 @@ mod read;
 mod write;
 
 pub use read::{Side, cache_mark, cite, parts, redacted};
-pub use write::{cache_point, call, cited, media, thought, write_citation};
+pub use write::{cache_point, call, citations, media, thought, write_citation};
 
 /// The extra under which a tool's result keeps that it was JSON and no text.
 pub const JSON: &str = "json";

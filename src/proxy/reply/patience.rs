@@ -21,7 +21,7 @@ const LOOK_UP: Duration = Duration::from_secs(5);
 
 impl Patience {
     pub fn new(settle: &Settle, now: Tick) -> Self {
-        let clock = settle.gateway().live.clock;
+        let clock = &settle.gateway().live.clock;
         Self { timer: Box::pin(sleep_until(clock.instant(now + LOOK_UP))) }
     }
 

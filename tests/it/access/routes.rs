@@ -98,7 +98,8 @@ impl Log {
     fn listening() -> Self {
         static SUBSCRIBED: Once = Once::new();
         SUBSCRIBED.call_once(|| {
-            let of_this_thread = |_: &Metadata<'_>, _: &Context<'_, Registry>| LISTENING.with_borrow(Option::is_some);
+            let of_this_thread =
+                |_: &Metadata<'_>, _: &Context<'_, Registry>| LISTENING.with_borrow(Option::is_some);
             let writer = || LISTENING.with_borrow(|log| log.clone().unwrap_or_default());
             let layer = fmt::layer().with_ansi(false).with_writer(writer);
             tracing_subscriber::registry().with(layer.with_filter(dynamic_filter_fn(of_this_thread))).init();

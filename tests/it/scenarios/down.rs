@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use mainstay::simulated::{Fault, Rule};
 
 use super::{THREE, WARM, after, secs};
@@ -86,7 +87,7 @@ routes:
     channels: [{upstream: a}]
 ",
     );
-    let errors = |share| vec![Rule::new(Fault::status(http::StatusCode::INTERNAL_SERVER_ERROR)).share(share)];
+    let errors = |share| vec![Rule::new(Fault::status(StatusCode::INTERNAL_SERVER_ERROR)).share(share)];
     let load = |lasting| Load { ask: Ask::chat("demo"), per_second: 50.0, lasting };
 
     lab.sim("a").control().set(errors(0.6));

@@ -1,0 +1,310 @@
+//! `mainstay simulate`: reads what is to be rehearsed, has it rehearsed, and shows what it came to.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Process;
+use crate::config::rehearsal::{self, Script, Workload};
+use crate::config::{Blueprint, Problem};
+use crate::server::loader::{Loader, Source};
+use crate::sim::claim::{Claim, Judgement};
+use crate::sim::outages::{self, BuiltIn};
+use crate::sim::page::{self, Head, Held};
+use crate::sim::report::Report;
+use crate::sim::{self, Ledger, Rehearsal, text};
+
+/// What to rehearse, as the command line says it.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Simulate {
+    /// A ready-made outage, of one upstream (of the one with most weight where none is named); several may be
+    /// given
+    #[arg(long, value_name = "NAME[=UPSTREAM]", value_parser = ready_made)]
+    outage: Vec<(BuiltIn, Option<String>)>,
+    /// A script of outages
+    #[arg(long, value_name = "FILE")]
+    outage_file: Option<PathBuf>,
+    /// Requests a second, or a file that says what callers ask for [default: 20, by turns for every model that
+    /// a route names]
+    #[arg(long, value_name = "RATE|FILE")]
+    workload: Option<String>,
+    /// How long callers come [default: 15m after the last outage, or 10m]
+    #[arg(long, value_parser = crate::config::duration)]
+    duration: Option<Duration>,
+    /// What all chance follows from; the same one gives the same run
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Write the report as a page for browsers
+    #[arg(long, value_name = "FILE.html")]
+    out: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Rehearse this routing file as well, with the same callers
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+    /// Exit 1 unless this holds: `success >= 99.9%`; metrics are success, p50_ttft, p99_ttft, amplification,
+    /// cost and recovery (from the end of an outage until its upstream has its share again); several may be given
+    #[arg(long, value_name = "CLAIM")]
+    assert: Vec<Claim>,
+}
+
+/// What is said at the end of `mainstay simulate --help`.
+pub const HELP: &str = "\
+Ready-made outages:
+  provider-down  refuses every connection from minute 5 for 4 hours
+  storm          answers 529 for 3 s of every 30 s, from minute 5 for 30 minutes
+  out-of-quota   its first key is out of quota from minute 5 for an hour
+  slow-creep     its first token comes later and later, up to 30 s, from minute 5 for 30 minutes
+  flapping       refuses connections for 20 s of every 60 s, from minute 5 for 30 minutes
+
+A script of outages (YAML; times count from the start):
+  upstreams:                    # how they answer when all is well; none of it is needed
+    openai: {ttft: 500ms, pace: 15ms, capacity: 200}
+  outages:
+    - {upstream: openai, from: 5m, to: 20m, fault: overloaded, share: 0.6, retry_after: 2s}
+    - {upstream: openai, from: 30m, to: 40m, fault: connect, flapping: {down: 20s, up: 40s}}
+    - {upstream: anthropic, from: 5m, to: 1h, latency: 20s, creeping: true}
+    - {upstream: anthropic, from: 5m, to: 1h, capacity: 20}
+    - {upstream: gemini, model: gemini-3.5-flash, key: 1, from: 5m, to: 1h, fault: quota_exhausted}
+  Faults: dns, connect, connect_timeout, tls, reset, not_processed, protocol, bad_gateway, server_error,
+  headers_timeout, first_event_timeout, truncated, overloaded, throttled, quota_exhausted, auth_refused,
+  model_missing, stream_error, stream_cut, stream_stalled.
+
+A workload (YAML):
+  rate: 20
+  mix:
+    - {model: smart, share: 3, prompt_tokens: 1000, answer_tokens: 300, stream: true, hang_up: 0.01}
+    - {path: /echo/}
+
+Exit codes: 0, 1 when an assertion fails, 2 when something cannot be read or used.";
+
+/// What a rehearsal came to.
+pub struct Outcome {
+    /// For standard output.
+    pub shown: String,
+    /// For standard error.
+    pub remarks: Vec<String>,
+    pub verdict: Held,
+}
+
+/// A configuration that is rehearsed.
+struct Subject {
+    name: String,
+    blueprint: Blueprint,
+}
+
+impl Simulate {
+    /// Rehearses `source`.
+    ///
+    /// # Errors
+    /// What is wrong with the input, for people.
+    pub fn run(&self, source: Source) -> Result<Outcome, String> {
+        let mut remarks = Vec::new();
+        let subject = load(source, &mut remarks)?;
+        let compared = self.compare.clone().map(|path| load(Source::File(path), &mut remarks)).transpose()?;
+        let workload = self.workload(&subject)?;
+        let script = self.script(&subject, &workload)?;
+        let duration = self.duration.unwrap_or_else(|| outages::usual_duration(&script));
+        if duration.is_zero() {
+            return Err("--duration 0s: nobody would come".to_owned());
+        }
+        let subjects = std::iter::once(&subject).chain(&compared);
+        let reports = subjects
+            .map(|subject| rehearse(subject, &script, &workload, duration, self.seed))
+            .collect::<Result<Vec<_>, _>>()?;
+        let reports: Vec<&Report> = reports.iter().collect();
+        let head = self.head(reports[0], &script, &workload, duration);
+        if let Some(path) = &self.out {
+            std::fs::write(path, page::render(&head, &reports))
+                .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+            remarks.push(format!("the report is in {}", path.display()));
+        }
+        let failed = head.claims.iter().any(|(_, held)| *held == Held::No);
+        let shown = if self.json { as_json(&head, &reports) } else { as_text(&head, &reports) };
+        Ok(Outcome { shown, remarks, verdict: if failed { Held::No } else { Held::Yes } })
+    }
+
+    fn workload(&self, subject: &Subject) -> Result<Workload, String> {
+        let usual = || {
+            outages::usual_workload(&subject.blueprint).ok_or_else(|| {
+                format!(
+                    "no route of {} names a model; say what callers ask for with --workload FILE",
+                    subject.name
+                )
+            })
+        };
+        let Some(said) = &self.workload else { return usual() };
+        let rate = said.strip_suffix("/s").unwrap_or(said).parse::<f64>();
+        match rate {
+            Ok(rate) if (0.001..=100_000.0).contains(&rate) => Ok(Workload { rate, ..usual()? }),
+            Ok(_) => Err(format!("--workload {said}: use 0.001 to 100000 requests a second")),
+            Err(_) => {
+                let text = read(Path::new(said))?;
+                rehearsal::workload(&text, said).map_err(|problems| shown(&problems))
+            }
+        }
+    }
+
+    fn script(&self, subject: &Subject, workload: &Workload) -> Result<Script, String> {
+        let mut script = match &self.outage_file {
+            None => Script::default(),
+            Some(path) => {
+                let text = read(path)?;
+                rehearsal::script(&text, &path.display().to_string(), &subject.blueprint)
+                    .map_err(|problems| shown(&problems))?
+            }
+        };
+        for (ready, upstream) in &self.outage {
+            let heaviest = || outages::heaviest(&subject.blueprint, workload);
+            let Some(upstream) = upstream.clone().or_else(heaviest) else {
+                return Err(format!("--outage {0}: say of which upstream: {0}=NAME", ready.name()));
+            };
+            let known: Vec<&str> = subject.blueprint.upstreams.iter().map(|known| &*known.name).collect();
+            if !known.contains(&upstream.as_str()) {
+                return Err(format!(
+                    "--outage {}={upstream}: there is no such upstream; those of {} are {}",
+                    ready.name(),
+                    subject.name,
+                    known.join(", ")
+                ));
+            }
+            script.outages.push(ready.outage(&upstream));
+        }
+        Ok(script)
+    }
+
+    fn head(&self, report: &Report, script: &Script, workload: &Workload, duration: Duration) -> Head {
+        let mut about = vec![format!(
+            "{} of {} requests a second, seed {}",
+            text::time(duration),
+            workload.rate,
+            self.seed
+        )];
+        about.extend(script.outages.iter().map(|outage| {
+            let what = outage.fault.map_or("slower or narrower", |fault| fault.name()).replace('_', " ");
+            format!(
+                "{}: {what} from {} to {}",
+                outage.upstream,
+                text::time(outage.from),
+                text::time(outage.to)
+            )
+        }));
+        if script.outages.is_empty() {
+            about.push("nothing goes wrong; --outage and --outage-file change that".to_owned());
+        }
+        let claims = self.assert.iter().map(|claim| match claim.judge(&report.totals) {
+            Judgement::Holds { found } => (format!("holds: {claim} ({found})"), Held::Yes),
+            Judgement::Fails { found } => (format!("FAILS: {claim} ({found})"), Held::No),
+        });
+        Head { about, claims: claims.collect() }
+    }
+}
+
+fn rehearse(
+    subject: &Subject,
+    script: &Script,
+    workload: &Workload,
+    duration: Duration,
+    seed: u64,
+) -> Result<Report, String> {
+    let blueprint = &subject.blueprint;
+    let mut ledger = Ledger::new(script, &blueprint.catalog);
+    let (reloads, freezes) = (Vec::new(), Vec::new());
+    let rehearsal = Rehearsal { blueprint, script, workload, duration, seed, reloads, freezes };
+    sim::run(&rehearsal, &mut ledger).map_err(|error| format!("{}: {error}", subject.name))?;
+    Ok(ledger.report(&subject.name))
+}
+
+fn load(source: Source, remarks: &mut Vec<String>) -> Result<Subject, String> {
+    let name = source.name();
+    let draft = Loader::new(source, Arc::new(Process)).load().map_err(|rejection| rejection.to_string())?;
+    let mut blueprint = draft.blueprint;
+    let pretended = sim::pretend_keys(&mut blueprint);
+    if !pretended.is_empty() {
+        let names = pretended.join(", ");
+        remarks.push(format!("{name}: rehearsed as if the keys of {names} were set; they are not set here"));
+    }
+    Ok(Subject { name, blueprint })
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+}
+
+fn shown(problems: &[Problem]) -> String {
+    let shown: Vec<String> = problems.iter().map(|problem| problem.render("")).collect();
+    shown.join("\n").trim_end().to_owned()
+}
+
+fn as_text(head: &Head, reports: &[&Report]) -> String {
+    let mut out = head.about.join("\n");
+    out.push('\n');
+    for report in reports {
+        let _ = write!(out, "\n{}\n{}\n", report.config, text::render(report));
+    }
+    if reports.len() > 1 {
+        let _ = write!(out, "\nside by side\n{}\n", text::totals(reports));
+    }
+    for (claim, _) in &head.claims {
+        let _ = write!(out, "\n{claim}");
+    }
+    out.trim_end().to_owned()
+}
+
+fn as_json(head: &Head, reports: &[&Report]) -> String {
+    let claims = head.claims.iter().map(|(claim, held)| json!({"claim": claim, "holds": *held == Held::Yes}));
+    let value = json!({
+        "about": head.about,
+        "claims": claims.collect::<Vec<_>>(),
+        "reports": reports.iter().map(|report| report.json()).collect::<Vec<_>>(),
+    });
+    format!("{value:#}")
+}
+
+fn ready_made(said: &str) -> Result<(BuiltIn, Option<String>), String> {
+    let (name, upstream) =
+        said.split_once('=').map_or((said, None), |(name, of)| (name, Some(of.to_owned())));
+    let found = BuiltIn::ALL.into_iter().find(|known| known.name() == name);
+    found.map(|found| (found, upstream)).ok_or_else(|| {
+        let known: Vec<&str> = BuiltIn::ALL.into_iter().map(BuiltIn::name).collect();
+        format!("ready-made outages are {}", known.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_lists_every_outage_and_every_fault() {
+        for ready in BuiltIn::ALL {
+            let line = HELP.lines().find(|line| line.trim_start().starts_with(ready.name()));
+            assert!(line.is_some_and(|line| line.ends_with(ready.about())), "{}", ready.name());
+        }
+        for fault in rehearsal::FAULTS {
+            assert!(HELP.contains(fault.name()), "{}", fault.name());
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_help_are_good_files() {
+        let section = |from: &str, to: &str| {
+            let text = HELP.split_once(from).expect("the section is there").1;
+            let text = text.split_once('\n').expect("it has lines").1;
+            text.split_once(to).expect("and an end").0.to_owned()
+        };
+        let routing = "version: 1\nupstreams: {openai: {provider: simulated}, anthropic: {provider: simulated}, \
+            gemini: {provider: simulated}}\nroutes: [{model: smart, channels: [{upstream: openai}]}]\n";
+        let source = Source::Text { name: "r".to_owned(), text: routing.to_owned() };
+        let subject = load(source, &mut Vec::new()).expect("a good file");
+        let script = section("A script of outages", "  Faults:");
+        let script = rehearsal::script(&script, "s", &subject.blueprint);
+        assert_eq!(script.map_err(|problems| shown(&problems)).map(|script| script.outages.len()), Ok(5));
+        let workload = rehearsal::workload(&section("A workload", "\nExit codes"), "w");
+        assert_eq!(workload.map_err(|problems| shown(&problems)).map(|workload| workload.mix.len()), Ok(2));
+    }
+}

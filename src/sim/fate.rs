@@ -1,0 +1,79 @@
+//! What a request needs, and what becomes of an attempt between an upstream's answer and our patience.
+
+use std::time::Duration;
+
+use super::queue::Turn;
+use super::weather::{Answer, Ending};
+use crate::algo::tick::Tick;
+use crate::config::Replay;
+use crate::config::rehearsal::{Call, Delivery, Target};
+use crate::dialect::{Dialect, Operation};
+use crate::route::{Failure, Limits, Need, Resend, generation};
+use crate::state::Table;
+use crate::state::model::Shape;
+use crate::vocab::{Abilities, Fault, RateHint, Stage};
+
+/// How an attempt turns out, and after how long, with this patience.
+pub fn outcome(answer: &Answer, limits: Limits, connect: Duration, need: &Need<'_>) -> (Duration, Turn) {
+    let fails = |fault, stage| Turn::Fail(Failure { fault, stage, hint: RateHint::default() });
+    let no_headers = (limits.headers, fails(Fault::HeadersTimeout, Stage::Waiting));
+    let no_content = (limits.first_event, fails(Fault::FirstEventTimeout, Stage::Headers));
+    let whole = need.shape == Shape::Whole && need.dialect != Dialect::Http;
+    match *answer {
+        Answer::Refuses { after, .. } if after >= limits.headers => no_headers,
+        Answer::Refuses { after, failure } => (after, Turn::Fail(failure)),
+        Answer::Unreachable => (connect, fails(Fault::ConnectTimeout, Stage::NotSent)),
+        Answer::Silent => no_headers,
+        // The headers of a whole answer come with it.
+        Answer::HeadersOnly if whole => no_headers,
+        Answer::HeadersOnly => no_content,
+        Answer::Speaks { ttft, lasts, ending, .. } if whole => match ending {
+            Ending::Whole if ttft + lasts >= limits.headers => no_headers,
+            Ending::Whole => (ttft + lasts, Turn::Commit),
+            Ending::Breaks { after, .. } if ttft + after >= limits.headers => no_headers,
+            Ending::Breaks { after, .. } => (ttft + after, fails(Fault::Truncated, Stage::Headers)),
+            Ending::Stalls { .. } => no_headers,
+        },
+        // Most upstreams send their headers with the first token.
+        Answer::Speaks { ttft, .. } if ttft >= limits.headers => no_headers,
+        Answer::Speaks { ttft, .. } if ttft >= limits.first_event => no_content,
+        Answer::Speaks { ttft, .. } => (ttft, Turn::Commit),
+    }
+}
+
+/// What `proxy::intake` would understand of such a request.
+pub fn need<'t>(table: &'t Table, route: usize, said: &'t Call, now: Tick) -> Need<'t> {
+    let config = &table.routes[route].config;
+    let total = config.channels.iter().map(|channel| channel.timeouts.total).max().unwrap_or_default();
+    let common = |dialect, operation, model, shape, resend| Need {
+        dialect,
+        operation,
+        model,
+        shape,
+        resend,
+        deadline: now + total,
+        most_output: None,
+        session: None,
+        bond: None,
+        prompt_tokens: said.prompt_tokens,
+        least_window: 0,
+        abilities: Abilities::default(),
+        most_attempts: u32::MAX,
+    };
+    match &said.target {
+        Target::Path(_) => common(Dialect::Http, Operation::Opaque, "", Shape::Whole, Resend::Allowed),
+        Target::Model(model) => {
+            let first = || table.routes[route].channels.first()?.upstream.config.speaks.first().copied();
+            let dialect = said.dialect.or_else(first).unwrap_or(Dialect::OpenAi);
+            let resend = match config.retry.replay {
+                Replay::Allowed => Resend::Allowed,
+                Replay::IfUnsent => Resend::IfUnsent,
+            };
+            let shape = match said.delivery {
+                Delivery::Stream => Shape::Stream,
+                Delivery::Whole => Shape::Whole,
+            };
+            common(dialect, generation(dialect), model, shape, resend)
+        }
+    }
+}

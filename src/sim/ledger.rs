@@ -1,0 +1,287 @@
+//! Keeps count of a rehearsal, minute by minute.
+//!
+//! A request is booked in the minute in which its caller came, an attempt and its bill when they ended.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::report::{Attempts, Cost, Lane, Minute, Report, Span, Totals};
+use super::seen::{End, Left, Seen, Witness};
+use crate::algo::cooldown::Readiness;
+use crate::algo::tick::Tick;
+use crate::catalog::{Catalog, Tier, Unit};
+use crate::config::rehearsal::{Outage, Script};
+use crate::state::{Channel, Table};
+
+/// How often breakers and keys are looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// An upstream is back when it has had nine tenths of its share for so long.
+const BACK_FOR: usize = 10;
+const BACK_SHARE: f64 = 0.9;
+
+/// Femto-USD.
+#[derive(Clone, Copy, Debug)]
+struct Billed {
+    prompt: u128,
+    /// Each token of the answer.
+    token: u64,
+}
+
+/// A witness that makes a [`Report`].
+pub struct Ledger<'a> {
+    script: &'a Script,
+    catalog: Arc<Catalog>,
+    upstreams: Vec<Arc<str>>,
+    minutes: Vec<Minute>,
+    reasons: BTreeMap<&'static str, u64>,
+    /// Answers that began, by second and upstream.
+    commits: Vec<Vec<u32>>,
+    lanes: Vec<Lane>,
+    looked: Option<Tick>,
+    /// What a prompt and a token of its answer cost, by channel and kind of request.
+    prices: HashMap<(Box<str>, usize), Option<Billed>>,
+    probes: u64,
+    ended: Tick,
+}
+
+impl<'a> Ledger<'a> {
+    pub fn new(script: &'a Script, catalog: &Arc<Catalog>) -> Self {
+        Self {
+            script,
+            catalog: Arc::clone(catalog),
+            upstreams: Vec::new(),
+            minutes: Vec::new(),
+            reasons: BTreeMap::new(),
+            commits: Vec::new(),
+            lanes: Vec::new(),
+            looked: None,
+            prices: HashMap::new(),
+            probes: 0,
+            ended: Tick::ZERO,
+        }
+    }
+
+    fn minute(&mut self, at: Tick) -> &mut Minute {
+        let index = (at.since(Tick::ZERO).as_secs() / 60) as usize;
+        if self.minutes.len() <= index {
+            self.minutes.resize_with(index + 1, Minute::default);
+        }
+        &mut self.minutes[index]
+    }
+
+    /// The place of an upstream in every list of upstreams here.
+    fn upstream(&mut self, channel: &Channel) -> usize {
+        let name = &channel.upstream.config.name;
+        self.upstreams.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.upstreams.push(Arc::clone(name));
+            self.upstreams.len() - 1
+        })
+    }
+
+    fn left(&mut self, now: Tick, call: usize, channel: &Channel, how: Left, prompt: u64, answer: u64) {
+        let upstream = self.upstream(channel);
+        let cost = self.cost(channel, call, prompt, answer);
+        let minute = self.minute(now);
+        if minute.attempts.len() <= upstream {
+            minute.attempts.resize(upstream + 1, Attempts::default());
+        }
+        match how {
+            Left::Finished => minute.attempts[upstream].good += 1,
+            Left::Failed(..) => minute.attempts[upstream].bad += 1,
+            Left::Cancelled => minute.attempts[upstream].cancelled += 1,
+        }
+        match cost {
+            Some(cost) => minute.cost.femto_usd += cost,
+            None => minute.cost.unpriced += 1,
+        }
+    }
+
+    /// Femto-USD; `None` where no price is known. What was not worked at costs nothing anywhere.
+    fn cost(&mut self, channel: &Channel, call: usize, prompt: u64, answer: u64) -> Option<u128> {
+        if prompt == 0 && answer == 0 {
+            return Some(0);
+        }
+        let key = (channel.label.clone(), call);
+        let catalog = &self.catalog;
+        let prices = self.prices.entry(key).or_insert_with(|| {
+            let model = channel.label.split_once('/').map_or("", |(_, model)| model);
+            let entry = catalog.find(channel.upstream.config.provider.name, model)?;
+            let of = |unit| entry.prices().of(unit, Tier::Standard, prompt);
+            Some(Billed { prompt: of(Unit::Input)?.times(prompt), token: of(Unit::Output)?.femto_usd() })
+        });
+        let Billed { prompt, token } = (*prices)?;
+        Some(prompt + u128::from(token) * u128::from(answer))
+    }
+
+    fn lane(&mut self, label: &str, state: &'static str, now: Tick) {
+        let at = now.since(Tick::ZERO);
+        let found = self.lanes.iter_mut().find(|lane| lane.label == label);
+        match found {
+            None => {
+                let spans = vec![Span { from: at, to: at, state }];
+                self.lanes.push(Lane { label: label.to_owned(), spans });
+            }
+            Some(lane) => match lane.spans.last_mut() {
+                Some(last) if last.state == state => last.to = at,
+                Some(last) => {
+                    last.to = at;
+                    lane.spans.push(Span { from: at, to: at, state });
+                }
+                None => {}
+            },
+        }
+    }
+
+    /// The longest time that an upstream took to get its share back after its last outage.
+    fn recovery(&self) -> Option<Duration> {
+        let mut longest = None;
+        for upstream in 0..self.upstreams.len() {
+            let of = |outage: &&Outage| outage.upstream == *self.upstreams[upstream];
+            let mine = || self.script.outages.iter().filter(of);
+            let (Some(from), Some(to)) = (mine().map(|o| o.from).min(), mine().map(|o| o.to).max()) else {
+                continue;
+            };
+            if to >= self.ended.since(Tick::ZERO) {
+                return None;
+            }
+            let before = self.share(upstream, 0, from.as_secs() as usize)?;
+            let healed = to.as_secs() as usize;
+            let back = (healed..self.commits.len().saturating_sub(BACK_FOR)).find(|&second| {
+                let share = self.share(upstream, second, second + BACK_FOR);
+                share.is_some_and(|share| share >= before * BACK_SHARE)
+            })?;
+            let took = Duration::from_secs((back - healed) as u64);
+            longest = longest.max(Some(took));
+        }
+        longest
+    }
+
+    fn share(&self, upstream: usize, from: usize, to: usize) -> Option<f64> {
+        let seconds = self.commits.get(from..to.min(self.commits.len()))?;
+        let all: u32 = seconds.iter().flatten().sum();
+        let own: u32 = seconds.iter().filter_map(|second| second.get(upstream)).sum();
+        (all > 0).then(|| f64::from(own) / f64::from(all))
+    }
+
+    /// What the rehearsal of `config` came to.
+    pub fn report(mut self, config: &str) -> Report {
+        let upstreams = self.upstreams.len();
+        for minute in &mut self.minutes {
+            minute.attempts.resize(upstreams, Attempts::default());
+        }
+        self.lanes.sort_by(|a, b| a.label.cmp(&b.label));
+        let recovery = self.recovery();
+        let whole = Minute::sum(&self.minutes, upstreams);
+        let attempts: u64 = whole.attempts.iter().map(Attempts::all).sum();
+        let asked = whole.requests().max(1);
+        let Minute { answered, failed, broken, hung_up, .. } = whole;
+        let totals = Totals {
+            requests: whole.requests(),
+            answered,
+            failed,
+            broken,
+            hung_up,
+            success: whole.success(),
+            p50_ttft: whole.ttft(0.5),
+            p99_ttft: whole.ttft(0.99),
+            attempts,
+            amplification: attempts as f64 / asked as f64,
+            cost: Cost { ..whole.cost },
+            recovery,
+            probes: self.probes,
+            reasons: self.reasons.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+        };
+        Report {
+            config: config.to_owned(),
+            upstreams: self.upstreams.iter().map(ToString::to_string).collect(),
+            minutes: self.minutes,
+            lanes: self.lanes,
+            totals,
+        }
+    }
+}
+
+impl Witness for Ledger<'_> {
+    fn saw(&mut self, now: Tick, seen: &Seen<'_>) {
+        match *seen {
+            Seen::Committed { channel, after, .. } => {
+                let upstream = self.upstream(channel);
+                let second = now.since(Tick::ZERO).as_secs() as usize;
+                if self.commits.len() <= second {
+                    self.commits.resize_with(second + 1, Vec::new);
+                }
+                if self.commits[second].len() <= upstream {
+                    self.commits[second].resize(upstream + 1, 0);
+                }
+                self.commits[second][upstream] += 1;
+                let begun = Tick::ZERO + now.since(Tick::ZERO + after);
+                self.minute(begun).ttfts.push(after.as_secs_f32());
+            }
+            Seen::Left { call, channel, how, prompt, answer, .. } => {
+                self.left(now, call, channel, how, prompt, answer);
+            }
+            Seen::Ended { end, begun, .. } => {
+                let minute = self.minute(begun);
+                let reason = match end {
+                    End::Answered => {
+                        minute.answered += 1;
+                        return;
+                    }
+                    End::HungUp => {
+                        minute.hung_up += 1;
+                        return;
+                    }
+                    End::Parted(parted) => {
+                        minute.failed += 1;
+                        parted.name()
+                    }
+                    End::Broken(fault) => {
+                        minute.broken += 1;
+                        fault.name()
+                    }
+                    End::NoRoute => {
+                        minute.failed += 1;
+                        "no_route"
+                    }
+                };
+                *self.reasons.entry(reason).or_default() += 1;
+            }
+            Seen::Probed { .. } => self.probes += 1,
+            Seen::Began { .. }
+            | Seen::Asked { .. }
+            | Seen::Judged { .. }
+            | Seen::Reloaded { .. }
+            | Seen::Froze { .. } => {}
+        }
+    }
+
+    fn looked(&mut self, now: Tick, table: &Table) {
+        if self.looked.is_some_and(|last| now.since(last) < LOOK) {
+            return;
+        }
+        self.looked = Some(now);
+        for upstream in &table.upstreams {
+            let name = &upstream.config.name;
+            self.lane(name, upstream.memory.gate.state().name(), now);
+            for model in upstream.memory.fixed_models(table) {
+                if let Some(gate) = &model.gate {
+                    self.lane(&format!("{name}/{}", model.name), gate.state().name(), now);
+                }
+            }
+            for key in &upstream.credentials {
+                let state = match key.readiness(None, now) {
+                    Readiness::Ready => "ready",
+                    Readiness::Trickle => "trickle",
+                    Readiness::Cooling { .. } => "cooling",
+                    Readiness::Disabled { .. } => "refused",
+                };
+                self.lane(&format!("key {}", key.alias), state, now);
+            }
+        }
+    }
+
+    fn closed(&mut self, now: Tick, _: &[&Table]) {
+        self.ended = now;
+    }
+}

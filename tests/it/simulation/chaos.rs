@@ -1,0 +1,296 @@
+//! A random world from a number: a configuration and its reloads, outages that end, callers, freezes.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use mainstay::algo::dice::Dice;
+use mainstay::config::rehearsal::{
+    Call, Delivery, FAULTS, Flapping, Onset, Outage, Script, Target, Workload,
+};
+use mainstay::config::{self, Blueprint, Env};
+use mainstay::sim::{Freeze, Rehearsal, Reload};
+use mainstay::vocab::Fault;
+
+/// Everything that is wrong is over by then.
+pub const HEALED: Duration = Duration::from_secs(40);
+/// From then on every caller is served, and by the end everything is as it was.
+pub const WELL: Duration = Duration::from_secs(80);
+const END: Duration = Duration::from_secs(100);
+
+pub struct Chaos {
+    pub seed: u64,
+    pub blueprints: Vec<Blueprint>,
+    pub script: Script,
+    pub workload: Workload,
+    reloads: Vec<Duration>,
+    freezes: Vec<Freeze>,
+}
+
+struct NoEnv;
+
+impl Env for NoEnv {
+    fn var(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn file(&self, name: &str) -> Result<String, String> {
+        Err(format!("{name} is not there"))
+    }
+}
+
+/// What a reload may change.
+#[derive(Clone)]
+struct Shape {
+    upstreams: Vec<Upstream>,
+    select: &'static str,
+    panic: &'static str,
+    replay: &'static str,
+    first_event: &'static str,
+    attempts: u64,
+    budget: &'static str,
+    failures: u64,
+    least: u64,
+    trials: u64,
+    passes: u64,
+}
+
+#[derive(Clone)]
+struct Upstream {
+    number: u64,
+    keys: u64,
+    probe: &'static str,
+    weight: u64,
+    tier: u64,
+}
+
+fn one_of<T: Copy>(dice: &mut Dice, of: &[T]) -> T {
+    of[dice.below(of.len() as u64) as usize]
+}
+
+impl Chaos {
+    pub fn of(seed: u64) -> Self {
+        let mut dice = Dice::seeded(seed ^ 0x0063_6861_6f73);
+        let dice = &mut dice;
+        let mut shape = Shape::of(dice);
+        // A crowd at upstreams that all have too much to do, and not so much that a breaker opens: what retry
+        // budgets are for.
+        let crowd = dice.chance(1.0 / 16.0);
+        if crowd {
+            shape.least = 100;
+            shape.attempts = 4;
+        }
+        let names: Vec<String> = shape.upstreams.iter().map(Upstream::name).collect();
+        let mut reloads: Vec<Duration> = (0..dice.below(4)).map(|_| moment(dice, END)).collect();
+        reloads.sort_unstable();
+        let mut blueprints = vec![shape.blueprint()];
+        for _ in &reloads {
+            shape.change(dice);
+            blueprints.push(shape.blueprint());
+        }
+        let mut outages: Vec<Outage> = (0..=dice.below(6)).map(|_| outage(dice, &names)).collect();
+        let mut rate = dice.between(3.0, 8.0);
+        if crowd {
+            rate = 40.0;
+            let busy = |name: &String| {
+                let all = Outage::of(name, Some(Fault::Overloaded), Duration::ZERO, HEALED / 2);
+                Outage { share: 0.27, ..all }
+            };
+            outages = names.iter().map(busy).collect();
+        }
+        let freezes = (0..dice.below(3))
+            .map(|_| Freeze { at: moment(dice, HEALED / 2), lasting: moment(dice, HEALED / 3) })
+            .collect();
+        let mix = (0..2)
+            .map(|route| Call {
+                share: dice.between(0.2, 1.0),
+                delivery: one_of(dice, &[Delivery::Stream, Delivery::Stream, Delivery::Whole]),
+                answer_tokens: 2 + dice.below(150),
+                hang_up: one_of(dice, &[0.0, 0.05, 0.3]),
+                ..Call::to(Target::Model(format!("m{route}")))
+            })
+            .collect();
+        let workload = Workload { rate, mix };
+        Self { seed, blueprints, script: Script { outages, ..Script::default() }, workload, reloads, freezes }
+    }
+
+    pub fn rehearsal(&self) -> Rehearsal<'_> {
+        let reloads = self.reloads.iter().zip(&self.blueprints[1..]);
+        Rehearsal {
+            blueprint: &self.blueprints[0],
+            script: &self.script,
+            workload: &self.workload,
+            duration: END,
+            seed: self.seed,
+            reloads: reloads
+                .map(|(at, blueprint)| Reload { at: *at, blueprint: blueprint.clone() })
+                .collect(),
+            freezes: self.freezes.clone(),
+        }
+    }
+}
+
+fn moment(dice: &mut Dice, before: Duration) -> Duration {
+    before.mul_f64(dice.unit())
+}
+
+fn outage(dice: &mut Dice, upstreams: &[String]) -> Outage {
+    // A model that is missing is left alone for five minutes, longer than this world lasts.
+    let faults: Vec<Fault> = FAULTS.into_iter().filter(|fault| *fault != Fault::ModelMissing).collect();
+    let (one, two) = (moment(dice, HEALED), moment(dice, HEALED));
+    let upstream = &upstreams[dice.below(upstreams.len() as u64) as usize];
+    let mut outage = Outage::of(upstream, None, one.min(two), one.max(two) + Duration::from_millis(1));
+    outage.to = outage.to.min(HEALED);
+    match dice.below(8) {
+        0 => outage.capacity = Some(dice.below(3) as u32),
+        1 => {
+            outage.latency = moment(dice, Duration::from_secs(12));
+            outage.onset = one_of(dice, &[Onset::Sudden, Onset::Creeping]);
+        }
+        _ => {
+            outage.fault = Some(one_of(dice, &faults));
+            outage.share = one_of(dice, &[1.0, 1.0, 0.5, 0.2]);
+            outage.retry_after =
+                one_of(dice, &[None, None, Some(Duration::from_secs(2)), Some(Duration::from_secs(6))]);
+            outage.key = one_of(dice, &[None, None, None, Some(1)]);
+        }
+    }
+    if dice.chance(0.3) {
+        let mut some = || Duration::from_millis(200 + dice.below(8_000));
+        outage.flapping = Some(Flapping { down: some(), up: some() });
+    }
+    outage
+}
+
+impl Upstream {
+    fn of(number: u64, dice: &mut Dice) -> Self {
+        Self {
+            number,
+            keys: dice.below(3),
+            probe: one_of(dice, &["off", "tcp", "http, path: /health"]),
+            weight: 1 + dice.below(5),
+            tier: one_of(dice, &[0, 0, 0, 1]),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("u{}", self.number)
+    }
+}
+
+impl Shape {
+    fn of(dice: &mut Dice) -> Self {
+        Self {
+            upstreams: (0..=dice.below(4)).map(|number| Upstream::of(number, dice)).collect(),
+            select: one_of(dice, &["weighted_round_robin", "lowest_latency", "least_inflight"]),
+            panic: one_of(dice, &["throttle", "throttle", "fail_fast", "all"]),
+            replay: one_of(dice, &["allowed", "allowed", "if_unsent"]),
+            first_event: one_of(dice, &["auto", "8s"]),
+            attempts: 1 + dice.below(4),
+            budget: one_of(dice, &["ratio: 0.2, reserve_per_sec: 2", "ratio: 0.1, reserve_per_sec: 0.2"]),
+            failures: 3 + dice.below(4),
+            least: 4 + dice.below(12),
+            trials: 1 + dice.below(2),
+            passes: 1 + dice.below(3),
+        }
+    }
+
+    fn change(&mut self, dice: &mut Dice) {
+        match dice.below(5) {
+            0 => {
+                for upstream in &mut self.upstreams {
+                    upstream.weight = 1 + dice.below(5);
+                }
+            }
+            1 if self.upstreams.len() > 1 => {
+                let gone = dice.below(self.upstreams.len() as u64) as usize;
+                self.upstreams.remove(gone);
+            }
+            2 => {
+                let free = (0..64).find(|number| self.upstreams.iter().all(|known| known.number != *number));
+                self.upstreams.push(Upstream::of(free.expect("a few reloads never make so many"), dice));
+            }
+            3 => {
+                self.failures = 3 + dice.below(4);
+                self.trials = 1 + dice.below(2);
+                self.passes = 1 + dice.below(3);
+            }
+            // The same file, saved again.
+            _ => {}
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self {
+            select,
+            panic,
+            replay,
+            first_event,
+            attempts,
+            budget,
+            failures,
+            least,
+            trials,
+            passes,
+            ..
+        } = self;
+        let mut out = format!(
+            "version: 1
+defaults:
+  select: {select}
+  timeouts: {{connect: 1s, ttfb: 5s, first_event: {first_event}, idle: 4s, total: 20s}}
+  retry: {{max_attempts: {attempts}, wait: 2s, replay: {replay}, budget: {{{budget}, window: 10s}}}}
+  breaker:
+    consecutive: {{failures: {failures}}}
+    fast: {{window: 10s, min: {least}, rate: 0.5}}
+    open: {{base: 1s, mult: 2, max: 4s, retry_after_cap: 6s}}
+    half_open: {{max_concurrent: {trials}, success_threshold: {passes}, probe_timeout: 6s, hold: 1s, max_neutral: 3}}
+    min_open: 500ms
+  probe: {{interval: 4s, fast_interval: 1s, down_interval: 1s, down_max: 4s, no_traffic_interval: 4s, timeout: 1s}}
+  cooldown: {{base: 500ms, short_max: 4s, long_after: 10s, max: 8s, long_steps: [4s, 6s, 8s], quota_max: 8s, recheck: 2s}}
+  slow_start: {{window: 4s}}
+  panic: {{mode: {panic}}}
+upstreams:
+"
+        );
+        for upstream in &self.upstreams {
+            let (name, probe) = (upstream.name(), upstream.probe);
+            let keys: Vec<String> = (0..upstream.keys).map(|key| format!("sk-{name}-{key}")).collect();
+            let _ = writeln!(
+                out,
+                "  {name}: {{provider: custom, dialect: openai, base_url: \"http://10.0.0.{}:80/v1\", \
+                 credentials: [{}], probe: {{kind: {probe}}}}}",
+                upstream.number + 1,
+                keys.join(", ")
+            );
+            if keys.is_empty() {
+                out = out.replace("credentials: [], ", "");
+            }
+        }
+        out.push_str("routes:\n");
+        for route in 0..2 {
+            let fallback = if route == 0 { "fallback: [m1], " } else { "" };
+            let channels: Vec<String> = self
+                .upstreams
+                .iter()
+                .map(|upstream| {
+                    let Upstream { weight, tier, .. } = upstream;
+                    format!(
+                        "{{upstream: {}, model: x{route}, weight: {weight}, tier: {tier}}}",
+                        upstream.name()
+                    )
+                })
+                .collect();
+            let _ = writeln!(out, "  - {{model: m{route}, {fallback}channels: [{}]}}", channels.join(", "));
+        }
+        out
+    }
+
+    fn blueprint(&self) -> Blueprint {
+        let text = self.text();
+        let loaded = config::load(&text, &NoEnv).unwrap_or_else(|problems| {
+            let shown: Vec<String> = problems.iter().map(|problem| problem.render("chaos")).collect();
+            panic!("{}\n{text}", shown.join("\n"))
+        });
+        loaded.blueprint
+    }
+}

@@ -1,0 +1,391 @@
+//! What holds in every world (RESILIENCE §6), checked after every event.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use mainstay::algo::breaker::{Snapshot, State};
+use mainstay::algo::budget;
+use mainstay::algo::tick::Tick;
+use mainstay::config::{Matcher, Replay};
+use mainstay::route::Verdict;
+use mainstay::sim::{End, Passage, Seen, Witness};
+use mainstay::state::gate::Gate;
+use mainstay::state::{Channel, Table};
+use mainstay::vocab::{Class, Fault, Stage};
+
+use super::chaos::{Chaos, HEALED, WELL};
+
+/// Retries over so long a time are bounded.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// How often something happened, so that the laws are known to have had something to hold.
+#[derive(Clone, Copy, Default)]
+pub struct Met {
+    pub trials: u64,
+    pub forced: u64,
+    pub retries: u64,
+    pub paid: u64,
+    pub commits: u64,
+    pub broken: u64,
+    pub failed: u64,
+    pub hung_up: u64,
+    pub reloads: u64,
+    pub froze: u64,
+    pub opened: u64,
+}
+
+impl Met {
+    pub fn add(&mut self, other: &Self) {
+        self.trials += other.trials;
+        self.forced += other.forced;
+        self.retries += other.retries;
+        self.paid += other.paid;
+        self.commits += other.commits;
+        self.broken += other.broken;
+        self.failed += other.failed;
+        self.hung_up += other.hung_up;
+        self.reloads += other.reloads;
+        self.froze += other.froze;
+        self.opened += other.opened;
+    }
+}
+
+pub struct Laws {
+    pub met: Met,
+    broken: Vec<String>,
+    /// By revision, the upstreams' names.
+    served: Vec<HashSet<Arc<str>>>,
+    most_attempts: u32,
+    resend: Replay,
+    total: Duration,
+    min_open: Duration,
+    most_trials: u8,
+    /// Of each route; the two of them share a third one of the same size.
+    budget: budget::Settings,
+    requests: HashMap<u64, Request>,
+    /// Attempts under way, by upstream's memory.
+    under_way: HashMap<usize, u32>,
+    /// Gates by address, as they were seen last.
+    gates: BTreeMap<usize, (Tick, Snapshot)>,
+    /// First attempts and paid retries of the last time.
+    firsts: VecDeque<Tick>,
+    paid: VecDeque<Tick>,
+    finished: u64,
+    begun: u64,
+}
+
+struct Request {
+    revision: usize,
+    begun: Tick,
+    attempts: u32,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Choosing,
+    Asking,
+    Committed,
+}
+
+fn address<T: ?Sized>(of: &T) -> usize {
+    std::ptr::from_ref(of).cast::<()>() as usize
+}
+
+impl Laws {
+    pub fn new(chaos: &Chaos) -> Self {
+        let route = &chaos.blueprints[0].routes[0];
+        let channel = &route.channels[0];
+        let trials = chaos.blueprints.iter().flat_map(|blueprint| &blueprint.routes);
+        let trials = trials.map(|route| route.channels[0].breaker.half_open.max_concurrent).max();
+        let names = |blueprint: &mainstay::config::Blueprint| {
+            blueprint.upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect()
+        };
+        Self {
+            met: Met::default(),
+            broken: Vec::new(),
+            served: chaos.blueprints.iter().map(names).collect(),
+            most_attempts: route.retry.max_attempts * 2,
+            resend: route.retry.replay,
+            total: channel.timeouts.total,
+            min_open: channel.breaker.min_open,
+            budget: route.retry.budget,
+            most_trials: trials.unwrap_or(1).max(1),
+            requests: HashMap::new(),
+            under_way: HashMap::new(),
+            gates: BTreeMap::new(),
+            firsts: VecDeque::new(),
+            paid: VecDeque::new(),
+            finished: 0,
+            begun: 0,
+        }
+    }
+
+    pub fn broken(self) -> Vec<String> {
+        self.broken
+    }
+
+    fn must(&mut self, now: Tick, holds: bool, law: impl FnOnce() -> String) {
+        // The first few say what happened; the rest follows from them.
+        if !holds && self.broken.len() < 5 {
+            self.broken.push(format!("at {:.3} s: {}", now.since(Tick::ZERO).as_secs_f64(), law()));
+        }
+    }
+
+    fn asked(&mut self, now: Tick, number: u64, channel: &Channel, passage: Passage) {
+        *self.under_way.entry(address(&*channel.upstream.memory)).or_default() += 1;
+        match passage {
+            Passage::Normal => {}
+            Passage::Trial => self.met.trials += 1,
+            Passage::Forced => self.met.forced += 1,
+        }
+        let Some(request) = self.requests.get_mut(&number) else {
+            return self.must(now, false, || format!("request {number} asks after its end"));
+        };
+        let (phase, attempts, begun, revision) =
+            (request.phase, request.attempts, request.begun, request.revision);
+        request.phase = Phase::Asking;
+        request.attempts += 1;
+        if attempts == 0 {
+            self.firsts.push_back(now);
+        }
+        self.must(now, phase == Phase::Choosing, || format!("request {number} asks while {phase:?}"));
+        let name = &channel.upstream.config.name;
+        let served = self.served[revision].contains(name);
+        self.must(now, served, || {
+            format!("request {number} of revision {revision} asks {name}, which is not in it")
+        });
+        let (most, total) = (self.most_attempts, self.total);
+        self.must(now, attempts < most, || format!("request {number} makes more than {most} attempts"));
+        self.must(now, now.since(begun) < total, || format!("request {number} asks after its deadline"));
+        if passage == Passage::Normal {
+            let open = |gate: &Gate| gate.state() != State::Closed;
+            let shut = open(&channel.upstream.memory.gate)
+                || channel.upstream.memory.models.iter().any(|model| {
+                    channel.label.ends_with(&format!("/{}", model.name))
+                        && model.gate.as_ref().is_some_and(open)
+                });
+            self.must(now, !shut, || {
+                format!("request {number} passes a breaker of {} that is not closed", channel.label)
+            });
+        }
+    }
+
+    fn judged(&mut self, now: Tick, number: u64, failed: (Fault, Stage), passage: Passage, verdict: Verdict) {
+        let (fault, stage) = failed;
+        let Some(request) = self.requests.get_mut(&number) else { return };
+        let phase = std::mem::replace(&mut request.phase, Phase::Choosing);
+        self.must(now, phase == Phase::Asking, || format!("request {number} fails while {phase:?}"));
+        let Verdict::Retry { wait } = verdict else { return };
+        self.met.retries += 1;
+        self.must(now, wait <= Duration::from_secs(4), || format!("request {number} waits for {wait:?}"));
+        self.must(now, passage != Passage::Forced, || format!("request {number} follows up a gift"));
+        let turned_away = matches!(
+            fault.class(),
+            Class::Throttled | Class::QuotaExhausted | Class::AuthFault | Class::ConfigFault
+        );
+        let unsent = stage == Stage::NotSent || fault == Fault::NotProcessed;
+        let safe = self.resend == Replay::Allowed || unsent || turned_away;
+        self.must(now, safe, || format!("request {number} is sent twice after {fault:?} at {stage:?}"));
+        if !unsent && passage != Passage::Trial {
+            self.met.paid += 1;
+            self.paid.push_back(now);
+            self.amplification(now);
+        }
+    }
+
+    /// P-R05: retries are a share of first attempts and a small reserve, whatever happens.
+    fn amplification(&mut self, now: Tick) {
+        let drop_old = |of: &mut VecDeque<Tick>, window: Duration| {
+            while of.front().is_some_and(|at| now.since(*at) > window) {
+                of.pop_front();
+            }
+        };
+        drop_old(&mut self.paid, WINDOW);
+        // What was deposited may have been spent a window later.
+        drop_old(&mut self.firsts, WINDOW * 2);
+        // So may the reserve.
+        let reserve = self.budget.reserve_per_sec * WINDOW.as_secs_f64();
+        let bound = self.budget.ratio * self.firsts.len() as f64 + 2.0 * reserve + 1.0;
+        let paid = self.paid.len();
+        self.must(now, paid as f64 <= bound, || format!("{paid} retries in 10 s, and {bound} are allowed"));
+    }
+
+    fn ended(&mut self, now: Tick, number: u64, end: End, attempts: u32, begun: Tick) {
+        let Some(request) = self.requests.remove(&number) else {
+            return self.must(now, false, || format!("request {number} ends twice"));
+        };
+        self.finished += 1;
+        self.must(now, request.attempts == attempts, || {
+            format!("request {number} made {} attempts and counted {attempts}", request.attempts)
+        });
+        let well = begun.since(Tick::ZERO) >= WELL;
+        match end {
+            End::Answered | End::HungUp => {}
+            End::Broken(_) | End::Parted(_) | End::NoRoute => {
+                self.must(now, !well, || {
+                    format!("request {number}, which came at {:?}, ended as {end:?}", begun.since(Tick::ZERO))
+                });
+            }
+        }
+        match end {
+            End::Answered => {}
+            End::HungUp => self.met.hung_up += 1,
+            End::Broken(_) => self.met.broken += 1,
+            End::Parted(_) | End::NoRoute => self.met.failed += 1,
+        }
+        let expected = matches!(end, End::Answered | End::Broken(_));
+        let committed = request.phase == Phase::Committed;
+        self.must(now, !expected || committed, || {
+            format!("request {number} ended as {end:?} before content")
+        });
+        let late = now.since(begun);
+        // A freeze makes everything late.
+        let patience = self.total + HEALED;
+        self.must(now, late <= patience, || format!("request {number} lasted {late:?}"));
+    }
+
+    fn gate(&mut self, now: Tick, gate: &Gate, name: &str) {
+        let snapshot = gate.snapshot(now);
+        let trials = self.most_trials;
+        self.must(now, snapshot.leases <= trials.into(), || {
+            format!("{name} has {} trials under way, and {trials} are allowed", snapshot.leases)
+        });
+        let Some((_, before)) = self.gates.insert(address(gate), (now, snapshot)) else { return };
+        let steps = snapshot.generation.wrapping_sub(before.generation);
+        let (from, to): (State, State) = (before.state, snapshot.state);
+        if steps == 0 {
+            let same = std::mem::discriminant(&from) == std::mem::discriminant(&to);
+            self.must(now, same, || format!("{name} went from {from:?} to {to:?} in one generation"));
+            self.must(now, snapshot.level <= before.level, || format!("{name} climbed without opening"));
+            return;
+        }
+        if matches!(to, State::Open { .. }) {
+            self.met.opened += 1;
+        }
+        let level = snapshot.level;
+        self.must(now, level <= before.level + steps, || {
+            format!("{name} climbed to level {level} in one step")
+        });
+        if steps == 1 {
+            let legal = matches!(
+                (from, to),
+                (State::Closed | State::HalfOpen, State::Open { .. })
+                    | (State::Open { .. }, State::HalfOpen)
+                    | (State::HalfOpen, State::Closed)
+            );
+            self.must(now, legal, || format!("{name} went from {from:?} to {to:?}"));
+            if let (State::Open { .. }, State::HalfOpen) = (from, to) {
+                let (open, least) = (now.since(before.since), self.min_open);
+                self.must(now, open >= least, || format!("{name} was open for {open:?} only"));
+            }
+        }
+    }
+}
+
+impl Witness for Laws {
+    fn saw(&mut self, now: Tick, seen: &Seen<'_>) {
+        match *seen {
+            Seen::Began { request, revision, .. } => {
+                self.begun += 1;
+                let begun = Request { revision, begun: now, attempts: 0, phase: Phase::Choosing };
+                let twice = self.requests.insert(request, begun).is_some();
+                self.must(now, !twice, || format!("request {request} begins twice"));
+            }
+            Seen::Asked { request, channel, passage, .. } => self.asked(now, request, channel, passage),
+            Seen::Committed { request, .. } => {
+                self.met.commits += 1;
+                let phase = self.requests.get_mut(&request);
+                let before = phase.map(|request| std::mem::replace(&mut request.phase, Phase::Committed));
+                self.must(now, before == Some(Phase::Asking), || {
+                    format!("request {request} commits while {before:?}")
+                });
+            }
+            Seen::Left { channel, .. } => {
+                let count = self.under_way.entry(address(&*channel.upstream.memory)).or_default();
+                let before = *count;
+                *count = count.saturating_sub(1);
+                self.must(now, before > 0, || format!("{} ends more attempts than it began", channel.label));
+            }
+            Seen::Judged { request, fault, stage, passage, verdict } => {
+                self.judged(now, request, (fault, stage), passage, verdict);
+            }
+            Seen::Ended { request, end, attempts, begun, .. } => {
+                self.ended(now, request, end, attempts, begun);
+            }
+            Seen::Probed { .. } => {}
+            Seen::Reloaded { revision } => {
+                self.met.reloads += 1;
+                let known = revision < self.served.len();
+                self.must(now, known, || format!("there is no revision {revision}"));
+            }
+            Seen::Froze { .. } => self.met.froze += 1,
+        }
+    }
+
+    fn looked(&mut self, now: Tick, table: &Table) {
+        for upstream in &table.upstreams {
+            let (memory, name) = (&upstream.memory, &upstream.config.name);
+            let (counted, expected) = (
+                memory.in_flight.load(Relaxed),
+                self.under_way.get(&address(&**memory)).copied().unwrap_or_default(),
+            );
+            self.must(now, counted == expected, || {
+                format!("{name} counts {counted} in flight, and has {expected}")
+            });
+            self.gate(now, &memory.gate, name);
+            for model in &memory.models {
+                if let Some(gate) = &model.gate {
+                    self.gate(now, gate, &model.name);
+                }
+            }
+        }
+    }
+
+    fn closed(&mut self, now: Tick, tables: &[&Table]) {
+        let (begun, finished) = (self.begun, self.finished);
+        self.must(now, begun == finished && begun > 0, || {
+            format!("{begun} requests began and {finished} ended")
+        });
+        for table in tables {
+            for route in &table.routes {
+                let left = route.memory.in_flight.load(Relaxed);
+                self.must(now, left == 0, || format!("{left} requests are left on {}", route.config.name));
+            }
+            for upstream in &table.upstreams {
+                let memory = &upstream.memory;
+                let left = memory.in_flight.load(Relaxed);
+                let models: u32 = memory.models.iter().map(|model| model.in_flight()).sum();
+                self.must(now, left == 0 && models == 0, || {
+                    format!("{left} attempts and {models} of models are left on {}", upstream.config.name)
+                });
+            }
+        }
+        let Some(table) = tables.last() else { return };
+        for upstream in &table.upstreams {
+            let state = upstream.memory.gate.state();
+            self.must(now, state == State::Closed, || {
+                format!("{} is {state:?} long after the end", upstream.config.name)
+            });
+        }
+        // A model's breaker is closed by callers who can go elsewhere should it fail: nobody calls the second tier
+        // while the first one serves, and what must not be sent twice goes to whoever is sure to answer.
+        if self.resend == Replay::IfUnsent {
+            return;
+        }
+        for route in &table.routes {
+            let first = route.channels.iter().map(|channel| channel.config.tier).min();
+            let named = matches!(route.config.matcher, Matcher::Model { .. });
+            for channel in route.channels.iter().filter(|channel| named && Some(channel.config.tier) == first)
+            {
+                let model = channel.model(&route.config, "");
+                let state = model.gate.as_ref().map(Gate::state);
+                self.must(now, state == Some(State::Closed), || {
+                    format!("{} is {state:?} long after the end", channel.label)
+                });
+            }
+        }
+    }
+}
