@@ -193,10 +193,11 @@ fn check(loader: &Loader, format: Format) -> anyhow::Result<ExitCode> {
             let blueprint = &draft.blueprint;
             let automatic = app::automatic_routes(blueprint);
             let (upstreams, routes) = (blueprint.upstreams.len(), blueprint.routes.len() - automatic.len());
-            let head = format!(
-                "{file}: good ({upstreams} upstreams, {routes} routes, {} warnings)",
-                draft.warnings.len()
-            );
+            let warnings = match draft.warnings.len() {
+                1 => "1 warning".to_owned(),
+                several => format!("{several} warnings"),
+            };
+            let head = format!("{file}: good ({upstreams} upstreams, {routes} routes, {warnings})");
             let lines = automatic.iter().map(|route| format!("  {route}"));
             print(&std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n"))
         }

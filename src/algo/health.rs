@@ -312,7 +312,7 @@ mod tests {
             health.record(Verdict::Fail, Tick::ZERO);
             downs.push(gap(&health, Traffic::Failing).round());
         }
-        assert_eq!(downs, [2.0, 5.0, 8.0, 11.0, 17.0, 25.0, 38.0, 57.0]);
+        assert_eq!(downs, [2.0, 5.0, 8.0, 10.0, 10.0, 10.0, 10.0, 10.0]);
         health.record(Verdict::Pass, Tick::ZERO);
         assert_eq!(gap(&health, Traffic::Failing), 2.0);
     }
