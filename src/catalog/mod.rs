@@ -27,6 +27,7 @@ use std::iter::Peekable;
 use std::sync::Arc;
 
 pub use date::Date;
+pub use names::base as base_name;
 pub use own::{Own, OwnModel};
 pub use price::{Meter, Price, Prices, Tier};
 pub use unit::Unit;

@@ -56,6 +56,18 @@ pub fn at_vendor(model: &str) -> Option<(&str, Cow<'_, str>)> {
     Some((vendor, name))
 }
 
+/// The name that all providers' spellings of one model have in common: without vendor, region, version, date.
+pub fn base(provider: &str, model: &str) -> String {
+    let own = of(provider, at_vendor(model).map_or(model, |_| model.rsplit('/').next().unwrap_or(model)));
+    let name = own.last().copied().unwrap_or(model);
+    // Bedrock: the maker stands before a dot.
+    let makers =
+        ["anthropic.", "amazon.", "meta.", "mistral.", "cohere.", "openai.", "qwen.", "deepseek.", "ai21."];
+    let name = makers.iter().find_map(|maker| name.strip_prefix(maker)).unwrap_or(name);
+    let name = without_date(name).unwrap_or(name);
+    if name.starts_with("claude") { name.replace('.', "-") } else { name.to_owned() }
+}
+
 /// `ft:gpt-4.1-2025-04-14` of `ft:gpt-4.1-2025-04-14:my-org::id`.
 fn tuned_from(name: &str) -> Option<&str> {
     let base = name.strip_prefix("ft:")?.split_once(':')?.0;

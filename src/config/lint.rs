@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::blueprint::{
-    Access, Blueprint, Channel, FirstEvent, Matcher, ModelName, Origin, PanicMode, Pattern, ProbeKind,
-    Readiness, Route, Timeouts, Upstream,
+    Access, Blueprint, Channel, Continuation, Delivery, FirstEvent, Matcher, ModelName, Origin, PanicMode,
+    Pattern, ProbeKind, Readiness, Route, Timeouts, Upstream,
 };
 use super::check::{channel_layers, channel_path, route_path, upstream_path};
 use super::path::Path;
@@ -16,6 +16,7 @@ use super::problem::Findings;
 use super::tree::Node;
 use super::units::shown;
 use crate::algo::breaker;
+use crate::catalog;
 use crate::dialect::Dialect;
 use crate::dialect::provider::Auth;
 use crate::dialect::provider::grant::METADATA;
@@ -188,6 +189,7 @@ fn route(route: &Route, index: usize, upstreams: &[Upstream], root: &Node, findi
         findings.warn(&path.key("path"), message, "choose another beginning");
     }
     nowhere_to_go(route, &path, upstreams, findings);
+    nobody_goes_on(route, &path, upstreams, findings);
     let several = route.channels.len() > 1 || !route.fallback.is_empty();
     if route.retry.max_attempts == 1 && several {
         let hint = "use 2 or more";
@@ -285,6 +287,51 @@ fn nowhere_to_go(route: &Route, path: &Path, upstreams: &[Upstream], findings: &
         let message = format!("one channel and no fallback: requests fail while {upstream} does");
         findings.warn_at_key(&channels, message, "add a channel on another upstream, or a `fallback`");
     }
+}
+
+/// A route whose streams are to be continued, and by whom.
+fn nobody_goes_on(route: &Route, path: &Path, upstreams: &[Upstream], findings: &mut Findings) {
+    if matches!(route.matcher, Matcher::Path { .. }) {
+        return;
+    }
+    let at = path.key("continuation");
+    let same = |one: &Channel, other: &Channel| {
+        one.tier == other.tier && common_name(route, one, upstreams) == common_name(route, other, upstreams)
+    };
+    let has_other =
+        |one: &Channel| route.channels.iter().any(|other| !std::ptr::eq(one, other) && same(one, other));
+    match route.continuation {
+        Continuation::Off => return,
+        Continuation::Any if route.channels.len() == 1 && route.fallback.is_empty() => findings.warn_at_key(
+            &at,
+            "nobody could go on: the route has one channel and no fallback",
+            "add a channel on another upstream, or a `fallback`",
+        ),
+        Continuation::SameModel if !route.channels.iter().any(has_other) => findings.warn_at_key(
+            &at,
+            "nobody could go on: no two channels of one tier serve the same model",
+            "add a channel with the same model, or write `continuation: any`",
+        ),
+        Continuation::Any | Continuation::SameModel => {}
+    }
+    if route.delivery == Delivery::Buffered {
+        findings.warn_at_key(
+            &at,
+            "`delivery: buffered` leaves little to continue: only answers larger than `server.limits.stream_buffer`",
+            "choose one of the two",
+        );
+    }
+}
+
+/// The model of a channel, by the name that its spellings have in common.
+fn common_name(route: &Route, channel: &Channel, upstreams: &[Upstream]) -> String {
+    let name = match (&channel.model, &route.matcher) {
+        (ModelName::Fixed(name), _) => name,
+        (ModelName::AsAsked, Matcher::Model { pattern: Pattern::Exact(name) }) => name.as_str(),
+        // Whatever the caller asks for, and then they are the same.
+        (ModelName::AsAsked | ModelName::Suffix, _) => return String::new(),
+    };
+    catalog::base_name(upstreams[channel.upstream].provider.catalog_name(), name)
 }
 
 fn timeouts(timeouts: &Timeouts, place: impl Fn(&str) -> Path, findings: &mut Findings) {

@@ -6,10 +6,12 @@
 use std::time::Duration;
 
 use super::Cidr;
+use super::blueprint::{Continuation, Delivery};
 use super::blueprint::{
     Drain, FallbackOn, FirstEvent, Http2, Limits, Media, Panic, PanicMode, Pool, Replay, Responses, Retry,
     ServerTimeouts, SimulatedSettings, SlowStart, Sticky, Timeouts, Unsupported,
 };
+use super::file::names::{ContinuationName, DeliveryName};
 use super::file::names::{Http2Name, PanicModeName, Refusal, ReplayName, UnsupportedName};
 use super::file::{policy, server};
 use super::units::{Size, Span};
@@ -228,6 +230,22 @@ pub fn unsupported(said: Option<UnsupportedName>) -> Unsupported {
     }
 }
 
+/// A stitched answer is for those who ask for it.
+pub fn continuation(said: Option<ContinuationName>) -> Continuation {
+    match said {
+        Some(ContinuationName::Off) | None => Continuation::Off,
+        Some(ContinuationName::SameModel) => Continuation::SameModel,
+        Some(ContinuationName::Any) => Continuation::Any,
+    }
+}
+
+pub fn delivery(said: Option<DeliveryName>) -> Delivery {
+    match said {
+        Some(DeliveryName::Streamed) | None => Delivery::Streamed,
+        Some(DeliveryName::Buffered) => Delivery::Buffered,
+    }
+}
+
 /// Fast enough to try things out, slow enough to see a stream.
 pub fn simulated(said: &policy::Simulated) -> SimulatedSettings {
     SimulatedSettings {
@@ -246,6 +264,7 @@ pub fn limits(said: &server::Limits) -> Limits {
         max_body: size(said.max_body, 64 * MIB),
         replay_body: size(said.replay_body, MIB),
         unary_buffer: size(said.unary_buffer, MIB),
+        stream_buffer: size(said.stream_buffer, 8 * MIB),
         peek_bytes: size(said.peek_bytes, 64 * KIB),
         peek_events: said.peek_events.unwrap_or(32),
         max_headers: said.max_headers.unwrap_or(100),

@@ -233,6 +233,8 @@ defaults:
   slow_start: {window: 20s, floor: 0.2}
   sticky: {ttl: 10m}
   fallback_on: []
+  continuation: same_model
+  delivery: buffered
   max_inflight: 7
   pool: {max_idle: 3, http2: never}
   cooldown: {base: 2s}
@@ -248,6 +250,8 @@ routes:
     slow_start: {floor: 0.3}
     sticky: {ttl: 1h}
     fallback_on: [content_policy]
+    continuation: off
+    delivery: streamed
     max_inflight: 5
     channels: [{upstream: a}, {upstream: b}]
 ",
@@ -265,6 +269,8 @@ routes:
     assert_eq!(y.panic.mode, PanicMode::FailFast);
     assert_eq!(x.fallback_on, FallbackOn { context_overflow: false, content_policy: false });
     assert_eq!(y.fallback_on, FallbackOn { context_overflow: false, content_policy: true });
+    assert_eq!((x.continuation, y.continuation), (Continuation::SameModel, Continuation::Off));
+    assert_eq!((x.delivery, y.delivery), (Delivery::Buffered, Delivery::Streamed));
     let inflight: Vec<_> = x.channels.iter().chain(&y.channels).map(|channel| channel.max_inflight).collect();
     assert_eq!(inflight, [7, 3, 5, 5]);
 }

@@ -15,6 +15,7 @@
 //! | [`hub`] | what all dialects mean, for when two of them have to meet |
 //! | [`translate`] | a request or an answer of one dialect -> another |
 //! | [`task`] | the same for vectors, rankings and counts of tokens |
+//! | [`continuation`] | an answer that broke off, continued by another model |
 //! | [`tokens`] | token counts where no upstream counts |
 //! | [`conversation`] / [`stored`] | what callers of responses refer to; the ways to it |
 //!
@@ -32,6 +33,7 @@ mod bedrock;
 pub mod classify;
 mod claude;
 mod cohere;
+pub mod continuation;
 pub mod entry;
 pub mod framing;
 mod gemini;

@@ -19,6 +19,8 @@ pub struct Quirks {
     pub reasoning_back: ReasoningBack,
     /// `response_format: json_schema` is understood; else `json_object` is the most that can be said.
     pub json_schema: bool,
+    /// How a model is asked to go on with an answer that the request has begun.
+    pub prefilling: Prefilling,
     /// Tools go upstream as responses when the model thinks (OpenAI's own, GPT-5.4 and later, WIRE §0.2).
     pub tools_by_responses: bool,
     /// Whose signatures its own models make and take, in a dialect that several vendors speak.
@@ -97,6 +99,19 @@ pub enum ReasoningBack {
     Details,
 }
 
+/// How a conversation says that its last message, the assistant's, is to be continued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prefilling {
+    /// By being the last; models that are not known to take it are not asked.
+    Plain,
+    /// `prefix: true` in the message; the answer repeats it (Mistral).
+    Prefix,
+    /// `prefix: true` in the message, at `/beta` (DeepSeek).
+    BetaPrefix,
+    /// `continue_final_message: true` and `add_generation_prompt: false` (vLLM).
+    FinalMessage,
+}
+
 impl Quirks {
     pub const COMPATIBLE: Self = Self {
         max_tokens: MaxTokens::Plain,
@@ -107,6 +122,7 @@ impl Quirks {
         call_ids: CallIds::Sent,
         reasoning_back: ReasoningBack::Omitted,
         json_schema: true,
+        prefilling: Prefilling::Plain,
         tools_by_responses: false,
         family: Family::Other,
     };

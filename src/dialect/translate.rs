@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use super::continuation::{Joint, Splice, Standing, Told};
 use super::framing::{Frame, Framing};
 use super::hub::{
     Ask, Content, Delta, Event, Family, Losses, Manner, Mode, Part, Source, Terms, Thought, ToolChoice,
@@ -17,7 +18,7 @@ use super::quirks::Quirks;
 use super::task::Task;
 use super::tree::{self, Node, Wrong};
 use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
-use crate::vocab::{Abilities, Ability};
+use crate::vocab::{Abilities, Ability, Usage};
 
 /// What a translated request leaves behind.
 #[derive(Debug)]
@@ -302,6 +303,14 @@ pub struct Stream {
     reader: Reader,
     restorer: custom::Restorer,
     writer: Writer,
+    /// Where the stream may be continued by another upstream.
+    joint: Option<Box<Joint>>,
+    /// Where the caller is sent the upstream's own bytes.
+    follower: Option<Box<responses::stream::Follower>>,
+    /// What is said is for nobody: the caller is sent the upstream's own bytes.
+    follows: bool,
+    /// Goes before what is said next.
+    owed: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -330,16 +339,74 @@ impl Stream {
     pub fn new(from: Dialect, to: Dialect, manner: Manner) -> Option<Self> {
         let reader = Reader::new(from)?;
         let family = manner.family;
-        let writer = match to {
-            Dialect::OpenAi => Writer::OpenAi(openai::stream::Writer::new(manner)),
-            Dialect::Responses => Writer::Responses(responses::stream::Writer::new(manner)),
-            Dialect::Anthropic => Writer::Anthropic(anthropic::stream::Writer::new(manner)),
-            Dialect::Gemini => Writer::Gemini(gemini::stream::Writer::new(manner)),
-            Dialect::Cohere => Writer::Cohere(cohere::stream::Writer::new(manner)),
-            Dialect::Bedrock => Writer::Bedrock(bedrock::stream::Writer::new(manner)),
-            Dialect::Ollama | Dialect::Http => return None,
-        };
-        Some(Self { from, family, reader, restorer: custom::Restorer::default(), writer })
+        let writer = Writer::new(to, manner)?;
+        let (joint, follower) = (None, None);
+        Some(Self {
+            from,
+            family,
+            reader,
+            restorer: custom::Restorer::default(),
+            writer,
+            joint,
+            follower,
+            follows: false,
+            owed: Vec::new(),
+        })
+    }
+
+    /// The same, remembering what is said, so that another upstream can go on.
+    #[must_use]
+    pub fn continuable(mut self) -> Self {
+        self.joint = Some(Box::default());
+        self
+    }
+
+    /// Follows a stream whose bytes pass to the caller as they are. What it says is for nobody, until
+    /// another upstream goes on.
+    pub fn following(dialect: Dialect, manner: Manner) -> Option<Self> {
+        let mut stream = Self::new(dialect, dialect, manner)?.continuable();
+        stream.follower = (dialect == Dialect::Responses).then(Box::default);
+        stream.follows = true;
+        Some(stream)
+    }
+
+    /// What the caller was told, where that is remembered.
+    pub fn told(&self) -> Option<&Told> {
+        self.joint.as_ref().map(|joint| joint.told())
+    }
+
+    /// From now on an upstream of another dialect goes on; `before` is what the earlier ones have used.
+    /// Whether it can.
+    pub fn go_on(&mut self, (from, family): (Dialect, Family), splice: Splice, before: Usage) -> bool {
+        let (Some(reader), Some(joint)) = (Reader::new(from), &mut self.joint) else { return false };
+        (self.from, self.family) = (from, family);
+        self.reader = reader;
+        self.restorer = custom::Restorer::default();
+        joint.begin(splice, before);
+        true
+    }
+
+    /// Puts the writer of the rest into the place of a stream that was only followed. `manner` is the
+    /// caller's, now that it matters. Whether enough is known.
+    pub fn take_over(&mut self, manner: impl FnOnce() -> Option<Manner>) -> bool {
+        if std::mem::take(&mut self.follows)
+            && let Writer::Gemini(writer) = &mut self.writer
+        {
+            writer.forget_held();
+        }
+        let Some(follower) = self.follower.take() else { return true };
+        let open = self.joint.as_ref().and_then(|joint| joint.told().open_text());
+        let writer = manner().and_then(|manner| follower.writer(manner, open, &mut self.owed));
+        let known = writer.is_some();
+        if let Some(writer) = writer {
+            self.writer = Writer::Responses(writer);
+        }
+        known
+    }
+
+    /// How far an upstream that goes on has come.
+    pub fn standing(&self) -> Standing {
+        self.joint.as_ref().map_or(Standing::Joined, |joint| joint.standing())
     }
 
     /// What a frame of the upstream is for the caller; often nothing.
@@ -352,6 +419,9 @@ impl Stream {
         let name = frame.event().and_then(|name| std::str::from_utf8(name).ok());
         let mut events = Vec::with_capacity(4);
         self.reader.read(name, &root, &mut events).map_err(|wrong| wrong.place(&root))?;
+        if let Some(follower) = &mut self.follower {
+            follower.follow(&root);
+        }
         Ok(self.say(events))
     }
 
@@ -365,6 +435,9 @@ impl Stream {
 
     /// The number of the caller's next event, for an error that has to follow (responses only).
     pub fn next_sequence(&self) -> u64 {
+        if let Some(follower) = &self.follower {
+            return follower.next_sequence();
+        }
         match &self.writer {
             Writer::Responses(writer) => writer.next_sequence(),
             Writer::OpenAi(_)
@@ -388,22 +461,50 @@ impl Stream {
     }
 
     fn say(&mut self, events: Vec<Event<'_>>) -> Bytes {
+        let Self { from, family, restorer, writer, joint, follower, owed, .. } = self;
         let mut out = Vec::new();
         for mut event in events {
             if let Event::Delta { delta: Delta::Signature(signature), .. } = &mut event {
-                signature.made_by(self.family, self.from);
+                signature.made_by(*family, *from);
             }
-            let Some(event) = &self.restorer.restore(event) else { continue };
-            match &mut self.writer {
-                Writer::OpenAi(writer) => writer.write(event, &mut out),
-                Writer::Responses(writer) => writer.write(event, &mut out),
-                Writer::Anthropic(writer) => writer.write(event, &mut out),
-                Writer::Gemini(writer) => writer.write(event, &mut out),
-                Writer::Cohere(writer) => writer.write(event, &mut out),
-                Writer::Bedrock(writer) => writer.write(event, &mut out),
+            let Some(event) = &restorer.restore(event) else { continue };
+            match joint {
+                None => writer.write(event, &mut out),
+                // The follower knows better what the caller was sent than a writer could.
+                Some(joint) if follower.is_some() => joint.pass(event, &mut |_| {}),
+                Some(joint) => joint.pass(event, &mut |event| writer.write(event, &mut out)),
             }
         }
+        if !owed.is_empty() && !out.is_empty() {
+            out.splice(0..0, std::mem::take(owed));
+        }
         out.into()
+    }
+}
+
+impl Writer {
+    /// `None` for what no caller speaks.
+    fn new(to: Dialect, manner: Manner) -> Option<Self> {
+        Some(match to {
+            Dialect::OpenAi => Self::OpenAi(openai::stream::Writer::new(manner)),
+            Dialect::Responses => Self::Responses(responses::stream::Writer::new(manner)),
+            Dialect::Anthropic => Self::Anthropic(anthropic::stream::Writer::new(manner)),
+            Dialect::Gemini => Self::Gemini(gemini::stream::Writer::new(manner)),
+            Dialect::Cohere => Self::Cohere(cohere::stream::Writer::new(manner)),
+            Dialect::Bedrock => Self::Bedrock(bedrock::stream::Writer::new(manner)),
+            Dialect::Ollama | Dialect::Http => return None,
+        })
+    }
+
+    fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::OpenAi(writer) => writer.write(event, out),
+            Self::Responses(writer) => writer.write(event, out),
+            Self::Anthropic(writer) => writer.write(event, out),
+            Self::Gemini(writer) => writer.write(event, out),
+            Self::Cohere(writer) => writer.write(event, out),
+            Self::Bedrock(writer) => writer.write(event, out),
+        }
     }
 }
 

@@ -22,7 +22,11 @@ use crate::vocab::{Class, Fault};
 const ATTEMPTS_OF_RETRY: u32 = 2;
 
 /// Answers `guest`.
-pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<Guest>) -> Response<Reply> {
+pub async fn drive(
+    gateway: &Arc<Gateway>,
+    snapshot: &Arc<Snapshot>,
+    mut guest: Box<Guest>,
+) -> Response<Reply> {
     let model = std::mem::take(&mut guest.model);
     let need = Need {
         dialect: guest.dialect,
@@ -61,7 +65,7 @@ pub async fn drive(gateway: &Arc<Gateway>, snapshot: &Snapshot, mut guest: Box<G
             Attempted::Answered(answer) => {
                 record(&plan, gateway, throttle::Outcome::Ok);
                 plan.keep(&need, answer.permit());
-                return attempt::respond(guest, &plan, *answer);
+                return attempt::respond(guest, &plan, snapshot, *answer);
             }
             Attempted::Unfetched(permit, urls) => {
                 plan.withdraw(permit);

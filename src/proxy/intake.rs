@@ -23,6 +23,7 @@ use super::{Gateway, Snapshot, deadline, identity, models, needs};
 use crate::access::Standing;
 use crate::algo::tick::Tick;
 use crate::config::{Limits, Replay as ReplayPolicy};
+use crate::dialect::continuation::Asking;
 use crate::dialect::entry::{self, Entry, Miss, ModelAt};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::trouble::Kind;
@@ -72,6 +73,8 @@ pub struct Guest {
     pub load: Load,
     /// What it refers to, and whether its answer may be referred to.
     pub recall: Recall,
+    /// What is asked is to go on with an answer that broke off.
+    pub onward: Option<Box<Asking>>,
     pub upgrade: Option<OnUpgrade>,
     /// Of the URLs that were fetched for it.
     pub contents: Contents,
@@ -288,6 +291,7 @@ async fn ask(
         abilities,
         load: Load::Ask { body, scan: Box::new(scan) },
         recall,
+        onward: None,
         upgrade: None,
         contents: Contents::default(),
         settle,
@@ -378,6 +382,7 @@ async fn plain(
         abilities: Abilities::default(),
         load,
         recall: Recall::nothing(),
+        onward: None,
         upgrade: arrival.upgrade,
         contents: Contents::default(),
         settle,

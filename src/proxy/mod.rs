@@ -13,6 +13,7 @@
 //! | `drive` | the attempt loop |
 //! | `attempt` | one try on one channel, up to the commit |
 //! | `media` | what a request's URLs hold, for channels that fetch nothing |
+//! | `onward` | has another channel go on with a stream that broke off |
 //! | `peek` | holds a stream back until its first content |
 //! | `count` | counts tokens where no upstream does |
 //! | `reply` | the body that goes to the caller, and what happens when it breaks |
@@ -24,7 +25,8 @@
 //! | `tunnel` | connections that have switched protocols |
 //!
 //! One request sees one [`Snapshot`] for its whole life. After the commit the answer owns its permit,
-//! and there is no plan left that could retry.
+//! and there is no plan left that could retry; a route may have its streams *continued*, which is another
+//! plan's affair.
 
 mod attempt;
 mod count;
@@ -36,6 +38,7 @@ mod media;
 mod models;
 mod needs;
 mod once;
+mod onward;
 mod peek;
 mod recall;
 mod refuse;

@@ -5,20 +5,23 @@
 //! caller afterwards byte for byte.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::attempt::{Failed, Spoken, failed};
 use crate::config::Limits;
 use crate::dialect::classify::InBand;
+use crate::dialect::continuation::{Standing, Told};
 use crate::dialect::framing::{Frame, Framing, Splitter};
 use crate::dialect::translate;
 use crate::dialect::watch::{Beat, Ending, Watch};
 use crate::route::Failure;
-use crate::upstream::Incoming;
-use crate::vocab::{Fault, Stage};
+use crate::upstream::{BodyFault, Incoming};
+use crate::vocab::{Fault, Stage, Usage};
 
 /// A stream in the middle: what was read and not sent, and who understands what follows.
 pub struct Peeked {
@@ -34,10 +37,35 @@ pub struct Peeked {
     /// with it.
     pub error: Option<InBand>,
     pub broken_events: u64,
+    /// Where in `ready` that begins.
+    pub error_at: usize,
     /// For a caller of another dialect.
     translation: Option<translate::Stream>,
+    /// Follows what passes as it is, so that somebody else can go on with it.
+    follower: Option<translate::Stream>,
     /// The caller's terminator is among what is ready.
     end_said: bool,
+}
+
+/// What a terminated stream may still take to end by itself.
+const LINGER: Duration = Duration::from_secs(1);
+
+type Piece = http_body::Frame<Bytes>;
+
+/// How long the next chunk is waited for.
+#[derive(Clone, Copy)]
+enum Wait {
+    Until(Instant),
+    For(Duration),
+}
+
+impl Wait {
+    async fn frame(self, upstream: &mut Incoming) -> Result<Option<Result<Piece, BodyFault>>, Elapsed> {
+        match self {
+            Self::Until(until) => timeout_at(until, upstream.frame()).await,
+            Self::For(limit) => timeout(limit, upstream.frame()).await,
+        }
+    }
 }
 
 /// How a stream is listened to.
@@ -46,6 +74,17 @@ pub struct Listener<'l> {
     pub framing: Framing,
     pub strip_usage: bool,
     pub translation: Option<translate::Stream>,
+    pub follower: Option<translate::Stream>,
+    /// All of it is held back, up to so many bytes.
+    pub hold: Option<Hold>,
+}
+
+/// How much of a stream is held back that is to be whole before it goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Hold {
+    pub bytes: u64,
+    /// Longest silence between two chunks.
+    pub idle: Duration,
 }
 
 /// What a look at the frames at hand says.
@@ -61,7 +100,7 @@ pub async fn peek(
     limits: &Limits,
     until: Instant,
 ) -> Result<(Peeked, Incoming), Box<Failed>> {
-    let Listener { spoken, framing, strip_usage, translation } = listener;
+    let Listener { spoken, framing, strip_usage, translation, follower, hold } = listener;
     let mut peeked = Peeked {
         splitter: Splitter::new(framing),
         watch: Watch::new(spoken.dialect, spoken.operation, framing),
@@ -69,28 +108,115 @@ pub async fn peek(
         strip_usage,
         ended: false,
         error: None,
+        error_at: 0,
         broken_events: 0,
         translation,
+        follower,
         end_said: false,
     };
     let (mut bytes, mut events) = (0_u64, 0_u32);
+    let mut wait = Wait::Until(until);
     loop {
-        let frame = match timeout_at(until, upstream.frame()).await {
+        let frame = match wait.frame(&mut upstream).await {
+            Err(_) if peeked.watch.is_terminated() => {
+                peeked.ended = true;
+                return Ok((peeked, upstream));
+            }
             Err(_) => return Err(failed(Fault::FirstEventTimeout, "no content in time")),
             Ok(Some(Err(error))) => {
                 let fault = if error.fault == Fault::StreamCut { Fault::Truncated } else { error.fault };
                 return Err(failed(fault, "the stream ended before any content"));
             }
-            Ok(None) => return peeked.close().map(|peeked| (peeked, upstream)),
+            Ok(None) => return peeked.close().map(|()| (peeked, upstream)),
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(chunk) = frame.into_data() else { continue };
         bytes += chunk.len() as u64;
         let look = peeked.take(chunk, &mut events)?;
+        if let Some(hold) = hold.filter(|hold| bytes < hold.bytes) {
+            if let Some(in_band) = peeked.error.take() {
+                return Err(fault_of(in_band));
+            }
+            if look == Look::Commits {
+                wait = Wait::For(if peeked.watch.is_terminated() { LINGER } else { hold.idle });
+            }
+            continue;
+        }
         if look == Look::Commits || bytes >= limits.peek_bytes || events >= limits.peek_events {
             return Ok((peeked, upstream));
         }
     }
+}
+
+/// Listens to an upstream that was asked to go on, until what it says is known to. The stream is given back
+/// where it does not.
+pub async fn join(
+    spoken: &Spoken,
+    framing: Framing,
+    stream: translate::Stream,
+    mut upstream: Incoming,
+    (until, idle, most): (Instant, Duration, u64),
+) -> Result<(Peeked, Incoming), (NotJoined, Box<translate::Stream>, Option<Usage>)> {
+    let mut peeked = Peeked {
+        splitter: Splitter::new(framing),
+        watch: Watch::new(spoken.dialect, spoken.operation, framing),
+        ready: VecDeque::new(),
+        strip_usage: false,
+        ended: false,
+        error: None,
+        error_at: 0,
+        broken_events: 0,
+        translation: Some(stream),
+        follower: None,
+        end_said: false,
+    };
+    let (mut bytes, mut events) = (0_u64, 0_u32);
+    let mut wait = Wait::Until(until);
+    let why = loop {
+        let frame = match wait.frame(&mut upstream).await {
+            Err(_) => {
+                break NotJoined::Failed(failed(Fault::FirstEventTimeout, "nothing that goes on in time"));
+            }
+            Ok(Some(Err(error))) => {
+                let fault = if error.fault == Fault::StreamCut { Fault::Truncated } else { error.fault };
+                break NotJoined::Failed(failed(fault, "the stream ended before it went on"));
+            }
+            Ok(None) => match peeked.close() {
+                Err(failed) => break NotJoined::Failed(failed),
+                Ok(()) if peeked.standing() == Standing::Joined => return Ok((peeked, upstream)),
+                Ok(()) => break NotJoined::Mismatch,
+            },
+            Ok(Some(Ok(frame))) => frame,
+        };
+        let Ok(chunk) = frame.into_data() else { continue };
+        bytes += chunk.len() as u64;
+        if let Err(failed) = peeked.take(chunk, &mut events) {
+            break NotJoined::Failed(failed);
+        }
+        match peeked.standing() {
+            Standing::Joined => return Ok((peeked, upstream)),
+            Standing::Lost => break NotJoined::Mismatch,
+            Standing::Seeking if peeked.watch.is_terminated() || bytes > most => break NotJoined::Mismatch,
+            Standing::Seeking => {}
+        }
+        if let Some(in_band) = peeked.error.take() {
+            break NotJoined::Failed(fault_of(in_band));
+        }
+        if peeked.watch.content_events() > 0 {
+            wait = Wait::For(idle);
+        }
+    };
+    let usage = peeked.watch.usage();
+    // It was put there above, and nothing takes it away.
+    let stream = peeked.translation.take().map(Box::new).expect("the stream is still here");
+    Err((why, stream, usage))
+}
+
+/// Why an upstream that was asked to go on does not.
+pub enum NotJoined {
+    Failed(Box<Failed>),
+    /// It answers, but something else.
+    Mismatch,
 }
 
 impl Peeked {
@@ -116,6 +242,9 @@ impl Peeked {
                 return Err(fault_of(in_band));
             }
             Beat::Error(in_band) => {
+                if self.error.is_none() {
+                    self.error_at = self.ready.len();
+                }
                 if !self.is_translated() {
                     self.ready.push_back(frame.raw.clone());
                 }
@@ -127,7 +256,10 @@ impl Peeked {
                 self.pass(frame);
                 return Ok(Look::Nothing);
             }
-            Beat::UsageOnly if self.strip_usage => return Ok(Look::Nothing),
+            Beat::UsageOnly if self.strip_usage => {
+                self.follow(frame);
+                return Ok(Look::Nothing);
+            }
             Beat::UsageOnly | Beat::Lifecycle => {
                 self.pass(frame);
                 return Ok(Look::Nothing);
@@ -148,7 +280,10 @@ impl Peeked {
     /// Makes a frame ready for the caller: as it is, or as his dialect says it.
     pub fn pass(&mut self, frame: &Frame) {
         match &mut self.translation {
-            None => self.ready.push_back(frame.raw.clone()),
+            None => {
+                self.ready.push_back(frame.raw.clone());
+                self.follow(frame);
+            }
             Some(translation) => match translation.frame(frame) {
                 Ok(said) => {
                     if !said.is_empty() {
@@ -159,6 +294,35 @@ impl Peeked {
                 Err(_) => self.broken_events += 1,
             },
         }
+    }
+
+    /// Remembers a frame that goes to the caller as it is.
+    pub fn follow(&mut self, frame: &Frame) {
+        if let Some(follower) = &mut self.follower
+            && follower.frame(frame).is_err()
+        {
+            // What cannot be read cannot be gone on with.
+            self.follower = None;
+        }
+    }
+
+    /// What the caller was told, where that is remembered.
+    pub fn told(&self) -> Option<&Told> {
+        self.translation.as_ref().or(self.follower.as_ref()).and_then(translate::Stream::told)
+    }
+
+    fn standing(&self) -> Standing {
+        self.translation.as_ref().map_or(Standing::Joined, translate::Stream::standing)
+    }
+
+    /// The caller's stream, for somebody else to go on with.
+    pub fn hand_over(&mut self) -> Option<translate::Stream> {
+        self.translation.take().or_else(|| self.follower.take())
+    }
+
+    /// Nobody goes on with it.
+    pub fn take_back(&mut self, stream: translate::Stream) {
+        self.translation = Some(stream);
     }
 
     /// Says the caller's own end, once; in the same dialect the upstream has said it.
@@ -184,7 +348,7 @@ impl Peeked {
     }
 
     /// The upstream ended cleanly and nothing has committed.
-    fn close(mut self) -> Result<Self, Box<Failed>> {
+    fn close(&mut self) -> Result<(), Box<Failed>> {
         if let Some(rest) = self.splitter.leftover() {
             self.look(&rest)?;
         }
@@ -192,7 +356,7 @@ impl Peeked {
             Ending::Complete { missing_terminator } => {
                 self.complete(missing_terminator);
                 self.ended = true;
-                Ok(self)
+                Ok(())
             }
             Ending::Truncated => Err(failed(Fault::Truncated, "the stream ended before any content")),
         }

@@ -18,6 +18,9 @@ use crate::vocab::Abilities;
 pub struct Explained {
     pub route: String,
     pub select: &'static str,
+    /// Who goes on with a stream that breaks.
+    pub continuation: &'static str,
+    pub delivery: &'static str,
     pub channels: Vec<ExplainedChannel>,
     pub fallback: Vec<String>,
 }
@@ -151,6 +154,8 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
     Explained {
         route: route.config.name.to_string(),
         select: route.config.select.name(),
+        continuation: route.config.continuation.name(),
+        delivery: route.config.delivery.name(),
         channels,
         fallback: route
             .config

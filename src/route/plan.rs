@@ -422,6 +422,25 @@ impl<'t> Plan<'t> {
         self.ahead.iter().any(|route| !self.visited.contains(route))
     }
 
+    /// Leaves channels of this route out of it, for good. A fallback's have to be left out once it is come to.
+    pub fn leave_out(&mut self, which: impl Fn(&Channel) -> bool) {
+        for channel in &self.route().channels {
+            if which(channel) {
+                self.mark_spent(channel);
+            }
+        }
+    }
+
+    /// Whether a channel of this route is left, whatever speaks against it just now.
+    pub fn has_unspent(&self) -> bool {
+        self.route().channels.iter().any(|channel| !self.spent.has(channel.slot))
+    }
+
+    /// The index of the route that is being tried.
+    pub const fn route_index(&self) -> usize {
+        self.route
+    }
+
     /// Goes on to the next fallback route. Each route is visited once, so this ends.
     pub fn fall_back(&mut self) -> bool {
         while !self.ahead.is_empty() {

@@ -173,7 +173,7 @@ impl Plan<'_> {
     }
 
     /// Takes one retry from the route's budget and one from the global one, or none from either.
-    fn pay(&self) -> bool {
+    pub fn pay(&self) -> bool {
         let now = self.table().live.now();
         let own = &self.route().memory.budget;
         if !own.lock().withdraw(now) {

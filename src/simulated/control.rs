@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::continued::Habit;
 use super::door::Door;
 use super::rule::{Fault, Often, ResetAt, Rule};
 use super::seen::{Outcome, Ring, Seen};
@@ -25,6 +26,7 @@ pub struct Control {
     capacity: Option<u32>,
     door: Option<Door>,
     rules: Mutex<Active>,
+    habit: Mutex<Habit>,
     memory: Mutex<Memory>,
     /// Every change makes all open connections end.
     evict: watch::Sender<()>,
@@ -78,6 +80,7 @@ impl Control {
             capacity,
             door,
             rules: Mutex::new(Active { dice: Dice::seeded(seed), rules: Vec::new() }),
+            habit: Mutex::default(),
             memory: Mutex::default(),
             evict,
         }
@@ -102,6 +105,15 @@ impl Control {
     /// Be well again.
     pub fn clear(&self) {
         self.set(Vec::new());
+    }
+
+    /// How the model takes being asked to go on, from now on.
+    pub fn behave(&self, habit: Habit) {
+        *self.habit.lock() = habit;
+    }
+
+    pub(super) fn habit(&self) -> Habit {
+        *self.habit.lock()
     }
 
     pub fn rules(&self) -> Vec<Rule> {

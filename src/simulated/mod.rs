@@ -52,6 +52,7 @@
 mod anthropic;
 mod ask;
 mod complaint;
+mod continued;
 mod control;
 mod desk;
 mod door;
@@ -75,6 +76,7 @@ mod visit;
 #[cfg(test)]
 mod tests;
 
+pub use continued::Habit;
 pub use control::{Control, Counts};
 pub use rule::{Canned, Fault, How, InBand, Often, ResetAt, Rule, When};
 pub use seen::{Outcome, Seen};

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 
 use super::ask::{Ask, Operation, Place, credential};
 use super::complaint::Complaint;
+use super::continued::{Continued, Habit};
 use super::control::{Marks, Moment, tail_of};
 use super::desk::{Course, Desk, Refusal};
 use super::echo;
@@ -85,6 +86,13 @@ pub(super) async fn serve(
             return desk.refuse(Complaint::BadRequest, StatusCode::BAD_REQUEST, &said);
         }
     };
+    let continued = Continued::read(&bytes).filter(|_| ask.stream);
+    let habit = core.control.habit();
+    if habit == Habit::RefusesPrefill && continued.as_ref().is_some_and(Continued::is_prefill) {
+        let message = Some("this model does not take an answer that has begun".to_owned());
+        let said = Refusal { message, ..Refusal::default() };
+        return desk.refuse(Complaint::BadRequest, StatusCode::BAD_REQUEST, &said);
+    }
     let ttft = match &fault {
         Some(Fault::Slow { ttft }) => *ttft,
         _ => core.settings.ttft,
@@ -93,7 +101,7 @@ pub(super) async fn serve(
     if let Some(upgrade) = upgrade.filter(|_| fault.as_ref().is_none_or(Fault::answers)) {
         return desk.upgrade(&core, &head.headers, upgrade);
     }
-    let answer = Answer::new(
+    let mut answer = Answer::new(
         &core.name,
         core.settings.words,
         core.settings.seed,
@@ -101,6 +109,9 @@ pub(super) async fn serve(
         core.control.elapsed().as_secs(),
         &ask,
     );
+    if let Some(continued) = continued {
+        answer.text = continued.text(&answer.text, core.settings.words, habit);
+    }
     let speech = match ask.place.operation {
         Operation::Echo => echo::speech(&core.name, &head, &bytes),
         _ => Speech::of(&ask, &answer),

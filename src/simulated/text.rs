@@ -7,6 +7,7 @@
 //! two of the same upstream. There is no natural language here, and nothing of the caller's prompt.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -16,17 +17,35 @@ use thiserror::Error;
 pub(super) struct Text {
     tag: String,
     words: u32,
+    /// These pieces instead: what continues another text.
+    said: Option<Arc<[String]>>,
 }
 
 impl Text {
     /// `words` numbered words (at least one) of request `serial` on the upstream `name`.
     pub(super) fn new(name: &str, serial: u64, words: u32) -> Self {
-        Self { tag: format!("{}.{serial}", word_safe(name)), words: words.max(1) }
+        Self { tag: format!("{}.{serial}", word_safe(name)), words: words.max(1), said: None }
+    }
+
+    /// The text, of `words` words, that begins with `begun`; `None` when none does.
+    pub(super) fn of_begun(begun: &str, words: u32) -> Option<Self> {
+        let first = begun.split(' ').next()?;
+        let (tag, number) = first.rsplit_once('.')?;
+        let text = Self { tag: tag.to_owned(), words: words.max(1), said: None };
+        (number == "1" && text.whole().starts_with(begun)).then_some(text)
+    }
+
+    /// Another text, said word by word.
+    #[must_use]
+    pub(super) fn saying(&self, text: &str) -> Self {
+        let said = text.split_inclusive([' ', '\n']).map(str::to_owned).collect();
+        Self { said: Some(said), ..self.clone() }
     }
 
     /// The pieces in order: each word with the space before it, then the seal. Joined, they are the text.
     pub(super) fn pieces(&self) -> Pieces {
-        Pieces { tag: self.tag.clone(), words: self.words, next: 1, seal: Sha256::new() }
+        let said = self.said.clone().map(|said| (said, 0));
+        Pieces { tag: self.tag.clone(), words: self.words, next: 1, seal: Sha256::new(), said }
     }
 
     pub(super) fn whole(&self) -> String {
@@ -35,7 +54,10 @@ impl Text {
 
     /// A word is a token here, and so is the seal.
     pub(super) fn tokens(&self) -> u64 {
-        u64::from(self.words) + 1
+        match &self.said {
+            Some(said) => said.len() as u64,
+            None => u64::from(self.words) + 1,
+        }
     }
 }
 
@@ -51,12 +73,17 @@ pub(super) struct Pieces {
     words: u32,
     next: u32,
     seal: Sha256,
+    said: Option<(Arc<[String]>, usize)>,
 }
 
 impl Iterator for Pieces {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
+        if let Some((said, next)) = &mut self.said {
+            *next += 1;
+            return said.get(*next - 1).cloned();
+        }
         if self.next > self.words {
             if self.next == u32::MAX {
                 return None;

@@ -52,6 +52,8 @@ pub struct Model {
     pub streaming: AtomicU32,
     ramp_from: AtomicU64,
     missing_until: AtomicU64,
+    /// It has refused to go on with an answer that the request had begun.
+    refuses_prefill: AtomicBool,
     has_rates: AtomicBool,
     rates: Mutex<Vec<(Arc<str>, Arc<Cell>)>>,
     has_quotas: AtomicBool,
@@ -86,6 +88,7 @@ impl Model {
             streaming: AtomicU32::new(0),
             ramp_from: AtomicU64::new(NO_RAMP),
             missing_until: AtomicU64::new(0),
+            refuses_prefill: AtomicBool::new(false),
             has_rates: AtomicBool::new(false),
             rates: Mutex::default(),
             has_quotas: AtomicBool::new(false),
@@ -161,6 +164,16 @@ impl Model {
     pub fn missing_until(&self, now: Tick) -> Option<Tick> {
         let until = Tick::from_nanos(self.missing_until.load(Relaxed));
         (until > now).then_some(until)
+    }
+
+    /// Whether it is not to be asked to go on with a begun answer.
+    pub fn refuses_prefill(&self) -> bool {
+        self.refuses_prefill.load(Relaxed)
+    }
+
+    /// Remembers that it refused to. A restart forgets it.
+    pub fn refused_prefill(&self) {
+        self.refuses_prefill.store(true, Relaxed);
     }
 
     /// The rate memory of a key on this model, if it was ever throttled here.

@@ -16,3 +16,18 @@ pub struct Usage {
     /// Output tokens spent on reasoning.
     pub reasoning: u64,
 }
+
+impl Usage {
+    /// The tokens of two attempts together.
+    #[must_use]
+    pub const fn plus(self, other: &Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
+            output: self.output.saturating_add(other.output),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
+        }
+    }
+}

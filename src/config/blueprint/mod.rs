@@ -15,6 +15,7 @@ pub use route::{
     Channel, FallbackOn, FirstEvent, Matcher, ModelName, Origin, Panic, PanicMode, Pattern, Replay, Retry,
     Route, SlowStart, Sticky, Timeouts, Unsupported,
 };
+pub use route::{Continuation, Delivery};
 pub use server::{Drain, Limits, Media, Responses, Server, ServerTimeouts, ServerTls};
 pub use upstream::{
     BaseUrl, Credential, Http2, Pool, Probe, ProbeKind, Readiness, SimulatedSettings, Upstream, UpstreamTls,

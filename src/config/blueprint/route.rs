@@ -27,6 +27,8 @@ pub struct Route {
     pub fallback: Vec<usize>,
     pub fallback_on: FallbackOn,
     pub unsupported: Unsupported,
+    pub continuation: Continuation,
+    pub delivery: Delivery,
     pub retry: Retry,
     pub panic: Panic,
     pub slow_start: SlowStart,
@@ -152,6 +154,48 @@ pub enum Unsupported {
     Warn,
     /// The request is refused, unless another channel can say them.
     Reject,
+}
+
+/// Who goes on with a stream that breaks after the commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Continuation {
+    /// Nobody: it ends with an error.
+    #[default]
+    Off,
+    /// Channels of the same tier whose model is the same by the catalog's name.
+    SameModel,
+    /// Any channel of the route and its fallbacks.
+    Any,
+}
+
+impl Continuation {
+    /// The word of routing.yaml.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::SameModel => "same_model",
+            Self::Any => "any",
+        }
+    }
+}
+
+/// When a streamed answer goes to the caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    #[default]
+    Streamed,
+    /// When it is whole, or larger than `server.limits.stream_buffer`.
+    Buffered,
+}
+
+impl Delivery {
+    /// The word of routing.yaml.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Streamed => "streamed",
+            Self::Buffered => "buffered",
+        }
+    }
 }
 
 /// How often, and how patiently, one request is tried.

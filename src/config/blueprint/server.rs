@@ -84,6 +84,8 @@ pub struct Limits {
     pub replay_body: u64,
     /// Largest whole answer that is held back to look for an error in it.
     pub unary_buffer: u64,
+    /// Most bytes of a stream that are held back where it is to be whole before it goes on.
+    pub stream_buffer: u64,
     /// Most bytes of a stream that are held back while no content has come.
     pub peek_bytes: u64,
     /// Most events of a stream that are held back while no content has come.

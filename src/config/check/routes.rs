@@ -73,6 +73,8 @@ pub fn route(
         channels,
         fallback: Vec::new(),
         unsupported: settle::unsupported(said.unsupported.or(defaults.unsupported)),
+        continuation: settle::continuation(said.continuation.or(defaults.continuation)),
+        delivery: settle::delivery(said.delivery.or(defaults.delivery)),
         fallback_on: settle::fallback_on(said.fallback_on.as_deref().or(defaults.fallback_on.as_deref())),
         retry: settle::retry(&retry),
         panic: settle::panic(&stack([said.panic.clone(), defaults.panic.clone()])),
@@ -110,6 +112,8 @@ fn matcher(said: &file::Route, path: &Path, findings: &mut Findings) -> Option<M
                 (!said.aliases.is_empty(), "aliases"),
                 (said.fallback_on.is_some(), "fallback_on"),
                 (said.unsupported.is_some(), "unsupported"),
+                (said.continuation.is_some(), "continuation"),
+                (said.delivery.is_some(), "delivery"),
             ] {
                 if given {
                     let hint = "remove it, or write `model` instead of `path`";

@@ -19,7 +19,10 @@ use indexed::Named;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use names::{Dialects, ProviderName, Refusal, StrategyName, StreamUsageName, UnsupportedName};
+use names::{
+    ContinuationName, DeliveryName, Dialects, ProviderName, Refusal, StrategyName, StreamUsageName,
+    UnsupportedName,
+};
 use policy::{
     Breaker, Cooldown, Pool, Probe, Quota, Retry, Simulated, SlowStart, Sticky, Timeouts, Tls, WhenNone,
 };
@@ -77,6 +80,8 @@ pub struct Defaults {
     pub select: Option<StrategyName>,
     pub fallback_on: Option<Vec<Refusal>>,
     pub unsupported: Option<UnsupportedName>,
+    pub continuation: Option<ContinuationName>,
+    pub delivery: Option<DeliveryName>,
     /// Most requests at the same moment on one upstream, and on one channel (1024).
     #[schemars(range(min = 1))]
     pub max_inflight: Option<u32>,
@@ -169,6 +174,8 @@ pub struct Route {
     /// Refusals that send a request on to `fallback` as well (`[context_overflow]`).
     pub fallback_on: Option<Vec<Refusal>>,
     pub unsupported: Option<UnsupportedName>,
+    pub continuation: Option<ContinuationName>,
+    pub delivery: Option<DeliveryName>,
     pub retry: Retry,
     pub panic: WhenNone,
     pub slow_start: SlowStart,

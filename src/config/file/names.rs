@@ -111,6 +111,30 @@ pub enum UnsupportedName {
     Reject,
 }
 
+/// Whether a stream that breaks in the middle is continued by another channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "choice"))]
+pub enum ContinuationName {
+    /// It ends with an error (the default).
+    Off,
+    /// By channels of the same tier that serve the same model.
+    SameModel,
+    /// By any channel of the route and its fallbacks.
+    Any,
+}
+
+/// When the caller gets a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "choice"))]
+pub enum DeliveryName {
+    /// As it comes (the default).
+    Streamed,
+    /// When it is whole, so that whatever breaks is tried again elsewhere; late, and without a sign of life before.
+    Buffered,
+}
+
 /// Which HTTP is spoken to an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

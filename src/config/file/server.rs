@@ -81,6 +81,8 @@ pub struct Limits {
     pub replay_body: Option<Size>,
     /// Largest whole answer that is held back to look for an error in it (1MiB).
     pub unary_buffer: Option<Size>,
+    /// Bytes of a stream held back on routes with `delivery: buffered`; what is longer goes on as it comes (8MiB).
+    pub stream_buffer: Option<Size>,
     /// Bytes of a stream held back before its first content (64KiB).
     pub peek_bytes: Option<Size>,
     /// Events of a stream held back before its first content (32).

@@ -43,3 +43,10 @@ mod write;
 
 pub use read::read;
 pub use write::write;
+
+use crate::dialect::hub::Terms;
+
+/// Whether a Claude of this line continues an answer that the request has begun.
+pub fn continues(terms: &Terms<'_>) -> bool {
+    line::Line::of(terms.model).continues(terms)
+}

@@ -80,6 +80,13 @@ impl<'a> Extras<'a> {
         self.asides.push((key.into(), raw));
     }
 
+    /// As [`Extras::keep_aside`], in the place of whatever has this name.
+    pub fn put_aside(&mut self, key: &'static str, raw: &'static str) {
+        self.members.retain(|(name, _)| name != key);
+        self.asides.retain(|(name, _)| name != key);
+        self.keep_aside(key, raw);
+    }
+
     /// The JSON text of one of them.
     pub fn find(&self, key: &str) -> Option<&'a str> {
         self.all().find(|(name, _)| *name == key).map(|(_, raw)| raw)

@@ -8,7 +8,7 @@ use super::{Auth, Base, Betas, Body, Models, Paths, Probe, Provider, Rerank, Str
 use crate::dialect::Dialect;
 use crate::dialect::hub::Family;
 use crate::dialect::quirks::{
-    CallIds, ForcedTools, MaxTokens, Quirks, ReasoningBack, ReasoningStyle, ToolIds,
+    CallIds, ForcedTools, MaxTokens, Prefilling, Quirks, ReasoningBack, ReasoningStyle, ToolIds,
 };
 
 const OPENAI: &[Dialect] = &[Dialect::OpenAi];
@@ -64,6 +64,7 @@ const MISTRAL: Quirks = Quirks {
     tool_choice: ForcedTools::Any,
     reasoning: ReasoningStyle::None,
     reasoning_back: ReasoningBack::Content,
+    prefilling: Prefilling::Prefix,
     ..Quirks::COMPATIBLE
 };
 const XAI: Quirks = Quirks { family: Family::Xai, ..Quirks::COMPATIBLE };
@@ -73,6 +74,7 @@ const DEEPSEEK: Quirks = Quirks {
     tool_choice: ForcedTools::OnlyAuto,
     reasoning_back: ReasoningBack::Content,
     json_schema: false,
+    prefilling: Prefilling::BetaPrefix,
     ..Quirks::COMPATIBLE
 };
 const MOONSHOT: Quirks = Quirks {
@@ -81,7 +83,9 @@ const MOONSHOT: Quirks = Quirks {
     reasoning_back: ReasoningBack::Content,
     ..Quirks::COMPATIBLE
 };
-const ZAI: Quirks = DEEPSEEK;
+const ZAI: Quirks = Quirks { prefilling: Prefilling::Plain, ..DEEPSEEK };
+/// Serves any model, with the chat template of each.
+const VLLM: Quirks = Quirks { prefilling: Prefilling::FinalMessage, ..Quirks::COMPATIBLE };
 const QWEN: Quirks =
     Quirks { reasoning: ReasoningStyle::Enable, tool_choice: ForcedTools::OnlyAuto, ..Quirks::COMPATIBLE };
 const OPENROUTER: Quirks = Quirks {
@@ -363,6 +367,7 @@ pub const PROVIDERS: &[Provider] = &[
         speaks: OPENAI_RESPONSES,
         base: Base::Like("http://127.0.0.1:8000/v1"),
         rerank: Rerank::At("/rerank"),
+        quirks: &VLLM,
         ..COMPATIBLE
     },
     Provider {

@@ -8,6 +8,7 @@ use memchr::memmem;
 
 use super::spoken::{self, Letter, Occasion, Spoken, Unsayable, Unwritten};
 use crate::config::{self, Matcher, Unsupported};
+use crate::dialect::continuation::{Learnt, Put};
 use crate::dialect::entry::{self, Entry};
 use crate::dialect::hub::{Keeping, Signature, Terms};
 use crate::dialect::provider::{self, Call, Delivery, Place, StreamUsage};
@@ -61,7 +62,8 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
             let dialect = spoken::dialect_for(guest, scan, upstream, name).unwrap_or(guest.dialect);
             let resaid = dialect == guest.dialect
                 && translate::generates(guest.operation)
-                && (Signature::may_be_ours(guest.dialect, body)
+                && (guest.onward.is_some()
+                    || Signature::may_be_ours(guest.dialect, body)
                     || scan.shape == scan::Shape::OfResponses
                     || (upstream.provider.quirks.tools_by_responses && holds_reasoning(guest.dialect, body)));
             if dialect == guest.dialect && !resaid {
@@ -70,7 +72,8 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
                 let letter = translated(gateway, guest, plan, permit, (dialect, name), (asked, body))?;
                 spoken = letter.spoken;
                 let call = call(guest, upstream, (spoken.dialect, spoken.operation), name, None);
-                let target = match upstream.provider.place(&upstream.base.path, &call) {
+                let base = spoken.put.and_then(Put::base).unwrap_or(&upstream.base.path);
+                let target = match upstream.provider.place(base, &call) {
                     Place::At(target) => Some(target),
                     Place::Below(base) => entry::own_path(spoken.dialect, spoken.operation, &base, name),
                 };
@@ -210,6 +213,7 @@ fn translated(
         unsupported: plan.route().config.unsupported,
         media: &plan.table().server.media,
         keeping,
+        learnt: if permit.model().refuses_prefill() { Learnt::RefusesPrefill } else { Learnt::Nothing },
         now: gateway.live.clock.unix_now().as_secs(),
     };
     spoken::write(guest, body, &occasion).map_err(|unwritten| match unwritten {

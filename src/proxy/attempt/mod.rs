@@ -11,25 +11,28 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Response, Version, response};
 
 pub use read::{Failed, Spare, failed};
-pub use spoken::Spoken;
+pub use spoken::{Spoken, manner_at_home};
 
 use build::{Built, Unbuilt};
 use read::Content;
 
 use super::intake::{Guest, Load};
+use super::onward::Party;
+use super::peek::{NotJoined, Peeked};
 use super::recall::Keepsake;
 use super::refuse::{CHANNEL, DROPPED, ESTIMATED, name_request};
 use super::reply::{Opaque, Reply, Said, Streaming};
 use super::{Gateway, Snapshot, tunnel};
 use crate::algo::tick::Tick;
+use crate::dialect::continuation::Method;
 use crate::dialect::task::Tokens;
-use crate::dialect::{Dialect, stored_at};
+use crate::dialect::{Dialect, stored_at, translate};
 use crate::route::{Bond, Failure, Limits, Plan, Resend};
 use crate::state::{Channel, Permit};
 use crate::telemetry::RequestOutcome;
 use crate::upstream::headers::{self, Switching};
-use crate::upstream::{CallError, CallLimits, Reuse};
-use crate::vocab::{Class, Fault, RateHint, Stage};
+use crate::upstream::{CallError, CallLimits, Incoming, Reuse};
+use crate::vocab::{Class, Fault, RateHint, Stage, Usage};
 
 pub enum Attempted {
     Answered(Box<Answer>),
@@ -75,10 +78,61 @@ async fn try_once(
     limits: Limits,
     begun: Tick,
 ) -> Attempted {
+    let Sent { permit, spoken, head, upstream } =
+        match send(gateway, snapshot, guest, plan, permit, limits, begun).await {
+            Ok(sent) => sent,
+            Err(unsent) => return (*unsent).into(),
+        };
+    let until = gateway.live.clock.instant(begun + limits.first_event);
+    match read::read(gateway, snapshot, guest, &permit, &spoken, head, upstream, until).await {
+        Ok((head, body)) => {
+            let mut permit = permit;
+            permit.first_content();
+            Attempted::Answered(Box::new(Answer { head, permit, body, spoken }))
+        }
+        Err(mut failed) => {
+            weigh(gateway, snapshot, guest, &permit, &mut failed, begun);
+            Attempted::Failed(permit, failed)
+        }
+    }
+}
+
+/// A request that is on its way, with the head of its answer.
+struct Sent {
+    permit: Permit,
+    spoken: Spoken,
+    head: response::Parts,
+    upstream: Incoming,
+}
+
+/// Why a request did not leave.
+enum Unsent {
+    Failed(Permit, Box<Failed>),
+    Unfetched(Permit, Vec<String>),
+}
+
+impl From<Unsent> for Attempted {
+    fn from(unsent: Unsent) -> Self {
+        match unsent {
+            Unsent::Failed(permit, failed) => Self::Failed(permit, failed),
+            Unsent::Unfetched(permit, urls) => Self::Unfetched(permit, urls),
+        }
+    }
+}
+
+async fn send(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    guest: &Guest,
+    plan: &Plan<'_>,
+    permit: Permit,
+    limits: Limits,
+    begun: Tick,
+) -> Result<Sent, Box<Unsent>> {
     let pool = &snapshot.pools[permit.channel().upstream_index];
     let Built { mut request, spoken } = match build::build(gateway, guest, plan, &permit) {
         Ok(built) => built,
-        Err(unbuilt) => return unbuilt.by(permit),
+        Err(unbuilt) => return Err(Box::new(unbuilt.by(permit))),
     };
     let timeouts = &permit.channel().config.timeouts;
     let left = guest.deadline.since(begun);
@@ -93,10 +147,11 @@ async fn try_once(
         headers: limits.headers,
         reuse: if resend == Resend::Allowed { Reuse::Any } else { Reuse::SafeOnly },
     };
-    let judge = |fault: Fault| fair(gateway, guest, begun, fault);
     let refused = |permit: Permit, error: CallError| {
-        let failure = Failure { fault: judge(error.fault), stage: error.stage, hint: RateHint::default() };
-        Attempted::Failed(permit, Box::new(Failed { detail: Some(error.detail), ..Failed::new(failure) }))
+        let fault = fair(gateway, guest, begun, error.fault);
+        let failure = Failure { fault, stage: error.stage, hint: RateHint::default() };
+        let failed = Failed { detail: Some(error.detail), ..Failed::new(failure) };
+        Err(Box::new(Unsent::Failed(permit, Box::new(failed))))
     };
     if let Some(credential) = permit.credential() {
         let auth = permit.channel().upstream.config.provider.auth_in(spoken.dialect);
@@ -104,40 +159,112 @@ async fn try_once(
             return refused(permit, error);
         }
     }
-    let response = match pool.call(request, call_limits).await {
-        Ok(response) => response,
-        Err(error) => return refused(permit, error),
+    match pool.call(request, call_limits).await {
+        Ok(response) => {
+            let (head, upstream) = response.into_parts();
+            Ok(Sent { permit, spoken, head, upstream })
+        }
+        Err(error) => refused(permit, error),
+    }
+}
+
+/// Says whose failure it is.
+fn weigh(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    guest: &Guest,
+    permit: &Permit,
+    failed: &mut Failed,
+    begun: Tick,
+) {
+    failed.failure.fault = fair(gateway, guest, begun, failed.failure.fault);
+    if let (Fault::AuthRefused, Some(credential)) = (failed.failure.fault, permit.credential()) {
+        // Should it be a token that was got for the credential, the next one is asked for anew.
+        snapshot.pools[permit.channel().upstream_index].forget_token(&credential.secret);
+    }
+}
+
+/// What came of asking a channel to go on.
+pub enum Onward {
+    Joined {
+        permit: Permit,
+        peeked: Box<Peeked>,
+        upstream: Incoming,
+        method: Method,
+    },
+    Not {
+        permit: Permit,
+        why: NotJoined,
+        stream: Box<translate::Stream>,
+        used: Option<Usage>,
+        method: Option<Method>,
+    },
+}
+
+/// One try to have a channel go on with `stream`; `before` is what was used for it so far.
+pub async fn go_on(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    guest: &Guest,
+    plan: &Plan<'_>,
+    permit: Permit,
+    limits: Limits,
+    (stream, before): (Box<translate::Stream>, Usage),
+) -> Onward {
+    let begun = gateway.live.now();
+    let Sent { permit, spoken, head, upstream } =
+        match send(gateway, snapshot, guest, plan, permit, limits, begun).await {
+            Ok(sent) => sent,
+            Err(unsent) => {
+                let (permit, failed) = match *unsent {
+                    Unsent::Failed(permit, failed) => (permit, failed),
+                    // The stream waits: whoever has what the URLs hold already, or takes URLs, may go on.
+                    Unsent::Unfetched(permit, _) => {
+                        (permit, failed(Fault::Unsayable, "what its URLs hold was not fetched"))
+                    }
+                };
+                return Onward::Not {
+                    permit,
+                    why: NotJoined::Failed(failed),
+                    stream,
+                    used: None,
+                    method: None,
+                };
+            }
+        };
+    let method = spoken.put.map(|put| put.method);
+    let (Some(asking), Some(put)) = (&guest.onward, method) else {
+        let why = NotJoined::Failed(failed(Fault::Protocol, "it was not asked to go on"));
+        return Onward::Not { permit, why, stream, used: None, method };
     };
-    let (head, upstream) = response.into_parts();
     let until = gateway.live.clock.instant(begun + limits.first_event);
-    match read::read(gateway, snapshot, guest, &permit, &spoken, head, upstream, until).await {
-        Ok((head, body)) => {
+    let answer = (head, upstream);
+    match read::join(gateway, &permit, (&spoken, before), answer, until, (asking, *stream)).await {
+        Ok((peeked, upstream)) => {
             let mut permit = permit;
             permit.first_content();
-            Attempted::Answered(Box::new(Answer { head, permit, body, spoken }))
+            Onward::Joined { permit, peeked: Box::new(peeked), upstream, method: put }
         }
-        Err(mut failed) => {
-            failed.failure.fault = judge(failed.failure.fault);
-            if let (Fault::AuthRefused, Some(credential)) = (failed.failure.fault, permit.credential()) {
-                // Should it be a token that was got for the credential, the next one is asked for anew.
-                pool.forget_token(&credential.secret);
+        Err((mut why, stream, used)) => {
+            if let NotJoined::Failed(failed) = &mut why {
+                weigh(gateway, snapshot, guest, &permit, failed, begun);
             }
-            Attempted::Failed(permit, failed)
+            Onward::Not { permit, why, stream, used, method }
         }
     }
 }
 
 impl Unbuilt {
-    fn by(self, permit: Permit) -> Attempted {
+    fn by(self, permit: Permit) -> Unsent {
         let failed = |fault| Failed::new(Failure { fault, stage: Stage::NotSent, hint: RateHint::default() });
         let failed = match self {
-            Self::Unfetched(urls) => return Attempted::Unfetched(permit, urls),
+            Self::Unfetched(urls) => return Unsent::Unfetched(permit, urls),
             Self::Unsendable(detail) => Failed { detail: Some(detail), ..failed(Fault::AuthRefused) },
             Self::Unsayable(why) => {
                 Failed { message: Some(why.message), param: why.param, ..failed(Fault::Unsayable) }
             }
         };
-        Attempted::Failed(permit, Box::new(failed))
+        Unsent::Failed(permit, Box::new(failed))
     }
 }
 
@@ -155,7 +282,12 @@ fn fair(gateway: &Gateway, guest: &Guest, begun: Tick, fault: Fault) -> Fault {
 }
 
 /// The response for an answer. From here on its body owns the permit; nothing can be tried again.
-pub fn respond(mut guest: Box<Guest>, plan: &Plan<'_>, answer: Answer) -> Response<Reply> {
+pub fn respond(
+    mut guest: Box<Guest>,
+    plan: &Plan<'_>,
+    snapshot: &Arc<Snapshot>,
+    answer: Answer,
+) -> Response<Reply> {
     let Answer { mut head, permit, body, spoken } = answer;
     let channel = Arc::clone(permit.channel());
     let switching = if matches!(body, Content::Tunnel { .. }) { Switching::Yes } else { Switching::No };
@@ -186,7 +318,8 @@ pub fn respond(mut guest: Box<Guest>, plan: &Plan<'_>, answer: Answer) -> Respon
             head.headers.remove(CONTENT_LENGTH);
             let deadline = guest.deadline;
             let said = Said { dialect: guest.dialect, keepsake };
-            Reply::streaming(Streaming::new(*peeked, upstream, permit, guest.settle, said, deadline))
+            let party = Party::of(guest, plan, snapshot, &permit);
+            Reply::streaming(Streaming::new(*peeked, upstream, permit, party, said, deadline))
         }
         Content::Opaque { begin, upstream, tail } => {
             Reply::opaque(Opaque::new(begin, upstream, tail, permit, guest.settle, guest.deadline))

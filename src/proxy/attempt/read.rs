@@ -9,17 +9,21 @@ use http::{HeaderValue, Response, StatusCode, response};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::spoken::Spoken;
+use super::spoken::{self, Spoken};
+use crate::config::Delivery;
 use crate::dialect::Dialect;
 use crate::dialect::classify::{self, Finding};
+use crate::dialect::continuation::Asking;
 use crate::dialect::framing::Framing;
+use crate::dialect::hub::Family;
 use crate::dialect::meter::{self, ReplyFacts};
 use crate::dialect::provider::StreamUsage;
 use crate::dialect::scan::IncludeUsage;
 use crate::dialect::task::{self, Tokens, Unanswered};
 use crate::dialect::translate;
 use crate::proxy::intake::{Guest, Load};
-use crate::proxy::peek::{self, Peeked};
+use crate::proxy::onward;
+use crate::proxy::peek::{self, NotJoined, Peeked};
 use crate::proxy::tail::Tail;
 use crate::proxy::{Gateway, Snapshot};
 use crate::route::Failure;
@@ -119,7 +123,21 @@ pub async fn read(
             if let Some(manner) = &spoken.manner {
                 head = translated_head(&head, translate::stream_type(guest.dialect, manner.framing));
             }
-            let listener = peek::Listener { spoken, framing, strip_usage, translation };
+            let route = &snapshot.table.routes[guest.route].config;
+            let (mut translation, mut follower) = (translation, None);
+            if let Some(scan) = onward::wanted(guest, route) {
+                translation = translation.map(translate::Stream::continuable);
+                if spoken.is_native() {
+                    let nonce = format!("{:016x}", gateway.live.dice().next_u64());
+                    let now = gateway.live.clock.unix_now().as_secs();
+                    let manner = spoken::manner_at_home(guest, scan, nonce, now);
+                    follower = translate::Stream::following(guest.dialect, manner);
+                }
+            }
+            let idle = permit.channel().config.timeouts.idle;
+            let hold = (route.delivery == Delivery::Buffered)
+                .then_some(peek::Hold { bytes: limits.stream_buffer, idle });
+            let listener = peek::Listener { spoken, framing, strip_usage, translation, follower, hold };
             let (peeked, upstream) = peek::peek(listener, upstream, limits, until).await?;
             Ok((head, Content::Stream { peeked: Box::new(peeked), upstream }))
         }
@@ -171,6 +189,34 @@ pub async fn read(
             Ok((head, Content::Opaque { begin: Some(begin), upstream, tail }))
         }
     }
+}
+
+/// From the head of an answer to a request to go on, to a stream that does. The stream that broke off is given
+/// back where it does not.
+pub(super) async fn join(
+    gateway: &Gateway,
+    permit: &Permit,
+    (spoken, before): (&Spoken, Usage),
+    (head, upstream): (response::Parts, Incoming),
+    until: Instant,
+    (asking, mut stream): (&Asking, translate::Stream),
+) -> Result<(Peeked, Incoming), (NotJoined, Box<translate::Stream>, Option<Usage>)> {
+    let not = |failed, stream| Err((NotJoined::Failed(failed), Box::new(stream), None));
+    if is_error(spoken.dialect, head.status) {
+        return not(read_error(gateway, permit, spoken, head, upstream).await, stream);
+    }
+    permit.heard(&classify::hints(&head.headers, gateway.live.clock.unix_now()));
+    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let framing = Framing::of(spoken.dialect, spoken.operation, content_type);
+    let Some(put) = spoken.put.filter(|_| framing != Framing::Opaque) else {
+        return not(failed(Fault::Protocol, "a whole answer to a request for a stream"), stream);
+    };
+    let family = spoken.manner.as_ref().map_or(Family::Other, |manner| manner.family);
+    if !stream.go_on((spoken.dialect, family), asking.splice(put), before) {
+        return not(failed(Fault::Protocol, "no stream that could go on"), stream);
+    }
+    let idle = permit.channel().config.timeouts.idle;
+    peek::join(spoken, framing, stream, upstream, (until, idle, asking.most_bytes())).await
 }
 
 /// Plain HTTP keeps its 4xx to itself: they are between the caller and the service.

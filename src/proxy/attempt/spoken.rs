@@ -9,9 +9,10 @@ use std::borrow::Cow;
 use http::HeaderValue;
 
 use crate::config::{Media, Unsupported, Upstream};
+use crate::dialect::continuation::{Asking, Bar, Learnt, Put};
 use crate::dialect::framing::Framing;
 use crate::dialect::hub::{Ask, Family, Keeping, Losses, Manner, Mode, Terms};
-use crate::dialect::scan::Scan;
+use crate::dialect::scan::{IncludeUsage, Scan};
 use crate::dialect::task::{self, Errand, Task};
 use crate::dialect::tree::{self, Wrong};
 use crate::dialect::{Dialect, Operation, Provider, conversation, translate};
@@ -29,6 +30,8 @@ pub struct Spoken {
     pub errand: Option<Box<Errand>>,
     /// Names of what could not be said, for the caller.
     pub dropped: Option<HeaderValue>,
+    /// How it was asked to go on, where it was.
+    pub put: Option<Put>,
 }
 
 /// Why a request cannot be said to a channel. The message is for the caller.
@@ -70,7 +73,14 @@ pub fn dialect_for(guest: &Guest, scan: &Scan, upstream: &Upstream, model: &str)
 
 impl Spoken {
     pub fn native(guest: &Guest) -> Self {
-        Self { dialect: guest.dialect, operation: guest.operation, manner: None, errand: None, dropped: None }
+        Self {
+            dialect: guest.dialect,
+            operation: guest.operation,
+            manner: None,
+            errand: None,
+            dropped: None,
+            put: None,
+        }
     }
 
     /// Names further things that were left out.
@@ -107,6 +117,8 @@ pub struct Occasion<'o> {
     pub unsupported: Unsupported,
     pub media: &'o Media,
     pub keeping: Keeping,
+    /// What the channel has taught of being asked to go on.
+    pub learnt: Learnt,
     /// Seconds since 1970.
     pub now: u64,
 }
@@ -115,7 +127,8 @@ pub struct Occasion<'o> {
 pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Letter, Unwritten> {
     let root = tree::parse(body)?;
     let unaskable = || Wrong::whole("nothing of this kind can be asked of the channel's dialect");
-    let (written, mut ask, errand) = if Task::of(guest.operation).is_some() {
+    let mut put = None;
+    let (mut written, mut ask, errand) = if Task::of(guest.operation).is_some() {
         let upstream = (&occasion.terms, occasion.provider);
         let from = (guest.dialect, guest.operation);
         let (written, errand) = task::ask(from, occasion.asked, &root, occasion.to, upstream)?;
@@ -123,14 +136,23 @@ pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Lett
     } else {
         let mut ask = translate::read(guest.dialect, guest.operation, occasion.asked, &root)?;
         guest.contents.fill(&mut ask, &root, (occasion.to, &occasion.terms), occasion.media)?;
+        if let Some(onward) = &guest.onward {
+            let way = onward.method(&ask, occasion.to, &occasion.terms, occasion.learnt);
+            let way = way.ok_or_else(|| Wrong::whole(Bar::Ambiguous.name()))?;
+            onward.extend(&mut ask, way);
+            put = Some(way);
+        }
         let written = translate::write(&mut ask, occasion.to, &occasion.terms).ok_or_else(unaskable)?;
         (written, ask, None)
     };
+    if let Some(put) = put {
+        written.body = Asking::mark(put, occasion.to, written.body);
+    }
     let dropped = dropped(&written.losses, occasion)?;
     // In the caller's own dialect only the request had to be said anew.
     conversation::repeat(&mut ask, occasion.keeping, guest.recall.previous());
     let manner = (occasion.to != guest.dialect).then(|| Box::new(manner(guest, &ask, occasion)));
-    let spoken = Spoken { dialect: occasion.to, operation: written.operation, manner, errand, dropped };
+    let spoken = Spoken { dialect: occasion.to, operation: written.operation, manner, errand, dropped, put };
     Ok(Letter { spoken, body: written.body })
 }
 
@@ -154,16 +176,35 @@ fn dropped(losses: &Losses, occasion: &Occasion<'_>) -> Result<Option<HeaderValu
     })
 }
 
-fn manner(guest: &Guest, ask: &Ask<'_>, occasion: &Occasion<'_>) -> Manner {
+/// How the caller wants what is said to him in his own dialect, once somebody else goes on. `echo` is left
+/// out: only one who goes on needs it.
+pub fn manner_at_home(guest: &Guest, scan: &Scan, nonce: String, now: u64) -> Manner {
+    Manner {
+        model: scan.model.clone(),
+        nonce,
+        now,
+        usage_wanted: !matches!(scan.include_usage, IncludeUsage::No(_)),
+        // Nothing of it is said before somebody else goes on.
+        family: Family::Other,
+        framing: framing(guest),
+        echo: String::new(),
+        keeping: Keeping::Passing,
+    }
+}
+
+fn framing(guest: &Guest) -> Framing {
     let sse = guest.head.uri.query().is_some_and(|query| query.split('&').any(|param| param == "alt=sse"));
-    let array = guest.dialect == Dialect::Gemini && !sse;
+    if guest.dialect == Dialect::Gemini && !sse { Framing::JsonArray } else { Framing::Sse }
+}
+
+fn manner(guest: &Guest, ask: &Ask<'_>, occasion: &Occasion<'_>) -> Manner {
     Manner {
         model: occasion.asked.to_owned(),
         nonce: occasion.terms.nonce.to_owned(),
         now: occasion.now,
         usage_wanted: !matches!(ask.mode, Mode::Stream { usage: false }),
         family: occasion.terms.family,
-        framing: if array { Framing::JsonArray } else { Framing::Sse },
+        framing: framing(guest),
         echo: translate::echo(ask, guest.dialect),
         keeping: occasion.keeping,
     }

@@ -69,7 +69,7 @@ impl Opaque {
         deadline: Tick,
     ) -> Self {
         let now = open.1.gateway().live.now();
-        let patience = Patience::new(&open.1, now);
+        let patience = Patience::new(open.1.gateway(), now);
         let open = Some(open);
         let mut opaque =
             Self { begin, upstream, tail, open, failing: None, patience, idle, last: now, deadline };
@@ -97,7 +97,7 @@ impl Opaque {
                 Poll::Pending => {
                     let Some((_, settle)) = &self.open else { return Poll::Pending };
                     let silent = self.last + self.idle;
-                    match ready!(self.patience.poll(settle, silent, self.deadline, Tick::MAX, cx)) {
+                    match ready!(self.patience.poll(settle.gateway(), silent, self.deadline, Tick::MAX, cx)) {
                         Overdue::Silent => self.broke(Fault::StreamStalled),
                         Overdue::TooLate => self.broke(Fault::DeadlineExceeded),
                         Overdue::CutOff => self.broke(Fault::Cancelled),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep_until};
 
 use crate::algo::tick::Tick;
-use crate::proxy::settle::Settle;
+use crate::proxy::Gateway;
 
 /// Wakes a body that waits: at the end of its patience, or now and then to see whether the process is
 /// about to end. Moving the end further away costs nothing; the timer finds out when it fires.
@@ -20,8 +20,8 @@ pub struct Patience {
 const LOOK_UP: Duration = Duration::from_secs(5);
 
 impl Patience {
-    pub fn new(settle: &Settle, now: Tick) -> Self {
-        let clock = &settle.gateway().live.clock;
+    pub fn new(gateway: &Gateway, now: Tick) -> Self {
+        let clock = &gateway.live.clock;
         Self { timer: Box::pin(sleep_until(clock.instant(now + LOOK_UP))) }
     }
 
@@ -29,13 +29,13 @@ impl Patience {
     /// when everything has to end, or when the caller should hear that it has not: at `nudge`.
     pub fn poll(
         &mut self,
-        settle: &Settle,
+        gateway: &Gateway,
         silent: Tick,
         deadline: Tick,
         nudge: Tick,
         cx: &mut Context<'_>,
     ) -> Poll<Overdue> {
-        let live = &settle.gateway().live;
+        let live = &gateway.live;
         let until = silent.min(deadline).min(nudge);
         let due = live.clock.instant(until);
         if due < self.timer.deadline() {
@@ -44,7 +44,7 @@ impl Patience {
         loop {
             ready!(self.timer.as_mut().poll(cx));
             let now = live.now();
-            if settle.gateway().cut_off.load(Relaxed) {
+            if gateway.cut_off.load(Relaxed) {
                 return Poll::Ready(Overdue::CutOff);
             }
             if now >= deadline {

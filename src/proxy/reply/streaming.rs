@@ -1,5 +1,6 @@
 //! A stream of events on its way to the caller: watched, metered, and ended as its dialect demands.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -17,21 +18,22 @@ use crate::dialect::Dialect;
 use crate::dialect::classify::InBand;
 use crate::dialect::trouble::{self, Kind, Trouble};
 use crate::dialect::watch::{Beat, Ending};
-use crate::proxy::drive;
+use crate::proxy::onward::{Ended, Joined, Onward, Party};
 use crate::proxy::peek::Peeked;
 use crate::proxy::recall::Keepsake;
-use crate::proxy::settle::Settle;
+use crate::proxy::{Gateway, drive};
 use crate::state::permit::{Permit, Repeat};
 use crate::state::table::Channel;
 use crate::telemetry::StreamOutcome;
 use crate::upstream::Incoming;
-use crate::vocab::{Fault, RateHint, Stage};
+use crate::vocab::{Class, Fault, RateHint, Stage};
 
 /// A stream of events, watched on its way.
 pub struct Streaming {
     peeked: Peeked,
     stage: Flow,
-    open: Option<(Permit, Settle)>,
+    open: Option<(Permit, Party)>,
+    gateway: Arc<Gateway>,
     channel: Arc<Channel>,
     patience: Patience,
     dialect: Dialect,
@@ -55,6 +57,8 @@ pub struct Said {
 
 enum Flow {
     Open(Incoming),
+    /// It broke off, and another channel is asked to go on.
+    Onward(Box<Pending>),
     /// All is said; what is ready goes out, and then the clean end.
     Ended,
     /// The error event is among what is ready; then comes the abnormal end.
@@ -62,6 +66,21 @@ enum Flow {
     /// Gives the connection time to flush the error event before it is torn down.
     Flushing(Fault, Pin<Box<Sleep>>),
     Over,
+}
+
+/// What becomes of a stream that broke off.
+struct Pending {
+    joining: Pin<Box<dyn Future<Output = Result<Joined, Ended>> + Send>>,
+    broken: Break,
+}
+
+/// How a stream broke off.
+struct Break {
+    fault: Fault,
+    /// What the upstream said of it.
+    in_band: Option<InBand>,
+    /// Its own words, where they could go to the caller as they are.
+    raw: VecDeque<Bytes>,
 }
 
 /// A caller who hears nothing for this long is told that the stream goes on: proxies and load balancers
@@ -77,20 +96,22 @@ impl Streaming {
         peeked: Peeked,
         upstream: Incoming,
         permit: Permit,
-        settle: Settle,
+        party: Party,
         Said { dialect, keepsake }: Said,
         deadline: Tick,
     ) -> Self {
-        let now = settle.gateway().live.now();
-        let patience = Patience::new(&settle, now);
+        let gateway = Arc::clone(party.settle().gateway());
+        let now = gateway.live.now();
+        let patience = Patience::new(&gateway, now);
         let channel = Arc::clone(permit.channel());
         let stage = if peeked.ended { Flow::Ended } else { Flow::Open(upstream) };
-        let open = Some((permit, settle));
+        let open = Some((permit, party));
         let keep_alive = trouble::keep_alive(dialect);
         let mut streaming = Self {
             peeked,
             stage,
             open,
+            gateway,
             channel,
             patience,
             dialect,
@@ -102,12 +123,19 @@ impl Streaming {
             deadline,
         };
         streaming.remember();
-        if streaming.peeked.ended {
-            streaming.finish(StreamOutcome::Complete);
-        } else if let Some(in_band) = streaming.peeked.error.take() {
-            streaming.upstream_failed(in_band);
-        }
+        streaming.begin();
         streaming
+    }
+
+    /// What was held back may already tell how it ends.
+    fn begin(&mut self) {
+        if self.peeked.ended {
+            self.finish(StreamOutcome::Complete);
+        } else if let Some(in_band) = self.peeked.error.take() {
+            let at = self.peeked.error_at.min(self.peeked.ready.len());
+            let raw = self.peeked.ready.split_off(at);
+            self.upstream_failed(in_band, raw);
+        }
     }
 
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -125,6 +153,10 @@ impl Streaming {
                     Poll::Ready(Some(Err(error))) => self.upstream_broke(error.fault),
                     Poll::Ready(None) => self.upstream_ended(),
                     Poll::Pending => ready!(self.wait(cx)),
+                },
+                Flow::Onward(pending) => match pending.joining.as_mut().poll(cx) {
+                    Poll::Ready(joined) => self.went_on(joined),
+                    Poll::Pending => ready!(self.wait_for_another(cx)),
                 },
                 Flow::Ended => {
                     self.stage = Flow::Over;
@@ -148,8 +180,10 @@ impl Streaming {
     /// lie side by side; the begin of an event waits for its end, so that an error event can never
     /// land in the middle of another.
     fn take(&mut self, chunk: Bytes) {
-        let Some((_, settle)) = &self.open else { return };
-        let now = settle.gateway().live.now();
+        if self.open.is_none() {
+            return;
+        }
+        let now = self.gateway.live.now();
         self.last = now;
         self.last_said = now;
         let before = self.peeked.watch.content_events();
@@ -160,8 +194,8 @@ impl Streaming {
             self.last_content = now;
         }
         match stop {
-            Some(Stop::Failed(in_band)) => self.upstream_failed(in_band),
-            Some(Stop::Unframeable) => self.fail(Fault::Protocol, LastWord::Ours),
+            Some(Stop::Failed(in_band, raw)) => self.upstream_failed(in_band, raw.into_iter().collect()),
+            Some(Stop::Unframeable) => self.breaks(Break::of(Fault::Protocol)),
             None => {
                 if let Some((permit, _)) = &mut self.open {
                     permit.keeps_going(after);
@@ -172,10 +206,10 @@ impl Streaming {
 
     /// Remembers the answer once it is whole, and before its end leaves: the caller may refer to it at once.
     fn remember(&mut self) {
-        if let (Some((_, settle)), Some(whole)) = (&self.open, self.peeked.take_whole())
+        if let Some(whole) = self.peeked.take_whole()
             && let Some(keepsake) = self.keepsake.take()
         {
-            keepsake.remember(settle.gateway(), whole.as_bytes());
+            keepsake.remember(&self.gateway, whole.as_bytes());
         }
     }
 
@@ -190,14 +224,15 @@ impl Streaming {
                 Err(_) => break Some(Stop::Unframeable),
             };
             match self.peeked.watch.frame(&frame) {
-                Beat::UsageOnly if self.peeked.strip_usage => continue,
-                Beat::Error(in_band) => {
-                    run.add(frame.raw, &mut self.peeked.ready);
-                    break Some(Stop::Failed(in_band));
+                Beat::UsageOnly if self.peeked.strip_usage => {
+                    self.peeked.follow(&frame);
+                    continue;
                 }
+                Beat::Error(in_band) => break Some(Stop::Failed(in_band, Some(frame.raw))),
                 Beat::Broken => self.peeked.broken_events += 1,
                 Beat::Lifecycle | Beat::Content | Beat::UsageOnly | Beat::Finish | Beat::Terminal => {}
             }
+            self.peeked.follow(&frame);
             run.add(frame.raw, &mut self.peeked.ready);
         };
         run.end(&mut self.peeked.ready);
@@ -214,7 +249,7 @@ impl Streaming {
                 Err(_) => return Some(Stop::Unframeable),
             };
             match self.peeked.watch.frame(&frame) {
-                Beat::Error(in_band) => return Some(Stop::Failed(in_band)),
+                Beat::Error(in_band) => return Some(Stop::Failed(in_band, None)),
                 Beat::Terminal => {
                     self.peeked.pass(&frame);
                     self.peeked.say_end();
@@ -226,23 +261,133 @@ impl Streaming {
         }
     }
 
-    /// The upstream said inside its stream that it failed. In the same dialect its own words have gone
-    /// on; in another one they are said anew.
-    fn upstream_failed(&mut self, in_band: InBand) {
-        if self.peeked.is_translated() {
-            let (kind, what) = drive::kind_of(in_band.fault);
-            let mut trouble =
-                Trouble::new(kind, format!("{}: {what} ({})", self.channel.label, in_band.message));
-            trouble.code = in_band.code.or_else(|| Some(in_band.fault.name().into()));
+    /// The upstream said inside its stream that it failed; `raw` is how, for a caller of its dialect.
+    fn upstream_failed(&mut self, in_band: InBand, raw: VecDeque<Bytes>) {
+        self.breaks(Break { fault: Fault::StreamError, in_band: Some(in_band), raw });
+    }
+
+    /// The stream cannot go on as it is: another channel goes on, or the caller is told.
+    fn breaks(&mut self, broken: Break) {
+        if broken.in_band.is_none()
+            && self.peeked.told().is_some()
+            && let Ending::Complete { missing_terminator } = self.peeked.watch.end()
+        {
+            // Nothing but the end was still to come.
+            self.peeked.complete(missing_terminator);
+            self.finish(StreamOutcome::Unterminated);
+        } else if broken.may_be_gone_on_with() && self.peeked.told().is_some() {
+            self.go_on(broken);
+        } else {
+            self.fail_as(broken);
+        }
+    }
+
+    /// Asks another channel to go on.
+    fn go_on(&mut self, broken: Break) {
+        if !matches!(self.open, Some((_, Party::Onward(_)))) {
+            return self.fail_as(broken);
+        }
+        self.book_usage();
+        let (Some((permit, Party::Onward(onward))), Some(stream)) =
+            (self.open.take(), self.peeked.hand_over())
+        else {
+            return;
+        };
+        permit.fail(booked(broken.fault), Stage::Committed, &RateHint::default(), Repeat::First);
+        let joining = Box::pin(onward.go_on(Box::new(stream), Arc::clone(&self.channel)));
+        self.stage = Flow::Onward(Box::new(Pending { joining, broken }));
+    }
+
+    /// Nothing of the next channel comes for now.
+    fn wait_for_another(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let nudge = self.keep_alive.map_or(Tick::MAX, |_| self.last_said + KEEP_ALIVE);
+        // Its own deadlines, and the request's, are kept by whoever asks.
+        match ready!(self.patience.poll(&self.gateway, Tick::MAX, Tick::MAX, nudge, cx)) {
+            Overdue::Nudge => {
+                self.last_said = self.gateway.live.now();
+                self.peeked.ready.extend(self.keep_alive.map(Bytes::from_static));
+            }
+            // The leg is dropped, and the request with it.
+            Overdue::CutOff => self.cut_off(),
+            Overdue::Silent | Overdue::TooLate => {}
+        }
+        Poll::Ready(())
+    }
+
+    /// Another channel goes on, or none does.
+    fn went_on(&mut self, joined: Result<Joined, Ended>) {
+        let Flow::Onward(pending) = std::mem::replace(&mut self.stage, Flow::Over) else { return };
+        match joined {
+            Ok(Joined { onward, permit, peeked, upstream, method }) => {
+                self.mark(&onward, method);
+                let before = std::mem::take(&mut self.peeked.ready);
+                self.peeked = *peeked;
+                for bytes in before.into_iter().rev() {
+                    self.peeked.ready.push_front(bytes);
+                    self.peeked.error_at += 1;
+                }
+                self.channel = Arc::clone(permit.channel());
+                self.open = Some((permit, Party::Onward(onward)));
+                self.stage = if self.peeked.ended { Flow::Ended } else { Flow::Open(upstream) };
+                let now = self.gateway.live.now();
+                (self.last, self.last_content, self.last_said) = (now, now, now);
+                self.begin();
+            }
+            Err(Ended { onward, stream }) => {
+                self.peeked.take_back(*stream);
+                let mut party = Party::Onward(onward);
+                self.say_failure(pending.broken, &mut party);
+            }
+        }
+    }
+
+    /// Says, where the caller's dialect has comments, that somebody else goes on.
+    fn mark(&mut self, onward: &Onward, method: crate::dialect::continuation::Method) {
+        if matches!(self.dialect, Dialect::OpenAi | Dialect::Responses | Dialect::Anthropic | Dialect::Cohere)
+        {
+            let mark = format!(": mainstay-continued leg={} method={}\n\n", onward.legs(), method.name());
+            self.peeked.ready.push_back(mark.into());
+        }
+    }
+
+    /// Ends a stream that broke off in the middle.
+    fn fail_as(&mut self, broken: Break) {
+        self.book_usage();
+        let Some((permit, mut party)) = self.open.take() else { return };
+        permit.fail(booked(broken.fault), Stage::Committed, &RateHint::default(), Repeat::First);
+        self.say_failure(broken, &mut party);
+    }
+
+    /// In the upstream's own words if the caller can read them, in ours otherwise.
+    fn say_failure(&mut self, broken: Break, party: &mut Party) {
+        let Break { fault, in_band, raw } = broken;
+        self.stage = Flow::Failing(fault);
+        if raw.is_empty() {
+            let trouble = match in_band {
+                Some(in_band) => self.trouble_of(in_band),
+                None => trouble_of(fault, &self.channel.label),
+            };
             let sequence = self.peeked.next_sequence();
             self.peeked.ready.push_back(trouble::in_band(&trouble, self.dialect, sequence));
+        } else {
+            self.peeked.ready.extend(raw);
         }
-        self.fail(Fault::StreamError, LastWord::Theirs);
+        party.settle_mut().stream_ends(outcome_of(fault));
+    }
+
+    /// What the upstream said, for a caller of another dialect.
+    fn trouble_of(&self, in_band: InBand) -> Trouble {
+        let (kind, what) = drive::kind_of(in_band.fault);
+        let mut trouble = Trouble::new(kind, format!("{}: {what} ({})", self.channel.label, in_band.message));
+        trouble.code = in_band.code.or_else(|| Some(in_band.fault.name().into()));
+        trouble
     }
 
     /// Nothing comes for now; ready when that has lasted for too long.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some((_, settle)) = &self.open else { return Poll::Ready(()) };
+        if self.open.is_none() {
+            return Poll::Ready(());
+        }
         let timeouts = &self.channel.config.timeouts;
         let terminated = self.peeked.watch.is_terminated();
         let silent = if terminated {
@@ -253,13 +398,13 @@ impl Streaming {
         };
         let keep_alive = if terminated { None } else { self.keep_alive };
         let nudge = keep_alive.map_or(Tick::MAX, |_| self.last_said + KEEP_ALIVE);
-        match ready!(self.patience.poll(settle, silent, self.deadline, nudge, cx)) {
+        match ready!(self.patience.poll(&self.gateway, silent, self.deadline, nudge, cx)) {
             Overdue::Silent | Overdue::TooLate if terminated => self.finish(StreamOutcome::Complete),
-            Overdue::Silent => self.fail(Fault::StreamStalled, LastWord::Ours),
-            Overdue::TooLate => self.fail(Fault::DeadlineExceeded, LastWord::Ours),
-            Overdue::CutOff => self.fail(Fault::Cancelled, LastWord::Ours),
+            Overdue::Silent => self.breaks(Break::of(Fault::StreamStalled)),
+            Overdue::TooLate => self.fail_as(Break::of(Fault::DeadlineExceeded)),
+            Overdue::CutOff => self.fail_as(Break::of(Fault::Cancelled)),
             Overdue::Nudge => {
-                self.last_said = settle.gateway().live.now();
+                self.last_said = self.gateway.live.now();
                 self.peeked.ready.extend(keep_alive.map(Bytes::from_static));
             }
         }
@@ -269,15 +414,13 @@ impl Streaming {
     fn upstream_ended(&mut self) {
         if let Some(rest) = self.peeked.splitter.leftover() {
             if let Beat::Error(in_band) = self.peeked.watch.frame(&rest) {
-                if !self.peeked.is_translated() {
-                    self.peeked.ready.push_back(rest.raw);
-                }
-                self.upstream_failed(in_band);
+                let raw = if self.peeked.is_translated() { None } else { Some(rest.raw) };
+                self.upstream_failed(in_band, raw.into_iter().collect());
                 return;
             }
             if let Ending::Truncated = self.peeked.watch.end() {
                 // Half an event; the error event takes its place.
-                self.fail(Fault::StreamCut, LastWord::Ours);
+                self.breaks(Break::of(Fault::StreamCut));
                 return;
             }
             self.peeked.pass(&rest);
@@ -291,7 +434,7 @@ impl Streaming {
                     StreamOutcome::Unterminated
                 });
             }
-            Ending::Truncated => self.fail(Fault::StreamCut, LastWord::Ours),
+            Ending::Truncated => self.breaks(Break::of(Fault::StreamCut)),
         }
     }
 
@@ -299,7 +442,7 @@ impl Streaming {
         if self.peeked.watch.is_terminated() {
             self.finish(StreamOutcome::Complete);
         } else {
-            self.fail(if fault == Fault::Truncated { Fault::StreamCut } else { fault }, LastWord::Ours);
+            self.breaks(Break::of(if fault == Fault::Truncated { Fault::StreamCut } else { fault }));
         }
     }
 
@@ -307,28 +450,18 @@ impl Streaming {
         self.stage = Flow::Ended;
         self.remember();
         self.book_usage();
-        if let Some((permit, mut settle)) = self.open.take() {
+        if let Some((permit, mut party)) = self.open.take() {
             permit.finish();
-            settle.stream_ends(outcome);
+            party.settle_mut().stream_ends(outcome);
         }
     }
 
-    fn fail(&mut self, fault: Fault, last_word: LastWord) {
-        self.stage = Flow::Failing(fault);
-        self.book_usage();
-        if last_word == LastWord::Ours {
-            let sequence = self.peeked.next_sequence();
-            let event = trouble::in_band(&trouble_of(fault, &self.channel.label), self.dialect, sequence);
-            self.peeked.ready.push_back(event);
-        }
-        let Some((permit, mut settle)) = self.open.take() else { return };
-        settle.stream_ends(match fault {
-            Fault::StreamError => StreamOutcome::Error,
-            Fault::StreamStalled => StreamOutcome::Stalled,
-            _ => StreamOutcome::Cut,
-        });
-        let fault = if fault == Fault::Protocol { Fault::StreamCut } else { fault };
-        permit.fail(fault, Stage::Committed, &RateHint::default(), Repeat::First);
+    /// Everything ends while somebody is asked to go on.
+    fn cut_off(&mut self) {
+        let sequence = self.peeked.next_sequence();
+        let trouble = trouble_of(Fault::Cancelled, &self.channel.label);
+        self.peeked.ready.push_back(trouble::in_band(&trouble, self.dialect, sequence));
+        self.stage = Flow::Failing(Fault::Cancelled);
     }
 
     fn book_usage(&mut self) {
@@ -339,10 +472,10 @@ impl Streaming {
                 .broken_events
                 .increment(std::mem::take(&mut self.peeked.broken_events));
         }
-        let Some((_, settle)) = &mut self.open else { return };
+        let Some((_, party)) = &mut self.open else { return };
         if let Some(usage) = self.peeked.watch.usage() {
             self.channel.handles.used(&usage);
-            settle.usage = Some(usage);
+            party.used(usage);
         }
     }
 }
@@ -351,25 +484,43 @@ impl Drop for Streaming {
     fn drop(&mut self) {
         // The caller hung up: what was consumed is booked all the same.
         self.book_usage();
-        if let Some((_, settle)) = &mut self.open {
-            settle.stream_ends(StreamOutcome::Cancelled);
+        if let Some((_, party)) = &mut self.open {
+            party.settle_mut().stream_ends(StreamOutcome::Cancelled);
         }
     }
 }
 
 /// Why no more of a stream can be passed on.
 enum Stop {
-    /// The upstream said so.
-    Failed(InBand),
+    /// The upstream said so, in these bytes if the caller can read them.
+    Failed(InBand, Option<Bytes>),
     Unframeable,
 }
 
-/// Whose words end a broken stream.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum LastWord {
-    /// The upstream has said it in its own error event.
-    Theirs,
-    Ours,
+impl Break {
+    fn of(fault: Fault) -> Self {
+        Self { fault, in_band: None, raw: VecDeque::new() }
+    }
+
+    /// The upstream's failure, and not the request's: that would go with it.
+    fn may_be_gone_on_with(&self) -> bool {
+        let about_request =
+            self.in_band.as_ref().is_some_and(|said| said.fault.class() == Class::ClientFault);
+        !about_request && !matches!(self.fault, Fault::DeadlineExceeded | Fault::Cancelled)
+    }
+}
+
+fn outcome_of(fault: Fault) -> StreamOutcome {
+    match fault {
+        Fault::StreamError => StreamOutcome::Error,
+        Fault::StreamStalled => StreamOutcome::Stalled,
+        _ => StreamOutcome::Cut,
+    }
+}
+
+/// What a stream's end is booked as: bytes that cannot be framed are a cut as any other.
+fn booked(fault: Fault) -> Fault {
+    if fault == Fault::Protocol { Fault::StreamCut } else { fault }
 }
 
 fn trouble_of(fault: Fault, channel: &str) -> Trouble {

@@ -7,6 +7,7 @@
 mod caller;
 mod load;
 mod scribe;
+pub mod strict;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,7 +24,7 @@ use mainstay::upstream::{Dial, DialError, Dialing, Fetcher, Pool, Resolving, Soc
 use mainstay::vocab::Fault;
 use parking_lot::Mutex;
 
-pub use caller::{Answer, Ask, End};
+pub use caller::{Answer, Ask, End, send};
 pub use load::{Load, Report};
 pub use scribe::{Said, Scribe, Step};
 

@@ -6,7 +6,9 @@
 //! minutes.
 
 mod answers;
+mod chaos;
 mod choice;
+mod continued;
 mod credentials;
 mod down;
 mod files;

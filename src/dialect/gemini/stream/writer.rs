@@ -94,6 +94,16 @@ impl Writer {
         }
     }
 
+    /// The caller has got, from somebody else, what is held back here.
+    pub fn forget_held(&mut self) {
+        self.sources.clear();
+        for open in &mut self.open {
+            if let Kind::Thought { held, .. } = &mut open.kind {
+                held.clear();
+            }
+        }
+    }
+
     fn introduce(&mut self, id: &str, model: &str) {
         let or = |text: &str, otherwise: &str| if text.is_empty() { otherwise } else { text }.to_owned();
         let mut tail = Vec::new();

@@ -54,6 +54,11 @@ impl Open {
         Self { block, kind, text: String::new(), signature: None, place: None }
     }
 
+    /// A block of which `text` was said, in this place.
+    pub fn resumed(block: u32, kind: &Block<'_>, text: &str, place: Place) -> Self {
+        Self { text: text.to_owned(), place: Some(place), ..Self::new(block, kind) }
+    }
+
     /// Gives the block its place, if it has none: its item begins.
     fn begin(&mut self, output: &mut Output, out: &mut Vec<u8>) {
         if self.place.is_some() {

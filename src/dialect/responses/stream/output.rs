@@ -16,8 +16,8 @@ pub struct Output {
     /// The `sequence_number` of the next event.
     pub next_sequence: u64,
     /// The ended items, JSON, by their places; empty for those that have not ended.
-    items: Vec<String>,
-    message: Option<Message>,
+    pub(super) items: Vec<String>,
+    pub(super) message: Option<Message>,
 }
 
 /// Where an event belongs: its item, and its part of that.
@@ -30,13 +30,13 @@ pub struct Place {
 
 /// The message that may go on.
 #[derive(Debug)]
-struct Message {
-    output: usize,
-    id: String,
+pub(super) struct Message {
+    pub output: usize,
+    pub id: String,
     /// Its parts, JSON, by their places; empty for those that have not ended.
-    parts: Vec<String>,
+    pub parts: Vec<String>,
     /// How many those are.
-    open: usize,
+    pub open: usize,
 }
 
 impl Place {
@@ -97,6 +97,11 @@ impl Output {
 
     pub fn done(&mut self, output: usize, members: impl FnOnce(&mut Object<'_>), out: &mut Vec<u8>) {
         let item = write::text(|out| write::object(out, members));
+        self.done_as(output, item, out);
+    }
+
+    /// The end of an item; `item` is all of it, JSON.
+    pub fn done_as(&mut self, output: usize, item: String, out: &mut Vec<u8>) {
         self.event(out, "response.output_item.done", |o| {
             o.number("output_index", output).raw("item", &item);
         });

@@ -20,9 +20,9 @@ const BEGUN: Ending = Ending { status: Status::InProgress, reason: None };
 #[derive(Debug)]
 pub struct Writer {
     manner: Manner,
-    head: Option<Head>,
-    output: Output,
-    blocks: Vec<Open>,
+    pub(super) head: Option<Head>,
+    pub(super) output: Output,
+    pub(super) blocks: Vec<Open>,
     refusal: Refusal,
     stop: Stop<'static>,
     usage: Option<Usage>,

@@ -1,0 +1,402 @@
+//! Has another channel go on with a stream that broke off after the commit, where the route asks for it.
+//!
+//! ```text
+//! Streaming ─ breaks ─► Onward::go_on ─ (plan ─ choose ─► Permit ─ attempt::go_on ─► Joined | Not)* ─► Streaming
+//! ```
+//!
+//! The caller's request is kept for that, body and all, as long as its stream runs; without the setting
+//! nothing is. What was told is never asked for again: a leg is asked to *continue* it (`dialect::continuation`),
+//! and is an attempt as any other, with its own permit, paid from the retry budget, on none of the channels
+//! that broke. Whoever drops the future cancels the leg.
+
+mod party;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+pub use party::Party;
+
+use super::attempt::{self, Failed};
+use super::intake::{Guest, Load};
+use super::peek::{NotJoined, Peeked};
+use super::{Gateway, Snapshot};
+use crate::catalog;
+use crate::config::{self, Continuation};
+use crate::dialect::continuation::{Asking, Method, asking};
+use crate::dialect::hub::Manner;
+use crate::dialect::scan::{self, Scan};
+use crate::dialect::{translate, tree};
+use crate::route::{Lack, Need, Plan, Verdict};
+use crate::state::model::Shape;
+use crate::state::{Channel, Permit};
+use crate::telemetry::{StreamOutcome, catalogue};
+use crate::upstream::Incoming;
+use crate::vocab::{Class, Fault, RateHint, Stage, Usage};
+
+/// Channels that may contribute to one stream, the first one included. One that refuses a prefill, or says
+/// something else, counts.
+const MOST_LEGS: u32 = 3;
+
+/// A stream for which nobody is there just now is not given up at once: the alternative is an error for certain.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// After which it is looked again who is there.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// The scan of a request whose stream may be continued, should it break.
+pub fn wanted<'g>(guest: &'g Guest, route: &config::Route) -> Option<&'g Scan> {
+    let Load::Ask { scan, .. } = &guest.load else { return None };
+    let is_stream = guest.shape == Shape::Stream && translate::generates(guest.operation);
+    let is_own = scan.shape != scan::Shape::OfResponses;
+    (route.continuation != Continuation::Off && is_stream && is_own && guest.upgrade.is_none())
+        .then_some(scan)
+}
+
+/// What it takes to go on with a stream.
+pub struct Onward {
+    guest: Box<Guest>,
+    snapshot: Arc<Snapshot>,
+    continuation: Continuation,
+    /// Where the stream began: the route, the tier, the model by its common name.
+    route: usize,
+    tier: u8,
+    model: String,
+    /// Channels that broke, or did not go on, by their labels.
+    left_out: Vec<Box<str>>,
+    legs: u32,
+    /// What the legs that are over have used.
+    used: Usage,
+}
+
+/// A stream that goes on.
+pub struct Joined {
+    pub onward: Box<Onward>,
+    pub permit: Permit,
+    pub peeked: Box<Peeked>,
+    pub upstream: Incoming,
+    pub method: Method,
+}
+
+/// A stream that does not.
+pub struct Ended {
+    pub onward: Box<Onward>,
+    pub stream: Box<translate::Stream>,
+}
+
+/// The common name of the model that a channel serves for this request.
+fn model_of(route: &config::Route, channel: &Channel, guest: &Guest) -> String {
+    let Load::Ask { scan, .. } = &guest.load else { return String::new() };
+    let name = channel.model_name(route, &scan.model).unwrap_or(&scan.model);
+    catalog::base_name(channel.upstream.config.provider.catalog_name(), name)
+}
+
+/// How an attempt at going on ended, for the metric.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Continued,
+    Mismatch,
+    PrefillRefused,
+    Failed,
+    Exhausted,
+    NoChannel,
+    Barred,
+}
+
+impl Outcome {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Continued => "continued",
+            Self::Mismatch => "mismatch",
+            Self::PrefillRefused => "prefill_refused",
+            Self::Failed => "failed",
+            Self::Exhausted => "exhausted",
+            Self::NoChannel => "no_channel",
+            Self::Barred => "barred",
+        }
+    }
+}
+
+impl Onward {
+    /// Goes on with `stream`, of which `broken` was the last channel.
+    pub async fn go_on(
+        mut self: Box<Self>,
+        mut stream: Box<translate::Stream>,
+        broken: Arc<Channel>,
+    ) -> Result<Joined, Ended> {
+        self.left_out.push(broken.label.clone());
+        // Should the caller hang up meanwhile, that is how it ends.
+        self.guest.settle.stream_ends(StreamOutcome::Cancelled);
+        if self.legs >= MOST_LEGS {
+            self.count(Outcome::Exhausted, None);
+            return Err(Ended { onward: self, stream });
+        }
+        match self.prepare(&mut stream) {
+            Ok(asking) => self.guest.onward = Some(Box::new(asking)),
+            Err(why) => {
+                tracing::debug!(request = %self.guest.request_id, why, "not continued");
+                self.count(Outcome::Barred, None);
+                return Err(Ended { onward: self, stream });
+            }
+        }
+        let gateway = Arc::clone(self.guest.settle.gateway());
+        let until = (gateway.live.now() + PATIENCE).min(self.guest.deadline);
+        let mut stream = Some(stream);
+        loop {
+            let (wait, outcome) = match self.round(&gateway, &mut stream).await {
+                Round::Joined(leg) => {
+                    let (permit, peeked, upstream, method) = *leg;
+                    self.legs += 1;
+                    self.count(Outcome::Continued, Some(method));
+                    return Ok(Joined { onward: self, permit, peeked, upstream, method });
+                }
+                Round::NotNow { soonest } => {
+                    (soonest.unwrap_or_default().max(LOOK_AGAIN), Outcome::NoChannel)
+                }
+                Round::Never(outcome) => (Duration::MAX, outcome),
+            };
+            if wait >= until.since(gateway.live.now()) {
+                self.count(outcome, None);
+                // Every round that does not join gives it back.
+                let stream = stream.expect("the stream is still here");
+                return Err(Ended { onward: self, stream });
+            }
+            sleep(wait).await;
+        }
+    }
+
+    /// One plan, to its end.
+    async fn round(&mut self, gateway: &Arc<Gateway>, slot: &mut Option<Box<translate::Stream>>) -> Round {
+        let snapshot = Arc::clone(&self.snapshot);
+        let model = self.asked().to_owned();
+        let mut plan = Plan::begin(&snapshot.table, self.begin());
+        plan.attempts = self.guest.settle.attempts;
+        self.restrict(&mut plan);
+        let mut anybody = plan.has_unspent();
+        // The first try is paid like a retry; those after it the verdict pays.
+        let mut paid = false;
+        while self.legs < MOST_LEGS && gateway.live.now() < self.guest.deadline {
+            let need = self.need(&model);
+            let permit = match plan.choose(&need) {
+                Ok(permit) => permit,
+                Err(_) if self.falls_back(&mut plan) => {
+                    anybody |= plan.has_unspent();
+                    continue;
+                }
+                Err(exhausted) => {
+                    let never =
+                        matches!(exhausted.lack, Lack::Dialect | Lack::Ability(_) | Lack::Configuration);
+                    if never || !anybody {
+                        return Round::Never(Outcome::NoChannel);
+                    }
+                    return Round::NotNow { soonest: exhausted.soonest };
+                }
+            };
+            if !std::mem::replace(&mut paid, true) && !plan.pay() {
+                return Round::Never(Outcome::Exhausted);
+            }
+            let Some(stream) = slot.take() else { return Round::Never(Outcome::Exhausted) };
+            self.guest.settle.attempts = plan.attempts;
+            self.guest.settle.channel = Some(Arc::clone(permit.channel()));
+            let limits = plan.limits(&permit, &need);
+            let before = (stream, self.used);
+            match attempt::go_on(gateway, &snapshot, &self.guest, &plan, permit, limits, before).await {
+                attempt::Onward::Joined { permit, peeked, upstream, method } => {
+                    return Round::Joined(Box::new((permit, peeked, upstream, method)));
+                }
+                attempt::Onward::Not { permit, why, stream, used, method } => {
+                    *slot = Some(stream);
+                    if let Some(usage) = used {
+                        permit.channel().handles.used(&usage);
+                        self.used = self.used.plus(&usage);
+                        self.guest.settle.usage = Some(self.used);
+                    }
+                    match self.judge(&mut plan, permit, why, method, &model) {
+                        Next::Choose { wait } if wait.is_zero() => {}
+                        Next::Choose { wait } => sleep(wait).await,
+                        Next::FallBack if self.falls_back(&mut plan) => {}
+                        Next::FallBack => return Round::NotNow { soonest: None },
+                        Next::GiveUp => return Round::Never(Outcome::Failed),
+                    }
+                }
+            }
+        }
+        Round::Never(Outcome::Exhausted)
+    }
+
+    /// Goes on to a fallback, where those may go on.
+    fn falls_back(&self, plan: &mut Plan<'_>) -> bool {
+        let falls = self.continuation == Continuation::Any && plan.fall_back();
+        if falls {
+            self.restrict(plan);
+        }
+        falls
+    }
+
+    /// The request to go on, or why there is none.
+    fn prepare(&self, stream: &mut translate::Stream) -> Result<Asking, &'static str> {
+        let Load::Ask { body, .. } = &self.guest.load else { return Err("no request") };
+        let root = tree::parse(body).map_err(|_| "the request cannot be read")?;
+        let (dialect, operation) = (self.guest.dialect, self.guest.operation);
+        let ask = translate::read(dialect, operation, self.asked(), &root)
+            .map_err(|_| "the request cannot be read")?;
+        let told = stream.told().ok_or("nothing is known of the stream")?;
+        if let Some(bar) = asking::barred(&ask, told) {
+            return Err(bar.name());
+        }
+        if told.is_finished() {
+            return Err("it had finished");
+        }
+        let asking = Asking::new(told);
+        let manner = || {
+            let Load::Ask { scan, .. } = &self.guest.load else { return None };
+            let live = &self.guest.settle.gateway().live;
+            let nonce = format!("{:016x}", live.dice().next_u64());
+            let now = live.clock.unix_now().as_secs();
+            let home = attempt::manner_at_home(&self.guest, scan, nonce, now);
+            Some(Manner { echo: translate::echo(&ask, dialect), ..home })
+        };
+        if stream.take_over(manner) { Ok(asking) } else { Err("too little is known of the stream") }
+    }
+
+    fn judge(
+        &mut self,
+        plan: &mut Plan<'_>,
+        permit: Permit,
+        why: NotJoined,
+        method: Option<Method>,
+        model: &str,
+    ) -> Next {
+        let label = permit.channel().label.clone();
+        match why {
+            NotJoined::Mismatch => {
+                // It answered well, as far as its health goes; it is only of no use here.
+                self.legs += 1;
+                self.left_out.push(label);
+                permit.finish();
+                self.restrict(plan);
+                self.count(Outcome::Mismatch, method);
+                Next::Choose { wait: Duration::ZERO }
+            }
+            NotJoined::Failed(failed) if is_refusal_of(method, &failed) => {
+                self.legs += 1;
+                permit.model().refused_prefill();
+                permit.fail(
+                    Fault::BadRequest,
+                    Stage::Headers,
+                    &RateHint::default(),
+                    crate::state::permit::Repeat::First,
+                );
+                self.count(Outcome::PrefillRefused, method);
+                Next::Choose { wait: Duration::ZERO }
+            }
+            NotJoined::Failed(failed) => {
+                self.count(Outcome::Failed, method);
+                let class = failed.failure.fault.class();
+                let verdict = plan.verdict(permit, failed.failure, &self.need(model));
+                tracing::debug!(
+                    request = %self.guest.request_id,
+                    channel = &*label,
+                    fault = failed.failure.fault.name(),
+                    detail = failed.detail.as_deref(),
+                    ?verdict,
+                    "an attempt to go on failed"
+                );
+                let about_request = matches!(class, Class::ClientFault | Class::Cancelled);
+                match verdict {
+                    Verdict::Retry { wait } => Next::Choose { wait },
+                    // Nobody else just now; a moment later there may be.
+                    Verdict::GiveUp if about_request => Next::GiveUp,
+                    Verdict::NextRoute | Verdict::GiveUp => Next::FallBack,
+                }
+            }
+        }
+    }
+
+    /// The route among whose channels the next one is looked for.
+    fn begin(&self) -> usize {
+        match self.continuation {
+            Continuation::Any => self.guest.route,
+            Continuation::SameModel | Continuation::Off => self.route,
+        }
+    }
+
+    /// Leaves out the channels of the plan's route that must not go on.
+    fn restrict(&self, plan: &mut Plan<'_>) {
+        let route = plan.route();
+        plan.leave_out(|channel| {
+            let same = channel.config.tier == self.tier
+                && model_of(&route.config, channel, &self.guest) == self.model;
+            self.left_out.contains(&channel.label) || (self.continuation == Continuation::SameModel && !same)
+        });
+    }
+
+    fn need<'n>(&self, model: &'n str) -> Need<'n> {
+        let guest = &self.guest;
+        Need {
+            dialect: guest.dialect,
+            operation: guest.operation,
+            model,
+            shape: guest.shape,
+            resend: guest.resend,
+            deadline: guest.deadline,
+            prompt_tokens: guest.prompt_tokens,
+            most_output: guest.most_output,
+            session: guest.session,
+            bond: guest.bond,
+            least_window: guest.least_window,
+            abilities: guest.abilities,
+            most_attempts: u32::MAX,
+        }
+    }
+
+    /// The model as the caller named it.
+    fn asked(&self) -> &str {
+        match &self.guest.load {
+            Load::Ask { scan, .. } => &scan.model,
+            Load::Whole(_) | Load::Once(_) => "",
+        }
+    }
+
+    fn count(&self, outcome: Outcome, method: Option<Method>) {
+        let gateway: &Gateway = self.guest.settle.gateway();
+        let route = &self.snapshot.table.routes[self.guest.route].config.name;
+        let labels = [&**route, outcome.name(), method.map_or("none", Method::name)];
+        gateway.live.metrics.counter(&catalogue::CONTINUATIONS, &labels).increment(1);
+    }
+
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        self.guest.settle.gateway()
+    }
+
+    pub fn into_party(self: Box<Self>) -> Party {
+        Party::Onward(self)
+    }
+
+    /// Legs so far.
+    pub const fn legs(&self) -> u32 {
+        self.legs
+    }
+}
+
+/// What came of one plan.
+enum Round {
+    Joined(Box<(Permit, Box<Peeked>, Incoming, Method)>),
+    /// Somebody could go on, but not just now.
+    NotNow {
+        soonest: Option<Duration>,
+    },
+    Never(Outcome),
+}
+
+/// What follows from a leg that did not join.
+enum Next {
+    Choose { wait: Duration },
+    FallBack,
+    GiveUp,
+}
+
+/// Whether an upstream has said that it does not take an answer that the request has begun.
+fn is_refusal_of(method: Option<Method>, failed: &Failed) -> bool {
+    method == Some(Method::Prefill) && failed.failure.fault == Fault::BadRequest
+}
