@@ -12,6 +12,7 @@ pub mod quota;
 pub mod ramp;
 pub mod rendezvous;
 pub mod ring;
+pub mod share;
 pub mod shun;
 pub mod sigv4;
 mod slots;

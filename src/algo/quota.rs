@@ -215,15 +215,15 @@ mod tests {
         Tick::ZERO + Duration::from_secs(secs)
     }
 
-    fn told(remaining: u64, limit: u64, secs: u64) -> Option<Told> {
-        Some(Told { remaining, limit: Some(limit), reset_after: Some(Duration::from_secs(secs)) })
+    fn told(remaining: u64, limit: u64, secs: u64) -> Told {
+        Told { remaining, limit: Some(limit), reset_after: Some(Duration::from_secs(secs)) }
     }
 
     #[test]
     fn what_the_upstream_said_is_used_up_and_flows_back() {
         let mut quota = Quota::new(Caps::default());
         assert_eq!(quota.standing(1_000_000, at(0)), Standing::Fits { share: 1.0 });
-        quota.heard(told(10, 100, 60), told(500, 10_000, 60), at(0));
+        quota.heard(Some(told(10, 100, 60)), Some(told(500, 10_000, 60)), at(0));
         assert_eq!(quota.standing(500, at(0)), Standing::Fits { share: 0.05 });
         assert_eq!(quota.standing(501, at(0)), Standing::Short);
         quota.spend(400, at(0));
@@ -240,9 +240,9 @@ mod tests {
     #[test]
     fn a_prompt_beyond_the_whole_limit_waits_for_a_full_one_and_no_longer() {
         let mut quota = Quota::new(Caps::default());
-        quota.heard(None, told(9_999, 10_000, 60), at(0));
+        quota.heard(None, Some(told(9_999, 10_000, 60)), at(0));
         assert_eq!(quota.standing(50_000, at(0)), Standing::Short);
-        quota.heard(None, told(10_000, 10_000, 60), at(1));
+        quota.heard(None, Some(told(10_000, 10_000, 60)), at(1));
         assert_eq!(quota.standing(50_000, at(1)), Standing::Fits { share: 1.0 });
     }
 

@@ -52,7 +52,7 @@ pub fn table_of(explained: &Value) -> String {
     let width = channels.iter().map(|channel| text(&channel["channel"]).len()).max().unwrap_or_default();
     for channel in channels {
         let mark = if channel["picked"] == true { "->" } else { "  " };
-        let _ = writeln!(
+        let _ = write!(
             out,
             "{mark} {:width$}  tier {} weight {:<4} {:<22} {}",
             text(&channel["channel"]),
@@ -61,6 +61,10 @@ pub fn table_of(explained: &Value) -> String {
             text(&channel["standing"]),
             text(&channel["detail"]),
         );
+        if channel["picked"] == true && channel["hedge"].is_string() {
+            let _ = write!(out, "; {}", text(&channel["hedge"]));
+        }
+        out.push('\n');
     }
     let fallback: Vec<String> = explained["fallback"].as_array().into_iter().flatten().map(text).collect();
     if !fallback.is_empty() {
@@ -123,12 +127,14 @@ mod tests {
         let explained = serde_json::json!({
             "route": "demo", "select": "weighted_round_robin", "fallback": ["other"],
             "channels": [
-                {"channel": "a/demo", "tier": 0, "weight": 3, "picked": true, "standing": "ready", "detail": "takes its share"},
+                {"channel": "a/demo", "tier": 0, "weight": 3, "picked": true, "standing": "ready", "detail": "takes its share",
+                 "hedge": "hedged after 500 ms"},
                 {"channel": "b/demo", "tier": 1, "weight": 1, "picked": false, "standing": "unconfigured", "detail": "set KEY"},
             ],
         });
         let shown = table_of(&explained);
         assert!(shown.contains("-> a/demo  tier 0 weight 3"), "{shown}");
+        assert!(shown.contains("takes its share; hedged after 500 ms\n"), "{shown}");
         assert!(shown.contains("   b/demo  tier 1 weight 1    unconfigured           set KEY"), "{shown}");
         assert!(shown.ends_with("then other"), "{shown}");
     }

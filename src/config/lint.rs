@@ -3,6 +3,8 @@
 //! Each rule looks at the finished [`Blueprint`], so it sees what holds after all layers and not what
 //! somebody wrote. Places: at the value where the file has it, at the part it belongs to otherwise.
 
+mod hedge;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -40,6 +42,7 @@ pub fn lint(blueprint: &Blueprint, root: &Node, findings: &mut Findings) {
     for (index, route) in written.enumerate() {
         self::route(route, index, &blueprint.upstreams, root, findings);
         selection(route, &route_path(index), blueprint, root, findings);
+        hedge::lint(route, index, root, findings);
     }
     let ready = |upstream: &Upstream| upstream.readiness == Readiness::Ready;
     if !blueprint.upstreams.iter().any(ready) {

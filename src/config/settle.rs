@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::Cidr;
 use super::blueprint::{Continuation, Delivery};
 use super::blueprint::{
-    Drain, FallbackOn, FirstEvent, Http2, Limits, Media, Panic, PanicMode, Pool, Replay, Responses, Retry,
-    ServerTimeouts, SimulatedSettings, SlowStart, Sticky, Timeouts, Unsupported,
+    Drain, FallbackOn, FirstEvent, Hedge, HedgeDelay, Http2, Limits, Media, Panic, PanicMode, Pool, Replay,
+    Responses, Retry, ServerTimeouts, SimulatedSettings, SlowStart, Sticky, Timeouts, Unsupported,
 };
 use super::file::names::{ContinuationName, DeliveryName};
 use super::file::names::{Http2Name, PanicModeName, Refusal, ReplayName, UnsupportedName};
@@ -48,8 +48,8 @@ pub fn timeouts(said: &policy::Timeouts, traffic: Traffic) -> Timeouts {
         first_event: match said.first_event {
             // An opaque body has no events, whatever the layers above say.
             _ if plain => FirstEvent::Off,
-            None | Some(policy::FirstEvent::Auto) => FirstEvent::Auto,
-            Some(policy::FirstEvent::Fixed(Span(limit))) => FirstEvent::Fixed(limit),
+            None | Some(policy::SpanOrAuto::Auto) => FirstEvent::Auto,
+            Some(policy::SpanOrAuto::Fixed(Span(limit))) => FirstEvent::Fixed(limit),
         },
         idle: span(said.idle, s(idle)),
         content_idle: (!plain).then(|| span(said.content_idle, s(180))),
@@ -192,6 +192,18 @@ pub fn panic(said: &policy::WhenNone) -> Panic {
         Some(PanicModeName::All) => PanicMode::All,
     };
     Panic { mode }
+}
+
+/// RESILIENCE §4.11 and D11: off, for a loser may be charged as well.
+pub fn hedge(said: &policy::Hedge) -> Hedge {
+    Hedge {
+        enabled: said.enabled.unwrap_or(false),
+        delay: match said.delay {
+            None | Some(policy::SpanOrAuto::Auto) => HedgeDelay::Auto,
+            Some(policy::SpanOrAuto::Fixed(Span(delay))) => HedgeDelay::Fixed(delay),
+        },
+        max_share: said.max_share.unwrap_or(0.05),
+    }
 }
 
 /// RESILIENCE §4.9.

@@ -232,6 +232,7 @@ defaults:
   panic: {mode: fail_fast}
   slow_start: {window: 20s, floor: 0.2}
   sticky: {ttl: 10m}
+  hedge: {enabled: true, max_share: 0.1}
   fallback_on: []
   continuation: same_model
   delivery: buffered
@@ -249,6 +250,7 @@ routes:
     retry: {budget: {window: 20s}}
     slow_start: {floor: 0.3}
     sticky: {ttl: 1h}
+    hedge: {delay: 2s}
     fallback_on: [content_policy]
     continuation: off
     delivery: streamed
@@ -266,6 +268,8 @@ routes:
     assert_eq!((y.retry.max_attempts, y.retry.budget.ratio, y.retry.budget.window), (5, 0.1, s(20)));
     assert_eq!((y.slow_start.window, y.slow_start.floor), (s(20), 0.3));
     assert_eq!((x.sticky.ttl, y.sticky.ttl), (s(600), s(3600)));
+    let hedge = |delay| Hedge { enabled: true, delay, max_share: 0.1 };
+    assert_eq!((x.hedge, y.hedge), (hedge(HedgeDelay::Auto), hedge(HedgeDelay::Fixed(s(2)))));
     assert_eq!(y.panic.mode, PanicMode::FailFast);
     assert_eq!(x.fallback_on, FallbackOn { context_overflow: false, content_policy: false });
     assert_eq!(y.fallback_on, FallbackOn { context_overflow: false, content_policy: true });

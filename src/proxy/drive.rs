@@ -10,7 +10,7 @@ use super::attempt::{self, Attempted, Failed};
 use super::intake::{Guest, Load};
 use super::refuse::{DEFAULT_RETRY_AFTER, Refusal};
 use super::reply::Reply;
-use super::{Gateway, Snapshot, count, media};
+use super::{Gateway, Snapshot, count, hedge, media};
 use crate::algo::throttle;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
@@ -60,8 +60,7 @@ pub async fn drive(
         };
         guest.settle.attempts = plan.attempts;
         guest.settle.channel = Some(Arc::clone(permit.channel()));
-        let limits = plan.limits(&permit, &need);
-        match attempt::attempt(gateway, snapshot, &mut guest, &plan, permit, limits).await {
+        match hedge::attempt(gateway, snapshot, &mut guest, &mut plan, &need, permit).await {
             Attempted::Answered(answer) => {
                 record(&plan, gateway, throttle::Outcome::Ok);
                 plan.keep(&need, answer.permit());
@@ -111,6 +110,12 @@ fn judge(
     failed: &Failed,
     need: &Need<'_>,
 ) -> Verdict {
+    hear(plan, gateway, failed);
+    plan.verdict(permit, failed.failure, need)
+}
+
+/// Tells the throttle of a panic how an attempt failed.
+pub fn hear(plan: &Plan<'_>, gateway: &Gateway, failed: &Failed) {
     match failed.failure.fault.class() {
         Class::UpstreamFault => record(plan, gateway, throttle::Outcome::Fail),
         Class::Overload | Class::Throttled => record(plan, gateway, throttle::Outcome::Overload),
@@ -122,7 +127,6 @@ fn judge(
         | Class::Cancelled
         | Class::LocalFault => {}
     }
-    plan.verdict(permit, failed.failure, need)
 }
 
 /// The throttle of a panic judges by what was forwarded before it, too.

@@ -32,6 +32,7 @@ mod attempt;
 mod count;
 mod deadline;
 mod drive;
+mod hedge;
 mod identity;
 mod intake;
 mod media;

@@ -23,6 +23,8 @@ pub struct Settle {
     outcome: RequestOutcome,
     stream: Option<StreamOutcome>,
     pub attempts: u32,
+    /// How many of them were made beside one that was silent and had not failed.
+    pub hedges: u32,
     /// The name of the caller's key; for logs.
     pub caller: Option<Arc<str>>,
     /// The last one that was asked.
@@ -50,6 +52,7 @@ impl Settle {
             outcome: RequestOutcome::Cancelled,
             stream: None,
             attempts: 0,
+            hedges: 0,
             caller: None,
             channel: None,
             usage: None,
@@ -95,7 +98,7 @@ impl Drop for Settle {
             handles.stream_ended(stream);
         }
         let good = matches!(self.outcome, RequestOutcome::Ok | RequestOutcome::ClientFault);
-        if good && self.attempts > 1 {
+        if good && self.attempts > self.hedges + 1 {
             handles.saved.increment(1);
         }
         self.route.memory.in_flight.fetch_sub(1, Relaxed);

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::hedge::{self, Unhedged};
 use super::need::{Need, Resend, USUAL_ANSWER};
 use super::shortlist::{self, Rank, WhyNot};
 use crate::algo::tick::Tick;
 use crate::dialect::{Dialect, Operation};
-use crate::state::model::Shape;
-use crate::state::table::Table;
+use crate::state::model::{Model, Shape};
+use crate::state::route::Route;
+use crate::state::table::{Channel, Table};
 use crate::strategy;
 use crate::vocab::Abilities;
 
@@ -47,6 +49,10 @@ pub struct ExplainedChannel {
     pub cost_nano_usd: Option<u64>,
     /// Smoothed time to first content, in milliseconds.
     pub latency_ms: Option<f64>,
+    /// After how many milliseconds of its silence another channel would be asked as well.
+    pub hedge_after_ms: Option<f64>,
+    /// That for people, or why nobody would be; `None` where the route does not hedge.
+    pub hedge: Option<String>,
 }
 
 /// A request that might come.
@@ -118,6 +124,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
         .iter()
         .map(|(channel, model, judgement)| {
             let key = |rank: Rank| (rank.max(Rank::Last), channel.config.tier, rank);
+            let hedge = hedge_of(route, channel, model, &need, now);
             let gate = model.gate.as_ref().unwrap_or(&channel.upstream.memory.gate);
             ExplainedChannel {
                 quota_left: shortlist::quota_left(channel, model, &need, now),
@@ -148,6 +155,11 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
                     .then(|| channel.cost(&route.config, need.model, need.prompt_tokens, USUAL_ANSWER))
                     .flatten(),
                 latency_ms: model.latency(need.shape, now).map(|latency| latency.as_secs_f64() * 1e3),
+                hedge_after_ms: hedge.and_then(Result::ok).map(|delay| delay.as_secs_f64() * 1e3),
+                hedge: hedge.map(|hedge| match hedge {
+                    Ok(delay) => format!("hedged after {:.0} ms", delay.as_secs_f64() * 1e3),
+                    Err(unhedged) => format!("not hedged: {}", unhedged.why()),
+                }),
             }
         })
         .collect();
@@ -164,6 +176,21 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
             .map(|&index| table.routes[index].config.name.to_string())
             .collect(),
     }
+}
+
+/// After how long of its silence another channel would be asked; `None` where the route does not hedge.
+fn hedge_of(
+    route: &Route,
+    channel: &Channel,
+    model: &Model,
+    need: &Need<'_>,
+    now: Tick,
+) -> Option<Result<Duration, Unhedged>> {
+    let circumstances = hedge::circumstances(route, channel, model, need, now);
+    route.config.hedge.enabled.then(|| match hedge::delay(&circumstances) {
+        Ok(_) if route.channels.len() == 1 => Err(Unhedged::Alone),
+        other => other,
+    })
 }
 
 fn detail(

@@ -5,6 +5,7 @@
 
 mod closest;
 mod explain;
+mod hedge;
 mod limits;
 mod need;
 mod plan;

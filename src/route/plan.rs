@@ -35,6 +35,8 @@ pub struct Plan<'t> {
     pub attempts: u32,
     /// The budgets have heard of this request.
     deposited: bool,
+    /// How often a second channel was asked beside a silent one; at most once.
+    pub(super) hedges: u32,
     /// The one second chance of an only channel is taken.
     pub(super) asked_again: bool,
     /// A Retry-After was waited out.
@@ -96,13 +98,13 @@ impl Slots {
     }
 }
 
-struct Judged<'t> {
-    channel: &'t Arc<Channel>,
-    model: Arc<Model>,
-    rank: Rank,
+pub(super) struct Judged<'t> {
+    pub channel: &'t Arc<Channel>,
+    pub model: Arc<Model>,
+    pub rank: Rank,
 }
 
-type Shortlist<'t> = SmallVec<[Judged<'t>; 8]>;
+pub(super) type Shortlist<'t> = SmallVec<[Judged<'t>; 8]>;
 
 impl<'t> Plan<'t> {
     pub fn begin(table: &'t Table, route: usize) -> Self {
@@ -117,6 +119,7 @@ impl<'t> Plan<'t> {
             attempts_in_route: 0,
             attempts: 0,
             deposited: false,
+            hedges: 0,
             asked_again: false,
             waited: false,
             overflown: 0,
@@ -149,8 +152,11 @@ impl<'t> Plan<'t> {
         }
     }
 
-    fn count(&mut self, now: Tick) {
+    pub(super) fn count(&mut self, now: Tick) {
         if !std::mem::replace(&mut self.deposited, true) {
+            if self.route().config.hedge.enabled {
+                self.route().memory.hedges.lock().deposit(now);
+            }
             self.route().memory.budget.lock().deposit(now);
             self.table.budget.lock().deposit(now);
         }
@@ -203,7 +209,13 @@ impl<'t> Plan<'t> {
     }
 
     /// Judges `channel`, with what this request has learnt about windows.
-    fn judge(&self, channel: &Channel, model: &Model, need: &Need<'_>, now: Tick) -> Result<Rank, WhyNot> {
+    pub(super) fn judge(
+        &self,
+        channel: &Channel,
+        model: &Model,
+        need: &Need<'_>,
+        now: Tick,
+    ) -> Result<Rank, WhyNot> {
         let route = self.route();
         let window = || channel.facts(&route.config, need.model).context;
         if self.overflown > 0 && window().is_some_and(|window| window <= self.overflown) {
@@ -212,7 +224,7 @@ impl<'t> Plan<'t> {
         shortlist::judge(route, channel, model, need, now)
     }
 
-    fn pick(&self, list: &Shortlist<'t>, need: &Need<'_>, now: Tick) -> Option<usize> {
+    pub(super) fn pick(&self, list: &Shortlist<'t>, need: &Need<'_>, now: Tick) -> Option<usize> {
         // Who is about to run out of quota is asked when everybody is, whatever the tiers say.
         let worst = if list.iter().any(|j| j.rank < Rank::Short) { Rank::Last } else { Rank::Short };
         let eligible = |judged: &Judged<'_>| judged.rank <= worst;
@@ -350,6 +362,10 @@ impl<'t> Plan<'t> {
         let alike = self.failures.iter().any(|&(r, s, f)| f == fault && (r, s) != (route, slot));
         self.failures.push((route, slot, fault));
         if alike { Repeat::OnAnotherChannel } else { Repeat::First }
+    }
+
+    pub(super) fn has_tried(&self, channel: &Channel) -> bool {
+        self.tried.has(channel.slot)
     }
 
     pub(super) fn mark_tried(&mut self, channel: &Channel) {

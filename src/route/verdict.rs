@@ -38,9 +38,27 @@ impl Plan<'_> {
     /// Settles a failed attempt's permit and decides what follows. Nothing reaches this after commit:
     /// a committed answer owns its permit itself.
     pub fn verdict(&mut self, permit: Permit, failure: Failure, need: &Need<'_>) -> Verdict {
-        let Failure { fault, stage, hint } = failure;
+        let Failure { fault, .. } = failure;
         let channel = std::sync::Arc::clone(permit.channel());
         let (forced, trial) = (permit.is_forced(), permit.is_trial());
+        let roomier = self.note(permit, failure, need);
+        if fault == Fault::ContextOverflow && roomier && !forced {
+            return Verdict::Retry { wait: Duration::ZERO };
+        }
+        let resend = shortlist::resend_at(self.route(), &channel, need);
+        let verdict = self.decide(failure, forced, trial, resend, need);
+        let route = self.route();
+        if let Verdict::Retry { .. } = verdict {
+            route.handles.retried(&self.table().live.metrics, fault.class());
+        }
+        verdict
+    }
+
+    /// Settles a failed attempt's permit where nothing follows from it, for another attempt runs. Says whether
+    /// a channel is known to have room for a prompt that was too long for this one.
+    pub fn note(&mut self, permit: Permit, failure: Failure, need: &Need<'_>) -> bool {
+        let Failure { fault, stage, hint } = failure;
+        let channel = std::sync::Arc::clone(permit.channel());
         let repeat = self.remember(&channel, fault);
         if need.operation.health_neutral() {
             permit.fail_quietly(fault, stage);
@@ -56,16 +74,7 @@ impl Plan<'_> {
             // Another key of the same upstream may do; a cooling key drops out by itself.
             self.mark_tried(&channel);
         }
-        if fault == Fault::ContextOverflow && self.overflew(&channel, need) && !forced {
-            return Verdict::Retry { wait: Duration::ZERO };
-        }
-        let resend = shortlist::resend_at(self.route(), &channel, need);
-        let verdict = self.decide(failure, forced, trial, resend, need);
-        let route = self.route();
-        if let Verdict::Retry { .. } = verdict {
-            route.handles.retried(&self.table().live.metrics, fault.class());
-        }
-        verdict
+        fault == Fault::ContextOverflow && self.overflew(&channel, need)
     }
 
     fn decide(
@@ -184,6 +193,13 @@ impl Plan<'_> {
             own.lock().refund(now);
         }
         granted
+    }
+
+    /// Gives back what [`Plan::pay`] took.
+    pub(super) fn refund(&self) {
+        let now = self.table().live.now();
+        self.route().memory.budget.lock().refund(now);
+        self.table().budget.lock().refund(now);
     }
 
     fn next_route_or(&self, why: RefusedRetry) -> Verdict {

@@ -55,17 +55,21 @@ pub struct Model {
     /// It has refused to go on with an answer that the request had begun.
     refuses_prefill: AtomicBool,
     has_rates: AtomicBool,
-    rates: Mutex<Vec<(Arc<str>, Arc<Cell>)>>,
+    rates: ByKey<Cell>,
     has_quotas: AtomicBool,
-    quotas: Mutex<Vec<(Arc<str>, Arc<Mutex<Quota>>)>>,
+    quotas: ByKey<Mutex<Quota>>,
 }
+
+/// What is known of each key; there are few.
+type ByKey<T> = Mutex<Vec<(Arc<str>, Arc<T>)>>;
 
 #[derive(Debug)]
 struct Latency {
     ewma: PeakEwma,
     quantile: Quantile,
-    /// The p95 and when it was computed; every request asks for it, and it does not change that fast.
-    p95: Option<(Tick, Option<Duration>)>,
+    /// The p95, of how many samples, and when it was computed; every request asks for it, and it does not
+    /// change that fast.
+    p95: Option<(Tick, u64, Option<Duration>)>,
 }
 
 impl Latency {
@@ -135,16 +139,22 @@ impl Model {
 
     /// The 95th percentile of the last minute's latencies, if there were enough of them to have one.
     pub fn p95(&self, shape: Shape, now: Tick) -> Option<Duration> {
+        self.p95_of(P95_SAMPLES, shape, now)
+    }
+
+    /// As [`Model::p95`], of at least so many samples.
+    pub fn p95_of(&self, least: u64, shape: Shape, now: Tick) -> Option<Duration> {
         let mut latency = self.latency[shape as usize].lock();
-        match latency.p95 {
-            Some((at, p95)) if now.since(at) < P95_KEPT => p95,
+        let (count, p95) = match latency.p95 {
+            Some((at, count, p95)) if now.since(at) < P95_KEPT => (count, p95),
             _ => {
-                let enough = latency.quantile.count(now) >= P95_SAMPLES;
-                let p95 = enough.then(|| latency.quantile.at(now, 0.95)).flatten();
-                latency.p95 = Some((now, p95));
-                p95
+                let count = latency.quantile.count(now);
+                let p95 = latency.quantile.at(now, 0.95);
+                latency.p95 = Some((now, count, p95));
+                (count, p95)
             }
-        }
+        };
+        p95.filter(|_| count >= least)
     }
 
     /// Starts the slow start anew.

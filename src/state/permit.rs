@@ -6,7 +6,7 @@
 //! happens. A breaker's trial is the exception: it counts as good only after it has held for a while.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -61,6 +61,8 @@ pub struct Permit {
     phase: Phase,
     /// What it took from its key's quota, and how many tokens of it.
     booked: Option<(Arc<Mutex<Quota>>, u64)>,
+    /// Set when another attempt of the same request has answered it.
+    beaten: Option<Arc<AtomicBool>>,
 }
 
 /// How the attempt got past the breakers.
@@ -140,6 +142,7 @@ impl Permit {
             begun,
             phase: Phase::Waiting,
             booked: None,
+            beaten: None,
         }
     }
 
@@ -265,6 +268,12 @@ impl Permit {
         matches!(self.passage, Passage::Forced)
     }
 
+    /// Another attempt may run for the same request: should it answer first, it sets `beaten`, and that this
+    /// one had to wait is no evidence against its channel (RESILIENCE §4.11).
+    pub fn race(&mut self, beaten: &Arc<AtomicBool>) {
+        self.beaten = Some(Arc::clone(beaten));
+    }
+
     /// The first content is here (or a whole answer): the attempt has succeeded so far.
     pub fn first_content(&mut self) {
         if self.phase != Phase::Waiting {
@@ -387,7 +396,7 @@ impl Permit {
         self.leave();
     }
 
-    /// Nobody's verdict: the caller hung up, or our own limits ended it.
+    /// Nobody's verdict: the caller hung up, our own limits ended it, or another attempt was faster.
     fn cancel(&mut self) {
         let live = Arc::clone(self.live());
         let (now, mut dice) = (live.now(), live.dice());
@@ -399,7 +408,12 @@ impl Permit {
                 if let Some(held) = self.held.take() {
                     held.neutral(now, &mut dice);
                 }
-                let model = if self.is_slow(waited) { Signal::Slow } else { Signal::Neutral };
+                let beaten = self.beaten.as_ref().is_some_and(|beaten| beaten.load(Relaxed));
+                if beaten {
+                    self.channel.handles.unpriced(&live.metrics);
+                }
+                let slow = !beaten && self.is_slow(waited);
+                let model = if slow { Signal::Slow } else { Signal::Neutral };
                 self.tell(Blame { transport: Signal::Neutral, model }, now);
             }
             Phase::OnTrial { .. } => {

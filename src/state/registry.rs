@@ -14,6 +14,7 @@ use super::recent::Recent;
 use super::{route, upstream};
 use crate::algo::budget::{self, Budget};
 use crate::algo::cooldown;
+use crate::algo::share::Share;
 use crate::algo::throttle::Throttle;
 use crate::algo::tick::Tick;
 use crate::algo::wrr::Smooth;
@@ -99,12 +100,14 @@ impl Registry {
                 turn: Mutex::new(Smooth::default()),
                 throttle: Mutex::new(Throttle::default()),
                 budget: Mutex::new(Budget::new(settings.retry.budget)),
+                hedges: Mutex::new(Share::new(settings.hedge.max_share, settings.retry.budget.window)),
                 in_flight: 0.into(),
                 affinity: Recent::default(),
             })
         };
         let memory = self.routes.entry(Arc::clone(&settings.name)).or_insert_with(made);
         memory.budget.lock().reconfigure(settings.retry.budget);
+        memory.hedges.lock().reconfigure(settings.hedge.max_share, settings.retry.budget.window);
         Arc::clone(memory)
     }
 

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use super::recent::Recent;
 use super::table::Channel;
 use crate::algo::budget::Budget;
+use crate::algo::share::Share;
 use crate::algo::throttle::Throttle;
 use crate::algo::wrr::Smooth;
 use crate::config;
@@ -19,6 +20,8 @@ pub struct Memory {
     pub turn: Mutex<Smooth>,
     pub throttle: Mutex<Throttle>,
     pub budget: Mutex<Budget>,
+    /// What hedges may have, beside `budget`, which they share with retries.
+    pub hedges: Mutex<Share>,
     pub in_flight: AtomicU32,
     /// For `select: sticky`: the identity of the channel that served a conversation last.
     pub affinity: Recent<u64>,

@@ -64,6 +64,8 @@ catalogue! {
     TTFT = "mainstay_time_to_first_token_seconds" Histogram(MODEL_SECONDS), ["route", "upstream", "model"], "From sending a request upstream to its first content (streams) or whole answer (else).";
     RETRIES = "mainstay_retries_total" Counter, ["route", "reason"], "Further attempts made, by the class of the failure before.";
     RETRIES_REFUSED = "mainstay_retries_refused_total" Counter, ["route", "reason"], "Further attempts not made: budget, attempts, deadline, not_replayable, nothing_eligible.";
+    HEDGES = "mainstay_hedges_total" Counter, ["route", "result"], "Second channels that were asked, or would have been, while the first let a request wait: won, lost (the first answered after all), failed, refused_budget, refused_cap, refused_saturated.";
+    UNPRICED = "mainstay_attempts_unpriced_total" Counter, ["route", "upstream", "model"], "Attempts cancelled because another one answered: they may be charged, and nobody says how many tokens.";
     RETRY_TOKENS = "mainstay_retry_budget_tokens" Gauge, ["route"], "Retries that the route's budget allows now.";
     PANIC = "mainstay_panic_total" Counter, ["route", "result"], "Requests that met a route with nothing eligible: admitted to its best channel, or refused.";
 

@@ -106,6 +106,34 @@ impl RefusedRetry {
     }
 }
 
+/// What became of asking a second channel. The metric label `result` of `mainstay_hedges_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hedged {
+    Won,
+    /// The first channel answered after all.
+    Lost,
+    Failed,
+    /// Not asked: the retry budgets have nothing left.
+    RefusedBudget,
+    /// Not asked: hedges have had their share of the requests.
+    RefusedCap,
+    /// Not asked: whoever could be is busy.
+    RefusedSaturated,
+}
+
+impl Hedged {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Won => "won",
+            Self::Lost => "lost",
+            Self::Failed => "failed",
+            Self::RefusedBudget => "refused_budget",
+            Self::RefusedCap => "refused_cap",
+            Self::RefusedSaturated => "refused_saturated",
+        }
+    }
+}
+
 /// What became of a conversation's place at a pick. The metric label `result` of `mainstay_sessions_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionPlace {
@@ -133,6 +161,7 @@ pub struct RequestHandles {
     retries: Words<10>,
     refused: Words<5>,
     sessions: Words<3>,
+    hedges: Words<6>,
     pub seconds: Histogram,
     pub overhead: Histogram,
     pub saved: Counter,
@@ -156,6 +185,7 @@ impl RequestHandles {
             retries: Words::new(),
             refused: Words::new(),
             sessions: Words::new(),
+            hedges: Words::new(),
             seconds: metrics.histogram(&c::REQUEST_SECONDS, &[route]),
             overhead: metrics.histogram(&c::OVERHEAD, &[route]),
             saved: metrics.counter(&c::SAVED, &[route]),
@@ -190,6 +220,10 @@ impl RequestHandles {
         for place in [SessionPlace::Kept, SessionPlace::Moved, SessionPlace::New] {
             metrics.counter(&c::SESSIONS, &[&self.route, place.name()]).increment(0);
         }
+    }
+
+    pub fn hedged(&self, metrics: &Metrics, how: Hedged) {
+        self.hedges.add(how as usize, || metrics.counter(&c::HEDGES, &[&self.route, how.name()]));
     }
 
     pub fn placed(&self, metrics: &Metrics, place: SessionPlace) {
@@ -233,6 +267,12 @@ impl AttemptHandles {
         self.failures
             .add(class as usize, || metrics.counter(&c::ATTEMPTS, &[route, upstream, model, class.name()]));
         metrics.counter(&c::FAULTS, &[upstream, fault.name(), stage.name()]).increment(1);
+    }
+
+    /// Counts an attempt whose usage nobody will tell.
+    pub fn unpriced(&self, metrics: &Metrics) {
+        let [route, upstream, model] = &self.labels;
+        metrics.counter(&c::UNPRICED, &[route, upstream, model]).increment(1);
     }
 
     pub fn used(&self, usage: &Usage) {

@@ -9,7 +9,7 @@ pub mod logs;
 mod registry;
 
 pub use handles::{
-    AttemptHandles, CredentialHandles, Gauges, RefusedRetry, RequestHandles, RequestOutcome, SessionPlace,
-    StreamOutcome, UpstreamHandles,
+    AttemptHandles, CredentialHandles, Gauges, Hedged, RefusedRetry, RequestHandles, RequestOutcome,
+    SessionPlace, StreamOutcome, UpstreamHandles,
 };
 pub use registry::Metrics;

@@ -14,7 +14,7 @@ use super::grafana::{dashboards, expressions, home, list, text};
 use super::http;
 use super::process::{Gateway, Guest, free_address, program, skip, wait_for};
 
-/// Three routes: with somewhere else to go, for others to fall back to, and alone. Times are short so
+/// Four routes: with somewhere else to go, for others to fall back to, alone, and hedged. Times are short so
 /// that an outage and its end fit into seconds.
 const ROUTING: &str = r#"
 version: 1
@@ -28,6 +28,7 @@ routes:
   - {model: demo, channels: [{upstream: sim-a}, {upstream: sim-b}], fallback: [spare]}
   - {model: spare, select: sticky, channels: [{upstream: sim-c}]}
   - {model: alone, channels: [{upstream: sim-d}]}
+  - {model: hedged, channels: [{upstream: sim-c}, {upstream: sim-d}], hedge: {enabled: true, delay: 1ms, max_share: 1}}
 defaults:
   breaker: {consecutive: {failures: 2}}
   probe: {interval: 1s, fast_interval: 500ms, down_interval: 1s, no_traffic_interval: 2s, timeout: 500ms}
@@ -201,6 +202,7 @@ fn outage(gateway: &Gateway) {
     assert_eq!(many("demo", false, 10), [200; 10]);
     assert_eq!(many("demo", true, 6), [200; 6]);
     assert_eq!(many("alone", false, 2), [200; 2]);
+    assert_eq!(many("hedged", false, 4), [200; 4]);
     let unknown = ask("no-such-model", false);
     assert_eq!(unknown.status, 404);
     assert!(unknown.header("x-mainstay-request-id").is_some());

@@ -12,8 +12,8 @@ pub mod upstream;
 
 pub use access::{Access, CallerKey};
 pub use route::{
-    Channel, FallbackOn, FirstEvent, Matcher, ModelName, Origin, Panic, PanicMode, Pattern, Replay, Retry,
-    Route, SlowStart, Sticky, Timeouts, Unsupported,
+    Channel, FallbackOn, FirstEvent, Hedge, HedgeDelay, Matcher, ModelName, Origin, Panic, PanicMode,
+    Pattern, Replay, Retry, Route, SlowStart, Sticky, Timeouts, Unsupported,
 };
 pub use route::{Continuation, Delivery};
 pub use server::{Drain, Limits, Media, Responses, Server, ServerTimeouts, ServerTls};

@@ -30,6 +30,7 @@ pub struct Route {
     pub continuation: Continuation,
     pub delivery: Delivery,
     pub retry: Retry,
+    pub hedge: Hedge,
     pub panic: Panic,
     pub slow_start: SlowStart,
     pub sticky: Sticky,
@@ -220,6 +221,23 @@ pub enum Replay {
     Allowed,
     /// Only what provably never left is sent again.
     IfUnsent,
+}
+
+/// Whether a second channel is asked while the first lets a request wait (RESILIENCE §4.11).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hedge {
+    pub enabled: bool,
+    pub delay: HedgeDelay,
+    /// Hedges per first attempt, within the window of the route's retry budget.
+    pub max_share: f64,
+}
+
+/// How long the first channel is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HedgeDelay {
+    /// As long as it usually needs.
+    Auto,
+    Fixed(Duration),
 }
 
 /// What happens when no channel is eligible.

@@ -77,6 +77,7 @@ pub fn route(
         delivery: settle::delivery(said.delivery.or(defaults.delivery)),
         fallback_on: settle::fallback_on(said.fallback_on.as_deref().or(defaults.fallback_on.as_deref())),
         retry: settle::retry(&retry),
+        hedge: settle::hedge(&stack([said.hedge.clone(), defaults.hedge.clone()])),
         panic: settle::panic(&stack([said.panic.clone(), defaults.panic.clone()])),
         slow_start: settle::slow_start(&stack([said.slow_start.clone(), defaults.slow_start.clone()])),
         sticky: settle::sticky(&stack([said.sticky.clone(), defaults.sticky.clone()])),

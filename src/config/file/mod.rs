@@ -24,7 +24,8 @@ use names::{
     UnsupportedName,
 };
 use policy::{
-    Breaker, Cooldown, Pool, Probe, Quota, Retry, Simulated, SlowStart, Sticky, Timeouts, Tls, WhenNone,
+    Breaker, Cooldown, Hedge, Pool, Probe, Quota, Retry, Simulated, SlowStart, Sticky, Timeouts, Tls,
+    WhenNone,
 };
 use server::Server;
 
@@ -74,6 +75,7 @@ pub struct Defaults {
     pub pool: Pool,
     pub timeouts: Timeouts,
     pub retry: Retry,
+    pub hedge: Hedge,
     pub panic: WhenNone,
     pub slow_start: SlowStart,
     pub sticky: Sticky,
@@ -177,6 +179,7 @@ pub struct Route {
     pub continuation: Option<ContinuationName>,
     pub delivery: Option<DeliveryName>,
     pub retry: Retry,
+    pub hedge: Hedge,
     pub panic: WhenNone,
     pub slow_start: SlowStart,
     pub sticky: Sticky,

@@ -208,8 +208,9 @@ section! {
         pub pool_wait: Option<Span>,
         /// To the response's headers (30s; plain HTTP 15s).
         pub ttfb: Option<Span>,
-        /// To the first content of a stream: a duration, or auto (auto).
-        pub first_event: Option<FirstEvent>,
+        /// To the first content of a stream: a duration, or auto, which is short while there is somewhere else
+        /// to go and long for the last attempt (auto).
+        pub first_event: Option<SpanOrAuto>,
         /// Longest silence after that (30s; reasoning models 90s).
         pub idle: Option<Span>,
         /// Longest time without content while other bytes come (180s).
@@ -252,6 +253,19 @@ section! {
         /// Retries per second that are always allowed (2).
         #[schemars(range(min = 0.0, max = 100_000.0))]
         pub reserve_per_sec: Option<f64>,
+    }
+
+    /// A second channel is asked while the first lets a request wait for long, and whoever answers first is
+    /// heard; the other one is cancelled, and may have to be paid for all the same.
+    pub struct Hedge {
+        /// Whether it is done (false).
+        pub enabled: Option<bool>,
+        /// How long the first channel is waited for: a duration, or auto, which is its 95th percentile of
+        /// the last minute, of at least 100 answers, and at least 500ms (auto).
+        pub delay: Option<SpanOrAuto>,
+        /// Hedges per first attempt, within the retry budget's window (0.05).
+        #[schemars(range(min = 0.0, max = 1.0))]
+        pub max_share: Option<f64>,
     }
 
     /// What happens when no channel of a route is eligible.
@@ -320,12 +334,12 @@ pub struct Status(#[schemars(range(min = 100, max = 599))] pub u16);
 
 /// `auto`, or a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FirstEvent {
+pub enum SpanOrAuto {
     Auto,
     Fixed(Span),
 }
 
-impl FirstEvent {
+impl SpanOrAuto {
     pub const FORMAT: &str = "mainstay-duration-or-auto";
 
     pub fn parse(text: &str) -> Result<Self, String> {
@@ -333,21 +347,21 @@ impl FirstEvent {
     }
 }
 
-impl<'de> Deserialize<'de> for FirstEvent {
+impl<'de> Deserialize<'de> for SpanOrAuto {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
         Self::parse(&text).map_err(|why| de::Error::custom(format!("the value {why}")))
     }
 }
 
-impl JsonSchema for FirstEvent {
+impl JsonSchema for SpanOrAuto {
     fn schema_name() -> Cow<'static, str> {
         "DurationOrAuto".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A duration, or auto: short while there is somewhere else to go, long for the last attempt.",
+            "description": "A duration, or auto: what experience says.",
             "type": "string",
             "format": Self::FORMAT,
             "pattern": r"^(auto|0|([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+)$",

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::config::file::policy::FirstEvent;
+use crate::config::file::policy::SpanOrAuto;
 use crate::config::nearest::{did_you_mean, listed};
 use crate::config::tree::{Scalar, Text};
 use crate::config::units::{Size, Span};
@@ -46,7 +46,7 @@ fn reader(format: &str) -> Option<Reader> {
     match format {
         Span::FORMAT => Some(|text| Span::parse(text).map(drop)),
         Size::FORMAT => Some(|text| Size::parse(text).map(drop)),
-        FirstEvent::FORMAT => Some(|text| FirstEvent::parse(text).map(drop)),
+        SpanOrAuto::FORMAT => Some(|text| SpanOrAuto::parse(text).map(drop)),
         _ => None,
     }
 }
@@ -115,7 +115,7 @@ pub fn expected(schema: &Json) -> String {
     }
     let text = match format {
         Span::FORMAT => "a duration such as 3s",
-        FirstEvent::FORMAT => "a duration such as 20s, or auto",
+        SpanOrAuto::FORMAT => "a duration such as 20s, or auto",
         Size::FORMAT => "a size such as 64KiB",
         _ if is(schema, "object") => "a mapping",
         _ if is(schema, "array") => "a list",

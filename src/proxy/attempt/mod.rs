@@ -55,31 +55,31 @@ impl Answer {
     }
 }
 
-pub async fn attempt(
-    gateway: &Arc<Gateway>,
-    snapshot: &Snapshot,
-    guest: &mut Guest,
+/// Writes the request here and now, and is the attempt to send it. Meanwhile `plan` may go on.
+pub fn attempt<'a>(
+    gateway: &'a Arc<Gateway>,
+    snapshot: &'a Snapshot,
+    guest: &'a Guest,
     plan: &Plan<'_>,
     permit: Permit,
     limits: Limits,
-) -> Attempted {
+) -> impl Future<Output = Attempted> + use<'a> {
     let begun = gateway.live.now();
-    let attempted = try_once(gateway, snapshot, guest, plan, permit, limits, begun).await;
-    guest.settle.waited(gateway.live.now().since(begun));
-    attempted
+    let built = build::build(gateway, guest, plan, &permit);
+    try_once(gateway, snapshot, guest, built, permit, limits, begun)
 }
 
 async fn try_once(
     gateway: &Arc<Gateway>,
     snapshot: &Snapshot,
     guest: &Guest,
-    plan: &Plan<'_>,
+    built: Result<Built, Unbuilt>,
     permit: Permit,
     limits: Limits,
     begun: Tick,
 ) -> Attempted {
     let Sent { permit, spoken, head, upstream } =
-        match send(gateway, snapshot, guest, plan, permit, limits, begun).await {
+        match send(gateway, snapshot, guest, built, permit, limits, begun).await {
             Ok(sent) => sent,
             Err(unsent) => return (*unsent).into(),
         };
@@ -124,13 +124,13 @@ async fn send(
     gateway: &Arc<Gateway>,
     snapshot: &Snapshot,
     guest: &Guest,
-    plan: &Plan<'_>,
+    built: Result<Built, Unbuilt>,
     permit: Permit,
     limits: Limits,
     begun: Tick,
 ) -> Result<Sent, Box<Unsent>> {
     let pool = &snapshot.pools[permit.channel().upstream_index];
-    let Built { mut request, spoken } = match build::build(gateway, guest, plan, &permit) {
+    let Built { mut request, spoken } = match built {
         Ok(built) => built,
         Err(unbuilt) => return Err(Box::new(unbuilt.by(permit))),
     };
@@ -212,8 +212,9 @@ pub async fn go_on(
     (stream, before): (Box<translate::Stream>, Usage),
 ) -> Onward {
     let begun = gateway.live.now();
+    let built = build::build(gateway, guest, plan, &permit);
     let Sent { permit, spoken, head, upstream } =
-        match send(gateway, snapshot, guest, plan, permit, limits, begun).await {
+        match send(gateway, snapshot, guest, built, permit, limits, begun).await {
             Ok(sent) => sent,
             Err(unsent) => {
                 let (permit, failed) = match *unsent {

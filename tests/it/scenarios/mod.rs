@@ -12,6 +12,7 @@ mod continued;
 mod credentials;
 mod down;
 mod files;
+mod hedging;
 mod recovery;
 mod secured;
 mod selection;
