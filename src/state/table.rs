@@ -18,7 +18,7 @@ use super::served::{self, Served};
 use super::upstream::{self, Upstream};
 use crate::algo::budget::Budget;
 use crate::catalog::{Catalog, Tier, Unit};
-use crate::config::{self, Blueprint, Matcher, ModelName, Origin, Pattern};
+use crate::config::{self, Blueprint, Continuation, Matcher, ModelName, Origin, Pattern};
 use crate::dialect::Dialect;
 use crate::strategy;
 use crate::telemetry::{AttemptHandles, CredentialHandles, UpstreamHandles};
@@ -99,6 +99,9 @@ impl Table {
                 let handles = registry.requests(&live.metrics, &settings.name, &dialects);
                 if settings.select == strategy::Kind::Sticky {
                     handles.expect_sessions(&live.metrics);
+                }
+                if settings.continuation != Continuation::Off {
+                    handles.expect_continuations(&live.metrics);
                 }
                 Arc::new(Route { config: settings.clone(), memory, channels, handles })
             })

@@ -222,6 +222,15 @@ impl RequestHandles {
         }
     }
 
+    /// The same of one that has broken streams continued.
+    pub fn expect_continuations(&self, metrics: &Metrics) {
+        for (result, method) in
+            [("continued", "prefill"), ("continued", "instruction"), ("no_channel", "none")]
+        {
+            metrics.counter(&c::CONTINUATIONS, &[&self.route, result, method]).increment(0);
+        }
+    }
+
     pub fn hedged(&self, metrics: &Metrics, how: Hedged) {
         self.hedges.add(how as usize, || metrics.counter(&c::HEDGES, &[&self.route, how.name()]));
     }
