@@ -21,6 +21,10 @@ pub(super) async fn metrics(State(running): Seen) -> impl IntoResponse {
     gauges.set(&c::CONNECTIONS, &[], running.connections() as f64);
     let held = running.remembered();
     gauges.set(&c::RESPONSES_HELD, &[], held.responses as f64);
+    for (store, kept) in running.kept() {
+        gauges.set(&c::CACHE_HELD, &[store], kept.answers as f64);
+        gauges.set(&c::CACHE_BYTES, &[store], kept.bytes as f64);
+    }
     gauges.set(&c::RESPONSES_BYTES, &[], held.bytes as f64);
     gauges.set(&c::DRAINING, &[], f64::from(u8::from(running.phase() == Phase::Draining)));
     gauges.set(&c::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);

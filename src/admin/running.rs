@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::cache::Held;
+use crate::cache::{Held, KeptNow};
 use crate::simulated::Simulated;
 use crate::state::Table;
 use crate::upstream::Pool;
@@ -68,6 +68,9 @@ pub trait Running: Send + Sync + 'static {
 
     /// What is remembered of translated responses.
     fn remembered(&self) -> Held;
+
+    /// Answers that are kept, by what for.
+    fn kept(&self) -> [(&'static str, KeptNow); 2];
 
     fn applied(&self) -> Applied;
 

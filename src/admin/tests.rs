@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tower::ServiceExt;
 
 use super::{Applied, Phase, ROUTES, Refused, Reloaded, Running, router};
-use crate::cache::Held;
+use crate::cache::{Held, KeptNow};
 use crate::config::{self, Env};
 use crate::simulated::{self, Simulated};
 use crate::state::{Live, Registry, Table};
@@ -88,6 +88,10 @@ impl Running for Still {
 
     fn remembered(&self) -> Held {
         Held { responses: 4, bytes: 4096 }
+    }
+
+    fn kept(&self) -> [(&'static str, KeptNow); 2] {
+        [("cache", KeptNow { answers: 2, bytes: 2048 }), ("idempotency", KeptNow::default())]
     }
 
     fn applied(&self) -> Applied {

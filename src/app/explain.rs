@@ -70,6 +70,11 @@ pub fn table_of(explained: &Value) -> String {
     if !fallback.is_empty() {
         let _ = writeln!(out, "then {}", fallback.join(", "));
     }
+    let exhausted: Vec<String> =
+        explained["on_exhausted"].as_array().into_iter().flatten().map(text).collect();
+    if !exhausted.is_empty() {
+        let _ = writeln!(out, "when nothing is eligible: {}", exhausted.join(", "));
+    }
     out.truncate(out.trim_end().len());
     out
 }
@@ -126,6 +131,7 @@ mod tests {
     fn the_table_marks_who_is_picked_and_says_why_the_others_are_not() {
         let explained = serde_json::json!({
             "route": "demo", "select": "weighted_round_robin", "fallback": ["other"],
+            "on_exhausted": ["stale (a kept answer)", "fail (an error)"],
             "channels": [
                 {"channel": "a/demo", "tier": 0, "weight": 3, "picked": true, "standing": "ready", "detail": "takes its share",
                  "hedge": "hedged after 500 ms"},
@@ -136,6 +142,7 @@ mod tests {
         assert!(shown.contains("-> a/demo  tier 0 weight 3"), "{shown}");
         assert!(shown.contains("takes its share; hedged after 500 ms\n"), "{shown}");
         assert!(shown.contains("   b/demo  tier 1 weight 1    unconfigured           set KEY"), "{shown}");
-        assert!(shown.ends_with("then other"), "{shown}");
+        let end = "then other\nwhen nothing is eligible: stale (a kept answer), fail (an error)";
+        assert!(shown.ends_with(end), "{shown}");
     }
 }

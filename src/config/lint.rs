@@ -3,6 +3,7 @@
 //! Each rule looks at the finished [`Blueprint`], so it sees what holds after all layers and not what
 //! somebody wrote. Places: at the value where the file has it, at the part it belongs to otherwise.
 
+mod degrade;
 mod hedge;
 
 use std::collections::HashMap;
@@ -193,6 +194,7 @@ fn route(route: &Route, index: usize, upstreams: &[Upstream], root: &Node, findi
     }
     nowhere_to_go(route, &path, upstreams, findings);
     nobody_goes_on(route, &path, upstreams, findings);
+    degrade::degrade(route, &layers, root, findings);
     let several = route.channels.len() > 1 || !route.fallback.is_empty();
     if route.retry.max_attempts == 1 && several {
         let hint = "use 2 or more";

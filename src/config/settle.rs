@@ -3,7 +3,11 @@
 //! Defaults of the algorithms are the algorithms' own (`algo`); the others stand here, each with its
 //! source in RESILIENCE. Whether two values make sense together is [`lint`](super::lint)'s question.
 
+mod degrade;
+
 use std::time::Duration;
+
+pub use degrade::{cache, cache_memory, exhausted, idempotency};
 
 use super::Cidr;
 use super::blueprint::{Continuation, Delivery};

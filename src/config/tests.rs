@@ -280,6 +280,51 @@ routes:
 }
 
 #[test]
+fn a_route_says_what_is_tried_and_kept_over_the_defaults_field_by_field() {
+    let blueprint = loaded(
+        "version: 1
+defaults:
+  on_exhausted: [stale, answer]
+  exhausted: {wait: 3s, answer: sorry}
+  cache: {enabled: true, ttl: 1m, scope: route}
+  coalesce: true
+server: {cache_memory: 1MiB, idempotency: {ttl: 1m}}
+upstreams: {a: {provider: simulated}, b: {provider: simulated}}
+routes:
+  - {model: x, channels: [{upstream: a}, {upstream: b}]}
+  - model: y
+    on_exhausted: [wait]
+    exhausted: {waiters: 3}
+    cache: {max_entry: 1KiB}
+    coalesce: false
+    channels: [{upstream: a}, {upstream: b}]
+",
+    )
+    .blueprint;
+    let [x, y] = blueprint.routes.as_slice() else { panic!("two routes") };
+    assert_eq!(x.exhausted.tries, [Degradation::Stale, Degradation::Answer]);
+    assert_eq!(y.exhausted.tries, [Degradation::Wait]);
+    let exhausted = |route: &Route| (route.exhausted.wait, route.exhausted.waiters);
+    assert_eq!((exhausted(x), exhausted(y)), ((s(3), 100), (s(3), 3)));
+    assert_eq!(y.exhausted.answer.as_deref(), Some("sorry"));
+    assert_eq!((x.cache.ttl, x.cache.max_entry, x.cache.scope), (s(60), 1 << 20, CacheScope::Route));
+    assert_eq!(y.cache, Cache { max_entry: 1024, ..x.cache.clone() });
+    assert_eq!((x.coalesce, y.coalesce), (true, false));
+    let server = &blueprint.server;
+    assert_eq!(
+        (server.cache_memory, server.idempotency.ttl, server.idempotency.enabled),
+        (1 << 20, s(60), true)
+    );
+    for wrong in ["cache_memory: 65GiB", "idempotency: {ttl: 0s}", "idempotency: {memory: 65GiB}"] {
+        let text = format!(
+            "{{version: 1, server: {{{wrong}}}, upstreams: {{a: {{provider: simulated}}}}, \
+             routes: [{{model: m, channels: [{{upstream: a}}]}}]}}"
+        );
+        assert!(load(&text, &Given::default()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_channel_knows_which_model_to_ask_for() {
     let blueprint = loaded(
         "version: 1

@@ -4,15 +4,19 @@
 //! other writes. Nothing is kept between requests. Streams go frame by frame: what a frame means is
 //! written before the next one is read.
 
+mod said;
+
 use std::borrow::Cow;
+
+pub use said::{said, said_in_stream};
 
 use bytes::Bytes;
 
 use super::continuation::{Joint, Splice, Standing, Told};
 use super::framing::{Frame, Framing};
 use super::hub::{
-    Ask, Content, Delta, Event, Family, Losses, Manner, Mode, Part, Source, Terms, Thought, ToolChoice,
-    custom,
+    Ask, Content, Delta, Event, Family, Losses, Manner, Mode, Part, Reply, Source, Terms, Thought,
+    ToolChoice, custom,
 };
 use super::quirks::Quirks;
 use super::task::Task;
@@ -281,17 +285,22 @@ pub fn reply(from: Dialect, to: Dialect, body: &[u8], manner: &Manner) -> Result
             signature.made_by(manner.family, from);
         }
     }
-    let mut out = Vec::with_capacity(body.len() + 512);
+    Ok(whole(to, &reply, manner, body.len() + 512))
+}
+
+/// An answer in one piece, of about `room` bytes.
+fn whole(to: Dialect, reply: &Reply<'_>, manner: &Manner, room: usize) -> Bytes {
+    let mut out = Vec::with_capacity(room);
     match to {
-        Dialect::OpenAi => openai::reply::write(&reply, manner, &mut out),
-        Dialect::Responses => responses::reply::write(&reply, manner, &mut out),
-        Dialect::Anthropic => anthropic::reply::write(&reply, manner, &mut out),
-        Dialect::Gemini => gemini::reply::write(&reply, manner, &mut out),
-        Dialect::Cohere => cohere::reply::write(&reply, manner, &mut out),
-        Dialect::Bedrock => bedrock::reply::write(&reply, manner, &mut out),
+        Dialect::OpenAi => openai::reply::write(reply, manner, &mut out),
+        Dialect::Responses => responses::reply::write(reply, manner, &mut out),
+        Dialect::Anthropic => anthropic::reply::write(reply, manner, &mut out),
+        Dialect::Gemini => gemini::reply::write(reply, manner, &mut out),
+        Dialect::Cohere => cohere::reply::write(reply, manner, &mut out),
+        Dialect::Bedrock => bedrock::reply::write(reply, manner, &mut out),
         Dialect::Ollama | Dialect::Http => {}
     }
-    Ok(out.into())
+    out.into()
 }
 
 /// A streamed answer on its way from one dialect to another.

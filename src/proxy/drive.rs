@@ -7,10 +7,11 @@ use http::Response;
 use tokio::time::sleep;
 
 use super::attempt::{self, Attempted, Failed};
+use super::degrade::{self, Descent, Onward, Rest};
 use super::intake::{Guest, Load};
 use super::refuse::{DEFAULT_RETRY_AFTER, Refusal};
 use super::reply::Reply;
-use super::{Gateway, Snapshot, count, hedge, media};
+use super::{Gateway, Snapshot, again, count, hedge, media};
 use crate::algo::throttle;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
@@ -44,6 +45,7 @@ pub async fn drive(
         most_attempts: if guest.is_retry { ATTEMPTS_OF_RETRY } else { u32::MAX },
     };
     let mut plan = Plan::begin(&snapshot.table, guest.route);
+    let mut descent = Descent::default();
     let mut last: Option<Box<Failed>> = None;
     loop {
         if gateway.live.now() >= guest.deadline {
@@ -51,12 +53,19 @@ pub async fn drive(
         }
         let permit = match plan.choose(&need) {
             Ok(permit) => permit,
-            Err(_) if plan.fall_back() => continue,
-            Err(exhausted) if plan.attempts == 0 => match plan.panic(&need, exhausted) {
-                Ok(permit) => permit,
-                Err(exhausted) => return part(gateway, guest, &plan, last, exhausted).await,
-            },
-            Err(exhausted) => return part(gateway, guest, &plan, last, exhausted).await,
+            Err(exhausted) => {
+                let onward = Onward::Anywhere;
+                match degrade::rest(gateway, guest, &mut plan, &mut descent, &need, last, exhausted, onward)
+                    .await
+                {
+                    Rest::Over(response) => return response,
+                    Rest::Onward(still, failed, permit) => {
+                        (guest, last) = (still, failed);
+                        let Some(permit) = permit else { continue };
+                        permit
+                    }
+                }
+            }
         };
         guest.settle.attempts = plan.attempts;
         guest.settle.channel = Some(Arc::clone(permit.channel()));
@@ -64,7 +73,8 @@ pub async fn drive(
             Attempted::Answered(answer) => {
                 record(&plan, gateway, throttle::Outcome::Ok);
                 plan.keep(&need, answer.permit());
-                return attempt::respond(guest, &plan, snapshot, *answer);
+                let kept = guest.again.take();
+                return again::record(kept, plan.route(), attempt::respond(guest, &plan, snapshot, *answer));
             }
             Attempted::Unfetched(permit, urls) => {
                 plan.withdraw(permit);
@@ -83,6 +93,7 @@ pub async fn drive(
                     ?verdict,
                     "attempt failed"
                 );
+                let refused = failed.failure.fault.class() == Class::ClientFault;
                 last = Some(failed);
                 match verdict {
                     Verdict::Retry { wait } if again => {
@@ -92,10 +103,28 @@ pub async fn drive(
                             guest.settle.waited(gateway.live.now().since(begun));
                         }
                     }
-                    Verdict::NextRoute if again && plan.fall_back() => {}
+                    Verdict::NextRoute if again && refused && plan.fall_back() => {}
                     Verdict::Retry { .. } | Verdict::NextRoute | Verdict::GiveUp => {
+                        let onward = match verdict {
+                            Verdict::NextRoute if again && !refused => Onward::Anywhere,
+                            Verdict::Retry { .. } | Verdict::NextRoute | Verdict::GiveUp => Onward::Nowhere,
+                        };
                         let outlook = plan.outlook(&need);
-                        return part(gateway, guest, &plan, last, outlook).await;
+                        match degrade::rest(
+                            gateway,
+                            guest,
+                            &mut plan,
+                            &mut descent,
+                            &need,
+                            last,
+                            outlook,
+                            onward,
+                        )
+                        .await
+                        {
+                            Rest::Over(response) => return response,
+                            Rest::Onward(still, failed, _) => (guest, last) = (still, failed),
+                        }
                     }
                 }
             }
@@ -135,7 +164,7 @@ fn record(plan: &Plan<'_>, gateway: &Gateway, outcome: throttle::Outcome) {
 }
 
 /// Nobody answered. What can be had here is had here.
-async fn part(
+pub(super) async fn part(
     gateway: &Arc<Gateway>,
     guest: Box<Guest>,
     plan: &Plan<'_>,

@@ -13,6 +13,7 @@ use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::timeout;
 
+use super::again::Again;
 use super::media::Contents;
 use super::once::Once;
 use super::recall::{self, Recall};
@@ -76,6 +77,8 @@ pub struct Guest {
     /// What is asked is to go on with an answer that broke off.
     pub onward: Option<Box<Asking>>,
     pub upgrade: Option<OnUpgrade>,
+    /// For an answer that is to be kept.
+    pub again: Option<Box<Again>>,
     /// Of the URLs that were fetched for it.
     pub contents: Contents,
     pub settle: Settle,
@@ -293,6 +296,7 @@ async fn ask(
         recall,
         onward: None,
         upgrade: None,
+        again: None,
         contents: Contents::default(),
         settle,
         head: arrival.head,
@@ -384,6 +388,7 @@ async fn plain(
         recall: Recall::nothing(),
         onward: None,
         upgrade: arrival.upgrade,
+        again: None,
         contents: Contents::default(),
         settle,
         head: arrival.head,

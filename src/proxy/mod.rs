@@ -10,7 +10,11 @@
 //! | `identity` | who asks, and what he is told who may not |
 //! | `needs` | what a request needs of a model: abilities, a window |
 //! | `once` | a body that is too large to keep, and is sent once |
+//! | `again` | answers that are kept, for the same request later |
+//! | `named` | requests that callers name by an `Idempotency-Key` |
+//! | `share`, `flight` | one attempt for all who ask the same at the same moment |
 //! | `drive` | the attempt loop |
+//! | `degrade` | what becomes of a request that no channel can take |
 //! | `attempt` | one try on one channel, up to the commit |
 //! | `media` | what a request's URLs hold, for channels that fetch nothing |
 //! | `onward` | has another channel go on with a stream that broke off |
@@ -28,15 +32,19 @@
 //! and there is no plan left that could retry; a route may have its streams *continued*, which is another
 //! plan's affair.
 
+mod again;
 mod attempt;
 mod count;
 mod deadline;
+mod degrade;
 mod drive;
+mod flight;
 mod hedge;
 mod identity;
 mod intake;
 mod media;
 mod models;
+mod named;
 mod needs;
 mod once;
 mod onward;
@@ -45,6 +53,7 @@ mod recall;
 mod refuse;
 mod reply;
 mod settle;
+mod share;
 mod tail;
 mod tunnel;
 
@@ -59,7 +68,7 @@ pub use intake::Guest;
 pub use reply::Reply;
 
 use crate::access::Access;
-use crate::cache::{Held, Memory};
+use crate::cache::{Held, KeptNow, Memory};
 use crate::route::Bond;
 use crate::state::{Live, Recent, Table};
 use crate::upstream::{Fetcher, Pool};
@@ -82,6 +91,7 @@ pub struct Gateway {
     in_flight: AtomicU32,
     cut_off: AtomicBool,
     memory: Memory,
+    before: again::Before,
 }
 
 impl Gateway {
@@ -95,6 +105,7 @@ impl Gateway {
             in_flight: AtomicU32::new(0),
             cut_off: AtomicBool::new(false),
             memory: Memory::default(),
+            before: again::Before::default(),
         })
     }
 
@@ -124,6 +135,16 @@ impl Gateway {
         self.memory.held(self.live.now(), &self.snapshot().table.server.responses)
     }
 
+    /// Answers that are kept, by what for.
+    pub fn kept(&self) -> [(&'static str, KeptNow); 2] {
+        self.before.held(self)
+    }
+
+    /// Attempts that several requests may share.
+    pub fn shared(&self) -> usize {
+        self.before.flights.under_way()
+    }
+
     /// Ends every open stream with an error event, within seconds. For the end of a drain.
     pub fn cut_off(&self) {
         self.cut_off.store(true, Relaxed);
@@ -134,7 +155,7 @@ impl Gateway {
         let snapshot = self.snapshot();
         let arrival = intake::Arrival::new(self, request);
         match intake::admit(self, &snapshot, arrival).await {
-            Ok(intake::Admitted::Guest(guest)) => drive::drive(self, &snapshot, guest).await,
+            Ok(intake::Admitted::Guest(guest)) => again::serve(self, &snapshot, guest).await,
             Ok(intake::Admitted::Answered(response)) => *response,
             Err(refusal) => refusal.into_response(&self.live),
         }

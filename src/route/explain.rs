@@ -8,6 +8,7 @@ use super::hedge::{self, Unhedged};
 use super::need::{Need, Resend, USUAL_ANSWER};
 use super::shortlist::{self, Rank, WhyNot};
 use crate::algo::tick::Tick;
+use crate::config::{self, Degradation};
 use crate::dialect::{Dialect, Operation};
 use crate::state::model::{Model, Shape};
 use crate::state::route::Route;
@@ -25,6 +26,8 @@ pub struct Explained {
     pub delivery: &'static str,
     pub channels: Vec<ExplainedChannel>,
     pub fallback: Vec<String>,
+    /// What is tried when nothing is eligible, in this order.
+    pub on_exhausted: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -175,6 +178,13 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
             .iter()
             .map(|&index| table.routes[index].config.name.to_string())
             .collect(),
+        on_exhausted: route
+            .config
+            .exhausted
+            .tries
+            .iter()
+            .map(|way| degradation(&route.config, *way))
+            .collect(),
     }
 }
 
@@ -193,11 +203,31 @@ fn hedge_of(
     })
 }
 
+/// An item of `on_exhausted`, with what it would do on this route.
+fn degradation(route: &config::Route, way: Degradation) -> String {
+    let seconds = |time: Duration| format!("{} s", time.as_secs_f64());
+    let what = match way {
+        Degradation::Stale if !route.cache.enabled => "nothing is kept".to_owned(),
+        Degradation::Stale => {
+            format!("a kept answer, at most {} old", seconds(route.cache.ttl + route.cache.stale_if_error))
+        }
+        Degradation::Fallback if route.fallback.is_empty() => "there is none".to_owned(),
+        Degradation::Fallback => "the routes above".to_owned(),
+        Degradation::Wait => {
+            format!("up to {}, {} requests at most", seconds(route.exhausted.wait), route.exhausted.waiters)
+        }
+        Degradation::Answer if route.exhausted.answer.is_none() => "there is no text".to_owned(),
+        Degradation::Answer => "the configured text".to_owned(),
+        Degradation::Fail => "an error with the soonest time".to_owned(),
+    };
+    format!("{} ({what})", way.name())
+}
+
 fn detail(
     judgement: Result<Rank, WhyNot>,
     tier: u8,
     best_tier: Option<u8>,
-    upstream: &crate::config::Upstream,
+    upstream: &config::Upstream,
     now: Tick,
 ) -> String {
     let seconds = |until: Tick| format!("{:.1} s", until.since(now).as_secs_f64());
@@ -212,8 +242,8 @@ fn detail(
         }
         Ok(Rank::Trial) => "its breaker lets single requests find out whether it is back".to_owned(),
         Err(WhyNot::Unconfigured) => match &upstream.readiness {
-            crate::config::Readiness::Unconfigured { missing } => format!("set {}", missing.join(" or ")),
-            crate::config::Readiness::Ready => String::new(),
+            config::Readiness::Unconfigured { missing } => format!("set {}", missing.join(" or ")),
+            config::Readiness::Ready => String::new(),
         },
         Err(WhyNot::Speaks) => {
             let speaks: Vec<_> = upstream.speaks.iter().map(|dialect| dialect.name()).collect();

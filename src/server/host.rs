@@ -20,7 +20,7 @@ use super::tls::Certificate;
 use super::watch;
 use crate::admin::{Applied, Phase, Refused, Reloaded, Running};
 use crate::algo::breaker::State;
-use crate::cache::Held;
+use crate::cache::{Held, KeptNow};
 use crate::proxy::{Gateway, Snapshot};
 use crate::simulated::Simulated;
 use crate::state::{Live, Table};
@@ -118,6 +118,10 @@ impl Running for Host {
 
     fn remembered(&self) -> Held {
         self.gateway().remembered()
+    }
+
+    fn kept(&self) -> [(&'static str, KeptNow); 2] {
+        self.gateway().kept()
     }
 
     fn applied(&self) -> Applied {

@@ -25,6 +25,7 @@ impl Table {
         for route in &self.routes {
             let name: &str = &route.config.name;
             gauges.set(&c::IN_FLIGHT, &[name], f64::from(route.memory.in_flight.load(Relaxed)));
+            gauges.set(&c::WAITING, &[name], f64::from(route.memory.waiting.load(Relaxed)));
             gauges.set(&c::RETRY_TOKENS, &[name], route.memory.budget.lock().balance(now));
         }
         for upstream in &self.upstreams {

@@ -23,6 +23,8 @@ pub struct Memory {
     /// What hedges may have, beside `budget`, which they share with retries.
     pub hedges: Mutex<Share>,
     pub in_flight: AtomicU32,
+    /// Requests that wait for a channel to come back.
+    pub waiting: AtomicU32,
     /// For `select: sticky`: the identity of the channel that served a conversation last.
     pub affinity: Recent<u64>,
 }

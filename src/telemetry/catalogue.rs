@@ -87,6 +87,14 @@ catalogue! {
     RESPONSES_HELD = "mainstay_responses_remembered" Gauge, [], "Translated responses that callers may refer to.";
     RESPONSES_BYTES = "mainstay_responses_remembered_bytes" Gauge, [], "Memory that remembered responses take, at most server.responses.memory.";
     RECALLS = "mainstay_responses_recalled_total" Counter, ["result"], "References to responses and items of ours: hit, or miss where it was forgotten.";
+    CACHE = "mainstay_cache_total" Counter, ["route", "result"], "Kept answers: hit, stale (said in place of an error), miss, stored, too_large.";
+    CACHE_HELD = "mainstay_cache_entries" Gauge, ["store"], "Answers that are kept: cache, idempotency.";
+    CACHE_BYTES = "mainstay_cache_bytes" Gauge, ["store"], "Memory that kept answers take, at most server.cache_memory and server.idempotency.memory.";
+    TOKENS_SAVED = "mainstay_tokens_saved_total" Counter, ["route", "kind"], "Tokens of answers that were said again and not paid for again: input, output.";
+    DEGRADED = "mainstay_degraded_total" Counter, ["route", "how"], "Requests that no channel could take: stale, answer, wait (one came back in time), wait_vain, wait_full.";
+    WAITING = "mainstay_requests_waiting" Gauge, ["route"], "Requests that wait for a channel to come back.";
+    COALESCED = "mainstay_coalesced_total" Counter, ["route"], "Requests that shared the attempt of another one that was under way.";
+    IDEMPOTENT_REPLAYS = "mainstay_idempotent_replays_total" Counter, [], "Repeated Idempotency-Keys that got the first answer.";
     POOL = "mainstay_pool_connections" Gauge, ["upstream", "state"], "Upstream connections: idle, in_use, opening.";
 }
 

@@ -6,11 +6,13 @@
 //! to tell what changed. `Debug` shows no secret, because [`Secret`](crate::vocab::Secret) does not.
 
 pub mod access;
+pub mod degrade;
 pub mod route;
 pub mod server;
 pub mod upstream;
 
 pub use access::{Access, CallerKey};
+pub use degrade::{Cache, CacheScope, Degradation, Idempotency, WhenExhausted};
 pub use route::{
     Channel, FallbackOn, FirstEvent, Hedge, HedgeDelay, Matcher, ModelName, Origin, Panic, PanicMode,
     Pattern, Replay, Retry, Route, SlowStart, Sticky, Timeouts, Unsupported,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::Access;
+use super::degrade::{Cache, WhenExhausted};
 use crate::algo::backoff::Backoff;
 use crate::algo::quota::Caps;
 use crate::algo::{breaker, budget};
@@ -32,6 +33,11 @@ pub struct Route {
     pub retry: Retry,
     pub hedge: Hedge,
     pub panic: Panic,
+    /// What becomes of requests that no channel can take.
+    pub exhausted: WhenExhausted,
+    pub cache: Cache,
+    /// Identical requests that are under way at the same moment share one attempt.
+    pub coalesce: bool,
     pub slow_start: SlowStart,
     pub sticky: Sticky,
 }

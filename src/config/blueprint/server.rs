@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::degrade::Idempotency;
 use crate::config::Cidr;
 
 /// The `server:` section.
@@ -22,6 +23,9 @@ pub struct Server {
     pub probe_concurrency: u32,
     pub media: Media,
     pub responses: Responses,
+    /// Most bytes of all answers that routes keep (`cache`).
+    pub cache_memory: u64,
+    pub idempotency: Idempotency,
 }
 
 /// What may be fetched for callers who give a URL where a channel takes only the content.

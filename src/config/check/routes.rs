@@ -78,6 +78,12 @@ pub fn route(
         fallback_on: settle::fallback_on(said.fallback_on.as_deref().or(defaults.fallback_on.as_deref())),
         retry: settle::retry(&retry),
         hedge: settle::hedge(&stack([said.hedge.clone(), defaults.hedge.clone()])),
+        exhausted: settle::exhausted(
+            said.on_exhausted.as_deref().or(defaults.on_exhausted.as_deref()),
+            &stack([said.exhausted.clone(), defaults.exhausted.clone()]),
+        ),
+        cache: settle::cache(&stack([said.cache.clone(), defaults.cache.clone()])),
+        coalesce: said.coalesce.or(defaults.coalesce).unwrap_or(false),
         panic: settle::panic(&stack([said.panic.clone(), defaults.panic.clone()])),
         slow_start: settle::slow_start(&stack([said.slow_start.clone(), defaults.slow_start.clone()])),
         sticky: settle::sticky(&stack([said.sticky.clone(), defaults.sticky.clone()])),

@@ -5,11 +5,12 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::{Scene, media};
-use crate::config::blueprint::{Responses, Server, ServerTls};
-use crate::config::file::server as file;
+use crate::config::blueprint::{Idempotency, Responses, Server, ServerTls};
+use crate::config::file::{degrade, server as file};
 use crate::config::path::Path;
 use crate::config::problem::Findings;
 use crate::config::settle;
+use crate::config::units::Size;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9090);
@@ -58,12 +59,38 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
         probe_concurrency: said.probe_concurrency.unwrap_or(16),
         media: media::check(&said.media, &path.key("media"), findings)?,
         responses: responses(&said.responses, &path.key("responses"), findings),
+        cache_memory: cache_memory(said.cache_memory, &path.key("cache_memory"), findings),
+        idempotency: idempotency(&said.idempotency, &path.key("idempotency"), findings),
     })
+}
+
+const MOST_MEMORY: u64 = 64 << 30;
+
+fn cache_memory(said: Option<Size>, path: &Path, findings: &mut Findings) -> u64 {
+    let memory = settle::cache_memory(said);
+    if memory > MOST_MEMORY {
+        let hint = "64MiB, the default, hold some ten thousand answers";
+        findings.error(path, "more than 64GiB of memory for kept answers", hint);
+    }
+    memory
+}
+
+fn idempotency(said: &degrade::Idempotency, path: &Path, findings: &mut Findings) -> Idempotency {
+    const TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(30 * 24);
+    let idempotency = settle::idempotency(said);
+    if idempotency.memory > MOST_MEMORY {
+        let hint = "16MiB is the default; `enabled: false` keeps nothing";
+        findings.error(&path.key("memory"), "more than 64GiB of memory for repeated requests", hint);
+    }
+    if !TTL.contains(&idempotency.ttl) {
+        let hint = "10m is the default; `enabled: false` keeps nothing";
+        findings.error(&path.key("ttl"), "a key means its answer for 1s to 30d", hint);
+    }
+    idempotency
 }
 
 /// Bounded on both sides: what is no bound would be found out when the memory is gone.
 fn responses(said: &file::Responses, path: &Path, findings: &mut Findings) -> Responses {
-    const MOST_MEMORY: u64 = 64 << 30;
     const TTL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(30 * 24);
     let responses = settle::responses(said);
     if responses.memory > MOST_MEMORY {

@@ -5,6 +5,7 @@
 //! schema's, so editors show them, and they are the only place where a range is written down.
 
 pub mod access;
+pub mod degrade;
 pub mod indexed;
 pub mod models;
 pub mod names;
@@ -15,6 +16,7 @@ pub mod server;
 use std::collections::BTreeMap;
 
 use access::{AccessName, CallerKey};
+use degrade::{Cache, DegradationName, WhenExhausted};
 use indexed::Named;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -77,6 +79,12 @@ pub struct Defaults {
     pub retry: Retry,
     pub hedge: Hedge,
     pub panic: WhenNone,
+    /// What is tried, in this order, for a request that no channel can take (`[fallback, fail]`).
+    pub on_exhausted: Option<Vec<DegradationName>>,
+    pub exhausted: WhenExhausted,
+    pub cache: Cache,
+    /// Whether identical requests that are under way at the same moment share one attempt (false).
+    pub coalesce: Option<bool>,
     pub slow_start: SlowStart,
     pub sticky: Sticky,
     pub select: Option<StrategyName>,
@@ -181,6 +189,12 @@ pub struct Route {
     pub retry: Retry,
     pub hedge: Hedge,
     pub panic: WhenNone,
+    /// What is tried, in this order, for a request that no channel can take (`[fallback, fail]`).
+    pub on_exhausted: Option<Vec<DegradationName>>,
+    pub exhausted: WhenExhausted,
+    pub cache: Cache,
+    /// Whether identical requests that are under way at the same moment share one attempt (false).
+    pub coalesce: Option<bool>,
     pub slow_start: SlowStart,
     pub sticky: Sticky,
     pub breaker: Breaker,

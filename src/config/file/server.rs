@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::degrade::Idempotency;
 use super::policy::Budget;
 use crate::config::units::{Size, Span};
 
@@ -25,6 +26,9 @@ pub struct Server {
     pub retry_budget: Budget,
     pub media: Media,
     pub responses: Responses,
+    /// Most bytes of all answers that routes keep (`cache`), in memory (64MiB).
+    pub cache_memory: Option<Size>,
+    pub idempotency: Idempotency,
 }
 
 /// Pictures, documents and sounds that callers give as URLs, for channels that take only the content.

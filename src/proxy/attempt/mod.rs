@@ -11,7 +11,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Response, Version, response};
 
 pub use read::{Failed, Spare, failed};
-pub use spoken::{Spoken, manner_at_home};
+pub use spoken::{Spoken, framing, manner_at_home};
 
 use build::{Built, Unbuilt};
 use read::Content;

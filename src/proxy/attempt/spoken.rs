@@ -192,7 +192,8 @@ pub fn manner_at_home(guest: &Guest, scan: &Scan, nonce: String, now: u64) -> Ma
     }
 }
 
-fn framing(guest: &Guest) -> Framing {
+/// What divides the events of a stream that the caller wants.
+pub fn framing(guest: &Guest) -> Framing {
     let sse = guest.head.uri.query().is_some_and(|query| query.split('&').any(|param| param == "alt=sse"));
     if guest.dialect == Dialect::Gemini && !sse { Framing::JsonArray } else { Framing::Sse }
 }

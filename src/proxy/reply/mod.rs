@@ -5,8 +5,11 @@
 //! abnormal end of transport: most SDKs take a cleanly ended truncated stream for a whole one
 //! (WIRE §0.4). Nothing here can try again.
 
+mod followed;
 mod opaque;
 mod patience;
+mod recorded;
+mod replayed;
 mod run;
 mod streaming;
 
@@ -19,11 +22,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+pub use followed::{Followed, Follower};
 pub use opaque::Opaque;
+pub use recorded::Recorded;
+pub use replayed::Replayed;
 pub use streaming::{Said, Streaming};
 
 use super::settle::Settle;
-use crate::vocab::Fault;
+use crate::vocab::{Fault, Usage};
 
 /// Time for what was said to leave before its connection is cut: hyper drops what it has buffered
 /// when a body fails.
@@ -48,6 +54,9 @@ enum Shape {
     Whole { body: Bytes, settle: Option<Settle> },
     Opaque(Box<Opaque>),
     Streaming(Box<Streaming>),
+    Recorded(Box<Recorded>),
+    Followed(Box<Followed>),
+    Replayed(Replayed),
 }
 
 impl Reply {
@@ -66,6 +75,52 @@ impl Reply {
     pub fn streaming(streaming: Streaming) -> Self {
         Self(Shape::Streaming(Box::new(streaming)))
     }
+
+    pub fn recorded(recorded: Recorded) -> Self {
+        Self(Shape::Recorded(Box::new(recorded)))
+    }
+
+    pub fn followed(followed: Followed) -> Self {
+        Self(Shape::Followed(Box::new(followed)))
+    }
+
+    pub fn replayed(replayed: Replayed) -> Self {
+        Self(Shape::Replayed(replayed))
+    }
+
+    /// All of it, where it is here.
+    pub fn as_whole(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Shape::Whole { body, .. } => Some(body),
+            Shape::Opaque(_)
+            | Shape::Streaming(_)
+            | Shape::Recorded(_)
+            | Shape::Followed(_)
+            | Shape::Replayed(_) => None,
+        }
+    }
+
+    /// Whether it is a stream, whose pieces mean something each.
+    pub fn is_in_pieces(&self) -> bool {
+        match &self.0 {
+            Shape::Whole { .. } | Shape::Opaque(_) => false,
+            Shape::Streaming(_) | Shape::Replayed(_) => true,
+            Shape::Recorded(recorded) => recorded.inner().is_in_pieces(),
+            Shape::Followed(followed) => followed.is_in_pieces(),
+        }
+    }
+
+    /// The tokens of it, as far as they are known by now.
+    pub fn usage(&self) -> Option<Usage> {
+        match &self.0 {
+            Shape::Whole { settle, .. } => settle.as_ref()?.usage,
+            Shape::Opaque(opaque) => opaque.usage(),
+            Shape::Streaming(streaming) => streaming.usage(),
+            Shape::Recorded(recorded) => recorded.inner().usage(),
+            Shape::Followed(followed) => followed.usage(),
+            Shape::Replayed(_) => None,
+        }
+    }
 }
 
 impl Body for Reply {
@@ -81,6 +136,9 @@ impl Body for Reply {
             }
             Shape::Opaque(opaque) => opaque.poll_frame(cx),
             Shape::Streaming(streaming) => streaming.poll_frame(cx),
+            Shape::Recorded(recorded) => recorded.poll_frame(cx),
+            Shape::Followed(followed) => followed.poll_frame(cx),
+            Shape::Replayed(replayed) => replayed.poll_frame(),
         }
     }
 
@@ -88,7 +146,8 @@ impl Body for Reply {
         match &self.0 {
             Shape::Whole { body, .. } => body.is_empty(),
             Shape::Opaque(opaque) => opaque.is_end(),
-            Shape::Streaming(_) => false,
+            Shape::Streaming(_) | Shape::Followed(_) | Shape::Replayed(_) => false,
+            Shape::Recorded(recorded) => recorded.inner().is_end_stream(),
         }
     }
 
@@ -96,7 +155,8 @@ impl Body for Reply {
         match &self.0 {
             Shape::Whole { body, .. } => SizeHint::with_exact(body.len() as u64),
             Shape::Opaque(opaque) => opaque.hint(),
-            Shape::Streaming(_) => SizeHint::default(),
+            Shape::Streaming(_) | Shape::Followed(_) | Shape::Replayed(_) => SizeHint::default(),
+            Shape::Recorded(recorded) => recorded.inner().size_hint(),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::proxy::tail::Tail;
 use crate::state::permit::{Permit, Repeat};
 use crate::telemetry::RequestOutcome;
 use crate::upstream::Incoming;
-use crate::vocab::{Fault, RateHint, Stage};
+use crate::vocab::{Fault, RateHint, Stage, Usage};
 
 /// Bytes that pass without a look into them: plain HTTP, audio, answers too large to hold, and error
 /// answers that are passed on.
@@ -147,6 +147,10 @@ impl Opaque {
             settle.ends(RequestOutcome::Broken);
         }
         self.failing = Some((fault, Box::pin(sleep(FLUSH))));
+    }
+
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.tail.as_ref().and_then(Tail::usage)
     }
 
     pub(super) fn is_end(&self) -> bool {

@@ -26,7 +26,7 @@ use crate::state::permit::{Permit, Repeat};
 use crate::state::table::Channel;
 use crate::telemetry::StreamOutcome;
 use crate::upstream::Incoming;
-use crate::vocab::{Class, Fault, RateHint, Stage};
+use crate::vocab::{Class, Fault, RateHint, Stage, Usage};
 
 /// A stream of events, watched on its way.
 pub struct Streaming {
@@ -462,6 +462,11 @@ impl Streaming {
         let trouble = trouble_of(Fault::Cancelled, &self.channel.label);
         self.peeked.ready.push_back(trouble::in_band(&trouble, self.dialect, sequence));
         self.stage = Flow::Failing(Fault::Cancelled);
+    }
+
+    /// The tokens of it, as far as it has come.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.peeked.watch.usage()
     }
 
     fn book_usage(&mut self) {

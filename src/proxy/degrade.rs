@@ -1,0 +1,267 @@
+//! What becomes of a request that no channel can take: the items of its route's `on_exhausted`, in their order.
+//!
+//! Only outages and limits are degraded. What an upstream says of the request itself is the caller's to hear,
+//! and nobody is told a stale answer in its place. The route that was asked for decides, also for its
+//! fallbacks. A panic (`panic:`) comes before the items behind `fallback`, and before all of them where there
+//! is none.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, Response};
+use tokio::time::sleep;
+
+use super::Gateway;
+use super::again::{self, Mark};
+use super::attempt::{self, Failed};
+use super::drive;
+use super::intake::{Guest, Load};
+use super::refuse::name_request;
+use super::reply::Reply;
+use crate::config::Degradation;
+use crate::dialect::hub::{Family, Keeping, Manner, Mode};
+use crate::dialect::{translate, tree};
+use crate::route::{Exhausted, Lack, Need, Plan, Resend};
+use crate::state::Permit;
+use crate::state::model::Shape;
+use crate::state::route::Route;
+use crate::telemetry::{RequestOutcome, catalogue};
+use crate::vocab::{Class, Fault};
+
+/// How an answer came about that no upstream gave: `answer`.
+const DEGRADED: HeaderName = HeaderName::from_static("x-mainstay-degraded");
+
+/// How often somebody looks whose route does not know when it will be back.
+const LOOK: Duration = Duration::from_millis(250);
+/// A crowd that waits for the same moment does not move as one.
+const SPREAD: Duration = Duration::from_millis(100);
+
+/// How far a request has come in its route's list.
+#[derive(Default)]
+pub struct Descent {
+    next: usize,
+    waited: Duration,
+    /// Attempts that were made before the first wait. Whoever has made more since does not wait again.
+    attempts: Option<u32>,
+    panicked: bool,
+}
+
+/// Whether another channel may have the request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Onward {
+    Anywhere,
+    /// Its retries are used up, or it must not be sent again.
+    Nowhere,
+}
+
+/// What follows.
+pub enum Rest {
+    /// The plan has something to choose from again, or a permit that was forced.
+    Onward(Box<Guest>, Option<Box<Failed>>, Option<Permit>),
+    Over(Response<Reply>),
+}
+
+/// Goes on in the list of `guest`'s route, for nothing is eligible, or the last attempt was the last one.
+#[expect(clippy::too_many_arguments, reason = "all that the attempt loop has; it calls this in two places")]
+pub async fn rest(
+    gateway: &Arc<Gateway>,
+    mut guest: Box<Guest>,
+    plan: &mut Plan<'_>,
+    descent: &mut Descent,
+    need: &Need<'_>,
+    last: Option<Box<Failed>>,
+    mut exhausted: Exhausted,
+    onward: Onward,
+) -> Rest {
+    let asked = Arc::clone(&plan.table().routes[guest.route]);
+    let tries = &asked.config.exhausted.tries;
+    let degradable = is_degradable(&guest, last.as_deref(), exhausted);
+    loop {
+        let ahead = tries.get(descent.next..).unwrap_or_default();
+        let falls_back = ahead.contains(&Degradation::Fallback);
+        let may_panic = onward == Onward::Anywhere && plan.attempts == 0 && !falls_back;
+        if may_panic && !std::mem::replace(&mut descent.panicked, true) {
+            match plan.panic(need, exhausted) {
+                Ok(permit) => return Rest::Onward(guest, last, Some(permit)),
+                Err(still) => exhausted = still,
+            }
+        }
+        match ahead.first() {
+            Some(Degradation::Fallback) => {
+                if onward == Onward::Anywhere && plan.fall_back() {
+                    return Rest::Onward(guest, last, None);
+                }
+            }
+            Some(Degradation::Stale) if degradable => {
+                if let Some(kept) = again::stale(&guest) {
+                    count(gateway, &asked, "stale");
+                    guest.settle.attempts = plan.attempts;
+                    return Rest::Over(again::say(guest, &asked, &kept, Mark::Stale));
+                }
+            }
+            Some(Degradation::Wait) if degradable && may_wait(&guest, plan, descent) => {
+                if wait(gateway, &mut guest, plan, descent, need, &asked).await {
+                    return Rest::Onward(guest, last, None);
+                }
+            }
+            Some(Degradation::Answer) if degradable => {
+                if let Some((body, content_type)) = answer(gateway, &guest, &asked) {
+                    count(gateway, &asked, "answer");
+                    return Rest::Over(say(guest, plan, body, content_type));
+                }
+            }
+            Some(Degradation::Stale | Degradation::Wait | Degradation::Answer) => {}
+            Some(Degradation::Fail) | None => break,
+        }
+        descent.next += 1;
+    }
+    Rest::Over(drive::part(gateway, guest, plan, last, exhausted).await)
+}
+
+fn count(gateway: &Gateway, route: &Route, how: &'static str) {
+    gateway.live.metrics.counter(&catalogue::DEGRADED, &[&route.config.name, how]).increment(1);
+}
+
+/// Whether the failure is ours or an upstream's, and another answer is better than none. Counts of tokens are
+/// made here (`count`).
+fn is_degradable(guest: &Guest, last: Option<&Failed>, exhausted: Exhausted) -> bool {
+    if guest.operation.health_neutral() {
+        return false;
+    }
+    let Some(failed) = last else {
+        return match exhausted.lack {
+            Lack::Configuration | Lack::Credentials | Lack::Room | Lack::Health => true,
+            Lack::Dialect | Lack::Ability(_) | Lack::Bound => false,
+        };
+    };
+    let fault = failed.failure.fault;
+    match fault.class() {
+        Class::UpstreamFault
+        | Class::Overload
+        | Class::Throttled
+        | Class::QuotaExhausted
+        | Class::AuthFault
+        | Class::ConfigFault => true,
+        Class::LocalFault => matches!(fault, Fault::PoolFull | Fault::Starved),
+        Class::ClientFault | Class::StreamFault | Class::Cancelled => false,
+    }
+}
+
+/// Waiting means to be asked again, from the beginning of the plan, once.
+fn may_wait(guest: &Guest, plan: &Plan<'_>, descent: &Descent) -> bool {
+    let whole = !matches!(&guest.load, Load::Once(once) if once.is_spent());
+    let resend = plan.attempts == 0 || guest.resend == Resend::Allowed;
+    whole && resend && descent.attempts.is_none_or(|before| before == plan.attempts)
+}
+
+/// A place among those who wait.
+struct Waiter<'r>(&'r AtomicU32);
+
+impl<'r> Waiter<'r> {
+    fn enter(waiting: &'r AtomicU32, most: u32) -> Option<Self> {
+        let enter = |count: u32| (count < most).then_some(count + 1);
+        waiting.fetch_update(Relaxed, Relaxed, enter).ok().map(|_| Self(waiting))
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Waits until the asked route has somebody to choose; then the plan begins anew. `false` where that takes
+/// too long, or too many wait already.
+async fn wait(
+    gateway: &Gateway,
+    guest: &mut Guest,
+    plan: &mut Plan<'_>,
+    descent: &mut Descent,
+    need: &Need<'_>,
+    asked: &Route,
+) -> bool {
+    let settings = &asked.config.exhausted;
+    let Some(waiter) = Waiter::enter(&asked.memory.waiting, settings.waiters) else {
+        count(gateway, asked, "wait_full");
+        return false;
+    };
+    let table = plan.table();
+    let back = loop {
+        let begun = gateway.live.now();
+        let left = settings.wait.saturating_sub(descent.waited).min(guest.deadline.since(begun));
+        let soonest = Plan::begin(table, guest.route).outlook(need).soonest;
+        let spread = SPREAD.mul_f64(gateway.live.dice().between(0.0, 1.0));
+        let nap =
+            soonest.map_or(LOOK, |soonest| soonest.max(Duration::from_millis(1))).saturating_add(spread);
+        // Nobody is kept for what cannot help him.
+        if nap > left {
+            break false;
+        }
+        sleep(nap).await;
+        let slept = gateway.live.now().since(begun);
+        descent.waited += slept;
+        guest.settle.waited(slept);
+        if Plan::begin(table, guest.route).has_untried(need) {
+            break true;
+        }
+    };
+    drop(waiter);
+    count(gateway, asked, if back { "wait" } else { "wait_vain" });
+    if back {
+        let attempts = plan.attempts;
+        *plan = Plan::begin(table, guest.route);
+        // They were made, and the caller is told of them.
+        plan.attempts = attempts;
+        descent.attempts = Some(attempts);
+        descent.next = 0;
+    }
+    back
+}
+
+/// The configured text as an answer in the caller's dialect, and its content type. `None` for what is no
+/// generation, and for requests that nobody could read.
+fn answer(gateway: &Gateway, guest: &Guest, asked: &Route) -> Option<(bytes::Bytes, &'static str)> {
+    let text = asked.config.exhausted.answer.as_deref()?;
+    let Load::Ask { body, scan } = &guest.load else { return None };
+    if !translate::generates(guest.operation) {
+        return None;
+    }
+    let root = tree::parse(body).ok()?;
+    let ask = translate::read(guest.dialect, guest.operation, &scan.model, &root).ok()?;
+    let manner = Manner {
+        model: scan.model.clone(),
+        nonce: format!("{:016x}", gateway.live.dice().next_u64()),
+        now: gateway.live.clock.unix_now().as_secs(),
+        usage_wanted: !matches!(ask.mode, Mode::Stream { usage: false }),
+        family: Family::Other,
+        framing: attempt::framing(guest),
+        echo: translate::echo(&ask, guest.dialect),
+        keeping: Keeping::Passing,
+    };
+    if guest.shape == Shape::Stream {
+        let content_type = translate::stream_type(guest.dialect, manner.framing);
+        translate::said_in_stream(guest.dialect, text, manner).map(|body| (body, content_type))
+    } else {
+        Some((translate::said(guest.dialect, text, &manner), "application/json"))
+    }
+}
+
+fn say(
+    mut guest: Box<Guest>,
+    plan: &Plan<'_>,
+    body: bytes::Bytes,
+    content_type: &'static str,
+) -> Response<Reply> {
+    let mut response = Response::new(());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(DEGRADED, HeaderValue::from_static("answer"));
+    name_request(headers, &guest.request_id, Some(plan.attempts));
+    guest.settle.attempts = plan.attempts;
+    guest.settle.channel = None;
+    guest.settle.first_byte();
+    guest.settle.ends(RequestOutcome::Ok);
+    response.map(|()| Reply::whole(body, Some(guest.settle)))
+}
