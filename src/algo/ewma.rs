@@ -58,6 +58,18 @@ impl PeakEwma {
         self.last = None;
     }
 
+    /// What it knows: the average in seconds, as of its last observation.
+    pub fn last(&self) -> Option<(Tick, f64)> {
+        self.last.map(|last| (last.at, last.seconds))
+    }
+
+    /// An average of an earlier process, unless it is none.
+    pub fn recall(&mut self, at: Tick, seconds: f64) {
+        if seconds.is_finite() && seconds >= 0.0 {
+            self.last = Some(Observed { at, seconds });
+        }
+    }
+
     fn put(&mut self, now: Tick, seconds: f64) {
         // A sample from an earlier moment must not make the next one count as older than it is.
         let at = self.last.map_or(now, |last| last.at.max(now));
@@ -129,6 +141,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_was_kept_fades_and_learns_as_if_nothing_had_been(
+            first in 0..60_000_u64, pause in 0..900_000_u64, then in 0..60_000_u64,
+        ) {
+            let mut lived = PeakEwma::new(TAU, REST);
+            lived.observe(tick(5), Duration::from_millis(first));
+            let mut kept = PeakEwma::new(TAU, REST);
+            let (at, seconds) = lived.last().expect("observed");
+            kept.recall(at, seconds);
+            prop_assert_eq!(kept.value(tick(5 + pause)), lived.value(tick(5 + pause)));
+            lived.observe(tick(5 + pause), Duration::from_millis(then));
+            kept.observe(tick(5 + pause), Duration::from_millis(then));
+            prop_assert_eq!(kept, lived);
+        }
+
         #[test]
         fn p_s07_it_stays_between_the_extremes_of_what_it_saw(
             samples in prop::collection::vec((any::<u16>(), prop_oneof![0..100_u64, any::<u64>()], any::<bool>()), 1..60),

@@ -1,8 +1,11 @@
 //! Active health: what background probes say, when to send the next one, and how their word is weighed
 //! against the breaker's (RESILIENCE 4.6). Nothing here sends a probe.
 
+mod kept;
+
 use std::time::Duration;
 
+pub use self::kept::Kept;
 use super::breaker::Admissible;
 use super::dice::Dice;
 use super::ring::Counts;

@@ -8,8 +8,11 @@
 //! operator configures (requests and tokens a minute, requests a day) is counted here and binds; tokens
 //! are let through while any of them is left, or the largest prompts would starve beside small ones.
 
+mod kept;
+
 use std::time::Duration;
 
+pub use self::kept::{Kept, KeptLimit};
 use super::slots::Slots;
 use super::tick::Tick;
 
@@ -98,9 +101,8 @@ impl Limit {
 
 impl Quota {
     pub fn new(caps: Caps) -> Self {
-        let minute = MINUTE.saturating_mul(MINUTE_SLOTS as u32 + 1) / MINUTE_SLOTS as u32;
-        let day = DAY.saturating_mul(DAY_SLOTS as u32 + 1) / DAY_SLOTS as u32;
-        Self { caps, requests: None, tokens: None, minute: Slots::new(minute), day: Slots::new(day) }
+        let (minute, day) = (Slots::new(minute_window()), Slots::new(day_window()));
+        Self { caps, requests: None, tokens: None, minute, day }
     }
 
     /// Other caps; what was spent stays spent.
@@ -198,6 +200,14 @@ impl Quota {
             self.caps.rpd.map(|cap| (cap, day())),
         ]
     }
+}
+
+fn minute_window() -> Duration {
+    MINUTE.saturating_mul(MINUTE_SLOTS as u32 + 1) / MINUTE_SLOTS as u32
+}
+
+fn day_window() -> Duration {
+    DAY.saturating_mul(DAY_SLOTS as u32 + 1) / DAY_SLOTS as u32
 }
 
 /// The part of its weight that a channel gets with this share of its quota left.

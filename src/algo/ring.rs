@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+pub use super::slots::KeptSlots;
 use super::slots::Slots;
 use super::tick::Tick;
 
@@ -113,6 +114,15 @@ impl<const B: usize> Ring<B> {
 
     pub fn clear(&mut self) {
         self.0.clear();
+    }
+
+    pub fn keep(&self) -> KeptSlots<Counts> {
+        self.0.keep()
+    }
+
+    /// `None` where it was cut for another window.
+    pub fn restore(window: Duration, kept: &KeptSlots<Counts>) -> Option<Self> {
+        Slots::restore(window, kept).map(Self)
     }
 }
 

@@ -21,7 +21,43 @@ pub(super) struct Slots<T, const B: usize> {
     ring: [T; B],
 }
 
+/// A window for the time between two processes: how wide its slots are, where the newest one begins, and
+/// all of them from that one back. Nanoseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptSlots<T> {
+    pub width: u64,
+    pub began: u64,
+    pub slots: Vec<T>,
+}
+
+impl<T> KeptSlots<T> {
+    pub fn map<U>(self, change: impl Fn(T) -> U) -> KeptSlots<U> {
+        let Self { width, began, slots } = self;
+        KeptSlots { width, began, slots: slots.into_iter().map(change).collect() }
+    }
+}
+
 impl<T: Copy + Default, const B: usize> Slots<T, B> {
+    pub fn keep(&self) -> KeptSlots<T> {
+        let (old, new) = self.ring.split_at(self.head + 1);
+        let slots = old.iter().rev().chain(new.iter().rev()).copied().collect();
+        KeptSlots { width: self.width, began: self.began, slots }
+    }
+
+    /// `None` where they were cut for another window.
+    pub fn restore(window: Duration, kept: &KeptSlots<T>) -> Option<Self> {
+        let mut slots = Self::new(window);
+        if kept.slots.len() != B || kept.width != slots.width || !kept.began.is_multiple_of(kept.width) {
+            return None;
+        }
+        slots.began = kept.began;
+        slots.head = B - 1;
+        for (place, value) in slots.ring.iter_mut().rev().zip(&kept.slots) {
+            *place = *value;
+        }
+        Some(slots)
+    }
+
     /// Slots that together cover `window`; a window shorter than `B` nanoseconds is taken as that.
     pub fn new(window: Duration) -> Self {
         let nanos = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);

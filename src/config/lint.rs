@@ -37,6 +37,7 @@ pub fn lint(blueprint: &Blueprint, root: &Node, findings: &mut Findings) {
         self::upstream(upstream, root, findings);
     }
     shared_keys(&blueprint.upstreams, findings);
+    lonely_fates(&blueprint.upstreams, findings);
     no_automatic_route(blueprint, root, findings);
     unused(blueprint, findings);
     let written = blueprint.routes.iter().take_while(|route| route.origin == Origin::Written);
@@ -156,6 +157,23 @@ fn shared_keys(upstreams: &[Upstream], findings: &mut Findings) {
                 );
             }
         }
+    }
+}
+
+/// A group warns its members of what befalls others of it; that takes others.
+fn lonely_fates(upstreams: &[Upstream], findings: &mut Findings) {
+    for upstream in upstreams {
+        let Some(name) = &upstream.fate else { continue };
+        let members = upstreams.iter().filter(|other| other.fate_group().as_ref() == Some(name)).count();
+        let message = match members {
+            1 => format!("nobody else shares the fate of `{name}`"),
+            2 => {
+                format!("only two share the fate of `{name}`: once both have failed nobody is left to spare")
+            }
+            _ => continue,
+        };
+        let hint = "give the same name to all upstreams that fail together, three or more, or remove it";
+        findings.warn(&upstream_path(&upstream.name).key("fate"), message, hint);
     }
 }
 

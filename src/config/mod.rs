@@ -12,6 +12,7 @@
 //! | [`rehearsal`] | the files of `mainstay simulate`, by the same steps |
 //! | `check` | names, references, loops, URLs -> [`Blueprint`] |
 //! | `lint` | warnings |
+//! | `fate` | which upstreams fail together |
 //! | `problem`, `redact`, `nearest` | what is shown of all that, without secrets |
 //!
 //! Every step reports all that it finds, cuts it out and lets the next one go on, so that one look
@@ -23,6 +24,7 @@ mod check;
 mod cidr;
 mod decode;
 mod expand;
+mod fate;
 mod file;
 mod layer;
 mod lint;

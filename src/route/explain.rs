@@ -13,6 +13,7 @@ use crate::dialect::{Dialect, Operation};
 use crate::state::model::{Model, Shape};
 use crate::state::route::Route;
 use crate::state::table::{Channel, Table};
+use crate::state::upstream::Upstream;
 use crate::strategy;
 use crate::vocab::Abilities;
 
@@ -139,7 +140,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
                 picked: judgement.is_ok_and(|rank| Some(key(rank)) == best),
                 standing: match judgement {
                     Ok(Rank::Ready) => "ready",
-                    Ok(Rank::Last) => "last",
+                    Ok(Rank::Doubted | Rank::Last) => "last",
                     Ok(Rank::Short) => "short_of_quota",
                     Ok(Rank::Trial) => "trial",
                     Err(why) => why.name(),
@@ -148,7 +149,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
                     *judgement,
                     channel.config.tier,
                     best.map(|(_, tier, _)| tier),
-                    &channel.upstream.config,
+                    &channel.upstream,
                     now,
                 ),
                 breaker: gate.state().name().to_owned(),
@@ -227,26 +228,44 @@ fn detail(
     judgement: Result<Rank, WhyNot>,
     tier: u8,
     best_tier: Option<u8>,
-    upstream: &config::Upstream,
+    upstream: &Upstream,
+    now: Tick,
+) -> String {
+    let said = reason(judgement, tier, best_tier, upstream, now);
+    if upstream.is_cut_off(now) {
+        return format!("{said}; no provider can be reached, and the network here is suspected");
+    }
+    said
+}
+
+fn reason(
+    judgement: Result<Rank, WhyNot>,
+    tier: u8,
+    best_tier: Option<u8>,
+    upstream: &Upstream,
     now: Tick,
 ) -> String {
     let seconds = |until: Tick| format!("{:.1} s", until.since(now).as_secs_f64());
     match judgement {
-        Ok(Rank::Ready | Rank::Last) if best_tier.is_some_and(|best| tier > best) => {
+        Ok(Rank::Ready | Rank::Doubted | Rank::Last) if best_tier.is_some_and(|best| tier > best) => {
             format!("waits in tier {tier} until tier {} has nothing eligible", best_tier.unwrap_or_default())
         }
         Ok(Rank::Ready) => "takes its share".to_owned(),
+        Ok(Rank::Doubted) => {
+            let group = upstream.fate.as_ref().map_or("", |fate| &fate.group.name);
+            format!("others of its group {group} fail alike; those that look well go first")
+        }
         Ok(Rank::Last) => "failed a moment ago; others of its tier go first".to_owned(),
         Ok(Rank::Short) => {
             "its keys have too little quota left for this; asked when nobody else is left".to_owned()
         }
         Ok(Rank::Trial) => "its breaker lets single requests find out whether it is back".to_owned(),
-        Err(WhyNot::Unconfigured) => match &upstream.readiness {
+        Err(WhyNot::Unconfigured) => match &upstream.config.readiness {
             config::Readiness::Unconfigured { missing } => format!("set {}", missing.join(" or ")),
             config::Readiness::Ready => String::new(),
         },
         Err(WhyNot::Speaks) => {
-            let speaks: Vec<_> = upstream.speaks.iter().map(|dialect| dialect.name()).collect();
+            let speaks: Vec<_> = upstream.config.speaks.iter().map(|dialect| dialect.name()).collect();
             format!("speaks {} only", speaks.join(", "))
         }
         Err(WhyNot::Bound) => "what the request refers to is stored at another upstream".to_owned(),

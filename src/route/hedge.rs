@@ -220,7 +220,7 @@ impl<'t> Plan<'t> {
             }
             let model = channel.model(&route.config, need.model);
             let rank = match self.judge(channel, &model, need, now) {
-                Ok(rank @ (Rank::Ready | Rank::Last)) => rank,
+                Ok(rank @ (Rank::Ready | Rank::Doubted | Rank::Last)) => rank,
                 Err(WhyNot::Full) => {
                     busy = true;
                     continue;

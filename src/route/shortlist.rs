@@ -21,6 +21,8 @@ use crate::vocab::{Abilities, Ability};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
     Ready,
+    /// Others of its group fail alike: after those that look well, and before those that failed themselves.
+    Doubted,
     /// Failed a moment ago: only when nothing better is there (E10).
     Last,
     /// About to run out of quota: only when nobody else is eligible.
@@ -134,7 +136,10 @@ pub fn judge(
     let transport = upstream.memory.gate.standing(now);
     let over_model = model.gate.as_ref().map_or(gate::Standing::Clear, |gate| gate.standing(now));
     let resend = resend_at(route, channel, need);
-    let rank = rank(transport, resend)?.max(rank(over_model, resend)?).max(quota);
+    let mut rank = rank(transport, resend)?.max(rank(over_model, resend)?).max(quota);
+    if rank == Rank::Ready && upstream.is_demoted(now) {
+        rank = Rank::Doubted;
+    }
     if upstream.memory.health() == health::State::Down {
         let admissible = if rank == Rank::Trial { Admissible::Trial } else { Admissible::Normal };
         return match health::combine(health::State::Down, admissible, upstream.memory.recent(now)) {

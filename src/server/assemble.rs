@@ -14,6 +14,7 @@ use crate::access::Access;
 use crate::config::{self, BaseUrl};
 use crate::proxy::Snapshot;
 use crate::simulated::Simulated;
+use crate::state::memoir::Memoir;
 use crate::state::{Live, Registry, Table};
 use crate::upstream::{Dial, Fetcher, Pool, Target};
 
@@ -53,6 +54,11 @@ impl Assembler {
     pub(super) fn new(live: Arc<Live>, dial: Arc<dyn Dial>, simulating: Simulating) -> Self {
         let builtin = Arc::new(Builtin::new(simulating));
         Self { live, dial, registry: Registry::default(), pools: HashMap::new(), fetcher: None, builtin }
+    }
+
+    /// Takes what an earlier process knew. Before the first snapshot.
+    pub(super) fn recall(&mut self, memoir: Memoir) {
+        self.registry.recall(memoir);
     }
 
     /// Builds a snapshot. What it replaces goes on working for the requests that hold it.

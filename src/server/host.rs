@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use super::assemble::Assembler;
 use super::builtin::Simulating;
 use super::front::Front;
+use super::keeper::{Keeper, Write};
 use super::lifecycle::{Lifecycle, Stage};
 use super::loader::{Draft, Loader, Rejection};
 use super::prober::Prober;
@@ -43,6 +44,7 @@ pub struct Host {
     pub tasks: Arc<Tasks>,
     pub reloader: Arc<Reloader>,
     pub certificate: Option<Arc<Certificate>>,
+    keeper: Option<Arc<Keeper>>,
 }
 
 impl Host {
@@ -55,6 +57,11 @@ impl Host {
         simulating: Simulating,
     ) -> Result<Arc<Self>, Rejection> {
         let mut assembler = Assembler::new(Arc::clone(&live), dial, simulating);
+        let state_file = draft.blueprint.server.state_file.as_deref();
+        let keeper = state_file.map(|path| Arc::new(Keeper::new(loader.beside(path))));
+        if let Some(memoir) = keeper.as_ref().and_then(|keeper| keeper.recall(&live)) {
+            assembler.recall(memoir);
+        }
         let (snapshot, _) = assembler.assemble(&loader.source().name(), &mut draft)?;
         let gateway = Gateway::new(Arc::clone(&live), snapshot);
         let lifecycle = Arc::new(Lifecycle::default());
@@ -74,13 +81,24 @@ impl Host {
         if let Some(certificate) = &certificate {
             tasks.spawn("certificate", renewals(Arc::clone(certificate)));
         }
+        if let Some(keeper) = &keeper {
+            tasks.spawn("state file", Arc::clone(keeper).follow(Arc::clone(&gateway)));
+        }
         let front = Front::new(gateway, Arc::clone(&lifecycle));
-        Ok(Arc::new(Self { front, lifecycle, tasks, reloader, certificate }))
+        Ok(Arc::new(Self { front, lifecycle, tasks, reloader, certificate, keeper }))
     }
 
     /// Begins to follow the configuration's source.
     pub fn watch(&self) {
         self.tasks.spawn("reload watcher", watch::watch(Arc::clone(&self.reloader)));
+    }
+
+    /// Leaves what is known to the next process, where the configuration names a file for it.
+    pub(super) async fn keep(&self) {
+        if let Some(keeper) = &self.keeper {
+            let table = Arc::clone(&self.gateway().snapshot().table);
+            keeper.write(&table, Write::Always).await;
+        }
     }
 
     pub fn gateway(&self) -> &Arc<Gateway> {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -115,6 +115,14 @@ impl Loader {
 
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// A path that the configuration names, from its own directory.
+    pub fn beside(&self, path: &Path) -> PathBuf {
+        match &self.source {
+            Source::File(file) => file.parent().map_or_else(|| path.to_owned(), |parent| parent.join(path)),
+            Source::Text { .. } => path.to_owned(),
+        }
     }
 
     /// Reads everything.

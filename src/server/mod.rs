@@ -15,6 +15,7 @@
 //! | `edge` | the tower layers |
 //! | [`host`], [`tasks`], [`lifecycle`], [`shutdown`] | background work, its stages, its end |
 //! | [`loader`], [`reload`], `watch`, `assemble`, [`builtin`] | from the file to the table in force |
+//! | `keeper` | what outlasts the process |
 //! | [`prober`], `rescue`, `recheck` | asking upstreams and credentials how they are |
 
 mod assemble;
@@ -26,6 +27,7 @@ mod framing;
 pub mod front;
 mod guard;
 pub mod host;
+mod keeper;
 pub mod lifecycle;
 mod line;
 pub mod listen;

@@ -155,6 +155,7 @@ async fn turn(live: &Live, slots: &Semaphore, subject: &Subject) {
     let verdict = match ask(live, subject, &upstream.config.probe.kind).await {
         Ok(()) => Verdict::Pass,
         Err(fault) if proves_nothing(&fault, live, begun) => return,
+        Err(_) if upstream.is_cut_off(live.now()) => return,
         Err(fault) => {
             tracing::debug!(upstream = %upstream.config.name, %fault, "probe failed");
             Verdict::Fail

@@ -78,6 +78,7 @@ async fn attempt(live: &Live, subject: &Subject) {
             Signal::Success
         }
         Err(fault) if proves_nothing(&fault, live, begun) => Signal::Neutral,
+        Err(_) if upstream.is_cut_off(live.now()) => Signal::Neutral,
         Err(fault) => {
             tracing::debug!(upstream = %upstream.config.name, %fault, "synthetic trial failed");
             upstream.handles.probe_fail.increment(1);

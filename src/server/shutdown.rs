@@ -46,6 +46,7 @@ pub async fn drain(host: &Arc<Host>) -> Drained {
         let _ = timeout(LAST_EVENTS, quiet(host)).await;
         Drained::Cut(left)
     };
+    host.keep().await;
     let _ = timeout(close_spread + GOODBYES, host.front.emptied()).await;
     host.lifecycle.enter(Stage::Gone);
     drained

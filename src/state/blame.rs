@@ -19,9 +19,12 @@ pub enum Repeat {
 }
 
 impl Blame {
+    /// Nobody is told: the network here is to blame, or nothing was asked.
+    pub const NOBODY: Self = Self { transport: Signal::Neutral, model: Signal::Neutral };
+
     pub fn of(fault: Fault, hint: &RateHint, repeat: Repeat) -> Self {
         let answered = |model| Self { transport: Signal::Success, model };
-        let nobody = Self { transport: Signal::Neutral, model: Signal::Neutral };
+        let nobody = Self::NOBODY;
         if repeat == Repeat::OnAnotherChannel && may_be_the_requests_fault(fault) {
             return nobody;
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::algo::cooldown::{Cooldown, Kind, Lease, Readiness, Recheck, Settings, Signal, State};
+use crate::algo::cooldown::{Cooldown, Kept, Kind, Lease, Readiness, Recheck, Settings, Signal, State};
 use crate::algo::dice::Dice;
 use crate::algo::tick::Tick;
 use crate::telemetry::CredentialHandles;
@@ -28,6 +28,19 @@ pub struct Cell {
 impl Cell {
     pub fn new(settings: Settings) -> Self {
         Self { clear: AtomicBool::new(true), cooldown: Mutex::new(Cooldown::new(settings)) }
+    }
+
+    /// As an earlier process left it.
+    pub fn recalled(settings: Settings, kept: &Kept, now: Tick) -> Self {
+        let cooldown = Cooldown::restore(settings, kept);
+        let clear = cooldown.readiness(now) == Readiness::Ready;
+        Self { clear: AtomicBool::new(clear), cooldown: Mutex::new(cooldown) }
+    }
+
+    /// `None` where there is nothing to remember.
+    pub fn keep(&self) -> Option<Kept> {
+        let cooldown = self.cooldown.lock();
+        (!cooldown.is_blank()).then(|| cooldown.keep())
     }
 
     pub fn readiness(&self, now: Tick) -> Readiness {

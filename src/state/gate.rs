@@ -12,7 +12,7 @@ use std::sync::atomic::{
 use parking_lot::Mutex;
 
 use crate::algo::breaker::{
-    Admissible, Breaker, Forced, Kind, Permit, Refused, Settings, Settled, Signal, Snapshot, State,
+    Admissible, Breaker, Forced, Kept, Kind, Permit, Refused, Settings, Settled, Signal, Snapshot, State,
     Transition,
 };
 use crate::algo::dice::Dice;
@@ -75,6 +75,17 @@ impl Gate {
         };
         gate.publish(&gate.core.lock());
         gate
+    }
+
+    /// As an earlier process left it.
+    pub fn recall(&self, kept: &Kept) {
+        let mut core = self.core.lock();
+        core.breaker = Breaker::restore(core.breaker.settings().clone(), kept);
+        self.publish(&core);
+    }
+
+    pub fn keep(&self) -> Kept {
+        self.core.lock().breaker.keep()
     }
 
     pub fn standing(&self, now: Tick) -> Standing {

@@ -22,6 +22,7 @@ impl Table {
         let age = self.live.clock.unix_now().as_secs_f64() - self.catalog.as_of().unix_seconds() as f64;
         gauges.set(&c::CATALOG_AGE, &[], age.max(0.0));
         gauges.set(&c::CATALOG_MODELS, &[], self.catalog.models() as f64);
+        gauges.set(&c::NETWORK_SUSPECTED, &[], f64::from(u8::from(self.live.network.is_suspected(now))));
         for route in &self.routes {
             let name: &str = &route.config.name;
             gauges.set(&c::IN_FLIGHT, &[name], f64::from(route.memory.in_flight.load(Relaxed)));

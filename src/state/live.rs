@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::chance::Chance;
 use super::clock::{Clock, Hand};
+use super::network::Network;
 use crate::algo::dice::Dice;
 use crate::algo::tick::Tick;
 use crate::telemetry::Metrics;
@@ -13,6 +14,7 @@ use crate::telemetry::Metrics;
 pub struct Live {
     pub clock: Clock,
     pub metrics: Metrics,
+    pub network: Network,
     chance: Chance,
     /// When this process was last seen to be starved of CPU, in nanoseconds; 0 is never.
     starved_at: AtomicU64,

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use super::credential::Cell;
 use super::gate::{Gate, Rescue};
+use super::memoir;
 use crate::algo::breaker;
 use crate::algo::cooldown;
 use crate::algo::ewma::PeakEwma;
@@ -97,6 +98,59 @@ impl Model {
             rates: Mutex::default(),
             has_quotas: AtomicBool::new(false),
             quotas: Mutex::default(),
+        }
+    }
+
+    /// As an earlier process left it.
+    pub(super) fn recall(&self, kept: &memoir::Model, cooldown: &cooldown::Settings, now: Tick) {
+        if let (Some(gate), Some(kept)) = (&self.gate, &kept.gate) {
+            gate.recall(&kept.into());
+        }
+        for (latency, kept) in self.latency.iter().zip(kept.latency) {
+            if let Some((at, seconds)) = kept.filter(|&(at, _)| memoir::is_recent(at, now)) {
+                latency.lock().ewma.recall(Tick::from_nanos(at), seconds);
+            }
+        }
+        self.ramp_from.store(kept.ramp.unwrap_or(NO_RAMP), Relaxed);
+        self.missing_until.store(kept.missing_until, Relaxed);
+        for (key, kept) in &kept.rates {
+            let cell = Arc::new(Cell::recalled(cooldown.clone(), &kept.into(), now));
+            self.rates.lock().push((key.as_str().into(), cell));
+            self.has_rates.store(true, Release);
+        }
+        for (key, kept) in &kept.quotas {
+            // The caps come with the first request.
+            let quota = Quota::restore(Caps::default(), &kept.into());
+            self.quotas.lock().push((key.as_str().into(), Arc::new(Mutex::new(quota))));
+            self.has_quotas.store(true, Release);
+        }
+    }
+
+    pub(super) fn keep(&self) -> memoir::Model {
+        let latency = [Shape::Stream, Shape::Whole].map(|shape| {
+            let kept = self.latency[shape as usize].lock().ewma.last();
+            kept.map(|(at, seconds)| (at.nanos(), seconds))
+        });
+        let rates = self.rates.lock();
+        let quotas = self.quotas.lock();
+        memoir::Model {
+            name: if self.configured.load(Relaxed) {
+                self.name.to_string()
+            } else {
+                memoir::hashed(&self.name)
+            },
+            gate: self.gate.as_ref().map(|gate| (&gate.keep()).into()),
+            latency,
+            ramp: self.ramping_since().map(Tick::nanos),
+            missing_until: self.missing_until.load(Relaxed),
+            rates: rates
+                .iter()
+                .filter_map(|(key, cell)| Some((key.to_string(), (&cell.keep()?).into())))
+                .collect(),
+            quotas: quotas
+                .iter()
+                .map(|(key, quota)| (key.to_string(), (&quota.lock().keep()).into()))
+                .collect(),
         }
     }
 

@@ -15,6 +15,7 @@ use super::blame::Blame;
 use super::credential::{Credential, Held};
 use super::live::Live;
 use super::model::{Model, Shape};
+use super::network::Guilt;
 use super::table::Channel;
 use crate::algo::breaker::{self, Settled, Signal};
 use crate::algo::cooldown::Readiness;
@@ -193,7 +194,7 @@ impl Permit {
             }
         }
         // Never sent, so nobody is told and nothing is counted.
-        self.tell(Blame { transport: Signal::Neutral, model: Signal::Neutral }, now);
+        self.tell(Blame::NOBODY, now);
         self.leave();
         Err(Refusal::Credentials { until: soonest })
     }
@@ -284,7 +285,7 @@ impl Permit {
         let ttft = now.since(self.begun);
         self.model.observe(self.shape, now, ttft);
         self.channel.handles.ttft.record(ttft.as_secs_f64());
-        self.channel.upstream.memory.succeeded(now);
+        self.channel.upstream.succeeded(self.begun, now);
         self.model.waiting.fetch_sub(1, Relaxed);
         self.model.streaming.fetch_add(1, Relaxed);
         if let Some(held) = self.held.take() {
@@ -347,7 +348,10 @@ impl Permit {
         if let (Stage::NotSent, Some((quota, tokens))) = (stage, self.booked.take()) {
             quota.lock().refund(tokens, now);
         }
-        let blame = Blame::of(fault, hint, repeat);
+        let blame = match self.channel.upstream.guilt(fault, now) {
+            Guilt::Usual => Blame::of(fault, hint, repeat),
+            Guilt::Network => Blame::NOBODY,
+        };
         let counts =
             matches!(blame.merged(), Signal::Failure | Signal::Overload { .. } | Signal::StreamFailure);
         if counts {
@@ -368,6 +372,9 @@ impl Permit {
             Phase::Streaming => self.tell_later(blame, now),
             Phase::Settled => {}
         }
+        if let (true, Some(fate)) = (counts, &self.channel.upstream.fate) {
+            fate.failed(fault, &live.metrics, now);
+        }
         self.leave();
     }
 
@@ -380,7 +387,7 @@ impl Permit {
         if let Some(held) = self.held.take() {
             held.neutral(now, &mut dice);
         }
-        self.tell(Blame { transport: Signal::Neutral, model: Signal::Neutral }, now);
+        self.tell(Blame::NOBODY, now);
         self.leave();
     }
 
@@ -392,7 +399,7 @@ impl Permit {
         if let Some(held) = self.held.take() {
             held.neutral(now, &mut dice);
         }
-        self.tell(Blame { transport: Signal::Neutral, model: Signal::Neutral }, now);
+        self.tell(Blame::NOBODY, now);
         self.leave();
     }
 
@@ -418,7 +425,7 @@ impl Permit {
             }
             Phase::OnTrial { .. } => {
                 self.channel.handles.failed(&live.metrics, Fault::Cancelled, Stage::Committed);
-                self.tell(Blame { transport: Signal::Neutral, model: Signal::Neutral }, now);
+                self.tell(Blame::NOBODY, now);
             }
             Phase::Streaming => {
                 self.channel.handles.failed(&live.metrics, Fault::Cancelled, Stage::Committed);

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::credential::Cell;
+use super::fate::Fates;
+use super::memoir::{Memoir, Recall, hash12};
 use super::recent::Recent;
 use super::{route, upstream};
 use crate::algo::budget::{self, Budget};
@@ -31,6 +33,9 @@ pub struct Registry {
     attempts: HashMap<[Arc<str>; 3], Arc<AttemptHandles>>,
     /// The global retry budget.
     budget: Option<Arc<Mutex<Budget>>>,
+    pub(super) fates: Fates,
+    /// What an earlier process knew, until the first table is compiled.
+    recall: Recall,
 }
 
 /// Whether a table is the first of its process.
@@ -55,6 +60,12 @@ pub struct Transport {
 }
 
 impl Transport {
+    /// The same for the same transport, in another process too. A simulated upstream has another port each
+    /// time.
+    pub fn fingerprint(&self, upstream: &config::Upstream) -> String {
+        if upstream.simulated.is_some() { "simulated".to_owned() } else { hash12(&format!("{self:?}")) }
+    }
+
     pub fn of(upstream: &config::Upstream) -> Self {
         Self { base: upstream.base.clone(), tls: upstream.tls.clone(), http2: upstream.pool.http2 }
     }
@@ -76,7 +87,11 @@ impl Registry {
             known.memory.health.lock().reconfigure(settings.probe.settings.clone());
             return Arc::clone(&known.memory);
         }
-        let memory = Arc::new(upstream::Memory::new(Arc::clone(&settings.name), settings));
+        let name = Arc::clone(&settings.name);
+        let memory = Arc::new(match self.recall.upstream(&name, &transport.fingerprint(settings)) {
+            Some(kept) => upstream::Memory::recalled(name, settings, kept, now),
+            None => upstream::Memory::new(name, settings),
+        });
         // A first table starts at full weight; whoever joins a running gateway ramps up.
         if first == First::No {
             memory.ramp(now);
@@ -87,8 +102,20 @@ impl Registry {
     }
 
     /// The cooldown called `key` of `upstream`.
-    pub fn cell(&mut self, upstream: &Arc<str>, key: &str, settings: &cooldown::Settings) -> Arc<Cell> {
-        let made = || Arc::new(Cell::new(settings.clone()));
+    pub fn cell(
+        &mut self,
+        upstream: &Arc<str>,
+        key: &str,
+        settings: &cooldown::Settings,
+        now: Tick,
+    ) -> Arc<Cell> {
+        let recall = &mut self.recall;
+        let made = || {
+            Arc::new(match recall.cell(upstream, key) {
+                Some(kept) => Cell::recalled(settings.clone(), &kept, now),
+                None => Cell::new(settings.clone()),
+            })
+        };
         let cell = self.cells.entry((Arc::clone(upstream), key.to_owned())).or_insert_with(made);
         cell.reconfigure(settings);
         Arc::clone(cell)
@@ -141,6 +168,16 @@ impl Registry {
         let budget = self.budget.get_or_insert_with(|| Arc::new(Mutex::new(Budget::new(settings))));
         budget.lock().reconfigure(settings);
         Arc::clone(budget)
+    }
+
+    /// Takes what an earlier process knew. Before the first table.
+    pub fn recall(&mut self, memoir: Memoir) {
+        self.recall = Recall::of(memoir);
+    }
+
+    /// The first table has taken what it could use.
+    pub(super) fn recalled(&mut self) {
+        self.recall = Recall::default();
     }
 
     /// Whether no table was compiled with this registry before.

@@ -76,6 +76,8 @@ impl Table {
     pub fn compile(blueprint: &Blueprint, registry: &mut Registry, live: &Arc<Live>) -> Self {
         let first = registry.first();
         registry.retain(blueprint);
+        registry.fates.follow(blueprint, &live.metrics);
+        live.network.follow(blueprint);
         let upstreams: Box<[_]> = blueprint
             .upstreams
             .iter()
@@ -106,6 +108,7 @@ impl Table {
                 Arc::new(Route { config: settings.clone(), memory, channels, handles })
             })
             .collect();
+        registry.recalled();
         let budget = registry.budget(blueprint.retry_budget);
         let mut table = Self {
             upstreams,
@@ -253,16 +256,17 @@ fn compile_upstream(
     registry: &mut Registry,
     live: &Arc<Live>,
 ) -> Upstream {
-    let memory = registry.upstream(settings, first, live.now());
+    let now = live.now();
+    let memory = registry.upstream(settings, first, now);
     let credentials = settings
         .credentials
         .iter()
         .map(|key| {
-            let own = registry.cell(&settings.name, &key.fingerprint, &settings.cooldown);
-            let quota = key.quota_group.as_ref().map(|group| {
-                // The prefix keeps a group's name from ever meaning a fingerprint.
-                registry.cell(&settings.name, &format!("group {group}"), &settings.cooldown)
-            });
+            let own = registry.cell(&settings.name, &key.fingerprint, &settings.cooldown, now);
+            let quota = key
+                .quota_group
+                .as_ref()
+                .map(|group| registry.cell(&settings.name, &quota_cell(group), &settings.cooldown, now));
             Arc::new(Credential {
                 alias: key.alias.clone(),
                 secret: key.secret.clone(),
@@ -277,6 +281,8 @@ fn compile_upstream(
     Upstream {
         config: settings.clone(),
         memory,
+        fate: registry.fates.member(settings),
+        way: live.network.way_of(settings),
         credentials,
         handles: UpstreamHandles::new(&live.metrics, &settings.name),
         live: Arc::clone(live),
@@ -284,6 +290,11 @@ fn compile_upstream(
         cursor: AtomicUsize::new(0),
         keyless: "".into(),
     }
+}
+
+/// The name of a quota group's cooldown. The prefix keeps it from ever meaning a fingerprint.
+pub(super) fn quota_cell(group: &str) -> String {
+    format!("group {group}")
 }
 
 /// Where a channel stands.

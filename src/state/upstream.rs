@@ -1,5 +1,6 @@
 //! Memory of one upstream, and an upstream as a table holds it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -8,15 +9,19 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 
 use super::credential::Credential;
+use super::fate;
 use super::gate::{Gate, Rescue};
 use super::live::Live;
+use super::memoir;
 use super::model::Model;
+use super::network::{Guilt, WayOut};
 use crate::algo::dice::Dice;
 use crate::algo::health::{self, Health};
 use crate::algo::tick::Tick;
-use crate::algo::{breaker, ring};
+use crate::algo::{breaker, cooldown, ring};
 use crate::config;
 use crate::telemetry::{UpstreamHandles, catalogue};
+use crate::vocab::Fault;
 
 /// Models of one upstream that are remembered apart. Callers name models under a pattern route, so
 /// the number must have a bound; names beyond it share one memory.
@@ -34,6 +39,15 @@ pub struct Memory {
     pub models: DashMap<Arc<str>, Arc<Model>>,
     last_success: AtomicU64,
     ramp_from: AtomicU64,
+    /// What an earlier process knew of models that nobody has asked for yet.
+    recalled: Mutex<Option<Recalled>>,
+}
+
+#[derive(Debug)]
+struct Recalled {
+    models: HashMap<String, memoir::Model>,
+    cooldown: cooldown::Settings,
+    at: Tick,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -48,7 +62,58 @@ impl Memory {
             models: DashMap::new(),
             last_success: AtomicU64::new(NEVER),
             ramp_from: AtomicU64::new(NEVER),
+            recalled: Mutex::new(None),
         }
+    }
+
+    /// As an earlier process left it.
+    pub(super) fn recalled(
+        name: Arc<str>,
+        settings: &config::Upstream,
+        kept: memoir::Upstream,
+        now: Tick,
+    ) -> Self {
+        let memory = Self::new(name, settings);
+        memory.gate.recall(&(&kept.gate).into());
+        if let Some(health) = kept.health.filter(|health| memoir::is_recent(health.asked, now)) {
+            *memory.health.lock() = Health::restore(settings.probe.settings.clone(), &(&health).into());
+        }
+        memory.last_success.store(kept.last_success.unwrap_or(NEVER), Relaxed);
+        memory.ramp_from.store(kept.ramp.unwrap_or(NEVER), Relaxed);
+        let models = kept.models.into_iter().take(MOST_MODELS);
+        let models = models.map(|model| (model.name.clone(), model)).collect();
+        *memory.recalled.lock() = Some(Recalled { models, cooldown: settings.cooldown.clone(), at: now });
+        memory
+    }
+
+    /// What it knows; `now` is when its probes are taken to have spoken last.
+    pub(super) fn keep(&self, now: Tick) -> memoir::Upstream {
+        let known = |nanos: &AtomicU64| Some(nanos.load(Relaxed)).filter(|&nanos| nanos != NEVER);
+        let mut models: Vec<_> = self.models.iter().map(|model| model.keep()).collect();
+        // Those that nobody has asked for since the start are as they were.
+        models.extend(self.recalled.lock().iter().flat_map(|recalled| recalled.models.values().cloned()));
+        models.sort_by(|a, b| a.name.cmp(&b.name));
+        memoir::Upstream {
+            name: self.name.to_string(),
+            transport: String::new(),
+            gate: (&self.gate.keep()).into(),
+            health: Some(memoir::Health::of(&self.health.lock().keep(), now)),
+            last_success: known(&self.last_success),
+            ramp: known(&self.ramp_from),
+            models,
+            cells: Vec::new(),
+        }
+    }
+
+    fn made(&self, name: &Arc<str>, breaker: Option<&breaker::Settings>) -> Arc<Model> {
+        let model = Model::new(Arc::clone(name), breaker.cloned());
+        if let Some(recalled) = &mut *self.recalled.lock() {
+            let by_name = recalled.models.remove(&**name);
+            if let Some(kept) = by_name.or_else(|| recalled.models.remove(&memoir::hashed(name))) {
+                model.recall(&kept, &recalled.cooldown, recalled.at);
+            }
+        }
+        Arc::new(model)
     }
 
     /// The memory of `name`, made when it is asked for first.
@@ -58,7 +123,7 @@ impl Memory {
         }
         let name = if self.models.len() < MOST_MODELS { name } else { OTHER_MODELS };
         let name: Arc<str> = name.into();
-        let made = || Arc::new(Model::new(Arc::clone(&name), breaker.cloned()));
+        let made = || self.made(&name, breaker);
         Arc::clone(&self.models.entry(Arc::clone(&name)).or_insert_with(made))
     }
 
@@ -97,6 +162,9 @@ impl Memory {
 pub struct Upstream {
     pub config: config::Upstream,
     pub memory: Arc<Memory>,
+    /// Where it stands among those that fail together with it.
+    pub fate: Option<fate::Member>,
+    pub(super) way: Option<WayOut>,
     pub credentials: Box<[Arc<Credential>]>,
     pub handles: UpstreamHandles,
     pub live: Arc<Live>,
@@ -142,11 +210,40 @@ impl Upstream {
         self.memory.health.lock().next_gap(traffic, dice)
     }
 
+    /// An attempt that began at `began` went well.
+    pub(super) fn succeeded(&self, began: Tick, now: Tick) {
+        self.memory.succeeded(now);
+        if let Some(way) = &self.way {
+            self.live.network.heard(way, now);
+        }
+        if let Some(fate) = &self.fate {
+            fate.succeeded(began, now);
+        }
+    }
+
+    /// Whose guilt a failed attempt is.
+    pub(super) fn guilt(&self, fault: Fault, now: Tick) -> Guilt {
+        self.way.as_ref().map_or(Guilt::Usual, |way| self.live.network.failed(way, fault, now))
+    }
+
+    /// Whether the network here is suspected of what befalls this upstream.
+    pub fn is_cut_off(&self, now: Tick) -> bool {
+        self.way.is_some() && self.live.network.is_suspected(now)
+    }
+
+    /// Whether it is picked after others because others of its group fail alike.
+    pub fn is_demoted(&self, now: Tick) -> bool {
+        self.fate.as_ref().is_some_and(|fate| fate.is_demoted(now))
+    }
+
     /// Books an active probe's result.
     pub fn probed(&self, verdict: health::Verdict, now: Tick) {
         match verdict {
             health::Verdict::Pass => self.handles.probe_pass.increment(1),
             health::Verdict::Fail => self.handles.probe_fail.increment(1),
+        }
+        if let (health::Verdict::Pass, Some(way)) = (verdict, &self.way) {
+            self.live.network.heard(way, now);
         }
         let (flip, state) = {
             let mut health = self.memory.health.lock();

@@ -75,6 +75,8 @@ catalogue! {
     UPSTREAM_HEALTH = "mainstay_upstream_health" Gauge, ["upstream", "state"], "1 for what active probes say: unknown, up, down.";
     PROBES = "mainstay_probes_total" Counter, ["upstream", "result"], "Active probes: pass, fail, skipped (healthy traffic says enough).";
     CONFLICTS = "mainstay_active_passive_conflicts_total" Counter, ["upstream"], "Probes that failed while live traffic succeeded, and were overruled.";
+    FATE_DEMOTIONS = "mainstay_fate_demotions_total" Counter, ["group"], "Times that several upstreams of a group failed alike, so that the others of it were picked after the rest.";
+    NETWORK_SUSPECTED = "mainstay_network_suspected" Gauge, [], "1 while no provider can be reached and the network here is blamed instead of upstreams, else 0.";
     COOLDOWNS = "mainstay_cooldowns_total" Counter, ["credential", "kind"], "Cooldowns begun: short (rate limit), long (quota), auth.";
     QUOTA_LEFT = "mainstay_quota_left" Gauge, ["credential", "model", "kind"], "What a key is believed to have left at a model, of what its provider said and of its `quota`: requests, tokens.";
     COOLDOWN_SECONDS = "mainstay_cooldown_remaining_seconds" Gauge, ["credential"], "Seconds until the credential is tried again; 0 when it is ready.";

@@ -27,6 +27,7 @@ mod readme;
 mod recall;
 mod rehearsal;
 mod replay;
+mod restart;
 mod scenarios;
 mod sdk;
 mod simulation;

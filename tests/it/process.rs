@@ -31,6 +31,11 @@ impl Guest {
         Self { child: child.unwrap_or_else(|error| panic!("{name} does not start: {error}")), log }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be asked")

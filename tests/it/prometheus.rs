@@ -20,10 +20,10 @@ const ROUTING: &str = r#"
 version: 1
 server: {listen: LISTEN, admin: ADMIN}
 upstreams:
-  sim-a: {provider: simulated, credentials: ["${MAINSTAY_IT_KEY_A:-simulated-key-a}"], quota: {rpm: 600000, tpm: 600000000}, simulated: {ttft: 5ms, pace: 1ms}}
-  sim-b: {provider: simulated, credentials: ["${MAINSTAY_IT_KEY_B:-simulated-key-b}"], simulated: {ttft: 5ms, pace: 1ms}}
-  sim-c: {provider: simulated, simulated: {ttft: 5ms, pace: 1ms}}
-  sim-d: {provider: simulated, simulated: {ttft: 5ms, pace: 1ms}}
+  sim-a: {provider: simulated, fate: all, credentials: ["${MAINSTAY_IT_KEY_A:-simulated-key-a}"], quota: {rpm: 600000, tpm: 600000000}, simulated: {ttft: 5ms, pace: 1ms}}
+  sim-b: {provider: simulated, fate: all, credentials: ["${MAINSTAY_IT_KEY_B:-simulated-key-b}"], simulated: {ttft: 5ms, pace: 1ms}}
+  sim-c: {provider: simulated, fate: all, simulated: {ttft: 5ms, pace: 1ms}}
+  sim-d: {provider: simulated, fate: all, simulated: {ttft: 5ms, pace: 1ms}}
 routes:
   - {model: demo, channels: [{upstream: sim-a}, {upstream: sim-b}], fallback: [spare]}
   - {model: spare, select: sticky, continuation: any, channels: [{upstream: sim-c}]}

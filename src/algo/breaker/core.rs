@@ -3,6 +3,8 @@
 //! Each public function that may change the state ends in `enter`, which alone begins a generation and
 //! reports the transition, and none of them makes more than one transition a call.
 
+pub mod kept;
+
 use std::mem;
 use std::time::Duration;
 

@@ -38,6 +38,7 @@ mod trials;
 mod words;
 
 pub use self::core::Breaker;
+pub use self::core::kept::{Kept, Stage as KeptStage};
 pub use self::settings::{Consecutive, HalfOpen, Open, Rule, Settings, SlowCall};
 pub use self::words::{
     Admissible, Forced, Kind, Permit, Reason, Refused, Settled, Signal, Snapshot, State, Transition,

@@ -28,6 +28,25 @@ impl Streak {
         Self { times: vec![Tick::ZERO; limit.min(LONGEST) as usize].into_boxed_slice(), next: 0, run: 0 }
     }
 
+    /// A run of so many failures, the last of which were then, the oldest first.
+    pub fn of(limit: u32, run: u32, times: &[Tick]) -> Self {
+        let mut streak = Self::new(limit);
+        for &at in times {
+            streak.push(at);
+        }
+        // Of a run whose beginning is not known no more may be believed than what is.
+        let is_whole = times.len() >= streak.times.len() || times.len() >= run as usize;
+        streak.run = if is_whole { run } else { streak.run };
+        streak
+    }
+
+    /// When its last failures were, the oldest first.
+    pub fn times(&self) -> Vec<Tick> {
+        let known = self.times.len().min(self.run as usize);
+        let before = |back: usize| self.times[(self.next + self.times.len() - back) % self.times.len()];
+        (1..=known).rev().map(before).collect()
+    }
+
     pub fn push(&mut self, now: Tick) {
         self.run = self.run.saturating_add(1);
         if let Some(oldest) = self.times.get_mut(self.next) {

@@ -15,11 +15,13 @@
 //! - when the wait is over one request goes first. The crowd that waited for the same instant would
 //!   only be throttled again.
 
+mod kept;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod words;
 
+pub use self::kept::{Kept, Stage as KeptStage};
 pub use self::settings::Settings;
 use self::settings::Wait;
 pub use self::words::{Change, Kind, Lease, Readiness, Recheck, Signal, State};

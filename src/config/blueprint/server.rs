@@ -26,6 +26,8 @@ pub struct Server {
     /// Most bytes of all answers that routes keep (`cache`).
     pub cache_memory: u64,
     pub idempotency: Idempotency,
+    /// Where live memory outlasts the process; relative to the configuration's own directory.
+    pub state_file: Option<PathBuf>,
 }
 
 /// What may be fetched for callers who give a URL where a channel takes only the content.

@@ -23,8 +23,10 @@ pub struct Upstream {
     /// Those that resolved to something, in the order of the file; never two with the same secret.
     pub credentials: Vec<Credential>,
     pub readiness: Readiness,
-    /// A free label for people; the gateway only shows it.
+    /// A free label, which is shown, and tells regions of one provider apart.
     pub region: Option<String>,
+    /// Who fails together with it, where the file says so.
+    pub fate: Option<Arc<str>>,
     /// What requests are signed for, where the host's name does not say.
     pub aws_region: Option<Arc<str>>,
     /// Of Azure's older paths.

@@ -61,6 +61,7 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
         responses: responses(&said.responses, &path.key("responses"), findings),
         cache_memory: cache_memory(said.cache_memory, &path.key("cache_memory"), findings),
         idempotency: idempotency(&said.idempotency, &path.key("idempotency"), findings),
+        state_file: said.state_file.as_deref().map(Into::into),
     })
 }
 

@@ -109,8 +109,11 @@ pub struct Upstream {
     pub base_url: Option<String>,
     /// API keys. One that resolves to nothing is left out; when all do, the upstream is not used.
     pub credentials: Option<Vec<Credential>>,
-    /// A label for people.
+    /// A label for people; upstreams of one provider and region are taken to fail together.
     pub region: Option<String>,
+    /// The name of the upstreams that fail together with it (provider and region, where they are known).
+    #[schemars(length(min = 1))]
+    pub fate: Option<String>,
     /// The AWS region: makes Bedrock's address, and is what requests are signed for.
     pub aws_region: Option<String>,
     /// For `provider: azure-legacy` only: the `api-version` of every request.

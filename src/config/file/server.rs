@@ -29,6 +29,9 @@ pub struct Server {
     /// Most bytes of all answers that routes keep (`cache`), in memory (64MiB).
     pub cache_memory: Option<Size>,
     pub idempotency: Idempotency,
+    /// Where health, cooldowns and quotas outlast a restart; beside routing.yaml unless absolute (none).
+    #[schemars(length(min = 1))]
+    pub state_file: Option<String>,
 }
 
 /// Pictures, documents and sounds that callers give as URLs, for channels that take only the content.

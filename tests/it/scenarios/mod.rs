@@ -12,6 +12,7 @@ mod continued;
 mod credentials;
 mod degradation;
 mod down;
+mod fate;
 mod files;
 mod hedging;
 mod recovery;

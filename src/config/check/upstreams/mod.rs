@@ -120,6 +120,7 @@ impl Case<'_> {
                 Readiness::Unconfigured { missing: self.missing }
             },
             region: said.region.clone(),
+            fate: said.fate.as_deref().map(Into::into),
             aws_region: said.aws_region.as_deref().filter(|region| !region.is_empty()).map(Into::into),
             api_version: said.api_version.clone(),
             headers,

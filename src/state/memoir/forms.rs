@@ -1,0 +1,311 @@
+//! The forms in which memory is written down, and the way from and to the algorithms' own.
+//!
+//! Times are the clock's nanoseconds. Nothing decides anything here.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::algo::breaker::{self, KeptStage};
+use crate::algo::cooldown::{self, Kind};
+use crate::algo::ring::{Counts, KeptSlots};
+use crate::algo::tick::Tick;
+use crate::algo::{health, quota};
+
+/// One upstream: found again by its name, if its transport is the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Upstream {
+    pub name: String,
+    pub transport: String,
+    pub gate: Breaker,
+    pub health: Option<Health>,
+    pub last_success: Option<u64>,
+    pub ramp: Option<u64>,
+    pub models: Vec<Model>,
+    /// Cooldowns of its keys, by fingerprint or quota group.
+    pub cells: Vec<(String, Cooldown)>,
+}
+
+/// One model of it. A name that callers made up is hashed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    pub name: String,
+    pub gate: Option<Breaker>,
+    /// Of streams and whole answers: when, and the average in seconds.
+    pub latency: [Option<(u64, f64)>; 2],
+    pub ramp: Option<u64>,
+    pub missing_until: u64,
+    /// By fingerprint or quota group.
+    pub rates: Vec<(String, Cooldown)>,
+    pub quotas: Vec<(String, Quota)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Window<T> {
+    width: u64,
+    began: u64,
+    slots: Vec<T>,
+}
+
+impl<T, K> From<(KeptSlots<K>, fn(K) -> T)> for Window<T> {
+    fn from((kept, change): (KeptSlots<K>, fn(K) -> T)) -> Self {
+        let KeptSlots { width, began, slots } = kept.map(change);
+        Self { width, began, slots }
+    }
+}
+
+impl<T: Clone> Window<T> {
+    fn kept<K>(&self, change: fn(T) -> K) -> KeptSlots<K> {
+        KeptSlots { width: self.width, began: self.began, slots: self.slots.clone() }.map(change)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stage {
+    Closed,
+    Open,
+    ForcedClosed,
+    ForcedOpen,
+    MetricsOnly,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Breaker {
+    stage: Stage,
+    /// Until when it is open, or when its level last went down.
+    at: u64,
+    since: u64,
+    generation: u32,
+    level: u32,
+    fast: Window<[u32; 6]>,
+    slow: Window<[u32; 6]>,
+    run: u32,
+    failures: Vec<u64>,
+}
+
+impl From<&breaker::Kept> for Breaker {
+    fn from(kept: &breaker::Kept) -> Self {
+        let (stage, at) = match kept.stage {
+            KeptStage::Closed { decayed } => (Stage::Closed, decayed),
+            KeptStage::Open { until } => (Stage::Open, until),
+            KeptStage::ForcedClosed => (Stage::ForcedClosed, Tick::ZERO),
+            KeptStage::ForcedOpen => (Stage::ForcedOpen, Tick::ZERO),
+            KeptStage::MetricsOnly => (Stage::MetricsOnly, Tick::ZERO),
+        };
+        Self {
+            stage,
+            at: at.nanos(),
+            since: kept.since.nanos(),
+            generation: kept.generation,
+            level: kept.level,
+            fast: (kept.fast.clone(), counted as fn(_) -> _).into(),
+            slow: (kept.slow.clone(), counted as fn(_) -> _).into(),
+            run: kept.run,
+            failures: kept.failures.iter().map(|at| at.nanos()).collect(),
+        }
+    }
+}
+
+impl From<&Breaker> for breaker::Kept {
+    fn from(form: &Breaker) -> Self {
+        let at = Tick::from_nanos(form.at);
+        Self {
+            stage: match form.stage {
+                Stage::Closed => KeptStage::Closed { decayed: at },
+                Stage::Open => KeptStage::Open { until: at },
+                Stage::ForcedClosed => KeptStage::ForcedClosed,
+                Stage::ForcedOpen => KeptStage::ForcedOpen,
+                Stage::MetricsOnly => KeptStage::MetricsOnly,
+            },
+            since: Tick::from_nanos(form.since),
+            generation: form.generation,
+            level: form.level,
+            fast: form.fast.kept(counts),
+            slow: form.slow.kept(counts),
+            run: form.run,
+            failures: form.failures.iter().copied().map(Tick::from_nanos).collect(),
+        }
+    }
+}
+
+const fn counted(counts: Counts) -> [u32; 6] {
+    let Counts { ok, fail, overload, slow, given_up, stream_fail } = counts;
+    [ok, fail, overload, slow, given_up, stream_fail]
+}
+
+const fn counts([ok, fail, overload, slow, given_up, stream_fail]: [u32; 6]) -> Counts {
+    Counts { ok, fail, overload, slow, given_up, stream_fail }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Rest {
+    Ready,
+    Short,
+    Long,
+    Auth,
+    Trickle,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cooldown {
+    stage: Rest,
+    /// Until when it waits, or how many requests a trickle lets through.
+    at: u64,
+    before: u32,
+    throttles: u32,
+    quotas: u32,
+    skip_until: u64,
+}
+
+impl From<&cooldown::Kept> for Cooldown {
+    fn from(kept: &cooldown::Kept) -> Self {
+        let (stage, at) = match kept.stage {
+            cooldown::KeptStage::Ready => (Rest::Ready, 0),
+            cooldown::KeptStage::Trickle { limit } => (Rest::Trickle, u64::from(limit)),
+            cooldown::KeptStage::Waiting { until, kind } => {
+                let stage = match kind {
+                    Kind::Short => Rest::Short,
+                    Kind::Long => Rest::Long,
+                    Kind::Auth => Rest::Auth,
+                };
+                (stage, until.nanos())
+            }
+        };
+        Self {
+            stage,
+            at,
+            before: kept.before,
+            throttles: kept.throttles,
+            quotas: kept.quotas,
+            skip_until: kept.skip_until.nanos(),
+        }
+    }
+}
+
+impl From<&Cooldown> for cooldown::Kept {
+    fn from(form: &Cooldown) -> Self {
+        let waiting = |kind| cooldown::KeptStage::Waiting { until: Tick::from_nanos(form.at), kind };
+        Self {
+            stage: match form.stage {
+                Rest::Ready => cooldown::KeptStage::Ready,
+                Rest::Short => waiting(Kind::Short),
+                Rest::Long => waiting(Kind::Long),
+                Rest::Auth => waiting(Kind::Auth),
+                Rest::Trickle => {
+                    cooldown::KeptStage::Trickle { limit: u32::try_from(form.at).unwrap_or(u32::MAX).max(1) }
+                }
+            },
+            before: form.before,
+            throttles: form.throttles,
+            quotas: form.quotas,
+            skip_until: Tick::from_nanos(form.skip_until),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quota {
+    requests: Option<Limit>,
+    tokens: Option<Limit>,
+    minute: Window<[u64; 2]>,
+    day: Window<[u64; 2]>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Limit {
+    remaining: u64,
+    /// The whole of it.
+    most: Option<u64>,
+    reset_after: Option<u64>,
+    at: u64,
+    spent: u64,
+}
+
+impl From<&quota::KeptLimit> for Limit {
+    fn from(kept: &quota::KeptLimit) -> Self {
+        let quota::Told { remaining, limit, reset_after } = kept.told;
+        let reset_after = reset_after.map(|after| u64::try_from(after.as_nanos()).unwrap_or(u64::MAX));
+        Self { remaining, most: limit, reset_after, at: kept.at.nanos(), spent: kept.spent }
+    }
+}
+
+impl From<&Limit> for quota::KeptLimit {
+    fn from(form: &Limit) -> Self {
+        let told = quota::Told {
+            remaining: form.remaining,
+            limit: form.most,
+            reset_after: form.reset_after.map(Duration::from_nanos),
+        };
+        Self { told, at: Tick::from_nanos(form.at), spent: form.spent }
+    }
+}
+
+impl From<&quota::Kept> for Quota {
+    fn from(kept: &quota::Kept) -> Self {
+        let same = (|spent| spent) as fn([u64; 2]) -> [u64; 2];
+        Self {
+            requests: kept.requests.as_ref().map(Into::into),
+            tokens: kept.tokens.as_ref().map(Into::into),
+            minute: (kept.minute.clone(), same).into(),
+            day: (kept.day.clone(), same).into(),
+        }
+    }
+}
+
+impl From<&Quota> for quota::Kept {
+    fn from(form: &Quota) -> Self {
+        Self {
+            requests: form.requests.as_ref().map(Into::into),
+            tokens: form.tokens.as_ref().map(Into::into),
+            minute: form.minute.kept(|spent| spent),
+            day: form.day.kept(|spent| spent),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Said {
+    Unknown,
+    Up,
+    Down,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    said: Said,
+    against: u32,
+    probes: u32,
+    since: u64,
+    /// When it was so.
+    pub asked: u64,
+}
+
+impl Health {
+    pub fn of(kept: &health::Kept, asked: Tick) -> Self {
+        let said = match kept.state {
+            health::State::Unknown => Said::Unknown,
+            health::State::Up => Said::Up,
+            health::State::Down => Said::Down,
+        };
+        let (against, probes) = (kept.against, kept.probes);
+        Self { said, against, probes, since: kept.since.nanos(), asked: asked.nanos() }
+    }
+}
+
+impl From<&Health> for health::Kept {
+    fn from(form: &Health) -> Self {
+        Self {
+            state: match form.said {
+                Said::Unknown => health::State::Unknown,
+                Said::Up => health::State::Up,
+                Said::Down => health::State::Down,
+            },
+            against: form.against,
+            probes: form.probes,
+            since: Tick::from_nanos(form.since),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What is left to the next process, over tables of the real thing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::algo::breaker::State;
+use crate::algo::cooldown::Readiness;
+use crate::config;
+use crate::config::testing::Given;
+use crate::state::model::Shape;
+use crate::state::permit::{Repeat, Wants};
+use crate::state::{Live, Permit, Registry};
+use crate::vocab::hint::Allowance;
+use crate::vocab::{Fault, RateHint, Stage};
+
+const FILE: &str = "
+version: 1
+upstreams:
+  one: {provider: openai, credentials: [sk-first-secret, {key: sk-second-secret, quota_group: org}]}
+  two: {provider: custom, dialect: openai, base_url: 'https://two.example.com/v1'}
+routes:
+  - model: m
+    channels: [{upstream: one}, {upstream: two}]
+  - model: made-up-*
+    channels: [{upstream: two}]
+";
+
+/// Some day of 2026.
+const DAY: Duration = Duration::from_secs(1_790_000_000);
+
+/// A gateway that starts with `memoir`, at a moment after the epoch.
+fn start(file: &str, left: Option<&str>, unix: Duration) -> Result<Table, Unfit> {
+    let blueprint = config::load(file, &Given::default()).expect("a good file").blueprint;
+    let live = Arc::new(Live::seeded(5));
+    let mut registry = Registry::default();
+    if let Some(text) = left {
+        let memoir = Memoir::decode(text, unix)?;
+        live.clock.resume(memoir.resumes_at(unix));
+        registry.recall(memoir);
+    }
+    Ok(Table::compile(&blueprint, &mut registry, &live))
+}
+
+fn fail(table: &Table, upstream: usize, fault: Fault, hint: &RateHint) {
+    let channel = &table.routes[0].channels[upstream];
+    let model = channel.model(&table.routes[0].config, "m");
+    let wants = Wants { shape: Shape::Whole, session: None, key: None, tokens: 10 };
+    let permit = Permit::admit(channel, model, wants).expect("it may be asked");
+    permit.fail(fault, Stage::Waiting, hint, Repeat::First);
+}
+
+/// One key throttled, one account without money, one upstream gone, one quota nearly used up.
+fn troubled() -> String {
+    let table = start(FILE, None, DAY).expect("nothing to believe");
+    let wait = |secs| RateHint { retry_after: Some(Duration::from_secs(secs)), ..RateHint::default() };
+    let left = Allowance { remaining: 3, limit: Some(100), reset_after: Some(Duration::from_mins(10)) };
+    fail(&table, 0, Fault::Throttled, &RateHint { requests: Some(left), ..wait(90) });
+    fail(&table, 0, Fault::QuotaExhausted, &wait(7_200));
+    for _ in 0..5 {
+        fail(&table, 1, Fault::Connect, &RateHint::default());
+    }
+    let route = &table.routes[1];
+    let made_up = route.channels[0].model(&route.config, "made-up-sk-pasted-by-mistake");
+    made_up.observe(Shape::Stream, table.live.now(), Duration::from_millis(300));
+    Memoir::of(&table, DAY).encode().expect("small")
+}
+
+/// Until when the keys of the first upstream rest, at this model.
+fn rests(table: &Table) -> Vec<Option<Duration>> {
+    let upstream = &table.upstreams[0];
+    let now = table.live.now();
+    let model = upstream.memory.model("m", None);
+    let rest = |key: &Arc<crate::state::credential::Credential>| {
+        let rate = model.rate(&key.rate_key);
+        match key.readiness(rate.as_deref(), now) {
+            Readiness::Cooling { until, .. } | Readiness::Disabled { recheck_at: until } => {
+                Some(until.since(now))
+            }
+            Readiness::Ready | Readiness::Trickle => None,
+        }
+    };
+    upstream.credentials.iter().map(rest).collect()
+}
+
+#[test]
+fn what_is_left_is_found_again_and_holds_no_secret() {
+    let left = troubled();
+    for secret in ["sk-first", "sk-second", "pasted"] {
+        assert!(!left.contains(secret), "{left}");
+    }
+    let table = start(FILE, Some(&left), DAY + Duration::from_secs(10)).expect("fit");
+    let secs = |rest: &Option<Duration>| rest.map_or(0, |rest| rest.as_secs());
+    let rest: Vec<_> = rests(&table).iter().map(secs).collect();
+    assert!((79..100).contains(&rest[0]), "90 s and some jitter, 10 s of which have passed: {rest:?}");
+    assert!(rest[1] > 7_000, "{rest:?}");
+    assert!(matches!(table.upstreams[1].memory.gate.state(), State::Open { .. }));
+    let model = table.upstreams[0].memory.model("m", None);
+    let quota = model.quota(&table.upstreams[0].credentials[0].rate_key).expect("told");
+    let (requests, _) = quota.lock().left(table.live.now());
+    assert_eq!(requests, Some(4), "3, and what flowed back in ten seconds");
+    let route = &table.routes[1];
+    let made_up = route.channels[0].model(&route.config, "made-up-sk-pasted-by-mistake");
+    assert!(made_up.latency(Shape::Stream, table.live.now()).is_some());
+}
+
+#[test]
+fn a_pause_is_time_without_requests() {
+    let left = troubled();
+    let table = start(FILE, Some(&left), DAY + Duration::from_mins(20)).expect("fit");
+    let rest = rests(&table);
+    assert_eq!(rest[0], None, "its time has passed meanwhile");
+    assert!(rest[1].is_some_and(|rest| rest < Duration::from_mins(132 - 20)), "{rest:?}");
+    let gate = &table.upstreams[1].memory.gate;
+    assert_eq!(gate.standing(table.live.now()), crate::state::gate::Standing::Trial);
+    let model = table.upstreams[1].memory.model("made-up-sk-pasted-by-mistake", None);
+    assert_eq!(model.latency(Shape::Stream, table.live.now()), None, "too old to be worth anything");
+}
+
+#[test]
+fn another_address_is_another_upstream_and_its_keys_are_the_same() {
+    let left = troubled();
+    let other = FILE.replace("two.example.com", "three.example.com");
+    let table = start(&other, Some(&left), DAY).expect("fit");
+    assert_eq!(table.upstreams[1].memory.gate.state(), State::Closed);
+    let without = start(&FILE.replace("sk-first-secret", "sk-third-secret"), Some(&left), DAY).expect("fit");
+    assert_eq!(rests(&without)[0], None, "another key has done nothing");
+}
+
+#[test]
+fn what_was_never_asked_for_is_passed_on_to_the_next() {
+    let left = troubled();
+    let table = start(FILE, Some(&left), DAY).expect("fit");
+    let again = Memoir::of(&table, DAY).encode().expect("small");
+    let third = start(FILE, Some(&again), DAY).expect("fit");
+    let route = &third.routes[1];
+    let made_up = route.channels[0].model(&route.config, "made-up-sk-pasted-by-mistake");
+    assert!(made_up.latency(Shape::Stream, third.live.now()).is_some());
+    assert_eq!(rests(&third).iter().flatten().count(), 2);
+}
+
+#[test]
+fn files_that_cannot_be_believed_are_refused_with_the_reason() {
+    let left = troubled();
+    let at = |text: &str, unix| Memoir::decode(text, unix).expect_err("unfit");
+    assert_eq!(at("", DAY), Unfit::Foreign);
+    assert_eq!(at("{\"a\": 1}", DAY), Unfit::Foreign);
+    assert_eq!(at(&left[..left.len() / 2], DAY), Unfit::Foreign);
+    assert_eq!(at(&left.replacen("\"mainstay_state\":1", "\"mainstay_state\":2", 1), DAY), Unfit::Version(2));
+    assert_eq!(at(&left.replacen("\"name\":\"one\"", "\"name\":\"two\"", 1), DAY), Unfit::Checksum);
+    assert_eq!(at(&left, DAY.saturating_sub(Duration::from_secs(1))), Unfit::Future);
+    let late = OLDEST + Duration::from_secs(1);
+    assert_eq!(at(&left, DAY + late), Unfit::Old(late));
+    assert_eq!(at(&" ".repeat(MOST_BYTES + 1), DAY), Unfit::Large);
+    assert!(Memoir::decode(&left, DAY + OLDEST).is_ok());
+}
+
+#[test]
+fn time_alone_is_no_change() {
+    let table = start(FILE, None, DAY).expect("nothing to believe");
+    let before = Memoir::of(&table, DAY);
+    assert!(!Memoir::of(&table, DAY + Duration::from_mins(1)).differs(&before));
+    fail(&table, 1, Fault::Connect, &RateHint::default());
+    assert!(Memoir::of(&table, DAY).differs(&before));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_damage_is_believed_and_none_panics(at in any::<prop::sample::Index>(), with in any::<u8>()) {
+        let left = LEFT.with(Clone::clone);
+        let mut bytes = left.clone().into_bytes();
+        let at = at.index(bytes.len());
+        prop_assume!(bytes[at] != with);
+        bytes[at] = with;
+        if let Ok(text) = String::from_utf8(bytes)
+            && let Ok(memoir) = Memoir::decode(&text, DAY)
+        {
+            prop_assert_eq!(memoir, Memoir::decode(&left, DAY).expect("fit"));
+        }
+    }
+}
+
+thread_local! {
+    static LEFT: String = troubled();
+}

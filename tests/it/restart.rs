@@ -1,0 +1,154 @@
+//! The real binary, killed and started again: what it knew is still known, and nothing of a secret is in
+//! the file between.
+
+use std::ffi::OsStr;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+use tempfile::TempDir;
+
+use crate::http;
+use crate::process::{Guest, free_address, wait_for};
+
+const KEY: &str = "sk-live-key-of-the-throttled-one";
+
+const ROUTING: &str = "
+version: 1
+server:
+  listen: LISTEN
+  admin: ADMIN
+  state_file: state.json
+  drain: {pre_stop_delay: 0s, close_spread: 0s}
+upstreams:
+  busy: {provider: custom, dialect: openai, base_url: 'http://BUSY/v1', credentials: ['${BUSY_KEY}'], probe: {kind: off}}
+  gone:
+    provider: custom
+    dialect: openai
+    base_url: 'http://GONE/v1'
+    probe: {kind: off}
+    breaker: {consecutive: {failures: 2}, open: {base: 10m, max: 20m}}
+  sim: {provider: simulated}
+routes:
+  - model: busy
+    channels: [{upstream: busy}, {upstream: sim, tier: 1}]
+  - model: gone
+    channels: [{upstream: gone}, {upstream: sim, tier: 1}]
+";
+
+/// Says of every request that its key has to rest for a hundred seconds.
+fn throttling() -> (SocketAddr, Arc<AtomicU32>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (address, asked) = (listener.local_addr().unwrap(), Arc::new(AtomicU32::new(0)));
+    let counted = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            counted.fetch_add(1, SeqCst);
+            let _ = stream.read(&mut [0; 16 * 1024]);
+            let body = r#"{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}"#;
+            let _ = write!(
+                stream,
+                "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nretry-after: 100\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    (address, asked)
+}
+
+struct Served {
+    guest: Guest,
+    callers: SocketAddr,
+    admin: SocketAddr,
+}
+
+fn serve(directory: &Path, routing: &str, name: &str) -> Served {
+    for _ in 0..5 {
+        let (callers, admin) = (free_address(), free_address());
+        let file = directory.join("routing.yaml");
+        let text = routing.replace("LISTEN", &callers.to_string()).replace("ADMIN", &admin.to_string());
+        std::fs::write(&file, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+        command.args([OsStr::new("serve"), OsStr::new("--config"), file.as_os_str()]).env("BUSY_KEY", KEY);
+        let mut guest = Guest::start(&mut command, directory, name);
+        let ready = wait_for(60, || {
+            let answers = http::get(admin, "/readyz").is_ok_and(|answer| answer.status == 200);
+            (answers || guest.ended().is_some()).then_some(answers)
+        });
+        match ready {
+            Some(true) => return Served { guest, callers, admin },
+            Some(false) => assert!(guest.said().contains("in use"), "{}", guest.said()),
+            None => panic!("not ready: {}", guest.said()),
+        }
+    }
+    panic!("no free ports")
+}
+
+impl Served {
+    fn ask(&self, model: &str) {
+        let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hi"}}]}}"#);
+        let answer = http::post(self.callers, "/v1/chat/completions", &body).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+
+    /// How the first channel of the model's route stands.
+    fn standing(&self, model: &str) -> String {
+        let explained = http::get(self.admin, &format!("/admin/explain?model={model}")).unwrap().json();
+        explained["channels"][0]["standing"].as_str().unwrap_or_default().to_owned()
+    }
+
+    fn standings(&self) -> [String; 2] {
+        [self.standing("busy"), self.standing("gone")]
+    }
+}
+
+#[test]
+fn what_was_known_outlasts_a_kill_and_a_polite_end_but_not_a_broken_file() {
+    let directory = TempDir::with_prefix("mainstay-restart-").unwrap();
+    let (busy, asked) = throttling();
+    let routing = ROUTING.replace("BUSY/", &format!("{busy}/")).replace("GONE", &free_address().to_string());
+    let state = directory.path().join("state.json");
+    let known = ["credentials_cooling".to_owned(), "breaker_open".to_owned()];
+
+    let first = serve(directory.path(), &routing, "first");
+    first.ask("busy");
+    for _ in 0..3 {
+        first.ask("gone");
+    }
+    assert_eq!(first.standings(), known);
+    let written = wait_for(30, || {
+        std::fs::read_to_string(&state).ok().filter(|text| text.contains(r#""stage":"open""#))
+    });
+    let written = written.expect("it is written within ten seconds");
+    assert!(!written.contains(KEY) && !written.contains("throttled-one"), "{written}");
+    assert_eq!(std::fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o600);
+    // Dropping it kills it.
+    drop(first);
+
+    let mut second = serve(directory.path(), &routing, "second");
+    assert_eq!(second.standings(), known, "{}", second.guest.said());
+    second.ask("busy");
+    second.ask("gone");
+    assert_eq!(asked.load(SeqCst), 1, "the key still rests");
+    let left = std::fs::read(&state).unwrap();
+    let told = Command::new("kill").args(["-TERM", &second.guest.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    assert!(wait_for(60, || second.guest.ended()).is_some_and(|status| status.success()));
+    assert_ne!(std::fs::read(&state).unwrap(), left, "written once more at the end");
+
+    let third = serve(directory.path(), &routing, "third");
+    assert_eq!(third.standings(), known, "{}", third.guest.said());
+    assert_eq!(asked.load(SeqCst), 1);
+    drop(third);
+
+    std::fs::write(&state, &std::fs::read(&state).unwrap()[..200]).unwrap();
+    let fourth = serve(directory.path(), &routing, "fourth");
+    assert_eq!(fourth.standings(), ["ready", "ready"]);
+    let said = fourth.guest.said();
+    assert_eq!(said.matches("the state file is ignored").count(), 1, "{said}");
+}
