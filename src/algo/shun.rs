@@ -16,6 +16,10 @@ const STEPS: [Duration; 4] =
 /// A try that says nothing for this long does not keep the next one from trying.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Where nobody who may has tried for this long, everybody may: a hint is not for ever. [`Shun::claim`] still
+/// lets one in at a time.
+const STALE: Duration = Duration::from_secs(10);
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shun {
     stage: Stage,
@@ -37,7 +41,7 @@ pub enum Standing {
     Clear,
     /// After all others.
     Last,
-    /// By the next request, if it [claims](Shun::claim) the try.
+    /// By the next request that can go elsewhere should it fail, if it [claims](Shun::claim) the try.
     TryOne,
 }
 
@@ -49,6 +53,9 @@ impl Shun {
     pub fn standing(&self, now: Tick) -> Standing {
         match self.stage {
             Stage::Clear => Standing::Clear,
+            Stage::Away { until, .. } | Stage::Trying { until, .. } if now >= until + STALE => {
+                Standing::Clear
+            }
             Stage::Away { until, .. } | Stage::Trying { until, .. } if now >= until => Standing::TryOne,
             Stage::Away { .. } | Stage::Trying { .. } => Standing::Last,
         }
@@ -136,6 +143,18 @@ mod tests {
         shun.release(tick(1_100));
         assert!(shun.claim(tick(1_100)), "the first gave it back");
         assert!(!shun.claim(tick(6_099)) && shun.claim(tick(6_100)), "the second never spoke");
+    }
+
+    #[test]
+    fn a_hint_that_nobody_tries_grows_stale_and_then_anybody_is_the_one_who_tries() {
+        let mut shun = Shun::new();
+        shun.fault(tick(0), tick(0));
+        assert_eq!(shun.standing(tick(10_999)), Standing::TryOne);
+        assert_eq!(shun.standing(tick(11_000)), Standing::Clear);
+        assert!(shun.claim(tick(11_000)) && !shun.claim(tick(11_000)));
+        assert_eq!(shun.standing(tick(11_000)), Standing::Last, "one at a time");
+        shun.fault(tick(11_000), tick(11_100));
+        assert_eq!(shun.standing(tick(13_099)), Standing::Last, "the hint was not forgotten");
     }
 
     #[test]

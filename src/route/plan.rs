@@ -229,21 +229,25 @@ impl<'t> Plan<'t> {
         let worst = if list.iter().any(|j| j.rank < Rank::Short) { Rank::Last } else { Rank::Short };
         let eligible = |judged: &Judged<'_>| judged.rank <= worst;
         let tier = list.iter().filter(|j| eligible(j)).map(|j| j.channel.config.tier).min();
-        let trial = list
-            .iter()
-            .position(|j| j.rank == Rank::Trial && tier.is_none_or(|tier| j.channel.config.tier <= tier));
-        let may_go_on = |trial: usize| {
-            let judged = list.get(trial);
-            let resend = |judged: &Judged<'_>| shortlist::resend_at(self.route(), judged.channel, need);
-            judged.is_some_and(|judged| resend(judged) == Resend::Allowed)
+        let due =
+            |j: &Judged<'_>| j.rank == Rank::Trial && tier.is_none_or(|tier| j.channel.config.tier <= tier);
+        // A request that can be sent again and has somewhere to go loses nothing by a failed trial. One that must
+        // not be sent twice (`replay: if_unsent`, or what its caller keeps upstream) loses itself, so it is asked
+        // to try only when nobody else has for ten seconds: that one now and then, or a channel that is well and
+        // stays out for ever. Synthetic trials there are for transports only.
+        let may_try = |j: &Judged<'_>| {
+            shortlist::resend_at(self.route(), j.channel, need) == Resend::Allowed
+                || shortlist::is_overdue(j.channel, &j.model, now)
         };
-        match (trial, tier) {
-            // A request that can be sent again and has somewhere to go loses nothing by a failed trial;
-            // without an alternative anyone may try.
-            (Some(trial), Some(_)) if self.attempts == 0 && may_go_on(trial) => Some(trial),
-            (Some(trial), None) => Some(trial),
-            (_, None) => None,
-            (_, Some(tier)) => {
+        match tier {
+            // Without an alternative anyone may try.
+            None => list.iter().position(due),
+            Some(tier) => {
+                if self.attempts == 0
+                    && let Some(trial) = list.iter().position(|j| due(j) && may_try(j))
+                {
+                    return Some(trial);
+                }
                 let of_tier = |j: &&Judged<'_>| eligible(j) && j.channel.config.tier == tier;
                 let best = list.iter().filter(of_tier).map(|j| j.rank).min()?;
                 let contenders: SmallVec<[(usize, Contender); 8]> = list

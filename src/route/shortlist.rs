@@ -190,10 +190,17 @@ pub fn slow_start(route: &Route, channel: &Channel, model: &Model, now: Tick) ->
     })
 }
 
+/// Whether every breaker that makes this channel a trial has waited so long for one that any request may be it.
+pub fn is_overdue(channel: &Channel, model: &Model, now: Tick) -> bool {
+    let waits = |gate: &gate::Gate| gate.standing(now) == gate::Standing::Trial;
+    let gates = [Some(&channel.upstream.memory.gate), model.gate.as_ref()];
+    gates.into_iter().flatten().all(|gate| !waits(gate) || gate.is_overdue(now))
+}
+
 fn rank(standing: gate::Standing, resend: Resend) -> Result<Rank, WhyNot> {
     match standing {
         gate::Standing::Clear => Ok(Rank::Ready),
-        // Whoever tries must be able to go elsewhere should it fail.
+        // Whoever tries must be able to go elsewhere should it fail; where nobody is, the hint grows stale.
         gate::Standing::TryOne if resend == Resend::Allowed => Ok(Rank::Ready),
         gate::Standing::TryOne | gate::Standing::Last => Ok(Rank::Last),
         gate::Standing::Trial => Ok(Rank::Trial),

@@ -186,6 +186,20 @@ fn an_upstream_that_becomes_slower_and_slower_loses_its_callers_in_the_end() {
 }
 
 #[test]
+fn an_upstream_that_becomes_slower_and_slower_earns_no_patience_by_it() {
+    // Its own history allowed four times what it took a minute ago: up to half a minute.
+    for (select, rate) in [("weighted_round_robin", 5.0), ("lowest_latency", 20.0), ("least_inflight", 5.0)] {
+        let text = TWO.replace("model: demo,", &format!("model: demo, select: {select},"));
+        let script = outage(&blueprint(&text), BuiltIn::SlowCreep, None);
+        let report = rehearsed(&text, &script, rate);
+        let slowest = report.minutes.iter().filter_map(|minute| minute.ttft(1.0)).max();
+        assert!(slowest < Some(Duration::from_secs(12)), "{select}: {slowest:?}");
+        assert!(report.totals.p99_ttft < Some(Duration::from_secs(11)), "{select}: {:?}", report.totals);
+        assert!(report.totals.success >= Some(0.999), "{select}: {:?}", report.totals);
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_report_and_another_one_another() {
     let blueprint = blueprint(TWO);
     let script = outage(&blueprint, BuiltIn::Flapping, Some(minutes(3)));

@@ -21,7 +21,7 @@ use crate::algo::tick::Tick;
 
 #[derive(Debug)]
 pub struct Gate {
-    /// `generation << 2 | shunned << 1 | closed`.
+    /// `generation << 3 | breaks_streams << 2 | shunned << 1 | closed`.
     word: AtomicU64,
     rescue: Rescue,
     core: Mutex<Core>,
@@ -61,6 +61,16 @@ pub enum Standing {
 
 const CLOSED: u64 = 1;
 const SHUNNED: u64 = 2;
+const BREAKS_STREAMS: u64 = 4;
+
+/// How an answer came that ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completed {
+    /// It was whole before anybody had any of it.
+    Whole,
+    /// In pieces, and the last of them came, too.
+    Stream,
+}
 
 impl Gate {
     pub fn new(settings: Settings, rescue: Rescue) -> Self {
@@ -105,11 +115,16 @@ impl Gate {
         }
     }
 
+    /// Whether it waits for a trial, and has for so long that any request may be it.
+    pub fn is_overdue(&self, now: Tick) -> bool {
+        self.word.load(Acquire) & CLOSED == 0 && self.core.lock().breaker.is_overdue(now)
+    }
+
     /// Enters. A request that enters while [`Standing::TryOne`] holds is the one that finds out.
     pub fn admit(&self, now: Tick, dice: &mut Dice) -> Result<(Permit, Option<Transition>), Refused> {
         let word = self.word.load(Acquire);
         if word & (CLOSED | SHUNNED) == CLOSED {
-            return Ok((Permit { generation: (word >> 2) as u32, kind: Kind::Normal }, None));
+            return Ok((Permit { generation: (word >> 3) as u32, kind: Kind::Normal }, None));
         }
         let mut core = self.core.lock();
         if self.is_reserved(&core) {
@@ -154,11 +169,14 @@ impl Gate {
     }
 
     /// An answer that began at `began` ended well.
-    pub fn completed(&self, began: Tick) {
-        if self.word.load(Acquire) & SHUNNED == 0 {
+    pub fn completed(&self, completed: Completed, began: Tick) {
+        if self.word.load(Acquire) & (SHUNNED | BREAKS_STREAMS) == 0 {
             return;
         }
         let mut core = self.core.lock();
+        if completed == Completed::Stream {
+            core.breaker.completed(began);
+        }
         core.breaks_streams = false;
         core.shun.success(began);
         self.publish(&core);
@@ -221,7 +239,8 @@ impl Gate {
             | State::MetricsOnly => 0,
         };
         let shunned = if core.shun == Shun::new() { 0 } else { SHUNNED };
-        self.word.store(u64::from(core.breaker.generation()) << 2 | shunned | closed, Release);
+        let breaks = if core.breaker.breaks_streams() { BREAKS_STREAMS } else { 0 };
+        self.word.store(u64::from(core.breaker.generation()) << 3 | breaks | shunned | closed, Release);
     }
 }
 

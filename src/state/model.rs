@@ -55,6 +55,8 @@ pub struct Model {
     missing_until: AtomicU64,
     /// It has refused to go on with an answer that the request had begun.
     refuses_prefill: AtomicBool,
+    /// When the latest attempt began that was answered, and a nanosecond more; 0 before there is one.
+    answered: AtomicU64,
     has_rates: AtomicBool,
     rates: ByKey<Cell>,
     has_quotas: AtomicBool,
@@ -94,6 +96,7 @@ impl Model {
             ramp_from: AtomicU64::new(NO_RAMP),
             missing_until: AtomicU64::new(0),
             refuses_prefill: AtomicBool::new(false),
+            answered: AtomicU64::new(0),
             has_rates: AtomicBool::new(false),
             rates: Mutex::default(),
             has_quotas: AtomicBool::new(false),
@@ -219,6 +222,16 @@ impl Model {
     pub fn ramping_since(&self) -> Option<Tick> {
         let from = self.ramp_from.load(Relaxed);
         (from != NO_RAMP).then_some(Tick::from_nanos(from))
+    }
+
+    /// An attempt that began at `began` has its answer.
+    pub fn answered(&self, began: Tick) {
+        self.answered.fetch_max(began.nanos().saturating_add(1), Relaxed);
+    }
+
+    /// Whether an attempt that began at `since` or later was answered.
+    pub fn has_answered_since(&self, since: Tick) -> bool {
+        self.answered.load(Relaxed) > since.nanos()
     }
 
     pub fn missing(&self, now: Tick) {

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::blame::Blame;
 use super::credential::{Credential, Held};
+use super::gate::Completed;
 use super::live::Live;
 use super::model::{Model, Shape};
 use super::network::Guilt;
@@ -64,6 +65,8 @@ pub struct Permit {
     booked: Option<(Arc<Mutex<Quota>>, u64)>,
     /// Set when another attempt of the same request has answered it.
     beaten: Option<Arc<AtomicBool>>,
+    /// Its connection was kept from earlier and may have been dead.
+    doubtful: bool,
 }
 
 /// How the attempt got past the breakers.
@@ -144,6 +147,7 @@ impl Permit {
             phase: Phase::Waiting,
             booked: None,
             beaten: None,
+            doubtful: false,
         }
     }
 
@@ -275,6 +279,12 @@ impl Permit {
         self.beaten = Some(Arc::clone(beaten));
     }
 
+    /// Not a byte came over the kept connection that this attempt was given. Should the model have answered an
+    /// attempt that began later, it was the connection that failed, and nobody is blamed for it.
+    pub fn doubt_connection(&mut self) {
+        self.doubtful = true;
+    }
+
     /// The first content is here (or a whole answer): the attempt has succeeded so far.
     pub fn first_content(&mut self) {
         if self.phase != Phase::Waiting {
@@ -283,6 +293,7 @@ impl Permit {
         let live = Arc::clone(self.live());
         let (now, mut dice) = (live.now(), live.dice());
         let ttft = now.since(self.begun);
+        self.model.answered(self.begun);
         self.model.observe(self.shape, now, ttft);
         self.channel.handles.ttft.record(ttft.as_secs_f64());
         self.channel.upstream.succeeded(self.begun, now);
@@ -319,9 +330,10 @@ impl Permit {
             self.pass_trial(since, now);
         }
         self.channel.handles.succeeded();
-        self.channel.upstream.memory.gate.completed(self.begun);
+        let completed = if self.flows() { Completed::Stream } else { Completed::Whole };
+        self.channel.upstream.memory.gate.completed(completed, self.begun);
         if let Some(gate) = &self.model.gate {
-            gate.completed(self.begun);
+            gate.completed(completed, self.begun);
         }
         if self.is_forced() {
             self.disprove();
@@ -348,9 +360,10 @@ impl Permit {
         if let (Stage::NotSent, Some((quota, tokens))) = (stage, self.booked.take()) {
             quota.lock().refund(tokens, now);
         }
+        let excused = self.doubtful && self.model.has_answered_since(self.begun);
         let blame = match self.channel.upstream.guilt(fault, now) {
-            Guilt::Usual => Blame::of(fault, hint, repeat),
-            Guilt::Network => Blame::NOBODY,
+            Guilt::Usual if !excused => Blame::of(fault, hint, repeat),
+            Guilt::Usual | Guilt::Network => Blame::NOBODY,
         };
         let counts =
             matches!(blame.merged(), Signal::Failure | Signal::Overload { .. } | Signal::StreamFailure);
@@ -368,6 +381,10 @@ impl Permit {
             // The trial's one verdict.
             Phase::OnTrial { .. } => {
                 self.tell(Blame { transport: blame.transport, model: as_failure(blame.model) }, now);
+            }
+            // The run of broken streams ends with complete ones, so nothing else may add to it.
+            Phase::Streaming if !self.flows() => {
+                self.tell_later(Blame { transport: blame.transport, model: as_failure(blame.model) }, now);
             }
             Phase::Streaming => self.tell_later(blame, now),
             Phase::Settled => {}
@@ -448,6 +465,11 @@ impl Permit {
         if slow && !self.is_trial() {
             self.tell_later(Blame { transport: Signal::Neutral, model: Signal::Slow }, now);
         }
+    }
+
+    /// Whether its answer goes out in pieces as it comes. Plain HTTP's always do.
+    fn flows(&self) -> bool {
+        self.shape == Shape::Stream || self.model.gate.is_none()
     }
 
     fn is_slow(&self, ttft: Duration) -> bool {

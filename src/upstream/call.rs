@@ -9,6 +9,7 @@ use http::{Request, Response, Version};
 use super::body::{Incoming, Outgoing};
 use super::h1;
 use super::h2;
+use super::now;
 use super::obtain::Line;
 use super::pool::Pool;
 use super::tls::Offer;
@@ -51,11 +52,22 @@ pub struct CallError {
     pub stage: Stage,
     /// For people; without secrets.
     pub detail: String,
+    pub doubt: Doubt,
+}
+
+/// What a failed call leaves in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// Whoever is at the other end.
+    Upstream,
+    /// The connection itself: it was kept from earlier, and not a byte came over it since the request had it. It
+    /// may have been dead before.
+    Connection,
 }
 
 impl CallError {
     pub(super) fn unsent(fault: Fault, detail: impl Into<String>) -> Self {
-        Self { fault, stage: Stage::NotSent, detail: detail.into() }
+        Self { fault, stage: Stage::NotSent, detail: detail.into(), doubt: Doubt::Upstream }
     }
 }
 
@@ -77,10 +89,13 @@ impl Pool {
     ) -> Result<Response<Incoming>, CallError> {
         let offer = if request.headers().contains_key(UPGRADE) { Offer::Http1 } else { Offer::Configured };
         let mut detail = String::new();
+        let mut opened = now();
         for attempt in 0..=STALE_TRIES {
             let fresh = if attempt < STALE_TRIES { Freshness::Kept(limits.reuse) } else { Freshness::New };
+            let taken = now();
             let (exchanged, idle) = match self.obtain(offer, fresh, &limits).await? {
                 Line::Http1(connection, idle) => {
+                    opened = connection.opened;
                     *request.version_mut() = Version::HTTP_11;
                     if !request.headers().contains_key(HOST) {
                         request.headers_mut().insert(HOST, self.host().clone());
@@ -97,9 +112,12 @@ impl Pool {
                     self.learn_closed(idle);
                     (request, detail) = (*unsent, why);
                 }
-                Err(Failure::Failed(error)) => {
+                Err(Failure::Failed(mut error)) => {
                     if matches!(error.fault, Fault::NotProcessed | Fault::Reset) {
                         self.learn_closed(idle);
+                    }
+                    if let (Some(_), Doubt::Connection) = (idle, error.doubt) {
+                        error.doubt = self.mark_suspect(opened, taken);
                     }
                     return Err(error);
                 }

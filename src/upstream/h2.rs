@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName, Method, Request, Response, Uri, Version};
 use http_body::{Frame, SizeHint};
 
 use super::body::{Broken, Incoming, Outgoing};
-use super::call::{CallError, Failure};
+use super::call::{CallError, Doubt, Failure};
 use super::lane::Lease;
 use super::patience::{Patience, Sent};
 use crate::vocab::{Fault, Stage};
@@ -41,6 +41,7 @@ pub(super) async fn exchange(
         lease.lane().close();
         return Err(Failure::Unsent(Box::new(request), error.to_string()));
     }
+    let taken = super::now();
     let streamed = matches!(request.body(), Outgoing::Streamed(_));
     let (head, body) = head_for(request, base)?;
     let bodiless = body.is_finished();
@@ -64,20 +65,22 @@ pub(super) async fn exchange(
     .await;
     match outcome {
         Ok(Some(answer)) => {
+            lease.lane().hear();
             let (parts, stream) = answer.into_parts();
             let length = length_of(&parts.headers);
-            let receiving =
-                Receiving { stream, length, phase: Phase::Data, sending: Some(sending), _lease: lease };
+            let receiving = Receiving { stream, length, phase: Phase::Data, sending: Some(sending), lease };
             let body = if receiving.is_ended() { Incoming::empty() } else { Incoming::http2(receiving) };
             Ok(Response::from_parts(parts, body))
         }
         Ok(None) => {
             // It may be this one request that is slow; a PING tells.
             lease.lane().suspect();
+            let silent = lease.lane().is_silent_since(taken);
             Err(Failure::Failed(CallError {
                 fault: Fault::HeadersTimeout,
                 stage: sending.stage(),
                 detail: format!("no response headers within {headers:?}"),
+                doubt: if silent { Doubt::Connection } else { Doubt::Upstream },
             }))
         }
         Err(error) => Err(Failure::Failed(error)),
@@ -131,7 +134,7 @@ fn fault_of(error: &h2::Error, stage: Stage) -> CallError {
     } else {
         Fault::Reset
     };
-    CallError { fault, stage, detail: error.to_string() }
+    CallError { fault, stage, detail: error.to_string(), doubt: Doubt::Upstream }
 }
 
 /// What is left of a request's body, and where it goes.
@@ -191,6 +194,7 @@ impl Sending {
                         fault: Fault::Cancelled,
                         stage: Stage::Sending,
                         detail,
+                        doubt: Doubt::Upstream,
                     }));
                 }
             }
@@ -211,7 +215,7 @@ pub(super) struct Receiving {
     phase: Phase,
     /// The request's body, where the answer came before its end.
     sending: Option<Sending>,
-    _lease: Lease,
+    lease: Lease,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -232,6 +236,7 @@ impl Receiving {
             match ready!(self.stream.poll_data(cx)) {
                 Some(Ok(data)) => {
                     let n = data.len();
+                    self.lease.lane().hear();
                     self.length = self.length.map(|length| length.saturating_sub(n as u64));
                     // It fails only on a stream that is over, where there is nothing to release.
                     let _ = self.stream.flow_control().release_capacity(n);

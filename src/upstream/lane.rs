@@ -54,6 +54,8 @@ struct Standing {
     settled: AtomicBool,
     /// It kept somebody waiting: no new streams until it answers a PING.
     suspect: AtomicBool,
+    /// When the peer last said anything, once it has.
+    heard: Mutex<Option<Instant>>,
     /// The task has ended.
     over: AtomicBool,
     /// Something changed that the task should look at.
@@ -169,6 +171,16 @@ impl Lane {
     pub(super) fn suspect(&self) {
         self.standing.suspect.store(true, Ordering::Release);
         self.standing.poke.notify_one();
+    }
+
+    /// The peer has answered something.
+    pub(super) fn hear(&self) {
+        *self.standing.heard.lock() = Some(now());
+    }
+
+    /// Whether the peer, which had spoken before `since`, has said nothing since.
+    pub(super) fn is_silent_since(&self, since: Instant) -> bool {
+        self.standing.heard.lock().is_some_and(|heard| heard <= since)
     }
 
     /// No new streams on it, ever: the peer said so.
@@ -288,6 +300,7 @@ impl Task {
         let Poll::Ready(Ok(_)) = pings.poll_pong(cx) else { return false };
         self.ping = PingState::Resting { next: now() + PING_INTERVAL };
         self.standing.suspect.store(false, Ordering::Release);
+        *self.standing.heard.lock() = Some(now());
         let first = !self.standing.settled.swap(true, Ordering::AcqRel);
         // Those who waited for it may look again.
         self.opening = None;

@@ -36,7 +36,7 @@ pub mod upgrade;
 mod tests;
 
 pub use body::{BodyFault, BoxBody, BoxError, Incoming, Outgoing};
-pub use call::{CallError, CallLimits, Reuse};
+pub use call::{CallError, CallLimits, Doubt, Reuse};
 pub use dial::{Dial, DialError, Dialing, Resolving, Socket, TcpDial};
 pub use fetch::{FetchError, Fetched, Fetcher, Purse};
 pub use pool::{Pool, PoolCounts};

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::auth::Vault;
-use super::call::CallError;
+use super::call::{CallError, Doubt};
 use super::dial::Dial;
 use super::lane::{Alone, Fill, Lane};
 use super::now;
@@ -31,6 +31,9 @@ use crate::config;
 const WAITERS: usize = 80;
 /// How long a peer's habit of closing idle connections is remembered.
 const HABIT_MEMORY: Duration = Duration::from_mins(1);
+/// For how long those connections that were open when one fell silent are under suspicion, and those opened since
+/// are not.
+const DOUBT_MEMORY: Duration = Duration::from_mins(1);
 
 /// The connections to one target.
 pub struct Pool {
@@ -66,6 +69,8 @@ pub(super) struct State {
     pub(super) waiters_each: usize,
     /// For how long a connection had been idle, at most, when the peer closed it; and when that was seen.
     pub(super) closed_idle: Option<(Duration, Instant)>,
+    /// When a kept connection was found to be silent, the first of its time.
+    pub(super) doubted: Option<Instant>,
     /// PING is welcome.
     pub(super) pings: bool,
     pub(super) dice: Dice,
@@ -117,6 +122,7 @@ impl Pool {
                 spoken: None,
                 waiters_each: WAITERS,
                 closed_idle: None,
+                doubted: None,
                 pings: true,
                 // Only spreads the ends of connections, so any seed will do.
                 dice: Dice::seeded(RandomState::new().build_hasher().finish()),
@@ -170,12 +176,27 @@ impl Pool {
         drop(closed);
     }
 
-    /// Something went wrong that may be a connection's fault: shared connections get no new stream until
-    /// they have answered a PING. An HTTP/1.1 connection needs no mark: its exchange's end closed it.
-    pub fn mark_suspect(&self) {
-        for lane in &self.state.lock().lanes {
-            lane.suspect();
-        }
+    /// A kept connection, opened at `opened`, has said nothing since it was taken at `taken`; its exchange's end
+    /// closed it. What has been idle since before that may be as dead, so it is closed, too, and shared connections
+    /// get no new stream until they have answered a PING.
+    ///
+    /// Says what is in doubt: the connection, as long as it is of the time before the first that fell silent. Those
+    /// made since are none that died on the shelf together, so their silence is the upstream's: an upstream that
+    /// hangs now and then is found out all the same.
+    pub(super) fn mark_suspect(&self, opened: Instant, taken: Instant) -> Doubt {
+        let (closed, doubt) = {
+            let mut state = self.state.lock();
+            let now = now();
+            let recent = state.doubted.filter(|at| now.saturating_duration_since(*at) < DOUBT_MEMORY);
+            let first = *state.doubted.insert(recent.unwrap_or(now));
+            for lane in &state.lanes {
+                lane.suspect();
+            }
+            let doubt = if opened < first { Doubt::Connection } else { Doubt::Upstream };
+            (state.shelf.take_parked_before(taken), doubt)
+        };
+        drop(closed);
+        doubt
     }
 
     /// Closes connections past their time and those that their peer has closed. To be called every few

@@ -77,6 +77,12 @@ impl Shelf {
         swept
     }
 
+    /// Those that nobody has used since `before`, all of them at the bottom.
+    pub(super) fn take_parked_before(&mut self, before: Instant) -> Vec<Parked> {
+        let newer = self.parked.iter().position(|parked| parked.since >= before);
+        self.parked.drain(..newer.unwrap_or(self.parked.len())).collect()
+    }
+
     pub(super) fn take_all(&mut self) -> Vec<Parked> {
         std::mem::take(&mut self.parked)
     }

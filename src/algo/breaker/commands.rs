@@ -16,6 +16,8 @@ pub enum Command {
     /// The permit is chosen among those issued so far, settled ones included.
     Settle(usize, Signal),
     Later(usize, Signal),
+    /// The stream of that permit came to its end.
+    Complete(usize),
     Wait(Duration),
     Expire,
     ProbeRose,
@@ -67,7 +69,9 @@ pub fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         12 => Just(Command::Admit),
         12 => (permit.clone(), signal()).prop_map(|(at, signal)| Command::Settle(at, signal)),
-        3 => (permit, signal()).prop_map(|(at, signal)| Command::Later(at, signal)),
+        3 => (permit.clone(), signal()).prop_map(|(at, signal)| Command::Later(at, signal)),
+        4 => permit.clone().prop_map(|at| Command::Later(at, Signal::StreamFailure)),
+        1 => permit.prop_map(Command::Complete),
         6 => prop_oneof![0..50_u64, 100..3_500_u64].prop_map(|wait| Command::Wait(ms(wait))),
         1 => Just(Command::Expire),
         1 => Just(Command::ProbeRose),
@@ -90,6 +94,8 @@ pub struct World {
     pub dice: Dice,
     pub now: Tick,
     pub permits: Vec<Permit>,
+    /// When each of them was issued.
+    pub begun: Vec<Tick>,
 }
 
 /// What a command brought about.
@@ -107,7 +113,13 @@ impl World {
             dice: Dice::seeded(1),
             now: Tick::ZERO + Duration::from_secs(1),
             permits: Vec::new(),
+            begun: Vec::new(),
         }
+    }
+
+    /// When the permit that a command means was issued.
+    pub fn began(&self, from_end: usize) -> Option<Tick> {
+        self.begun.iter().rev().cycle().nth(from_end).copied()
     }
 
     /// The permit a command means, if there is any.
@@ -126,6 +138,7 @@ impl World {
             Command::Admit => match breaker.admit(now, &mut self.dice) {
                 Ok((permit, transition)) => {
                     self.permits.push(permit);
+                    self.begun.push(now);
                     Effect { transition, permit: Some(permit), late: false }
                 }
                 Err(refused) => Effect { transition: refused.transition, ..none },
@@ -144,6 +157,12 @@ impl World {
                 }
                 None => none,
             },
+            Command::Complete(at) => {
+                if let Some(began) = self.began(at) {
+                    self.breaker.completed(began);
+                }
+                none
+            }
             Command::Expire => Effect { transition: breaker.expire(now, &mut self.dice), ..none },
             Command::ProbeRose => Effect { transition: breaker.probe_rose(now), ..none },
             Command::Force(forced) => Effect { transition: breaker.force(forced, now), ..none },

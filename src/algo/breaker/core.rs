@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::evidence::{Evidence, Phase};
 use super::settings::Settings;
-use super::trials::{Trials, Verdict};
+use super::trials::{OVERDUE, Trials, Verdict};
 use super::words::{
     Admissible, Forced, Kind, Permit, Reason, Refused, Settled, Signal, Snapshot, State, Transition,
 };
@@ -30,6 +30,8 @@ pub struct Breaker {
     level: u32,
     /// Filled while closed; kept while open, to say why.
     evidence: Evidence,
+    /// When it last opened.
+    opened: Tick,
 }
 
 /// The state, with what only that state needs.
@@ -75,6 +77,7 @@ impl Breaker {
             since: Tick::ZERO,
             generation: 0,
             level: 0,
+            opened: Tick::ZERO,
         }
     }
 
@@ -123,8 +126,8 @@ impl Breaker {
             Stage::Open { until } if expired.is_some() || now < *until => {
                 Err(Refused { until: Some(*until), transition: expired })
             }
-            Stage::Open { .. } => {
-                let mut trials = Trials::begin(now);
+            Stage::Open { until } => {
+                let mut trials = Trials::begin(*until, now);
                 let ticket = trials.lease(&self.settings.half_open, now);
                 let transition = self.enter(Stage::HalfOpen(trials), Reason::OpenElapsed, now);
                 Ok((self.trial(ticket), Some(transition)))
@@ -172,6 +175,20 @@ impl Breaker {
         Settled { transition: self.weigh(Phase::Second, signal, now, dice), late: false }
     }
 
+    /// A stream that began at `began` came to its end: the run of broken ones is over. Any state hears this,
+    /// since a trial's stream often outlives the trials; but what began before the breaker last opened says
+    /// nothing of the time since.
+    pub fn completed(&mut self, began: Tick) {
+        if began >= self.opened {
+            self.evidence.broken.end();
+        }
+    }
+
+    /// Whether streams broke and none has come to its end since.
+    pub const fn breaks_streams(&self) -> bool {
+        self.evidence.broken.run() > 0
+    }
+
     /// What time alone does: a lease runs out, a level decays. Every call with `dice` does this first;
     /// a periodic task does it for a breaker that nobody calls.
     pub fn expire(&mut self, now: Tick, dice: &mut Dice) -> Option<Transition> {
@@ -206,6 +223,16 @@ impl Breaker {
         }
     }
 
+    /// Whether trials have been possible for ten seconds without one deciding anything. Requests that can afford
+    /// to fail do not come then, and any other is better than an upstream that never comes back (P-B07).
+    pub fn is_overdue(&self, now: Tick) -> bool {
+        match &self.stage {
+            Stage::Open { until } => now.since(*until) >= OVERDUE,
+            Stage::HalfOpen(trials) => trials.are_overdue(now),
+            Stage::Closed { .. } | Stage::ForcedClosed | Stage::ForcedOpen | Stage::MetricsOnly => false,
+        }
+    }
+
     /// Half-open, and so many callers have tried without a verdict that the next trial should be left to
     /// a probe: a crowd of callers who hang up would otherwise always be faster.
     pub fn is_undecided(&self) -> bool {
@@ -224,7 +251,7 @@ impl Breaker {
     pub fn probe_rose(&mut self, now: Tick) -> Option<Transition> {
         match &self.stage {
             Stage::Open { .. } if now.since(self.since) >= self.settings.min_open => {
-                Some(self.enter(Stage::HalfOpen(Trials::begin(now)), Reason::ProbeRose, now))
+                Some(self.enter(Stage::HalfOpen(Trials::begin(now, now)), Reason::ProbeRose, now))
             }
             Stage::Open { .. }
             | Stage::Closed { .. }
@@ -309,7 +336,7 @@ impl Breaker {
             since: self.since,
             generation: self.generation,
             level: self.level,
-            consecutive: self.evidence.streak.run(),
+            consecutive: self.evidence.streak.run().max(self.evidence.broken.run()),
             fast: self.evidence.fast.totals(now),
             slow: self.evidence.slow.totals(now),
             leases,
@@ -360,11 +387,12 @@ impl Breaker {
         self.level = open.climb(self.level);
         let ours = dice.jitter(open.nominal(self.level), open.jitter).max(self.settings.min_open);
         let theirs = asked.unwrap_or_default().min(open.retry_after_cap);
+        self.opened = now;
         self.enter(Stage::Open { until: now + ours.max(theirs) }, reason, now)
     }
 
     fn close(&mut self, reason: Reason, now: Tick) -> Transition {
-        self.evidence.clear();
+        self.evidence.forgive();
         self.enter(Stage::closed(now), reason, now)
     }
 

@@ -21,7 +21,11 @@ pub(super) enum Phase {
 pub(super) struct Evidence {
     pub fast: Ring<10>,
     pub slow: Ring<12>,
+    /// Failures since the last success.
     pub streak: Streak,
+    /// Streams that broke since the last one that came to its end. Every one of them began with content, which
+    /// ends `streak`, so an upstream that breaks all of its streams would never fill that.
+    pub broken: Streak,
 }
 
 impl Evidence {
@@ -30,10 +34,17 @@ impl Evidence {
             fast: Ring::new(settings.fast.window),
             slow: Ring::new(settings.slow.window),
             streak: Streak::new(settings.consecutive.failures),
+            broken: Streak::new(settings.consecutive.failures),
         }
     }
 
     pub fn clear(&mut self) {
+        self.forgive();
+        self.broken.end();
+    }
+
+    /// What passed trials disprove: all but the broken streams, for a trial passes while its stream still flows.
+    pub fn forgive(&mut self) {
         self.fast.clear();
         self.slow.clear();
         self.streak.end();
@@ -49,6 +60,7 @@ impl Evidence {
         }
         if old.consecutive.failures != new.consecutive.failures {
             self.streak = Streak::new(new.consecutive.failures);
+            self.broken = Streak::new(new.consecutive.failures);
         }
     }
 
@@ -62,6 +74,14 @@ impl Evidence {
             Event::Fail if signal == Signal::Failure => self.streak.push(now),
             // Not for the run: a stream that broke had answered, and an overloaded upstream is alive.
             Event::Fail | Event::Overload | Event::Slow | Event::GivenUp | Event::StreamFail => {}
+        }
+        // The run of broken streams is looked at when it grows and never else: it may be full when a breaker
+        // closes, and a success must not open it.
+        if signal == Signal::StreamFailure {
+            self.broken.push(now);
+            if self.broken.is_full(settings.consecutive.max_age, now) {
+                return Some(Reason::Consecutive);
+            }
         }
         self.broken_rule(settings, now)
     }

@@ -24,6 +24,12 @@ fn legal(from: State, to: State, reason: Reason) -> bool {
     }
 }
 
+/// A stream that comes to its end.
+fn world_completes(world: &mut World) {
+    world.attempt(Signal::Success);
+    world.run(Command::Complete(0));
+}
+
 proptest! {
     #[test]
     fn p_b01_02_03_05_06_11_hold_after_every_command(commands in commands()) {
@@ -157,6 +163,32 @@ proptest! {
             prop_assert_eq!(well.attempt(Signal::Success).transition, None);
             if done <= n {
                 let moved = ill.attempt(Signal::Failure).transition;
+                prop_assert_eq!(moved.map(|moved| moved.reason), (done == n).then_some(Reason::Consecutive));
+            }
+            well.wait(ms(gap));
+            ill.wait(ms(gap));
+        }
+    }
+
+    #[test]
+    fn p_b08_streams_that_all_break_open_after_exactly_n_and_complete_ones_forgive(
+        gaps in prop::collection::vec(0..2_000_u64, 100), n in 1..6_u32,
+    ) {
+        let never = Rule { window: ms(6_000), min: u32::MAX, rate: 1.0 };
+        let consecutive = super::Consecutive { failures: n, max_age: ms(600_000) };
+        let rule = Settings { consecutive, fast: never, slow: never, slow_call: None, ..settings() };
+        let (mut well, mut ill) = (World::new(rule.clone()), World::new(rule));
+        let broke = |world: &mut World| {
+            world.attempt(Signal::Success);
+            world.run(Command::Later(0, Signal::StreamFailure)).transition
+        };
+        for (done, gap) in (1..).zip(gaps) {
+            if n > 1 {
+                prop_assert_eq!(broke(&mut well), None);
+                world_completes(&mut well);
+            }
+            if done <= n {
+                let moved = broke(&mut ill);
                 prop_assert_eq!(moved.map(|moved| moved.reason), (done == n).then_some(Reason::Consecutive));
             }
             well.wait(ms(gap));

@@ -17,7 +17,9 @@
 //! - **A trial is a lease.** It has a deadline, and a lease without a verdict at its deadline is a
 //!   failed trial, so a hung request cannot leave the breaker half open for ever.
 //! - **A stream is judged twice**: when its first content arrives, and again if it breaks later.
-//!   Waiting for the end of a ten-minute answer would leave a ten-second window blind.
+//!   Waiting for the end of a ten-minute answer would leave a ten-second window blind. So broken streams have a
+//!   run of their own, which first contents do not end. A half-open breaker may close on first contents of streams
+//!   that break later; it opens again at the next break, since closing does not end that run either.
 //!
 //! State is evidence, not policy (D1): what to do when every breaker of a route is open is decided
 //! elsewhere. There is no lock here either; whoever shares a breaker puts it behind one.

@@ -19,6 +19,13 @@ struct Model {
     decayed: Tick,
     /// What counted since the evidence was last cleared: time, signal, second phase.
     log: Vec<(Tick, Signal, bool)>,
+    /// When streams broke since one came to its end. Apart from the log: closing clears that, and not this, for
+    /// a trial passes before its stream has come to its end.
+    broken: Vec<Tick>,
+    /// When it last opened: what began before says nothing of the time since.
+    opened: Tick,
+    /// Since when trials were possible.
+    due: Tick,
     /// Deadlines by ticket, `None` once ended; verdicts of this half-open period.
     leases: Vec<Option<Tick>>,
     passed: u8,
@@ -43,6 +50,7 @@ impl Model {
             Signal::Overload { retry_after: Some(asked) } => asked.as_millis().min(5_000) as u64,
             _ => 0,
         };
+        self.opened = now;
         self.enter(State::Open { until: now + Duration::from_millis(ours.max(theirs)) }, now);
     }
 
@@ -68,7 +76,10 @@ impl Model {
             State::Closed | State::ForcedClosed | State::MetricsOnly => return Some(false),
             State::ForcedOpen => return None,
             State::Open { until } if now < until || self.generation != before => return None,
-            State::Open { .. } => self.enter(State::HalfOpen, now),
+            State::Open { until } => {
+                self.enter(State::HalfOpen, now);
+                self.due = until;
+            }
             State::HalfOpen => {}
         }
         let out = self.leases.iter().flatten().count();
@@ -99,7 +110,9 @@ impl Model {
                     || second && matches!(signal, Signal::Success | Signal::ClientFault);
                 if !says_nothing {
                     self.log.push((now, signal, second));
-                    if self.trips(now) && self.state == State::Closed {
+                    // A run of broken streams trips when it grows, never when something else is heard.
+                    let broken = signal == Signal::StreamFailure && self.breaks(now);
+                    if (broken || self.trips(now)) && self.state == State::Closed {
                         self.open(signal, now);
                     }
                 }
@@ -122,6 +135,18 @@ impl Model {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn breaks(&mut self, now: Tick) -> bool {
+        self.broken.push(now);
+        let run = &self.broken;
+        run.len() >= 3 && now.since(run[run.len() - 3]) <= settings().consecutive.max_age
+    }
+
+    fn completed(&mut self, began: Tick) {
+        if began >= self.opened {
+            self.broken.clear();
         }
     }
 
@@ -179,6 +204,7 @@ impl Model {
         };
         if to != self.state {
             self.log.clear();
+            self.broken.clear();
             self.enter(to, now);
         }
     }
@@ -194,7 +220,7 @@ proptest! {
         let mut world = World::new(settings);
         let mut model = Model {
             state: State::Closed, generation: 0, level: 0, since: Tick::ZERO, decayed: Tick::ZERO,
-            log: vec![], leases: vec![], passed: 0, doubt: false,
+            log: vec![], broken: vec![], opened: Tick::ZERO, due: Tick::ZERO, leases: vec![], passed: 0, doubt: false,
         };
         for command in commands {
             let now = world.now;
@@ -213,17 +239,24 @@ proptest! {
                 (Command::Later(_, signal), Some(permit)) => {
                     prop_assert_eq!(effect.late, model.settle(permit, signal, true, now));
                 }
+                (Command::Complete(at), _) => {
+                    if let Some(began) = world.began(at) {
+                        model.completed(began);
+                    }
+                }
                 (Command::Settle(..) | Command::Later(..), None) | (Command::Wait(_), _) => {}
                 (Command::Expire, _) => model.expire(now),
                 (Command::ProbeRose, _) => {
                     let old = now.since(model.since) >= world.breaker.settings().min_open;
                     if matches!(model.state, State::Open { .. }) && old {
                         model.enter(State::HalfOpen, now);
+                        model.due = now;
                     }
                 }
                 (Command::Force(forced), _) => model.force(forced, now),
                 (Command::Reset, _) => {
                     model.log.clear();
+                    model.broken.clear();
                     model.level = 0;
                     if model.state != State::Closed {
                         model.enter(State::Closed, now);
@@ -236,6 +269,14 @@ proptest! {
             let snapshot = world.breaker.snapshot(now);
             prop_assert_eq!(snapshot.leases, model.leases.iter().flatten().count());
             prop_assert_eq!(snapshot.passed, model.passed);
+            let due = match model.state {
+                State::Open { until } => Some(until),
+                State::HalfOpen => Some(model.due),
+                _ => None,
+            };
+            let overdue = due.is_some_and(|due| now.since(due) >= Duration::from_secs(10));
+            prop_assert_eq!(world.breaker.is_overdue(now), overdue);
+            prop_assert_eq!(world.breaker.breaks_streams(), !model.broken.is_empty());
         }
     }
 }

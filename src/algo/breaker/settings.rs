@@ -22,7 +22,8 @@ pub struct Settings {
     pub min_open: Duration,
 }
 
-/// Trip after this many failures with no success between them.
+/// Trip after this many failures with no success between them, or this many broken streams with no complete
+/// one between them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Consecutive {
     /// 0 turns the rule off; above 1,024 counts as 1,024.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::commands::{Command, World, ms, settings};
-use super::{Forced, Open, Reason, Rule, Settings, Signal, SlowCall, State};
+use super::{Consecutive, Forced, Open, Reason, Rule, Settings, Signal, SlowCall, State};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -29,6 +29,7 @@ fn check(settings: Settings, script: &str, expected: &str) {
             "slow" => settle(Signal::Slow),
             "drop" => settle(Signal::Neutral),
             "broke" => Command::Later(0, Signal::StreamFailure),
+            "done" => Command::Complete(0),
             "rose" => Command::ProbeRose,
             "expire" => Command::Expire,
             wait => {
@@ -142,12 +143,69 @@ fn slow_calls_trip_only_where_the_rule_is_on() {
 
 #[test]
 fn streams_that_all_break_count_as_failures_not_as_half_of_each() {
-    let mut world = World::new(Settings { fast: Rule { rate: 1.0, ..plain().fast }, ..plain() });
+    // The windows alone.
+    let consecutive = Consecutive { failures: 0, ..plain().consecutive };
+    let fast = Rule { rate: 1.0, ..plain().fast };
+    let mut world = World::new(Settings { consecutive, fast, ..plain() });
     let reason = (0..20).find_map(|_| {
         world.attempt(Signal::Success);
         world.run(Command::Later(0, Signal::StreamFailure)).transition.map(|moved| moved.reason)
     });
     assert_eq!(reason, Some(Reason::Fast));
+}
+
+#[test]
+fn streams_that_break_with_none_complete_between_are_a_run_however_many_began_well() {
+    // S13: one try every few seconds never fills a window.
+    check(
+        plain(),
+        "ask ok broke +5s ask ok broke +5s ask ok broke +5s ask ok broke +5s ask ok broke ask",
+        "pass closed closed pass closed closed pass closed closed pass closed closed pass closed open refuse",
+    );
+    let mut world = World::new(plain());
+    for _ in 0..50 {
+        world.wait(SECOND * 10);
+        world.attempt(Signal::Success);
+        world.run(Command::Later(0, Signal::StreamFailure));
+        for _ in 0..2 {
+            world.attempt(Signal::Success);
+            world.run(Command::Complete(0));
+        }
+        assert_eq!(world.breaker.state(), State::Closed, "one in three breaks");
+    }
+}
+
+#[test]
+fn a_breaker_that_closes_on_streams_that_break_later_opens_at_the_next_break() {
+    let tripped_by_streams = "ask ok broke ask ok broke ask ok broke ask ok broke ask ok broke +5s ";
+    let said =
+        "pass closed closed pass closed closed pass closed closed pass closed closed pass closed open ";
+    check(
+        plain(),
+        &format!("{tripped_by_streams} ask ok ask ok ask ok ask ok broke"),
+        &format!("{said}trial half_open trial half_open trial closed pass closed open"),
+    );
+    check(
+        plain(),
+        &format!("{tripped_by_streams} ask ok ask ok ask ok done ask ok broke"),
+        &format!("{said}trial half_open trial half_open trial closed closed pass closed closed"),
+    );
+}
+
+#[test]
+fn a_stream_from_before_the_trip_disproves_no_break() {
+    let mut world = World::new(plain());
+    let began = world.now;
+    world.wait(SECOND);
+    for _ in 0..5 {
+        world.attempt(Signal::Success);
+        world.run(Command::Later(0, Signal::StreamFailure));
+    }
+    assert!(matches!(world.breaker.state(), State::Open { .. }));
+    world.breaker.completed(began);
+    assert!(world.breaker.breaks_streams());
+    world.breaker.completed(world.now);
+    assert!(!world.breaker.breaks_streams());
 }
 
 #[test]
@@ -265,6 +323,25 @@ fn a_probe_that_rose_brings_a_trial_never_a_closed_breaker() {
         "rose ask fail ask fail ask fail ask fail ask fail rose +1s rose ask ok",
         "closed pass closed pass closed pass closed pass closed pass open open half_open trial half_open",
     );
+}
+
+#[test]
+fn a_breaker_is_overdue_ten_seconds_after_it_could_have_been_tried_until_it_is_decided() {
+    let mut world = tripped(plain());
+    world.wait(ms(14_999));
+    assert!(!world.breaker.is_overdue(world.now));
+    world.wait(ms(1));
+    assert!(world.breaker.is_overdue(world.now));
+    world.attempt(Signal::Success);
+    assert!(world.breaker.is_overdue(world.now), "the next trial need not wait as long");
+    world.attempt(Signal::Failure);
+    assert!(!world.breaker.is_overdue(world.now), "it is open again");
+    world.wait(SECOND * 20);
+    for _ in 0..3 {
+        world.attempt(Signal::Success);
+    }
+    assert_eq!(world.breaker.state(), State::Closed);
+    assert!(!world.breaker.is_overdue(world.now + SECOND * 60));
 }
 
 #[test]

@@ -11,6 +11,10 @@ use crate::algo::tick::Tick;
 /// channel should be back within seconds of its recovery (E8) however little traffic it has.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// A breaker that could have been tried for this long and is neither closed nor open again is overdue: whoever
+/// has been choosing the requests for its trials has found none.
+pub(super) const OVERDUE: Duration = Duration::from_secs(10);
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Trials {
     /// At most `max_concurrent`.
@@ -22,6 +26,8 @@ pub(super) struct Trials {
     last: Last,
     /// When a trial last began or ended.
     touched: Tick,
+    /// Since when there could have been trials.
+    due: Tick,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,8 +52,14 @@ pub(super) enum Verdict {
 }
 
 impl Trials {
-    pub const fn begin(now: Tick) -> Self {
-        Self { leases: Vec::new(), next_ticket: 0, passed: 0, neutral: 0, last: Last::Other, touched: now }
+    /// Trials that could have begun at `due`.
+    pub const fn begin(due: Tick, now: Tick) -> Self {
+        let leases = Vec::new();
+        Self { leases, next_ticket: 0, passed: 0, neutral: 0, last: Last::Other, touched: now, due }
+    }
+
+    pub fn are_overdue(&self, now: Tick) -> bool {
+        now.since(self.due) >= OVERDUE
     }
 
     /// Whether one more trial may start. Never more than could still be needed: a single failure ends

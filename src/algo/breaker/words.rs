@@ -69,7 +69,8 @@ pub enum Signal {
     Overload {
         retry_after: Option<Duration>,
     },
-    /// Broke after its first content.
+    /// Broke after its first content. Broken streams have a run of their own, which only a stream that comes to
+    /// its end ends.
     StreamFailure,
     Slow,
     /// Says nothing about the upstream: cancelled, throttled, or our own fault.
@@ -164,7 +165,7 @@ pub struct Snapshot {
     pub generation: u32,
     /// How many openings the next open time is stretched by.
     pub level: u32,
-    /// Failures in a row.
+    /// Failures in a row, or streams broken with none complete between them, whichever are more.
     pub consecutive: u32,
     pub fast: Counts,
     pub slow: Counts,

@@ -155,7 +155,8 @@ pub enum Http2Name {
 pub enum ReplayName {
     /// A generation without an answer is sent again, though it may be paid for twice.
     Allowed,
-    /// Only what provably never left is sent again.
+    /// Only what provably never left is sent again. Where all requests are like this, one of them tries a channel
+    /// that may be back, after ten seconds in which nobody did.
     IfUnsent,
 }
 

@@ -31,7 +31,7 @@ use crate::route::{Bond, Failure, Limits, Plan, Resend};
 use crate::state::{Channel, Permit};
 use crate::telemetry::RequestOutcome;
 use crate::upstream::headers::{self, Switching};
-use crate::upstream::{CallError, CallLimits, Incoming, Reuse};
+use crate::upstream::{CallError, CallLimits, Doubt, Incoming, Reuse};
 use crate::vocab::{Class, Fault, RateHint, Stage, Usage};
 
 pub enum Attempted {
@@ -147,7 +147,10 @@ async fn send(
         headers: limits.headers,
         reuse: if resend == Resend::Allowed { Reuse::Any } else { Reuse::SafeOnly },
     };
-    let refused = |permit: Permit, error: CallError| {
+    let refused = |mut permit: Permit, error: CallError| {
+        if error.doubt == Doubt::Connection {
+            permit.doubt_connection();
+        }
         let fault = fair(gateway, guest, begun, error.fault);
         let failure = Failure { fault, stage: error.stage, hint: RateHint::default() };
         let failed = Failed { detail: Some(error.detail), ..Failed::new(failure) };

@@ -82,6 +82,9 @@ pub struct Breaker {
     slow: Window<[u32; 6]>,
     run: u32,
     failures: Vec<u64>,
+    broken_run: u32,
+    broken: Vec<u64>,
+    opened: u64,
 }
 
 impl From<&breaker::Kept> for Breaker {
@@ -103,6 +106,9 @@ impl From<&breaker::Kept> for Breaker {
             slow: (kept.slow.clone(), counted as fn(_) -> _).into(),
             run: kept.run,
             failures: kept.failures.iter().map(|at| at.nanos()).collect(),
+            broken_run: kept.broken_run,
+            broken: kept.broken.iter().map(|at| at.nanos()).collect(),
+            opened: kept.opened.nanos(),
         }
     }
 }
@@ -125,6 +131,9 @@ impl From<&Breaker> for breaker::Kept {
             slow: form.slow.kept(counts),
             run: form.run,
             failures: form.failures.iter().copied().map(Tick::from_nanos).collect(),
+            broken_run: form.broken_run,
+            broken: form.broken.iter().copied().map(Tick::from_nanos).collect(),
+            opened: Tick::from_nanos(form.opened),
         }
     }
 }

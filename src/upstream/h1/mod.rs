@@ -21,8 +21,9 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::body::{Incoming, Outgoing};
-use super::call::{CallError, Failure};
+use super::call::{CallError, Doubt, Failure};
 use super::dial::Socket;
+use super::now;
 use super::patience::{Patience, Sent};
 use super::slot::Slot;
 use crate::vocab::{Fault, Stage};
@@ -38,6 +39,7 @@ pub(super) struct Connection {
     socket: Box<dyn Socket>,
     inbox: Inbox,
     pub(super) requests: u32,
+    pub(super) opened: Instant,
     /// Not used again after this.
     pub(super) retire_at: Instant,
     /// What the peer's last `Keep-Alive: timeout` allows, a second taken off.
@@ -49,7 +51,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(socket: Box<dyn Socket>, slot: Slot, retire_at: Instant) -> Self {
         let (inbox, slot) = (Inbox::new(), Some(slot));
-        Self { socket, inbox, requests: 0, retire_at, learned_idle: None, slot }
+        Self { socket, inbox, requests: 0, opened: now(), retire_at, learned_idle: None, slot }
     }
 
     /// Looks once whether the idle connection is still good: the peer has neither closed it nor sent
@@ -125,7 +127,12 @@ pub(super) async fn exchange(
         Lost::Source(error) => (Fault::Cancelled, format!("the request's body failed: {error}")),
         Lost::Silent => (Fault::HeadersTimeout, format!("no response headers within {headers:?}")),
     };
-    Err(Failure::Failed(CallError { fault, stage, detail }))
+    let heard = answer.interim > 0 || !connection.inbox.unread.is_empty();
+    let doubt = match fault {
+        Fault::Reset | Fault::HeadersTimeout if !heard && connection.requests > 1 => Doubt::Connection,
+        _ => Doubt::Upstream,
+    };
+    Err(Failure::Failed(CallError { fault, stage, detail, doubt }))
 }
 
 /// Why no head came.

@@ -1,3 +1,4 @@
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, Wake, Waker};
 
 use http_body::Body;
@@ -352,6 +353,42 @@ async fn silence_is_a_headers_timeout_and_the_connection_is_gone() {
     assert_eq!(fault(pool.call(post("body"), limits()).await), (Fault::HeadersTimeout, Stage::Waiting));
     assert_eq!(now() - begun, 30 * SECOND);
     assert_eq!(pool.counts(), PoolCounts::default());
+}
+
+/// Answers until it goes deaf, and then takes in what comes and says nothing.
+async fn deaf_once(mut io: DuplexStream, deaf: Arc<AtomicBool>) {
+    while read_request(&mut io).await.is_some() && !deaf.load(Ordering::SeqCst) {
+        io.write_all(&answer("here")).await.unwrap();
+    }
+    let _ = io.read_to_end(&mut Vec::new()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_died_on_the_shelf_are_doubted_and_those_made_since_are_not() {
+    let (all, old) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (everybody, first) = (Arc::clone(&all), Arc::clone(&old));
+    let peer =
+        Memory::serving(move |n, io| deaf_once(io, Arc::clone(if n < 3 { &first } else { &everybody })));
+    let pool = peer.pool(settings());
+    let call = || pool.call(get("/"), limits());
+    let (one, two, three) = tokio::join!(call(), call(), call());
+    for response in [one, two, three] {
+        assert_eq!(text(response.unwrap()).await, "here");
+    }
+    assert_eq!((pool.counts().idle, peer.dials()), (3, 3));
+    old.store(true, Ordering::SeqCst);
+
+    tokio::time::sleep(SECOND).await;
+    let impatient = || CallLimits { headers: 10 * SECOND, ..limits() };
+    let doubt = async || pool.call(get("/"), impatient()).await.map(drop).unwrap_err().doubt;
+    let (one, two) = tokio::join!(doubt(), doubt());
+    assert_eq!((one, two), (Doubt::Connection, Doubt::Connection));
+    assert_eq!(pool.counts().idle, 0, "the third, idle for as long, was not waited for");
+
+    assert_eq!((ask(&pool, "/").await, peer.dials()), ("here".to_owned(), 4));
+    all.store(true, Ordering::SeqCst);
+    assert_eq!(doubt().await, Doubt::Upstream, "it was made after the silence");
+    assert_eq!(doubt().await, Doubt::Upstream, "it was made for this call");
 }
 
 #[tokio::test(start_paused = true)]

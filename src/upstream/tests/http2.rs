@@ -257,7 +257,7 @@ async fn a_connection_that_kept_a_caller_waiting_is_suspect_until_it_answers_a_p
     let peer = Memory::serving(|n, io| serve2(io, 100, move |_, _, respond| say(respond, &n.to_string())));
     let pool = peer.pool(shared());
     assert_eq!(ask(&pool, "/").await, "0");
-    pool.mark_suspect();
+    pool.mark_suspect(now(), now());
     assert_eq!(ask(&pool, "/").await, "1", "no new stream before the PING's answer");
     tokio::time::sleep(SECOND).await;
     assert_eq!(ask(&pool, "/").await, "0", "it answered");
@@ -286,7 +286,8 @@ async fn a_blackholed_connection_costs_one_call_and_is_then_dropped() {
     assert_eq!(ask(&pool, "/").await, "0");
     deaf.store(true, Ordering::SeqCst);
     let impatient = CallLimits { headers: 5 * SECOND, ..limits() };
-    assert_eq!(fault(pool.call(get("/"), impatient).await), (Fault::HeadersTimeout, Stage::Waiting));
+    let error = pool.call(get("/"), impatient).await.unwrap_err();
+    assert_eq!((error.fault, error.doubt), (Fault::HeadersTimeout, Doubt::Connection));
     assert_eq!(ask(&pool, "/").await, "1");
     tokio::time::sleep(11 * SECOND).await;
     assert_eq!(pool.counts(), counts(1, 0), "the deaf one is gone");

@@ -5,6 +5,7 @@
 //! transports and framing are as on a socket.
 
 mod caller;
+mod deaf;
 mod load;
 mod scribe;
 pub mod strict;
@@ -93,7 +94,8 @@ impl Lab {
     pub fn whole(yaml: &str) -> Self {
         let blueprint = read(yaml);
         let sims = simulate(&blueprint, None);
-        let dial = Arc::new(MemoryDial { sims: sims.clone(), scribes: BTreeMap::new() });
+        let dial =
+            Arc::new(MemoryDial { sims: sims.clone(), scribes: BTreeMap::new(), lost: Mutex::default() });
         let dialing: Arc<dyn Dial> = dial.clone();
         let app =
             App::in_memory(Live::seeded(7), blueprint, dialing).unwrap_or_else(|error| panic!("{error}"));
@@ -106,7 +108,7 @@ impl Lab {
         let blueprint = read(yaml);
         let sims = simulate(&blueprint, keep_alive);
         let scribes = scribes.iter().map(|(name, scribe)| ((*name).to_owned(), Arc::clone(scribe))).collect();
-        let dial = Arc::new(MemoryDial { sims: sims.clone(), scribes });
+        let dial = Arc::new(MemoryDial { sims: sims.clone(), scribes, lost: Mutex::default() });
         let mut registry = Registry::default();
         let snapshot = compile(&blueprint, &mut registry, &live, &dial, None);
         let gateway = Gateway::new(live, snapshot);
@@ -128,6 +130,18 @@ impl Lab {
         let live = Arc::clone(&self.gateway.live);
         let snapshot = compile(&blueprint, &mut self.registry.lock(), &live, &self.dial, Some(&before));
         self.gateway.swap(snapshot);
+    }
+
+    /// Every connection to `name` that is open now falls silent, unnoticed by either end, as behind a firewall that
+    /// has forgotten it. New ones are well.
+    pub fn lose_connections(&self, name: &str) {
+        self.dial.lost.lock().entry(name.to_owned()).or_default().lose();
+    }
+
+    /// Connections to `name` that nobody uses.
+    pub fn kept(&self, name: &str) -> usize {
+        let snapshot = self.gateway.snapshot();
+        snapshot.pools.iter().filter(|pool| &**pool.name() == name).map(|pool| pool.counts().idle).sum()
     }
 
     pub fn sim(&self, name: &str) -> &Arc<Simulated> {
@@ -271,6 +285,7 @@ fn compile(
 struct MemoryDial {
     sims: BTreeMap<String, Arc<Simulated>>,
     scribes: BTreeMap<String, Arc<Scribe>>,
+    lost: Mutex<BTreeMap<String, deaf::Era>>,
 }
 
 impl Dial for MemoryDial {
@@ -282,6 +297,7 @@ impl Dial for MemoryDial {
     fn dial(&self, target: Arc<Target>) -> Dialing {
         let sim = self.sims.get(&*target.host).cloned();
         let scribe = self.scribes.get(&*target.host).cloned();
+        let era = self.lost.lock().entry(target.host.to_string()).or_default().clone();
         Box::pin(async move {
             let refused = |error: io::Error| DialError { fault: Fault::Connect, detail: error.to_string() };
             let (ours, theirs) = tokio::io::duplex(PIPE);
@@ -292,7 +308,7 @@ impl Dial for MemoryDial {
                     return Err(DialError { fault: Fault::Dns, detail: "no such host".to_owned() });
                 }
             }
-            Ok(Box::new(ours) as Box<dyn Socket>)
+            Ok(Box::new(era.socket(ours)) as Box<dyn Socket>)
         })
     }
 }

@@ -162,3 +162,23 @@ async fn s34_when_all_are_out_of_use_the_one_that_answers_lately_is_asked() {
     assert!(served > 0.3, "{served} of what A could have answered: 0.4 and more");
     lab.assert_quiet().await;
 }
+
+/// S04: all pooled connections to A go dead, unnoticed; new ones are well.
+#[tokio::test(start_paused = true)]
+async fn s04_dead_connections_are_not_held_against_the_model() {
+    let lab = Lab::start(THREE);
+    // Many at the same moment, so that many connections are kept.
+    lab.under_load(Ask::stream("demo"), 200.0, secs(2), async {}).await;
+    let kept = lab.kept("a");
+    assert!(kept >= 8, "{kept} connections are kept");
+    lab.lose_connections("a");
+    let report = lab.under_load(Ask::stream("demo"), 60.0, secs(30), async {}).await;
+    report.assert_no_errors();
+    assert!(report.slowest() < secs(12), "{:?}", report.slowest());
+    let timeouts =
+        lab.metric_sum("mainstay_faults_total", &[r#"upstream="a""#, r#"fault="headers_timeout""#]);
+    assert!(timeouts >= 5.0, "{timeouts} met a dead connection");
+    assert_eq!(lab.metric_sum("mainstay_breaker_transitions_total", &[]), 0.0, "nobody is ejected");
+    assert!(report.between(secs(12), secs(30)).share_of("a") > 0.2);
+    lab.assert_quiet().await;
+}

@@ -51,6 +51,28 @@ async fn s13_an_error_after_content_is_passed_on_and_never_stitched() {
     lab.assert_quiet().await;
 }
 
+/// S13 as far as its breaker goes, where the hint of trouble keeps the windows short of samples.
+#[tokio::test(start_paused = true)]
+async fn s13_an_upstream_that_breaks_all_its_streams_is_taken_out() {
+    let lab = Lab::start(THREE);
+    let report = lab
+        .under_load(Ask::stream("demo"), 6.0, secs(70), async {
+            after(WARM).await;
+            let fault = Fault::InBandError { after_events: 10, error: InBand::ServerError };
+            lab.sim("a").control().set(vec![Rule::new(fault)]);
+        })
+        .await;
+    let hit = |from: Duration, to: Duration| report.between(WARM + from, WARM + to).errors().len();
+    assert!(hit(secs(0), secs(10)) >= 3, "{}", hit(secs(0), secs(10)));
+    assert!(report.between(WARM + secs(10), WARM + secs(14)).share_of("a") < 0.05);
+    // What is left are the trials after 5, 10 and 20 s and the break that fills the run: not one caller in six
+    // seconds, for as long as it lasts.
+    assert!(hit(secs(15), secs(50)) <= 4, "{}", hit(secs(15), secs(50)));
+    let labels = [r#"upstream="a""#, r#"to="open""#, r#"reason="consecutive""#];
+    assert!(lab.metric_sum("mainstay_breaker_transitions_total", &labels) >= 1.0);
+    lab.assert_quiet().await;
+}
+
 /// S14: A's streams stop after ten tokens, the socket stays open.
 #[tokio::test(start_paused = true)]
 async fn s14_a_stalled_stream_ends_with_an_error_when_its_patience_does() {

@@ -370,11 +370,8 @@ impl Witness for Laws {
                 format!("{} is {state:?} long after the end", upstream.config.name)
             });
         }
-        // A model's breaker is closed by callers who can go elsewhere should it fail: nobody calls the second tier
-        // while the first one serves, and what must not be sent twice goes to whoever is sure to answer.
-        if self.resend == Replay::IfUnsent {
-            return;
-        }
+        // A model's breaker is closed by callers: by those who can go elsewhere should it fail, and where there are
+        // none for ten seconds by any. Nobody calls the second tier while the first one serves.
         for route in &table.routes {
             let first = route.channels.iter().map(|channel| channel.config.tier).min();
             let named = matches!(route.config.matcher, Matcher::Model { .. });

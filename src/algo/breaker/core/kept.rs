@@ -31,6 +31,11 @@ pub struct Kept {
     pub run: u32,
     /// When the last of them were, the oldest first.
     pub failures: Vec<Tick>,
+    /// The same of streams that broke since one came to its end.
+    pub broken_run: u32,
+    pub broken: Vec<Tick>,
+    /// When it last opened.
+    pub opened: Tick,
 }
 
 impl Breaker {
@@ -52,6 +57,9 @@ impl Breaker {
             slow: self.evidence.slow.keep(),
             run: self.evidence.streak.run(),
             failures: self.evidence.streak.times(),
+            broken_run: self.evidence.broken.run(),
+            broken: self.evidence.broken.times(),
+            opened: self.opened,
         }
     }
 
@@ -65,6 +73,7 @@ impl Breaker {
             evidence.slow = slow;
         }
         evidence.streak = Streak::of(settings.consecutive.failures, kept.run, &kept.failures);
+        evidence.broken = Streak::of(settings.consecutive.failures, kept.broken_run, &kept.broken);
         Self {
             stage: match kept.stage {
                 Stage::Open { .. } if !settings.enabled => Live::closed(kept.since),
@@ -77,6 +86,7 @@ impl Breaker {
             since: kept.since,
             generation: kept.generation,
             level: kept.level,
+            opened: kept.opened,
             evidence,
             settings,
         }
