@@ -69,7 +69,7 @@ impl Ring {
     pub(super) fn new(keys: &[CallerKey], metrics: &Metrics) -> Self {
         let mut entries = Vec::new();
         let mut names = HashMap::new();
-        for CallerKey { name, secrets } in keys {
+        for CallerKey { name, secrets, .. } in keys {
             let count = |result| metrics.counter(&catalogue::ACCESS, &[name, result]);
             let counts = Counts {
                 allowed: count("allowed"),

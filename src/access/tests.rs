@@ -17,6 +17,8 @@ const DESK: &str = "100%/secret+of=the&desk";
 
 fn ring() -> Ring {
     let key = |name: &str, secrets: &[&str]| CallerKey {
+        priority: None,
+        max_priority: None,
         name: name.into(),
         secrets: secrets.iter().map(|secret| Secret::new(*secret)).collect(),
     };

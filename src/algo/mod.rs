@@ -1,5 +1,6 @@
 //! Pure algorithms: no async, clock, lock, log or global. `now` and `dice` are arguments.
 
+pub mod aimd;
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
@@ -8,6 +9,7 @@ pub mod dice;
 pub mod ewma;
 pub mod fate;
 pub mod health;
+pub mod line;
 pub mod outage;
 pub mod quantile;
 pub mod quota;

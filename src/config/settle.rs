@@ -12,16 +12,18 @@ pub use degrade::{cache, cache_memory, exhausted, idempotency};
 use super::Cidr;
 use super::blueprint::{Continuation, Delivery};
 use super::blueprint::{
-    Drain, FallbackOn, FirstEvent, Hedge, HedgeDelay, Http2, Limits, Media, Panic, PanicMode, Pool, Replay,
-    Responses, Retry, ServerTimeouts, SimulatedSettings, SlowStart, Sticky, Timeouts, Unsupported,
+    Drain, FallbackOn, FirstEvent, Hedge, HedgeDelay, Http2, Limits, Media, Panic, PanicMode, Pool, Queue,
+    Replay, Responses, Retry, ServerTimeouts, SimulatedSettings, SlowStart, Sticky, Timeouts, Unsupported,
 };
 use super::file::names::{ContinuationName, DeliveryName};
-use super::file::names::{Http2Name, PanicModeName, Refusal, ReplayName, UnsupportedName};
+use super::file::names::{Http2Name, PanicModeName, PriorityName, Refusal, ReplayName, UnsupportedName};
 use super::file::{policy, server};
 use super::units::{Size, Span};
+use crate::algo::aimd;
 use crate::algo::backoff::Backoff;
 use crate::algo::quota::Caps;
 use crate::algo::{breaker, budget, cooldown, health};
+use crate::vocab::Priority;
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -216,6 +218,33 @@ pub fn slow_start(said: &policy::SlowStart) -> SlowStart {
         window: span(said.window, Duration::from_secs(30)),
         floor: said.floor.unwrap_or(0.1),
         aggression: said.aggression.unwrap_or(1.0),
+    }
+}
+
+/// RESILIENCE §4.13. Until the first overload only `max` holds: a limit that nobody's word stands for would make
+/// callers wait for nothing.
+pub fn concurrency(said: &policy::Concurrency, max_inflight: u32) -> aimd::Settings {
+    let max = said.max.unwrap_or(max_inflight);
+    aimd::Settings {
+        mode: if said.adaptive.unwrap_or(true) { aimd::Mode::Adaptive } else { aimd::Mode::Fixed },
+        start: said.start.unwrap_or(32),
+        min: said.min.unwrap_or(1).min(max),
+        max,
+        ttft_rise: said.ttft_rise,
+    }
+}
+
+/// RESILIENCE §4.13.
+pub fn queue(said: &policy::Queue) -> Queue {
+    Queue { max: said.max, timeout: span(said.timeout, Duration::from_secs(1)) }
+}
+
+pub fn priority(said: PriorityName) -> Priority {
+    match said {
+        PriorityName::CriticalPlus => Priority::CriticalPlus,
+        PriorityName::Critical => Priority::Critical,
+        PriorityName::SheddablePlus => Priority::SheddablePlus,
+        PriorityName::Sheddable => Priority::Sheddable,
     }
 }
 

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 
 use super::testing::Given;
 use super::*;
-use crate::algo::{breaker, budget, cooldown, health};
+use crate::algo::{aimd, breaker, budget, cooldown, health};
+use crate::vocab::Priority;
 
 fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -814,5 +815,36 @@ proptest! {
         let problems = load(&damaged, &Given::default()).map_or_else(|problems| problems, |loaded| loaded.warnings);
         let shown = rendered(&problems) + &serde_json::to_string(&problems).unwrap();
         prop_assert!(!shown.contains("hunter2-0123"), "{}", shown);
+    }
+}
+
+#[test]
+fn limits_of_keys_queues_and_priorities_are_layered_and_useless_ones_are_named() {
+    let text = "
+version: 1
+keys: {boss: {secret: '${BOSS}', priority: critical_plus, max_priority: critical}}
+defaults:
+  concurrency: {max: 50, ttft_rise: 2}
+  queue: {timeout: 3s}
+upstreams:
+  a: {provider: simulated, concurrency: {max: 20, min: 30}}
+  b: {provider: simulated, max_inflight: 9, concurrency: {adaptive: false, start: 5}}
+routes:
+  - {model: x, priority: sheddable, queue: {max: 0}, channels: [{upstream: a}, {upstream: b}]}
+  - {model: y, channels: [{upstream: a}, {upstream: b}]}
+";
+    let loaded = loaded_in(text, &Given::default().var("BOSS", "0123456789abcdef"));
+    let [a, b] = [0, 1].map(|index| loaded.blueprint.upstreams[index].concurrency);
+    assert_eq!((a.mode, a.start, a.min, a.max, a.ttft_rise), (aimd::Mode::Adaptive, 32, 20, 20, Some(2.0)));
+    assert_eq!((b.mode, b.max), (aimd::Mode::Fixed, 50));
+    let [x, y] = [0, 1].map(|index| &loaded.blueprint.routes[index]);
+    assert_eq!(
+        (x.priority, x.queue.max, x.queue.timeout),
+        (Priority::Sheddable, Some(0), Duration::from_secs(3))
+    );
+    assert_eq!((y.priority, y.queue.max), (Priority::Critical, None));
+    let said = rendered(&loaded.warnings);
+    for path in ["keys.boss.max_priority", "upstreams.a.concurrency", "upstreams.b.concurrency.start"] {
+        assert!(said.contains(&format!("warning: {path}:")), "{path} in {said}");
     }
 }

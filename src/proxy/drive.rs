@@ -11,7 +11,7 @@ use super::degrade::{self, Descent, Onward, Rest};
 use super::intake::{Guest, Load};
 use super::refuse::{DEFAULT_RETRY_AFTER, Refusal};
 use super::reply::Reply;
-use super::{Gateway, Snapshot, again, count, hedge, media};
+use super::{Gateway, Snapshot, admission, again, count, hedge, media};
 use crate::algo::throttle;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
@@ -51,7 +51,13 @@ pub async fn drive(
         if gateway.live.now() >= guest.deadline {
             return too_late(gateway, guest, &plan, last, &need);
         }
-        let permit = match plan.choose(&need) {
+        let choice = match plan.choose(&need) {
+            Err(exhausted) if exhausted.lack == Lack::Room && !plan.has_fallback() => {
+                admission::wait(gateway, &mut guest, &mut plan, &need, exhausted).await
+            }
+            choice => choice,
+        };
+        let permit = match choice {
             Ok(permit) => permit,
             Err(exhausted) => {
                 let onward = Onward::Anywhere;
@@ -187,7 +193,8 @@ fn give_up(
     exhausted: Exhausted,
 ) -> Response<Reply> {
     guest.settle.attempts = plan.attempts;
-    let Some(mut failed) = last else {
+    // Who was turned away while waiting for somebody better is told of that.
+    let Some(mut failed) = last.filter(|_| guest.shed.is_none()) else {
         return refuse(guest, plan, nothing_eligible(plan, exhausted), exhausted.soonest, true)
             .into_response(&gateway.live);
     };
@@ -256,6 +263,12 @@ fn refuse(
     let spread = plan.table().live.dice().between(1.0, 1.2);
     refusal.retry_after = temporary.then(|| retry_after.unwrap_or(DEFAULT_RETRY_AFTER).mul_f64(spread));
     refusal.exhausted = exhausted;
+    if let Some(shed) = guest.shed {
+        // Nobody failed: the caller may well come again, a little later.
+        refusal.shed = Some(shed);
+        refusal.exhausted = false;
+        refusal.retry_after = Some(admission::come_again(guest.settle.gateway()));
+    }
     refusal.settle = Some(guest.settle);
     refusal
 }
@@ -291,7 +304,9 @@ fn nothing_eligible(plan: &Plan<'_>, exhausted: Exhausted) -> (Kind, String) {
         }
         Lack::Room => (
             Kind::Unavailable,
-            format!("every channel of route `{name}` is as busy as its max_inflight allows"),
+            format!(
+                "who could serve on route `{name}` is as busy as `max_inflight` or what its keys take allows, and none came free in time"
+            ),
         ),
         Lack::Health => (Kind::Unavailable, format!("no channel of route `{name}` is healthy right now")),
     }

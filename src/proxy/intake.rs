@@ -20,7 +20,7 @@ use super::recall::{self, Recall};
 use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::settle::Settle;
-use super::{Gateway, Snapshot, deadline, identity, models, needs};
+use super::{Gateway, Snapshot, admission, deadline, identity, models, needs};
 use crate::access::Standing;
 use crate::algo::tick::Tick;
 use crate::config::{Limits, Replay as ReplayPolicy};
@@ -33,7 +33,8 @@ use crate::route::{Bond, Resend, closest};
 use crate::state::model::Shape;
 use crate::state::route::Route;
 use crate::strategy;
-use crate::vocab::Abilities;
+use crate::telemetry::Shed;
+use crate::vocab::{Abilities, Priority};
 
 /// A request as it came, with a name.
 pub struct Arrival {
@@ -81,6 +82,10 @@ pub struct Guest {
     pub again: Option<Box<Again>>,
     /// Of the URLs that were fetched for it.
     pub contents: Contents,
+    /// How much it matters.
+    pub priority: Priority,
+    /// It was refused for want of room.
+    pub shed: Option<Shed>,
     pub settle: Settle,
 }
 
@@ -146,7 +151,8 @@ pub async fn admit(
                 return models::answer(snapshot, &arrival, &entry)
                     .map(|response| Admitted::Answered(Box::new(response)));
             }
-            ask(gateway, snapshot, arrival, &entry).await.map(|guest| Admitted::Guest(Box::new(guest)))
+            let guest = ask(gateway, snapshot, arrival, &entry).await?;
+            admission::let_in(gateway, snapshot, guest).map(Admitted::Guest)
         }
         Err(_) if let Some(way) = recall::asked(snapshot, &arrival, &path) => {
             if busy {
@@ -159,7 +165,8 @@ pub async fn admit(
         Err(miss) => match snapshot.table.route_of_path(&path) {
             Some(_) if busy => Err(overloaded(&arrival, Dialect::Http, limits)),
             Some(route) => {
-                plain(gateway, snapshot, arrival, route).await.map(|guest| Admitted::Guest(Box::new(guest)))
+                let guest = plain(gateway, snapshot, arrival, route).await?;
+                admission::let_in(gateway, snapshot, guest).map(Admitted::Guest)
             }
             None => Err(nowhere(&arrival, miss, &path)),
         },
@@ -270,6 +277,9 @@ async fn ask(
         (true, true) => Resend::IfUnsentOrTranslated,
         (true, false) => Resend::Allowed,
     };
+    let is_retry = is_retry(&arrival.head.headers);
+    let priority = admission::priority(snapshot, index, caller.as_deref(), &arrival.head.headers, is_retry)
+        .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun);
     settle.waited(waited);
     settle.caller.clone_from(&caller);
@@ -285,7 +295,7 @@ async fn ask(
         resend,
         begun: arrival.begun,
         deadline,
-        is_retry: is_retry(&arrival.head.headers),
+        is_retry,
         prompt_tokens: scan.prompt_tokens_estimate(),
         most_output: scan.max_output_tokens,
         session: session(route, &arrival, &body),
@@ -298,6 +308,8 @@ async fn ask(
         upgrade: None,
         again: None,
         contents: Contents::default(),
+        priority,
+        shed: None,
         settle,
         head: arrival.head,
         request_id: arrival.request_id,
@@ -364,6 +376,11 @@ async fn plain(
         .contains(method);
     let keyed = arrival.head.headers.contains_key("idempotency-key");
     let repeatable = matches!(load, Load::Whole(_)) && (safe || keyed) && arrival.upgrade.is_none();
+    let is_retry = is_retry(&arrival.head.headers);
+    let priority = admission::priority(snapshot, index, caller.as_deref(), &arrival.head.headers, is_retry)
+        .map_err(|message| {
+        arrival.refuse(Kind::BadRequest, message, Dialect::Http).closing_if_body(&arrival)
+    })?;
     let mut settle = Settle::begin(gateway, route, Dialect::Http.name(), &arrival.request_id, arrival.begun);
     settle.waited(waited);
     settle.caller.clone_from(&caller);
@@ -377,7 +394,7 @@ async fn plain(
         resend: if repeatable { Resend::Allowed } else { Resend::IfUnsent },
         begun: arrival.begun,
         deadline: deadline(gateway, snapshot, index, &arrival),
-        is_retry: is_retry(&arrival.head.headers),
+        is_retry,
         prompt_tokens: 0,
         most_output: None,
         session: None,
@@ -390,6 +407,8 @@ async fn plain(
         upgrade: arrival.upgrade,
         again: None,
         contents: Contents::default(),
+        priority,
+        shed: None,
         settle,
         head: arrival.head,
         request_id: arrival.request_id,

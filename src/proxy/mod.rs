@@ -32,6 +32,7 @@
 //! and there is no plan left that could retry; a route may have its streams *continued*, which is another
 //! plan's affair.
 
+mod admission;
 mod again;
 mod attempt;
 mod count;

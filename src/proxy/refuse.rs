@@ -10,7 +10,7 @@ use super::settle::Settle;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::{self, Kind, Trouble};
 use crate::state::Live;
-use crate::telemetry::{RequestOutcome, catalogue};
+use crate::telemetry::{RequestOutcome, Shed, catalogue};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-mainstay-request-id");
 pub const CHANNEL: HeaderName = HeaderName::from_static("x-mainstay-channel");
@@ -19,6 +19,8 @@ pub const DROPPED: HeaderName = HeaderName::from_static("x-mainstay-dropped");
 /// What of an answer is our own estimate: `tokens`, the counts of them.
 pub const ESTIMATED: HeaderName = HeaderName::from_static("x-mainstay-estimated");
 pub const ATTEMPTS: HeaderName = HeaderName::from_static("x-mainstay-attempts");
+/// Why there was no room.
+pub const SHED: HeaderName = HeaderName::from_static("x-mainstay-shed");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Retry-After that we ask for when nothing better is known.
@@ -41,6 +43,8 @@ pub struct Refusal {
     /// What is left of the request's body is not read, so the connection cannot go on.
     pub close: bool,
     pub settle: Option<Settle>,
+    /// There was no room for it.
+    pub shed: Option<Shed>,
 }
 
 impl Refusal {
@@ -54,6 +58,7 @@ impl Refusal {
             allow: None,
             close: false,
             settle: None,
+            shed: None,
         })
     }
 
@@ -106,6 +111,9 @@ impl Refusal {
         }
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil() as u64));
+        }
+        if let Some(shed) = self.shed {
+            headers.insert(SHED, HeaderValue::from_static(shed.name()));
         }
         if self.exhausted {
             let soon = self.retry_after.is_some_and(|wait| wait <= WORTH_RETRYING) && status.as_u16() == 429;

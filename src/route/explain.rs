@@ -49,6 +49,8 @@ pub struct ExplainedChannel {
     pub breaker: String,
     pub health: &'static str,
     pub in_flight: u32,
+    /// What its keys take at the same moment, all together, as far as was learnt; at most `max_inflight`.
+    pub limit: u32,
     /// What it would charge, in nano-USD, where the route goes by that and the price is known.
     pub cost_nano_usd: Option<u64>,
     /// Smoothed time to first content, in milliseconds.
@@ -155,6 +157,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
                 breaker: gate.state().name().to_owned(),
                 health: channel.upstream.memory.health().name(),
                 in_flight: model.in_flight(),
+                limit: shortlist::limit(channel, model),
                 cost_nano_usd: (route.config.select == strategy::Kind::LeastCost)
                     .then(|| channel.cost(&route.config, need.model, need.prompt_tokens, USUAL_ANSWER))
                     .flatten(),
@@ -285,7 +288,10 @@ fn reason(
         Err(WhyNot::ModelMissing { until }) => {
             format!("the upstream says that it does not serve this model; asked again in {}", seconds(until))
         }
-        Err(WhyNot::Full) => "as many requests in flight as configured".to_owned(),
+        Err(WhyNot::Full) => {
+            "as many requests in flight as `max_inflight` or the limits of its keys allow; others wait"
+                .to_owned()
+        }
         Err(WhyNot::Tried) => "this request has tried it".to_owned(),
     }
 }

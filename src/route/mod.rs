@@ -17,5 +17,5 @@ pub use explain::{Explained, Question, explain, explain_route, generation};
 pub use limits::Limits;
 pub use need::{Bond, Need, Resend};
 pub use plan::{Exhausted, Lack, Plan};
-pub use shortlist::{Rank, WhyNot};
+pub use shortlist::{Rank, WhyNot, limit};
 pub use verdict::{Failure, Verdict};

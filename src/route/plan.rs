@@ -78,7 +78,7 @@ pub enum Lack {
     Configuration,
     /// Keys are all that is missing: this is a rate limit, not an outage.
     Credentials,
-    /// Every channel is as busy as it may be.
+    /// Who could serve is as busy as he may be.
     Room,
     /// This request has tried them, or evidence speaks against them.
     Health,
@@ -136,10 +136,14 @@ impl<'t> Plan<'t> {
     pub fn choose(&mut self, need: &Need<'_>) -> Result<Permit, Exhausted> {
         let now = self.table.live.now();
         let mut refused = Slots::default();
+        let mut crowded = false;
         // Each turn of this loop takes one channel out, so it ends.
         loop {
             let (list, exhausted) = self.shortlist(need, refused, now);
-            let Some(pick) = self.pick(&list, need, now) else { return Err(exhausted) };
+            let Some(pick) = self.pick(&list, need, now) else {
+                let lack = if crowded { Lack::Room } else { exhausted.lack };
+                return Err(Exhausted { lack, ..exhausted });
+            };
             let Judged { channel, model, .. } = &list[pick];
             match Permit::admit(channel, Arc::clone(model), need.wants()) {
                 Ok(permit) => {
@@ -147,7 +151,10 @@ impl<'t> Plan<'t> {
                     return Ok(permit);
                 }
                 // Somebody was faster; look again without it.
-                Err(Refusal::Breaker { .. } | Refusal::Credentials { .. }) => refused.add(channel.slot),
+                Err(refusal) => {
+                    crowded |= refusal == Refusal::Room;
+                    refused.add(channel.slot);
+                }
             }
         }
     }
@@ -178,6 +185,7 @@ impl<'t> Plan<'t> {
         let mut again = Shortlist::new();
         let mut narrow = Shortlist::new();
         let mut summary = Summary::default();
+        let mut awaited = false;
         for channel in &route.channels {
             if refused.has(channel.slot) {
                 continue;
@@ -194,7 +202,10 @@ impl<'t> Plan<'t> {
                         narrow.push(Judged { channel, model, rank });
                     }
                 }
-                Err(why) => summary.add(why, now),
+                Err(why) => {
+                    awaited |= why == WhyNot::Full && !self.tried.has(channel.slot);
+                    summary.add(why, now);
+                }
                 Ok(rank) if self.tried.has(channel.slot) => {
                     summary.add(WhyNot::Tried, now);
                     if !self.spent.has(channel.slot) {
@@ -203,6 +214,10 @@ impl<'t> Plan<'t> {
                 }
                 Ok(rank) => list.push(Judged { channel, model, rank }),
             }
+        }
+        // Who has failed this request is not asked again while somebody who has not is only busy.
+        if awaited {
+            again.clear();
         }
         let chosen = [list, narrow, again].into_iter().find(|list| !list.is_empty()).unwrap_or_default();
         (chosen, summary.close(route.channels.len()))
@@ -320,6 +335,10 @@ impl<'t> Plan<'t> {
     /// Nothing is eligible here nor on any fallback: the route that was asked for sends what its
     /// throttle allows to the best of its channels, if only evidence speaks against one (D3).
     pub fn panic(&mut self, need: &Need<'_>, exhausted: Exhausted) -> Result<Permit, Exhausted> {
+        // Somebody who can serve is only busy: what is down is no better for that (S34).
+        if exhausted.lack == Lack::Room {
+            return Err(exhausted);
+        }
         let now = self.table.live.now();
         self.route = self.visited[0];
         let route = self.route();
@@ -404,7 +423,8 @@ impl<'t> Plan<'t> {
         route.channels.iter().any(|channel| {
             !self.tried.has(channel.slot) && {
                 let model = channel.model(&route.config, need.model);
-                self.judge(channel, &model, need, now).is_ok()
+                // Who is only busy is waited for.
+                matches!(self.judge(channel, &model, need, now), Ok(_) | Err(WhyNot::Full))
             }
         })
     }
@@ -537,7 +557,7 @@ impl Summary {
             (0, None) if speaks > 0 => Lack::Dialect,
             (0, None) => Lack::Configuration,
             _ if credentials == possible => Lack::Credentials,
-            _ if full == possible => Lack::Room,
+            _ if full > 0 => Lack::Room,
             _ => Lack::Health,
         };
         Exhausted { soonest: self.soonest.map(|until| until.since(self.now)), lack }

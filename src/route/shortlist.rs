@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use smallvec::SmallVec;
+
 use super::need::{Need, Resend};
 use crate::algo::breaker::Admissible;
 use crate::algo::cooldown::Readiness;
@@ -61,7 +63,7 @@ pub enum WhyNot {
     ModelMissing {
         until: Tick,
     },
-    /// As many requests in flight as configured.
+    /// As many requests in flight as configured, or as its keys take.
     Full,
     /// This request has tried it.
     Tried,
@@ -211,20 +213,25 @@ fn rank(standing: gate::Standing, resend: Resend) -> Result<Rank, WhyNot> {
 /// Whether a key may be used, and has quota for this.
 fn credentials(channel: &Channel, model: &Model, need: &Need<'_>, now: Tick) -> Result<Rank, WhyNot> {
     let upstream = &channel.upstream;
+    let has_room = |key: &Arc<str>| !model.room(key, upstream.config.concurrency).is_full();
     if upstream.credentials.is_empty() {
+        if !has_room(&upstream.keyless) {
+            return Err(WhyNot::Full);
+        }
         return match standing(channel, model, &upstream.keyless, need, now) {
             Standing::Fits { .. } => Ok(Rank::Ready),
             Standing::Short => Ok(Rank::Short),
             Standing::Capped { until } => Err(WhyNot::Capped { until }),
         };
     }
-    let mut short = false;
+    let (mut short, mut full) = (false, false);
     let mut cooling: Option<Tick> = None;
     let mut capped: Option<Tick> = None;
     let sooner = |known: &mut Option<Tick>, until| *known = Some(known.map_or(until, |k| k.min(until)));
     for key in &upstream.credentials {
         let rate = model.rate(&key.rate_key);
         match key.readiness(rate.as_deref(), now) {
+            Readiness::Ready | Readiness::Trickle if !has_room(&key.rate_key) => full = true,
             Readiness::Ready | Readiness::Trickle => match standing(channel, model, &key.rate_key, need, now)
             {
                 Standing::Fits { .. } => return Ok(Rank::Ready),
@@ -237,6 +244,7 @@ fn credentials(channel: &Channel, model: &Model, need: &Need<'_>, now: Tick) -> 
     }
     match (short, capped, cooling) {
         (true, ..) => Ok(Rank::Short),
+        (false, ..) if full => Err(WhyNot::Full),
         (false, Some(until), _) => Err(WhyNot::Capped { until }),
         (false, None, Some(until)) => Err(WhyNot::Credentials { until }),
         (false, None, None) => Ok(Rank::Ready),
@@ -258,4 +266,18 @@ pub fn quota_left(channel: &Channel, model: &Model, need: &Need<'_>, now: Tick) 
         Standing::Short | Standing::Capped { .. } => 0.0,
     });
     shares.fold(0.0, f64::max)
+}
+
+/// Most requests at the same moment that it takes now: what its keys allow together, within `max_inflight`.
+pub fn limit(channel: &Channel, model: &Model) -> u32 {
+    let upstream = &channel.upstream;
+    let mut groups: SmallVec<[&Arc<str>; 8]> = upstream.credentials.iter().map(|key| &key.rate_key).collect();
+    if groups.is_empty() {
+        groups.push(&upstream.keyless);
+    }
+    groups.sort_unstable();
+    groups.dedup();
+    let most = |key: &&Arc<str>| model.room(key, upstream.config.concurrency).most();
+    let together = groups.iter().map(most).fold(0, u32::saturating_add);
+    together.min(channel.config.max_inflight).min(upstream.config.max_inflight)
 }

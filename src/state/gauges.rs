@@ -27,6 +27,7 @@ impl Table {
             let name: &str = &route.config.name;
             gauges.set(&c::IN_FLIGHT, &[name], f64::from(route.memory.in_flight.load(Relaxed)));
             gauges.set(&c::WAITING, &[name], f64::from(route.memory.waiting.load(Relaxed)));
+            gauges.set(&c::QUEUE_DEPTH, &[name], f64::from(route.memory.queue.length()));
             gauges.set(&c::RETRY_TOKENS, &[name], route.memory.budget.lock().balance(now));
         }
         for upstream in &self.upstreams {
@@ -63,6 +64,17 @@ impl Table {
                 };
                 gauges.set(&c::COOLDOWN_SECONDS, &[&credential.alias], seconds);
                 quotas(&gauges, credential, &models, now);
+                for model in &models {
+                    let room = model.room(&credential.rate_key, upstream.config.concurrency);
+                    let labels = [&*credential.alias, &*model.name];
+                    gauges.set(&c::CONCURRENCY_LIMIT, &labels, f64::from(room.most()));
+                }
+            }
+            if upstream.credentials.is_empty() {
+                for model in &models {
+                    let room = model.room(&upstream.keyless, upstream.config.concurrency);
+                    gauges.set(&c::CONCURRENCY_LIMIT, &[name, &model.name], f64::from(room.most()));
+                }
             }
         }
     }

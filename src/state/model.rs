@@ -12,6 +12,8 @@ use parking_lot::Mutex;
 use super::credential::Cell;
 use super::gate::{Gate, Rescue};
 use super::memoir;
+use super::room::Room;
+use crate::algo::aimd;
 use crate::algo::breaker;
 use crate::algo::cooldown;
 use crate::algo::ewma::PeakEwma;
@@ -61,6 +63,7 @@ pub struct Model {
     rates: ByKey<Cell>,
     has_quotas: AtomicBool,
     quotas: ByKey<Mutex<Quota>>,
+    rooms: ByKey<Room>,
 }
 
 /// What is known of each key; there are few.
@@ -101,6 +104,7 @@ impl Model {
             rates: Mutex::default(),
             has_quotas: AtomicBool::new(false),
             quotas: Mutex::default(),
+            rooms: Mutex::default(),
         }
     }
 
@@ -284,6 +288,28 @@ impl Model {
         quotas.push((Arc::clone(key), Arc::clone(&quota)));
         self.has_quotas.store(true, Release);
         quota
+    }
+
+    /// How many requests of a key are at this model.
+    pub fn room(&self, key: &Arc<str>, settings: aimd::Settings) -> Arc<Room> {
+        let mut rooms = self.rooms.lock();
+        if let Some((_, room)) = rooms.iter().find(|(known, _)| known == key) {
+            return Arc::clone(room);
+        }
+        let room = Arc::new(Room::new(settings));
+        rooms.push((Arc::clone(key), Arc::clone(&room)));
+        room
+    }
+
+    /// Places of all keys that are taken; as many as are in flight.
+    pub fn taken(&self) -> u32 {
+        self.rooms.lock().iter().map(|(_, room)| room.in_flight()).sum()
+    }
+
+    pub(super) fn reconfigure_rooms(&self, settings: aimd::Settings) {
+        for (_, room) in &*self.rooms.lock() {
+            room.reconfigure(settings);
+        }
     }
 
     pub fn rate_or_new(&self, key: &Arc<str>, settings: &cooldown::Settings) -> Arc<Cell> {

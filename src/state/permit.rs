@@ -17,6 +17,7 @@ use super::gate::Completed;
 use super::live::Live;
 use super::model::{Model, Shape};
 use super::network::Guilt;
+use super::room::Room;
 use super::table::Channel;
 use crate::algo::breaker::{self, Settled, Signal};
 use crate::algo::cooldown::Readiness;
@@ -35,8 +36,14 @@ const TRIAL_EVENTS: u64 = 5;
 /// Why no permit was given.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Refusal {
-    Breaker { until: Option<Tick> },
-    Credentials { until: Option<Tick> },
+    Breaker {
+        until: Option<Tick>,
+    },
+    Credentials {
+        until: Option<Tick>,
+    },
+    /// Every key that is ready is as busy as it may be.
+    Room,
 }
 
 /// What a request wants of a channel.
@@ -67,6 +74,8 @@ pub struct Permit {
     beaten: Option<Arc<AtomicBool>>,
     /// Its connection was kept from earlier and may have been dead.
     doubtful: bool,
+    /// Where it has a place, of its key at its model.
+    room: Option<Arc<Room>>,
 }
 
 /// How the attempt got past the breakers.
@@ -148,6 +157,7 @@ impl Permit {
             booked: None,
             beaten: None,
             doubtful: false,
+            room: None,
         }
     }
 
@@ -158,6 +168,9 @@ impl Permit {
         let upstream = Arc::clone(&self.channel.upstream);
         let keys = &upstream.credentials;
         if keys.is_empty() {
+            if !self.take_place(&upstream.keyless) {
+                return Err(self.turned_away(Refusal::Room, now));
+            }
             self.book(&upstream.keyless, wants.tokens, now);
             return Ok(());
         }
@@ -172,6 +185,7 @@ impl Permit {
             turn.filter(|key| bound.is_none_or(|bound| key.identity == bound))
         };
         let mut soonest: Option<Tick> = None;
+        let mut refusal = None;
         for may_be_short in [false, true] {
             for key in in_turn() {
                 match self.standing(key, wants.tokens, now) {
@@ -183,7 +197,16 @@ impl Permit {
                     }
                     quota::Standing::Fits { .. } | quota::Standing::Short => continue,
                 }
+                if self.room_of(&key.rate_key).is_full() {
+                    refusal = Some(Refusal::Room);
+                    continue;
+                }
                 match Held::admit(key, self.model.rate(&key.rate_key), now, dice) {
+                    // Somebody was faster.
+                    Ok(held) if !self.take_place(&key.rate_key) => {
+                        held.neutral(now, dice);
+                        refusal = Some(Refusal::Room);
+                    }
                     Ok(held) => {
                         self.credential = Some(Arc::clone(key));
                         self.held = Some(held);
@@ -197,10 +220,29 @@ impl Permit {
                 }
             }
         }
-        // Never sent, so nobody is told and nothing is counted.
+        let refusal = refusal.unwrap_or(Refusal::Credentials { until: soonest });
+        Err(self.turned_away(refusal, now))
+    }
+
+    /// Never sent, so nobody is told and nothing is counted; and no place came free that was not before, so
+    /// nobody who waits is woken: he might be who was turned away, for ever.
+    fn turned_away(&mut self, refusal: Refusal, now: Tick) -> Refusal {
         self.tell(Blame::NOBODY, now);
-        self.leave();
-        Err(Refusal::Credentials { until: soonest })
+        self.go();
+        refusal
+    }
+
+    fn room_of(&self, key: &Arc<str>) -> Arc<Room> {
+        self.model.room(key, self.channel.upstream.config.concurrency)
+    }
+
+    fn take_place(&mut self, key: &Arc<str>) -> bool {
+        let room = self.room_of(key);
+        let taken = room.take();
+        if taken {
+            self.room = Some(room);
+        }
+        taken
     }
 
     fn standing(&self, key: &Credential, tokens: u64, now: Tick) -> quota::Standing {
@@ -302,6 +344,9 @@ impl Permit {
         if let Some(held) = self.held.take() {
             held.ok(now, &mut dice);
         }
+        if self.room.as_ref().is_some_and(|room| room.succeeded(self.shape, ttft, now)) {
+            self.channel.upstream.memory.awaited.ring();
+        }
         if self.is_trial() && self.shape == Shape::Stream {
             self.phase = Phase::OnTrial { since: now };
         } else {
@@ -359,6 +404,9 @@ impl Permit {
         self.learn(hint);
         if let (Stage::NotSent, Some((quota, tokens))) = (stage, self.booked.take()) {
             quota.lock().refund(tokens, now);
+        }
+        if let (Class::Overload | Class::Throttled, Some(room)) = (fault.class(), &self.room) {
+            room.overloaded(now);
         }
         let excused = self.doubtful && self.model.has_answered_since(self.begun);
         let blame = match self.channel.upstream.guilt(fault, now) {
@@ -549,14 +597,25 @@ impl Permit {
     }
 
     fn leave(&mut self) {
+        if self.go() {
+            self.channel.upstream.memory.awaited.ring();
+        }
+    }
+
+    /// Gives back what it counts for; whether it had not done so before.
+    fn go(&mut self) -> bool {
         let count = match self.phase {
             Phase::Waiting => &self.model.waiting,
             Phase::Streaming | Phase::OnTrial { .. } => &self.model.streaming,
-            Phase::Settled => return,
+            Phase::Settled => return false,
         };
+        if let Some(room) = self.room.take() {
+            room.leave();
+        }
         count.fetch_sub(1, Relaxed);
         self.channel.upstream.memory.in_flight.fetch_sub(1, Relaxed);
         self.phase = Phase::Settled;
+        true
     }
 
     fn live(&self) -> &Arc<Live> {

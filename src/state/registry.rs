@@ -85,6 +85,9 @@ impl Registry {
         {
             known.memory.gate.reconfigure(&settings.breaker, now);
             known.memory.health.lock().reconfigure(settings.probe.settings.clone());
+            for model in &known.memory.models {
+                model.reconfigure_rooms(settings.concurrency);
+            }
             return Arc::clone(&known.memory);
         }
         let name = Arc::clone(&settings.name);
@@ -131,6 +134,7 @@ impl Registry {
                 in_flight: 0.into(),
                 waiting: 0.into(),
                 affinity: Recent::default(),
+                queue: Arc::default(),
             })
         };
         let memory = self.routes.entry(Arc::clone(&settings.name)).or_insert_with(made);

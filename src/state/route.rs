@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU32;
 
 use parking_lot::Mutex;
 
+use super::queue::Queue;
 use super::recent::Recent;
 use super::table::Channel;
 use crate::algo::budget::Budget;
@@ -27,6 +28,8 @@ pub struct Memory {
     pub waiting: AtomicU32,
     /// For `select: sticky`: the identity of the channel that served a conversation last.
     pub affinity: Recent<u64>,
+    /// Requests that wait for a place at one of its channels.
+    pub queue: Arc<Queue>,
 }
 
 /// A route of one table.

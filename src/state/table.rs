@@ -22,7 +22,7 @@ use crate::config::{self, Blueprint, Continuation, Matcher, ModelName, Origin, P
 use crate::dialect::Dialect;
 use crate::strategy;
 use crate::telemetry::{AttemptHandles, CredentialHandles, UpstreamHandles};
-use crate::vocab::Facts;
+use crate::vocab::{Facts, Priority};
 
 #[derive(Debug)]
 pub struct Table {
@@ -32,6 +32,8 @@ pub struct Table {
     /// The retry budget that all routes share.
     pub budget: Arc<Mutex<Budget>>,
     pub server: config::Server,
+    /// How much the requests of callers matter, by their keys' names: by themselves, and at most.
+    priorities: HashMap<Arc<str>, (Option<Priority>, Option<Priority>)>,
     pub revision: String,
     /// What is known of models.
     pub catalog: Arc<Catalog>,
@@ -99,6 +101,7 @@ impl Table {
                 let memory = registry.route(settings);
                 let dialects = dialects(settings, &channels);
                 let handles = registry.requests(&live.metrics, &settings.name, &dialects);
+                handles.expect_shedding(&live.metrics, settings.priority);
                 if settings.select == strategy::Kind::Sticky {
                     handles.expect_sessions(&live.metrics);
                 }
@@ -116,6 +119,11 @@ impl Table {
             live: Arc::clone(live),
             budget,
             server: blueprint.server.clone(),
+            priorities: blueprint
+                .keys
+                .iter()
+                .map(|key| (Arc::clone(&key.name), (key.priority, key.max_priority)))
+                .collect(),
             revision: blueprint.revision.clone(),
             catalog: Arc::clone(&blueprint.catalog),
             models: HashMap::new(),
@@ -173,6 +181,14 @@ impl Table {
         };
         let route = &self.routes[route];
         of(route) || route.config.fallback.iter().any(|&next| of(&self.routes[next]))
+    }
+
+    /// How much a request matters that came to `route` from the holder of the key `caller`, and asks for `asked`:
+    /// whoever has no leave to ask for more may ask for less.
+    pub fn priority(&self, route: usize, caller: Option<&str>, asked: Option<Priority>) -> Priority {
+        let (own, most) = caller.and_then(|name| self.priorities.get(name)).copied().unwrap_or_default();
+        let own = own.unwrap_or(self.routes[route].config.priority);
+        asked.map_or(own, |asked| asked.min(most.unwrap_or(own)))
     }
 
     /// Every model name that can be asked for by name: routes and aliases, patterns not.

@@ -15,6 +15,7 @@ use super::live::Live;
 use super::memoir;
 use super::model::Model;
 use super::network::{Guilt, WayOut};
+use super::queue::Awaited;
 use crate::algo::dice::Dice;
 use crate::algo::health::{self, Health};
 use crate::algo::tick::Tick;
@@ -37,6 +38,8 @@ pub struct Memory {
     pub health: Mutex<Health>,
     pub in_flight: AtomicU32,
     pub models: DashMap<Arc<str>, Arc<Model>>,
+    /// Who waits for places here.
+    pub(super) awaited: Awaited,
     last_success: AtomicU64,
     ramp_from: AtomicU64,
     /// What an earlier process knew of models that nobody has asked for yet.
@@ -60,6 +63,7 @@ impl Memory {
             health: Mutex::new(Health::new(settings.probe.settings.clone())),
             in_flight: AtomicU32::new(0),
             models: DashMap::new(),
+            awaited: Awaited::default(),
             last_success: AtomicU64::new(NEVER),
             ramp_from: AtomicU64::new(NEVER),
             recalled: Mutex::new(None),

@@ -29,6 +29,9 @@ const MODEL_SECONDS: &[f64] =
 const OVERHEAD_SECONDS: &[f64] =
     &[0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1];
 
+/// Waits for room, which are short or given up.
+const QUEUE_WAITS: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
 macro_rules! catalogue {
     ($($id:ident = $name:literal $kind:expr, [$($label:literal),*], $help:literal;)*) => {
         $(pub const $id: Metric = Metric { name: $name, kind: $kind, labels: &[$($label),*], help: $help };)*
@@ -56,6 +59,9 @@ catalogue! {
     FALLBACKS = "mainstay_fallbacks_total" Counter, ["route", "to"], "Requests handed to a fallback route.";
     SESSIONS = "mainstay_sessions_total" Counter, ["route", "result"], "Picks for a conversation under `select: sticky`: kept where it was served last, moved from there, new.";
     REJECTED = "mainstay_rejected_total" Counter, ["reason"], "Requests refused before any attempt, by reason.";
+    SHED = "mainstay_shed_total" Counter, ["route", "reason", "priority"], "Requests refused because there was no room: queue_full, queue_timeout, or priority, while the gateway is near its own limits.";
+    QUEUE_DEPTH = "mainstay_queue_depth" Gauge, ["route"], "Requests that wait until a channel has room for them.";
+    QUEUE_SECONDS = "mainstay_queue_seconds" Histogram(QUEUE_WAITS), ["route"], "Time that requests waited for room, served in the end or not; those who did not wait are not in it.";
     ACCESS = "mainstay_access_total" Counter, ["key", "result"], "Callers by what they proved: allowed, or with a needed key missing, unknown_key, disagreeing, bad_signature, stale. An empty key is nobody known.";
 
     ATTEMPTS = "mainstay_attempts_total" Counter, ["route", "upstream", "model", "outcome"], "Attempts on a channel by outcome class.";
@@ -79,6 +85,7 @@ catalogue! {
     NETWORK_SUSPECTED = "mainstay_network_suspected" Gauge, [], "1 while no provider can be reached and the network here is blamed instead of upstreams, else 0.";
     COOLDOWNS = "mainstay_cooldowns_total" Counter, ["credential", "kind"], "Cooldowns begun: short (rate limit), long (quota), auth.";
     QUOTA_LEFT = "mainstay_quota_left" Gauge, ["credential", "model", "kind"], "What a key is believed to have left at a model, of what its provider said and of its `quota`: requests, tokens.";
+    CONCURRENCY_LIMIT = "mainstay_concurrency_limit" Gauge, ["credential", "model"], "Requests that a key is believed to take at the same moment; an upstream's name where it has no keys.";
     COOLDOWN_SECONDS = "mainstay_cooldown_remaining_seconds" Gauge, ["credential"], "Seconds until the credential is tried again; 0 when it is ready.";
 
     STREAMS = "mainstay_streams_total" Counter, ["route", "outcome"], "Streams after their first content: complete, unterminated (whole, terminator added), error, cut, stalled, cancelled.";

@@ -6,7 +6,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::catalogue as c;
 use super::registry::Metrics;
-use crate::vocab::{Class, Fault, Stage, Usage};
+use crate::vocab::{Class, Fault, Priority, Stage, Usage};
 
 /// A counter per word of a closed set, registered when it first counts.
 struct Words<const N: usize> {
@@ -134,6 +134,30 @@ impl Hedged {
     }
 }
 
+/// Why somebody was refused for want of room. The metric label `reason` of `mainstay_shed_total`, and the header
+/// `x-mainstay-shed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shed {
+    /// As many wait as may.
+    QueueFull,
+    /// It waited for as long as it may.
+    QueueTimeout,
+    /// The gateway is near its own limits, and others matter more.
+    Priority,
+}
+
+impl Shed {
+    pub const ALL: [Self; 3] = [Self::QueueFull, Self::QueueTimeout, Self::Priority];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
+            Self::Priority => "priority",
+        }
+    }
+}
+
 /// What became of a conversation's place at a pick. The metric label `result` of `mainstay_sessions_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionPlace {
@@ -167,6 +191,7 @@ pub struct RequestHandles {
     pub saved: Counter,
     pub panic_admitted: Counter,
     pub panic_refused: Counter,
+    pub queue_seconds: Histogram,
 }
 
 impl RequestHandles {
@@ -191,6 +216,7 @@ impl RequestHandles {
             saved: metrics.counter(&c::SAVED, &[route]),
             panic_admitted: metrics.counter(&c::PANIC, &[route, "admitted"]),
             panic_refused: metrics.counter(&c::PANIC, &[route, "refused"]),
+            queue_seconds: metrics.histogram(&c::QUEUE_SECONDS, &[route]),
         }
     }
 
@@ -213,6 +239,18 @@ impl RequestHandles {
 
     pub fn retry_refused(&self, metrics: &Metrics, why: RefusedRetry) {
         self.refused.add(why as usize, || metrics.counter(&c::RETRIES_REFUSED, &[&self.route, why.name()]));
+    }
+
+    /// Somebody was refused for want of room.
+    pub fn shed(&self, metrics: &Metrics, why: Shed, priority: Priority) {
+        metrics.counter(&c::SHED, &[&self.route, why.name(), priority.name()]).increment(1);
+    }
+
+    /// Lets the series of refusals for want of room begin at 0, for those who are the route's usual ones.
+    pub fn expect_shedding(&self, metrics: &Metrics, priority: Priority) {
+        for why in Shed::ALL {
+            metrics.counter(&c::SHED, &[&self.route, why.name(), priority.name()]).increment(0);
+        }
     }
 
     /// Lets the series of a route that keeps conversations begin at 0.

@@ -10,6 +10,6 @@ mod registry;
 
 pub use handles::{
     AttemptHandles, CredentialHandles, Gauges, Hedged, RefusedRetry, RequestHandles, RequestOutcome,
-    SessionPlace, StreamOutcome, UpstreamHandles,
+    SessionPlace, Shed, StreamOutcome, UpstreamHandles,
 };
 pub use registry::Metrics;

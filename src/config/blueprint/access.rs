@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::vocab::Secret;
+use crate::vocab::{Priority, Secret};
 
 /// Whom requests are taken from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,4 +21,8 @@ pub struct CallerKey {
     pub name: Arc<str>,
     /// One, or two while one replaces the other; no secret is anybody else's as well.
     pub secrets: Vec<Secret>,
+    /// How much its requests matter, whatever the route says.
+    pub priority: Option<Priority>,
+    /// The most that it may ask for; what they have by themselves where it is not said.
+    pub max_priority: Option<Priority>,
 }

@@ -15,7 +15,7 @@ pub use access::{Access, CallerKey};
 pub use degrade::{Cache, CacheScope, Degradation, Idempotency, WhenExhausted};
 pub use route::{
     Channel, FallbackOn, FirstEvent, Hedge, HedgeDelay, Matcher, ModelName, Origin, Panic, PanicMode,
-    Pattern, Replay, Retry, Route, SlowStart, Sticky, Timeouts, Unsupported,
+    Pattern, Queue, Replay, Retry, Route, SlowStart, Sticky, Timeouts, Unsupported,
 };
 pub use route::{Continuation, Delivery};
 pub use server::{Drain, Limits, Media, Responses, Server, ServerTimeouts, ServerTls};

@@ -9,6 +9,7 @@ use crate::algo::backoff::Backoff;
 use crate::algo::quota::Caps;
 use crate::algo::{breaker, budget};
 use crate::strategy;
+use crate::vocab::Priority;
 
 /// One entry of `routes:`, with every layer already merged.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +40,9 @@ pub struct Route {
     /// Identical requests that are under way at the same moment share one attempt.
     pub coalesce: bool,
     pub slow_start: SlowStart,
+    pub queue: Queue,
+    /// How much its requests matter, where the caller's key says nothing.
+    pub priority: Priority,
     pub sticky: Sticky,
 }
 
@@ -271,6 +275,14 @@ pub struct SlowStart {
     pub floor: f64,
     /// 1 is a straight line; more starts faster.
     pub aggression: f64,
+}
+
+/// Where requests wait while every channel that could serve is as busy as it may be (RESILIENCE §4.13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Most that wait; `None` goes by what the channels take.
+    pub max: Option<u32>,
+    pub timeout: Duration,
 }
 
 /// How long a conversation keeps its channel.

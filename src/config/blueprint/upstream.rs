@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method};
 
 use super::route::Timeouts;
-use crate::algo::{breaker, cooldown, health};
+use crate::algo::{aimd, breaker, cooldown, health};
 use crate::dialect::Dialect;
 use crate::dialect::provider::{Provider, StreamUsage};
 use crate::vocab::Secret;
@@ -42,6 +42,8 @@ pub struct Upstream {
     pub timeouts: Timeouts,
     /// Most requests to it at the same moment, over all of its channels.
     pub max_inflight: u32,
+    /// The same for each of its keys at each model, learnt from what it says of overload.
+    pub concurrency: aimd::Settings,
     pub tls: UpstreamTls,
     /// Whether the gateway asks for usage in streams when the caller did not.
     pub stream_usage: StreamUsage,

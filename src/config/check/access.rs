@@ -7,6 +7,7 @@ use crate::config::blueprint::{Access, CallerKey};
 use crate::config::file::access::{AccessName, Secrets};
 use crate::config::path::Path;
 use crate::config::problem::Findings;
+use crate::config::settle;
 use crate::config::tree::{Node, Text};
 use crate::vocab::Secret;
 
@@ -30,7 +31,24 @@ pub fn keys(scene: &Scene<'_>, findings: &mut Findings) -> Vec<CallerKey> {
                 texts.iter().enumerate().map(|(index, text)| (at.index(index), text.as_str())).collect()
             }
         };
-        let mut key = CallerKey { name: name.as_str().into(), secrets: Vec::new() };
+        let mut key = CallerKey {
+            name: name.as_str().into(),
+            secrets: Vec::new(),
+            priority: said.priority.map(settle::priority),
+            max_priority: said.max_priority.map(settle::priority),
+        };
+        if let (Some(most), Some(own)) = (key.max_priority, key.priority)
+            && most < own
+        {
+            findings.warn(
+                &path.key("max_priority"),
+                format!(
+                    "is below the key's own `priority: {}`, which holds for requests that ask for none",
+                    own.name()
+                ),
+                "raise it, or lower `priority`",
+            );
+        }
         for (path, text) in &listed {
             key.secrets.extend(secret(scene, path, text, &key, &keys, findings));
         }

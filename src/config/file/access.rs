@@ -5,6 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::names::PriorityName;
+
 /// Whom requests are taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -24,6 +26,10 @@ pub enum AccessName {
 pub struct CallerKey {
     /// `${NAME}` or `file:/path`, of 16 characters or more; two while one replaces the other.
     pub secret: Option<Secrets>,
+    /// How much its requests matter (the route's).
+    pub priority: Option<PriorityName>,
+    /// The most that it may ask for with the header `x-mainstay-priority` (its own, so that it may only ask for less).
+    pub max_priority: Option<PriorityName>,
 }
 
 /// One reference, or the old and the new one.

@@ -22,12 +22,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use names::{
-    ContinuationName, DeliveryName, Dialects, ProviderName, Refusal, StrategyName, StreamUsageName,
-    UnsupportedName,
+    ContinuationName, DeliveryName, Dialects, PriorityName, ProviderName, Refusal, StrategyName,
+    StreamUsageName, UnsupportedName,
 };
 use policy::{
-    Breaker, Cooldown, Hedge, Pool, Probe, Quota, Retry, Simulated, SlowStart, Sticky, Timeouts, Tls,
-    WhenNone,
+    Breaker, Concurrency, Cooldown, Hedge, Pool, Probe, Queue, Quota, Retry, Simulated, SlowStart, Sticky,
+    Timeouts, Tls, WhenNone,
 };
 use server::Server;
 
@@ -92,6 +92,8 @@ pub struct Defaults {
     pub unsupported: Option<UnsupportedName>,
     pub continuation: Option<ContinuationName>,
     pub delivery: Option<DeliveryName>,
+    pub concurrency: Concurrency,
+    pub queue: Queue,
     /// Most requests at the same moment on one upstream, and on one channel (1024).
     #[schemars(range(min = 1))]
     pub max_inflight: Option<u32>,
@@ -125,6 +127,7 @@ pub struct Upstream {
     pub cooldown: Cooldown,
     pub pool: Pool,
     pub timeouts: Timeouts,
+    pub concurrency: Concurrency,
     /// Most requests to it at the same moment (1024).
     #[schemars(range(min = 1))]
     pub max_inflight: Option<u32>,
@@ -202,6 +205,9 @@ pub struct Route {
     pub sticky: Sticky,
     pub breaker: Breaker,
     pub timeouts: Timeouts,
+    pub queue: Queue,
+    /// How much its requests matter, where their caller's key says nothing (critical).
+    pub priority: Option<PriorityName>,
     /// Most requests at the same moment on each of its channels (1024).
     #[schemars(range(min = 1))]
     pub max_inflight: Option<u32>,

@@ -160,6 +160,21 @@ pub enum ReplayName {
     IfUnsent,
 }
 
+/// How much requests matter when not all can be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "priority"))]
+pub enum PriorityName {
+    /// What must go through before everything else.
+    CriticalPlus,
+    /// Somebody waits.
+    Critical,
+    /// Batches that may wait for minutes.
+    SheddablePlus,
+    /// Nobody waits for it; it comes again another day.
+    Sheddable,
+}
+
 /// What to do when no channel is eligible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -285,6 +285,34 @@ section! {
         pub aggression: Option<f64>,
     }
 
+    /// How many requests may be with each key at each model (with the upstream, where it has no keys) at the same
+    /// moment: as many as it takes, which is learnt from its words of overload.
+    pub struct Concurrency {
+        /// Whether the limit follows what the upstream takes; if not, it is `max` (true).
+        pub adaptive: Option<bool>,
+        /// Where the limit begins with the first overload, if no more was in flight; until then it is `max` (32).
+        #[schemars(range(min = 1))]
+        pub start: Option<u32>,
+        /// It never falls below this (1).
+        #[schemars(range(min = 1))]
+        pub min: Option<u32>,
+        /// It never grows beyond this (`max_inflight`).
+        #[schemars(range(min = 1))]
+        pub max: Option<u32>,
+        /// First tokens that come, on average, after so many times their usual time are a slight overload (never).
+        #[schemars(range(min = 1.1, max = 100.0))]
+        pub ttft_rise: Option<f64>,
+    }
+
+    /// Where requests wait while every channel that could serve them is as busy as it may be.
+    pub struct Queue {
+        /// Most requests that wait; 0 refuses at once (twice what the channels take, at most 1000).
+        #[schemars(range(max = 100_000))]
+        pub max: Option<u32>,
+        /// Longest wait (1s).
+        pub timeout: Option<Span>,
+    }
+
     /// What each key may be used for at each model, so that its provider need not refuse anything. None by
     /// default; what a provider says of its own limits is heeded anyway.
     pub struct Quota {

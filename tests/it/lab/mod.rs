@@ -76,24 +76,29 @@ impl Lab {
     }
 
     pub fn seeded(yaml: &str, seed: u64) -> Self {
-        Self::build(yaml, seed, &[], None)
+        Self::build(yaml, seed, &[], Sims::default())
     }
 
     /// As [`Lab::start`], with upstreams that close a connection after so much idleness.
     pub fn hasty(yaml: &str, keep_alive: Duration) -> Self {
-        Self::build(yaml, 7, &[], Some(keep_alive))
+        Self::build(yaml, 7, &[], Sims { keep_alive: Some(keep_alive), ..Sims::default() })
     }
 
     /// As [`Lab::start`], with scribes as the upstreams of those names, whatever their `base_url`.
     pub fn beside(yaml: &str, scribes: &[(&str, &Arc<Scribe>)]) -> Self {
-        Self::build(yaml, 7, scribes, None)
+        Self::build(yaml, 7, scribes, Sims::default())
+    }
+
+    /// As [`Lab::start`], with upstreams that say "overloaded" to more requests at once than `capacity`.
+    pub fn narrow(yaml: &str, capacity: u32) -> Self {
+        Self::build(yaml, 7, &[], Sims { capacity: Some(capacity), ..Sims::default() })
     }
 
     /// The whole program without its sockets: with health probes and everything else that runs beside
     /// the requests.
     pub fn whole(yaml: &str) -> Self {
         let blueprint = read(yaml);
-        let sims = simulate(&blueprint, None);
+        let sims = simulate(&blueprint, Sims::default());
         let dial =
             Arc::new(MemoryDial { sims: sims.clone(), scribes: BTreeMap::new(), lost: Mutex::default() });
         let dialing: Arc<dyn Dial> = dial.clone();
@@ -103,10 +108,10 @@ impl Lab {
         Self { gateway, sims, registry: Mutex::default(), dial, background: Background::Whole { _app: app } }
     }
 
-    fn build(yaml: &str, seed: u64, scribes: &[(&str, &Arc<Scribe>)], keep_alive: Option<Duration>) -> Self {
+    fn build(yaml: &str, seed: u64, scribes: &[(&str, &Arc<Scribe>)], of: Sims) -> Self {
         let live = Arc::new(Live::seeded(seed));
         let blueprint = read(yaml);
-        let sims = simulate(&blueprint, keep_alive);
+        let sims = simulate(&blueprint, of);
         let scribes = scribes.iter().map(|(name, scribe)| ((*name).to_owned(), Arc::clone(scribe))).collect();
         let dial = Arc::new(MemoryDial { sims: sims.clone(), scribes, lost: Mutex::default() });
         let mut registry = Registry::default();
@@ -200,6 +205,7 @@ impl Lab {
             assert_eq!(in_flight, 0, "attempts in flight at {name}");
             for model in &upstream.memory.models {
                 assert_eq!(model.in_flight(), 0, "attempts in flight at {name}/{}", model.name);
+                assert_eq!(model.taken(), 0, "places taken at {name}/{}", model.name);
                 if let Some(gate) = &model.gate {
                     assert_eq!(
                         gate.snapshot(self.gateway.live.now()).leases,
@@ -216,6 +222,7 @@ impl Lab {
         for route in &snapshot.table.routes {
             let in_flight = route.memory.in_flight.load(std::sync::atomic::Ordering::Relaxed);
             assert_eq!(in_flight, 0, "requests in flight on {}", route.config.name);
+            assert_eq!(route.memory.queue.length(), 0, "requests that wait on {}", route.config.name);
         }
         assert_eq!(snapshot.fetcher.busy(), 0, "fetches of callers' URLs");
         for (name, sim) in &self.sims {
@@ -224,7 +231,14 @@ impl Lab {
     }
 }
 
-fn simulate(blueprint: &Blueprint, keep_alive: Option<Duration>) -> BTreeMap<String, Arc<Simulated>> {
+/// What the file does not say of simulated upstreams.
+#[derive(Clone, Copy, Default)]
+struct Sims {
+    keep_alive: Option<Duration>,
+    capacity: Option<u32>,
+}
+
+fn simulate(blueprint: &Blueprint, of: Sims) -> BTreeMap<String, Arc<Simulated>> {
     let mut sims = BTreeMap::new();
     for upstream in &blueprint.upstreams {
         if let Some(settings) = &upstream.simulated {
@@ -233,7 +247,8 @@ fn simulate(blueprint: &Blueprint, keep_alive: Option<Duration>) -> BTreeMap<Str
                 pace: settings.pace,
                 words: settings.words,
                 seed: settings.seed,
-                keep_alive,
+                keep_alive: of.keep_alive,
+                capacity: of.capacity,
                 ..simulated::Settings::default()
             };
             sims.insert(upstream.name.to_string(), Simulated::in_memory(&upstream.name, settings));

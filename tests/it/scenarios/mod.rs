@@ -5,6 +5,7 @@
 //! to test scale: 30 requests a second where it has 300, and seconds of virtual time where it has
 //! minutes.
 
+mod admission;
 mod answers;
 mod chaos;
 mod choice;

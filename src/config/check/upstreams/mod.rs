@@ -100,6 +100,9 @@ impl Case<'_> {
         let base = base.filter(|_| !speaks.is_empty())?;
         let probe = self.probe(&base, findings)?;
         self.tls(&base, findings);
+        let max_inflight = said.max_inflight.or(defaults.max_inflight).unwrap_or(MAX_INFLIGHT);
+        let concurrency = said.concurrency.clone().over(defaults.concurrency.clone());
+        self.concurrency(&concurrency, findings);
         let simulated = self.provider.name == "simulated";
         if !simulated && said.simulated != policy::Simulated::default() {
             findings.error_at_key(
@@ -129,7 +132,8 @@ impl Case<'_> {
             cooldown: settle::cooldown(&said.cooldown.clone().over(defaults.cooldown.clone())),
             pool: settle::pool(&said.pool.clone().over(defaults.pool.clone())),
             timeouts,
-            max_inflight: said.max_inflight.or(defaults.max_inflight).unwrap_or(MAX_INFLIGHT),
+            max_inflight,
+            concurrency: settle::concurrency(&concurrency, max_inflight),
             tls: UpstreamTls { ca_file: said.tls.ca_file.clone(), server_name: said.tls.server_name.clone() },
             stream_usage: match said.stream_usage {
                 None => self.provider.stream_usage,
@@ -138,6 +142,34 @@ impl Case<'_> {
             },
             simulated: simulated.then(|| settle::simulated(&said.simulated)),
         })
+    }
+
+    /// What says something that cannot take effect.
+    fn concurrency(&self, merged: &policy::Concurrency, findings: &mut Findings) {
+        let path = self.path.key("concurrency");
+        let own = &self.said.concurrency;
+        if merged.adaptive == Some(false) {
+            for (key, given) in [
+                ("start", own.start.is_some()),
+                ("min", own.min.is_some()),
+                ("ttft_rise", own.ttft_rise.is_some()),
+            ] {
+                if given {
+                    let hint = "remove it, or `adaptive: false`; a limit that does not adapt is `max`";
+                    findings.warn(&path.key(key), "means nothing where `adaptive` is false", hint);
+                }
+            }
+        }
+        if let (Some(min), Some(max)) = (merged.min, merged.max)
+            && min > max
+            && *own != policy::Concurrency::default()
+        {
+            findings.warn_at_key(
+                &path,
+                format!("`min` ({min}) is above `max` ({max})"),
+                "`max` holds; lower `min`",
+            );
+        }
     }
 
     fn speaks(&self, findings: &mut Findings) -> Vec<Dialect> {

@@ -1,0 +1,78 @@
+//! How many requests are with one key at one model, and how many may be.
+//!
+//! Without keys it is the upstream's, at one model. What the limit should be is `algo::aimd`'s question.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::model::Shape;
+use crate::algo::aimd::{Aimd, Settings};
+use crate::algo::tick::Tick;
+
+#[derive(Debug)]
+pub struct Room {
+    in_flight: AtomicU32,
+    /// What `aimd` allows, to be read without its lock.
+    most: AtomicU32,
+    aimd: Mutex<Aimd>,
+}
+
+impl Room {
+    pub fn new(settings: Settings) -> Self {
+        let aimd = Aimd::new(settings);
+        Self { in_flight: AtomicU32::new(0), most: AtomicU32::new(aimd.limit()), aimd: Mutex::new(aimd) }
+    }
+
+    pub fn reconfigure(&self, settings: Settings) {
+        self.learn(|aimd| aimd.reconfigure(settings));
+    }
+
+    /// Most requests at the same moment.
+    pub fn most(&self) -> u32 {
+        self.most.load(Relaxed)
+    }
+
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.in_flight() >= self.most()
+    }
+
+    /// Takes a place, if there is one. It has to be given back with [`Room::leave`].
+    pub fn take(&self) -> bool {
+        let most = self.most();
+        self.in_flight.fetch_update(Relaxed, Relaxed, |taken| (taken < most).then_some(taken + 1)).is_ok()
+    }
+
+    pub fn leave(&self) {
+        self.in_flight.fetch_sub(1, Relaxed);
+    }
+
+    /// An answer has begun well after `ttft`. Whether there are more places now.
+    pub fn succeeded(&self, shape: Shape, ttft: Duration, now: Tick) -> bool {
+        let (before, in_flight) = (self.most(), self.in_flight());
+        self.learn(|aimd| {
+            aimd.succeeded(in_flight, now);
+            if shape == Shape::Stream {
+                aimd.first_token(ttft, in_flight, now);
+            }
+        });
+        self.most() > before
+    }
+
+    /// The upstream said that it was too much.
+    pub fn overloaded(&self, now: Tick) {
+        let in_flight = self.in_flight();
+        self.learn(|aimd| aimd.overloaded(in_flight, now));
+    }
+
+    fn learn(&self, change: impl FnOnce(&mut Aimd)) {
+        let mut aimd = self.aimd.lock();
+        change(&mut aimd);
+        self.most.store(aimd.limit(), Relaxed);
+    }
+}
