@@ -12,6 +12,7 @@ use super::seen::{End, Seen, Witness};
 use super::setup::{Rehearsal, Unroutable};
 use super::watch::{self, Heard, Watches};
 use super::weather::{Answer, Weather};
+use crate::algo::aimd::Mode;
 use crate::algo::dice::Dice;
 use crate::algo::tick::Tick;
 use crate::config::Blueprint;
@@ -161,7 +162,7 @@ impl<'t> World<'_, 't> {
     }
 
     fn put_in_force(&mut self, blueprint: &Blueprint) {
-        let table = Table::compile(blueprint, &mut self.registry, &self.live);
+        let table = Table::compile(&without_learnt_limits(blueprint), &mut self.registry, &self.live);
         let places = self.weather.places(blueprint, self.rehearsal.script);
         let _ = self.tables[self.revision].set(table);
         self.places.push(places);
@@ -272,4 +273,14 @@ impl<'t> World<'_, 't> {
         }
         mix.iter().rposition(|call| call.share > 0.0).unwrap_or(0)
     }
+}
+
+/// Rehearsed upstreams fail by script and have no capacity that could be learnt, and nothing waits in a queue here:
+/// a limit learnt from a scripted overload would refuse at once whom the gateway lets wait.
+fn without_learnt_limits(blueprint: &Blueprint) -> Blueprint {
+    let mut blueprint = blueprint.clone();
+    for upstream in &mut blueprint.upstreams {
+        upstream.concurrency.mode = Mode::Fixed;
+    }
+    blueprint
 }

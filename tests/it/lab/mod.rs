@@ -249,7 +249,6 @@ fn simulate(blueprint: &Blueprint, of: Sims) -> BTreeMap<String, Arc<Simulated>>
                 seed: settings.seed,
                 keep_alive: of.keep_alive,
                 capacity: of.capacity,
-                ..simulated::Settings::default()
             };
             sims.insert(upstream.name.to_string(), Simulated::in_memory(&upstream.name, settings));
         }
