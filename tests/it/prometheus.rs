@@ -217,8 +217,9 @@ fn outage(gateway: &Gateway) {
     for upstream in ["sim-a", "sim-b"] {
         fault(upstream, r#"[{"fault": {"kind": "cut", "after_events": 3, "how": "rst"}}]"#);
     }
+    // Two in a row take an upstream out here; then the fallback answers.
     let broken = (0..4).filter(|_| !ask("demo", true).whole).count();
-    assert_eq!(broken, 4, "a cut stream looks whole");
+    assert!(broken >= 2, "{broken} of 4: a cut stream looks whole");
     fault("sim-b", "[]");
 
     fault("sim-a", r#"[{"fault": {"kind": "refuse"}}]"#);
