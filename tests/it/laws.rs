@@ -256,3 +256,23 @@ fn a_change_of_address_makes_an_upstream_a_new_one() {
         assert!(!Arc::ptr_eq(&before.upstreams[0].memory, &after.upstreams[0].memory));
     });
 }
+
+/// What was given back without having been asked costs no quota: else a request whose pictures have to be fetched
+/// first would pay twice.
+#[test]
+fn a_permit_that_is_withdrawn_gives_its_quota_back() {
+    runtime().block_on(async {
+        let yaml = "version: 1\nupstreams: {a: {provider: simulated, quota: {rpm: 1}}}\nroutes: [{model: demo, channels: [{upstream: a}]}]\n";
+        let live = Arc::new(Live::seeded(1));
+        let table = table(yaml, &mut Registry::default(), &live);
+        let need = need(&live, Resend::Allowed);
+        let mut plan = Plan::begin(&table, table.route_of_model("demo").unwrap());
+        for _ in 0..3 {
+            let permit = plan.choose(&need).expect("nothing was asked so far");
+            plan.withdraw(permit);
+        }
+        plan.choose(&need).unwrap().finish();
+        assert!(plan.choose(&need).is_err(), "one a minute");
+        assert_eq!(in_flight(&table), 0);
+    });
+}
