@@ -23,7 +23,7 @@ use crate::config::{Cache, CacheScope};
 use crate::dialect::trouble::{self, Kind};
 use crate::dialect::{Dialect, Replay};
 use crate::state::route::Route;
-use crate::telemetry::{RequestOutcome, catalogue};
+use crate::telemetry::{Metrics, RequestOutcome, catalogue};
 use crate::vocab::Usage;
 
 /// `hit` or `stale`.
@@ -360,4 +360,9 @@ impl Keep {
 /// When nobody wants it any more.
 fn until(cache: &Cache, now: Tick) -> Tick {
     now + cache.ttl.saturating_add(cache.stale_if_error)
+}
+
+/// Lets the count of repeated keys begin at 0.
+pub fn expect(metrics: &Metrics) {
+    metrics.counter(&catalogue::IDEMPOTENT_REPLAYS, &[]).increment(0);
 }

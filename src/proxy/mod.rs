@@ -99,6 +99,7 @@ impl Gateway {
     pub fn new(live: Arc<Live>, snapshot: Snapshot) -> Arc<Self> {
         media::expect(&live.metrics);
         recall::expect(&live.metrics);
+        again::expect(&live.metrics);
         Arc::new(Self {
             live,
             snapshot: ArcSwap::from_pointee(snapshot),

@@ -18,7 +18,7 @@ use super::served::{self, Served};
 use super::upstream::{self, Upstream};
 use crate::algo::budget::Budget;
 use crate::catalog::{Catalog, Tier, Unit};
-use crate::config::{self, Blueprint, Continuation, Matcher, ModelName, Origin, Pattern};
+use crate::config::{self, Blueprint, Continuation, Degradation, Matcher, ModelName, Origin, Pattern};
 use crate::dialect::Dialect;
 use crate::strategy;
 use crate::telemetry::{AttemptHandles, CredentialHandles, UpstreamHandles};
@@ -104,6 +104,20 @@ impl Table {
                 handles.expect_shedding(&live.metrics, settings.priority);
                 if settings.select == strategy::Kind::Sticky {
                     handles.expect_sessions(&live.metrics);
+                }
+                if settings.cache.enabled {
+                    handles.expect_cache(&live.metrics);
+                }
+                if settings.coalesce {
+                    handles.expect_coalesced(&live.metrics);
+                }
+                for way in &settings.exhausted.tries {
+                    match way {
+                        Degradation::Stale | Degradation::Wait | Degradation::Answer => {
+                            handles.expect_degraded(&live.metrics, way.name());
+                        }
+                        Degradation::Fallback | Degradation::Fail => {}
+                    }
                 }
                 if settings.continuation != Continuation::Off {
                     handles.expect_continuations(&live.metrics);

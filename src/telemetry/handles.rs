@@ -260,6 +260,26 @@ impl RequestHandles {
         }
     }
 
+    /// The same of one that keeps answers.
+    pub fn expect_cache(&self, metrics: &Metrics) {
+        for result in ["hit", "stale", "miss", "stored", "too_large"] {
+            metrics.counter(&c::CACHE, &[&self.route, result]).increment(0);
+        }
+        for kind in ["input", "output"] {
+            metrics.counter(&c::TOKENS_SAVED, &[&self.route, kind]).increment(0);
+        }
+    }
+
+    /// The same of one whose callers may share attempts.
+    pub fn expect_coalesced(&self, metrics: &Metrics) {
+        metrics.counter(&c::COALESCED, &[&self.route]).increment(0);
+    }
+
+    /// The same of one that has something to say when nobody is left.
+    pub fn expect_degraded(&self, metrics: &Metrics, how: &str) {
+        metrics.counter(&c::DEGRADED, &[&self.route, how]).increment(0);
+    }
+
     /// The same of one that has broken streams continued.
     pub fn expect_continuations(&self, metrics: &Metrics) {
         for (result, method) in

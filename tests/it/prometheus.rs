@@ -26,7 +26,7 @@ upstreams:
   sim-d: {provider: simulated, fate: all, simulated: {ttft: 5ms, pace: 1ms}}
 routes:
   - {model: demo, channels: [{upstream: sim-a}, {upstream: sim-b}], fallback: [spare]}
-  - {model: spare, select: sticky, continuation: any, channels: [{upstream: sim-c}]}
+  - {model: spare, select: sticky, continuation: any, coalesce: true, cache: {enabled: true}, on_exhausted: [stale, fail], channels: [{upstream: sim-c}]}
   - {model: alone, channels: [{upstream: sim-d}]}
   - {model: hedged, channels: [{upstream: sim-c}, {upstream: sim-d}], hedge: {enabled: true, delay: 1ms, max_share: 1}}
 defaults:
