@@ -35,14 +35,14 @@ pub struct Peeked {
     pub ended: bool,
     /// An in-band error came right behind the content that committed; in the same dialect `ready` ends
     /// with it.
-    pub error: Option<InBand>,
+    pub error: Option<Box<InBand>>,
     pub broken_events: u64,
     /// Where in `ready` that begins.
     pub error_at: usize,
     /// For a caller of another dialect.
-    translation: Option<translate::Stream>,
+    translation: Option<Box<translate::Stream>>,
     /// Follows what passes as it is, so that somebody else can go on with it.
-    follower: Option<translate::Stream>,
+    follower: Option<Box<translate::Stream>>,
     /// The caller's terminator is among what is ready.
     end_said: bool,
 }
@@ -73,8 +73,8 @@ pub struct Listener<'l> {
     pub spoken: &'l Spoken,
     pub framing: Framing,
     pub strip_usage: bool,
-    pub translation: Option<translate::Stream>,
-    pub follower: Option<translate::Stream>,
+    pub translation: Option<Box<translate::Stream>>,
+    pub follower: Option<Box<translate::Stream>>,
     /// All of it is held back, up to so many bytes.
     pub hold: Option<Hold>,
 }
@@ -135,7 +135,7 @@ pub async fn peek(
         let look = peeked.take(chunk, &mut events)?;
         if let Some(hold) = hold.filter(|hold| bytes < hold.bytes) {
             if let Some(in_band) = peeked.error.take() {
-                return Err(fault_of(in_band));
+                return Err(fault_of(*in_band));
             }
             if look == Look::Commits {
                 wait = Wait::For(if peeked.watch.is_terminated() { LINGER } else { hold.idle });
@@ -153,7 +153,7 @@ pub async fn peek(
 pub async fn join(
     spoken: &Spoken,
     framing: Framing,
-    stream: translate::Stream,
+    stream: Box<translate::Stream>,
     mut upstream: Incoming,
     (until, idle, most): (Instant, Duration, u64),
 ) -> Result<(Peeked, Incoming), (NotJoined, Box<translate::Stream>, Option<Usage>)> {
@@ -200,7 +200,7 @@ pub async fn join(
             Standing::Seeking => {}
         }
         if let Some(in_band) = peeked.error.take() {
-            break NotJoined::Failed(fault_of(in_band));
+            break NotJoined::Failed(fault_of(*in_band));
         }
         if peeked.watch.content_events() > 0 {
             wait = Wait::For(idle);
@@ -208,7 +208,7 @@ pub async fn join(
     };
     let usage = peeked.watch.usage();
     // It was put there above, and nothing takes it away.
-    let stream = peeked.translation.take().map(Box::new).expect("the stream is still here");
+    let stream = peeked.translation.take().expect("the stream is still here");
     Err((why, stream, usage))
 }
 
@@ -248,7 +248,7 @@ impl Peeked {
                 if !self.is_translated() {
                     self.ready.push_back(frame.raw.clone());
                 }
-                self.error = Some(in_band);
+                self.error = Some(Box::new(in_band));
                 return Ok(Look::Commits);
             }
             Beat::Broken => {
@@ -308,20 +308,20 @@ impl Peeked {
 
     /// What the caller was told, where that is remembered.
     pub fn told(&self) -> Option<&Told> {
-        self.translation.as_ref().or(self.follower.as_ref()).and_then(translate::Stream::told)
+        self.translation.as_deref().or(self.follower.as_deref()).and_then(translate::Stream::told)
     }
 
     fn standing(&self) -> Standing {
-        self.translation.as_ref().map_or(Standing::Joined, translate::Stream::standing)
+        self.translation.as_deref().map_or(Standing::Joined, translate::Stream::standing)
     }
 
     /// The caller's stream, for somebody else to go on with.
-    pub fn hand_over(&mut self) -> Option<translate::Stream> {
+    pub fn hand_over(&mut self) -> Option<Box<translate::Stream>> {
         self.translation.take().or_else(|| self.follower.take())
     }
 
     /// Nobody goes on with it.
-    pub fn take_back(&mut self, stream: translate::Stream) {
+    pub fn take_back(&mut self, stream: Box<translate::Stream>) {
         self.translation = Some(stream);
     }
 

@@ -243,7 +243,7 @@ pub async fn go_on(
     };
     let until = gateway.live.clock.instant(begun + limits.first_event);
     let answer = (head, upstream);
-    match read::join(gateway, &permit, (&spoken, before), answer, until, (asking, *stream)).await {
+    match read::join(gateway, &permit, (&spoken, before), answer, until, (asking, stream)).await {
         Ok((peeked, upstream)) => {
             let mut permit = permit;
             permit.first_content();

@@ -137,6 +137,7 @@ pub async fn read(
             let idle = permit.channel().config.timeouts.idle;
             let hold = (route.delivery == Delivery::Buffered)
                 .then_some(peek::Hold { bytes: limits.stream_buffer, idle });
+            let (translation, follower) = (translation.map(Box::new), follower.map(Box::new));
             let listener = peek::Listener { spoken, framing, strip_usage, translation, follower, hold };
             let (peeked, upstream) = peek::peek(listener, upstream, limits, until).await?;
             Ok((head, Content::Stream { peeked: Box::new(peeked), upstream }))
@@ -199,9 +200,9 @@ pub(super) async fn join(
     (spoken, before): (&Spoken, Usage),
     (head, upstream): (response::Parts, Incoming),
     until: Instant,
-    (asking, mut stream): (&Asking, translate::Stream),
+    (asking, mut stream): (&Asking, Box<translate::Stream>),
 ) -> Result<(Peeked, Incoming), (NotJoined, Box<translate::Stream>, Option<Usage>)> {
-    let not = |failed, stream| Err((NotJoined::Failed(failed), Box::new(stream), None));
+    let not = |failed, stream| Err((NotJoined::Failed(failed), stream, None));
     if is_error(spoken.dialect, head.status) {
         return not(read_error(gateway, permit, spoken, head, upstream).await, stream);
     }

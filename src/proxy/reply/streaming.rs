@@ -134,7 +134,7 @@ impl Streaming {
         } else if let Some(in_band) = self.peeked.error.take() {
             let at = self.peeked.error_at.min(self.peeked.ready.len());
             let raw = self.peeked.ready.split_off(at);
-            self.upstream_failed(in_band, raw);
+            self.upstream_failed(*in_band, raw);
         }
     }
 
@@ -294,7 +294,7 @@ impl Streaming {
             return;
         };
         permit.fail(booked(broken.fault), Stage::Committed, &RateHint::default(), Repeat::First);
-        let joining = Box::pin(onward.go_on(Box::new(stream), Arc::clone(&self.channel)));
+        let joining = Box::pin(onward.go_on(stream, Arc::clone(&self.channel)));
         self.stage = Flow::Onward(Box::new(Pending { joining, broken }));
     }
 
@@ -334,7 +334,7 @@ impl Streaming {
                 self.begin();
             }
             Err(Ended { onward, stream }) => {
-                self.peeked.take_back(*stream);
+                self.peeked.take_back(stream);
                 let mut party = Party::Onward(onward);
                 self.say_failure(pending.broken, &mut party);
             }
