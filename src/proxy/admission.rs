@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 use tokio::time::timeout;
 
@@ -22,7 +22,7 @@ use crate::telemetry::Shed;
 use crate::vocab::Priority;
 
 /// By which a caller asks for another priority than his key's or the route's.
-const PRIORITY: &str = "x-mainstay-priority";
+const PRIORITY: HeaderName = HeaderName::from_static("x-mainstay-priority");
 
 /// Most that wait on a route that does not say.
 const MOST_WAITING: u32 = 1000;

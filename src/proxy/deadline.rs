@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
+
+const UNTIL: HeaderName = HeaderName::from_static("x-request-deadline");
+const GRPC: HeaderName = HeaderName::from_static("grpc-timeout");
+const SDK: HeaderName = HeaderName::from_static("x-stainless-timeout");
 
 /// An SDK gives up on its own clock, so we have to be done a little earlier to be heard.
 const SDK_MARGIN: Duration = Duration::from_secs(2);
@@ -11,12 +15,10 @@ const LONGEST: Duration = Duration::from_hours(24);
 
 /// The time that the caller leaves us, counted from now. Unreadable values count as absent.
 pub fn from_headers(headers: &HeaderMap, unix_now: Duration) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let until = text("x-request-deadline").and_then(unix_time).map(|at| at.saturating_sub(unix_now));
-    let grpc = text("grpc-timeout").and_then(grpc_timeout);
-    let sdk = text("x-stainless-timeout")
-        .and_then(seconds)
-        .map(|limit| limit.saturating_sub(SDK_MARGIN).max(SDK_MARGIN));
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let until = text(UNTIL).and_then(unix_time).map(|at| at.saturating_sub(unix_now));
+    let grpc = text(GRPC).and_then(grpc_timeout);
+    let sdk = text(SDK).and_then(seconds).map(|limit| limit.saturating_sub(SDK_MARGIN).max(SDK_MARGIN));
     [until, grpc, sdk].into_iter().flatten().min().map(|left| left.min(LONGEST))
 }
 

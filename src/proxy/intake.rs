@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, UPGRADE};
-use http::{HeaderMap, Method, Request, Response, request};
+use http::{HeaderMap, HeaderName, Method, Request, Response, request};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::again::Again;
 use super::media::Contents;
+use super::named::IDEMPOTENCY_KEY;
 use super::once::Once;
 use super::recall::{self, Recall};
 use super::refuse::{Refusal, in_short};
@@ -35,6 +36,11 @@ use crate::state::route::Route;
 use crate::strategy;
 use crate::telemetry::Shed;
 use crate::vocab::{Abilities, Priority};
+
+const CALLERS_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// In which an SDK says how often it has tried before.
+const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
 
 /// A request as it came, with a name.
 pub struct Arrival {
@@ -126,7 +132,7 @@ impl Arrival {
 
 /// The caller's own name for the request, where it is harmless.
 fn callers_id(headers: &HeaderMap) -> Option<Box<str>> {
-    let id = headers.get("x-request-id")?.to_str().ok()?;
+    let id = headers.get(CALLERS_ID)?.to_str().ok()?;
     let harmless = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
     ((1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(harmless)).then(|| id.into())
 }
@@ -269,7 +275,7 @@ async fn ask(
         return Err(unknown_model(snapshot, &arrival, entry, &scan.model));
     };
     let route = &table.routes[index];
-    let stateful = scan.stateful && !arrival.head.headers.contains_key("idempotency-key");
+    let stateful = scan.stateful && !arrival.head.headers.contains_key(IDEMPOTENCY_KEY);
     let may_repeat =
         operation.replay() == Replay::Allowed && route.config.retry.replay == ReplayPolicy::Allowed;
     let resend = match (may_repeat, stateful) {
@@ -374,7 +380,7 @@ async fn plain(
     let method = &arrival.head.method;
     let safe = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE]
         .contains(method);
-    let keyed = arrival.head.headers.contains_key("idempotency-key");
+    let keyed = arrival.head.headers.contains_key(IDEMPOTENCY_KEY);
     let repeatable = matches!(load, Load::Whole(_)) && (safe || keyed) && arrival.upgrade.is_none();
     let is_retry = is_retry(&arrival.head.headers);
     let priority = admission::priority(snapshot, index, caller.as_deref(), &arrival.head.headers, is_retry)
@@ -424,7 +430,7 @@ fn deadline(gateway: &Gateway, snapshot: &Snapshot, index: usize, arrival: &Arri
 }
 
 fn is_retry(headers: &HeaderMap) -> bool {
-    let count = headers.get("x-stainless-retry-count").and_then(|value| value.to_str().ok());
+    let count = headers.get(RETRY_COUNT).and_then(|value| value.to_str().ok());
     count.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 0)
 }
 

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use http::HeaderName;
 use http::header::CONTENT_TYPE;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -20,6 +21,9 @@ use crate::cache::{Kept, KeptNow, Likeness, Likening, Replies};
 use crate::config::Idempotency;
 use crate::dialect::Dialect;
 use crate::state::route::Route;
+
+/// What a caller names a request with, so that it is done once.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A request with a name of its caller's.
 pub struct Named {
@@ -65,7 +69,7 @@ enum Now {
 impl Named {
     /// `None` where the request has no name, or names are not heeded.
     pub fn of(settings: &Idempotency, guest: &Guest, route: &Route) -> Option<Self> {
-        let key = guest.head.headers.get("idempotency-key").filter(|key| !key.is_empty())?;
+        let key = guest.head.headers.get(IDEMPOTENCY_KEY).filter(|key| !key.is_empty())?;
         let kind = guest.head.headers.get(CONTENT_TYPE).map_or(&[][..], |kind| kind.as_bytes());
         let in_parts = kind.get(..10).is_some_and(|begin| begin.eq_ignore_ascii_case(b"multipart/"));
         if !settings.enabled || settings.memory == 0 || guest.dialect == Dialect::Http || in_parts {

@@ -51,6 +51,12 @@ const CALLER_CREDENTIALS: [HeaderName; 7] = [
     HeaderName::from_static("x-amz-content-sha256"),
 ];
 
+/// What else stays between a caller and the gateway where the upstream is a provider.
+const NOT_FOR_PROVIDERS: [HeaderName; 2] = [HeaderName::from_static("cookie"), ACCEPT_ENCODING];
+
+/// Fields that the gateway is going to add, so that the map need not grow: host, length, id, attempt, key.
+const OF_THE_GATEWAY: usize = 6;
+
 /// Prefix of the fields that are between callers and this gateway.
 const OURS: &str = "x-mainstay-";
 
@@ -70,24 +76,29 @@ pub enum Switching {
     Yes,
 }
 
-/// Leaves of a caller's request what an upstream should see. `Host` goes, so that the pool names its own;
+/// What an upstream should see of a caller's request. `Host` goes, so that the pool names its own;
 /// `Content-Length` goes, since the body that is sent has its own; so does `Accept-Encoding` towards a
 /// provider, whose answers are read on the way.
-pub fn for_upstream(headers: &mut HeaderMap, towards: Towards, switching: Switching) {
-    strip_hop_by_hop(headers, switching);
-    headers.remove(HOST);
-    headers.remove(CONTENT_LENGTH);
-    strip_ours(headers);
-    match towards {
-        Towards::Provider => {
-            for name in &CALLER_CREDENTIALS {
-                headers.remove(name);
-            }
-            headers.remove(HeaderName::from_static("cookie"));
-            headers.remove(ACCEPT_ENCODING);
-        }
-        Towards::Service => {}
+pub fn for_upstream(callers: &HeaderMap, towards: Towards, switching: Switching) -> HeaderMap {
+    let nominated = if callers.contains_key(CONNECTION) { nominated(callers) } else { Vec::new() };
+    let stays_here = |name: &HeaderName| {
+        name == HOST
+            || name == CONTENT_LENGTH
+            || HOP_BY_HOP.contains(name)
+            || (towards == Towards::Provider
+                && (NOT_FOR_PROVIDERS.contains(name) || CALLER_CREDENTIALS.contains(name)))
+            || nominated.contains(name)
+            || name.as_str().starts_with(OURS)
+    };
+    let mut passing = HeaderMap::with_capacity(callers.len() + OF_THE_GATEWAY);
+    for (name, value) in callers.iter().filter(|(name, _)| !stays_here(name)) {
+        passing.append(name, value.clone());
     }
+    if let (Switching::Yes, Some(upgrade)) = (switching, callers.get(UPGRADE)) {
+        passing.insert(UPGRADE, upgrade.clone());
+        passing.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    passing
 }
 
 /// Leaves of an upstream's response what the caller should see.
@@ -159,7 +170,7 @@ mod tests {
 
     #[test]
     fn fields_of_the_hop_and_what_connection_names_stay_behind() {
-        let mut message = headers(&[
+        let message = headers(&[
             ("connection", "close, X-Private"),
             ("x-private", "1"),
             ("keep-alive", "timeout=5"),
@@ -171,13 +182,13 @@ mod tests {
             ("trailer", "x"),
             ("accept", "*/*"),
         ]);
-        for_upstream(&mut message, Towards::Service, Switching::No);
+        let message = for_upstream(&message, Towards::Service, Switching::No);
         assert_eq!(names(&message), ["accept"]);
     }
 
     #[test]
     fn protected_fields_cannot_be_named_away() {
-        let mut message = headers(&[
+        let message = headers(&[
             ("connection", "content-type, authorization, cookie, x-forwarded-for, api-key, close"),
             ("content-type", "application/json"),
             ("authorization", "Bearer caller"),
@@ -185,7 +196,7 @@ mod tests {
             ("api-key", "k"),
             ("x-forwarded-for", "10.0.0.1"),
         ]);
-        for_upstream(&mut message, Towards::Service, Switching::No);
+        let message = for_upstream(&message, Towards::Service, Switching::No);
         assert_eq!(
             names(&message),
             ["api-key", "authorization", "content-type", "cookie", "x-forwarded-for"]
@@ -194,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_callers_credentials_never_reach_a_provider() {
-        let mut message = headers(&[
+        let message = headers(&[
             ("authorization", "Bearer caller"),
             ("x-api-key", "caller"),
             ("api-key", "caller"),
@@ -205,19 +216,19 @@ mod tests {
             ("content-length", "3"),
             ("anthropic-version", "2023-06-01"),
         ]);
-        for_upstream(&mut message, Towards::Provider, Switching::No);
+        let message = for_upstream(&message, Towards::Provider, Switching::No);
         assert_eq!(names(&message), ["anthropic-version"]);
     }
 
     #[test]
     fn a_protocol_switch_keeps_its_two_fields_and_only_those() {
-        let mut message = headers(&[
+        let message = headers(&[
             ("connection", "keep-alive, Upgrade, x-private"),
             ("upgrade", "websocket"),
             ("x-private", "1"),
             ("sec-websocket-key", "k"),
         ]);
-        for_upstream(&mut message, Towards::Service, Switching::Yes);
+        let message = for_upstream(&message, Towards::Service, Switching::Yes);
         assert_eq!(names(&message), ["connection", "sec-websocket-key", "upgrade"]);
         assert_eq!(message[CONNECTION], "upgrade");
     }

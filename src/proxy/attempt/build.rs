@@ -87,8 +87,14 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
     };
     let switching = if guest.upgrade.is_some() { Switching::Yes } else { Switching::No };
     let towards = if guest.dialect == Dialect::Http { Towards::Service } else { Towards::Provider };
-    let mut fields = if spoken.is_native() { guest.head.headers.clone() } else { of_our_own(guest) };
-    headers::for_upstream(&mut fields, towards, switching);
+    let ours;
+    let callers = if spoken.is_native() {
+        &guest.head.headers
+    } else {
+        ours = of_our_own(guest);
+        &ours
+    };
+    let mut fields = headers::for_upstream(callers, towards, switching);
     if spoken.dialect == Dialect::Anthropic {
         // Mandatory there, and callers of other dialects have none.
         fields.entry(VERSION).or_insert(HeaderValue::from_static("2023-06-01"));

@@ -17,7 +17,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::body::{Incoming, Outgoing};
@@ -31,6 +31,8 @@ use head::{Asked, Head, Malformed, Parsed};
 use inbox::Inbox;
 pub(super) use reading::Reading;
 use sending::Sending;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// Interim responses before the real one: there are one or two where there are any.
 const MAX_INTERIM: u8 = 16;
@@ -67,7 +69,7 @@ impl Connection {
 
     fn learn(&mut self, fields: &HeaderMap) {
         self.learned_idle = fields
-            .get("keep-alive")
+            .get(KEEP_ALIVE)
             .and_then(|value| value.to_str().ok())
             .and_then(keep_alive_timeout)
             .map(|timeout| timeout.saturating_sub(Duration::from_secs(1)));
