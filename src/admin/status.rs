@@ -25,8 +25,16 @@ pub(super) struct Status {
     configuration: Applied,
     connections: usize,
     in_flight: u32,
+    memory: MemoryStatus,
     upstreams: Vec<UpstreamStatus>,
     routes: Vec<RouteStatus>,
+}
+
+/// What requests hold, and may hold.
+#[derive(Serialize)]
+struct MemoryStatus {
+    held_bytes: u64,
+    limit_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -101,6 +109,10 @@ pub(super) async fn status(State(running): Seen) -> Json<Status> {
         configuration: running.applied(),
         connections: running.connections(),
         in_flight: running.in_flight(),
+        memory: MemoryStatus {
+            held_bytes: table.live.holdings.bytes(),
+            limit_bytes: table.server.limits.memory,
+        },
         upstreams: upstreams
             .map(|(upstream, pool)| of_upstream(&table, upstream, pool.counts(), now))
             .collect(),

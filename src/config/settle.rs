@@ -302,11 +302,14 @@ pub fn simulated(said: &policy::Simulated) -> SimulatedSettings {
 }
 
 /// Sizes of the issue; connections and requests leave a small machine (4 GiB) standing at about
-/// 20 KiB an idle stream.
+/// 20 KiB an idle stream. Memory for requests is a number, and no share of the machine's: the same file has
+/// to mean the same in `check`, in a rehearsal and on every replica. Half a GiB is eight of the largest bodies
+/// or some ten thousand usual ones, and leaves a container of 1 GiB its other half.
 pub fn limits(said: &server::Limits) -> Limits {
     let size = |said: Option<Size>, default| said.map_or(default, |Size(bytes)| bytes);
+    let max_body = size(said.max_body, 64 * MIB);
     Limits {
-        max_body: size(said.max_body, 64 * MIB),
+        max_body,
         replay_body: size(said.replay_body, MIB),
         unary_buffer: size(said.unary_buffer, MIB),
         stream_buffer: size(said.stream_buffer, 8 * MIB),
@@ -317,6 +320,7 @@ pub fn limits(said: &server::Limits) -> Limits {
         max_uri: size(said.max_uri, 8 * KIB),
         max_connections: said.max_connections.unwrap_or(20_000),
         max_inflight: said.max_inflight.unwrap_or(10_000),
+        memory: size(said.memory, (512 * MIB).max(max_body.saturating_mul(2))),
     }
 }
 

@@ -848,3 +848,20 @@ routes:
         assert!(said.contains(&format!("warning: {path}:")), "{path} in {said}");
     }
 }
+
+#[test]
+fn memory_for_requests_has_room_for_two_of_the_largest_bodies() {
+    let with = |limits: &str| {
+        let text = format!(
+            "version: 1\nserver: {{limits: {limits}}}\nupstreams: {{a: {{provider: simulated}}}}\nroutes: [{{model: m, channels: [{{upstream: a}}]}}]"
+        );
+        load(&text, &Given::default()).map(|loaded| loaded.blueprint.server.limits.memory)
+    };
+    assert_eq!(with("{}").ok(), Some(512 << 20));
+    assert_eq!(with("{max_body: 1GiB}").ok(), Some(2 << 30));
+    assert_eq!(with("{max_body: 1MiB, memory: 2MiB}").ok(), Some(2 << 20));
+    for wrong in ["{memory: 127MiB}", "{max_body: 1MiB, memory: 1MiB}", "{memory: 65GiB}"] {
+        let said = with(wrong).map_err(|problems| rendered(&problems)).expect_err("wrong");
+        assert!(said.contains("server.limits.memory"), "{wrong}: {said}");
+    }
+}

@@ -133,6 +133,10 @@ impl Joiner {
         Ok(end.map(|_| boundary.parse(self.held.split().freeze())))
     }
 
+    fn held(&self) -> usize {
+        self.held.len() + self.chunk.len()
+    }
+
     fn rest(&mut self) -> Bytes {
         self.held.extend_from_slice(&self.chunk);
         self.chunk = Bytes::new();
@@ -183,6 +187,17 @@ impl Splitter {
             Self::EventStream(splitter) => splitter.next(),
             Self::Opaque(held) if held.is_empty() => Ok(None),
             Self::Opaque(held) => Ok(Some(Frame { raw: std::mem::take(held), ..Frame::default() })),
+        }
+    }
+
+    /// Bytes that were pushed and have not come out.
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Sse(splitter) => splitter.joiner.held(),
+            Self::JsonArray(splitter) => splitter.joiner.held(),
+            Self::Lines(splitter) => splitter.joiner.held(),
+            Self::EventStream(splitter) => splitter.joiner.held(),
+            Self::Opaque(held) => held.len(),
         }
     }
 

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::Gateway;
 use super::Snapshot;
 use super::intake::Guest;
+use super::memory;
 use super::refuse::Refusal;
 use crate::dialect::trouble::Kind;
 use crate::route::{Exhausted, Lack, Need, Plan, limit};
@@ -27,7 +28,7 @@ const PRIORITY: HeaderName = HeaderName::from_static("x-mainstay-priority");
 /// Most that wait on a route that does not say.
 const MOST_WAITING: u32 = 1000;
 
-/// From this share of `server.limits.max_inflight` on, in percent, requests up to this priority are refused.
+/// From this share of `server.limits.max_inflight` and of `server.limits.memory` on, in percent, requests up to this priority are refused.
 const WATERMARKS: [(u64, Priority); 3] =
     [(95, Priority::Critical), (90, Priority::SheddablePlus), (80, Priority::Sheddable)];
 
@@ -39,16 +40,32 @@ pub fn priority(
     headers: &HeaderMap,
     is_retry: bool,
 ) -> Result<Priority, String> {
-    let asked = match headers.get(PRIORITY).map(|value| value.to_str().map(str::parse)) {
-        None => None,
-        Some(Ok(Ok(asked))) => Some(asked),
+    let priority = snapshot.table.priority(route, caller, asked(headers)?);
+    Ok(if is_retry { priority.lower() } else { priority })
+}
+
+/// The most that a request may turn out to matter, as far as its head tells: its route may not be known yet, nor
+/// whether `who` is proven.
+pub fn highest_priority(snapshot: &Snapshot, who: Option<&str>, headers: &HeaderMap) -> Priority {
+    // What cannot be read is refused when the request is there.
+    snapshot.table.highest_priority(who, asked(headers).unwrap_or_default())
+}
+
+fn asked(headers: &HeaderMap) -> Result<Option<Priority>, String> {
+    match headers.get(PRIORITY).map(|value| value.to_str().map(str::parse)) {
+        None => Ok(None),
+        Some(Ok(Ok(asked))) => Ok(Some(asked)),
         Some(Ok(Err(())) | Err(_)) => {
             let names = Priority::ALL.map(Priority::name).join(", ");
-            return Err(format!("the header {PRIORITY} is one of {names}"));
+            Err(format!("the header {PRIORITY} is one of {names}"))
         }
-    };
-    let priority = snapshot.table.priority(route, caller, asked);
-    Ok(if is_retry { priority.lower() } else { priority })
+    }
+}
+
+/// What of a bound of the gateway's own requests of this priority may use up.
+pub fn share_of(most: u64, priority: Priority) -> u64 {
+    let percent = WATERMARKS.iter().rev().find(|(_, highest)| priority <= *highest);
+    percent.map_or(most, |(percent, _)| most / 100 * percent)
 }
 
 /// Refuses who matters least while the gateway is near its own limits.
@@ -57,17 +74,24 @@ pub fn let_in(gateway: &Gateway, snapshot: &Snapshot, guest: Guest) -> Result<Bo
     // This one is counted already.
     let others = u64::from(gateway.in_flight().saturating_sub(1));
     let refused = WATERMARKS.iter().find(|(percent, _)| others * 100 >= most * percent);
-    if refused.is_none_or(|(_, highest)| guest.priority > *highest) {
-        return Ok(Box::new(guest));
-    }
-    let message = format!(
-        "the gateway serves {others} of the {most} requests that server.limits.max_inflight allows, and leaves the \
+    let crowded = refused.is_some_and(|(_, highest)| guest.priority <= *highest);
+    let crowd = || {
+        format!(
+            "the gateway serves {others} of the {most} requests that server.limits.max_inflight allows, and leaves the \
          rest to those of a higher priority than {}",
-        guest.priority.name()
-    );
+            guest.priority.name()
+        )
+    };
+    let (shed, message) = if crowded {
+        (Shed::Priority, crowd())
+    } else if let Some(message) = memory::scarce(gateway, snapshot, guest.priority) {
+        (Shed::Memory, message)
+    } else {
+        return Ok(Box::new(guest));
+    };
     let mut refusal = Refusal::new(Kind::Unavailable, message, guest.dialect, &guest.request_id);
-    snapshot.table.routes[guest.route].handles.shed(&gateway.live.metrics, Shed::Priority, guest.priority);
-    refusal.shed = Some(Shed::Priority);
+    snapshot.table.routes[guest.route].handles.shed(&gateway.live.metrics, shed, guest.priority);
+    refusal.shed = Some(shed);
     refusal.retry_after = Some(come_again(gateway));
     // What is left of its body is not read.
     refusal.close = matches!(guest.load, super::intake::Load::Once(_));

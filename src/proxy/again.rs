@@ -16,7 +16,7 @@ use super::intake::{Guest, Load};
 use super::named::{self, Claim, Named};
 use super::refuse::{DROPPED, ESTIMATED, Refusal, name_request};
 use super::reply::{Recorded, Replayed, Reply};
-use super::{Gateway, Snapshot, drive, share};
+use super::{Gateway, Snapshot, drive, memory, share};
 use crate::algo::tick::Tick;
 use crate::cache::{Kept, KeptNow, Likeness, Likening, Replies, Stored};
 use crate::config::{Cache, CacheScope};
@@ -293,10 +293,16 @@ pub fn record(
     let nudge = trouble::keep_alive(again.dialect);
     let keep = Box::new(Keep { again: *again, status: response.status(), fields });
     let usage = response.body().usage();
+    let gateway = &keep.again.gateway;
+    let holding = memory::answers(gateway, &gateway.snapshot());
     match response.body().as_whole() {
         Some(body) if body.len() as u64 > most => keep.too_large(),
-        Some(body) => keep.whole(body.clone(), None, usage),
-        None => return response.map(|reply| Reply::recorded(Recorded::new(reply, keep, most, nudge))),
+        // A copy, since what is kept is the store's affair from here on and does not count as held any more.
+        Some(body) => keep.whole(Bytes::copy_from_slice(body), None, usage),
+        None => {
+            let recorded = |reply| Reply::recorded(Recorded::new(reply, keep, most, holding, nudge));
+            return response.map(recorded);
+        }
     }
     response
 }

@@ -18,8 +18,9 @@ use tokio::task::AbortHandle;
 
 use super::intake::Guest;
 use super::reply::Reply;
-use super::{Gateway, Snapshot, drive};
+use super::{Gateway, Snapshot, drive, memory};
 use crate::cache::Likeness;
+use crate::state::holding::Holding;
 use crate::vocab::{Fault, Usage};
 
 /// Attempts that others may join, by what their requests have in common.
@@ -42,6 +43,7 @@ struct State {
     pump: Option<AbortHandle>,
     /// Of the pump, while it waits for readers.
     waits: Option<Waker>,
+    holding: Holding,
 }
 
 /// How the answer begins.
@@ -93,7 +95,7 @@ impl Flights {
         if let Some(seat) = flights.get(&likeness).and_then(Flight::join) {
             return Boarding::Follows(seat);
         }
-        let flight = Arc::new(Flight(Mutex::new(State::new(most))));
+        let flight = Arc::new(Flight(Mutex::new(State::new(most, memory::needed(&gateway.live.holdings)))));
         flights.insert(likeness, Arc::clone(&flight));
         let seat = flight.0.lock().sit(&flight);
         Boarding::Leads(seat, Landing { gateway: Arc::clone(gateway), likeness, flight })
@@ -158,7 +160,7 @@ impl Flight {
 }
 
 impl State {
-    fn new(most: u64) -> Self {
+    fn new(most: u64, holding: Holding) -> Self {
         Self {
             most,
             head: None,
@@ -170,6 +172,7 @@ impl State {
             next_place: 0,
             pump: None,
             waits: None,
+            holding,
         }
     }
 
@@ -188,6 +191,7 @@ impl State {
     fn push(&mut self, chunk: Bytes) {
         self.bytes += chunk.len() as u64;
         self.chunks.push_back(chunk);
+        self.holding.hold(self.bytes);
         self.wake();
     }
 
@@ -220,6 +224,7 @@ impl State {
             self.first += 1;
             self.bytes -= chunk.len() as u64;
         }
+        self.holding.hold(self.bytes);
     }
 
     /// Somebody has read, or left.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, UPGRADE};
+use http::header::{CONTENT_TYPE, UPGRADE};
 use http::{HeaderMap, HeaderName, Method, Request, Response, request};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::again::Again;
 use super::media::Contents;
+use super::memory::{self, Place, content_length};
 use super::named::IDEMPOTENCY_KEY;
 use super::once::Once;
 use super::recall::{self, Recall};
@@ -22,7 +23,7 @@ use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::settle::Settle;
 use super::{Gateway, Snapshot, admission, deadline, identity, models, needs};
-use crate::access::Standing;
+use crate::access::{Denied, Standing};
 use crate::algo::tick::Tick;
 use crate::config::{Limits, Replay as ReplayPolicy};
 use crate::dialect::continuation::Asking;
@@ -31,6 +32,7 @@ use crate::dialect::scan::{self, Scan};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{self, Dialect, Operation, Replay};
 use crate::route::{Bond, Resend, closest};
+use crate::state::holding::Holding;
 use crate::state::model::Shape;
 use crate::state::route::Route;
 use crate::strategy;
@@ -239,17 +241,19 @@ async fn ask(
     let known = access.judge(&arrival.head.headers, arrival.head.uri.query(), signing);
     identity::turn_away(access, &known, &arrival, dialect)
         .map_err(|refusal| refusal.closing_if_body(&arrival))?;
+    let mut place = memory::place(gateway, snapshot, &arrival, dialect, named(&known), limits.max_body)?;
     let body_begun = gateway.live.now();
     let body = match read_whole(
         arrival.body.as_mut(),
         &arrival.head.headers,
         limits.max_body,
         table.server.timeouts.body_read,
+        &mut place.holding,
     )
     .await
     {
-        Ok(body) => body,
-        Err(error) => return Err(error.into_refusal(&arrival, dialect, limits)),
+        Ok(body) => place.holding.keep(body),
+        Err(error) => return Err(error.into_refusal(gateway, snapshot, (&arrival, dialect), &place)),
     };
     let waited = gateway.live.now().since(body_begun);
     let received = identity::received(snapshot, &arrival, &body, gateway.live.clock.unix_now());
@@ -267,7 +271,7 @@ async fn ask(
     let body = match whole {
         Some(whole) => {
             scan = scan::scan(entry, content_type, &whole).map_err(unread)?;
-            whole
+            memory::needed(&gateway.live.holdings).keep(whole)
         }
         None => body,
     };
@@ -359,23 +363,27 @@ async fn plain(
         .decide(known.and_then(Standing::unsigned), route.config.access)
         .map_err(|denied| identity::refusal(&denied, &arrival, Dialect::Http).closing_if_body(&arrival))?;
     access.strip(&mut arrival.head);
+    let mut place =
+        memory::place(gateway, snapshot, &arrival, Dialect::Http, caller.as_deref(), limits.replay_body)?;
     let body_begun = gateway.live.now();
     let read = if content_length(&arrival.head.headers).is_some_and(|length| length > limits.max_body) {
         Err(Unread::TooLarge)
     } else {
-        read_some(arrival.body.as_mut(), limits.replay_body, table.server.timeouts.body_read).await
+        let patience = table.server.timeouts.body_read;
+        read_some(arrival.body.as_mut(), limits.replay_body, patience, &mut place.holding).await
     };
     let waited = gateway.live.now().since(body_begun);
     let load = match read {
-        Ok(Some(whole)) => Load::Whole(whole),
-        Ok(None) => Load::Whole(Bytes::new()),
+        Ok(whole) => Load::Whole(place.holding.keep(whole.unwrap_or_default())),
         Err(Unread::Larger(begin)) => Load::Once(Once::new(
-            begin,
+            place.holding.keep(begin),
             arrival.body.take(),
             limits.max_body,
             table.server.timeouts.body_read,
         )),
-        Err(error) => return Err(error.into_refusal(&arrival, Dialect::Http, limits)),
+        Err(error) => {
+            return Err(error.into_refusal(gateway, snapshot, (&arrival, Dialect::Http), &place));
+        }
     };
     let method = &arrival.head.method;
     let safe = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE]
@@ -434,8 +442,12 @@ fn is_retry(headers: &HeaderMap) -> bool {
     count.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 0)
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+/// The key that the head names, proven or not.
+fn named(known: &Result<Standing, Denied>) -> Option<&str> {
+    match known {
+        Ok(Standing::Known(key) | Standing::Signs(key)) => Some(&key.name),
+        Err(_) => None,
+    }
 }
 
 /// Why a body is not there.
@@ -445,11 +457,21 @@ enum Unread {
     Larger(Bytes),
     Slow(Duration),
     Broken,
+    /// The gateway may hold no more.
+    Full,
 }
 
 impl Unread {
-    fn into_refusal(self, arrival: &Arrival, dialect: Dialect, limits: &Limits) -> Box<Refusal> {
+    fn into_refusal(
+        self,
+        gateway: &Gateway,
+        snapshot: &Snapshot,
+        (arrival, dialect): (&Arrival, Dialect),
+        place: &Place,
+    ) -> Box<Refusal> {
+        let limits = &snapshot.table.server.limits;
         let (kind, message) = match self {
+            Self::Full => return place.refuse(gateway, snapshot, arrival, dialect),
             Self::TooLarge | Self::Larger(_) => (
                 Kind::TooLarge,
                 format!("the body is larger than {} bytes (server.limits.max_body)", limits.max_body),
@@ -469,11 +491,12 @@ async fn read_whole(
     headers: &HeaderMap,
     most: u64,
     patience: Duration,
+    holding: &mut Holding,
 ) -> Result<Bytes, Unread> {
     if content_length(headers).is_some_and(|length| length > most) {
         return Err(Unread::TooLarge);
     }
-    match read_some(body, most, patience).await {
+    match read_some(body, most, patience, holding).await {
         Ok(whole) => Ok(whole.unwrap_or_default()),
         Err(Unread::Larger(_)) => Err(Unread::TooLarge),
         Err(other) => Err(other),
@@ -485,6 +508,7 @@ async fn read_some(
     body: Option<&mut Incoming>,
     most: u64,
     patience: Duration,
+    holding: &mut Holding,
 ) -> Result<Option<Bytes>, Unread> {
     let Some(body) = body else { return Ok(None) };
     let mut first: Option<Bytes> = None;
@@ -513,6 +537,7 @@ async fn read_some(
         if length as u64 > most {
             return Err(Unread::Larger(rest.map(BytesMut::freeze).or(first).unwrap_or_default()));
         }
+        holding.try_hold(length as u64).map_err(|_| Unread::Full)?;
     }
     Ok(rest.map(BytesMut::freeze).or(first))
 }

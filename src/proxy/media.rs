@@ -13,12 +13,13 @@ use base64::prelude::BASE64_STANDARD;
 use tokio::task::JoinSet;
 
 use super::intake::Guest;
-use super::{Gateway, Snapshot};
+use super::{Gateway, Snapshot, memory};
 use crate::config::Media;
 use crate::dialect::Dialect;
 use crate::dialect::hub::{Ask, Terms};
 use crate::dialect::remote::{self, Held};
 use crate::dialect::tree::{Node, Wrong};
+use crate::state::holding::Holding;
 use crate::telemetry::{Metrics, catalogue};
 use crate::upstream::{FetchError, Fetched, Purse};
 
@@ -26,6 +27,7 @@ use crate::upstream::{FetchError, Fetched, Purse};
 #[derive(Default)]
 pub struct Contents {
     known: HashMap<String, Result<Content, String>>,
+    holding: Option<Holding>,
 }
 
 struct Content {
@@ -120,6 +122,9 @@ pub async fn fetch(gateway: &Gateway, snapshot: &Snapshot, guest: &mut Guest, ur
         gateway.live.metrics.counter(&catalogue::MEDIA_FETCHES, &[result]).increment(1);
         tracing::debug!(request = %guest.request_id, result, "a caller's URL was fetched");
         guest.contents.known.insert(url, fetched.map_err(|error| error.to_string()));
+        let size = guest.contents.size();
+        let holding = guest.contents.holding.get_or_insert_with(|| memory::needed(&gateway.live.holdings));
+        holding.hold(size);
     }
     guest.settle.waited(gateway.live.now().since(begun));
 }

@@ -17,6 +17,7 @@
 //! | `degrade` | what becomes of a request that no channel can take |
 //! | `attempt` | one try on one channel, up to the commit |
 //! | `media` | what a request's URLs hold, for channels that fetch nothing |
+//! | `memory` | who may make the gateway hold more bytes |
 //! | `onward` | has another channel go on with a stream that broke off |
 //! | `peek` | holds a stream back until its first content |
 //! | `count` | counts tokens where no upstream does |
@@ -44,6 +45,7 @@ mod hedge;
 mod identity;
 mod intake;
 mod media;
+mod memory;
 mod models;
 mod named;
 mod needs;
@@ -100,6 +102,7 @@ impl Gateway {
         media::expect(&live.metrics);
         recall::expect(&live.metrics);
         again::expect(&live.metrics);
+        memory::expect(&live.metrics);
         Arc::new(Self {
             live,
             snapshot: ArcSwap::from_pointee(snapshot),

@@ -20,6 +20,7 @@ use crate::dialect::framing::{Frame, Framing, Splitter};
 use crate::dialect::translate;
 use crate::dialect::watch::{Beat, Ending, Watch};
 use crate::route::Failure;
+use crate::state::holding::Holding;
 use crate::upstream::{BodyFault, Incoming};
 use crate::vocab::{Fault, Stage, Usage};
 
@@ -45,6 +46,9 @@ pub struct Peeked {
     follower: Option<Box<translate::Stream>>,
     /// The caller's terminator is among what is ready.
     end_said: bool,
+    /// Bytes that were read and not sent, about; exact whenever nothing is ready.
+    pub held: u64,
+    holding: Holding,
 }
 
 /// What a terminated stream may still take to end by itself.
@@ -77,6 +81,7 @@ pub struct Listener<'l> {
     pub follower: Option<Box<translate::Stream>>,
     /// All of it is held back, up to so many bytes.
     pub hold: Option<Hold>,
+    pub holding: Holding,
 }
 
 /// How much of a stream is held back that is to be whole before it goes on.
@@ -100,7 +105,7 @@ pub async fn peek(
     limits: &Limits,
     until: Instant,
 ) -> Result<(Peeked, Incoming), Box<Failed>> {
-    let Listener { spoken, framing, strip_usage, translation, follower, hold } = listener;
+    let Listener { spoken, framing, strip_usage, translation, follower, mut hold, holding } = listener;
     let mut peeked = Peeked {
         splitter: Splitter::new(framing),
         watch: Watch::new(spoken.dialect, spoken.operation, framing),
@@ -113,9 +118,12 @@ pub async fn peek(
         translation,
         follower,
         end_said: false,
+        held: 0,
+        holding,
     };
     let (mut bytes, mut events) = (0_u64, 0_u32);
     let mut wait = Wait::Until(until);
+    let mut content = false;
     loop {
         let frame = match wait.frame(&mut upstream).await {
             Err(_) if peeked.watch.is_terminated() => {
@@ -133,6 +141,12 @@ pub async fn peek(
         let Ok(chunk) = frame.into_data() else { continue };
         bytes += chunk.len() as u64;
         let look = peeked.take(chunk, &mut events)?;
+        content |= look == Look::Commits;
+        if peeked.holding.try_hold(peeked.held).is_err() {
+            // To wait for the end is a comfort, to wait for the first content is none.
+            hold = None;
+            peeked.book();
+        }
         if let Some(hold) = hold.filter(|hold| bytes < hold.bytes) {
             if let Some(in_band) = peeked.error.take() {
                 return Err(fault_of(*in_band));
@@ -142,7 +156,7 @@ pub async fn peek(
             }
             continue;
         }
-        if look == Look::Commits || bytes >= limits.peek_bytes || events >= limits.peek_events {
+        if content || bytes >= limits.peek_bytes || events >= limits.peek_events {
             return Ok((peeked, upstream));
         }
     }
@@ -156,6 +170,7 @@ pub async fn join(
     stream: Box<translate::Stream>,
     mut upstream: Incoming,
     (until, idle, most): (Instant, Duration, u64),
+    holding: Holding,
 ) -> Result<(Peeked, Incoming), (NotJoined, Box<translate::Stream>, Option<Usage>)> {
     let mut peeked = Peeked {
         splitter: Splitter::new(framing),
@@ -169,6 +184,8 @@ pub async fn join(
         translation: Some(stream),
         follower: None,
         end_said: false,
+        held: 0,
+        holding,
     };
     let (mut bytes, mut events) = (0_u64, 0_u32);
     let mut wait = Wait::Until(until);
@@ -193,6 +210,7 @@ pub async fn join(
         if let Err(failed) = peeked.take(chunk, &mut events) {
             break NotJoined::Failed(failed);
         }
+        peeked.book();
         match peeked.standing() {
             Standing::Joined => return Ok((peeked, upstream)),
             Standing::Lost => break NotJoined::Mismatch,
@@ -222,6 +240,7 @@ pub enum NotJoined {
 impl Peeked {
     fn take(&mut self, chunk: Bytes, events: &mut u32) -> Result<Look, Box<Failed>> {
         let mut look = Look::Nothing;
+        self.held += chunk.len() as u64;
         self.splitter.push(chunk);
         loop {
             let frame = match self.splitter.next() {
@@ -271,6 +290,24 @@ impl Peeked {
             }
         }
         Ok(Look::Commits)
+    }
+
+    /// The next bytes for the caller.
+    pub fn next(&mut self) -> Option<Bytes> {
+        let bytes = self.ready.pop_front();
+        self.held = if self.ready.is_empty() {
+            self.splitter.held() as u64
+        } else {
+            self.held.saturating_sub(bytes.as_ref().map_or(0, Bytes::len) as u64)
+        };
+        self.book();
+        bytes
+    }
+
+    /// Counts what is held: what was read and not sent, and what is kept for somebody to go on with.
+    fn book(&mut self) {
+        let told = self.told().map_or(0, |told| told.text().len());
+        self.holding.hold(self.held + told as u64);
     }
 
     pub fn is_translated(&self) -> bool {

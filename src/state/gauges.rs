@@ -23,6 +23,8 @@ impl Table {
         gauges.set(&c::CATALOG_AGE, &[], age.max(0.0));
         gauges.set(&c::CATALOG_MODELS, &[], self.catalog.models() as f64);
         gauges.set(&c::NETWORK_SUSPECTED, &[], f64::from(u8::from(self.live.network.is_suspected(now))));
+        gauges.set(&c::MEMORY_HELD, &[], self.live.holdings.bytes() as f64);
+        gauges.set(&c::MEMORY_LIMIT, &[], self.server.limits.memory as f64);
         for route in &self.routes {
             let name: &str = &route.config.name;
             gauges.set(&c::IN_FLIGHT, &[name], f64::from(route.memory.in_flight.load(Relaxed)));

@@ -1,10 +1,12 @@
 //! What all live memory of one gateway shares: its clock, its chance, its metrics.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::chance::Chance;
 use super::clock::{Clock, Hand};
+use super::holding::Holdings;
 use super::network::Network;
 use crate::algo::dice::Dice;
 use crate::algo::tick::Tick;
@@ -15,6 +17,7 @@ pub struct Live {
     pub clock: Clock,
     pub metrics: Metrics,
     pub network: Network,
+    pub holdings: Arc<Holdings>,
     chance: Chance,
     /// When this process was last seen to be starved of CPU, in nanoseconds; 0 is never.
     starved_at: AtomicU64,

@@ -34,6 +34,8 @@ pub struct Table {
     pub server: config::Server,
     /// How much the requests of callers matter, by their keys' names: by themselves, and at most.
     priorities: HashMap<Arc<str>, (Option<Priority>, Option<Priority>)>,
+    /// Of all routes.
+    highest: Priority,
     pub revision: String,
     /// What is known of models.
     pub catalog: Arc<Catalog>,
@@ -133,6 +135,7 @@ impl Table {
             live: Arc::clone(live),
             budget,
             server: blueprint.server.clone(),
+            highest: blueprint.routes.iter().map(|route| route.priority).max().unwrap_or_default(),
             priorities: blueprint
                 .keys
                 .iter()
@@ -200,8 +203,17 @@ impl Table {
     /// How much a request matters that came to `route` from the holder of the key `caller`, and asks for `asked`:
     /// whoever has no leave to ask for more may ask for less.
     pub fn priority(&self, route: usize, caller: Option<&str>, asked: Option<Priority>) -> Priority {
+        self.prioritized(self.routes[route].config.priority, caller, asked)
+    }
+
+    /// The most that a request may turn out to matter while its route is not known.
+    pub fn highest_priority(&self, caller: Option<&str>, asked: Option<Priority>) -> Priority {
+        self.prioritized(self.highest, caller, asked)
+    }
+
+    fn prioritized(&self, usual: Priority, caller: Option<&str>, asked: Option<Priority>) -> Priority {
         let (own, most) = caller.and_then(|name| self.priorities.get(name)).copied().unwrap_or_default();
-        let own = own.unwrap_or(self.routes[route].config.priority);
+        let own = own.unwrap_or(usual);
         asked.map_or(own, |asked| asked.min(most.unwrap_or(own)))
     }
 

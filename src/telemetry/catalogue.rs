@@ -59,7 +59,9 @@ catalogue! {
     FALLBACKS = "mainstay_fallbacks_total" Counter, ["route", "to"], "Requests handed to a fallback route.";
     SESSIONS = "mainstay_sessions_total" Counter, ["route", "result"], "Picks for a conversation under `select: sticky`: kept where it was served last, moved from there, new.";
     REJECTED = "mainstay_rejected_total" Counter, ["reason"], "Requests refused before any attempt, by reason.";
-    SHED = "mainstay_shed_total" Counter, ["route", "reason", "priority"], "Requests refused because there was no room: queue_full, queue_timeout, or priority, while the gateway is near its own limits.";
+    SHED = "mainstay_shed_total" Counter, ["route", "reason", "priority"], "Requests refused because there was no room: queue_full, queue_timeout, or priority and memory, while the gateway is near its own limits. The route is empty where the body was not read.";
+    MEMORY_HELD = "mainstay_memory_held_bytes" Gauge, [], "Bytes that are held for requests: bodies from their announcement on, answers that are held back or written down.";
+    MEMORY_LIMIT = "mainstay_memory_limit_bytes" Gauge, [], "What of them may be held, server.limits.memory; requests are refused from 80 % of it on.";
     QUEUE_DEPTH = "mainstay_queue_depth" Gauge, ["route"], "Requests that wait until a channel has room for them.";
     QUEUE_SECONDS = "mainstay_queue_seconds" Histogram(QUEUE_WAITS), ["route"], "Time that requests waited for room, served in the end or not; those who did not wait are not in it.";
     ACCESS = "mainstay_access_total" Counter, ["key", "result"], "Callers by what they proved: allowed, or with a needed key missing, unknown_key, disagreeing, bad_signature, stale. An empty key is nobody known.";

@@ -144,16 +144,19 @@ pub enum Shed {
     QueueTimeout,
     /// The gateway is near its own limits, and others matter more.
     Priority,
+    /// The gateway holds as many bytes for requests as it may, or others matter more for the rest.
+    Memory,
 }
 
 impl Shed {
-    pub const ALL: [Self; 3] = [Self::QueueFull, Self::QueueTimeout, Self::Priority];
+    pub const ALL: [Self; 4] = [Self::QueueFull, Self::QueueTimeout, Self::Priority, Self::Memory];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
             Self::QueueTimeout => "queue_timeout",
             Self::Priority => "priority",
+            Self::Memory => "memory",
         }
     }
 }

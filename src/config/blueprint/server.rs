@@ -105,6 +105,8 @@ pub struct Limits {
     pub max_connections: u32,
     /// Most requests at the same moment; further ones are answered 503.
     pub max_inflight: u32,
+    /// Most bytes that are held for all requests together; who would make it more is answered 503.
+    pub memory: u64,
 }
 
 /// Deadlines on the caller's side of a connection.

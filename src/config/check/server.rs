@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::{Scene, media};
-use crate::config::blueprint::{Idempotency, Responses, Server, ServerTls};
+use crate::config::blueprint::{Idempotency, Limits, Responses, Server, ServerTls};
 use crate::config::file::{degrade, server as file};
 use crate::config::path::Path;
 use crate::config::problem::Findings;
@@ -53,7 +53,7 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
         listen: listen?,
         admin: admin?,
         tls,
-        limits: settle::limits(&said.limits),
+        limits: limits(&said.limits, &path.key("limits"), findings),
         timeouts: settle::server_timeouts(&said.timeouts),
         drain: settle::drain(&said.drain),
         probe_concurrency: said.probe_concurrency.unwrap_or(16),
@@ -66,6 +66,22 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
 }
 
 const MOST_MEMORY: u64 = 64 << 30;
+
+fn limits(said: &file::Limits, path: &Path, findings: &mut Findings) -> Limits {
+    let limits = settle::limits(said);
+    if said.memory.is_some() && limits.memory < limits.max_body.saturating_mul(2) {
+        findings.error(
+            &path.key("memory"),
+            "less memory for requests than two bodies of `max_body` take, so such a body might never come in",
+            "512MiB is the default; raise it, or lower `max_body` (64MiB unless said)",
+        );
+    }
+    if said.memory.is_some() && limits.memory > MOST_MEMORY {
+        let hint = "512MiB, the default, hold some ten thousand requests of usual length";
+        findings.error(&path.key("memory"), "more than 64GiB of memory for requests", hint);
+    }
+    limits
+}
 
 fn cache_memory(said: Option<Size>, path: &Path, findings: &mut Findings) -> u64 {
     let memory = settle::cache_memory(said);

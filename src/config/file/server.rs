@@ -108,6 +108,8 @@ pub struct Limits {
     /// Requests at the same moment (10000).
     #[schemars(range(min = 1))]
     pub max_inflight: Option<u32>,
+    /// Bytes held for all requests together: their bodies, and what is held back of their answers (512MiB, at least twice `max_body`).
+    pub memory: Option<Size>,
 }
 
 /// Deadlines towards callers.

@@ -9,7 +9,7 @@ use super::{Boundary, Data, Frame, Joiner, Unframeable};
 
 #[derive(Debug, Default)]
 pub struct Splitter {
-    joiner: Joiner,
+    pub(super) joiner: Joiner,
     nesting: Nesting,
 }
 

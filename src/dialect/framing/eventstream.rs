@@ -34,7 +34,7 @@ const MAX_HEADERS: usize = 128 * 1024;
 
 #[derive(Debug, Default)]
 pub struct Splitter {
-    joiner: Joiner,
+    pub(super) joiner: Joiner,
     message: Message,
 }
 

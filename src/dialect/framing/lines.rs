@@ -10,7 +10,7 @@ use super::{Boundary, Data, Frame, Joiner, Unframeable};
 
 #[derive(Debug, Default)]
 pub struct Splitter {
-    joiner: Joiner,
+    pub(super) joiner: Joiner,
 }
 
 /// Nothing has to be remembered from one chunk to the next.

@@ -12,7 +12,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 
 #[derive(Debug, Default)]
 pub struct Splitter {
-    joiner: Joiner,
+    pub(super) joiner: Joiner,
     lines: Lines,
 }
 

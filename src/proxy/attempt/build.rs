@@ -17,6 +17,7 @@ use crate::dialect::splice::{self, Rewrite};
 use crate::dialect::{Dialect, Operation, translate};
 use crate::proxy::Gateway;
 use crate::proxy::intake::{Guest, Load};
+use crate::proxy::memory;
 use crate::route::Plan;
 use crate::state::Permit;
 use crate::state::model::Shape;
@@ -67,7 +68,7 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
                     || scan.shape == scan::Shape::OfResponses
                     || (upstream.provider.quirks.tools_by_responses && holds_reasoning(guest.dialect, body)));
             if dialect == guest.dialect && !resaid {
-                native(guest, upstream, (model, name), (scan, body))?
+                native(gateway, guest, upstream, (model, name), (scan, body))?
             } else {
                 let letter = translated(gateway, guest, plan, permit, (dialect, name), (asked, body))?;
                 spoken = letter.spoken;
@@ -79,7 +80,8 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
                 };
                 let target = target.ok_or_else(|| Unbuilt::unsendable("the operation has no path"))?;
                 let vendors = upstream.provider.body_of(spoken.dialect).apply(spoken.operation, &letter.body);
-                (target, Outgoing::Whole(vendors.unwrap_or(letter.body).into()))
+                let whole = vendors.unwrap_or(letter.body).into();
+                (target, Outgoing::Whole(memory::needed(&gateway.live.holdings).keep(whole)))
             }
         }
         Load::Whole(body) => (plain_path(route, upstream, uri), Outgoing::Whole(body.clone())),
@@ -129,6 +131,7 @@ fn holds_reasoning(dialect: Dialect, body: &[u8]) -> bool {
 
 /// The caller's own bytes, but for the model's name and what the vendor wants otherwise.
 fn native(
+    gateway: &Gateway,
     guest: &Guest,
     upstream: &config::Upstream,
     (model, name): (Option<&str>, &str),
@@ -150,7 +153,8 @@ fn native(
     }
     let whole = pieces.into_iter().flatten().collect::<Vec<u8>>();
     let vendors = rule.apply(guest.operation, &whole);
-    Ok((target, Outgoing::Whole(vendors.unwrap_or(whole).into())))
+    let whole = memory::needed(&gateway.live.holdings).keep(vendors.unwrap_or(whole).into());
+    Ok((target, Outgoing::Whole(whole)))
 }
 
 fn call<'c>(

@@ -22,11 +22,13 @@ use crate::dialect::scan::IncludeUsage;
 use crate::dialect::task::{self, Tokens, Unanswered};
 use crate::dialect::translate;
 use crate::proxy::intake::{Guest, Load};
+use crate::proxy::memory;
 use crate::proxy::onward;
 use crate::proxy::peek::{self, NotJoined, Peeked};
 use crate::proxy::tail::Tail;
 use crate::proxy::{Gateway, Snapshot};
 use crate::route::Failure;
+use crate::state::holding::Holding;
 use crate::state::model::Shape;
 use crate::state::{Channel, Permit};
 use crate::upstream::Incoming;
@@ -138,14 +140,20 @@ pub async fn read(
             let hold = (route.delivery == Delivery::Buffered)
                 .then_some(peek::Hold { bytes: limits.stream_buffer, idle });
             let (translation, follower) = (translation.map(Box::new), follower.map(Box::new));
-            let listener = peek::Listener { spoken, framing, strip_usage, translation, follower, hold };
+            let holding = memory::answers(gateway, snapshot);
+            let listener =
+                peek::Listener { spoken, framing, strip_usage, translation, follower, hold, holding };
             let (peeked, upstream) = peek::peek(listener, upstream, limits, until).await?;
             Ok((head, Content::Stream { peeked: Box::new(peeked), upstream }))
         }
         Framing::Opaque => {
             // What has to be translated has to be here as a whole.
-            let most = if spoken.is_native() { limits.unary_buffer } else { limits.max_body };
-            let (begin, upstream) = hold(upstream, most, until).await?;
+            let (most, holding) = if spoken.is_native() {
+                (limits.unary_buffer, memory::answers(gateway, snapshot))
+            } else {
+                (limits.max_body, memory::needed(&gateway.live.holdings))
+            };
+            let (begin, upstream) = hold(upstream, most, until, holding).await?;
             let Some(upstream) = upstream else {
                 let facts = if json {
                     meter::reply(spoken.dialect, spoken.operation, &begin)
@@ -172,7 +180,8 @@ pub async fn read(
                     let answered = task::reply(spoken.dialect, guest.dialect, &begin, manner, errand)
                         .map_err(unanswered)?;
                     head = translated_head(&head, answered.content_type);
-                    let (body, tokens) = (answered.body.into(), answered.tokens);
+                    let holding = memory::needed(&gateway.live.holdings);
+                    let (body, tokens) = (holding.keep(answered.body.into()), answered.tokens);
                     let usage = facts.usage.or(answered.usage);
                     return Ok((head, Content::Whole { body, usage, tokens }));
                 }
@@ -181,6 +190,7 @@ pub async fn read(
                         failed(Fault::Protocol, &format!("the answer cannot be read: {wrong}"))
                     })?;
                 head = translated_head(&head, "application/json");
+                let body = memory::needed(&gateway.live.holdings).keep(body);
                 return Ok((head, Content::Whole { body, usage: facts.usage, tokens: Tokens::Told }));
             };
             if !spoken.is_native() {
@@ -217,7 +227,8 @@ pub(super) async fn join(
         return not(failed(Fault::Protocol, "no stream that could go on"), stream);
     }
     let idle = permit.channel().config.timeouts.idle;
-    peek::join(spoken, framing, stream, upstream, (until, idle, asking.most_bytes())).await
+    let holding = memory::needed(&gateway.live.holdings);
+    peek::join(spoken, framing, stream, upstream, (until, idle, asking.most_bytes()), holding).await
 }
 
 /// Plain HTTP keeps its 4xx to itself: they are between the caller and the service.
@@ -279,11 +290,13 @@ async fn read_error(
     Box::new(Failed { message, detail, spare, ..Failed::new(failure) })
 }
 
-/// Reads up to `most` bytes of an answer in one piece. The body comes back when there is more.
+/// Reads up to `most` bytes of an answer in one piece, fewer where memory is scarce. The body comes back when there
+/// is more.
 async fn hold(
     mut upstream: Incoming,
     most: u64,
     until: Instant,
+    mut holding: Holding,
 ) -> Result<(Bytes, Option<Incoming>), Box<Failed>> {
     let mut first = Bytes::new();
     let mut joined: Option<BytesMut> = None;
@@ -309,11 +322,11 @@ async fn hold(
             }
         }
         let length = joined.as_ref().map_or(first.len(), BytesMut::len);
-        if length as u64 > most {
-            return Ok((joined.map_or(first, BytesMut::freeze), Some(upstream)));
+        if length as u64 > most || holding.try_hold(length as u64).is_err() {
+            return Ok((holding.keep(joined.map_or(first, BytesMut::freeze)), Some(upstream)));
         }
     }
-    Ok((joined.map_or(first, BytesMut::freeze), None))
+    Ok((holding.keep(joined.map_or(first, BytesMut::freeze)), None))
 }
 
 /// The upstream answered, and yet not what it was asked.

@@ -9,6 +9,7 @@ use http_body::{Body, Frame};
 
 use super::{Broken, Reply};
 use crate::proxy::again::Keep;
+use crate::state::holding::Holding;
 
 pub struct Recorded {
     inner: Reply,
@@ -17,16 +18,23 @@ pub struct Recorded {
     /// Where each piece ends in `body`.
     pieces: Vec<u32>,
     most: usize,
+    holding: Holding,
     /// Our own sign of life, which is no part of the answer.
     nudge: Option<&'static [u8]>,
 }
 
 impl Recorded {
-    /// `keep` gets the whole of `inner` unless it is larger than `most` bytes.
-    pub fn new(inner: Reply, keep: Box<Keep>, most: u64, nudge: Option<&'static [u8]>) -> Self {
+    /// `keep` gets the whole of `inner` unless it is larger than `most` bytes, or than `holding` may become.
+    pub fn new(
+        inner: Reply,
+        keep: Box<Keep>,
+        most: u64,
+        holding: Holding,
+        nudge: Option<&'static [u8]>,
+    ) -> Self {
         // Offsets of pieces are of 32 bits.
         let most = most.min(u64::from(u32::MAX)) as usize;
-        Self { inner, keep: Some(keep), body: Vec::new(), pieces: Vec::new(), most, nudge }
+        Self { inner, keep: Some(keep), body: Vec::new(), pieces: Vec::new(), most, holding, nudge }
     }
 
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -41,7 +49,10 @@ impl Recorded {
                     self.end();
                 }
             }
-            Poll::Ready(Some(Err(_))) => self.keep = None,
+            Poll::Ready(Some(Err(_))) => {
+                self.keep = None;
+                self.forget();
+            }
             Poll::Ready(None) => self.end(),
             Poll::Pending => {}
         }
@@ -52,9 +63,9 @@ impl Recorded {
         if self.keep.is_none() || self.nudge == Some(data) {
             return;
         }
-        if self.body.len() + data.len() > self.most {
-            self.body = Vec::new();
-            self.pieces = Vec::new();
+        let length = self.body.len() + data.len();
+        if length > self.most || self.holding.try_hold(length as u64).is_err() {
+            self.forget();
             if let Some(keep) = self.keep.take() {
                 keep.too_large();
             }
@@ -69,6 +80,13 @@ impl Recorded {
         let pieces = std::mem::take(&mut self.pieces);
         let pieces = self.inner.is_in_pieces().then(|| pieces.into_boxed_slice());
         keep.whole(std::mem::take(&mut self.body).into(), pieces, self.inner.usage());
+        self.holding.hold(0);
+    }
+
+    fn forget(&mut self) {
+        self.body = Vec::new();
+        self.pieces = Vec::new();
+        self.holding.hold(0);
     }
 
     pub(super) fn inner(&self) -> &Reply {

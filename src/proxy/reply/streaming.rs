@@ -140,7 +140,7 @@ impl Streaming {
 
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         loop {
-            if let Some(bytes) = self.peeked.ready.pop_front() {
+            if let Some(bytes) = self.peeked.next() {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
             match &mut self.stage {
@@ -186,6 +186,7 @@ impl Streaming {
         let now = self.gateway.live.now();
         self.last = now;
         self.last_said = now;
+        self.peeked.held += chunk.len() as u64;
         let before = self.peeked.watch.content_events();
         let stop = if self.peeked.is_translated() { self.translate(chunk) } else { self.forward(chunk) };
         self.remember();

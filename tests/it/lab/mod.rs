@@ -25,7 +25,7 @@ use mainstay::upstream::{Dial, DialError, Dialing, Fetcher, Pool, Resolving, Soc
 use mainstay::vocab::Fault;
 use parking_lot::Mutex;
 
-pub use caller::{Answer, Ask, End, send};
+pub use caller::{Answer, Ask, End, Kept, send};
 pub use load::{Load, Report};
 pub use scribe::{Said, Scribe, Step};
 
@@ -225,6 +225,7 @@ impl Lab {
             assert_eq!(route.memory.queue.length(), 0, "requests that wait on {}", route.config.name);
         }
         assert_eq!(snapshot.fetcher.busy(), 0, "fetches of callers' URLs");
+        assert_eq!(self.gateway.live.holdings.bytes(), 0, "bytes held for requests");
         for (name, sim) in &self.sims {
             assert_eq!(sim.control().counts().in_flight, 0, "requests that {name} still works on");
         }

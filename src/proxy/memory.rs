@@ -1,0 +1,117 @@
+//! Memory as a bound (`server.limits.memory`): who may make the gateway hold more, and what is said to those who
+//! may not.
+//!
+//! A body has its place before a byte of it is read, by its `content-length`: what everybody who is let in may still
+//! send is counted, or many slow uploads would together outgrow what each of them found free. One of unknown
+//! length asks again as it grows. Who matters less is refused earlier, as with `server.limits.max_inflight`; while
+//! a body is unread nobody knows its route, and it counts for the most that it may turn out to matter.
+//! (What is counted is `state::holding`'s affair.)
+//!
+//! Answers are not refused here: an upstream was paid for them. What is held only for somebody's comfort is let go
+//! of (`peek`, `attempt::read`, `reply::recorded`); what has to be whole before it can be said is counted, and
+//! keeps further requests out.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+
+use super::admission::{self, come_again};
+use super::intake::Arrival;
+use super::refuse::Refusal;
+use super::{Gateway, Snapshot};
+use crate::dialect::Dialect;
+use crate::dialect::trouble::Kind;
+use crate::state::holding::{Holding, Holdings};
+use crate::telemetry::{Metrics, Shed, catalogue};
+use crate::vocab::Priority;
+
+/// A body's place in memory.
+pub struct Place {
+    pub holding: Holding,
+    priority: Priority,
+}
+
+/// A place for the body of `arrival`, of which at most `most` bytes are kept, before any of it is read. `who` is
+/// the key that it names, proven or not.
+pub fn place(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    arrival: &Arrival,
+    dialect: Dialect,
+    who: Option<&str>,
+    most: u64,
+) -> Result<Place, Box<Refusal>> {
+    let headers = &arrival.head.headers;
+    let limits = &snapshot.table.server.limits;
+    let priority = admission::highest_priority(snapshot, who, headers);
+    let within = admission::share_of(limits.memory, priority);
+    let holdings = &gateway.live.holdings;
+    let mut place = Place { holding: Holding::within(holdings, within), priority };
+    // What is too large is refused for that.
+    let announced = content_length(headers).filter(|length| *length <= limits.max_body).unwrap_or(0);
+    if holdings.bytes() > within || place.holding.try_hold(announced.min(most)).is_err() {
+        return Err(place.refuse(gateway, snapshot, arrival, dialect));
+    }
+    Ok(place)
+}
+
+impl Place {
+    /// The body does not fit any more, and the rest of it is not read.
+    pub fn refuse(
+        &self,
+        gateway: &Gateway,
+        snapshot: &Snapshot,
+        arrival: &Arrival,
+        dialect: Dialect,
+    ) -> Box<Refusal> {
+        // Its route is not known yet.
+        let labels = ["", Shed::Memory.name(), self.priority.name()];
+        gateway.live.metrics.counter(&catalogue::SHED, &labels).increment(1);
+        let mut refusal =
+            arrival.refuse(Kind::Unavailable, message(gateway, snapshot, self.priority), dialect);
+        refusal.shed = Some(Shed::Memory);
+        refusal.retry_after = Some(come_again(gateway));
+        refusal.closing_if_body(arrival)
+    }
+}
+
+/// Why a request of this priority, whose body is here, may not make the gateway hold more.
+pub fn scarce(gateway: &Gateway, snapshot: &Snapshot, priority: Priority) -> Option<String> {
+    let within = admission::share_of(snapshot.table.server.limits.memory, priority);
+    (gateway.live.holdings.bytes() > within).then(|| message(gateway, snapshot, priority))
+}
+
+fn message(gateway: &Gateway, snapshot: &Snapshot, priority: Priority) -> String {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    format!(
+        "the gateway holds {:.1} of the {:.1} MiB for requests that server.limits.memory allows, and there is no room \
+         for this one, of priority {}",
+        mib(gateway.live.holdings.bytes()),
+        mib(snapshot.table.server.limits.memory),
+        priority.name()
+    )
+}
+
+/// What is held for an answer's comfort, and let go of where memory is scarce: before anybody but the least is
+/// refused for it.
+pub fn answers(gateway: &Gateway, snapshot: &Snapshot) -> Holding {
+    let within = admission::share_of(snapshot.table.server.limits.memory, Priority::Sheddable);
+    Holding::within(&gateway.live.holdings, within)
+}
+
+/// What is held whatever it is: it cannot be said in part.
+pub fn needed(holdings: &Arc<Holdings>) -> Holding {
+    Holding::within(holdings, u64::MAX)
+}
+
+pub fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Lets the series of refusals begin at 0 that belong to no route.
+pub fn expect(metrics: &Metrics) {
+    for priority in Priority::ALL {
+        metrics.counter(&catalogue::SHED, &["", Shed::Memory.name(), priority.name()]).increment(0);
+    }
+}
