@@ -4,6 +4,12 @@
 //! Whole answers' durations say nothing here: they go by the answers' lengths. The time to a stream's
 //! first token says something, on average, where `ttft_rise` asks for it. Before anybody said "overloaded"
 //! nothing is known, and only `max` holds: a limit made of nothing would refuse what the upstream takes.
+//!
+//! One more for a round is slow when rounds last for seconds and an overload has taken a hundred down to five. So the
+//! limit that held before it is remembered, as TCP remembers a window that was good (RFC 5681, RFC 9438), and after
+//! some calm the limit tries to be there again by a quarter more a round, the gain with which BBR probes: one cut
+//! takes back what one such round was too much. Where the calm does not last, the next try waits twice as long; an
+//! upstream that has become smaller for good is tried a handful of times.
 
 use std::time::Duration;
 
@@ -13,6 +19,13 @@ use super::tick::Tick;
 const CUT: f64 = 0.8;
 /// What is left of it after first tokens came late.
 const SOFT_CUT: f64 = 0.9;
+/// How much more a round of successes is worth while the limit of before an overload is tried again.
+const REGAIN: f64 = 0.25;
+/// Without a word of overload for this long, it is tried for the first time. Longer than a limit takes that goes up
+/// and down at what an upstream has room for.
+const CALM: Duration = Duration::from_secs(5);
+/// Who would have to wait for longer has become smaller for good.
+const LONGEST_CALM: Duration = Duration::from_mins(5);
 /// One overload brings many words of it; they cut once.
 const CUT_EVERY: Duration = Duration::from_secs(1);
 /// First tokens whose mean says something.
@@ -52,7 +65,19 @@ pub struct Aimd {
     /// Whether anything went well since the last cut.
     proven: bool,
     cut_at: Option<Tick>,
+    /// What held before the overload, while the limit is below it.
+    lost: Option<Lost>,
     pace: Pace,
+}
+
+/// A limit that is to be regained.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Lost {
+    limit: f64,
+    /// How long it has to be calm first.
+    calm: Duration,
+    /// It grew by a try since the last cut.
+    tried: bool,
 }
 
 /// Times to first tokens, in seconds.
@@ -65,7 +90,15 @@ struct Pace {
 
 impl Aimd {
     pub fn new(settings: Settings) -> Self {
-        Self { settings, limit: None, regain: 0.0, proven: false, cut_at: None, pace: Pace::default() }
+        Self {
+            settings,
+            limit: None,
+            regain: 0.0,
+            proven: false,
+            cut_at: None,
+            lost: None,
+            pace: Pace::default(),
+        }
     }
 
     /// Keeps what was learnt.
@@ -91,8 +124,19 @@ impl Aimd {
         if f64::from(in_flight) * 2.0 < limit || self.is_fresh(now) {
             return;
         }
-        let step = if limit < self.regain { 1.0 } else { 1.0 / limit };
-        self.limit = Some((limit + step).min(f64::from(self.settings.max)));
+        let calm = self.cut_at.map_or(Duration::MAX, |at| now.since(at));
+        let lost = self.lost.as_mut().filter(|lost| calm >= lost.calm);
+        let step = match lost {
+            _ if limit < self.regain => 1.0,
+            Some(lost) => {
+                lost.tried = true;
+                REGAIN.max(1.0 / limit)
+            }
+            None => 1.0 / limit,
+        };
+        let limit = (limit + step).min(f64::from(self.settings.max));
+        self.limit = Some(limit);
+        self.lost = self.lost.filter(|lost| limit < lost.limit);
     }
 
     /// The upstream said that this was too much, with `in_flight` requests of ours.
@@ -132,7 +176,21 @@ impl Aimd {
         }
         let Settings { start, max, .. } = self.settings;
         let from = self.limit.unwrap_or_else(|| f64::from(start.max(in_flight)));
-        let limit = (from.min(f64::from(max)) * factor).max(least).max(1.0);
+        let from = from.min(f64::from(max));
+        let limit = (from * factor).max(least).max(1.0);
+        self.lost = match self.lost {
+            // Of the first overload nobody knows whether what was in flight was good.
+            None => Some(Lost {
+                limit: if self.limit.is_some() { from } else { limit },
+                calm: CALM,
+                tried: false,
+            }),
+            Some(lost) if lost.tried => {
+                let calm = lost.calm * 2;
+                (calm <= LONGEST_CALM).then_some(Lost { calm, tried: false, ..lost })
+            }
+            lost @ Some(_) => lost,
+        };
         // Cuts with nothing good in between are one overload: what its first one left was not yet found wrong.
         if self.proven || self.limit.is_none() {
             self.regain = limit;
@@ -144,144 +202,4 @@ impl Aimd {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const USUAL: Settings = Settings { mode: Mode::Adaptive, start: 32, min: 1, max: 1024, ttft_rise: None };
-
-    fn at(millis: u64) -> Tick {
-        Tick::ZERO + Duration::from_millis(millis)
-    }
-
-    #[derive(Clone, Copy, Debug)]
-    enum Event {
-        Good(u32),
-        Bad(u32),
-        Token(u64),
-        Wait(u64),
-    }
-
-    fn events() -> impl Strategy<Value = Vec<Event>> {
-        let event = prop_oneof![
-            (0_u32..200).prop_map(Event::Good),
-            (0_u32..200).prop_map(Event::Bad),
-            (1_u64..9_000).prop_map(Event::Token),
-            (0_u64..3_000).prop_map(Event::Wait),
-        ];
-        proptest::collection::vec(event, 0..300)
-    }
-
-    proptest! {
-        #[test]
-        fn the_limit_stays_within_its_bounds_and_is_cut_at_most_once_a_second(
-            events in events(), start in 1_u32..64, min in 1_u32..8, max in 8_u32..128,
-            ttft_rise in proptest::option::of(1.1_f64..4.0),
-        ) {
-            let mut aimd = Aimd::new(Settings { mode: Mode::Adaptive, start, min, max, ttft_rise });
-            let (mut millis, mut cut_at): (u64, Option<u64>) = (0, None);
-            for event in events {
-                let before = aimd.limit.unwrap_or(f64::INFINITY);
-                match event {
-                    Event::Good(in_flight) => aimd.succeeded(in_flight, at(millis)),
-                    Event::Bad(in_flight) => aimd.overloaded(in_flight, at(millis)),
-                    Event::Token(ttft) => aimd.first_token(Duration::from_millis(ttft), 50, at(millis)),
-                    Event::Wait(more) => millis += more,
-                }
-                prop_assert!((min..=max).contains(&aimd.limit()), "{}", aimd.limit());
-                let after = aimd.limit.unwrap_or(f64::INFINITY);
-                if after < before {
-                    prop_assert!(cut_at.is_none_or(|at| millis - at >= 1_000));
-                    cut_at = Some(millis);
-                }
-                if let Event::Good(in_flight) = event {
-                    prop_assert!(after <= before + 1.0);
-                    if f64::from(in_flight) * 2.0 < before || cut_at.is_some_and(|at| millis - at < 1_000) {
-                        prop_assert_eq!(after.to_bits(), before.to_bits(), "grown while unused, or just cut");
-                    }
-                }
-            }
-        }
-
-        #[test]
-        fn after_an_overload_a_round_of_successes_is_worth_one_more(in_flight in 32_u32..500) {
-            let mut aimd = Aimd::new(USUAL);
-            aimd.overloaded(in_flight, at(0));
-            let limit = aimd.limit();
-            prop_assert_eq!(limit, (f64::from(in_flight) * 0.8) as u32);
-            for _ in 0..=limit {
-                aimd.succeeded(limit, at(1_000));
-            }
-            prop_assert!((limit + 1..=limit + 2).contains(&aimd.limit()), "{} after {limit}", aimd.limit());
-        }
-
-        #[test]
-        fn against_a_fixed_capacity_the_limit_settles_around_it(capacity in 4_u32..100) {
-            let mut aimd = Aimd::new(USUAL);
-            let mut seen = Vec::new();
-            // Each round every place is used once, and what is beyond the capacity is refused.
-            for round in 0..400_u64 {
-                let limit = aimd.limit().min(200);
-                for _ in 0..limit.min(capacity) {
-                    aimd.succeeded(limit, at(round * 1_000));
-                }
-                if limit > capacity {
-                    aimd.overloaded(limit, at(round * 1_000));
-                }
-                seen.push(aimd.limit());
-            }
-            for limit in &seen[100..] {
-                prop_assert!((capacity * 7 / 10..=capacity + 2).contains(limit), "{limit} of {capacity}");
-            }
-        }
-    }
-
-    #[test]
-    fn before_anybody_spoke_of_overload_only_max_holds() {
-        let mut aimd = Aimd::new(USUAL);
-        aimd.succeeded(900, at(0));
-        assert_eq!(aimd.limit(), 1024);
-        aimd.overloaded(3, at(0));
-        assert_eq!(aimd.limit(), 25, "little was in flight, so it begins at `start`");
-    }
-
-    #[test]
-    fn a_storm_without_any_success_is_one_overload_and_soon_forgotten() {
-        let mut aimd = Aimd::new(USUAL);
-        for second in 0..60 {
-            aimd.overloaded(500, at(second * 1_000));
-        }
-        assert_eq!(aimd.limit(), 1);
-        for _ in 0..400 {
-            aimd.succeeded(aimd.limit(), at(60_000));
-        }
-        assert_eq!(aimd.limit(), 400, "back where the first cut left it");
-    }
-
-    #[test]
-    fn a_fixed_limit_hears_nothing() {
-        let mut aimd = Aimd::new(Settings { mode: Mode::Fixed, max: 7, ..USUAL });
-        aimd.overloaded(7, at(0));
-        assert_eq!(aimd.limit(), 7);
-    }
-
-    #[test]
-    fn first_tokens_that_come_late_on_average_cut_softly_and_never_below_the_start() {
-        let mut aimd = Aimd::new(Settings { ttft_rise: Some(2.0), ..USUAL });
-        let round = |aimd: &mut Aimd, second: u64, millis| {
-            for _ in 0..PACE_SAMPLES {
-                aimd.first_token(Duration::from_millis(millis), 100, at(second * 1_000));
-            }
-        };
-        round(&mut aimd, 0, 200);
-        round(&mut aimd, 1, 390);
-        assert_eq!(aimd.limit(), 1024, "less than twice the usual");
-        round(&mut aimd, 2, 900);
-        assert_eq!(aimd.limit(), 90);
-        for second in 3..60 {
-            round(&mut aimd, second, 4_000);
-        }
-        assert_eq!(aimd.limit(), 32);
-    }
-}
+mod tests;
