@@ -363,7 +363,10 @@ mod tests {
             ],
             [Some(7), Some(5), Some(1000), None, None, None, None]
         );
-        assert_eq!(parse(b"1e999").expect("JSON").as_number(), None);
+        // JSON's grammar has no range, so what is too large for us may be sent on as it is, and only that.
+        let large = parse(b"[-2.5E1111]").expect("JSON");
+        assert_eq!((large.elements()[0].as_number(), large.elements()[0].as_integer()), (None, None));
+        assert_eq!((large.raw(), large.elements()[0].raw()), ("[-2.5E1111]", "-2.5E1111"));
     }
 
     #[test]
@@ -397,11 +400,12 @@ mod tests {
                 Just("\"b\\n\""), Just("1"), Just("null"), Just(" "), Just("-2.5E1")], 0..12))
         {
             let text = tokens.concat();
-            let theirs = serde_json::from_str::<serde_json::Value>(&text);
+            // Its numbers have a range, and JSON's have none: whether it is JSON it says where it keeps the text.
+            let theirs = serde_json::from_str::<&serde_json::value::RawValue>(&text);
             let ours = parse(text.as_bytes());
             prop_assert_eq!(ours.is_ok(), theirs.is_ok(), "{}", text);
             if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
-                prop_assert_eq!(serde_json::from_str::<serde_json::Value>(ours.raw()).expect("JSON"), theirs);
+                prop_assert_eq!(ours.raw(), theirs.get());
             }
         }
     }
