@@ -10,6 +10,7 @@ pub mod ewma;
 pub mod fate;
 pub mod health;
 pub mod line;
+pub mod name;
 pub mod outage;
 pub mod quantile;
 pub mod quota;

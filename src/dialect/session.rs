@@ -4,11 +4,10 @@
 //! the same way: with this system prompt and this first message of the user's. The answer is a number
 //! that means nothing by itself, so nothing of a prompt is kept. A wrong guess costs a cache, no more.
 
-use std::hash::{DefaultHasher, Hasher};
-
 use http::HeaderMap;
 
 use super::json::{Kind, Text, Walked, Walker};
+use crate::algo::name::{self, Parts};
 
 /// Headers that name a conversation: ours first, then Claude Code's, Codex's and what others have settled on.
 const HEADERS: [&str; 6] = [
@@ -30,25 +29,19 @@ const MESSAGES: [&str; 3] = ["messages", "contents", "input"];
 pub fn session(headers: &HeaderMap, body: &[u8]) -> Option<u64> {
     let named = HEADERS.iter().find_map(|name| headers.get(*name).filter(|value| !value.is_empty()));
     if let Some(value) = named {
-        return Some(hash(value.as_bytes()));
+        return Some(name::number(value.as_bytes()));
     }
     let mut seen = Seen::default();
     let mut walker = Walker::new(body);
     // A body that is no JSON was refused before, or is a form and no conversation.
     walker.object(|walker, key| seen.member(walker, key)).ok()?;
-    seen.named.or_else(|| seen.user_spoke.then(|| seen.opening.finish()))
-}
-
-fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
+    seen.named.or_else(|| seen.user_spoke.then(|| seen.opening.number()))
 }
 
 #[derive(Default)]
 struct Seen {
     named: Option<u64>,
-    opening: DefaultHasher,
+    opening: Parts,
     user_spoke: bool,
 }
 
@@ -57,13 +50,13 @@ impl Seen {
         if key.is("prompt_cache_key") || key.is("conversation") {
             let (kind, span) = walker.value()?;
             if matches!(kind, Kind::String | Kind::Object) {
-                self.named = Some(hash(walker.slice(span)));
+                self.named = Some(name::number(walker.slice(span)));
             }
         } else if key.is("metadata") {
             self.metadata(walker)?;
         } else if PREAMBLE.iter().any(|name| key.is(name)) {
             let (_, span) = walker.value()?;
-            self.opening.write(walker.slice(span));
+            self.opening.add(walker.slice(span));
         } else if MESSAGES.iter().any(|name| key.is(name)) {
             self.messages(walker)?;
         } else {
@@ -80,7 +73,7 @@ impl Seen {
             let (_, span) = walker.value()?;
             let value = walker.slice(span);
             if key.is("user_id") && memchr::memmem::find(value, b"session").is_some() {
-                named = Some(hash(value));
+                named = Some(name::number(value));
             }
             Ok(())
         })?;
@@ -95,7 +88,7 @@ impl Seen {
         if walker.kind()? != Kind::Array {
             let (kind, span) = walker.value()?;
             self.user_spoke |= kind == Kind::String;
-            self.opening.write(walker.slice(span));
+            self.opening.add(walker.slice(span));
             return Ok(());
         }
         walker.array(|walker| {
@@ -114,7 +107,7 @@ impl Seen {
                 Ok(())
             })?;
             let end = walker.position();
-            self.opening.write(walker.slice(begin..end));
+            self.opening.add(walker.slice(begin..end));
             self.user_spoke = role_is_user;
             Ok(())
         })

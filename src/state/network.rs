@@ -5,7 +5,6 @@
 //! failures are nobody's guilt. Hearing of somebody costs one store and one load.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
@@ -14,6 +13,7 @@ use std::sync::atomic::{
 
 use parking_lot::Mutex;
 
+use crate::algo::name;
 use crate::algo::outage::{self, FORGET, Sight};
 use crate::algo::tick::Tick;
 use crate::config;
@@ -86,9 +86,7 @@ impl Network {
     pub(super) fn way_of(&self, upstream: &config::Upstream) -> Option<WayOut> {
         let out = upstream.way_out()?;
         let way = Arc::clone(self.core.lock().ways.get(&out.way)?);
-        let mut hasher = DefaultHasher::new();
-        out.host.hash(&mut hasher);
-        Some(WayOut { way, host: hasher.finish() })
+        Some(WayOut { way, host: name::number(out.host.as_bytes()) })
     }
 
     /// Somebody at the end of this way has answered.

@@ -1,7 +1,6 @@
 //! The routing table: one immutable compilation of a blueprint, with `Arc`s to live memory.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 
@@ -17,6 +16,7 @@ use super::route::Route;
 use super::served::{self, Served};
 use super::upstream::{self, Upstream};
 use crate::algo::budget::Budget;
+use crate::algo::name;
 use crate::catalog::{Catalog, Tier, Unit};
 use crate::config::{self, Blueprint, Continuation, Degradation, Matcher, ModelName, Origin, Pattern};
 use crate::dialect::Dialect;
@@ -312,7 +312,7 @@ fn compile_upstream(
             Arc::new(Credential {
                 alias: key.alias.clone(),
                 secret: key.secret.clone(),
-                identity: identity(&key.fingerprint),
+                identity: name::number(key.fingerprint.as_bytes()),
                 rate_key: key.quota_group.clone().unwrap_or_else(|| key.fingerprint.as_str().into()),
                 quota: quota.unwrap_or_else(|| Arc::clone(&own)),
                 own,
@@ -328,7 +328,7 @@ fn compile_upstream(
         credentials,
         handles: UpstreamHandles::new(&live.metrics, &settings.name),
         live: Arc::clone(live),
-        identity: identity(&settings.name),
+        identity: name::number(settings.name.as_bytes()),
         cursor: AtomicUsize::new(0),
         keyless: "".into(),
     }
@@ -384,7 +384,7 @@ fn compile_channel(
         upstream_index: settings.upstream,
         // Names with anything but visible ASCII are shown in logs only.
         label_header: HeaderValue::from_str(&label).unwrap_or(HeaderValue::from_static("-")),
-        identity: identity(&label),
+        identity: name::number(label.as_bytes()),
         label: label.into(),
         handles: registry.attempts(&live.metrics, names),
         config: settings.clone(),
@@ -393,12 +393,6 @@ fn compile_channel(
         fixed,
         upstream,
     }
-}
-
-fn identity(label: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(label.as_bytes());
-    hasher.finish()
 }
 
 /// The dialects in which a route's callers may come.

@@ -1,8 +1,7 @@
 //! Names of what an upstream keeps, as numbers: responses and conversations are stored at one upstream, for
 //! one account, and mean nothing anywhere else.
 
-use std::hash::{DefaultHasher, Hasher};
-
+use crate::algo::name;
 use crate::dialect::json::{Kind, Walked, Walker};
 
 /// What a request's `previous_response_id` or `conversation` refers to; the value is JSON, a text or an
@@ -51,24 +50,18 @@ fn response(walker: &mut Walker<'_>, names: &mut [Option<u64>; 2]) -> Walked {
 fn id(walker: &mut Walker<'_>) -> Walked<Option<u64>> {
     if walker.kind()? == Kind::String {
         let text = walker.string()?;
-        return Ok((!text.raw.is_empty()).then(|| hash(&text.bytes())));
+        return Ok((!text.raw.is_empty()).then(|| name::number(&text.bytes())));
     }
     let mut found = None;
     walker.if_object(|walker, key| {
         if key.is("id") && walker.kind()? == Kind::String {
-            found = Some(hash(&walker.string()?.bytes()));
+            found = Some(name::number(&walker.string()?.bytes()));
         } else {
             walker.skip()?;
         }
         Ok(())
     })?;
     Ok(found)
-}
-
-fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
 }
 
 #[cfg(test)]
