@@ -60,6 +60,7 @@ impl Plan<'_> {
         let Failure { fault, stage, hint } = failure;
         let channel = std::sync::Arc::clone(permit.channel());
         let repeat = self.remember(&channel, fault);
+        let has_key = permit.credential().is_some();
         if need.operation.health_neutral() {
             permit.fail_quietly(fault, stage);
         } else {
@@ -70,8 +71,8 @@ impl Plan<'_> {
             self.mark_unsaid(&channel);
         } else if fault.silent() {
             self.mark_spent(&channel);
-        } else if fault.scope() != Scope::Credential {
-            // Another key of the same upstream may do; a cooling key drops out by itself.
+        } else if fault.scope() != Scope::Credential || !has_key {
+            // Another key of the same upstream may do, where there are any; a cooling key drops out by itself.
             self.mark_tried(&channel);
         }
         fault == Fault::ContextOverflow && self.overflew(&channel, need)

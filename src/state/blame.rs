@@ -48,6 +48,22 @@ impl Blame {
         }
     }
 
+    /// At an upstream without keys: what would be one key's affair is the channel's, since nobody else remembers it.
+    pub fn of_keyless(fault: Fault, hint: &RateHint, repeat: Repeat) -> Self {
+        let model = match fault.class() {
+            Class::Throttled => Signal::Overload { retry_after: hint.retry_after },
+            Class::QuotaExhausted | Class::AuthFault => Signal::Failure,
+            Class::ClientFault
+            | Class::UpstreamFault
+            | Class::Overload
+            | Class::ConfigFault
+            | Class::StreamFault
+            | Class::Cancelled
+            | Class::LocalFault => return Self::of(fault, hint, repeat),
+        };
+        Self { transport: Signal::Success, model }
+    }
+
     /// For plain HTTP, which has the transport's gate only: the graver of the two.
     pub fn merged(self) -> Signal {
         match self.model {
@@ -88,6 +104,21 @@ mod tests {
         check(Fault::BadRequest, Signal::Success, Signal::ClientFault);
         check(Fault::NotProcessed, Signal::Neutral, Signal::Neutral);
         check(Fault::StreamCut, Signal::Neutral, Signal::StreamFailure);
+    }
+
+    #[test]
+    fn without_a_key_the_channel_hears_what_a_key_would_have() {
+        let hint = RateHint { retry_after: Some(std::time::Duration::from_secs(3)), ..RateHint::default() };
+        for fault in Fault::ALL {
+            let (keyed, keyless) =
+                (Blame::of(fault, &hint, Repeat::First), Blame::of_keyless(fault, &hint, Repeat::First));
+            let heard = match fault {
+                Fault::Throttled => Signal::Overload { retry_after: hint.retry_after },
+                Fault::QuotaExhausted | Fault::AuthRefused => Signal::Failure,
+                _ => keyed.model,
+            };
+            assert_eq!((keyless.transport, keyless.model), (keyed.transport, heard), "{fault:?}");
+        }
     }
 
     #[test]

@@ -287,8 +287,10 @@ impl Permit {
         }
         let excused = self.doubtful && self.model.has_answered_since(self.begun);
         let blame = match self.channel.upstream.guilt(fault, now) {
-            Guilt::Usual if !excused => Blame::of(fault, hint, repeat),
-            Guilt::Usual | Guilt::Network => Blame::NOBODY,
+            Guilt::Usual if excused => Blame::NOBODY,
+            Guilt::Usual if self.credential.is_none() => Blame::of_keyless(fault, hint, repeat),
+            Guilt::Usual => Blame::of(fault, hint, repeat),
+            Guilt::Network => Blame::NOBODY,
         };
         let counts =
             matches!(blame.merged(), Signal::Failure | Signal::Overload { .. } | Signal::StreamFailure);

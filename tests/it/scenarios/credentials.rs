@@ -79,3 +79,20 @@ async fn a_short_retry_after_is_waited_out_within_the_request() {
     assert!((secs(2)..secs(5)).contains(&answer.took), "{:?}", answer.took);
     lab.assert_quiet().await;
 }
+
+/// No key can rest where there is none, so it is the channel that does; two of three do here.
+#[tokio::test(start_paused = true)]
+async fn an_upstream_without_keys_that_turns_everybody_away_is_left_for_another() {
+    let unauthorized = Fault::status(http::StatusCode::UNAUTHORIZED);
+    for fault in [Fault::RateLimited { retry_after: Some(secs(20)) }, Fault::QuotaExhausted, unauthorized] {
+        let lab = Lab::start(super::THREE);
+        for name in ["a", "b"] {
+            lab.sim(name).control().set(vec![Rule::new(fault.clone())]);
+        }
+        let report = lab.under_load(Ask::chat("demo"), 10.0, secs(60), async {}).await;
+        report.assert_no_errors();
+        let asked = lab.arrived("a") + lab.arrived("b");
+        assert!((2..=60).contains(&asked), "{fault:?}: 600 requests asked them {asked} times");
+        lab.assert_quiet().await;
+    }
+}
