@@ -129,7 +129,7 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
     Scan {
         model: model.to_owned(),
         model_at: Named::Elsewhere,
-        stream: operation == Operation::StreamGenerate,
+        stream: matches!(operation, Operation::StreamGenerate | Operation::ConverseStream),
         include_usage: IncludeUsage::Inherent,
         max_output_tokens: None,
         calls_tools: false,

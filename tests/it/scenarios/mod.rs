@@ -16,6 +16,7 @@ mod down;
 mod fate;
 mod files;
 mod hedging;
+mod legs;
 mod memory;
 mod recovery;
 mod repeated;
