@@ -193,6 +193,8 @@ const RULES: &[Rule] = &[
             "exceeds the maximum number of tokens",
         ],
     },
+    // What another organisation's model encrypted.
+    Rule { fault: Fault::ForeignReasoning, statuses: &[], tags: &["invalid_encrypted_content"], texts: &[] },
     // The model wrote a tool call that its own vendor refuses; the next try usually does better.
     Rule { fault: Fault::Busy, statuses: &[], tags: &["tool_use_failed"], texts: &[] },
     // A cached content or file that is not this project's: the caller's reference, not the credential.

@@ -18,6 +18,7 @@
 //! | [`continuation`] | an answer that broke off, continued by another model |
 //! | [`tokens`] | token counts where no upstream counts |
 //! | [`conversation`] / [`stored`] | what callers of responses refer to; the ways to it |
+//! | [`encrypted`] | reasoning that only whoever encrypted it can read |
 //!
 //! Each dialect's directory holds the same files: `watch.rs` (its frames), `usage.rs` (its token
 //! counts) and `error.rs` (our errors in its shape); `http` has only the last. A dialect is one
@@ -71,7 +72,7 @@ use serde::{Deserialize, Serialize};
 pub use framing::{Frame, Framing, Splitter, sse};
 pub use operation::{Operation, Replay};
 pub use provider::Provider;
-pub use responses::{conversation, stored, stored_at};
+pub use responses::{conversation, encrypted, stored, stored_at};
 
 /// A wire language. What an upstream `speaks` and what a caller used are both one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

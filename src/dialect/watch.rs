@@ -74,6 +74,8 @@ pub struct Watch {
     seen: u64,
     finished: u64,
     last: Last,
+    /// What was encrypted in it and nobody has asked for yet.
+    encrypted: Vec<u64>,
     /// The last delta, booked like every frame.
     mould: Mould,
 }
@@ -103,6 +105,7 @@ impl Watch {
             seen: 0,
             finished: 0,
             last: Last::Nothing,
+            encrypted: Vec::new(),
             mould: Mould::default(),
         }
     }
@@ -111,6 +114,11 @@ impl Watch {
     #[cfg(test)]
     pub(super) fn walking(dialect: Dialect, operation: Operation, framing: Framing) -> Self {
         Self { mould: Mould::never(), ..Self::new(dialect, operation, framing) }
+    }
+
+    /// Names of what was encrypted in it since the last call.
+    pub fn take_encrypted(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.encrypted)
     }
 
     /// Looks at the next frame.
@@ -154,6 +162,9 @@ impl Watch {
             return if named_error { Beat::Error(unnamed(FAILED)) } else { Beat::Broken };
         };
         self.keep_usage(&glimpse, json);
+        if self.dialect == Dialect::Responses {
+            self.encrypted.extend(responses::encrypted::of_event(json));
+        }
         self.number(glimpse.sequence);
         self.seen |= glimpse.seen;
         self.finished |= glimpse.finished;

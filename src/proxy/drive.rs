@@ -11,7 +11,7 @@ use super::degrade::{self, Descent, Onward, Rest};
 use super::intake::{Guest, Load};
 use super::refuse::{DEFAULT_RETRY_AFTER, Refusal};
 use super::reply::Reply;
-use super::{Gateway, Snapshot, admission, again, count, hedge, media};
+use super::{Gateway, Snapshot, admission, again, count, hedge, media, thoughts};
 use crate::algo::throttle;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
@@ -86,6 +86,12 @@ pub async fn drive(
                 plan.withdraw(permit);
                 guest.settle.attempts = plan.attempts;
                 media::fetch(gateway, snapshot, &mut guest, urls).await;
+            }
+            Attempted::Failed(permit, failed)
+                if thoughts::gives_up(&mut guest, &plan.route().config, &failed) =>
+            {
+                plan.excuse(permit, failed.failure);
+                last = Some(failed);
             }
             Attempted::Failed(permit, failed) => {
                 let verdict = judge(&mut plan, gateway, permit, &failed, &need);
@@ -317,6 +323,9 @@ pub fn kind_of(fault: Fault) -> (Kind, &'static str) {
         Fault::BadRequest => (Kind::BadRequest, "the upstream refused the request"),
         Fault::ContextOverflow => (Kind::ContextOverflow, "the prompt is too long"),
         Fault::ContentPolicy => (Kind::ContentPolicy, "the upstream refused the content"),
+        Fault::ForeignReasoning => {
+            (Kind::BadRequest, "the upstream cannot read the encrypted reasoning in the request")
+        }
         Fault::Throttled => (Kind::RateLimited, "rate limited"),
         Fault::QuotaExhausted => (Kind::RateLimited, "the gateway's quota at its providers is used up"),
         Fault::AuthRefused => (Kind::Unavailable, "the provider refuses the gateway's credential"),

@@ -22,6 +22,7 @@ use super::recall::{self, Recall};
 use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::settle::Settle;
+use super::thoughts::Thoughts;
 use super::{Gateway, Snapshot, admission, deadline, identity, models, needs};
 use crate::access::{Denied, Standing};
 use crate::algo::tick::Tick;
@@ -76,6 +77,8 @@ pub struct Guest {
     pub session: Option<u64>,
     /// Where what it refers to is stored, if that was seen.
     pub bond: Option<Bond>,
+    /// What is encrypted in it.
+    pub thoughts: Option<Box<Thoughts>>,
     /// A window of fewer tokens cannot hold the prompt; 0 where that cannot be told.
     pub least_window: u64,
     /// What the model has to be able to do.
@@ -295,6 +298,8 @@ async fn ask(
     settle.caller.clone_from(&caller);
     let deadline = deadline(gateway, snapshot, index, &arrival);
     let (abilities, least_window) = needs::of(table, index, entry, &scan, &body);
+    let thoughts = Thoughts::of(gateway, caller.as_deref(), (dialect, operation), (&scan.model, &body));
+    let encrypted_at = thoughts.as_ref().and_then(|thoughts| thoughts.bond(route.config.unsupported));
     Ok(Guest {
         caller,
         dialect,
@@ -309,7 +314,8 @@ async fn ask(
         prompt_tokens: scan.prompt_tokens_estimate(),
         most_output: scan.max_output_tokens,
         session: session(route, &arrival, &body),
-        bond: scan.refers_to.and_then(|id| gateway.bond(id)),
+        bond: scan.refers_to.and_then(|id| gateway.bond(id)).or(encrypted_at),
+        thoughts,
         least_window,
         abilities,
         load: Load::Ask { body, scan: Box::new(scan) },
@@ -413,6 +419,7 @@ async fn plain(
         most_output: None,
         session: None,
         bond: None,
+        thoughts: None,
         least_window: 0,
         abilities: Abilities::default(),
         load,

@@ -26,6 +26,7 @@
 //! | `settle` | books a request's end exactly once |
 //! | `refuse` | our own errors, in the caller's dialect |
 //! | `recall` | the responses that callers refer to, which are remembered here |
+//! | `thoughts` | where encrypted reasoning was made, and goes back to |
 //! | `models` | the list of models, which no upstream is asked for |
 //! | `tunnel` | connections that have switched protocols |
 //!
@@ -58,6 +59,7 @@ mod reply;
 mod settle;
 mod share;
 mod tail;
+mod thoughts;
 mod tunnel;
 
 use std::sync::Arc;
@@ -91,6 +93,8 @@ pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     /// Where responses and conversations are stored that passed through here.
     bonds: Recent<Bond>,
+    /// Whose model encrypted which reasoning.
+    thoughts: Recent<Bond>,
     in_flight: AtomicU32,
     cut_off: AtomicBool,
     memory: Memory,
@@ -101,12 +105,14 @@ impl Gateway {
     pub fn new(live: Arc<Live>, snapshot: Snapshot) -> Arc<Self> {
         media::expect(&live.metrics);
         recall::expect(&live.metrics);
+        thoughts::expect(&live.metrics);
         again::expect(&live.metrics);
         memory::expect(&live.metrics);
         Arc::new(Self {
             live,
             snapshot: ArcSwap::from_pointee(snapshot),
             bonds: Recent::default(),
+            thoughts: Recent::default(),
             in_flight: AtomicU32::new(0),
             cut_off: AtomicBool::new(false),
             memory: Memory::default(),

@@ -15,7 +15,7 @@ mod verdict;
 pub use closest::closest;
 pub use explain::{Explained, Question, explain, explain_route, generation};
 pub use limits::Limits;
-pub use need::{Bond, Need, Resend};
+pub use need::{Bond, Hold, Need, Resend};
 pub use plan::{Exhausted, Lack, Plan};
 pub use shortlist::{Rank, WhyNot, limit};
 pub use verdict::{Failure, Verdict};

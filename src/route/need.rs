@@ -3,7 +3,7 @@
 use crate::algo::tick::Tick;
 use crate::dialect::{Dialect, Operation};
 use crate::state::model::Shape;
-use crate::state::permit::Wants;
+use crate::state::permit::{Wants, Whose};
 use crate::vocab::Abilities;
 
 /// Fixed for the life of a request.
@@ -43,17 +43,33 @@ impl Need<'_> {
         self.most_output.map_or(USUAL_ANSWER, |most| most.min(USUAL_ANSWER))
     }
 
+    /// The same without a bond, if it has one that yields.
+    pub fn freed(&self) -> Option<Self> {
+        let yields = self.bond.is_some_and(|bond| bond.hold == Hold::Yields);
+        yields.then(|| Self { bond: None, ..self.clone() })
+    }
+
     pub fn wants(&self) -> Wants {
         let tokens = self.prompt_tokens + self.answer_tokens();
         Wants { shape: self.shape, session: self.session, key: self.bond.and_then(|bond| bond.key), tokens }
     }
 }
 
-/// The one upstream and key that know what a request refers to, by their identities.
+/// The one upstream, by its identity, and those of its keys that know what a request refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bond {
     pub upstream: u64,
-    pub key: Option<u64>,
+    pub key: Option<Whose>,
+    pub hold: Hold,
+}
+
+/// How much a request depends on its bond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Nobody else can answer.
+    Firm,
+    /// While it cannot be had, somebody else can answer a request without what it refers to.
+    Yields,
 }
 
 /// What may be sent a second time.

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::need::{Need, Resend};
 use super::shortlist::{self, Rank, WhyNot};
+use super::verdict::Failure;
 use crate::algo::quota;
 use crate::algo::tick::Tick;
 use crate::config::PanicMode;
@@ -132,8 +133,18 @@ impl<'t> Plan<'t> {
         &self.table.routes[self.route]
     }
 
-    /// The next attempt's permit, or why there is none.
+    /// The next attempt's permit, or why there is none. A bond that yields does so when nobody else is left.
     pub fn choose(&mut self, need: &Need<'_>) -> Result<Permit, Exhausted> {
+        let Some(free) = need.freed() else { return self.choose_for(need) };
+        if self.is_untried(need)
+            && let Ok(permit) = self.choose_for(need)
+        {
+            return Ok(permit);
+        }
+        self.choose_for(&free)
+    }
+
+    fn choose_for(&mut self, need: &Need<'_>) -> Result<Permit, Exhausted> {
         let now = self.table.live.now();
         let mut refused = Slots::default();
         let mut crowded = false;
@@ -361,6 +372,8 @@ impl<'t> Plan<'t> {
     /// The channel that only evidence speaks against: one that answered lately before those that did not, for some
     /// answers are better than none; then the one whose breaker would be asked again soonest.
     fn least_bad(&self, need: &Need<'_>, now: Tick) -> Option<(&'t Arc<Channel>, Arc<Model>)> {
+        let free = need.freed();
+        let need = free.as_ref().unwrap_or(need);
         let route = self.route();
         let mut best: Option<(Badness, &Arc<Channel>, Arc<Model>)> = None;
         for channel in &route.channels {
@@ -405,6 +418,12 @@ impl<'t> Plan<'t> {
         }
     }
 
+    /// Settles a failed attempt that is to be made again otherwise: nobody's failure, and no retry.
+    pub fn excuse(&mut self, permit: Permit, failure: Failure) {
+        permit.fail(failure.fault, failure.stage, &failure.hint, Repeat::First);
+        self.attempts_in_route = self.attempts_in_route.saturating_sub(1);
+    }
+
     /// Never again within this request.
     pub(super) fn mark_spent(&mut self, channel: &Channel) {
         self.tried.add(channel.slot);
@@ -413,11 +432,18 @@ impl<'t> Plan<'t> {
 
     /// How the route looks to this request now, all of its channels taken together.
     pub fn outlook(&self, need: &Need<'_>) -> Exhausted {
+        let free = need.freed();
+        let need = free.as_ref().unwrap_or(need);
         self.shortlist(need, Slots::default(), self.table.live.now()).1
     }
 
     /// Whether a channel could be picked now that this request has not tried.
     pub fn has_untried(&self, need: &Need<'_>) -> bool {
+        let free = need.freed();
+        self.is_untried(free.as_ref().unwrap_or(need))
+    }
+
+    fn is_untried(&self, need: &Need<'_>) -> bool {
         let now = self.table.live.now();
         let route = self.route();
         route.channels.iter().any(|channel| {
@@ -447,6 +473,8 @@ impl<'t> Plan<'t> {
         if self.attempts_in_route >= self.route().config.retry.max_attempts.min(need.most_attempts) {
             return self.has_fallback();
         }
+        let free = need.freed();
+        let need = free.as_ref().unwrap_or(need);
         let now = self.table.live.now();
         let route = self.route();
         self.has_fallback()

@@ -228,7 +228,10 @@ fn credentials(channel: &Channel, model: &Model, need: &Need<'_>, now: Tick) -> 
     let mut cooling: Option<Tick> = None;
     let mut capped: Option<Tick> = None;
     let sooner = |known: &mut Option<Tick>, until| *known = Some(known.map_or(until, |k| k.min(until)));
-    for key in &upstream.credentials {
+    // As `Permit::admit` has it: where the keys that a bond means are gone, every one will do.
+    let bound = need.bond.and_then(|bond| bond.key);
+    let bound = bound.filter(|bound| upstream.credentials.iter().any(|key| bound.has(key)));
+    for key in upstream.credentials.iter().filter(|key| bound.is_none_or(|bound| bound.has(key))) {
         let rate = model.rate(&key.rate_key);
         match key.readiness(rate.as_deref(), now) {
             Readiness::Ready | Readiness::Trickle if !has_room(&key.rate_key) => full = true,

@@ -164,6 +164,7 @@ impl Weather {
             Fault::BadRequest
             | Fault::ContextOverflow
             | Fault::ContentPolicy
+            | Fault::ForeignReasoning
             | Fault::Throttled
             | Fault::QuotaExhausted
             | Fault::AuthRefused

@@ -109,6 +109,8 @@ pub struct Credential {
     pub rate_key: Arc<str>,
     /// The fingerprint as a number.
     pub identity: u64,
+    /// The account, as far as it is known, as a number: its quota group, or else the key itself.
+    pub account: u64,
     pub own: Arc<Cell>,
     pub quota: Arc<Cell>,
     pub handles: CredentialHandles,

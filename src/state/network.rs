@@ -156,6 +156,7 @@ const fn news(fault: Fault) -> News {
         Fault::BadRequest
         | Fault::ContextOverflow
         | Fault::ContentPolicy
+        | Fault::ForeignReasoning
         | Fault::Throttled
         | Fault::QuotaExhausted
         | Fault::AuthRefused

@@ -52,10 +52,27 @@ pub struct Wants {
     pub shape: Shape,
     /// The conversation that it belongs to, where the route cares.
     pub session: Option<u64>,
-    /// The only key that will do, by its identity; every one where it is gone.
-    pub key: Option<u64>,
+    /// The only keys that will do; every one where they are gone.
+    pub key: Option<Whose>,
     /// About how many tokens it will cost, prompt and answer together.
     pub tokens: u64,
+}
+
+/// Which keys know what a request refers to, by their identities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    Key(u64),
+    /// Every key of this account.
+    Account(u64),
+}
+
+impl Whose {
+    pub fn has(self, key: &Credential) -> bool {
+        match self {
+            Self::Key(identity) => key.identity == identity,
+            Self::Account(account) => key.account == account,
+        }
+    }
 }
 
 #[derive(Debug)]

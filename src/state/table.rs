@@ -309,11 +309,13 @@ fn compile_upstream(
                 .quota_group
                 .as_ref()
                 .map(|group| registry.cell(&settings.name, &quota_cell(group), &settings.cooldown, now));
+            let rate_key = key.quota_group.clone().unwrap_or_else(|| key.fingerprint.as_str().into());
             Arc::new(Credential {
                 alias: key.alias.clone(),
                 secret: key.secret.clone(),
                 identity: name::number(key.fingerprint.as_bytes()),
-                rate_key: key.quota_group.clone().unwrap_or_else(|| key.fingerprint.as_str().into()),
+                account: name::number(rate_key.as_bytes()),
+                rate_key,
                 quota: quota.unwrap_or_else(|| Arc::clone(&own)),
                 own,
                 handles: CredentialHandles::new(&live.metrics, &key.alias),

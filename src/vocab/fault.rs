@@ -13,6 +13,8 @@ pub enum Fault {
     ContextOverflow,
     /// The provider refused the content.
     ContentPolicy,
+    /// The request brings reasoning that another account encrypted.
+    ForeignReasoning,
 
     /// A rate limit of this credential; it passes by itself.
     Throttled,
@@ -104,10 +106,11 @@ pub enum Scope {
 
 impl Fault {
     /// Every fault, for tables and tests.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::BadRequest,
         Self::ContextOverflow,
         Self::ContentPolicy,
+        Self::ForeignReasoning,
         Self::Throttled,
         Self::QuotaExhausted,
         Self::AuthRefused,
@@ -138,7 +141,9 @@ impl Fault {
 
     pub const fn class(self) -> Class {
         match self {
-            Self::BadRequest | Self::ContextOverflow | Self::ContentPolicy => Class::ClientFault,
+            Self::BadRequest | Self::ContextOverflow | Self::ContentPolicy | Self::ForeignReasoning => {
+                Class::ClientFault
+            }
             Self::Throttled => Class::Throttled,
             Self::QuotaExhausted => Class::QuotaExhausted,
             Self::AuthRefused => Class::AuthFault,
@@ -186,6 +191,7 @@ impl Fault {
             Self::BadRequest
             | Self::ContextOverflow
             | Self::ContentPolicy
+            | Self::ForeignReasoning
             | Self::Cancelled
             | Self::PoolFull
             | Self::DeadlineExceeded
@@ -205,6 +211,7 @@ impl Fault {
             Self::BadRequest => "bad_request",
             Self::ContextOverflow => "context_overflow",
             Self::ContentPolicy => "content_policy",
+            Self::ForeignReasoning => "foreign_reasoning",
             Self::Throttled => "throttled",
             Self::QuotaExhausted => "quota_exhausted",
             Self::AuthRefused => "auth_refused",

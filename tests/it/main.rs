@@ -8,6 +8,7 @@
 mod access;
 mod bad_asks;
 mod bad_input;
+mod bonds;
 mod catalog;
 mod deadlines;
 mod faults;

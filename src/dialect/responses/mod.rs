@@ -2,6 +2,7 @@
 
 mod carry;
 pub mod conversation;
+pub mod encrypted;
 pub mod error;
 mod item;
 pub mod reply;

@@ -14,10 +14,9 @@ use crate::dialect::hub::{Keeping, Signature, Terms};
 use crate::dialect::provider::{self, Call, Delivery, Place, StreamUsage};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::splice::{self, Rewrite};
-use crate::dialect::{Dialect, Operation, translate};
-use crate::proxy::Gateway;
+use crate::dialect::{Dialect, Operation, encrypted, translate};
 use crate::proxy::intake::{Guest, Load};
-use crate::proxy::memory;
+use crate::proxy::{Gateway, memory, thoughts};
 use crate::route::Plan;
 use crate::state::Permit;
 use crate::state::model::Shape;
@@ -68,7 +67,8 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
                     || scan.shape == scan::Shape::OfResponses
                     || (upstream.provider.quirks.tools_by_responses && holds_reasoning(guest.dialect, body)));
             if dialect == guest.dialect && !resaid {
-                native(gateway, guest, upstream, (model, name), (scan, body))?
+                let lessened = lessened(guest, permit, route, body, &mut spoken)?;
+                native(gateway, guest, upstream, (model, name), (scan, body), lessened)?
             } else {
                 let letter = translated(gateway, guest, plan, permit, (dialect, name), (asked, body))?;
                 spoken = letter.spoken;
@@ -123,6 +123,33 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
     Ok(Built { request, spoken })
 }
 
+/// The body without what is encrypted in it and this channel cannot read, if there is any.
+fn lessened(
+    guest: &Guest,
+    permit: &Permit,
+    route: &config::Route,
+    body: &Bytes,
+    spoken: &mut Spoken,
+) -> Result<Option<Bytes>, Unbuilt> {
+    let goes = left_out(guest, permit);
+    let Some(lessened) = encrypted::without(body, &goes) else { return Ok(None) };
+    match route.unsupported {
+        Unsupported::Reject => Err(Unbuilt::Unsayable(Unsayable {
+            message: "the encrypted reasoning in `input` comes from several accounts, none of which can read it all; send only the last one's, or set `unsupported: warn` on the route".to_owned(),
+            param: Some("input".to_owned()),
+        })),
+        Unsupported::Warn => {
+            spoken.also_dropped(&[thoughts::NAME]);
+            Ok(Some(lessened.into()))
+        }
+        Unsupported::Drop => Ok(Some(lessened.into())),
+    }
+}
+
+fn left_out(guest: &Guest, permit: &Permit) -> Vec<u64> {
+    guest.thoughts.as_ref().map(|thoughts| thoughts.left_out(permit)).unwrap_or_default()
+}
+
 /// Members of chat messages that other vendors gave the caller and that OpenAI's own API refuses.
 fn holds_reasoning(dialect: Dialect, body: &[u8]) -> bool {
     const MEMBERS: [&str; 3] = ["\"reasoning_content\"", "\"reasoning_details\"", "\"extra_content\""];
@@ -136,6 +163,7 @@ fn native(
     upstream: &config::Upstream,
     (model, name): (Option<&str>, &str),
     (scan, body): (&Scan, &Bytes),
+    lessened: Option<Bytes>,
 ) -> Result<(String, Outgoing), Unbuilt> {
     let uri = &guest.head.uri;
     let entry = entry::find(&guest.head.method, uri.path(), uri.query(), &guest.head.headers)
@@ -146,7 +174,14 @@ fn native(
         Place::Below(base) => entry.upstream_path(&base, model, uri.query()),
     };
     let ask_usage = upstream.stream_usage == StreamUsage::Ask;
-    let pieces = splice::splice(body, scan, Rewrite { model, ask_usage });
+    let pieces = match lessened {
+        None => splice::splice(body, scan, Rewrite { model, ask_usage }),
+        Some(body) => {
+            let scan = scan::scan(&entry, None, &body)
+                .map_err(|_| Unbuilt::unsendable("a request that was read cannot be read with less in it"))?;
+            splice::splice(&body, &scan, Rewrite { model, ask_usage })
+        }
+    };
     let rule = upstream.provider.body_of(guest.dialect);
     if rule == provider::Body::AsIs {
         return Ok((target, Outgoing::pieces(pieces)));
@@ -224,6 +259,7 @@ fn translated(
         media: &plan.table().server.media,
         keeping,
         learnt: if permit.model().refuses_prefill() { Learnt::RefusesPrefill } else { Learnt::Nothing },
+        left_out: &left_out(guest, permit),
         now: gateway.live.clock.unix_now().as_secs(),
     };
     spoken::write(guest, body, &occasion).map_err(|unwritten| match unwritten {

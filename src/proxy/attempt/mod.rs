@@ -22,12 +22,13 @@ use super::peek::{NotJoined, Peeked};
 use super::recall::Keepsake;
 use super::refuse::{CHANNEL, DROPPED, ESTIMATED, name_request};
 use super::reply::{Opaque, Reply, Said, Streaming};
-use super::{Gateway, Snapshot, tunnel};
+use super::{Gateway, Snapshot, thoughts, tunnel};
 use crate::algo::tick::Tick;
 use crate::dialect::continuation::Method;
 use crate::dialect::task::Tokens;
 use crate::dialect::{Dialect, stored_at, translate};
-use crate::route::{Bond, Failure, Limits, Plan, Resend};
+use crate::route::{Bond, Failure, Hold, Limits, Plan, Resend};
+use crate::state::permit::Whose;
 use crate::state::{Channel, Permit};
 use crate::telemetry::RequestOutcome;
 use crate::upstream::headers::{self, Switching};
@@ -298,6 +299,7 @@ pub fn respond(
     dress(&mut head, &guest.request_id, plan.attempts, &channel, switching);
     let keepsake = Keepsake::of(&mut guest, spoken.keeping());
     bind(&guest, &permit, &body, spoken.is_native());
+    thoughts::answered(&guest, &permit);
     if let Some(dropped) = spoken.dropped {
         head.headers.insert(DROPPED, dropped);
     }
@@ -352,7 +354,8 @@ fn bind(guest: &Guest, permit: &Permit, body: &Content, is_native: bool) {
     };
     let gateway = guest.settle.gateway();
     let upstream = permit.channel().upstream.identity;
-    let bond = Bond { upstream, key: permit.credential().map(|key| key.identity) };
+    let key = permit.credential().map(|key| Whose::Key(key.identity));
+    let bond = Bond { upstream, key, hold: Hold::Firm };
     for name in names.into_iter().flatten() {
         gateway.bonds.put(name, bond, gateway.live.now());
     }

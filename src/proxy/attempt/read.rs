@@ -11,7 +11,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::spoken::{self, Spoken};
 use crate::config::Delivery;
-use crate::dialect::Dialect;
 use crate::dialect::classify::{self, Finding};
 use crate::dialect::continuation::Asking;
 use crate::dialect::framing::Framing;
@@ -20,13 +19,13 @@ use crate::dialect::meter::{self, ReplyFacts};
 use crate::dialect::provider::StreamUsage;
 use crate::dialect::scan::IncludeUsage;
 use crate::dialect::task::{self, Tokens, Unanswered};
-use crate::dialect::translate;
+use crate::dialect::{Dialect, encrypted, translate};
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::memory;
 use crate::proxy::onward;
 use crate::proxy::peek::{self, NotJoined, Peeked};
 use crate::proxy::tail::Tail;
-use crate::proxy::{Gateway, Snapshot};
+use crate::proxy::{Gateway, Snapshot, thoughts};
 use crate::route::Failure;
 use crate::state::holding::Holding;
 use crate::state::model::Shape;
@@ -155,6 +154,10 @@ pub async fn read(
             };
             let (begin, upstream) = hold(upstream, most, until, holding).await?;
             let Some(upstream) = upstream else {
+                if spoken.dialect == Dialect::Responses {
+                    let encrypted = encrypted::of_answer(&begin);
+                    thoughts::learn(gateway, guest.caller.as_deref(), permit, &encrypted);
+                }
                 let facts = if json {
                     meter::reply(spoken.dialect, spoken.operation, &begin)
                 } else {

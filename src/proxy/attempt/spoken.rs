@@ -15,9 +15,10 @@ use crate::dialect::hub::{Ask, Family, Keeping, Losses, Manner, Mode, Terms};
 use crate::dialect::scan::{IncludeUsage, Scan};
 use crate::dialect::task::{self, Errand, Task};
 use crate::dialect::tree::{self, Wrong};
-use crate::dialect::{Dialect, Operation, Provider, conversation, translate};
+use crate::dialect::{Dialect, Operation, Provider, conversation, encrypted, translate};
 use crate::proxy::intake::Guest;
 use crate::proxy::media::Unfilled;
+use crate::proxy::thoughts;
 
 /// How one attempt speaks.
 pub struct Spoken {
@@ -117,6 +118,8 @@ pub struct Occasion<'o> {
     pub unsupported: Unsupported,
     pub media: &'o Media,
     pub keeping: Keeping,
+    /// Names of what is encrypted in it that the channel cannot read.
+    pub left_out: &'o [u64],
     /// What the channel has taught of being asked to go on.
     pub learnt: Learnt,
     /// Seconds since 1970.
@@ -142,7 +145,12 @@ pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Lett
             onward.extend(&mut ask, way);
             put = Some(way);
         }
-        let written = translate::write(&mut ask, occasion.to, &occasion.terms).ok_or_else(unaskable)?;
+        let lessened = encrypted::take_out(&mut ask, occasion.left_out);
+        let mut written = translate::write(&mut ask, occasion.to, &occasion.terms).ok_or_else(unaskable)?;
+        // Other vendors could never have read it.
+        if lessened && occasion.to == Dialect::Responses {
+            written.losses.drop(thoughts::NAME);
+        }
         (written, ask, None)
     };
     if let Some(put) = put {

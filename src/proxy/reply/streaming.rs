@@ -21,7 +21,7 @@ use crate::dialect::watch::{Beat, Ending};
 use crate::proxy::onward::{Ended, Joined, Onward, Party};
 use crate::proxy::peek::Peeked;
 use crate::proxy::recall::Keepsake;
-use crate::proxy::{Gateway, drive};
+use crate::proxy::{Gateway, drive, thoughts};
 use crate::state::permit::{Permit, Repeat};
 use crate::state::table::Channel;
 use crate::telemetry::StreamOutcome;
@@ -123,6 +123,7 @@ impl Streaming {
             deadline,
         };
         streaming.remember();
+        streaming.learn();
         streaming.begin();
         streaming
     }
@@ -190,6 +191,7 @@ impl Streaming {
         let before = self.peeked.watch.content_events();
         let stop = if self.peeked.is_translated() { self.translate(chunk) } else { self.forward(chunk) };
         self.remember();
+        self.learn();
         let after = self.peeked.watch.content_events();
         if after > before {
             self.last_content = now;
@@ -211,6 +213,14 @@ impl Streaming {
             && let Some(keepsake) = self.keepsake.take()
         {
             keepsake.remember(&self.gateway, whole.as_bytes());
+        }
+    }
+
+    /// Remembers whose model encrypted what came, before the caller can send it back.
+    fn learn(&mut self) {
+        let encrypted = self.peeked.watch.take_encrypted();
+        if let (false, Some((permit, party))) = (encrypted.is_empty(), &self.open) {
+            thoughts::learn(&self.gateway, party.settle().caller.as_deref(), permit, &encrypted);
         }
     }
 

@@ -40,10 +40,10 @@ impl Permit {
             Some(session) => favourite(session, keys),
             None => upstream.cursor.fetch_add(1, Relaxed),
         };
-        let bound = wants.key.filter(|bound| keys.iter().any(|key| key.identity == *bound));
+        let bound = wants.key.filter(|bound| keys.iter().any(|key| bound.has(key)));
         let in_turn = || {
             let turn = (0..keys.len()).map(|offset| &keys[first.wrapping_add(offset) % keys.len()]);
-            turn.filter(|key| bound.is_none_or(|bound| key.identity == bound))
+            turn.filter(|key| bound.is_none_or(|bound| bound.has(key)))
         };
         let mut soonest: Option<Tick> = None;
         let mut refusal = None;

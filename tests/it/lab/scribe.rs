@@ -90,11 +90,18 @@ impl Said {
 pub struct Scribe {
     heard: Mutex<Vec<Heard>>,
     said: Mutex<Option<Said>>,
+    /// Another answer for bodies that hold this.
+    refusing: Mutex<Option<(Vec<u8>, Said)>>,
 }
 
 impl Scribe {
     pub fn saying(said: Said) -> Arc<Self> {
-        Arc::new(Self { heard: Mutex::default(), said: Mutex::new(Some(said)) })
+        Arc::new(Self { heard: Mutex::default(), said: Mutex::new(Some(said)), refusing: Mutex::default() })
+    }
+
+    /// Whatever else it says: bodies that hold `mark` get this.
+    pub fn refusing(&self, mark: &[u8], said: Said) {
+        *self.refusing.lock() = Some((mark.to_vec(), said));
     }
 
     pub fn say(&self, said: Said) {
@@ -138,7 +145,7 @@ impl Scribe {
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Script> {
         let (head, body) = request.into_parts();
         let said = self.said.lock().clone();
-        let Some(said) = said else { return pending().await };
+        let Some(mut said) = said else { return pending().await };
         let mut heard = Heard {
             method: head.method,
             uri: head.uri,
@@ -151,6 +158,11 @@ impl Scribe {
             Some(body)
         } else {
             (heard.body, heard.whole) = read(body).await;
+            if let Some((mark, refusal)) = &*self.refusing.lock()
+                && heard.body.windows(mark.len()).any(|text| text == mark)
+            {
+                said = refusal.clone();
+            }
             self.heard.lock().push(heard);
             None
         };

@@ -1,0 +1,3 @@
+//! Requests that only one account can answer: encrypted reasoning, files, batches.
+
+mod reasoning;
