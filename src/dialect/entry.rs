@@ -4,6 +4,7 @@
 //! share. Says nothing about routes: a path that is no way in may still belong to an `http` route.
 //! Source: DESIGN §2 "Ways in", WIRE §2.1 and §3.7.
 
+mod left;
 mod path;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use super::{Dialect, Operation};
 use path::{is_key, params};
 use ways::{BEDROCK_VERBS, GEMINI_VERSIONS, Named, VERBS, WAYS};
 
+pub use left::{Left, Want};
 pub use path::own_path;
 
 /// What a request asks for, as far as its first line and headers tell.
@@ -37,6 +39,8 @@ pub enum ModelAt<'a> {
     Multipart,
     /// In the path; decoded.
     Path(Cow<'a, str>),
+    /// Nowhere, since it is about what was left at an upstream.
+    Left(Left<'a>),
     Nowhere,
 }
 
@@ -82,6 +86,9 @@ pub fn find<'a>(
             },
             tail: Tail { before: way.path.strip_prefix(way.ours).unwrap_or(way.path), model: "", after: "" },
         });
+    }
+    if let Some(found) = left::find(method, path, headers) {
+        return found;
     }
     let (owner, rest) = owner(path);
     if owner == Some(Dialect::Bedrock) {

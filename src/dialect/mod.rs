@@ -18,6 +18,7 @@
 //! | [`continuation`] | an answer that broke off, continued by another model |
 //! | [`tokens`] | token counts where no upstream counts |
 //! | [`conversation`] / [`stored`] | what callers of responses refer to; the ways to it |
+//! | [`left`] | names of the files and batches that callers leave at an upstream |
 //! | [`encrypted`] | reasoning that only whoever encrypted it can read |
 //!
 //! Each dialect's directory holds the same files: `watch.rs` (its frames), `usage.rs` (its token
@@ -43,6 +44,7 @@ mod golden;
 mod http;
 pub mod hub;
 mod json;
+pub mod left;
 pub mod meter;
 pub mod models;
 mod ollama;

@@ -40,6 +40,10 @@ pub enum Operation {
     OllamaEmbed,
     /// Of upstreams only: vectors of Vertex AI's older models.
     VertexPredict,
+    /// What callers leave at an upstream for later requests.
+    Files,
+    /// Many requests at once, answered within a day.
+    Batches,
     /// Plain HTTP: nothing is known about it.
     Opaque,
 }
@@ -55,7 +59,7 @@ pub enum Replay {
 
 impl Operation {
     /// Every operation, for tables and tests.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -87,6 +91,8 @@ impl Operation {
         Self::OllamaChat,
         Self::OllamaEmbed,
         Self::VertexPredict,
+        Self::Files,
+        Self::Batches,
         Self::Opaque,
     ];
 
@@ -124,13 +130,15 @@ impl Operation {
             Self::OllamaChat => "ollama_chat",
             Self::OllamaEmbed => "ollama_embed",
             Self::VertexPredict => "vertex_predict",
+            Self::Files => "files",
+            Self::Batches => "batches",
             Self::Opaque => "opaque",
         }
     }
 
     pub const fn replay(self) -> Replay {
         match self {
-            Self::Opaque => Replay::OnlyIfUnsent,
+            Self::Files | Self::Batches | Self::Opaque => Replay::OnlyIfUnsent,
             Self::Chat
             | Self::Completions
             | Self::Embeddings
@@ -165,6 +173,12 @@ impl Operation {
         }
     }
 
+    /// It is about what stays at an upstream. No model takes part in it, so it has a breaker, limits and latencies
+    /// of its own there.
+    pub const fn is_left(self) -> bool {
+        matches!(self, Self::Files | Self::Batches)
+    }
+
     /// Its failures say nothing about the channel: upstreams that generate well often do not count
     /// tokens at all, and a 404 there once suspended a model for hours elsewhere (WIRE §0.7).
     pub const fn health_neutral(self) -> bool {
@@ -192,9 +206,10 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_http_is_careful_about_replay() {
+    fn only_plain_http_and_what_stays_is_careful_about_replay() {
         for operation in Operation::ALL {
-            assert_eq!(operation.replay() == Replay::OnlyIfUnsent, operation == Operation::Opaque);
+            let careful = operation == Operation::Opaque || operation.is_left();
+            assert_eq!(operation.replay() == Replay::OnlyIfUnsent, careful);
         }
     }
 }

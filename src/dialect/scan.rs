@@ -109,7 +109,7 @@ impl From<Malformed> for ScanError {
 pub fn scan(entry: &Entry<'_>, content_type: Option<&str>, body: &[u8]) -> Result<Scan, ScanError> {
     match &entry.model {
         ModelAt::Path(model) => Ok(elsewhere(model, entry.operation, body)),
-        ModelAt::Nowhere => Ok(elsewhere("", entry.operation, body)),
+        ModelAt::Left(_) | ModelAt::Nowhere => Ok(elsewhere("", entry.operation, body)),
         ModelAt::Multipart => match content_type.and_then(form::boundary) {
             Some(boundary) => form::scan(&boundary, body),
             None => scan_json(entry, body),

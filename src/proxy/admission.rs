@@ -117,7 +117,7 @@ pub async fn wait(
         if !upstreams.iter().any(|known| std::sync::Arc::ptr_eq(known, memory)) {
             upstreams.push(std::sync::Arc::clone(memory));
         }
-        room = room.saturating_add(limit(channel, &channel.model(&route.config, need.model)));
+        room = room.saturating_add(limit(channel, &need.memory(route, channel)));
     }
     let most = route.config.queue.max.unwrap_or_else(|| room.saturating_mul(2).min(MOST_WAITING));
     let Some(waiter) = route.memory.queue.join(guest.priority, most as usize, upstreams) else {

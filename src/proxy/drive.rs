@@ -11,11 +11,11 @@ use super::degrade::{self, Descent, Onward, Rest};
 use super::intake::{Guest, Load};
 use super::refuse::{DEFAULT_RETRY_AFTER, Refusal};
 use super::reply::Reply;
-use super::{Gateway, Snapshot, admission, again, count, hedge, media, thoughts};
+use super::{Gateway, Snapshot, admission, again, count, hedge, left, media, thoughts};
 use crate::algo::throttle;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
-use crate::route::{Exhausted, Lack, Need, Plan, Verdict};
+use crate::route::{Exhausted, Hold, Lack, Need, Plan, Verdict};
 use crate::state::Permit;
 use crate::vocab::{Class, Fault};
 
@@ -29,7 +29,7 @@ pub async fn drive(
     mut guest: Box<Guest>,
 ) -> Response<Reply> {
     let model = std::mem::take(&mut guest.model);
-    let need = Need {
+    let mut need = Need {
         dialect: guest.dialect,
         operation: guest.operation,
         model: &model,
@@ -59,7 +59,14 @@ pub async fn drive(
         };
         let permit = match choice {
             Ok(permit) => permit,
+            Err(_) if left::passes_over(&mut guest) => {
+                need.bond = guest.bond;
+                continue;
+            }
             Err(exhausted) => {
+                if left::may_be_there(&guest) {
+                    last = None;
+                }
                 let onward = Onward::Anywhere;
                 match degrade::rest(gateway, guest, &mut plan, &mut descent, &need, last, exhausted, onward)
                     .await
@@ -86,6 +93,11 @@ pub async fn drive(
                 plan.withdraw(permit);
                 guest.settle.attempts = plan.attempts;
                 media::fetch(gateway, snapshot, &mut guest, urls).await;
+            }
+            Attempted::Failed(permit, failed) if left::seeks_on(&mut guest, &failed) => {
+                plan.excuse(permit, failed.failure);
+                need.bond = guest.bond;
+                last = Some(failed);
             }
             Attempted::Failed(permit, failed)
                 if thoughts::gives_up(&mut guest, &plan.route().config, &failed) =>
@@ -201,8 +213,8 @@ fn give_up(
     guest.settle.attempts = plan.attempts;
     // Who was turned away while waiting for somebody better is told of that.
     let Some(mut failed) = last.filter(|_| guest.shed.is_none()) else {
-        return refuse(guest, plan, nothing_eligible(plan, exhausted), exhausted.soonest, true)
-            .into_response(&gateway.live);
+        let said = nothing_eligible(plan, exhausted, &guest);
+        return refuse(guest, plan, said, exhausted.soonest, true).into_response(&gateway.live);
     };
     let fault = failed.failure.fault;
     let theirs = fault.class() == Class::ClientFault || guest.dialect == Dialect::Http;
@@ -279,9 +291,28 @@ fn refuse(
     refusal
 }
 
-fn nothing_eligible(plan: &Plan<'_>, exhausted: Exhausted) -> (Kind, String) {
+fn nothing_eligible(plan: &Plan<'_>, exhausted: Exhausted, guest: &Guest) -> (Kind, String) {
     let name = &plan.route().config.name;
+    let bound = guest.bond.is_some_and(|bond| bond.hold == Hold::Firm);
     match exhausted.lack {
+        Lack::Bound if guest.errand.is_some() => (
+            Kind::BadRequest,
+            format!(
+                "what the request is about was left at an upstream that has no channel on route `{name}`"
+            ),
+        ),
+        Lack::Credentials if bound => (
+            Kind::RateLimited,
+            format!(
+                "the one account of route `{name}` that has what the request refers to is rate limited or out of quota"
+            ),
+        ),
+        Lack::Room | Lack::Health if bound => (
+            Kind::Unavailable,
+            format!(
+                "the one account of route `{name}` that has what the request refers to cannot be asked right now"
+            ),
+        ),
         Lack::Dialect => {
             let message = format!(
                 "no channel of route `{name}` speaks the dialect of this endpoint; see GET /admin/explain"

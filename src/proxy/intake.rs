@@ -23,7 +23,7 @@ use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::settle::Settle;
 use super::thoughts::Thoughts;
-use super::{Gateway, Snapshot, admission, deadline, identity, models, needs};
+use super::{Gateway, Snapshot, admission, deadline, identity, left, models, needs};
 use crate::access::{Denied, Standing};
 use crate::algo::tick::Tick;
 use crate::config::{Limits, Replay as ReplayPolicy};
@@ -48,7 +48,7 @@ const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count
 /// A request as it came, with a name.
 pub struct Arrival {
     pub head: request::Parts,
-    body: Option<Incoming>,
+    pub(super) body: Option<Incoming>,
     upgrade: Option<OnUpgrade>,
     pub request_id: Box<str>,
     pub begun: Tick,
@@ -79,6 +79,8 @@ pub struct Guest {
     pub bond: Option<Bond>,
     /// What is encrypted in it.
     pub thoughts: Option<Box<Thoughts>>,
+    /// For what was left at an upstream.
+    pub errand: Option<Box<left::Errand>>,
     /// A window of fewer tokens cannot hold the prompt; 0 where that cannot be told.
     pub least_window: u64,
     /// What the model has to be able to do.
@@ -152,7 +154,22 @@ pub async fn admit(
     let busy = gateway.in_flight() >= limits.max_inflight;
     let path = arrival.head.uri.path().to_owned();
     let query = arrival.head.uri.query();
-    match entry::find(&arrival.head.method, &path, query, &arrival.head.headers) {
+    let found = entry::find(&arrival.head.method, &path, query, &arrival.head.headers);
+    match found {
+        // A path route that was written for these paths goes before.
+        Ok(ref entry)
+            if let ModelAt::Left(wanted) = &entry.model
+                && snapshot.table.route_of_path(&path).is_none() =>
+        {
+            if busy {
+                return Err(overloaded(&arrival, entry.dialect, limits));
+            }
+            let guest = left::guest(gateway, snapshot, arrival, entry, wanted).await?;
+            admission::let_in(gateway, snapshot, guest).map(Admitted::Guest)
+        }
+        Ok(Entry { model: ModelAt::Left(_), dialect, .. }) => {
+            plain_or_nowhere(gateway, snapshot, arrival, Miss::NotFound { dialect }, (&path, busy)).await
+        }
         Ok(entry) => {
             if busy {
                 return Err(overloaded(&arrival, entry.dialect, limits));
@@ -173,14 +190,25 @@ pub async fn admit(
             let answered = recall::answer(gateway, snapshot, (&arrival, caller.as_deref()), way);
             answered.map(|response| Admitted::Answered(Box::new(response)))
         }
-        Err(miss) => match snapshot.table.route_of_path(&path) {
-            Some(_) if busy => Err(overloaded(&arrival, Dialect::Http, limits)),
-            Some(route) => {
-                let guest = plain(gateway, snapshot, arrival, route).await?;
-                admission::let_in(gateway, snapshot, guest).map(Admitted::Guest)
-            }
-            None => Err(nowhere(&arrival, miss, &path)),
-        },
+        Err(miss) => plain_or_nowhere(gateway, snapshot, arrival, miss, (&path, busy)).await,
+    }
+}
+
+/// What has no way in may still belong to a path route.
+async fn plain_or_nowhere(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    arrival: Arrival,
+    miss: Miss,
+    (path, busy): (&str, bool),
+) -> Result<Admitted, Box<Refusal>> {
+    match snapshot.table.route_of_path(path) {
+        Some(_) if busy => Err(overloaded(&arrival, Dialect::Http, &snapshot.table.server.limits)),
+        Some(route) => {
+            let guest = plain(gateway, snapshot, arrival, route).await?;
+            admission::let_in(gateway, snapshot, guest).map(Admitted::Guest)
+        }
+        None => Err(nowhere(&arrival, miss, path)),
     }
 }
 
@@ -293,6 +321,8 @@ async fn ask(
     let is_retry = is_retry(&arrival.head.headers);
     let priority = admission::priority(snapshot, index, caller.as_deref(), &arrival.head.headers, is_retry)
         .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
+    let asker = left::Asker { gateway, snapshot, arrival: &arrival, caller: caller.as_deref() };
+    let left_at = asker.bond(dialect, &body)?;
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun);
     settle.waited(waited);
     settle.caller.clone_from(&caller);
@@ -314,8 +344,9 @@ async fn ask(
         prompt_tokens: scan.prompt_tokens_estimate(),
         most_output: scan.max_output_tokens,
         session: session(route, &arrival, &body),
-        bond: scan.refers_to.and_then(|id| gateway.bond(id)).or(encrypted_at),
+        bond: scan.refers_to.and_then(|id| gateway.bond(id)).or(left_at).or(encrypted_at),
         thoughts,
+        errand: None,
         least_window,
         abilities,
         load: Load::Ask { body, scan: Box::new(scan) },
@@ -420,6 +451,7 @@ async fn plain(
         session: None,
         bond: None,
         thoughts: None,
+        errand: None,
         least_window: 0,
         abilities: Abilities::default(),
         load,
@@ -437,14 +469,14 @@ async fn plain(
 }
 
 /// The longest `total` of the route's channels, or what the caller allows if that is less.
-fn deadline(gateway: &Gateway, snapshot: &Snapshot, index: usize, arrival: &Arrival) -> Tick {
+pub(super) fn deadline(gateway: &Gateway, snapshot: &Snapshot, index: usize, arrival: &Arrival) -> Tick {
     let channels = &snapshot.table.routes[index].config.channels;
     let total = channels.iter().map(|channel| channel.timeouts.total).max().unwrap_or_default();
     let callers = deadline::from_headers(&arrival.head.headers, gateway.live.clock.unix_now());
     arrival.begun + callers.map_or(total, |limit| limit.min(total))
 }
 
-fn is_retry(headers: &HeaderMap) -> bool {
+pub(super) fn is_retry(headers: &HeaderMap) -> bool {
     let count = headers.get(RETRY_COUNT).and_then(|value| value.to_str().ok());
     count.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 0)
 }
@@ -458,7 +490,7 @@ fn named(known: &Result<Standing, Denied>) -> Option<&str> {
 }
 
 /// Why a body is not there.
-enum Unread {
+pub(super) enum Unread {
     TooLarge,
     /// More than may be kept; this is its begin.
     Larger(Bytes),
@@ -469,7 +501,7 @@ enum Unread {
 }
 
 impl Unread {
-    fn into_refusal(
+    pub(super) fn into_refusal(
         self,
         gateway: &Gateway,
         snapshot: &Snapshot,
@@ -493,7 +525,7 @@ impl Unread {
     }
 }
 
-async fn read_whole(
+pub(super) async fn read_whole(
     body: Option<&mut Incoming>,
     headers: &HeaderMap,
     most: u64,
@@ -511,7 +543,7 @@ async fn read_whole(
 }
 
 /// The whole body if it has at most `most` bytes; `None` if there is none. One frame is not copied.
-async fn read_some(
+pub(super) async fn read_some(
     body: Option<&mut Incoming>,
     most: u64,
     patience: Duration,

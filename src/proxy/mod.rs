@@ -27,6 +27,7 @@
 //! | `refuse` | our own errors, in the caller's dialect |
 //! | `recall` | the responses that callers refer to, which are remembered here |
 //! | `thoughts` | where encrypted reasoning was made, and goes back to |
+//! | `left` | the files and batches that callers leave at an upstream, and where each is |
 //! | `models` | the list of models, which no upstream is asked for |
 //! | `tunnel` | connections that have switched protocols |
 //!
@@ -45,6 +46,7 @@ mod flight;
 mod hedge;
 mod identity;
 mod intake;
+mod left;
 mod media;
 mod memory;
 mod models;
@@ -93,6 +95,8 @@ pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
     /// Where responses and conversations are stored that passed through here.
     bonds: Recent<Bond>,
+    /// Where files and batches are.
+    left: left::Places,
     /// Whose model encrypted which reasoning.
     thoughts: Recent<Bond>,
     in_flight: AtomicU32,
@@ -106,6 +110,7 @@ impl Gateway {
         media::expect(&live.metrics);
         recall::expect(&live.metrics);
         thoughts::expect(&live.metrics);
+        left::expect(&live.metrics);
         again::expect(&live.metrics);
         memory::expect(&live.metrics);
         Arc::new(Self {
@@ -113,6 +118,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             bonds: Recent::default(),
             thoughts: Recent::default(),
+            left: left::Places::default(),
             in_flight: AtomicU32::new(0),
             cut_off: AtomicBool::new(false),
             memory: Memory::default(),

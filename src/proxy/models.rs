@@ -31,7 +31,7 @@ pub fn answer(
             };
             models::one(entry.dialect, &card(table, model, route))
         }
-        ModelAt::Path(_) | ModelAt::Body | ModelAt::Multipart | ModelAt::Nowhere => {
+        ModelAt::Path(_) | ModelAt::Body | ModelAt::Multipart | ModelAt::Left(_) | ModelAt::Nowhere => {
             list(table, entry.dialect, arrival.head.uri.query()).map_err(|bad| {
                 let refusal =
                     Refusal::new(Kind::BadRequest, bad.message(), entry.dialect, &arrival.request_id);

@@ -218,7 +218,7 @@ impl<'t> Plan<'t> {
             if channel.slot == first.slot || self.has_tried(channel) {
                 continue;
             }
-            let model = channel.model(&route.config, need.model);
+            let model = need.memory(route, channel);
             let rank = match self.judge(channel, &model, need, now) {
                 Ok(rank @ (Rank::Ready | Rank::Doubted | Rank::Last)) => rank,
                 Err(WhyNot::Full) => {

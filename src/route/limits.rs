@@ -50,7 +50,7 @@ impl Plan<'_> {
             .iter()
             .filter(|other| other.slot != permit.channel().slot)
             .filter_map(|other| {
-                let model = other.model(&route.config, need.model);
+                let model = need.memory(route, other);
                 shortlist::judge(route, other, &model, need, now).ok()?;
                 model.p95(need.shape, now)
             })
@@ -64,6 +64,10 @@ impl Plan<'_> {
         let now = self.table().live.now();
         let left = need.deadline.since(now);
         let p95 = || self.usual(permit, need).map(|p95| p95 * P95_FACTOR);
+        // How long a file takes says nothing about the next one.
+        if need.operation.is_left() {
+            return Limits { headers: left, first_event: left };
+        }
         match (timeouts.first_event, need.shape) {
             (FirstEvent::Off, _) => Limits { headers: timeouts.ttfb.min(left), first_event: left },
             (FirstEvent::Fixed(limit), Shape::Stream) => {

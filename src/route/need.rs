@@ -1,9 +1,13 @@
 //! What a request needs of a channel, and what may be done with it.
 
+use std::sync::Arc;
+
 use crate::algo::tick::Tick;
 use crate::dialect::{Dialect, Operation};
-use crate::state::model::Shape;
+use crate::state::Channel;
+use crate::state::model::{Model, Shape};
 use crate::state::permit::{Wants, Whose};
+use crate::state::route::Route;
 use crate::vocab::Abilities;
 
 /// Fixed for the life of a request.
@@ -47,6 +51,16 @@ impl Need<'_> {
     pub fn freed(&self) -> Option<Self> {
         let yields = self.bond.is_some_and(|bond| bond.hold == Hold::Yields);
         yields.then(|| Self { bond: None, ..self.clone() })
+    }
+
+    /// What is remembered of a channel for requests of this kind. Files and batches have a memory of their own at
+    /// each upstream, or else a failing one would take its models out.
+    pub fn memory(&self, route: &Route, channel: &Channel) -> Arc<Model> {
+        const LEFT: &str = "(files and batches)";
+        if self.operation.is_left() {
+            return channel.upstream.memory.model(LEFT, Some(&channel.config.breaker));
+        }
+        channel.model(&route.config, self.model)
     }
 
     pub fn wants(&self) -> Wants {

@@ -201,7 +201,7 @@ impl<'t> Plan<'t> {
             if refused.has(channel.slot) {
                 continue;
             }
-            let model = channel.model(&route.config, need.model);
+            let model = need.memory(route, channel);
             match self.judge(channel, &model, need, now) {
                 // An estimate must not be the last word: the upstream decides when nobody else is left.
                 Err(WhyNot::Window) if self.overflown == 0 => {
@@ -377,7 +377,7 @@ impl<'t> Plan<'t> {
         let route = self.route();
         let mut best: Option<(Badness, &Arc<Channel>, Arc<Model>)> = None;
         for channel in &route.channels {
-            let model = channel.model(&route.config, need.model);
+            let model = need.memory(route, channel);
             let until = match shortlist::judge(route, channel, &model, need, now) {
                 Err(WhyNot::BreakerOpen { until: Some(until) }) => until,
                 Err(why) if why.is_evidence_only() => Tick::MAX,
@@ -448,7 +448,7 @@ impl<'t> Plan<'t> {
         let route = self.route();
         route.channels.iter().any(|channel| {
             !self.tried.has(channel.slot) && {
-                let model = channel.model(&route.config, need.model);
+                let model = need.memory(route, channel);
                 // Who is only busy is waited for.
                 matches!(self.judge(channel, &model, need, now), Ok(_) | Err(WhyNot::Full))
             }
@@ -480,7 +480,7 @@ impl<'t> Plan<'t> {
         self.has_fallback()
             || route.channels.iter().any(|other| {
                 other.slot != channel.slot && !self.tried.has(other.slot) && {
-                    let model = other.model(&route.config, need.model);
+                    let model = need.memory(route, other);
                     self.judge(other, &model, need, now).is_ok()
                 }
             })

@@ -61,7 +61,9 @@ impl Plan<'_> {
         let channel = std::sync::Arc::clone(permit.channel());
         let repeat = self.remember(&channel, fault);
         let has_key = permit.credential().is_some();
-        if need.operation.health_neutral() {
+        // A key without leave for files may have it for models.
+        let only_here = need.operation.is_left() && fault.class() == Class::AuthFault;
+        if need.operation.health_neutral() || only_here {
             permit.fail_quietly(fault, stage);
         } else {
             permit.fail(fault, stage, &hint, repeat);

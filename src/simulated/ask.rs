@@ -39,6 +39,8 @@ pub(super) enum Operation {
     BatchEmbed,
     Models,
     Model,
+    Files,
+    Batches,
     Echo,
 }
 
@@ -115,6 +117,17 @@ fn operation<'a>(
 ) -> Option<(Dialect, Operation, Option<&'a str>)> {
     let (mount, rest) = mounted(path);
     let (version, rest) = versioned(rest);
+    let below =
+        |name: &str| rest.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if below("messages/batches") {
+        return Some((Dialect::Anthropic, Operation::Batches, None));
+    }
+    if below("batches") {
+        return Some((Dialect::OpenAi, Operation::Batches, None));
+    }
+    if below("files") && version != "v1beta" {
+        return Some((list_dialect(mount, version, headers), Operation::Files, None));
+    }
     if method == Method::GET {
         let dialect = list_dialect(mount, version, headers);
         return match rest.strip_prefix("models")? {
@@ -234,7 +247,11 @@ impl Ask {
     /// Fails with a sentence for the caller.
     pub(super) fn read(place: Place, content_type: Option<&str>, bytes: &[u8]) -> Result<Self, String> {
         let body = match place.operation {
-            Operation::Echo | Operation::Models | Operation::Model => Body::default(),
+            Operation::Echo
+            | Operation::Models
+            | Operation::Model
+            | Operation::Files
+            | Operation::Batches => Body::default(),
             _ if content_type.is_some_and(|kind| kind.starts_with("multipart/")) => Body {
                 model: multipart_field(bytes, "model"),
                 stream: multipart_field(bytes, "stream").map(|value| value == "true"),
@@ -248,6 +265,8 @@ impl Ask {
             place.operation,
             Operation::Echo
                 | Operation::Models
+                | Operation::Files
+                | Operation::Batches
                 | Operation::Moderations
                 | Operation::Images
                 | Operation::InputTokens

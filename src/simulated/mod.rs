@@ -2,7 +2,8 @@
 //!
 //! A real server on a loopback socket that speaks every dialect, streams at a chosen pace, and goes
 //! wrong on demand, exactly, while it runs. The sample configuration, the demo and most tests of faults
-//! stand on it. It remembers who asked and how each request ended, never what was asked.
+//! stand on it. It remembers who asked and how each request ended, never what was asked,
+//! save for files and batches that callers leave on purpose.
 //!
 //! ```text
 //! server ── door (listens, refuses)      one task per connection, all owned by one host task
@@ -70,6 +71,7 @@ mod serve;
 mod server;
 mod settings;
 mod speech;
+mod store;
 mod text;
 mod visit;
 

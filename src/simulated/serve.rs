@@ -20,6 +20,7 @@ use super::rule::Fault;
 use super::seen::{Outcome, Seen};
 use super::server::Core;
 use super::speech::{Answer, Speech};
+use super::store::Wrong;
 use super::visit::Visit;
 
 /// Largest body taken: twice what the gateway takes by default, so that it is never the upstream that objects.
@@ -113,6 +114,13 @@ pub(super) async fn serve(
         answer.text = continued.text(&answer.text, core.settings.words, habit);
     }
     let speech = match ask.place.operation {
+        Operation::Files | Operation::Batches => match core.store.answer(&core, &ask.place, &head, &bytes) {
+            Ok(speech) => speech,
+            Err(Wrong { status, body }) => {
+                let said = Refusal { body: Some(body), ..Refusal::default() };
+                return desk.refuse(Complaint::of(status), status, &said);
+            }
+        },
         Operation::Echo => echo::speech(&core.name, &head, &bytes),
         _ => Speech::of(&ask, &answer),
     };

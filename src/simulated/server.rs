@@ -23,6 +23,7 @@ use super::door::Door;
 use super::line::{InMemory, Line, Orders, Wire};
 use super::serve;
 use super::settings::Settings;
+use super::store::Store;
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -40,6 +41,7 @@ pub(super) struct Core {
     pub(super) name: Box<str>,
     pub(super) settings: Settings,
     pub(super) control: Control,
+    pub(super) store: Store,
     pub(super) crew: Crew,
 }
 
@@ -57,7 +59,13 @@ impl Simulated {
     fn open(name: &str, settings: Settings, door: Option<Door>) -> Arc<Self> {
         let (crew, jobs) = mpsc::unbounded_channel();
         let control = Control::new(settings.seed, settings.capacity, door);
-        let core = Arc::new(Core { name: name.into(), settings, control, crew: Crew(crew) });
+        let core = Arc::new(Core {
+            name: name.into(),
+            settings,
+            control,
+            store: Store::default(),
+            crew: Crew(crew),
+        });
         let (stop, stopped) = watch::channel(false);
         let host = tokio::spawn(host(core.clone(), jobs, stopped));
         Arc::new(Self { core, stop, host: Mutex::new(Some(host)) })

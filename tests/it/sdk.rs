@@ -22,6 +22,11 @@ fn the_anthropic_and_google_sdks_get_what_they_expect() {
 }
 
 #[test]
+fn files_and_batches_are_where_the_sdks_left_them() {
+    run("test_left.py");
+}
+
+#[test]
 fn an_upstream_dies_and_comes_back_and_the_sdk_sees_no_error() {
     run("failover.py");
 }

@@ -39,6 +39,8 @@ pub struct Route {
     pub cache: Cache,
     /// Identical requests that are under way at the same moment share one attempt.
     pub coalesce: bool,
+    /// Files and batches of which nothing says where they belong go here.
+    pub files: bool,
     pub slow_start: SlowStart,
     pub queue: Queue,
     /// How much its requests matter, where the caller's key says nothing.

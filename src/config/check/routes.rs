@@ -83,6 +83,7 @@ pub fn route(
             &stack([said.exhausted.clone(), defaults.exhausted.clone()]),
         ),
         cache: settle::cache(&stack([said.cache.clone(), defaults.cache.clone()])),
+        files: said.files.unwrap_or(false),
         coalesce: said.coalesce.or(defaults.coalesce).unwrap_or(false),
         panic: settle::panic(&stack([said.panic.clone(), defaults.panic.clone()])),
         slow_start: settle::slow_start(&stack([said.slow_start.clone(), defaults.slow_start.clone()])),

@@ -182,6 +182,8 @@ pub struct Route {
     pub access: Option<AccessName>,
     /// Further model names that mean this route.
     pub aliases: Vec<String>,
+    /// Whether callers' files and batches go to its accounts, where nothing says whose they are (false).
+    pub files: Option<bool>,
     pub select: Option<StrategyName>,
     #[schemars(length(min = 1))]
     pub channels: Vec<Channel>,

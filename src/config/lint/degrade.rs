@@ -11,7 +11,9 @@ pub fn degrade(route: &Route, layers: &[Path], root: &Node, findings: &mut Findi
     let list = root.said_at(layers, &["on_exhausted"]);
     let plain = matches!(route.matcher, Matcher::Path { .. });
     if plain {
-        for (holds, key) in [(route.coalesce, "coalesce"), (route.cache.enabled, "cache")] {
+        for (holds, key) in
+            [(route.coalesce, "coalesce"), (route.cache.enabled, "cache"), (route.files, "files")]
+        {
             // What `defaults` say for all routes is meant for those it can be meant for.
             let own = layers[0].key(key);
             if holds && root.has_value(&own) {

@@ -23,6 +23,7 @@ fn check(request: &str, base: &str, model: Option<&str>, expected: &str) {
                 ModelAt::Body => "body",
                 ModelAt::Multipart => "form",
                 ModelAt::Path(model) => model,
+                ModelAt::Left(left) => left.id.unwrap_or("-"),
                 ModelAt::Nowhere => "-",
             };
             let upstream = entry.upstream_path(base, model, query.as_deref());

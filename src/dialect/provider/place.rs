@@ -142,6 +142,8 @@ fn azure(base: &str, call: &Call<'_>) -> Option<String> {
         | Operation::OllamaChat
         | Operation::OllamaEmbed
         | Operation::VertexPredict
+        | Operation::Files
+        | Operation::Batches
         | Operation::Opaque => return None,
     };
     let mut path = format!("{root}/openai/deployments/");
@@ -190,6 +192,8 @@ fn vertex(base: &str, call: &Call<'_>) -> Option<String> {
         | Operation::BedrockCountTokens
         | Operation::OllamaChat
         | Operation::OllamaEmbed
+        | Operation::Files
+        | Operation::Batches
         | Operation::Opaque => return None,
     };
     let model = call.model.strip_prefix("models/").unwrap_or(call.model);

@@ -84,6 +84,10 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
                 (target, Outgoing::Whole(memory::needed(&gateway.live.holdings).keep(whole)))
             }
         }
+        Load::Whole(body) if guest.errand.is_some() => {
+            (left_path(guest, upstream)?, Outgoing::Whole(body.clone()))
+        }
+        Load::Once(once) if guest.errand.is_some() => (left_path(guest, upstream)?, once.lend()),
         Load::Whole(body) => (plain_path(route, upstream, uri), Outgoing::Whole(body.clone())),
         Load::Once(once) => (plain_path(route, upstream, uri), once.lend()),
     };
@@ -282,6 +286,18 @@ fn of_our_own(guest: &Guest) -> HeaderMap {
     fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     fields.insert(ACCEPT, HeaderValue::from_static("*/*"));
     fields
+}
+
+/// The same path at the upstream.
+fn left_path(guest: &Guest, upstream: &config::Upstream) -> Result<String, Unbuilt> {
+    let uri = &guest.head.uri;
+    let entry = entry::find(&guest.head.method, uri.path(), uri.query(), &guest.head.headers)
+        .map_err(|_| Unbuilt::unsendable("the path was one of ours at intake"))?;
+    let call = call(guest, upstream, (guest.dialect, guest.operation), "", uri.query());
+    Ok(match upstream.provider.place(&upstream.base.path, &call) {
+        Place::At(target) => target,
+        Place::Below(base) => entry.upstream_path(&base, None, uri.query()),
+    })
 }
 
 fn plain_path(route: &config::Route, upstream: &config::Upstream, uri: &Uri) -> String {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode, response};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -13,19 +13,20 @@ use super::spoken::{self, Spoken};
 use crate::config::Delivery;
 use crate::dialect::classify::{self, Finding};
 use crate::dialect::continuation::Asking;
+use crate::dialect::entry::Want;
 use crate::dialect::framing::Framing;
 use crate::dialect::hub::Family;
 use crate::dialect::meter::{self, ReplyFacts};
 use crate::dialect::provider::StreamUsage;
 use crate::dialect::scan::IncludeUsage;
 use crate::dialect::task::{self, Tokens, Unanswered};
-use crate::dialect::{Dialect, encrypted, translate};
+use crate::dialect::{Dialect, encrypted, translate, tree};
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::memory;
 use crate::proxy::onward;
 use crate::proxy::peek::{self, NotJoined, Peeked};
 use crate::proxy::tail::Tail;
-use crate::proxy::{Gateway, Snapshot, thoughts};
+use crate::proxy::{Gateway, Snapshot, left, thoughts};
 use crate::route::Failure;
 use crate::state::holding::Holding;
 use crate::state::model::Shape;
@@ -106,6 +107,9 @@ pub async fn read(
     }
     if is_error(spoken.dialect, head.status) {
         return Err(read_error(gateway, permit, spoken, head, upstream).await);
+    }
+    if let Some(errand) = &guest.errand {
+        return left_there(gateway, guest, errand, permit, (head, upstream), (limits.max_body, until)).await;
     }
     if guest.dialect == Dialect::Http {
         return Ok((head, Content::Opaque { begin: None, upstream, tail: None }));
@@ -203,6 +207,33 @@ pub async fn read(
             Ok((head, Content::Opaque { begin: Some(begin), upstream, tail }))
         }
     }
+}
+
+/// An answer about files or batches. Their content passes unread; whatever else is said of them names them.
+async fn left_there(
+    gateway: &Gateway,
+    guest: &Guest,
+    errand: &left::Errand,
+    permit: &Permit,
+    (mut head, upstream): (response::Parts, Incoming),
+    (most, until): (u64, Instant),
+) -> Result<(response::Parts, Content), Box<Failed>> {
+    permit.heard(&classify::hints(&head.headers, gateway.live.clock.unix_now()));
+    if errand.want == Want::Content {
+        return Ok((head, Content::Opaque { begin: None, upstream, tail: None }));
+    }
+    let (said, None) = hold(upstream, most, until).await? else {
+        return Err(failed(Fault::Protocol, "more is said of files or batches than can be read"));
+    };
+    if tree::parse(&said).is_err() {
+        return Err(failed(Fault::Truncated, "the answer is cut short"));
+    }
+    let length = said.len();
+    let body = left::learn(guest, errand, permit, said);
+    if body.len() != length {
+        head.headers.remove(CONTENT_LENGTH);
+    }
+    Ok((head, Content::Whole { body, usage: None, tokens: Tokens::Told }))
 }
 
 /// From the head of an answer to a request to go on, to a stream that does. The stream that broke off is given

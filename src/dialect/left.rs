@@ -1,0 +1,175 @@
+//! The names of what callers leave at an upstream, files and batches: where bodies say and mean them.
+//!
+//! Texts only: where each of them is, and whose, is remembered by the proxy.
+
+use memchr::memmem;
+
+use super::json::{Kind, Walked, Walker};
+
+/// More of them in a body are not looked for.
+const MOST: usize = 1024;
+
+/// Names of what an answer is about: one thing or a page of them, with the files that a batch has made.
+pub fn said(body: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    let _ = thing(&mut Walker::new(body), &mut found);
+    found.truncate(MOST);
+    found
+}
+
+fn thing(walker: &mut Walker<'_>, found: &mut Vec<String>) -> Walked {
+    const NAMES: [&str; 4] = ["id", "input_file_id", "output_file_id", "error_file_id"];
+    walker
+        .if_object(|walker, key| {
+            if NAMES.iter().any(|name| key.is(name)) {
+                name(walker, found)
+            } else if key.is("data") && walker.kind()? == Kind::Array {
+                walker.array(|walker| thing(walker, found))
+            } else {
+                walker.skip().map(drop)
+            }
+        })
+        .map(drop)
+}
+
+/// The file that a new batch of OpenAI's is read from.
+pub fn input_file(body: &[u8]) -> Option<String> {
+    let mut found = Vec::new();
+    let _ = Walker::new(body).object(|walker, key| {
+        if key.is("input_file_id") { name(walker, &mut found) } else { walker.skip().map(drop) }
+    });
+    found.pop()
+}
+
+/// Files that a request is to be read with. What a model has named as its sources is no reference: it is said
+/// again as it was.
+pub fn meant(body: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    if memmem::find(body, b"\"file_id").is_some() {
+        let _ = value(&mut Walker::new(body), &mut found);
+    }
+    found.truncate(MOST);
+    found
+}
+
+fn value(walker: &mut Walker<'_>, found: &mut Vec<String>) -> Walked {
+    match walker.kind()? {
+        Kind::Array => walker.array(|walker| value(walker, found)),
+        Kind::Object => {
+            let (mut own, mut quoted) = (Vec::new(), false);
+            walker.object(|walker, key| {
+                if key.is("file_id") {
+                    name(walker, &mut own)
+                } else if key.is("file_ids") && walker.kind()? == Kind::Array {
+                    walker.array(|walker| name(walker, &mut own))
+                } else if key.is("type") && walker.kind()? == Kind::String {
+                    let kind = walker.string()?;
+                    quoted = ["file_citation", "container_file_citation", "file_path"]
+                        .iter()
+                        .any(|citation| kind.is(citation));
+                    Ok(())
+                } else {
+                    value(walker, found)
+                }
+            })?;
+            if !quoted {
+                found.append(&mut own);
+            }
+            Ok(())
+        }
+        Kind::String | Kind::Number | Kind::True | Kind::False | Kind::Null => walker.skip().map(drop),
+    }
+}
+
+fn name(walker: &mut Walker<'_>, found: &mut Vec<String>) -> Walked {
+    if walker.kind()? != Kind::String {
+        return walker.skip().map(drop);
+    }
+    let text = walker.string()?;
+    found.extend(text.decode().filter(|text| !text.is_empty()).map(std::borrow::Cow::into_owned));
+    Ok(())
+}
+
+/// An answer of Anthropic's in which the results of batches are to be had at this gateway: `results_url` without
+/// its host, which its SDKs resolve against their base URL. `None` where nothing has to change.
+pub fn homeward(body: &[u8]) -> Option<Vec<u8>> {
+    const MEMBER: &[u8] = b"\"results_url\"";
+    const WAY: &[u8] = b"/v1/messages/batches/";
+    let mut out = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some(at) = memmem::find(rest, MEMBER) {
+        let (before, behind) = rest.split_at(at + MEMBER.len());
+        out.extend_from_slice(before);
+        rest = behind;
+        let blank = |bytes: &[u8]| bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let colon = blank(behind);
+        let Some(value) = behind.get(colon..).and_then(|text| text.strip_prefix(b":")) else { continue };
+        let Some(url) = value.get(blank(value)..).and_then(|text| text.strip_prefix(b"\"")) else { continue };
+        let length = memchr::memchr(b'"', url).unwrap_or(0);
+        let host =
+            url.get(..length).filter(|url| url.starts_with(b"http")).and_then(|url| memmem::find(url, WAY));
+        if let Some(host) = host {
+            out.extend_from_slice(b":\"");
+            rest = url.get(host..).unwrap_or_default();
+        }
+    }
+    (!out.is_empty()).then(|| {
+        out.extend_from_slice(rest);
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_batch_names_itself_and_its_files() {
+        let batch = br#"{"id":"batch_1","object":"batch","input_file_id":"file-1","output_file_id":null,
+            "error_file_id":"file-2","metadata":{"id":"x"}}"#;
+        assert_eq!(said(batch), ["batch_1", "file-1", "file-2"]);
+        let page = br#"{"object":"list","data":[{"id":"file-1"},{"id":"file-2"}],"last_id":"file-2"}"#;
+        assert_eq!(said(page), ["file-1", "file-2"]);
+        assert_eq!(
+            input_file(br#"{"input_file_id":"file-1","endpoint":"/v1/chat/completions"}"#).as_deref(),
+            Some("file-1")
+        );
+    }
+
+    #[test]
+    fn files_are_meant_by_parts_and_not_by_what_a_model_quoted() {
+        let chat =
+            br#"{"messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}}]}]}"#;
+        assert_eq!(meant(chat), ["file-1"]);
+        let responses = br#"{"input":[{"content":[{"type":"input_image","file_id":"file-2"},
+            {"type":"output_text","annotations":[{"file_id":"file-9","type":"file_citation"}]}]}],
+            "tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":["file-3"]}}]}"#;
+        assert_eq!(meant(responses), ["file-2", "file-3"]);
+        let anthropic = br#"{"messages":[{"content":[{"type":"document","source":{"type":"file","file_id":"file_4"}}]}]}"#;
+        assert_eq!(meant(anthropic), ["file_4"]);
+        assert!(meant(br#"{"messages":[{"content":"\"file_id\":\"file-5\""}]}"#).is_empty());
+    }
+
+    #[test]
+    fn results_are_had_where_the_batch_was_asked_for() {
+        let batch =
+            br#"{"id":"m","results_url" : "https://api.anthropic.com/v1/messages/batches/m/results","x":1}"#;
+        let home = homeward(batch).expect("a URL");
+        assert_eq!(home, br#"{"id":"m","results_url":"/v1/messages/batches/m/results","x":1}"#);
+        let none = br#"{"results_url":null}"#;
+        assert_eq!(homeward(none).as_deref(), Some(&none[..]));
+        assert_eq!(homeward(b"{}"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let marked = [br#"{"file_id":"results_url":"#.as_slice(), &bytes].concat();
+            for body in [&bytes, &marked] {
+                let _ = (said(body), meant(body), input_file(body), homeward(body));
+            }
+        }
+    }
+}

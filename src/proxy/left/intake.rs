@@ -1,0 +1,121 @@
+//! From the head and body of a request for files or batches to a [`Guest`].
+//!
+//! A file streams through and is never held whole. What makes a batch is, for the files that it names.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Method;
+
+use super::{Asker, Errand};
+use crate::access::Standing;
+use crate::dialect::Operation;
+use crate::dialect::entry::{Entry, Left, Want};
+use crate::proxy::intake::{
+    Arrival, Guest, Load, Unread, content_length, deadline, is_retry, read_some, read_whole,
+};
+use crate::proxy::media::Contents;
+use crate::proxy::once::Once;
+use crate::proxy::recall::Recall;
+use crate::proxy::refuse::Refusal;
+use crate::proxy::settle::Settle;
+use crate::proxy::{Gateway, Snapshot, admission, identity};
+use crate::route::Resend;
+use crate::state::model::Shape;
+use crate::vocab::Abilities;
+
+/// Lets a request for what is left in, or says why not.
+pub async fn guest(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    mut arrival: Arrival,
+    entry: &Entry<'_>,
+    left: &Left<'_>,
+) -> Result<Guest, Box<Refusal>> {
+    let table = &snapshot.table;
+    let (dialect, operation) = (entry.dialect, entry.operation);
+    let access = &snapshot.access;
+    let signing = identity::signing(dialect);
+    let known = access.judge(&arrival.head.headers, arrival.head.uri.query(), signing);
+    let known = known.and_then(Standing::unsigned);
+    identity::turn_away(access, &known, &arrival, dialect)
+        .map_err(|refusal| refusal.closing_if_body(&arrival))?;
+    let holder = known.as_ref().ok().map(|key| Arc::clone(&key.name));
+    let body_begun = gateway.live.now();
+    let makes_batch = operation == Operation::Batches && left.want == Want::Create;
+    let load = match load(snapshot, &mut arrival, makes_batch).await {
+        Ok(load) => load,
+        Err(unread) => return Err(unread.into_refusal(&arrival, dialect, &table.server.limits)),
+    };
+    let waited = gateway.live.now().since(body_begun);
+    let asker = Asker { gateway, snapshot, arrival: &arrival, caller: holder.as_deref() };
+    let body = match &load {
+        Load::Whole(body) => &body[..],
+        Load::Ask { .. } | Load::Once(_) => &[],
+    };
+    let errand = asker.errand(entry, left, body).map_err(|refusal| refusal.closing_if_body(&arrival))?;
+    let Errand { route: index, bond, .. } = errand;
+    let route = &table.routes[index];
+    let refused = |denied| identity::refusal(&denied, &arrival, dialect).closing_if_body(&arrival);
+    let caller = access.decide(known, route.config.access).map_err(refused)?;
+    let is_retry = is_retry(&arrival.head.headers);
+    let priority = admission::priority(snapshot, index, caller.as_deref(), &arrival.head.headers, is_retry)
+        .map_err(|message| {
+        arrival.refuse(crate::dialect::trouble::Kind::BadRequest, message, dialect).closing_if_body(&arrival)
+    })?;
+    let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun);
+    settle.waited(waited);
+    settle.caller.clone_from(&caller);
+    let safe = [Method::GET, Method::DELETE].contains(&arrival.head.method);
+    let keyed = arrival.head.headers.contains_key("idempotency-key") && matches!(load, Load::Whole(_));
+    Ok(Guest {
+        caller,
+        dialect,
+        operation,
+        route: index,
+        model: String::new(),
+        shape: Shape::Whole,
+        resend: if safe || keyed { Resend::Allowed } else { Resend::IfUnsent },
+        begun: arrival.begun,
+        deadline: deadline(gateway, snapshot, index, &arrival),
+        is_retry,
+        prompt_tokens: 0,
+        most_output: None,
+        session: None,
+        bond,
+        thoughts: None,
+        errand: Some(Box::new(errand)),
+        least_window: 0,
+        abilities: Abilities::default(),
+        load,
+        recall: Recall::nothing(),
+        onward: None,
+        upgrade: None,
+        again: None,
+        contents: Contents::default(),
+        priority,
+        shed: None,
+        settle,
+        head: arrival.head,
+        request_id: arrival.request_id,
+    })
+}
+
+async fn load(snapshot: &Snapshot, arrival: &mut Arrival, makes_batch: bool) -> Result<Load, Unread> {
+    let limits = &snapshot.table.server.limits;
+    let patience = snapshot.table.server.timeouts.body_read;
+    if makes_batch {
+        let headers = &arrival.head.headers;
+        return read_whole(arrival.body.as_mut(), headers, limits.max_body, patience).await.map(Load::Whole);
+    }
+    if content_length(&arrival.head.headers).is_some_and(|length| length > limits.max_body) {
+        return Err(Unread::TooLarge);
+    }
+    match read_some(arrival.body.as_mut(), limits.replay_body, patience).await {
+        Ok(whole) => Ok(Load::Whole(whole.unwrap_or_else(Bytes::new))),
+        Err(Unread::Larger(begin)) => {
+            Ok(Load::Once(Once::new(begin, arrival.body.take(), limits.max_body, patience)))
+        }
+        Err(unread) => Err(unread),
+    }
+}

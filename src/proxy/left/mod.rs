@@ -1,0 +1,371 @@
+//! Files and batches go where they were left: to one account of one upstream.
+//!
+//! Where each is, and whose, is remembered by a hash of its name within its caller's scope. What is asked of one
+//! goes there and nowhere else: while that place cannot be had the caller is told so, and not that there is no such
+//! thing. A name of another scope means nothing here. Bytes pass as they are, in the caller's own dialect only; the
+//! models that a batch names are the upstream's affair, and its tokens are not counted here.
+//!
+//! What is new goes to the route that `x-mainstay-route` names, else to where what it refers to is, else to the
+//! route with `files: true`, else to the only one that could take it; and of its accounts to the one that this
+//! scope left something with last. It is never sent twice.
+
+mod intake;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+use http::HeaderName;
+
+use super::attempt::Failed;
+use super::intake::{Arrival, Guest};
+use super::refuse::{Refusal, in_short};
+use super::{Gateway, Snapshot};
+use crate::algo::tick::Tick;
+use crate::config::{Matcher, Origin};
+use crate::dialect::entry::{Entry, Left, Want};
+use crate::dialect::trouble::Kind;
+use crate::dialect::{Dialect, Operation, left};
+use crate::route::{Bond, Hold, closest};
+use crate::state::permit::Whose;
+use crate::state::route::Route;
+use crate::state::{Permit, Recent, Table};
+use crate::telemetry::{Metrics, catalogue};
+
+pub use intake::guest;
+
+/// The route that something new goes to.
+const ROUTE: HeaderName = HeaderName::from_static("x-mainstay-route");
+
+/// Longer than anything is left there, as a rule; memory is bounded by numbers, not by this.
+const KEPT: Duration = Duration::from_hours(365 * 24);
+
+/// Accounts that are asked for what nobody remembers.
+const MOST_SOUGHT: usize = 8;
+
+/// Where everything is that was left.
+#[derive(Default)]
+pub struct Places(Recent<Place>);
+
+#[derive(Clone, Copy)]
+struct Place {
+    bond: Bond,
+    /// The route that led there, by its name.
+    route: u64,
+}
+
+/// What a request wants of what is left, and where that is.
+pub struct Errand {
+    pub want: Want,
+    pub route: usize,
+    pub bond: Option<Bond>,
+    /// Where else to ask for it.
+    seek: Seek,
+}
+
+#[derive(Default)]
+struct Seek {
+    /// Nobody remembers where it is.
+    is_sought: bool,
+    /// The next one last.
+    ahead: Vec<Bond>,
+    /// One that could not be asked.
+    unasked: Option<Bond>,
+}
+
+/// What is known of a name.
+enum Known {
+    Here(Place),
+    /// It is another scope's.
+    Foreign,
+    Nothing,
+}
+
+impl Places {
+    fn find(&self, caller: Option<&str>, name: &str, now: Tick) -> Known {
+        if let Some(place) = self.0.find(key(Some(caller.unwrap_or("")), name), KEPT, now) {
+            return Known::Here(place);
+        }
+        match self.0.find(key(None, name), KEPT, now) {
+            Some(_) => Known::Foreign,
+            None => Known::Nothing,
+        }
+    }
+
+    fn put(&self, caller: Option<&str>, name: &str, place: Place, now: Tick) {
+        self.0.put(key(Some(caller.unwrap_or("")), name), place, now);
+        self.0.put(key(None, name), place, now);
+    }
+
+    /// Where this scope left something last.
+    fn last(&self, caller: Option<&str>, dialect: Dialect, now: Tick) -> Option<Place> {
+        self.0.find(key(Some(caller.unwrap_or("")), dialect.name()), KEPT, now)
+    }
+}
+
+/// A name within a scope, or in all of them. A dialect's own name is no thing's.
+fn key(scope: Option<&str>, name: &str) -> u64 {
+    let mut text = Vec::with_capacity(name.len() + 32);
+    if let Some(scope) = scope {
+        text.extend_from_slice(&(scope.len() as u64 + 1).to_le_bytes());
+        text.extend_from_slice(scope.as_bytes());
+    }
+    text.push(0);
+    text.extend_from_slice(name.as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest(&SHA256, &text).as_ref()[..8]);
+    u64::from_le_bytes(first)
+}
+
+fn identity(route: &Route) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    route.config.name.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whoever asks.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    pub gateway: &'a Gateway,
+    pub snapshot: &'a Snapshot,
+    pub arrival: &'a Arrival,
+    pub caller: Option<&'a str>,
+}
+
+impl Asker<'_> {
+    fn look(&self, dialect: Dialect, kind: Operation, name: &str) -> Result<Option<Place>, Box<Refusal>> {
+        let known = self.gateway.left.find(self.caller, name, self.gateway.live.now());
+        let result = match known {
+            Known::Here(_) => "known",
+            Known::Foreign => "foreign",
+            Known::Nothing => "unknown",
+        };
+        count(&self.gateway.live.metrics, kind, result);
+        match known {
+            Known::Here(place) => Ok(Some(place)),
+            Known::Foreign => Err(self.missing(dialect, kind, name)),
+            Known::Nothing => Ok(None),
+        }
+    }
+
+    /// The same whether it is another scope's or nobody's.
+    fn missing(&self, dialect: Dialect, kind: Operation, name: &str) -> Box<Refusal> {
+        let what = if kind == Operation::Batches { "batch" } else { "file" };
+        let message = format!("No such {what}: {}", in_short(name));
+        self.arrival.refuse(Kind::NotFound, message, dialect).param("id")
+    }
+
+    /// Where the files are that a request is to be read with.
+    pub fn bond(&self, dialect: Dialect, body: &[u8]) -> Result<Option<Bond>, Box<Refusal>> {
+        if !matches!(dialect, Dialect::OpenAi | Dialect::Responses | Dialect::Anthropic) {
+            return Ok(None);
+        }
+        Ok(self.places(dialect, &left::meant(body))?.map(|place| place.bond))
+    }
+
+    /// The one place of all of these that are known.
+    fn places(&self, dialect: Dialect, names: &[String]) -> Result<Option<Place>, Box<Refusal>> {
+        let mut found: Option<Place> = None;
+        for name in names {
+            let Some(place) = self.look(dialect, Operation::Files, name)? else { continue };
+            if found.is_some_and(|found| found.bond != place.bond) {
+                let message = format!(
+                    "file {} was left with another account than the others in the request, and no account can read them all; upload them with the same `{ROUTE}`",
+                    in_short(name)
+                );
+                return Err(self.arrival.refuse(Kind::BadRequest, message, dialect).param("file_id"));
+            }
+            found = Some(place);
+        }
+        Ok(found)
+    }
+
+    /// Where a request for files or batches goes. `body` is that of one that makes a batch.
+    pub fn errand(
+        &self,
+        entry: &Entry<'_>,
+        Left { want, id }: &Left<'_>,
+        body: &[u8],
+    ) -> Result<Errand, Box<Refusal>> {
+        let (dialect, kind) = (entry.dialect, entry.operation);
+        let table = &self.snapshot.table;
+        let last = self.gateway.left.last(self.caller, dialect, self.gateway.live.now());
+        let yielding = last.map(|place| Place { bond: Bond { hold: Hold::Yields, ..place.bond }, ..place });
+        let (place, is_sought) = match id {
+            Some(id) => {
+                let place = self.look(dialect, kind, id)?;
+                let may_be_sought = self.caller.is_none() && *want != Want::Cancel;
+                if place.is_none() && !may_be_sought {
+                    return Err(self.missing(dialect, kind, id));
+                }
+                (place, place.is_none())
+            }
+            None if *want == Want::List && self.caller.is_some() => return Err(self.unlisted(dialect)),
+            None if *want == Want::Create && kind == Operation::Batches => {
+                (self.referred(dialect, body)?.or(yielding), false)
+            }
+            None => (yielding, false),
+        };
+        let route = match self.named(dialect)? {
+            Some(route) => Some(route),
+            None => place.and_then(|place| route_to(table, place, dialect)).or_else(|| usual(table, dialect)),
+        };
+        let Some(route) = route else { return Err(self.nowhere(dialect)) };
+        let mut bond = place.map(|place| place.bond);
+        let mut seek = Seek::default();
+        if is_sought {
+            seek.is_sought = true;
+            seek.ahead = accounts(&table.routes[route], dialect, last.map(|place| place.bond));
+            bond = seek.ahead.pop();
+        }
+        Ok(Errand { want: *want, route, bond, seek })
+    }
+
+    /// Where the files are that a new batch is read from.
+    fn referred(&self, dialect: Dialect, body: &[u8]) -> Result<Option<Place>, Box<Refusal>> {
+        if dialect == Dialect::Anthropic {
+            return self.places(dialect, &left::meant(body));
+        }
+        let Some(name) = left::input_file(body) else { return Ok(None) };
+        let place = self.look(dialect, Operation::Files, &name)?;
+        if place.is_none() && self.caller.is_some() {
+            return Err(self.missing(dialect, Operation::Files, &name).param("input_file_id"));
+        }
+        Ok(place)
+    }
+
+    /// The route that the caller names.
+    fn named(&self, dialect: Dialect) -> Result<Option<usize>, Box<Refusal>> {
+        let Some(name) = self.arrival.head.headers.get(&ROUTE) else { return Ok(None) };
+        let name = name.to_str().unwrap_or_default();
+        let table = &self.snapshot.table;
+        let index = table.routes.iter().position(|route| &*route.config.name == name);
+        let index = index.or_else(|| table.route_of_model(name));
+        if let Some(index) = index.filter(|&index| speaks(&table.routes[index], dialect)) {
+            return Ok(Some(index));
+        }
+        let near = closest(name, table.model_names());
+        let hint = near.first().map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        let message = format!("`{ROUTE}: {}` names no route of this dialect{hint}", in_short(name));
+        Err(self.arrival.refuse(Kind::NotFound, message, dialect))
+    }
+
+    fn nowhere(&self, dialect: Dialect) -> Box<Refusal> {
+        let message = format!(
+            "nothing says which route's accounts this belongs to: name one in the header `{ROUTE}`, or let the gateway's operator write `files: true` on one that speaks the dialect ({dialect})"
+        );
+        self.arrival.refuse(Kind::BadRequest, message, dialect)
+    }
+
+    fn unlisted(&self, dialect: Dialect) -> Box<Refusal> {
+        let message = "a list would show what other callers of this gateway have left at the same account, so it is not to be had with a key of the gateway's; ask for each by its id";
+        self.arrival.refuse(Kind::Forbidden, message, dialect)
+    }
+}
+
+/// Whether a channel of it is asked in this dialect itself.
+fn speaks(route: &Route, dialect: Dialect) -> bool {
+    route.channels.iter().any(|channel| channel.upstream.config.speaks.contains(&dialect))
+}
+
+/// The route that led to a place, or else any that has a channel there.
+fn route_to(table: &Table, place: Place, dialect: Dialect) -> Option<usize> {
+    let leads = |route: &&Arc<Route>| {
+        speaks(route, dialect)
+            && route.channels.iter().any(|channel| channel.upstream.identity == place.bond.upstream)
+    };
+    let same = table.routes.iter().position(|route| identity(route) == place.route && leads(&route));
+    same.or_else(|| table.routes.iter().position(|route| leads(&route)))
+}
+
+/// The first route with `files: true` that speaks the dialect, else the only written one that does.
+fn usual(table: &Table, dialect: Dialect) -> Option<usize> {
+    let may = |route: &Route| matches!(route.config.matcher, Matcher::Model { .. }) && speaks(route, dialect);
+    let chosen = table.routes.iter().position(|route| route.config.files && may(route));
+    chosen.or_else(|| {
+        let written = |(index, route): (usize, &Arc<Route>)| {
+            (route.config.origin == Origin::Written && may(route)).then_some(index)
+        };
+        let mut all = table.routes.iter().enumerate().filter_map(written);
+        let only = all.next();
+        if all.next().is_none() { only } else { None }
+    })
+}
+
+/// All accounts of a route, the one to be asked first last.
+fn accounts(route: &Route, dialect: Dialect, first: Option<Bond>) -> Vec<Bond> {
+    let mut all: Vec<Bond> = first.into_iter().collect();
+    for channel in route.channels.iter().filter(|channel| channel.upstream.config.speaks.contains(&dialect)) {
+        let upstream = &channel.upstream;
+        let keys = upstream.credentials.iter().map(|key| Some(Whose::Key(key.identity)));
+        let keyless = upstream.credentials.is_empty().then_some(None);
+        for key in keys.chain(keyless) {
+            let bond = Bond { upstream: upstream.identity, key, hold: Hold::Firm };
+            if !all.contains(&bond) {
+                all.push(bond);
+            }
+        }
+    }
+    all.truncate(MOST_SOUGHT);
+    all.reverse();
+    all
+}
+
+/// Remembers where everything is that an answer names, and makes of its body what the caller gets.
+pub fn learn(guest: &Guest, errand: &Errand, permit: &Permit, body: Bytes) -> Bytes {
+    let gateway = guest.settle.gateway();
+    let now = gateway.live.now();
+    let key = permit.credential().map(|key| Whose::Key(key.identity));
+    let bond = Bond { upstream: permit.channel().upstream.identity, key, hold: Hold::Firm };
+    let route = identity(&gateway.snapshot().table.routes[errand.route]);
+    let caller = guest.caller.as_deref();
+    let place = Place { bond, route };
+    for name in left::said(&body) {
+        gateway.left.put(caller, &name, place, now);
+    }
+    if errand.want == Want::Create {
+        gateway.left.put(caller, guest.dialect.name(), place, now);
+    }
+    let home = if guest.dialect == Dialect::Anthropic { left::homeward(&body) } else { None };
+    home.map_or(body, Bytes::from)
+}
+
+/// Whether to ask somebody else for what this account has not got.
+pub fn seeks_on(guest: &mut Guest, failed: &Failed) -> bool {
+    let absent = failed.spare.as_ref().is_some_and(|spare| spare.status() == http::StatusCode::NOT_FOUND);
+    let Some(errand) = guest.errand.as_mut().filter(|_| absent) else { return false };
+    let next = errand.seek.ahead.pop().or_else(|| errand.seek.unasked.take());
+    if next.is_some() {
+        guest.bond = next;
+    }
+    next.is_some()
+}
+
+/// Whether to ask somebody else, since this account cannot be asked.
+pub fn passes_over(guest: &mut Guest) -> bool {
+    let Some(errand) = &mut guest.errand else { return false };
+    let Some(next) = errand.seek.ahead.pop() else { return false };
+    errand.seek.unasked = guest.bond;
+    guest.bond = Some(next);
+    true
+}
+
+/// Whether an account that cannot be asked may have it, whatever others said.
+pub fn may_be_there(guest: &Guest) -> bool {
+    guest.errand.as_ref().is_some_and(|errand| errand.seek.is_sought)
+}
+
+fn count(metrics: &Metrics, kind: Operation, result: &'static str) {
+    metrics.counter(&catalogue::LEFT, &[kind.name(), result]).increment(1);
+}
+
+/// Lets the series begin at 0.
+pub fn expect(metrics: &Metrics) {
+    for kind in [Operation::Files, Operation::Batches] {
+        for result in ["known", "unknown", "foreign"] {
+            metrics.counter(&catalogue::LEFT, &[kind.name(), result]).increment(0);
+        }
+    }
+}
