@@ -109,7 +109,8 @@ pub async fn read(
         return Err(read_error(gateway, permit, spoken, head, upstream).await);
     }
     if let Some(errand) = &guest.errand {
-        return left_there(gateway, guest, errand, permit, (head, upstream), (limits.max_body, until)).await;
+        let bounds = (limits.max_body, until, memory::needed(&gateway.live.holdings));
+        return Box::pin(left_there(gateway, guest, errand, permit, (head, upstream), bounds)).await;
     }
     if guest.dialect == Dialect::Http {
         return Ok((head, Content::Opaque { begin: None, upstream, tail: None }));
@@ -216,13 +217,13 @@ async fn left_there(
     errand: &left::Errand,
     permit: &Permit,
     (mut head, upstream): (response::Parts, Incoming),
-    (most, until): (u64, Instant),
+    (most, until, holding): (u64, Instant, Holding),
 ) -> Result<(response::Parts, Content), Box<Failed>> {
     permit.heard(&classify::hints(&head.headers, gateway.live.clock.unix_now()));
     if errand.want == Want::Content {
         return Ok((head, Content::Opaque { begin: None, upstream, tail: None }));
     }
-    let (said, None) = hold(upstream, most, until).await? else {
+    let (said, None) = hold(upstream, most, until, holding).await? else {
         return Err(failed(Fault::Protocol, "more is said of files or batches than can be read"));
     };
     if tree::parse(&said).is_err() {

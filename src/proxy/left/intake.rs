@@ -11,16 +11,17 @@ use super::{Asker, Errand};
 use crate::access::Standing;
 use crate::dialect::Operation;
 use crate::dialect::entry::{Entry, Left, Want};
-use crate::proxy::intake::{
-    Arrival, Guest, Load, Unread, content_length, deadline, is_retry, read_some, read_whole,
-};
+use crate::proxy::intake::{Arrival, Guest, Load, Unread, deadline, is_retry, read_some, read_whole};
 use crate::proxy::media::Contents;
+use crate::proxy::memory::{self, content_length};
+use crate::proxy::named::IDEMPOTENCY_KEY;
 use crate::proxy::once::Once;
 use crate::proxy::recall::Recall;
 use crate::proxy::refuse::Refusal;
 use crate::proxy::settle::Settle;
 use crate::proxy::{Gateway, Snapshot, admission, identity};
 use crate::route::Resend;
+use crate::state::holding::Holding;
 use crate::state::model::Shape;
 use crate::vocab::Abilities;
 
@@ -40,12 +41,21 @@ pub async fn guest(
     let known = known.and_then(Standing::unsigned);
     identity::turn_away(access, &known, &arrival, dialect)
         .map_err(|refusal| refusal.closing_if_body(&arrival))?;
-    let holder = known.as_ref().ok().map(|key| Arc::clone(&key.name));
-    let body_begun = gateway.live.now();
     let makes_batch = operation == Operation::Batches && left.want == Want::Create;
-    let load = match load(snapshot, &mut arrival, makes_batch).await {
-        Ok(load) => load,
-        Err(unread) => return Err(unread.into_refusal(&arrival, dialect, &table.server.limits)),
+    let limits = &table.server.limits;
+    let held = if makes_batch { limits.max_body } else { limits.replay_body };
+    let holder = known.as_ref().ok().map(|key| Arc::clone(&key.name));
+    let mut place = memory::place(gateway, snapshot, &arrival, dialect, holder.as_deref(), held)?;
+    let body_begun = gateway.live.now();
+    let load = match body(snapshot, &mut arrival, makes_batch, &mut place.holding).await {
+        Ok(whole) => Load::Whole(place.holding.keep(whole)),
+        Err(Unread::Larger(begin)) => Load::Once(Once::new(
+            place.holding.keep(begin),
+            arrival.body.take(),
+            limits.max_body,
+            table.server.timeouts.body_read,
+        )),
+        Err(unread) => return Err(unread.into_refusal(gateway, snapshot, (&arrival, dialect), &place)),
     };
     let waited = gateway.live.now().since(body_begun);
     let asker = Asker { gateway, snapshot, arrival: &arrival, caller: holder.as_deref() };
@@ -67,7 +77,7 @@ pub async fn guest(
     settle.waited(waited);
     settle.caller.clone_from(&caller);
     let safe = [Method::GET, Method::DELETE].contains(&arrival.head.method);
-    let keyed = arrival.head.headers.contains_key("idempotency-key") && matches!(load, Load::Whole(_));
+    let keyed = arrival.head.headers.contains_key(IDEMPOTENCY_KEY) && matches!(load, Load::Whole(_));
     Ok(Guest {
         caller,
         dialect,
@@ -101,21 +111,22 @@ pub async fn guest(
     })
 }
 
-async fn load(snapshot: &Snapshot, arrival: &mut Arrival, makes_batch: bool) -> Result<Load, Unread> {
+/// The whole of a small body, or of one that has to be read; [`Unread::Larger`] of a file.
+async fn body(
+    snapshot: &Snapshot,
+    arrival: &mut Arrival,
+    makes_batch: bool,
+    holding: &mut Holding,
+) -> Result<Bytes, Unread> {
     let limits = &snapshot.table.server.limits;
     let patience = snapshot.table.server.timeouts.body_read;
     if makes_batch {
         let headers = &arrival.head.headers;
-        return read_whole(arrival.body.as_mut(), headers, limits.max_body, patience).await.map(Load::Whole);
+        return read_whole(arrival.body.as_mut(), headers, limits.max_body, patience, holding).await;
     }
     if content_length(&arrival.head.headers).is_some_and(|length| length > limits.max_body) {
         return Err(Unread::TooLarge);
     }
-    match read_some(arrival.body.as_mut(), limits.replay_body, patience).await {
-        Ok(whole) => Ok(Load::Whole(whole.unwrap_or_else(Bytes::new))),
-        Err(Unread::Larger(begin)) => {
-            Ok(Load::Once(Once::new(begin, arrival.body.take(), limits.max_body, patience)))
-        }
-        Err(unread) => Err(unread),
-    }
+    let whole = read_some(arrival.body.as_mut(), limits.replay_body, patience, holding).await?;
+    Ok(whole.unwrap_or_default())
 }

@@ -124,7 +124,8 @@ fn cohere(pieces: &[&str]) -> (&'static str, Frames) {
     let content = |inner: Value| json!({"message": {"content": inner}});
     let start = json!({"id": "c14c80c3", "type": "message-start", "delta": {"message": {"role": "assistant",
         "content": [], "tool_plan": "", "tool_calls": [], "citations": []}}});
-    let open = json!({"type": "content-start", "index": 0, "delta": content(json!({"type": "text", "text": ""}))});
+    let open =
+        json!({"type": "content-start", "index": 0, "delta": content(json!({"type": "text", "text": ""}))});
     let mut frames = vec![event("message-start", &start), event("content-start", &open)];
     frames.extend(pieces.iter().map(|piece| {
         let delta = content(json!({"text": piece}));
@@ -204,7 +205,8 @@ fn unframe(mut bytes: &[u8]) -> Vec<(String, Value)> {
         let headers = u32::from_be_bytes([e, f, g, h]) as usize;
         let head = String::from_utf8_lossy(&bytes[12..12 + headers]).into_owned();
         let known = ["messageStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata"];
-        let name = known.iter().find(|name| head.contains(*name)).map_or(head.clone(), |name| (*name).to_owned());
+        let name =
+            known.iter().find(|name| head.contains(*name)).map_or(head.clone(), |name| (*name).to_owned());
         let payload = serde_json::from_slice(&bytes[12 + headers..total - 4]).expect("JSON in every frame");
         frames.push((name, payload));
         bytes = &bytes[total..];
@@ -248,10 +250,9 @@ fn one_stream(dialect: &str, answer: &Answer) -> String {
 #[tokio::test(start_paused = true)]
 async fn what_cohere_or_bedrock_began_for_its_own_caller_goes_on_in_any_dialect() {
     let converse = r#"{"messages":[{"role":"user","content":[{"text":"count"}]}]}"#;
-    for (dialect, path, body) in [
-        ("cohere", "/cohere/v2/chat", COUNT),
-        ("bedrock", "/bedrock/model/demo/converse-stream", converse),
-    ] {
+    for (dialect, path, body) in
+        [("cohere", "/cohere/v2/chat", COUNT), ("bedrock", "/bedrock/model/demo/converse-stream", converse)]
+    {
         for then in ["openai", "anthropic", "cohere", "bedrock", "ollama"] {
             for ends in [Ends::Early, Ends::Never] {
                 let first = Scribe::saying(stream(dialect, &BEGUN, ends));
@@ -264,7 +265,10 @@ async fn what_cohere_or_bedrock_began_for_its_own_caller_goes_on_in_any_dialect(
                 let asked = second.only();
                 let asked = String::from_utf8_lossy(&asked.body).into_owned();
                 assert!(asked.contains(&format!("<<<{ANCHOR}>>>")), "{then}: {asked}");
-                assert!(answer.body.starts_with(&began(dialect)), "{dialect}: what had come passed untouched");
+                assert!(
+                    answer.body.starts_with(&began(dialect)),
+                    "{dialect}: what had come passed untouched"
+                );
                 lab.assert_quiet().await;
             }
         }
@@ -362,7 +366,8 @@ async fn a_vendor_that_takes_an_answers_begin_gets_it_in_its_own_form() {
         let again = begun();
         let pieces: &[&str] = if vendor.echoes { &[again.trim_end(), " ", REST] } else { &[" ", REST] };
         let second = Scribe::saying(stream(vendor.dialect, pieces, Ends::Well));
-        let lab = Lab::beside(&yaml("openai", vendor.upstream, vendor.model), &[("a", &first), ("b", &second)]);
+        let lab =
+            Lab::beside(&yaml("openai", vendor.upstream, vendor.model), &[("a", &first), ("b", &second)]);
         let answer = lab.send(&Ask::post("/v1/chat/completions", COUNT)).await;
         assert_eq!((answer.status, answer.end), (StatusCode::OK, End::Clean), "{}", vendor.upstream);
         assert_eq!(answer.words(), begun() + REST, "{}: {}", vendor.upstream, answer.text());
