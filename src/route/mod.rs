@@ -9,6 +9,7 @@ mod hedge;
 mod limits;
 mod need;
 mod plan;
+mod purse;
 mod shortlist;
 mod verdict;
 

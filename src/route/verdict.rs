@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::need::{Need, Resend};
 use super::plan::Plan;
-use super::shortlist;
+use super::{purse, shortlist};
 use crate::state::permit::Permit;
 use crate::telemetry::RefusedRetry;
 use crate::vocab::{Class, Fault, RateHint, Scope, Stage};
@@ -186,23 +186,12 @@ impl Plan<'_> {
 
     /// Takes one retry from the route's budget and one from the global one, or none from either.
     pub fn pay(&self) -> bool {
-        let now = self.table().live.now();
-        let own = &self.route().memory.budget;
-        if !own.lock().withdraw(now) {
-            return false;
-        }
-        let granted = self.table().budget.lock().withdraw(now);
-        if !granted {
-            own.lock().refund(now);
-        }
-        granted
+        purse::pay(&self.route().memory.budget, &self.table().budget, self.table().live.now())
     }
 
     /// Gives back what [`Plan::pay`] took.
     pub(super) fn refund(&self) {
-        let now = self.table().live.now();
-        self.route().memory.budget.lock().refund(now);
-        self.table().budget.lock().refund(now);
+        purse::refund(&self.route().memory.budget, &self.table().budget, self.table().live.now());
     }
 
     fn next_route_or(&self, why: RefusedRetry) -> Verdict {

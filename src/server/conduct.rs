@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
 };
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::busy::Busy;
 use super::framing::{Body, Doubt, Framing, Heard};
 use crate::algo::tick::Tick;
 use crate::config::ServerTimeouts;
@@ -26,12 +27,9 @@ pub(super) struct Conduct {
     header_read: Duration,
     keep_alive: Duration,
     framing: Mutex<Framing>,
-    /// Requests whose answers have not ended.
-    exchanges: AtomicU32,
+    busy: Busy,
     /// Since when a head has been arriving.
     head_since: AtomicU64,
-    /// Since when nothing has been going on.
-    idle_since: AtomicU64,
     /// Whether there has been a request at all.
     greeted: AtomicBool,
 }
@@ -58,9 +56,8 @@ impl Conduct {
             header_read: timeouts.header_read,
             keep_alive: timeouts.keep_alive,
             framing: Mutex::new(Framing::new(record_max)),
-            exchanges: AtomicU32::new(0),
+            busy: Busy::new(live.now()),
             head_since: AtomicU64::new(NEVER),
-            idle_since: AtomicU64::new(live.now().nanos()),
             greeted: AtomicBool::new(false),
         })
     }
@@ -92,27 +89,23 @@ impl Conduct {
     /// A request begins. It ends when the guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Exchange {
         self.greeted.store(true, Relaxed);
-        if self.exchanges.fetch_add(1, AcqRel) == 0 {
-            self.idle_since.store(NEVER, Release);
-        }
+        self.busy.begin();
         Exchange(Arc::clone(self))
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.exchanges.load(Acquire) == 0
+        self.busy.is_idle()
     }
 
     /// When the connection's task has to look at the clock; `None` while there are requests.
     pub(super) fn due(&self) -> Option<Tick> {
-        match (self.idle_since.load(Acquire), self.head_since.load(Acquire)) {
-            (NEVER, _) => None,
-            (idle, NEVER) => {
-                let limit = if self.greeted.load(Relaxed) { self.keep_alive } else { self.header_read };
-                Some(Tick::from_nanos(idle) + limit)
-            }
+        let idle = self.busy.idle_since()?;
+        Some(match self.head_since.load(Acquire) {
+            NEVER if self.greeted.load(Relaxed) => idle + self.keep_alive,
+            NEVER => idle + self.header_read,
             // A head that had begun behind the request before waited for us, not for the caller.
-            (idle, head) => Some(Tick::from_nanos(head.max(idle)) + self.header_read),
-        }
+            head => Tick::from_nanos(head).max(idle) + self.header_read,
+        })
     }
 
     /// What to do now that it is `now`.
@@ -129,9 +122,7 @@ impl Conduct {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if self.0.exchanges.fetch_sub(1, AcqRel) == 1 {
-            self.0.idle_since.store(self.0.live.now().nanos(), Release);
-        }
+        self.0.busy.end(self.0.live.now());
     }
 }
 

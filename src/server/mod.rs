@@ -9,8 +9,8 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | [`listen`], [`tls`], [`front`] | callers' connections: taken in, encrypted, counted |
-//! | `connection`, `conduct`, `line`, `streams` | one connection; when it has been silent, or deaf, for too long |
+//! | [`listen`], [`tls`], [`front`], `places` | callers' connections: taken in, encrypted, counted |
+//! | `connection`, `conduct`, `busy`, `line`, `streams` | one connection; when it has been silent, or deaf, for too long |
 //! | `guard`, `framing` | heads that are refused: too large, or ambiguous |
 //! | `edge` | the tower layers |
 //! | [`host`], [`tasks`], [`lifecycle`], [`shutdown`] | background work, its stages, its end |
@@ -20,6 +20,7 @@
 
 mod assemble;
 pub mod builtin;
+mod busy;
 mod conduct;
 mod connection;
 mod edge;
@@ -32,6 +33,7 @@ pub mod lifecycle;
 mod line;
 pub mod listen;
 pub mod loader;
+mod places;
 pub mod prober;
 mod recheck;
 pub mod reload;

@@ -4,14 +4,13 @@
 //! money or day quota (shared by a `quota_group`), and its rate on one model (kept by the model).
 
 use std::sync::Arc;
-use std::sync::atomic::{
+use std::time::Duration;
+
+use super::sync::Mutex;
+use super::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Release},
 };
-use std::time::Duration;
-
-use parking_lot::Mutex;
-
 use crate::algo::cooldown::{Cooldown, Kept, Kind, Lease, Readiness, Recheck, Settings, Signal, State};
 use crate::algo::dice::Dice;
 use crate::algo::tick::Tick;

@@ -5,13 +5,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{
+
+use super::sync::Mutex;
+use super::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Release},
 };
-
-use parking_lot::Mutex;
-
 use crate::algo::fate::{self, Kind, LEAST};
 use crate::algo::tick::Tick;
 use crate::config;

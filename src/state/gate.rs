@@ -4,13 +4,11 @@
 //! word says "closed, this generation". It is written only under the lock, and a reader who was a
 //! moment too late holds a permit of an old generation, which the breaker ignores when it is settled.
 
-use std::sync::atomic::{
+use super::sync::Mutex;
+use super::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Release},
 };
-
-use parking_lot::Mutex;
-
 use crate::algo::breaker::{
     Admissible, Breaker, Forced, Kept, Kind, Permit, Refused, Settings, Settled, Signal, Snapshot, State,
     Transition,

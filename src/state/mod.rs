@@ -24,6 +24,7 @@ mod registry;
 pub mod room;
 pub mod route;
 mod served;
+pub mod sync;
 pub mod table;
 pub mod upstream;
 

@@ -2,17 +2,17 @@
 //!
 //! A provider is a *way* out of here. Whatever a provider answers proves the network; what cannot even
 //! connect is evidence against it, and `algo::outage` says when there is enough. While it lasts, such
-//! failures are nobody's guilt. Hearing of somebody costs one store and one load.
+//! failures are nobody's guilt. Hearing of somebody costs one store, a fence and one load.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{
+
+use super::sync::Mutex;
+use super::sync::atomic::{
     AtomicBool, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+    fence,
 };
-
-use parking_lot::Mutex;
-
 use crate::algo::name;
 use crate::algo::outage::{self, FORGET, Sight};
 use crate::algo::tick::Tick;
@@ -67,7 +67,7 @@ pub struct Network {
 
 #[derive(Debug, Default)]
 struct Core {
-    ways: HashMap<String, Arc<Way>>,
+    ways: BTreeMap<String, Arc<Way>>,
     /// The newest failure while the network was suspected.
     last: Option<Tick>,
 }
@@ -92,6 +92,9 @@ impl Network {
     /// Somebody at the end of this way has answered.
     pub fn heard(&self, out: &WayOut, now: Tick) {
         out.way.heard.store(now.nanos(), Relaxed);
+        // Who answers looks for a suspicion after this; who suspects looks for answers after that. One of them
+        // sees the other.
+        fence(SeqCst);
         if self.suspected.load(Acquire) && self.suspected.swap(false, AcqRel) {
             tracing::info!("a provider answers: the network here is no longer suspected");
         }
@@ -115,16 +118,25 @@ impl Network {
         out.way.failed.store(now.nanos(), Relaxed);
         let lasts = self.lasts(&core, now);
         if !lasts {
-            let sights: Vec<Sight> = core.ways.values().map(|way| way.sight()).collect();
-            if !outage::is_everywhere(&sights, now) {
+            let is_everywhere = || {
+                let sights: Vec<Sight> = core.ways.values().map(|way| way.sight()).collect();
+                outage::is_everywhere(&sights, now)
+            };
+            if !is_everywhere() {
+                self.suspected.store(false, Release);
+                return Guilt::Usual;
+            }
+            self.suspected.store(true, Release);
+            fence(SeqCst);
+            // Somebody may have answered while it was not yet suspected, and so have ended nothing.
+            if !is_everywhere() {
                 self.suspected.store(false, Release);
                 return Guilt::Usual;
             }
             tracing::warn!(
-                providers = sights.len(),
+                providers = core.ways.len(),
                 "no provider can be reached: the network here is suspected, and no upstream is blamed until one answers"
             );
-            self.suspected.store(true, Release);
         }
         core.last = Some(now);
         Guilt::Network

@@ -6,16 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{
+
+use smallvec::SmallVec;
+
+use super::sync::atomic::{
     AtomicU32,
     Ordering::{Relaxed, SeqCst},
     fence,
 };
-
-use parking_lot::Mutex;
-use smallvec::SmallVec;
-use tokio::sync::Notify;
-
+use super::sync::{Mutex, Notify};
 use super::upstream;
 use crate::algo::line::{Joined, Line, Place};
 use crate::vocab::Priority;

@@ -2,12 +2,11 @@
 //!
 //! Without keys it is the upstream's, at one model. What the limit should be is `algo::aimd`'s question.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::model::Shape;
+use super::sync::Mutex;
+use super::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::algo::aimd::{Aimd, Settings};
 use crate::algo::tick::Tick;
 

@@ -219,7 +219,7 @@ impl Pool {
                 })?;
                 let mut state = self.state.lock();
                 // Looked at under the lock: nothing is kept once `retire` has emptied the list.
-                if !self.retired.load(Ordering::Acquire) {
+                if !state.shelf.is_retired() {
                     state.lanes.push(lane);
                 }
                 Ok(Line::Http2(lease))

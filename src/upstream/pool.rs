@@ -5,7 +5,7 @@
 //! background task: [`Pool::sweep`] is to be called every few seconds by whoever owns the pools.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -49,7 +49,6 @@ pub struct Pool {
     /// An HTTP/2 stream has ended, for those who wait for one.
     pub(super) freed: Notify,
     pub(super) state: Mutex<State>,
-    pub(super) retired: AtomicBool,
     /// HTTP/1.1 connections in use, and HTTP/2 connections with streams.
     pub(super) in_use: AtomicUsize,
     pub(super) streams: AtomicUsize,
@@ -128,7 +127,6 @@ impl Pool {
                 dice: Dice::seeded(RandomState::new().build_hasher().finish()),
             }),
             settings,
-            retired: AtomicBool::new(false),
             in_use: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
             opening: AtomicUsize::new(0),
@@ -168,10 +166,9 @@ impl Pool {
     /// Ends the pool's life, for a target that changed or was removed: calls under way finish, calls by
     /// requests that still hold it get connections of their own, and nothing is kept any more.
     pub fn retire(&self) {
-        self.retired.store(true, Ordering::Release);
         let closed = {
             let mut state = self.state.lock();
-            (state.shelf.take_all(), std::mem::take(&mut state.lanes))
+            (state.shelf.retire(), std::mem::take(&mut state.lanes))
         };
         drop(closed);
     }

@@ -11,6 +11,15 @@ use super::h1::Connection;
 pub(super) struct Shelf {
     parked: Vec<Parked>,
     max: usize,
+    stage: Stage,
+}
+
+/// A pool's, of which the shelf is the one to know: it lies under the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Kept,
+    /// Nothing is kept any more.
+    Retired,
 }
 
 pub(super) struct Parked {
@@ -22,15 +31,19 @@ pub(super) struct Parked {
 
 impl Shelf {
     pub(super) fn new(max: usize) -> Self {
-        Self { parked: Vec::new(), max }
+        Self { parked: Vec::new(), max, stage: Stage::Kept }
     }
 
     pub(super) fn len(&self) -> usize {
         self.parked.len()
     }
 
-    /// Puts a connection on top, and hands out the bottom one where that makes one too many.
+    /// Puts a connection on top, and hands out the bottom one where that makes one too many; or this one,
+    /// after the end.
     pub(super) fn push(&mut self, parked: Parked) -> Option<Parked> {
+        if self.is_retired() {
+            return Some(parked);
+        }
         self.parked.push(parked);
         if self.parked.len() > self.max { Some(self.parked.remove(0)) } else { None }
     }
@@ -85,6 +98,16 @@ impl Shelf {
 
     pub(super) fn take_all(&mut self) -> Vec<Parked> {
         std::mem::take(&mut self.parked)
+    }
+
+    /// Hands out all, and keeps nothing that comes later.
+    pub(super) fn retire(&mut self) -> Vec<Parked> {
+        self.stage = Stage::Retired;
+        self.take_all()
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.stage == Stage::Retired
     }
 }
 

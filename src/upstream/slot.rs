@@ -30,15 +30,8 @@ impl Slot {
         let keep = connection.learned_idle.map_or(settings.idle_timeout, |l| l.min(settings.idle_timeout));
         let until = connection.retire_at.min(now + keep);
         let worn = connection.requests >= settings.max_requests || until <= now;
-        let surplus = {
-            let mut state = pool.state.lock();
-            // Looked at under the lock: nothing is kept once `retire` has emptied the shelf.
-            if worn || pool.retired.load(Ordering::Acquire) {
-                Some(Parked { connection, since: now, until })
-            } else {
-                state.shelf.push(Parked { connection, since: now, until })
-            }
-        };
+        let parked = Parked { connection, since: now, until };
+        let surplus = if worn { Some(parked) } else { pool.state.lock().shelf.push(parked) };
         drop(surplus);
     }
 }

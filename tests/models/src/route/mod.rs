@@ -1,0 +1,4 @@
+//! How a retry is paid.
+
+#[path = "../../../../src/route/purse.rs"]
+pub mod purse;

@@ -1,0 +1,5 @@
+//! The program's own words.
+
+#[path = "../../../../src/vocab/mod.rs"]
+mod words;
+pub use words::*;
