@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 use parking_lot::Mutex;
 
 use super::credential::Credential;
@@ -38,6 +38,8 @@ pub struct Memory {
     pub health: Mutex<Health>,
     pub in_flight: AtomicU32,
     pub models: DashMap<Arc<str>, Arc<Model>>,
+    /// How many of them are remembered apart. The map itself can be asked only before it is changed.
+    apart: AtomicUsize,
     /// Who waits for places here.
     pub(super) awaited: Awaited,
     last_success: AtomicU64,
@@ -63,6 +65,7 @@ impl Memory {
             health: Mutex::new(Health::new(settings.probe.settings.clone())),
             in_flight: AtomicU32::new(0),
             models: DashMap::new(),
+            apart: AtomicUsize::new(0),
             awaited: Awaited::default(),
             last_success: AtomicU64::new(NEVER),
             ramp_from: AtomicU64::new(NEVER),
@@ -125,10 +128,24 @@ impl Memory {
         if let Some(model) = self.models.get(name) {
             return Arc::clone(&model);
         }
-        let name = if self.models.len() < MOST_MODELS { name } else { OTHER_MODELS };
-        let name: Arc<str> = name.into();
-        let made = || self.made(&name, breaker);
-        Arc::clone(&self.models.entry(Arc::clone(&name)).or_insert_with(made))
+        if self.apart.load(Relaxed) < MOST_MODELS {
+            let name: Arc<str> = name.into();
+            match self.models.entry(Arc::clone(&name)) {
+                Entry::Occupied(known) => return Arc::clone(known.get()),
+                // Looked at again now that nobody else can bring the same name.
+                Entry::Vacant(vacant) if self.takes_one_more() => {
+                    return Arc::clone(&vacant.insert(self.made(&name, breaker)));
+                }
+                Entry::Vacant(_) => {}
+            }
+        }
+        let made = || self.made(&OTHER_MODELS.into(), breaker);
+        Arc::clone(&self.models.entry(OTHER_MODELS.into()).or_insert_with(made))
+    }
+
+    fn takes_one_more(&self) -> bool {
+        let more = |apart| (apart < MOST_MODELS).then_some(apart + 1);
+        self.apart.fetch_update(Relaxed, Relaxed, more).is_ok()
     }
 
     pub fn succeeded(&self, now: Tick) {

@@ -1,13 +1,15 @@
 //! Hostile input for every parser: the fuzz targets over mutated fixtures, with a stable compiler.
 //!
 //! A seed is printed where a target panics; `HAMMER_SEED` and `HAMMER_ROUNDS` choose others and more.
-//! Recordings join the corpus where they are at hand (`$MAINSTAY_FIXTURES`).
+//! Recordings join the corpus where they are at hand (`$MAINSTAY_FIXTURES`). `threads` hammers otherwise: not with
+//! input, but by many hands.
 
 mod corpus;
 mod growth;
 mod mutate;
 #[path = "../../../fuzz/src/targets.rs"]
 mod targets;
+mod threads;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
