@@ -2,7 +2,7 @@
 
 import math
 
-BAD = {"refused", "reset", "timeout", "status", "error", "wrong", "aborted"}
+BAD = {"refused", "reset", "timeout", "status", "error", "wrong", "aborted", "flood"}
 
 
 def quantile(values, q):
@@ -160,9 +160,107 @@ def models(run):
     return {"other_share": share(run.inject, run.clear) / before if before else None}
 
 
+def drips(run):
+    """How long the longest answer that came in drops was borne."""
+    over = [r.get("gone", run.last) - r["t"] for r in run.arrived if r.get("fault") == "drip"]
+    return {"longest": max(over, default=None)}
+
+
+def moved(run):
+    """Seconds until the new address answered well and no request that was due later was hurt."""
+    there = [r["t"] for r in run.arrived if r["up"] == "A" and r["t"] >= run.inject and r.get("end") == "done"]
+    hurt = [r["due"] for r in run.due(run.inject, run.clear) if r["outcome"] in BAD or (r.get("first") or 0) - r["due"] > 3.5]
+    return {"moved": max([there[0], *hurt]) - run.inject if there else None}
+
+
+def kept(run, up="A"):
+    """A share of first attempts in the window, of what it was before."""
+    return run.share(run.inject, run.clear, up) / run.baseline if run.baseline else None
+
+
+def grown(run, figure):
+    """What the system itself counts, from before the fault until the end; None where it does not."""
+    before, after = (run.notes.get(when, {}).get(figure) for when in ("before", "after"))
+    return None if before is None or after is None else after - before
+
+
+def storm(run):
+    """Probes of A a minute, and the share of the reloads that took place. Those that come while one is under way are one."""
+    minutes = (run.clear - run.inject) / 60
+    reloads = grown(run, "reloads")
+    probes = sum(r["up"] == "A" and run.inject <= r["t"] < run.clear for r in run.probes)
+    return {"probes": probes / minutes, "reloads": None if reloads is None else reloads / run.notes["storm"]}
+
+
+def half_written(run):
+    """Of three stages with a bad file, those in which the system said so; and whether it still did when the file was good."""
+    *bad, last = run.notes["failed"]
+    return {
+        "A_share_kept": kept(run), "flagged": None if last is None else sum(flag == 1 for flag in bad),
+        "flag_left": last, "flags": run.notes["failed"],
+    }
+
+
+def uploads(run):
+    """Percent of uploads that were told of their failure by a 5xx, and those that reached more than one upstream."""
+    *asked, _ = run.notes["others"]
+    came = [r for r in run.strangers if r.get("id", "").startswith("u")]
+    ids = [r["id"] for r in came]
+    told = sum((r["status"] or 0) >= 500 for r in asked)
+    return {
+        "answered": 100 * told / len(asked), "repeated": len(ids) - len(set(ids)), "statuses": [r["status"] for r in asked],
+        "upload_bytes": max((r["bytes"] for r in came), default=0),
+    } | harmed(run)
+
+
+def harmed(run):
+    """p99 over what it was before; what the harmful did is kept with the row."""
+    before, window = run.due(run.start + 2, run.inject), run.due(run.inject, run.clear)
+    high, low = (quantile([(r.get("first") or r["end"]) - r["due"] for r in part if r["outcome"] == "ok"], 0.99) for part in (window, before))
+    others = run.notes.get("others")
+    return {"p99_over": high / low if high and low else None} | ({"did": others[-1]["did"]} if others else {})
+
+
+def harm(run):
+    """Kinds of harm of which a caller felt something: what is known for a failure is tried elsewhere."""
+    ends = {r["id"]: r["outcome"] for r in run.asked}
+    felt = {r["how"] for r in run.arrived if r.get("fault") == "hostile" and ends[r["id"]] in BAD}
+    met = {r["how"] for r in run.arrived if r.get("fault") == "hostile"}
+    return {"unnoticed": len(felt), "felt": sorted(felt), "kinds": len(met)}
+
+
+def believed(run):
+    """Answers of an upstream whose certificate nobody should have believed. The first second is for requests that had arrived."""
+    return {"believed": sum(r["up"] == "A" and run.inject + 1 <= r["t"] < run.clear for r in run.arrived)}
+
+
+def stepped(run):
+    """Seconds by which the system's wall clock was off after the jump: without one, the row would say nothing."""
+    ahead = run.notes.get("ahead")
+    return {"stepped": None if ahead is None else abs(ahead)}
+
+
+def guesses(run):
+    """Series that the names made, and those who were not told that there is no such model."""
+    *asked, _ = run.notes["others"]
+    return {"series_grown": grown(run, "series"), "misled": sum(r["status"] != 404 for r in asked), "guessed": len(asked)}
+
+
+def rotated(run):
+    """Requests with a credential a second or more after it was revoked."""
+    used = sum(r["cred"] == cred and r["t"] > run.start + at + 1 for at, cred in run.notes["revoked"] for r in run.arrived)
+    return {"revoked_used": used, "A_share_kept": kept(run), "opened": run.opened(), "rotations": len(run.notes["revoked"])}
+
+
+def herd(run):
+    """The worst second of A's first ten after the fault, of the worst of as many before it: chance has its share in both."""
+    before = run.peak("A", 10, run.inject - 10)
+    return {"OVER_noise": run.peak("A", 10) / before if before else None}
+
+
 EXTRAS = {
     f.__name__: f for f in (
         slow_firsts, pooled, fast, opened, back, key, outside, stall, share15, outage, flap, cold, settled, everything, hangups, single,
-        survivor, starved, models,
+        survivor, starved, models, drips, moved, storm, half_written, uploads, harm, harmed, believed, stepped, guesses, rotated, herd,
     )
 }

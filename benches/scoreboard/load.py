@@ -19,6 +19,10 @@ IDLE = 2.0
 """Seconds after which a client lets go of an idle connection, well before any system does."""
 
 
+FLOOD = 1 << 19
+"""Bytes of an answer after which any client has had enough; a good one has a fiftieth of it."""
+
+
 class Client(asyncio.Protocol):
     """One connection, one request at a time."""
 
@@ -34,7 +38,8 @@ class Client(asyncio.Protocol):
         self.buffer = bytearray()
         self.stream = stream
         self.first = self.head = self.head_end = self.length = None
-        self.chunked = self.ended_well = False
+        self.chunked = self.ended_well = self.flooded = False
+        self.seen = 0
         self.done = asyncio.get_running_loop().create_future()
         self.transport.write(data)
 
@@ -45,6 +50,9 @@ class Client(asyncio.Protocol):
         if self.head_end is None:
             end = self.buffer.find(b"\r\n\r\n")
             if end < 0:
+                if len(self.buffer) > FLOOD:
+                    self.flooded = True
+                    self.done.set_result(None)
                 return
             self.head = bytes(self.buffer[:end]).lower()
             self.head_end = end + 4
@@ -52,8 +60,14 @@ class Client(asyncio.Protocol):
             at = self.head.find(b"\r\ncontent-length:")
             if at >= 0:
                 self.length = int(self.head[at + 17 :].split(b"\r\n")[0])
-        if self.first is None and wire.CONTENT_IN_REPLY.search(self.buffer, self.head_end):
-            self.first = now()
+        if self.first is None:
+            if wire.CONTENT_IN_REPLY.search(self.buffer, max(self.head_end, self.seen)):
+                self.first = now()
+            self.seen = max(0, len(self.buffer) - wire.LONGEST_MATCH)
+        if len(self.buffer) > FLOOD:
+            self.flooded = True
+            self.done.set_result(None)
+            return
         if self.chunked:
             # No token has a line break in it, so this is the last chunk and nothing else.
             self.ended_well = self.buffer.endswith(b"\r\n0\r\n\r\n")
@@ -100,6 +114,7 @@ class Load:
     def __init__(self, orders):
         self.o = orders
         self.idle = deque()
+        self.turn = 0
         self.draw = random.Random(orders["seed"])
         self.results = []
 
@@ -149,7 +164,9 @@ class Load:
             if not client.closed:
                 client.transport.close()
         loop = asyncio.get_running_loop()
-        _, client = await loop.create_connection(Client, "127.0.0.1", self.o["port"])
+        self.turn += 1
+        port = self.o["ports"][self.turn % len(self.o["ports"])]
+        _, client = await loop.create_connection(Client, "127.0.0.1", port)
         return client
 
     async def one(self, test_id, due, size, cancel, slow, model):
@@ -191,6 +208,9 @@ class Load:
             client.transport.abort()
 
     def judge(self, record, client, error):
+        if client.flooded:
+            record["outcome"] = "flood"
+            return
         if client.head is None:
             record["outcome"] = "reset"
             return
@@ -202,6 +222,10 @@ class Load:
             record["outcome"] = "status"
             return
         record["first"] = client.first
+        if b"\r\ncontent-encoding:" in client.head:
+            # Not asked for, and nothing that a client would unpack unawares.
+            record["outcome"] = "error"
+            return
         said = (wire.read_stream if self.o["stream"] else wire.read_reply)(client.body())
         if said == "wrong" and not client.ended_well:
             # A length that does not come, a chunk that is missing, a reset: any client's library says so.

@@ -13,13 +13,18 @@ UNENDED = {"refused", "reset", "timeout"}
 
 
 class Run:
-    def __init__(self, scenario, plan, start, client, upstream, samples, ports):
-        self.scenario, self.plan, self.start = scenario, plan, start
+    def __init__(self, scenario, plan, start, client, upstream, samples, notes=None):
+        self.scenario, self.plan, self.start, self.notes = scenario, plan, start, notes or {}
         *self.asked, self.load = client
         *arrived, self.mock = upstream
         self.inject, self.clear, self.end = (start + at for at in (plan.inject, plan.clear, plan.end))
         self.last = max((r["end"] for r in self.asked), default=self.end)
-        self.arrived = sorted((r for r in arrived if not r.get("probe") and r["t"] >= start), key=lambda r: r["t"])
+        # What callers beside the load's sent is not the load's.
+        known = {r["id"] for r in self.asked}
+        came = sorted((r for r in arrived if not r.get("probe") and r["t"] >= start), key=lambda r: r["t"])
+        self.arrived = [r for r in came if r.get("id") in known]
+        self.strangers = [r for r in came if r.get("id") not in known]
+        self.probes = [r for r in arrived if r.get("probe")]
         self.samples = [s for s in samples if s[1] is not None]
         self.openings = [(t, o) for t, _, o in samples if o is not None]
         self.by_id = defaultdict(list)
@@ -84,7 +89,7 @@ class Run:
 
     def recovered(self, since=None):
         """TTR: until A's share of 5 s reaches nine tenths of what it was."""
-        since = since or self.clear
+        since = self.clear if since is None else since
         for k in range(int(self.end - since) - 4):
             if self.share(since + k, since + k + 5, self.scenario.faulty) >= 0.9 * self.baseline:
                 return float(k)
@@ -140,7 +145,7 @@ class Run:
         return row
 
     def peak(self, up, seconds, since=None):
-        since = since or self.clear
+        since = self.clear if since is None else since
         starts = [since + n / 4 for n in range(int(4 * (seconds - 1)) + 1)]
         return max((sum(s <= r["t"] < s + 1 and r["up"] == up for r in self.arrived) for s in starts), default=0)
 
@@ -164,7 +169,7 @@ def scored(scenario, row):
         lost = 0
         if value is None:
             # Never detected, never recovered: as bad as can be. What cannot be counted is not held against anybody.
-            lost = 5 if target.metric in ("TTD", "TTR", "TTD_after_idle", "admitted") else 0
+            lost = 5 if target.metric in ("TTD", "TTR", "TTD_after_idle", "admitted", "moved") else 0
             met = None if lost == 0 else False
         elif target.least:
             met = value >= target.limit

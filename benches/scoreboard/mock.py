@@ -1,30 +1,33 @@
-"""Scriptable upstreams A, B, C: one process, a port each, told by lines of JSON on standard input.
+"""Scriptable upstreams: one process, a port each, told by lines of JSON on standard input.
 
     {"up": "A", "fault": {"kind": "status", "code": 500}}     from now on, for new requests
     {"up": "A", "fault": null}                                healthy again
     {"end": true}                                             write the log and end
 
 Every request that arrives is a line of the log: when, which attempt of which test id, how far it got,
-who hung up. Time is CLOCK_MONOTONIC, the same in all of the harness's processes.
+who hung up. Time is CLOCK_MONOTONIC, the same in all of the harness's processes. What is said is
+`answers.py`'s; this file speaks HTTP/1.1, `mock_h2.py` HTTP/2.
 """
 
 import asyncio
 import json
-import math
 import os
-import random
 import socket
 import struct
 import sys
 import time
 
 import wire
+from answers import CHUNKED, EVENT_STREAM, Answers
+from names import Names
 from upstream import Upstream
 
 now = time.monotonic
+KEPT = 4 << 20
+"""Bodies larger than this are counted and not kept."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(Answers, asyncio.Protocol):
     def __init__(self, upstream):
         self.up = upstream
         self.buffer = bytearray()
@@ -36,6 +39,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
+        self.came = now()
+        self.asked = False
         self.up.open.add(self)
         self.task = asyncio.create_task(self.serve())
 
@@ -69,14 +74,6 @@ class Connection(asyncio.Protocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
-    async def pause(self, seconds):
-        """False when the other side hung up meanwhile."""
-        await asyncio.wait([self.ended], timeout=seconds)
-        return not self.ended.done()
-
-    async def forever(self):
-        await asyncio.wait([self.ended])
-
     async def until(self, enough):
         while not (found := enough()):
             if self.ended.done():
@@ -94,6 +91,9 @@ class Connection(asyncio.Protocol):
         except ValueError as error:
             print(f"mock {self.up.name}: {error!r}", file=sys.stderr, flush=True)
         finally:
+            if not self.asked and self.ended.done():
+                # Somebody only looked whether anybody is there.
+                self.up.log.append({"up": self.up.name, "t": self.came, "probe": True})
             if not self.transport.is_closing():
                 self.transport.close()
 
@@ -112,25 +112,42 @@ class Connection(asyncio.Protocol):
         del self.buffer[: end + 3]
         return lines
 
-    async def body(self, headers, record, limit=None):
-        if b"chunked" in headers.get(b"transfer-encoding", b""):
+    async def body(self, headers, record, fault):
+        """None where it does not come whole, or must not: `upto` is the share after which bodies of `min` bytes or more are cut off."""
+        end = int(headers.get(b"content-length", b"0"))
+        chunked = b"chunked" in headers.get(b"transfer-encoding", b"")
+        if end > KEPT or (chunked and fault.get("upto")):
+            return await self.large(end or fault["size"], record, fault)
+        if chunked:
             await self.until(lambda: b"0\r\n\r\n" in self.buffer)
             end = self.buffer.find(b"\r\n0\r\n\r\n") + 7
         else:
-            end = int(headers.get(b"content-length", b"0"))
-            wanted = int(end * limit) if limit else end
-            await self.until(lambda: len(self.buffer) >= wanted)
+            await self.until(lambda: len(self.buffer) >= end)
         record["bytes"] = min(len(self.buffer), end)
-        if limit or len(self.buffer) < end:
+        if len(self.buffer) < end:
             return None
         body = bytes(self.buffer[:end])
         del self.buffer[:end]
         return body
 
+    async def large(self, length, record, fault):
+        wanted = int(length * fault.get("upto", 1.0))
+        while record["bytes"] < wanted and await self.until(lambda: len(self.buffer)):
+            record["bytes"] += len(self.buffer)
+            self.buffer.clear()
+        if record["bytes"] < wanted:
+            return None
+        if wanted < length:
+            record["end"] = "reset"
+            self.reset()
+            return None
+        return b""
+
     async def one(self):
         lines = await self.head()
         if lines is None:
             return False
+        self.asked = True
         method, path, version = lines[0].split(b" ")
         headers = {k.strip().lower(): v.strip() for k, _, v in (line.partition(b":") for line in lines[1:])}
         self.old = version == b"HTTP/1.0"
@@ -147,11 +164,10 @@ class Connection(asyncio.Protocol):
         self.up.log.append(record)
         if test_id := headers.get(b"x-test-id"):
             record["id"] = test_id.decode()
-        body = await self.body(headers, record, fault.get("upto"))
+        body = await self.body(headers, record, fault)
         if body is None:
-            if fault.get("upto") and not self.ended.done():
-                record["end"] = "reset"
-                self.reset()
+            if self.ended.done():
+                record.setdefault("end", "abort")
             return False
         record["stage"] = "body"
         if found := wire.ID_IN_BODY.search(body):
@@ -164,18 +180,6 @@ class Connection(asyncio.Protocol):
             record["end"], record["gone"] = "abort", self.ended.result()
         return again and self.keep and not self.ended.done()
 
-    async def health(self, fault):
-        kind = fault.get("kind")
-        if kind == "silent":
-            await self.forever()
-            return False
-        bad = fault.get("health", 200)
-        if bad != 200:
-            return self.whole(bad, b"{}")
-        return self.whole(200, b'{"object":"list","data":[{"id":"bench","object":"model"}]}')
-
-    # --- what is said -----------------------------------------------------------------------------
-
     def whole(self, code, body, headers=()):
         lines = [f"HTTP/1.1 {code} X", "content-type: application/json", f"content-length: {len(body)}", *headers]
         if not self.keep:
@@ -183,88 +187,11 @@ class Connection(asyncio.Protocol):
         self.transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         return True
 
-    async def answer(self, fault, record, stream):
-        up, kind = self.up, fault.get("kind")
-        up.count += 1
-        tag = f"{up.name}{up.count}"
-        if kind and not self.hit(fault, record):
-            fault, kind = {}, None
-        record["fault"] = kind
-        if kind == "silent":
-            await self.forever()
-            return False
-        if kind == "reset":
-            record["end"] = "reset"
-            self.reset()
-            return False
-        if kind == "status" or (kind == "capacity" and not up.admits(fault)):
-            code = fault.get("code", 503)
-            record.update(end="status", status=code)
-            await self.pause(fault.get("delay", 0.001))
-            body = fault.get("body") or {"error": {"message": "The server had an error.", "type": "server_error"}}
-            return self.whole(code, json.dumps(body).encode(), fault.get("headers", ()))
-        if kind == "queue":
-            up.free_at = max(up.free_at, now()) + 1 / fault["rps"]
-            # The work is done whether or not anybody still waits for it.
-            if not await self.pause(up.free_at - now()):
-                return False
-        wait = fault.get("add", 0.0) if kind == "slow" else 0.0
-        if not stream:
-            wait += 0.005 * (fault["factor"] if kind == "tail" else 1)
-            if not await self.pause(wait):
-                return False
-            record.update(first=now(), tokens=wire.UNARY_TOKENS, end="done", stage="done")
-            return self.whole(200, wire.reply(tag))
-        # The same upstream takes the same time for the same request in every run.
-        draw = random.Random(record.get("id", "") + up.name)
-        ttft = draw.lognormvariate(math.log(0.4), 0.3)
-        wait += ttft * (fault["factor"] if kind == "tail" else 1)
-        how = fault.get("how", "") if kind == "after" else ""
-        if how == "cycle":
-            how = ("fin", "rst", "cut", "clean")[up.count % 4]
-        record["how"] = how
-        self.chunked = not self.old and how != "fin"
-        if not await self.pause(wait):
-            return False
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\n"
-        head += b"transfer-encoding: chunked\r\n\r\n" if self.chunked else b"connection: close\r\n\r\n"
-        self.transport.write(head)
-        record.update(first=now(), stage="first")
-        if kind == "first_error":
-            self.send(b"event: error\ndata: " + json.dumps(wire.OVERLOADED).encode() + b"\n\n")
-            record["end"] = "error"
-            return self.finish()
-        self.send(wire.event(tag, {"role": "assistant", "content": ""}))
-        said = wire.tokens(tag)
-        due = now()
-        for n, token in enumerate(said):
-            if kind == "after" and n == fault["n"]:
-                return await self.broken(how, record)
-            if self.ended.done():
-                return False
-            self.send(wire.event(tag, {"content": token}))
-            record["tokens"] = n + 1
-            if not self.writable.is_set():
-                await self.writable.wait()
-            due += fault.get("gap", wire.GAP) if kind == "drip" else wire.GAP
-            await asyncio.sleep(max(0.0, due - now()))
-        if self.ended.done():
-            return False
-        self.send(wire.event(tag, {"content": wire.digest("".join(said))}))
-        self.send(wire.event(tag, {}, "stop"))
-        self.send(wire.DONE)
-        record.update(end="done", stage="done", last=now())
-        return self.finish()
+    def begin(self):
+        self.raw(EVENT_STREAM + (CHUNKED if self.chunked else b"connection: close\r\n\r\n"))
 
-    def hit(self, fault, record):
-        """Whether the fault meets this request."""
-        if "cred" in fault and record["cred"] != fault["cred"]:
-            return False
-        if "model" in fault and record["model"] != fault["model"]:
-            return False
-        if "every" in fault and self.up.count % fault["every"]:
-            return False
-        return "share" not in fault or random.random() < fault["share"]
+    def raw(self, data):
+        self.transport.write(data)
 
     def send(self, data):
         if self.chunked:
@@ -277,31 +204,19 @@ class Connection(asyncio.Protocol):
             return True
         return False
 
-    async def broken(self, how, record):
-        record["end"] = how
-        if how == "stall":
-            await self.forever()
-            record["gone"] = self.ended.result()
-            return False
-        if how == "error":
-            self.send(b"event: error\ndata: " + json.dumps(wire.OVERLOADED).encode() + b"\n\n")
-            return self.finish()
-        if how == "clean":
-            return self.finish()
-        if how == "rst":
-            self.reset()
-        return False
-
 
 async def main():
-    out = sys.argv[1]
-    log = []
-    ups = {}
-    for pair in sys.argv[2:]:
-        name, _, port = pair.partition("=")
-        ups[name] = Upstream(name, int(port), log, Connection)
+    orders = json.loads(sys.argv[1])
+    log, ups = [], {}
+    speak = Connection
+    if orders.get("http2"):
+        # Only then is the library needed.
+        from mock_h2 import Connection as speak
+    for name, port in orders["ports"].items():
+        ups[name] = Upstream(name, port, log, speak, orders.get("certs"), orders.get("second") if name == "A" else None)
         ups[name].bind()
         ups[name].listen()
+    names = await Names.serve(orders["names"], ups) if orders.get("names") else None
     print("ready", flush=True)
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader()
@@ -311,12 +226,14 @@ async def main():
         if order.get("end"):
             break
         ups[order["up"]].set(order["fault"])
+        if names and (order["fault"] or {}).get("kind") == "move":
+            names.point(order["up"], orders["second"])
     busy = sum(os.times()[:2])
-    with open(out, "w") as file:
+    with open(orders["out"], "w") as file:
         for record in log:
             file.write(json.dumps(record) + "\n")
         left = sum("end" not in record and "probe" not in record for record in log)
-        file.write(json.dumps({"cpu": busy, "left": left}) + "\n")
+        file.write(json.dumps({"cpu": busy, "left": left, "asked_names": names.asked if names else 0}) + "\n")
     print("written", flush=True)
     os._exit(0)
 

@@ -3,11 +3,13 @@
 import json
 import os
 import platform
+from pathlib import Path
 
 import scenarios
 import systems  # puts benches/e2e on the path
 from report import cpu_model  # of benches/e2e
 
+WHY = Path(__file__).with_name("why.md")
 COLUMNS = {
     "E": "E %", "E_silent": "E silent %", "p50": "p50 ms", "p99": "p99 ms", "TTD": "TTD s", "TTR": "TTR s", "AMP": "AMP",
     "RESID": "RESID /min", "OVER": "OVER", "DUP": "DUP", "LOST": "LOST", "left": "left", "cpu": "CPU s", "rss": "RSS MB",
@@ -16,7 +18,7 @@ COLUMNS = {
 
 def text(about, rows):
     good = [row for row in rows if "failed" not in row]
-    parts = [f"# Resilience scoreboard, {about['date']}\n", summary(good), foot(about, good), missed(good)]
+    parts = [f"# Resilience scoreboard, {about['date']}\n", summary(good), foot(about, good), missed(good), why()]
     for scenario in scenarios.ALL:
         mine = [row for row in rows if row["scenario"] == scenario.id]
         if mine:
@@ -33,13 +35,9 @@ def summary(rows):
     for scenario in scenarios.ALL:
         scores = {(r["system"], r["config"]): str(r["score"]) for r in rows if r["scenario"] == scenario.id}
         if scores:
-            cells = [scores.get(name, "n/a" if cannot(name[0], scenario) else "") for name in names]
+            cells = [scores.get(name, "n/a" if scenario.absent(systems.ALL[name[0]]) else "") for name in names]
             lines.append([f"{scenario.id} {scenario.title} ({scenario.profile})", *cells])
     return table(lines)
-
-
-def cannot(system, scenario):
-    return systems.ALL[system].cannot & {scenario.profile, "keys" if scenario.wanted.get("keys") else ""}
 
 
 def missed(rows):
@@ -55,6 +53,11 @@ def missed(rows):
     return "## What ours misses\n\n" + ("\n".join(lines) if lines else "Nothing.") + "\n"
 
 
+def why():
+    """Written by hand, of the misses of the run that it names; kept beside this file, so that no run loses it."""
+    return WHY.read_text().rstrip() + "\n" if WHY.exists() else ""
+
+
 def one(scenario, rows):
     targets = ", ".join(
         f"{t.metric} {'≥' if t.least else '≤'} {number(t.limit)}" for t in scenario.targets
@@ -68,7 +71,11 @@ def one(scenario, rows):
             continue
         values = [number(row.get(column)) for column in [*COLUMNS, *extra]]
         lines.append([who, str(row["score"]), *values, row["config_hash"]])
-    return f"## {scenario.id}: {scenario.title} ({scenario.profile})\n\nTargets of ours: {targets}.\n\n{table(lines)}"
+    absent = "".join(
+        f"\n- {name}: n/a, {why}" for name, system in systems.ALL.items() if (why := scenario.absent(system))
+    )
+    head = f"## {scenario.id}: {scenario.title} ({scenario.profile})\n\nTargets of ours: {targets}.\n\n{table(lines)}"
+    return head + (absent + "\n" if absent else "")
 
 
 def not_run(rows):

@@ -1,5 +1,6 @@
 """What the scoreboard rests on: `python3 -m unittest discover -s benches/scoreboard`, no network, no systems."""
 
+import random
 import sys
 import unittest
 from pathlib import Path
@@ -7,8 +8,14 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import actions  # noqa: E402
+import extras  # noqa: E402
+import frames  # noqa: E402
 import metrics  # noqa: E402
+import names  # noqa: E402
+import page  # noqa: E402
 import scenarios  # noqa: E402
+import systems  # noqa: E402
 import wire  # noqa: E402
 
 
@@ -70,7 +77,7 @@ class Numbers(unittest.TestCase):
             if hurt and outcome == "ok":
                 upstream.append({"id": f"r{n}", "up": "B", "t": at + 0.01, "stage": "done", "end": "done", "tokens": 1, "cred": ""})
         scenario = scenarios.S("T", "", "H", None, [scenarios.E(), scenarios.Target("TTD", 4)])
-        run = metrics.Run(scenario, plan, 0.0, client + [{"cpu": 0}], upstream + [{"cpu": 0, "left": 0}], [], {})
+        run = metrics.Run(scenario, plan, 0.0, client + [{"cpu": 0}], upstream + [{"cpu": 0, "left": 0}], [])
         return metrics.scored(scenario, run.row())
 
     def test_detection_is_the_second_in_which_the_traffic_left(self):
@@ -100,16 +107,136 @@ class Numbers(unittest.TestCase):
         self.assertEqual(0, self.run_of(4, outcome="wrong")["score"])
 
 
+class Further(unittest.TestCase):
+    """What one scenario asks only; a request a second from 0 to 40, in turn to A, B and C, the fault from 10 to 20."""
+
+    def run_of(self, change=lambda asked, arrived: None, notes=None, strangers=(), samples=()):
+        plan = scenarios.Plan(rps=1.0, inject=10.0, clear=20.0, end=40.0)
+        asked = [{"id": f"r{n}", "due": float(n), "end": n + 0.1, "outcome": "ok", "first": n + 0.05} for n in range(40)]
+        arrived = [
+            {"id": f"r{n}", "up": "ABC"[n % 3], "t": float(n), "stage": "done", "end": "done", "tokens": 1, "cred": "ka1"} for n in range(40)
+        ]
+        change(asked, arrived)
+        run = metrics.Run(
+            scenarios.S("T", "", "H", None, []), plan, 0.0, [*asked, {"cpu": 0}], [*arrived, *strangers, {"cpu": 0, "left": 0}],
+            list(samples), notes,
+        )
+        run.baseline = run.share(2.0, 10.0, "A")
+        return run
+
+    def test_strangers_are_not_counted_among_the_loads_requests(self):
+        stranger = {"id": "u0001", "up": "A", "t": 12.0, "stage": "done", "end": "done", "tokens": 1, "cred": "", "bytes": 9}
+        run = self.run_of(strangers=[stranger, {**stranger, "up": "B"}])
+        self.assertEqual(40, len(run.arrived))
+        self.assertEqual(0, run.row()["DUP"])
+
+    def test_an_upload_that_nobody_answered_and_one_that_went_twice_are_seen(self):
+        stranger = {"id": "u0001", "up": "A", "t": 12.0, "stage": "head", "end": "reset", "tokens": 0, "cred": "", "bytes": 9}
+        others = [{"id": "u0000", "status": 502}, {"id": "u0001", "status": None}, {"did": {}}]
+        found = extras.uploads(self.run_of(notes={"others": others}, strangers=[stranger, {**stranger, "up": "B"}]))
+        self.assertEqual((50, 1), (found["answered"], found["repeated"]))
+
+    def test_a_move_is_over_when_the_last_that_was_hurt_is_due(self):
+        def slow(asked, arrived):
+            asked[14]["first"] = 14 + 9.0
+        self.assertEqual(2.0, extras.moved(self.run_of())["moved"], "A's first after the fault")
+        self.assertEqual(4.0, extras.moved(self.run_of(slow))["moved"])
+
+    def test_a_name_that_is_never_followed_never_moved(self):
+        def gone(asked, arrived):
+            arrived[:] = [r for r in arrived if r["up"] != "A" or r["t"] < 10]
+        self.assertIsNone(extras.moved(self.run_of(gone))["moved"])
+        row = {"E_silent": 0, "DUP": 0, "moved": None}
+        self.assertEqual(0, metrics.scored(scenarios.S("T", "", "H", None, [scenarios.Target("moved", 15)]), row)["score"])
+
+    def test_a_drip_lasts_until_it_is_let_go(self):
+        def dripped(asked, arrived):
+            arrived[12].update(fault="drip", gone=19.5)
+        self.assertEqual(7.5, extras.drips(self.run_of(dripped))["longest"])
+
+    def test_reloads_are_a_share_of_those_that_were_asked_for(self):
+        notes = {"storm": 8, "before": {"reloads": 1}, "after": {"reloads": 7}}
+        self.assertEqual(0.75, extras.storm(self.run_of(notes=notes))["reloads"])
+        self.assertIsNone(extras.storm(self.run_of(notes={"storm": 8, "before": {}, "after": {}}))["reloads"])
+
+    def test_a_bad_file_must_be_flagged_at_each_stage_and_no_longer_when_it_is_good(self):
+        found = extras.half_written(self.run_of(notes={"failed": [1.0, 0.0, 1.0, 0.0]}))
+        self.assertEqual((2, 0.0, 1.0), (found["flagged"], found["flag_left"], round(found["A_share_kept"])))
+        self.assertIsNone(extras.half_written(self.run_of(notes={"failed": [None] * 4}))["flagged"])
+
+    def test_a_revoked_credential_counts_from_a_second_after(self):
+        used = extras.rotated(self.run_of(notes={"revoked": [(36.0, "ka1"), (0.0, "ka9")]}, samples=[(0.0, {}, {"A": 0})]))
+        self.assertEqual(2, used["revoked_used"], "those of 38 and 39")
+
+    def test_harm_is_unnoticed_where_its_caller_felt_it(self):
+        def hostile(asked, arrived):
+            arrived[12].update(fault="hostile", how="gzip")
+            arrived[15].update(fault="hostile", how="line")
+            asked[12]["outcome"] = "error"
+        self.assertEqual(["gzip"], extras.harm(self.run_of(hostile))["felt"])
+
+    def test_who_is_not_told_that_there_is_no_such_model_was_misled(self):
+        others = [{"status": 404}, {"status": 502}, {"did": {}}]
+        notes = {"others": others, "before": {"series": 100}, "after": {"series": 107}}
+        self.assertEqual({"series_grown": 7, "misled": 1, "guessed": 2}, extras.guesses(self.run_of(notes=notes)))
+
+    def test_a_herd_is_measured_against_the_chance_of_ordinary_seconds(self):
+        def twice(asked, arrived):
+            arrived += [{**arrived[21], "id": f"r{n}", "t": 21.0 + n / 10} for n in range(3)]
+        self.assertEqual(1.0, extras.herd(self.run_of())["OVER_noise"])
+        self.assertEqual(4.0, extras.herd(self.run_of(twice))["OVER_noise"])
+
+
+class Wires(unittest.TestCase):
+    def test_the_name_server_says_where_a_name_points_to_and_that_others_do_not_exist(self):
+        def query(name, kind):
+            labels = b"".join(bytes([len(part)]) + part for part in name.split(b"."))
+            return b"\x12\x34\x01\0\0\1\0\0\0\0\0\0" + labels + b"\0" + kind.to_bytes(2, "big") + b"\0\1"
+
+        records = {"a": "127.0.0.2"}
+        said = names.answer(query(b"A.bench.test", 1), records)
+        self.assertEqual((b"\x12\x34", 0, b"\x7f\0\0\2"), (said[:2], said[3] & 15, said[-4:]))
+        self.assertEqual((0, 0), (names.answer(query(b"a.bench.test", 28), records)[3] & 15, names.answer(query(b"a.bench.test", 28), records)[7]))
+        self.assertEqual(3, names.answer(query(b"b.bench.test", 1), records)[3] & 15)
+        self.assertEqual(3, names.answer(query(b"a.example.com", 1), records)[3] & 15)
+        for cut in range(30):
+            names.answer(query(b"a.bench.test", 1)[:cut], records)
+
+    def test_frames_have_the_length_that_they_say(self):
+        dice = random.Random(1)
+        for kind, made in frames.FLOODS.items():
+            stream = made(dice)
+            data = next(stream).removeprefix(frames.PREFACE) + next(stream) + next(stream)
+            while data:
+                length = int.from_bytes(data[:3], "big")
+                self.assertLessEqual(9 + length, len(data), kind)
+                data = data[9 + length :]
+
+    def test_the_page_keeps_what_was_written_by_hand(self):
+        self.assertIn("## Why", page.why())
+
+
 class Table(unittest.TestCase):
     def test_every_scenario_of_the_specification_is_run_or_has_a_reason(self):
-        known = {s.id.rstrip("abrL") for s in scenarios.ALL} | set(scenarios.NOT_RUN)
+        known = {s.id.rstrip("abrnsL") for s in scenarios.ALL} | set(scenarios.NOT_RUN)
         self.assertEqual({f"S{n:02d}" for n in range(1, 46)}, known)
+
+    def test_every_figure_that_a_scenario_names_is_made_by_somebody(self):
+        for scenario in scenarios.ALL:
+            self.assertTrue(scenario.extra in extras.EXTRAS or not scenario.extra, scenario.id)
+            self.assertTrue(scenario.action in actions.ALL or not scenario.action, scenario.id)
+
+    def test_who_cannot_be_asked_has_a_reason(self):
+        for scenario in scenarios.ALL:
+            self.assertEqual("", scenario.absent(systems.ALL["mainstay"]))
+        self.assertIn("HTTP/1.1", scenarios.BY_ID["S41"].absent(systems.ALL["nginx"]))
+        self.assertEqual("", scenarios.BY_ID["S26"].absent(systems.ALL["nginx"]))
 
     def test_scripts_stay_inside_their_plan(self):
         plan = scenarios.Plan(rps=60.0, inject=15.0, clear=60.0, end=120.0)
         for scenario in scenarios.ALL:
             for at, up, _ in scenario.script(plan):
-                self.assertIn(up, "ABC")
+                self.assertIn(up, scenario.mocks)
                 self.assertTrue(at == 0 or plan.inject <= at <= plan.end, scenario.id)
 
 

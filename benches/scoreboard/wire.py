@@ -20,6 +20,8 @@ END = "#"
 ID_IN_BODY = re.compile(rb"\[id (\w+)\]")
 MODEL_IN_BODY = re.compile(rb'"model":\s*"([^"]+)"')
 CONTENT_IN_REPLY = re.compile(rb'"content":\s*"[^"]')
+LONGEST_MATCH = 32
+"""More bytes than any match of it."""
 
 
 def ask(test_id, stream, size, model="bench"):

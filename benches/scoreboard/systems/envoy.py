@@ -3,12 +3,17 @@
 import json
 import urllib.request
 
+from certificates import NAME as SERVER
+
 from .base import HOME, System, said
 
 
 class Envoy(System):
     name = "envoy"
-    cannot = frozenset({"keys"})
+    cannot = {
+        "keys": "it has no credentials of upstreams", "secrets": "its configuration here has none",
+        "models": "it does not know of models", "clock": "it does not start with the library that moves clocks",
+    }
     binary = HOME / "envoy/lib/python3.11/site-packages/envoy/_bin/envoy"
     start_seconds = 30
 
@@ -19,13 +24,23 @@ class Envoy(System):
     def prepare(self):
         w = self.wanted
         endpoints = [
-            {"endpoint": {"address": address(self.ports[name]), "hostname": name}} for name in w.upstreams
+            {"endpoint": {"address": address(self.ports[name], self.host(name)), "hostname": name}} for name in w.upstreams
         ]
+        for endpoint in endpoints:
+            if weight := w.weights.get(endpoint["endpoint"]["hostname"]):
+                endpoint["load_balancing_weight"] = weight
         cluster = {
             "name": "bench",
-            "type": "STATIC",
+            "type": "STRICT_DNS" if w.names else "STATIC",
             "load_assignment": {"cluster_name": "bench", "endpoints": [{"lb_endpoints": endpoints}]},
         }
+        if w.http2:
+            cluster["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }}
+        if w.tls:
+            cluster["transport_socket"] = self.secured()
         route = {"cluster": "bench"}
         if self.tuned:
             on = "5xx,connect-failure,refused-stream,reset,retriable-status-codes" if w.replay else "connect-failure,refused-stream"
@@ -53,7 +68,7 @@ class Envoy(System):
                 },
                 "health_checks": [{
                     "timeout": "2s", "interval": "2s", "unhealthy_threshold": 3, "healthy_threshold": 2,
-                    "http_health_check": {"path": "/v1/models"},
+                    "http_health_check": {"path": "/v1/models"} | ({"codec_client_type": "HTTP2"} if w.http2 else {}),
                 }],
                 "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
                 "round_robin_lb_config": {"slow_start_config": {"slow_start_window": "30s"}},
@@ -71,12 +86,34 @@ class Envoy(System):
         }
         listener = {"address": address(self.port), "filter_chains": [
             {"filters": [{"name": "http", "typed_config": manager}]}]}
-        text = json.dumps({
+        tree = {
             "admin": {"address": address(self.admin)},
             "static_resources": {"listeners": [listener], "clusters": [cluster]},
-        }, indent=1)
+        }
+        if w.reloads:
+            # Its way to change while it runs: clusters from a file that is replaced.
+            named = {"@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", **cluster}
+            self.live = self.write("conf/clusters.json", json.dumps({"resources": [named]}, indent=1))
+            tree["node"] = {"id": "bench", "cluster": "bench"}
+            tree["static_resources"].pop("clusters")
+            # The file's are not known yet when the routes are read.
+            manager["route_config"]["validate_clusters"] = False
+            tree["dynamic_resources"] = {"cds_config": {"path_config_source": {"path": str(self.live)}}}
+        text = json.dumps(tree, indent=1)
         path = self.write("envoy.json", text)
-        return text, [self.binary, "-c", path, "--use-dynamic-base-id", "--concurrency", "1", "-l", "error"], {}
+        return text, [self.binary, "-c", path, "--disable-hot-restart", "--concurrency", "1", "-l", "error"], {}
+
+    def secured(self):
+        """D is what its documentation begins with, which looks at no certificate."""
+        common = {}
+        if self.tuned:
+            common = {"validation_context": {
+                "trusted_ca": {"filename": f"{self.wanted.tls}/ca.crt"},
+                "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": SERVER}}],
+            }}
+        context = {"sni": SERVER, "common_tls_context": common}
+        kind = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+        return {"name": "envoy.transport_sockets.tls", "typed_config": {"@type": f"type.googleapis.com/{kind}", **context}}
 
     def cluster(self):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/clusters?format=json", timeout=5) as answer:
@@ -88,8 +125,8 @@ class Envoy(System):
         return {name: stats["cx_connect_fail"] for name, stats in self.cluster()}
 
 
-def address(port):
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+def address(port, host="127.0.0.1"):
+    return {"socket_address": {"address": host, "port_value": port}}
 
 
 def seconds(value):

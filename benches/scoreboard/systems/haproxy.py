@@ -2,14 +2,20 @@
 
 import csv
 import io
+import signal
 import socket
+
+from certificates import NAME as SERVER
 
 from .base import DEB, LIBRARIES, System, said
 
 
 class HAProxy(System):
     name = "haproxy"
-    cannot = frozenset({"keys"})
+    cannot = {
+        "keys": "it has no credentials of upstreams", "secrets": "it has no credentials of upstreams",
+        "models": "it does not know of models",
+    }
     binary = DEB / "usr" / "sbin" / "haproxy"
 
     @classmethod
@@ -32,11 +38,23 @@ class HAProxy(System):
         else:
             timeouts = (5, 50, 50)
         connect, client, server = (f"{seconds * 1000:.0f}ms" for seconds in timeouts)
-        servers = "".join(f"    server {name} 127.0.0.1:{self.ports[name]}{check}\n" for name in w.upstreams)
+        if w.http2:
+            check += " proto h2"
+        if w.tls:
+            # Required is its own default; the name is looked at only where it is told.
+            check += f" ssl ca-file {w.tls}/ca.crt" + (f" sni str({SERVER}) check-sni {SERVER}" if self.tuned else "")
+        resolvers = ""
+        if w.names and self.tuned:
+            resolvers = f"resolvers own\n    nameserver own {w.names}:53\n    hold valid 5s\n    timeout resolve 1s\n"
+            check += " resolvers own init-addr libc,none"
+        servers = "".join(
+            f"    server {name} {self.host(name)}:{self.ports[name]}{f' weight {w.weights[name]}' if name in w.weights else ''}{check}\n"
+            for name in w.upstreams
+        )
         text = f"""\
 global
-    stats socket {self.folder}/stats.sock level operator
-{glob}defaults
+    stats socket {self.folder}/stats.sock level operator{" expose-fd listeners" if w.reloads and self.tuned else ""}
+{glob}{resolvers}defaults
     mode http
     timeout connect {connect}
     timeout client {client}
@@ -46,8 +64,16 @@ global
     default_backend bench
 backend bench
 {backend}{servers}"""
-        path = self.write("haproxy.cfg", text)
-        return text, [self.binary, "-q", "-db", "-f", path], LIBRARIES
+        self.live = self.write("conf/haproxy.cfg", text)
+        # Only a master can be told to read its file again.
+        return text, [self.binary, "-q", "-W" if w.reloads else "-db", "-f", self.live], LIBRARIES
+
+    @property
+    def children(self):
+        return self.wanted.reloads
+
+    def nudge(self):
+        self.process.child.send_signal(signal.SIGUSR2)
 
     def stats(self, column):
         with socket.socket(socket.AF_UNIX) as peer:

@@ -7,7 +7,11 @@ from .base import HOME, System
 
 class LiteLLM(System):
     name = "litellm"
-    cannot = frozenset({"H"})
+    cannot = {
+        "H": "it is too slow for the profile", "http2": "it speaks HTTP/1.1 to upstreams",
+        "reloads": "it reads its configuration once", "secrets": "it reads its configuration once",
+        "hostile": "its server speaks no HTTP/2",
+    }
     binary = HOME / "litellm" / "bin" / "litellm"
     start_seconds = 300
 
@@ -23,7 +27,7 @@ class LiteLLM(System):
             for name in w.upstreams:
                 # A second credential is a second deployment here.
                 for key in ["ka1", "ka2"] if w.keys and name == "A" else [f"k{name.lower()}" if name != "A" else "ka1"]:
-                    params = {"model": f"openai/{model}", "api_base": f"http://127.0.0.1:{self.ports[name]}/v1", "api_key": key}
+                    params = {"model": f"openai/{model}", "api_base": f"http://{self.host(name)}:{self.ports[name]}/v1", "api_key": key}
                     if self.tuned:
                         params |= {"stream_timeout": w.headers, "timeout": w.idle}
                     models.append({"model_name": model, "litellm_params": params})
