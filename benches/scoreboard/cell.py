@@ -39,7 +39,7 @@ class Cell:
     def __init__(self, scenario, system, config, folder, scale, pace):
         self.scenario, self.config = scenario, config
         self.plan = planned(scenario, scale, pace)
-        self.scale = scale
+        self.scale, self.pace = scale, pace
         self.folder = folder / f"{scenario.id}-{system.name}-{config}"
         self.folder.mkdir()
         # 30 s to the headers and 90 s of silence, shorter as the run is shorter.
@@ -162,7 +162,8 @@ class Cell:
         row = run.row()
         grown = rss - self.rss if rss is not None and self.rss is not None else None
         peak = self.peak - self.rss if self.peak is not None and self.rss is not None else None
-        row |= {"cpu": cpu, "rss": rss, "rss_growth": grown, "rss_peak": peak, "alive": int(alive), "config_hash": system.config_hash, "seconds": round(took, 1)}
+        row |= {"cpu": cpu, "rss": rss, "rss_growth": grown, "rss_peak": peak, "alive": int(alive)}
+        row |= {"config_hash": system.config_hash, "seconds": round(took, 1), "sizes": [self.scale, self.pace]}
         return metrics.scored(scenario, row)
 
     def tell(self, up, fault):

@@ -71,11 +71,18 @@ def one(scenario, rows):
             continue
         values = [number(row.get(column)) for column in [*COLUMNS, *extra]]
         lines.append([who, str(row["score"]), *values, row["config_hash"]])
+    sizes = {}
+    for row in rows:
+        if "sizes" in row:
+            sizes.setdefault(tuple(row["sizes"]), []).append(f"{row['system']} {row['config']}")
+    # Where a page is of several runs, its reader has to know which cells compare.
+    mixed = "".join(f"\n- rates × {rate:g}, timeline × {pace:g}: {', '.join(names)}" for (rate, pace), names in sizes.items())
     absent = "".join(
         f"\n- {name}: n/a, {why}" for name, system in systems.ALL.items() if (why := scenario.absent(system))
     )
     head = f"## {scenario.id}: {scenario.title} ({scenario.profile})\n\nTargets of ours: {targets}.\n\n{table(lines)}"
-    return head + (absent + "\n" if absent else "")
+    notes = (mixed if len(sizes) > 1 else "") + absent
+    return head + (notes + "\n" if notes else "")
 
 
 def not_run(rows):
