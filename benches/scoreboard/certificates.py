@@ -29,7 +29,8 @@ def make(folder):
     openssl("req", "-x509", *KEY, "-keyout", folder / "ca.key", "-out", folder / "ca.crt", "-days", "2", "-subj", "/CN=bench")
     for kind, name in KINDS.items():
         request = folder / f"{kind}.csr"
-        openssl("req", *KEY, "-keyout", folder / f"{kind}.key", "-out", request, "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}")
+        named = ("-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}")
+        openssl("req", *KEY, "-keyout", folder / f"{kind}.key", "-out", request, *named)
         valid = ("-startdate", "20200101000000Z", "-enddate", "20200201000000Z") if kind == "expired" else ("-days", "1")
         openssl(
             "ca", "-batch", "-notext", "-config", folder / "ca.cnf", "-cert", folder / "ca.crt", "-keyfile", folder / "ca.key",

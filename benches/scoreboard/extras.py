@@ -222,11 +222,11 @@ def harmed(run):
 
 
 def harm(run):
-    """Kinds of harm of which a caller felt something: what is known for a failure is tried elsewhere."""
+    """Kinds of harm that a caller felt: what is known for a failure in time is tried elsewhere."""
     ends = {r["id"]: r["outcome"] for r in run.asked}
     felt = {r["how"] for r in run.arrived if r.get("fault") == "hostile" and ends[r["id"]] in BAD}
     met = {r["how"] for r in run.arrived if r.get("fault") == "hostile"}
-    return {"unnoticed": len(felt), "felt": sorted(felt), "kinds": len(met)}
+    return {"felt": len(felt), "felt_kinds": sorted(felt), "kinds": len(met)}
 
 
 def believed(run):
