@@ -74,6 +74,7 @@ use serde::{Deserialize, Serialize};
 pub use framing::{Frame, Framing, Splitter, sse};
 pub use operation::{Operation, Replay};
 pub use provider::Provider;
+pub use responses::begun::Begun;
 pub use responses::{conversation, encrypted, stored, stored_at};
 
 /// A wire language. What an upstream `speaks` and what a caller used are both one of these.

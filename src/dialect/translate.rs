@@ -21,7 +21,7 @@ use super::hub::{
 use super::quirks::Quirks;
 use super::task::Task;
 use super::tree::{self, Node, Wrong};
-use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
+use super::{Begun, Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
 use crate::vocab::{Abilities, Ability, Usage};
 
 /// What a translated request leaves behind.
@@ -454,6 +454,18 @@ impl Stream {
             | Writer::Gemini(_)
             | Writer::Cohere(_)
             | Writer::Bedrock(_) => 0,
+        }
+    }
+
+    /// The response as the caller was told that it begins, where that was said here (responses only).
+    pub fn begun(&self) -> Option<Begun> {
+        match &self.writer {
+            Writer::Responses(writer) => writer.begun(),
+            Writer::OpenAi(_)
+            | Writer::Anthropic(_)
+            | Writer::Gemini(_)
+            | Writer::Cohere(_)
+            | Writer::Bedrock(_) => None,
         }
     }
 

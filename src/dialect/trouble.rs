@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::{Dialect, anthropic, bedrock, cohere, gemini, http as plain, openai, responses};
+use super::{Begun, Dialect, anthropic, bedrock, cohere, gemini, http as plain, openai, responses};
 
 /// What we have to tell a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,10 +149,11 @@ pub fn render(trouble: &Trouble, dialect: Dialect, request_id: &str) -> Bytes {
 /// What goes into a stream that has begun and cannot go on. Behind it the transport has to end
 /// abnormally: a clean end is taken for a complete answer by most SDKs (WIRE §0.4).
 /// `next_sequence` is [`Watch::next_sequence`](super::watch::Watch::next_sequence).
-pub fn in_band(trouble: &Trouble, dialect: Dialect, next_sequence: u64) -> Bytes {
+/// `begun` is what the stream's first event said of a response.
+pub fn in_band(trouble: &Trouble, dialect: Dialect, next_sequence: u64, begun: Option<&Begun>) -> Bytes {
     match dialect {
         Dialect::OpenAi => openai::error::in_band(trouble),
-        Dialect::Responses => responses::error::in_band(trouble, next_sequence),
+        Dialect::Responses => responses::error::in_band(trouble, next_sequence, begun),
         Dialect::Anthropic => anthropic::error::in_band(trouble),
         Dialect::Gemini => gemini::error::in_band(trouble),
         Dialect::Cohere => cohere::error::in_band(trouble),
@@ -224,7 +225,7 @@ mod tests {
     #[test]
     fn mid_stream_errors_are_what_the_sdks_raise_on() {
         let said = |dialect| {
-            let bytes = in_band(&trouble(Kind::BadGateway), dialect, 7);
+            let bytes = in_band(&trouble(Kind::BadGateway), dialect, 7, None);
             String::from_utf8(bytes.to_vec()).expect("text")
         };
         assert!(said(Dialect::OpenAi).starts_with("data: {\"error\":{"));

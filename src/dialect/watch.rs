@@ -12,7 +12,9 @@ mod tests;
 use super::classify::{self, InBand};
 use super::framing::{Frame, Framing};
 use super::json::{Walked, Walker};
-use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, meter, ollama, openai, responses};
+use super::{
+    Begun, Dialect, Operation, anthropic, bedrock, cohere, gemini, meter, ollama, openai, responses,
+};
 use crate::vocab::{Fault, RateHint, Usage};
 use mould::Mould;
 
@@ -76,6 +78,8 @@ pub struct Watch {
     last: Last,
     /// What was encrypted in it and nobody has asked for yet.
     encrypted: Vec<u64>,
+    /// What a response's first event said of it.
+    begun: Option<Begun>,
     /// The last delta, booked like every frame.
     mould: Mould,
 }
@@ -106,6 +110,7 @@ impl Watch {
             finished: 0,
             last: Last::Nothing,
             encrypted: Vec::new(),
+            begun: None,
             mould: Mould::default(),
         }
     }
@@ -164,6 +169,9 @@ impl Watch {
         self.keep_usage(&glimpse, json);
         if self.dialect == Dialect::Responses {
             self.encrypted.extend(responses::encrypted::of_event(json));
+        }
+        if let (None, Some(span)) = (&self.begun, glimpse.response.clone()) {
+            self.begun = json.get(span).map(Begun::of);
         }
         self.number(glimpse.sequence);
         self.seen |= glimpse.seen;
@@ -290,6 +298,11 @@ impl Watch {
     /// How many frames carried content.
     pub fn content_events(&self) -> u64 {
         self.content_events
+    }
+
+    /// A response as its first event had it.
+    pub fn begun(&self) -> Option<&Begun> {
+        self.begun.as_ref()
     }
 
     /// The `sequence_number` of the next event of a response.

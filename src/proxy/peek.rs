@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::attempt::{Failed, Spoken, failed};
 use crate::config::Limits;
+use crate::dialect::Begun;
 use crate::dialect::classify::InBand;
 use crate::dialect::continuation::{Standing, Told};
 use crate::dialect::framing::{Frame, Framing, Splitter};
@@ -382,6 +383,12 @@ impl Peeked {
             Some(translation) => translation.next_sequence(),
             None => self.watch.next_sequence(),
         }
+    }
+
+    /// A response as the caller was told that it begins.
+    pub fn begun(&self) -> Option<Begun> {
+        let said = self.translation.as_ref().and_then(translate::Stream::begun);
+        said.or_else(|| self.watch.begun().cloned())
     }
 
     /// The upstream ended cleanly and nothing has committed.

@@ -24,13 +24,6 @@ def nested(_schema):
     return {"type": "object", "properties": members, "required": list(members)}
 
 
-def brief(_schema):
-    """A response of which only the end is known."""
-    error = {"type": "object", "properties": {"code": {"type": "string"}, "message": {"type": "string"}}, "required": ["code", "message"]}
-    members = {"object": {"const": "response"}, "status": {"const": "failed"}, "error": error, "output": {"type": "array", "maxItems": 0}}
-    return {"type": "object", "properties": members, "required": list(members)}
-
-
 NULLS = "recorded answers of OpenAI's own have null in every case where the caller gave nothing"
 #: Schema, or schema.member -> what it is in truth, and why.
 EXCEPTIONS = {
@@ -39,7 +32,6 @@ EXCEPTIONS = {
     "ModelResponseProperties.prompt_cache_key": (or_null, NULLS),
     "Response.usage": (or_null, "recorded responses of OpenAI's own have null for as long as they are in progress"),
     "ResponseErrorEvent": (nested, "OpenAI's recorded error events are nested, and only such raise an error in its Python SDK"),
-    "ResponseFailedEvent.response": (brief, "when a stream breaks off, the gateway says that and why, and makes up no response"),
 }
 
 

@@ -1,5 +1,6 @@
 //! OpenAI's responses.
 
+pub mod begun;
 mod carry;
 pub mod conversation;
 pub mod encrypted;

@@ -17,11 +17,13 @@ pub fn event(json: &[u8]) -> Walked<Glimpse> {
             glimpse.sequence = walker.integer()?;
             Ok(())
         } else if key.is("response") && walker.kind()? == Kind::Object {
+            let begin = walker.offset();
             walker.object(
                 |walker, key| {
                     if key.is("usage") { glimpse.usage(walker) } else { walker.skip().map(drop) }
                 },
             )?;
+            glimpse.response = Some(begin..walker.position());
             Ok(())
         } else {
             glimpse.error_or_skip(walker, key)

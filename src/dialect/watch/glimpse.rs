@@ -26,6 +26,8 @@ pub struct Glimpse {
     /// Where the usage object stands.
     pub usage: Option<Range<usize>>,
     pub sequence: Option<u64>,
+    /// Where a response object stands.
+    pub response: Option<Range<usize>>,
     /// The finish reason is the model's failure.
     pub model_failed: bool,
     /// Choices that spoke and choices that finished, a bit each.

@@ -130,5 +130,5 @@ fn last_word(dialect: Dialect) -> Bytes {
         "the shared answer had not ended when the request's deadline passed; what was sent is incomplete";
     let mut trouble = Trouble::new(Kind::Timeout, message);
     trouble.code = Some(Fault::DeadlineExceeded.name().into());
-    trouble::in_band(&trouble, dialect, 0)
+    trouble::in_band(&trouble, dialect, 0, None)
 }

@@ -379,7 +379,8 @@ impl Streaming {
                 None => trouble_of(fault, &self.channel.label),
             };
             let sequence = self.peeked.next_sequence();
-            self.peeked.ready.push_back(trouble::in_band(&trouble, self.dialect, sequence));
+            let begun = self.peeked.begun();
+            self.peeked.ready.push_back(trouble::in_band(&trouble, self.dialect, sequence, begun.as_ref()));
         } else {
             self.peeked.ready.extend(raw);
         }
@@ -471,7 +472,8 @@ impl Streaming {
     fn cut_off(&mut self) {
         let sequence = self.peeked.next_sequence();
         let trouble = trouble_of(Fault::Cancelled, &self.channel.label);
-        self.peeked.ready.push_back(trouble::in_band(&trouble, self.dialect, sequence));
+        let begun = self.peeked.begun();
+        self.peeked.ready.push_back(trouble::in_band(&trouble, self.dialect, sequence, begun.as_ref()));
         self.stage = Flow::Failing(Fault::Cancelled);
     }
 

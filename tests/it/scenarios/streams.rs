@@ -170,3 +170,35 @@ async fn s29_slow_readers_slow_nobody_else() {
     }
     lab.assert_quiet().await;
 }
+
+/// The last event of a response that breaks off carries all that the first one said of it.
+#[tokio::test(start_paused = true)]
+async fn a_response_that_breaks_off_fails_as_the_one_that_began() {
+    // Passed on as it came, and said anew.
+    for spoken in ["responses", "anthropic"] {
+        let yaml = format!(
+            "version: 1\nupstreams: {{a: {{provider: simulated, dialect: {spoken}}}}}\n\
+             routes: [{{model: demo, channels: [{{upstream: a}}]}}]"
+        );
+        let lab = Lab::start(&yaml);
+        lab.sim("a").control().set(vec![Rule::new(Fault::Cut { after_events: 10, how: How::Rst })]);
+        let body = r#"{"model":"demo","stream":true,"store":false,"instructions":"be kind","top_p":0.5,"input":"hello"}"#;
+        let answer = lab.send(&Ask::post("/v1/responses", body)).await;
+        assert_eq!(answer.end, End::Cut, "{spoken}: {}", answer.text());
+        let events = answer.events();
+        let (first, last) = (&events[0], &events[events.len() - 1]);
+        assert_eq!((&first["type"], &last["type"]), (&"response.created".into(), &"response.failed".into()));
+        let (mut began, failed) = (first["response"].clone(), &last["response"]);
+        assert!(
+            began["id"].is_string()
+                && began["created_at"].is_number()
+                && failed["error"]["message"].is_string()
+        );
+        began["status"] = "failed".into();
+        began["error"] = failed["error"].clone();
+        assert_eq!(&began, failed, "{spoken}");
+        assert_eq!(failed["error"]["code"], "server_error");
+        assert_eq!(last["sequence_number"], events.len() as u64 - 1, "{spoken}");
+        lab.assert_quiet().await;
+    }
+}

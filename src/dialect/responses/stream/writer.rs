@@ -10,6 +10,7 @@
 use super::open::Open;
 use super::output::Output;
 use crate::dialect::hub::{Delta, Event, Keeping, Manner, Stop};
+use crate::dialect::responses::begun::Begun;
 use crate::dialect::responses::item::{Ending, Head, Refusal, Status};
 use crate::vocab::Usage;
 
@@ -48,6 +49,12 @@ impl Writer {
     /// The whole answer, once, after its end, where it is to be remembered.
     pub fn take_whole(&mut self) -> Option<String> {
         self.whole.take()
+    }
+
+    /// The response as the caller was told that it begins, once he was.
+    pub fn begun(&self) -> Option<Begun> {
+        let head = self.head.as_ref()?;
+        Some(Begun::of(head.response(BEGUN, "[]", None).as_bytes()))
     }
 
     /// The `sequence_number` of the next event.
