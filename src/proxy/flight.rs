@@ -2,8 +2,10 @@
 //!
 //! A task of its own reads the answer, so no caller can end it for the others; it ends with the last of them.
 //! What somebody has still to read is kept, up to a bound: until that is reached everybody reads at his own
-//! pace and others may join, beyond it the slowest reader holds the answer up for all, as he would for
-//! himself, and nobody joins any more.
+//! pace and others may join, beyond it the answer waits for its slowest reader, and nobody joins any more. It
+//! waits with [`lag`]'s patience: who keeps others waiting for longer is told that he came too late.
+
+mod lag;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
@@ -16,6 +18,7 @@ use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
+use self::lag::Lag;
 use super::intake::Guest;
 use super::reply::Reply;
 use super::{Gateway, Snapshot, drive, memory};
@@ -44,6 +47,7 @@ struct State {
     /// Of the pump, while it waits for readers.
     waits: Option<Waker>,
     holding: Holding,
+    lag: Option<Lag>,
 }
 
 /// How the answer begins.
@@ -66,6 +70,23 @@ struct Place {
     /// The number of the chunk that is read next.
     at: usize,
     waker: Option<Waker>,
+    standing: Standing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Reads,
+    /// He kept the others waiting for too long; what he had still to read may be gone.
+    LeftBehind,
+}
+
+/// Why there is no more of an answer that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// It broke off, in the dialect's words already where it has any.
+    Broken(Fault),
+    /// It went on without this reader.
+    LeftBehind,
 }
 
 /// One caller's place. The last one who leaves ends the attempt.
@@ -173,13 +194,14 @@ impl State {
             pump: None,
             waits: None,
             holding,
+            lag: None,
         }
     }
 
     fn sit(&mut self, flight: &Arc<Flight>) -> Seat {
         let id = self.next_place;
         self.next_place += 1;
-        self.places.push(Place { id, at: 0, waker: None });
+        self.places.push(Place { id, at: 0, waker: None, standing: Standing::Reads });
         Seat { flight: Arc::clone(flight), id }
     }
 
@@ -204,19 +226,9 @@ impl State {
         self.places.iter_mut().filter_map(|place| place.waker.take()).for_each(Waker::wake);
     }
 
-    /// Ready when the answer may go on.
-    fn poll_room(&mut self, cx: &Context<'_>) -> Poll<()> {
-        self.trim();
-        if self.bytes <= self.most {
-            return Poll::Ready(());
-        }
-        self.waits = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
     /// Lets go of what everybody has read, once it is too much to be kept for whoever may join.
     fn trim(&mut self) {
-        let read = self.places.iter().map(|place| place.at).min().unwrap_or(usize::MAX);
+        let read = self.slowest();
         while self.bytes > self.most
             && self.first < read
             && let Some(chunk) = self.chunks.pop_front()
@@ -225,6 +237,17 @@ impl State {
             self.bytes -= chunk.len() as u64;
         }
         self.holding.hold(self.bytes);
+    }
+
+    /// The number of the first chunk that somebody has still to read.
+    fn slowest(&self) -> usize {
+        let reading = self.places.iter().filter(|place| place.standing == Standing::Reads);
+        reading.map(|place| place.at).min().unwrap_or(usize::MAX)
+    }
+
+    /// The number behind the last chunk that is here.
+    fn end(&self) -> usize {
+        self.first + self.chunks.len()
     }
 
     /// Somebody has read, or left.
@@ -242,11 +265,14 @@ impl State {
         Poll::Pending
     }
 
-    fn poll_chunk(&mut self, id: u64, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
+    fn poll_chunk(&mut self, id: u64, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Lost>>> {
         let first = self.first;
         let Some(place) = self.places.iter_mut().find(|place| place.id == id) else {
             return Poll::Ready(None);
         };
+        if place.standing == Standing::LeftBehind {
+            return Poll::Ready(Some(Err(Lost::LeftBehind)));
+        }
         // What is gone has been read by everybody.
         let next = place.at.checked_sub(first).and_then(|at| self.chunks.get(at)).cloned();
         if let Some(chunk) = next {
@@ -256,7 +282,7 @@ impl State {
         }
         match self.end {
             Some(End::Whole(_)) => Poll::Ready(None),
-            Some(End::Broken(fault)) => Poll::Ready(Some(Err(fault))),
+            Some(End::Broken(fault)) => Poll::Ready(Some(Err(Lost::Broken(fault)))),
             None => {
                 self.wait(id, cx);
                 Poll::Pending
@@ -274,7 +300,8 @@ impl State {
     fn leave(&mut self, id: u64) -> Option<AbortHandle> {
         self.places.retain(|place| place.id != id);
         self.moved();
-        if self.places.is_empty() { self.pump.take() } else { None }
+        let reads = self.places.iter().any(|place| place.standing == Standing::Reads);
+        if reads { None } else { self.pump.take() }
     }
 }
 
@@ -284,15 +311,15 @@ impl Seat {
         poll_fn(|cx| self.flight.0.lock().poll_head(self.id, cx)).await
     }
 
-    /// The next piece; an error where the answer broke off, in the dialect's words already where it has any.
-    pub fn poll_chunk(&self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
+    /// The next piece, or why there is none.
+    pub fn poll_chunk(&self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Lost>>> {
         self.flight.0.lock().poll_chunk(self.id, cx)
     }
 
     /// Whether the answer has ended well and is read to its end.
     pub fn is_read(&self) -> bool {
         let state = self.flight.0.lock();
-        let all = state.first + state.chunks.len();
+        let all = state.end();
         let read = state.places.iter().any(|place| place.id == self.id && place.at >= all);
         read && matches!(state.end, Some(End::Whole(_)))
     }

@@ -13,6 +13,7 @@ use super::refuse::{REQUEST_ID, name_request};
 use super::reply::{Followed, Follower, Reply};
 use super::{Gateway, Snapshot, again, drive};
 use crate::cache::Likeness;
+use crate::dialect::Dialect;
 use crate::state::route::Route;
 use crate::telemetry::catalogue;
 
@@ -32,7 +33,7 @@ pub async fn share(
             let (dialect, request_id) = (guest.dialect, guest.request_id.clone());
             landing.lead(snapshot, guest);
             return match seat.head().await {
-                Some(head) => respond(head, seat, None),
+                Some(head) => respond(head, seat, dialect, None),
                 None => again::gone(dialect, &request_id).into_response(&gateway.live),
             };
         }
@@ -60,12 +61,14 @@ fn follow(mut guest: Box<Guest>, route: &Arc<Route>, mut head: Head, seat: Seat)
     guest.settle.first_byte();
     // Whoever asked keeps it for the route.
     let kept = guest.again.take().map(again::Again::for_its_name);
-    let follower = Follower::new(guest.settle, guest.dialect, guest.deadline, route);
-    again::record(kept, route, respond(head, seat, Some(follower)))
+    let dialect = guest.dialect;
+    let follower = Follower::new(guest.settle, guest.deadline, route);
+    again::record(kept, route, respond(head, seat, dialect, Some(follower)))
 }
 
-fn respond(head: Head, seat: Seat, follower: Option<Follower>) -> Response<Reply> {
-    let mut response = Response::new(Reply::followed(Followed::new(seat, head.in_pieces, follower)));
+fn respond(head: Head, seat: Seat, dialect: Dialect, follower: Option<Follower>) -> Response<Reply> {
+    let followed = Followed::new(seat, dialect, head.in_pieces, follower);
+    let mut response = Response::new(Reply::followed(followed));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.fields;
     response

@@ -13,7 +13,7 @@ use crate::algo::tick::Tick;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::{self, Kind, Trouble};
 use crate::proxy::again;
-use crate::proxy::flight::Seat;
+use crate::proxy::flight::{Lost, Seat};
 use crate::proxy::settle::Settle;
 use crate::state::route::Route;
 use crate::telemetry::{RequestOutcome, StreamOutcome};
@@ -22,6 +22,7 @@ use crate::vocab::{Fault, Usage};
 /// A caller of a shared answer. Who asked for it has no `Follower`: his end is booked by the attempt itself.
 pub struct Followed {
     seat: Seat,
+    dialect: Dialect,
     in_pieces: bool,
     follower: Option<Follower>,
     failing: Option<(Fault, Pin<Box<Sleep>>)>,
@@ -31,21 +32,20 @@ pub struct Followed {
 /// One who came later, with his own end and his own deadline.
 pub struct Follower {
     settle: Settle,
-    dialect: Dialect,
     deadline: Pin<Box<Sleep>>,
     route: Arc<Route>,
 }
 
 impl Follower {
-    pub fn new(settle: Settle, dialect: Dialect, deadline: Tick, route: &Arc<Route>) -> Self {
+    pub fn new(settle: Settle, deadline: Tick, route: &Arc<Route>) -> Self {
         let deadline = Box::pin(sleep_until(settle.gateway().live.clock.instant(deadline)));
-        Self { settle, dialect, deadline, route: Arc::clone(route) }
+        Self { settle, deadline, route: Arc::clone(route) }
     }
 }
 
 impl Followed {
-    pub fn new(seat: Seat, in_pieces: bool, follower: Option<Follower>) -> Self {
-        Self { seat, in_pieces, follower, failing: None, over: false }
+    pub fn new(seat: Seat, dialect: Dialect, in_pieces: bool, follower: Option<Follower>) -> Self {
+        Self { seat, dialect, in_pieces, follower, failing: None, over: false }
     }
 
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -64,24 +64,41 @@ impl Followed {
                 self.book(StreamOutcome::Complete, RequestOutcome::Ok);
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(fault))) => {
+            Poll::Ready(Some(Err(Lost::Broken(fault)))) => {
                 self.book(StreamOutcome::Cut, RequestOutcome::Broken);
                 self.fail(fault, cx)
             }
+            Poll::Ready(Some(Err(Lost::LeftBehind))) => self.leave(
+                Fault::Cancelled,
+                "the shared answer was read too slowly, and others waited for it",
+                cx,
+            ),
             Poll::Pending => {
                 let Some(follower) = &mut self.follower else { return Poll::Pending };
                 ready!(follower.deadline.as_mut().poll(cx));
-                let last = self.in_pieces.then(|| last_word(follower.dialect));
-                self.book(StreamOutcome::Cut, RequestOutcome::Broken);
-                match last {
-                    Some(event) => {
-                        self.failing = Some((Fault::DeadlineExceeded, Box::pin(sleep(FLUSH))));
-                        Poll::Ready(Some(Ok(Frame::data(event))))
-                    }
-                    None => self.fail(Fault::DeadlineExceeded, cx),
-                }
+                self.leave(
+                    Fault::DeadlineExceeded,
+                    "the shared answer had not ended when the request's deadline passed",
+                    cx,
+                )
             }
         }
+    }
+
+    /// The answer may go on, but not for this caller, who is told so.
+    fn leave(
+        &mut self,
+        fault: Fault,
+        why: &str,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        self.book(StreamOutcome::Cut, RequestOutcome::Broken);
+        if !self.in_pieces {
+            return self.fail(fault, cx);
+        }
+        self.failing = Some((fault, Box::pin(sleep(FLUSH))));
+        let event = last_word(self.dialect, fault, why);
+        Poll::Ready(Some(Ok(Frame::data(event))))
     }
 
     fn fail(&mut self, fault: Fault, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -125,10 +142,8 @@ impl Drop for Followed {
     }
 }
 
-fn last_word(dialect: Dialect) -> Bytes {
-    let message =
-        "the shared answer had not ended when the request's deadline passed; what was sent is incomplete";
-    let mut trouble = Trouble::new(Kind::Timeout, message);
-    trouble.code = Some(Fault::DeadlineExceeded.name().into());
+fn last_word(dialect: Dialect, fault: Fault, why: &str) -> Bytes {
+    let mut trouble = Trouble::new(Kind::Timeout, format!("{why}; what was sent is incomplete"));
+    trouble.code = Some(fault.name().into());
     trouble::in_band(&trouble, dialect, 0, None)
 }

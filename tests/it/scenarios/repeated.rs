@@ -261,3 +261,54 @@ async fn an_answer_larger_than_what_is_shared_waits_for_its_slowest_reader_and_i
     assert_eq!((lab.arrived("a"), lab.coalesced()), (2, 1.0));
     lab.assert_shares_nothing().await;
 }
+
+/// One of two reads nothing at all.
+#[tokio::test(start_paused = true)]
+async fn who_stops_reading_holds_the_others_up_for_ten_seconds_and_is_told() {
+    let long =
+        SHARED.replace("provider: simulated}", "provider: simulated, simulated: {words: 2000, pace: 1ms}}");
+    let lab = Lab::start(&long.replace("coalesce: true", "coalesce: true\n    cache: {max_entry: 2000}"));
+    let ask = Ask::stream("demo");
+    for stopped_first in [true, false] {
+        // Whoever asks for all has no other rights than those who follow.
+        let early = if stopped_first { Some(lab.open(&ask).await) } else { None };
+        let (answer, mut stopped) = tokio::join!(lab.send(&ask), async {
+            match early {
+                Some(stopped) => stopped,
+                None => lab.open(&ask).await,
+            }
+        });
+        assert_eq!(answer.spoken(), Ok("a".to_owned()));
+        assert!((secs(10)..secs(15)).contains(&answer.took), "{:?}", answer.took);
+        let mut said = Vec::new();
+        while let Some(piece) = stopped.next().await {
+            said.extend_from_slice(&piece);
+        }
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains("was read too slowly") && !said.contains("[DONE]"), "{said}");
+        stopped.hang_up();
+        lab.assert_shares_nothing().await;
+    }
+}
+
+/// One who is slower than the others, and reads on, is waited for.
+#[tokio::test(start_paused = true)]
+async fn who_reads_slowly_but_surely_gets_everything_and_so_do_the_others() {
+    let long =
+        SHARED.replace("provider: simulated}", "provider: simulated, simulated: {words: 2000, pace: 1ms}}");
+    let lab = Lab::start(&long.replace("coalesce: true", "coalesce: true\n    cache: {max_entry: 100000}"));
+    let ask = Ask::stream("demo");
+    let (answer, said) = tokio::join!(lab.send(&ask), async {
+        let mut slow = lab.open(&ask).await;
+        let mut said = Vec::new();
+        while let Some(piece) = slow.next().await {
+            said.extend_from_slice(&piece);
+            after(Duration::from_millis(10)).await;
+        }
+        slow.hang_up();
+        said
+    });
+    assert_eq!(answer.spoken(), Ok("a".to_owned()));
+    assert_eq!(said, answer.body);
+    lab.assert_shares_nothing().await;
+}
