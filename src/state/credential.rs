@@ -11,7 +11,9 @@ use super::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Release},
 };
-use crate::algo::cooldown::{Cooldown, Kept, Kind, Lease, Readiness, Recheck, Settings, Signal, State};
+use crate::algo::cooldown::{
+    Cooldown, Heard, Kept, Kind, Lease, News, Readiness, Recheck, Settings, Signal, State,
+};
 use crate::algo::dice::Dice;
 use crate::algo::tick::Tick;
 use crate::telemetry::CredentialHandles;
@@ -83,6 +85,24 @@ impl Cell {
     pub fn skip(&self, until: Tick, now: Tick) {
         self.cooldown.lock().soft_skip(until, now);
         self.clear.store(false, Release);
+    }
+
+    /// What other replicas do not know yet.
+    pub fn news(&self, now: Tick) -> Option<News> {
+        self.cooldown.lock().news(now)
+    }
+
+    /// They know it now.
+    pub fn told(&self, news: News) {
+        self.cooldown.lock().told(news);
+    }
+
+    /// Another replica says so.
+    pub fn hear(&self, news: News, now: Tick, dice: &mut Dice) -> Heard {
+        let mut cooldown = self.cooldown.lock();
+        let heard = cooldown.hear(news, now, dice);
+        self.publish(&cooldown, now);
+        heard
     }
 
     pub fn reconfigure(&self, settings: &Settings) {

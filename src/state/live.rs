@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::chance::Chance;
 use super::clock::{Clock, Hand};
 use super::holding::Holdings;
@@ -18,6 +20,8 @@ pub struct Live {
     pub metrics: Metrics,
     pub network: Network,
     pub holdings: Arc<Holdings>,
+    /// Rung when a key begins to rest, for whoever tells other replicas.
+    pub resting: Notify,
     chance: Chance,
     /// When this process was last seen to be starved of CPU, in nanoseconds; 0 is never.
     starved_at: AtomicU64,

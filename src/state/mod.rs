@@ -11,6 +11,7 @@ pub mod credential;
 pub mod fate;
 pub mod gate;
 pub mod gauges;
+pub mod hearsay;
 pub mod holding;
 mod listed;
 pub mod live;

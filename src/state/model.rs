@@ -141,11 +141,7 @@ impl Model {
         let rates = self.rates.lock();
         let quotas = self.quotas.lock();
         memoir::Model {
-            name: if self.configured.load(Relaxed) {
-                self.name.to_string()
-            } else {
-                memoir::hashed(&self.name)
-            },
+            name: self.shown(),
             gate: self.gate.as_ref().map(|gate| (&gate.keep()).into()),
             latency,
             ramp: self.ramping_since().map(Tick::nanos),
@@ -263,6 +259,16 @@ impl Model {
             return None;
         }
         self.rates.lock().iter().find(|(known, _)| known == key).map(|(_, cell)| Arc::clone(cell))
+    }
+
+    /// The rate memories of all keys that were ever throttled here.
+    pub(super) fn rates(&self) -> Vec<(Arc<str>, Arc<Cell>)> {
+        if self.has_rates.load(Acquire) { self.rates.lock().clone() } else { Vec::new() }
+    }
+
+    /// The name as other processes may see it: what callers made up is hashed.
+    pub(super) fn shown(&self) -> String {
+        if self.configured.load(Relaxed) { self.name.to_string() } else { memoir::hashed(&self.name) }
     }
 
     /// What is left of a key's quota at this model, if anything is known of it.

@@ -30,7 +30,7 @@ impl Cooldown {
         let stage = match self.stage {
             Live::Ready => Stage::Ready,
             Live::Cooling { until, wait } => Stage::Waiting { until, kind: wait.kind() },
-            Live::Disabled { recheck_at } => Stage::Waiting { until: recheck_at, kind: Kind::Auth },
+            Live::Disabled { recheck_at, .. } => Stage::Waiting { until: recheck_at, kind: Kind::Auth },
             Live::Trickle { limit } => Stage::Trickle { limit },
         };
         Kept {
@@ -45,9 +45,12 @@ impl Cooldown {
     pub fn restore(settings: Settings, kept: &Kept) -> Self {
         let stage = match kept.stage {
             Stage::Ready => Live::Ready,
-            Stage::Waiting { until, kind: Kind::Short } => Live::Cooling { until, wait: Wait::Short },
+            // Who chose it is not kept.
+            Stage::Waiting { until, kind: Kind::Short } => Live::Cooling { until, wait: Wait::Guess },
             Stage::Waiting { until, kind: Kind::Long } => Live::Cooling { until, wait: Wait::Long },
-            Stage::Waiting { until, kind: Kind::Auth } => Live::Disabled { recheck_at: until },
+            Stage::Waiting { until, kind: Kind::Auth } => {
+                Live::Disabled { recheck_at: until, since: Tick::ZERO }
+            }
             Stage::Trickle { limit } => Live::Trickle { limit },
         };
         Self {

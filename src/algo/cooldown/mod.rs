@@ -17,6 +17,7 @@
 
 mod kept;
 mod settings;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -24,6 +25,7 @@ mod words;
 pub use self::kept::{Kept, Stage as KeptStage};
 pub use self::settings::Settings;
 use self::settings::Wait;
+pub use self::shared::{Heard, News};
 pub use self::words::{Change, Kind, Lease, Readiness, Recheck, Signal, State};
 use super::dice::Dice;
 use super::tick::Tick;
@@ -45,14 +47,27 @@ pub struct Cooldown {
     quotas: u32,
     /// No request before this although nothing failed: a header said the window is used up.
     skip_until: Tick,
+    /// Until when the other replicas know it to rest.
+    known: Tick,
+    /// Replicas have told each other that it is refused, and want to hear when it is not any more.
+    refusal_known: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
     Ready,
-    Cooling { until: Tick, wait: Wait },
-    Trickle { limit: u32 },
-    Disabled { recheck_at: Tick },
+    Cooling {
+        until: Tick,
+        wait: Wait,
+    },
+    Trickle {
+        limit: u32,
+    },
+    /// Since then, or since the last question whether it still is.
+    Disabled {
+        recheck_at: Tick,
+        since: Tick,
+    },
 }
 
 impl Cooldown {
@@ -66,6 +81,8 @@ impl Cooldown {
             throttles: 0,
             quotas: 0,
             skip_until: Tick::ZERO,
+            known: Tick::ZERO,
+            refusal_known: false,
         }
     }
 
@@ -81,7 +98,7 @@ impl Cooldown {
     /// What asking for a lease would bring.
     pub fn readiness(&self, now: Tick) -> Readiness {
         match self.stage {
-            Stage::Disabled { recheck_at } => Readiness::Disabled { recheck_at },
+            Stage::Disabled { recheck_at, .. } => Readiness::Disabled { recheck_at },
             Stage::Cooling { until, wait } if now < until => {
                 Readiness::Cooling { until: until.max(self.skip_until), kind: wait.kind() }
             }
@@ -134,7 +151,7 @@ impl Cooldown {
     /// Whether it is time to ask with a free request if a refused key is accepted again.
     pub fn wants_recheck(&self, now: Tick) -> bool {
         match self.stage {
-            Stage::Disabled { recheck_at } => now >= recheck_at,
+            Stage::Disabled { recheck_at, .. } => now >= recheck_at,
             Stage::Ready | Stage::Cooling { .. } | Stage::Trickle { .. } => false,
         }
     }
@@ -146,7 +163,7 @@ impl Cooldown {
             (Stage::Disabled { .. }, Recheck::Accepted) => self.enter(Stage::Trickle { limit: 1 }),
             (Stage::Disabled { .. }, Recheck::Refused) => {
                 let wait = dice.jitter(self.settings.recheck, self.settings.jitter);
-                self.stage = Stage::Disabled { recheck_at: now + wait };
+                self.stage = Stage::Disabled { recheck_at: now + wait, since: now };
             }
             (Stage::Ready | Stage::Cooling { .. } | Stage::Trickle { .. }, _) => {}
         }
@@ -183,7 +200,8 @@ impl Cooldown {
             Signal::Throttled { retry_after } => {
                 self.throttles = self.throttles.saturating_add(1);
                 let ours = self.settings.own_wait(self.throttles, dice);
-                let (wait, theirs) = self.settings.asked_wait(retry_after.unwrap_or_default(), dice);
+                let (asked, theirs) = self.settings.asked_wait(retry_after.unwrap_or_default(), dice);
+                let wait = if asked == Wait::Short && theirs < ours { Wait::Guess } else { asked };
                 self.cool(wait, now + theirs.max(ours));
             }
             Signal::Quota { reset } => {
@@ -251,7 +269,7 @@ impl Cooldown {
             Stage::Ready | Stage::Trickle { .. } => {
                 self.before = self.before.max(self.in_flight);
                 let wait = dice.jitter(self.settings.recheck, self.settings.jitter);
-                self.enter(Stage::Disabled { recheck_at: now + wait });
+                self.enter(Stage::Disabled { recheck_at: now + wait, since: now });
             }
         }
     }

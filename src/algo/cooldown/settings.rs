@@ -68,9 +68,11 @@ impl Settings {
     }
 }
 
-/// The two kinds of a wait that ends by itself.
+/// The kinds of a wait that ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Wait {
+    /// A short one that we chose, for want of a word from the upstream.
+    Guess,
     Short,
     Long,
 }
@@ -78,7 +80,7 @@ pub(super) enum Wait {
 impl Wait {
     pub const fn kind(self) -> Kind {
         match self {
-            Self::Short => Kind::Short,
+            Self::Guess | Self::Short => Kind::Short,
             Self::Long => Kind::Long,
         }
     }

@@ -152,9 +152,12 @@ pub(super) fn is_recent(at: u64, now: Tick) -> bool {
     now.since(Tick::from_nanos(at)) <= RECENT
 }
 
+/// How what stands for a name that somebody made up begins.
+pub(super) const HASHED: &str = "sha256:";
+
 /// Stands for a name that somebody made up.
 pub(super) fn hashed(name: &str) -> String {
-    format!("sha256:{}", hash12(name))
+    format!("{HASHED}{}", hash12(name))
 }
 
 /// First 12 hex digits of the SHA-256.

@@ -179,6 +179,7 @@ impl Permit {
         };
         if let Some((counter, why)) = begun {
             counter.increment(1);
+            self.live().resting.notify_one();
             tracing::warn!(credential = %credential.alias, model = %self.channel.label, why, "credential cools down");
         }
     }
