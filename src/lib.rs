@@ -8,7 +8,7 @@
 //! | 0 | [`algo`], [`vocab`] |
 //! | 1 | [`catalog`], [`dialect`], [`strategy`], [`telemetry`] |
 //! | 2 | [`config`] |
-//! | 3 | [`state`] |
+//! | 3 | [`state`], [`shared`] |
 //! | 4 | [`access`], [`route`], [`upstream`], [`simulated`], [`cache`] |
 //! | 5 | [`proxy`], [`admin`] |
 //! | 6 | [`server`], [`sim`] |
@@ -27,6 +27,7 @@ pub mod dialect;
 pub mod proxy;
 pub mod route;
 pub mod server;
+pub mod shared;
 pub mod sim;
 pub mod simulated;
 pub mod state;

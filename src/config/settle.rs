@@ -354,6 +354,16 @@ pub fn responses(said: &server::Responses) -> Responses {
     Responses { memory, ttl: span(said.ttl, Duration::from_hours(1)) }
 }
 
+/// Many times what a neighbour takes to answer, and nothing to whoever waits for a whole look.
+pub fn redis_timeout(said: Option<Span>) -> Duration {
+    span(said, Duration::from_millis(20))
+}
+
+/// Two looks a second cost nothing, and few requests are spent meanwhile on what is known elsewhere.
+pub fn redis_poll(said: Option<Span>) -> Duration {
+    span(said, Duration::from_millis(500))
+}
+
 /// RESILIENCE §4.15.
 pub fn drain(said: &server::Drain) -> Drain {
     let s = Duration::from_secs;

@@ -90,6 +90,11 @@ catalogue! {
     CONCURRENCY_LIMIT = "mainstay_concurrency_limit" Gauge, ["credential", "model"], "Requests that a key is believed to take at the same moment; an upstream's name where it has no keys.";
     COOLDOWN_SECONDS = "mainstay_cooldown_remaining_seconds" Gauge, ["credential"], "Seconds until the credential is tried again; 0 when it is ready.";
 
+    SHARED_CONNECTED = "mainstay_shared_connected" Gauge, [], "1 while Redis or Valkey answers in time, 0 while this replica learns by itself; absent without server.redis.";
+    SHARED_OPERATIONS = "mainstay_shared_operations_total" Counter, ["operation", "result"], "What was asked of Redis or Valkey: post (cooldowns), read (those of others); ok, timeout (server.redis.timeout), failed (the connection broke), refused (an error).";
+    SHARED_COOLDOWNS = "mainstay_shared_cooldowns_total" Counter, ["kind", "how"], "Cooldowns told to other replicas and taken over from them: short (rate limit), long (quota), auth, healed (a refused key works again).";
+    SHARED_UNREADABLE = "mainstay_shared_unreadable_total" Counter, [], "Shared cooldowns that could not be read and were ignored, each time that they were met.";
+
     STREAMS = "mainstay_streams_total" Counter, ["route", "outcome"], "Streams after their first content: complete, unterminated (whole, terminator added), error, cut, stalled, cancelled.";
     CONTINUATIONS = "mainstay_continuations_total" Counter, ["route", "result", "method"], "Streams that broke after their first content and were given to another channel: continued, mismatch (its text does not continue the old one), prefill_refused, failed, exhausted (three legs, budget or deadline), no_channel, barred (tool calls, prescribed forms and the like); by prefill, instruction, anew, none.";
     STREAM_BROKEN_EVENTS = "mainstay_stream_broken_events_total" Counter, ["upstream"], "Unreadable events inside streams that went on.";

@@ -7,9 +7,11 @@ pub mod catalogue;
 mod handles;
 pub mod logs;
 mod registry;
+mod shared;
 
 pub use handles::{
     AttemptHandles, CredentialHandles, Gauges, Hedged, RefusedRetry, RequestHandles, RequestOutcome,
     SessionPlace, Shed, StreamOutcome, UpstreamHandles,
 };
 pub use registry::Metrics;
+pub use shared::{SharedAnswer, SharedHandles, SharedOperation};

@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["algo", "vocab"],
     &["catalog", "dialect", "strategy", "telemetry"],
     &["config"],
-    &["state"],
+    &["state", "shared"],
     &["access", "route", "upstream", "simulated", "cache"],
     &["proxy", "admin"],
     &["server", "sim"],

@@ -18,7 +18,7 @@ pub use route::{
     Pattern, Queue, Replay, Retry, Route, SlowStart, Sticky, Timeouts, Unsupported,
 };
 pub use route::{Continuation, Delivery};
-pub use server::{Drain, Limits, Media, Responses, Server, ServerTimeouts, ServerTls};
+pub use server::{Drain, Limits, Media, Redis, Responses, Server, ServerTimeouts, ServerTls};
 pub use upstream::{
     BaseUrl, Credential, Http2, Pool, Probe, ProbeKind, Readiness, SimulatedSettings, Upstream, UpstreamTls,
 };

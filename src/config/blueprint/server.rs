@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::degrade::Idempotency;
 use crate::config::Cidr;
+use crate::vocab::Secret;
 
 /// The `server:` section.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,40 @@ pub struct Server {
     pub idempotency: Idempotency,
     /// Where live memory outlasts the process; relative to the configuration's own directory.
     pub state_file: Option<PathBuf>,
+    /// What this replica shares with others, and where.
+    pub redis: Option<Redis>,
+}
+
+/// A Redis or Valkey that replicas share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redis {
+    pub tls: bool,
+    /// A name, an IPv4 address, or an IPv6 address without its brackets.
+    pub host: Arc<str>,
+    pub port: u16,
+    pub database: u32,
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+    /// PEM file of the roots to trust instead of the system's.
+    pub ca_file: Option<String>,
+    /// How its keys begin.
+    pub prefix: String,
+    /// For each answer.
+    pub timeout: Duration,
+    /// How often to look for what other replicas have found out.
+    pub poll: Duration,
+}
+
+impl Redis {
+    /// `host:port/database`, for messages.
+    pub fn shown(&self) -> String {
+        let Self { host, port, database, .. } = self;
+        if host.contains(':') {
+            format!("[{host}]:{port}/{database}")
+        } else {
+            format!("{host}:{port}/{database}")
+        }
+    }
 }
 
 /// What may be fetched for callers who give a URL where a channel takes only the content.

@@ -9,6 +9,7 @@ mod access;
 mod automatic;
 mod fallback;
 mod media;
+mod redis;
 mod routes;
 mod server;
 mod upstreams;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Scene, media};
+use super::{Scene, media, redis};
 use crate::config::blueprint::{Idempotency, Limits, Responses, Server, ServerTls};
 use crate::config::file::{degrade, server as file};
 use crate::config::path::Path;
@@ -62,6 +62,10 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
         cache_memory: cache_memory(said.cache_memory, &path.key("cache_memory"), findings),
         idempotency: idempotency(&said.idempotency, &path.key("idempotency"), findings),
         state_file: said.state_file.as_deref().map(Into::into),
+        redis: match &said.redis {
+            Some(said) => Some(redis::check(said, &path.key("redis"), scene, findings)?),
+            None => None,
+        },
     })
 }
 

@@ -32,6 +32,29 @@ pub struct Server {
     /// Where health, cooldowns and quotas outlast a restart; beside routing.yaml unless absolute (none).
     #[schemars(length(min = 1))]
     pub state_file: Option<String>,
+    /// Where replicas tell each other which keys have to rest (none).
+    pub redis: Option<Redis>,
+}
+
+/// A Redis (6.2 or newer) or Valkey that the replicas share. No request waits for it, and none needs it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["url"]))]
+pub struct Redis {
+    /// redis://HOST, or rediss:// with TLS; with :PORT (6379) and /DATABASE (0), and perhaps NAME@ or
+    /// NAME:PASSWORD@ before the host.
+    pub url: Option<String>,
+    /// What it asks for, where the URL does not have it.
+    pub password: Option<String>,
+    /// PEM file of the roots to trust instead of the system's, for rediss://.
+    pub ca_file: Option<String>,
+    /// How its keys begin; replicas with the same one share (mainstay).
+    #[schemars(length(min = 1, max = 100))]
+    pub prefix: Option<String>,
+    /// For each answer (20ms); after three late ones it counts as away.
+    pub timeout: Option<Span>,
+    /// How often to look for what the others have found out (500ms).
+    pub poll: Option<Span>,
 }
 
 /// Pictures, documents and sounds that callers give as URLs, for channels that take only the content.

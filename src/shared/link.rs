@@ -1,0 +1,268 @@
+//! The one connection to Redis or Valkey, and its health.
+//!
+//! Commands of all users share the connection. Three in a row that nobody answers in time, or a broken
+//! transport, end it: from then on nothing is sent until a new connection has answered a PING in time, so a
+//! black hole costs nobody anything but the one task that knocks. That task waits 100 ms to 5 s between two
+//! tries. Commands are never queued while nobody is there, and never sent twice.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, ErrorKind, FromRedisValue, Pipeline, RedisConnectionInfo, RedisError};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use crate::algo::dice::Dice;
+use crate::config;
+use crate::telemetry::{SharedAnswer, SharedHandles, SharedOperation};
+
+/// For a name, a connection, its TLS and its greeting, all told: nobody waits for it.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Unanswered commands in a row that end a connection.
+const SILENCES: u32 = 3;
+/// Answers after which a connection counts as a sound one.
+const SOUND: u32 = 10;
+/// Between two tries to connect: this at first, doubling, and never longer than the other.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// The connection, or the lack of it.
+pub struct Link {
+    settings: config::Redis,
+    handles: SharedHandles,
+    open: Mutex<Option<Open>>,
+    /// `None` before the first try has ended.
+    standing: Mutex<Option<Standing>>,
+    /// What was refused last, by operation, so that it is said once.
+    refusals: Mutex<Vec<(SharedOperation, String)>>,
+}
+
+/// A connection that has answered.
+#[derive(Clone)]
+struct Open {
+    connection: MultiplexedConnection,
+    health: Arc<Health>,
+}
+
+#[derive(Default)]
+struct Health {
+    /// In all.
+    answers: AtomicU32,
+    /// In a row.
+    silences: AtomicU32,
+    /// Rung when it is of no use any more.
+    broken: Notify,
+}
+
+/// How it is, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Connected,
+    Away { why: String },
+}
+
+/// Why there is no answer. Whoever asked goes on without.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Silence {
+    #[error("nobody is there")]
+    Away,
+    #[error("no answer in time")]
+    Late,
+    #[error("the connection broke")]
+    Broken,
+    #[error("refused: {0}")]
+    Refused(String),
+}
+
+impl Link {
+    pub fn new(settings: config::Redis, handles: SharedHandles) -> Arc<Self> {
+        handles.connected.set(0.0);
+        Arc::new(Self {
+            settings,
+            handles,
+            open: Mutex::new(None),
+            standing: Mutex::default(),
+            refusals: Mutex::default(),
+        })
+    }
+
+    pub fn settings(&self) -> &config::Redis {
+        &self.settings
+    }
+
+    pub fn standing(&self) -> Standing {
+        let known = self.standing.lock().clone();
+        known.unwrap_or_else(|| Standing::Away { why: "the first try has not ended yet".to_owned() })
+    }
+
+    /// One round trip.
+    pub async fn ask<T: FromRedisValue>(
+        &self,
+        operation: SharedOperation,
+        commands: &Pipeline,
+    ) -> Result<T, Silence> {
+        let open = self.open.lock().clone();
+        let Some(Open { mut connection, health }) = open else { return Err(Silence::Away) };
+        let answer = timeout(self.settings.timeout, commands.query_async(&mut connection)).await;
+        let (counted, result) = match answer {
+            Ok(Ok(value)) => (SharedAnswer::Ok, Ok(value)),
+            Ok(Err(error)) if is_refusal(&error) => {
+                (SharedAnswer::Refused, Err(Silence::Refused(error.to_string())))
+            }
+            Ok(Err(_)) => (SharedAnswer::Failed, Err(Silence::Broken)),
+            Err(_) => (SharedAnswer::Timeout, Err(Silence::Late)),
+        };
+        self.handles.count(operation, counted);
+        match counted {
+            SharedAnswer::Ok | SharedAnswer::Refused => {
+                health.silences.store(0, Relaxed);
+                health.answers.fetch_add(1, Relaxed);
+            }
+            SharedAnswer::Failed => health.broken.notify_one(),
+            SharedAnswer::Timeout => {
+                if health.silences.fetch_add(1, Relaxed) + 1 >= SILENCES {
+                    health.broken.notify_one();
+                }
+            }
+        }
+        self.note_refusal(operation, result.as_ref().err());
+        result
+    }
+
+    /// Keeps a connection, for as long as the process lives. `dial` opens the byte stream, TLS included, or
+    /// says why it cannot.
+    pub async fn hold<S, F>(self: Arc<Self>, dial: impl Fn() -> F, mut dice: Dice)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        F: Future<Output = Result<S, String>>,
+    {
+        let (first, longest) = PAUSE;
+        let mut pause = first;
+        let introduction = introduction(&self.settings);
+        loop {
+            let opened = timeout(PATIENCE, async { greet(dial().await?, &introduction).await }).await;
+            let why = match opened {
+                Ok(Ok((connection, driver))) => {
+                    let health = Arc::<Health>::default();
+                    let why = self.keep(connection, driver, &health).await;
+                    // One that comes and goes is waited for like one that stays away.
+                    if health.answers.load(Relaxed) >= SOUND {
+                        pause = first;
+                    }
+                    why
+                }
+                Ok(Err(why)) => why,
+                Err(_) => format!("not connected within {} s", PATIENCE.as_secs()),
+            };
+            self.away(&why);
+            sleep(dice.jitter(pause, 0.5)).await;
+            pause = pause.saturating_mul(2).min(longest);
+        }
+    }
+
+    /// Serves a connection until it ends, and says why it did.
+    async fn keep(
+        &self,
+        connection: MultiplexedConnection,
+        driver: impl Future<Output = ()>,
+        health: &Arc<Health>,
+    ) -> String {
+        let limit = self.settings.timeout;
+        let used = async {
+            let mut asked = connection.clone();
+            let ping = redis::cmd("PING");
+            match timeout(limit, ping.query_async::<String>(&mut asked)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return error.to_string(),
+                Err(_) => return format!("a PING was not answered within {} ms", limit.as_millis()),
+            }
+            self.here(Open { connection, health: Arc::clone(health) });
+            health.broken.notified().await;
+            if health.silences.load(Relaxed) >= SILENCES {
+                format!("{SILENCES} commands in a row were not answered within {} ms", limit.as_millis())
+            } else {
+                "the connection broke".to_owned()
+            }
+        };
+        tokio::select! {
+            () = driver => "the connection was closed".to_owned(),
+            why = used => why,
+        }
+    }
+
+    fn here(&self, open: Open) {
+        *self.open.lock() = Some(open);
+        *self.standing.lock() = Some(Standing::Connected);
+        self.handles.connected.set(1.0);
+        tracing::info!(redis = self.settings.shown(), "connected: replicas share cooldowns");
+    }
+
+    /// Said once for each change.
+    fn away(&self, why: &str) {
+        let was_open = self.open.lock().take().is_some();
+        self.handles.connected.set(0.0);
+        let before = self.standing.lock().replace(Standing::Away { why: why.to_owned() });
+        if was_open || before.is_none() {
+            let redis = self.settings.shown();
+            tracing::warn!(redis, why, "not connected: replicas learn each for themselves");
+        }
+    }
+
+    fn note_refusal(&self, operation: SharedOperation, silence: Option<&Silence>) {
+        let mut refusals = self.refusals.lock();
+        let known = refusals.iter().position(|(of, _)| *of == operation);
+        match silence {
+            Some(Silence::Refused(why)) => {
+                if known.is_none() {
+                    refusals.push((operation, why.clone()));
+                    let operation = operation.name();
+                    tracing::warn!(redis = self.settings.shown(), operation, why, "a command was refused");
+                }
+            }
+            None => {
+                if let Some(known) = known {
+                    refusals.swap_remove(known);
+                }
+            }
+            Some(Silence::Away | Silence::Late | Silence::Broken) => {}
+        }
+    }
+}
+
+/// Who we are, and which database is meant.
+fn introduction(settings: &config::Redis) -> RedisConnectionInfo {
+    let config::Redis { database, username, password, .. } = settings;
+    let mut info = RedisConnectionInfo::default().set_db(i64::from(*database)).set_skip_set_lib_name();
+    if let Some(username) = username {
+        info = info.set_username(username);
+    }
+    if let Some(password) = password {
+        info = info.set_password(password.expose());
+    }
+    info
+}
+
+/// The connection, and what has to be polled for it to work.
+async fn greet<S>(
+    stream: S,
+    introduction: &RedisConnectionInfo,
+) -> Result<(MultiplexedConnection, impl Future<Output = ()> + use<'_, S>), String>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    // The time limit is `ask`'s.
+    let config = AsyncConnectionConfig::new().set_response_timeout(None);
+    let opened = MultiplexedConnection::new_with_config(introduction, stream, config).await;
+    opened.map_err(|error| error.to_string())
+}
+
+/// The server has answered, with an error: the connection is good.
+fn is_refusal(error: &RedisError) -> bool {
+    !matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse)
+}
+
+#[cfg(test)]
+mod tests;

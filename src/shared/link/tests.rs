@@ -1,0 +1,192 @@
+//! The link over pipes in memory, with a Redis that does what the test wants, under paused time.
+
+use std::collections::VecDeque;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::time::Instant;
+
+use super::*;
+use crate::telemetry::Metrics;
+
+/// What one connection does. The latest one goes for all that follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Far {
+    Refuses,
+    /// Takes everything and says nothing.
+    Hole,
+    /// Answers so many commands, then falls silent.
+    Answers(usize),
+    /// Answers so many, then hangs up.
+    Leaves(usize),
+    /// Answers later than is waited for.
+    Late,
+    /// Answers a PING, and everything else with an error.
+    Grumbles,
+}
+
+async fn serve(mut stream: DuplexStream, far: Far) {
+    let mut buffer = [0; 4096];
+    let mut answered = 0;
+    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+        let text = String::from_utf8_lossy(&buffer[..read]).into_owned();
+        for command in text.split("*1\r\n").filter(|command| !command.is_empty()) {
+            let good = match far {
+                Far::Refuses | Far::Hole => false,
+                Far::Answers(most) => answered < most,
+                Far::Leaves(most) if answered >= most => return,
+                Far::Late => {
+                    sleep(LIMIT * 2).await;
+                    true
+                }
+                Far::Leaves(_) | Far::Grumbles => true,
+            };
+            answered += 1;
+            let answer = match (far, command.contains("PING")) {
+                (Far::Grumbles, false) => "-WRONGTYPE not of that kind\r\n",
+                _ => "+PONG\r\n",
+            };
+            if good && stream.write_all(answer.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+const LIMIT: Duration = Duration::from_millis(20);
+
+struct Lab {
+    link: Arc<Link>,
+    metrics: Metrics,
+    dialled: Arc<Mutex<u32>>,
+    holding: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.holding.abort();
+    }
+}
+
+impl Lab {
+    fn with(script: &[Far]) -> Self {
+        let settings = config::Redis {
+            tls: false,
+            host: "far".into(),
+            port: 1,
+            database: 0,
+            username: None,
+            password: None,
+            ca_file: None,
+            prefix: "x".to_owned(),
+            timeout: LIMIT,
+            poll: Duration::from_secs(1),
+        };
+        let metrics = Metrics::new();
+        let link = Link::new(settings, SharedHandles::new(&metrics));
+        let script: Mutex<VecDeque<Far>> = Mutex::new(script.iter().copied().collect());
+        let dialled = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&dialled);
+        let dial = move || {
+            *counted.lock() += 1;
+            let mut script = script.lock();
+            let far = if script.len() > 1 { script.pop_front() } else { script.front().copied() };
+            async move {
+                let far = far.expect("a script says something");
+                if far == Far::Refuses {
+                    return Err("connection refused".to_owned());
+                }
+                let (ours, theirs) = duplex(4096);
+                tokio::spawn(serve(theirs, far));
+                Ok(ours)
+            }
+        };
+        let holding = tokio::spawn(Arc::clone(&link).hold(dial, Dice::seeded(1)));
+        Self { link, metrics, dialled, holding }
+    }
+
+    async fn ask(&self) -> Result<String, Silence> {
+        let mut commands = redis::pipe();
+        commands.cmd("TIME");
+        let (answer,) = self.link.ask::<(String,)>(SharedOperation::Read, &commands).await?;
+        Ok(answer)
+    }
+
+    async fn connected(&self) {
+        for _ in 0..1000 {
+            if self.link.standing() == Standing::Connected {
+                return;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{:?}", self.link.standing());
+    }
+
+    fn count(&self, result: &str) -> u64 {
+        let series = format!("mainstay_shared_operations_total{{operation=\"read\",result=\"{result}\"}} ");
+        let text = self.metrics.render();
+        let line = text.lines().find_map(|line| line.strip_prefix(&series));
+        line.map_or(0, |value| value.parse().unwrap())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test compares tokio's times with each other")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_nobody_answers_asking_costs_nothing_and_somebody_knocks_ever_less_often() {
+    for far in [Far::Refuses, Far::Hole, Far::Late] {
+        let lab = Lab::with(&[far]);
+        for _ in 0..600 {
+            let begun = now();
+            assert_eq!(lab.ask().await, Err(Silence::Away));
+            assert_eq!(begun.elapsed(), Duration::ZERO, "{far:?}");
+            sleep(Duration::from_millis(100)).await;
+        }
+        assert!(matches!(lab.link.standing(), Standing::Away { .. }), "{far:?}");
+        let dialled = *lab.dialled.lock();
+        assert!((10..30).contains(&dialled), "{far:?}: {dialled} in a minute");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_late_answers_end_a_connection_and_the_next_one_is_as_good_as_new() {
+    // The PING that greets, and two more.
+    let lab = Lab::with(&[Far::Answers(3), Far::Answers(usize::MAX)]);
+    lab.connected().await;
+    assert_eq!(lab.ask().await.as_deref(), Ok("PONG"));
+    assert_eq!(lab.ask().await.as_deref(), Ok("PONG"));
+    for _ in 0..3 {
+        let begun = now();
+        assert_eq!(lab.ask().await, Err(Silence::Late));
+        assert!(begun.elapsed() <= LIMIT + Duration::from_millis(2), "{:?}", begun.elapsed());
+    }
+    sleep(Duration::from_millis(1)).await;
+    let Standing::Away { why } = lab.link.standing() else { panic!("it is there") };
+    assert!(why.contains("3 commands in a row"), "{why}");
+    assert_eq!(lab.ask().await, Err(Silence::Away));
+    lab.connected().await;
+    assert_eq!(lab.ask().await.as_deref(), Ok("PONG"));
+    assert_eq!((lab.count("ok"), lab.count("timeout"), *lab.dialled.lock()), (3, 3, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_hangs_up_is_noticed_without_anybody_asking() {
+    let lab = Lab::with(&[Far::Leaves(1), Far::Refuses]);
+    lab.connected().await;
+    assert_eq!(lab.ask().await, Err(Silence::Broken));
+    sleep(Duration::from_millis(1)).await;
+    let Standing::Away { .. } = lab.link.standing() else { panic!("it is there") };
+    assert_eq!(lab.count("failed"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_is_an_answer() {
+    let lab = Lab::with(&[Far::Grumbles]);
+    lab.connected().await;
+    for _ in 0..10 {
+        assert!(matches!(lab.ask().await, Err(Silence::Refused(why)) if why.contains("not of that kind")));
+    }
+    assert_eq!((lab.link.standing(), lab.count("refused")), (Standing::Connected, 10));
+}
