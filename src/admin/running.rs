@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::cache::{Held, KeptNow};
+use crate::shared::Standing;
 use crate::simulated::Simulated;
 use crate::state::Table;
 use crate::upstream::Pool;
@@ -71,6 +72,9 @@ pub trait Running: Send + Sync + 'static {
 
     /// Answers that are kept, by what for.
     fn kept(&self) -> [(&'static str, KeptNow); 2];
+
+    /// How what the replicas share is; `None` where they share nothing.
+    fn shared(&self) -> Option<Standing>;
 
     fn applied(&self) -> Applied;
 

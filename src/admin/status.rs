@@ -13,6 +13,7 @@ use crate::algo::cooldown::Readiness;
 use crate::algo::tick::Tick;
 use crate::config;
 use crate::route::{self, Explained, Question};
+use crate::shared::Standing;
 use crate::state::gate::Gate;
 use crate::state::{Table, upstream};
 use crate::upstream::PoolCounts;
@@ -26,6 +27,8 @@ pub(super) struct Status {
     connections: usize,
     in_flight: u32,
     memory: MemoryStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared: Option<SharedStatus>,
     upstreams: Vec<UpstreamStatus>,
     routes: Vec<RouteStatus>,
 }
@@ -35,6 +38,14 @@ pub(super) struct Status {
 struct MemoryStatus {
     held_bytes: u64,
     limit_bytes: u64,
+}
+
+/// What the replicas share.
+#[derive(Serialize)]
+struct SharedStatus {
+    connected: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -113,6 +124,10 @@ pub(super) async fn status(State(running): Seen) -> Json<Status> {
             held_bytes: table.live.holdings.bytes(),
             limit_bytes: table.server.limits.memory,
         },
+        shared: running.shared().map(|standing| match standing {
+            Standing::Connected => SharedStatus { connected: true, why: None },
+            Standing::Away { why } => SharedStatus { connected: false, why: Some(why) },
+        }),
         upstreams: upstreams
             .map(|(upstream, pool)| of_upstream(&table, upstream, pool.counts(), now))
             .collect(),

@@ -13,6 +13,7 @@ use tower::ServiceExt;
 use super::{Applied, Phase, ROUTES, Refused, Reloaded, Running, router};
 use crate::cache::{Held, KeptNow};
 use crate::config::{self, Env};
+use crate::shared::Standing;
 use crate::simulated::{self, Simulated};
 use crate::state::{Live, Registry, Table};
 use crate::upstream::{Pool, Target, TcpDial};
@@ -92,6 +93,10 @@ impl Running for Still {
 
     fn kept(&self) -> [(&'static str, KeptNow); 2] {
         [("cache", KeptNow { answers: 2, bytes: 2048 }), ("idempotency", KeptNow::default())]
+    }
+
+    fn shared(&self) -> Option<Standing> {
+        Some(Standing::Away { why: "connection refused".to_owned() })
     }
 
     fn applied(&self) -> Applied {

@@ -16,6 +16,7 @@ use super::prober::Prober;
 use super::recheck::recheck;
 use super::reload::{Cause, First, Reloader};
 use super::rescue::Rescue;
+use super::sharing::{self, Sharing};
 use super::tasks::Tasks;
 use super::tls::Certificate;
 use super::watch;
@@ -23,6 +24,7 @@ use crate::admin::{Applied, Phase, Refused, Reloaded, Running};
 use crate::algo::breaker::State;
 use crate::cache::{Held, KeptNow};
 use crate::proxy::{Gateway, Snapshot};
+use crate::shared::{Link, Standing};
 use crate::simulated::Simulated;
 use crate::state::{Live, Table};
 use crate::upstream::{Dial, Pool};
@@ -45,6 +47,7 @@ pub struct Host {
     pub reloader: Arc<Reloader>,
     pub certificate: Option<Arc<Certificate>>,
     keeper: Option<Arc<Keeper>>,
+    link: Option<Arc<Link>>,
 }
 
 impl Host {
@@ -62,6 +65,10 @@ impl Host {
         if let Some(memoir) = keeper.as_ref().and_then(|keeper| keeper.recall(&live)) {
             assembler.recall(memoir);
         }
+        let sharing = draft.blueprint.server.redis.clone().map(|redis| {
+            let dialler = sharing::Dialler::new(&redis, draft.roots.get(&redis.ca_file));
+            (Sharing::new(redis, &live), dialler)
+        });
         let (snapshot, _) = assembler.assemble(&loader.source().name(), &mut draft)?;
         let gateway = Gateway::new(Arc::clone(&live), snapshot);
         let lifecycle = Arc::new(Lifecycle::default());
@@ -84,8 +91,15 @@ impl Host {
         if let Some(keeper) = &keeper {
             tasks.spawn("state file", Arc::clone(keeper).follow(Arc::clone(&gateway)));
         }
+        let link = sharing.map(|(sharing, dialler)| {
+            let link = Arc::clone(&sharing.link);
+            let hold = Arc::clone(&link).hold(move || dialler.clone().dial(), gateway.live.dice());
+            tasks.spawn("redis", hold);
+            tasks.spawn("sharing", sharing.follow(Arc::clone(&gateway)));
+            link
+        });
         let front = Front::new(gateway, Arc::clone(&lifecycle));
-        Ok(Arc::new(Self { front, lifecycle, tasks, reloader, certificate, keeper }))
+        Ok(Arc::new(Self { front, lifecycle, tasks, reloader, certificate, keeper, link }))
     }
 
     /// Begins to follow the configuration's source.
@@ -140,6 +154,10 @@ impl Running for Host {
 
     fn kept(&self) -> [(&'static str, KeptNow); 2] {
         self.gateway().kept()
+    }
+
+    fn shared(&self) -> Option<Standing> {
+        self.link.as_ref().map(|link| link.standing())
     }
 
     fn applied(&self) -> Applied {

@@ -167,16 +167,17 @@ impl Loader {
     ) -> Result<HashMap<Option<String>, Arc<ClientConfig>>, Rejection> {
         let mut made: HashMap<Option<String>, Arc<ClientConfig>> = HashMap::new();
         let mut used = HashMap::new();
-        for upstream in blueprint.upstreams.iter().filter(|upstream| upstream.base.https) {
-            let ca_file = &upstream.tls.ca_file;
+        let upstreams = blueprint.upstreams.iter().filter(|upstream| upstream.base.https);
+        let upstreams = upstreams
+            .map(|upstream| (&upstream.tls.ca_file, format!("upstreams.{}.tls.ca_file", upstream.name)));
+        let redis = blueprint.server.redis.iter().filter(|redis| redis.tls);
+        let redis = redis.map(|redis| (&redis.ca_file, "server.redis.ca_file".to_owned()));
+        for (ca_file, path) in upstreams.chain(redis) {
             if made.contains_key(ca_file) {
                 continue;
             }
-            let unusable = |why: String| Rejection::Unusable {
-                file: self.source.name(),
-                path: format!("upstreams.{}.tls.ca_file", upstream.name),
-                why,
-            };
+            let unusable =
+                |why: String| Rejection::Unusable { file: self.source.name(), path: path.clone(), why };
             let text = match ca_file {
                 Some(path) => {
                     Some(world.file(path).map_err(|why| unusable(format!("cannot read {path}: {why}")))?)

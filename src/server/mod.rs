@@ -3,7 +3,7 @@
 //! ```text
 //! listen ── (tls) ── connection ── line (stalls, raw heads) ── hyper ── guard ── edge ── the gateway
 //!                        └─ front (how many, closing)              └─ streams (HTTP/2)
-//! host ── tasks: expire, upkeep, pulse, sweep, recheck, certificate, prober, watch
+//! host ── tasks: expire, upkeep, pulse, sweep, recheck, certificate, prober, watch, sharing
 //!    └─ reload ── loader (file -> draft) ── assemble (draft -> snapshot) ── the gateway's swap
 //! ```
 //!
@@ -16,6 +16,7 @@
 //! | [`host`], [`tasks`], [`lifecycle`], [`shutdown`] | background work, its stages, its end |
 //! | [`loader`], [`reload`], `watch`, `assemble`, [`builtin`] | from the file to the table in force |
 //! | `keeper` | what outlasts the process |
+//! | `sharing` | what replicas tell each other |
 //! | [`prober`], `rescue`, `recheck` | asking upstreams and credentials how they are |
 
 mod assemble;
@@ -38,6 +39,7 @@ pub mod prober;
 mod recheck;
 pub mod reload;
 mod rescue;
+mod sharing;
 pub mod shutdown;
 mod streams;
 pub mod tasks;

@@ -215,6 +215,7 @@ fn fixed_at_start(before: &config::Server, after: &config::Server) -> Vec<&'stat
         ("server.admin", before.admin != after.admin),
         ("server.tls", before.tls != after.tls),
         ("server.state_file", before.state_file != after.state_file),
+        ("server.redis", before.redis != after.redis),
     ];
     changes.into_iter().filter(|(_, changed)| *changed).map(|(path, _)| path).collect()
 }
