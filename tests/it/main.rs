@@ -28,6 +28,7 @@ mod readme;
 mod recall;
 mod rehearsal;
 mod replay;
+mod replicas;
 mod restart;
 mod scenarios;
 mod sdk;
