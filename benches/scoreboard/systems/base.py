@@ -133,7 +133,7 @@ class System:
         return {
             "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": self.wanted.clock, "FAKETIME_CACHE_DURATION": "1",
             # A step is of the wall clock only; that is the point of the other one.
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DISABLE_SHM": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
 
     def kill(self):
@@ -145,8 +145,13 @@ class System:
 
     def stop(self):
         if self.process:
+            pids = self.process.pids() if self.process.child.poll() is None else [self.process.child.pid]
             self.kill()
             self.process.stop()
+            if self.wanted.clock:
+                # The library's own, which it leaves where a process is killed.
+                for left in (f"{kind}_{pid}" for pid in pids for kind in ("faketime_shm", "sem.faketime_sem")):
+                    Path("/dev/shm", left).unlink(missing_ok=True)
 
     def refused(self):
         """Connections that each upstream has refused so far, by the system's own count; None where it does not count."""
