@@ -20,8 +20,8 @@ use std::time::Duration;
 use mainstay_models::algo::dice::Dice;
 use mainstay_models::algo::tick::Tick;
 
-/// How often loom takes a thread from its work where it could go on. Every mistake that these models were tried
-/// with shows at two; `LOOM_MAX_PREEMPTIONS=3` takes ten times as long.
+/// How often loom takes a thread from its work where it could go on. Every mistake that these models have found
+/// shows at two; `LOOM_MAX_PREEMPTIONS=3` takes ten times as long.
 const PREEMPTIONS: usize = 2;
 
 /// Tries every order of events of `model`, whose answer is how it went; all of `outcomes` must come about, and
