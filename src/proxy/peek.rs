@@ -387,7 +387,7 @@ impl Peeked {
 
     /// A response as the caller was told that it begins.
     pub fn begun(&self) -> Option<Begun> {
-        let said = self.translation.as_ref().and_then(translate::Stream::begun);
+        let said = self.translation.as_deref().and_then(translate::Stream::begun);
         said.or_else(|| self.watch.begun().cloned())
     }
 

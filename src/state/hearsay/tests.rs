@@ -10,7 +10,7 @@ use crate::algo::cooldown::{Readiness, Recheck};
 use crate::config;
 use crate::config::testing::Given;
 use crate::state::model::Shape;
-use crate::state::permit::{Repeat, Wants};
+use crate::state::permit::{Repeat, Wants, Whose};
 use crate::state::{Live, Permit, Registry};
 use crate::vocab::{Fault, RateHint, Stage};
 
@@ -34,7 +34,7 @@ fn replica(file: &str, seed: u64) -> Table {
 fn fail(table: &Table, route: usize, model: &str, key: usize, fault: Fault, wait: Option<u64>) {
     let channel = &table.routes[route].channels[0];
     let memory = channel.model(&table.routes[route].config, model);
-    let key = Some(table.upstreams[0].credentials[key].identity);
+    let key = Some(Whose::Key(table.upstreams[0].credentials[key].identity));
     let wants = Wants { shape: Shape::Whole, session: None, key, tokens: 10 };
     let permit = Permit::admit(channel, memory, wants).expect("it may be asked");
     let hint = RateHint { retry_after: wait.map(Duration::from_secs), ..RateHint::default() };
@@ -123,7 +123,7 @@ async fn a_key_that_works_again_is_asked_about_everywhere_and_the_refusal_is_tak
     let (own, live) = (&one.upstreams[0].credentials[0].own, &one.live);
     own.rechecked(Recheck::Accepted, live.now(), &mut live.dice());
     let channel = &one.routes[0].channels[0];
-    let key = Some(one.upstreams[0].credentials[0].identity);
+    let key = Some(Whose::Key(one.upstreams[0].credentials[0].identity));
     let wants = Wants { shape: Shape::Whole, session: None, key, tokens: 10 };
     let permit = Permit::admit(channel, channel.model(&one.routes[0].config, "m"), wants).expect("a trickle");
     permit.finish();
