@@ -97,16 +97,22 @@ impl Group {
 
     /// Whether `member`, which has not failed itself, should be picked after those outside the group.
     pub fn is_demoted(&self, member: usize, now: Tick) -> bool {
-        let Some(this) = self.members.get(member) else { return false };
-        if this.fails_anyhow(now) {
+        (0..KINDS).any(|kind| self.shares(member, kind, now))
+    }
+
+    /// Whether it is to be expected that streams of `member` break, which has not failed itself.
+    pub fn is_about_to_break(&self, member: usize, now: Tick) -> bool {
+        self.shares(member, Kind::Stream as usize, now)
+    }
+
+    fn shares(&self, member: usize, kind: usize, now: Tick) -> bool {
+        let Some(this) = self.members.get(member).filter(|this| !this.fails_anyhow(now)) else {
             return false;
-        }
-        (0..KINDS).any(|kind| {
-            let failures = || self.members.iter().filter_map(|member| member.fails(kind, now));
-            // Its own success after the last failure of the others: it does not share their fate.
-            let exempt = this.good.is_some_and(|good| failures().all(|at| good > at));
-            !exempt && failures().count() >= self.enough()
-        })
+        };
+        let failures = || self.members.iter().filter_map(|member| member.fails(kind, now));
+        // Its own success after the last failure of the others: it does not share their fate.
+        let exempt = this.good.is_some_and(|good| failures().all(|at| good > at));
+        !exempt && failures().count() >= self.enough()
     }
 
     /// Whether nothing is held against anybody.
@@ -172,7 +178,9 @@ mod tests {
         group.failed(1, Kind::Stream, tick(0));
         assert!(!group.is_demoted(2, tick(0)));
         group.failed(1, Kind::Fault, tick(9_999));
-        assert!(group.is_demoted(2, tick(9_999)));
+        assert!(group.is_demoted(2, tick(9_999)) && !group.is_about_to_break(2, tick(9_999)));
+        group.failed(0, Kind::Stream, tick(9_999));
+        assert!(group.is_about_to_break(2, tick(9_999)));
         assert!(!group.is_demoted(2, tick(10_000)), "the first has been forgotten");
         assert!(!group.is_quiet(tick(10_000)) && group.is_quiet(tick(19_999)));
     }
@@ -207,6 +215,7 @@ mod tests {
                 let failing = |member: usize| last[member].is_some_and(|at| now - at < 10_000);
                 let count = (0..size).filter(|&member| failing(member)).count();
                 for member in 0..size {
+                    prop_assert!(group.is_demoted(member, tick(now)) || !group.is_about_to_break(member, tick(now)));
                     if group.is_demoted(member, tick(now)) {
                         prop_assert!(!failing(member) && count >= group.enough() && count < size);
                     }

@@ -11,7 +11,7 @@ use super::verdict::Failure;
 use crate::algo::quota;
 use crate::algo::tick::Tick;
 use crate::config::PanicMode;
-use crate::state::model::Model;
+use crate::state::model::{Model, Shape};
 use crate::state::permit::{Permit, Refusal, Repeat};
 use crate::state::route::Route;
 use crate::state::table::{Channel, Table};
@@ -274,6 +274,7 @@ impl<'t> Plan<'t> {
                 {
                     return Some(trial);
                 }
+                let tier = spared(list, tier, need, now).unwrap_or(tier);
                 let of_tier = |j: &&Judged<'_>| eligible(j) && j.channel.config.tier == tier;
                 let best = list.iter().filter(of_tier).map(|j| j.rank).min()?;
                 let contenders: SmallVec<[(usize, Contender); 8]> = list
@@ -590,4 +591,17 @@ impl Summary {
         };
         Exhausted { soonest: self.soonest.map(|until| until.since(self.now)), lack }
     }
+}
+
+/// The tier to go to where streams of all that `tier` has to offer are about to break, as those of others of their
+/// groups do. Tiers are the operator's word, and what fails before content fails over in silence; a stream that breaks
+/// reaches its caller, so streams alone are spared, and only where somebody else looks well.
+fn spared(list: &[Judged<'_>], tier: u8, need: &Need<'_>, now: Tick) -> Option<u8> {
+    let of_tier = || list.iter().filter(|j| j.channel.config.tier == tier && j.rank <= Rank::Doubted);
+    let breaks = |j: &Judged<'_>| j.rank == Rank::Doubted && j.channel.upstream.is_about_to_break(now);
+    if need.shape != Shape::Stream || of_tier().next().is_none() || !of_tier().all(breaks) {
+        return None;
+    }
+    let well = |j: &&Judged<'_>| j.rank == Rank::Ready && j.channel.config.tier > tier;
+    list.iter().filter(well).map(|j| j.channel.config.tier).min()
 }

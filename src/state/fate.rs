@@ -59,6 +59,11 @@ impl Member {
         self.group.troubled.store(!core.is_quiet(now), Release);
     }
 
+    /// Whether its streams are expected to break, because those of others of its group do.
+    pub fn is_about_to_break(&self, now: Tick) -> bool {
+        self.group.troubled.load(Acquire) && self.group.core.lock().is_about_to_break(self.place, now)
+    }
+
     /// Whether it should be picked after others, because others of its group fail alike.
     pub fn is_demoted(&self, now: Tick) -> bool {
         self.group.troubled.load(Acquire) && self.group.core.lock().is_demoted(self.place, now)

@@ -257,6 +257,11 @@ impl Upstream {
         self.fate.as_ref().is_some_and(|fate| fate.is_demoted(now))
     }
 
+    /// Whether its streams are expected to break, because those of others of its group do.
+    pub fn is_about_to_break(&self, now: Tick) -> bool {
+        self.fate.as_ref().is_some_and(|fate| fate.is_about_to_break(now))
+    }
+
     /// Books an active probe's result.
     pub fn probed(&self, verdict: health::Verdict, now: Tick) {
         match verdict {

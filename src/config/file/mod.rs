@@ -228,7 +228,7 @@ pub struct Channel {
     /// Share of the traffic, relative to the other channels of its tier (1).
     #[schemars(range(min = 1, max = 1000), extend("x-hint" = "use 1 to 1000, or remove the channel"))]
     pub weight: Option<u32>,
-    /// Used only while no lower tier has an eligible channel (0).
+    /// Used only while no lower tier has an eligible channel, or all of it is about to break streams as others of its `fate` do (0).
     pub tier: Option<u8>,
     /// Whether the model thinks before it speaks, and so may be silent for minutes (by its name).
     pub reasoning: Option<bool>,

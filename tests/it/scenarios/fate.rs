@@ -1,6 +1,6 @@
 //! Failures that upstreams have in common: of a region, and of the network here.
 
-use mainstay::simulated::{Fault, Rule};
+use mainstay::simulated::{Fault, How, Rule};
 
 use super::{WARM, after, secs};
 use crate::lab::{Ask, Lab};
@@ -73,6 +73,57 @@ async fn the_last_of_a_group_serves_when_nobody_else_does() {
     let late = report.between(secs(10), secs(20));
     late.assert_no_errors();
     assert!(late.share_of("e3") > 0.99);
+    lab.assert_quiet().await;
+}
+
+/// Streams of a region break one upstream after the other, and the rest of the region is all that is left of the
+/// first tier. What breaks before content fails over in silence; a stream that breaks reaches its caller.
+#[tokio::test(start_paused = true)]
+async fn a_tier_whose_streams_are_about_to_break_is_left_for_the_next_one() {
+    // Short streams: few that began well are under way when others break, and speak for their upstream.
+    let yaml = REGION
+        .replace("{upstream: w}", "{upstream: w, tier: 2}")
+        .replace("simulated, fate", "simulated, simulated: {ttft: 2ms, pace: 1ms, words: 20}, fate");
+    let lab = Lab::start(&yaml);
+    let cut = || vec![Rule::new(Fault::Cut { after_events: 5, how: How::Rst })];
+    let report = lab
+        .under_load(Ask::stream("demo"), 30.0, secs(40), async {
+            after(WARM).await;
+            lab.sim("e1").control().set(cut());
+            lab.sim("e2").control().set(cut());
+            after(secs(3)).await;
+            lab.sim("e3").control().set(cut());
+            after(secs(10)).await;
+            for name in ["e1", "e2", "e3"] {
+                lab.sim(name).control().clear();
+            }
+        })
+        .await;
+    let broken = |name: &str| {
+        let of = |answer: &&crate::lab::Answer| answer.header("x-mainstay-channel").starts_with(name);
+        report.answers.iter().filter(of).filter(|answer| answer.spoken().is_err()).count()
+    };
+    assert_eq!(broken("e3"), 0, "callers found out that it breaks its streams too");
+    assert!(broken("e1") + broken("e2") > 0);
+    let healed = report.between(secs(33), secs(40));
+    healed.assert_no_errors();
+    assert!(healed.share_of("w") < 0.05, "the first tier serves again: {}", healed.share_of("w"));
+    lab.assert_quiet().await;
+}
+
+/// Of what fails before content no caller hears, so the tiers stay as the operator has them.
+#[tokio::test(start_paused = true)]
+async fn whole_answers_stay_in_their_tier() {
+    let lab = Lab::start(&REGION.replace("{upstream: w}", "{upstream: w, tier: 2}"));
+    let report = lab
+        .under_load(Ask::chat("demo"), 30.0, secs(20), async {
+            after(WARM).await;
+            lab.sim("e1").control().set(overloaded());
+            lab.sim("e2").control().set(overloaded());
+        })
+        .await;
+    report.assert_no_errors();
+    assert!(report.share_of("w") < 0.05, "{}", report.share_of("w"));
     lab.assert_quiet().await;
 }
 
