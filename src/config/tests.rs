@@ -298,6 +298,7 @@ routes:
     exhausted: {waiters: 3}
     cache: {max_entry: 1KiB}
     coalesce: false
+    files: true
     channels: [{upstream: a}, {upstream: b}]
 ",
     )
@@ -311,6 +312,7 @@ routes:
     assert_eq!((x.cache.ttl, x.cache.max_entry, x.cache.scope), (s(60), 1 << 20, CacheScope::Route));
     assert_eq!(y.cache, Cache { max_entry: 1024, ..x.cache.clone() });
     assert_eq!((x.coalesce, y.coalesce), (true, false));
+    assert_eq!((x.files, y.files), (false, true));
     let server = &blueprint.server;
     assert_eq!(
         (server.cache_memory, server.idempotency.ttl, server.idempotency.enabled),

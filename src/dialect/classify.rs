@@ -484,6 +484,16 @@ mod tests {
             Fault::ContentPolicy,
         );
         check(
+            400,
+            r#"{"error":{"code":"invalid_encrypted_content","message":"x"}}"#,
+            Fault::ForeignReasoning,
+        );
+        check(
+            404,
+            r#"{"error":{"message":"No such File object: file-1","type":"invalid_request_error","param":"id"}}"#,
+            Fault::BadRequest,
+        );
+        check(
             404,
             r#"{"error":{"message":"Response with id 'resp_1' not found.","type":"invalid_request_error"}}"#,
             Fault::BadRequest,

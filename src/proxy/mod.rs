@@ -162,6 +162,16 @@ impl Gateway {
         self.before.flights.under_way()
     }
 
+    /// Where files and batches are, for the next process: numbers that mean nothing to anybody else.
+    pub fn places(&self) -> Vec<[u64; 4]> {
+        self.left.keep()
+    }
+
+    /// Takes what an earlier process knew of that.
+    pub fn recall_places(&self, kept: &[[u64; 4]]) {
+        self.left.recall(kept, self.live.now());
+    }
+
     /// Ends every open stream with an error event, within seconds. For the end of a drain.
     pub fn cut_off(&self) {
         self.cut_off.store(true, Relaxed);

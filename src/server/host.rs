@@ -62,7 +62,8 @@ impl Host {
         let mut assembler = Assembler::new(Arc::clone(&live), dial, simulating);
         let state_file = draft.blueprint.server.state_file.as_deref();
         let keeper = state_file.map(|path| Arc::new(Keeper::new(loader.beside(path))));
-        if let Some(memoir) = keeper.as_ref().and_then(|keeper| keeper.recall(&live)) {
+        let (memoir, left) = keeper.as_ref().map(|keeper| keeper.recall(&live)).unwrap_or_default();
+        if let Some(memoir) = memoir {
             assembler.recall(memoir);
         }
         let sharing = draft.blueprint.server.redis.clone().map(|redis| {
@@ -71,6 +72,7 @@ impl Host {
         });
         let (snapshot, _) = assembler.assemble(&loader.source().name(), &mut draft)?;
         let gateway = Gateway::new(Arc::clone(&live), snapshot);
+        gateway.recall_places(&left);
         let lifecycle = Arc::new(Lifecycle::default());
         let tasks = Arc::new(Tasks::default());
         let prober = Prober::new(Arc::clone(&live), Arc::clone(&tasks));
@@ -110,8 +112,7 @@ impl Host {
     /// Leaves what is known to the next process, where the configuration names a file for it.
     pub(super) async fn keep(&self) {
         if let Some(keeper) = &self.keeper {
-            let table = Arc::clone(&self.gateway().snapshot().table);
-            keeper.write(&table, Write::Always).await;
+            keeper.write(self.gateway(), Write::Always).await;
         }
     }
 

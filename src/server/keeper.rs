@@ -15,8 +15,8 @@ use tokio::time::sleep;
 
 use crate::algo::tick::Tick;
 use crate::proxy::Gateway;
+use crate::state::Live;
 use crate::state::memoir::{MOST_BYTES, Memoir};
-use crate::state::{Live, Table};
 
 /// How old the file is at most when the process is killed.
 const EVERY: Duration = Duration::from_secs(10);
@@ -49,19 +49,21 @@ impl Keeper {
         Self { path, last: tokio::sync::Mutex::default() }
     }
 
-    /// What the process before has left, after setting the clock on from where it would be.
-    pub(super) fn recall(&self, live: &Live) -> Option<Memoir> {
+    /// What the process before has left, after setting the clock on from where it would be; and where files and
+    /// batches are, which is true for longer.
+    pub(super) fn recall(&self, live: &Live) -> (Option<Memoir>, Vec<[u64; 4]>) {
         let name = self.path.display();
         let text = match read(&self.path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return (None, Vec::new()),
             Err(error) => {
                 tracing::warn!(file = %name, %error, "the state file cannot be read: health starts anew");
-                return None;
+                return (None, Vec::new());
             }
         };
         let unix = live.clock.unix_now();
-        match Memoir::decode(&text, unix) {
+        let left = Memoir::lasting(&text);
+        let memoir = match Memoir::decode(&text, unix) {
             Ok(memoir) => {
                 live.clock.resume(memoir.resumes_at(unix));
                 tracing::info!(file = %name, "health, cooldowns and quotas go on where they were left");
@@ -71,21 +73,23 @@ impl Keeper {
                 tracing::warn!(file = %name, why = %unfit, "the state file is ignored: health starts anew");
                 None
             }
-        }
+        };
+        (memoir, left)
     }
 
     /// Writes the file for as long as the process lives.
     pub(super) async fn follow(self: Arc<Self>, gateway: Arc<Gateway>) {
         loop {
             sleep(EVERY).await;
-            let table = Arc::clone(&gateway.snapshot().table);
-            self.write(&table, Write::IfChanged).await;
+            self.write(&gateway, Write::IfChanged).await;
         }
     }
 
-    pub(super) async fn write(&self, table: &Table, when: Write) {
+    pub(super) async fn write(&self, gateway: &Gateway, when: Write) {
+        let table = Arc::clone(&gateway.snapshot().table);
         let (now, unix) = (table.live.now(), table.live.clock.unix_now());
-        let memoir = Memoir::of(table, unix);
+        let mut memoir = Memoir::of(&table, unix);
+        memoir.left = gateway.places();
         let mut last = self.last.lock().await;
         if let (Write::IfChanged, Some((written, at))) = (when, &last.written)
             && now.since(*at) < ANEW

@@ -36,6 +36,14 @@ impl<V: Copy> Recent<V> {
         (now.since(*at) <= ttl).then_some(*value)
     }
 
+    /// All of it, the younger generation last.
+    pub fn all(&self) -> Vec<(u64, V)> {
+        let generations = self.0.lock();
+        let young = |key: &u64| generations.young.contains_key(key);
+        let old = generations.old.iter().filter(|(key, _)| !young(key));
+        old.chain(&generations.young).map(|(key, (value, _))| (*key, *value)).collect()
+    }
+
     pub fn put(&self, key: u64, value: V, now: Tick) {
         let mut generations = self.0.lock();
         if generations.young.len() >= GENERATION {

@@ -99,6 +99,30 @@ impl Places {
         self.0.put(key(None, name), place, now);
     }
 
+    /// In an order of its own, so that what has not changed is the same.
+    pub fn keep(&self) -> Vec<[u64; 4]> {
+        let number = |place: Place| match place.bond.key {
+            Some(Whose::Key(key) | Whose::Account(key)) => key,
+            None => 0,
+        };
+        let mut all: Vec<[u64; 4]> = self
+            .0
+            .all()
+            .into_iter()
+            .map(|(name, place)| [name, place.bond.upstream, number(place), place.route])
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
+    pub fn recall(&self, kept: &[[u64; 4]], now: Tick) {
+        for [name, upstream, key, route] in kept {
+            let key = (*key != 0).then_some(Whose::Key(*key));
+            let bond = Bond { upstream: *upstream, key, hold: Hold::Firm };
+            self.0.put(*name, Place { bond, route: *route }, now);
+        }
+    }
+
     /// Where this scope left something last.
     fn last(&self, caller: Option<&str>, dialect: Dialect, now: Tick) -> Option<Place> {
         self.0.find(key(Some(caller.unwrap_or("")), dialect.name()), KEPT, now)

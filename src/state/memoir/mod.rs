@@ -44,6 +44,9 @@ pub struct Memoir {
     /// The same moment on the clock of that process.
     tick: u64,
     upstreams: Vec<Upstream>,
+    /// Where files and batches are, as the proxy has it. Believed however old the file is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<[u64; 4]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -94,7 +97,7 @@ impl Memoir {
             let transport = Transport::of(settings).fingerprint(settings);
             Upstream { transport, cells, ..upstream.memory.keep(now) }
         });
-        Self { saved: nanos(unix), tick: now.nanos(), upstreams: upstreams.collect() }
+        Self { saved: nanos(unix), tick: now.nanos(), upstreams: upstreams.collect(), left: Vec::new() }
     }
 
     /// Whether it says anything else than `other`, but for the time.
@@ -106,7 +109,8 @@ impl Memoir {
             }
             told
         };
-        self.upstreams.len() != other.upstreams.len()
+        self.left != other.left
+            || self.upstreams.len() != other.upstreams.len()
             || self.upstreams.iter().zip(&other.upstreams).any(|(ours, theirs)| told(ours) != told(theirs))
     }
 
@@ -121,6 +125,17 @@ impl Memoir {
 
     /// What a file of this text says, if it may be believed at this time since the epoch.
     pub fn decode(text: &str, unix: Duration) -> Result<Self, Unfit> {
+        let memoir = Self::read(text)?;
+        let age = nanos(unix).checked_sub(memoir.saved).map(Duration::from_nanos).ok_or(Unfit::Future)?;
+        if age > OLDEST { Err(Unfit::Old(age)) } else { Ok(memoir) }
+    }
+
+    /// What a file says that does not grow old: where files and batches are.
+    pub fn lasting(text: &str) -> Vec<[u64; 4]> {
+        Self::read(text).map(|memoir| memoir.left).unwrap_or_default()
+    }
+
+    fn read(text: &str) -> Result<Self, Unfit> {
         #[derive(Deserialize)]
         struct Versioned {
             mainstay_state: u32,
@@ -136,9 +151,7 @@ impl Memoir {
         if envelope.sha256 != sha256(envelope.body.get()) {
             return Err(Unfit::Checksum);
         }
-        let memoir: Self = serde_json::from_str(envelope.body.get()).map_err(|_| Unfit::Foreign)?;
-        let age = nanos(unix).checked_sub(memoir.saved).map(Duration::from_nanos).ok_or(Unfit::Future)?;
-        if age > OLDEST { Err(Unfit::Old(age)) } else { Ok(memoir) }
+        serde_json::from_str(envelope.body.get()).map_err(|_| Unfit::Foreign)
     }
 
     /// Where the clock of the process that wrote it would be at this time since the epoch.

@@ -158,6 +158,18 @@ fn files_that_cannot_be_believed_are_refused_with_the_reason() {
 }
 
 #[test]
+fn where_files_are_is_believed_however_old_it_is() {
+    let table = start(FILE, None, DAY).expect("nothing to believe");
+    let mut memoir = Memoir::of(&table, DAY);
+    memoir.left = vec![[1, u64::MAX, 0, 4]];
+    let text = memoir.encode().expect("text");
+    assert!(Memoir::decode(&text, DAY * 40).is_err());
+    assert_eq!(Memoir::lasting(&text), [[1, u64::MAX, 0, 4]]);
+    assert!(Memoir::lasting(&text.replacen("[1,", "[2,", 1)).is_empty(), "the checksum is wrong");
+    assert!(memoir.differs(&Memoir::of(&table, DAY)));
+}
+
+#[test]
 fn time_alone_is_no_change() {
     let table = start(FILE, None, DAY).expect("nothing to believe");
     let before = Memoir::of(&table, DAY);
