@@ -10,12 +10,11 @@
 //! scope left something with last. It is never sent twice.
 
 mod intake;
+mod places;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use http::HeaderName;
 
@@ -23,7 +22,6 @@ use super::attempt::Failed;
 use super::intake::{Arrival, Guest};
 use super::refuse::{Refusal, in_short};
 use super::{Gateway, Snapshot};
-use crate::algo::tick::Tick;
 use crate::config::{Matcher, Origin};
 use crate::dialect::entry::{Entry, Left, Want};
 use crate::dialect::trouble::Kind;
@@ -31,30 +29,19 @@ use crate::dialect::{Dialect, Operation, left};
 use crate::route::{Bond, Hold, closest};
 use crate::state::permit::Whose;
 use crate::state::route::Route;
-use crate::state::{Permit, Recent, Table};
+use crate::state::{Permit, Table};
 use crate::telemetry::{Metrics, catalogue};
 
 pub use intake::guest;
+pub use places::Places;
+
+use places::{Known, Place};
 
 /// The route that something new goes to.
 const ROUTE: HeaderName = HeaderName::from_static("x-mainstay-route");
 
-/// Longer than anything is left there, as a rule; memory is bounded by numbers, not by this.
-const KEPT: Duration = Duration::from_hours(365 * 24);
-
 /// Accounts that are asked for what nobody remembers.
 const MOST_SOUGHT: usize = 8;
-
-/// Where everything is that was left.
-#[derive(Default)]
-pub struct Places(Recent<Place>);
-
-#[derive(Clone, Copy)]
-struct Place {
-    bond: Bond,
-    /// The route that led there, by its name.
-    route: u64,
-}
 
 /// What a request wants of what is left, and where that is.
 pub struct Errand {
@@ -73,74 +60,6 @@ struct Seek {
     ahead: Vec<Bond>,
     /// One that could not be asked.
     unasked: Option<Bond>,
-}
-
-/// What is known of a name.
-enum Known {
-    Here(Place),
-    /// It is another scope's.
-    Foreign,
-    Nothing,
-}
-
-impl Places {
-    fn find(&self, caller: Option<&str>, name: &str, now: Tick) -> Known {
-        if let Some(place) = self.0.find(key(Some(caller.unwrap_or("")), name), KEPT, now) {
-            return Known::Here(place);
-        }
-        match self.0.find(key(None, name), KEPT, now) {
-            Some(_) => Known::Foreign,
-            None => Known::Nothing,
-        }
-    }
-
-    fn put(&self, caller: Option<&str>, name: &str, place: Place, now: Tick) {
-        self.0.put(key(Some(caller.unwrap_or("")), name), place, now);
-        self.0.put(key(None, name), place, now);
-    }
-
-    /// In an order of its own, so that what has not changed is the same.
-    pub fn keep(&self) -> Vec<[u64; 4]> {
-        let number = |place: Place| match place.bond.key {
-            Some(Whose::Key(key) | Whose::Account(key)) => key,
-            None => 0,
-        };
-        let mut all: Vec<[u64; 4]> = self
-            .0
-            .all()
-            .into_iter()
-            .map(|(name, place)| [name, place.bond.upstream, number(place), place.route])
-            .collect();
-        all.sort_unstable();
-        all
-    }
-
-    pub fn recall(&self, kept: &[[u64; 4]], now: Tick) {
-        for [name, upstream, key, route] in kept {
-            let key = (*key != 0).then_some(Whose::Key(*key));
-            let bond = Bond { upstream: *upstream, key, hold: Hold::Firm };
-            self.0.put(*name, Place { bond, route: *route }, now);
-        }
-    }
-
-    /// Where this scope left something last.
-    fn last(&self, caller: Option<&str>, dialect: Dialect, now: Tick) -> Option<Place> {
-        self.0.find(key(Some(caller.unwrap_or("")), dialect.name()), KEPT, now)
-    }
-}
-
-/// A name within a scope, or in all of them. A dialect's own name is no thing's.
-fn key(scope: Option<&str>, name: &str) -> u64 {
-    let mut text = Vec::with_capacity(name.len() + 32);
-    if let Some(scope) = scope {
-        text.extend_from_slice(&(scope.len() as u64 + 1).to_le_bytes());
-        text.extend_from_slice(scope.as_bytes());
-    }
-    text.push(0);
-    text.extend_from_slice(name.as_bytes());
-    let mut first = [0; 8];
-    first.copy_from_slice(&digest(&SHA256, &text).as_ref()[..8]);
-    u64::from_le_bytes(first)
 }
 
 fn identity(route: &Route) -> u64 {
