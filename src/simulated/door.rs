@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -47,9 +47,9 @@ enum Phase {
 }
 
 impl Door {
-    /// Listen on an ephemeral loopback port. Must be called within a runtime.
-    pub(super) fn bind() -> io::Result<Self> {
-        let reserved = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    /// Listen on this address; port 0 is any free one. Must be called within a runtime.
+    pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
+        let reserved = bound(address)?;
         let address = reserved.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         // Linux lets a listener share the port with a bound socket; elsewhere go without the reservation.
         let (listener, reserved) = if let Ok(listener) = listen(address) {
@@ -139,11 +139,19 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+
+    impl Door {
+        fn anywhere() -> Self {
+            Self::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap()
+        }
+    }
 
     #[tokio::test]
     async fn a_shut_door_refuses_and_an_opened_one_accepts_on_the_same_port() {
-        let door = Door::bind().unwrap();
+        let door = Door::anywhere();
         for _ in 0..3 {
             let (ours, theirs) = tokio::join!(door.accept(), TcpStream::connect(door.address()));
             assert_eq!(ours.peer_addr().unwrap(), theirs.unwrap().local_addr().unwrap());
@@ -156,7 +164,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_door_stays_closed() {
-        let door = Door::bind().unwrap();
+        let door = Door::anywhere();
         door.close();
         door.shut();
         door.open();
@@ -165,7 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn opening_wakes_who_waits_to_accept() {
-        let door = std::sync::Arc::new(Door::bind().unwrap());
+        let door = std::sync::Arc::new(Door::anywhere());
         door.shut();
         let waiting = tokio::spawn({
             let door = door.clone();

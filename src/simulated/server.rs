@@ -48,7 +48,12 @@ pub(super) struct Core {
 impl Simulated {
     /// Listen on an ephemeral port of the loopback interface and serve. Needs a tokio runtime.
     pub fn start(name: &str, settings: Settings) -> io::Result<Arc<Self>> {
-        Ok(Self::open(name, settings, Some(Door::bind()?)))
+        Self::start_at(name, settings, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    /// Listen on this address and serve: for an upstream that dies and comes back where it was. Needs a tokio runtime.
+    pub fn start_at(name: &str, settings: Settings, address: SocketAddr) -> io::Result<Arc<Self>> {
+        Ok(Self::open(name, settings, Some(Door::bind(address)?)))
     }
 
     /// Without a socket: it is reached by [`Simulated::serve_connection`] only, and so runs under paused time.

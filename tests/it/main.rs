@@ -10,6 +10,7 @@ mod bad_asks;
 mod bad_input;
 mod bonds;
 mod catalog;
+mod chaos;
 mod deadlines;
 mod faults;
 mod floors;

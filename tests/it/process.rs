@@ -112,6 +112,11 @@ impl Gateway {
         self.guest.said()
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.guest.id()
+    }
+
     pub fn metrics(&self) -> String {
         http::get(self.admin, "/metrics").expect("the admin side answers").body
     }

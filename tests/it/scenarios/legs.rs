@@ -169,7 +169,7 @@ fn bedrock_end() -> Frames {
     ]
 }
 
-fn ollama_line(text: &str, more: Value) -> Vec<u8> {
+fn ollama_line(text: &str, more: &Value) -> Vec<u8> {
     let mut line = json!({"model": "m", "created_at": "2026-01-01T00:00:00Z",
         "message": {"role": "assistant", "content": text}, "done": false});
     for (key, value) in more.as_object().into_iter().flatten() {
@@ -179,12 +179,12 @@ fn ollama_line(text: &str, more: Value) -> Vec<u8> {
 }
 
 fn ollama(pieces: &[&str]) -> (&'static str, Frames) {
-    ("application/x-ndjson", pieces.iter().map(|piece| ollama_line(piece, json!({}))).collect())
+    ("application/x-ndjson", pieces.iter().map(|piece| ollama_line(piece, &json!({}))).collect())
 }
 
 fn ollama_end() -> Frames {
     let done = json!({"done": true, "done_reason": "stop", "prompt_eval_count": 3, "eval_count": 2});
-    vec![ollama_line("", done)]
+    vec![ollama_line("", &done)]
 }
 
 /// What the first leg sends, in bytes.
@@ -304,7 +304,7 @@ struct Vendor {
     echoes: bool,
 }
 
-fn chat(last: Value, more: Value) -> Value {
+fn chat(last: &Value, more: &Value) -> Value {
     let mut body = json!({"model": "theirs", "messages": [{"role": "user", "content": "count"}, last],
         "stream": true});
     for (key, value) in more.as_object().into_iter().flatten() {
@@ -319,7 +319,7 @@ const VENDORS: &[Vendor] = &[
         model: "theirs",
         dialect: "openai",
         path: "/v1/chat/completions",
-        body: |begun| chat(json!({"role": "assistant", "content": begun, "prefix": true}), json!({})),
+        body: |begun| chat(&json!({"role": "assistant", "content": begun, "prefix": true}), &json!({})),
         echoes: true,
     },
     Vendor {
@@ -329,7 +329,7 @@ const VENDORS: &[Vendor] = &[
         path: "/beta/chat/completions",
         body: |begun| {
             let usage = json!({"stream_options": {"include_usage": true}});
-            chat(json!({"role": "assistant", "content": begun, "prefix": true}), usage)
+            chat(&json!({"role": "assistant", "content": begun, "prefix": true}), &usage)
         },
         echoes: false,
     },
@@ -341,7 +341,7 @@ const VENDORS: &[Vendor] = &[
         body: |begun| {
             let template = json!({"stream_options": {"include_usage": true}, "continue_final_message": true,
                 "add_generation_prompt": false});
-            chat(json!({"role": "assistant", "content": begun}), template)
+            chat(&json!({"role": "assistant", "content": begun}), &template)
         },
         echoes: false,
     },
