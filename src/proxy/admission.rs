@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
-use smallvec::SmallVec;
 use tokio::time::timeout;
 
 use super::Gateway;
@@ -16,21 +15,15 @@ use super::intake::Guest;
 use super::memory;
 use super::refuse::Refusal;
 use crate::dialect::trouble::Kind;
-use crate::route::{Exhausted, Lack, Need, Plan, limit};
+use crate::route::line::{self, Turn};
+use crate::route::{Exhausted, Need, Plan};
 use crate::state::Permit;
-use crate::state::queue::{Called, Waiter};
+use crate::state::queue::Waiter;
 use crate::telemetry::Shed;
 use crate::vocab::Priority;
 
 /// By which a caller asks for another priority than his key's or the route's.
 const PRIORITY: HeaderName = HeaderName::from_static("x-mainstay-priority");
-
-/// Most that wait on a route that does not say.
-const MOST_WAITING: u32 = 1000;
-
-/// From this share of `server.limits.max_inflight` and of `server.limits.memory` on, in percent, requests up to this priority are refused.
-const WATERMARKS: [(u64, Priority); 3] =
-    [(95, Priority::Critical), (90, Priority::SheddablePlus), (80, Priority::Sheddable)];
 
 /// How much a request matters. Who comes again makes the crowd larger, and matters a class less.
 pub fn priority(
@@ -62,19 +55,12 @@ fn asked(headers: &HeaderMap) -> Result<Option<Priority>, String> {
     }
 }
 
-/// What of a bound of the gateway's own requests of this priority may use up.
-pub fn share_of(most: u64, priority: Priority) -> u64 {
-    let percent = WATERMARKS.iter().rev().find(|(_, highest)| priority <= *highest);
-    percent.map_or(most, |(percent, _)| most / 100 * percent)
-}
-
 /// Refuses who matters least while the gateway is near its own limits.
 pub fn let_in(gateway: &Gateway, snapshot: &Snapshot, guest: Guest) -> Result<Box<Guest>, Box<Refusal>> {
-    let most = u64::from(snapshot.table.server.limits.max_inflight);
+    let most = snapshot.table.server.limits.max_inflight;
     // This one is counted already.
-    let others = u64::from(gateway.in_flight().saturating_sub(1));
-    let refused = WATERMARKS.iter().find(|(percent, _)| others * 100 >= most * percent);
-    let crowded = refused.is_some_and(|(_, highest)| guest.priority <= *highest);
+    let others = gateway.in_flight().saturating_sub(1);
+    let crowded = !line::may_come_in(others, most, guest.priority);
     let crowd = || {
         format!(
             "the gateway serves {others} of the {most} requests that server.limits.max_inflight allows, and leaves the \
@@ -109,18 +95,8 @@ pub async fn wait(
 ) -> Result<Permit, Exhausted> {
     let route = plan.route();
     let begun = gateway.live.now();
-    let patience = route.config.queue.timeout.min(guest.deadline.since(begun));
-    let mut upstreams = SmallVec::new();
-    let mut room = 0_u32;
-    for channel in &route.channels {
-        let memory = &channel.upstream.memory;
-        if !upstreams.iter().any(|known| std::sync::Arc::ptr_eq(known, memory)) {
-            upstreams.push(std::sync::Arc::clone(memory));
-        }
-        room = room.saturating_add(limit(channel, &need.memory(route, channel)));
-    }
-    let most = route.config.queue.max.unwrap_or_else(|| room.saturating_mul(2).min(MOST_WAITING));
-    let Some(waiter) = route.memory.queue.join(guest.priority, most as usize, upstreams) else {
+    let patience = plan.patience_in_line(need);
+    let Some(waiter) = plan.line_up(need, guest.priority) else {
         guest.shed = Some(Shed::QueueFull);
         route.handles.shed(&gateway.live.metrics, Shed::QueueFull, guest.priority);
         return Err(exhausted);
@@ -133,7 +109,7 @@ pub async fn wait(
         Ok(Ok(permit)) => return Ok(permit),
         Ok(Err(Parted::Otherwise(exhausted))) => return Err(exhausted),
         Ok(Err(Parted::Displaced)) => Shed::QueueFull,
-        Err(_) => Shed::QueueTimeout,
+        Ok(Err(Parted::TooLate)) | Err(_) => Shed::QueueTimeout,
     };
     guest.shed = Some(shed);
     route.handles.shed(&gateway.live.metrics, shed, guest.priority);
@@ -142,24 +118,20 @@ pub async fn wait(
 
 enum Parted {
     Displaced,
+    TooLate,
     /// It is not room that is missing any more.
     Otherwise(Exhausted),
 }
 
-async fn in_line(waiter: Waiter, plan: &mut Plan<'_>, need: &Need<'_>) -> Result<Permit, Parted> {
+async fn in_line(mut waiter: Waiter, plan: &mut Plan<'_>, need: &Need<'_>) -> Result<Permit, Parted> {
     loop {
         waiter.bell().notified().await;
-        match waiter.called() {
-            Called::Displaced => return Err(Parted::Displaced),
-            Called::Turn => {}
-        }
-        match plan.choose(need) {
-            Ok(permit) => {
-                waiter.served();
-                return Ok(permit);
-            }
-            Err(exhausted) if exhausted.lack == Lack::Room => waiter.failed(),
-            Err(exhausted) => return Err(Parted::Otherwise(exhausted)),
+        waiter = match plan.take_turn(waiter, need) {
+            Turn::Served(permit) => return Ok(permit),
+            Turn::NotYet(waiter) => waiter,
+            Turn::Displaced => return Err(Parted::Displaced),
+            Turn::Otherwise(exhausted) => return Err(Parted::Otherwise(exhausted)),
+            Turn::TooLate => return Err(Parted::TooLate),
         }
     }
 }

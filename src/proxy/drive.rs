@@ -1,4 +1,5 @@
-//! The attempt loop: choose, try, judge, until there is an answer or nothing left to try.
+//! The attempt loop: choose, try, judge, until there is an answer or nothing left to try. What it asks of a plan,
+//! `sim::drive` asks in the same order.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -45,7 +45,7 @@ pub fn place(
     let headers = &arrival.head.headers;
     let limits = &snapshot.table.server.limits;
     let priority = admission::highest_priority(snapshot, who, headers);
-    let within = admission::share_of(limits.memory, priority);
+    let within = line::share_of(limits.memory, priority);
     let holdings = &gateway.live.holdings;
     let mut place = Place { holding: Holding::within(holdings, within), priority };
     // What is too large is refused for that.
@@ -78,7 +78,7 @@ impl Place {
 
 /// Why a request of this priority, whose body is here, may not make the gateway hold more.
 pub fn scarce(gateway: &Gateway, snapshot: &Snapshot, priority: Priority) -> Option<String> {
-    let within = admission::share_of(snapshot.table.server.limits.memory, priority);
+    let within = line::share_of(snapshot.table.server.limits.memory, priority);
     (gateway.live.holdings.bytes() > within).then(|| message(gateway, snapshot, priority))
 }
 
@@ -96,7 +96,7 @@ fn message(gateway: &Gateway, snapshot: &Snapshot, priority: Priority) -> String
 /// What is held for an answer's comfort, and let go of where memory is scarce: before anybody but the least is
 /// refused for it.
 pub fn answers(gateway: &Gateway, snapshot: &Snapshot) -> Holding {
-    let within = admission::share_of(snapshot.table.server.limits.memory, Priority::Sheddable);
+    let within = line::share_of(snapshot.table.server.limits.memory, Priority::Sheddable);
     Holding::within(&gateway.live.holdings, within)
 }
 

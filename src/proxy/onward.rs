@@ -22,27 +22,18 @@ use super::attempt::{self, Failed};
 use super::intake::{Guest, Load};
 use super::peek::{NotJoined, Peeked};
 use super::{Gateway, Snapshot};
-use crate::catalog;
 use crate::config::{self, Continuation};
 use crate::dialect::continuation::{Asking, Method, asking};
 use crate::dialect::hub::Manner;
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::{translate, tree};
-use crate::route::{Lack, Need, Plan, Verdict};
+use crate::route::Need;
+use crate::route::onward::{self, LOOK_AGAIN, Leg, MOST_LEGS, PATIENCE, Then, Trail};
 use crate::state::model::Shape;
 use crate::state::{Channel, Permit};
 use crate::telemetry::{StreamOutcome, catalogue};
 use crate::upstream::Incoming;
-use crate::vocab::{Class, Fault, RateHint, Stage, Usage};
-
-/// Channels that may contribute to one stream, the first one included. One that refuses a prefill, or says
-/// something else, counts.
-const MOST_LEGS: u32 = 3;
-
-/// A stream for which nobody is there just now is not given up at once: the alternative is an error for certain.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// After which it is looked again who is there.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+use crate::vocab::{Fault, RateHint, Stage, Usage};
 
 /// The scan of a request whose stream may be continued, should it break.
 pub fn wanted<'g>(guest: &'g Guest, route: &config::Route) -> Option<&'g Scan> {
@@ -57,14 +48,7 @@ pub fn wanted<'g>(guest: &'g Guest, route: &config::Route) -> Option<&'g Scan> {
 pub struct Onward {
     guest: Box<Guest>,
     snapshot: Arc<Snapshot>,
-    continuation: Continuation,
-    /// Where the stream began: the route, the tier, the model by its common name.
-    route: usize,
-    tier: u8,
-    model: String,
-    /// Channels that broke, or did not go on, by their labels.
-    left_out: Vec<Box<str>>,
-    legs: u32,
+    trail: Trail,
     /// What the legs that are over have used.
     used: Usage,
 }
@@ -82,13 +66,6 @@ pub struct Joined {
 pub struct Ended {
     pub onward: Box<Onward>,
     pub stream: Box<translate::Stream>,
-}
-
-/// The common name of the model that a channel serves for this request.
-fn model_of(route: &config::Route, channel: &Channel, guest: &Guest) -> String {
-    let Load::Ask { scan, .. } = &guest.load else { return String::new() };
-    let name = channel.model_name(route, &scan.model).unwrap_or(&scan.model);
-    catalog::base_name(channel.upstream.config.provider.catalog_name(), name)
 }
 
 /// How an attempt at going on ended, for the metric.
@@ -124,10 +101,10 @@ impl Onward {
         mut stream: Box<translate::Stream>,
         broken: Arc<Channel>,
     ) -> Result<Joined, Ended> {
-        self.left_out.push(broken.label.clone());
+        self.trail.leave_out(&broken);
         // Should the caller hang up meanwhile, that is how it ends.
         self.guest.settle.stream_ends(StreamOutcome::Cancelled);
-        if self.legs >= MOST_LEGS {
+        if self.trail.legs >= MOST_LEGS {
             self.count(Outcome::Exhausted, None);
             return Err(Ended { onward: self, stream });
         }
@@ -146,7 +123,7 @@ impl Onward {
             let (wait, outcome) = match self.round(&gateway, &mut stream).await {
                 Round::Joined(leg) => {
                     let (permit, peeked, upstream, method) = *leg;
-                    self.legs += 1;
+                    self.trail.legs += 1;
                     self.count(Outcome::Continued, Some(method));
                     return Ok(Joined { onward: self, permit, peeked, upstream, method });
                 }
@@ -169,38 +146,21 @@ impl Onward {
     async fn round(&mut self, gateway: &Arc<Gateway>, slot: &mut Option<Box<translate::Stream>>) -> Round {
         let snapshot = Arc::clone(&self.snapshot);
         let model = self.asked().to_owned();
-        let mut plan = Plan::begin(&snapshot.table, self.begin());
-        plan.attempts = self.guest.settle.attempts;
-        self.restrict(&mut plan);
-        let mut anybody = plan.has_unspent();
-        // The first try is paid like a retry; those after it the verdict pays.
-        let mut paid = false;
-        while self.legs < MOST_LEGS && gateway.live.now() < self.guest.deadline {
+        let mut round = self.trail.round(&snapshot.table, self.guest.settle.attempts, &model);
+        while self.trail.legs < MOST_LEGS && gateway.live.now() < self.guest.deadline {
             let need = self.need(&model);
-            let permit = match plan.choose(&need) {
-                Ok(permit) => permit,
-                Err(_) if self.falls_back(&mut plan) => {
-                    anybody |= plan.has_unspent();
-                    continue;
-                }
-                Err(exhausted) => {
-                    let never =
-                        matches!(exhausted.lack, Lack::Dialect | Lack::Ability(_) | Lack::Configuration);
-                    if never || !anybody {
-                        return Round::Never(Outcome::NoChannel);
-                    }
-                    return Round::NotNow { soonest: exhausted.soonest };
-                }
+            let permit = match round.choose(&self.trail, &need) {
+                Leg::Ask(permit) => permit,
+                Leg::NotNow { soonest } => return Round::NotNow { soonest },
+                Leg::NoChannel => return Round::Never(Outcome::NoChannel),
+                Leg::Exhausted => return Round::Never(Outcome::Exhausted),
             };
-            if !std::mem::replace(&mut paid, true) && !plan.pay() {
-                return Round::Never(Outcome::Exhausted);
-            }
             let Some(stream) = slot.take() else { return Round::Never(Outcome::Exhausted) };
-            self.guest.settle.attempts = plan.attempts;
+            self.guest.settle.attempts = round.plan.attempts;
             self.guest.settle.channel = Some(Arc::clone(permit.channel()));
-            let limits = plan.limits(&permit, &need);
+            let limits = round.plan.limits(&permit, &need);
             let before = (stream, self.used);
-            match attempt::go_on(gateway, &snapshot, &self.guest, &plan, permit, limits, before).await {
+            match attempt::go_on(gateway, &snapshot, &self.guest, &round.plan, permit, limits, before).await {
                 attempt::Onward::Joined { permit, peeked, upstream, method } => {
                     return Round::Joined(Box::new((permit, peeked, upstream, method)));
                 }
@@ -211,26 +171,16 @@ impl Onward {
                         self.used = self.used.plus(&usage);
                         self.guest.settle.usage = Some(self.used);
                     }
-                    match self.judge(&mut plan, permit, why, method, &model) {
-                        Next::Choose { wait } if wait.is_zero() => {}
-                        Next::Choose { wait } => sleep(wait).await,
-                        Next::FallBack if self.falls_back(&mut plan) => {}
-                        Next::FallBack => return Round::NotNow { soonest: None },
-                        Next::GiveUp => return Round::Never(Outcome::Failed),
+                    match self.judge(&mut round, permit, why, method, &model) {
+                        Then::Choose { wait } if wait.is_zero() => {}
+                        Then::Choose { wait } => sleep(wait).await,
+                        Then::NotNow => return Round::NotNow { soonest: None },
+                        Then::GiveUp => return Round::Never(Outcome::Failed),
                     }
                 }
             }
         }
         Round::Never(Outcome::Exhausted)
-    }
-
-    /// Goes on to a fallback, where those may go on.
-    fn falls_back(&self, plan: &mut Plan<'_>) -> bool {
-        let falls = self.continuation == Continuation::Any && plan.fall_back();
-        if falls {
-            self.restrict(plan);
-        }
-        falls
     }
 
     /// The request to go on, or why there is none.
@@ -261,25 +211,25 @@ impl Onward {
 
     fn judge(
         &mut self,
-        plan: &mut Plan<'_>,
+        round: &mut onward::Round<'_>,
         permit: Permit,
         why: NotJoined,
         method: Option<Method>,
         model: &str,
-    ) -> Next {
+    ) -> Then {
         let label = permit.channel().label.clone();
         match why {
             NotJoined::Mismatch => {
                 // It answered well, as far as its health goes; it is only of no use here.
-                self.legs += 1;
-                self.left_out.push(label);
+                self.trail.legs += 1;
+                self.trail.leave_out(permit.channel());
                 permit.finish();
-                self.restrict(plan);
+                self.trail.restrict(&mut round.plan, model);
                 self.count(Outcome::Mismatch, method);
-                Next::Choose { wait: Duration::ZERO }
+                Then::Choose { wait: Duration::ZERO }
             }
             NotJoined::Failed(failed) if is_refusal_of(method, &failed) => {
-                self.legs += 1;
+                self.trail.legs += 1;
                 permit.model().refused_prefill();
                 permit.fail(
                     Fault::BadRequest,
@@ -288,12 +238,11 @@ impl Onward {
                     crate::state::permit::Repeat::First,
                 );
                 self.count(Outcome::PrefillRefused, method);
-                Next::Choose { wait: Duration::ZERO }
+                Then::Choose { wait: Duration::ZERO }
             }
             NotJoined::Failed(failed) => {
                 self.count(Outcome::Failed, method);
-                let class = failed.failure.fault.class();
-                let verdict = plan.verdict(permit, failed.failure, &self.need(model));
+                let verdict = round.plan.verdict(permit, failed.failure, &self.need(model));
                 tracing::debug!(
                     request = %self.guest.request_id,
                     channel = &*label,
@@ -302,33 +251,9 @@ impl Onward {
                     ?verdict,
                     "an attempt to go on failed"
                 );
-                let about_request = matches!(class, Class::ClientFault | Class::Cancelled);
-                match verdict {
-                    Verdict::Retry { wait } => Next::Choose { wait },
-                    // Nobody else just now; a moment later there may be.
-                    Verdict::GiveUp if about_request => Next::GiveUp,
-                    Verdict::NextRoute | Verdict::GiveUp => Next::FallBack,
-                }
+                round.follow(&self.trail, &self.need(model), failed.failure.fault, verdict)
             }
         }
-    }
-
-    /// The route among whose channels the next one is looked for.
-    fn begin(&self) -> usize {
-        match self.continuation {
-            Continuation::Any => self.guest.route,
-            Continuation::SameModel | Continuation::Off => self.route,
-        }
-    }
-
-    /// Leaves out the channels of the plan's route that must not go on.
-    fn restrict(&self, plan: &mut Plan<'_>) {
-        let route = plan.route();
-        plan.leave_out(|channel| {
-            let same = channel.config.tier == self.tier
-                && model_of(&route.config, channel, &self.guest) == self.model;
-            self.left_out.contains(&channel.label) || (self.continuation == Continuation::SameModel && !same)
-        });
     }
 
     fn need<'n>(&self, model: &'n str) -> Need<'n> {
@@ -375,7 +300,7 @@ impl Onward {
 
     /// Legs so far.
     pub const fn legs(&self) -> u32 {
-        self.legs
+        self.trail.legs
     }
 }
 
@@ -387,13 +312,6 @@ enum Round {
         soonest: Option<Duration>,
     },
     Never(Outcome),
-}
-
-/// What follows from a leg that did not join.
-enum Next {
-    Choose { wait: Duration },
-    FallBack,
-    GiveUp,
 }
 
 /// Whether an upstream has said that it does not take an answer that the request has begun.

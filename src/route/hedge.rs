@@ -165,6 +165,10 @@ impl Plan<'_> {
     /// from the retry budgets, and within the share that hedges may have.
     pub fn choose_other(&mut self, first: &Channel, need: &Need<'_>) -> Option<Permit> {
         let now = self.table().live.now();
+        // The process did not run when it was time: nobody waits for the answer any more.
+        if now >= need.deadline {
+            return None;
+        }
         let route = self.route();
         let refuse = |how| {
             route.handles.hedged(&self.table().live.metrics, how);

@@ -109,7 +109,7 @@ impl Queue {
 
 impl Waiter {
     /// Rings when it is its turn, or when it has lost its place.
-    pub fn bell(&self) -> &Notify {
+    pub fn bell(&self) -> &Arc<Notify> {
         &self.bell
     }
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Onward, model_of, wanted};
+use super::{Onward, wanted};
 use crate::proxy::Snapshot;
 use crate::proxy::intake::Guest;
 use crate::proxy::settle::Settle;
 use crate::route::Plan;
+use crate::route::onward::Trail;
 use crate::state::Permit;
 use crate::vocab::Usage;
 
@@ -21,20 +22,10 @@ pub enum Party {
 impl Party {
     pub fn of(guest: Box<Guest>, plan: &Plan<'_>, snapshot: &Arc<Snapshot>, permit: &Permit) -> Self {
         let asked = &snapshot.table.routes[guest.route].config;
-        if wanted(&guest, asked).is_none() {
-            return Self::Settle(guest.settle);
-        }
-        let continuation = asked.continuation;
-        let channel = permit.channel();
-        let model = model_of(&plan.route().config, channel, &guest);
+        let Some(scan) = wanted(&guest, asked) else { return Self::Settle(guest.settle) };
         Self::Onward(Box::new(Onward {
             snapshot: Arc::clone(snapshot),
-            continuation,
-            route: plan.route_index(),
-            tier: channel.config.tier,
-            model,
-            left_out: Vec::new(),
-            legs: 1,
+            trail: Trail::begin(plan, permit.channel(), guest.route, &scan.model),
             used: Usage::default(),
             guest,
         }))
