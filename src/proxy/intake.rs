@@ -21,7 +21,7 @@ use super::once::Once;
 use super::recall::{self, Recall};
 use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
-use super::settle::Settle;
+use super::settle::{Asked, Settle};
 use super::thoughts::Thoughts;
 use super::{Gateway, Snapshot, admission, deadline, identity, left, models, needs};
 use crate::access::{Denied, Standing};
@@ -323,7 +323,9 @@ async fn ask(
         .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
     let asker = left::Asker { gateway, snapshot, arrival: &arrival, caller: caller.as_deref() };
     let left_at = asker.bond(dialect, &body)?;
-    let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun);
+    let shape = if scan.stream { Shape::Stream } else { Shape::Whole };
+    let asked = Asked::new(&scan.model, shape, priority, scan.prompt_tokens_estimate());
+    let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
     settle.waited(waited);
     settle.caller.clone_from(&caller);
     let deadline = deadline(gateway, snapshot, index, &arrival);
@@ -336,7 +338,7 @@ async fn ask(
         operation,
         route: index,
         model: scan.model.clone(),
-        shape: if scan.stream { Shape::Stream } else { Shape::Whole },
+        shape,
         resend,
         begun: arrival.begun,
         deadline,
@@ -432,7 +434,9 @@ async fn plain(
         .map_err(|message| {
         arrival.refuse(Kind::BadRequest, message, Dialect::Http).closing_if_body(&arrival)
     })?;
-    let mut settle = Settle::begin(gateway, route, Dialect::Http.name(), &arrival.request_id, arrival.begun);
+    let asked = Asked::new("", Shape::Whole, priority, 0);
+    let mut settle =
+        Settle::begin(gateway, route, Dialect::Http.name(), &arrival.request_id, arrival.begun, asked);
     settle.waited(waited);
     settle.caller.clone_from(&caller);
     Ok(Guest {

@@ -22,6 +22,7 @@ use super::refuse::Refusal;
 use super::{Gateway, Snapshot};
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
+use crate::route::line;
 use crate::state::holding::{Holding, Holdings};
 use crate::telemetry::{Metrics, Shed, catalogue};
 use crate::vocab::Priority;

@@ -1,15 +1,39 @@
-//! Books the end of a request exactly once, however it ends.
+//! Books the end of a request exactly once, however it ends, and writes its line of the access log.
+//!
+//! What a rehearsal reads of these lines is `config::rehearsal::log`'s affair: whoever changes a field changes it there too.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::Gateway;
 use crate::algo::tick::Tick;
 use crate::state::Channel;
+use crate::state::model::Shape;
 use crate::state::route::Route;
 use crate::telemetry::{RequestOutcome, StreamOutcome};
-use crate::vocab::Usage;
+use crate::vocab::{Priority, Usage};
+
+/// The longest name of a model that is written down.
+const LONGEST_NAME: usize = 128;
+
+/// What a request asks for, as far as its line of the log says it: nothing of what is in it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The model as the caller named it; empty for plain HTTP.
+    model: Box<str>,
+    shape: Shape,
+    priority: Priority,
+    /// Estimated, for those that no upstream counts.
+    prompt_tokens: u32,
+}
+
+impl Asked {
+    pub fn new(model: &str, shape: Shape, priority: Priority, prompt_tokens: u64) -> Self {
+        let prompt_tokens = u32::try_from(prompt_tokens).unwrap_or(u32::MAX);
+        Self { model: model.chars().take(LONGEST_NAME).collect(), shape, priority, prompt_tokens }
+    }
+}
 
 /// Held by whoever has the request. Dropped without a word, it books a caller who hung up.
 pub struct Settle {
@@ -22,6 +46,9 @@ pub struct Settle {
     waited: Duration,
     outcome: RequestOutcome,
     stream: Option<StreamOutcome>,
+    asked: Asked,
+    /// From its arrival to the first byte of its answer, in nanoseconds; 0 while there is none.
+    first_byte: AtomicU64,
     pub attempts: u32,
     /// How many of them were made beside one that was silent and had not failed.
     pub hedges: u32,
@@ -39,6 +66,7 @@ impl Settle {
         dialect: &'static str,
         request_id: &str,
         begun: Tick,
+        asked: Asked,
     ) -> Self {
         route.memory.in_flight.fetch_add(1, Relaxed);
         gateway.in_flight.fetch_add(1, Relaxed);
@@ -51,6 +79,8 @@ impl Settle {
             waited: Duration::ZERO,
             outcome: RequestOutcome::Cancelled,
             stream: None,
+            asked,
+            first_byte: AtomicU64::new(0),
             attempts: 0,
             hedges: 0,
             caller: None,
@@ -70,7 +100,10 @@ impl Settle {
 
     /// The first byte of an answer is about to leave.
     pub fn first_byte(&self) {
-        let own = self.gateway.live.now().since(self.begun).saturating_sub(self.waited);
+        let after = self.gateway.live.now().since(self.begun);
+        let own = after.saturating_sub(self.waited);
+        let nanos = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+        self.first_byte.store(nanos.max(1), Relaxed);
         self.route.handles.overhead.record(own.as_secs_f64());
     }
 
@@ -107,11 +140,25 @@ impl Drop for Settle {
             (&*self.route.config.name, self.channel.as_ref().map_or("", |channel| &channel.label));
         let (outcome, millis) = (self.outcome.name(), took.as_secs_f64() * 1e3);
         let key = self.caller.as_deref();
-        let tokens = self.usage.map(|usage| usage.input + usage.output);
+        let Asked { model, shape, priority, prompt_tokens } = &self.asked;
+        let (stream, priority) = (*shape == Shape::Stream, priority.name());
+        let first_byte = Some(self.first_byte.load(Relaxed)).filter(|nanos| *nanos > 0);
+        let first_byte = first_byte.map(|nanos| Duration::from_nanos(nanos).as_secs_f64() * 1e3);
+        let input = self.usage.map_or((*prompt_tokens).into(), |usage| usage.input);
+        let output = self.usage.map(|usage| usage.output);
+        macro_rules! say {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "mainstay::request", request = %self.request_id, key, dialect = self.dialect, route,
+                    model, stream, priority, channel, outcome, attempts = self.attempts, millis, first_byte, input,
+                    output, "request"
+                )
+            };
+        }
         if good {
-            tracing::debug!(request = %self.request_id, key, route, channel, outcome, attempts = self.attempts, millis, tokens, "request");
+            say!(debug);
         } else {
-            tracing::info!(request = %self.request_id, key, route, channel, outcome, attempts = self.attempts, millis, tokens, "request");
+            say!(info);
         }
     }
 }
