@@ -163,15 +163,8 @@ fn rehearsing(criterion: &mut Criterion) {
     let workload = outages::usual_workload(&blueprint).expect("a route names a model");
     let workload = Workload { rate: 100.0, ..workload };
     let script = Script::default();
-    let rehearsal = Rehearsal {
-        blueprint: &blueprint,
-        script: &script,
-        workload: &workload,
-        duration: Duration::from_secs(REQUESTS / 100),
-        seed: 1,
-        reloads: Vec::new(),
-        freezes: Vec::new(),
-    };
+    let duration = Duration::from_secs(REQUESTS / 100);
+    let rehearsal = Rehearsal::of(&blueprint, &script, &workload, duration, 1);
     group.throughput(Throughput::Elements(REQUESTS));
     group.bench_function("about 1,000 requests", |b| {
         b.iter(|| {

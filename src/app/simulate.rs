@@ -1,6 +1,8 @@
 //! `mainstay simulate`: reads what is to be rehearsed, has it rehearsed, and shows what it came to.
 
 use std::fmt::Write;
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Process;
+use crate::config::rehearsal::log::{AccessLog, Cut, Moment, Replay};
 use crate::config::rehearsal::{self, Script, Workload};
 use crate::config::{Blueprint, Problem};
 use crate::server::loader::{Loader, Source};
@@ -15,7 +18,7 @@ use crate::sim::claim::{Claim, Judgement};
 use crate::sim::outages::{self, BuiltIn};
 use crate::sim::page::{self, Head, Held};
 use crate::sim::report::Report;
-use crate::sim::{self, Ledger, Rehearsal, text};
+use crate::sim::{self, Ledger, Rehearsal, habits, text, unmodelled};
 
 /// What to rehearse, as the command line says it.
 #[derive(clap::Args, Clone, Debug)]
@@ -27,11 +30,26 @@ pub struct Simulate {
     /// A script of outages
     #[arg(long, value_name = "FILE")]
     outage_file: Option<PathBuf>,
-    /// Requests a second, or a file that says what callers ask for [default: 20, by turns for every model that
-    /// a route names]
-    #[arg(long, value_name = "RATE|FILE")]
+    /// Requests a second, a file that says what callers ask for, or an access log of ours to be replayed [default:
+    /// 20, by turns for every model that a route names]
+    #[arg(long, value_name = "RATE|FILE|LOG")]
     workload: Option<String>,
-    /// How long callers come [default: 15m after the last outage, or 10m]
+    /// Of the log only what came from then on: a time, or how long after its begin
+    #[arg(long, value_name = "TIME|DURATION")]
+    from: Option<Moment>,
+    /// Of the log only what came before
+    #[arg(long, value_name = "TIME|DURATION")]
+    to: Option<Moment>,
+    /// How many times as fast the log's requests come
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    speed: Option<f64>,
+    /// How many requests come for one of the log
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    scale: Option<f64>,
+    /// Begin the log again when it is over, as long as callers are to come
+    #[arg(long = "loop")]
+    again: bool,
+    /// How long callers come [default: 15m after the last outage, or 10m; as long as the log]
     #[arg(long, value_parser = crate::config::duration)]
     duration: Option<Duration>,
     /// What all chance follows from; the same one gives the same run
@@ -63,11 +81,12 @@ Ready-made outages:
 
 A script of outages (YAML; times count from the start):
   upstreams:                    # how they answer when all is well; none of it is needed
-    openai: {ttft: 500ms, pace: 15ms, capacity: 200}
+    openai: {ttft: 500ms, pace: 15ms, prefill_tokens_per_second: 10000, capacity: 200}
   outages:
-    - {upstream: openai, from: 5m, to: 20m, fault: overloaded, share: 0.6, retry_after: 2s}
+    - {upstream: openai, from: 5m, to: 20m, fault: overloaded, share: 0.6, retry_after: 2s, dated: true}
     - {upstream: openai, from: 30m, to: 40m, fault: connect, flapping: {down: 20s, up: 40s}}
     - {upstream: anthropic, from: 5m, to: 1h, latency: 20s, creeping: true}
+    - {upstream: anthropic, from: 5m, to: 1h, latency: 10s, share: 0.02}
     - {upstream: anthropic, from: 5m, to: 1h, capacity: 20}
     - {upstream: gemini, model: gemini-3.5-flash, key: 1, from: 5m, to: 1h, fault: quota_exhausted}
   Faults: dns, connect, connect_timeout, tls, reset, not_processed, protocol, bad_gateway, server_error,
@@ -78,9 +97,20 @@ A workload (YAML):
   rate: 20
   mix:
     - {model: smart, share: 3, prompt_tokens: 1000, answer_tokens: 300, stream: true, hang_up: 0.01}
+    - {model: smart, key: nightly, priority: sheddable, dialect: anthropic}
     - {path: /echo/}
 
+An access log is what the gateway writes to standard error, in JSON where that is no terminal, with
+MAINSTAY_LOG=info,mainstay::request=debug: a line for each request, without prompts. Its requests come at their own times;
+callers who hung up do so again, and what was wrong with a request still is. Upstreams are as fast as the log says, where
+the script does not say it.
+
 Exit codes: 0, 1 when an assertion fails, 2 when something cannot be read or used.";
+
+/// Kinds of requests without a route that are named.
+const MOST_UNROUTED: usize = 5;
+/// By so many bytes a log is told from a workload.
+const PEEKED: u64 = 64 * 1024;
 
 /// What a rehearsal came to.
 pub struct Outcome {
@@ -106,18 +136,40 @@ impl Simulate {
         let mut remarks = Vec::new();
         let subject = load(source, &mut remarks)?;
         let compared = self.compare.clone().map(|path| load(Source::File(path), &mut remarks)).transpose()?;
-        let workload = self.workload(&subject)?;
-        let script = self.script(&subject, &workload)?;
-        let duration = self.duration.unwrap_or_else(|| outages::usual_duration(&script));
+        let log = self.log(&mut remarks)?;
+        let mut script = self.file_script(&subject)?;
+        let replay = log.as_ref().map(|log| self.replay(log, &script)).transpose()?;
+        let workload = match &replay {
+            Some(replay) => replay.workload.clone(),
+            None => self.workload(&subject)?,
+        };
+        self.add_ready_made(&mut script, &subject, &workload)?;
+        let usual =
+            || replay.as_ref().map_or_else(|| outages::usual_duration(&script), |replay| replay.lasts);
+        let duration = self.duration.unwrap_or_else(usual);
         if duration.is_zero() {
             return Err("--duration 0s: nobody would come".to_owned());
         }
-        let subjects = std::iter::once(&subject).chain(&compared);
-        let reports = subjects
-            .map(|subject| rehearse(subject, &script, &workload, duration, self.seed))
-            .collect::<Result<Vec<_>, _>>()?;
+        if let Some(replay) = &replay
+            && script.outages.iter().any(|outage| outage.to > replay.lasts)
+        {
+            let lasts = text::time(replay.lasts);
+            remarks
+                .push(format!("the log is over after {lasts}, before an outage is; --loop begins it again"));
+        }
+        let measured = match &log {
+            Some(log) => habits::learn(&mut script, &log.requests, &subject.blueprint),
+            None => Vec::new(),
+        };
+        let mut reports = Vec::new();
+        for subject in std::iter::once(&subject).chain(&compared) {
+            reports.push(rehearse(subject, &script, &workload, duration, self.seed, &mut remarks)?);
+        }
         let reports: Vec<&Report> = reports.iter().collect();
-        let head = self.head(reports[0], &script, &workload, duration);
+        let mut head = self.head(reports[0], &script, &workload, duration);
+        if let Some(replay) = &replay {
+            head.about.insert(1, self.about_log(replay, &measured));
+        }
         if let Some(path) = &self.out {
             std::fs::write(path, page::render(&head, &reports))
                 .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
@@ -126,6 +178,61 @@ impl Simulate {
         let failed = head.claims.iter().any(|(_, held)| *held == Held::No);
         let shown = if self.json { as_json(&head, &reports) } else { as_text(&head, &reports) };
         Ok(Outcome { shown, remarks, verdict: if failed { Held::No } else { Held::Yes } })
+    }
+
+    /// The access log that is to be replayed, if it is one.
+    fn log(&self, remarks: &mut Vec<String>) -> Result<Option<AccessLog>, String> {
+        let log = match self.workload.as_deref().filter(|said| rate(said).is_none()) {
+            Some(said) => open_log(said)?,
+            None => None,
+        };
+        let only_for_logs = [
+            ("--from", self.from.is_some()),
+            ("--to", self.to.is_some()),
+            ("--speed", self.speed.is_some()),
+            ("--scale", self.scale.is_some()),
+            ("--loop", self.again),
+        ];
+        let misplaced = only_for_logs.into_iter().find(|(_, given)| *given && log.is_none());
+        if let Some((name, _)) = misplaced {
+            return Err(format!("{name} is for an access log; name one with --workload"));
+        }
+        if let Some((AccessLog { unread, first_unread: Some((number, why)), .. }, name)) =
+            log.as_ref().zip(self.workload.as_ref())
+        {
+            let lines = if *unread == 1 { "1 line is".to_owned() } else { format!("{unread} lines are") };
+            remarks.push(format!("{name}: {lines} left out, the first of them {name}:{number}: {why}"));
+        }
+        Ok(log)
+    }
+
+    fn replay(&self, log: &AccessLog, script: &Script) -> Result<Replay, String> {
+        let last = || self.outage.iter().map(|(ready, _)| ready.outage("").to);
+        let outages = script.outages.iter().map(|outage| outage.to).chain(last()).max();
+        let usual = || outages.map_or(outages::QUIET, |end| end + outages::AFTERWARDS);
+        let until = self.again.then(|| self.duration.unwrap_or_else(usual));
+        let cut = Cut {
+            from: self.from,
+            to: self.to,
+            speed: self.speed.unwrap_or(1.0),
+            scale: self.scale.unwrap_or(1.0),
+            until,
+        };
+        let name = self.workload.as_deref().unwrap_or_default();
+        log.replay(&cut).map_err(|why| format!("{name}: {why}"))
+    }
+
+    fn about_log(&self, replay: &Replay, measured: &[String]) -> String {
+        let name = self.workload.as_deref().unwrap_or_default();
+        let success = replay.success.map_or_else(|| "unknown".to_owned(), text::percent);
+        let mut about = format!(
+            "{name}: {} requests at their own times; success was {success} when they were written down",
+            replay.requests
+        );
+        if !measured.is_empty() {
+            let _ = write!(about, "; it says how fast {} is", measured.join(", "));
+        }
+        about
     }
 
     fn workload(&self, subject: &Subject) -> Result<Workload, String> {
@@ -138,26 +245,29 @@ impl Simulate {
             })
         };
         let Some(said) = &self.workload else { return usual() };
-        let rate = said.strip_suffix("/s").unwrap_or(said).parse::<f64>();
-        match rate {
-            Ok(rate) if (0.001..=100_000.0).contains(&rate) => Ok(Workload { rate, ..usual()? }),
-            Ok(_) => Err(format!("--workload {said}: use 0.001 to 100000 requests a second")),
-            Err(_) => {
+        match rate(said) {
+            Some(rate) if (0.001..=100_000.0).contains(&rate) => Ok(Workload { rate, ..usual()? }),
+            Some(_) => Err(format!("--workload {said}: use 0.001 to 100000 requests a second")),
+            None => {
                 let text = read(Path::new(said))?;
                 rehearsal::workload(&text, said).map_err(|problems| shown(&problems))
             }
         }
     }
 
-    fn script(&self, subject: &Subject, workload: &Workload) -> Result<Script, String> {
-        let mut script = match &self.outage_file {
-            None => Script::default(),
-            Some(path) => {
-                let text = read(path)?;
-                rehearsal::script(&text, &path.display().to_string(), &subject.blueprint)
-                    .map_err(|problems| shown(&problems))?
-            }
-        };
+    fn file_script(&self, subject: &Subject) -> Result<Script, String> {
+        let Some(path) = &self.outage_file else { return Ok(Script::default()) };
+        let text = read(path)?;
+        rehearsal::script(&text, &path.display().to_string(), &subject.blueprint)
+            .map_err(|problems| shown(&problems))
+    }
+
+    fn add_ready_made(
+        &self,
+        script: &mut Script,
+        subject: &Subject,
+        workload: &Workload,
+    ) -> Result<(), String> {
         for (ready, upstream) in &self.outage {
             let heaviest = || outages::heaviest(&subject.blueprint, workload);
             let Some(upstream) = upstream.clone().or_else(heaviest) else {
@@ -174,14 +284,14 @@ impl Simulate {
             }
             script.outages.push(ready.outage(&upstream));
         }
-        Ok(script)
+        Ok(())
     }
 
     fn head(&self, report: &Report, script: &Script, workload: &Workload, duration: Duration) -> Head {
         let mut about = vec![format!(
             "{} of {} requests a second, seed {}",
             text::time(duration),
-            workload.rate,
+            text::rate(workload.rate),
             self.seed
         )];
         about.extend(script.outages.iter().map(|outage| {
@@ -210,13 +320,43 @@ fn rehearse(
     workload: &Workload,
     duration: Duration,
     seed: u64,
+    remarks: &mut Vec<String>,
 ) -> Result<Report, String> {
     let blueprint = &subject.blueprint;
     let mut ledger = Ledger::new(script, &blueprint.catalog);
-    let (reloads, freezes) = (Vec::new(), Vec::new());
-    let rehearsal = Rehearsal { blueprint, script, workload, duration, seed, reloads, freezes };
-    sim::run(&rehearsal, &mut ledger).map_err(|error| format!("{}: {error}", subject.name))?;
-    Ok(ledger.report(&subject.name))
+    let rehearsal = Rehearsal::of(blueprint, script, workload, duration, seed);
+    let unrouted = sim::run(&rehearsal, &mut ledger).map_err(|error| format!("{}: {error}", subject.name))?;
+    if !unrouted.is_empty() {
+        let shown: Vec<String> = unrouted.iter().map(|(what, count)| format!("{what} ({count})")).collect();
+        let few = shown.get(..MOST_UNROUTED).unwrap_or(&shown).join(", ");
+        let more = shown.len().saturating_sub(MOST_UNROUTED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        remarks.push(format!("{}: no route takes {few}{more}; these requests fail here", subject.name));
+    }
+    let unmodelled = unmodelled::of(blueprint);
+    Ok(Report { unmodelled, ..ledger.report(&subject.name) })
+}
+
+/// Requests a second, if that is what is said.
+fn rate(said: &str) -> Option<f64> {
+    said.strip_suffix("/s").unwrap_or(said).parse().ok()
+}
+
+/// Reads a file that looks like an access log; `None` for one that does not.
+fn open_log(path: &str) -> Result<Option<AccessLog>, String> {
+    let unread = |error: std::io::Error| format!("{path} cannot be read: {error}");
+    let mut begin = Vec::new();
+    let file = File::open(path).map_err(unread)?;
+    file.take(PEEKED).read_to_end(&mut begin).map_err(unread)?;
+    if !AccessLog::begins_like_one(&String::from_utf8_lossy(&begin)) {
+        return Ok(None);
+    }
+    AccessLog::read(BufReader::new(File::open(path).map_err(unread)?)).map(Some).map_err(unread)
+}
+
+fn factor(said: &str) -> Result<f64, String> {
+    let factor = said.parse().ok().filter(|factor| (0.001..=1000.0).contains(factor));
+    factor.ok_or_else(|| "use a factor from 0.001 to 1000".to_owned())
 }
 
 fn load(source: Source, remarks: &mut Vec<String>) -> Result<Subject, String> {
@@ -303,8 +443,8 @@ mod tests {
         let subject = load(source, &mut Vec::new()).expect("a good file");
         let script = section("A script of outages", "  Faults:");
         let script = rehearsal::script(&script, "s", &subject.blueprint);
-        assert_eq!(script.map_err(|problems| shown(&problems)).map(|script| script.outages.len()), Ok(5));
-        let workload = rehearsal::workload(&section("A workload", "\nExit codes"), "w");
-        assert_eq!(workload.map_err(|problems| shown(&problems)).map(|workload| workload.mix.len()), Ok(2));
+        assert_eq!(script.map_err(|problems| shown(&problems)).map(|script| script.outages.len()), Ok(6));
+        let workload = rehearsal::workload(&section("A workload", "\nAn access log"), "w");
+        assert_eq!(workload.map_err(|problems| shown(&problems)).map(|workload| workload.mix.len()), Ok(3));
     }
 }

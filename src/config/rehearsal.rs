@@ -2,7 +2,9 @@
 //! that is wrong with them.
 //!
 //! They go the way of routing.yaml itself (tree, shape, decode, checks), so that their problems have the
-//! same form. What an outage does is `sim`'s affair.
+//! same form. What an outage does is `sim`'s affair. An access log of ours is a workload, too ([`log`]).
+
+pub mod log;
 
 use std::time::Duration;
 
@@ -14,9 +16,9 @@ use super::path::Path;
 use super::problem::{Findings, Problem};
 use super::redact::{Redactor, Tree};
 use super::tree::Node;
-use super::{Blueprint, FILE_MAX, Mark, decode, nearest, schema, shape, tree};
+use super::{Blueprint, FILE_MAX, Mark, decode, nearest, schema, settle, shape, tree};
 use crate::dialect::Dialect;
-use crate::vocab::Fault;
+use crate::vocab::{Fault, Priority};
 
 /// What goes wrong in a rehearsal.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +34,8 @@ pub struct Habits {
     /// Median.
     pub ttft: Option<Duration>,
     pub pace: Option<Duration>,
+    /// Tokens of a prompt that it reads in a second.
+    pub prefill: Option<u32>,
     pub capacity: Option<u32>,
 }
 
@@ -49,6 +53,7 @@ pub struct Outage {
     /// Of the requests, 0..=1.
     pub share: f64,
     pub retry_after: Option<Duration>,
+    pub form: Form,
     /// Requests at the same moment.
     pub capacity: Option<u32>,
     /// Added to the time to the first token.
@@ -65,6 +70,15 @@ pub enum Onset {
     Sudden,
     /// Growing evenly to its full length at the outage's end.
     Creeping,
+}
+
+/// How an upstream says `retry_after`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    #[default]
+    Seconds,
+    /// By its own clock, to the second.
+    Date,
 }
 
 /// By turns down and up, down first.
@@ -86,6 +100,7 @@ impl Outage {
             fault,
             share: 1.0,
             retry_after: None,
+            form: Form::Seconds,
             capacity: None,
             latency: Duration::ZERO,
             onset: Onset::Sudden,
@@ -97,10 +112,27 @@ impl Outage {
 /// What callers ask for in a rehearsal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workload {
-    /// Requests a second.
+    /// Requests a second; of a schedule, on average.
     pub rate: f64,
     /// At least one, of which at least one has a share.
     pub mix: Vec<Call>,
+    /// Requests at their own times, in order, and nobody else. Empty: they come by chance.
+    pub schedule: Vec<Arrival>,
+}
+
+impl Workload {
+    /// Callers who come by chance.
+    pub const fn of(rate: f64, mix: Vec<Call>) -> Self {
+        Self { rate, mix, schedule: Vec::new() }
+    }
+}
+
+/// A request at its own time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    pub at: Duration,
+    /// Index into [`Workload::mix`].
+    pub call: usize,
 }
 
 /// One kind of requests.
@@ -116,6 +148,22 @@ pub struct Call {
     pub answer_tokens: u64,
     /// Share of the callers who hang up.
     pub hang_up: f64,
+    /// The name of the caller's key.
+    pub key: Option<String>,
+    /// What he asks for.
+    pub priority: Option<Priority>,
+    pub caller: Caller,
+}
+
+/// What is known of a caller beforehand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Caller {
+    #[default]
+    Usual,
+    /// Hangs up so long after he came, if his answer is not whole by then.
+    Leaves { after: Duration },
+    /// Asks for what every upstream refuses.
+    Mistaken,
 }
 
 /// What a request is for.
@@ -125,6 +173,15 @@ pub enum Target {
     Model(String),
     /// Plain HTTP.
     Path(String),
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Model(name) => write!(f, "model `{name}`"),
+            Self::Path(path) => write!(f, "path `{path}`"),
+        }
+    }
 }
 
 /// How an answer is wanted.
@@ -145,6 +202,9 @@ impl Call {
             prompt_tokens: 1000,
             answer_tokens: 300,
             hang_up: 0.0,
+            key: None,
+            priority: None,
+            caller: Caller::Usual,
         }
     }
 }
@@ -208,7 +268,7 @@ pub fn workload(text: &str, name: &str) -> Result<Workload, Vec<Problem>> {
         if !mix.is_empty() && mix.iter().all(|call| call.share == 0.0) {
             findings.error_at_key(&path, "nobody asks for anything", "give one of them a `share` above 0");
         }
-        Workload { rate: said.rate.unwrap_or(USUAL_RATE), mix }
+        Workload::of(said.rate.unwrap_or(USUAL_RATE), mix)
     })
 }
 
@@ -281,7 +341,12 @@ fn known(name: &str, path: &Path, blueprint: &Blueprint, findings: &mut Findings
 }
 
 fn habits(said: &file::Habits) -> Habits {
-    Habits { ttft: said.ttft.map(|span| span.0), pace: said.pace.map(|span| span.0), capacity: said.capacity }
+    Habits {
+        ttft: said.ttft.map(|span| span.0),
+        pace: said.pace.map(|span| span.0),
+        prefill: said.prefill_tokens_per_second,
+        capacity: said.capacity,
+    }
 }
 
 fn outage(
@@ -310,6 +375,10 @@ fn outage(
         }
         Some(flapping)
     });
+    let dated = said.dated == Some(true);
+    if dated && said.retry_after.is_none() {
+        findings.error(&path.key("dated"), "nothing is said as a date", "give it a `retry_after`");
+    }
     let creeping = said.creeping == Some(true);
     if creeping && said.latency.is_none() {
         findings.error(&path.key("creeping"), "nothing creeps", "give it the `latency` that it grows to");
@@ -323,6 +392,7 @@ fn outage(
         fault,
         share: said.share.unwrap_or(1.0),
         retry_after: said.retry_after.map(|span| span.0),
+        form: if dated { Form::Date } else { Form::Seconds },
         capacity: said.capacity,
         latency: said.latency.map(|span| span.0).unwrap_or_default(),
         onset: if creeping { Onset::Creeping } else { Onset::Sudden },
@@ -352,6 +422,9 @@ fn call(said: &file::Call, path: &Path, findings: &mut Findings) -> Option<Call>
         prompt_tokens: said.prompt_tokens.unwrap_or(usual.prompt_tokens),
         answer_tokens: said.answer_tokens.unwrap_or(usual.answer_tokens),
         hang_up: said.hang_up.unwrap_or(usual.hang_up),
+        key: said.key.clone(),
+        priority: said.priority.map(settle::priority),
+        caller: usual.caller,
         target: usual.target,
     })
 }

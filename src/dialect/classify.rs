@@ -16,7 +16,8 @@ use http::{HeaderMap, StatusCode};
 use super::Dialect;
 use super::provider::{Models, Provider};
 use crate::vocab::{Fault, RateHint};
-pub use hints::{MAX_WAIT, hints};
+pub use hints::{MAX_WAIT, asked_wait, hints};
+pub use moments::instant;
 pub(super) use said::Said;
 
 /// What an upstream's failure means.
@@ -232,7 +233,7 @@ pub fn classify(
     let code = status.as_u16();
     let mut hint = hints(headers, now_unix);
     if dialect == Dialect::Http {
-        hint.retry_after = hints::asked_wait(code, headers, now_unix);
+        hint.retry_after = asked_wait(code, headers, now_unix);
         return Finding { fault: plain(code), hint, message: None, code: None };
     }
     let mut said = Said::read(body);
@@ -251,7 +252,7 @@ pub fn classify(
         hint.daily = said.daily;
     }
     if hints::WAITING.contains(&code) {
-        hint.retry_after = hints::asked_wait(code, headers, now_unix)
+        hint.retry_after = asked_wait(code, headers, now_unix)
             .or_else(|| said.as_ref().and_then(|said| said.retry_after))
             .or_else(|| hints::exhausted_until(&hint));
     }

@@ -14,14 +14,20 @@ use crate::state::model::Shape;
 use crate::vocab::{Abilities, Fault, RateHint, Stage};
 
 /// How an attempt turns out, and after how long, with this patience.
-pub fn outcome(answer: &Answer, limits: Limits, connect: Duration, need: &Need<'_>) -> (Duration, Turn) {
-    let fails = |fault, stage| Turn::Fail(Failure { fault, stage, hint: RateHint::default() });
+pub fn outcome(
+    id: u32,
+    answer: &Answer,
+    limits: Limits,
+    connect: Duration,
+    need: &Need<'_>,
+) -> (Duration, Turn) {
+    let fails = |fault, stage| Turn::Fail(id, Failure { fault, stage, hint: RateHint::default() });
     let no_headers = (limits.headers, fails(Fault::HeadersTimeout, Stage::Waiting));
     let no_content = (limits.first_event, fails(Fault::FirstEventTimeout, Stage::Headers));
     let whole = need.shape == Shape::Whole && need.dialect != Dialect::Http;
     match *answer {
         Answer::Refuses { after, .. } if after >= limits.headers => no_headers,
-        Answer::Refuses { after, failure } => (after, Turn::Fail(failure)),
+        Answer::Refuses { after, failure } => (after, Turn::Fail(id, failure)),
         Answer::Unreachable => (connect, fails(Fault::ConnectTimeout, Stage::NotSent)),
         Answer::Silent => no_headers,
         // The headers of a whole answer come with it.
@@ -29,7 +35,7 @@ pub fn outcome(answer: &Answer, limits: Limits, connect: Duration, need: &Need<'
         Answer::HeadersOnly => no_content,
         Answer::Speaks { ttft, lasts, ending, .. } if whole => match ending {
             Ending::Whole if ttft + lasts >= limits.headers => no_headers,
-            Ending::Whole => (ttft + lasts, Turn::Commit),
+            Ending::Whole => (ttft + lasts, Turn::Commit(id)),
             Ending::Breaks { after, .. } if ttft + after >= limits.headers => no_headers,
             Ending::Breaks { after, .. } => (ttft + after, fails(Fault::Truncated, Stage::Headers)),
             Ending::Stalls { .. } => no_headers,
@@ -37,7 +43,7 @@ pub fn outcome(answer: &Answer, limits: Limits, connect: Duration, need: &Need<'
         // Most upstreams send their headers with the first token.
         Answer::Speaks { ttft, .. } if ttft >= limits.headers => no_headers,
         Answer::Speaks { ttft, .. } if ttft >= limits.first_event => no_content,
-        Answer::Speaks { ttft, .. } => (ttft, Turn::Commit),
+        Answer::Speaks { ttft, .. } => (ttft, Turn::Commit(id)),
     }
 }
 

@@ -6,13 +6,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::drive::Parted;
 use super::report::{Attempts, Cost, Lane, Minute, Report, Span, Totals};
-use super::seen::{End, Left, Seen, Witness};
+use super::seen::{Bill, End, Left, Role, Seen, Witness};
 use crate::algo::cooldown::Readiness;
 use crate::algo::tick::Tick;
 use crate::catalog::{Catalog, Tier, Unit};
 use crate::config::rehearsal::{Outage, Script};
 use crate::state::{Channel, Table};
+use crate::vocab::Class;
 
 /// How often breakers and keys are looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -20,12 +22,11 @@ const LOOK: Duration = Duration::from_millis(250);
 const BACK_FOR: usize = 10;
 const BACK_SHARE: f64 = 0.9;
 
-/// Femto-USD.
+/// Femto-USD for each token.
 #[derive(Clone, Copy, Debug)]
 struct Billed {
-    prompt: u128,
-    /// Each token of the answer.
-    token: u64,
+    input: u64,
+    output: u64,
 }
 
 /// A witness that makes a [`Report`].
@@ -39,9 +40,12 @@ pub struct Ledger<'a> {
     commits: Vec<Vec<u32>>,
     lanes: Vec<Lane>,
     looked: Option<Tick>,
-    /// What a prompt and a token of its answer cost, by channel and kind of request.
+    /// What tokens cost, by channel and kind of request: a long prompt may have prices of its own.
     prices: HashMap<(Box<str>, usize), Option<Billed>>,
-    probes: u64,
+    /// Counts of the whole, as far as they are not sums of minutes.
+    totals: Totals,
+    /// How long requests waited for room, in seconds.
+    queues: Vec<f32>,
     ended: Tick,
 }
 
@@ -57,7 +61,8 @@ impl<'a> Ledger<'a> {
             lanes: Vec::new(),
             looked: None,
             prices: HashMap::new(),
-            probes: 0,
+            totals: Totals::default(),
+            queues: Vec::new(),
             ended: Tick::ZERO,
         }
     }
@@ -79,9 +84,12 @@ impl<'a> Ledger<'a> {
         })
     }
 
-    fn left(&mut self, now: Tick, call: usize, channel: &Channel, how: Left, prompt: u64, answer: u64) {
+    fn left(&mut self, now: Tick, call: usize, channel: &Channel, how: Left, role: Role, bill: Bill) {
         let upstream = self.upstream(channel);
-        let cost = self.cost(channel, call, prompt, answer);
+        let cost = self.cost(channel, call, bill);
+        if role == Role::Leg {
+            self.totals.legs_cost.add(cost);
+        }
         let minute = self.minute(now);
         if minute.attempts.len() <= upstream {
             minute.attempts.resize(upstream + 1, Attempts::default());
@@ -91,14 +99,11 @@ impl<'a> Ledger<'a> {
             Left::Failed(..) => minute.attempts[upstream].bad += 1,
             Left::Cancelled => minute.attempts[upstream].cancelled += 1,
         }
-        match cost {
-            Some(cost) => minute.cost.femto_usd += cost,
-            None => minute.cost.unpriced += 1,
-        }
+        minute.cost.add(cost);
     }
 
     /// Femto-USD; `None` where no price is known. What was not worked at costs nothing anywhere.
-    fn cost(&mut self, channel: &Channel, call: usize, prompt: u64, answer: u64) -> Option<u128> {
+    fn cost(&mut self, channel: &Channel, call: usize, Bill { prompt, answer }: Bill) -> Option<u128> {
         if prompt == 0 && answer == 0 {
             return Some(0);
         }
@@ -108,10 +113,10 @@ impl<'a> Ledger<'a> {
             let model = channel.label.split_once('/').map_or("", |(_, model)| model);
             let entry = catalog.find(channel.upstream.config.provider.name, model)?;
             let of = |unit| entry.prices().of(unit, Tier::Standard, prompt);
-            Some(Billed { prompt: of(Unit::Input)?.times(prompt), token: of(Unit::Output)?.femto_usd() })
+            Some(Billed { input: of(Unit::Input)?.femto_usd(), output: of(Unit::Output)?.femto_usd() })
         });
-        let Billed { prompt, token } = (*prices)?;
-        Some(prompt + u128::from(token) * u128::from(answer))
+        let Billed { input, output } = (*prices)?;
+        Some(u128::from(input) * u128::from(prompt) + u128::from(output) * u128::from(answer))
     }
 
     fn lane(&mut self, label: &str, state: &'static str, now: Tick) {
@@ -175,6 +180,8 @@ impl<'a> Ledger<'a> {
         let whole = Minute::sum(&self.minutes, upstreams);
         let attempts: u64 = whole.attempts.iter().map(Attempts::all).sum();
         let asked = whole.requests().max(1);
+        self.queues.sort_unstable_by(f32::total_cmp);
+        let slowest = self.queues.get(self.queues.len().saturating_sub(1) * 99 / 100);
         let Minute { answered, failed, broken, hung_up, .. } = whole;
         let totals = Totals {
             requests: whole.requests(),
@@ -189,8 +196,10 @@ impl<'a> Ledger<'a> {
             amplification: attempts as f64 / asked as f64,
             cost: Cost { ..whole.cost },
             recovery,
-            probes: self.probes,
+            queued: self.queues.len() as u64,
+            p99_queue: slowest.map(|seconds| Duration::from_secs_f32(*seconds)),
             reasons: self.reasons.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+            ..self.totals
         };
         Report {
             config: config.to_owned(),
@@ -198,6 +207,7 @@ impl<'a> Ledger<'a> {
             minutes: self.minutes,
             lanes: self.lanes,
             totals,
+            unmodelled: Vec::new(),
         }
     }
 }
@@ -205,7 +215,8 @@ impl<'a> Ledger<'a> {
 impl Witness for Ledger<'_> {
     fn saw(&mut self, now: Tick, seen: &Seen<'_>) {
         match *seen {
-            Seen::Committed { channel, after, .. } => {
+            Seen::Committed { channel, after, role, .. } => {
+                self.totals.hedges_won += u64::from(role == Role::Hedge);
                 let upstream = self.upstream(channel);
                 let second = now.since(Tick::ZERO).as_secs() as usize;
                 if self.commits.len() <= second {
@@ -218,12 +229,25 @@ impl Witness for Ledger<'_> {
                 let begun = Tick::ZERO + now.since(Tick::ZERO + after);
                 self.minute(begun).ttfts.push(after.as_secs_f32());
             }
-            Seen::Left { call, channel, how, prompt, answer, .. } => {
-                self.left(now, call, channel, how, prompt, answer);
+            Seen::Asked { role: Role::Hedge, .. } => self.totals.hedges += 1,
+            Seen::Queued { waited, .. } => self.queues.push(waited.as_secs_f32()),
+            Seen::Left { call, channel, how, role, bill, .. } => {
+                self.left(now, call, channel, how, role, bill);
             }
-            Seen::Ended { end, begun, .. } => {
+            Seen::Ended { end, begun, legs, .. } => {
+                let goes_on = u64::from(legs > 1);
+                match end {
+                    End::Answered => self.totals.continued += goes_on,
+                    End::Broken(_) => self.totals.continued_in_vain += goes_on,
+                    End::Parted(_) | End::HungUp | End::NoRoute => {}
+                }
                 let minute = self.minute(begun);
                 let reason = match end {
+                    // The upstream's verdict on the request itself is what the caller came for.
+                    End::Parted(Parted::Failed(fault)) if fault.class() == Class::ClientFault => {
+                        minute.answered += 1;
+                        return;
+                    }
                     End::Answered => {
                         minute.answered += 1;
                         return;
@@ -247,12 +271,14 @@ impl Witness for Ledger<'_> {
                 };
                 *self.reasons.entry(reason).or_default() += 1;
             }
-            Seen::Probed { .. } => self.probes += 1,
+            Seen::Probed { .. } => self.totals.probes += 1,
             Seen::Began { .. }
             | Seen::Asked { .. }
             | Seen::Judged { .. }
             | Seen::Reloaded { .. }
-            | Seen::Froze { .. } => {}
+            | Seen::GoesOn { .. }
+            | Seen::Froze { .. }
+            | Seen::WallStepped { .. } => {}
         }
     }
 

@@ -6,24 +6,30 @@
 //! | `setup` | what a run follows from |
 //! | `world`, `turns`, `queue` | arrivals, answers, probes, trials, reloads, freezes: one event after the other |
 //! | `fate` | what comes of an answer and our patience |
-//! | `drive` | one request's way through a [`Plan`](crate::route::Plan), as `proxy::drive` goes it |
+//! | `drive`, `legs` | one request's way through a [`Plan`](crate::route::Plan), as `proxy::{drive, hedge, onward}` go it |
+//! | `bell` | how somebody in a queue hears of his turn where no task waits |
 //! | `weather` | what an upstream answers at this moment |
 //! | `watch` | probes, synthetic trials and rechecks, by the rules of `server` |
 //! | `seen` | what happened, for whoever keeps count |
 //! | `ledger`, [`report`] | the count, minute by minute, and what it came to |
 //! | [`claim`] | what a report is held to |
 //! | [`outages`] | ready-made ones, and what is rehearsed where nobody says |
+//! | [`habits`] | how upstreams answered, as an access log has it |
+//! | [`unmodelled`] | what no rehearsal of a configuration shows |
 //! | [`text`], [`page`], `chart` | a report at a terminal, and as one file for a browser |
 //!
 //! Synchronous and alone: no socket, no task, no clock but its own, no chance but its seed's. The same
 //! setup gives the same run, event by event. It rehearses decisions, not wires: what a dialect, a
 //! connection pool or a slow caller does is `tests/it/lab`'s affair.
 
+mod bell;
 mod chart;
 pub mod claim;
 mod drive;
 mod fate;
+pub mod habits;
 mod ledger;
+mod legs;
 pub mod outages;
 pub mod page;
 mod queue;
@@ -34,13 +40,14 @@ mod setup;
 mod tests;
 pub mod text;
 mod turns;
+pub mod unmodelled;
 mod watch;
 mod weather;
 mod world;
 
 pub use drive::Parted;
 pub use ledger::Ledger;
-pub use seen::{End, Left, Passage, Seen, Witness};
-pub use setup::{Freeze, Rehearsal, Reload, Unroutable, pretend_keys};
-pub use weather::{USUAL_PACE, USUAL_TTFT};
+pub use seen::{Bill, End, Left, Passage, Role, Seen, Witness};
+pub use setup::{Freeze, Rehearsal, Reload, Unroutable, WallStep, pretend_keys};
+pub use weather::{PREFILL, PREFILL_AT_HOME, USUAL_PACE, USUAL_TTFT};
 pub use world::run;

@@ -24,9 +24,9 @@ const fn minutes(minutes: u64) -> Duration {
 /// All of them begin when everything has been well for so long.
 const BEGIN: Duration = minutes(5);
 /// And are watched for so long afterwards.
-const AFTERWARDS: Duration = minutes(15);
+pub const AFTERWARDS: Duration = minutes(15);
 /// What is rehearsed when nothing goes wrong.
-const QUIET: Duration = minutes(10);
+pub const QUIET: Duration = minutes(10);
 
 impl BuiltIn {
     pub const ALL: [Self; 5] =
@@ -115,7 +115,7 @@ pub fn usual_workload(blueprint: &Blueprint) -> Option<Workload> {
     if mix.is_empty() {
         mix = written().filter_map(|route| path(&route.matcher)).map(Call::to).collect();
     }
-    (!mix.is_empty()).then_some(Workload { rate: USUAL_RATE, mix })
+    (!mix.is_empty()).then(|| Workload::of(USUAL_RATE, mix))
 }
 
 /// Long enough to see the end of every outage, and what comes after it.

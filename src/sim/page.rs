@@ -137,6 +137,10 @@ fn column(report: &Report, out: &mut String) {
     } else {
         out.push_str("<p>unknown: the catalog has no price of these models</p>");
     }
+    if !report.unmodelled.is_empty() {
+        let _ =
+            write!(out, "<p class=\"legend\">Not rehearsed: {}.</p>", escaped(&report.unmodelled.join("; ")));
+    }
     out.push_str("</section>");
 }
 
@@ -157,6 +161,9 @@ fn totals(report: &Report, out: &mut String) {
         ),
         ("attempts for each request", format!("{:.3}", totals.amplification)),
         ("cost", text::cost(report)),
+        ("hedges, heard", format!("{}, {}", totals.hedges, totals.hedges_won)),
+        ("waited for room", text::queued(report)),
+        ("streams continued", text::continued(report)),
         ("recovery", time(totals.recovery, "not seen")),
     ];
     out.push_str("<table>");

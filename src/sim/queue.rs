@@ -42,18 +42,25 @@ pub enum Event {
     Watch(watch::Call),
     Reload(usize),
     Freeze(usize),
+    StepWall(usize),
 }
 
-/// What happens to a request.
+/// What happens to a request, and to which of its attempts.
 #[derive(Clone, Copy, Debug)]
 pub enum Turn {
     Choose,
-    Fail(Failure),
-    Commit,
-    Beat,
-    End,
-    Break(Fault),
+    Send(u32),
+    Hedge(u32),
+    Fail(u32, Failure),
+    Commit(u32),
+    Beat(u32),
+    End(u32),
+    Break(u32, Fault),
     HangUp,
+    /// Its bell has rung.
+    Called,
+    /// It has waited in this line for long enough.
+    InVain(u32),
 }
 
 impl PartialEq for Planned {

@@ -14,6 +14,8 @@ pub struct Report {
     pub minutes: Vec<Minute>,
     pub lanes: Vec<Lane>,
     pub totals: Totals,
+    /// What a rehearsal of this configuration does not show, a line each.
+    pub unmodelled: Vec<String>,
 }
 
 /// What callers of one minute saw, and what was done for them in it.
@@ -83,6 +85,17 @@ pub struct Totals {
     /// From the end of an outage until its upstream had its share back; `None` where that was not seen.
     pub recovery: Option<Duration>,
     pub probes: u64,
+    /// Second attempts beside a silent one, and those that were heard.
+    pub hedges: u64,
+    pub hedges_won: u64,
+    /// Requests that waited for room, and how long the slowest hundredth of them did.
+    pub queued: u64,
+    pub p99_queue: Option<Duration>,
+    /// Streams that broke and were whole in the end, and those that broke all the same after somebody went on.
+    pub continued: u64,
+    pub continued_in_vain: u64,
+    /// What going on cost, which is part of `cost`.
+    pub legs_cost: Cost,
     /// How requests failed or broke, and how many.
     pub reasons: Vec<(String, u64)>,
 }
@@ -94,6 +107,14 @@ impl Attempts {
 }
 
 impl Cost {
+    /// Adds an attempt's bill in femto-USD; `None` where no price is known.
+    pub fn add(&mut self, femto_usd: Option<u128>) {
+        match femto_usd {
+            Some(bill) => self.femto_usd += bill,
+            None => self.unpriced += 1,
+        }
+    }
+
     /// Dollars, as far as prices are known; `None` where none is.
     pub fn usd(&self) -> Option<f64> {
         (self.femto_usd > 0 || self.unpriced == 0).then(|| self.femto_usd as f64 / 1e15)
@@ -202,10 +223,18 @@ impl Report {
                 "unpriced_attempts": totals.cost.unpriced,
                 "recovery": seconds(totals.recovery),
                 "probes": totals.probes,
+                "hedges": totals.hedges,
+                "hedges_won": totals.hedges_won,
+                "queued": totals.queued,
+                "p99_queue": seconds(totals.p99_queue),
+                "continued": totals.continued,
+                "continued_in_vain": totals.continued_in_vain,
+                "continuation_cost_usd": totals.legs_cost.usd(),
                 "reasons": reasons,
             },
             "minutes": minutes.collect::<Vec<_>>(),
             "timeline": lanes.collect::<Vec<_>>(),
+            "not_rehearsed": self.unmodelled,
         })
     }
 }

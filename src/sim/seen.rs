@@ -14,21 +14,45 @@ pub enum Seen<'s> {
     /// A caller came with the request `call` of the workload's mix.
     Began { request: u64, call: usize, revision: usize },
     /// An attempt was sent.
-    Asked { request: u64, channel: &'s Channel, credential: Option<&'s str>, passage: Passage },
+    Asked { request: u64, channel: &'s Channel, credential: Option<&'s str>, passage: Passage, role: Role },
     /// The first content came, so long after the caller.
-    Committed { request: u64, channel: &'s Channel, after: Duration },
+    Committed { request: u64, channel: &'s Channel, after: Duration, role: Role },
+    /// Another channel goes on with a stream that broke off.
+    GoesOn { request: u64, channel: &'s Channel },
+    /// It waits for room no more.
+    Queued { request: u64, waited: Duration },
     /// An attempt is over; an upstream that had begun to work bills for these tokens.
-    Left { request: u64, call: usize, channel: &'s Channel, how: Left, prompt: u64, answer: u64 },
-    /// What followed from an attempt that failed before content.
-    Judged { request: u64, fault: Fault, stage: Stage, passage: Passage, verdict: Verdict },
-    /// The caller's request is over.
-    Ended { request: u64, call: usize, end: End, attempts: u32, begun: Tick },
+    Left { request: u64, call: usize, channel: &'s Channel, how: Left, role: Role, bill: Bill },
+    /// What followed from an attempt that failed before content; no verdict where another one runs beside it.
+    Judged { request: u64, fault: Fault, stage: Stage, passage: Passage, verdict: Option<Verdict> },
+    /// The caller's request is over. Its answer is made of so many legs, if there is one.
+    Ended { request: u64, call: usize, end: End, attempts: u32, legs: u32, begun: Tick },
     /// A probe or a synthetic trial was answered.
     Probed { upstream: &'s str, passed: bool },
     /// A request goes on for which this revision of the configuration holds, counted from 0.
     Reloaded { revision: usize },
     /// The process did not run for so long.
     Froze { lasted: Duration },
+    /// Somebody has set the wall's clock by so many seconds.
+    WallStepped { by: i64 },
+}
+
+/// What an upstream bills for an attempt, in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bill {
+    pub prompt: u64,
+    pub answer: u64,
+}
+
+/// What an attempt is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// To answer the request.
+    Own,
+    /// The same, beside one that is silent.
+    Hedge,
+    /// To go on with an answer that broke off.
+    Leg,
 }
 
 /// How an attempt got past the breakers.

@@ -19,6 +19,39 @@ pub struct Rehearsal<'a> {
     /// In the order of their times.
     pub reloads: Vec<Reload>,
     pub freezes: Vec<Freeze>,
+    pub steps: Vec<WallStep>,
+    /// Between an attempt's begin and the moment when it is sent at most so much time passes.
+    pub dawdle: Duration,
+}
+
+impl<'a> Rehearsal<'a> {
+    /// One in which nothing happens to the gateway itself.
+    pub const fn of(
+        blueprint: &'a Blueprint,
+        script: &'a Script,
+        workload: &'a Workload,
+        duration: Duration,
+        seed: u64,
+    ) -> Self {
+        Self {
+            blueprint,
+            script,
+            workload,
+            duration,
+            seed,
+            reloads: Vec::new(),
+            freezes: Vec::new(),
+            steps: Vec::new(),
+            dawdle: Duration::ZERO,
+        }
+    }
+}
+
+/// Somebody sets the wall's clock by so many seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WallStep {
+    pub at: Duration,
+    pub by: i64,
 }
 
 /// Another configuration is put in force.
@@ -44,11 +77,7 @@ pub struct Unroutable {
 
 impl Unroutable {
     pub(super) fn new(target: &Target) -> Self {
-        let what = match target {
-            Target::Model(name) => format!("model `{name}`"),
-            Target::Path(path) => format!("path `{path}`"),
-        };
-        Self { what }
+        Self { what: target.to_string() }
     }
 }
 

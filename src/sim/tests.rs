@@ -1,6 +1,8 @@
 //! What rehearsals of remembered outages come to. Expectations are the project's own promises: an outage
 //! of one provider is not the callers', a key without quota is left alone, recovery takes a minute.
 
+mod crowds;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +25,8 @@ const KEYS: &str = "version: 1\nupstreams:\n  near: {provider: openai, credentia
     routes: [{model: demo, channels: [{upstream: near, model: gpt-5.4}]}]\n";
 
 fn blueprint(text: &str) -> Blueprint {
-    let env = Given::default().var("A", "sk-first").var("B", "sk-second");
+    let env =
+        Given::default().var("A", "sk-first").var("B", "sk-second").var("SHOP", "sk-shop-0123456789abcdef");
     config::load(text, &env).unwrap_or_else(|problems| panic!("{problems:?}")).blueprint
 }
 
@@ -54,8 +57,7 @@ fn report(
     seed: u64,
 ) -> Report {
     let mut ledger = Ledger::new(script, &blueprint.catalog);
-    let (reloads, freezes) = (Vec::new(), Vec::new());
-    let rehearsal = Rehearsal { blueprint, script, workload, duration, seed, reloads, freezes };
+    let rehearsal = Rehearsal::of(blueprint, script, workload, duration, seed);
     run(&rehearsal, &mut ledger).expect("every call has a route");
     ledger.report("routing.yaml")
 }
@@ -140,16 +142,8 @@ fn a_key_without_quota_is_hardly_asked_and_the_other_serves() {
     let script = outage(&blueprint, BuiltIn::OutOfQuota, None);
     let workload =
         Workload { rate: 4.0, ..outages::usual_workload(&blueprint).expect("a route names a model") };
-    let (reloads, freezes, duration) = (Vec::new(), Vec::new(), outages::usual_duration(&script));
-    let rehearsal = Rehearsal {
-        blueprint: &blueprint,
-        script: &script,
-        workload: &workload,
-        duration,
-        seed: 3,
-        reloads,
-        freezes,
-    };
+    let duration = outages::usual_duration(&script);
+    let rehearsal = Rehearsal::of(&blueprint, &script, &workload, duration, 3);
     let mut sent = Sent { key: "near#1", ..Sent::default() };
     run(&rehearsal, &mut sent).expect("a route takes it");
     assert!(sent.while_out <= 4, "{}", sent.while_out);
@@ -216,7 +210,7 @@ fn streams_that_break_are_broken_and_whole_answers_are_tried_again() {
     let script = Script { outages: vec![outage(Fault::StreamCut)], ..Script::default() };
     let of = |delivery| {
         let call = Call { delivery, ..Call::to(Target::Model("demo".to_owned())) };
-        report(&blueprint, &script, &Workload { rate: 5.0, mix: vec![call] }, minutes(10), 1).totals
+        report(&blueprint, &script, &Workload::of(5.0, vec![call]), minutes(10), 1).totals
     };
     let (streams, whole) = (of(Delivery::Stream), of(Delivery::Whole));
     assert!(streams.broken > 50 && streams.failed == 0, "{streams:?}");
@@ -228,7 +222,7 @@ fn streams_that_break_are_broken_and_whole_answers_are_tried_again() {
 fn callers_who_hang_up_are_nobodys_failure() {
     let blueprint = blueprint(TWO);
     let call = Call { hang_up: 0.5, ..Call::to(Target::Model("demo".to_owned())) };
-    let workload = Workload { rate: 5.0, mix: vec![call] };
+    let workload = Workload::of(5.0, vec![call]);
     let report = report(&blueprint, &Script::default(), &workload, minutes(5), 1);
     assert!(report.totals.hung_up > 100, "{:?}", report.totals);
     assert_eq!(report.totals.success, Some(1.0), "{:?}", report.totals);
@@ -263,16 +257,8 @@ fn a_path_is_rehearsed_as_plain_http_and_nothing_is_left_in_flight() {
     let found = report(&blueprint, &script, &workload, minutes(10), 1).totals;
     assert!(found.success >= Some(0.999), "{found:?}");
     let mut end = AtTheEnd(false);
-    let (reloads, freezes, duration) = (Vec::new(), Vec::new(), minutes(3));
-    let rehearsal = Rehearsal {
-        blueprint: &blueprint,
-        script: &script,
-        workload: &workload,
-        duration,
-        seed: 1,
-        reloads,
-        freezes,
-    };
+    let duration = minutes(3);
+    let rehearsal = Rehearsal::of(&blueprint, &script, &workload, duration, 1);
     run(&rehearsal, &mut end).expect("the route takes it");
     assert!(end.0);
 }
@@ -280,18 +266,10 @@ fn a_path_is_rehearsed_as_plain_http_and_nothing_is_left_in_flight() {
 #[test]
 fn a_workload_that_no_route_takes_is_refused() {
     let blueprint = blueprint(ONE);
-    let workload = Workload { rate: 1.0, mix: vec![Call::to(Target::Model("other".to_owned()))] };
+    let workload = Workload::of(1.0, vec![Call::to(Target::Model("other".to_owned()))]);
     let script = Script::default();
-    let (reloads, freezes, duration) = (Vec::new(), Vec::new(), minutes(1));
-    let rehearsal = Rehearsal {
-        blueprint: &blueprint,
-        script: &script,
-        workload: &workload,
-        duration,
-        seed: 1,
-        reloads,
-        freezes,
-    };
+    let duration = minutes(1);
+    let rehearsal = Rehearsal::of(&blueprint, &script, &workload, duration, 1);
     let error = run(&rehearsal, &mut AtTheEnd(false)).expect_err("no route");
     assert_eq!(error.to_string(), "no route takes model `other` of the workload");
 }

@@ -17,7 +17,16 @@ pub fn render(report: &Report) -> String {
     timeline(report, &mut out);
     out.push('\n');
     out.push_str(&totals(&[report]));
+    foot(report, &mut out);
     out
+}
+
+/// What is not in it.
+fn foot(report: &Report, out: &mut String) {
+    for (index, line) in report.unmodelled.iter().enumerate() {
+        let head = if index == 0 { "\n\nnot rehearsed:" } else { "\n              " };
+        let _ = write!(out, "{head} {line}");
+    }
 }
 
 fn table(report: &Report, out: &mut String) {
@@ -68,7 +77,9 @@ fn timeline(report: &Report, out: &mut String) {
             .filter(|state| !matches!(*state, "closed" | "ready"))
             .map(|state| format!("{} at most {}", state.replace('_', "-"), time(lane.longest(state))))
             .collect();
-        let _ = writeln!(out, "  {}: {} changes, {}", lane.label, lane.changes(), longest.join(", "));
+        let changes = lane.changes();
+        let unit = if changes == 1 { "change" } else { "changes" };
+        let _ = writeln!(out, "  {}: {changes} {unit}, {}", lane.label, longest.join(", "));
     }
 }
 
@@ -96,6 +107,15 @@ pub fn totals(reports: &[&Report]) -> String {
     row("attempts", &|report| report.totals.attempts.to_string());
     row("amplification", &|report| format!("{:.3}", report.totals.amplification));
     row("cost", &cost);
+    if reports.iter().any(|report| report.totals.hedges > 0) {
+        row("hedges", &|report| format!("{}, {} won", report.totals.hedges, report.totals.hedges_won));
+    }
+    if reports.iter().any(|report| report.totals.queued > 0) {
+        row("queued", &queued);
+    }
+    if reports.iter().any(|report| report.totals.continued + report.totals.continued_in_vain > 0) {
+        row("continued", &continued);
+    }
     row("recovery", &|report| report.totals.recovery.map_or_else(|| "not seen".to_owned(), time));
     row("failures", &|report| {
         let reasons = report.totals.reasons.iter().map(|(reason, count)| format!("{reason} {count}"));
@@ -114,6 +134,19 @@ pub fn cost(report: &Report) -> String {
         (Some(usd), 0) => dollars(usd),
         (Some(usd), unpriced) => format!("{} and {unpriced} attempts at unknown prices", dollars(usd)),
     }
+}
+
+/// Who waited for room, and how long.
+pub fn queued(report: &Report) -> String {
+    let totals = &report.totals;
+    format!("{}, p99 {}", totals.queued, totals.p99_queue.map_or_else(dash, time))
+}
+
+/// Streams that others went on with, and what that cost.
+pub fn continued(report: &Report) -> String {
+    let totals = &report.totals;
+    let cost = totals.legs_cost.usd().map_or_else(unknown, dollars);
+    format!("{} saved, {} not, {cost}", totals.continued, totals.continued_in_vain)
 }
 
 fn shown(attempts: &Attempts) -> String {
@@ -157,6 +190,13 @@ pub fn seconds(seconds: f64) -> String {
         s if s < 120.0 => format!("{s:.1}s"),
         s => format!("{:.1}m", s / 60.0),
     }
+}
+
+/// Requests a second, to three digits.
+pub fn rate(rate: f64) -> String {
+    let digits = if rate < 1.0 { 3 } else { 2 };
+    let text = format!("{rate:.digits$}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 pub fn dollars(usd: f64) -> String {

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
-use super::drive::Step;
+use super::drive::{Sent, Step};
 use super::fate;
 use super::queue::{Event, Turn};
-use super::seen::{End, Left, Seen};
-use super::weather::{Answer, Asking, Ending};
+use super::seen::{Bill, End, Left, Seen};
+use super::weather::{Answer, Asking, Ending, Walls};
 use super::world::{Guest, World};
+use crate::config::rehearsal::Caller;
 use crate::dialect::Dialect;
 use crate::route::{Failure, Limits};
 use crate::state::model::Shape;
@@ -26,28 +28,34 @@ impl<'t> World<'_, 't> {
                 let step = guest.drive.next();
                 self.follow(slot, &mut guest, step)
             }
-            Turn::Fail(failure) => self.fail(slot, &mut guest, failure),
-            Turn::Commit => self.commit(slot, &mut guest),
-            Turn::Beat => {
-                guest.drive.keeps_going(FIRST_EVENTS.into());
+            Turn::Send(id) => {
+                self.send(slot, &mut guest, id);
                 None
             }
-            Turn::End => {
-                self.leave(&mut guest, Left::Finished);
+            Turn::Hedge(id) => guest.drive.hedge(id).and_then(|step| self.follow(slot, &mut guest, step)),
+            Turn::Fail(id, failure) => self.fail(slot, &mut guest, id, failure),
+            Turn::Commit(id) => self.commit(slot, &mut guest, id),
+            Turn::Beat(id) => {
+                guest.drive.keeps_going(id, FIRST_EVENTS.into());
+                None
+            }
+            Turn::End(id) => {
+                self.leave(&mut guest, id, Left::Finished);
                 guest.drive.finished();
                 Some(End::Answered)
             }
-            Turn::Break(fault) => {
-                self.leave(&mut guest, Left::Failed(fault, Stage::Committed));
-                guest.drive.broke(fault);
-                Some(End::Broken(fault))
-            }
+            Turn::Break(id, fault) => self.broke(slot, &mut guest, id, fault),
             Turn::HangUp => {
-                if guest.drive.permit().is_some() {
-                    self.leave(&mut guest, Left::Cancelled);
-                    guest.drive.hung_up();
+                let ids: Vec<u32> = guest.drive.unsettled().map(|own| own.id).collect();
+                for id in ids {
+                    self.leave(&mut guest, id, Left::Cancelled);
                 }
+                guest.drive.hung_up();
                 Some(End::HungUp)
+            }
+            Turn::Called => self.called(slot, &mut guest),
+            Turn::InVain(line) => {
+                guest.drive.waited_in_vain(line).and_then(|step| self.out_of_line(slot, &mut guest, step))
             }
         };
         match end {
@@ -61,119 +69,216 @@ impl<'t> World<'_, 't> {
         if let Some(table) = self.tables[revision].get() {
             table.routes[route].memory.in_flight.fetch_sub(1, Relaxed);
         }
-        let attempts = guest.drive.attempts();
+        let (attempts, legs) = (guest.drive.attempts(), guest.drive.legs());
         self.free.push(slot);
         self.alive -= 1;
-        self.tell(&Seen::Ended { request, call, end, attempts, begun });
+        self.tell(&Seen::Ended { request, call, end, attempts, legs, begun });
     }
 
     /// Does what a request has to do next, until that takes time.
     fn follow(&mut self, slot: usize, guest: &mut Guest<'t>, step: Step) -> Option<End> {
+        let (now, number) = (self.live.now(), guest.number);
+        let turn = |turn| Event::Turn { slot, number, turn };
         match step {
-            Step::Part(parted) => Some(End::Parted(parted)),
-            Step::Wait(wait) => {
-                let event = Event::Turn { slot, number: guest.number, turn: Turn::Choose };
-                self.plan(self.live.now() + wait, event);
+            Step::Part(parted) => return Some(End::Parted(parted)),
+            Step::Ends(fault) => return Some(End::Broken(fault)),
+            Step::Silent => {}
+            Step::Wait(wait) => self.plan(now + wait, turn(Turn::Choose)),
+            Step::InLine { line, patience } => {
+                guest.lined_up = now;
+                self.plan(now + patience, turn(Turn::InVain(line)));
+                self.listen(slot, guest);
+            }
+            Step::StillInLine => self.listen(slot, guest),
+            Step::Ask { id, hedge } => {
+                if let Some(own) = guest.drive.find(id) {
+                    let (passage, role, channel) = (own.passage(), own.role, own.permit.channel());
+                    let credential = own.permit.credential().map(|credential| &*credential.alias);
+                    self.witness
+                        .saw(now, &Seen::Asked { request: number, channel, credential, passage, role });
+                }
+                if let Some(delay) = hedge {
+                    self.plan(now + delay, turn(Turn::Hedge(id)));
+                }
+                if self.rehearsal.dawdle.is_zero() {
+                    self.send(slot, guest, id);
+                } else {
+                    let dawdled = self.rehearsal.dawdle.mul_f64(self.fates.unit());
+                    self.plan(now + dawdled, turn(Turn::Send(id)));
+                }
+            }
+        }
+        None
+    }
+
+    fn listen(&mut self, slot: usize, guest: &mut Guest<'t>) {
+        let bell = guest.drive.bell();
+        guest.listening = bell.and_then(|bell| self.calls.listen(bell, slot, guest.number));
+    }
+
+    fn called(&mut self, slot: usize, guest: &mut Guest<'t>) -> Option<End> {
+        if guest.listening.as_mut().is_some_and(|listening| !listening.has_rung()) {
+            return None;
+        }
+        guest.listening = None;
+        match guest.drive.called()? {
+            Step::StillInLine => {
+                self.listen(slot, guest);
                 None
             }
-            Step::Ask(limits) => {
-                self.ask(slot, guest, limits);
-                None
-            }
+            step => self.out_of_line(slot, guest, step),
         }
     }
 
-    /// Sends an attempt, and plans how it will turn out.
-    fn ask(&mut self, slot: usize, guest: &mut Guest<'t>, limits: Limits) {
-        let rehearsal = self.rehearsal;
-        let said = &rehearsal.workload.mix[guest.call];
-        let Some(permit) = guest.drive.permit() else { return };
-        let (channel, now) = (Arc::clone(permit.channel()), self.live.now());
-        let credential = permit.credential().map(|credential| &*credential.alias);
-        let place = self.places[guest.revision][channel.upstream_index];
-        let asking = Asking { model: &permit.model().name, credential, tokens: said.answer_tokens };
-        let answer = self.weather.answer(place, &asking, now, &mut self.fates);
-        let passage = guest.drive.passage();
-        self.witness.saw(now, &Seen::Asked { request: guest.number, channel: &channel, credential, passage });
-        if answer.takes_work() {
-            self.weather.begins_work(place);
-            guest.works = Some(place);
-        }
-        guest.answer = Some(answer);
-        let connect = channel.config.timeouts.connect.min(guest.drive.need().deadline.since(now));
-        let (after, turn) = fate::outcome(&answer, limits, connect, guest.drive.need());
-        self.plan(now + after, Event::Turn { slot, number: guest.number, turn });
-    }
-
-    fn fail(&mut self, slot: usize, guest: &mut Guest<'t>, failure: Failure) -> Option<End> {
-        let passage = guest.drive.passage();
-        self.leave(guest, Left::Failed(failure.fault, failure.stage));
-        let (failure, verdict, step) = guest.drive.failed(failure)?;
-        let Failure { fault, stage, .. } = failure;
-        self.tell(&Seen::Judged { request: guest.number, fault, stage, passage, verdict });
+    fn out_of_line(&mut self, slot: usize, guest: &mut Guest<'t>, step: Step) -> Option<End> {
+        guest.listening = None;
+        let waited = self.live.now().since(guest.lined_up);
+        self.tell(&Seen::Queued { request: guest.number, waited });
         self.follow(slot, guest, step)
     }
 
-    fn commit(&mut self, slot: usize, guest: &mut Guest<'t>) -> Option<End> {
-        let now = self.live.now();
-        guest.drive.answered();
-        if let Some(permit) = guest.drive.permit() {
-            let (request, after) = (guest.number, now.since(guest.begun));
-            self.witness.saw(now, &Seen::Committed { request, channel: permit.channel(), after });
-        }
-        let Some(Answer::Speaks { ttft, pace, lasts, ending }) = guest.answer else { return None };
+    /// Sends an attempt, and plans how it will turn out.
+    fn send(&mut self, slot: usize, guest: &mut Guest<'t>, id: u32) {
+        let rehearsal = self.rehearsal;
+        let said = &rehearsal.workload.mix[guest.call];
         let need = guest.drive.need();
+        let Some(own) = guest.drive.find(id) else { return };
+        let (channel, now) = (Arc::clone(own.permit.channel()), self.live.now());
+        let credential = own.permit.credential().map(|credential| &*credential.alias);
+        let place = self.places[guest.revision][channel.upstream_index];
+        let asking = Asking {
+            model: &own.permit.model().name,
+            credential,
+            prompt: said.prompt_tokens + guest.told,
+            tokens: said.answer_tokens.saturating_sub(guest.told),
+            walls: Walls { theirs: self.hand.true_wall(), ours: self.live.clock.unix_now() },
+        };
+        let mut answer = self.weather.answer(place, &asking, now, &mut self.fates);
+        if said.caller == Caller::Mistaken && matches!(answer, Answer::Speaks { .. }) {
+            answer = Answer::mistake();
+        }
+        let late = now.since(own.asked);
+        let limits = Limits {
+            headers: own.limits.headers.saturating_sub(late),
+            first_event: own.limits.first_event.saturating_sub(late),
+        };
+        let connect = channel.config.timeouts.connect.min(need.deadline.since(now));
+        let (after, turn) = fate::outcome(id, &answer, limits, connect, need);
+        let works = answer.takes_work().then_some(place);
+        if works.is_some() {
+            self.weather.begins_work(place);
+        }
+        if let Some(own) = guest.drive.find_mut(id) {
+            own.sent = Some(Sent { at: now, answer, works });
+        }
+        self.plan(now + after, Event::Turn { slot, number: guest.number, turn });
+    }
+
+    fn fail(&mut self, slot: usize, guest: &mut Guest<'t>, id: u32, failure: Failure) -> Option<End> {
+        let passage = guest.drive.find(id)?.passage();
+        if guest.drive.hold(id, failure) {
+            return None;
+        }
+        self.leave(guest, id, Left::Failed(failure.fault, failure.stage));
+        if guest.drive.is_last(id) {
+            self.leave_others(guest, id);
+        }
+        let judged = guest.drive.failed(id, failure)?;
+        let Failure { fault, stage, .. } = judged.failure;
+        self.tell(&Seen::Judged { request: guest.number, fault, stage, passage, verdict: judged.verdict });
+        self.follow(slot, guest, judged.step)
+    }
+
+    /// All other attempts of the request are given up with this one.
+    fn leave_others(&mut self, guest: &mut Guest<'t>, id: u32) {
+        let others: Vec<u32> =
+            guest.drive.unsettled().map(|own| own.id).filter(|other| *other != id).collect();
+        for other in others {
+            self.leave(guest, other, Left::Cancelled);
+        }
+    }
+
+    fn commit(&mut self, slot: usize, guest: &mut Guest<'t>, id: u32) -> Option<End> {
+        let (now, number) = (self.live.now(), guest.number);
+        guest.drive.find(id)?;
+        self.leave_others(guest, id);
+        let goes_on = guest.drive.is_broken();
+        guest.drive.answered(id);
+        let need = guest.drive.need();
+        let own = guest.drive.find(id)?;
+        let (channel, role, after) = (own.permit.channel(), own.role, now.since(guest.begun));
+        let seen = if goes_on {
+            Seen::GoesOn { request: number, channel }
+        } else {
+            Seen::Committed { request: number, channel, after, role }
+        };
+        self.witness.saw(now, &seen);
+        let Some(Sent { at, answer: Answer::Speaks { ttft, pace, lasts, ending }, .. }) = own.sent else {
+            return None;
+        };
         if need.shape == Shape::Whole && need.dialect != Dialect::Http {
-            self.leave(guest, Left::Finished);
+            self.leave(guest, id, Left::Finished);
             guest.drive.finished();
             return Some(End::Answered);
         }
-        let permit = guest.drive.permit()?;
-        let timeouts = &permit.channel().config.timeouts;
+        let timeouts = &own.permit.channel().config.timeouts;
         let (after, turn) = match ending {
-            Ending::Whole => (lasts, Turn::End),
-            Ending::Breaks { after, fault } => (after, Turn::Break(fault)),
-            Ending::Stalls { after } => (after + timeouts.idle, Turn::Break(Fault::StreamStalled)),
+            Ending::Whole => (lasts, Turn::End(id)),
+            Ending::Breaks { after, fault } => (after, Turn::Break(id, fault)),
+            Ending::Stalls { after } => (after + timeouts.idle, Turn::Break(id, Fault::StreamStalled)),
         };
         // The stream went on while this process did not.
-        let promised = guest.drive.asked() + ttft + after;
+        let promised = at + ttft + after;
         let (at, turn) = if promised > need.deadline {
-            (need.deadline, Turn::Break(Fault::DeadlineExceeded))
+            (need.deadline, Turn::Break(id, Fault::DeadlineExceeded))
         } else {
             (promised.max(now), turn)
         };
-        let number = guest.number;
-        if permit.is_trial() {
-            let hold = permit.channel().config.breaker.half_open.hold;
-            let beat = now + (pace * (FIRST_EVENTS - 1)).min(hold + pace);
-            if beat < at {
-                self.plan(beat, Event::Turn { slot, number, turn: Turn::Beat });
-            }
+        let mut beat = None;
+        if own.permit.is_trial() {
+            let hold = own.permit.channel().config.breaker.half_open.hold;
+            beat = Some(now + (pace * (FIRST_EVENTS - 1)).min(hold + pace)).filter(|beat| *beat < at);
+        }
+        if let Some(beat) = beat {
+            self.plan(beat, Event::Turn { slot, number, turn: Turn::Beat(id) });
         }
         self.plan(at, Event::Turn { slot, number, turn });
         None
     }
 
+    fn broke(&mut self, slot: usize, guest: &mut Guest<'t>, id: u32, fault: Fault) -> Option<End> {
+        let bill = self.leave(guest, id, Left::Failed(fault, Stage::Committed));
+        guest.told += bill.answer;
+        let step = guest.drive.broke(fault)?;
+        self.follow(slot, guest, step)
+    }
+
     /// The attempt is over: the upstream stops working at it, and has its bill.
-    fn leave(&mut self, guest: &mut Guest<'t>, how: Left) {
-        let works = guest.works.take();
-        if let Some(place) = works {
-            self.weather.ends_work(place);
-        }
+    fn leave(&mut self, guest: &mut Guest<'t>, id: u32, how: Left) -> Bill {
+        let now = self.live.now();
         let rehearsal = self.rehearsal;
         let said = &rehearsal.workload.mix[guest.call];
-        let prompt = works.map_or(0, |_| said.prompt_tokens);
-        let now = self.live.now();
-        let answer = match (how, guest.answer.take(), works) {
-            (Left::Finished, ..) => said.answer_tokens,
-            (_, Some(Answer::Speaks { ttft, pace, .. }), Some(_)) => {
-                let spoken = now.since(guest.drive.asked() + ttft).as_nanos() / pace.as_nanos().max(1);
-                u64::try_from(spoken).unwrap_or(u64::MAX).min(said.answer_tokens)
+        let (request, call, told) = (guest.number, guest.call, guest.told);
+        let Some(own) = guest.drive.unsettled().find(|own| own.id == id) else { return Bill::default() };
+        let all = said.answer_tokens.saturating_sub(told);
+        let bill = match own.sent.take() {
+            Some(Sent { at, answer, works: Some(place) }) => {
+                self.weather.ends_work(place);
+                let answer = match (how, answer) {
+                    (Left::Finished, _) => all,
+                    (_, Answer::Speaks { ttft, pace, .. }) => spoken(now.since(at + ttft), pace).min(all),
+                    (Left::Failed(..) | Left::Cancelled, _) => 0,
+                };
+                Bill { prompt: said.prompt_tokens + told, answer }
             }
-            (Left::Failed(..) | Left::Cancelled, ..) => 0,
+            Some(Sent { works: None, .. }) | None => Bill::default(),
         };
-        let Some(permit) = guest.drive.permit() else { return };
-        let (request, call, channel) = (guest.number, guest.call, permit.channel());
-        self.witness.saw(now, &Seen::Left { request, call, channel, how, prompt, answer });
+        let (channel, role) = (own.permit.channel(), own.role);
+        self.witness.saw(now, &Seen::Left { request, call, channel, how, role, bill });
+        bill
     }
+}
+
+fn spoken(lasted: Duration, pace: Duration) -> u64 {
+    u64::try_from(lasted.as_nanos() / pace.as_nanos().max(1)).unwrap_or(u64::MAX)
 }

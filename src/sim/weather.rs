@@ -1,15 +1,23 @@
 //! What upstreams answer: their habits, and what the script does to them.
 //!
 //! A request's fate is drawn when it is sent. Capacity is the exception: whoever finds an upstream full is
-//! turned away. Prompts cost no time here; `ttft` is what the script says, spread as measured times are.
+//! turned away. A first token comes after what the script says and what the prompt takes to be read, spread as
+//! measured times are.
 
 use std::f64::consts::TAU;
+use std::ops::Range;
 use std::time::Duration;
 
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
+
 use crate::algo::dice::Dice;
+use crate::algo::sigv4::Stamp;
 use crate::algo::tick::Tick;
-use crate::config::rehearsal::{Flapping, Habits, Onset, Outage, Script};
+use crate::config::rehearsal::{Flapping, Form, Habits, Onset, Outage, Script};
 use crate::config::{self, Blueprint};
+use crate::dialect::classify;
+use crate::dialect::provider::Base;
 use crate::route::Failure;
 use crate::vocab::{Fault, RateHint, Scope, Stage};
 
@@ -17,6 +25,11 @@ use crate::vocab::{Fault, RateHint, Scope, Stage};
 pub const USUAL_TTFT: Duration = Duration::from_millis(500);
 /// Between two tokens of an upstream of which nothing is said.
 pub const USUAL_PACE: Duration = Duration::from_millis(15);
+/// Tokens of a prompt that a hosted model reads in a second, where nothing is said: the ten thousand for which
+/// `route::limits` grants a second of patience.
+pub const PREFILL: u32 = 10_000;
+/// The same of a server that somebody runs himself: ollama, vLLM and their like, on one accelerator.
+pub const PREFILL_AT_HOME: u32 = 2_000;
 /// Spread of the logarithm of times to the first token: the 99th percentile is three times the median.
 const SPREAD: f64 = 0.47;
 /// There and back: how long a refusal takes.
@@ -35,6 +48,8 @@ struct Place {
     name: Box<str>,
     ttft: Duration,
     pace: Duration,
+    /// Tokens of a prompt in a second; `None` where prompts take no time.
+    prefill: Option<u32>,
     capacity: Option<u32>,
     /// Requests that it is working at.
     busy: u32,
@@ -46,7 +61,18 @@ pub struct Asking<'a> {
     pub model: &'a str,
     /// The key's name, as in `openai#1`.
     pub credential: Option<&'a str>,
+    /// Of the prompt.
+    pub prompt: u64,
+    /// Of the answer.
     pub tokens: u64,
+    pub walls: Walls,
+}
+
+/// What clocks on walls show, since the Unix epoch: dates are written by one and read by the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Walls {
+    pub theirs: Duration,
+    pub ours: Duration,
 }
 
 /// What an upstream will do with one request.
@@ -85,6 +111,12 @@ pub enum Ending {
 }
 
 impl Answer {
+    /// The upstream's verdict on a request that is wrong in itself.
+    pub fn mistake() -> Self {
+        let failure = Failure { fault: Fault::BadRequest, stage: Stage::Headers, hint: RateHint::default() };
+        Self::Refuses { after: TRIP, failure }
+    }
+
     /// Whether the upstream works at the request until it is over.
     pub fn takes_work(&self) -> bool {
         match self {
@@ -112,6 +144,7 @@ impl Weather {
                 name: (&*upstream.name).into(),
                 ttft: habits.ttft.or(own.map(|own| own.ttft)).unwrap_or(USUAL_TTFT),
                 pace: habits.pace.or(own.map(|own| own.pace)).unwrap_or(USUAL_PACE),
+                prefill: habits.prefill.or_else(|| prefill(upstream)),
                 capacity: habits.capacity,
                 busy: 0,
             });
@@ -130,19 +163,23 @@ impl Weather {
             if !befalls(outage, asking) {
                 continue;
             }
-            slower += latency(outage, now);
             capacity = [capacity, outage.capacity].into_iter().flatten().min();
+            let changes = outage.fault.is_some() || !outage.latency.is_zero();
+            if !changes || !dice.chance(outage.share) {
+                continue;
+            }
+            slower += latency(outage, now);
             if let Some(what) = outage.fault
                 && fault.is_none()
-                && dice.chance(outage.share)
             {
-                fault = Some((what, outage.retry_after));
+                fault = Some((what, retry_after(outage, asking.walls)));
             }
         }
         if fault.is_none() && capacity.is_some_and(|capacity| here.busy >= capacity) {
             fault = Some((Fault::Overloaded, None));
         }
-        let ttft = here.ttft.mul_f64(spread(dice)) + slower;
+        let prefill = here.prefill.map_or(Duration::ZERO, |rate| reading(asking.prompt, rate));
+        let ttft = (here.ttft + prefill).mul_f64(spread(dice)) + slower;
         let lasts =
             here.pace.saturating_mul(u32::try_from(asking.tokens.saturating_sub(1)).unwrap_or(u32::MAX));
         let speaks = |ending| Answer::Speaks { ttft, pace: here.pace, lasts, ending };
@@ -205,7 +242,8 @@ impl Weather {
 
     /// Whether this key is refused now.
     pub fn refuses_key(&self, place: usize, credential: &str, now: Tick) -> bool {
-        let asking = Asking { model: "", credential: Some(credential), tokens: 0 };
+        let walls = Walls::default();
+        let asking = Asking { model: "", credential: Some(credential), prompt: 0, tokens: 0, walls };
         self.active(place, now).any(|outage| {
             outage.fault == Some(Fault::AuthRefused) && outage.model.is_none() && befalls(outage, &asking)
         })
@@ -223,6 +261,44 @@ impl Weather {
         let name = &*self.places[place].name;
         self.outages.iter().filter(move |outage| *outage.upstream == *name && is_on(outage, now))
     }
+}
+
+/// How many tokens of a prompt this upstream reads in a second. Simulated ones have no model that would read.
+pub fn prefill(upstream: &config::Upstream) -> Option<u32> {
+    let at_home = match upstream.provider.base {
+        Base::At(url) | Base::Like(url) => url.contains("127.0.0.1"),
+        Base::InRegion(_) => false,
+        Base::Made => return None,
+    };
+    Some(if at_home { PREFILL_AT_HOME } else { PREFILL })
+}
+
+/// How long it takes to read a prompt.
+pub fn reading(tokens: u64, rate: u32) -> Duration {
+    Duration::from_secs_f64(tokens as f64 / f64::from(rate.max(1)))
+}
+
+/// What the gateway understands of the wait that an upstream asks for. A date is written by one clock and read by
+/// another.
+fn retry_after(outage: &Outage, walls: Walls) -> Option<Duration> {
+    let wait = outage.retry_after?;
+    match outage.form {
+        Form::Seconds => Some(wait),
+        Form::Date => {
+            let date = dated(walls.theirs + wait + Duration::from_millis(999));
+            let value = date.parse().ok()?;
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, value)]);
+            classify::asked_wait(429, &headers, walls.ours)
+        }
+    }
+}
+
+/// A moment to the second: `2026-11-21T08:00:00Z`.
+fn dated(at: Duration) -> String {
+    let stamp = Stamp::at(at).to_string();
+    let part = |range: Range<usize>| stamp.get(range).unwrap_or_default();
+    let (day, time) = ([part(0..4), part(4..6), part(6..8)], [part(9..11), part(11..13), part(13..15)]);
+    format!("{}T{}Z", day.join("-"), time.join(":"))
 }
 
 /// Whether the outage is under way, and not in one of its pauses.

@@ -1,23 +1,26 @@
 //! The engine: one queue of events, and time that leaps to the next of them.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::drive::Drive;
+use super::bell::{Calls, Listening};
+use super::drive::{Drive, Parted};
 use super::fate;
 use super::queue::{Event, Queue, Turn};
 use super::seen::{End, Seen, Witness};
 use super::setup::{Rehearsal, Unroutable};
 use super::watch::{self, Heard, Watches};
-use super::weather::{Answer, Weather};
-use crate::algo::aimd::Mode;
+use super::weather::Weather;
 use crate::algo::dice::Dice;
 use crate::algo::tick::Tick;
 use crate::config::Blueprint;
-use crate::config::rehearsal::Target;
+use crate::config::rehearsal::{Call, Caller, Target};
+use crate::route::line;
 use crate::state::{Hand, Live, Registry, Table};
+use crate::telemetry::Shed;
 
 /// As often as `server::host` lets time act on breakers, and looks for trials to make.
 const EXPIRE: Duration = Duration::from_millis(250);
@@ -26,8 +29,14 @@ const RECHECK: Duration = Duration::from_secs(5);
 /// Nobody hangs up later than this after his answer should have begun.
 const HANGS_UP_WITHIN: Duration = Duration::from_secs(20);
 
+/// What callers asked for that no route takes, and how often.
+pub type Unrouted = BTreeMap<String, u64>;
+
 /// Runs it. `witness` hears everything.
-pub fn run(rehearsal: &Rehearsal<'_>, witness: &mut dyn Witness) -> Result<(), Unroutable> {
+///
+/// # Errors
+/// A kind of requests that no route takes; of requests that were written down, where none has a route.
+pub fn run(rehearsal: &Rehearsal<'_>, witness: &mut dyn Witness) -> Result<Unrouted, Unroutable> {
     let hand = Hand::default();
     let live = Arc::new(Live::moved_by(&hand, rehearsal.seed));
     let tables: Vec<OnceCell<Table>> = (0..=rehearsal.reloads.len()).map(|_| OnceCell::new()).collect();
@@ -47,17 +56,25 @@ pub fn run(rehearsal: &Rehearsal<'_>, witness: &mut dyn Witness) -> Result<(), U
         free: Vec::new(),
         alive: 0,
         arrived: 0,
+        scheduled: 0,
+        calls: Calls::default(),
+        unrouted: Unrouted::new(),
         arrivals: Dice::seeded(rehearsal.seed ^ 0x6172_7269_7665),
         fates: Dice::seeded(rehearsal.seed ^ 0x0066_6174_6573),
     };
     world.put_in_force(rehearsal.blueprint);
-    for call in &rehearsal.workload.mix {
-        if call.share > 0.0 && world.route_of(&call.target).is_none() {
-            return Err(Unroutable::new(&call.target));
-        }
+    let workload = rehearsal.workload;
+    let has_route = |call: &&Call| world.route_of(&call.target).is_some();
+    let lost = match workload.schedule.is_empty() {
+        true => workload.mix.iter().filter(|call| call.share > 0.0).find(|call| !has_route(call)),
+        false if workload.mix.iter().any(|call| has_route(&call)) => None,
+        false => workload.mix.first(),
+    };
+    if let Some(call) = lost {
+        return Err(Unroutable::new(&call.target));
     }
     world.run();
-    Ok(())
+    Ok(world.unrouted)
 }
 
 pub(super) struct World<'r, 't> {
@@ -78,6 +95,10 @@ pub(super) struct World<'r, 't> {
     pub(super) free: Vec<usize>,
     pub(super) alive: usize,
     pub(super) arrived: u64,
+    /// How many of the schedule's requests have come.
+    scheduled: usize,
+    pub(super) calls: Calls,
+    unrouted: Unrouted,
     /// Of its own, so that two configurations see the same callers.
     pub(super) arrivals: Dice,
     pub(super) fates: Dice,
@@ -91,15 +112,15 @@ pub(super) struct Guest<'t> {
     pub(super) revision: usize,
     pub(super) begun: Tick,
     pub(super) drive: Drive<'t>,
-    pub(super) answer: Option<Answer>,
-    /// The weather's place that works at it.
-    pub(super) works: Option<usize>,
+    /// Tokens of the legs that broke.
+    pub(super) told: u64,
+    pub(super) lined_up: Tick,
+    pub(super) listening: Option<Listening>,
 }
 
 impl<'t> World<'_, 't> {
     fn run(&mut self) {
-        let first = self.gap();
-        self.plan(self.live.now() + first, Event::Arrive);
+        self.plan_arrival();
         self.plan(Tick::ZERO + EXPIRE, Event::Expire);
         self.plan(Tick::ZERO + RECHECK, Event::Recheck);
         for (index, reload) in self.rehearsal.reloads.iter().enumerate() {
@@ -107,6 +128,9 @@ impl<'t> World<'_, 't> {
         }
         for (index, freeze) in self.rehearsal.freezes.iter().enumerate() {
             self.plan(Tick::ZERO + freeze.at, Event::Freeze(index));
+        }
+        for (index, step) in self.rehearsal.steps.iter().enumerate() {
+            self.plan(Tick::ZERO + step.at, Event::StepWall(index));
         }
         while let Some((at, event)) = self.queue.next() {
             self.hand.move_to(at);
@@ -132,7 +156,13 @@ impl<'t> World<'_, 't> {
                     self.live.pulse(lasted);
                     self.tell(&Seen::Froze { lasted });
                 }
+                Event::StepWall(index) => {
+                    let by = self.rehearsal.steps[index].by;
+                    self.hand.step_wall(by);
+                    self.tell(&Seen::WallStepped { by });
+                }
             }
+            self.call();
             self.witness.looked(self.live.now(), self.table());
             if self.is_over() {
                 break;
@@ -140,6 +170,19 @@ impl<'t> World<'_, 't> {
         }
         let tables: Vec<&Table> = self.tables.iter().filter_map(OnceCell::get).collect();
         self.witness.closed(self.live.now(), &tables);
+    }
+
+    /// Who was called has his turn, until nobody is called any more.
+    fn call(&mut self) {
+        loop {
+            let called = self.calls.take();
+            if called.is_empty() {
+                return;
+            }
+            for (slot, number) in called {
+                self.turn(slot, number, Turn::Called);
+            }
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -162,7 +205,7 @@ impl<'t> World<'_, 't> {
     }
 
     fn put_in_force(&mut self, blueprint: &Blueprint) {
-        let table = Table::compile(&without_learnt_limits(blueprint), &mut self.registry, &self.live);
+        let table = Table::compile(blueprint, &mut self.registry, &self.live);
         let places = self.weather.places(blueprint, self.rehearsal.script);
         let _ = self.tables[self.revision].set(table);
         self.places.push(places);
@@ -217,24 +260,48 @@ impl<'t> World<'_, 't> {
         Duration::try_from_secs_f64(gap).unwrap_or(Duration::MAX)
     }
 
+    /// Whoever comes next is expected.
+    fn plan_arrival(&mut self) {
+        let schedule = &self.rehearsal.workload.schedule;
+        let at = if schedule.is_empty() {
+            self.live.now() + self.gap()
+        } else if let Some(arrival) = schedule.get(self.scheduled) {
+            Tick::ZERO + arrival.at
+        } else {
+            return;
+        };
+        if at.since(Tick::ZERO) < self.rehearsal.duration {
+            self.plan(at, Event::Arrive);
+        }
+    }
+
     fn arrive(&mut self) {
         let now = self.live.now();
-        if now.since(Tick::ZERO) >= self.rehearsal.duration {
-            return;
-        }
-        let gap = self.gap();
-        self.plan(now + gap, Event::Arrive);
-        let (call, number) = (self.drawn(), self.arrived);
+        let rehearsal = self.rehearsal;
+        let call = match rehearsal.workload.schedule.get(self.scheduled) {
+            Some(arrival) => arrival.call,
+            None => self.drawn(),
+        };
+        self.scheduled += 1;
+        self.plan_arrival();
+        let number = self.arrived;
         self.arrived += 1;
         let (hangs_up, patience) = (self.arrivals.unit(), self.arrivals.unit());
         self.tell(&Seen::Began { request: number, call, revision: self.revision });
-        let rehearsal = self.rehearsal;
         let said = &rehearsal.workload.mix[call];
+        let refused = |end| Seen::Ended { request: number, call, end, attempts: 0, legs: 0, begun: now };
         let Some(route) = self.route_of(&said.target) else {
-            self.tell(&Seen::Ended { request: number, call, end: End::NoRoute, attempts: 0, begun: now });
+            *self.unrouted.entry(said.target.to_string()).or_default() += 1;
+            self.tell(&refused(End::NoRoute));
             return;
         };
         let table = self.table();
+        let priority = table.priority(route, said.key.as_deref(), said.priority);
+        let others = u32::try_from(self.alive).unwrap_or(u32::MAX);
+        if !line::may_come_in(others, table.server.limits.max_inflight, priority) {
+            self.tell(&refused(End::Parted(Parted::Shed(Shed::Priority))));
+            return;
+        }
         table.routes[route].memory.in_flight.fetch_add(1, Relaxed);
         let guest = Guest {
             number,
@@ -242,9 +309,10 @@ impl<'t> World<'_, 't> {
             route,
             revision: self.revision,
             begun: now,
-            drive: Drive::begin(table, route, fate::need(table, route, said, now)),
-            answer: None,
-            works: None,
+            drive: Drive::begin(table, route, fate::need(table, route, said, now), priority),
+            told: 0,
+            lined_up: now,
+            listening: None,
         };
         let slot = self.free.pop().unwrap_or(self.guests.len());
         if slot == self.guests.len() {
@@ -253,8 +321,13 @@ impl<'t> World<'_, 't> {
             self.guests[slot] = Some(guest);
         }
         self.alive += 1;
-        if hangs_up < said.hang_up {
-            let after = HANGS_UP_WITHIN.mul_f64(patience * patience);
+        let leaves = match said.caller {
+            Caller::Leaves { after } => Some(after),
+            Caller::Usual | Caller::Mistaken => {
+                (hangs_up < said.hang_up).then(|| HANGS_UP_WITHIN.mul_f64(patience * patience))
+            }
+        };
+        if let Some(after) = leaves {
             self.plan(now + after, Event::Turn { slot, number, turn: Turn::HangUp });
         }
         self.turn(slot, number, Turn::Choose);
@@ -273,14 +346,4 @@ impl<'t> World<'_, 't> {
         }
         mix.iter().rposition(|call| call.share > 0.0).unwrap_or(0)
     }
-}
-
-/// Rehearsed upstreams fail by script and have no capacity that could be learnt, and nothing waits in a queue here:
-/// a limit learnt from a scripted overload would refuse at once whom the gateway lets wait.
-fn without_learnt_limits(blueprint: &Blueprint) -> Blueprint {
-    let mut blueprint = blueprint.clone();
-    for upstream in &mut blueprint.upstreams {
-        upstream.concurrency.mode = Mode::Fixed;
-    }
-    blueprint
 }

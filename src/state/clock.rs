@@ -6,7 +6,7 @@
 //! moves itself; nobody else's ever sees one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -24,7 +24,14 @@ pub struct Clock {
 
 /// The time of a clock that does not go by itself.
 #[derive(Clone, Debug, Default)]
-pub struct Hand(Arc<AtomicU64>);
+pub struct Hand(Arc<Shown>);
+
+#[derive(Debug, Default)]
+struct Shown {
+    tick: AtomicU64,
+    /// How many seconds the wall is ahead of the true time, or behind it.
+    ahead: AtomicI64,
+}
 
 /// What the wall shows when a moved clock begins: a round number of the year 2026.
 const BEGIN: Duration = Duration::from_secs(1_790_000_000);
@@ -68,7 +75,7 @@ impl Clock {
     pub fn unix_now(&self) -> Duration {
         match &self.hand {
             None => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-            Some(hand) => BEGIN + hand.shown().since(Tick::ZERO),
+            Some(hand) => hand.wall(),
         }
     }
 
@@ -80,12 +87,28 @@ impl Clock {
 
 impl Hand {
     pub fn shown(&self) -> Tick {
-        Tick::from_nanos(self.0.load(Relaxed))
+        Tick::from_nanos(self.0.tick.load(Relaxed))
+    }
+
+    /// What a wall shows that nobody sets: that of an upstream elsewhere. Time since the Unix epoch.
+    pub fn true_wall(&self) -> Duration {
+        BEGIN + self.shown().since(Tick::ZERO)
+    }
+
+    /// Sets the wall by so many seconds, as people and time servers do; no tick hears of it.
+    pub fn step_wall(&self, seconds: i64) {
+        self.0.ahead.fetch_add(seconds, Relaxed);
+    }
+
+    fn wall(&self) -> Duration {
+        let ahead = self.0.ahead.load(Relaxed);
+        let off = Duration::from_secs(ahead.unsigned_abs());
+        if ahead < 0 { self.true_wall().saturating_sub(off) } else { self.true_wall() + off }
     }
 
     /// Moves it to `tick`; never back, as no monotonic clock goes there.
     pub fn move_to(&self, tick: Tick) {
-        self.0.fetch_max(tick.nanos(), Relaxed);
+        self.0.tick.fetch_max(tick.nanos(), Relaxed);
     }
 }
 
@@ -102,5 +125,16 @@ mod tests {
         hand.move_to(Tick::from_nanos(3));
         assert_eq!(clock.now(), Tick::from_nanos(7));
         assert_eq!(clock.unix_now(), BEGIN + Duration::from_nanos(7));
+    }
+
+    #[test]
+    fn a_wall_that_is_set_moves_no_tick_and_no_other_wall() {
+        let hand = Hand::default();
+        let clock = Clock::moved_by(&hand);
+        hand.step_wall(3600);
+        assert_eq!((clock.now(), clock.unix_now()), (Tick::ZERO, BEGIN + Duration::from_hours(1)));
+        hand.step_wall(-7200);
+        assert_eq!(clock.unix_now(), BEGIN.saturating_sub(Duration::from_hours(1)));
+        assert_eq!(hand.true_wall(), BEGIN);
     }
 }

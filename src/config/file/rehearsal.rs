@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::indexed::Named;
-use super::names::{DialectName, FaultName};
+use super::names::{DialectName, FaultName, PriorityName};
 use crate::config::units::Span;
 
 /// What goes wrong, with whom and when.
@@ -26,6 +26,10 @@ pub struct Habits {
     pub ttft: Option<Span>,
     /// Between two tokens (15ms).
     pub pace: Option<Span>,
+    /// Tokens of a prompt that it reads in a second: the first token comes the later the longer the prompt is (10000;
+    /// 2000 for servers that one runs oneself, such as ollama and vllm; for simulated ones prompts take no time).
+    #[schemars(range(min = 1))]
+    pub prefill_tokens_per_second: Option<u32>,
     /// Requests that it serves at the same moment; those above get an overload (no limit).
     #[schemars(range(min = 1))]
     pub capacity: Option<u32>,
@@ -51,11 +55,13 @@ pub struct Outage {
     pub to: Option<Span>,
     /// How requests fail.
     pub fault: Option<FaultName>,
-    /// Share of the requests that fail (1).
+    /// Share of the requests that fail or are slow (1).
     #[schemars(range(min = 0.0, max = 1.0))]
     pub share: Option<f64>,
     /// What it asks callers to wait, with 429, 503 and 529.
     pub retry_after: Option<Span>,
+    /// Whether it says `retry_after` as a date, by its own clock (false).
+    pub dated: Option<bool>,
     /// Requests that it still serves at the same moment; those above get an overload.
     pub capacity: Option<u32>,
     /// What is added to the time to the first token.
@@ -112,4 +118,9 @@ pub struct Call {
     /// Share of the callers who hang up before their answer is whole (0).
     #[schemars(range(min = 0.0, max = 1.0))]
     pub hang_up: Option<f64>,
+    /// The name of the key with which they ask, as routing.yaml has it: it says how much they matter.
+    #[schemars(length(min = 1))]
+    pub key: Option<String>,
+    /// The priority that they ask for with `x-mainstay-priority`.
+    pub priority: Option<PriorityName>,
 }

@@ -64,7 +64,7 @@ pub fn hints(headers: &HeaderMap, now_unix: Duration) -> RateHint {
 }
 
 /// The wait that headers ask for, if the status is one that asks.
-pub(super) fn asked_wait(status: u16, headers: &HeaderMap, now_unix: Duration) -> Option<Duration> {
+pub fn asked_wait(status: u16, headers: &HeaderMap, now_unix: Duration) -> Option<Duration> {
     if !WAITING.contains(&status) {
         return None;
     }

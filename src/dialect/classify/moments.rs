@@ -47,7 +47,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 
 /// A point in time as time since 1970: an HTTP date, RFC 3339, or an epoch in seconds or
 /// milliseconds.
-pub(super) fn instant(text: &str) -> Option<Duration> {
+pub fn instant(text: &str) -> Option<Duration> {
     let text = text.trim();
     let unix = http_date(text).or_else(|| rfc3339(text));
     match unix {

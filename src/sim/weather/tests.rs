@@ -3,7 +3,14 @@
 use super::*;
 
 fn weather(outages: Vec<Outage>) -> Weather {
-    let place = Place { name: "a".into(), ttft: USUAL_TTFT, pace: USUAL_PACE, capacity: None, busy: 0 };
+    let place = Place {
+        name: "a".into(),
+        ttft: USUAL_TTFT,
+        pace: USUAL_PACE,
+        prefill: None,
+        capacity: None,
+        busy: 0,
+    };
     Weather { places: vec![place], outages }
 }
 
@@ -15,7 +22,10 @@ fn at(seconds: u64) -> Tick {
     Tick::ZERO + Duration::from_secs(seconds)
 }
 
-const ASKING: Asking<'static> = Asking { model: "m", credential: Some("a#2"), tokens: 100 };
+const WALLS: Walls =
+    Walls { theirs: Duration::from_secs(1_790_000_000), ours: Duration::from_secs(1_790_000_000) };
+const ASKING: Asking<'static> =
+    Asking { model: "m", credential: Some("a#2"), prompt: 1000, tokens: 100, walls: WALLS };
 
 #[test]
 fn an_outage_lasts_from_its_begin_to_its_end_and_befalls_whom_it_names() {
@@ -79,4 +89,37 @@ fn times_to_the_first_token_are_spread_round_their_median() {
     factors.sort_by(f64::total_cmp);
     assert!((factors[5_000] - 1.0).abs() < 0.05, "{}", factors[5_000]);
     assert!((2.5..3.6).contains(&factors[9_900]), "{}", factors[9_900]);
+}
+
+#[test]
+fn a_date_is_read_by_our_clock_and_a_number_of_seconds_by_none() {
+    let asked = |form, ours| {
+        let outage = Outage {
+            form,
+            retry_after: Some(seconds(30)),
+            ..Outage::of("a", Some(Fault::Overloaded), seconds(0), seconds(9))
+        };
+        let asking = Asking { walls: Walls { ours, ..WALLS }, ..ASKING };
+        match weather(vec![outage]).answer(0, &asking, at(1), &mut Dice::seeded(1)) {
+            Answer::Refuses { failure, .. } => failure.hint.retry_after.expect("it asks for a wait"),
+            other => panic!("{other:?}"),
+        }
+    };
+    let hour = Duration::from_hours(1);
+    assert_eq!(asked(Form::Seconds, WALLS.ours + hour), seconds(30));
+    assert_eq!(asked(Form::Date, WALLS.ours), seconds(30));
+    assert_eq!(asked(Form::Date, WALLS.ours + hour), seconds(0), "it is over, as far as we know");
+    assert_eq!(asked(Form::Date, WALLS.ours.saturating_sub(hour)), hour + seconds(30));
+    assert_eq!(asked(Form::Date, Duration::ZERO), classify::MAX_WAIT, "nothing is believed beyond a day");
+}
+
+#[test]
+fn a_share_of_the_requests_is_slow() {
+    let slow = Outage { share: 0.1, latency: seconds(60), ..Outage::of("a", None, seconds(0), seconds(9)) };
+    let weather = weather(vec![slow]);
+    let mut dice = Dice::seeded(3);
+    let late = (0..1000).filter(|_| {
+        matches!(weather.answer(0, &ASKING, at(1), &mut dice), Answer::Speaks { ttft, .. } if ttft > seconds(30))
+    });
+    assert!((60..140).contains(&late.count()));
 }
