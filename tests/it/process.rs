@@ -70,16 +70,21 @@ pub struct Gateway {
 impl Gateway {
     /// Serves `routing`, in which `LISTEN` and `ADMIN` stand for the addresses.
     pub fn start(routing: &str) -> Self {
+        Self::start_logging(routing, "info")
+    }
+
+    /// As [`Gateway::start`], with this filter of its log.
+    pub fn start_logging(routing: &str, filter: &str) -> Self {
         // A port is free when it is looked for and may be taken when it is used; then another is tried.
         for _ in 0..5 {
-            if let Some(gateway) = Self::try_start(routing) {
+            if let Some(gateway) = Self::try_start(routing, filter) {
                 return gateway;
             }
         }
         panic!("the gateway found no free ports")
     }
 
-    fn try_start(routing: &str) -> Option<Self> {
+    fn try_start(routing: &str, filter: &str) -> Option<Self> {
         let directory = TempDir::with_prefix("mainstay-it-").expect("there is a temporary directory");
         let (callers, admin) = (free_address(), free_address());
         let text = routing.replace("LISTEN", &callers.to_string()).replace("ADMIN", &admin.to_string());
@@ -87,6 +92,7 @@ impl Gateway {
         std::fs::write(&file, text).expect("the temporary directory can be written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
         command.args([OsStr::new("serve"), OsStr::new("--config"), file.as_os_str()]);
+        command.env("MAINSTAY_LOG", filter);
         let guest = Guest::start(&mut command, directory.path(), "mainstay");
         let mut gateway = Self { callers, admin, file, guest, directory };
         let ready = || http::get(admin, "/readyz").is_ok_and(|answer| answer.status == 200);
@@ -115,6 +121,11 @@ impl Gateway {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.guest.id()
+    }
+
+    /// Its whole log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.guest.log).unwrap_or_default()
     }
 
     pub fn metrics(&self) -> String {

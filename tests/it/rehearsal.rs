@@ -5,6 +5,9 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use super::http;
+use super::process::Gateway;
+
 const ROUTING: &str = "version: 1
 upstreams: {near: {provider: simulated}, far: {provider: simulated}, keyed: {provider: openai}}
 routes:
@@ -93,6 +96,9 @@ fn what_cannot_be_rehearsed_is_said_with_its_place() {
         ("bad.yaml", "version: 1\nupstreams: {near: {provider: simulatd}}\nroutes: []\n"),
         ("outage.yaml", "outages: [{upstream: neer, from: 1m, to: 3m, fault: connect}]\n"),
         ("workload.yaml", "mix: [{model: other}]\n"),
+        ("access.log", &line("demo", 0)),
+        ("other.log", &line("other", 0)),
+        ("quiet.log", "{\"timestamp\":\"2026-11-21T08:00:00Z\",\"target\":\"mainstay::server\"}\n"),
     ]);
     for (asked, expected) in [
         ("--outage-file|outage.yaml", "outage.yaml:1:22"),
@@ -105,10 +111,88 @@ fn what_cannot_be_rehearsed_is_said_with_its_place() {
         ("--duration|90", "write 90s"),
         ("--config|bad.yaml", "did you mean `simulated`?"),
         ("--duration|0s", "nobody would come"),
+        ("--workload|missing.log", "missing.log cannot be read"),
+        ("--workload|5|--from|10m", "--from is for an access log"),
+        ("--workload|5|--loop", "--loop is for an access log"),
+        ("--workload|access.log|--speed|0", "use a factor from 0.001 to 1000"),
+        ("--workload|access.log|--from|noon", "how long after the log's begin"),
+        ("--workload|access.log|--from|2h", "no request of it lies between"),
+        ("--workload|other.log", "no route takes model `other`"),
+        ("--workload|quiet.log", "mainstay::request=debug"),
     ] {
         let (code, shown, said) = desk.simulate(asked);
         assert_eq!((code, shown.as_str()), (2, ""), "{asked}: {said}");
         assert!(said.contains(expected), "{asked}: {expected} is not in\n{said}");
+    }
+}
+
+/// A line of an access log.
+fn line(model: &str, second: u32) -> String {
+    format!(
+        r#"{{"timestamp":"2026-11-21T08:00:{second:02}.250000Z","level":"DEBUG","message":"request","request":"req_1","dialect":"openai","route":"{model}","model":"{model}","stream":true,"priority":"critical","channel":"near/{model}","outcome":"ok","attempts":1,"millis":250.0,"first_byte":60.0,"input":9,"output":12,"target":"mainstay::request"}}
+"#
+    )
+}
+
+#[test]
+fn a_log_is_replayed_and_what_is_odd_in_it_is_said() {
+    let text: String = (0..40).map(|second| line("demo", second)).collect();
+    let text = format!("{text}{}half a li", line("gone", 50));
+    let desk = Desk::new(&[("routing.yaml", ROUTING), ("alone.yaml", ALONE), ("access.log", &text)]);
+    let (code, shown, said) = desk.simulate("--workload|access.log|--scale|2|--compare|alone.yaml|--json");
+    assert_eq!(code, 0, "{shown}{said}");
+    for expected in ["access.log:42: it is not one of", "no route takes model `gone` (2)"] {
+        assert!(said.contains(expected), "{expected} is not in\n{said}");
+    }
+    let found: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    let totals = |index: usize| found["reports"][index]["totals"].clone();
+    assert_eq!((&totals(0)["requests"], &totals(0)["answered"]), (&82.into(), &80.into()));
+    assert_eq!(totals(0)["reasons"]["no_route"], 2);
+    assert_eq!(totals(1)["requests"], 82);
+    assert!(found["reports"][0]["not_rehearsed"][0].as_str().is_some_and(|line| line.contains("wires")));
+
+    let (code, shown, _) =
+        desk.simulate("--workload|access.log|--to|30s|--loop|--duration|5m|--assert|success >= 100%");
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("of 1 requests a second") && shown.contains("not rehearsed: wires"), "{shown}");
+}
+
+#[test]
+fn what_the_gateway_writes_of_its_requests_can_be_replayed() {
+    let routing = "version: 1\nserver: {listen: LISTEN, admin: ADMIN}\nupstreams: {near: {provider: simulated, \
+        simulated: {ttft: 40ms, pace: 2ms}}}\nroutes: [{model: 'demo-*', channels: [{upstream: near}]}]\n";
+    let gateway = Gateway::start_logging(routing, "info,mainstay::request=debug");
+    for stream in [true, false, true, true] {
+        let body = format!(
+            r#"{{"model":"demo-1","stream":{stream},"messages":[{{"role":"user","content":"secret words"}}]}}"#
+        );
+        let answer = http::post(gateway.callers, "/v1/chat/completions", &body).expect("it answers");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    let written = || gateway.log().matches("mainstay::request").count();
+    for _ in 0..100 {
+        if written() >= 4 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let log = gateway.log();
+    assert!(!log.contains("secret words"), "no prompt is written down");
+    let desk = Desk::new(&[("access.log", &log)]);
+    std::fs::copy(&gateway.file, desk.path().join("routing.yaml")).expect("it can be copied");
+    let (code, shown, said) = desk.simulate("--workload|access.log|--duration|1m|--json");
+    assert_eq!(code, 0, "{shown}{said}");
+    let found: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    let totals = &found["reports"][0]["totals"];
+    assert_eq!((&totals["requests"], &totals["success"]), (&4.into(), &1.0.into()), "{log}");
+    let first = log.lines().find(|line| line.contains("mainstay::request")).expect("a line");
+    let line: serde_json::Value = serde_json::from_str(first).expect("JSON");
+    assert_eq!(
+        (&line["model"], &line["stream"], &line["route"]),
+        (&"demo-1".into(), &true.into(), &"demo-*".into())
+    );
+    for number in ["input", "output", "first_byte", "millis"] {
+        assert!(line[number].as_f64().is_some_and(|value| value > 0.0), "{number}: {line}");
     }
 }
 

@@ -18,7 +18,7 @@ use crate::proxy::named::IDEMPOTENCY_KEY;
 use crate::proxy::once::Once;
 use crate::proxy::recall::Recall;
 use crate::proxy::refuse::Refusal;
-use crate::proxy::settle::Settle;
+use crate::proxy::settle::{Asked, Settle};
 use crate::proxy::{Gateway, Snapshot, admission, identity};
 use crate::route::Resend;
 use crate::state::holding::Holding;
@@ -73,7 +73,8 @@ pub async fn guest(
         .map_err(|message| {
         arrival.refuse(crate::dialect::trouble::Kind::BadRequest, message, dialect).closing_if_body(&arrival)
     })?;
-    let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun);
+    let asked = Asked::new("", Shape::Whole, priority, 0);
+    let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
     settle.waited(waited);
     settle.caller.clone_from(&caller);
     let safe = [Method::GET, Method::DELETE].contains(&arrival.head.method);

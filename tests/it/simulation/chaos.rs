@@ -1,29 +1,37 @@
-//! A random world from a number: a configuration and its reloads, outages that end, callers, freezes.
+//! A random world from a number: a configuration and its reloads, outages that end, callers, freezes, a pause of the
+//! whole machine, a wall's clock that people set.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use mainstay::algo::dice::Dice;
 use mainstay::config::rehearsal::{
-    Call, Delivery, FAULTS, Flapping, Onset, Outage, Script, Target, Workload,
+    Call, Delivery, FAULTS, Flapping, Form, Onset, Outage, Script, Target, Workload,
 };
 use mainstay::config::{self, Blueprint, Env};
-use mainstay::sim::{Freeze, Rehearsal, Reload};
-use mainstay::vocab::Fault;
+use mainstay::sim::{Freeze, Rehearsal, Reload, WallStep};
+use mainstay::vocab::{Fault, Priority};
 
 /// Everything that is wrong is over by then.
 pub const HEALED: Duration = Duration::from_secs(40);
-/// From then on every caller is served, and by the end everything is as it was.
-pub const WELL: Duration = Duration::from_secs(80);
-const END: Duration = Duration::from_secs(100);
+/// So long after that, or after the machine was paused, every caller is served.
+const RECOVERY: Duration = Duration::from_secs(40);
+/// For so long callers come who are served; by the end everything is as it was.
+const AFTERWARDS: Duration = Duration::from_secs(20);
+/// A virtual machine that was put aside: its monotonic clock stands, and then leaps.
+const PAUSE: Duration = Duration::from_mins(10);
 
 pub struct Chaos {
     pub seed: u64,
     pub blueprints: Vec<Blueprint>,
     pub script: Script,
     pub workload: Workload,
+    /// From then on every caller is served.
+    pub well: Duration,
     reloads: Vec<Duration>,
     freezes: Vec<Freeze>,
+    steps: Vec<WallStep>,
+    dawdle: Duration,
 }
 
 struct NoEnv;
@@ -52,6 +60,10 @@ struct Shape {
     least: u64,
     trials: u64,
     passes: u64,
+    hedge: &'static str,
+    continuation: &'static str,
+    concurrency: &'static str,
+    queue: &'static str,
 }
 
 #[derive(Clone)]
@@ -78,9 +90,13 @@ impl Chaos {
         if crowd {
             shape.least = 100;
             shape.attempts = 4;
+            // A limit that is learnt of overloads which have nothing to do with load comes back by one for each round
+            // of answers: that takes longer than this world lasts.
+            shape.concurrency = "concurrency: {adaptive: false}, ";
         }
         let names: Vec<String> = shape.upstreams.iter().map(Upstream::name).collect();
-        let mut reloads: Vec<Duration> = (0..dice.below(4)).map(|_| moment(dice, END)).collect();
+        let end = HEALED + RECOVERY + AFTERWARDS;
+        let mut reloads: Vec<Duration> = (0..dice.below(4)).map(|_| moment(dice, end)).collect();
         reloads.sort_unstable();
         let mut blueprints = vec![shape.blueprint()];
         for _ in &reloads {
@@ -88,6 +104,11 @@ impl Chaos {
             blueprints.push(shape.blueprint());
         }
         let mut outages: Vec<Outage> = (0..=dice.below(6)).map(|_| outage(dice, &names)).collect();
+        // What befalls one provider befalls all who stand behind it.
+        if dice.chance(0.125) {
+            let one = outage(dice, &names);
+            outages.extend(names.iter().map(|name| Outage { upstream: name.clone(), ..one.clone() }));
+        }
         let mut rate = dice.between(3.0, 8.0);
         if crowd {
             rate = 40.0;
@@ -97,20 +118,40 @@ impl Chaos {
             };
             outages = names.iter().map(busy).collect();
         }
-        let freezes = (0..dice.below(3))
+        let mut freezes: Vec<Freeze> = (0..dice.below(3))
             .map(|_| Freeze { at: moment(dice, HEALED / 2), lasting: moment(dice, HEALED / 3) })
             .collect();
+        let mut well = HEALED + RECOVERY;
+        if dice.chance(1.0 / 16.0) {
+            let at = moment(dice, HEALED);
+            freezes.push(Freeze { at, lasting: PAUSE });
+            well += PAUSE;
+        }
+        let steps = (0..dice.below(4))
+            .map(|_| WallStep { at: moment(dice, end), by: one_of(dice, &[3600, -3600, -7200, 5, -86_400]) })
+            .collect();
+        let dawdle = one_of(dice, &[Duration::ZERO, Duration::from_millis(40), Duration::from_secs(1)]);
         let mix = (0..2)
             .map(|route| Call {
                 share: dice.between(0.2, 1.0),
                 delivery: one_of(dice, &[Delivery::Stream, Delivery::Stream, Delivery::Whole]),
                 answer_tokens: 2 + dice.below(150),
                 hang_up: one_of(dice, &[0.0, 0.05, 0.3]),
+                priority: one_of(dice, &[None, None, Some(Priority::Sheddable)]),
                 ..Call::to(Target::Model(format!("m{route}")))
             })
             .collect();
-        let workload = Workload { rate, mix };
-        Self { seed, blueprints, script: Script { outages, ..Script::default() }, workload, reloads, freezes }
+        Self {
+            seed,
+            blueprints,
+            script: Script { outages, ..Script::default() },
+            workload: Workload::of(rate, mix),
+            well,
+            reloads,
+            freezes,
+            steps,
+            dawdle,
+        }
     }
 
     pub fn rehearsal(&self) -> Rehearsal<'_> {
@@ -119,13 +160,20 @@ impl Chaos {
             blueprint: &self.blueprints[0],
             script: &self.script,
             workload: &self.workload,
-            duration: END,
+            duration: self.well + AFTERWARDS,
             seed: self.seed,
             reloads: reloads
                 .map(|(at, blueprint)| Reload { at: *at, blueprint: blueprint.clone() })
                 .collect(),
             freezes: self.freezes.clone(),
+            steps: self.steps.clone(),
+            dawdle: self.dawdle,
         }
+    }
+
+    /// For how long the process does not run, all in all.
+    pub fn frozen(&self) -> Duration {
+        self.freezes.iter().map(|freeze| freeze.lasting).sum()
     }
 }
 
@@ -144,6 +192,7 @@ fn outage(dice: &mut Dice, upstreams: &[String]) -> Outage {
         0 => outage.capacity = Some(dice.below(3) as u32),
         1 => {
             outage.latency = moment(dice, Duration::from_secs(12));
+            outage.share = one_of(dice, &[1.0, 0.1]);
             outage.onset = one_of(dice, &[Onset::Sudden, Onset::Creeping]);
         }
         _ => {
@@ -151,6 +200,7 @@ fn outage(dice: &mut Dice, upstreams: &[String]) -> Outage {
             outage.share = one_of(dice, &[1.0, 1.0, 0.5, 0.2]);
             outage.retry_after =
                 one_of(dice, &[None, None, Some(Duration::from_secs(2)), Some(Duration::from_secs(6))]);
+            outage.form = one_of(dice, &[Form::Seconds, Form::Date]);
             outage.key = one_of(dice, &[None, None, None, Some(1)]);
         }
     }
@@ -191,6 +241,13 @@ impl Shape {
             least: 4 + dice.below(12),
             trials: 1 + dice.below(2),
             passes: 1 + dice.below(3),
+            hedge: one_of(dice, &["enabled: false", "enabled: true, delay: 700ms, max_share: 0.1"]),
+            continuation: one_of(dice, &["off", "same_model", "any", "any"]),
+            concurrency: one_of(
+                dice,
+                &["", "concurrency: {max: 60}, ", "concurrency: {max: 60, adaptive: false}, "],
+            ),
+            queue: one_of(dice, &["timeout: 1s", "max: 20, timeout: 3s"]),
         }
     }
 
@@ -231,6 +288,10 @@ impl Shape {
             least,
             trials,
             passes,
+            hedge,
+            continuation,
+            concurrency,
+            queue,
             ..
         } = self;
         let mut out = format!(
@@ -249,6 +310,8 @@ defaults:
   cooldown: {{base: 500ms, short_max: 4s, long_after: 10s, max: 8s, long_steps: [4s, 6s, 8s], quota_max: 8s, recheck: 2s}}
   slow_start: {{window: 4s}}
   panic: {{mode: {panic}}}
+  hedge: {{{hedge}}}
+  queue: {{{queue}}}
 upstreams:
 "
         );
@@ -258,7 +321,7 @@ upstreams:
             let _ = writeln!(
                 out,
                 "  {name}: {{provider: custom, dialect: openai, base_url: \"http://10.0.0.{}:80/v1\", \
-                 credentials: [{}], probe: {{kind: {probe}}}}}",
+                 credentials: [{}], {concurrency}probe: {{kind: {probe}}}}}",
                 upstream.number + 1,
                 keys.join(", ")
             );
@@ -280,7 +343,11 @@ upstreams:
                     )
                 })
                 .collect();
-            let _ = writeln!(out, "  - {{model: m{route}, {fallback}channels: [{}]}}", channels.join(", "));
+            let _ = writeln!(
+                out,
+                "  - {{model: m{route}, {fallback}continuation: {continuation}, channels: [{}]}}",
+                channels.join(", ")
+            );
         }
         out
     }

@@ -10,12 +10,12 @@ use mainstay::algo::budget;
 use mainstay::algo::tick::Tick;
 use mainstay::config::{Matcher, Replay};
 use mainstay::route::Verdict;
-use mainstay::sim::{End, Passage, Seen, Witness};
+use mainstay::sim::{End, Passage, Role, Seen, Witness};
 use mainstay::state::gate::Gate;
 use mainstay::state::{Channel, Table};
 use mainstay::vocab::{Class, Fault, Stage};
 
-use super::chaos::{Chaos, HEALED, WELL};
+use super::chaos::Chaos;
 
 /// Retries over so long a time are bounded.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -34,6 +34,10 @@ pub struct Met {
     pub reloads: u64,
     pub froze: u64,
     pub opened: u64,
+    pub hedges: u64,
+    pub legs: u64,
+    pub queued: u64,
+    pub stepped: u64,
 }
 
 impl Met {
@@ -49,6 +53,10 @@ impl Met {
         self.reloads += other.reloads;
         self.froze += other.froze;
         self.opened += other.opened;
+        self.hedges += other.hedges;
+        self.legs += other.legs;
+        self.queued += other.queued;
+        self.stepped += other.stepped;
     }
 }
 
@@ -61,6 +69,12 @@ pub struct Laws {
     resend: Replay,
     total: Duration,
     min_open: Duration,
+    /// No breaker is open for longer at a stretch.
+    max_open: Duration,
+    /// From then on everybody is served.
+    well: Duration,
+    /// For so long at most the process does not run.
+    frozen: Duration,
     most_trials: u8,
     /// Of each route; the two of them share a third one of the same size.
     budget: budget::Settings,
@@ -80,12 +94,15 @@ struct Request {
     revision: usize,
     begun: Tick,
     attempts: u32,
+    hedges: u32,
+    under_way: u32,
     phase: Phase,
+    /// What is asked next follows from a verdict, which has paid for it.
+    follows: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    Choosing,
     Asking,
     Committed,
 }
@@ -111,6 +128,10 @@ impl Laws {
             resend: route.retry.replay,
             total: channel.timeouts.total,
             min_open: channel.breaker.min_open,
+            // Upwards by a fifth at most, whatever the walls show.
+            max_open: channel.breaker.open.max.max(channel.breaker.open.retry_after_cap).mul_f64(1.25),
+            well: chaos.well,
+            frozen: chaos.frozen(),
             budget: route.retry.budget,
             most_trials: trials.unwrap_or(1).max(1),
             requests: HashMap::new(),
@@ -134,7 +155,7 @@ impl Laws {
         }
     }
 
-    fn asked(&mut self, now: Tick, number: u64, channel: &Channel, passage: Passage) {
+    fn asked(&mut self, now: Tick, number: u64, channel: &Channel, passage: Passage, role: Role) {
         *self.under_way.entry(address(&*channel.upstream.memory)).or_default() += 1;
         match passage {
             Passage::Normal => {}
@@ -144,21 +165,42 @@ impl Laws {
         let Some(request) = self.requests.get_mut(&number) else {
             return self.must(now, false, || format!("request {number} asks after its end"));
         };
-        let (phase, attempts, begun, revision) =
-            (request.phase, request.attempts, request.begun, request.revision);
-        request.phase = Phase::Asking;
+        let Request { phase, attempts, begun, revision, under_way, hedges, .. } = *request;
         request.attempts += 1;
+        request.under_way += 1;
+        let follows = std::mem::replace(&mut request.follows, false);
+        let (others, before, pays) = match role {
+            Role::Own => (0, Phase::Asking, false),
+            Role::Hedge => {
+                request.hedges += 1;
+                self.met.hedges += 1;
+                (1, Phase::Asking, true)
+            }
+            Role::Leg => {
+                self.met.legs += 1;
+                (0, Phase::Committed, !follows)
+            }
+        };
         if attempts == 0 {
             self.firsts.push_back(now);
         }
-        self.must(now, phase == Phase::Choosing, || format!("request {number} asks while {phase:?}"));
+        if pays {
+            self.paid.push_back(now);
+            self.amplification(now);
+        }
+        self.must(now, under_way == others && phase == before, || {
+            format!("request {number} asks ({role:?}) while {phase:?} with {under_way} under way")
+        });
+        self.must(now, role != Role::Hedge || hedges == 0, || format!("request {number} hedges twice"));
         let name = &channel.upstream.config.name;
         let served = self.served[revision].contains(name);
         self.must(now, served, || {
             format!("request {number} of revision {revision} asks {name}, which is not in it")
         });
         let (most, total) = (self.most_attempts, self.total);
-        self.must(now, attempts < most, || format!("request {number} makes more than {most} attempts"));
+        self.must(now, attempts < most || role == Role::Leg, || {
+            format!("request {number} makes more than {most} attempts")
+        });
         self.must(now, now.since(begun) < total, || format!("request {number} asks after its deadline"));
         if passage == Passage::Normal {
             let open = |gate: &Gate| gate.state() != State::Closed;
@@ -173,12 +215,20 @@ impl Laws {
         }
     }
 
-    fn judged(&mut self, now: Tick, number: u64, failed: (Fault, Stage), passage: Passage, verdict: Verdict) {
+    fn judged(
+        &mut self,
+        now: Tick,
+        number: u64,
+        failed: (Fault, Stage),
+        passage: Passage,
+        verdict: Option<Verdict>,
+    ) {
         let (fault, stage) = failed;
         let Some(request) = self.requests.get_mut(&number) else { return };
-        let phase = std::mem::replace(&mut request.phase, Phase::Choosing);
-        self.must(now, phase == Phase::Asking, || format!("request {number} fails while {phase:?}"));
-        let Verdict::Retry { wait } = verdict else { return };
+        request.follows = true;
+        let (left, expected) = (request.under_way, u32::from(verdict.is_none()));
+        self.must(now, left == expected, || format!("request {number} is judged with {left} under way"));
+        let Some(Verdict::Retry { wait }) = verdict else { return };
         self.met.retries += 1;
         self.must(now, wait <= Duration::from_secs(4), || format!("request {number} waits for {wait:?}"));
         self.must(now, passage != Passage::Forced, || format!("request {number} follows up a gift"));
@@ -221,7 +271,9 @@ impl Laws {
         self.must(now, request.attempts == attempts, || {
             format!("request {number} made {} attempts and counted {attempts}", request.attempts)
         });
-        let well = begun.since(Tick::ZERO) >= WELL;
+        let left = request.under_way;
+        self.must(now, left == 0, || format!("request {number} leaves {left} attempts behind"));
+        let well = begun.since(Tick::ZERO) >= self.well;
         match end {
             End::Answered | End::HungUp => {}
             End::Broken(_) | End::Parted(_) | End::NoRoute => {
@@ -243,7 +295,7 @@ impl Laws {
         });
         let late = now.since(begun);
         // A freeze makes everything late.
-        let patience = self.total + HEALED;
+        let patience = self.total + self.frozen;
         self.must(now, late <= patience, || format!("request {number} lasted {late:?}"));
     }
 
@@ -253,6 +305,10 @@ impl Laws {
         self.must(now, snapshot.leases <= trials.into(), || {
             format!("{name} has {} trials under way, and {trials} are allowed", snapshot.leases)
         });
+        if let State::Open { until } = snapshot.state {
+            let (open, most) = (until.since(snapshot.since), self.max_open);
+            self.must(now, open <= most, || format!("{name} opens for {open:?}"));
+        }
         let Some((_, before)) = self.gates.insert(address(gate), (now, snapshot)) else { return };
         let steps = snapshot.generation.wrapping_sub(before.generation);
         let (from, to): (State, State) = (before.state, snapshot.state);
@@ -290,20 +346,46 @@ impl Witness for Laws {
         match *seen {
             Seen::Began { request, revision, .. } => {
                 self.begun += 1;
-                let begun = Request { revision, begun: now, attempts: 0, phase: Phase::Choosing };
+                let begun = Request {
+                    revision,
+                    begun: now,
+                    attempts: 0,
+                    hedges: 0,
+                    under_way: 0,
+                    phase: Phase::Asking,
+                    follows: false,
+                };
                 let twice = self.requests.insert(request, begun).is_some();
                 self.must(now, !twice, || format!("request {request} begins twice"));
             }
-            Seen::Asked { request, channel, passage, .. } => self.asked(now, request, channel, passage),
+            Seen::Asked { request, channel, passage, role, .. } => {
+                self.asked(now, request, channel, passage, role);
+            }
             Seen::Committed { request, .. } => {
                 self.met.commits += 1;
-                let phase = self.requests.get_mut(&request);
-                let before = phase.map(|request| std::mem::replace(&mut request.phase, Phase::Committed));
-                self.must(now, before == Some(Phase::Asking), || {
+                let known = self.requests.get_mut(&request);
+                let before = known.map(|request| {
+                    (std::mem::replace(&mut request.phase, Phase::Committed), request.under_way)
+                });
+                self.must(now, before == Some((Phase::Asking, 1)), || {
                     format!("request {request} commits while {before:?}")
                 });
             }
-            Seen::Left { channel, .. } => {
+            Seen::GoesOn { request, .. } => {
+                let known = self.requests.get(&request).map(|request| (request.phase, request.under_way));
+                self.must(now, known == Some((Phase::Committed, 1)), || {
+                    format!("request {request} goes on while {known:?}")
+                });
+            }
+            Seen::Queued { request, waited } => {
+                self.met.queued += 1;
+                let most = self.total + self.frozen;
+                self.must(now, waited <= most, || format!("request {request} waits for {waited:?} in line"));
+            }
+            Seen::Left { request, channel, .. } => {
+                if let Some(request) = self.requests.get_mut(&request) {
+                    request.under_way = request.under_way.saturating_sub(1);
+                }
                 let count = self.under_way.entry(address(&*channel.upstream.memory)).or_default();
                 let before = *count;
                 *count = count.saturating_sub(1);
@@ -322,6 +404,7 @@ impl Witness for Laws {
                 self.must(now, known, || format!("there is no revision {revision}"));
             }
             Seen::Froze { .. } => self.met.froze += 1,
+            Seen::WallStepped { .. } => self.met.stepped += 1,
         }
     }
 

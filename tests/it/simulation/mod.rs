@@ -1,5 +1,5 @@
-//! Deterministic simulation: random configurations, outages, callers who hang up, reloads and freezes, all
-//! from one number, against the laws of resilience. What breaks a law breaks it again with the same seed:
+//! Deterministic simulation: random configurations, outages, callers who hang up, reloads, freezes and steps of the
+//! wall's clock, all from one number, against the laws of resilience. What breaks a law breaks it again with the same seed:
 //!
 //! ```console
 //! $ MAINSTAY_SEED=17 cargo test --test it simulation
@@ -10,9 +10,11 @@ mod chaos;
 mod laws;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use mainstay::algo::tick::Tick;
-use mainstay::sim::{self, Seen, Witness};
+use mainstay::config::rehearsal::Form;
+use mainstay::sim::{self, Rehearsal, Seen, WallStep, Witness};
 use mainstay::state::Table;
 
 use chaos::Chaos;
@@ -104,14 +106,27 @@ fn the_same_seed_leaves_the_same_trace() {
 #[test]
 fn the_seeds_meet_everything_that_there_is_to_meet() {
     let mut met = laws::Met::default();
-    for seed in 0..32 {
+    for seed in 0..48 {
         let chaos = Chaos::of(seed);
         let mut laws = Laws::new(&chaos);
         sim::run(&chaos.rehearsal(), &mut laws).expect("every call has a route");
         met.add(&laws.met);
     }
-    let laws::Met { trials, forced, retries, paid, commits, broken, failed, hung_up, reloads, froze, opened } =
-        met;
+    let laws::Met {
+        trials,
+        forced,
+        retries,
+        paid,
+        commits,
+        broken,
+        failed,
+        hung_up,
+        reloads,
+        froze,
+        opened,
+        ..
+    } = met;
+    let laws::Met { hedges, legs, queued, stepped, .. } = met;
     for (what, count) in [
         ("trials", trials),
         ("forced attempts", forced),
@@ -124,7 +139,43 @@ fn the_seeds_meet_everything_that_there_is_to_meet() {
         ("reloads", reloads),
         ("freezes", froze),
         ("breakers that opened", opened),
+        ("hedges", hedges),
+        ("legs", legs),
+        ("waits for room", queued),
+        ("steps of the wall's clock", stepped),
     ] {
         assert!(count > 10, "{count} {what}");
     }
+}
+
+/// S38: whatever somebody sets the wall's clock to while breakers are open and keys rest, nothing happens earlier
+/// or later for it.
+#[test]
+fn a_wall_clock_that_is_set_changes_nothing_that_is_counted_in_ticks() {
+    let mut trials = 0;
+    for seed in 0..24 {
+        let mut chaos = Chaos::of(seed);
+        // Dates are read by that clock, and nothing else is.
+        for outage in &mut chaos.script.outages {
+            outage.form = Form::Seconds;
+        }
+        let trace = |steps: &[WallStep]| {
+            let mut trace = Trace::default();
+            let rehearsal = Rehearsal { steps: steps.to_vec(), ..chaos.rehearsal() };
+            sim::run(&rehearsal, &mut trace).expect("every call has a route");
+            trace.0.retain(|line| !line.contains("WallStepped"));
+            trace.0
+        };
+        let at = |second| Duration::from_secs(second);
+        let steps = [
+            WallStep { at: at(5), by: 3600 },
+            WallStep { at: at(15), by: -7200 },
+            WallStep { at: at(30), by: 3600 },
+        ];
+        let (still, stepped) = (trace(&[]), trace(&steps));
+        trials += still.iter().filter(|line| line.contains("passage: Trial")).count();
+        let differs = still.iter().zip(&stepped).position(|(one, two)| one != two);
+        assert_eq!((differs, still.len()), (None, stepped.len()), "seed {seed}");
+    }
+    assert!(trials > 24, "breakers were open meanwhile: {trials} trials");
 }
