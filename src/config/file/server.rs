@@ -49,7 +49,7 @@ pub struct Redis {
     /// PEM file of the roots to trust instead of the system's, for rediss://.
     pub ca_file: Option<String>,
     /// How its keys begin; replicas with the same one share (mainstay).
-    #[schemars(length(min = 1, max = 100))]
+    #[schemars(length(min = 1))]
     pub prefix: Option<String>,
     /// For each answer (20ms); after three late ones it counts as away.
     pub timeout: Option<Span>,

@@ -18,7 +18,7 @@ use super::problem::Findings;
 use super::tree::{Entry, Node, Scalar, Text, Value};
 
 /// What other gateways, or a hurried hand, call our keys.
-const SYNONYMS: [(&str, &str); 24] = [
+const SYNONYMS: [(&str, &str); 25] = [
     ("api_base", "base_url"),
     ("api_key", "credentials"),
     ("api_keys", "credentials"),
@@ -34,6 +34,7 @@ const SYNONYMS: [(&str, &str); 24] = [
     ("max_retries", "max_attempts"),
     ("model_name", "model"),
     ("name", "model"),
+    ("password", "credentials"),
     ("pools", "routes"),
     ("prefix", "path"),
     ("priority", "tier"),
