@@ -2,20 +2,20 @@
 //!
 //! Everything that is wrong with a request is found here, before any upstream hears of it.
 
-use std::sync::Arc;
-use std::time::Duration;
+pub(super) mod body;
+mod plain;
 
-use bytes::{Bytes, BytesMut};
+use std::sync::Arc;
+
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, UPGRADE};
-use http::{HeaderMap, HeaderName, Method, Request, Response, request};
-use http_body_util::BodyExt;
+use http::{HeaderMap, HeaderName, Request, Response, request};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
-use tokio::time::timeout;
 
 use super::again::Again;
 use super::media::Contents;
-use super::memory::{self, Place, content_length};
+use super::memory;
 use super::named::IDEMPOTENCY_KEY;
 use super::once::Once;
 use super::recall::{self, Recall};
@@ -33,7 +33,6 @@ use crate::dialect::scan::{self, Scan};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{self, Dialect, Operation, Replay};
 use crate::route::{Bond, Resend, closest};
-use crate::state::holding::Holding;
 use crate::state::model::Shape;
 use crate::state::route::Route;
 use crate::strategy;
@@ -205,7 +204,7 @@ async fn plain_or_nowhere(
     match snapshot.table.route_of_path(path) {
         Some(_) if busy => Err(overloaded(&arrival, Dialect::Http, &snapshot.table.server.limits)),
         Some(route) => {
-            let guest = plain(gateway, snapshot, arrival, route).await?;
+            let guest = plain::plain(gateway, snapshot, arrival, route).await?;
             admission::let_in(gateway, snapshot, guest).map(Admitted::Guest)
         }
         None => Err(nowhere(&arrival, miss, path)),
@@ -274,7 +273,7 @@ async fn ask(
         .map_err(|refusal| refusal.closing_if_body(&arrival))?;
     let mut place = memory::place(gateway, snapshot, &arrival, dialect, named(&known), limits.max_body)?;
     let body_begun = gateway.live.now();
-    let body = match read_whole(
+    let body = match body::read_whole(
         arrival.body.as_mut(),
         &arrival.head.headers,
         limits.max_body,
@@ -386,92 +385,6 @@ fn unknown_model(snapshot: &Snapshot, arrival: &Arrival, entry: &Entry<'_>, mode
     if entry.model == ModelAt::Body { refusal.param("model") } else { refusal }
 }
 
-async fn plain(
-    gateway: &Arc<Gateway>,
-    snapshot: &Snapshot,
-    mut arrival: Arrival,
-    index: usize,
-) -> Result<Guest, Box<Refusal>> {
-    let table = &snapshot.table;
-    let limits = &table.server.limits;
-    let route = &table.routes[index];
-    let access = &snapshot.access;
-    let signing = identity::signing(Dialect::Http);
-    let known = access.judge(&arrival.head.headers, arrival.head.uri.query(), signing);
-    let caller = access
-        .decide(known.and_then(Standing::unsigned), route.config.access)
-        .map_err(|denied| identity::refusal(&denied, &arrival, Dialect::Http).closing_if_body(&arrival))?;
-    access.strip(&mut arrival.head);
-    let mut place =
-        memory::place(gateway, snapshot, &arrival, Dialect::Http, caller.as_deref(), limits.replay_body)?;
-    let body_begun = gateway.live.now();
-    let read = if content_length(&arrival.head.headers).is_some_and(|length| length > limits.max_body) {
-        Err(Unread::TooLarge)
-    } else {
-        let patience = table.server.timeouts.body_read;
-        read_some(arrival.body.as_mut(), limits.replay_body, patience, &mut place.holding).await
-    };
-    let waited = gateway.live.now().since(body_begun);
-    let load = match read {
-        Ok(whole) => Load::Whole(place.holding.keep(whole.unwrap_or_default())),
-        Err(Unread::Larger(begin)) => Load::Once(Once::new(
-            place.holding.keep(begin),
-            arrival.body.take(),
-            limits.max_body,
-            table.server.timeouts.body_read,
-        )),
-        Err(error) => {
-            return Err(error.into_refusal(gateway, snapshot, (&arrival, Dialect::Http), &place));
-        }
-    };
-    let method = &arrival.head.method;
-    let safe = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE]
-        .contains(method);
-    let keyed = arrival.head.headers.contains_key(IDEMPOTENCY_KEY);
-    let repeatable = matches!(load, Load::Whole(_)) && (safe || keyed) && arrival.upgrade.is_none();
-    let is_retry = is_retry(&arrival.head.headers);
-    let priority = admission::priority(snapshot, index, caller.as_deref(), &arrival.head.headers, is_retry)
-        .map_err(|message| {
-        arrival.refuse(Kind::BadRequest, message, Dialect::Http).closing_if_body(&arrival)
-    })?;
-    let asked = Asked::new("", Shape::Whole, priority, 0);
-    let mut settle =
-        Settle::begin(gateway, route, Dialect::Http.name(), &arrival.request_id, arrival.begun, asked);
-    settle.waited(waited);
-    settle.caller.clone_from(&caller);
-    Ok(Guest {
-        caller,
-        dialect: Dialect::Http,
-        operation: Operation::Opaque,
-        route: index,
-        model: String::new(),
-        shape: Shape::Whole,
-        resend: if repeatable { Resend::Allowed } else { Resend::IfUnsent },
-        begun: arrival.begun,
-        deadline: deadline(gateway, snapshot, index, &arrival),
-        is_retry,
-        prompt_tokens: 0,
-        most_output: None,
-        session: None,
-        bond: None,
-        thoughts: None,
-        errand: None,
-        least_window: 0,
-        abilities: Abilities::default(),
-        load,
-        recall: Recall::nothing(),
-        onward: None,
-        upgrade: arrival.upgrade,
-        again: None,
-        contents: Contents::default(),
-        priority,
-        shed: None,
-        settle,
-        head: arrival.head,
-        request_id: arrival.request_id,
-    })
-}
-
 /// The longest `total` of the route's channels, or what the caller allows if that is less.
 pub(super) fn deadline(gateway: &Gateway, snapshot: &Snapshot, index: usize, arrival: &Arrival) -> Tick {
     let channels = &snapshot.table.routes[index].config.channels;
@@ -491,96 +404,4 @@ fn named(known: &Result<Standing, Denied>) -> Option<&str> {
         Ok(Standing::Known(key) | Standing::Signs(key)) => Some(&key.name),
         Err(_) => None,
     }
-}
-
-/// Why a body is not there.
-pub(super) enum Unread {
-    TooLarge,
-    /// More than may be kept; this is its begin.
-    Larger(Bytes),
-    Slow(Duration),
-    Broken,
-    /// The gateway may hold no more.
-    Full,
-}
-
-impl Unread {
-    pub(super) fn into_refusal(
-        self,
-        gateway: &Gateway,
-        snapshot: &Snapshot,
-        (arrival, dialect): (&Arrival, Dialect),
-        place: &Place,
-    ) -> Box<Refusal> {
-        let limits = &snapshot.table.server.limits;
-        let (kind, message) = match self {
-            Self::Full => return place.refuse(gateway, snapshot, arrival, dialect),
-            Self::TooLarge | Self::Larger(_) => (
-                Kind::TooLarge,
-                format!("the body is larger than {} bytes (server.limits.max_body)", limits.max_body),
-            ),
-            Self::Slow(limit) => (
-                Kind::RequestTimeout,
-                format!("no byte of the body came for {} s (server.timeouts.body_read)", limit.as_secs_f64()),
-            ),
-            Self::Broken => (Kind::BadRequest, "the body ended early or was framed wrongly".to_owned()),
-        };
-        arrival.refuse(kind, message, dialect).closing()
-    }
-}
-
-pub(super) async fn read_whole(
-    body: Option<&mut Incoming>,
-    headers: &HeaderMap,
-    most: u64,
-    patience: Duration,
-    holding: &mut Holding,
-) -> Result<Bytes, Unread> {
-    if content_length(headers).is_some_and(|length| length > most) {
-        return Err(Unread::TooLarge);
-    }
-    match read_some(body, most, patience, holding).await {
-        Ok(whole) => Ok(whole.unwrap_or_default()),
-        Err(Unread::Larger(_)) => Err(Unread::TooLarge),
-        Err(other) => Err(other),
-    }
-}
-
-/// The whole body if it has at most `most` bytes; `None` if there is none. One frame is not copied.
-pub(super) async fn read_some(
-    body: Option<&mut Incoming>,
-    most: u64,
-    patience: Duration,
-    holding: &mut Holding,
-) -> Result<Option<Bytes>, Unread> {
-    let Some(body) = body else { return Ok(None) };
-    let mut first: Option<Bytes> = None;
-    let mut rest: Option<BytesMut> = None;
-    while !body.is_end_stream() {
-        let frame = match timeout(patience, body.frame()).await {
-            Err(_) => return Err(Unread::Slow(patience)),
-            Ok(None) => break,
-            Ok(Some(Err(_))) => return Err(Unread::Broken),
-            Ok(Some(Ok(frame))) => frame,
-        };
-        let Ok(data) = frame.into_data() else { continue };
-        match (&mut first, &mut rest) {
-            (None, None) => first = Some(data),
-            (_, Some(rest)) => rest.extend_from_slice(&data),
-            (Some(begin), None) => {
-                // Not trusted for more than a mebibyte of memory: the length is the caller's word.
-                let expected = body.size_hint().exact().unwrap_or(0).min(1 << 20) as usize;
-                let mut joined = BytesMut::with_capacity(begin.len() + data.len() + expected);
-                joined.extend_from_slice(begin);
-                joined.extend_from_slice(&data);
-                rest = Some(joined);
-            }
-        }
-        let length = rest.as_ref().map_or_else(|| first.as_ref().map_or(0, Bytes::len), BytesMut::len);
-        if length as u64 > most {
-            return Err(Unread::Larger(rest.map(BytesMut::freeze).or(first).unwrap_or_default()));
-        }
-        holding.try_hold(length as u64).map_err(|_| Unread::Full)?;
-    }
-    Ok(rest.map(BytesMut::freeze).or(first))
 }

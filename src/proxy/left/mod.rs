@@ -46,7 +46,10 @@ const MOST_SOUGHT: usize = 8;
 /// What a request wants of what is left, and where that is.
 pub struct Errand {
     pub want: Want,
+    /// Its index in the table that the request came in with.
     pub route: usize,
+    /// Its identity, which outlasts that table.
+    home: u64,
     pub bond: Option<Bond>,
     /// Where else to ask for it.
     seek: Seek,
@@ -163,7 +166,7 @@ impl Asker<'_> {
             seek.ahead = accounts(&table.routes[route], dialect, last.map(|place| place.bond));
             bond = seek.ahead.pop();
         }
-        Ok(Errand { want: *want, route, bond, seek })
+        Ok(Errand { want: *want, route, home: identity(&table.routes[route]), bond, seek })
     }
 
     /// Where the files are that a new batch is read from.
@@ -262,9 +265,8 @@ pub fn learn(guest: &Guest, errand: &Errand, permit: &Permit, body: Bytes) -> By
     let now = gateway.live.now();
     let key = permit.credential().map(|key| Whose::Key(key.identity));
     let bond = Bond { upstream: permit.channel().upstream.identity, key, hold: Hold::Firm };
-    let route = identity(&gateway.snapshot().table.routes[errand.route]);
     let caller = guest.caller.as_deref();
-    let place = Place { bond, route };
+    let place = Place { bond, route: errand.home };
     for name in left::said(&body) {
         gateway.left.put(caller, &name, place, now);
     }

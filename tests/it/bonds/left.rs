@@ -6,7 +6,7 @@ use http::Method;
 use mainstay::simulated::{Fault, ResetAt, Rule};
 use serde_json::{Value, json};
 
-use crate::lab::{Answer, Ask, End, Lab, Said, Scribe};
+use crate::lab::{Answer, Ask, End, Lab, Said, Scribe, Step};
 
 /// Two upstreams with two accounts each.
 const FOUR: &str = "
@@ -194,6 +194,40 @@ async fn an_upload_is_not_sent_twice_once_it_may_have_arrived() {
         }
         lab.assert_quiet().await;
     }
+}
+
+/// A request's route is one of the table that it came in with: of the next table it may be another one, or none.
+#[tokio::test(start_paused = true)]
+async fn an_upload_outlasts_a_reload_that_moves_its_route() {
+    let slow = Said::json(200, FILE).step(Step::Wait(Duration::from_secs(5)));
+    let (a, b) = (Scribe::saying(slow), Scribe::saying(Said::json(200, FILE)));
+    let yaml = |routes: &str| {
+        format!(
+            "
+version: 1
+upstreams:
+  a: {{provider: custom, dialect: openai, base_url: 'http://a', credentials: ['${{LAB_A}}']}}
+  b: {{provider: custom, dialect: openai, base_url: 'http://b', credentials: ['${{LAB_B}}']}}
+routes:
+{routes}"
+        )
+    };
+    let of_b = "  - {model: other, channels: [{upstream: b}]}\n";
+    let of_a = "  - {model: demo, files: true, channels: [{upstream: a}]}\n";
+    let lab = Lab::beside(&yaml(&format!("{of_b}{of_a}")), &[("a", &a), ("b", &b)]);
+    let ask = upload("hello");
+    let (answer, ()) = tokio::join!(lab.send(&ask), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        lab.reload(&yaml(of_a));
+    });
+    good(&answer);
+    a.only();
+    a.say(Said::json(200, FILE));
+    lab.reload(&yaml(&format!("{of_a}{of_b}")));
+    good(&lab.send(&look("file-9")).await);
+    a.only();
+    assert_eq!(b.heard().len(), 0);
+    lab.assert_quiet().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,108 @@
+//! From the head and body of a plain HTTP request to a [`Guest`].
+
+use std::sync::Arc;
+
+use http::Method;
+
+use super::{Arrival, Guest, Load, body, deadline, is_retry};
+use crate::access::Standing;
+use crate::dialect::trouble::Kind;
+use crate::dialect::{Dialect, Operation};
+use crate::proxy::media::Contents;
+use crate::proxy::memory::{self, content_length};
+use crate::proxy::named::IDEMPOTENCY_KEY;
+use crate::proxy::once::Once;
+use crate::proxy::recall::Recall;
+use crate::proxy::refuse::Refusal;
+use crate::proxy::settle::{Asked, Settle};
+use crate::proxy::{Gateway, Snapshot, admission, identity};
+use crate::route::Resend;
+use crate::state::model::Shape;
+use crate::vocab::Abilities;
+
+/// Reads as much of it as may be sent again; a larger body streams through.
+pub async fn plain(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    mut arrival: Arrival,
+    index: usize,
+) -> Result<Guest, Box<Refusal>> {
+    let table = &snapshot.table;
+    let limits = &table.server.limits;
+    let route = &table.routes[index];
+    let access = &snapshot.access;
+    let signing = identity::signing(Dialect::Http);
+    let known = access.judge(&arrival.head.headers, arrival.head.uri.query(), signing);
+    let caller = access
+        .decide(known.and_then(Standing::unsigned), route.config.access)
+        .map_err(|denied| identity::refusal(&denied, &arrival, Dialect::Http).closing_if_body(&arrival))?;
+    access.strip(&mut arrival.head);
+    let mut place =
+        memory::place(gateway, snapshot, &arrival, Dialect::Http, caller.as_deref(), limits.replay_body)?;
+    let body_begun = gateway.live.now();
+    let read = if content_length(&arrival.head.headers).is_some_and(|length| length > limits.max_body) {
+        Err(body::Unread::TooLarge)
+    } else {
+        let patience = table.server.timeouts.body_read;
+        body::read_some(arrival.body.as_mut(), limits.replay_body, patience, &mut place.holding).await
+    };
+    let waited = gateway.live.now().since(body_begun);
+    let load = match read {
+        Ok(whole) => Load::Whole(place.holding.keep(whole.unwrap_or_default())),
+        Err(body::Unread::Larger(begin)) => Load::Once(Once::new(
+            place.holding.keep(begin),
+            arrival.body.take(),
+            limits.max_body,
+            table.server.timeouts.body_read,
+        )),
+        Err(error) => {
+            return Err(error.into_refusal(gateway, snapshot, (&arrival, Dialect::Http), &place));
+        }
+    };
+    let method = &arrival.head.method;
+    let safe = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE]
+        .contains(method);
+    let keyed = arrival.head.headers.contains_key(IDEMPOTENCY_KEY);
+    let repeatable = matches!(load, Load::Whole(_)) && (safe || keyed) && arrival.upgrade.is_none();
+    let is_retry = is_retry(&arrival.head.headers);
+    let priority = admission::priority(snapshot, index, caller.as_deref(), &arrival.head.headers, is_retry)
+        .map_err(|message| {
+        arrival.refuse(Kind::BadRequest, message, Dialect::Http).closing_if_body(&arrival)
+    })?;
+    let asked = Asked::new("", Shape::Whole, priority, 0);
+    let mut settle =
+        Settle::begin(gateway, route, Dialect::Http.name(), &arrival.request_id, arrival.begun, asked);
+    settle.waited(waited);
+    settle.caller.clone_from(&caller);
+    Ok(Guest {
+        caller,
+        dialect: Dialect::Http,
+        operation: Operation::Opaque,
+        route: index,
+        model: String::new(),
+        shape: Shape::Whole,
+        resend: if repeatable { Resend::Allowed } else { Resend::IfUnsent },
+        begun: arrival.begun,
+        deadline: deadline(gateway, snapshot, index, &arrival),
+        is_retry,
+        prompt_tokens: 0,
+        most_output: None,
+        session: None,
+        bond: None,
+        thoughts: None,
+        errand: None,
+        least_window: 0,
+        abilities: Abilities::default(),
+        load,
+        recall: Recall::nothing(),
+        onward: None,
+        upgrade: arrival.upgrade,
+        again: None,
+        contents: Contents::default(),
+        priority,
+        shed: None,
+        settle,
+        head: arrival.head,
+        request_id: arrival.request_id,
+    })
+}
