@@ -16,7 +16,7 @@ use super::memory;
 use super::refuse::Refusal;
 use crate::dialect::trouble::Kind;
 use crate::route::line::{self, Turn};
-use crate::route::{Exhausted, Need, Plan};
+use crate::route::{Exhausted, Lack, Need, Plan};
 use crate::state::Permit;
 use crate::state::queue::Waiter;
 use crate::telemetry::Shed;
@@ -85,35 +85,48 @@ pub fn let_in(gateway: &Gateway, snapshot: &Snapshot, guest: Guest) -> Result<Bo
     Err(refusal)
 }
 
-/// Waits until a channel of the plan's route has room, in the order of the queue.
-pub async fn wait(
+/// A channel of the plan's route for `guest`: at once, or in the order of the queue where there is one, or no room.
+pub async fn choose(
     gateway: &Gateway,
     guest: &mut Guest,
     plan: &mut Plan<'_>,
     need: &Need<'_>,
-    exhausted: Exhausted,
 ) -> Result<Permit, Exhausted> {
-    let route = plan.route();
+    let behind = if plan.is_behind_others() { plan.line_up(need, guest.priority) } else { None };
+    if let Some(waiter) = behind {
+        return wait(gateway, guest, plan, need, waiter).await;
+    }
+    match plan.choose(need) {
+        Err(exhausted) if exhausted.lack == Lack::Room => match plan.line_up(need, guest.priority) {
+            Some(waiter) => wait(gateway, guest, plan, need, waiter).await,
+            None => {
+                guest.shed = Some(Shed::QueueFull);
+                Err(exhausted)
+            }
+        },
+        choice => choice,
+    }
+}
+
+async fn wait(
+    gateway: &Gateway,
+    guest: &mut Guest,
+    plan: &mut Plan<'_>,
+    need: &Need<'_>,
+    waiter: Waiter,
+) -> Result<Permit, Exhausted> {
     let begun = gateway.live.now();
-    let patience = plan.patience_in_line(need);
-    let Some(waiter) = plan.line_up(need, guest.priority) else {
-        guest.shed = Some(Shed::QueueFull);
-        route.handles.shed(&gateway.live.metrics, Shed::QueueFull, guest.priority);
-        return Err(exhausted);
-    };
-    let outcome = timeout(patience, in_line(waiter, plan, need)).await;
+    let outcome = timeout(plan.patience_in_line(need), in_line(waiter, plan, need)).await;
     let waited = gateway.live.now().since(begun);
     guest.settle.waited(waited);
-    route.handles.queue_seconds.record(waited.as_secs_f64());
-    let shed = match outcome {
+    plan.route().handles.queue_seconds.record(waited.as_secs_f64());
+    guest.shed = Some(match outcome {
         Ok(Ok(permit)) => return Ok(permit),
         Ok(Err(Parted::Otherwise(exhausted))) => return Err(exhausted),
         Ok(Err(Parted::Displaced)) => Shed::QueueFull,
         Ok(Err(Parted::TooLate)) | Err(_) => Shed::QueueTimeout,
-    };
-    guest.shed = Some(shed);
-    route.handles.shed(&gateway.live.metrics, shed, guest.priority);
-    Err(exhausted)
+    });
+    Err(Exhausted { lack: Lack::Room, ..plan.outlook(need) })
 }
 
 enum Parted {

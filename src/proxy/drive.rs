@@ -52,13 +52,7 @@ pub async fn drive(
         if gateway.live.now() >= guest.deadline {
             return too_late(gateway, guest, &plan, last, &need);
         }
-        let choice = match plan.choose(&need) {
-            Err(exhausted) if exhausted.lack == Lack::Room && !plan.has_fallback() => {
-                admission::wait(gateway, &mut guest, &mut plan, &need, exhausted).await
-            }
-            choice => choice,
-        };
-        let permit = match choice {
+        let permit = match admission::choose(gateway, &mut guest, &mut plan, &need).await {
             Ok(permit) => permit,
             Err(_) if left::passes_over(&mut guest) => {
                 need.bond = guest.bond;
@@ -75,6 +69,7 @@ pub async fn drive(
                     Rest::Over(response) => return response,
                     Rest::Onward(still, failed, permit) => {
                         (guest, last) = (still, failed);
+                        guest.shed = None;
                         let Some(permit) = permit else { continue };
                         permit
                     }
@@ -284,6 +279,8 @@ fn refuse(
     refusal.exhausted = exhausted;
     if let Some(shed) = guest.shed {
         // Nobody failed: the caller may well come again, a little later.
+        let asked = &plan.table().routes[guest.route];
+        asked.handles.shed(&plan.table().live.metrics, shed, guest.priority);
         refusal.shed = Some(shed);
         refusal.exhausted = false;
         refusal.retry_after = Some(admission::come_again(guest.settle.gateway()));

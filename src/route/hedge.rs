@@ -174,6 +174,9 @@ impl Plan<'_> {
             route.handles.hedged(&self.table().live.metrics, how);
             None
         };
+        if route.memory.queue.length() > 0 {
+            return refuse(Hedged::RefusedSaturated);
+        }
         let (mut list, busy) = self.others(first, need, now);
         if list.is_empty() {
             return if busy { refuse(Hedged::RefusedSaturated) } else { None };
@@ -247,10 +250,11 @@ impl<'t> Plan<'t> {
     }
 }
 
+/// Whether what little room it has left is for those who have no other, the learnt limits of its keys included.
 fn is_busy(channel: &Channel, model: &Model) -> bool {
     let upstream = &channel.upstream;
     let filled = |in_flight: u32, most: u32| f64::from(in_flight) >= f64::from(most) * BUSY;
-    filled(model.in_flight(), channel.config.max_inflight)
+    filled(model.in_flight(), shortlist::limit(channel, model))
         || filled(upstream.memory.in_flight.load(Relaxed), upstream.config.max_inflight)
 }
 

@@ -18,7 +18,8 @@ use crate::vocab::Priority;
 /// Most that wait on a route that does not say.
 const MOST_WAITING: u32 = 1000;
 
-/// From this share of `server.limits.max_inflight` and of `server.limits.memory` on, in percent, requests up to this priority are refused.
+/// From this share of `server.limits.max_inflight` and of `server.limits.memory` on, in percent, requests up to this
+/// priority are refused.
 const WATERMARKS: [(u64, Priority); 3] =
     [(95, Priority::Critical), (90, Priority::SheddablePlus), (80, Priority::Sheddable)];
 
@@ -50,6 +51,11 @@ pub enum Turn {
 }
 
 impl Plan<'_> {
+    /// Whether others wait here already: whoever has not been asked of anybody yet does not overtake them.
+    pub fn is_behind_others(&self) -> bool {
+        self.attempts == 0 && self.route().memory.queue.length() > 0
+    }
+
     /// A place in the queue of this route; `None` where it is full of requests that matter no less.
     pub fn line_up(&self, need: &Need<'_>, priority: Priority) -> Option<Waiter> {
         let route = self.route();

@@ -167,12 +167,23 @@ impl<'t> Drive<'t> {
             if self.live().now() >= self.need.deadline {
                 return Step::Part(self.last.map_or(Parted::TooLate, Parted::Failed));
             }
+            if self.plan.is_behind_others()
+                && let Some(step) = self.line_up()
+            {
+                return step;
+            }
             let exhausted = match self.plan.choose(&self.need) {
                 Ok(permit) => return self.ask(permit),
                 Err(exhausted) => exhausted,
             };
-            if exhausted.lack == Lack::Room && !self.plan.has_fallback() {
-                return self.line_up();
+            if exhausted.lack == Lack::Room {
+                if let Some(step) = self.line_up() {
+                    return step;
+                }
+                if !self.falls_back() {
+                    return Step::Part(Parted::Shed(Shed::QueueFull));
+                }
+                continue;
             }
             if let Some(step) = self.rest(exhausted) {
                 return step;
@@ -234,14 +245,17 @@ impl<'t> Drive<'t> {
         self.tried
     }
 
-    fn line_up(&mut self) -> Step {
+    /// `None` where the queue is full of requests that matter no less.
+    fn line_up(&mut self) -> Option<Step> {
         let patience = self.plan.patience_in_line(&self.need);
         self.line = self.plan.line_up(&self.need, self.priority);
         self.lines += 1;
-        match self.line {
-            Some(_) => Step::InLine { line: self.lines, patience },
-            None => Step::Part(Parted::Shed(Shed::QueueFull)),
-        }
+        self.line.is_some().then_some(Step::InLine { line: self.lines, patience })
+    }
+
+    /// There was no room in this route.
+    fn shed(&mut self, why: Shed) -> Step {
+        if self.falls_back() { self.next() } else { Step::Part(Parted::Shed(why)) }
     }
 
     /// What rings when it is this request's turn.
@@ -258,7 +272,7 @@ impl<'t> Drive<'t> {
                 self.line = Some(waiter);
                 Step::StillInLine
             }
-            Turn::Displaced => Step::Part(Parted::Shed(Shed::QueueFull)),
+            Turn::Displaced => self.shed(Shed::QueueFull),
             Turn::TooLate => Step::Part(Parted::Shed(Shed::QueueTimeout)),
             Turn::Otherwise(exhausted) => self.rest(exhausted).unwrap_or_else(|| self.next()),
         })
@@ -269,7 +283,7 @@ impl<'t> Drive<'t> {
         if line != self.lines {
             return None;
         }
-        self.line.take().map(|_| Step::Part(Parted::Shed(Shed::QueueTimeout)))
+        self.line.take().map(|_| self.shed(Shed::QueueTimeout))
     }
 
     /// Keeps the failure of an attempt that is about the request itself for as long as another one runs. Whether

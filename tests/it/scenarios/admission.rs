@@ -169,6 +169,67 @@ async fn a_full_queue_and_a_long_wait_are_answered_503_and_no_channel_hears_of_i
     lab.assert_quiet().await;
 }
 
+/// Another model is an answer of another quality, so room in the own route is waited for first (E1).
+#[tokio::test(start_paused = true)]
+async fn a_fallback_serves_who_has_waited_in_vain_and_nobody_is_counted_as_refused() {
+    let yaml = ONE_BY_ONE.replace("a: {", "b: {provider: simulated}\n  a: {").replace(
+        "    channels: [{upstream: a}]",
+        "    queue: {timeout: 400ms}\n    fallback: [cheap]\n    channels: [{upstream: a}]\n  \
+         - {model: cheap, channels: [{upstream: b}]}",
+    );
+    let lab = Arc::new(Lab::start(&yaml));
+    let all: Vec<_> = (0..3).map(|_| send(&lab, Ask::chat("demo"))).collect();
+    let mut served = Vec::new();
+    for one in all {
+        let answer = one.await.unwrap();
+        answer.spoken().unwrap();
+        served.push((answer.took, answer.header("x-mainstay-channel").to_owned()));
+    }
+    served.sort();
+    let by: Vec<&str> = served.iter().map(|(_, channel)| &**channel).collect();
+    assert_eq!(by, ["a/demo", "b/cheap", "a/demo"], "the second in line was served in time: {served:?}");
+    assert!((millis(400)..millis(500)).contains(&served[1].0), "{served:?}");
+    assert_eq!((lab.arrived("a"), lab.arrived("b")), (2, 1));
+    assert_eq!(lab.metric_sum("mainstay_shed_total", &[]), 0.0);
+    lab.assert_quiet().await;
+
+    // Who does not want to wait says so.
+    let lab = Arc::new(Lab::start(&yaml.replace("timeout: 400ms", "max: 0")));
+    let holding = send(&lab, Ask::chat("demo"));
+    after(millis(10)).await;
+    let answer = lab.send(&Ask::chat("demo")).await;
+    assert_eq!(answer.header("x-mainstay-channel"), "b/cheap");
+    assert!(answer.took < millis(100), "{:?}", answer.took);
+    holding.await.unwrap().spoken().unwrap();
+    lab.assert_quiet().await;
+}
+
+/// A place that comes free is theirs who wait for it, also when somebody arrives in that very moment.
+#[tokio::test(start_paused = true)]
+async fn nobody_who_arrives_overtakes_those_who_wait() {
+    let lab =
+        Arc::new(Lab::start(&ONE_BY_ONE.replace("channels:", "queue: {timeout: 60s, max: 99}\n    channels:")));
+    let holding = send(&lab, Ask::chat("demo"));
+    after(millis(10)).await;
+    let boss = send(&lab, wants("critical_plus"));
+    let mut newcomers = Vec::new();
+    after(millis(280)).await;
+    for _ in 0..30 {
+        after(millis(1)).await;
+        newcomers.push(send(&lab, of("BATCH")));
+    }
+    let boss = boss.await.unwrap();
+    boss.spoken().unwrap();
+    assert!(boss.took < millis(700), "{:?}", boss.took);
+    holding.await.unwrap().spoken().unwrap();
+    for one in newcomers {
+        let answer = one.await.unwrap();
+        answer.spoken().unwrap();
+        assert!(answer.asked_at + answer.took > boss.asked_at + boss.took);
+    }
+    lab.assert_quiet().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_hangs_up_leaves_the_queue_at_once() {
     use tokio::io::AsyncWriteExt;
