@@ -2,18 +2,25 @@
 //!
 //! The file's directory is watched, not the file: editors and deployers replace files by renaming, and
 //! Kubernetes swaps a symbolic link called `..data` beside it, so the file's own name may never come up.
-//! Any event but a mere look is a reason to read; whether anything differs, the reloader tells. File
-//! systems that report nothing (network mounts, single-file mounts of containers) are polled.
+//! Directories are exchanged whole, too: the watch goes along. Any file there that changed is a reason to read;
+//! whether anything differs, the reloader tells. File systems that report nothing (network mounts, single-file
+//! mounts of containers) are polled.
+
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
+mod linux;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::Notify;
 use tokio::time::timeout;
 
+#[cfg(not(target_os = "linux"))]
+use self::elsewhere::Lookout;
+#[cfg(target_os = "linux")]
+use self::linux::Lookout;
 use super::loader::Source;
 use super::reload::{Cause, Reloader};
 
@@ -27,19 +34,15 @@ const POLL: Duration = Duration::from_mins(1);
 /// Reloads whenever there may be something new, for ever.
 pub(super) async fn watch(reloader: Arc<Reloader>) {
     let Source::File(path) = reloader.loader().source().clone() else { return poll(&reloader).await };
-    let stirred = Arc::new(Notify::new());
-    // Held: dropping it ends the watch.
-    let _watcher = match watcher(&path, Arc::clone(&stirred)) {
-        Ok(watcher) => Some(watcher),
-        Err(error) => {
-            tracing::warn!(%error, "cannot watch the configuration's directory; it is read every minute");
-            None
-        }
+    let Ok(mut lookout) = Lookout::at(&path).inspect_err(|error| {
+        tracing::warn!(%error, "cannot watch the configuration's directory; it is read every minute");
+    }) else {
+        return poll(&reloader).await;
     };
     loop {
-        let cause = match timeout(POLL, stirred.notified()).await {
+        let cause = match timeout(POLL, lookout.stirred()).await {
             Ok(()) => {
-                settle(&stirred).await;
+                settle(&mut lookout).await;
                 Cause::Watch
             }
             Err(_) => Cause::Poll,
@@ -49,7 +52,7 @@ pub(super) async fn watch(reloader: Arc<Reloader>) {
     }
 }
 
-/// Built-in text never changes; the secrets that it refers to may.
+/// Where nothing can be watched. Built-in text never changes; the secrets that it refers to may.
 async fn poll(reloader: &Reloader) {
     loop {
         tokio::time::sleep(POLL).await;
@@ -58,28 +61,12 @@ async fn poll(reloader: &Reloader) {
 }
 
 /// Waits for the end of a burst, so that a file is not read while it is being written.
-async fn settle(stirred: &Notify) {
+async fn settle(lookout: &mut Lookout) {
     for _ in 0..DEBOUNCE_MAX {
-        if timeout(DEBOUNCE, stirred.notified()).await.is_err() {
+        if timeout(DEBOUNCE, lookout.stirred()).await.is_err() {
             return;
         }
     }
-}
-
-fn watcher(path: &Path, stirred: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // An error is a lost event, or a directory that is gone: worth a look.
-        if event.is_err() || event.is_ok_and(|event| is_a_change(event.kind)) {
-            stirred.notify_one();
-        }
-    })?;
-    watcher.watch(&directory(path), RecursiveMode::NonRecursive)?;
-    Ok(watcher)
-}
-
-/// Our own reading makes events too.
-const fn is_a_change(kind: EventKind) -> bool {
-    !matches!(kind, EventKind::Access(access) if !matches!(access, AccessKind::Close(AccessMode::Write)))
 }
 
 fn directory(path: &Path) -> PathBuf {
@@ -91,18 +78,7 @@ fn directory(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use notify::event::{CreateKind, ModifyKind, RenameMode};
-
     use super::*;
-
-    #[test]
-    fn reading_is_no_change_and_everything_else_is() {
-        assert!(!is_a_change(EventKind::Access(AccessKind::Open(AccessMode::Any))));
-        assert!(!is_a_change(EventKind::Access(AccessKind::Close(AccessMode::Read))));
-        assert!(is_a_change(EventKind::Access(AccessKind::Close(AccessMode::Write))));
-        assert!(is_a_change(EventKind::Modify(ModifyKind::Name(RenameMode::To))));
-        assert!(is_a_change(EventKind::Create(CreateKind::Any)));
-    }
 
     #[test]
     fn a_bare_file_name_lies_in_the_working_directory() {
@@ -111,9 +87,9 @@ mod tests {
     }
 
     /// Waits for an event. What is tested is that one comes at all, so the limit may be generous.
-    async fn stirs(stirred: &Notify) -> bool {
-        let heard = timeout(Duration::from_secs(10), stirred.notified()).await.is_ok();
-        settle(stirred).await;
+    async fn stirs(lookout: &mut Lookout) -> bool {
+        let heard = timeout(Duration::from_secs(10), lookout.stirred()).await.is_ok();
+        settle(lookout).await;
         heard
     }
 
@@ -122,16 +98,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("routing.yaml");
         std::fs::write(&path, "1").unwrap();
-        let stirred = Arc::new(Notify::new());
-        let _watcher = watcher(&path, Arc::clone(&stirred)).expect("a watch");
+        let mut lookout = Lookout::at(&path).expect("a watch");
 
         std::fs::write(&path, "2").unwrap();
-        assert!(stirs(&stirred).await, "written in place");
+        assert!(stirs(&mut lookout).await, "written in place");
 
         let other = directory.path().join("routing.yaml.new");
         std::fs::write(&other, "3").unwrap();
         std::fs::rename(&other, &path).unwrap();
-        assert!(stirs(&stirred).await, "renamed over");
+        assert!(stirs(&mut lookout).await, "renamed over");
 
         // As Kubernetes does it: routing.yaml -> ..data/routing.yaml, ..data -> a directory.
         #[cfg(unix)]
@@ -139,10 +114,10 @@ mod tests {
             let link = directory.path().join("..data_tmp");
             std::os::unix::fs::symlink(directory.path(), &link).unwrap();
             std::fs::rename(&link, directory.path().join("..data")).unwrap();
-            assert!(stirs(&stirred).await, "a link was swapped");
+            assert!(stirs(&mut lookout).await, "a link was swapped");
         }
         let _ = std::fs::read(&path).unwrap();
-        let quiet = timeout(DEBOUNCE, stirred.notified()).await.is_err();
+        let quiet = timeout(DEBOUNCE, lookout.stirred()).await.is_err();
         assert!(quiet, "reading is not a change");
     }
 }
