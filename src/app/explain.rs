@@ -64,6 +64,9 @@ pub fn table_of(explained: &Value) -> String {
         if channel["picked"] == true && channel["hedge"].is_string() {
             let _ = write!(out, "; {}", text(&channel["hedge"]));
         }
+        for more in numbers_of(channel) {
+            let _ = write!(out, "; {more}");
+        }
         out.push('\n');
     }
     let fallback: Vec<String> = explained["fallback"].as_array().into_iter().flatten().map(text).collect();
@@ -75,8 +78,26 @@ pub fn table_of(explained: &Value) -> String {
     if !exhausted.is_empty() {
         let _ = writeln!(out, "when nothing is eligible: {}", exhausted.join(", "));
     }
+    for line in explained["handling"].as_array().into_iter().flatten() {
+        let _ = writeln!(out, "{}", text(line));
+    }
     out.truncate(out.trim_end().len());
     out
+}
+
+/// What is worth knowing of a channel besides: what it has under way, what is left of its quota, what it would cost.
+fn numbers_of(channel: &Value) -> Vec<String> {
+    let mut all = Vec::new();
+    if let (Some(in_flight @ 1..), Some(limit)) = (channel["in_flight"].as_u64(), channel["limit"].as_u64()) {
+        all.push(format!("{in_flight} of {limit} under way"));
+    }
+    if let Some(left) = channel["quota_left"].as_f64().filter(|left| *left < 1.0) {
+        all.push(format!("{:.0} % of its quota left", left * 100.0));
+    }
+    if let Some(cost) = channel["cost_nano_usd"].as_u64() {
+        all.push(format!("costs ${:.6}", cost as f64 / 1e9));
+    }
+    all
 }
 
 /// How to reach a listener on this machine.
@@ -134,15 +155,17 @@ mod tests {
             "on_exhausted": ["stale (a kept answer)", "fail (an error)"],
             "channels": [
                 {"channel": "a/demo", "tier": 0, "weight": 3, "picked": true, "standing": "ready", "detail": "takes its share",
-                 "hedge": "hedged after 500 ms"},
-                {"channel": "b/demo", "tier": 1, "weight": 1, "picked": false, "standing": "unconfigured", "detail": "set KEY"},
+                 "hedge": "hedged after 500 ms", "in_flight": 3, "limit": 20, "quota_left": 0.257, "cost_nano_usd": 12_345_000},
+                {"channel": "b/demo", "tier": 1, "weight": 1, "picked": false, "standing": "unconfigured", "detail": "set KEY",
+                 "in_flight": 0, "limit": 20, "quota_left": 1.0, "cost_nano_usd": null},
             ],
+            "handling": ["queue: up to 1 s for room"],
         });
         let shown = table_of(&explained);
         assert!(shown.contains("-> a/demo  tier 0 weight 3"), "{shown}");
-        assert!(shown.contains("takes its share; hedged after 500 ms\n"), "{shown}");
-        assert!(shown.contains("   b/demo  tier 1 weight 1    unconfigured           set KEY"), "{shown}");
-        let end = "then other\nwhen nothing is eligible: stale (a kept answer), fail (an error)";
+        assert!(shown.contains("takes its share; hedged after 500 ms; 3 of 20 under way; 26 % of its quota left; costs $0.012345\n"), "{shown}");
+        assert!(shown.contains("   b/demo  tier 1 weight 1    unconfigured           set KEY\n"), "{shown}");
+        let end = "then other\nwhen nothing is eligible: stale (a kept answer), fail (an error)\nqueue: up to 1 s for room";
         assert!(shown.ends_with(end), "{shown}");
     }
 }

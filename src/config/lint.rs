@@ -6,6 +6,7 @@
 mod degrade;
 mod hedge;
 mod redis;
+mod selection;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,7 +25,6 @@ use crate::catalog;
 use crate::dialect::Dialect;
 use crate::dialect::provider::Auth;
 use crate::dialect::provider::grant::METADATA;
-use crate::strategy;
 
 /// Beginnings of paths that AI requests come in by (DESIGN §2); `dialect` looks at them first.
 const AI_PATHS: [&str; 5] = ["/v1/", "/v1beta/", "/v1alpha/", "/anthropic/", "/gemini/"];
@@ -45,7 +45,8 @@ pub fn lint(blueprint: &Blueprint, root: &Node, findings: &mut Findings) {
     let written = blueprint.routes.iter().take_while(|route| route.origin == Origin::Written);
     for (index, route) in written.enumerate() {
         self::route(route, index, &blueprint.upstreams, root, findings);
-        selection(route, &route_path(index), blueprint, root, findings);
+        selection::lint(route, &route_path(index), blueprint, root, findings);
+        degrade::kept(route, &route_path(index), &blueprint.server, root, findings);
         hedge::lint(route, index, root, findings);
     }
     let ready = |upstream: &Upstream| upstream.readiness == Readiness::Ready;
@@ -120,6 +121,11 @@ fn upstream(upstream: &Upstream, root: &Node, findings: &mut Findings) {
     }
     if upstream.cooldown.short_max < upstream.cooldown.base {
         findings.warn(&said("cooldown", "short_max"), "`short_max` is shorter than `base`", "");
+    }
+    let most = upstream.concurrency.max;
+    if most > upstream.max_inflight && root.has_value(&said("concurrency", "max")) {
+        let message = format!("`max` ({most}) is never reached: `max_inflight` is {}", upstream.max_inflight);
+        findings.warn(&said("concurrency", "max"), message, "raise `max_inflight` as well, or lower `max`");
     }
     let loopback =
         matches!(&*upstream.base.host, "localhost" | "::1") || upstream.base.host.starts_with("127.");
@@ -255,39 +261,6 @@ fn route(route: &Route, index: usize, upstreams: &[Upstream], root: &Node, findi
                 "make `probe.interval` shorter than `slow_start.window`",
             );
         }
-    }
-}
-
-/// Knobs of a strategy that is not in use, and a strategy that has nothing to go by.
-fn selection(route: &Route, path: &Path, blueprint: &Blueprint, root: &Node, findings: &mut Findings) {
-    if route.select != strategy::Kind::Sticky && root.has_value(&path.key("sticky")) {
-        findings.warn_at_key(
-            &path.key("sticky"),
-            format!("`select: {}` does not look at conversations", route.select.name()),
-            "write `select: sticky`, or remove it",
-        );
-    }
-    if route.select != strategy::Kind::LeastCost {
-        return;
-    }
-    let known = |channel: &Channel| {
-        let name = match (&channel.model, &route.matcher) {
-            (ModelName::Fixed(name), _) => &**name,
-            (ModelName::AsAsked, Matcher::Model { pattern: Pattern::Exact(name) }) => name,
-            // Callers name the model, and its price with it.
-            (ModelName::AsAsked | ModelName::Suffix, _) => return true,
-        };
-        let provider = blueprint.upstreams[channel.upstream].provider.name;
-        blueprint.catalog.find(provider, name).is_some_and(|entry| !entry.prices().is_empty())
-    };
-    let unknown: Vec<_> = (0..).zip(&route.channels).filter(|(_, channel)| !known(channel)).collect();
-    for (number, channel) in &unknown {
-        let upstream = &blueprint.upstreams[channel.upstream].name;
-        findings.warn_at_key(
-            &path.key("channels").index(*number),
-            format!("nobody knows the prices of this model at {upstream}: the channel is picked last"),
-            "write its prices into the file of `catalog`, or use another `select`",
-        );
     }
 }
 

@@ -1,5 +1,7 @@
 //! Why each channel of a route would be picked now, or not: for people.
 
+mod handling;
+
 use std::time::Duration;
 
 use serde::Serialize;
@@ -29,6 +31,8 @@ pub struct Explained {
     pub fallback: Vec<String>,
     /// What is tried when nothing is eligible, in this order.
     pub on_exhausted: Vec<String>,
+    /// What else befalls its requests, in words: queue, stickiness, continuation, cache.
+    pub handling: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -189,6 +193,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
             .iter()
             .map(|way| degradation(&route.config, *way))
             .collect(),
+        handling: handling::handling(&route.config),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Warnings about `on_exhausted` and `cache`: what is said there and can never happen.
 
-use crate::config::blueprint::{Degradation, Matcher, Route};
+use crate::config::blueprint::{Degradation, Matcher, Route, Server};
 use crate::config::path::Path;
 use crate::config::problem::Findings;
 use crate::config::tree::Node;
@@ -69,5 +69,18 @@ pub fn degrade(route: &Route, layers: &[Path], root: &Node, findings: &mut Findi
             let message = format!("`{}` is never reached behind `{}`", never.name(), last.name());
             findings.warn(&list, message, "put it in front, or remove it");
         }
+    }
+}
+
+/// An answer that is larger than all memory for answers is never kept.
+pub fn kept(route: &Route, path: &Path, server: &Server, root: &Node, findings: &mut Findings) {
+    if route.cache.enabled && route.cache.max_entry > server.cache_memory {
+        let layers = [path.clone(), Path::root().key("defaults")];
+        let message = format!(
+            "`max_entry` ({} bytes) is more than all answers together may take: `server.cache_memory` is {} bytes",
+            route.cache.max_entry, server.cache_memory
+        );
+        let hint = "raise `server.cache_memory`, or lower `max_entry`";
+        findings.warn(&root.said_at(&layers, &["cache", "max_entry"]), message, hint);
     }
 }

@@ -37,6 +37,13 @@ pub fn lint(route: &Route, index: usize, root: &Node, findings: &mut Findings) {
             "write `replay: allowed`, or `hedge: {enabled: false}`",
         );
     }
+    if route.hedge.max_share == 0.0 {
+        findings.warn(
+            &said(&["hedge", "max_share"]),
+            "a share of nothing: no request is ever hedged",
+            "write a share above 0 (0.05 is the usual), or `hedge: {enabled: false}`",
+        );
+    }
     let HedgeDelay::Fixed(delay) = route.hedge.delay else { return };
     for channel in &route.channels {
         let (name, limit) = patience(&channel.timeouts);
