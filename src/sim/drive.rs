@@ -384,11 +384,12 @@ impl<'t> Drive<'t> {
         }
     }
 
-    /// The answer goes on and has had `events` of content.
-    pub fn keeps_going(&mut self, id: u32, events: u64) {
-        if let Some(own) = self.find_mut(id) {
-            own.permit.keeps_going(events);
-        }
+    /// The answer goes on and has had `events` of content. Whether it is on trial still.
+    pub fn keeps_going(&mut self, id: u32, events: u64) -> bool {
+        let Some(own) = self.find_mut(id) else { return false };
+        own.permit.came(events);
+        own.permit.keeps_going();
+        own.permit.is_on_trial()
     }
 
     /// The answer is whole.

@@ -4,20 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::drive::{Sent, Step};
+use super::drive::{Sent, Step, Try};
 use super::fate;
 use super::queue::{Event, Turn};
 use super::seen::{Bill, End, Left, Seen};
 use super::weather::{Answer, Asking, Ending, Walls};
 use super::world::{Guest, World};
+use crate::algo::tick::Tick;
 use crate::config::rehearsal::Caller;
 use crate::dialect::Dialect;
 use crate::route::{Failure, Limits};
 use crate::state::model::Shape;
 use crate::vocab::{Fault, Stage};
 
-/// Content events of a stream after which a trial is told that it goes on.
-const FIRST_EVENTS: u32 = 6;
+/// A trial is told that its stream goes on at its sixth content event, and every five from there.
+const BEAT_EVENTS: u32 = 5;
+/// However fast it speaks.
+const LEAST_BEAT: Duration = Duration::from_millis(50);
 
 impl<'t> World<'_, 't> {
     pub(super) fn turn(&mut self, slot: usize, number: u64, turn: Turn) {
@@ -36,7 +39,7 @@ impl<'t> World<'_, 't> {
             Turn::Fail(id, failure) => self.fail(slot, &mut guest, id, failure),
             Turn::Commit(id) => self.commit(slot, &mut guest, id),
             Turn::Beat(id) => {
-                guest.drive.keeps_going(id, FIRST_EVENTS.into());
+                self.beat(slot, &mut guest, id);
                 None
             }
             Turn::End(id) => {
@@ -236,8 +239,7 @@ impl<'t> World<'_, 't> {
         };
         let mut beat = None;
         if own.permit.is_trial() {
-            let hold = own.permit.channel().config.breaker.half_open.hold;
-            beat = Some(now + (pace * (FIRST_EVENTS - 1)).min(hold + pace)).filter(|beat| *beat < at);
+            beat = Some(now + beat_after(own, pace)).filter(|beat| *beat < at);
         }
         if let Some(beat) = beat {
             self.plan(beat, Event::Turn { slot, number, turn: Turn::Beat(id) });
@@ -246,7 +248,32 @@ impl<'t> World<'_, 't> {
         None
     }
 
+    /// A trial's stream goes on; it is told so again until it has held.
+    fn beat(&mut self, slot: usize, guest: &mut Guest<'t>, id: u32) {
+        let (now, number) = (self.live.now(), guest.number);
+        let Some(own) = guest.drive.find(id) else { return };
+        let Some(Sent { at, answer: Answer::Speaks { ttft, pace, ending, .. }, .. }) = own.sent else {
+            return;
+        };
+        // Where nothing comes any more, nobody is told anything.
+        if let Ending::Stalls { after } = ending
+            && now > at + ttft + after
+        {
+            return;
+        }
+        let next = now + beat_after(own, pace).max(LEAST_BEAT);
+        let events = came(own, now);
+        if guest.drive.keeps_going(id, events) {
+            self.plan(next, Event::Turn { slot, number, turn: Turn::Beat(id) });
+        }
+    }
+
     fn broke(&mut self, slot: usize, guest: &mut Guest<'t>, id: u32, fault: Fault) -> Option<End> {
+        let now = self.live.now();
+        if let Some(own) = guest.drive.find_mut(id) {
+            let events = came(own, now);
+            own.permit.came(events);
+        }
         let bill = self.leave(guest, id, Left::Failed(fault, Stage::Committed));
         guest.told += bill.answer;
         let step = guest.drive.broke(fault)?;
@@ -277,6 +304,23 @@ impl<'t> World<'_, 't> {
         self.witness.saw(now, &Seen::Left { request, call, channel, how, role, bill });
         bill
     }
+}
+
+/// How long a trial's stream goes on before it is told so: a few events, or what its hold takes.
+fn beat_after(own: &Try, pace: Duration) -> Duration {
+    let hold = own.permit.channel().config.breaker.half_open.hold;
+    (pace * BEAT_EVENTS).min(hold + pace)
+}
+
+/// How many content events of an attempt have come by `now`, the first one included.
+fn came(own: &Try, now: Tick) -> u64 {
+    let Some(Sent { at, answer: Answer::Speaks { ttft, pace, ending, .. }, .. }) = own.sent else { return 0 };
+    let flowed = now.since(at + ttft);
+    let flowed = match ending {
+        Ending::Whole => flowed,
+        Ending::Breaks { after, .. } | Ending::Stalls { after } => flowed.min(after),
+    };
+    spoken(flowed, pace).saturating_add(1)
 }
 
 fn spoken(lasted: Duration, pace: Duration) -> u64 {

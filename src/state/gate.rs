@@ -40,6 +40,8 @@ struct Core {
     shun: Shun,
     /// The last fault came in the middle of a stream, so only a stream that ends well disproves it.
     breaks_streams: bool,
+    /// After how many content events the streams broke that broke since one came to its end: the most of them.
+    broke_after: u64,
 }
 
 /// How a gate looks to a request that wants through.
@@ -79,6 +81,7 @@ impl Gate {
                 breaker: Breaker::new(settings),
                 shun: Shun::default(),
                 breaks_streams: false,
+                broke_after: 0,
             }),
         };
         gate.publish(&gate.core.lock());
@@ -164,6 +167,19 @@ impl Gate {
         core.hear(signal, began, now);
         self.publish(&core);
         settled
+    }
+
+    /// A stream is about to be settled as broken after so many content events.
+    pub fn broke(&self, events: u64) {
+        let mut core = self.core.lock();
+        let others = if core.breaker.breaks_streams() { core.broke_after } else { 0 };
+        core.broke_after = events.max(others);
+    }
+
+    /// After how many content events streams broke, where some did and none has come to its end since.
+    pub fn broke_after(&self) -> Option<u64> {
+        let core = self.core.lock();
+        core.breaker.breaks_streams().then_some(core.broke_after)
     }
 
     /// An answer that began at `began` ended well.

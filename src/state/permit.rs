@@ -6,6 +6,7 @@
 //! happens. A breaker's trial is the exception: it counts as good only after it has held for a while.
 
 mod keys;
+mod trial;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -15,7 +16,7 @@ use parking_lot::Mutex;
 
 use super::blame::Blame;
 use super::credential::{Credential, Held};
-use super::gate::Completed;
+use super::gate::{Completed, Gate};
 use super::live::Live;
 use super::model::{Model, Shape};
 use super::network::Guilt;
@@ -26,12 +27,11 @@ use crate::algo::quota::Quota;
 use crate::algo::tick::Tick;
 use crate::vocab::{Class, Fault, RateHint, Stage};
 
+use trial::SoFar;
+
 pub use keys::ready_at;
 
 pub use super::blame::Repeat;
-
-/// Content events after which a trial that streams counts as good (RESILIENCE §4.4).
-const TRIAL_EVENTS: u64 = 5;
 
 /// Why no permit was given.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,6 +85,8 @@ pub struct Permit {
     shape: Shape,
     begun: Tick,
     phase: Phase,
+    /// Content events of its stream so far.
+    events: u64,
     /// What it took from its key's quota, and how many tokens of it.
     booked: Option<(Arc<Mutex<Quota>>, u64)>,
     /// Set when another attempt of the same request has answered it.
@@ -171,6 +173,7 @@ impl Permit {
             shape,
             begun,
             phase: Phase::Waiting,
+            events: 0,
             booked: None,
             beaten: None,
             doubtful: false,
@@ -249,13 +252,33 @@ impl Permit {
         }
     }
 
-    /// A stream goes on and has sent `events` content events. A trial that has held settles here.
-    pub fn keeps_going(&mut self, events: u64) {
+    /// A stream has sent `events` content events, and may break in the same breath.
+    pub fn came(&mut self, events: u64) {
+        self.events = events;
+    }
+
+    /// The stream goes on after what came. A trial that has held settles here.
+    pub fn keeps_going(&mut self) {
         let Phase::OnTrial { since } = self.phase else { return };
         let now = self.live().now();
-        if events >= TRIAL_EVENTS || now.since(since) >= self.channel.config.breaker.half_open.hold {
+        let so_far = SoFar { events: self.events, ttft: since.since(self.begun), flowed: now.since(since) };
+        let broke_after = self.streams_gate().broke_after();
+        if trial::has_held(so_far, &self.channel.config.breaker.half_open, broke_after) {
             self.pass_trial(since, now);
         }
+    }
+
+    /// Whether it is a trial that streams and has not held yet.
+    pub fn is_on_trial(&self) -> bool {
+        match self.phase {
+            Phase::OnTrial { .. } => true,
+            Phase::Waiting | Phase::Streaming | Phase::Settled => false,
+        }
+    }
+
+    /// The gate that hears of broken streams.
+    fn streams_gate(&self) -> &Gate {
+        self.model.gate.as_ref().unwrap_or(&self.channel.upstream.memory.gate)
     }
 
     /// The answer ended well.
@@ -313,6 +336,9 @@ impl Permit {
             matches!(blame.merged(), Signal::Failure | Signal::Overload { .. } | Signal::StreamFailure);
         if counts {
             self.model.penalise(self.shape, now);
+        }
+        if blame.merged() == Signal::StreamFailure && self.flows() && !self.is_forced() {
+            self.streams_gate().broke(self.events);
         }
         match self.phase {
             Phase::Waiting => {

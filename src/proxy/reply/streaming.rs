@@ -130,6 +130,9 @@ impl Streaming {
 
     /// What was held back may already tell how it ends.
     fn begin(&mut self) {
+        if let Some((permit, _)) = &mut self.open {
+            permit.came(self.peeked.watch.content_events());
+        }
         if self.peeked.ended {
             self.finish(StreamOutcome::Complete);
         } else if let Some(in_band) = self.peeked.error.take() {
@@ -196,12 +199,15 @@ impl Streaming {
         if after > before {
             self.last_content = now;
         }
+        if let Some((permit, _)) = &mut self.open {
+            permit.came(after);
+        }
         match stop {
             Some(Stop::Failed(in_band, raw)) => self.upstream_failed(in_band, raw.into_iter().collect()),
             Some(Stop::Unframeable) => self.breaks(Break::of(Fault::Protocol)),
             None => {
                 if let Some((permit, _)) = &mut self.open {
-                    permit.keeps_going(after);
+                    permit.keeps_going();
                 }
             }
         }

@@ -73,6 +73,35 @@ async fn s13_an_upstream_that_breaks_all_its_streams_is_taken_out() {
     lab.assert_quiet().await;
 }
 
+/// S13, late: once it has opened, each trial costs one caller. Ten events came of every stream that broke, so the
+/// five of a usual trial prove nothing, and nobody is let in beside it.
+#[tokio::test(start_paused = true)]
+async fn s13_a_trial_where_streams_broke_lets_nobody_in_beside_it() {
+    let lab =
+        Lab::start(&THREE.replace("provider: simulated", "provider: simulated, simulated: {pace: 100ms}"));
+    let report = lab
+        .under_load(Ask::stream("demo"), 20.0, secs(120), async {
+            after(WARM).await;
+            let fault = Fault::InBandError { after_events: 10, error: InBand::ServerError };
+            lab.sim("a").control().set(vec![Rule::new(fault)]);
+            after(secs(55)).await;
+            lab.sim("a").control().clear();
+        })
+        .await;
+    let trials = |to: &str| {
+        let labels = [r#"upstream="a""#, r#"model="demo""#, to];
+        lab.metric_sum("mainstay_breaker_transitions_total", &labels)
+    };
+    // From here on the breaker is open or half open, and nothing but trials goes to A.
+    let late = report.between(WARM + secs(10), WARM + secs(55));
+    let (broken, half_open) = (late.errors().len(), trials(r#"to="half_open""#));
+    assert!(broken >= 2 && broken as f64 <= half_open, "{broken} of {half_open} trials");
+    assert_eq!(trials(r#"to="closed""#), 1.0, "only after it was well");
+    // Liveness (P-B07): its streams are whole again, and it has its share within an open time and three trials.
+    assert!(report.between(secs(110), secs(120)).share_of("a") > 0.2);
+    lab.assert_quiet().await;
+}
+
 /// S14: A's streams stop after ten tokens, the socket stays open.
 #[tokio::test(start_paused = true)]
 async fn s14_a_stalled_stream_ends_with_an_error_when_its_patience_does() {
