@@ -133,6 +133,19 @@ mod tests {
         assert!(!budget.withdraw(tick(0)));
     }
 
+    #[test]
+    fn new_numbers_keep_what_was_counted_but_not_in_another_window() {
+        let mut budget = Budget::new(Settings::default());
+        for _ in 0..100 {
+            budget.deposit(tick(0));
+        }
+        drain(&mut budget, tick(0));
+        budget.reconfigure(Settings { ratio: 0.5, ..Settings::default() });
+        assert_eq!(budget.balance(tick(0)), 30.0, "20 and half of a hundred, less 40");
+        budget.reconfigure(Settings { window: Duration::from_secs(20), ..Settings::default() });
+        assert_eq!(budget.balance(tick(0)), 40.0, "two a second");
+    }
+
     proptest! {
             #[test]
             fn p_r05_the_ten_seconds_before_a_retry_never_see_more_than_they_were_given(

@@ -70,14 +70,33 @@ mod tests {
     }
 
     #[test]
+    fn it_is_the_published_generator() {
+        let mut dice = Dice::seeded(1_234_567);
+        let drawn = [dice.next_u64(), dice.next_u64(), dice.next_u64()];
+        assert_eq!(drawn, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+    }
+
+    #[test]
+    fn no_chance_never_comes_and_a_quarter_comes_in_a_quarter() {
+        // The seed whose first draw is 0.
+        assert!(!Dice::seeded(0_u64.wrapping_sub(0x9e37_79b9_7f4a_7c15)).chance(0.0));
+        let mut dice = Dice::seeded(4);
+        assert!((0..1_000).all(|_| dice.chance(1.0)));
+        assert!((2_300..2_700).contains(&(0..10_000).filter(|_| dice.chance(0.25)).count()));
+    }
+
+    #[test]
     fn draws_stay_in_range_and_fill_it() {
         let mut dice = Dice::seeded(1);
         let mut seen = [0_u32; 10];
+        let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
         for _ in 0..10_000 {
             seen[dice.below(10) as usize] += 1;
             let x = dice.between(0.5, 1.5);
             assert!((0.5..1.5).contains(&x));
+            (least, most) = (least.min(x), most.max(x));
         }
+        assert!(least < 0.51 && most > 1.49, "{least} {most}");
         assert!(seen.iter().all(|&n| n > 800), "{seen:?}");
         assert_eq!(dice.below(0), 0);
     }
@@ -86,11 +105,15 @@ mod tests {
     fn jitter_stays_in_its_spread_and_survives_any_input() {
         let mut dice = Dice::seeded(3);
         let ten = Duration::from_secs(10);
+        let (mut least, mut most, mut most_up) = (ten, ten, ten);
         for _ in 0..1_000 {
             let (both, up) = (dice.jitter(ten, 0.2), dice.jitter_up(ten, 0.2));
             assert!((Duration::from_secs(8)..Duration::from_secs(12)).contains(&both), "{both:?}");
             assert!((ten..Duration::from_secs(12)).contains(&up), "{up:?}");
+            (least, most, most_up) = (least.min(both), most.max(both), most_up.max(up));
         }
+        assert!(least < Duration::from_millis(8_100), "{least:?}");
+        assert!(most.min(most_up) > Duration::from_millis(11_900), "{most:?} {most_up:?}");
         assert!(dice.jitter(Duration::MAX, 1.0) <= Duration::MAX);
         assert_eq!(dice.jitter(ten, f64::NAN), ten);
         assert_eq!(dice.jitter_up(Duration::MAX, 0.5), Duration::MAX);

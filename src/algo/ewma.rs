@@ -140,6 +140,23 @@ mod tests {
         assert_eq!(ms(&ewma, 0), 9_000);
     }
 
+    #[test]
+    fn after_a_reset_nothing_is_known() {
+        let mut ewma = PeakEwma::new(TAU, REST);
+        ewma.observe(tick(0), Duration::from_secs(9));
+        ewma.reset();
+        assert_eq!(ewma.value(tick(0)), None);
+    }
+
+    #[test]
+    fn no_average_is_not_recalled() {
+        let mut ewma = PeakEwma::new(TAU, REST);
+        for seconds in [-1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+            ewma.recall(tick(0), seconds);
+            assert_eq!(ewma.last(), None, "{seconds}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_was_kept_fades_and_learns_as_if_nothing_had_been(

@@ -160,7 +160,8 @@ mod tests {
         group.succeeded(0, tick(40), tick(90));
         assert!(group.is_demoted(2, tick(90)), "half of its calls are bad");
         group.succeeded(2, tick(55), tick(95));
-        assert!(group.is_demoted(2, tick(95)), "older than what the others did");
+        group.succeeded(2, tick(60), tick(97));
+        assert!(group.is_demoted(2, tick(97)), "no newer than what the others did");
         group.succeeded(2, tick(61), tick(99));
         assert!(!group.is_demoted(2, tick(99)), "it does not share their fate");
         group.failed(1, Kind::Fault, tick(100));

@@ -321,6 +321,26 @@ mod tests {
     }
 
     #[test]
+    fn first_probes_are_spread_over_one_interval() {
+        let (health, mut dice) = (Health::new(Settings::default()), Dice::seeded(1));
+        let gaps: Vec<Duration> = (0..1_000).map(|_| health.initial_gap(&mut dice)).collect();
+        for second in 0..10 {
+            let within = gaps.iter().filter(|gap| gap.as_secs() == second).count();
+            assert!((60..140).contains(&within), "{within} in second {second}");
+        }
+    }
+
+    #[test]
+    fn new_numbers_hold_at_once_and_what_probes_said_stays() {
+        let mut health = Health::new(Settings::default());
+        health.record(Verdict::Pass, Tick::ZERO);
+        health.record(Verdict::Fail, Tick::ZERO);
+        health.reconfigure(Settings { fall: 2, ..Settings::default() });
+        assert_eq!(health.settings().fall, 2);
+        assert_eq!(health.record(Verdict::Fail, Tick::ZERO), Some((State::Up, State::Down)));
+    }
+
+    #[test]
     fn only_an_upstream_that_is_up_and_answers_callers_is_spared_its_probe() {
         let mut health = Health::new(Settings::default());
         assert!(!health.is_suppressed(Traffic::Succeeding));

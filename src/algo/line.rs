@@ -230,7 +230,8 @@ mod tests {
                 }
             }
             prop_assert!(turn.is_none());
-            prop_assert!(free == 0 || line.is_empty(), "{free} free beside {} waiters", line.len());
+            prop_assert_eq!(line.is_empty(), line.waiting.is_empty());
+            prop_assert!(free == 0 || line.waiting.is_empty(), "{free} free beside {} waiters", line.len());
         }
 
         #[test]
@@ -272,6 +273,41 @@ mod tests {
         assert_eq!(line.call(), Some(first));
         line.left(first);
         assert_eq!(line.call(), Some(second));
+    }
+
+    #[test]
+    fn a_turn_outside_of_rounds_that_is_left_or_served_begins_one() {
+        for ends in [Line::left, Line::served] {
+            let mut line = Line::default();
+            let first = line.join(0, 2).expect("empty").place;
+            assert_eq!(line.call(), Some(first));
+            line.failed(first);
+            let second = line.join(0, 2).expect("one waits").place;
+            assert_eq!(line.call(), Some(second));
+            ends(&mut line, second);
+            assert_eq!(line.call(), Some(first));
+        }
+    }
+
+    #[test]
+    fn who_leaves_without_the_turn_tells_nobody() {
+        let mut line = Line::default();
+        for _ in 0..2 {
+            line.join(0, 2);
+        }
+        while let Some(place) = line.call() {
+            line.failed(place);
+        }
+        line.left(Place { class: 0, number: 1 });
+        assert_eq!((line.call(), line.len()), (None, 1));
+    }
+
+    #[test]
+    fn nobody_goes_for_somebody_who_may_not_wait() {
+        let mut line = Line::default();
+        line.join(1, 1);
+        assert_eq!(line.join(0, 0), None, "no line any more, since a reload");
+        assert_eq!(line.len(), 1);
     }
 
     #[test]

@@ -71,6 +71,9 @@ mod tests {
         check(&[a, b, sight(Some(10_000), None, 3)], true);
         check(&[a, sight(None, Some(15_000), 2)], false);
         check(&[a, sight(Some(19_500), Some(20_000), 2)], false);
+        check(&[sight(None, Some(15_000), 1), sight(None, Some(20_000), 2)], false);
+        check(&[sight(None, Some(15_001), 1), sight(None, Some(20_000), 2)], true);
+        check(&[sight(Some(19_000), Some(19_000), 1), sight(None, Some(20_000), 2)], false);
     }
 
     proptest! {

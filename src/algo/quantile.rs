@@ -105,6 +105,14 @@ mod tests {
     }
 
     #[test]
+    fn what_was_cleared_is_forgotten() {
+        let mut quantile = Quantile::new();
+        quantile.observe(tick(0), Duration::from_secs(1));
+        quantile.clear();
+        assert_eq!(quantile, Quantile::new());
+    }
+
+    #[test]
     fn the_shortest_and_the_longest_have_a_place() {
         let mut quantile = Quantile::new();
         quantile.observe(tick(0), Duration::ZERO);

@@ -270,6 +270,48 @@ mod tests {
     }
 
     #[test]
+    fn a_cap_of_a_day_asks_again_after_an_hour_and_the_share_is_what_it_leaves() {
+        let mut quota = Quota::new(Caps { rpd: Some(4), ..Caps::default() });
+        quota.spend(1, at(0));
+        assert_eq!(quota.standing(1, at(0)), Standing::Fits { share: 0.75 });
+        quota.reconfigure(Caps { rpd: Some(1), ..Caps::default() });
+        assert_eq!(quota.standing(1, at(9)), Standing::Capped { until: at(9 + 3_600) });
+    }
+
+    #[test]
+    fn what_never_left_is_given_back_to_the_caps_also_in_a_later_slot() {
+        let minute = Caps { rpm: Some(10), tpm: Some(100), rpd: None };
+        let day = Caps { rpd: Some(10), ..Caps::default() };
+        for (caps, later, spent, full) in [
+            (minute, 20, (Some(9), Some(93)), (Some(10), Some(100))),
+            (day, 7_200, (Some(9), None), (Some(10), None)),
+        ] {
+            let mut quota = Quota::new(caps);
+            quota.spend(7, at(0));
+            assert_eq!(quota.left(at(later)), spent);
+            quota.refund(7, at(later));
+            assert_eq!(quota.left(at(later)), full);
+            quota.refund(7, at(later));
+            assert_eq!(quota.left(at(later)), full, "nothing to give back");
+        }
+    }
+
+    #[test]
+    fn what_was_spent_counts_for_all_of_a_minute_and_all_of_a_day() {
+        let minute = Caps { rpm: Some(1), ..Caps::default() };
+        let day = Caps { rpd: Some(1), ..Caps::default() };
+        for step in 0..300 {
+            for (caps, window) in [(minute, MINUTE), (day, DAY)] {
+                let mut quota = Quota::new(caps);
+                let now = Tick::ZERO + window * step / 1_000;
+                quota.spend(1, now);
+                let later = now + window.saturating_sub(Duration::from_millis(1));
+                assert!(matches!(quota.standing(1, later), Standing::Capped { .. }), "{caps:?} {step}");
+            }
+        }
+    }
+
+    #[test]
     fn a_large_prompt_goes_through_a_token_cap_and_is_paid_for_after() {
         let mut quota = Quota::new(Caps { tpm: Some(1_000), ..Caps::default() });
         quota.spend(999, at(0));

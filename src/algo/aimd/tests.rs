@@ -231,3 +231,92 @@ fn an_upstream_that_became_smaller_for_good_is_tried_seldom() {
     assert!(refused <= 250, "{refused} refused in ten minutes");
     assert!((7..=13).contains(&world.aimd.limit()), "{}", world.aimd.limit());
 }
+
+#[test]
+fn a_limit_grows_while_half_of_it_is_used() {
+    let mut aimd = Aimd::new(USUAL);
+    aimd.overloaded(40, at(0));
+    aimd.succeeded(15, at(1_000));
+    assert_eq!(aimd.limit, Some(32.0));
+    aimd.succeeded(16, at(1_000));
+    assert!(aimd.limit > Some(32.0));
+}
+
+#[test]
+fn new_bounds_hold_at_once_and_what_was_learnt_stays() {
+    let mut aimd = Aimd::new(USUAL);
+    aimd.overloaded(100, at(0));
+    aimd.reconfigure(Settings { max: 50, ..USUAL });
+    assert_eq!(aimd.limit(), 50);
+    aimd.reconfigure(USUAL);
+    assert_eq!(aimd.limit(), 80);
+}
+
+#[test]
+fn a_limit_that_is_back_at_its_bound_is_tried_after_the_next_overload_as_soon_as_after_this_one() {
+    let mut aimd = Aimd::new(Settings { max: 50, ..USUAL });
+    // The first overload only makes it known; the second takes it away, and it is regained.
+    for second in [0, 20] {
+        aimd.overloaded(50, at(second * 1_000));
+        for _ in 0..1_000 {
+            aimd.succeeded(50, at(second * 1_000 + 10_000));
+        }
+        assert_eq!(aimd.limit(), 50);
+    }
+    aimd.overloaded(50, at(40_000));
+    for _ in 0..12 {
+        aimd.succeeded(40, at(45_000));
+    }
+    assert_eq!(aimd.limit(), 43, "a quarter more for each of them");
+}
+
+/// As many first tokens as it takes to say something.
+fn first_tokens(aimd: &mut Aimd, second: u64, millis: u64) {
+    for _ in 0..PACE_SAMPLES {
+        aimd.first_token(Duration::from_millis(millis), 100, at(second * 1_000));
+    }
+}
+
+#[test]
+fn twenty_first_tokens_say_something_and_nineteen_do_not() {
+    let mut aimd = Aimd::new(Settings { ttft_rise: Some(2.0), ..USUAL });
+    first_tokens(&mut aimd, 0, 200);
+    for _ in 1..PACE_SAMPLES {
+        aimd.first_token(Duration::from_millis(900), 100, at(1_000));
+    }
+    assert_eq!(aimd.limit(), 1024);
+    aimd.first_token(Duration::from_millis(900), 100, at(1_000));
+    assert_eq!(aimd.limit(), 90);
+}
+
+#[test]
+fn late_is_more_than_the_rise() {
+    let mut aimd = Aimd::new(Settings { ttft_rise: Some(2.0), ..USUAL });
+    first_tokens(&mut aimd, 0, 250);
+    first_tokens(&mut aimd, 1, 500);
+    assert_eq!(aimd.limit(), 1024);
+}
+
+#[test]
+fn what_is_usual_follows_what_comes() {
+    let mut aimd = Aimd::new(Settings { ttft_rise: Some(2.0), ..USUAL });
+    first_tokens(&mut aimd, 0, 200);
+    for second in 1..300 {
+        first_tokens(&mut aimd, second, 390);
+    }
+    first_tokens(&mut aimd, 300, 700);
+    assert_eq!(aimd.limit(), 1024, "less than twice what has become usual");
+    first_tokens(&mut aimd, 301, 900);
+    assert_eq!(aimd.limit(), 90);
+}
+
+#[test]
+fn late_first_tokens_hold_no_limit_up_that_is_where_it_begins() {
+    let mut aimd = Aimd::new(Settings { ttft_rise: Some(2.0), ..USUAL });
+    aimd.overloaded(40, at(0));
+    assert_eq!(aimd.limit, Some(f64::from(USUAL.start)));
+    first_tokens(&mut aimd, 1, 200);
+    first_tokens(&mut aimd, 5, 900);
+    aimd.succeeded(32, at(5_000));
+    assert!(aimd.limit > Some(32.0));
+}

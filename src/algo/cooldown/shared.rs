@@ -213,6 +213,19 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_is_the_upstreams_word_unless_ours_is_longer() {
+        let mut cooldown = exact();
+        let asked = Some(Duration::from_secs(2));
+        let news = [0, 10, 20].map(|secs| {
+            hit(&mut cooldown, Signal::Throttled { retry_after: asked }, tick(secs));
+            cooldown.news(tick(secs))
+        });
+        let rests = |until, level| Some(News::Rests { kind: Kind::Short, until: tick(until), level });
+        // We would wait for 1, 2 and 4 seconds.
+        assert_eq!(news, [rests(2, 1), rests(12, 2), None]);
+    }
+
+    #[test]
     fn a_replica_that_hears_of_a_rest_rests_and_the_next_quota_lasts_longer() {
         let mut cooldown = exact();
         let news = News::Rests { kind: Kind::Long, until: tick(900), level: 1 };

@@ -85,6 +85,34 @@ fn a_burst_of_throttles_is_one_throttle() {
 }
 
 #[test]
+fn what_older_requests_are_told_lengthens_the_wait_that_runs() {
+    let mut cooldown = Cooldown::new(exact());
+    let leases: Vec<Lease> = (0..4).map(|_| cooldown.admit(tick(0)).expect("ready")).collect();
+    let throttled = |secs| Signal::Throttled { retry_after: Some(Duration::from_secs(secs)) };
+    let quota = Signal::Quota { reset: Some(Duration::from_hours(2)) };
+    for (lease, (signal, waited)) in leases.into_iter().zip([
+        (throttled(10), 10),
+        (throttled(30), 30),
+        (throttled(20), 30),
+        (quota, 7_200),
+    ]) {
+        cooldown.settle(lease, signal, tick(0), &mut Dice::seeded(1));
+        assert_eq!(wait(&cooldown, tick(0)), waited);
+    }
+    assert_eq!(cooldown.state(), State::Cooling(Kind::Long));
+}
+
+#[test]
+fn new_numbers_are_for_the_waits_to_come() {
+    let mut cooldown = Cooldown::new(exact());
+    hit(&mut cooldown, Signal::Throttled { retry_after: None }, tick(0));
+    cooldown.reconfigure(Settings { base: SECOND * 5, ..exact() });
+    assert_eq!(wait(&cooldown, tick(0)), 1);
+    hit(&mut cooldown, Signal::Throttled { retry_after: None }, tick(1));
+    assert_eq!(wait(&cooldown, tick(1)), 10, "the second in a row");
+}
+
+#[test]
 fn one_goes_first_then_two_then_four_until_as_many_as_before() {
     let mut cooldown = Cooldown::new(exact());
     let leases: Vec<Lease> = (0..5).map(|_| cooldown.admit(tick(0)).expect("ready")).collect();
