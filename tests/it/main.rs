@@ -12,6 +12,7 @@ mod bonds;
 mod catalog;
 mod chaos;
 mod deadlines;
+mod exchanged;
 mod faults;
 mod floors;
 mod grafana;
