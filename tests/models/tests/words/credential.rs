@@ -19,6 +19,7 @@ fn credential() -> Arc<Credential> {
         secret: Secret::new("k"),
         rate_key: "a".into(),
         identity: 1,
+        account: 1,
         own: cell(),
         quota: cell(),
         handles: reach::handles(),
