@@ -117,7 +117,7 @@ pub async fn rest(
         }
         descent.next += 1;
     }
-    Rest::Over(drive::part(gateway, guest, plan, last, exhausted).await)
+    Rest::Over(drive::part(gateway, guest, plan, need, last, exhausted).await)
 }
 
 fn count(gateway: &Gateway, route: &Route, how: &'static str) {
@@ -127,13 +127,13 @@ fn count(gateway: &Gateway, route: &Route, how: &'static str) {
 /// Whether the failure is ours or an upstream's, and another answer is better than none. Counts of tokens are
 /// made here (`count`).
 fn is_degradable(guest: &Guest, last: Option<&Failed>, exhausted: Exhausted) -> bool {
-    if guest.operation.health_neutral() {
+    if guest.operation.health_neutral() || exhausted.lack == Lack::Model {
         return false;
     }
     let Some(failed) = last else {
         return match exhausted.lack {
             Lack::Configuration | Lack::Credentials | Lack::Room | Lack::Health => true,
-            Lack::Dialect | Lack::Ability(_) | Lack::Bound => false,
+            Lack::Dialect | Lack::Ability(_) | Lack::Bound | Lack::Model => false,
         };
     };
     let fault = failed.failure.fault;

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::attempt::{self, Attempted, Failed};
 use super::degrade::{self, Descent, Onward, Rest};
 use super::intake::{Guest, Load};
-use super::refuse::{DEFAULT_RETRY_AFTER, Refusal};
+use super::refuse::{DEFAULT_RETRY_AFTER, Refusal, in_short};
 use super::reply::Reply;
 use super::{Gateway, Snapshot, admission, again, count, hedge, left, media, thoughts};
 use crate::algo::throttle;
@@ -188,13 +188,14 @@ pub(super) async fn part(
     gateway: &Arc<Gateway>,
     guest: Box<Guest>,
     plan: &Plan<'_>,
+    need: &Need<'_>,
     last: Option<Box<Failed>>,
     exhausted: Exhausted,
 ) -> Response<Reply> {
     if count::can(&guest, last.as_deref(), exhausted) {
         return count::answer(&gateway.live, guest, plan).await;
     }
-    give_up(gateway, guest, plan, last, exhausted)
+    give_up(gateway, guest, plan, need, last, exhausted)
 }
 
 /// The caller gets the upstream's own words where they are about the caller's request, or where we
@@ -203,13 +204,18 @@ fn give_up(
     gateway: &Arc<Gateway>,
     mut guest: Box<Guest>,
     plan: &Plan<'_>,
+    need: &Need<'_>,
     last: Option<Box<Failed>>,
     exhausted: Exhausted,
 ) -> Response<Reply> {
     guest.settle.attempts = plan.attempts;
+    if exhausted.lack == Lack::Model {
+        let said = nothing_eligible(plan, exhausted, &guest, need);
+        return refuse(guest, plan, said, None, true).code("model_not_found").into_response(&gateway.live);
+    }
     // Who was turned away while waiting for somebody better is told of that.
     let Some(mut failed) = last.filter(|_| guest.shed.is_none()) else {
-        let said = nothing_eligible(plan, exhausted, &guest);
+        let said = nothing_eligible(plan, exhausted, &guest, need);
         return refuse(guest, plan, said, exhausted.soonest, true).into_response(&gateway.live);
     };
     let fault = failed.failure.fault;
@@ -257,7 +263,7 @@ fn too_late(
     need: &Need<'_>,
 ) -> Response<Reply> {
     if last.is_some() {
-        return give_up(gateway, guest, plan, last, plan.outlook(need));
+        return give_up(gateway, guest, plan, need, last, plan.outlook(need));
     }
     let message = "the request's deadline had passed before an upstream could be asked".to_owned();
     refuse(guest, plan, (Kind::Timeout, message), None, true).into_response(&gateway.live)
@@ -289,7 +295,7 @@ fn refuse(
     refusal
 }
 
-fn nothing_eligible(plan: &Plan<'_>, exhausted: Exhausted, guest: &Guest) -> (Kind, String) {
+fn nothing_eligible(plan: &Plan<'_>, exhausted: Exhausted, guest: &Guest, need: &Need<'_>) -> (Kind, String) {
     let name = &plan.route().config.name;
     let bound = guest.bond.is_some_and(|bond| bond.hold == Hold::Firm);
     match exhausted.lack {
@@ -333,6 +339,13 @@ fn nothing_eligible(plan: &Plan<'_>, exhausted: Exhausted, guest: &Guest) -> (Ki
         Lack::Configuration => (
             Kind::Unavailable,
             format!("no channel of route `{name}` has its credentials; see `mainstay check`"),
+        ),
+        Lack::Model => (
+            Kind::NotFound,
+            format!(
+                "no upstream of route `{name}` serves a model `{}`; GET /v1/models lists those that can be asked for by name",
+                in_short(need.model)
+            ),
         ),
         Lack::Credentials => {
             (Kind::RateLimited, format!("every credential of route `{name}` is rate limited or out of quota"))

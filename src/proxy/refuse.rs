@@ -86,7 +86,7 @@ impl Refusal {
         match &mut self.settle {
             Some(settle) => {
                 settle.ends(match self.trouble.kind {
-                    Kind::BadRequest | Kind::ContextOverflow | Kind::ContentPolicy => {
+                    Kind::BadRequest | Kind::ContextOverflow | Kind::ContentPolicy | Kind::NotFound => {
                         RequestOutcome::ClientFault
                     }
                     _ if self.exhausted => RequestOutcome::Failed,

@@ -293,6 +293,9 @@ fn reason(
         Err(WhyNot::ModelMissing { until }) => {
             format!("the upstream says that it does not serve this model; asked again in {}", seconds(until))
         }
+        Err(WhyNot::Unserved { until }) => {
+            format!("the upstream says that it has no model of this name; asked again in {}", seconds(until))
+        }
         Err(WhyNot::Full) => {
             "as many requests in flight as `max_inflight` or the limits of its keys allow; others wait"
                 .to_owned()

@@ -13,6 +13,7 @@ pub mod onward;
 mod plan;
 mod purse;
 mod shortlist;
+mod unserved;
 mod verdict;
 
 pub use closest::closest;

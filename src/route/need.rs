@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::unserved;
 use crate::algo::tick::Tick;
 use crate::dialect::{Dialect, Operation};
 use crate::state::Channel;
@@ -59,6 +60,11 @@ impl Need<'_> {
         const LEFT: &str = "(files and batches)";
         if self.operation.is_left() {
             return channel.upstream.memory.model(LEFT, Some(&channel.config.breaker));
+        }
+        let now = channel.upstream.live.now();
+        // What is not there needs none of its own, or names without end would take all places.
+        if unserved::until(route, channel, self, now).is_some() {
+            return channel.upstream.memory.other_models(Some(&channel.config.breaker));
         }
         channel.model(&route.config, self.model)
     }

@@ -135,8 +135,10 @@ impl Round<'_> {
                     self.anybody |= self.plan.has_unspent();
                 }
                 Err(exhausted) => {
-                    let never =
-                        matches!(exhausted.lack, Lack::Dialect | Lack::Ability(_) | Lack::Configuration);
+                    let never = matches!(
+                        exhausted.lack,
+                        Lack::Dialect | Lack::Ability(_) | Lack::Configuration | Lack::Model
+                    );
                     if never || !self.anybody {
                         return Leg::NoChannel;
                     }

@@ -45,8 +45,8 @@ pub struct Plan<'t> {
     /// Windows of up to this many tokens were too small, as an upstream said.
     pub(super) overflown: u64,
     failures: SmallVec<[(usize, usize, Fault); 2]>,
-    /// Channels to which the request could not be put.
-    unsaid: u32,
+    /// Channels that had nothing to fail at: the request could not be put to them, or they lack what its caller names.
+    unasked: u32,
 }
 
 /// Whether nothing was heard of it lately, when its breaker is asked again, its tier: smaller is better.
@@ -55,8 +55,8 @@ type Badness = (bool, Tick, u8);
 /// The window of the throttle that lets requests through to the least bad channel (RESILIENCE §4.7).
 const LATELY: Duration = Duration::from_secs(20);
 
-/// Each of them is another reading of the whole body.
-const MOST_UNSAID: u32 = 8;
+/// Each of them is another reading of the whole body, or another question in vain.
+const MOST_UNASKED: u32 = 8;
 
 /// Nothing can be picked. Everything that the answer needs to be honest.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,6 +77,8 @@ pub enum Lack {
     Bound,
     /// No channel has what it needs to be asked at all.
     Configuration,
+    /// No channel's upstream has a model of the name that the caller chose.
+    Model,
     /// Keys are all that is missing: this is a rate limit, not an outage.
     Credentials,
     /// Who could serve is as busy as he may be.
@@ -125,7 +127,7 @@ impl<'t> Plan<'t> {
             waited: false,
             overflown: 0,
             failures: SmallVec::new(),
-            unsaid: 0,
+            unasked: 0,
         }
     }
 
@@ -347,8 +349,9 @@ impl<'t> Plan<'t> {
     /// Nothing is eligible here nor on any fallback: the route that was asked for sends what its
     /// throttle allows to the best of its channels, if only evidence speaks against one (D3).
     pub fn panic(&mut self, need: &Need<'_>, exhausted: Exhausted) -> Result<Permit, Exhausted> {
-        // Somebody who can serve is only busy: what is down is no better for that (S34).
-        if exhausted.lack == Lack::Room {
+        // Somebody who can serve is only busy: what is down is no better for that (S34). Nor does it have what
+        // nobody has.
+        if matches!(exhausted.lack, Lack::Room | Lack::Model) {
             return Err(exhausted);
         }
         let now = self.table.live.now();
@@ -409,12 +412,12 @@ impl<'t> Plan<'t> {
         self.tried.add(channel.slot);
     }
 
-    /// The request could not be put to a channel, so nobody was asked: that takes no attempt from those who
-    /// can be.
-    pub(super) fn mark_unsaid(&mut self, channel: &Channel) {
+    /// The request could not be put to a channel, or the channel has not what its caller names: that takes no
+    /// attempt from those who can be asked.
+    pub(super) fn mark_unasked(&mut self, channel: &Channel) {
         self.mark_spent(channel);
-        if self.unsaid < MOST_UNSAID {
-            self.unsaid += 1;
+        if self.unasked < MOST_UNASKED {
+            self.unasked += 1;
             self.attempts_in_route = self.attempts_in_route.saturating_sub(1);
         }
     }
@@ -540,7 +543,7 @@ impl<'t> Plan<'t> {
 #[derive(Default)]
 struct Summary {
     soonest: Option<Tick>,
-    counts: [usize; 7],
+    counts: [usize; 8],
     lacking: Option<Ability>,
     now: Tick,
 }
@@ -551,7 +554,8 @@ const SPEAKS: usize = 2;
 const UNCONFIGURED: usize = 3;
 const UNABLE: usize = 4;
 const BOUND: usize = 5;
-const OTHER: usize = 6;
+const UNSERVED: usize = 6;
+const OTHER: usize = 7;
 
 impl Summary {
     fn add(&mut self, why: WhyNot, now: Tick) {
@@ -564,6 +568,7 @@ impl Summary {
             WhyNot::Unconfigured => (UNCONFIGURED, None),
             WhyNot::BreakerOpen { until } => (OTHER, until),
             WhyNot::ModelMissing { until } => (OTHER, Some(until)),
+            WhyNot::Unserved { until } => (UNSERVED, Some(until)),
             WhyNot::Lacks(ability) => {
                 self.lacking = Some(ability);
                 (UNABLE, None)
@@ -578,13 +583,14 @@ impl Summary {
 
     /// What is said of the route leaves out channels that could never have served.
     fn close(self, channels: usize) -> Exhausted {
-        let [credentials, full, speaks, unconfigured, unable, bound, _] = self.counts;
+        let [credentials, full, speaks, unconfigured, unable, bound, unserved, _] = self.counts;
         let possible = channels - speaks - unconfigured - unable - bound;
         let lack = match (possible, self.lacking) {
             (0, Some(ability)) if bound == 0 => Lack::Ability(ability),
             (0, _) if bound > 0 => Lack::Bound,
             (0, None) if speaks > 0 => Lack::Dialect,
             (0, None) => Lack::Configuration,
+            _ if unserved == possible => Lack::Model,
             _ if credentials == possible => Lack::Credentials,
             _ if full > 0 => Lack::Room,
             _ => Lack::Health,

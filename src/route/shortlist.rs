@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use smallvec::SmallVec;
 
 use super::need::{Need, Resend};
+use super::unserved;
 use crate::algo::breaker::Admissible;
 use crate::algo::cooldown::Readiness;
 use crate::algo::health::{self, Standing as Health};
@@ -63,6 +64,10 @@ pub enum WhyNot {
     ModelMissing {
         until: Tick,
     },
+    /// The upstream said that it does not serve what this caller names.
+    Unserved {
+        until: Tick,
+    },
     /// As many requests in flight as configured, or as its keys take.
     Full,
     /// This request has tried it.
@@ -82,6 +87,7 @@ impl WhyNot {
             Self::Credentials { .. } => "credentials_cooling",
             Self::Capped { .. } => "quota_used_up",
             Self::ModelMissing { .. } => "model_missing",
+            Self::Unserved { .. } => "model_unknown",
             Self::Full => "full",
             Self::Tried => "tried",
         }
@@ -99,6 +105,7 @@ impl WhyNot {
             | Self::Credentials { .. }
             | Self::Capped { .. }
             | Self::ModelMissing { .. }
+            | Self::Unserved { .. }
             | Self::Full
             | Self::Tried => false,
         }
@@ -125,7 +132,10 @@ pub fn judge(
         return Err(WhyNot::Bound);
     }
     suits(route, channel, need)?;
-    if let Some(until) = model.missing_until(now) {
+    if let Some(until) = unserved::until(route, channel, need, now) {
+        return Err(WhyNot::Unserved { until });
+    }
+    if let Some(until) = model.missing_until(now).filter(|_| !unserved::names_model(channel, need)) {
         return Err(WhyNot::ModelMissing { until });
     }
     let room = f64::from(channel.config.max_inflight) * slow_start(route, channel, model, now);

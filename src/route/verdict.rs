@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::need::{Need, Resend};
 use super::plan::Plan;
-use super::{purse, shortlist};
+use super::{purse, shortlist, unserved};
 use crate::state::permit::Permit;
 use crate::telemetry::RefusedRetry;
 use crate::vocab::{Class, Fault, RateHint, Scope, Stage};
@@ -40,13 +40,17 @@ impl Plan<'_> {
     pub fn verdict(&mut self, permit: Permit, failure: Failure, need: &Need<'_>) -> Verdict {
         let Failure { fault, .. } = failure;
         let channel = std::sync::Arc::clone(permit.channel());
+        // Who had to try for others, or was told that there is nothing to be had, pays for no retry: others need them.
         let (forced, trial) = (permit.is_forced(), permit.is_trial());
         let roomier = self.note(permit, failure, need);
         if fault == Fault::ContextOverflow && roomier && !forced {
             return Verdict::Retry { wait: Duration::ZERO };
         }
         let resend = shortlist::resend_at(self.route(), &channel, need);
-        let verdict = self.decide(failure, forced, trial, resend, need);
+        let nobodys = failure.stage == Stage::NotSent
+            || fault == Fault::NotProcessed
+            || unserved::is_callers(fault, &channel, need);
+        let verdict = self.decide(failure, forced, trial || nobodys, resend, need);
         let route = self.route();
         if let Verdict::Retry { .. } = verdict {
             route.handles.retried(&self.table().live.metrics, fault.class());
@@ -62,15 +66,22 @@ impl Plan<'_> {
         let repeat = self.remember(&channel, fault);
         let has_key = permit.credential().is_some();
         // A key without leave for files may have it for models.
+        let is_callers = unserved::is_callers(fault, &channel, need);
         let only_here = need.operation.is_left() && fault.class() == Class::AuthFault;
         if need.operation.health_neutral() || only_here {
             permit.fail_quietly(fault, stage);
         } else {
+            if fault == Fault::ModelMissing {
+                unserved::remember(self.route(), &permit, need, self.table().live.now());
+            }
             permit.fail(fault, stage, &hint, repeat);
         }
 
-        if fault == Fault::Unsayable {
-            self.mark_unsaid(&channel);
+        if is_callers {
+            unserved::forget(self.route(), &channel, need);
+        }
+        if fault == Fault::Unsayable || is_callers {
+            self.mark_unasked(&channel);
         } else if fault.silent() {
             self.mark_spent(&channel);
         } else if fault.scope() != Scope::Credential || !has_key {
@@ -84,7 +95,7 @@ impl Plan<'_> {
         &mut self,
         failure: Failure,
         forced: bool,
-        trial: bool,
+        free: bool,
         resend: Resend,
         need: &Need<'_>,
     ) -> Verdict {
@@ -124,7 +135,6 @@ impl Plan<'_> {
         if self.attempts_in_route >= route.config.retry.max_attempts.min(need.most_attempts) {
             return self.next_route_or(RefusedRetry::Attempts);
         }
-        let free = trial || stage == Stage::NotSent || fault == Fault::NotProcessed;
         if self.has_untried(need) {
             let wait = self.courtesy(fault);
             return if free || self.pay() {

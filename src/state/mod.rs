@@ -27,6 +27,7 @@ pub mod route;
 mod served;
 pub mod sync;
 pub mod table;
+pub mod unserved;
 pub mod upstream;
 
 pub use clock::{Clock, Hand};

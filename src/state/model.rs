@@ -167,6 +167,14 @@ impl Model {
         if self.configured.load(Relaxed) { &self.name } else { "other" }
     }
 
+    /// Whether nothing would be lost with it: only callers have named it, nobody has an answer of it, nor waits for one.
+    pub(super) fn is_unused(&self) -> bool {
+        !self.configured.load(Relaxed)
+            && self.in_flight() == 0
+            && self.answered.load(Relaxed) == 0
+            && !self.has_rates.load(Acquire)
+    }
+
     pub fn in_flight(&self) -> u32 {
         self.waiting.load(Relaxed) + self.streaming.load(Relaxed)
     }

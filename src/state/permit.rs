@@ -343,9 +343,6 @@ impl Permit {
         match self.phase {
             Phase::Waiting => {
                 self.tell_credential(fault, hint, now);
-                if fault == Fault::ModelMissing {
-                    self.model.missing(now);
-                }
                 self.tell(blame, now);
             }
             // The trial's one verdict.

@@ -18,17 +18,32 @@ pub struct Recent<V>(Mutex<Generations<V>>);
 
 #[derive(Debug)]
 struct Generations<V> {
+    /// Keys in one of them.
+    most: usize,
     young: HashMap<u64, (V, Tick)>,
     old: HashMap<u64, (V, Tick)>,
 }
 
 impl<V> Default for Recent<V> {
     fn default() -> Self {
-        Self(Mutex::new(Generations { young: HashMap::new(), old: HashMap::new() }))
+        Self::bounded(GENERATION)
+    }
+}
+
+impl<V> Recent<V> {
+    /// With so many keys in a generation.
+    pub fn bounded(most: usize) -> Self {
+        Self(Mutex::new(Generations { most, young: HashMap::new(), old: HashMap::new() }))
     }
 }
 
 impl<V: Copy> Recent<V> {
+    /// When something was put under `key`, if it is still here.
+    pub fn since(&self, key: u64) -> Option<Tick> {
+        let generations = self.0.lock();
+        generations.young.get(&key).or_else(|| generations.old.get(&key)).map(|(_, at)| *at)
+    }
+
     /// What was put under `key` no longer than `ttl` ago.
     pub fn find(&self, key: u64, ttl: Duration, now: Tick) -> Option<V> {
         let generations = self.0.lock();
@@ -46,7 +61,7 @@ impl<V: Copy> Recent<V> {
 
     pub fn put(&self, key: u64, value: V, now: Tick) {
         let mut generations = self.0.lock();
-        if generations.young.len() >= GENERATION {
+        if generations.young.len() >= generations.most {
             generations.old = std::mem::take(&mut generations.young);
         }
         generations.young.insert(key, (value, now));

@@ -283,6 +283,11 @@ impl Channel {
         Some(u64::try_from(femto / 1_000_000).unwrap_or(u64::MAX))
     }
 
+    /// Whether the configuration names its model; else callers do.
+    pub const fn has_own_model(&self) -> bool {
+        self.fixed.is_some()
+    }
+
     /// The memory of the model that this channel would serve for `asked`.
     pub fn model(&self, route: &config::Route, asked: &str) -> Arc<Model> {
         self.fixed.clone().unwrap_or_else(|| {

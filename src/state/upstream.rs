@@ -16,6 +16,7 @@ use super::memoir;
 use super::model::Model;
 use super::network::{Guilt, WayOut};
 use super::queue::Awaited;
+use super::unserved::Unserved;
 use crate::algo::dice::Dice;
 use crate::algo::health::{self, Health};
 use crate::algo::tick::Tick;
@@ -40,6 +41,8 @@ pub struct Memory {
     pub models: DashMap<Arc<str>, Arc<Model>>,
     /// How many of them are remembered apart. The map itself can be asked only before it is changed.
     apart: AtomicUsize,
+    /// What callers asked for and it does not have.
+    pub unserved: Unserved,
     /// Who waits for places here.
     pub(super) awaited: Awaited,
     last_success: AtomicU64,
@@ -66,6 +69,7 @@ impl Memory {
             in_flight: AtomicU32::new(0),
             models: DashMap::new(),
             apart: AtomicUsize::new(0),
+            unserved: Unserved::default(),
             awaited: Awaited::default(),
             last_success: AtomicU64::new(NEVER),
             ramp_from: AtomicU64::new(NEVER),
@@ -139,8 +143,21 @@ impl Memory {
                 Entry::Vacant(_) => {}
             }
         }
+        self.other_models(breaker)
+    }
+
+    /// The memory that names share which are not remembered apart.
+    pub fn other_models(&self, breaker: Option<&breaker::Settings>) -> Arc<Model> {
         let made = || self.made(&OTHER_MODELS.into(), breaker);
         Arc::clone(&self.models.entry(OTHER_MODELS.into()).or_insert_with(made))
+    }
+
+    /// Lets go of the memory of a model that was never there, so that its place is free for one that is.
+    pub fn forget(&self, name: &str) {
+        let unused = |_: &Arc<str>, model: &mut Arc<Model>| model.is_unused();
+        if name != OTHER_MODELS && self.models.remove_if_mut(name, unused).is_some() {
+            self.apart.fetch_sub(1, Relaxed);
+        }
     }
 
     fn takes_one_more(&self) -> bool {

@@ -23,6 +23,7 @@ mod repeated;
 mod secured;
 mod selection;
 mod streams;
+mod unserved;
 mod watched;
 
 use std::time::Duration;
