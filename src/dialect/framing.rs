@@ -85,6 +85,30 @@ impl Frame {
             Data::Joined(bytes) => Some(bytes),
         }
     }
+
+    /// Whether it says only that somebody is there: a comment, an event without data, a ping.
+    pub fn is_sign_of_life(&self) -> bool {
+        const NAMES: [&[u8]; 3] = [b"ping", b"keepalive", b"heartbeat"];
+        if self.event().is_some_and(|name| NAMES.contains(&name)) {
+            return true;
+        }
+        match self.data().map(<[u8]>::trim_ascii) {
+            // JSON that stands in the stream without `data:` says something (`Watch::bare`).
+            None => !matches!(self.raw.trim_ascii(), [b'{' | b'[', ..]),
+            Some(data) => data.is_empty() || NAMES.iter().any(|name| is_typed(data, name)),
+        }
+    }
+}
+
+/// Whether JSON begins with its type, and that is `name`. Whoever writes it otherwise says an event like others.
+fn is_typed(json: &[u8], name: &[u8]) -> bool {
+    let tokens = [b"{".as_slice(), b"\"type\"", b":", b"\"", name, b"\""];
+    let mut rest = json;
+    for token in tokens {
+        let Some(after) = rest.trim_ascii_start().strip_prefix(token) else { return false };
+        rest = after;
+    }
+    true
 }
 
 /// The stream cannot be framed any further.
@@ -237,6 +261,37 @@ mod tests {
         assert_eq!(splitter.next().expect("framed").expect("a frame").raw.as_ptr(), chunk.as_ptr());
         assert!(splitter.next().expect("framed").is_none());
         assert!(splitter.leftover().is_none());
+    }
+
+    #[test]
+    fn a_sign_of_life_says_nothing_else() {
+        let frame = |text: &'static str| {
+            let mut splitter = Splitter::new(Framing::Sse);
+            splitter.push(Bytes::from_static(text.as_bytes()));
+            splitter.next().expect("framed").expect("a frame")
+        };
+        for sign in [
+            ": OPENROUTER PROCESSING\n\n",
+            "\n",
+            "data:\n\n",
+            "id: 7\n\n",
+            "event: ping\ndata: {\"type\": \"ping\"}\n\n",
+            "data: {\"type\":\"ping\"}\n\n",
+            "data: { \"type\" : \"keepalive\", \"sequence_number\": 3}\n\n",
+        ] {
+            assert!(frame(sign).is_sign_of_life(), "{sign}");
+        }
+        for event in [
+            "data: [DONE]\n\n",
+            "data: {}\n\n",
+            "data: {\"type\":\"pinged\"}\n\n",
+            "data: {\"type\":\"response.created\"}\n\n",
+            "data: {\"text\":\"ping\"}\n\n",
+            "{\"error\":{}}\n\n",
+            "event: message_start\ndata: {}\n\n",
+        ] {
+            assert!(!frame(event).is_sign_of_life(), "{event}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Holds a stream back until its first content, so that an error that comes inside a 200 can still
 //! be answered by another channel (RESILIENCE §5.5).
 //!
-//! Lifecycle events, role-only deltas, pings and comments do not commit. What was held goes to the
-//! caller afterwards byte for byte.
+//! Lifecycle events and role-only deltas do not commit, unless there are too many of them; pings, comments and events
+//! that are not complete never do. What was held goes to the caller afterwards byte for byte.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -52,6 +52,10 @@ pub struct Peeked {
     holding: Holding,
 }
 
+/// Most bytes of pings and comments before the first content: some minutes of them, at the rate at which anybody
+/// means them. Whoever sends more is not about to answer.
+const MOST_SIGNS_OF_LIFE: u64 = 64 * 1024;
+
 /// What a terminated stream may still take to end by itself.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -93,6 +97,29 @@ pub struct Hold {
     pub idle: Duration,
 }
 
+/// What has come that may be held back only for so long.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// Complete events that say something.
+    events: u32,
+    /// Of these.
+    bytes: u64,
+    /// Bytes of frames that say only that somebody is there.
+    signs: u64,
+}
+
+impl Seen {
+    fn count(&mut self, frame: &Frame) {
+        let bytes = frame.raw.len() as u64;
+        if frame.is_sign_of_life() {
+            self.signs += bytes;
+        } else {
+            self.events += 1;
+            self.bytes += bytes;
+        }
+    }
+}
+
 /// What a look at the frames at hand says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
@@ -122,7 +149,7 @@ pub async fn peek(
         held: 0,
         holding,
     };
-    let (mut bytes, mut events) = (0_u64, 0_u32);
+    let (mut bytes, mut seen) = (0_u64, Seen::default());
     let mut wait = Wait::Until(until);
     let mut content = false;
     loop {
@@ -141,8 +168,11 @@ pub async fn peek(
         };
         let Ok(chunk) = frame.into_data() else { continue };
         bytes += chunk.len() as u64;
-        let look = peeked.take(chunk, &mut events)?;
+        let look = peeked.take(chunk, &mut seen)?;
         content |= look == Look::Commits;
+        if !content && seen.signs > MOST_SIGNS_OF_LIFE {
+            return Err(failed(Fault::Protocol, "comments and pings without end, and no content"));
+        }
         if peeked.holding.try_hold(peeked.held).is_err() {
             // To wait for the end is a comfort, to wait for the first content is none.
             hold = None;
@@ -157,7 +187,7 @@ pub async fn peek(
             }
             continue;
         }
-        if content || bytes >= limits.peek_bytes || events >= limits.peek_events {
+        if content || seen.bytes >= limits.peek_bytes || seen.events >= limits.peek_events {
             return Ok((peeked, upstream));
         }
     }
@@ -188,7 +218,7 @@ pub async fn join(
         held: 0,
         holding,
     };
-    let (mut bytes, mut events) = (0_u64, 0_u32);
+    let (mut bytes, mut seen) = (0_u64, Seen::default());
     let mut wait = Wait::Until(until);
     let why = loop {
         let frame = match wait.frame(&mut upstream).await {
@@ -208,7 +238,7 @@ pub async fn join(
         };
         let Ok(chunk) = frame.into_data() else { continue };
         bytes += chunk.len() as u64;
-        if let Err(failed) = peeked.take(chunk, &mut events) {
+        if let Err(failed) = peeked.take(chunk, &mut seen) {
             break NotJoined::Failed(failed);
         }
         peeked.book();
@@ -239,7 +269,7 @@ pub enum NotJoined {
 }
 
 impl Peeked {
-    fn take(&mut self, chunk: Bytes, events: &mut u32) -> Result<Look, Box<Failed>> {
+    fn take(&mut self, chunk: Bytes, seen: &mut Seen) -> Result<Look, Box<Failed>> {
         let mut look = Look::Nothing;
         self.held += chunk.len() as u64;
         self.splitter.push(chunk);
@@ -249,7 +279,7 @@ impl Peeked {
                 Ok(None) => return Ok(look),
                 Err(error) => return Err(failed(Fault::Protocol, &error.to_string())),
             };
-            *events += 1;
+            seen.count(&frame);
             if self.look(&frame)? == Look::Commits {
                 look = Look::Commits;
             }

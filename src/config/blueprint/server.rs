@@ -128,9 +128,9 @@ pub struct Limits {
     pub unary_buffer: u64,
     /// Most bytes of a stream that are held back where it is to be whole before it goes on.
     pub stream_buffer: u64,
-    /// Most bytes of a stream that are held back while no content has come.
+    /// Most bytes of complete events of a stream that are held back while no content has come.
     pub peek_bytes: u64,
-    /// Most events of a stream that are held back while no content has come.
+    /// Most events of a stream that are held back while no content has come; comments and pings are none.
     pub peek_events: u32,
     pub max_headers: u32,
     /// All request headers together.

@@ -113,9 +113,9 @@ pub struct Limits {
     pub unary_buffer: Option<Size>,
     /// Bytes of a stream held back on routes with `delivery: buffered`; what is longer goes on as it comes (8MiB).
     pub stream_buffer: Option<Size>,
-    /// Bytes of a stream held back before its first content (64KiB).
+    /// Bytes of complete events of a stream held back before its first content (64KiB); comments and pings are none.
     pub peek_bytes: Option<Size>,
-    /// Events of a stream held back before its first content (32).
+    /// Events of a stream held back before its first content (32); comments and pings are none.
     #[schemars(range(min = 1))]
     pub peek_events: Option<u32>,
     /// Request headers (100).

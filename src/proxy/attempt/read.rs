@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Response, StatusCode, response};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, response};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -116,6 +116,7 @@ pub async fn read(
         return Ok((head, Content::Opaque { begin: None, upstream, tail: None }));
     }
     permit.heard(&classify::hints(&head.headers, gateway.live.clock.unix_now()));
+    legible(&head.headers)?;
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let framing = Framing::of(spoken.dialect, spoken.operation, content_type);
     let json = content_type.is_some_and(|kind| kind.contains("json"));
@@ -223,6 +224,7 @@ async fn left_there(
     if errand.want == Want::Content {
         return Ok((head, Content::Opaque { begin: None, upstream, tail: None }));
     }
+    legible(&head.headers)?;
     let (said, None) = hold(upstream, most, until, holding).await? else {
         return Err(failed(Fault::Protocol, "more is said of files or batches than can be read"));
     };
@@ -252,6 +254,9 @@ pub(super) async fn join(
         return not(read_error(gateway, permit, spoken, head, upstream).await, stream);
     }
     permit.heard(&classify::hints(&head.headers, gateway.live.clock.unix_now()));
+    if let Err(failed) = legible(&head.headers) {
+        return not(failed, stream);
+    }
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let framing = Framing::of(spoken.dialect, spoken.operation, content_type);
     let Some(put) = spoken.put.filter(|_| framing != Framing::Opaque) else {
@@ -277,6 +282,19 @@ fn is_error(dialect: Dialect, status: StatusCode) -> bool {
         | Dialect::Cohere
         | Dialect::Bedrock
         | Dialect::Ollama => !status.is_success(),
+    }
+}
+
+/// Nobody asked for an encoding (`upstream::headers`), and what is encoded cannot be read: not its errors, not its usage,
+/// nor whether it ends.
+fn legible(fields: &HeaderMap) -> Result<(), Box<Failed>> {
+    let plain = |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
+    let mut codings =
+        fields.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    if codings.all(|coding| plain(coding.trim_ascii())) {
+        Ok(())
+    } else {
+        Err(failed(Fault::Protocol, "the answer has a content-encoding, which nobody asked for"))
     }
 }
 

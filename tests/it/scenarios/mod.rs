@@ -15,6 +15,7 @@ mod degradation;
 mod down;
 mod fate;
 mod files;
+mod harm;
 mod hedging;
 mod legs;
 mod memory;
