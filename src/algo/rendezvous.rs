@@ -41,6 +41,14 @@ mod tests {
         assert_eq!(first + second, 40_000);
     }
 
+    /// Two alone do not tell the least of weighted draws from the greatest.
+    #[test]
+    fn a_heavy_node_beside_many_light_ones_gets_no_more_than_its_share() {
+        let nodes = [(11, 3), (22, 1), (33, 1), (44, 1)];
+        let first = (0..40_000).filter(|&key| pick(key, &nodes) == Some(11)).count();
+        assert!((19_500..20_500).contains(&first), "{first}");
+    }
+
     proptest! {
         #[test]
         fn a_node_that_goes_moves_none_but_its_own_keys(
