@@ -4,8 +4,12 @@
 //! grammar is RFC 8259's, strictly. Not here: UTF-8 (one pass over the whole body does that faster)
 //! and the pairing of `\u` surrogates (only a text that is decoded has to be sound there).
 
+mod base64;
+
 use std::borrow::Cow;
 use std::ops::Range;
+
+pub(super) use base64::{LONG, Media};
 
 /// Deeper nesting is refused, so that hostile input cannot exhaust the stack. serde_json's own limit.
 const MAX_DEPTH: u8 = 128;
@@ -82,11 +86,12 @@ pub(super) struct Walker<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: u8,
+    media: Media,
 }
 
 impl<'a> Walker<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, depth: 0 }
+        Self { bytes, at: 0, depth: 0, media: Media::default() }
     }
 
     /// The offset of the next token.
@@ -98,6 +103,11 @@ impl<'a> Walker<'a> {
     /// The offset behind the last token.
     pub fn position(&self) -> usize {
         self.at
+    }
+
+    /// What looks like media among the strings so far.
+    pub fn media(&self) -> Media {
+        self.media
     }
 
     /// The kind of the next value.
@@ -169,6 +179,7 @@ impl<'a> Walker<'a> {
                 Some(b'"') => {
                     let raw = self.bytes.get(start..self.at).unwrap_or_default();
                     self.at += 1;
+                    self.media.see(raw);
                     return Ok(Text { raw, escaped });
                 }
                 Some(b'\\') => {

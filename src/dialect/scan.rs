@@ -9,8 +9,8 @@ mod form;
 use std::ops::Range;
 
 use super::entry::{Entry, ModelAt};
-use super::json::{Kind, Malformed, Text, Walked, Walker};
-use super::{Dialect, Operation, responses};
+use super::json::{Kind, LONG, Malformed, Media, Text, Walked, Walker};
+use super::{Dialect, Operation, responses, tokens};
 
 /// Longer names are refused: no vendor has one, and it ends up in logs and errors.
 const MAX_MODEL_BYTES: usize = 256;
@@ -36,7 +36,8 @@ pub struct Scan {
     pub store: Store,
     /// The response or conversation at the upstream that it refers to, as `stored_at` names it.
     pub refers_to: Option<u64>,
-    pub body_len: usize,
+    /// About how many tokens the prompt has, for limits that depend on it.
+    pub prompt_tokens: u64,
 }
 
 /// Does the caller want to refer to the answer later (responses only)?
@@ -118,14 +119,18 @@ pub fn scan(entry: &Entry<'_>, content_type: Option<&str>, body: &[u8]) -> Resul
     }
 }
 
-impl Scan {
-    /// A guess for limits that depend on the prompt's size: four bytes a token, WIRE's rule of thumb.
-    pub fn prompt_tokens_estimate(&self) -> u64 {
-        self.body_len as u64 / 4
-    }
+/// Four bytes a token, WIRE's rule of thumb; and a flat number for each medium, whose bytes say nothing.
+fn prompt_tokens(body_len: usize, media: Media) -> u64 {
+    body_len.saturating_sub(media.bytes) as u64 / 4 + media.count * tokens::PER_MEDIUM
 }
 
+/// Nothing of the body has to be known, and a short one is not looked at.
 fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
+    let mut walker = Walker::new(body);
+    if body.len() > LONG {
+        // Where it is no JSON, its vendor will say so.
+        let _ = walker.skip();
+    }
     Scan {
         model: model.to_owned(),
         model_at: Named::Elsewhere,
@@ -137,7 +142,7 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
         stateful: false,
         store: Store::Declined,
         refers_to: None,
-        body_len: body.len(),
+        prompt_tokens: prompt_tokens(body.len(), walker.media()),
     }
 }
 
@@ -210,7 +215,7 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
             (Operation::Responses, None | Some(true)) => Store::Wanted,
             _ => Store::Declined,
         },
-        body_len: body.len(),
+        prompt_tokens: prompt_tokens(body.len(), walker.media()),
     })
 }
 
@@ -390,7 +395,31 @@ pub(super) mod tests {
     fn a_path_names_the_model_and_the_body_is_left_alone() {
         let entry = entry("/v1beta/models/g:streamGenerateContent");
         let seen = scan(&entry, None, b"not even JSON").expect("not read");
-        assert_eq!((seen.model.as_str(), seen.stream, seen.prompt_tokens_estimate()), ("g", true, 3));
+        assert_eq!((seen.model.as_str(), seen.stream, seen.prompt_tokens), ("g", true, 3));
+    }
+
+    /// In every dialect, as a request with one picture has it.
+    #[test]
+    fn a_medium_costs_what_it_costs_however_many_bytes_it_has() {
+        for (path, before, after) in [
+            ("/v1/chat/completions", r#"{"model":"m","messages":[{"content":[{"image_url":{"url":"data:image/png;base64,"#, r#""}}]}]}"#),
+            ("/v1/messages", r#"{"model":"m","messages":[{"content":[{"source":{"type":"base64","data":""#, r#""}}]}]}"#),
+            ("/v1/responses", r#"{"input":[{"content":[{"file_data":""#, r#""}]}],"model":"m"}"#),
+            ("/v1beta/models/g:generateContent", r#"{"contents":[{"parts":[{"inlineData":{"data":""#, r#""}}]}]}"#),
+            ("/bedrock/model/m/converse", r#"{"messages":[{"content":[{"image":{"source":{"bytes":""#, r#""}}}]}]}"#),
+        ] {
+            let tokens = |bytes: usize| {
+                let body = [before, &"iVBORw0K".repeat(bytes / 8), after].concat();
+                scan(&entry(path), None, body.as_bytes()).expect("sound").prompt_tokens
+            };
+            let (small, large, huge) = (tokens(4_000), tokens(400_000), tokens(4_000_000));
+            assert!((1_000..1_100).contains(&small), "{path}: {small}");
+            assert!((tokens::PER_MEDIUM..tokens::PER_MEDIUM + 100).contains(&large), "{path}: {large}");
+            assert_eq!(large, huge, "{path}");
+        }
+        let words = format!(r#"{{"model":"m","input":"{}"}}"#, "many words ".repeat(4_000));
+        let seen = scan(&entry("/v1/responses"), None, words.as_bytes()).expect("sound");
+        assert_eq!(seen.prompt_tokens, words.len() as u64 / 4, "a long text is long");
     }
 
     #[test]

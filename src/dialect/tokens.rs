@@ -32,6 +32,8 @@ const FOR_TOOLS: u64 = 640;
 const PER_VENDORS_TOOL: u64 = 2_500;
 /// The most that a picture costs with Anthropic (docs: high resolution, Opus 4.7) and about as much elsewhere.
 const PER_IMAGE: u64 = 4_800;
+/// The same for a medium of which nothing is known but that it is one.
+pub(super) const PER_MEDIUM: u64 = PER_IMAGE;
 /// A page as text and as a picture, and a page's size in a PDF; no more pages than vendors take.
 const PER_PAGE: u64 = 3_000;
 const BYTES_OF_PAGE: u64 = 20_000;

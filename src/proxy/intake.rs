@@ -323,7 +323,7 @@ async fn ask(
     let asker = left::Asker { gateway, snapshot, arrival: &arrival, caller: caller.as_deref() };
     let left_at = asker.bond(dialect, &body)?;
     let shape = if scan.stream { Shape::Stream } else { Shape::Whole };
-    let asked = Asked::new(&scan.model, shape, priority, scan.prompt_tokens_estimate());
+    let asked = Asked::new(&scan.model, shape, priority, scan.prompt_tokens);
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
     settle.waited(waited);
     settle.caller.clone_from(&caller);
@@ -342,7 +342,7 @@ async fn ask(
         begun: arrival.begun,
         deadline,
         is_retry,
-        prompt_tokens: scan.prompt_tokens_estimate(),
+        prompt_tokens: scan.prompt_tokens,
         most_output: scan.max_output_tokens,
         session: session(route, &arrival, &body),
         bond: scan.refers_to.and_then(|id| gateway.bond(id)).or(left_at).or(encrypted_at),

@@ -1,6 +1,6 @@
 //! The `model` and `stream` parts of a `multipart/form-data` body (RFC 7578), found in place.
 
-use super::{IncludeUsage, Named, Scan, ScanError, refuse};
+use super::{IncludeUsage, LONG, Media, Named, Scan, ScanError, prompt_tokens, refuse};
 
 /// RFC 2046 §5.1.1.
 const MAX_BOUNDARY: usize = 70;
@@ -22,6 +22,7 @@ pub(super) fn scan(boundary: &[u8], body: &[u8]) -> Result<Scan, ScanError> {
     let delimiter = [b"\r\n", boundary].concat();
     let mut model = None;
     let mut stream = None;
+    let (mut texts, mut media) = (0, Media::default());
     let mut at = if body.starts_with(boundary) {
         boundary.len()
     } else {
@@ -42,7 +43,13 @@ pub(super) fn scan(boundary: &[u8], body: &[u8]) -> Result<Scan, ScanError> {
             .ok_or_else(|| ScanError::new(at, "a part of the form has no headers"))?;
         let value = at + headers + 4..at + length;
         let text = body.get(value.clone()).unwrap_or_default();
-        match name(part.get(..headers).unwrap_or_default()) {
+        let head = part.get(..headers).unwrap_or_default();
+        match kind(head) {
+            // A file is a medium as any other, and a short one costs no more than its bytes would.
+            Kind::File if text.len() > LONG => media.count += 1,
+            Kind::File | Kind::Text => texts += text.len(),
+        }
+        match name(head) {
             Some(b"model") => {
                 let name = std::str::from_utf8(text)
                     .map_err(|_| ScanError::new(value.start, "`model` is not valid UTF-8"))?;
@@ -76,8 +83,21 @@ pub(super) fn scan(boundary: &[u8], body: &[u8]) -> Result<Scan, ScanError> {
         stateful: false,
         refers_to: None,
         store: super::Store::Declined,
-        body_len: body.len(),
+        prompt_tokens: prompt_tokens(texts, media),
     })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    File,
+}
+
+/// Every client gives its files a name (RFC 7578 §4.2), and its texts none.
+fn kind(headers: &[u8]) -> Kind {
+    let named = [b"filename=".as_slice(), b"filename*="];
+    let is_file = named.iter().any(|name| memchr::memmem::find(headers, name).is_some());
+    if is_file { Kind::File } else { Kind::Text }
 }
 
 /// The `name` of a part, from its `Content-Disposition`.
@@ -115,6 +135,22 @@ mod tests {
         let seen = transcription(body).expect("a form");
         assert_eq!((seen.model.as_str(), seen.stream), ("whisper-1", true));
         assert!(matches!(seen.model_at, Named::Form(span) if &body[span.clone()] == "whisper-1"));
+    }
+
+    #[test]
+    fn of_a_form_its_texts_and_the_number_of_its_files_count() {
+        let tokens = |file: usize, prompt: usize| {
+            let (file, prompt) = ("\u{1}".repeat(file), "x".repeat(prompt));
+            let body = format!(
+                "--xYz\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n{file}\r\n--xYz\r\n\
+                Content-Disposition: form-data; name=\"model\"\r\n\r\nwhisper1\r\n--xYz\r\n\
+                Content-Disposition: form-data; name=\"prompt\"\r\n\r\n{prompt}\r\n--xYz--"
+            );
+            transcription(&body).expect("a form").prompt_tokens
+        };
+        assert_eq!(tokens(400, 400), 202);
+        assert_eq!(tokens(2_000_000, 400), tokens(10_000_000, 400));
+        assert_eq!(tokens(2_000_000, 80_000), 20_002 + crate::dialect::tokens::PER_MEDIUM);
     }
 
     #[test]
