@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::algo::quota::Tokens;
 use super::unserved;
 use crate::algo::tick::Tick;
 use crate::dialect::{Dialect, Operation};
@@ -70,7 +71,7 @@ impl Need<'_> {
     }
 
     pub fn wants(&self) -> Wants {
-        let tokens = self.prompt_tokens + self.answer_tokens();
+        let tokens = Tokens { input: self.prompt_tokens, output: self.answer_tokens() };
         Wants { shape: self.shape, session: self.session, key: self.bond.and_then(|bond| bond.key), tokens }
     }
 }

@@ -8,11 +8,15 @@ use super::credential::Credential;
 use super::model::Model;
 use super::table::Table;
 use crate::algo::cooldown::Readiness;
+use crate::algo::quota::PerLimit;
 use crate::algo::tick::Tick;
 use crate::telemetry::{Gauges, catalogue as c};
 
 const BREAKER_STATES: [&str; 6] =
     ["closed", "open", "half_open", "forced_closed", "forced_open", "metrics_only"];
+/// Of limits, as a label has them.
+const KINDS: PerLimit<&str> =
+    PerLimit { requests: "requests", input: "input", output: "output", tokens: "tokens" };
 const HEALTH_STATES: [&str; 3] = ["unknown", "up", "down"];
 
 impl Table {
@@ -85,8 +89,8 @@ impl Table {
 fn quotas(gauges: &Gauges<'_>, credential: &Credential, models: &[Arc<Model>], now: Tick) {
     for model in models {
         let Some(quota) = model.quota(&credential.rate_key) else { continue };
-        let (requests, tokens) = quota.lock().left(now);
-        for (kind, left) in [("requests", requests), ("tokens", tokens)] {
+        let left = quota.lock().left(now);
+        for (left, kind) in left.zip(KINDS) {
             // What was said has had its time, and nobody knows more.
             gauges.set(
                 &c::QUOTA_LEFT,

@@ -23,7 +23,7 @@ use super::network::Guilt;
 use super::room::Room;
 use super::table::Channel;
 use crate::algo::breaker::{self, Settled, Signal};
-use crate::algo::quota::Quota;
+use crate::algo::quota::{Quota, Tokens};
 use crate::algo::tick::Tick;
 use crate::vocab::{Class, Fault, RateHint, Stage};
 
@@ -54,8 +54,8 @@ pub struct Wants {
     pub session: Option<u64>,
     /// The only keys that will do; every one where they are gone.
     pub key: Option<Whose>,
-    /// About how many tokens it will cost, prompt and answer together.
-    pub tokens: u64,
+    /// About how many it will cost.
+    pub tokens: Tokens,
 }
 
 /// Which keys know what a request refers to, by their identities.
@@ -88,7 +88,7 @@ pub struct Permit {
     /// Content events of its stream so far.
     events: u64,
     /// What it took from its key's quota, and how many tokens of it.
-    booked: Option<(Arc<Mutex<Quota>>, u64)>,
+    booked: Option<(Arc<Mutex<Quota>>, Tokens)>,
     /// Set when another attempt of the same request has answered it.
     beaten: Option<Arc<AtomicBool>>,
     /// Its connection was kept from earlier and may have been dead.

@@ -86,7 +86,7 @@ catalogue! {
     FATE_DEMOTIONS = "mainstay_fate_demotions_total" Counter, ["group"], "Times that several upstreams of a group failed alike, so that the others of it were picked after the rest.";
     NETWORK_SUSPECTED = "mainstay_network_suspected" Gauge, [], "1 while no provider can be reached and the network here is blamed instead of upstreams, else 0.";
     COOLDOWNS = "mainstay_cooldowns_total" Counter, ["credential", "kind"], "Cooldowns begun: short (rate limit), long (quota), auth.";
-    QUOTA_LEFT = "mainstay_quota_left" Gauge, ["credential", "model", "kind"], "What a key is believed to have left at a model, of what its provider said and of its `quota`: requests, tokens.";
+    QUOTA_LEFT = "mainstay_quota_left" Gauge, ["credential", "model", "kind"], "What a key is believed to have left at a model, of what its provider said and of its `quota`: requests; tokens of prompts (input) and of answers (output), where they are counted apart; tokens.";
     CONCURRENCY_LIMIT = "mainstay_concurrency_limit" Gauge, ["credential", "model"], "Requests that a key is believed to take at the same moment; an upstream's name where it has no keys.";
     COOLDOWN_SECONDS = "mainstay_cooldown_remaining_seconds" Gauge, ["credential"], "Seconds until the credential is tried again; 0 when it is ready.";
 

@@ -8,6 +8,11 @@ pub struct RateHint {
     /// How long to wait, as the upstream asked (`retry-after-ms`, `retry-after`, `RetryInfo`, text).
     pub retry_after: Option<Duration>,
     pub requests: Option<Allowance>,
+    /// Tokens of prompts, where they are counted apart.
+    pub input: Option<Allowance>,
+    /// Tokens of answers, where they are counted apart.
+    pub output: Option<Allowance>,
+    /// Tokens of both together.
     pub tokens: Option<Allowance>,
     /// The exhausted window is a day or longer, so that seconds of waiting are pointless.
     pub daily: bool,

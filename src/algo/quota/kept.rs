@@ -1,6 +1,6 @@
 //! A key's quota for the time between two processes. The caps are the configuration's.
 
-use super::{Caps, Limit, Quota, Spent, Told, day_window, minute_window};
+use super::{Caps, Limit, PerLimit, Quota, Spent, Told, day_window, minute_window};
 use crate::algo::ring::KeptSlots;
 use crate::algo::slots::Slots;
 use crate::algo::tick::Tick;
@@ -16,34 +16,28 @@ pub struct KeptLimit {
 /// Windows hold requests and tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    pub requests: Option<KeptLimit>,
-    pub tokens: Option<KeptLimit>,
+    pub limits: PerLimit<Option<KeptLimit>>,
     pub minute: KeptSlots<[u64; 2]>,
     pub day: KeptSlots<[u64; 2]>,
 }
 
 impl Quota {
     pub fn keep(&self) -> Kept {
-        let limit = |limit: &Option<Limit>| {
-            limit.as_ref().map(|Limit { told, at, spent }| KeptLimit { told: *told, at: *at, spent: *spent })
-        };
+        let limit = |limit: Option<Limit>| limit.map(|Limit { told, at, spent }| KeptLimit { told, at, spent });
         let spent = |spent: Spent| [spent.requests, spent.tokens];
         Kept {
-            requests: limit(&self.requests),
-            tokens: limit(&self.tokens),
+            limits: self.limits.map(limit),
             minute: self.minute.keep().map(spent),
             day: self.day.keep().map(spent),
         }
     }
 
     pub fn restore(caps: Caps, kept: &Kept) -> Self {
-        let limit = |kept: &Option<KeptLimit>| {
-            kept.as_ref().map(|KeptLimit { told, at, spent }| Limit { told: *told, at: *at, spent: *spent })
-        };
+        let limit =
+            |kept: Option<KeptLimit>| kept.map(|KeptLimit { told, at, spent }| Limit { told, at, spent });
         let spent = |[requests, tokens]: [u64; 2]| Spent { requests, tokens };
         let mut quota = Self::new(caps);
-        quota.requests = limit(&kept.requests);
-        quota.tokens = limit(&kept.tokens);
+        quota.limits = kept.limits.map(limit);
         if let Some(minute) = Slots::restore(minute_window(), &kept.minute.clone().map(spent)) {
             quota.minute = minute;
         }
@@ -61,6 +55,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::algo::quota::Tokens;
 
     proptest! {
         #[test]
@@ -71,13 +66,16 @@ mod tests {
         ) {
             let caps = Caps { rpm: Some(8), tpm: Some(2_000), rpd: Some(60) };
             let (mut lived, mut millis) = (Quota::new(caps), 0);
+            let cost = |tokens: u64| Tokens { input: tokens / 2, output: tokens - tokens / 2 };
             let at = |millis: u64| Tick::ZERO + Duration::from_millis(millis);
             for (gap, tokens, told) in past {
                 millis += gap;
-                lived.spend(tokens, at(millis));
+                lived.spend(cost(tokens), at(millis));
                 if let Some((remaining, secs)) = told {
                     let told = Told { remaining, limit: Some(900), reset_after: Some(Duration::from_secs(secs)) };
-                    lived.heard(Some(told), Some(told), at(millis));
+                    let less = Told { remaining: remaining / 3, ..told };
+                    let said = PerLimit { requests: told, input: less, output: told, tokens: told };
+                    lived.heard(said.map(Some), at(millis));
                 }
             }
             let mut kept = Quota::restore(caps, &lived.keep());
@@ -86,10 +84,10 @@ mod tests {
             for (gap, tokens) in future {
                 millis += gap;
                 let now = at(millis);
-                prop_assert_eq!(kept.standing(tokens, now), lived.standing(tokens, now));
+                prop_assert_eq!(kept.standing(cost(tokens), now), lived.standing(cost(tokens), now));
                 prop_assert_eq!(kept.left(now), lived.left(now));
-                lived.spend(tokens, now);
-                kept.spend(tokens, now);
+                lived.spend(cost(tokens), now);
+                kept.spend(cost(tokens), now);
             }
         }
     }

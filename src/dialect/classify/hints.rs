@@ -37,17 +37,19 @@ const TOKENS: &[Names] = &[
         "anthropic-ratelimit-tokens-reset",
         "anthropic-ratelimit-tokens-limit",
     ),
-    (
-        "anthropic-ratelimit-input-tokens-remaining",
-        "anthropic-ratelimit-input-tokens-reset",
-        "anthropic-ratelimit-input-tokens-limit",
-    ),
-    (
-        "anthropic-ratelimit-output-tokens-remaining",
-        "anthropic-ratelimit-output-tokens-reset",
-        "anthropic-ratelimit-output-tokens-limit",
-    ),
 ];
+
+const INPUT: &[Names] = &[(
+    "anthropic-ratelimit-input-tokens-remaining",
+    "anthropic-ratelimit-input-tokens-reset",
+    "anthropic-ratelimit-input-tokens-limit",
+)];
+
+const OUTPUT: &[Names] = &[(
+    "anthropic-ratelimit-output-tokens-remaining",
+    "anthropic-ratelimit-output-tokens-reset",
+    "anthropic-ratelimit-output-tokens-limit",
+)];
 
 /// What a success says. There is no wait in it, whatever `retry-after` says.
 pub fn hints(headers: &HeaderMap, now_unix: Duration) -> RateHint {
@@ -58,6 +60,8 @@ pub fn hints(headers: &HeaderMap, now_unix: Duration) -> RateHint {
     RateHint {
         retry_after: None,
         requests: scarcest(REQUESTS, headers, now_unix),
+        input: scarcest(INPUT, headers, now_unix),
+        output: scarcest(OUTPUT, headers, now_unix),
         tokens: scarcest(TOKENS, headers, now_unix),
         daily: false,
     }
@@ -80,7 +84,7 @@ pub fn asked_wait(status: u16, headers: &HeaderMap, now_unix: Duration) -> Optio
 
 /// When every exhausted limit is full again.
 pub(super) fn exhausted_until(hint: &RateHint) -> Option<Duration> {
-    [hint.requests, hint.tokens]
+    [hint.requests, hint.input, hint.output, hint.tokens]
         .into_iter()
         .flatten()
         .filter(|allowance| allowance.remaining == 0)
@@ -168,20 +172,33 @@ mod tests {
     }
 
     #[test]
-    fn the_scarcest_of_several_limits_counts() {
+    fn the_scarcer_of_two_names_of_one_limit_counts() {
+        let hint = hints(
+            &headers(&[
+                ("x-ratelimit-remaining-requests", "7"),
+                ("anthropic-ratelimit-requests-remaining", "3"),
+            ]),
+            NOW,
+        );
+        assert_eq!(hint.requests.map(|left| left.remaining), Some(3));
+    }
+
+    #[test]
+    fn what_goes_in_and_what_comes_out_are_limits_of_their_own() {
         let hint = hints(
             &headers(&[
                 ("anthropic-ratelimit-tokens-remaining", "100"),
+                ("anthropic-ratelimit-input-tokens-remaining", "450000"),
                 ("anthropic-ratelimit-output-tokens-remaining", "0"),
                 ("anthropic-ratelimit-output-tokens-limit", "8000"),
                 ("anthropic-ratelimit-output-tokens-reset", "2023-11-14T22:13:25Z"),
             ]),
             NOW,
         );
-        assert_eq!(
-            hint.tokens,
-            Some(Allowance { remaining: 0, limit: Some(8000), reset_after: Some(Duration::from_secs(5)) })
-        );
+        let known = |remaining, limit, reset_after| Some(Allowance { remaining, limit, reset_after });
+        assert_eq!(hint.output, known(0, Some(8000), Some(Duration::from_secs(5))));
+        assert_eq!(hint.input, known(450_000, None, None));
+        assert_eq!(hint.tokens, known(100, None, None), "of both together");
         assert_eq!(exhausted_until(&hint), Some(Duration::from_secs(5)));
     }
 }

@@ -217,7 +217,13 @@ impl From<&Cooldown> for cooldown::Kept {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quota {
     requests: Option<Limit>,
-    tokens: Option<Limit>,
+    #[serde(default)]
+    input: Option<Limit>,
+    #[serde(default)]
+    output: Option<Limit>,
+    /// Of both together. What older programs wrote as `tokens` was any of the three, and is passed over.
+    #[serde(default)]
+    both: Option<Limit>,
     minute: Window<[u64; 2]>,
     day: Window<[u64; 2]>,
 }
@@ -255,8 +261,10 @@ impl From<&quota::Kept> for Quota {
     fn from(kept: &quota::Kept) -> Self {
         let same = (|spent| spent) as fn([u64; 2]) -> [u64; 2];
         Self {
-            requests: kept.requests.as_ref().map(Into::into),
-            tokens: kept.tokens.as_ref().map(Into::into),
+            requests: kept.limits.requests.as_ref().map(Into::into),
+            input: kept.limits.input.as_ref().map(Into::into),
+            output: kept.limits.output.as_ref().map(Into::into),
+            both: kept.limits.tokens.as_ref().map(Into::into),
             minute: (kept.minute.clone(), same).into(),
             day: (kept.day.clone(), same).into(),
         }
@@ -266,8 +274,13 @@ impl From<&quota::Kept> for Quota {
 impl From<&Quota> for quota::Kept {
     fn from(form: &Quota) -> Self {
         Self {
-            requests: form.requests.as_ref().map(Into::into),
-            tokens: form.tokens.as_ref().map(Into::into),
+            limits: quota::PerLimit {
+                requests: form.requests.as_ref(),
+                input: form.input.as_ref(),
+                output: form.output.as_ref(),
+                tokens: form.both.as_ref(),
+            }
+            .map(|limit| limit.map(Into::into)),
             minute: form.minute.kept(|spent| spent),
             day: form.day.kept(|spent| spent),
         }

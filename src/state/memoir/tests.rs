@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::algo::breaker::State;
 use crate::algo::cooldown::Readiness;
+use crate::algo::quota::{self, Tokens};
 use crate::config;
 use crate::config::testing::Given;
 use crate::state::model::Shape;
@@ -47,7 +48,7 @@ fn start(file: &str, left: Option<&str>, unix: Duration) -> Result<Table, Unfit>
 fn fail(table: &Table, upstream: usize, fault: Fault, hint: &RateHint) {
     let channel = &table.routes[0].channels[upstream];
     let model = channel.model(&table.routes[0].config, "m");
-    let wants = Wants { shape: Shape::Whole, session: None, key: None, tokens: 10 };
+    let wants = Wants { shape: Shape::Whole, session: None, key: None, tokens: Tokens { input: 8, output: 2 } };
     let permit = Permit::admit(channel, model, wants).expect("it may be asked");
     permit.fail(fault, Stage::Waiting, hint, Repeat::First);
 }
@@ -57,7 +58,7 @@ fn troubled() -> String {
     let table = start(FILE, None, DAY).expect("nothing to believe");
     let wait = |secs| RateHint { retry_after: Some(Duration::from_secs(secs)), ..RateHint::default() };
     let left = Allowance { remaining: 3, limit: Some(100), reset_after: Some(Duration::from_mins(10)) };
-    fail(&table, 0, Fault::Throttled, &RateHint { requests: Some(left), ..wait(90) });
+    fail(&table, 0, Fault::Throttled, &RateHint { requests: Some(left), output: Some(left), ..wait(90) });
     fail(&table, 0, Fault::QuotaExhausted, &wait(7_200));
     for _ in 0..5 {
         fail(&table, 1, Fault::Connect, &RateHint::default());
@@ -99,8 +100,9 @@ fn what_is_left_is_found_again_and_holds_no_secret() {
     assert!(matches!(table.upstreams[1].memory.gate.state(), State::Open { .. }));
     let model = table.upstreams[0].memory.model("m", None);
     let quota = model.quota(&table.upstreams[0].credentials[0].rate_key).expect("told");
-    let (requests, _) = quota.lock().left(table.live.now());
-    assert_eq!(requests, Some(4), "3, and what flowed back in ten seconds");
+    let left = quota.lock().left(table.live.now());
+    assert_eq!(left.requests, Some(4), "3, and what flowed back in ten seconds");
+    assert_eq!(left.output, Some(4), "and so for each of its limits");
     let route = &table.routes[1];
     let made_up = route.channels[0].model(&route.config, "made-up-sk-pasted-by-mistake");
     assert!(made_up.latency(Shape::Stream, table.live.now()).is_some());
@@ -197,4 +199,19 @@ proptest! {
 
 thread_local! {
     static LEFT: String = troubled();
+}
+
+/// What older programs wrote as `tokens` was the scarcest of three limits: as a limit of the sum it would be wrong.
+#[test]
+fn a_quota_of_an_older_program_keeps_its_counts_and_no_limit_of_tokens() {
+    let slots = |count: usize| vec!["[2,7]"; count].join(",");
+    let window = |width: u64, count| format!(r#"{{"width":{width},"began":{width},"slots":[{}]}}"#, slots(count));
+    let limit = r#"{"remaining":3,"most":90000,"reset_after":60000000000,"at":5,"spent":0}"#;
+    let (minute, day) = (window(5_000_000_000, 13), window(3_600_000_000_000, 25));
+    let old = format!(r#"{{"requests":{limit},"tokens":{limit},"minute":{minute},"day":{day}}}"#);
+    let form: Quota = serde_json::from_str(&old).expect("it can be read");
+    let kept = quota::Kept::from(&form);
+    assert_eq!(kept.limits.requests.map(|limit| limit.told.remaining), Some(3));
+    assert_eq!((kept.limits.input, kept.limits.output, kept.limits.tokens), (None, None, None));
+    assert_eq!(kept.minute.slots, vec![[2, 7]; 13]);
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::{Permit, Refusal, Wants};
 use crate::algo::cooldown::Readiness;
 use crate::algo::dice::Dice;
-use crate::algo::quota::{self, Told};
+use crate::algo::quota::{self, PerLimit, Told, Tokens};
 use crate::algo::rendezvous;
 use crate::algo::tick::Tick;
 use crate::state::blame::Blame;
@@ -106,12 +106,12 @@ impl Permit {
         taken
     }
 
-    fn standing(&self, key: &Credential, tokens: u64, now: Tick) -> quota::Standing {
+    fn standing(&self, key: &Credential, tokens: Tokens, now: Tick) -> quota::Standing {
         let quota = self.model.capped_quota(&key.rate_key, self.channel.config.quota);
         quota.map_or(quota::Standing::Fits { share: 1.0 }, |quota| quota.lock().standing(tokens, now))
     }
 
-    fn book(&mut self, key: &Arc<str>, tokens: u64, now: Tick) {
+    fn book(&mut self, key: &Arc<str>, tokens: Tokens, now: Tick) {
         if let Some(quota) = self.model.capped_quota(key, self.channel.config.quota) {
             quota.lock().spend(tokens, now);
             self.booked = Some((quota, tokens));
@@ -142,14 +142,16 @@ impl Permit {
     /// What the upstream has left for this key and model.
     pub(super) fn learn(&self, hint: &RateHint) {
         let Some(credential) = &self.credential else { return };
-        if hint.requests.is_none() && hint.tokens.is_none() {
+        let RateHint { requests, input, output, tokens, .. } = *hint;
+        let said = PerLimit { requests, input, output, tokens };
+        if said == PerLimit::default() {
             return;
         }
         let told = |left: Option<Allowance>| {
             left.map(|Allowance { remaining, limit, reset_after }| Told { remaining, limit, reset_after })
         };
         let quota = self.model.quota_or_new(&credential.rate_key, self.channel.config.quota);
-        quota.lock().heard(told(hint.requests), told(hint.tokens), self.live().now());
+        quota.lock().heard(said.map(told), self.live().now());
     }
 
     pub(super) fn tell_credential(&mut self, fault: Fault, hint: &RateHint, now: Tick) {

@@ -41,3 +41,48 @@ async fn pictures_do_not_use_up_a_key_by_their_bytes() {
     assert_eq!(lab.send(&Ask::chat("demo")).await.status, StatusCode::OK);
     lab.assert_quiet().await;
 }
+
+const TIERS: &str = "
+version: 1
+upstreams:
+  a: {provider: custom, dialect: anthropic, base_url: 'http://a.test', credentials: [secret-k-1111]}
+  b: {provider: custom, dialect: anthropic, base_url: 'http://b.test', credentials: [secret-k-2222]}
+routes:
+  - model: demo
+    channels: [{upstream: a}, {upstream: b, tier: 1}]
+";
+
+/// Of 450,000 tokens of prompts a minute and 90,000 of answers, most are left.
+fn message() -> Said {
+    const SAID: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text",
+        "text":"hi"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":9,"output_tokens":1}}"#;
+    Said::json(200, SAID)
+        .header("anthropic-ratelimit-input-tokens-limit", "450000")
+        .header("anthropic-ratelimit-input-tokens-remaining", "440000")
+        .header("anthropic-ratelimit-input-tokens-reset", "2099-01-01T00:00:00Z")
+        .header("anthropic-ratelimit-output-tokens-limit", "90000")
+        .header("anthropic-ratelimit-output-tokens-remaining", "80000")
+        .header("anthropic-ratelimit-output-tokens-reset", "2099-01-01T00:00:00Z")
+        .header("anthropic-ratelimit-tokens-limit", "540000")
+        .header("anthropic-ratelimit-tokens-remaining", "520000")
+        .header("anthropic-ratelimit-tokens-reset", "2099-01-01T00:00:00Z")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_prompt_stays_in_its_tier_while_there_is_room_for_prompts() {
+    let (a, b) = (Scribe::saying(message()), Scribe::saying(message()));
+    let lab = Lab::beside(TIERS, &[("a", &a), ("b", &b)]);
+    let ask = |letters: usize| {
+        let words = "word ".repeat(letters / 5);
+        let body = format!(
+            r#"{{"model":"demo","max_tokens":100,"messages":[{{"role":"user","content":"{words}"}}]}}"#
+        );
+        Ask::post("/v1/messages", body)
+    };
+    // 95,000 tokens are more than answers may have, and there is room for four such prompts.
+    for letters in [10, 380_000, 380_000] {
+        assert_eq!(lab.send(&ask(letters)).await.status, StatusCode::OK);
+    }
+    assert_eq!((a.heard().len(), b.heard().len()), (3, 0));
+    lab.assert_quiet().await;
+}
