@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use super::{Permit, Refusal, Wants};
 use crate::algo::cooldown::Readiness;
@@ -15,6 +16,10 @@ use crate::state::credential::{Credential, Held};
 use crate::state::room::Room;
 use crate::vocab::hint::Allowance;
 use crate::vocab::{Class, Fault, RateHint};
+
+/// How long a key rests of which nothing is left, where its limit is unknown: until the next request fits if
+/// sixty do in a minute. Limits of fewer answer it with a 429, which says more.
+const EMPTY_FOR: Duration = Duration::from_secs(1);
 
 impl Permit {
     /// Takes the next ready key, in turn; an upstream without keys needs none. A conversation has its own
@@ -125,16 +130,18 @@ impl Permit {
         }
     }
 
-    /// What the upstream said of its limits with a good answer: a key of which nothing is left is not
-    /// asked again before its window is full, which is no failure of anybody.
+    /// What the upstream said of its limits with a good answer. `reset_after` is when a limit is *full* again, and
+    /// the next request fits long before: a key of which nothing is left looks short, and no more. Only where nobody
+    /// says how much there is when it is full does it rest for a moment, which is no failure of anybody.
     pub fn heard(&self, hint: &RateHint) {
         let Some(credential) = &self.credential else { return };
         self.learn(hint);
         let gone = |left: Option<Allowance>| {
-            left.filter(|left| left.remaining == 0).and_then(|left| left.reset_after)
+            left.filter(|left| left.remaining == 0 && left.limit.is_none()).and_then(|left| left.reset_after)
         };
-        let Some(wait) = gone(hint.requests).max(gone(hint.tokens)) else { return };
-        let now = self.live().now();
+        let RateHint { requests, input, output, tokens, .. } = *hint;
+        let Some(reset) = [requests, input, output, tokens].into_iter().filter_map(gone).max() else { return };
+        let (wait, now) = (reset.min(EMPTY_FOR), self.live().now());
         let settings = &self.channel.upstream.config.cooldown;
         self.model.rate_or_new(&credential.rate_key, settings).skip(now + wait, now);
     }

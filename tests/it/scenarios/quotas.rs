@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use super::secs;
 use crate::lab::{Ask, Lab, Said, Scribe};
 
 const CAPPED: &str = "
@@ -84,5 +85,39 @@ async fn a_long_prompt_stays_in_its_tier_while_there_is_room_for_prompts() {
         assert_eq!(lab.send(&ask(letters)).await.status, StatusCode::OK);
     }
     assert_eq!((a.heard().len(), b.heard().len()), (3, 0));
+    lab.assert_quiet().await;
+}
+
+const ONE: &str = "
+version: 1
+upstreams:
+  a: {provider: custom, dialect: openai, base_url: 'http://a.test/v1', credentials: [secret-k-1111]}
+routes:
+  - model: demo
+    channels: [{upstream: a}]
+";
+
+/// OpenAI's `reset` is when the limit is full again; of 500 a minute the next one fits after 120 ms.
+#[tokio::test(start_paused = true)]
+async fn a_key_with_nothing_left_serves_before_its_window_is_full() {
+    let empty = |limit: Option<&str>| {
+        let said = answer(9, 1)
+            .header("x-ratelimit-remaining-requests", "0")
+            .header("x-ratelimit-reset-requests", "1h0m0s");
+        limit.into_iter().fold(said, |said, limit| said.header("x-ratelimit-limit-requests", limit))
+    };
+    let a = Scribe::saying(empty(Some("500")));
+    let lab = Lab::beside(ONE, &[("a", &a)]);
+    for _ in 0..3 {
+        assert_eq!(lab.send(&Ask::chat("demo")).await.status, StatusCode::OK);
+    }
+    // Nobody knows how many there are of how many: it rests for a second, and not for an hour.
+    a.say(empty(None));
+    lab.send(&Ask::chat("demo")).await;
+    let refused = lab.send(&Ask::chat("demo")).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "1"));
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(lab.send(&Ask::chat("demo")).await.status, StatusCode::OK);
+    assert_eq!(a.heard().len(), 5);
     lab.assert_quiet().await;
 }
