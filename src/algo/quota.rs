@@ -58,7 +58,7 @@ pub enum Standing {
     Fits { share: f64 },
     /// The upstream would probably refuse it.
     Short,
-    /// A configured cap is reached; at this time there is room again.
+    /// A configured cap is reached; at this time enough of what was used has left its window.
     Capped { until: Tick },
 }
 
@@ -157,15 +157,13 @@ impl Quota {
         PerLimit { requests, tokens, ..told }
     }
 
-    /// When a cap that is reached has room again: the end of the slot in which enough of it expires is not
-    /// looked for; the next slot's begin is soon enough to ask again.
+    /// When the last of the caps that are reached has room again.
     fn capped(&self, now: Tick) -> Option<Tick> {
-        let [rpm, tpm, rpd] = self.used(now);
-        let reached = |cap: Option<(u64, u64)>| cap.is_some_and(|(cap, used)| used >= cap);
-        if reached(rpd) {
-            return Some(now + DAY / DAY_SLOTS as u32);
-        }
-        (reached(rpm) || reached(tpm)).then(|| now + MINUTE / MINUTE_SLOTS as u32)
+        let requests = |spent: &Spent| spent.requests;
+        let rpm = self.caps.rpm.and_then(|cap| room_at(&self.minute, requests, cap, now));
+        let tpm = self.caps.tpm.and_then(|cap| room_at(&self.minute, |spent| spent.tokens, cap, now));
+        let rpd = self.caps.rpd.and_then(|cap| room_at(&self.day, requests, cap, now));
+        rpm.max(tpm).max(rpd)
     }
 
     /// Cap and use of requests a minute, tokens a minute, requests a day.
@@ -178,6 +176,25 @@ impl Quota {
             self.caps.rpd.map(|cap| (cap, day())),
         ]
     }
+}
+
+/// When less than `cap` will be used, unless that is so now.
+fn room_at<const B: usize>(
+    slots: &Slots<Spent, B>,
+    of: impl Fn(&Spent) -> u64,
+    cap: u64,
+    now: Tick,
+) -> Option<Tick> {
+    let mut used = slots.live(now).map(&of).fold(0, u64::saturating_add);
+    let mut until = None;
+    for (leaves, spent) in slots.leaving(now) {
+        if used < cap {
+            break;
+        }
+        used = used.saturating_sub(of(spent));
+        until = Some(leaves);
+    }
+    until
 }
 
 fn minute_window() -> Duration {

@@ -88,11 +88,28 @@ impl<T: Copy + Default, const B: usize> Slots<T, B> {
         old.iter().rev().chain(new.iter().rev()).take(count.min(B).saturating_sub(gone))
     }
 
+    /// The slots still inside the window at `now`, oldest first, each with the time at which it leaves it.
+    pub fn leaving(&self, now: Tick) -> impl Iterator<Item = (Tick, &T)> {
+        let gone = usize::try_from(self.steps(now)).unwrap_or(usize::MAX);
+        let (new, old) = self.ring.split_at(self.head + 1);
+        let end = |place: usize| self.began.saturating_add((place as u64 + 1).saturating_mul(self.width));
+        let slots = old.iter().chain(new).enumerate().skip(gone);
+        slots.map(move |(place, slot)| (Tick::from_nanos(end(place)), slot))
+    }
+
     /// As [`live`](Self::live), to correct what was written.
     pub fn live_mut(&mut self, now: Tick) -> impl Iterator<Item = &mut T> {
         self.current(now);
         let (old, new) = self.ring.split_at_mut(self.head + 1);
         old.iter_mut().rev().chain(new.iter_mut().rev())
+    }
+
+    /// The slot that `then` fell into, to correct what was written; `None` once it has left the window.
+    pub fn of(&mut self, then: Tick, now: Tick) -> Option<&mut T> {
+        self.current(now);
+        let back = self.began.saturating_sub(then.nanos()).div_ceil(self.width);
+        let back = usize::try_from(back).ok().filter(|back| *back < B)?;
+        Some(&mut self.ring[(self.head + B - back) % B])
     }
 
     pub fn clear(&mut self) {

@@ -258,9 +258,11 @@ fn credentials(channel: &Channel, model: &Model, need: &Need<'_>, now: Tick) -> 
     match (short, capped, cooling) {
         (true, ..) => Ok(Rank::Short),
         (false, ..) if full => Err(WhyNot::Full),
-        (false, Some(until), _) => Err(WhyNot::Capped { until }),
-        (false, None, Some(until)) => Err(WhyNot::Credentials { until }),
-        (false, None, None) => Ok(Rank::Ready),
+        (false, Some(until), cooling) if cooling.is_none_or(|ready| until <= ready) => {
+            Err(WhyNot::Capped { until })
+        }
+        (false, _, Some(until)) => Err(WhyNot::Credentials { until }),
+        (false, _, None) => Ok(Rank::Ready),
     }
 }
 

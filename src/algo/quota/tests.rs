@@ -74,9 +74,23 @@ fn a_cap_binds_and_lets_go() {
         quota.spend(prompt(1), at(7));
     }
     assert_eq!(both(&quota, 7), (Some(0), None));
-    assert_eq!(quota.standing(prompt(1), at(7)), Standing::Capped { until: at(12) });
-    assert!(matches!(quota.standing(prompt(1), at(64)), Standing::Capped { .. }));
+    assert_eq!(quota.standing(prompt(1), at(7)), Standing::Capped { until: at(70) });
+    assert_eq!(quota.standing(prompt(1), at(64)), Standing::Capped { until: at(70) });
     assert_eq!(quota.standing(prompt(1), at(75)), Standing::Fits { share: 1.0 });
+}
+
+#[test]
+fn the_cap_that_lasts_longest_says_when() {
+    let mut quota = Quota::new(Caps { rpm: Some(2), tpm: Some(100), rpd: Some(3) });
+    for secs in [0, 20, 3_700] {
+        quota.spend(prompt(40), at(secs));
+    }
+    // The day's first leaves with its hour, 25 hours later, and takes the second one along.
+    assert_eq!(quota.standing(prompt(1), at(3_700)), Standing::Capped { until: at(25 * 3_600) });
+    let mut minute = Quota::new(Caps { rpm: Some(2), ..Caps::default() });
+    minute.spend(prompt(1), at(3));
+    minute.spend(prompt(1), at(42));
+    assert_eq!(minute.standing(prompt(1), at(43)), Standing::Capped { until: at(65) }, "one is enough");
 }
 
 #[test]
@@ -114,6 +128,30 @@ proptest! {
         for &end in &sent {
             let within = sent.iter().filter(|&&at| at <= end && at + 60_000 > end).count() as u64;
             prop_assert!(within <= cap, "{within} in the minute before {end} ms");
+        }
+    }
+
+    /// Whoever is told to come back later finds room then, and would have found none before.
+    #[test]
+    fn the_end_of_a_cap_is_neither_too_early_nor_too_late(
+        rpm in 1_u64..6, tpm in 1_u64..2_000, rpd in 1_u64..30,
+        asked in proptest::collection::vec((0_u64..400_000, 0_u64..900), 1..60),
+    ) {
+        let mut quota = Quota::new(Caps { rpm: Some(rpm), tpm: Some(tpm), rpd: Some(rpd) });
+        let mut now = Tick::ZERO;
+        for (gap, tokens) in asked {
+            now = now + Duration::from_millis(gap);
+            match quota.standing(prompt(tokens), now) {
+                Standing::Fits { .. } => quota.spend(prompt(tokens), now),
+                Standing::Short => prop_assert!(false, "nobody said so"),
+                Standing::Capped { until } => {
+                    prop_assert!(until > now);
+                    let before = Tick::from_nanos(until.nanos() - 1);
+                    prop_assert_eq!(quota.standing(prompt(tokens), before), Standing::Capped { until });
+                    let then = quota.standing(prompt(tokens), until);
+                    prop_assert!(matches!(then, Standing::Fits { .. }), "{then:?}");
+                }
+            }
         }
     }
 

@@ -121,3 +121,24 @@ async fn a_key_with_nothing_left_serves_before_its_window_is_full() {
     assert_eq!(a.heard().len(), 5);
     lab.assert_quiet().await;
 }
+
+/// A cap's end is when enough has left its window, and a key that is ready before that is waited for instead.
+#[tokio::test(start_paused = true)]
+async fn who_meets_a_cap_is_told_when_there_is_room() {
+    let yaml = ONE.replace("[secret-k-1111]", "[secret-k-1111], quota: {rpm: 2}");
+    let a = Scribe::saying(answer(9, 1));
+    let lab = Lab::beside(&yaml, &[("a", &a)]);
+    for _ in 0..2 {
+        assert_eq!(lab.send(&Ask::chat("demo")).await.status, StatusCode::OK);
+    }
+    let refused = lab.send(&Ask::chat("demo")).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((59..=65).contains(&wait), "{wait}");
+    tokio::time::sleep(secs(wait - 2)).await;
+    assert_eq!(lab.send(&Ask::chat("demo")).await.status, StatusCode::TOO_MANY_REQUESTS);
+    tokio::time::sleep(secs(2)).await;
+    assert_eq!(lab.send(&Ask::chat("demo")).await.status, StatusCode::OK);
+    assert_eq!(a.heard().len(), 3);
+    lab.assert_quiet().await;
+}
