@@ -200,11 +200,16 @@ impl<'t> Plan<'t> {
         let mut summary = Summary::default();
         let mut awaited = false;
         for channel in &route.channels {
+            let model = need.memory(route, channel);
+            let judged = self.judge(channel, &model, need, now);
             if refused.has(channel.slot) {
+                // Somebody was faster: what he took is missing now, and the caller is told what it was.
+                if let Err(why) = judged {
+                    summary.add(why, now);
+                }
                 continue;
             }
-            let model = need.memory(route, channel);
-            match self.judge(channel, &model, need, now) {
+            match judged {
                 // An estimate must not be the last word: the upstream decides when nobody else is left.
                 Err(WhyNot::Window) if self.overflown == 0 => {
                     summary.add(WhyNot::Window, now);

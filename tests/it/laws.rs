@@ -51,7 +51,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
-fn need(live: &Live, resend: Resend) -> Need<'static> {
+pub fn need(live: &Live, resend: Resend) -> Need<'static> {
     let now = live.now();
     Need {
         dialect: Dialect::OpenAi,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Permit, Refusal, Wants};
 use crate::algo::cooldown::Readiness;
 use crate::algo::dice::Dice;
-use crate::algo::quota::{self, PerLimit, Told, Tokens};
+use crate::algo::quota::{self, PerLimit, Quota, Told, Tokens};
 use crate::algo::rendezvous;
 use crate::algo::tick::Tick;
 use crate::state::blame::Blame;
@@ -20,6 +20,24 @@ use crate::vocab::{Class, Fault, RateHint};
 /// How long a key rests of which nothing is left, where its limit is unknown: until the next request fits if
 /// sixty do in a minute. Limits of fewer answer it with a 429, which says more.
 const EMPTY_FOR: Duration = Duration::from_secs(1);
+
+/// Keys with enough for a request come first, and then those that would probably be refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    Ample,
+    Short,
+}
+
+/// Why a key was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passed {
+    /// It has another round.
+    NotNow,
+    /// As busy as it may be.
+    Full,
+    /// It rests, or has reached a cap.
+    Until(Tick),
+}
 
 impl Permit {
     /// Takes the next ready key, in turn; an upstream without keys needs none. A conversation has its own
@@ -34,11 +52,8 @@ impl Permit {
         let upstream = Arc::clone(&self.channel.upstream);
         let keys = &upstream.credentials;
         if keys.is_empty() {
-            if !self.take_place(&upstream.keyless) {
-                return Err(self.turned_away(Refusal::Room, now));
-            }
-            self.book(&upstream.keyless, wants.tokens, now);
-            return Ok(());
+            let taken = self.take_keyless(&upstream.keyless, wants.tokens, now);
+            return taken.map_err(|refusal| self.turned_away(refusal, now));
         }
         let first = match wants.session {
             _ if keys.len() == 1 => 0,
@@ -52,35 +67,13 @@ impl Permit {
         };
         let mut soonest: Option<Tick> = None;
         let mut refusal = None;
-        for may_be_short in [false, true] {
+        for round in [Round::Ample, Round::Short] {
             for key in in_turn() {
-                match self.standing(key, wants.tokens, now) {
-                    quota::Standing::Fits { .. } if !may_be_short => {}
-                    quota::Standing::Short if may_be_short => {}
-                    quota::Standing::Capped { until } => {
-                        soonest = Some(soonest.map_or(until, |known| known.min(until)));
-                        continue;
-                    }
-                    quota::Standing::Fits { .. } | quota::Standing::Short => continue,
-                }
-                if self.room_of(&key.rate_key).is_full() {
-                    refusal = Some(Refusal::Room);
-                    continue;
-                }
-                match Held::admit(key, self.model.rate(&key.rate_key), now, dice) {
-                    // Somebody was faster.
-                    Ok(held) if !self.take_place(&key.rate_key) => {
-                        held.neutral(now, dice);
-                        refusal = Some(Refusal::Room);
-                    }
-                    Ok(held) => {
-                        self.credential = Some(Arc::clone(key));
-                        self.held = Some(held);
-                        self.book(&key.rate_key, wants.tokens, now);
-                        return Ok(());
-                    }
-                    Err(readiness) => {
-                        let until = ready_at(&readiness, now);
+                match self.take_key(key, round, wants.tokens, now, dice) {
+                    Ok(()) => return Ok(()),
+                    Err(Passed::NotNow) => {}
+                    Err(Passed::Full) => refusal = Some(Refusal::Room),
+                    Err(Passed::Until(until)) => {
                         soonest = Some(soonest.map_or(until, |known| known.min(until)));
                     }
                 }
@@ -102,25 +95,66 @@ impl Permit {
         self.model.room(key, self.channel.upstream.config.concurrency)
     }
 
-    fn take_place(&mut self, key: &Arc<str>) -> bool {
-        let room = self.room_of(key);
-        let taken = room.take();
-        if taken {
-            self.room = Some(room);
-        }
-        taken
-    }
-
-    fn standing(&self, key: &Credential, tokens: Tokens, now: Tick) -> quota::Standing {
+    /// Takes `key` if it may be used. What is left of its quota is looked at and booked under one lock: of two
+    /// requests that come for the last of a cap, one has it.
+    fn take_key(
+        &mut self,
+        key: &Arc<Credential>,
+        round: Round,
+        tokens: Tokens,
+        now: Tick,
+        dice: &mut Dice,
+    ) -> Result<(), Passed> {
+        // These have locks that others hold while they wait for the quota's.
+        let (room, rate) = (self.room_of(&key.rate_key), self.model.rate(&key.rate_key));
         let quota = self.model.capped_quota(&key.rate_key, self.channel.config.quota);
-        quota.map_or(quota::Standing::Fits { share: 1.0 }, |quota| quota.lock().standing(tokens, now))
+        let mut left = quota.as_ref().map(|quota| quota.lock());
+        match (standing(left.as_deref(), tokens, now), round) {
+            (quota::Standing::Fits { .. }, Round::Ample) | (quota::Standing::Short, Round::Short) => {}
+            (quota::Standing::Fits { .. }, Round::Short) | (quota::Standing::Short, Round::Ample) => {
+                return Err(Passed::NotNow);
+            }
+            (quota::Standing::Capped { until }, _) => return Err(Passed::Until(until)),
+        }
+        if room.is_full() {
+            return Err(Passed::Full);
+        }
+        let held = Held::admit(key, rate, now, dice)
+            .map_err(|readiness| Passed::Until(ready_at(&readiness, now)))?;
+        if !room.take() {
+            // Somebody was faster.
+            held.neutral(now, dice);
+            return Err(Passed::Full);
+        }
+        if let Some(left) = &mut left {
+            left.spend(tokens, now);
+        }
+        drop(left);
+        self.booked = quota.map(|quota| (quota, tokens));
+        self.room = Some(room);
+        self.credential = Some(Arc::clone(key));
+        self.held = Some(held);
+        Ok(())
     }
 
-    fn book(&mut self, key: &Arc<str>, tokens: Tokens, now: Tick) {
-        if let Some(quota) = self.model.capped_quota(key, self.channel.config.quota) {
-            quota.lock().spend(tokens, now);
-            self.booked = Some((quota, tokens));
+    /// The same at an upstream that needs no key.
+    fn take_keyless(&mut self, keyless: &Arc<str>, tokens: Tokens, now: Tick) -> Result<(), Refusal> {
+        let room = self.room_of(keyless);
+        let quota = self.model.capped_quota(keyless, self.channel.config.quota);
+        let mut left = quota.as_ref().map(|quota| quota.lock());
+        if let quota::Standing::Capped { until } = standing(left.as_deref(), tokens, now) {
+            return Err(Refusal::Credentials { until: Some(until) });
         }
+        if !room.take() {
+            return Err(Refusal::Room);
+        }
+        if let Some(left) = &mut left {
+            left.spend(tokens, now);
+        }
+        drop(left);
+        self.booked = quota.map(|quota| (quota, tokens));
+        self.room = Some(room);
+        Ok(())
     }
 
     /// Nothing left for the upstream after all.
@@ -192,6 +226,11 @@ impl Permit {
             tracing::warn!(credential = %credential.alias, model = %self.channel.label, why, "credential cools down");
         }
     }
+}
+
+/// Where nothing is known there is enough.
+fn standing(left: Option<&Quota>, tokens: Tokens, now: Tick) -> quota::Standing {
+    left.map_or(quota::Standing::Fits { share: 1.0 }, |left| left.standing(tokens, now))
 }
 
 /// The key that a conversation prefers, whatever others come and go.

@@ -1,17 +1,21 @@
 //! What threads share and no model of `tests/models` can hold, because it stands on other people's words: hammered by
 //! real threads, often enough that a mistake shows.
 //!
-//! Snapshots that are swapped under requests (L-06), maps with a bound (L-07), pools that retire (L-08) and hedges
-//! (L-09): both attempts of one are polled by one task, so its election has no word of its own to be modelled.
+//! Snapshots that are swapped under requests (L-06), maps with a bound (L-07), pools that retire (L-08), hedges
+//! (L-09) and the caps of keys: both attempts of one are polled by one task, so its election has no word of its own to be modelled.
 
 use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::Duration;
 
 use mainstay::config::{self, Env};
+use mainstay::route::{Lack, Plan, Resend};
 use mainstay::state::upstream::Memory;
+use mainstay::state::{Live, Registry, Table};
 use mainstay::telemetry::{Metrics, catalogue};
 
 use crate::lab::{Ask, Lab, send};
+use crate::laws;
 
 const HEDGED: &str = "
 version: 1
@@ -134,5 +138,41 @@ fn l07_an_upstream_remembers_no_more_models_apart_than_may_be_whoever_names_new_
         assert_eq!(memory.models.len(), MOST_MODELS + 1, "and one that all others share");
         let known = memory.models.iter().next().expect("there are some").name.to_string();
         assert!(Arc::ptr_eq(&memory.model(&known, None), &memory.model(&known, None)));
+    }
+}
+
+/// Of all who come at once for the last of a cap, so many go out as it allows; the others are told when to come again.
+#[test]
+fn a_cap_holds_whoever_comes_at_once() {
+    const THREADS: usize = 4;
+    const CAP: usize = 25;
+    for upstream in ["{provider: simulated, quota: {rpm: 25}}", "{provider: simulated, credentials: [secret-k-1111], quota: {rpm: 25}}"] {
+        for seed in 0..60 {
+            let file = format!("{{version: 1, upstreams: {{a: {upstream}}}, routes: [{{model: demo, channels: [{{upstream: a}}]}}]}}");
+            let blueprint = config::load(&file, &NoEnv).expect("a good file").blueprint;
+            let live = Arc::new(Live::seeded(seed));
+            let table = Table::compile(&blueprint, &mut Registry::default(), &live);
+            let (need, start) = (laws::need(&live, Resend::Allowed), Barrier::new(THREADS));
+            let came = || {
+                start.wait();
+                (0..CAP).filter(|_| match Plan::begin(&table, 0).choose(&need) {
+                    Ok(permit) => {
+                        permit.finish();
+                        true
+                    }
+                    Err(why) => {
+                        assert_eq!(why.lack, Lack::Credentials, "it is a limit, and no outage");
+                        assert!(why.soonest.is_some_and(|wait| wait > Duration::from_secs(50)), "{why:?}");
+                        false
+                    }
+                })
+                .count()
+            };
+            let served: usize = thread::scope(|scope| {
+                let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(came)).collect();
+                threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+            });
+            assert_eq!(served, CAP, "{upstream}");
+        }
     }
 }
