@@ -69,6 +69,16 @@ pub struct Quota {
     limits: PerLimit<Option<Limit>>,
     minute: Slots<Spent, { MINUTE_SLOTS + 1 }>,
     day: Slots<Spent, { DAY_SLOTS + 1 }>,
+    /// How often the upstream said something. What it said last knows of all that was booked before.
+    heard: u64,
+}
+
+/// What was booked for one request, to be set right when more is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Booking {
+    tokens: Tokens,
+    at: Tick,
+    heard: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -80,7 +90,7 @@ struct Spent {
 impl Quota {
     pub fn new(caps: Caps) -> Self {
         let (minute, day) = (Slots::new(minute_window()), Slots::new(day_window()));
-        Self { caps, limits: PerLimit::default(), minute, day }
+        Self { caps, limits: PerLimit::default(), minute, day, heard: 0 }
     }
 
     /// Other caps; what was spent stays spent.
@@ -112,7 +122,7 @@ impl Quota {
     }
 
     /// Books a request of about `tokens` that is about to leave.
-    pub fn spend(&mut self, tokens: Tokens, now: Tick) {
+    pub fn spend(&mut self, tokens: Tokens, now: Tick) -> Booking {
         for spent in [self.minute.current(now), self.day.current(now)] {
             spent.requests += 1;
             spent.tokens = spent.tokens.saturating_add(tokens.sum());
@@ -122,25 +132,42 @@ impl Quota {
                 limit.spent = limit.spent.saturating_add(spent);
             }
         }
+        Booking { tokens, at: now, heard: self.heard }
     }
 
     /// Takes back what [`spend`](Self::spend) booked for a request that never left.
-    pub fn refund(&mut self, tokens: Tokens, now: Tick) {
-        let newest = [self.minute.live_mut(now).find(|spent| spent.requests > 0)];
-        let day = [self.day.live_mut(now).find(|spent| spent.requests > 0)];
-        for spent in newest.into_iter().chain(day).flatten() {
-            spent.requests -= 1;
-            spent.tokens = spent.tokens.saturating_sub(tokens.sum());
+    pub fn refund(&mut self, booking: Booking, now: Tick) {
+        self.rebook(booking, PerLimit::default(), now);
+    }
+
+    /// Books what a request has used instead of what it was thought to use, where and when that was booked. What
+    /// has left its window stays out of it.
+    #[must_use]
+    pub fn correct(&mut self, booking: Booking, used: Tokens, now: Tick) -> Booking {
+        self.rebook(booking, used.of_each(), now);
+        Booking { tokens: used, ..booking }
+    }
+
+    fn rebook(&mut self, booking: Booking, used: PerLimit<u64>, now: Tick) {
+        let was = booking.tokens.of_each();
+        let instead = |sum: u64, was: u64, used: u64| sum.saturating_sub(was).saturating_add(used);
+        for spent in [self.minute.of(booking.at, now), self.day.of(booking.at, now)].into_iter().flatten() {
+            spent.requests = instead(spent.requests, was.requests, used.requests);
+            spent.tokens = instead(spent.tokens, was.tokens, used.tokens);
         }
-        for (limit, spent) in self.limits.as_mut().zip(tokens.of_each()) {
+        if booking.heard != self.heard {
+            return;
+        }
+        for ((limit, was), used) in self.limits.as_mut().zip(was).zip(used) {
             if let Some(limit) = limit {
-                limit.spent = limit.spent.saturating_sub(spent);
+                limit.spent = instead(limit.spent, was, used);
             }
         }
     }
 
     /// What the upstream said with an answer that was read just now.
     pub fn heard(&mut self, said: PerLimit<Option<Told>>, now: Tick) {
+        self.heard += 1;
         for (limit, told) in self.limits.as_mut().zip(said) {
             if let Some(told) = told {
                 *limit = Some(Limit { told, at: now, spent: 0 });

@@ -402,11 +402,27 @@ pub(super) mod tests {
     #[test]
     fn a_medium_costs_what_it_costs_however_many_bytes_it_has() {
         for (path, before, after) in [
-            ("/v1/chat/completions", r#"{"model":"m","messages":[{"content":[{"image_url":{"url":"data:image/png;base64,"#, r#""}}]}]}"#),
-            ("/v1/messages", r#"{"model":"m","messages":[{"content":[{"source":{"type":"base64","data":""#, r#""}}]}]}"#),
+            (
+                "/v1/chat/completions",
+                r#"{"model":"m","messages":[{"content":[{"image_url":{"url":"data:image/png;base64,"#,
+                r#""}}]}]}"#,
+            ),
+            (
+                "/v1/messages",
+                r#"{"model":"m","messages":[{"content":[{"source":{"type":"base64","data":""#,
+                r#""}}]}]}"#,
+            ),
             ("/v1/responses", r#"{"input":[{"content":[{"file_data":""#, r#""}]}],"model":"m"}"#),
-            ("/v1beta/models/g:generateContent", r#"{"contents":[{"parts":[{"inlineData":{"data":""#, r#""}}]}]}"#),
-            ("/bedrock/model/m/converse", r#"{"messages":[{"content":[{"image":{"source":{"bytes":""#, r#""}}}]}]}"#),
+            (
+                "/v1beta/models/g:generateContent",
+                r#"{"contents":[{"parts":[{"inlineData":{"data":""#,
+                r#""}}]}]}"#,
+            ),
+            (
+                "/bedrock/model/m/converse",
+                r#"{"messages":[{"content":[{"image":{"source":{"bytes":""#,
+                r#""}}}]}]}"#,
+            ),
         ] {
             let tokens = |bytes: usize| {
                 let body = [before, &"iVBORw0K".repeat(bytes / 8), after].concat();

@@ -164,10 +164,10 @@ impl Onward {
                 attempt::Onward::Joined { permit, peeked, upstream, method } => {
                     return Round::Joined(Box::new((permit, peeked, upstream, method)));
                 }
-                attempt::Onward::Not { permit, why, stream, used, method } => {
+                attempt::Onward::Not { mut permit, why, stream, used, method } => {
                     *slot = Some(stream);
                     if let Some(usage) = used {
-                        permit.channel().handles.used(&usage);
+                        permit.used(&usage);
                         self.used = self.used.plus(&usage);
                         self.guest.settle.usage = Some(self.used);
                     }

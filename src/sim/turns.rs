@@ -15,7 +15,7 @@ use crate::config::rehearsal::Caller;
 use crate::dialect::Dialect;
 use crate::route::{Failure, Limits};
 use crate::state::model::Shape;
-use crate::vocab::{Fault, Stage};
+use crate::vocab::{Fault, Stage, Usage};
 
 /// A trial is told that its stream goes on at its sixth content event, and every five from there.
 const BEAT_EVENTS: u32 = 5;
@@ -300,6 +300,9 @@ impl<'t> World<'_, 't> {
             }
             Some(Sent { works: None, .. }) | None => Bill::default(),
         };
+        if how == Left::Finished {
+            own.permit.used(&Usage { input: bill.prompt, output: bill.answer, ..Usage::default() });
+        }
         let (channel, role) = (own.permit.channel(), own.role);
         self.witness.saw(now, &Seen::Left { request, call, channel, how, role, bill });
         bill

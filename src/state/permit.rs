@@ -23,9 +23,9 @@ use super::network::Guilt;
 use super::room::Room;
 use super::table::Channel;
 use crate::algo::breaker::{self, Settled, Signal};
-use crate::algo::quota::{Quota, Tokens};
+use crate::algo::quota::{Booking, Quota, Tokens};
 use crate::algo::tick::Tick;
-use crate::vocab::{Class, Fault, RateHint, Stage};
+use crate::vocab::{Class, Fault, RateHint, Stage, Usage};
 
 use trial::SoFar;
 
@@ -87,8 +87,8 @@ pub struct Permit {
     phase: Phase,
     /// Content events of its stream so far.
     events: u64,
-    /// What it took from its key's quota, and how many tokens of it.
-    booked: Option<(Arc<Mutex<Quota>>, Tokens)>,
+    /// What it took from its key's quota.
+    booked: Option<(Arc<Mutex<Quota>>, Booking)>,
     /// Set when another attempt of the same request has answered it.
     beaten: Option<Arc<AtomicBool>>,
     /// Its connection was kept from earlier and may have been dead.
@@ -250,6 +250,12 @@ impl Permit {
             self.phase = Phase::Streaming;
             self.tell_success(ttft, now);
         }
+    }
+
+    /// This is what it has used, as far as it has come: its key's quota pays that and no estimate.
+    pub fn used(&mut self, usage: &Usage) {
+        self.channel.handles.used(usage);
+        self.correct(usage);
     }
 
     /// A stream has sent `events` content events, and may break in the same breath.

@@ -23,7 +23,8 @@ pub struct Kept {
 
 impl Quota {
     pub fn keep(&self) -> Kept {
-        let limit = |limit: Option<Limit>| limit.map(|Limit { told, at, spent }| KeptLimit { told, at, spent });
+        let limit =
+            |limit: Option<Limit>| limit.map(|Limit { told, at, spent }| KeptLimit { told, at, spent });
         let spent = |spent: Spent| [spent.requests, spent.tokens];
         Kept {
             limits: self.limits.map(limit),

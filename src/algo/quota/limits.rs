@@ -45,13 +45,23 @@ impl<T> PerLimit<T> {
     }
 
     /// Each with its counterpart.
-    pub fn zip<U>(self, others: PerLimit<U>) -> [(T, U); 4] {
-        [
-            (self.requests, others.requests),
-            (self.input, others.input),
-            (self.output, others.output),
-            (self.tokens, others.tokens),
-        ]
+    pub fn zip<U>(self, others: PerLimit<U>) -> PerLimit<(T, U)> {
+        PerLimit {
+            requests: (self.requests, others.requests),
+            input: (self.input, others.input),
+            output: (self.output, others.output),
+            tokens: (self.tokens, others.tokens),
+        }
+    }
+}
+
+impl<T> IntoIterator for PerLimit<T> {
+    type Item = T;
+    type IntoIter = std::array::IntoIter<T, 4>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let Self { requests, input, output, tokens } = self;
+        [requests, input, output, tokens].into_iter()
     }
 }
 

@@ -32,10 +32,10 @@ fn what_the_upstream_said_is_used_up_and_flows_back() {
     quota.heard(said(Some(told(10, 100, 60)), Some(told(500, 10_000, 60))), at(0));
     assert_eq!(quota.standing(prompt(500), at(0)), Standing::Fits { share: 0.05 });
     assert_eq!(quota.standing(prompt(501), at(0)), Standing::Short);
-    quota.spend(prompt(400), at(0));
+    let booking = quota.spend(prompt(400), at(0));
     assert_eq!(both(&quota, 0), (Some(9), Some(100)));
     assert_eq!(quota.standing(prompt(101), at(0)), Standing::Short);
-    quota.refund(prompt(400), at(0));
+    quota.refund(booking, at(0));
     assert_eq!(both(&quota, 0), (Some(10), Some(500)));
     // Half of what is missing is back after half of the time.
     assert_eq!(both(&quota, 30), (Some(55), Some(5_250)));
@@ -93,6 +93,23 @@ fn the_cap_that_lasts_longest_says_when() {
     assert_eq!(minute.standing(prompt(1), at(43)), Standing::Capped { until: at(65) }, "one is enough");
 }
 
+/// What the upstream said since then knows of the request already.
+#[test]
+fn what_was_used_is_booked_where_the_estimate_was() {
+    let mut quota = Quota::new(Caps::default());
+    quota.heard(said(None, Some(told(5_000, 10_000, 600))), at(0));
+    let early = quota.spend(prompt(1_000), at(0));
+    let early = quota.correct(early, Tokens { input: 1_200, output: 300 }, at(0));
+    assert_eq!(both(&quota, 0), (None, Some(3_500)));
+    quota.heard(said(None, Some(told(3_000, 10_000, 600))), at(0));
+    let late = quota.spend(prompt(100), at(0));
+    let _ = quota.correct(early, prompt(4_000), at(0));
+    assert_eq!(both(&quota, 0), (None, Some(2_900)));
+    quota.refund(late, at(0));
+    quota.refund(early, at(0));
+    assert_eq!(both(&quota, 0), (None, Some(3_000)));
+}
+
 #[test]
 fn a_large_prompt_goes_through_a_token_cap_and_is_paid_for_after() {
     let mut quota = Quota::new(Caps { tpm: Some(1_000), ..Caps::default() });
@@ -131,6 +148,36 @@ proptest! {
         }
     }
 
+    /// Against a list of all that was ever booked.
+    #[test]
+    fn a_window_holds_what_was_used_and_estimates_of_the_rest(
+        asked in proptest::collection::vec((0_u64..12_000, 0_u64..900, prop::option::of((0_u64..100_000, 0_u64..900))), 1..60),
+    ) {
+        const SLOT: u64 = 5_000;
+        let mut quota = Quota::new(Caps { tpm: Some(1 << 40), ..Caps::default() });
+        let (mut millis, mut list): (_, Vec<(u64, u64)>) = (0, Vec::new());
+        let mut corrections: Vec<(u64, usize, Booking, u64)> = Vec::new();
+        let tick = |millis: u64| Tick::ZERO + Duration::from_millis(millis);
+        for (gap, estimate, used) in asked {
+            millis += gap;
+            corrections.sort_unstable_by_key(|&(due, ..)| std::cmp::Reverse(due));
+            while let Some((due, place, booking, used)) = corrections.pop_if(|&mut (due, ..)| due <= millis) {
+                let _ = quota.correct(booking, Tokens { input: 0, output: used }, tick(due));
+                let (at, tokens) = &mut list[place];
+                // Later it would be nowhere.
+                if due / SLOT - *at / SLOT < 13 {
+                    *tokens = used;
+                }
+            }
+            let booking = quota.spend(prompt(estimate), tick(millis));
+            corrections.extend(used.map(|(after, used)| (millis + after, list.len(), booking, used)));
+            list.push((millis, estimate));
+            let within = list.iter().filter(|&&(at, _)| millis / SLOT - at / SLOT < 13);
+            let sum: u64 = within.map(|&(_, tokens)| tokens).sum();
+            prop_assert_eq!(quota.left(tick(millis)).tokens, Some((1 << 40) - sum));
+        }
+    }
+
     /// Whoever is told to come back later finds room then, and would have found none before.
     #[test]
     fn the_end_of_a_cap_is_neither_too_early_nor_too_late(
@@ -142,7 +189,9 @@ proptest! {
         for (gap, tokens) in asked {
             now = now + Duration::from_millis(gap);
             match quota.standing(prompt(tokens), now) {
-                Standing::Fits { .. } => quota.spend(prompt(tokens), now),
+                Standing::Fits { .. } => {
+                    quota.spend(prompt(tokens), now);
+                }
                 Standing::Short => prop_assert!(false, "nobody said so"),
                 Standing::Capped { until } => {
                     prop_assert!(until > now);
@@ -178,9 +227,10 @@ proptest! {
         let reset_after = reset.map(|secs| Duration::from_secs(secs.into()));
         let told = Some(Told { remaining, limit, reset_after });
         quota.heard(PerLimit { requests: told, input: told, output: told, tokens: told }, at(1));
-        quota.spend(prompt(spend), at(1));
+        let booking = quota.spend(prompt(spend), at(1));
+        let booking = quota.correct(booking, prompt(remaining), at(2));
         let _ = quota.standing(prompt(tokens), at(u64::from(later)));
-        quota.refund(prompt(spend), at(2));
+        quota.refund(booking, at(2));
         if let Standing::Fits { share } = quota.standing(prompt(tokens), at(u64::from(later))) {
             prop_assert!((0.05..=1.0).contains(&factor(share)));
         }

@@ -320,7 +320,7 @@ section! {
         /// Requests in any minute.
         #[schemars(range(min = 1))]
         pub rpm: Option<u64>,
-        /// Tokens of prompts and answers in any minute, as estimated before.
+        /// Tokens of prompts and answers in any minute: as estimated before, and as used once that is known.
         #[schemars(range(min = 1))]
         pub tpm: Option<u64>,
         /// Requests in any 24 hours.

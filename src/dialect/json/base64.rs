@@ -68,7 +68,9 @@ mod tests {
         assert_eq!(media(&format!("data:image/png;base64,{picture}")), 1);
         assert_eq!(media(&format!("data:image\\/png;name=a b;base64,{picture}")), 1);
         assert_eq!(media(&picture.replace("=iV", "=\\r\\niV")), 1);
-        for text in ["Well said, and twice. ", "function(){return a[0].b}", "{\\\"a\\\":1},", "語", "data:,no media"] {
+        for text in
+            ["Well said, and twice. ", "function(){return a[0].b}", "{\\\"a\\\":1},", "語", "data:,no media"]
+        {
             assert_eq!(media(&text.repeat(5_000)), 0, "{text}");
         }
         assert_eq!(media(&format!("What is this? {picture}")), 0, "a text that quotes one is read as a text");

@@ -293,7 +293,7 @@ pub fn respond(
     snapshot: &Arc<Snapshot>,
     answer: Answer,
 ) -> Response<Reply> {
-    let Answer { mut head, permit, body, spoken } = answer;
+    let Answer { mut head, mut permit, body, spoken } = answer;
     let channel = Arc::clone(permit.channel());
     let switching = if matches!(body, Content::Tunnel { .. }) { Switching::Yes } else { Switching::No };
     dress(&mut head, &guest.request_id, plan.attempts, &channel, switching);
@@ -313,7 +313,7 @@ pub fn respond(
                 head.headers.insert(ESTIMATED, HeaderValue::from_static("tokens"));
             }
             if let Some(usage) = &usage {
-                channel.handles.used(usage);
+                permit.used(usage);
             }
             permit.finish();
             guest.settle.usage = usage;

@@ -129,9 +129,9 @@ impl Opaque {
     }
 
     fn end(&mut self) {
-        if let Some((Some(permit), mut settle)) = self.open.take() {
+        if let Some((Some(mut permit), mut settle)) = self.open.take() {
             if let Some(usage) = self.tail.as_ref().and_then(Tail::usage) {
-                permit.channel().handles.used(&usage);
+                permit.used(&usage);
                 settle.usage = Some(usage);
             }
             permit.finish();

@@ -496,9 +496,9 @@ impl Streaming {
                 .broken_events
                 .increment(std::mem::take(&mut self.peeked.broken_events));
         }
-        let Some((_, party)) = &mut self.open else { return };
+        let Some((permit, party)) = &mut self.open else { return };
         if let Some(usage) = self.peeked.watch.usage() {
-            self.channel.handles.used(&usage);
+            permit.used(&usage);
             party.used(usage);
         }
     }

@@ -48,7 +48,8 @@ fn start(file: &str, left: Option<&str>, unix: Duration) -> Result<Table, Unfit>
 fn fail(table: &Table, upstream: usize, fault: Fault, hint: &RateHint) {
     let channel = &table.routes[0].channels[upstream];
     let model = channel.model(&table.routes[0].config, "m");
-    let wants = Wants { shape: Shape::Whole, session: None, key: None, tokens: Tokens { input: 8, output: 2 } };
+    let wants =
+        Wants { shape: Shape::Whole, session: None, key: None, tokens: Tokens { input: 8, output: 2 } };
     let permit = Permit::admit(channel, model, wants).expect("it may be asked");
     permit.fail(fault, Stage::Waiting, hint, Repeat::First);
 }
@@ -205,7 +206,8 @@ thread_local! {
 #[test]
 fn a_quota_of_an_older_program_keeps_its_counts_and_no_limit_of_tokens() {
     let slots = |count: usize| vec!["[2,7]"; count].join(",");
-    let window = |width: u64, count| format!(r#"{{"width":{width},"began":{width},"slots":[{}]}}"#, slots(count));
+    let window =
+        |width: u64, count| format!(r#"{{"width":{width},"began":{width},"slots":[{}]}}"#, slots(count));
     let limit = r#"{"remaining":3,"most":90000,"reset_after":60000000000,"at":5,"spent":0}"#;
     let (minute, day) = (window(5_000_000_000, 13), window(3_600_000_000_000, 25));
     let old = format!(r#"{{"requests":{limit},"tokens":{limit},"minute":{minute},"day":{day}}}"#);

@@ -8,14 +8,14 @@ use std::time::Duration;
 use super::{Permit, Refusal, Wants};
 use crate::algo::cooldown::Readiness;
 use crate::algo::dice::Dice;
-use crate::algo::quota::{self, PerLimit, Quota, Told, Tokens};
+use crate::algo::quota::{self, PerLimit, Quota, Tokens, Told};
 use crate::algo::rendezvous;
 use crate::algo::tick::Tick;
 use crate::state::blame::Blame;
 use crate::state::credential::{Credential, Held};
 use crate::state::room::Room;
 use crate::vocab::hint::Allowance;
-use crate::vocab::{Class, Fault, RateHint};
+use crate::vocab::{Class, Fault, RateHint, Usage};
 
 /// How long a key rests of which nothing is left, where its limit is unknown: until the next request fits if
 /// sixty do in a minute. Limits of fewer answer it with a 429, which says more.
@@ -126,11 +126,9 @@ impl Permit {
             held.neutral(now, dice);
             return Err(Passed::Full);
         }
-        if let Some(left) = &mut left {
-            left.spend(tokens, now);
-        }
+        let booking = left.as_mut().map(|left| left.spend(tokens, now));
         drop(left);
-        self.booked = quota.map(|quota| (quota, tokens));
+        self.booked = quota.zip(booking);
         self.room = Some(room);
         self.credential = Some(Arc::clone(key));
         self.held = Some(held);
@@ -148,19 +146,28 @@ impl Permit {
         if !room.take() {
             return Err(Refusal::Room);
         }
-        if let Some(left) = &mut left {
-            left.spend(tokens, now);
-        }
+        let booking = left.as_mut().map(|left| left.spend(tokens, now));
         drop(left);
-        self.booked = quota.map(|quota| (quota, tokens));
+        self.booked = quota.zip(booking);
         self.room = Some(room);
         Ok(())
     }
 
     /// Nothing left for the upstream after all.
     pub(super) fn refund(&mut self, now: Tick) {
-        if let Some((quota, tokens)) = self.booked.take() {
-            quota.lock().refund(tokens, now);
+        if let Some((quota, booking)) = self.booked.take() {
+            quota.lock().refund(booking, now);
+        }
+    }
+
+    /// Some upstreams answer with counts of nothing, which is no count.
+    pub(super) fn correct(&mut self, usage: &Usage) {
+        let tokens = Tokens { input: usage.input, output: usage.output };
+        let now = self.live().now();
+        if let Some((quota, booking)) = &mut self.booked
+            && tokens.sum() > 0
+        {
+            *booking = quota.lock().correct(*booking, tokens, now);
         }
     }
 
@@ -174,7 +181,9 @@ impl Permit {
             left.filter(|left| left.remaining == 0 && left.limit.is_none()).and_then(|left| left.reset_after)
         };
         let RateHint { requests, input, output, tokens, .. } = *hint;
-        let Some(reset) = [requests, input, output, tokens].into_iter().filter_map(gone).max() else { return };
+        let Some(reset) = [requests, input, output, tokens].into_iter().filter_map(gone).max() else {
+            return;
+        };
         let (wait, now) = (reset.min(EMPTY_FOR), self.live().now());
         let settings = &self.channel.upstream.config.cooldown;
         self.model.rate_or_new(&credential.rate_key, settings).skip(now + wait, now);

@@ -146,27 +146,36 @@ fn l07_an_upstream_remembers_no_more_models_apart_than_may_be_whoever_names_new_
 fn a_cap_holds_whoever_comes_at_once() {
     const THREADS: usize = 4;
     const CAP: usize = 25;
-    for upstream in ["{provider: simulated, quota: {rpm: 25}}", "{provider: simulated, credentials: [secret-k-1111], quota: {rpm: 25}}"] {
+    for upstream in [
+        "{provider: simulated, quota: {rpm: 25}}",
+        "{provider: simulated, credentials: [secret-k-1111], quota: {rpm: 25}}",
+    ] {
         for seed in 0..60 {
-            let file = format!("{{version: 1, upstreams: {{a: {upstream}}}, routes: [{{model: demo, channels: [{{upstream: a}}]}}]}}");
+            let file = format!(
+                "{{version: 1, upstreams: {{a: {upstream}}}, routes: [{{model: demo, channels: [{{upstream: a}}]}}]}}"
+            );
             let blueprint = config::load(&file, &NoEnv).expect("a good file").blueprint;
             let live = Arc::new(Live::seeded(seed));
             let table = Table::compile(&blueprint, &mut Registry::default(), &live);
             let (need, start) = (laws::need(&live, Resend::Allowed), Barrier::new(THREADS));
             let came = || {
                 start.wait();
-                (0..CAP).filter(|_| match Plan::begin(&table, 0).choose(&need) {
-                    Ok(permit) => {
-                        permit.finish();
-                        true
-                    }
-                    Err(why) => {
-                        assert_eq!(why.lack, Lack::Credentials, "it is a limit, and no outage");
-                        assert!(why.soonest.is_some_and(|wait| wait > Duration::from_secs(50)), "{why:?}");
-                        false
-                    }
-                })
-                .count()
+                (0..CAP)
+                    .filter(|_| match Plan::begin(&table, 0).choose(&need) {
+                        Ok(permit) => {
+                            permit.finish();
+                            true
+                        }
+                        Err(why) => {
+                            assert_eq!(why.lack, Lack::Credentials, "it is a limit, and no outage");
+                            assert!(
+                                why.soonest.is_some_and(|wait| wait > Duration::from_secs(50)),
+                                "{why:?}"
+                            );
+                            false
+                        }
+                    })
+                    .count()
             };
             let served: usize = thread::scope(|scope| {
                 let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(came)).collect();

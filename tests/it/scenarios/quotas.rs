@@ -33,7 +33,8 @@ async fn pictures_do_not_use_up_a_key_by_their_bytes() {
     let a = Scribe::saying(answer(1_500, 100));
     let lab = Lab::beside(CAPPED, &[("a", &a)]);
     let picture = "iVBORw0KGgo/".repeat(250_000);
-    let parts = format!(r#"[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{picture}"}}}}]"#);
+    let parts =
+        format!(r#"[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{picture}"}}}}]"#);
     let body = format!(r#"{{"model":"demo","messages":[{{"role":"user","content":{parts}}}]}}"#);
     for _ in 0..8 {
         let asked = Ask::post("/v1/chat/completions", body.clone());
@@ -140,5 +141,52 @@ async fn who_meets_a_cap_is_told_when_there_is_room() {
     tokio::time::sleep(secs(2)).await;
     assert_eq!(lab.send(&Ask::chat("demo")).await.status, StatusCode::OK);
     assert_eq!(a.heard().len(), 3);
+    lab.assert_quiet().await;
+}
+
+/// A streamed answer for which so many tokens were used.
+fn stream(prompt: u64, output: u64) -> Said {
+    let chunk = |rest: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",{rest}}}\n\n"
+        )
+    };
+    let usage = format!(
+        r#""choices":[],"usage":{{"prompt_tokens":{prompt},"completion_tokens":{output},"total_tokens":{}}}"#,
+        prompt + output
+    );
+    let parts = [
+        chunk(r#""choices":[{"index":0,"delta":{"role":"assistant","content":"hi"},"finish_reason":null}]"#),
+        chunk(r#""choices":[{"index":0,"delta":{},"finish_reason":"stop"}]"#),
+        chunk(&usage),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    Said::status(200).header("content-type", "text/event-stream").data(parts.concat())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cap_of_tokens_is_paid_with_what_was_used() {
+    for (said, ask) in
+        [(answer(180_000, 30_000), Ask::chat("demo")), (stream(180_000, 30_000), Ask::stream("demo"))]
+    {
+        let a = Scribe::saying(said);
+        let lab = Lab::beside(CAPPED, &[("a", &a)]);
+        assert_eq!(lab.send(&ask).await.status, StatusCode::OK);
+        // It looked like some hundred tokens, and was more than a minute may have.
+        assert_eq!(lab.send(&ask).await.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(a.heard().len(), 1);
+        lab.assert_quiet().await;
+    }
+    let a = Scribe::saying(answer(1_000, 1));
+    let lab = Lab::beside(CAPPED, &[("a", &a)]);
+    let body = format!(
+        r#"{{"model":"demo","messages":[{{"role":"user","content":"{}"}}]}}"#,
+        "word ".repeat(80_000)
+    );
+    // 100,000 by their length: the third would have met the cap.
+    for _ in 0..6 {
+        let asked = Ask::post("/v1/chat/completions", body.clone());
+        assert_eq!(lab.send(&asked).await.status, StatusCode::OK);
+    }
     lab.assert_quiet().await;
 }
