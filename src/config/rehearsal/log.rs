@@ -148,19 +148,26 @@ impl AccessLog {
         let origin = from.unwrap_or(first.at).min(first.at);
         let end = to.unwrap_or_else(|| last.at + usual_gap(first.at, last.at, chosen.len()));
         let lasts = end.saturating_sub(origin).max(Duration::from_secs(1)).div_f64(cut.speed);
-        let mut schedule = Vec::new();
+        let each = so_far(chosen.len(), cut.scale);
+        let rounds = cut.until.map_or(1, |until| until.as_nanos().div_ceil(lasts.as_nanos().max(1)).max(1));
+        let all = rounds.saturating_mul(each as u128);
+        if all == 0 {
+            return Err(format!("--scale {} leaves none of its {} requests", cut.scale, chosen.len()));
+        }
+        if all > MOST_REQUESTS as u128 {
+            return Err(format!(
+                "these would be {all} requests ({} of the log, --scale {}, --speed {}, {rounds} times), and \
+                 {MOST_REQUESTS} are the most; --from and --to leave fewer",
+                chosen.len(),
+                cut.scale,
+                cut.speed
+            ));
+        }
+        let mut schedule = Vec::with_capacity(all as usize);
         let mut offset = Duration::ZERO;
-        loop {
+        for _ in 0..rounds {
             repeat(&chosen, origin, cut, offset, &mut schedule);
-            if schedule.len() > MOST_REQUESTS {
-                return Err(format!(
-                    "these are more than {MOST_REQUESTS} requests; --from and --to leave fewer"
-                ));
-            }
             offset += lasts;
-            if cut.until.is_none_or(|until| offset >= until) {
-                break;
-            }
         }
         schedule.sort_by_key(|arrival| arrival.at);
         let count = |outcome| chosen.iter().filter(|request| request.outcome == outcome).count();
@@ -184,12 +191,16 @@ fn usual_gap(first: Duration, last: Duration, count: usize) -> Duration {
     if gaps == 0 { Duration::from_secs(1) } else { last.saturating_sub(first).div_f64(gaps as f64) }
 }
 
+/// How many requests the first `count` of the log become.
+fn so_far(count: usize, scale: f64) -> usize {
+    (count as f64 * scale) as usize
+}
+
 /// Every request of `chosen`, as often as `scale` says: one that comes twice does so evenly spread up to the next one.
 fn repeat(chosen: &[&Logged], origin: Duration, cut: &Cut, offset: Duration, schedule: &mut Vec<Arrival>) {
     let at = |request: &Logged| offset + request.at.saturating_sub(origin).div_f64(cut.speed);
     for (call, request) in chosen.iter().enumerate() {
-        let so_far = |count: usize| (count as f64 * cut.scale) as usize;
-        let copies = so_far(call + 1) - so_far(call);
+        let copies = so_far(call + 1, cut.scale) - so_far(call, cut.scale);
         let gap = chosen.get(call + 1).map_or(Duration::ZERO, |next| at(next).saturating_sub(at(request)));
         for copy in 0..copies {
             schedule.push(Arrival { at: at(request) + gap.mul_f64(copy as f64 / copies as f64), call });

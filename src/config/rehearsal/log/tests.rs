@@ -103,3 +103,46 @@ fn a_log_without_requests_says_how_to_have_some() {
     assert!(log(&[WELL.to_owned()]).replay(&late).is_err_and(|why| why.contains("between --from and --to")));
     assert!("tomorrow".parse::<Moment>().is_err_and(|why| why.contains("as in 10m")));
 }
+
+#[test]
+fn too_many_requests_are_refused_before_any_is_made() {
+    let second =
+        |second: u32| line("ok", &format!("2026-11-21T08:{:02}:{:02}Z", second / 60, second % 60), 0, "");
+    let log = log(&(0..600).map(second).collect::<Vec<_>>());
+    let hours = |hours| Some(Duration::from_hours(hours));
+    let refused = |cut: Cut| log.replay(&cut).expect_err("they are too many");
+    // Their number is that of all repetitions, so it was known before the first one.
+    let much = refused(Cut { scale: 1000.0, until: hours(10), ..ALL });
+    assert!(much.contains("these would be 36000000 requests") && much.contains("--scale"), "{much}");
+    let fast = refused(Cut { speed: 1000.0, until: hours(10), ..ALL });
+    assert!(fast.contains("these would be 36000000 requests") && fast.contains("--speed"), "{fast}");
+    let none = refused(Cut { scale: 0.001, until: hours(10), ..ALL });
+    assert!(none.contains("--scale 0.001 leaves none of its 600 requests"), "{none}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn as_many_requests_come_as_were_counted_beforehand(
+        gaps in proptest::collection::vec(0_u64..5, 1..40),
+        scale in 0.1_f64..5.0,
+        speed in 0.1_f64..5.0,
+        rounds in proptest::option::of(0.1_f64..4.0),
+    ) {
+        let mut at = 0;
+        let lines = gaps.iter().map(|gap| {
+            at += gap;
+            line("ok", &format!("2026-11-21T08:{:02}:{:02}Z", at / 60, at % 60), 0, "")
+        });
+        let log = log(&lines.collect::<Vec<_>>());
+        let once = Cut { speed, ..ALL };
+        let until = rounds.map(|rounds| log.replay(&once).expect("there are requests").lasts.mul_f64(rounds));
+        match log.replay(&Cut { scale, until, ..once }) {
+            Ok(replay) => {
+                let each = (gaps.len() as f64 * scale) as usize;
+                let rounds = rounds.map_or(1.0, f64::ceil) as usize;
+                proptest::prop_assert_eq!(replay.workload.schedule.len(), each * rounds);
+            }
+            Err(why) => proptest::prop_assert!((gaps.len() as f64 * scale) < 1.0, "{}", why),
+        }
+    }
+}
