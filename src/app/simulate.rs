@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::Process;
 use crate::config::rehearsal::log::{AccessLog, Cut, Moment, Replay};
-use crate::config::rehearsal::{self, Script, Workload};
+use crate::config::rehearsal::{self, Script, Whom, Workload};
 use crate::config::{Blueprint, Problem};
 use crate::server::loader::{Loader, Source};
 use crate::sim::claim::{Claim, Judgement};
@@ -23,10 +23,10 @@ use crate::sim::{self, Ledger, Rehearsal, habits, text, unmodelled};
 /// What to rehearse, as the command line says it.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Simulate {
-    /// A ready-made outage, of one upstream (of the one with most weight where none is named); several may be
-    /// given
-    #[arg(long, value_name = "NAME[=UPSTREAM]", value_parser = ready_made)]
-    outage: Vec<(BuiltIn, Option<String>)>,
+    /// A ready-made outage: of an upstream (of the one with most weight where nobody is named), or of all upstreams
+    /// of a provider (`storm=provider:openai`) or of a fate group (`storm=fate:rack`); several may be given
+    #[arg(long, value_name = "NAME[=WHOM]", value_parser = ready_made)]
+    outage: Vec<(BuiltIn, Option<Whom>)>,
     /// A script of outages
     #[arg(long, value_name = "FILE")]
     outage_file: Option<PathBuf>,
@@ -89,9 +89,13 @@ A script of outages (YAML; times count from the start):
     - {upstream: anthropic, from: 5m, to: 1h, latency: 10s, share: 0.02}
     - {upstream: anthropic, from: 5m, to: 1h, capacity: 20}
     - {upstream: gemini, model: gemini-3.5-flash, key: 1, from: 5m, to: 1h, fault: quota_exhausted}
+    - {provider: openai, from: 2h, to: 3h, fault: server_error, share: 0.5}
+    - {fate: anthropic, from: 2h, to: 3h, fault: connect}
   Faults: dns, connect, connect_timeout, tls, reset, not_processed, protocol, bad_gateway, server_error,
   headers_timeout, first_event_timeout, truncated, overloaded, throttled, quota_exhausted, auth_refused,
   model_missing, stream_error, stream_cut, stream_stalled.
+  An outage befalls one upstream, every upstream of a provider, or every one of a fate group: of what `fate:` says in
+  the routing file, or else of the provider (openai), with its region where there is one (bedrock/eu-west-3).
 
 A workload (YAML):
   rate: 20
@@ -166,7 +170,8 @@ impl Simulate {
             reports.push(rehearse(subject, &script, &workload, duration, self.seed, &mut remarks)?);
         }
         let reports: Vec<&Report> = reports.iter().collect();
-        let mut head = self.head(reports[0], &script, &workload, duration);
+        let mut head = self.head(&subject, &script, &workload, duration);
+        head.claims = self.judged(reports[0]);
         if let Some(replay) = &replay {
             head.about.insert(1, self.about_log(replay, &measured));
         }
@@ -207,7 +212,7 @@ impl Simulate {
     }
 
     fn replay(&self, log: &AccessLog, script: &Script) -> Result<Replay, String> {
-        let last = || self.outage.iter().map(|(ready, _)| ready.outage("").to);
+        let last = || self.outage.iter().map(|(ready, _)| ready.ends());
         let outages = script.outages.iter().map(|outage| outage.to).chain(last()).max();
         let usual = || outages.map_or(outages::QUIET, |end| end + outages::AFTERWARDS);
         let until = self.again.then(|| self.duration.unwrap_or_else(usual));
@@ -268,26 +273,22 @@ impl Simulate {
         subject: &Subject,
         workload: &Workload,
     ) -> Result<(), String> {
-        for (ready, upstream) in &self.outage {
-            let heaviest = || outages::heaviest(&subject.blueprint, workload);
-            let Some(upstream) = upstream.clone().or_else(heaviest) else {
+        let blueprint = &subject.blueprint;
+        for (ready, whom) in &self.outage {
+            let heaviest = || outages::heaviest(blueprint, workload).map(Whom::Upstream);
+            let Some(whom) = whom.clone().or_else(heaviest) else {
                 return Err(format!("--outage {0}: say of which upstream: {0}=NAME", ready.name()));
             };
-            let known: Vec<&str> = subject.blueprint.upstreams.iter().map(|known| &*known.name).collect();
-            if !known.contains(&upstream.as_str()) {
-                return Err(format!(
-                    "--outage {}={upstream}: there is no such upstream; those of {} are {}",
-                    ready.name(),
-                    subject.name,
-                    known.join(", ")
-                ));
+            if whom.among(blueprint).next().is_none() {
+                let (name, file, hint) = (ready.name(), &subject.name, whom.hint(blueprint));
+                return Err(format!("--outage {name}: there is no {whom} in {file}; {hint}"));
             }
-            script.outages.push(ready.outage(&upstream));
+            script.outages.push(ready.outage(whom));
         }
         Ok(())
     }
 
-    fn head(&self, report: &Report, script: &Script, workload: &Workload, duration: Duration) -> Head {
+    fn head(&self, subject: &Subject, script: &Script, workload: &Workload, duration: Duration) -> Head {
         let mut about = vec![format!(
             "{} of {} requests a second, seed {}",
             text::time(duration),
@@ -298,7 +299,7 @@ impl Simulate {
             let what = outage.fault.map_or("slower or narrower", |fault| fault.name()).replace('_', " ");
             format!(
                 "{}: {what} from {} to {}",
-                outage.upstream,
+                outage.befallen(&subject.blueprint),
                 text::time(outage.from),
                 text::time(outage.to)
             )
@@ -306,11 +307,15 @@ impl Simulate {
         if script.outages.is_empty() {
             about.push("nothing goes wrong; --outage and --outage-file change that".to_owned());
         }
+        Head { about, claims: Vec::new() }
+    }
+
+    fn judged(&self, report: &Report) -> Vec<(String, Held)> {
         let claims = self.assert.iter().map(|claim| match claim.judge(&report.totals) {
             Judgement::Holds { found } => (format!("holds: {claim} ({found})"), Held::Yes),
             Judgement::Fails { found } => (format!("FAILS: {claim} ({found})"), Held::No),
         });
-        Head { about, claims: claims.collect() }
+        claims.collect()
     }
 }
 
@@ -405,11 +410,10 @@ fn as_json(head: &Head, reports: &[&Report]) -> String {
     format!("{value:#}")
 }
 
-fn ready_made(said: &str) -> Result<(BuiltIn, Option<String>), String> {
-    let (name, upstream) =
-        said.split_once('=').map_or((said, None), |(name, of)| (name, Some(of.to_owned())));
+fn ready_made(said: &str) -> Result<(BuiltIn, Option<Whom>), String> {
+    let (name, whom) = said.split_once('=').map_or((said, None), |(name, of)| (name, Some(Whom::read(of))));
     let found = BuiltIn::ALL.into_iter().find(|known| known.name() == name);
-    found.map(|found| (found, upstream)).ok_or_else(|| {
+    found.map(|found| (found, whom)).ok_or_else(|| {
         let known: Vec<&str> = BuiltIn::ALL.into_iter().map(BuiltIn::name).collect();
         format!("ready-made outages are {}", known.join(", "))
     })
@@ -437,13 +441,14 @@ mod tests {
             let text = text.split_once('\n').expect("it has lines").1;
             text.split_once(to).expect("and an end").0.to_owned()
         };
-        let routing = "version: 1\nupstreams: {openai: {provider: simulated}, anthropic: {provider: simulated}, \
-            gemini: {provider: simulated}}\nroutes: [{model: smart, channels: [{upstream: openai}]}]\n";
+        let routing = "version: 1\nupstreams: {openai: {provider: openai, credentials: [\"${KEY}\"]}, \
+            anthropic: {provider: anthropic, credentials: [\"${KEY}\"]}, gemini: {provider: simulated}}\n\
+            routes: [{model: smart, channels: [{upstream: openai}]}]\n";
         let source = Source::Text { name: "r".to_owned(), text: routing.to_owned() };
         let subject = load(source, &mut Vec::new()).expect("a good file");
         let script = section("A script of outages", "  Faults:");
         let script = rehearsal::script(&script, "s", &subject.blueprint);
-        assert_eq!(script.map_err(|problems| shown(&problems)).map(|script| script.outages.len()), Ok(6));
+        assert_eq!(script.map_err(|problems| shown(&problems)).map(|script| script.outages.len()), Ok(8));
         let workload = rehearsal::workload(&section("A workload", "\nAn access log"), "w");
         assert_eq!(workload.map_err(|problems| shown(&problems)).map(|workload| workload.mix.len()), Ok(3));
     }

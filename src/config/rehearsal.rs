@@ -5,8 +5,11 @@
 //! same form. What an outage does is `sim`'s affair. An access log of ours is a workload, too ([`log`]).
 
 pub mod log;
+mod whom;
 
 use std::time::Duration;
+
+pub use whom::Whom;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -16,7 +19,7 @@ use super::path::Path;
 use super::problem::{Findings, Problem};
 use super::redact::{Redactor, Tree};
 use super::tree::Node;
-use super::{Blueprint, FILE_MAX, Mark, decode, nearest, schema, settle, shape, tree};
+use super::{Blueprint, FILE_MAX, Mark, decode, schema, settle, shape, tree};
 use crate::dialect::Dialect;
 use crate::vocab::{Fault, Priority};
 
@@ -39,10 +42,10 @@ pub struct Habits {
     pub capacity: Option<u32>,
 }
 
-/// One thing that goes wrong with one upstream, from when to when since the start.
+/// One thing that goes wrong, with whom, and from when to when since the start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outage {
-    pub upstream: String,
+    pub whom: Whom,
     /// Only this model, as the upstream names it.
     pub model: Option<String>,
     /// Only this key, counted from 1.
@@ -91,8 +94,13 @@ pub struct Flapping {
 impl Outage {
     /// `fault` for every request to `upstream` between `from` and `to`.
     pub fn of(upstream: &str, fault: Option<Fault>, from: Duration, to: Duration) -> Self {
+        Self::befalling(Whom::Upstream(upstream.to_owned()), fault, from, to)
+    }
+
+    /// The same for every request to `whom`.
+    pub const fn befalling(whom: Whom, fault: Option<Fault>, from: Duration, to: Duration) -> Self {
         Self {
-            upstream: upstream.to_owned(),
+            whom,
             model: None,
             key: None,
             from,
@@ -242,7 +250,8 @@ pub fn script(text: &str, name: &str, blueprint: &Blueprint) -> Result<Script, V
     read(text, name, hint, |said: &file::Script, findings| {
         let root = Path::root();
         for (upstream, _) in &said.upstreams.0 {
-            known(upstream, &root.key("upstreams").key(upstream.as_str()), blueprint, findings);
+            let place = root.key("upstreams").key(upstream.as_str());
+            known(&Whom::Upstream(upstream.clone()), &place, blueprint, findings);
         }
         let outages = said.outages.iter().enumerate();
         let outages = outages
@@ -331,13 +340,31 @@ fn parsed<F: DeserializeOwned + JsonSchema>(
     }
 }
 
-fn known(name: &str, path: &Path, blueprint: &Blueprint, findings: &mut Findings) {
-    let names = || blueprint.upstreams.iter().map(|upstream| &*upstream.name);
-    if names().any(|known| known == name) {
-        return;
+fn known(whom: &Whom, path: &Path, blueprint: &Blueprint, findings: &mut Findings) {
+    if whom.among(blueprint).next().is_none() {
+        let message = format!("there is no {whom} in the routing file");
+        findings.error(path, message, whom.hint(blueprint));
     }
-    let hint = format!("{}upstreams: {}", nearest::did_you_mean(name, names()), nearest::listed(names()));
-    findings.error(path, format!("there is no upstream `{name}` in the routing file"), hint);
+}
+
+fn whom(said: &file::Outage, path: &Path, blueprint: &Blueprint, findings: &mut Findings) -> Option<Whom> {
+    let (key, whom) = match (&said.upstream, &said.provider, &said.fate) {
+        (Some(name), None, None) => ("upstream", Whom::Upstream(name.clone())),
+        (None, Some(name), None) => ("provider", Whom::Provider(name.clone())),
+        (None, None, Some(name)) => ("fate", Whom::Fate(name.clone())),
+        (None, None, None) => {
+            let hint = "give it an `upstream`, or a `provider` or a `fate` for every upstream of one";
+            findings.error(path, "it befalls nobody", hint);
+            return None;
+        }
+        (Some(_) | None, Some(_) | None, Some(_) | None) => {
+            let hint = "keep one of `upstream`, `provider` and `fate`; others have an outage of their own";
+            findings.error(path, "it says twice whom it befalls", hint);
+            return None;
+        }
+    };
+    known(&whom, &path.key(key), blueprint, findings);
+    Some(whom)
 }
 
 fn habits(said: &file::Habits) -> Habits {
@@ -355,11 +382,11 @@ fn outage(
     blueprint: &Blueprint,
     findings: &mut Findings,
 ) -> Option<Outage> {
-    let (Some(upstream), Some(from), Some(to)) = (&said.upstream, said.from, said.to) else {
+    let whom = whom(said, path, blueprint, findings);
+    let (Some(from), Some(to)) = (said.from, said.to) else {
         // Said by the shape.
         return None;
     };
-    known(upstream, &path.key("upstream"), blueprint, findings);
     if from.0 >= to.0 {
         findings.error(&path.key("to"), "it is over before it begins", "give a `to` behind its `from`");
     }
@@ -384,7 +411,7 @@ fn outage(
         findings.error(&path.key("creeping"), "nothing creeps", "give it the `latency` that it grows to");
     }
     Some(Outage {
-        upstream: upstream.clone(),
+        whom: whom?,
         model: said.model.clone(),
         key: said.key,
         from: from.0,

@@ -12,7 +12,7 @@ use super::seen::{Bill, End, Left, Role, Seen, Witness};
 use crate::algo::cooldown::Readiness;
 use crate::algo::tick::Tick;
 use crate::catalog::{Catalog, Tier, Unit};
-use crate::config::rehearsal::{Outage, Script};
+use crate::config::rehearsal::Script;
 use crate::state::{Channel, Table};
 use crate::vocab::Class;
 
@@ -34,6 +34,8 @@ pub struct Ledger<'a> {
     script: &'a Script,
     catalog: Arc<Catalog>,
     upstreams: Vec<Arc<str>>,
+    /// From when to when something is wrong with each of them, if ever.
+    ill: Vec<Option<(Duration, Duration)>>,
     minutes: Vec<Minute>,
     reasons: BTreeMap<&'static str, u64>,
     /// Answers that began, by second and upstream.
@@ -55,6 +57,7 @@ impl<'a> Ledger<'a> {
             script,
             catalog: Arc::clone(catalog),
             upstreams: Vec::new(),
+            ill: Vec::new(),
             minutes: Vec::new(),
             reasons: BTreeMap::new(),
             commits: Vec::new(),
@@ -77,9 +80,12 @@ impl<'a> Ledger<'a> {
 
     /// The place of an upstream in every list of upstreams here.
     fn upstream(&mut self, channel: &Channel) -> usize {
-        let name = &channel.upstream.config.name;
-        self.upstreams.iter().position(|known| known == name).unwrap_or_else(|| {
-            self.upstreams.push(Arc::clone(name));
+        let config = &channel.upstream.config;
+        self.upstreams.iter().position(|known| *known == config.name).unwrap_or_else(|| {
+            let mine = || self.script.outages.iter().filter(|outage| outage.whom.includes(config));
+            let (from, to) = (mine().map(|outage| outage.from).min(), mine().map(|outage| outage.to).max());
+            self.ill.push(from.zip(to));
+            self.upstreams.push(Arc::clone(&config.name));
             self.upstreams.len() - 1
         })
     }
@@ -141,12 +147,8 @@ impl<'a> Ledger<'a> {
     /// The longest time that an upstream took to get its share back after its last outage.
     fn recovery(&self) -> Option<Duration> {
         let mut longest = None;
-        for upstream in 0..self.upstreams.len() {
-            let of = |outage: &&Outage| outage.upstream == *self.upstreams[upstream];
-            let mine = || self.script.outages.iter().filter(of);
-            let (Some(from), Some(to)) = (mine().map(|o| o.from).min(), mine().map(|o| o.to).max()) else {
-                continue;
-            };
+        for (upstream, ill) in self.ill.iter().enumerate() {
+            let Some((from, to)) = *ill else { continue };
             if to >= self.ended.since(Tick::ZERO) {
                 return None;
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::Blueprint;
-use crate::config::rehearsal::{Call, Flapping, Onset, Outage, Script, Target, USUAL_RATE, Workload};
+use crate::config::rehearsal::{Call, Flapping, Onset, Outage, Script, Target, USUAL_RATE, Whom, Workload};
 use crate::config::{Matcher, Origin, Pattern};
 use crate::vocab::Fault;
 
@@ -55,8 +55,13 @@ impl BuiltIn {
         }
     }
 
-    pub fn outage(self, upstream: &str) -> Outage {
-        let of = |fault, lasting| Outage::of(upstream, fault, BEGIN, BEGIN + lasting);
+    /// When it is over.
+    pub fn ends(self) -> Duration {
+        self.outage(Whom::Upstream(String::new())).to
+    }
+
+    pub fn outage(self, whom: Whom) -> Outage {
+        let of = |fault, lasting| Outage::befalling(whom, fault, BEGIN, BEGIN + lasting);
         let by_turns =
             |down, up| Some(Flapping { down: Duration::from_secs(down), up: Duration::from_secs(up) });
         match self {

@@ -11,7 +11,7 @@ use super::page::{self, Head};
 use super::report::{Attempts, Lane, Report};
 use super::{Ledger, Rehearsal, Seen, Witness, run};
 use crate::algo::tick::Tick;
-use crate::config::rehearsal::{Call, Delivery, Outage, Script, Target, Workload};
+use crate::config::rehearsal::{Call, Delivery, Outage, Script, Target, Whom, Workload};
 use crate::config::testing::Given;
 use crate::config::{self, Blueprint};
 use crate::state::Table;
@@ -37,7 +37,8 @@ fn minutes(minutes: u64) -> Duration {
 /// `ready`, of the heaviest upstream, cut to `lasting` where that is given.
 fn outage(blueprint: &Blueprint, ready: BuiltIn, lasting: Option<Duration>) -> Script {
     let workload = outages::usual_workload(blueprint).expect("a route names a model");
-    let mut outage = ready.outage(&outages::heaviest(blueprint, &workload).expect("one has weight"));
+    let heaviest = outages::heaviest(blueprint, &workload).expect("one has weight");
+    let mut outage = ready.outage(Whom::Upstream(heaviest));
     outage.to = lasting.map_or(outage.to, |lasting| outage.from + lasting);
     Script { outages: vec![outage], ..Script::default() }
 }

@@ -53,6 +53,8 @@ struct Place {
     capacity: Option<u32>,
     /// Requests that it is working at.
     busy: u32,
+    /// Which outages are about it, as indices.
+    outages: Vec<usize>,
 }
 
 /// Who asks, and for what.
@@ -134,7 +136,10 @@ impl Weather {
     /// The places of a blueprint's upstreams, in its order; those that are known keep what they are at.
     pub fn places(&mut self, blueprint: &Blueprint, script: &Script) -> Vec<usize> {
         let of = |upstream: &config::Upstream| {
+            let about = |(index, outage): (usize, &Outage)| outage.whom.includes(upstream).then_some(index);
+            let outages = self.outages.iter().enumerate().filter_map(about).collect();
             if let Some(known) = self.places.iter().position(|place| *place.name == *upstream.name) {
+                self.places[known].outages = outages;
                 return known;
             }
             let said = script.habits.iter().find(|(name, _)| **name == *upstream.name);
@@ -147,6 +152,7 @@ impl Weather {
                 prefill: habits.prefill.or_else(|| prefill(upstream)),
                 capacity: habits.capacity,
                 busy: 0,
+                outages,
             });
             self.places.len() - 1
         };
@@ -258,8 +264,8 @@ impl Weather {
     }
 
     fn active(&self, place: usize, now: Tick) -> impl Iterator<Item = &Outage> {
-        let name = &*self.places[place].name;
-        self.outages.iter().filter(move |outage| *outage.upstream == *name && is_on(outage, now))
+        let about = self.places[place].outages.iter();
+        about.map(|&index| &self.outages[index]).filter(move |outage| is_on(outage, now))
     }
 }
 
@@ -315,11 +321,7 @@ fn is_on(outage: &Outage, now: Tick) -> bool {
 
 fn befalls(outage: &Outage, asking: &Asking<'_>) -> bool {
     let of_model = outage.model.as_deref().is_none_or(|model| model == asking.model);
-    let of_key = outage.key.is_none_or(|key| {
-        let number = asking.credential.and_then(|name| name.rsplit_once('#'));
-        number.is_some_and(|(_, number)| number.parse() == Ok(key))
-    });
-    of_model && of_key
+    of_model && outage.is_of_key(asking.credential)
 }
 
 fn latency(outage: &Outage, now: Tick) -> Duration {

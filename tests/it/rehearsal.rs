@@ -89,6 +89,40 @@ fn two_files_are_compared_with_the_same_callers() {
     assert_ne!(desk.simulate(&format!("{asked}|--seed|2")).1, shown);
 }
 
+const RACK: &str = "version: 1
+upstreams:
+  near: {provider: simulated, fate: rack}
+  beside: {provider: simulated, fate: rack}
+  far: {provider: simulated}
+routes:
+  - {model: demo, channels: [{upstream: near}, {upstream: beside}]}
+";
+
+#[test]
+fn an_outage_of_a_fate_group_or_a_provider_befalls_all_of_its_upstreams() {
+    let script = "outages: [{WHOM, from: 1m, to: 3m, fault: connect}]\n";
+    let desk = Desk::new(&[
+        ("routing.yaml", RACK),
+        ("fate.yaml", &script.replace("WHOM", "fate: rack")),
+        ("provider.yaml", &script.replace("WHOM", "provider: simulated")),
+        ("one.yaml", &script.replace("WHOM", "upstream: near")),
+    ]);
+    let success = |outage: &str| {
+        let (code, shown, said) = desk.simulate(&format!("{outage}|--workload|5|--duration|6m|--json"));
+        assert_eq!(code, 0, "{outage}: {shown}{said}");
+        let found: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+        let minutes = found["reports"][0]["minutes"].as_array().expect("a list").clone();
+        minutes.iter().map(|minute| minute["success"].as_f64().unwrap_or(1.0)).fold(1.0, f64::min)
+    };
+    assert!(success("--outage-file|one.yaml") > 0.95, "the other one of the rack serves");
+    assert_eq!(success("--outage-file|fate.yaml"), 0.0);
+    assert_eq!(success("--outage-file|provider.yaml"), 0.0);
+    assert_eq!(success("--outage|provider-down=fate:rack"), 0.0);
+    assert_eq!(success("--outage|provider-down=provider:simulated"), 0.0);
+    let (_, shown, _) = desk.simulate("--outage|storm=fate:rack|--workload|1|--duration|6m");
+    assert!(shown.contains("fate rack (near, beside): overloaded from 5.0m to 35.0m"), "{shown}");
+}
+
 #[test]
 fn what_cannot_be_rehearsed_is_said_with_its_place() {
     let desk = Desk::new(&[
@@ -105,7 +139,14 @@ fn what_cannot_be_rehearsed_is_said_with_its_place() {
         ("--outage-file|missing.yaml", "missing.yaml cannot be read"),
         ("--workload|workload.yaml|--duration|1m", "no route takes model `other`"),
         ("--workload|0", "use 0.001 to 100000"),
-        ("--outage|storm=neer", "those of routing.yaml are near, far, keyed"),
+        ("--outage|storm=neer", "did you mean `near`? upstreams: far, keyed, near"),
+        (
+            "--outage|storm=fate:rack",
+            "there is no upstream of fate `rack` in routing.yaml; fate groups: openai",
+        ),
+        ("--outage|storm=provider:opneai", "did you mean `openai`?"),
+        ("--outage|storm=vendor:openai", "there is no upstream `vendor:openai`"),
+        ("--workload|access.log|--scale|0.001", "leaves none of its 1 requests"),
         ("--outage|drizzle", "ready-made outages are provider-down"),
         ("--assert|success >= many", "no bound of success"),
         ("--duration|90", "write 90s"),

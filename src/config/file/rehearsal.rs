@@ -38,11 +38,18 @@ pub struct Habits {
 /// One thing that goes wrong for a while.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["upstream", "from", "to"]))]
+#[schemars(extend("required" = ["from", "to"]))]
 pub struct Outage {
     /// The upstream of routing.yaml that it befalls.
     #[schemars(length(min = 1))]
     pub upstream: Option<String>,
+    /// Or every upstream of this provider.
+    #[schemars(length(min = 1))]
+    pub provider: Option<String>,
+    /// Or every upstream that shares this fate: what `fate:` says, or else the provider (`openai`), with its region
+    /// where there is one (`bedrock/eu-west-3`).
+    #[schemars(length(min = 1))]
+    pub fate: Option<String>,
     /// Only this model, as the upstream names it.
     #[schemars(length(min = 1))]
     pub model: Option<String>,

@@ -43,6 +43,10 @@ fn every_mistake_of_a_script_is_shown_with_its_place() {
   - {upstream: near, from: 1m, to: 5m}
   - {upstream: near, form: 1m, to: 5m, fault: cancelled, share: 2}
   - {upstream: near, from: 0s, to: 5m, fault: tls, creeping: true, flapping: {down: 1s, up: 0s}}
+  - {from: 0s, to: 5m, fault: tls}
+  - {upstream: near, fate: rack, from: 0s, to: 5m, fault: tls}
+  - {fate: rack, from: 0s, to: 5m, fault: tls}
+  - {provider: simulatd, from: 0s, to: 5m, fault: tls}
 ",
     )
     .expect_err("mistakes");
@@ -58,6 +62,11 @@ fn every_mistake_of_a_script_is_shown_with_its_place() {
         "2 is not allowed",
         "nothing creeps",
         "it does not flap",
+        "it befalls nobody",
+        "it says twice whom it befalls",
+        "there is no upstream of fate `rack` in the routing file",
+        "there are no fate groups",
+        "did you mean `simulated`? providers: simulated",
     ] {
         assert!(said.contains(expected), "{expected} is not in\n{said}");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mainstay::algo::dice::Dice;
 use mainstay::config::rehearsal::{
-    Call, Delivery, FAULTS, Flapping, Form, Onset, Outage, Script, Target, Workload,
+    Call, Delivery, FAULTS, Flapping, Form, Onset, Outage, Script, Target, Whom, Workload,
 };
 use mainstay::config::{self, Blueprint, Env};
 use mainstay::sim::{Freeze, Rehearsal, Reload, WallStep};
@@ -107,7 +107,9 @@ impl Chaos {
         // What befalls one provider befalls all who stand behind it.
         if dice.chance(0.125) {
             let one = outage(dice, &names);
-            outages.extend(names.iter().map(|name| Outage { upstream: name.clone(), ..one.clone() }));
+            outages.extend(
+                names.iter().map(|name| Outage { whom: Whom::Upstream(name.clone()), ..one.clone() }),
+            );
         }
         let mut rate = dice.between(3.0, 8.0);
         if crowd {
