@@ -16,7 +16,7 @@ use crate::config::{Blueprint, Problem};
 use crate::server::loader::{Loader, Source};
 use crate::sim::claim::{Claim, Judgement};
 use crate::sim::outages::{self, BuiltIn};
-use crate::sim::page::{self, Head, Held};
+use crate::sim::page::{self, Head, Held, Judged};
 use crate::sim::report::Report;
 use crate::sim::{self, Ledger, Rehearsal, habits, text, unmodelled};
 
@@ -61,11 +61,13 @@ pub struct Simulate {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Rehearse this routing file as well, with the same callers
+    /// Rehearse this routing file as well, with the same callers and what of the outages can befall it: the report
+    /// says what cannot
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
     /// Exit 1 unless this holds: `success >= 99.9%`; metrics are success, p50_ttft, p99_ttft, amplification,
-    /// cost and recovery (from the end of an outage until its upstream has its share again); several may be given
+    /// cost and recovery (from the end of an outage until its upstream has its share again); several may be given.
+    /// With --compare, both files are held to each of them
     #[arg(long, value_name = "CLAIM")]
     assert: Vec<Claim>,
 }
@@ -108,6 +110,9 @@ An access log is what the gateway writes to standard error, in JSON where that i
 MAINSTAY_LOG=info,mainstay::request=debug: a line for each request, without prompts. Its requests come at their own times;
 callers who hung up do so again, and what was wrong with a request still is. Upstreams are as fast as the log says, where
 the script does not say it.
+
+With --compare both files are held to every assertion, and each verdict names its file: a claim that fails for either of
+them fails. To hold one file to it, rehearse that file alone.
 
 Exit codes: 0, 1 when an assertion fails, 2 when something cannot be read or used.";
 
@@ -171,7 +176,7 @@ impl Simulate {
         }
         let reports: Vec<&Report> = reports.iter().collect();
         let mut head = self.head(&subject, &script, &workload, duration);
-        head.claims = self.judged(reports[0]);
+        head.claims = self.judged(&reports);
         if let Some(replay) = &replay {
             head.about.insert(1, self.about_log(replay, &measured));
         }
@@ -180,7 +185,7 @@ impl Simulate {
                 .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
             remarks.push(format!("the report is in {}", path.display()));
         }
-        let failed = head.claims.iter().any(|(_, held)| *held == Held::No);
+        let failed = head.claims.iter().any(|judged| judged.held == Held::No);
         let shown = if self.json { as_json(&head, &reports) } else { as_text(&head, &reports) };
         Ok(Outcome { shown, remarks, verdict: if failed { Held::No } else { Held::Yes } })
     }
@@ -310,12 +315,20 @@ impl Simulate {
         Head { about, claims: Vec::new() }
     }
 
-    fn judged(&self, report: &Report) -> Vec<(String, Held)> {
-        let claims = self.assert.iter().map(|claim| match claim.judge(&report.totals) {
-            Judgement::Holds { found } => (format!("holds: {claim} ({found})"), Held::Yes),
-            Judgement::Fails { found } => (format!("FAILS: {claim} ({found})"), Held::No),
-        });
-        claims.collect()
+    /// What became of each claim in each configuration, which is named where there are several.
+    fn judged(&self, reports: &[&Report]) -> Vec<Judged> {
+        let mut judged = Vec::new();
+        for claim in &self.assert {
+            for report in reports {
+                let place = if reports.len() > 1 { format!(" in {}", report.config) } else { String::new() };
+                let (said, held) = match claim.judge(&report.totals) {
+                    Judgement::Holds { found } => (format!("holds{place}: {claim} ({found})"), Held::Yes),
+                    Judgement::Fails { found } => (format!("FAILS{place}: {claim} ({found})"), Held::No),
+                };
+                judged.push(Judged { config: report.config.clone(), said, held });
+            }
+        }
+        judged
     }
 }
 
@@ -339,7 +352,20 @@ fn rehearse(
         remarks.push(format!("{}: no route takes {few}{more}; these requests fail here", subject.name));
     }
     let unmodelled = unmodelled::of(blueprint);
-    Ok(Report { unmodelled, ..ledger.report(&subject.name) })
+    let does_not_happen = does_not_happen(subject, script);
+    Ok(Report { unmodelled, does_not_happen, ..ledger.report(&subject.name) })
+}
+
+/// Which outages befall nobody in this configuration, a line each: without a word, it would look immune.
+fn does_not_happen(subject: &Subject, script: &Script) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for lack in script.outages.iter().filter_map(|outage| outage.lacks(&subject.blueprint)) {
+        let line = format!("{} {lack}: what befalls it does not happen there", subject.name);
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
 }
 
 /// Requests a second, if that is what is said.
@@ -394,14 +420,16 @@ fn as_text(head: &Head, reports: &[&Report]) -> String {
     if reports.len() > 1 {
         let _ = write!(out, "\nside by side\n{}\n", text::totals(reports));
     }
-    for (claim, _) in &head.claims {
-        let _ = write!(out, "\n{claim}");
+    for judged in &head.claims {
+        let _ = write!(out, "\n{}", judged.said);
     }
     out.trim_end().to_owned()
 }
 
 fn as_json(head: &Head, reports: &[&Report]) -> String {
-    let claims = head.claims.iter().map(|(claim, held)| json!({"claim": claim, "holds": *held == Held::Yes}));
+    let claims = head.claims.iter().map(
+        |Judged { config, said, held }| json!({"config": config, "claim": said, "holds": *held == Held::Yes}),
+    );
     let value = json!({
         "about": head.about,
         "claims": claims.collect::<Vec<_>>(),

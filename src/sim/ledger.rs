@@ -210,6 +210,7 @@ impl<'a> Ledger<'a> {
             lanes: self.lanes,
             totals,
             unmodelled: Vec::new(),
+            does_not_happen: Vec::new(),
         }
     }
 }

@@ -45,8 +45,17 @@ svg { width: 100%; height: auto; } svg text { font-size: 9px; fill: var(--faint)
 pub struct Head {
     /// One line each.
     pub about: Vec<String>,
-    /// Claims and what was found, with whether they hold.
-    pub claims: Vec<(String, Held)>,
+    pub claims: Vec<Judged>,
+}
+
+/// A claim, and what became of it in one configuration.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The configuration's file.
+    pub config: String,
+    /// The verdict, the claim and what was found.
+    pub said: String,
+    pub held: Held,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,12 +76,12 @@ pub fn render(head: &Head, reports: &[&Report]) -> String {
     }
     if !head.claims.is_empty() {
         out.push_str("<ul>");
-        for (claim, held) in &head.claims {
-            let class = match held {
+        for judged in &head.claims {
+            let class = match judged.held {
                 Held::Yes => "holds",
                 Held::No => "fails",
             };
-            let _ = write!(out, "<li class=\"{class}\">{}</li>", escaped(claim));
+            let _ = write!(out, "<li class=\"{class}\">{}</li>", escaped(&judged.said));
         }
         out.push_str("</ul>");
     }
@@ -86,6 +95,9 @@ pub fn render(head: &Head, reports: &[&Report]) -> String {
 
 fn column(report: &Report, out: &mut String) {
     let _ = write!(out, "<section><h2>{}</h2>", escaped(&report.config));
+    for line in &report.does_not_happen {
+        let _ = write!(out, "<p class=\"fails\">{}</p>", escaped(line));
+    }
     totals(report, out);
     let minutes = &report.minutes;
     let of = |value: fn(&Minute) -> f64| minutes.iter().map(|minute| Some(value(minute))).collect();

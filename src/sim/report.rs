@@ -16,6 +16,8 @@ pub struct Report {
     pub totals: Totals,
     /// What a rehearsal of this configuration does not show, a line each.
     pub unmodelled: Vec<String>,
+    /// Which outages befall nobody of this configuration, a line each.
+    pub does_not_happen: Vec<String>,
 }
 
 /// What callers of one minute saw, and what was done for them in it.
@@ -235,6 +237,7 @@ impl Report {
             "minutes": minutes.collect::<Vec<_>>(),
             "timeline": lanes.collect::<Vec<_>>(),
             "not_rehearsed": self.unmodelled,
+            "does_not_happen": self.does_not_happen,
         })
     }
 }

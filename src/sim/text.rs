@@ -13,6 +13,9 @@ const STEPS: [usize; 8] = [1, 2, 5, 10, 15, 30, 60, 240];
 /// The table, the timeline and the totals.
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
+    for line in &report.does_not_happen {
+        let _ = writeln!(out, "{line}");
+    }
     table(report, &mut out);
     timeline(report, &mut out);
     out.push('\n');

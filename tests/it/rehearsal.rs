@@ -89,6 +89,74 @@ fn two_files_are_compared_with_the_same_callers() {
     assert_ne!(desk.simulate(&format!("{asked}|--seed|2")).1, shown);
 }
 
+const ELSEWHERE: &str = "version: 1
+upstreams: {east: {provider: simulated}}
+routes: [{model: demo, channels: [{upstream: east}]}]
+";
+
+#[test]
+fn what_cannot_befall_the_other_file_is_said_in_print_plot_and_json() {
+    let desk = Desk::new(&[("routing.yaml", ROUTING), ("other.yaml", ELSEWHERE), ("outage.yaml", OUTAGE)]);
+    let expected = "other.yaml has no upstream `near`: what befalls it does not happen there";
+    for outage in ["--outage-file|outage.yaml", "--outage|storm", "--outage|storm=near"] {
+        let asked = format!("{outage}|--workload|1|--duration|6m|--compare|other.yaml|--out|two.html");
+        let (code, shown, said) = desk.simulate(&asked);
+        assert_eq!((code, shown.matches(expected).count()), (0, 1), "{outage}: {shown}{said}");
+        assert!(!shown.contains("routing.yaml has no upstream"), "{shown}");
+        let page = std::fs::read_to_string(desk.path().join("two.html")).expect("the page is written");
+        assert_eq!(page.matches(expected).count(), 1, "{outage}");
+        let found: serde_json::Value =
+            serde_json::from_str(&desk.simulate(&format!("{asked}|--json")).1).expect("JSON");
+        assert_eq!(found["reports"][0]["does_not_happen"], serde_json::json!([]));
+        assert_eq!(found["reports"][1]["does_not_happen"], serde_json::json!([expected]));
+    }
+}
+
+#[test]
+fn both_files_are_held_to_a_claim_and_each_verdict_names_its_file() {
+    let desk = Desk::new(&[("routing.yaml", ROUTING), ("alone.yaml", ALONE), ("outage.yaml", OUTAGE)]);
+    let asked = "--outage-file|outage.yaml|--workload|5|--duration|4m|--assert|success >= 99%|--out|two.html";
+    let (code, shown, said) = desk.simulate(&format!("{asked}|--compare|alone.yaml"));
+    assert_eq!(code, 1, "{shown}{said}");
+    let page = std::fs::read_to_string(desk.path().join("two.html")).expect("the page is written");
+    for verdict in ["holds in routing.yaml: success >= 99%", "FAILS in alone.yaml: success >= 99%"] {
+        assert!(shown.contains(verdict), "{verdict} is not in\n{shown}");
+        assert!(page.contains(&verdict.replace('>', "&gt;")), "{verdict}");
+    }
+    let (code, shown, _) = desk.simulate(&format!("{asked}|--compare|alone.yaml|--json"));
+    let found: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    let verdicts: Vec<_> = [0, 1]
+        .into_iter()
+        .map(|index| (&found["claims"][index]["config"], &found["claims"][index]["holds"]))
+        .collect();
+    assert_eq!(code, 1);
+    assert_eq!(verdicts, [(&"routing.yaml".into(), &true.into()), (&"alone.yaml".into(), &false.into())]);
+    // Alone, there is nothing to tell apart.
+    let (code, shown, _) = desk.simulate(asked);
+    assert!(code == 0 && shown.contains("holds: success >= 99%"), "{shown}");
+}
+
+#[test]
+fn an_outage_of_a_key_or_a_model_that_nobody_has_is_said_to_do_nothing() {
+    let script = "outages:
+  - {upstream: near, model: other, from: 1m, to: 2m, fault: model_missing}
+  - {upstream: keyed, model: demo, from: 1m, to: 2m, fault: model_missing}
+  - {upstream: keyed, key: 1, from: 1m, to: 2m, fault: throttled}
+  - {upstream: near, key: 1, from: 1m, to: 2m, fault: throttled}
+  - {upstream: near, model: demo, from: 1m, to: 2m, fault: server_error}
+";
+    let desk = Desk::new(&[("routing.yaml", ROUTING), ("outage.yaml", script)]);
+    let (code, shown, said) = desk.simulate("--outage-file|outage.yaml|--workload|1|--duration|3m|--json");
+    assert_eq!(code, 0, "{shown}{said}");
+    let found: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    let expected = serde_json::json!([
+        "routing.yaml asks no model `other` of upstream `near`: what befalls it does not happen there",
+        "routing.yaml asks no model `demo` of upstream `keyed`: what befalls it does not happen there",
+        "routing.yaml has no key 1 of upstream `near`: what befalls it does not happen there",
+    ]);
+    assert_eq!(found["reports"][0]["does_not_happen"], expected);
+}
+
 const RACK: &str = "version: 1
 upstreams:
   near: {provider: simulated, fate: rack}
