@@ -111,6 +111,22 @@ fn what_was_used_is_booked_where_the_estimate_was() {
 }
 
 #[test]
+fn what_never_left_is_given_back_to_the_caps_also_in_a_later_slot() {
+    let minute = Caps { rpm: Some(10), tpm: Some(100), rpd: None };
+    let day = Caps { rpd: Some(10), ..Caps::default() };
+    for (caps, later, spent, full) in [
+        (minute, 20, (Some(9), Some(93)), (Some(10), Some(100))),
+        (day, 7_200, (Some(9), None), (Some(10), None)),
+    ] {
+        let mut quota = Quota::new(caps);
+        let booking = quota.spend(prompt(7), at(0));
+        assert_eq!(both(&quota, later), spent);
+        quota.refund(booking, at(later));
+        assert_eq!(both(&quota, later), full);
+    }
+}
+
+#[test]
 fn a_large_prompt_goes_through_a_token_cap_and_is_paid_for_after() {
     let mut quota = Quota::new(Caps { tpm: Some(1_000), ..Caps::default() });
     quota.spend(prompt(999), at(0));
