@@ -47,7 +47,7 @@ impl Board {
     pub async fn post(&self, entries: &[Entry], outdated: &[String]) -> Result<(), Silence> {
         let mut asked = redis::pipe();
         asked.cmd("TIME");
-        let (time,): ((u64, u64),) = self.link.ask(SharedOperation::Post, &asked).await?;
+        let (time,): ((u64, u64),) = self.link.begin(SharedOperation::Post, &asked).await?;
         self.link.ask(SharedOperation::Post, &self.posting(entries, outdated, millis(time))).await
     }
 

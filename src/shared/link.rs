@@ -4,14 +4,21 @@
 //! transport, end it: from then on nothing is sent until a new connection has answered a PING in time, so a
 //! black hole costs nobody anything but the one task that knocks. That task waits 100 ms to 5 s between two
 //! tries. Commands are never queued while nobody is there, and never sent twice.
+//!
+//! A server may be there and not be the one: a primary that was demoted, one that loads its data. By the same
+//! name, or behind the same address, another one serves by now or soon, so its connection is given up like a
+//! broken one. Those after it are used, and count as good when they have proven to be.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ErrorKind, FromRedisValue, Pipeline, RedisConnectionInfo, RedisError};
+use redis::{
+    AsyncConnectionConfig, ErrorKind, FromRedisValue, Pipeline, RedisConnectionInfo, RedisError,
+    ServerErrorKind,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -36,8 +43,18 @@ pub struct Link {
     open: Mutex<Option<Open>>,
     /// `None` before the first try has ended.
     standing: Mutex<Option<Standing>>,
+    trust: Mutex<Trust>,
     /// What was refused last, by operation, so that it is said once.
     refusals: Mutex<Vec<(SharedOperation, String)>>,
+}
+
+/// Whether a new connection counts as one at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// As soon as it has answered a PING.
+    AtOnce,
+    /// When it has answered [`SOUND`] commands: the one before had answered, and was of no use.
+    Earned,
 }
 
 /// A connection that has answered.
@@ -53,6 +70,8 @@ struct Health {
     answers: AtomicU32,
     /// In a row.
     silences: AtomicU32,
+    /// Why the server at its other end is not the one that is wanted.
+    unfit: OnceLock<&'static str>,
     /// Rung when it is of no use any more.
     broken: Notify,
 }
@@ -75,6 +94,8 @@ pub enum Silence {
     Broken,
     #[error("refused: {0}")]
     Refused(String),
+    #[error("not the server to ask: {0}")]
+    Unfit(&'static str),
 }
 
 impl Link {
@@ -85,6 +106,7 @@ impl Link {
             handles,
             open: Mutex::new(None),
             standing: Mutex::default(),
+            trust: Mutex::new(Trust::AtOnce),
             refusals: Mutex::default(),
         })
     }
@@ -104,31 +126,56 @@ impl Link {
         operation: SharedOperation,
         commands: &Pipeline,
     ) -> Result<T, Silence> {
+        let result = self.begin(operation, commands).await;
+        if result.is_ok() {
+            self.refusals.lock().retain(|(of, _)| *of != operation);
+        }
+        result
+    }
+
+    /// As [`Link::ask`], for what comes before the gist of an operation: that it is answered says nothing of
+    /// whether the rest is granted.
+    pub async fn begin<T: FromRedisValue>(
+        &self,
+        operation: SharedOperation,
+        commands: &Pipeline,
+    ) -> Result<T, Silence> {
         let open = self.open.lock().clone();
         let Some(Open { mut connection, health }) = open else { return Err(Silence::Away) };
         let answer = timeout(self.settings.timeout, commands.query_async(&mut connection)).await;
         let (counted, result) = match answer {
             Ok(Ok(value)) => (SharedAnswer::Ok, Ok(value)),
-            Ok(Err(error)) if is_refusal(&error) => {
-                (SharedAnswer::Refused, Err(Silence::Refused(error.to_string())))
-            }
-            Ok(Err(_)) => (SharedAnswer::Failed, Err(Silence::Broken)),
+            Ok(Err(error)) => match meaning(&error) {
+                Meaning::Refused => (SharedAnswer::Refused, Err(Silence::Refused(error.to_string()))),
+                Meaning::Unfit(why) => (SharedAnswer::Refused, Err(Silence::Unfit(why))),
+                Meaning::Broken => (SharedAnswer::Failed, Err(Silence::Broken)),
+            },
             Err(_) => (SharedAnswer::Timeout, Err(Silence::Late)),
         };
         self.handles.count(operation, counted);
-        match counted {
-            SharedAnswer::Ok | SharedAnswer::Refused => {
+        match &result {
+            Ok(_) | Err(Silence::Refused(_)) => {
                 health.silences.store(0, Relaxed);
-                health.answers.fetch_add(1, Relaxed);
+                if health.answers.fetch_add(1, Relaxed) + 1 == SOUND && health.unfit.get().is_none() {
+                    self.proven();
+                }
             }
-            SharedAnswer::Failed => health.broken.notify_one(),
-            SharedAnswer::Timeout => {
+            Err(Silence::Unfit(why)) => {
+                // Of several that were asked at the same time the first says it.
+                let _ = health.unfit.set(why);
+                health.broken.notify_one();
+            }
+            Err(Silence::Broken) => health.broken.notify_one(),
+            Err(Silence::Late) => {
                 if health.silences.fetch_add(1, Relaxed) + 1 >= SILENCES {
                     health.broken.notify_one();
                 }
             }
+            Err(Silence::Away) => {}
         }
-        self.note_refusal(operation, result.as_ref().err());
+        if let Err(Silence::Refused(why)) = &result {
+            self.note_refusal(operation, why);
+        }
         result
     }
 
@@ -148,6 +195,9 @@ impl Link {
                 Ok(Ok((connection, driver))) => {
                     let health = Arc::<Health>::default();
                     let why = self.keep(connection, driver, &health).await;
+                    if health.unfit.get().is_some() {
+                        *self.trust.lock() = Trust::Earned;
+                    }
                     // One that comes and goes is waited for like one that stays away.
                     if health.answers.load(Relaxed) >= SOUND {
                         pause = first;
@@ -181,7 +231,9 @@ impl Link {
             }
             self.here(Open { connection, health: Arc::clone(health) });
             health.broken.notified().await;
-            if health.silences.load(Relaxed) >= SILENCES {
+            if let Some(why) = health.unfit.get() {
+                (*why).to_owned()
+            } else if health.silences.load(Relaxed) >= SILENCES {
                 format!("{SILENCES} commands in a row were not answered within {} ms", limit.as_millis())
             } else {
                 "the connection broke".to_owned()
@@ -193,8 +245,25 @@ impl Link {
         }
     }
 
+    /// It can be asked.
     fn here(&self, open: Open) {
         *self.open.lock() = Some(open);
+        let trust = *self.trust.lock();
+        match trust {
+            Trust::AtOnce => self.connected(),
+            Trust::Earned => {}
+        }
+    }
+
+    /// The connection that is open has answered often enough.
+    fn proven(&self) {
+        let before = std::mem::replace(&mut *self.trust.lock(), Trust::AtOnce);
+        if before == Trust::Earned {
+            self.connected();
+        }
+    }
+
+    fn connected(&self) {
         *self.standing.lock() = Some(Standing::Connected);
         self.handles.connected.set(1.0);
         tracing::info!(redis = self.settings.shown(), "connected: replicas share cooldowns");
@@ -202,32 +271,21 @@ impl Link {
 
     /// Said once for each change.
     fn away(&self, why: &str) {
-        let was_open = self.open.lock().take().is_some();
+        *self.open.lock() = None;
         self.handles.connected.set(0.0);
         let before = self.standing.lock().replace(Standing::Away { why: why.to_owned() });
-        if was_open || before.is_none() {
+        if !matches!(before, Some(Standing::Away { .. })) {
             let redis = self.settings.shown();
             tracing::warn!(redis, why, "not connected: replicas learn each for themselves");
         }
     }
 
-    fn note_refusal(&self, operation: SharedOperation, silence: Option<&Silence>) {
+    fn note_refusal(&self, operation: SharedOperation, why: &str) {
         let mut refusals = self.refusals.lock();
-        let known = refusals.iter().position(|(of, _)| *of == operation);
-        match silence {
-            Some(Silence::Refused(why)) => {
-                if known.is_none() {
-                    refusals.push((operation, why.clone()));
-                    let operation = operation.name();
-                    tracing::warn!(redis = self.settings.shown(), operation, why, "a command was refused");
-                }
-            }
-            None => {
-                if let Some(known) = known {
-                    refusals.swap_remove(known);
-                }
-            }
-            Some(Silence::Away | Silence::Late | Silence::Broken) => {}
+        if refusals.iter().all(|(of, _)| *of != operation) {
+            refusals.push((operation, why.to_owned()));
+            let operation = operation.name();
+            tracing::warn!(redis = self.settings.shown(), operation, why, "a command was refused");
         }
     }
 }
@@ -259,9 +317,28 @@ where
     opened.map_err(|error| error.to_string())
 }
 
-/// The server has answered, with an error: the connection is good.
-fn is_refusal(error: &RedisError) -> bool {
-    !matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse)
+/// What an error says of the connection that it came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    /// The server has answered: the connection is good.
+    Refused,
+    /// The server has answered that it is not the one, or not yet.
+    Unfit(&'static str),
+    Broken,
+}
+
+fn meaning(error: &RedisError) -> Meaning {
+    use ServerErrorKind::{BusyLoading, MasterDown, ReadOnly};
+    match error.kind() {
+        ErrorKind::Io | ErrorKind::Parse => Meaning::Broken,
+        ErrorKind::Server(ReadOnly) => Meaning::Unfit("it is a replica by now (READONLY)"),
+        ErrorKind::Server(BusyLoading) => Meaning::Unfit("it still loads its data (LOADING)"),
+        ErrorKind::Server(MasterDown) => {
+            Meaning::Unfit("it is a replica that has lost its primary (MASTERDOWN)")
+        }
+        // The library's list, which is open.
+        _ => Meaning::Refused,
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ enum Far {
     Late,
     /// Answers a PING, and everything else with an error.
     Grumbles,
+    /// Answers everything but this with an error that says why it cannot serve.
+    Unfit(&'static str),
 }
 
 async fn serve(mut stream: DuplexStream, far: Far) {
@@ -38,12 +40,13 @@ async fn serve(mut stream: DuplexStream, far: Far) {
                     sleep(LIMIT * 2).await;
                     true
                 }
-                Far::Leaves(_) | Far::Grumbles => true,
+                Far::Leaves(_) | Far::Grumbles | Far::Unfit(_) => true,
             };
             answered += 1;
             let answer = match (far, command.contains("PING")) {
-                (Far::Grumbles, false) => "-WRONGTYPE not of that kind\r\n",
-                _ => "+PONG\r\n",
+                (Far::Grumbles, false) => "-WRONGTYPE not of that kind\r\n".to_owned(),
+                (Far::Unfit(why), false) => format!("-{why}\r\n"),
+                _ => "+PONG\r\n".to_owned(),
             };
             if good && stream.write_all(answer.as_bytes()).await.is_err() {
                 return;
@@ -189,4 +192,66 @@ async fn an_error_is_an_answer() {
         assert!(matches!(lab.ask().await, Err(Silence::Refused(why)) if why.contains("not of that kind")));
     }
     assert_eq!((lab.link.standing(), lab.count("refused")), (Standing::Connected, 10));
+}
+
+/// What a Redis says that is there and of no use: another one is, by the same name.
+const UNFIT: [&str; 3] = [
+    "READONLY You can't write against a read only replica.",
+    "LOADING Redis is loading the dataset in memory",
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+];
+
+#[tokio::test(start_paused = true)]
+async fn a_redis_that_says_it_is_not_the_one_is_left_and_dialled_anew() {
+    for why in UNFIT {
+        let lab = Lab::with(&[Far::Unfit(why), Far::Unfit(why), Far::Answers(usize::MAX)]);
+        lab.connected().await;
+        assert!(lab.ask().await.is_err());
+        sleep(Duration::from_millis(1)).await;
+        let Standing::Away { why: said } = lab.link.standing() else { panic!("{why}: it stays") };
+        let word = why.split(' ').next().expect("a word");
+        assert!(said.contains(word), "{said}");
+        for _ in 0..1000 {
+            if lab.ask().await.is_ok() {
+                break;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(*lab.dialled.lock(), 3, "{why}");
+        for answers in 1..SOUND {
+            let Standing::Away { why: said } = lab.link.standing() else { panic!("{why}: after {answers}") };
+            assert!(said.contains(word), "{said}");
+            assert_eq!(lab.ask().await.as_deref(), Ok("PONG"), "used all the same");
+        }
+        assert_eq!(lab.link.standing(), Standing::Connected, "{why}: it has proven to be one");
+        assert_eq!((lab.count("refused"), lab.count("failed")), (2, 0), "{why}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redis_that_stays_the_wrong_one_is_dialled_ever_less_often() {
+    let lab = Lab::with(&[Far::Unfit(UNFIT[0])]);
+    for _ in 0..600 {
+        assert!(lab.ask().await.is_err());
+        sleep(Duration::from_millis(100)).await;
+    }
+    let dialled = *lab.dialled.lock();
+    assert!((10..30).contains(&dialled), "{dialled} in a minute");
+    assert!(matches!(lab.link.standing(), Standing::Away { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_answered_before_the_gist_does_not_take_a_refusal_back() {
+    let lab = Lab::with(&[Far::Grumbles]);
+    lab.connected().await;
+    let mut ping = redis::pipe();
+    ping.cmd("PING");
+    for _ in 0..3 {
+        let begun: Result<(String,), Silence> = lab.link.begin(SharedOperation::Read, &ping).await;
+        assert!(begun.is_ok());
+        assert!(lab.ask().await.is_err());
+        assert_eq!(lab.link.refusals.lock().len(), 1, "said already");
+    }
+    let asked: Result<(String,), Silence> = lab.link.ask(SharedOperation::Read, &ping).await;
+    assert!(asked.is_ok() && lab.link.refusals.lock().is_empty());
 }

@@ -90,6 +90,32 @@ fn a_redis_that_hangs_dawdles_or_dies_delays_no_request_and_is_caught_up_with() 
     assert_eq!(other.metric(&told("long", "taken")), 1);
 }
 
+#[test]
+fn a_primary_that_was_demoted_is_left_and_what_it_did_not_take_is_told_to_the_next() {
+    let Some(redis) = Redis::start("a demoted Redis") else { return };
+    let vendor = Vendor::open();
+    let [one, other] = [(); 2].map(|()| Replica::start(redis.address, &vendor));
+    // Its new primary is nowhere; it goes on to be read.
+    redis.say("REPLICAOF 127.0.0.1 1");
+    vendor.treat(FIRST, Mood::Quota);
+    one.many(2);
+    one.connected(0);
+    let status = one.json("/admin/status");
+    assert!(status["shared"].to_string().contains("READONLY"), "{status}");
+    assert_eq!(other.metric("mainstay_shared_connected"), 1, "who has nothing to say notices nothing");
+    assert_eq!(one.many(4), ["vendor/m"; 4]);
+
+    redis.say("REPLICAOF NO ONE");
+    other.key_comes_to(0, "cooling");
+    one.connected(1);
+    let said = one.0.said();
+    assert_eq!(said.matches("not connected").count(), 1, "once, however often it was dialled:\n{said}");
+    assert_eq!(said.matches("connected: replicas share").count(), 2, "at the start and again:\n{said}");
+    let asked = vendor.asked(FIRST);
+    other.many(6);
+    assert_eq!(vendor.asked(FIRST), asked);
+}
+
 /// What stands for a key.
 fn fingerprint(key: &str) -> String {
     Sha256::digest(key).iter().take(6).fold(String::new(), |mut text, byte| {
