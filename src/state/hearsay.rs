@@ -7,7 +7,9 @@
 //! `algo::cooldown`'s business; how notes travel is `shared`'s, and when `server::sharing`'s. Breakers,
 //! latencies and probes are never told: what one replica cannot reach, another one may.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::credential::{Cell, Credential};
 use super::memoir;
+use super::model::Model;
 use super::table::{Table, quota_cell};
 use super::upstream::Upstream;
 use crate::algo::cooldown::{Heard, Kind, News};
@@ -106,14 +109,19 @@ pub fn untold(table: &Table, most: usize) -> Vec<Untold> {
     let now = table.live.now();
     let mut found = Vec::new();
     for upstream in &table.upstreams {
-        for (key, model, cell) in cells(upstream) {
+        let end = each(upstream, |key, model, cell| {
             if found.len() == most {
-                return found;
+                return ControlFlow::Break(());
             }
             if let Some(news) = cell.news(now) {
-                let place = Place { upstream: upstream.config.name.to_string(), key, model };
-                found.push(Untold::new(cell, news, place, now));
+                let (upstream, key) = (upstream.config.name.to_string(), key.to_owned());
+                let place = Place { upstream, key, model: model.map(Model::shown) };
+                found.push(Untold::new(Arc::clone(cell), news, place, now));
             }
+            ControlFlow::Continue(())
+        });
+        if end.is_break() {
+            break;
         }
     }
     found
@@ -122,7 +130,7 @@ pub fn untold(table: &Table, most: usize) -> Vec<Untold> {
 /// Takes over what other replicas say, as far as it concerns keys of `table`.
 pub fn hear(table: &Table, notes: &[Note]) -> Learnt {
     let (now, mut dice) = (table.live.now(), table.live.dice());
-    let mut learnt = Learnt::default();
+    let (mut learnt, mut by_hash) = (Learnt::default(), ByHash::default());
     for note in notes {
         let form = Some(&note.text).filter(|text| text.len() <= LONGEST);
         let Some(form) = form.and_then(|text| serde_json::from_str::<Form>(text).ok()) else {
@@ -133,7 +141,7 @@ pub fn hear(table: &Table, notes: &[Note]) -> Learnt {
         else {
             continue;
         };
-        let Some((key, cell)) = cell_of(upstream, &form) else { continue };
+        let Some((key, cell)) = cell_of(upstream, &form, &mut by_hash) else { continue };
         let said = match cell.hear(news(&form, note.left, now), now, &mut dice) {
             Heard::Nothing => continue,
             Heard::Rests(kind) => Says::from(kind),
@@ -206,34 +214,60 @@ fn news(form: &Form, left: Duration, now: Tick) -> News {
     }
 }
 
-/// Every cooldown of an upstream's keys, each once, with its key's name and its model's.
-fn cells(upstream: &Upstream) -> Vec<(String, Option<String>, Arc<Cell>)> {
-    let mut found: Vec<(String, Option<String>, Arc<Cell>)> = Vec::new();
-    let mut by_rate: HashMap<Arc<str>, String> = HashMap::new();
+/// Shows every cooldown of an upstream's keys, each once, with its key's name and its model. Nothing is made of
+/// a name here: as a rule there is nothing to tell of any of them.
+fn each(
+    upstream: &Upstream,
+    mut show: impl FnMut(&str, Option<&Model>, &Arc<Cell>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let mut groups: HashSet<&str> = HashSet::new();
+    let mut by_rate: HashMap<&Arc<str>, Cow<'_, str>> = HashMap::new();
     for (configured, key) in upstream.config.credentials.iter().zip(&upstream.credentials) {
-        found.push((configured.fingerprint.clone(), None, Arc::clone(&key.own)));
-        let group = configured.quota_group.as_deref().map(quota_cell);
-        if let Some(group) = &group
-            && found.iter().all(|(known, ..)| known != group)
-        {
-            found.push((group.clone(), None, Arc::clone(&key.quota)));
-        }
-        let name = group.unwrap_or_else(|| configured.fingerprint.clone());
-        by_rate.insert(Arc::clone(&key.rate_key), name);
+        show(&configured.fingerprint, None, &key.own)?;
+        let name = match configured.quota_group.as_deref() {
+            Some(group) => {
+                let name = quota_cell(group);
+                if groups.insert(group) {
+                    show(&name, None, &key.quota)?;
+                }
+                Cow::Owned(name)
+            }
+            None => Cow::Borrowed(configured.fingerprint.as_str()),
+        };
+        by_rate.insert(&key.rate_key, name);
     }
     for model in &upstream.memory.models {
         for (rate_key, cell) in model.rates() {
             // A key that is gone from the configuration is nobody's any more.
             if let Some(key) = by_rate.get(&rate_key) {
-                found.push((key.clone(), Some(model.shown()), cell));
+                show(key, Some(&model), &cell)?;
             }
         }
     }
-    found
+    ControlFlow::Continue(())
+}
+
+/// Models by what stands for their names, for as long as one look at the notes takes: of each upstream that
+/// such a note is about, made once.
+#[derive(Default)]
+struct ByHash<'a>(HashMap<&'a str, HashMap<Arc<str>, Arc<Model>>>);
+
+impl<'a> ByHash<'a> {
+    fn find(&mut self, upstream: &'a Upstream, hash: &str) -> Option<Arc<Model>> {
+        let known = self.0.entry(&upstream.config.name).or_insert_with(|| {
+            let models = upstream.memory.models.iter();
+            models.map(|model| (Arc::clone(model.hashed()), Arc::clone(&model))).collect()
+        });
+        known.get(hash).cloned()
+    }
 }
 
 /// The cooldown that a note is about, and a key that it concerns.
-fn cell_of<'a>(upstream: &'a Upstream, form: &Form) -> Option<(&'a Credential, Arc<Cell>)> {
+fn cell_of<'a>(
+    upstream: &'a Upstream,
+    form: &Form,
+    by_hash: &mut ByHash<'a>,
+) -> Option<(&'a Credential, Arc<Cell>)> {
     let keys = upstream.config.credentials.iter().zip(&upstream.credentials);
     let group_of = |configured: &crate::config::Credential| configured.quota_group.as_deref().map(quota_cell);
     let (configured, key) = keys.into_iter().find(|(configured, _)| {
@@ -247,13 +281,9 @@ fn cell_of<'a>(upstream: &'a Upstream, form: &Form) -> Option<(&'a Credential, A
     if is_group != configured.quota_group.is_some() {
         return None;
     }
-    let models = &upstream.memory.models;
-    let by_name = models.get(asked.as_str()).map(|model| Arc::clone(&model));
-    let model = by_name.or_else(|| {
-        let hashed = asked.starts_with(memoir::HASHED);
-        let mut known = models.iter().filter(|_| hashed);
-        known.find(|model| memoir::hashed(&model.name) == *asked).map(|model| Arc::clone(&model))
-    })?;
+    let by_name = upstream.memory.models.get(asked.as_str()).map(|model| Arc::clone(&model));
+    let is_hash = asked.starts_with(memoir::HASHED);
+    let model = by_name.or_else(|| if is_hash { by_hash.find(upstream, asked) } else { None })?;
     Some((key, model.rate_or_new(&key.rate_key, &upstream.config.cooldown)))
 }
 

@@ -1,10 +1,10 @@
 //! Memory of one model on one upstream: its breaker, its latency, what is in flight, its key rates.
 
-use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -46,6 +46,8 @@ pub enum Shape {
 #[derive(Debug)]
 pub struct Model {
     pub name: Arc<str>,
+    /// What stands for the name elsewhere, once somebody has asked.
+    hashed: OnceLock<Arc<str>>,
     /// Whether the configuration names this model; only then may the name be a label.
     configured: AtomicBool,
     /// `None` for plain HTTP, where the upstream's own gate says it all.
@@ -91,6 +93,7 @@ impl Model {
     pub fn new(name: Arc<str>, breaker: Option<breaker::Settings>) -> Self {
         Self {
             name,
+            hashed: OnceLock::new(),
             configured: AtomicBool::new(false),
             gate: breaker.map(|settings| Gate::new(settings, Rescue::None)),
             latency: [Mutex::new(Latency::new()), Mutex::new(Latency::new())],
@@ -276,7 +279,18 @@ impl Model {
 
     /// The name as other processes may see it: what callers made up is hashed.
     pub(super) fn shown(&self) -> String {
-        if self.configured.load(Relaxed) { self.name.to_string() } else { memoir::hashed(&self.name) }
+        if self.configured.load(Relaxed) { self.name.to_string() } else { self.hashed().to_string() }
+    }
+
+    /// What stands for the name where callers made it up. Made once: replicas ask several times a second.
+    pub(super) fn hashed(&self) -> &Arc<str> {
+        self.hashed.get_or_init(|| memoir::hashed(&self.name).into())
+    }
+
+    /// Whether anybody has asked for that.
+    #[cfg(test)]
+    pub(super) fn was_hashed(&self) -> bool {
+        self.hashed.get().is_some()
     }
 
     /// What is left of a key's quota at this model, if anything is known of it.

@@ -115,6 +115,27 @@ async fn a_models_name_that_callers_made_up_is_hashed_and_found_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_name_is_hashed_for_those_who_have_something_to_tell_or_to_find_and_once_only() {
+    let (one, other) = (replica(FILE, 1), replica(FILE, 2));
+    let model = |table: &Table, name: &str| table.upstreams[0].memory.model(name, None);
+    for name in ["made-up-1", "made-up-2"] {
+        // An own wait is nothing to tell.
+        fail(&one, 1, name, 0, Fault::Throttled, None);
+    }
+    assert_eq!(tell(&one), []);
+    assert!(!model(&one, "made-up-1").was_hashed(), "nothing was told");
+    fail(&one, 1, "made-up-2", 1, Fault::Throttled, Some(60));
+    let notes = tell(&one);
+    assert_eq!(notes.len(), 1);
+    assert!(model(&one, "made-up-2").was_hashed() && !model(&one, "made-up-1").was_hashed());
+    let theirs = model(&other, "made-up-2");
+    assert_eq!(hear(&other, &notes).taken, ["short"]);
+    let first = Arc::as_ptr(theirs.hashed());
+    hear(&other, &notes);
+    assert_eq!(first, Arc::as_ptr(theirs.hashed()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_works_again_is_asked_about_everywhere_and_the_refusal_is_taken_down() {
     let (one, other) = (replica(FILE, 1), replica(FILE, 2));
     fail(&one, 0, "m", 0, Fault::AuthRefused, None);
