@@ -157,7 +157,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
                     best.map(|(_, tier, _)| tier),
                     &channel.upstream,
                     now,
-                ),
+                ) + &hearsay(&channel.upstream, model, now),
                 breaker: gate.state().name().to_owned(),
                 health: channel.upstream.memory.health().name(),
                 in_flight: model.in_flight(),
@@ -244,6 +244,19 @@ fn detail(
         return format!("{said}; no provider can be reached, and the network here is suspected");
     }
     said
+}
+
+/// Which keys rest because another replica has said that they must.
+fn hearsay(upstream: &Upstream, model: &Model, now: Tick) -> String {
+    let keys = upstream.credentials.iter();
+    let heard: Vec<&str> = keys
+        .filter(|key| key.rests_on_hearsay(model.rate(&key.rate_key).as_deref(), now))
+        .map(|key| key.alias.as_str())
+        .collect();
+    if heard.is_empty() {
+        return String::new();
+    }
+    format!("; another replica has found out that {} must rest", heard.join(" and "))
 }
 
 fn reason(

@@ -105,6 +105,11 @@ impl Cell {
         heard
     }
 
+    /// Whether it rests because another replica has said that it must.
+    pub fn rests_on_hearsay(&self, now: Tick) -> bool {
+        !self.clear.load(Acquire) && self.cooldown.lock().rests_on_hearsay(now)
+    }
+
     pub fn reconfigure(&self, settings: &Settings) {
         self.cooldown.lock().reconfigure(settings.clone());
     }
@@ -152,6 +157,12 @@ impl Credential {
             }
         }
         worst
+    }
+
+    /// Whether one of those memories is another replica's; `rate` is the one at the model that is asked for.
+    pub fn rests_on_hearsay(&self, rate: Option<&Cell>, now: Tick) -> bool {
+        let cells = [Some(&*self.own), Some(&*self.quota), rate];
+        cells.into_iter().flatten().any(|cell| cell.rests_on_hearsay(now))
     }
 }
 

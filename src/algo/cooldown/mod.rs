@@ -49,6 +49,8 @@ pub struct Cooldown {
     skip_until: Tick,
     /// Until when the other replicas know it to rest.
     known: Tick,
+    /// Until when another replica's word has it rest; what is found out here has another end.
+    heard: Tick,
     /// Replicas have told each other that it is refused, and want to hear when it is not any more.
     refusal_known: bool,
 }
@@ -82,6 +84,7 @@ impl Cooldown {
             quotas: 0,
             skip_until: Tick::ZERO,
             known: Tick::ZERO,
+            heard: Tick::ZERO,
             refusal_known: false,
         }
     }

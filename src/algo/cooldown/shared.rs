@@ -94,6 +94,7 @@ impl Cooldown {
         let spread = until.since(now).mul_f64(SPREAD).min(SPREAD_MAX);
         let until = until + spread.mul_f64(dice.unit());
         self.known = said.max(until);
+        self.heard = until;
         let level = level.min(LEVEL_MAX);
         match kind {
             Kind::Short => {
@@ -111,6 +112,16 @@ impl Cooldown {
             }
         }
         Heard::Rests(kind)
+    }
+
+    /// Whether it rests because another replica has said that it must. What was found out here since, and
+    /// lasts longer, is one's own.
+    pub fn rests_on_hearsay(&self, now: Tick) -> bool {
+        match self.stage {
+            Stage::Cooling { until, .. } => until == self.heard && now < until,
+            Stage::Disabled { recheck_at, .. } => recheck_at == self.heard,
+            Stage::Ready | Stage::Trickle { .. } => false,
+        }
     }
 
     /// Not believed but asked about, at no cost: the key may have been refused again after that.

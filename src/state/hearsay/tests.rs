@@ -136,6 +136,24 @@ async fn a_name_is_hashed_for_those_who_have_something_to_tell_or_to_find_and_on
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_rests_on_anothers_word_is_known_to_until_it_is_found_out_here_or_over() {
+    let (one, other) = (replica(FILE, 1), replica(FILE, 2));
+    fail(&one, 0, "m", 0, Fault::Throttled, Some(90));
+    let heard = |table: &Table| {
+        let upstream = &table.upstreams[0];
+        let (model, now) = (upstream.memory.model("m", None), table.live.now());
+        let key = |key: &Arc<Credential>| key.rests_on_hearsay(model.rate(&key.rate_key).as_deref(), now);
+        upstream.credentials.iter().map(key).collect::<Vec<_>>()
+    };
+    hear(&other, &tell(&one));
+    assert_eq!((heard(&one), heard(&other)), (vec![false; 3], vec![true, false, false]));
+    tokio::time::advance(Duration::from_secs(110)).await;
+    assert_eq!(heard(&other), [false; 3], "it does not rest any more");
+    fail(&other, 0, "m", 0, Fault::Throttled, Some(90));
+    assert_eq!(heard(&other), [false; 3], "that was found out here");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_works_again_is_asked_about_everywhere_and_the_refusal_is_taken_down() {
     let (one, other) = (replica(FILE, 1), replica(FILE, 2));
     fail(&one, 0, "m", 0, Fault::AuthRefused, None);

@@ -95,6 +95,12 @@ impl Replica {
         explained["channels"][0]["standing"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// What is said of it for people.
+    fn detail(&self) -> String {
+        let explained = self.json("/admin/explain?model=m");
+        explained["channels"][0]["detail"].as_str().unwrap_or_default().to_owned()
+    }
+
     fn metric(&self, series: &str) -> u64 {
         let text = self.0.metrics();
         let line =
@@ -141,6 +147,9 @@ fn what_one_replica_learns_of_a_key_spares_the_others_the_request() {
     assert!(rests.is_some(), "{}:\n{}", other.standing(), other.0.said());
     assert_eq!(other.many(4), ["sim/m"; 4]);
     assert_eq!((vendor.asked(FIRST), vendor.asked(SECOND)), (1, 9));
+    let word = "another replica has found out that";
+    assert!(other.detail().contains(word), "{}", other.detail());
+    assert!(!one.detail().contains(word), "it was the one: {}", one.detail());
 
     // Who starts later knows it too, and nobody passes on what he was told.
     let late = Replica::start(redis.address, &vendor);
