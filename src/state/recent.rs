@@ -51,12 +51,16 @@ impl<V: Copy> Recent<V> {
         (now.since(*at) <= ttl).then_some(*value)
     }
 
-    /// All of it, the younger generation last.
+    /// All of it, what was put first at the front; in the same order as long as nothing is put.
     pub fn all(&self) -> Vec<(u64, V)> {
         let generations = self.0.lock();
         let young = |key: &u64| generations.young.contains_key(key);
         let old = generations.old.iter().filter(|(key, _)| !young(key));
-        old.chain(&generations.young).map(|(key, (value, _))| (*key, *value)).collect()
+        let mut all: Vec<_> =
+            old.chain(&generations.young).map(|(key, (value, at))| (*at, *key, *value)).collect();
+        drop(generations);
+        all.sort_unstable_by_key(|(at, key, _)| (*at, *key));
+        all.into_iter().map(|(_, key, value)| (key, value)).collect()
     }
 
     pub fn put(&self, key: u64, value: V, now: Tick) {
@@ -87,6 +91,17 @@ mod tests {
         affinity.put(7, 2, at(301));
         assert_eq!(affinity.find(7, TTL, at(302)), Some(2));
         assert_eq!(affinity.find(8, TTL, at(302)), None);
+    }
+
+    #[test]
+    fn what_was_put_first_comes_first() {
+        let recent = Recent::default();
+        for (key, secs) in [(5, 3), (9, 1), (2, 2), (1, 2)] {
+            recent.put(key, key, at(secs));
+        }
+        assert_eq!(recent.all(), [(9, 9), (1, 1), (2, 2), (5, 5)]);
+        recent.put(9, 0, at(4));
+        assert_eq!(recent.all().last(), Some(&(9, 0)), "and what is put again goes to the end");
     }
 
     #[test]

@@ -50,27 +50,24 @@ impl Places {
         self.0.put(key(None, name), place, now);
     }
 
-    /// In an order of its own, so that what has not changed is the same.
+    /// The oldest first; what has not changed is the same.
     pub fn keep(&self) -> Vec<[u64; 4]> {
         let number = |place: Place| match place.bond.key {
             Some(Whose::Key(key) | Whose::Account(key)) => key,
             None => 0,
         };
-        let mut all: Vec<[u64; 4]> = self
-            .0
-            .all()
-            .into_iter()
-            .map(|(name, place)| [name, place.bond.upstream, number(place), place.route])
-            .collect();
-        all.sort_unstable();
-        all
+        let all = self.0.all().into_iter();
+        all.map(|(name, place)| [name, place.bond.upstream, number(place), place.route]).collect()
     }
 
     pub fn recall(&self, kept: &[[u64; 4]], now: Tick) {
-        for [name, upstream, key, route] in kept {
+        // A nanosecond apart, so that the oldest stay so.
+        let ages = (0..kept.len() as u64).rev();
+        for ([name, upstream, key, route], age) in kept.iter().zip(ages) {
+            let at = Tick::from_nanos(now.nanos().saturating_sub(age));
             let key = (*key != 0).then_some(Whose::Key(*key));
             let bond = Bond { upstream: *upstream, key, hold: Hold::Firm };
-            self.0.put(*name, Place { bond, route: *route }, now);
+            self.0.put(*name, Place { bond, route: *route }, at);
         }
     }
 
@@ -92,4 +89,18 @@ fn key(scope: Option<&str>, name: &str) -> u64 {
     let mut first = [0; 8];
     first.copy_from_slice(&digest(&SHA256, &text).as_ref()[..8]);
     u64::from_le_bytes(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_age_outlasts_a_restart() {
+        let kept: Vec<[u64; 4]> = [7, 3, 9, 1].map(|name| [name, 2, 0, 4]).to_vec();
+        let places = Places::default();
+        let now = Tick::ZERO + Duration::from_secs(5);
+        places.recall(&kept, now);
+        assert_eq!(places.keep(), kept);
+    }
 }
