@@ -100,7 +100,7 @@ impl Keeper {
         let path = self.path.clone();
         let text = memoir.encode();
         let done = tokio::task::spawn_blocking(move || {
-            text.and_then(|text| replace(&path, &text).map_err(|error| error.to_string()))
+            text.and_then(|encoded| replace(&path, &encoded.text).map_err(|error| error.to_string()))
         });
         match done.await.unwrap_or_else(|error| Err(error.to_string())) {
             Ok(()) => *last = Last { written: Some((memoir, now)), failed: None },

@@ -40,6 +40,18 @@ pub struct Model {
     pub quotas: Vec<(String, Quota)>,
 }
 
+impl Model {
+    /// Until when it says something that matters, or when it last did: what is smallest is missed least.
+    pub(super) fn holds_until(&self) -> u64 {
+        let latency = self.latency.iter().flatten().map(|(at, _)| *at);
+        let rates = self.rates.iter().map(|(_, cooldown)| cooldown.holds_until());
+        let quotas = self.quotas.iter().map(|(_, quota)| quota.holds_until());
+        let gate = self.gate.as_ref().map(Breaker::holds_until);
+        let rest = [self.missing_until, self.ramp.unwrap_or(0)];
+        latency.chain(rates).chain(quotas).chain(gate).chain(rest).max().unwrap_or(0)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Window<T> {
     width: u64,
@@ -85,6 +97,18 @@ pub struct Breaker {
     broken_run: u32,
     broken: Vec<u64>,
     opened: u64,
+}
+
+impl Breaker {
+    fn holds_until(&self) -> u64 {
+        let failed = self.failures.iter().chain(&self.broken).copied().max().unwrap_or(0);
+        match self.stage {
+            Stage::Closed => failed.max(self.opened),
+            Stage::Open => self.at.max(failed),
+            // An operator said so, and nobody else takes it back.
+            Stage::ForcedClosed | Stage::ForcedOpen | Stage::MetricsOnly => u64::MAX,
+        }
+    }
 }
 
 impl From<&breaker::Kept> for Breaker {
@@ -168,6 +192,21 @@ pub struct Cooldown {
     skip_until: u64,
 }
 
+impl Cooldown {
+    const fn holds_until(&self) -> u64 {
+        match self.stage {
+            Rest::Short | Rest::Long | Rest::Auth => {
+                if self.at > self.skip_until {
+                    self.at
+                } else {
+                    self.skip_until
+                }
+            }
+            Rest::Ready | Rest::Trickle => self.skip_until,
+        }
+    }
+}
+
 impl From<&cooldown::Kept> for Cooldown {
     fn from(kept: &cooldown::Kept) -> Self {
         let (stage, at) = match kept.stage {
@@ -236,6 +275,13 @@ struct Limit {
     reset_after: Option<u64>,
     at: u64,
     spent: u64,
+}
+
+impl Quota {
+    fn holds_until(&self) -> u64 {
+        let ends = |limit: &Limit| limit.at.saturating_add(limit.reset_after.unwrap_or(0));
+        self.requests.iter().chain(&self.tokens).map(ends).max().unwrap_or(0).max(self.day.began)
+    }
 }
 
 impl From<&quota::KeptLimit> for Limit {

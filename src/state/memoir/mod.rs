@@ -7,6 +7,7 @@
 //!
 //! [`Clock::resume`]: super::Clock::resume
 
+mod fit;
 mod forms;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
+pub use fit::{Encoded, LeftOut};
 pub use forms::{Breaker, Cooldown, Health, Model, Quota, Upstream};
 
 use super::registry::Transport;
@@ -35,6 +37,8 @@ pub const OLDEST: Duration = Duration::from_hours(1);
 const RECENT: Duration = Duration::from_mins(15);
 /// Largest file.
 pub const MOST_BYTES: usize = 16 << 20;
+/// How every file begins, of whatever version.
+pub const BEGIN: &str = "{\"mainstay_state\":";
 
 /// All of it, at a moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,7 +48,7 @@ pub struct Memoir {
     /// The same moment on the clock of that process.
     tick: u64,
     upstreams: Vec<Upstream>,
-    /// Where files and batches are, as the proxy has it. Believed however old the file is.
+    /// Where files and batches are, as the proxy has it, the oldest first. Believed however old the file is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<[u64; 4]>,
 }
@@ -114,13 +118,17 @@ impl Memoir {
             || self.upstreams.iter().zip(&other.upstreams).any(|(ours, theirs)| told(ours) != told(theirs))
     }
 
-    /// The file's text.
-    pub fn encode(&self) -> Result<String, String> {
+    /// The file's text, without what there is no room for in a file of [`MOST_BYTES`].
+    pub fn encode(&self) -> Result<Encoded, String> {
+        fit::encode(self, MOST_BYTES)
+    }
+
+    /// All of it.
+    fn text(&self) -> Result<String, String> {
         let body = serde_json::to_string(self).map_err(|error| error.to_string())?;
         let raw = RawValue::from_string(body).map_err(|error| error.to_string())?;
         let envelope = Envelope { mainstay_state: VERSION, sha256: sha256(raw.get()), body: &raw };
-        let text = serde_json::to_string(&envelope).map_err(|error| error.to_string())?;
-        if text.len() > MOST_BYTES { Err(Unfit::Large.to_string()) } else { Ok(text) }
+        serde_json::to_string(&envelope).map_err(|error| error.to_string())
     }
 
     /// What a file of this text says, if it may be believed at this time since the epoch.

@@ -67,7 +67,7 @@ fn troubled() -> String {
     let route = &table.routes[1];
     let made_up = route.channels[0].model(&route.config, "made-up-sk-pasted-by-mistake");
     made_up.observe(Shape::Stream, table.live.now(), Duration::from_millis(300));
-    Memoir::of(&table, DAY).encode().expect("small")
+    Memoir::of(&table, DAY).encode().expect("small").text
 }
 
 /// Until when the keys of the first upstream rest, at this model.
@@ -136,7 +136,7 @@ fn another_address_is_another_upstream_and_its_keys_are_the_same() {
 fn what_was_never_asked_for_is_passed_on_to_the_next() {
     let left = troubled();
     let table = start(FILE, Some(&left), DAY).expect("fit");
-    let again = Memoir::of(&table, DAY).encode().expect("small");
+    let again = Memoir::of(&table, DAY).encode().expect("small").text;
     let third = start(FILE, Some(&again), DAY).expect("fit");
     let route = &third.routes[1];
     let made_up = route.channels[0].model(&route.config, "made-up-sk-pasted-by-mistake");
@@ -165,7 +165,7 @@ fn where_files_are_is_believed_however_old_it_is() {
     let table = start(FILE, None, DAY).expect("nothing to believe");
     let mut memoir = Memoir::of(&table, DAY);
     memoir.left = vec![[1, u64::MAX, 0, 4]];
-    let text = memoir.encode().expect("text");
+    let text = memoir.encode().expect("text").text;
     assert!(Memoir::decode(&text, DAY * 40).is_err());
     assert_eq!(Memoir::lasting(&text), [[1, u64::MAX, 0, 4]]);
     assert!(Memoir::lasting(&text.replacen("[1,", "[2,", 1)).is_empty(), "the checksum is wrong");
@@ -179,6 +179,65 @@ fn time_alone_is_no_change() {
     assert!(!Memoir::of(&table, DAY + Duration::from_mins(1)).differs(&before));
     fail(&table, 1, Fault::Connect, &RateHint::default());
     assert!(Memoir::of(&table, DAY).differs(&before));
+}
+
+/// Many models that callers made up, asked one after the other, and places of many files.
+fn crowded() -> Memoir {
+    let table = start(FILE, None, DAY).expect("nothing to believe");
+    let (route, now) = (&table.routes[1], table.live.now());
+    for number in 0..60 {
+        let model = route.channels[0].model(&route.config, &format!("made-up-{number}"));
+        model.observe(Shape::Whole, now + Duration::from_secs(number), Duration::from_millis(300));
+    }
+    // The first one of all, and there is more to say of it than when it was asked.
+    route.channels[0].model(&route.config, "made-up-0").missing(now + Duration::from_mins(10));
+    let mut memoir = Memoir::of(&table, DAY);
+    memoir.left = (0..500).map(|number| [number, u64::MAX / (number + 1), number % 3, 4]).collect();
+    memoir
+}
+
+#[test]
+fn what_is_too_large_loses_what_was_of_use_longest_ago_and_nothing_else() {
+    let whole = crowded();
+    let all = whole.encode().expect("small");
+    assert_eq!(all.left_out, LeftOut::default());
+    let models = |memoir: &Memoir| {
+        let upstreams = memoir.upstreams.iter();
+        let named =
+            upstreams.flat_map(|upstream| upstream.models.iter().map(|model| (&upstream.name, model)));
+        named
+            .map(|(upstream, model)| ((upstream.clone(), model.name.clone()), model.holds_until()))
+            .collect::<HashMap<_, _>>()
+    };
+    let first = ("two".to_owned(), hashed("made-up-0"));
+    let before = models(&whole);
+    for most in (0..=all.text.len()).rev().step_by(997) {
+        let Ok(Encoded { text, left_out }) = fit::encode(&whole, most) else {
+            assert!(most < 12_000, "what always stays is small: {most}");
+            continue;
+        };
+        assert!(text.len() <= most, "{most}");
+        let slack = most - text.len();
+        assert!(slack < 4_000 || left_out == LeftOut::default(), "{most}: no more than has to be: {slack}");
+        let less = Memoir::decode(&text, DAY).expect("whole, and believed");
+        let here = models(&less);
+        let gone = before.iter().filter(|(name, _)| !here.contains_key(*name)).map(|(_, holds)| holds);
+        assert_eq!(gone.clone().count(), left_out.models, "{most}");
+        if let (Some(latest), Some(earliest)) = (gone.max(), here.values().min()) {
+            assert!(latest <= earliest, "{most}: the least recent ones first");
+        }
+        assert_eq!(less.left, whole.left[left_out.places..], "{most}");
+        assert!(left_out.places == 0 || here.is_empty(), "{most}: models go first");
+        let missing = here.contains_key(&first);
+        assert!(missing || here.len() < 2, "{most}: what still holds is no old news");
+    }
+    let least = Memoir { left: Vec::new(), ..whole.clone() };
+    assert!(fit::encode(&least, 100).is_err(), "no file is that small");
+}
+
+#[test]
+fn every_file_begins_as_ours() {
+    assert!(troubled().starts_with(BEGIN));
 }
 
 proptest! {
