@@ -59,6 +59,20 @@ impl Severity {
 }
 
 impl Problem {
+    /// A warning about what a setting refers to, which only who looks at the disk can find.
+    pub fn warning(path: &str, message: String, hint: &str) -> Self {
+        Self {
+            severity: Severity::Warning,
+            file: None,
+            path: path.to_owned(),
+            line: 0,
+            column: 0,
+            message,
+            hint: Some(hint.to_owned()),
+            quote: None,
+        }
+    }
+
     /// The problem as a compiler would show it. `file` is the name to show for routing.yaml.
     pub fn render(&self, file: &str) -> String {
         let file = self.file.as_deref().unwrap_or(file);

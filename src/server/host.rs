@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::assemble::Assembler;
 use super::builtin::Simulating;
 use super::front::Front;
-use super::keeper::{Keeper, Write};
+use super::keeper::Keeper;
 use super::lifecycle::{Lifecycle, Stage};
 use super::loader::{Draft, Loader, Rejection};
 use super::prober::Prober;
@@ -46,7 +46,7 @@ pub struct Host {
     pub tasks: Arc<Tasks>,
     pub reloader: Arc<Reloader>,
     pub certificate: Option<Arc<Certificate>>,
-    keeper: Option<Arc<Keeper>>,
+    pub(super) keeper: Option<Arc<Keeper>>,
     link: Option<Arc<Link>>,
 }
 
@@ -62,8 +62,8 @@ impl Host {
         let mut assembler = Assembler::new(Arc::clone(&live), dial, simulating);
         let state_file = draft.blueprint.server.state_file.as_deref();
         let keeper = state_file.map(|path| Arc::new(Keeper::new(loader.beside(path))));
-        let (memoir, left) = keeper.as_ref().map(|keeper| keeper.recall(&live)).unwrap_or_default();
-        if let Some(memoir) = memoir {
+        let recalled = keeper.as_ref().map(|keeper| keeper.recall(&live)).unwrap_or_default();
+        if let Some(memoir) = recalled.memoir {
             assembler.recall(memoir);
         }
         let sharing = draft.blueprint.server.redis.clone().map(|redis| {
@@ -72,7 +72,7 @@ impl Host {
         });
         let (snapshot, _) = assembler.assemble(&loader.source().name(), &mut draft)?;
         let gateway = Gateway::new(Arc::clone(&live), snapshot);
-        gateway.recall_places(&left);
+        gateway.recall_places(&recalled.places);
         let lifecycle = Arc::new(Lifecycle::default());
         let tasks = Arc::new(Tasks::default());
         let prober = Prober::new(Arc::clone(&live), Arc::clone(&tasks));
@@ -112,7 +112,7 @@ impl Host {
     /// Leaves what is known to the next process, where the configuration names a file for it.
     pub(super) async fn keep(&self) {
         if let Some(keeper) = &self.keeper {
-            keeper.write(self.gateway(), Write::Always).await;
+            keeper.leave(self.gateway()).await;
         }
     }
 

@@ -2,79 +2,108 @@
 //! table, written every ten seconds when there is something new, and at the end.
 //!
 //! A file that cannot be believed is ignored with a warning, and a file that cannot be written is one: the
-//! gateway serves without. What the file holds and when it is believed is `state::memoir`'s business.
+//! gateway serves without. What is there and is no state file is never written over. All that takes time, the
+//! disk's and our own, is spent on threads that may block. What the file holds and when it is believed is
+//! `state::memoir`'s business.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+mod file;
+pub(super) mod place;
+#[cfg(test)]
+mod tests;
+
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use parking_lot::Mutex;
+use tokio::time::{sleep, timeout};
 
 use crate::algo::tick::Tick;
 use crate::proxy::Gateway;
 use crate::state::Live;
-use crate::state::memoir::{MOST_BYTES, Memoir};
+use crate::state::memoir::{LeftOut, Memoir, Unfit};
+use crate::telemetry::catalogue;
 
 /// How old the file is at most when the process is killed.
 const EVERY: Duration = Duration::from_secs(10);
 /// A file that says the same is written again after this, or it would grow too old to be believed.
 const ANEW: Duration = Duration::from_mins(5);
-/// Nobody else's: it tells which providers are used, and how they are doing.
-const MODE: u32 = 0o600;
+/// How long the end of the process waits for the disk, and for a write before that hangs on it.
+const AT_THE_END: Duration = Duration::from_secs(5);
+
+/// What of a file that is too old is true all the same.
+const STILL: &str = "; where files and batches are is believed, however old it is";
 
 pub(super) struct Keeper {
     path: PathBuf,
-    last: tokio::sync::Mutex<Last>,
+    /// What was written last. Held while a write is under way.
+    written: tokio::sync::Mutex<Option<Written>>,
+    /// The last failure, so that a full disk is said once.
+    failed: Mutex<Option<String>>,
 }
 
-#[derive(Default)]
-struct Last {
-    written: Option<(Memoir, Tick)>,
-    /// The last failure, so that a full disk is said once.
-    failed: Option<String>,
+struct Written {
+    memoir: Memoir,
+    at: Tick,
+    left_out: LeftOut,
 }
 
 /// Whether what has not changed is written too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Write {
+enum Write {
     IfChanged,
     Always,
 }
 
+/// What came of a write.
+enum Done {
+    Unchanged(Written),
+    Anew(Written),
+    Failed(String),
+}
+
+/// What an earlier process has left.
+#[derive(Default)]
+pub(super) struct Recalled {
+    pub(super) memoir: Option<Memoir>,
+    /// Where files and batches are, which is true for longer than the rest.
+    pub(super) places: Vec<[u64; 4]>,
+}
+
 impl Keeper {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, last: tokio::sync::Mutex::default() }
+        Self { path, written: tokio::sync::Mutex::default(), failed: Mutex::default() }
     }
 
-    /// What the process before has left, after setting the clock on from where it would be; and where files and
-    /// batches are, which is true for longer.
-    pub(super) fn recall(&self, live: &Live) -> (Option<Memoir>, Vec<[u64; 4]>) {
+    /// What the process before has left, after setting the clock on from where it would be.
+    pub(super) fn recall(&self, live: &Live) -> Recalled {
         let name = self.path.display();
-        let text = match read(&self.path) {
+        live.metrics.gauge(&catalogue::STATE_FILE_FAILED, &[]).set(0.0);
+        let text = match file::read(&self.path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return (None, Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Recalled::default(),
             Err(error) => {
                 tracing::warn!(file = %name, %error, "the state file cannot be read: health starts anew");
-                return (None, Vec::new());
+                self.note_failure(live, error.to_string());
+                return Recalled::default();
             }
         };
         let unix = live.clock.unix_now();
-        let left = Memoir::lasting(&text);
+        let places = Memoir::lasting(&text);
         let memoir = match Memoir::decode(&text, unix) {
             Ok(memoir) => {
                 live.clock.resume(memoir.resumes_at(unix));
+                note_written(live, Duration::from_nanos(memoir.saved));
                 tracing::info!(file = %name, "health, cooldowns and quotas go on where they were left");
                 Some(memoir)
             }
             Err(unfit) => {
-                tracing::warn!(file = %name, why = %unfit, "the state file is ignored: health starts anew");
+                self.note_unfit(live, &unfit, if places.is_empty() { "" } else { STILL });
                 None
             }
         };
-        (memoir, left)
+        Recalled { memoir, places }
     }
 
     /// Writes the file for as long as the process lives.
@@ -85,86 +114,112 @@ impl Keeper {
         }
     }
 
-    pub(super) async fn write(&self, gateway: &Gateway, when: Write) {
-        let table = Arc::clone(&gateway.snapshot().table);
-        let (now, unix) = (table.live.now(), table.live.clock.unix_now());
-        let mut memoir = Memoir::of(&table, unix);
-        memoir.left = gateway.places();
-        let mut last = self.last.lock().await;
-        if let (Write::IfChanged, Some((written, at))) = (when, &last.written)
-            && now.since(*at) < ANEW
-            && !memoir.differs(written)
-        {
-            return;
+    /// Writes it once more, for the next process. No disk keeps this one for longer than a few seconds.
+    pub(super) async fn leave(&self, gateway: &Arc<Gateway>) {
+        if timeout(AT_THE_END, self.write(gateway, Write::Always)).await.is_err() {
+            let (name, seconds) = (self.path.display(), AT_THE_END.as_secs());
+            tracing::warn!(
+                file = %name,
+                "the state file was not written within {seconds} s: the next start goes by the one before"
+            );
         }
-        let path = self.path.clone();
-        let text = memoir.encode();
-        let done = tokio::task::spawn_blocking(move || {
-            text.and_then(|encoded| replace(&path, &encoded.text).map_err(|error| error.to_string()))
-        });
-        match done.await.unwrap_or_else(|error| Err(error.to_string())) {
-            Ok(()) => *last = Last { written: Some((memoir, now)), failed: None },
-            Err(why) => {
-                if last.failed.as_ref() != Some(&why) {
+    }
+
+    async fn write(&self, gateway: &Arc<Gateway>, when: Write) {
+        let mut written = self.written.lock().await;
+        let (before, path, of) = (written.take(), self.path.clone(), Arc::clone(gateway));
+        let had_all = before.as_ref().is_none_or(|before| before.left_out == LeftOut::default());
+        let done = tokio::task::spawn_blocking(move || look(&of, &path, before, when)).await;
+        let live = &gateway.live;
+        *written = match done.unwrap_or_else(|error| Done::Failed(error.to_string())) {
+            Done::Unchanged(as_before) => Some(as_before),
+            Done::Anew(anew) => {
+                note_written(live, live.clock.unix_now());
+                self.note_success(live);
+                let LeftOut { models, places } = anew.left_out;
+                if had_all && models + places > 0 {
                     let name = self.path.display();
-                    tracing::warn!(file = %name, why, "the state file cannot be written: a restart would forget");
+                    tracing::warn!(
+                        file = %name, models, places,
+                        "the state file would be too large: what was used longest ago is left out"
+                    );
                 }
-                last.failed = Some(why);
+                Some(anew)
+            }
+            Done::Failed(why) => {
+                self.note_failure_to_write(live, why);
+                None
+            }
+        };
+    }
+
+    fn note_success(&self, live: &Live) {
+        live.metrics.gauge(&catalogue::STATE_FILE_FAILED, &[]).set(0.0);
+        if self.failed.lock().take().is_some() {
+            tracing::info!(file = %self.path.display(), "the state file is written again");
+        }
+    }
+
+    fn note_failure_to_write(&self, live: &Live, why: String) {
+        if self.failed.lock().as_ref() != Some(&why) {
+            let name = self.path.display();
+            tracing::warn!(file = %name, why, "the state file cannot be written: a restart would forget");
+        }
+        self.note_failure(live, why);
+    }
+
+    fn note_failure(&self, live: &Live, why: String) {
+        live.metrics.gauge(&catalogue::STATE_FILE_FAILED, &[]).set(1.0);
+        *self.failed.lock() = Some(why);
+    }
+
+    /// A file that is there and is not believed, but for what `still` says.
+    fn note_unfit(&self, live: &Live, unfit: &Unfit, still: &str) {
+        let name = self.path.display();
+        match file::found(&self.path) {
+            // Said here, and not again by the first write.
+            Ok(file::Found::Foreign) => {
+                tracing::warn!(file = %name, why = file::FOREIGN, "the state file is ignored: nothing is kept");
+                self.note_failure(live, file::FOREIGN.to_owned());
+            }
+            Ok(file::Found::Nothing | file::Found::Ours) | Err(_) => {
+                tracing::warn!(file = %name, why = %unfit, "the state file is ignored: health starts anew{still}");
+                let damaged = match unfit {
+                    // Nobody has done anything wrong.
+                    Unfit::Old(_) => 0.0,
+                    Unfit::Foreign | Unfit::Version(_) | Unfit::Checksum | Unfit::Future | Unfit::Large => {
+                        1.0
+                    }
+                };
+                live.metrics.gauge(&catalogue::STATE_FILE_FAILED, &[]).set(damaged);
             }
         }
     }
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    // One byte more than allowed is enough to be told that it is too large.
-    let read = File::open(path)?.take(MOST_BYTES as u64 + 1).read_to_string(&mut text);
-    match read {
-        // Not text, so not ours; judged like any other foreign file.
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(String::new()),
-        Err(error) => Err(error),
-        Ok(_) => Ok(text),
+/// Looks at everything and writes it down. Blocks.
+fn look(gateway: &Gateway, path: &Path, before: Option<Written>, when: Write) -> Done {
+    let table = Arc::clone(&gateway.snapshot().table);
+    let (now, unix) = (table.live.now(), table.live.clock.unix_now());
+    let mut memoir = Memoir::of(&table, unix);
+    memoir.left = gateway.places();
+    if when == Write::IfChanged
+        && let Some(before) = before
+        && now.since(before.at) < ANEW
+        && !memoir.differs(&before.memoir)
+    {
+        return Done::Unchanged(before);
+    }
+    let encoded = match memoir.encode() {
+        Ok(encoded) => encoded,
+        Err(why) => return Done::Failed(why),
+    };
+    match file::replace(path, &encoded.text) {
+        Ok(()) => Done::Anew(Written { memoir, at: now, left_out: encoded.left_out }),
+        Err(error) => Done::Failed(error.to_string()),
     }
 }
 
-/// The whole of `text`, or the file as it was.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut beside = name.to_owned();
-    beside.push(".new");
-    let beside = path.with_file_name(beside);
-    // What an interrupted write has left may be anybody's; it is not written through.
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    #[test]
-    fn a_write_replaces_all_of_the_file_and_leaves_nothing_beside_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("state.json");
-        fs::write(directory.path().join("state.json.new"), "half a fi").unwrap();
-        for text in ["a longer text", "short"] {
-            replace(&path, text).unwrap();
-            assert_eq!(read(&path).unwrap(), text);
-        }
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
-        fs::write(&path, [0xff, 0xfe, 0x00]).unwrap();
-        assert_eq!(read(&path).unwrap(), "", "what is no text is no state");
-        assert!(replace(&directory.path().join("none/state.json"), "x").is_err());
-    }
+fn note_written(live: &Live, unix: Duration) {
+    live.metrics.gauge(&catalogue::STATE_FILE_WRITTEN, &[]).set(unix.as_secs_f64());
 }

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use rustls::ClientConfig;
 use sha2::{Digest, Sha256};
 
+use super::keeper::place;
 use super::tls::Certificate;
 use crate::config::problem::Severity;
 use crate::config::{self, Blueprint, Env, FILE_MAX, Problem};
@@ -133,12 +134,40 @@ impl Loader {
         let loaded = loaded.map_err(|problems| Rejection::Invalid { file: self.source.name(), problems })?;
         let mut draft = self.complete(loaded.blueprint, &noting)?;
         let asked = noting.asked.into_inner();
+        let unwritable = self.state_file(&draft.blueprint, asked.iter().map(|(path, _)| path.as_str()))?;
         draft.fingerprint = Fingerprint {
             digest: digest(&text, asked.iter().map(|(_, content)| content)),
             files: asked.into_iter().map(|(path, _)| path).collect(),
         };
         draft.warnings = loaded.warnings;
+        draft.warnings.extend(unwritable);
         Ok(draft)
+    }
+
+    /// Refuses a state file that would be written over what the configuration consists of, and warns of one
+    /// that could not be written. `asked` are the files that it refers to.
+    fn state_file<'a>(
+        &self,
+        blueprint: &Blueprint,
+        asked: impl Iterator<Item = &'a str>,
+    ) -> Result<Option<Problem>, Rejection> {
+        let Some(path) = &blueprint.server.state_file else { return Ok(None) };
+        let path = self.beside(path);
+        let mut used: Vec<(PathBuf, &'static str)> =
+            asked.map(|path| (path.into(), "a file that the configuration refers to")).collect();
+        if let Source::File(file) = &self.source {
+            used.push((file.clone(), "the configuration itself"));
+        }
+        if let Some(tls) = &blueprint.server.tls {
+            used.push((tls.cert.clone(), "the listener's certificate"));
+            used.push((tls.key.clone(), "the listener's private key"));
+        }
+        match place::collision(&path, &used) {
+            Some(why) => {
+                Err(Rejection::Unusable { file: self.source.name(), path: place::SETTING.to_owned(), why })
+            }
+            None => Ok(place::warning(&path)),
+        }
     }
 
     /// For a blueprint that a test has written.
@@ -299,6 +328,18 @@ routes:
         }
     }
 
+    struct RealDisk;
+
+    impl Env for RealDisk {
+        fn var(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn file(&self, path: &str) -> Result<String, String> {
+            std::fs::read_to_string(path).map_err(|error| error.to_string())
+        }
+    }
+
     fn loader(text: &str, disk: &Arc<Disk>) -> Loader {
         let world: World = Arc::clone(disk) as World;
         Loader::new(Source::Text { name: "routing.yaml".to_owned(), text: text.to_owned() }, world)
@@ -376,5 +417,30 @@ routes:
         assert!(read().expect_err("not text").to_string().ends_with("not UTF-8 at byte 9"));
         std::fs::write(&path, FILE).unwrap();
         assert_eq!(read().as_deref(), Ok(FILE));
+    }
+
+    #[test]
+    fn a_state_file_that_is_the_configuration_or_part_of_it_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let write = |name: &str, text: &str| std::fs::write(at(name), text).unwrap();
+        write("key", "sk-1");
+        std::os::unix::fs::symlink(at("routing.yaml"), at("link")).unwrap();
+        let upstream =
+            format!("  o: {{provider: openai, credentials: [\"file:{}\"]}}\nroutes:", at("key").display());
+        let text = FILE.replace("routes:", &upstream);
+        let load = |state: &str| {
+            write("routing.yaml", &format!("{text}server: {{state_file: '{state}'}}\n"));
+            Loader::new(Source::File(at("routing.yaml")), Arc::new(RealDisk)).load()
+        };
+        for state in ["routing.yaml", "./routing.yaml", "key", "link"] {
+            let rejection = load(state).err().unwrap_or_else(|| panic!("{state} would be written over"));
+            assert!(rejection.to_string().starts_with("error: server.state_file: "), "{rejection}");
+        }
+        let warned = |state: &str| {
+            let warnings = load(state).expect("a good file, so far").warnings;
+            warnings.iter().filter(|warning| warning.path == place::SETTING).count()
+        };
+        assert_eq!((warned("state.json"), warned("none/state.json")), (0, 1));
     }
 }

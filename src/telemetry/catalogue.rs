@@ -46,6 +46,8 @@ catalogue! {
     RELOADS = "mainstay_reloads_total" Counter, ["result"], "Reloads of routing.yaml by result: applied, unchanged, refused.";
     RELOAD_FAILED = "mainstay_config_last_reload_failed" Gauge, [], "1 while the file on disk is refused and an older table serves, else 0.";
     RELOAD_SECONDS = "mainstay_config_applied_timestamp_seconds" Gauge, [], "Unix time at which the serving table was applied.";
+    STATE_FILE_WRITTEN = "mainstay_state_file_written_timestamp_seconds" Gauge, [], "Unix time at which the state file was written last, by the process before where this one has not written it yet; absent without server.state_file, and until there is one.";
+    STATE_FILE_FAILED = "mainstay_state_file_failed" Gauge, [], "1 while the state file could not be written at the last try, or not be read or believed at the start, else 0; absent without server.state_file.";
     CATALOG_AGE = "mainstay_catalog_age_seconds" Gauge, [], "Since the day on which the catalog of models was true.";
     CATALOG_MODELS = "mainstay_catalog_models" Gauge, [], "Models in the catalog, those of the operator's file included.";
     DRAINING = "mainstay_draining" Gauge, [], "1 while this process refuses new connections and finishes open requests.";

@@ -127,6 +127,15 @@ fn what_was_known_outlasts_a_kill_and_a_polite_end_but_not_a_broken_file() {
     let written = written.expect("it is written within ten seconds");
     assert!(!written.contains(KEY) && !written.contains("throttled-one"), "{written}");
     assert_eq!(std::fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o600);
+    let metrics = |served: &Served| http::get(served.admin, "/metrics").unwrap().body;
+    assert!(metrics(&first).contains("\nmainstay_state_file_failed 0\n"));
+    let at = |served: &Served| {
+        let text = metrics(served);
+        let line =
+            text.lines().find_map(|line| line.strip_prefix("mainstay_state_file_written_timestamp_seconds "));
+        line.map_or(0.0, |at| at.parse().unwrap())
+    };
+    assert!(wait_for(10, || (at(&first) > 1e9).then_some(())).is_some());
     // Dropping it kills it.
     drop(first);
 
@@ -151,4 +160,14 @@ fn what_was_known_outlasts_a_kill_and_a_polite_end_but_not_a_broken_file() {
     assert_eq!(fourth.standings(), ["ready", "ready"]);
     let said = fourth.guest.said();
     assert_eq!(said.matches("the state file is ignored").count(), 1, "{said}");
+    drop(fourth);
+
+    let bad = routing.replace("state_file: state.json", "state_file: routing.yaml");
+    let file = directory.path().join("routing.yaml");
+    std::fs::write(&file, bad.replace("LISTEN", "127.0.0.1:1").replace("ADMIN", "127.0.0.1:2")).unwrap();
+    let mut check = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+    check.args([OsStr::new("check"), OsStr::new("--config"), file.as_os_str()]).env("BUSY_KEY", KEY);
+    let checked = check.output().unwrap();
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(!checked.status.success() && said.contains("error: server.state_file: "), "{said}");
 }
