@@ -126,6 +126,7 @@ fn one_goes_first_then_two_then_four_until_as_many_as_before() {
             assert!(round.len() < 100);
         }
         sizes.push(round.len());
+        assert!(sizes.len() < 100, "it never recovers");
         cooldown.settle(round[0], Signal::Ok, tick(9), &mut Dice::seeded(1));
         for &lease in &round[1..] {
             cooldown.settle(lease, Signal::Neutral, tick(9), &mut Dice::seeded(1));
