@@ -117,6 +117,20 @@ mod tests {
         cooldown.readiness(*now)
     }
 
+    #[test]
+    fn blank_is_who_has_nothing_held_against_him() {
+        let new = || Cooldown::new(Settings::default());
+        assert!(new().is_blank());
+        let mut skipped = new();
+        skipped.soft_skip(Tick::ZERO + Duration::from_secs(5), Tick::ZERO);
+        assert!(!skipped.is_blank());
+        for signal in [Signal::Throttled { retry_after: None }, Signal::Quota { reset: None }, Signal::Auth] {
+            let (mut cooldown, mut now, mut dice) = (new(), Tick::ZERO, Dice::seeded(3));
+            run(&mut cooldown, Step::Hit(signal), &mut now, &mut dice);
+            assert!(!cooldown.is_blank(), "{signal:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_cooldown_that_was_kept_goes_on_as_if_nothing_had_been(
