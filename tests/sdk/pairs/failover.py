@@ -127,11 +127,12 @@ class Talks:
         """The tool's results, to this vendor."""
         first, told = begun
         for caller, before in told.items():
-            said = self.ask(caller, vendor, "text", "results", before=before)
+            goes_to = home(caller, first, vendor)
+            said = self.ask(caller, goes_to, "text", "results", before=before)
             if said and said.text == TEXT:
-                self.went.add((caller.name, first, vendor))
+                self.went.add((caller.name, first, goes_to))
             elif said:
-                self.errors.append(f"{caller.name} from {first} to {vendor}: {said}")
+                self.errors.append(f"{caller.name} from {first} to {goes_to}: {said}")
 
     def ask(self, caller, vendor, scenario, kind, **options):
         try:
@@ -154,6 +155,11 @@ class Talks:
                 return
             time.sleep(0.2)
         self.errors.append(f"{vendor} came back and got no request within {RETURN_BY:.0f} s")
+
+
+def home(caller, first, vendor):
+    """Thoughts that OpenAI encrypted for a caller of its own dialect nobody else reads: while it can be asked, they go there."""
+    return first if (caller.name, first) == ("responses", "responses") else vendor
 
 
 def kill(traffic, talks, count):
