@@ -116,7 +116,9 @@ async fn a_key_with_nothing_left_serves_before_its_window_is_full() {
     a.say(empty(None));
     lab.send(&Ask::chat("demo")).await;
     let refused = lab.send(&Ask::chat("demo")).await;
-    assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "1"));
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    // A second, and a little more, which differs from caller to caller.
+    assert!(["1", "2"].contains(&refused.header("retry-after")), "{}", refused.header("retry-after"));
     tokio::time::sleep(secs(1)).await;
     assert_eq!(lab.send(&Ask::chat("demo")).await.status, StatusCode::OK);
     assert_eq!(a.heard().len(), 5);
@@ -135,10 +137,11 @@ async fn who_meets_a_cap_is_told_when_there_is_room() {
     let refused = lab.send(&Ask::chat("demo")).await;
     assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
     let wait: u64 = refused.header("retry-after").parse().unwrap();
-    assert!((59..=65).contains(&wait), "{wait}");
-    tokio::time::sleep(secs(wait - 2)).await;
+    // A minute and its slot, and up to a fifth more.
+    assert!((60..=78).contains(&wait), "{wait}");
+    tokio::time::sleep(secs(59)).await;
     assert_eq!(lab.send(&Ask::chat("demo")).await.status, StatusCode::TOO_MANY_REQUESTS);
-    tokio::time::sleep(secs(2)).await;
+    tokio::time::sleep(secs(wait - 59)).await;
     assert_eq!(lab.send(&Ask::chat("demo")).await.status, StatusCode::OK);
     assert_eq!(a.heard().len(), 3);
     lab.assert_quiet().await;
