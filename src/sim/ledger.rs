@@ -279,6 +279,7 @@ impl Witness for Ledger<'_> {
             | Seen::Asked { .. }
             | Seen::Judged { .. }
             | Seen::Reloaded { .. }
+            | Seen::Restarted { .. }
             | Seen::GoesOn { .. }
             | Seen::Froze { .. }
             | Seen::WallStepped { .. } => {}

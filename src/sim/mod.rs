@@ -48,6 +48,6 @@ mod world;
 pub use drive::Parted;
 pub use ledger::Ledger;
 pub use seen::{Bill, End, Left, Passage, Role, Seen, Witness};
-pub use setup::{Freeze, Rehearsal, Reload, Unroutable, WallStep, pretend_keys};
+pub use setup::{Freeze, Handover, Rehearsal, Reload, Unroutable, WallStep, pretend_keys};
 pub use weather::{PREFILL, PREFILL_AT_HOME, USUAL_PACE, USUAL_TTFT};
 pub use world::run;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::drive::Parted;
 use crate::algo::tick::Tick;
 use crate::route::Verdict;
+use crate::state::memoir::Memoir;
 use crate::state::{Channel, Table};
 use crate::vocab::{Fault, Stage};
 
@@ -31,6 +32,8 @@ pub enum Seen<'s> {
     Probed { upstream: &'s str, passed: bool },
     /// A request goes on for which this revision of the configuration holds, counted from 0.
     Reloaded { revision: usize },
+    /// Another process serves with this revision, and knew this when it began, if it could read it.
+    Restarted { revision: usize, recalled: Option<&'s Memoir> },
     /// The process did not run for so long.
     Froze { lasted: Duration },
     /// Somebody has set the wall's clock by so many seconds.

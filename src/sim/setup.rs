@@ -20,6 +20,8 @@ pub struct Rehearsal<'a> {
     pub reloads: Vec<Reload>,
     pub freezes: Vec<Freeze>,
     pub steps: Vec<WallStep>,
+    /// So many conversations go on at a time, of which every request belongs to one; 0 is none.
+    pub conversations: u64,
     /// Between an attempt's begin and the moment when it is sent at most so much time passes.
     pub dawdle: Duration,
 }
@@ -42,6 +44,7 @@ impl<'a> Rehearsal<'a> {
             reloads: Vec::new(),
             freezes: Vec::new(),
             steps: Vec::new(),
+            conversations: 0,
             dawdle: Duration::ZERO,
         }
     }
@@ -59,6 +62,16 @@ pub struct WallStep {
 pub struct Reload {
     pub at: Duration,
     pub blueprint: Blueprint,
+    pub how: Handover,
+}
+
+/// Who serves from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handover {
+    /// The same process, which forgets nothing that it can still use.
+    Reload,
+    /// Another one, which knows what this one has written down. This one sees its requests to their end.
+    Restart,
 }
 
 /// The process does not run for a while, and then sees all at once what has happened.

@@ -11,14 +11,15 @@ use super::drive::{Drive, Parted};
 use super::fate;
 use super::queue::{Event, Queue, Turn};
 use super::seen::{End, Seen, Witness};
-use super::setup::{Rehearsal, Unroutable};
+use super::setup::{Handover, Rehearsal, Reload, Unroutable};
 use super::watch::{self, Heard, Watches};
 use super::weather::Weather;
 use crate::algo::dice::Dice;
 use crate::algo::tick::Tick;
 use crate::config::Blueprint;
 use crate::config::rehearsal::{Call, Caller, Target};
-use crate::route::line;
+use crate::route::{Need, line};
+use crate::state::memoir::Memoir;
 use crate::state::{Hand, Live, Registry, Table};
 use crate::telemetry::Shed;
 
@@ -45,6 +46,7 @@ pub fn run(rehearsal: &Rehearsal<'_>, witness: &mut dyn Witness) -> Result<Unrou
         witness,
         hand,
         live,
+        gone: Vec::new(),
         tables: &tables,
         revision: 0,
         registry: Registry::default(),
@@ -82,6 +84,8 @@ pub(super) struct World<'r, 't> {
     pub(super) witness: &'t mut dyn Witness,
     pub(super) hand: Hand,
     pub(super) live: Arc<Live>,
+    /// Of processes that see their last requests to the end.
+    gone: Vec<Arc<Live>>,
     /// One place for every table that is ever in force: requests under way keep theirs.
     pub(super) tables: &'t [OnceCell<Table>],
     pub(super) revision: usize,
@@ -145,15 +149,15 @@ impl<'t> World<'_, 't> {
                 }
                 Event::Watch(call) => self.watch(call),
                 Event::Reload(index) => {
-                    let rehearsal = self.rehearsal;
-                    self.revision = index + 1;
-                    self.put_in_force(&rehearsal.reloads[index].blueprint);
-                    self.tell(&Seen::Reloaded { revision: self.revision });
+                    let Reload { blueprint, how, .. } = &self.rehearsal.reloads[index];
+                    self.hand_over(index + 1, blueprint, *how);
                 }
                 Event::Freeze(index) => {
                     let lasted = self.rehearsal.freezes[index].lasting;
                     self.hand.move_to(self.live.now() + lasted);
-                    self.live.pulse(lasted);
+                    for live in self.gone.iter().chain([&self.live]) {
+                        live.pulse(lasted);
+                    }
                     self.tell(&Seen::Froze { lasted });
                 }
                 Event::StepWall(index) => {
@@ -211,6 +215,34 @@ impl<'t> World<'_, 't> {
         self.places.push(places);
         let calls = self.watches.follow(self.table(), &self.places[self.revision], &self.live);
         self.plan_watches(calls);
+    }
+
+    fn hand_over(&mut self, revision: usize, blueprint: &Blueprint, how: Handover) {
+        let recalled = match how {
+            Handover::Reload => None,
+            Handover::Restart => self.restart(revision as u64),
+        };
+        self.revision = revision;
+        self.put_in_force(blueprint);
+        match how {
+            Handover::Reload => self.tell(&Seen::Reloaded { revision }),
+            Handover::Restart => self.tell(&Seen::Restarted { revision, recalled: recalled.as_ref() }),
+        }
+    }
+
+    /// Another process begins with what this one writes down. Its memory is its own from then on.
+    fn restart(&mut self, process: u64) -> Option<Memoir> {
+        let unix = self.live.clock.unix_now();
+        let written = Memoir::of(self.table(), unix).encode().ok();
+        let memoir = written.and_then(|text| Memoir::decode(&text, unix).ok());
+        let seed = self.rehearsal.seed ^ (process << 32);
+        let before = std::mem::replace(&mut self.live, Arc::new(Live::moved_by(&self.hand, seed)));
+        self.gone.push(before);
+        self.registry = Registry::default();
+        if let Some(memoir) = &memoir {
+            self.registry.recall(memoir.clone());
+        }
+        memoir
     }
 
     fn expire(&mut self) {
@@ -303,13 +335,16 @@ impl<'t> World<'_, 't> {
             return;
         }
         table.routes[route].memory.in_flight.fetch_add(1, Relaxed);
+        let conversations = rehearsal.conversations;
+        let session = (conversations > 0).then(|| number % conversations);
+        let need = Need { session, ..fate::need(table, route, said, now) };
         let guest = Guest {
             number,
             call,
             route,
             revision: self.revision,
             begun: now,
-            drive: Drive::begin(table, route, fate::need(table, route, said, now), priority),
+            drive: Drive::begin(table, route, need, priority),
             told: 0,
             lined_up: now,
             listening: None,

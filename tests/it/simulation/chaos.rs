@@ -9,13 +9,15 @@ use mainstay::config::rehearsal::{
     Call, Delivery, FAULTS, Flapping, Form, Onset, Outage, Script, Target, Whom, Workload,
 };
 use mainstay::config::{self, Blueprint, Env};
-use mainstay::sim::{Freeze, Rehearsal, Reload, WallStep};
+use mainstay::sim::{Freeze, Handover, Rehearsal, Reload, WallStep};
 use mainstay::vocab::{Fault, Priority};
 
 /// Everything that is wrong is over by then.
 pub const HEALED: Duration = Duration::from_secs(40);
 /// So long after that, or after the machine was paused, every caller is served.
 const RECOVERY: Duration = Duration::from_secs(40);
+/// So much longer it takes a crowd, for limits that were learnt come back from almost nothing by a quarter a round.
+const REGAINED: Duration = Duration::from_secs(30);
 /// For so long callers come who are served; by the end everything is as it was.
 const AFTERWARDS: Duration = Duration::from_secs(20);
 /// A virtual machine that was put aside: its monotonic clock stands, and then leaps.
@@ -28,7 +30,8 @@ pub struct Chaos {
     pub workload: Workload,
     /// From then on every caller is served.
     pub well: Duration,
-    reloads: Vec<Duration>,
+    reloads: Vec<(Duration, Handover)>,
+    conversations: u64,
     freezes: Vec<Freeze>,
     steps: Vec<WallStep>,
     dawdle: Duration,
@@ -64,6 +67,8 @@ struct Shape {
     continuation: &'static str,
     concurrency: &'static str,
     queue: &'static str,
+    limits: &'static str,
+    priority: &'static str,
 }
 
 #[derive(Clone)]
@@ -73,6 +78,17 @@ struct Upstream {
     probe: &'static str,
     weight: u64,
     tier: u64,
+    fate: &'static str,
+    /// Of each of its keys at each model.
+    quota: &'static str,
+    vendor: Vendor,
+}
+
+/// Whose models it has: the catalog has prices of some.
+#[derive(Clone, Copy)]
+enum Vendor {
+    Anybody,
+    Known { provider: &'static str, model: &'static str },
 }
 
 fn one_of<T: Copy>(dice: &mut Dice, of: &[T]) -> T {
@@ -90,20 +106,37 @@ impl Chaos {
         if crowd {
             shape.least = 100;
             shape.attempts = 4;
-            // A limit that is learnt of overloads which have nothing to do with load comes back by one for each round
-            // of answers: that takes longer than this world lasts.
-            shape.concurrency = "concurrency: {adaptive: false}, ";
+            // It is larger than what sixty at a time, a hundred in all, or a quota would let through. Other limits are
+            // learnt, and regained.
+            shape.concurrency = "";
+            shape.limits = "";
+            for upstream in &mut shape.upstreams {
+                upstream.quota = "";
+            }
         }
         let names: Vec<String> = shape.upstreams.iter().map(Upstream::name).collect();
-        let end = HEALED + RECOVERY + AFTERWARDS;
-        let mut reloads: Vec<Duration> = (0..dice.below(4)).map(|_| moment(dice, end)).collect();
-        reloads.sort_unstable();
+        let recovery = if crowd { RECOVERY + REGAINED } else { RECOVERY };
+        let end = HEALED + recovery + AFTERWARDS;
+        let mut reloads: Vec<(Duration, Handover)> = (0..dice.below(4))
+            .map(|_| {
+                let how = one_of(dice, &[Handover::Reload, Handover::Reload, Handover::Restart]);
+                (moment(dice, end), how)
+            })
+            .collect();
+        reloads.sort_unstable_by_key(|(at, _)| *at);
         let mut blueprints = vec![shape.blueprint()];
-        for _ in &reloads {
-            shape.change(dice);
+        for (_, how) in &reloads {
+            match how {
+                Handover::Reload => shape.change(dice),
+                // What is recalled can be held against what was known only where nothing else changes.
+                Handover::Restart => {}
+            }
             blueprints.push(shape.blueprint());
         }
         let mut outages: Vec<Outage> = (0..=dice.below(6)).map(|_| outage(dice, &names)).collect();
+        if shape.upstreams.iter().any(|upstream| !upstream.fate.is_empty()) && dice.chance(0.5) {
+            outages.push(Outage { whom: Whom::Fate("rack".to_owned()), ..outage(dice, &names) });
+        }
         // What befalls one provider befalls all who stand behind it.
         if dice.chance(0.125) {
             let one = outage(dice, &names);
@@ -115,7 +148,9 @@ impl Chaos {
         if crowd {
             rate = 40.0;
             let busy = |name: &String| {
-                let all = Outage::of(name, Some(Fault::Overloaded), Duration::ZERO, HEALED / 2);
+                // Whoever is overloaded from the first moment on has no limit of before that could be regained.
+                let (from, to) = (HEALED / 4, HEALED * 3 / 4);
+                let all = Outage::of(name, Some(Fault::Overloaded), from, to);
                 Outage { share: 0.27, ..all }
             };
             outages = names.iter().map(busy).collect();
@@ -123,11 +158,18 @@ impl Chaos {
         let mut freezes: Vec<Freeze> = (0..dice.below(3))
             .map(|_| Freeze { at: moment(dice, HEALED / 2), lasting: moment(dice, HEALED / 3) })
             .collect();
-        let mut well = HEALED + RECOVERY;
+        let mut well = HEALED + recovery;
         if dice.chance(1.0 / 16.0) {
             let at = moment(dice, HEALED);
             freezes.push(Freeze { at, lasting: PAUSE });
             well += PAUSE;
+        }
+        if crowd {
+            // What is in flight when the first overload comes is all that the gateway knows of the limit of before; when
+            // the process has just stood still, that is little.
+            for freeze in &mut freezes {
+                freeze.at += HEALED / 4 + Duration::from_secs(1);
+            }
         }
         let steps = (0..dice.below(4))
             .map(|_| WallStep { at: moment(dice, end), by: one_of(dice, &[3600, -3600, -7200, 5, -86_400]) })
@@ -139,7 +181,10 @@ impl Chaos {
                 delivery: one_of(dice, &[Delivery::Stream, Delivery::Stream, Delivery::Whole]),
                 answer_tokens: 2 + dice.below(150),
                 hang_up: one_of(dice, &[0.0, 0.05, 0.3]),
-                priority: one_of(dice, &[None, None, Some(Priority::Sheddable)]),
+                priority: one_of(
+                    dice,
+                    &[None, None].into_iter().chain(Priority::ALL.map(Some)).collect::<Vec<_>>(),
+                ),
                 ..Call::to(Target::Model(format!("m{route}")))
             })
             .collect();
@@ -150,6 +195,7 @@ impl Chaos {
             workload: Workload::of(rate, mix),
             well,
             reloads,
+            conversations: one_of(dice, &[0, 7]),
             freezes,
             steps,
             dawdle,
@@ -165,10 +211,11 @@ impl Chaos {
             duration: self.well + AFTERWARDS,
             seed: self.seed,
             reloads: reloads
-                .map(|(at, blueprint)| Reload { at: *at, blueprint: blueprint.clone() })
+                .map(|((at, how), blueprint)| Reload { at: *at, blueprint: blueprint.clone(), how: *how })
                 .collect(),
             freezes: self.freezes.clone(),
             steps: self.steps.clone(),
+            conversations: self.conversations,
             dawdle: self.dawdle,
         }
     }
@@ -215,12 +262,28 @@ fn outage(dice: &mut Dice, upstreams: &[String]) -> Outage {
 
 impl Upstream {
     fn of(number: u64, dice: &mut Dice) -> Self {
+        let vendor = one_of(
+            dice,
+            &[
+                Vendor::Anybody,
+                Vendor::Anybody,
+                Vendor::Known { provider: "openai", model: "gpt-5.4" },
+                Vendor::Known { provider: "openrouter", model: "openai/gpt-5.4-mini" },
+            ],
+        );
+        let least_keys = match vendor {
+            Vendor::Anybody => 0,
+            Vendor::Known { .. } => 1,
+        };
         Self {
             number,
-            keys: dice.below(3),
+            keys: least_keys + dice.below(3),
             probe: one_of(dice, &["off", "tcp", "http, path: /health"]),
             weight: 1 + dice.below(5),
             tier: one_of(dice, &[0, 0, 0, 1]),
+            fate: one_of(dice, &["", "fate: rack, "]),
+            quota: one_of(dice, &["", "", "", ", quota: {rpm: 30}", ", quota: {tpm: 90000, rpd: 150}"]),
+            vendor,
         }
     }
 
@@ -233,7 +296,10 @@ impl Shape {
     fn of(dice: &mut Dice) -> Self {
         Self {
             upstreams: (0..=dice.below(4)).map(|number| Upstream::of(number, dice)).collect(),
-            select: one_of(dice, &["weighted_round_robin", "lowest_latency", "least_inflight"]),
+            select: one_of(
+                dice,
+                &["weighted_round_robin", "lowest_latency", "least_inflight", "least_cost", "sticky"],
+            ),
             panic: one_of(dice, &["throttle", "throttle", "fail_fast", "all"]),
             replay: one_of(dice, &["allowed", "allowed", "if_unsent"]),
             first_event: one_of(dice, &["auto", "8s"]),
@@ -250,6 +316,8 @@ impl Shape {
                 &["", "concurrency: {max: 60}, ", "concurrency: {max: 60, adaptive: false}, "],
             ),
             queue: one_of(dice, &["timeout: 1s", "max: 20, timeout: 3s"]),
+            limits: one_of(dice, &["", "", "server: {limits: {max_inflight: 100}}\n"]),
+            priority: one_of(dice, &["", "priority: sheddable, ", "priority: critical_plus, "]),
         }
     }
 
@@ -294,11 +362,13 @@ impl Shape {
             continuation,
             concurrency,
             queue,
+            limits,
+            priority,
             ..
         } = self;
         let mut out = format!(
             "version: 1
-defaults:
+{limits}defaults:
   select: {select}
   timeouts: {{connect: 1s, ttfb: 5s, first_event: {first_event}, idle: 4s, total: 20s}}
   retry: {{max_attempts: {attempts}, wait: 2s, replay: {replay}, budget: {{{budget}, window: 10s}}}}
@@ -318,11 +388,15 @@ upstreams:
 "
         );
         for upstream in &self.upstreams {
-            let (name, probe) = (upstream.name(), upstream.probe);
+            let (name, probe, fate) = (upstream.name(), upstream.probe, upstream.fate);
+            let provider = match upstream.vendor {
+                Vendor::Anybody => "custom, dialect: openai",
+                Vendor::Known { provider, .. } => provider,
+            };
             let keys: Vec<String> = (0..upstream.keys).map(|key| format!("sk-{name}-{key}")).collect();
             let _ = writeln!(
                 out,
-                "  {name}: {{provider: custom, dialect: openai, base_url: \"http://10.0.0.{}:80/v1\", \
+                "  {name}: {{provider: {provider}, {fate}base_url: \"http://10.0.0.{}:80/v1\", \
                  credentials: [{}], {concurrency}probe: {{kind: {probe}}}}}",
                 upstream.number + 1,
                 keys.join(", ")
@@ -338,16 +412,20 @@ upstreams:
                 .upstreams
                 .iter()
                 .map(|upstream| {
-                    let Upstream { weight, tier, .. } = upstream;
+                    let Upstream { weight, tier, quota, .. } = upstream;
+                    let model = match upstream.vendor {
+                        Vendor::Anybody => format!("x{route}"),
+                        Vendor::Known { model, .. } => model.to_owned(),
+                    };
                     format!(
-                        "{{upstream: {}, model: x{route}, weight: {weight}, tier: {tier}}}",
+                        "{{upstream: {}, model: {model}, weight: {weight}, tier: {tier}{quota}}}",
                         upstream.name()
                     )
                 })
                 .collect();
             let _ = writeln!(
                 out,
-                "  - {{model: m{route}, {fallback}continuation: {continuation}, channels: [{}]}}",
+                "  - {{model: m{route}, {fallback}{priority}continuation: {continuation}, channels: [{}]}}",
                 channels.join(", ")
             );
         }

@@ -12,10 +12,12 @@ use mainstay::config::{Matcher, Replay};
 use mainstay::route::Verdict;
 use mainstay::sim::{End, Passage, Role, Seen, Witness};
 use mainstay::state::gate::Gate;
+use mainstay::state::memoir::Memoir;
 use mainstay::state::{Channel, Table};
 use mainstay::vocab::{Class, Fault, Stage};
 
 use super::chaos::Chaos;
+use super::quotas::{self, Quotas};
 
 /// Retries over so long a time are bounded.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -38,6 +40,8 @@ pub struct Met {
     pub legs: u64,
     pub queued: u64,
     pub stepped: u64,
+    pub restarts: u64,
+    pub capped: u64,
 }
 
 impl Met {
@@ -57,6 +61,8 @@ impl Met {
         self.legs += other.legs;
         self.queued += other.queued;
         self.stepped += other.stepped;
+        self.restarts += other.restarts;
+        self.capped += other.capped;
     }
 }
 
@@ -88,6 +94,11 @@ pub struct Laws {
     paid: VecDeque<Tick>,
     finished: u64,
     begun: u64,
+    /// Processes that may still have requests, by the time when the next one began.
+    before: VecDeque<Tick>,
+    /// What another process was told, until its first table is looked at.
+    recalled: Option<Memoir>,
+    quotas: Quotas,
 }
 
 struct Request {
@@ -130,7 +141,11 @@ impl Laws {
             min_open: channel.breaker.min_open,
             // Upwards by a fifth at most, whatever the walls show.
             max_open: channel.breaker.open.max.max(channel.breaker.open.retry_after_cap).mul_f64(1.25),
-            well: chaos.well,
+            well: if chaos.blueprints.iter().all(quotas::spare_somebody) {
+                chaos.well
+            } else {
+                Duration::MAX
+            },
             frozen: chaos.frozen(),
             budget: route.retry.budget,
             most_trials: trials.unwrap_or(1).max(1),
@@ -141,6 +156,9 @@ impl Laws {
             paid: VecDeque::new(),
             finished: 0,
             begun: 0,
+            before: VecDeque::new(),
+            recalled: None,
+            quotas: Quotas::default(),
         }
     }
 
@@ -256,9 +274,12 @@ impl Laws {
         drop_old(&mut self.paid, WINDOW);
         // What was deposited may have been spent a window later.
         drop_old(&mut self.firsts, WINDOW * 2);
+        // Whoever sees his last requests to the end still has a budget of his own.
+        drop_old(&mut self.before, self.total + self.frozen + WINDOW);
+        let processes = (1 + self.before.len()) as f64;
         // So may the reserve.
         let reserve = self.budget.reserve_per_sec * WINDOW.as_secs_f64();
-        let bound = self.budget.ratio * self.firsts.len() as f64 + 2.0 * reserve + 1.0;
+        let bound = self.budget.ratio * self.firsts.len() as f64 + processes * (2.0 * reserve + 1.0);
         let paid = self.paid.len();
         self.must(now, paid as f64 <= bound, || format!("{paid} retries in 10 s, and {bound} are allowed"));
     }
@@ -333,7 +354,10 @@ impl Laws {
                     | (State::HalfOpen, State::Closed)
             );
             self.must(now, legal, || format!("{name} went from {from:?} to {to:?}"));
-            if let (State::Open { .. }, State::HalfOpen) = (from, to) {
+            // One that was half-open when its process ended may be tried at once by the next one.
+            if let (State::Open { until }, State::HalfOpen) = (from, to)
+                && until > before.since
+            {
                 let (open, least) = (now.since(before.since), self.min_open);
                 self.must(now, open >= least, || format!("{name} was open for {open:?} only"));
             }
@@ -358,8 +382,13 @@ impl Witness for Laws {
                 let twice = self.requests.insert(request, begun).is_some();
                 self.must(now, !twice, || format!("request {request} begins twice"));
             }
-            Seen::Asked { request, channel, passage, role, .. } => {
+            Seen::Asked { request, channel, passage, role, credential } => {
                 self.asked(now, request, channel, passage, role);
+                let spent = self.quotas.asked(now, request, channel, credential);
+                self.met.capped += u64::from(spent.is_some_and(|(spent, most)| spent == most));
+                self.must(now, spent.is_none_or(|(spent, most)| spent <= most), || {
+                    format!("request {request} takes {} beyond its quota: {spent:?}", channel.label)
+                });
             }
             Seen::Committed { request, .. } => {
                 self.met.commits += 1;
@@ -382,7 +411,8 @@ impl Witness for Laws {
                 let most = self.total + self.frozen;
                 self.must(now, waited <= most, || format!("request {request} waits for {waited:?} in line"));
             }
-            Seen::Left { request, channel, .. } => {
+            Seen::Left { request, channel, how, .. } => {
+                self.quotas.left(request, channel, how);
                 if let Some(request) = self.requests.get_mut(&request) {
                     request.under_way = request.under_way.saturating_sub(1);
                 }
@@ -403,12 +433,28 @@ impl Witness for Laws {
                 let known = revision < self.served.len();
                 self.must(now, known, || format!("there is no revision {revision}"));
             }
+            Seen::Restarted { revision, recalled } => {
+                self.met.restarts += 1;
+                self.before.push_back(now);
+                let known = revision < self.served.len() && recalled.is_some();
+                self.must(now, known, || format!("process {revision} knows nothing: {recalled:?}"));
+                self.recalled = recalled.cloned();
+            }
             Seen::Froze { .. } => self.met.froze += 1,
             Seen::WallStepped { .. } => self.met.stepped += 1,
         }
     }
 
     fn looked(&mut self, now: Tick, table: &Table) {
+        if let Some(told) = self.recalled.take() {
+            let unix = table.live.clock.unix_now();
+            let known = Memoir::of(table, unix);
+            self.must(now, !known.differs(&told), || format!("{told:?}\nwas recalled as\n{known:?}"));
+            let resumed = told.resumes_at(unix);
+            self.must(now, resumed == now, || {
+                format!("the next process begins at {resumed:?}, and not {now:?}")
+            });
+        }
         for upstream in &table.upstreams {
             let (memory, name) = (&upstream.memory, &upstream.config.name);
             let (counted, expected) = (
@@ -458,8 +504,10 @@ impl Witness for Laws {
         for route in &table.routes {
             let first = route.channels.iter().map(|channel| channel.config.tier).min();
             let named = matches!(route.config.matcher, Matcher::Model { .. });
-            for channel in route.channels.iter().filter(|channel| named && Some(channel.config.tier) == first)
-            {
+            let asked = |channel: &&Arc<Channel>| {
+                named && Some(channel.config.tier) == first && !quotas::is_capped(&channel.config)
+            };
+            for channel in route.channels.iter().filter(asked) {
                 let model = channel.model(&route.config, "");
                 let state = model.gate.as_ref().map(Gate::state);
                 self.must(now, state == Some(State::Closed), || {

@@ -1,5 +1,5 @@
-//! Deterministic simulation: random configurations, outages, callers who hang up, reloads, freezes and steps of the
-//! wall's clock, all from one number, against the laws of resilience. What breaks a law breaks it again with the same seed:
+//! Deterministic simulation: random configurations, outages, callers who hang up, reloads, restarts, freezes and steps
+//! of the wall's clock, all from one number, against the laws of resilience. What breaks a law breaks it again with the same seed:
 //!
 //! ```console
 //! $ MAINSTAY_SEED=17 cargo test --test it simulation
@@ -8,6 +8,7 @@
 
 mod chaos;
 mod laws;
+mod quotas;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -126,7 +127,7 @@ fn the_seeds_meet_everything_that_there_is_to_meet() {
         opened,
         ..
     } = met;
-    let laws::Met { hedges, legs, queued, stepped, .. } = met;
+    let laws::Met { hedges, legs, queued, stepped, restarts, capped, .. } = met;
     for (what, count) in [
         ("trials", trials),
         ("forced attempts", forced),
@@ -143,6 +144,8 @@ fn the_seeds_meet_everything_that_there_is_to_meet() {
         ("legs", legs),
         ("waits for room", queued),
         ("steps of the wall's clock", stepped),
+        ("restarts", restarts),
+        ("quotas that were used up", capped),
     ] {
         assert!(count > 10, "{count} {what}");
     }
@@ -163,7 +166,8 @@ fn a_wall_clock_that_is_set_changes_nothing_that_is_counted_in_ticks() {
             let mut trace = Trace::default();
             let rehearsal = Rehearsal { steps: steps.to_vec(), ..chaos.rehearsal() };
             sim::run(&rehearsal, &mut trace).expect("every call has a route");
-            trace.0.retain(|line| !line.contains("WallStepped"));
+            // What a process writes down is dated.
+            trace.0.retain(|line| !line.contains("WallStepped") && !line.contains("Restarted"));
             trace.0
         };
         let at = |second| Duration::from_secs(second);
