@@ -28,7 +28,7 @@ use crate::dialect::hub::Manner;
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::{translate, tree};
 use crate::route::Need;
-use crate::route::onward::{self, LOOK_AGAIN, Leg, MOST_LEGS, PATIENCE, Then, Trail};
+use crate::route::onward::{self, Leg, MOST_LEGS, PATIENCE, Then, Trail};
 use crate::state::model::Shape;
 use crate::state::{Channel, Permit};
 use crate::telemetry::{StreamOutcome, catalogue};
@@ -101,7 +101,7 @@ impl Onward {
         mut stream: Box<translate::Stream>,
         broken: Arc<Channel>,
     ) -> Result<Joined, Ended> {
-        self.trail.leave_out(&broken);
+        self.trail.broke(&broken);
         // Should the caller hang up meanwhile, that is how it ends.
         self.guest.settle.stream_ends(StreamOutcome::Cancelled);
         if self.trail.legs >= MOST_LEGS {
@@ -128,7 +128,7 @@ impl Onward {
                     return Ok(Joined { onward: self, permit, peeked, upstream, method });
                 }
                 Round::NotNow { soonest } => {
-                    (soonest.unwrap_or_default().max(LOOK_AGAIN), Outcome::NoChannel)
+                    (self.trail.look_again(soonest, &mut gateway.live.dice()), Outcome::NoChannel)
                 }
                 Round::Never(outcome) => (Duration::MAX, outcome),
             };
@@ -174,7 +174,8 @@ impl Onward {
                     match self.judge(&mut round, permit, why, method, &model) {
                         Then::Choose { wait } if wait.is_zero() => {}
                         Then::Choose { wait } => sleep(wait).await,
-                        Then::NotNow => return Round::NotNow { soonest: None },
+                        Then::NotNow { soonest } => return Round::NotNow { soonest },
+                        Then::Exhausted => return Round::Never(Outcome::Exhausted),
                         Then::GiveUp => return Round::Never(Outcome::Failed),
                     }
                 }
@@ -217,12 +218,12 @@ impl Onward {
         method: Option<Method>,
         model: &str,
     ) -> Then {
-        let label = permit.channel().label.clone();
+        let channel = Arc::clone(permit.channel());
         match why {
             NotJoined::Mismatch => {
                 // It answered well, as far as its health goes; it is only of no use here.
                 self.trail.legs += 1;
-                self.trail.leave_out(permit.channel());
+                self.trail.leave_out(&channel);
                 permit.finish();
                 self.trail.restrict(&mut round.plan, model);
                 self.count(Outcome::Mismatch, method);
@@ -245,13 +246,14 @@ impl Onward {
                 let verdict = round.plan.verdict(permit, failed.failure, &self.need(model));
                 tracing::debug!(
                     request = %self.guest.request_id,
-                    channel = &*label,
+                    channel = &*channel.label,
                     fault = failed.failure.fault.name(),
                     detail = failed.detail.as_deref(),
                     ?verdict,
                     "an attempt to go on failed"
                 );
-                round.follow(&self.trail, &self.need(model), failed.failure.fault, verdict)
+                let need = self.need(model);
+                round.follow(&mut self.trail, &need, &channel, failed.failure, verdict)
             }
         }
     }

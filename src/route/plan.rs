@@ -35,7 +35,7 @@ pub struct Plan<'t> {
     /// Over all routes.
     pub attempts: u32,
     /// The budgets have heard of this request.
-    deposited: bool,
+    pub(super) deposited: bool,
     /// How often a second channel was asked beside a silent one; at most once.
     pub(super) hedges: u32,
     /// The one second chance of an only channel is taken.
@@ -506,11 +506,6 @@ impl<'t> Plan<'t> {
                 self.mark_spent(channel);
             }
         }
-    }
-
-    /// Whether a channel of this route is left, whatever speaks against it just now.
-    pub fn has_unspent(&self) -> bool {
-        self.route().channels.iter().any(|channel| !self.spent.has(channel.slot))
     }
 
     /// The index of the route that is being tried.

@@ -11,7 +11,7 @@ use super::seen::Role;
 use crate::algo::tick::Tick;
 use crate::config::Continuation;
 use crate::dialect::translate;
-use crate::route::onward::{LOOK_AGAIN, Leg, MOST_LEGS, PATIENCE, Round, Then, Trail};
+use crate::route::onward::{Leg, MOST_LEGS, PATIENCE, Round, Then, Trail};
 use crate::route::{Failure, Need, Plan};
 use crate::state::model::Shape;
 use crate::state::permit::Repeat;
@@ -64,7 +64,7 @@ impl Drive<'_> {
         let until = (self.live().now() + PATIENCE).min(self.need.deadline);
         let may_go_on = !matches!(fault, Fault::DeadlineExceeded | Fault::Cancelled);
         let Some(going) = self.going.as_mut().filter(|_| may_go_on) else { return Some(Step::Ends(fault)) };
-        going.trail.leave_out(&channel);
+        going.trail.broke(&channel);
         going.broken = Some(Broken { fault, until });
         Some(self.go_on())
     }
@@ -92,9 +92,9 @@ impl Drive<'_> {
     }
 
     fn not_now(&mut self, soonest: Option<Duration>) -> Step {
-        let now = self.live().now();
-        let wait = soonest.unwrap_or_default().max(LOOK_AGAIN);
+        let (now, mut dice) = (self.live().now(), self.live().dice());
         let Some(going) = &mut self.going else { return Step::Ends(Fault::StreamCut) };
+        let wait = going.trail.look_again(soonest, &mut dice);
         going.round = None;
         match going.broken {
             Some(broken) if wait < broken.until.since(now) => Step::Wait(wait),
@@ -119,13 +119,14 @@ impl Drive<'_> {
     pub(super) fn leg_failed(&mut self, permit: Permit, failure: Failure) -> Option<Judged> {
         let going = self.going.as_mut()?;
         let round = going.round.as_mut()?;
+        let channel = Arc::clone(permit.channel());
         let verdict = round.plan.verdict(permit, failure, &self.need);
-        let then = round.follow(&going.trail, &self.need, failure.fault, verdict);
+        let then = round.follow(&mut going.trail, &self.need, &channel, failure, verdict);
         let step = match then {
             Then::Choose { wait } if wait.is_zero() => self.go_on(),
             Then::Choose { wait } => Step::Wait(wait),
-            Then::NotNow => self.not_now(None),
-            Then::GiveUp => self.stays_broken(),
+            Then::NotNow { soonest } => self.not_now(soonest),
+            Then::Exhausted | Then::GiveUp => self.stays_broken(),
         };
         Some(Judged { failure, verdict: Some(verdict), step })
     }

@@ -98,7 +98,7 @@ catalogue! {
     SHARED_UNREADABLE = "mainstay_shared_unreadable_total" Counter, [], "Shared cooldowns that could not be read and were ignored, each time that they were met.";
 
     STREAMS = "mainstay_streams_total" Counter, ["route", "outcome"], "Streams after their first content: complete, unterminated (whole, terminator added), error, cut, stalled, cancelled.";
-    CONTINUATIONS = "mainstay_continuations_total" Counter, ["route", "result", "method"], "Streams that broke after their first content and were given to another channel: continued, mismatch (its text does not continue the old one), prefill_refused, failed, exhausted (three legs, budget or deadline), no_channel, barred (tool calls, prescribed forms and the like); by prefill, instruction, anew, none.";
+    CONTINUATIONS = "mainstay_continuations_total" Counter, ["route", "result", "method"], "Streams that broke after their first content and were given to another channel: continued, mismatch (its text does not continue the old one), prefill_refused, failed, exhausted (three legs, attempts, budget or deadline), no_channel, barred (tool calls, prescribed forms and the like); by prefill, instruction, anew, none.";
     STREAM_BROKEN_EVENTS = "mainstay_stream_broken_events_total" Counter, ["upstream"], "Unreadable events inside streams that went on.";
     TOKENS = "mainstay_tokens_total" Counter, ["upstream", "model", "kind"], "Tokens as the providers counted them: input (cached ones included), cache_read, cache_write, output (reasoning included), reasoning.";
     MEDIA_FETCHES = "mainstay_media_fetches_total" Counter, ["result"], "Callers' URLs fetched for channels that take only the content: ok, refused, status, too_large, kind, timeout, failed.";

@@ -19,6 +19,7 @@ mod harm;
 mod hedging;
 mod legs;
 mod memory;
+mod onward;
 mod quotas;
 mod recovery;
 mod repeated;
