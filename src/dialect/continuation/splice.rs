@@ -5,8 +5,9 @@
 //!
 //! 1. repeats the delivered text from its beginning, exactly;
 //! 2. begins with the end of it, exactly: the anchor that was asked for, or a longer or a shorter one;
-//! 3. begins with the anchor in other white space, quotes or markup;
-//! 4. does one of the latter two at the beginning of a line behind a short preamble, which is dropped.
+//! 3. begins with the anchor, or words at its end, in other white space, quotes or markup;
+//! 4. does one of the latter two at the beginning of a line behind a short preamble, with the whole anchor; the preamble
+//!    is dropped.
 //!
 //! Whatever the rest, it is [`Found::Lost`], and nothing of it is ever given out. An end that stands more
 //! than once in the delivered text proves nothing, so the anchor is as long as it takes to be the only one,
@@ -66,6 +67,16 @@ impl Anchor {
     /// What a model is asked to repeat.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// It, and the ends of it that begin with one of its words.
+    fn ends(&self) -> impl Iterator<Item = &str> {
+        let mut within = self.text.starts_with(char::is_alphanumeric);
+        let words = self.text.char_indices().skip(1).filter_map(move |(at, char)| {
+            let before = std::mem::replace(&mut within, char.is_alphanumeric());
+            (within && !before).then_some(at)
+        });
+        std::iter::once(0).chain(words).filter_map(|at| self.text.get(at..))
     }
 }
 
@@ -210,6 +221,13 @@ impl Splice {
     }
 }
 
+/// Whether a text is whole, as far as it is compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum More {
+    Comes,
+    IsNotAwaited,
+}
+
 enum Sought {
     Nothing,
     /// The repetition has ended; this followed.
@@ -242,7 +260,7 @@ impl Seek {
         let Some(anchor) = &self.anchor else {
             return self.not_echoed();
         };
-        let early = self.ends_here(0).or_else(|| self.repeats_here(0, anchor));
+        let early = self.ends_here(0).or_else(|| self.repeats_here(0, anchor, More::Comes));
         match early {
             Some((end, seam)) => self.found(end, seam),
             None if self.pending.len() > HELD || self.pending.chars().nth(ENOUGH).is_some() => self.decide(),
@@ -277,7 +295,8 @@ impl Seek {
             if self.pending.get(..begin).is_some_and(|preamble| preamble.contains("```")) {
                 break;
             }
-            let found = self.ends_here(begin).or_else(|| self.repeats_here(begin, anchor));
+            let found =
+                self.ends_here(begin).or_else(|| self.repeats_here(begin, anchor, More::IsNotAwaited));
             if let Some((end, seam)) = found {
                 let again =
                     self.pending.get(end..).is_some_and(|rest| begin > 0 && rest.contains(&anchor.text));
@@ -333,25 +352,35 @@ impl Seek {
                 && memchr::memmem::find(whole.as_bytes(), end.as_bytes()) == Some(whole.len() - end.len()))
     }
 
-    /// The anchor in other words, so to say; the byte behind it.
-    fn repeats_here(&self, begin: usize, anchor: &Anchor) -> Option<(usize, Seam)> {
-        if anchor.text.chars().filter(|char| char.is_alphanumeric()).count() < SHORTEST {
-            return None;
-        }
+    /// The anchor in other words, so to say, or where nothing stands before it an end of it; the byte behind it.
+    fn repeats_here(&self, begin: usize, anchor: &Anchor, more: More) -> Option<(usize, Seam)> {
         self.begins(begin).find_map(|(at, quoted)| {
             let text = self.pending.get(at..)?;
-            // It may yet be the exact one.
-            if anchor.text.starts_with(text)
-                || text.starts_with(&anchor.text) && anchor.tail.starts_with(text.get(anchor.text.len()..)?)
-            {
-                return None;
-            }
-            match align(text, &anchor.text) {
-                Aligned::Whole(end) => Some((at + end, Seam { tail: anchor.tail.clone(), quoted })),
-                Aligned::Begun | Aligned::Not => None,
-            }
+            let ends = anchor.ends().take(if begin > 0 { 1 } else { usize::MAX });
+            let end = ends.filter(|end| proves_normally(end)).find_map(|end| {
+                let behind = text.strip_prefix(end);
+                let may_be_exact = behind.is_some_and(|behind| anchor.tail.starts_with(behind));
+                if may_be_exact && more == More::Comes {
+                    return None;
+                }
+                let Aligned::Whole(at) = align(text, end) else { return None };
+                (end.len() == anchor.text.len() || self.is_only(end, anchor)).then_some(at)
+            })?;
+            Some((at + end, Seam { tail: anchor.tail.clone(), quoted }))
         })
     }
+
+    /// Whether an end of the delivered text stands nowhere else in it, in no other white space, quotes or markup either.
+    fn is_only(&self, end: &str, anchor: &Anchor) -> bool {
+        let core = self.told.len().checked_sub(anchor.tail.len()).and_then(|core| self.told.get(..core));
+        let (whole, end) = (normal(core.unwrap_or_default()), normal(end));
+        memchr::memmem::find(whole.as_bytes(), end.as_bytes()) == whole.len().checked_sub(end.len())
+    }
+}
+
+/// Whether so much may be recognised that is not the same to the letter.
+fn proves_normally(end: &str) -> bool {
+    end.chars().filter(|char| char.is_alphanumeric()).count() >= SHORTEST
 }
 
 fn is_quote(char: char) -> bool {
@@ -380,6 +409,9 @@ impl Seam {
             if char == wanted {
                 self.tail.remove(0);
                 rest = rest.get(char.len_utf8()..).unwrap_or_default();
+            } else if char.is_whitespace() && is_markup(wanted) {
+                // The markup was left out, and this stands behind it.
+                self.tail.remove(0);
             } else if char.is_whitespace() {
                 // Other white space in the same place.
                 rest = rest.get(char.len_utf8()..).unwrap_or_default();

@@ -112,8 +112,37 @@ proptest! {
         prop_assume!(anchored(told).is_some());
         let anchor = Anchor::of(told).expect("seen");
         prop_assume!(anchor.text.chars().filter(|char| char.is_alphanumeric()).count() >= SHORTEST);
-        let said = [&respaced(&anchor.text), &anchor.tail, rest].concat();
-        prop_assert_eq!(shown(anchored(told).expect("seen"), &pieces(&said, &cuts)), Some(rest.to_owned()));
+        let core = &told[..told.len() - anchor.tail.len()];
+        let only = |end: &str| {
+            let (core, end) = (normal(core), normal(end));
+            core.find(&end) == core.len().checked_sub(end.len())
+        };
+        let ends = anchor.ends().filter(|end| proves_normally(end) && only(end));
+        for end in ends {
+            let said = [&respaced(end), &anchor.tail, rest].concat();
+            prop_assert_eq!(shown(anchored(told).expect("seen"), &pieces(&said, &cuts)), Some(rest.to_owned()), "{}", end);
+            // The markup that had just been closed need not be closed again.
+            if !(anchor.tail.contains(is_markup) && rest.starts_with(is_markup)) {
+                let unmarked = anchor.tail.replace(is_markup, "");
+                let said = [end, &unmarked, rest].concat();
+                prop_assert_eq!(shown(anchored(told).expect("seen"), &pieces(&said, &cuts)), Some(rest.to_owned()), "{}", end);
+            }
+        }
+    }
+
+    #[test]
+    fn an_earlier_passage_is_not_the_end(text in prose(), cut: prop::sample::Index, from: prop::sample::Index,
+        to: prop::sample::Index, other in prose(),
+        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..8))
+    {
+        let told = &text[..boundary(&text, cut.index(text.len() + 1))];
+        prop_assume!(told.trim().chars().count() >= SHORTEST && anchored(told).is_some());
+        let places = [from, to].map(|place| boundary(told, place.index(told.len() + 1)));
+        let passage = &told[places[0].min(places[1])..places[0].max(places[1])];
+        let said = [&respaced(passage), " ", &other].concat();
+        let end = told.trim_end_matches(|char: char| char.is_whitespace() || is_markup(char));
+        prop_assume!(!normal(&said).contains(&*normal(last(end, SHORTEST))));
+        prop_assert_eq!(shown(anchored(told).expect("seen"), &pieces(&said, &cuts)), None);
     }
 
     #[test]
@@ -167,6 +196,39 @@ fn an_end_that_is_not_the_only_one_is_no_anchor() {
     let twice = format!("{0} and then {0}", "the very same forty characters stand here again");
     assert!(Anchor::of(&twice).is_some_and(|anchor| anchor.text.chars().count() > ANCHOR));
     assert_eq!(Anchor::of("Hi **").expect("one").text, "Hi");
+}
+
+#[test]
+fn the_space_behind_markup_that_was_closed_is_not_lost() {
+    for (told, said, rest) in [
+        (
+            "To sort it in place use `some_function`",
+            "To sort it in place use `some_function to begin",
+            " to begin",
+        ),
+        ("To sort it in place use `some_function`", "in place use `some_function` to begin", " to begin"),
+        ("To sort it in place use `some_function`", "To sort it in place use `some_function", ""),
+        ("The quick brown fox jumps over **the lazy dog**", "over **the lazy dog and sleeps", " and sleeps"),
+        (
+            "The quick brown fox jumps over the **lazy dog**\n\n",
+            "over the **lazy dog\nand sleeps",
+            "and sleeps",
+        ),
+    ] {
+        assert_eq!(shown(anchored(told).expect("one"), &[said]).as_deref(), Some(rest), "{said}");
+    }
+}
+
+#[test]
+fn the_end_of_an_anchor_may_be_repeated_in_other_white_space() {
+    let told = "The quick brown fox jumps over the lazy dog and";
+    let check = |said: &str, rest: Option<&str>| {
+        assert_eq!(shown(anchored(told).expect("one"), &[said]).as_deref(), rest, "{said}");
+    };
+    check("over the\n  lazy *dog* and then sleeps", Some(" then sleeps"));
+    check("\"over the  lazy dog and\" then sleeps", Some(" then sleeps"));
+    check("Sure:\nover the\n lazy dog and then sleeps", None);
+    check("the\nlazy dog, and then sleeps", None);
 }
 
 #[test]
