@@ -33,7 +33,7 @@ use crate::state::model::Shape;
 use crate::state::{Channel, Permit};
 use crate::telemetry::{StreamOutcome, catalogue};
 use crate::upstream::Incoming;
-use crate::vocab::{Fault, RateHint, Stage, Usage};
+use crate::vocab::{Fault, Usage};
 
 /// The scan of a request whose stream may be continued, should it break.
 pub fn wanted<'g>(guest: &'g Guest, route: &config::Route) -> Option<&'g Scan> {
@@ -123,6 +123,7 @@ impl Onward {
             let (wait, outcome) = match self.round(&gateway, &mut stream).await {
                 Round::Joined(leg) => {
                     let (permit, peeked, upstream, method) = *leg;
+                    self.learn(&permit, method);
                     self.trail.legs += 1;
                     self.count(Outcome::Continued, Some(method));
                     return Ok(Joined { onward: self, permit, peeked, upstream, method });
@@ -229,15 +230,15 @@ impl Onward {
                 self.count(Outcome::Mismatch, method);
                 Then::Choose { wait: Duration::ZERO }
             }
-            NotJoined::Failed(failed) if is_refusal_of(method, &failed) => {
+            NotJoined::Failed(failed) if may_refuse(method, &failed) => {
                 self.trail.legs += 1;
-                permit.model().refused_prefill();
-                permit.fail(
-                    Fault::BadRequest,
-                    Stage::Headers,
-                    &RateHint::default(),
-                    crate::state::permit::Repeat::First,
-                );
+                if speaks_of_it(&failed) {
+                    permit.model().refused_prefill(self.gateway().live.now());
+                }
+                if let Some(asking) = &mut self.guest.onward {
+                    asking.refuses_prefill(&channel.label);
+                }
+                round.plan.excuse(permit, failed.failure);
                 self.count(Outcome::PrefillRefused, method);
                 Then::Choose { wait: Duration::ZERO }
             }
@@ -263,6 +264,14 @@ impl Onward {
         Need {
             dialect: guest.dialect,
             operation: guest.operation,
+    /// Where what was asked in words succeeds that was refused as a prefill, the prefill was what was wrong.
+    fn learn(&self, permit: &Permit, method: Method) {
+        let refused = |asking: &Asking| asking.has_refused_prefill(&permit.channel().label);
+        if method == Method::Instruction && self.guest.onward.as_deref().is_some_and(refused) {
+            permit.model().refused_prefill(self.gateway().live.now());
+        }
+    }
+
             model,
             shape: guest.shape,
             resend: guest.resend,
@@ -316,7 +325,18 @@ enum Round {
     Never(Outcome),
 }
 
-/// Whether an upstream has said that it does not take an answer that the request has begun.
-fn is_refusal_of(method: Option<Method>, failed: &Failed) -> bool {
+/// Whether an upstream may have said that it does not take an answer that the request has begun: it is asked in words
+/// then, and what else is wrong will be said once more.
+fn may_refuse(method: Option<Method>, failed: &Failed) -> bool {
     method == Some(Method::Prefill) && failed.failure.fault == Fault::BadRequest
+}
+
+/// Whether the upstream's own words name what it was that it refused. (Anthropic: "does not support assistant message
+/// prefill. The conversation must end with a user message"; Mistral: "Expected last role User or Tool (or Assistant with
+/// prefix True)"; vLLM: `continue_final_message`.)
+fn speaks_of_it(failed: &Failed) -> bool {
+    const WORDS: [&str; 5] =
+        ["prefill", "prefix", "last role", "continue_final_message", "end with a user message"];
+    let message = failed.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+    WORDS.iter().any(|word| message.contains(word))
 }

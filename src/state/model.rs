@@ -30,6 +30,10 @@ pub const FAILURE_PENALTY: Duration = Duration::from_secs(5);
 /// How long a model that the upstream says it does not serve is left alone (RESILIENCE §5.1).
 pub const MISSING_FOR: Duration = Duration::from_mins(5);
 
+/// How long a model is not asked for what it has refused once: it may be another one by then, or somebody else's
+/// configuration.
+pub const REFUSES_PREFILL_FOR: Duration = Duration::from_hours(1);
+
 /// How long a computed percentile serves.
 const P95_KEPT: Duration = Duration::from_secs(1);
 /// Samples below which a 95th percentile says nothing.
@@ -57,8 +61,8 @@ pub struct Model {
     pub streaming: AtomicU32,
     ramp_from: AtomicU64,
     missing_until: AtomicU64,
-    /// It has refused to go on with an answer that the request had begun.
-    refuses_prefill: AtomicBool,
+    /// Until when it is not asked to go on with an answer that the request has begun.
+    refuses_prefill_until: AtomicU64,
     /// When the latest attempt began that was answered, and a nanosecond more; 0 before there is one.
     answered: AtomicU64,
     has_rates: AtomicBool,
@@ -101,7 +105,7 @@ impl Model {
             streaming: AtomicU32::new(0),
             ramp_from: AtomicU64::new(NO_RAMP),
             missing_until: AtomicU64::new(0),
-            refuses_prefill: AtomicBool::new(false),
+            refuses_prefill_until: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             has_rates: AtomicBool::new(false),
             rates: Mutex::default(),
@@ -255,13 +259,13 @@ impl Model {
     }
 
     /// Whether it is not to be asked to go on with a begun answer.
-    pub fn refuses_prefill(&self) -> bool {
-        self.refuses_prefill.load(Relaxed)
+    pub fn refuses_prefill(&self, now: Tick) -> bool {
+        Tick::from_nanos(self.refuses_prefill_until.load(Relaxed)) > now
     }
 
-    /// Remembers that it refused to. A restart forgets it.
-    pub fn refused_prefill(&self) {
-        self.refuses_prefill.store(true, Relaxed);
+    /// Remembers for a while that it refused to. A restart forgets it.
+    pub fn refused_prefill(&self, now: Tick) {
+        self.refuses_prefill_until.store((now + REFUSES_PREFILL_FOR).nanos(), Relaxed);
     }
 
     /// The rate memory of a key on this model, if it was ever throttled here.

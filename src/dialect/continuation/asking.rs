@@ -22,8 +22,9 @@ use crate::vocab::Ability;
 
 /// About so many bytes are a token: what was told is taken off the answer's limit.
 const BYTES_OF_TOKEN: usize = 4;
-/// Room that is left in any case: for the words that are repeated, and a few more.
-const LEAST_TOKENS: u64 = 128;
+/// What is repeated is added to it, so the other way round: tokens may be shorter, and a few are spent on quotes.
+const BYTES_OF_TOKEN_AT_LEAST: usize = 3;
+const TOKENS_AROUND: u64 = 8;
 
 /// Why a stream is not continued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +103,8 @@ pub fn barred(ask: &Ask<'_>, told: &Told) -> Option<Bar> {
 pub struct Asking {
     told: String,
     anchor: Option<Anchor>,
+    /// Labels of the channels that have refused to go on with what the request had begun.
+    refused_prefill: Vec<Box<str>>,
 }
 
 /// How one was put, which tells how the answer is to be read.
@@ -121,7 +124,16 @@ pub enum Learnt {
 impl Asking {
     pub fn new(told: &Told) -> Self {
         let told = told.text().to_owned();
-        Self { anchor: Anchor::of(&told), told }
+        Self { anchor: Anchor::of(&told), told, refused_prefill: Vec::new() }
+    }
+
+    /// The channel of this label is asked in words from now on.
+    pub fn refuses_prefill(&mut self, label: &str) {
+        self.refused_prefill.push(label.into());
+    }
+
+    pub fn has_refused_prefill(&self, label: &str) -> bool {
+        self.refused_prefill.iter().any(|known| **known == *label)
     }
 
     /// In which way this model is asked; `None` when there is none.
@@ -146,8 +158,8 @@ impl Asking {
         }
         if ask.reasoning.is_unsaid() || ask.reasoning.is_off() {
             let spent = (self.told.len() / BYTES_OF_TOKEN) as u64;
-            ask.max_tokens =
-                ask.max_tokens.map(|most| most.saturating_sub(spent).max(LEAST_TOKENS.min(most)));
+            let left = |most: u64| most.saturating_sub(spent).max(1) + self.repeats(put.method);
+            ask.max_tokens = ask.max_tokens.map(left);
         }
         let so_far = || Turn::new(Role::Assistant, vec![Part::text(self.told.trim_end().to_owned())]);
         match (put.method, &self.anchor) {
@@ -158,6 +170,16 @@ impl Asking {
                 ask.turns.push(so_far());
                 ask.turns.push(Turn::new(Role::User, vec![Part::text(instruction(anchor))]));
             }
+        }
+    }
+
+    /// Tokens that go for what is said a second time, and is nothing of the caller's.
+    fn repeats(&self, method: Method) -> u64 {
+        match (method, &self.anchor) {
+            (Method::Instruction, Some(anchor)) => {
+                (anchor.text().len() / BYTES_OF_TOKEN_AT_LEAST) as u64 + TOKENS_AROUND
+            }
+            (Method::Instruction | Method::Anew | Method::Prefill, _) => 0,
         }
     }
 

@@ -262,7 +262,7 @@ fn translated(
         unsupported: plan.route().config.unsupported,
         media: &plan.table().server.media,
         keeping,
-        learnt: if permit.model().refuses_prefill() { Learnt::RefusesPrefill } else { Learnt::Nothing },
+        learnt: learnt(gateway, guest, permit),
         left_out: &left_out(guest, permit),
         now: gateway.live.clock.unix_now().as_secs(),
     };
@@ -270,6 +270,17 @@ fn translated(
         Unwritten::Unsayable(why) => Unbuilt::Unsayable(why),
         Unwritten::Unfetched(urls) => Unbuilt::Unfetched(urls),
     })
+}
+
+/// What the channel's model has taught, for a while or for this stream.
+fn learnt(gateway: &Gateway, guest: &Guest, permit: &Permit) -> Learnt {
+    let label = &permit.channel().label;
+    let refused = guest.onward.as_ref().is_some_and(|onward| onward.has_refused_prefill(label));
+    if refused || permit.model().refuses_prefill(gateway.live.now()) {
+        Learnt::RefusesPrefill
+    } else {
+        Learnt::Nothing
+    }
 }
 
 /// What goes on of the head of a request that is said anew: the caller's dialect has headers of its own,

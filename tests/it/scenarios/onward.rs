@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use mainstay::simulated::{Fault, How, Often, Rule, oracle};
+use mainstay::simulated::{Fault, Habit, How, Often, Rule, oracle};
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::secs;
@@ -134,5 +135,55 @@ async fn what_the_retry_budget_refuses_was_never_an_attempt() {
     assert_eq!((answer.end, lab.arrived("b")), (End::Cut, 0));
     assert_eq!(lab.metric_sum("mainstay_continuations_total", &["result=\"exhausted\""]), 1.0);
     assert_eq!(lab.metric_sum("mainstay_attempts_total", &["cancelled"]), 0.0, "nobody cancelled anything");
+    lab.assert_quiet().await;
+}
+
+/// A model that takes prefills, and refuses one with these words.
+fn refusing(message: &str) -> Lab {
+    let lab = Lab::start(
+        "
+version: 1
+upstreams: {a: {provider: simulated}, b: {provider: simulated, dialect: anthropic}}
+routes:
+  - model: demo
+    continuation: any
+    channels: [{upstream: a, model: m}, {upstream: b, model: claude-3-haiku-20240307, tier: 1}]
+",
+    );
+    lab.sim("a").control().set(vec![Rule::new(Fault::Cut { after_events: 10, how: How::Rst })]);
+    let body = json!({"type": "error", "error": {"type": "invalid_request_error", "message": message}});
+    let refusal =
+        Fault::Status { status: StatusCode::BAD_REQUEST, body: Some(body.to_string()), retry_after: None };
+    lab.sim("b").control().set(vec![Rule::new(refusal)]);
+    lab
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_other_refusal_is_not_taken_for_one_of_the_prefill() {
+    for (message, second) in [
+        // Asked twice: in words, once the prefill was refused. And the next stream's once, where it is known why.
+        ("This model does not support assistant message prefill.", 1),
+        ("messages.0.content: too many pictures", 2),
+    ] {
+        let lab = refusing(message);
+        let answer = lab.send(&Ask::stream("demo")).await;
+        assert_eq!((answer.end, lab.arrived("b")), (End::Cut, 2), "{message}");
+        lab.send(&Ask::stream("demo")).await;
+        assert_eq!(lab.arrived("b"), 2 + second, "{message}");
+        lab.assert_quiet().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prefill_that_was_refused_is_tried_again_an_hour_later() {
+    let lab = refusing("");
+    lab.sim("b").control().set(Vec::new());
+    lab.sim("b").control().behave(Habit::RefusesPrefill);
+    for (wait, asked) in [(Duration::ZERO, 2), (Duration::from_mins(50), 3), (Duration::from_mins(20), 5)] {
+        tokio::time::sleep(wait).await;
+        let answer = lab.send(&Ask::stream("demo")).await;
+        assert_one_stream(&answer, &format!("{asked}"));
+        assert_eq!(lab.arrived("b"), asked);
+    }
     lab.assert_quiet().await;
 }
