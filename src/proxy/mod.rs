@@ -27,6 +27,7 @@
 //! | `refuse` | our own errors, in the caller's dialect |
 //! | `recall` | the responses that callers refer to, which are remembered here |
 //! | `thoughts` | where encrypted reasoning was made, and goes back to |
+//! | `bonds` | where responses are stored that only their upstream has |
 //! | `left` | the files and batches that callers leave at an upstream, and where each is |
 //! | `models` | the list of models, which no upstream is asked for |
 //! | `tunnel` | connections that have switched protocols |
@@ -38,6 +39,7 @@
 mod admission;
 mod again;
 mod attempt;
+mod bonds;
 mod count;
 mod deadline;
 mod degrade;
@@ -66,7 +68,6 @@ mod tunnel;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
@@ -94,7 +95,7 @@ pub struct Gateway {
     pub live: Arc<Live>,
     snapshot: ArcSwap<Snapshot>,
     /// Where responses and conversations are stored that passed through here.
-    bonds: Recent<Bond>,
+    bonds: bonds::Bonds,
     /// Where files and batches are.
     left: left::Places,
     /// Whose model encrypted which reasoning.
@@ -116,7 +117,7 @@ impl Gateway {
         Arc::new(Self {
             live,
             snapshot: ArcSwap::from_pointee(snapshot),
-            bonds: Recent::default(),
+            bonds: bonds::Bonds::default(),
             thoughts: Recent::default(),
             left: left::Places::default(),
             in_flight: AtomicU32::new(0),
@@ -126,11 +127,9 @@ impl Gateway {
         })
     }
 
-    /// Where what has this id is stored. OpenAI keeps responses for thirty days; a bond that is forgotten
-    /// lets the request go anywhere, as one that was never seen does.
+    /// Where what has this id is stored.
     fn bond(&self, id: u64) -> Option<Bond> {
-        const KEPT: Duration = Duration::from_hours(30 * 24);
-        self.bonds.find(id, KEPT, self.live.now())
+        self.bonds.find(id, self.live.now())
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {
@@ -162,14 +161,15 @@ impl Gateway {
         self.before.flights.under_way()
     }
 
-    /// Where files and batches are, for the next process: numbers that mean nothing to anybody else.
+    /// Where responses, files and batches are, for the next process: numbers that mean nothing to anybody else.
     pub fn places(&self) -> Vec<[u64; 4]> {
-        self.left.keep()
+        [self.bonds.keep(), self.left.keep()].concat()
     }
 
     /// Takes what an earlier process knew of that.
     pub fn recall_places(&self, kept: &[[u64; 4]]) {
-        self.left.recall(kept, self.live.now());
+        let now = self.live.now();
+        self.left.recall(&self.bonds.recall(kept, now), now);
     }
 
     /// Ends every open stream with an error event, within seconds. For the end of a drain.

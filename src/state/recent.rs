@@ -63,6 +63,12 @@ impl<V: Copy> Recent<V> {
         all.into_iter().map(|(_, key, value)| (key, value)).collect()
     }
 
+    pub fn forget(&self, key: u64) {
+        let mut generations = self.0.lock();
+        generations.young.remove(&key);
+        generations.old.remove(&key);
+    }
+
     pub fn put(&self, key: u64, value: V, now: Tick) {
         let mut generations = self.0.lock();
         if generations.young.len() >= generations.most {

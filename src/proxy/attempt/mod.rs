@@ -27,8 +27,7 @@ use crate::algo::tick::Tick;
 use crate::dialect::continuation::Method;
 use crate::dialect::task::Tokens;
 use crate::dialect::{Dialect, stored_at, translate};
-use crate::route::{Bond, Failure, Hold, Limits, Plan, Resend};
-use crate::state::permit::Whose;
+use crate::route::{Failure, Limits, Plan, Resend};
 use crate::state::{Channel, Permit};
 use crate::telemetry::RequestOutcome;
 use crate::upstream::headers::{self, Switching};
@@ -354,10 +353,9 @@ fn bind(guest: &Guest, permit: &Permit, body: &Content, is_native: bool) {
     };
     let gateway = guest.settle.gateway();
     let upstream = permit.channel().upstream.identity;
-    let key = permit.credential().map(|key| Whose::Key(key.identity));
-    let bond = Bond { upstream, key, hold: Hold::Firm };
+    let key = permit.credential().map(|key| key.identity);
     for name in names.into_iter().flatten() {
-        gateway.bonds.put(name, bond, gateway.live.now());
+        gateway.bonds.put(name, (upstream, key), gateway.live.now());
     }
 }
 

@@ -1,4 +1,5 @@
-//! Requests that only one account can answer: encrypted reasoning, files, batches.
+//! Requests that only one account can answer: encrypted reasoning, responses, files, batches.
 
 mod left;
 mod reasoning;
+mod responses;
