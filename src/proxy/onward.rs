@@ -24,9 +24,9 @@ use super::peek::{NotJoined, Peeked};
 use super::{Gateway, Snapshot};
 use crate::config::{self, Continuation};
 use crate::dialect::continuation::{Asking, Method, asking};
-use crate::dialect::hub::Manner;
+use crate::dialect::hub::{Keeping, Manner};
 use crate::dialect::scan::{self, Scan};
-use crate::dialect::{translate, tree};
+use crate::dialect::{conversation, translate, tree};
 use crate::route::Need;
 use crate::route::onward::{self, Leg, MOST_LEGS, PATIENCE, Then, Trail};
 use crate::state::model::Shape;
@@ -190,7 +190,7 @@ impl Onward {
         let Load::Ask { body, .. } = &self.guest.load else { return Err("no request") };
         let root = tree::parse(body).map_err(|_| "the request cannot be read")?;
         let (dialect, operation) = (self.guest.dialect, self.guest.operation);
-        let ask = translate::read(dialect, operation, self.asked(), &root)
+        let mut ask = translate::read(dialect, operation, self.asked(), &root)
             .map_err(|_| "the request cannot be read")?;
         let told = stream.told().ok_or("nothing is known of the stream")?;
         if let Some(bar) = asking::barred(&ask, told) {
@@ -203,10 +203,15 @@ impl Onward {
         let manner = || {
             let Load::Ask { scan, .. } = &self.guest.load else { return None };
             let live = &self.guest.settle.gateway().live;
-            let nonce = format!("{:016x}", live.dice().next_u64());
+            let recall = &self.guest.recall;
+            // The first leg's upstream will never have all of it, so that it is remembered here.
+            let kept = recall.nonce();
+            let keeping = if kept.is_some() { Keeping::Kept } else { Keeping::Passing };
+            conversation::repeat(&mut ask, keeping, recall.previous());
+            let nonce = kept.unwrap_or_else(|| format!("{:016x}", live.dice().next_u64()));
             let now = live.clock.unix_now().as_secs();
             let home = attempt::manner_at_home(&self.guest, scan, nonce, now);
-            Some(Manner { echo: translate::echo(&ask, dialect), ..home })
+            Some(Manner { echo: translate::echo(&ask, dialect), keeping, ..home })
         };
         if stream.take_over(manner) { Ok(asking) } else { Err("too little is known of the stream") }
     }
@@ -259,11 +264,6 @@ impl Onward {
         }
     }
 
-    fn need<'n>(&self, model: &'n str) -> Need<'n> {
-        let guest = &self.guest;
-        Need {
-            dialect: guest.dialect,
-            operation: guest.operation,
     /// Where what was asked in words succeeds that was refused as a prefill, the prefill was what was wrong.
     fn learn(&self, permit: &Permit, method: Method) {
         let refused = |asking: &Asking| asking.has_refused_prefill(&permit.channel().label);
@@ -272,6 +272,11 @@ impl Onward {
         }
     }
 
+    fn need<'n>(&self, model: &'n str) -> Need<'n> {
+        let guest = &self.guest;
+        Need {
+            dialect: guest.dialect,
+            operation: guest.operation,
             model,
             shape: guest.shape,
             resend: guest.resend,

@@ -4,7 +4,8 @@
 //! refers to stands in its input, as if the caller had sent it. So every channel can be asked, whatever its
 //! dialect, and any other one after it. Ids that are not ours are left to their vendor.
 //!
-//! Remembered is what was answered by translation. What passes in the caller's own dialect is not kept.
+//! Remembered is what was answered by translation, and a stream that broke off at its own upstream and was continued by
+//! another: as whole as here, it is stored nowhere. What passes in the caller's own dialect is not kept.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -52,6 +53,11 @@ impl Recall {
     /// The id of the response that the request goes on from, JSON, where that was expanded.
     pub fn previous(&self) -> Option<&str> {
         self.previous.as_deref()
+    }
+
+    /// Whether the caller may refer to an answer that only this gateway has.
+    pub const fn keeping(&self) -> Keeping {
+        self.keeping
     }
 
     /// What makes the ids of an answer that is to be remembered: unlike others, nobody may guess them.
@@ -237,6 +243,8 @@ impl Keepsake {
             Conversation { items: items.into(), input, head: said.head.into(), tail: said.tail.into() };
         // One that is too large is missed when it is referred to, and then the caller hears of it.
         let _ = gateway.memory.remember(&self.scope, &said.id, conversation, gateway.live.now(), bounds);
+        // The upstream at which it began to be stored never saw its end.
+        gateway.bonds.forget(&said.id);
     }
 }
 

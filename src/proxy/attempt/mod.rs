@@ -17,7 +17,7 @@ use build::{Built, Unbuilt};
 use read::Content;
 
 use super::intake::{Guest, Load};
-use super::onward::Party;
+use super::onward::{self, Party};
 use super::peek::{NotJoined, Peeked};
 use super::recall::Keepsake;
 use super::refuse::{CHANNEL, DROPPED, ESTIMATED, name_request};
@@ -25,6 +25,7 @@ use super::reply::{Opaque, Reply, Said, Streaming};
 use super::{Gateway, Snapshot, thoughts, tunnel};
 use crate::algo::tick::Tick;
 use crate::dialect::continuation::Method;
+use crate::dialect::hub::Keeping;
 use crate::dialect::task::Tokens;
 use crate::dialect::{Dialect, stored_at, translate};
 use crate::route::{Failure, Limits, Plan, Resend};
@@ -296,7 +297,8 @@ pub fn respond(
     let channel = Arc::clone(permit.channel());
     let switching = if matches!(body, Content::Tunnel { .. }) { Switching::Yes } else { Switching::No };
     dress(&mut head, &guest.request_id, plan.attempts, &channel, switching);
-    let keepsake = Keepsake::of(&mut guest, spoken.keeping());
+    let keeping = keeping(&guest, snapshot, &body, &spoken);
+    let keepsake = Keepsake::of(&mut guest, keeping);
     bind(&guest, &permit, &body, spoken.is_native());
     thoughts::answered(&guest, &permit);
     if let Some(dropped) = spoken.dropped {
@@ -335,6 +337,20 @@ pub fn respond(
         }
     };
     Response::from_parts(head, reply)
+}
+
+/// Whether the answer is remembered here. What its own upstream stores is not, unless it breaks off: somebody else's
+/// end of it is stored nowhere (`onward`).
+fn keeping(guest: &Guest, snapshot: &Snapshot, body: &Content, spoken: &Spoken) -> Keeping {
+    match body {
+        Content::Stream { .. } if spoken.is_native() => {
+            let route = &snapshot.table.routes[guest.route].config;
+            onward::wanted(guest, route).map_or(Keeping::Passing, |_| guest.recall.keeping())
+        }
+        Content::Stream { .. } | Content::Whole { .. } | Content::Opaque { .. } | Content::Tunnel { .. } => {
+            spoken.keeping()
+        }
+    }
 }
 
 /// Remembers where an upstream stored an answer that callers may go on from.

@@ -4,6 +4,7 @@
 //! and the caller's answers are those of the gateway alone.
 
 mod bounds;
+mod continued;
 mod stored;
 mod turns;
 mod vendors;

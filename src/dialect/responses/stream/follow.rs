@@ -125,7 +125,11 @@ impl Follower {
     /// be said first, if anything, goes to `out`.
     pub fn writer(self, manner: Manner, open: Option<(u32, &str)>, out: &mut Vec<u8>) -> Option<Writer> {
         let begun = self.begun.filter(|_| !self.lost)?;
-        let head = Head::new(&begun.id, &begun.model, begun.created, &manner);
+        let mut head = Head::new(&begun.id, &begun.model, begun.created, &manner);
+        if !begun.id.is_empty() {
+            // Wherever it will be remembered, the caller knows it by this name.
+            head.id = begun.id;
+        }
         let mut output = Output::new(manner.nonce.clone());
         output.next_sequence = self.next_sequence;
         let mut writer = Writer::new(manner);
