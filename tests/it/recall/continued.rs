@@ -75,7 +75,9 @@ async fn a_continued_response_may_be_referred_to_as_any_other() {
     let last = answer.events().pop().expect("events");
     let id = last["response"]["id"].as_str().expect("an id").to_owned();
     assert_eq!(id, "resp_68af40", "the name under which it began");
-    (first.only(), second.only());
+    for scribe in [&first, &second] {
+        scribe.only();
+    }
 
     // Whoever is asked next gets all of it, for nobody has it under that name.
     let body = json!({"model": "demo", "input": "go on", "previous_response_id": id, "stream": true});

@@ -5,7 +5,6 @@ use std::time::Duration;
 use http::StatusCode;
 use mainstay::simulated::{Fault, Habit, How, Often, Rule, oracle};
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::secs;
 use crate::lab::{Answer, Ask, End, Lab, strict};
@@ -35,9 +34,9 @@ fn overloaded(retry_after: Option<Duration>) -> Rule {
 
 /// The answer, and how long it took.
 async fn timed(lab: &Lab) -> (Answer, Duration) {
-    let begun = Instant::now();
+    let begun = lab.gateway.live.now();
     let answer = lab.send(&Ask::stream("demo")).await;
-    (answer, begun.elapsed())
+    (answer, lab.gateway.live.now().since(begun))
 }
 
 fn assert_one_stream(answer: &Answer, what: &str) {
