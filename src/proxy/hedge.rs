@@ -6,11 +6,13 @@
 //! the future owns the call (whose connection is closed, or stream reset) and the permit. Whether and whom
 //! to ask is `route`'s decision; here are only the two futures and what becomes of the one that is too late.
 
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::attempt::{self, Attempted, Failed};
@@ -92,10 +94,20 @@ async fn race(
     let alone = |attempted| Raced { attempted, needless: 0 };
     let beaten = Arc::new(AtomicBool::new(false));
     permit.race(&beaten);
+    let flows = Arc::new(Notify::new());
+    permit.announce(&flows);
     let channel = Arc::clone(permit.channel());
     let mut first = pin!(attempt::attempt(gateway, snapshot, guest, plan, permit, limits));
-    if let Ok(attempted) = timeout(delay, first.as_mut()).await {
-        return alone(attempted);
+    // Whose answer has begun to come is not silent, however long it takes to be whole.
+    let silent = async {
+        if timeout(delay, flows.notified()).await.is_ok() {
+            pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        attempted = first.as_mut() => return alone(attempted),
+        () = silent => {}
     }
     let Some(mut permit) = plan.choose_other(&channel, need) else { return alone(first.await) };
     tracing::debug!(

@@ -353,7 +353,7 @@ impl<'t> Drive<'t> {
     /// A wait that ended while the process did not run, or because the request's own time was up, is
     /// nobody else's failure.
     fn fair(&self, fault: Fault, asked: Tick) -> Fault {
-        let waited = fault.silent() || matches!(fault, Fault::Tls | Fault::PoolFull);
+        let waited = fault.silent() || matches!(fault, Fault::Tls | Fault::PoolFull | Fault::StreamStalled);
         if waited && self.live().starved_since(asked) {
             return Fault::Starved;
         }
@@ -365,8 +365,9 @@ impl<'t> Drive<'t> {
 
     /// The first content of an attempt is here: nothing is tried again, and the other one is cancelled.
     pub fn answered(&mut self, id: u32) {
+        let now = self.live().now();
         if let Some(own) = self.find_mut(id) {
-            own.permit.first_content();
+            own.permit.first_content(now);
         }
         self.beaten.store(true, Relaxed);
         self.tries.retain(|own| own.id == id);

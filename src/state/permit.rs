@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::blame::Blame;
 use super::credential::{Credential, Held};
@@ -91,6 +92,8 @@ pub struct Permit {
     booked: Option<(Arc<Mutex<Quota>>, Booking)>,
     /// Set when another attempt of the same request has answered it.
     beaten: Option<Arc<AtomicBool>>,
+    /// Who waits for its first content.
+    bell: Option<Arc<Notify>>,
     /// Its connection was kept from earlier and may have been dead.
     doubtful: bool,
     /// Where it has a place, of its key at its model.
@@ -176,6 +179,7 @@ impl Permit {
             events: 0,
             booked: None,
             beaten: None,
+            bell: None,
             doubtful: false,
             room: None,
         }
@@ -224,14 +228,26 @@ impl Permit {
         self.doubtful = true;
     }
 
-    /// The first content is here (or a whole answer): the attempt has succeeded so far.
-    pub fn first_content(&mut self) {
+    /// Content rings this, should all of it be held back: from then on the channel is not silent any more.
+    pub fn announce(&mut self, bell: &Arc<Notify>) {
+        self.bell = Some(Arc::clone(bell));
+    }
+
+    /// The first content is here; whether it will do is not known yet.
+    pub fn content_flows(&self) {
+        if let Some(bell) = &self.bell {
+            bell.notify_one();
+        }
+    }
+
+    /// The first content (or a whole answer) came at `at`: the attempt has succeeded so far.
+    pub fn first_content(&mut self, at: Tick) {
         if self.phase != Phase::Waiting {
             return;
         }
         let live = Arc::clone(self.live());
         let (now, mut dice) = (live.now(), live.dice());
-        let ttft = now.since(self.begun);
+        let ttft = at.since(self.begun);
         self.model.answered(self.begun);
         self.model.observe(self.shape, now, ttft);
         self.channel.handles.ttft.record(ttft.as_secs_f64());
@@ -245,7 +261,7 @@ impl Permit {
             self.channel.upstream.memory.awaited.ring();
         }
         if self.is_trial() && self.shape == Shape::Stream {
-            self.phase = Phase::OnTrial { since: now };
+            self.phase = Phase::OnTrial { since: at };
         } else {
             self.phase = Phase::Streaming;
             self.tell_success(ttft, now);
@@ -290,7 +306,7 @@ impl Permit {
     /// The answer ended well.
     pub fn finish(mut self) {
         match self.phase {
-            Phase::Waiting => self.first_content(),
+            Phase::Waiting => self.first_content(self.live().now()),
             Phase::Streaming | Phase::OnTrial { .. } | Phase::Settled => {}
         }
         if let Phase::OnTrial { since } = self.phase {
