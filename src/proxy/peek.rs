@@ -4,15 +4,18 @@
 //! Lifecycle events and role-only deltas do not commit, unless there are too many of them; pings, comments and events
 //! that are not complete never do. What was held goes to the caller afterwards byte for byte.
 
+mod ear;
+
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
-use tokio::time::error::Elapsed;
-use tokio::time::{Instant, timeout, timeout_at};
+
+pub use ear::Times;
+
+use ear::{Came, Ear};
 
 use super::attempt::{Failed, Spoken, failed};
+use crate::algo::tick::Tick;
 use crate::config::Limits;
 use crate::dialect::Begun;
 use crate::dialect::classify::InBand;
@@ -22,7 +25,8 @@ use crate::dialect::translate;
 use crate::dialect::watch::{Beat, Ending, Watch};
 use crate::route::Failure;
 use crate::state::holding::Holding;
-use crate::upstream::{BodyFault, Incoming};
+use crate::state::{Live, Permit};
+use crate::upstream::Incoming;
 use crate::vocab::{Fault, Stage, Usage};
 
 /// A stream in the middle: what was read and not sent, and who understands what follows.
@@ -35,6 +39,8 @@ pub struct Peeked {
     pub strip_usage: bool,
     /// The upstream has said all.
     pub ended: bool,
+    /// When the first content came, which may be long before anything of it goes on.
+    pub first_content: Option<Tick>,
     /// An in-band error came right behind the content that committed; in the same dialect `ready` ends
     /// with it.
     pub error: Option<Box<InBand>>,
@@ -56,27 +62,6 @@ pub struct Peeked {
 /// means them. Whoever sends more is not about to answer.
 const MOST_SIGNS_OF_LIFE: u64 = 64 * 1024;
 
-/// What a terminated stream may still take to end by itself.
-const LINGER: Duration = Duration::from_secs(1);
-
-type Piece = http_body::Frame<Bytes>;
-
-/// How long the next chunk is waited for.
-#[derive(Clone, Copy)]
-enum Wait {
-    Until(Instant),
-    For(Duration),
-}
-
-impl Wait {
-    async fn frame(self, upstream: &mut Incoming) -> Result<Option<Result<Piece, BodyFault>>, Elapsed> {
-        match self {
-            Self::Until(until) => timeout_at(until, upstream.frame()).await,
-            Self::For(limit) => timeout(limit, upstream.frame()).await,
-        }
-    }
-}
-
 /// How a stream is listened to.
 pub struct Listener<'l> {
     pub spoken: &'l Spoken,
@@ -84,17 +69,34 @@ pub struct Listener<'l> {
     pub strip_usage: bool,
     pub translation: Option<Box<translate::Stream>>,
     pub follower: Option<Box<translate::Stream>>,
-    /// All of it is held back, up to so many bytes.
-    pub hold: Option<Hold>,
     pub holding: Holding,
+    pub live: &'l Live,
+    /// Hears of the first content.
+    pub permit: &'l Permit,
+    pub times: Times,
 }
 
-/// How much of a stream is held back that is to be whole before it goes on.
-#[derive(Clone, Copy, Debug)]
-pub struct Hold {
-    pub bytes: u64,
-    /// Longest silence between two chunks.
-    pub idle: Duration,
+impl<'l> Listener<'l> {
+    fn listen(self, upstream: Incoming) -> Ear<'l> {
+        let Self { spoken, framing, strip_usage, translation, follower, holding, live, permit, times } = self;
+        let peeked = Peeked {
+            splitter: Splitter::new(framing),
+            watch: Watch::new(spoken.dialect, spoken.operation, framing),
+            ready: VecDeque::new(),
+            strip_usage,
+            ended: false,
+            first_content: None,
+            error: None,
+            error_at: 0,
+            broken_events: 0,
+            translation,
+            follower,
+            end_said: false,
+            held: 0,
+            holding,
+        };
+        Ear::new(peeked, upstream, live, permit, times)
+    }
 }
 
 /// What has come that may be held back only for so long.
@@ -127,137 +129,75 @@ enum Look {
     Commits,
 }
 
+/// Listens to a stream until something of it may go to the caller: its first content, or all of it where up to `hold`
+/// bytes are held back.
 pub async fn peek(
     listener: Listener<'_>,
-    mut upstream: Incoming,
+    upstream: Incoming,
     limits: &Limits,
-    until: Instant,
+    mut hold: Option<u64>,
 ) -> Result<(Peeked, Incoming), Box<Failed>> {
-    let Listener { spoken, framing, strip_usage, translation, follower, mut hold, holding } = listener;
-    let mut peeked = Peeked {
-        splitter: Splitter::new(framing),
-        watch: Watch::new(spoken.dialect, spoken.operation, framing),
-        ready: VecDeque::new(),
-        strip_usage,
-        ended: false,
-        error: None,
-        error_at: 0,
-        broken_events: 0,
-        translation,
-        follower,
-        end_said: false,
-        held: 0,
-        holding,
-    };
-    let (mut bytes, mut seen) = (0_u64, Seen::default());
-    let mut wait = Wait::Until(until);
-    let mut content = false;
+    let mut ear = listener.listen(upstream);
+    let charged = |ear: &Ear<'_>, failed: Box<Failed>| Box::new(Failed { usage: ear.usage(), ..*failed });
     loop {
-        let frame = match wait.frame(&mut upstream).await {
-            Err(_) if peeked.watch.is_terminated() => {
-                peeked.ended = true;
-                return Ok((peeked, upstream));
+        match ear.next().await {
+            Err(failed) => return Err(charged(&ear, failed)),
+            Ok(Came::Chunk) => {}
+            Ok(Came::End) => return Ok((ear.peeked, ear.upstream)),
+            Ok(Came::Lingers) => {
+                ear.peeked.ended = true;
+                return Ok((ear.peeked, ear.upstream));
             }
-            Err(_) => return Err(failed(Fault::FirstEventTimeout, "no content in time")),
-            Ok(Some(Err(error))) => {
-                let fault = if error.fault == Fault::StreamCut { Fault::Truncated } else { error.fault };
-                return Err(failed(fault, "the stream ended before any content"));
-            }
-            Ok(None) => return peeked.close().map(|()| (peeked, upstream)),
-            Ok(Some(Ok(frame))) => frame,
-        };
-        let Ok(chunk) = frame.into_data() else { continue };
-        bytes += chunk.len() as u64;
-        let look = peeked.take(chunk, &mut seen)?;
-        content |= look == Look::Commits;
-        if !content && seen.signs > MOST_SIGNS_OF_LIFE {
+        }
+        if !ear.has_content() && ear.seen.signs > MOST_SIGNS_OF_LIFE {
             return Err(failed(Fault::Protocol, "comments and pings without end, and no content"));
         }
-        if peeked.holding.try_hold(peeked.held).is_err() {
+        if ear.peeked.holding.try_hold(ear.peeked.held).is_err() {
             // To wait for the end is a comfort, to wait for the first content is none.
             hold = None;
-            peeked.book();
+            ear.peeked.book();
         }
-        if let Some(hold) = hold.filter(|hold| bytes < hold.bytes) {
-            if let Some(in_band) = peeked.error.take() {
-                return Err(fault_of(*in_band));
-            }
-            if look == Look::Commits {
-                wait = Wait::For(if peeked.watch.is_terminated() { LINGER } else { hold.idle });
+        if hold.is_some_and(|most| ear.bytes < most) {
+            if let Some(in_band) = ear.peeked.error.take() {
+                return Err(charged(&ear, fault_of(*in_band)));
             }
             continue;
         }
-        if content || seen.bytes >= limits.peek_bytes || seen.events >= limits.peek_events {
-            return Ok((peeked, upstream));
+        let Seen { bytes, events, .. } = ear.seen;
+        if ear.has_content() || bytes >= limits.peek_bytes || events >= limits.peek_events {
+            return Ok((ear.peeked, ear.upstream));
         }
     }
 }
 
-/// Listens to an upstream that was asked to go on, until what it says is known to. The stream is given back
-/// where it does not.
+/// Listens to an upstream that was asked to go on, until what it says is known to, or `most` bytes of it have come. The
+/// stream, which is the listener's translation, is given back where it does not.
 pub async fn join(
-    spoken: &Spoken,
-    framing: Framing,
-    stream: Box<translate::Stream>,
-    mut upstream: Incoming,
-    (until, idle, most): (Instant, Duration, u64),
-    holding: Holding,
+    listener: Listener<'_>,
+    upstream: Incoming,
+    most: u64,
 ) -> Result<(Peeked, Incoming), (NotJoined, Box<translate::Stream>, Option<Usage>)> {
-    let mut peeked = Peeked {
-        splitter: Splitter::new(framing),
-        watch: Watch::new(spoken.dialect, spoken.operation, framing),
-        ready: VecDeque::new(),
-        strip_usage: false,
-        ended: false,
-        error: None,
-        error_at: 0,
-        broken_events: 0,
-        translation: Some(stream),
-        follower: None,
-        end_said: false,
-        held: 0,
-        holding,
-    };
-    let (mut bytes, mut seen) = (0_u64, Seen::default());
-    let mut wait = Wait::Until(until);
+    let mut ear = listener.listen(upstream);
     let why = loop {
-        let frame = match wait.frame(&mut upstream).await {
-            Err(_) => {
-                break NotJoined::Failed(failed(Fault::FirstEventTimeout, "nothing that goes on in time"));
-            }
-            Ok(Some(Err(error))) => {
-                let fault = if error.fault == Fault::StreamCut { Fault::Truncated } else { error.fault };
-                break NotJoined::Failed(failed(fault, "the stream ended before it went on"));
-            }
-            Ok(None) => match peeked.close() {
-                Err(failed) => break NotJoined::Failed(failed),
-                Ok(()) if peeked.standing() == Standing::Joined => return Ok((peeked, upstream)),
-                Ok(()) => break NotJoined::Mismatch,
-            },
-            Ok(Some(Ok(frame))) => frame,
+        let came = match ear.next().await {
+            Ok(came) => came,
+            Err(failed) => break NotJoined::Failed(failed),
         };
-        let Ok(chunk) = frame.into_data() else { continue };
-        bytes += chunk.len() as u64;
-        if let Err(failed) = peeked.take(chunk, &mut seen) {
-            break NotJoined::Failed(failed);
-        }
-        peeked.book();
-        match peeked.standing() {
-            Standing::Joined => return Ok((peeked, upstream)),
+        ear.peeked.book();
+        let is_over = came != Came::Chunk || ear.peeked.watch.is_terminated();
+        match ear.peeked.standing() {
+            Standing::Joined => return Ok((ear.peeked, ear.upstream)),
             Standing::Lost => break NotJoined::Mismatch,
-            Standing::Seeking if peeked.watch.is_terminated() || bytes > most => break NotJoined::Mismatch,
+            Standing::Seeking if is_over || ear.bytes > most => break NotJoined::Mismatch,
             Standing::Seeking => {}
         }
-        if let Some(in_band) = peeked.error.take() {
+        if let Some(in_band) = ear.peeked.error.take() {
             break NotJoined::Failed(fault_of(*in_band));
         }
-        if peeked.watch.content_events() > 0 {
-            wait = Wait::For(idle);
-        }
     };
-    let usage = peeked.watch.usage();
-    // It was put there above, and nothing takes it away.
-    let stream = peeked.translation.take().expect("the stream is still here");
+    let usage = ear.peeked.watch.usage();
+    // Nothing takes it away from a listener that was given one.
+    let stream = ear.peeked.translation.take().expect("the stream is still here");
     Err((why, stream, usage))
 }
 

@@ -84,15 +84,22 @@ async fn try_once(
             Ok(sent) => sent,
             Err(unsent) => return (*unsent).into(),
         };
-    let until = gateway.live.clock.instant(begun + limits.first_event);
+    let until = begun + limits.first_event;
     match read::read(gateway, snapshot, guest, &permit, &spoken, head, upstream, until).await {
         Ok((head, body)) => {
             let mut permit = permit;
-            permit.first_content();
+            let first = match &body {
+                Content::Stream { peeked, .. } => peeked.first_content,
+                Content::Whole { .. } | Content::Opaque { .. } | Content::Tunnel { .. } => None,
+            };
+            permit.first_content(first.unwrap_or_else(|| gateway.live.now()));
             Attempted::Answered(Box::new(Answer { head, permit, body, spoken }))
         }
         Err(mut failed) => {
             weigh(gateway, snapshot, guest, &permit, &mut failed, begun);
+            if let Some(usage) = &failed.usage {
+                permit.channel().handles.used(usage);
+            }
             Attempted::Failed(permit, failed)
         }
     }
@@ -242,12 +249,12 @@ pub async fn go_on(
         let why = NotJoined::Failed(failed(Fault::Protocol, "it was not asked to go on"));
         return Onward::Not { permit, why, stream, used: None, method };
     };
-    let until = gateway.live.clock.instant(begun + limits.first_event);
+    let times = (begun + limits.first_event, guest.deadline);
     let answer = (head, upstream);
-    match read::join(gateway, &permit, (&spoken, before), answer, until, (asking, stream)).await {
+    match read::join(gateway, &permit, (&spoken, before), answer, times, (asking, stream)).await {
         Ok((peeked, upstream)) => {
             let mut permit = permit;
-            permit.first_content();
+            permit.first_content(peeked.first_content.unwrap_or_else(|| gateway.live.now()));
             Onward::Joined { permit, peeked: Box::new(peeked), upstream, method: put }
         }
         Err((mut why, stream, used)) => {
@@ -276,7 +283,7 @@ impl Unbuilt {
 /// A wait that ended while this process did not run, or because the request's own time was up, is
 /// nobody else's failure.
 fn fair(gateway: &Gateway, guest: &Guest, begun: Tick, fault: Fault) -> Fault {
-    let waited = fault.silent() || matches!(fault, Fault::Tls | Fault::PoolFull);
+    let waited = fault.silent() || matches!(fault, Fault::Tls | Fault::PoolFull | Fault::StreamStalled);
     if waited && gateway.live.starved_since(begun) {
         return Fault::Starved;
     }

@@ -10,6 +10,7 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::spoken::{self, Spoken};
+use crate::algo::tick::Tick;
 use crate::config::Delivery;
 use crate::dialect::classify::{self, Finding};
 use crate::dialect::continuation::Asking;
@@ -24,7 +25,7 @@ use crate::dialect::{Dialect, encrypted, translate, tree};
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::memory;
 use crate::proxy::onward;
-use crate::proxy::peek::{self, NotJoined, Peeked};
+use crate::proxy::peek::{self, NotJoined, Peeked, Times};
 use crate::proxy::tail::Tail;
 use crate::proxy::{Gateway, Snapshot, left, thoughts};
 use crate::route::Failure;
@@ -62,11 +63,13 @@ pub struct Failed {
     pub spare: Option<Box<Spare>>,
     /// The request's field that is wrong, where that is the fault.
     pub param: Option<String>,
+    /// The tokens of an answer that broke before any of it went on.
+    pub usage: Option<Usage>,
 }
 
 impl Failed {
     pub fn new(failure: Failure) -> Self {
-        Self { failure, message: None, detail: None, spare: None, param: None }
+        Self { failure, message: None, detail: None, spare: None, param: None, usage: None }
     }
 }
 
@@ -85,7 +88,8 @@ impl Spare {
     }
 }
 
-/// From the response's head to something that may go to the caller, or to a failure.
+/// From the response's head to something that may go to the caller, or to a failure. The first content, or the whole of
+/// what has to be whole, is to be here at `first`.
 #[expect(clippy::too_many_arguments, reason = "all that one attempt has; it is read once")]
 pub async fn read(
     gateway: &Gateway,
@@ -95,9 +99,10 @@ pub async fn read(
     spoken: &Spoken,
     mut head: response::Parts,
     upstream: Incoming,
-    until: Instant,
+    first: Tick,
 ) -> Result<(response::Parts, Content), Box<Failed>> {
     let limits = &snapshot.table.server.limits;
+    let until = gateway.live.clock.instant(first);
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return if guest.upgrade.is_some() {
             Ok((head, Content::Tunnel { upstream }))
@@ -141,14 +146,23 @@ pub async fn read(
                     follower = translate::Stream::following(guest.dialect, manner);
                 }
             }
-            let idle = permit.channel().config.timeouts.idle;
-            let hold = (route.delivery == Delivery::Buffered)
-                .then_some(peek::Hold { bytes: limits.stream_buffer, idle });
+            let hold = (route.delivery == Delivery::Buffered).then_some(limits.stream_buffer);
             let (translation, follower) = (translation.map(Box::new), follower.map(Box::new));
             let holding = memory::answers(gateway, snapshot);
-            let listener =
-                peek::Listener { spoken, framing, strip_usage, translation, follower, hold, holding };
-            let (peeked, upstream) = peek::peek(listener, upstream, limits, until).await?;
+            let times = Times::new(first, &permit.channel().config.timeouts, guest.deadline);
+            let live = &gateway.live;
+            let listener = peek::Listener {
+                spoken,
+                framing,
+                strip_usage,
+                translation,
+                follower,
+                holding,
+                live,
+                permit,
+                times,
+            };
+            let (peeked, upstream) = peek::peek(listener, upstream, limits, hold).await?;
             Ok((head, Content::Stream { peeked: Box::new(peeked), upstream }))
         }
         Framing::Opaque => {
@@ -246,7 +260,7 @@ pub(super) async fn join(
     permit: &Permit,
     (spoken, before): (&Spoken, Usage),
     (head, upstream): (response::Parts, Incoming),
-    until: Instant,
+    (first, deadline): (Tick, Tick),
     (asking, mut stream): (&Asking, Box<translate::Stream>),
 ) -> Result<(Peeked, Incoming), (NotJoined, Box<translate::Stream>, Option<Usage>)> {
     let not = |failed, stream| Err((NotJoined::Failed(failed), stream, None));
@@ -266,9 +280,18 @@ pub(super) async fn join(
     if !stream.go_on((spoken.dialect, family), asking.splice(put), before) {
         return not(failed(Fault::Protocol, "no stream that could go on"), stream);
     }
-    let idle = permit.channel().config.timeouts.idle;
-    let holding = memory::needed(&gateway.live.holdings);
-    peek::join(spoken, framing, stream, upstream, (until, idle, asking.most_bytes()), holding).await
+    let listener = peek::Listener {
+        spoken,
+        framing,
+        strip_usage: false,
+        translation: Some(stream),
+        follower: None,
+        holding: memory::needed(&gateway.live.holdings),
+        live: &gateway.live,
+        permit,
+        times: Times::new(first, &permit.channel().config.timeouts, deadline),
+    };
+    peek::join(listener, upstream, asking.most_bytes()).await
 }
 
 /// Plain HTTP keeps its 4xx to itself: they are between the caller and the service.

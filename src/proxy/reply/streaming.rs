@@ -318,15 +318,15 @@ impl Streaming {
     /// Nothing of the next channel comes for now.
     fn wait_for_another(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let nudge = self.keep_alive.map_or(Tick::MAX, |_| self.last_said + KEEP_ALIVE);
-        // Its own deadlines, and the request's, are kept by whoever asks.
-        match ready!(self.patience.poll(&self.gateway, Tick::MAX, Tick::MAX, nudge, cx)) {
+        // Its own deadlines are kept by whoever asks. So is the request's, but for what is still read of an error.
+        match ready!(self.patience.poll(&self.gateway, Tick::MAX, self.deadline, nudge, cx)) {
             Overdue::Nudge => {
                 self.last_said = self.gateway.live.now();
                 self.peeked.ready.extend(self.keep_alive.map(Bytes::from_static));
             }
-            // The leg is dropped, and the request with it.
-            Overdue::CutOff => self.cut_off(),
-            Overdue::Silent | Overdue::TooLate => {}
+            Overdue::CutOff => self.cut_off(Fault::Cancelled),
+            Overdue::TooLate => self.cut_off(Fault::DeadlineExceeded),
+            Overdue::Silent => {}
         }
         Poll::Ready(())
     }
@@ -474,13 +474,13 @@ impl Streaming {
         }
     }
 
-    /// Everything ends while somebody is asked to go on.
-    fn cut_off(&mut self) {
+    /// Everything ends while somebody is asked to go on: the leg is dropped, and the request with it.
+    fn cut_off(&mut self, fault: Fault) {
         let sequence = self.peeked.next_sequence();
-        let trouble = trouble_of(Fault::Cancelled, &self.channel.label);
+        let trouble = trouble_of(fault, &self.channel.label);
         let begun = self.peeked.begun();
         self.peeked.ready.push_back(trouble::in_band(&trouble, self.dialect, sequence, begun.as_ref()));
-        self.stage = Flow::Failing(Fault::Cancelled);
+        self.stage = Flow::Failing(fault);
     }
 
     /// The tokens of it, as far as it has come.

@@ -7,6 +7,7 @@
 
 mod admission;
 mod answers;
+mod buffered;
 mod chaos;
 mod choice;
 mod continued;
