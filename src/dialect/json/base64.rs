@@ -43,11 +43,11 @@ fn is_base64(raw: &[u8]) -> bool {
     let middle = data.len() / 2;
     let end = data.len().saturating_sub(LOOK);
     let places = [0, middle, end].map(|at| data.get(at..).unwrap_or_default());
-    places.iter().all(|place| place.iter().take(LOOK).all(is_digit))
+    places.iter().all(|place| place.iter().copied().take(LOOK).all(is_digit))
 }
 
 /// Of either alphabet (RFC 4648), of its padding, or of the escaped line breaks of MIME.
-const fn is_digit(byte: &u8) -> bool {
+const fn is_digit(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=' | b'\\')
 }
 

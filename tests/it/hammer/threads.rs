@@ -145,12 +145,12 @@ fn l07_an_upstream_remembers_no_more_models_apart_than_may_be_whoever_names_new_
 #[test]
 fn a_cap_holds_whoever_comes_at_once() {
     const THREADS: usize = 4;
-    const CAP: usize = 25;
+    const CAP: usize = 3;
     for upstream in [
-        "{provider: simulated, quota: {rpm: 25}}",
-        "{provider: simulated, credentials: [secret-k-1111], quota: {rpm: 25}}",
+        "{provider: simulated, quota: {rpm: 3}}",
+        "{provider: simulated, credentials: [secret-k-1111], quota: {rpm: 3}}",
     ] {
-        for seed in 0..60 {
+        for seed in 0..400 {
             let file = format!(
                 "{{version: 1, upstreams: {{a: {upstream}}}, routes: [{{model: demo, channels: [{{upstream: a}}]}}]}}"
             );
