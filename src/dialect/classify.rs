@@ -36,7 +36,10 @@ pub struct Finding {
 pub struct InBand {
     /// As if it had come before content; after content it is the proxy's `StreamError`.
     pub fault: Fault,
-    pub hint: RateHint,
+    /// How long to wait, as the upstream asked.
+    pub retry_after: Option<Duration>,
+    /// What is exhausted is a day's.
+    pub daily: bool,
     pub message: String,
     pub code: Option<String>,
 }
@@ -254,7 +257,7 @@ pub fn classify(
     if hints::WAITING.contains(&code) {
         hint.retry_after = asked_wait(code, headers, now_unix)
             .or_else(|| said.as_ref().and_then(|said| said.retry_after))
-            .or_else(|| hints::exhausted_until(&hint));
+            .or_else(|| hints::exhausted_until(&hint, headers, now_unix));
     }
     match said {
         Some(said) => Finding { fault, hint, message: said.message, code: said.code },
@@ -275,12 +278,18 @@ pub(super) fn exception(kind: &[u8], json: &[u8]) -> Option<InBand> {
     Some(InBand::from(said))
 }
 
+impl InBand {
+    /// There are no headers in the middle of an answer, so it knows of no limits.
+    pub fn hint(&self) -> RateHint {
+        RateHint { retry_after: self.retry_after, daily: self.daily, ..RateHint::default() }
+    }
+}
+
 impl From<Said> for InBand {
     fn from(said: Said) -> Self {
-        let hint = RateHint { retry_after: said.retry_after, daily: said.daily, ..RateHint::default() };
         let fault = judge(implied_status(&said), &said);
         let message = said.message.unwrap_or_else(|| "the upstream reported an error".to_owned());
-        Self { fault, hint, message, code: said.code }
+        Self { fault, retry_after: said.retry_after, daily: said.daily, message, code: said.code }
     }
 }
 

@@ -15,7 +15,7 @@ use super::json::{Walked, Walker};
 use super::{
     Begun, Dialect, Operation, anthropic, bedrock, cohere, gemini, meter, ollama, openai, responses,
 };
-use crate::vocab::{Fault, RateHint, Usage};
+use crate::vocab::{Fault, Usage};
 use mould::Mould;
 
 pub(super) use glimpse::{Glimpse, Says};
@@ -312,5 +312,6 @@ impl Watch {
 }
 
 fn unnamed(message: &str) -> InBand {
-    InBand { fault: Fault::ServerError, hint: RateHint::default(), message: message.to_owned(), code: None }
+    let message = message.to_owned();
+    InBand { fault: Fault::ServerError, retry_after: None, daily: false, message, code: None }
 }

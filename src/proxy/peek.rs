@@ -389,7 +389,7 @@ impl Peeked {
 }
 
 fn fault_of(in_band: InBand) -> Box<Failed> {
-    let failure = Failure { fault: in_band.fault, stage: Stage::Headers, hint: in_band.hint };
+    let failure = Failure { fault: in_band.fault, stage: Stage::Headers, hint: in_band.hint() };
     Box::new(Failed {
         message: Some(in_band.message),
         detail: Some("an error inside a 200".to_owned()),

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::credential::Credential;
 use super::model::Model;
 use super::table::Table;
 use crate::algo::cooldown::Readiness;
@@ -69,7 +68,7 @@ impl Table {
                     Readiness::Disabled { recheck_at } => seconds_until(recheck_at, now),
                 };
                 gauges.set(&c::COOLDOWN_SECONDS, &[&credential.alias], seconds);
-                quotas(&gauges, credential, &models, now);
+                quotas(&gauges, &credential.alias, &credential.rate_key, &models, now);
                 for model in &models {
                     let room = model.room(&credential.rate_key, upstream.config.concurrency);
                     let labels = [&*credential.alias, &*model.name];
@@ -77,6 +76,7 @@ impl Table {
                 }
             }
             if upstream.credentials.is_empty() {
+                quotas(&gauges, name, &upstream.keyless, &models, now);
                 for model in &models {
                     let room = model.room(&upstream.keyless, upstream.config.concurrency);
                     gauges.set(&c::CONCURRENCY_LIMIT, &[name, &model.name], f64::from(room.most()));
@@ -86,15 +86,15 @@ impl Table {
     }
 }
 
-fn quotas(gauges: &Gauges<'_>, credential: &Credential, models: &[Arc<Model>], now: Tick) {
+fn quotas(gauges: &Gauges<'_>, alias: &str, key: &Arc<str>, models: &[Arc<Model>], now: Tick) {
     for model in models {
-        let Some(quota) = model.quota(&credential.rate_key) else { continue };
+        let Some(quota) = model.quota(key) else { continue };
         let left = quota.lock().left(now);
         for (left, kind) in left.zip(KINDS) {
             // What was said has had its time, and nobody knows more.
             gauges.set(
                 &c::QUOTA_LEFT,
-                &[&credential.alias, &model.name, kind],
+                &[alias, &model.name, kind],
                 left.map_or(f64::NAN, |left| left as f64),
             );
         }

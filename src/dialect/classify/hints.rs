@@ -82,14 +82,22 @@ pub fn asked_wait(status: u16, headers: &HeaderMap, now_unix: Duration) -> Optio
     millis.or_else(wait).map(cap)
 }
 
-/// When every exhausted limit is full again.
-pub(super) fn exhausted_until(hint: &RateHint) -> Option<Duration> {
+/// When every exhausted limit is full again, of those that are counted and of a plan's.
+pub(super) fn exhausted_until(hint: &RateHint, headers: &HeaderMap, now_unix: Duration) -> Option<Duration> {
     [hint.requests, hint.input, hint.output, hint.tokens]
         .into_iter()
         .flatten()
         .filter(|allowance| allowance.remaining == 0)
         .filter_map(|allowance| allowance.reset_after)
         .max()
+        .max(plan_until(headers, now_unix))
+}
+
+/// Until when Anthropic's plans are used up: they count hours and weeks in shares of what nobody says.
+fn plan_until(headers: &HeaderMap, now_unix: Duration) -> Option<Duration> {
+    let used_up = text(headers, "anthropic-ratelimit-unified-status") == Some("rejected");
+    let reset = text(headers, "anthropic-ratelimit-unified-reset").filter(|_| used_up)?;
+    until(reset, now_unix).map(cap)
 }
 
 pub(super) fn cap(wait: Duration) -> Duration {
@@ -172,6 +180,23 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_that_is_used_up_says_until_when() {
+        let of_plan = |status, reset| {
+            let headers = headers(&[
+                ("anthropic-ratelimit-unified-status", status),
+                ("anthropic-ratelimit-unified-reset", reset),
+                ("anthropic-ratelimit-unified-representative-claim", "five_hour"),
+            ]);
+            exhausted_until(&hints(&headers, NOW), &headers, NOW).map(|wait| wait.as_secs())
+        };
+        assert_eq!(of_plan("rejected", "1700003600"), Some(3_600));
+        assert_eq!(of_plan("rejected", "2023-11-14T23:13:20Z"), Some(3_600));
+        assert_eq!(of_plan("rejected", "1790000000"), Some(86_400), "bounded as any wait");
+        assert_eq!(of_plan("rejected", "soon"), None);
+        assert_eq!(of_plan("allowed_warning", "1700003600"), None);
+    }
+
+    #[test]
     fn the_scarcer_of_two_names_of_one_limit_counts() {
         let hint = hints(
             &headers(&[
@@ -199,6 +224,6 @@ mod tests {
         assert_eq!(hint.output, known(0, Some(8000), Some(Duration::from_secs(5))));
         assert_eq!(hint.input, known(450_000, None, None));
         assert_eq!(hint.tokens, known(100, None, None), "of both together");
-        assert_eq!(exhausted_until(&hint), Some(Duration::from_secs(5)));
+        assert_eq!(exhausted_until(&hint, &HeaderMap::new(), NOW), Some(Duration::from_secs(5)));
     }
 }

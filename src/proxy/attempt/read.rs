@@ -184,7 +184,8 @@ pub async fn read(
                     ReplyFacts::default()
                 };
                 if let Some(in_band) = facts.in_band {
-                    let failure = Failure { fault: in_band.fault, stage: Stage::Headers, hint: in_band.hint };
+                    let failure =
+                        Failure { fault: in_band.fault, stage: Stage::Headers, hint: in_band.hint() };
                     return Err(Box::new(Failed { message: Some(in_band.message), ..Failed::new(failure) }));
                 }
                 if json && !facts.whole {

@@ -175,8 +175,8 @@ impl Permit {
     /// the next request fits long before: a key of which nothing is left looks short, and no more. Only where nobody
     /// says how much there is when it is full does it rest for a moment, which is no failure of anybody.
     pub fn heard(&self, hint: &RateHint) {
-        let Some(credential) = &self.credential else { return };
         self.learn(hint);
+        let Some(credential) = &self.credential else { return };
         let gone = |left: Option<Allowance>| {
             left.filter(|left| left.remaining == 0 && left.limit.is_none()).and_then(|left| left.reset_after)
         };
@@ -189,9 +189,8 @@ impl Permit {
         self.model.rate_or_new(&credential.rate_key, settings).skip(now + wait, now);
     }
 
-    /// What the upstream has left for this key and model.
+    /// What the upstream has left for this key and model; without keys, for all of us.
     pub(super) fn learn(&self, hint: &RateHint) {
-        let Some(credential) = &self.credential else { return };
         let RateHint { requests, input, output, tokens, .. } = *hint;
         let said = PerLimit { requests, input, output, tokens };
         if said == PerLimit::default() {
@@ -200,7 +199,8 @@ impl Permit {
         let told = |left: Option<Allowance>| {
             left.map(|Allowance { remaining, limit, reset_after }| Told { remaining, limit, reset_after })
         };
-        let quota = self.model.quota_or_new(&credential.rate_key, self.channel.config.quota);
+        let key = self.credential.as_ref().map_or(&self.channel.upstream.keyless, |key| &key.rate_key);
+        let quota = self.model.quota_or_new(key, self.channel.config.quota);
         quota.lock().heard(said.map(told), self.live().now());
     }
 
