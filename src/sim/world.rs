@@ -234,7 +234,7 @@ impl<'t> World<'_, 't> {
     fn restart(&mut self, process: u64) -> Option<Memoir> {
         let unix = self.live.clock.unix_now();
         let written = Memoir::of(self.table(), unix).encode().ok();
-        let memoir = written.and_then(|text| Memoir::decode(&text, unix).ok());
+        let memoir = written.and_then(|written| Memoir::decode(&written.text, unix).ok());
         let seed = self.rehearsal.seed ^ (process << 32);
         let before = std::mem::replace(&mut self.live, Arc::new(Live::moved_by(&self.hand, seed)));
         self.gone.push(before);

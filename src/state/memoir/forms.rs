@@ -280,7 +280,8 @@ struct Limit {
 impl Quota {
     fn holds_until(&self) -> u64 {
         let ends = |limit: &Limit| limit.at.saturating_add(limit.reset_after.unwrap_or(0));
-        self.requests.iter().chain(&self.tokens).map(ends).max().unwrap_or(0).max(self.day.began)
+        let limits = [&self.requests, &self.input, &self.output, &self.both];
+        limits.into_iter().flatten().map(ends).max().unwrap_or(0).max(self.day.began)
     }
 }
 
