@@ -102,6 +102,15 @@ mod tests {
     }
 
     #[test]
+    fn no_more_is_taken_than_one_attempt_costs_wherever_it_was_earned() {
+        let mut share = Share::new(1.0, WINDOW);
+        for second in 0..3 {
+            share.deposit(tick(second * 1_000));
+        }
+        assert_eq!((0..9).filter(|_| share.withdraw(tick(3_000))).count(), 3);
+    }
+
+    #[test]
     fn a_new_share_holds_at_once_and_keeps_what_was_earned() {
         let mut share = Share::new(1.0, WINDOW);
         share.deposit(tick(0));

@@ -214,12 +214,6 @@ pub struct Upstream {
     pub keyless: Arc<str>,
 }
 
-impl std::fmt::Debug for UpstreamHandles {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("UpstreamHandles")
-    }
-}
-
 impl Upstream {
     pub fn is_configured(&self) -> bool {
         self.config.readiness == config::Readiness::Ready

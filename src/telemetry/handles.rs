@@ -371,6 +371,12 @@ pub struct UpstreamHandles {
     pub broken_events: Counter,
 }
 
+impl std::fmt::Debug for UpstreamHandles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UpstreamHandles")
+    }
+}
+
 impl UpstreamHandles {
     pub fn new(metrics: &Metrics, upstream: &str) -> Self {
         let probe = |result| metrics.counter(&c::PROBES, &[upstream, result]);

@@ -118,6 +118,15 @@ mod tests {
     }
 
     #[test]
+    fn a_trickle_grows_to_what_was_in_flight_before_the_restart() {
+        let mut lived = Cooldown::new(Settings::default());
+        let leases: Vec<_> = (0..5).map(|_| lived.admit(Tick::ZERO).expect("ready")).collect();
+        lived.settle(leases[0], Signal::Quota { reset: None }, Tick::ZERO, &mut Dice::seeded(1));
+        let kept = Cooldown::restore(Settings::default(), &lived.keep());
+        assert_eq!((kept.keep(), kept.keep().before), (lived.keep(), 5));
+    }
+
+    #[test]
     fn blank_is_who_has_nothing_held_against_him() {
         let new = || Cooldown::new(Settings::default());
         assert!(new().is_blank());
