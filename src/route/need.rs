@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::algo::quota::Tokens;
 use super::unserved;
+use crate::algo::quota::Tokens;
 use crate::algo::tick::Tick;
 use crate::dialect::{Dialect, Operation};
 use crate::state::Channel;

@@ -16,7 +16,11 @@ pub fn handling(route: &Route) -> Vec<String> {
             route.priority.name()
         ),
         None => {
-            format!("queue: up to {} for room; priority {}", seconds(route.queue.timeout), route.priority.name())
+            format!(
+                "queue: up to {} for room; priority {}",
+                seconds(route.queue.timeout),
+                route.priority.name()
+            )
         }
     }];
     if route.select == strategy::Kind::Sticky {

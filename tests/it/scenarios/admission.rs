@@ -207,8 +207,9 @@ async fn a_fallback_serves_who_has_waited_in_vain_and_nobody_is_counted_as_refus
 /// A place that comes free is theirs who wait for it, also when somebody arrives in that very moment.
 #[tokio::test(start_paused = true)]
 async fn nobody_who_arrives_overtakes_those_who_wait() {
-    let lab =
-        Arc::new(Lab::start(&ONE_BY_ONE.replace("channels:", "queue: {timeout: 60s, max: 99}\n    channels:")));
+    let lab = Arc::new(Lab::start(
+        &ONE_BY_ONE.replace("channels:", "queue: {timeout: 60s, max: 99}\n    channels:"),
+    ));
     let holding = send(&lab, Ask::chat("demo"));
     after(millis(10)).await;
     let boss = send(&lab, wants("critical_plus"));

@@ -411,8 +411,8 @@ impl Witness for Laws {
                 let most = self.total + self.frozen;
                 self.must(now, waited <= most, || format!("request {request} waits for {waited:?} in line"));
             }
-            Seen::Left { request, channel, how, .. } => {
-                self.quotas.left(request, channel, how);
+            Seen::Left { request, channel, how, bill, .. } => {
+                self.quotas.left(request, channel, how, bill);
                 if let Some(request) = self.requests.get_mut(&request) {
                     request.under_way = request.under_way.saturating_sub(1);
                 }

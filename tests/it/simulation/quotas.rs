@@ -9,7 +9,7 @@ use std::time::Duration;
 use mainstay::algo::quota::Caps;
 use mainstay::algo::tick::Tick;
 use mainstay::config::{self, Blueprint};
-use mainstay::sim::Left;
+use mainstay::sim::{Bill, Left};
 use mainstay::state::Channel;
 use mainstay::vocab::{Fault, Stage};
 
@@ -20,9 +20,16 @@ const TOKENS: u64 = 1500;
 /// A key, at a model of an upstream.
 type Account = (usize, String, String);
 
+struct Attempt {
+    at: Tick,
+    request: u64,
+    /// What it was thought to take, and what it has used once that is known.
+    tokens: u64,
+}
+
 /// Attempts by account.
 #[derive(Default)]
-pub struct Quotas(HashMap<Account, VecDeque<(Tick, u64)>>);
+pub struct Quotas(HashMap<Account, VecDeque<Attempt>>);
 
 pub fn is_capped(channel: &config::Channel) -> bool {
     channel.quota != Caps::default()
@@ -43,34 +50,36 @@ impl Quotas {
         key: Option<&str>,
     ) -> Option<(u64, u64)> {
         let Caps { rpm, tpm, rpd } = channel.config.quota;
-        // The last attempt may take more tokens than were left.
-        let minutely = [rpm, tpm.map(|tokens| tokens.div_ceil(TOKENS))].into_iter().flatten().min();
-        minutely.or(rpd)?;
+        rpm.or(tpm).or(rpd)?;
         let account = (memory(channel), key.unwrap_or_default().to_owned(), model(channel).to_owned());
         let attempts = self.0.entry(account).or_default();
-        attempts.push_back((now, request));
-        let lately = attempts.iter().rev().take_while(|(at, _)| now.since(*at) < MINUTE).count() as u64;
+        let lately = || attempts.iter().rev().take_while(|attempt| now.since(attempt.at) < MINUTE);
+        // Whoever comes while a token is left may take more than that.
+        let tokens = lately().map(|attempt| attempt.tokens).sum::<u64>() + 1;
+        let requests = lately().count() as u64 + 1;
+        attempts.push_back(Attempt { at: now, request, tokens: TOKENS });
         // No world lasts a day.
         let all = attempts.len() as u64;
-        let used = [minutely.map(|most| (lately, most)), rpd.map(|most| (all, most))];
+        let used = [rpm.map(|most| (requests, most)), tpm.map(|most| (tokens, most)), rpd.map(|most| (all, most))];
         used.into_iter().flatten().min_by_key(|(used, most)| most.saturating_sub(*used))
     }
 
-    /// An attempt is over: whatever may have been refunded no longer counts.
-    pub fn left(&mut self, request: u64, channel: &Channel, how: Left) {
+    /// An attempt is over, with this bill: whatever may have been refunded no longer counts.
+    pub fn left(&mut self, request: u64, channel: &Channel, how: Left, bill: Bill) {
         let counts = match how {
             Left::Finished => true,
             Left::Failed(fault, stage) => stage != Stage::NotSent && fault != Fault::NotProcessed,
             Left::Cancelled => false,
         };
-        if counts {
-            return;
-        }
+        let used = (how == Left::Finished).then_some(bill.prompt + bill.answer).filter(|used| *used > 0);
         let (memory, model) = (memory(channel), model(channel));
         for (account, attempts) in &mut self.0 {
-            let newest = attempts.iter().rposition(|(_, asked)| *asked == request);
-            if let Some(newest) = newest.filter(|_| account.0 == memory && account.2 == model) {
+            let newest = attempts.iter().rposition(|attempt| attempt.request == request);
+            let Some(newest) = newest.filter(|_| account.0 == memory && account.2 == model) else { continue };
+            if !counts {
                 attempts.remove(newest);
+            } else if let Some(used) = used {
+                attempts[newest].tokens = used;
             }
         }
     }
