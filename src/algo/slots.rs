@@ -121,3 +121,20 @@ impl<T: Copy + Default, const B: usize> Slots<T, B> {
         now.nanos().saturating_sub(self.began) / self.width
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_and_what_is_corrected_comes_newest_first() {
+        let mut slots = Slots::<u64, 3>::new(Duration::from_secs(3));
+        for second in 1..20 {
+            let now = Tick::ZERO + Duration::from_secs(second);
+            *slots.current(now) = second;
+            let expected = [second, second.saturating_sub(1), second.saturating_sub(2)];
+            assert_eq!(slots.live(now).copied().collect::<Vec<_>>(), expected);
+            assert_eq!(slots.live_mut(now).map(|slot| *slot).collect::<Vec<_>>(), expected);
+        }
+    }
+}

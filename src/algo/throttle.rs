@@ -160,6 +160,16 @@ mod tests {
     }
 
     #[test]
+    fn the_share_is_twice_or_thrice_what_went_well() {
+        let check = |slot: Slot, share: f64| assert!((slot.share() - share).abs() < 1e-9, "{slot:?}");
+        let none = Slot::default();
+        check(Slot { ok: 20, fail: 80, ..none }, 0.6);
+        check(Slot { ok: 20, fail: 50, overload: 30, ..none }, 0.6);
+        check(Slot { ok: 20, fail: 10, overload: 70, ..none }, 0.4);
+        check(Slot { offered: 200, ok: 20, fail: 10, overload: 70, ..none }, 0.2);
+    }
+
+    #[test]
     fn ten_a_window_go_out_whatever_came_back() {
         let (mut throttle, dice) = (Throttle::new(), &mut Dice::seeded(1));
         for _ in 0..10_000 {

@@ -114,12 +114,6 @@ impl Cell {
         self.cooldown.lock().reconfigure(settings.clone());
     }
 
-    pub fn reset(&self) {
-        let mut cooldown = self.cooldown.lock();
-        cooldown.reset();
-        self.publish(&cooldown, Tick::ZERO);
-    }
-
     fn publish(&self, cooldown: &Cooldown, now: Tick) {
         self.clear.store(cooldown.readiness(now) == Readiness::Ready, Release);
     }

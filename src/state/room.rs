@@ -75,3 +75,21 @@ impl Room {
         self.most.store(aimd.limit(), Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::algo::aimd::Mode;
+
+    #[test]
+    fn it_takes_as_many_as_it_has_places_and_again_when_one_leaves() {
+        let settings = Settings { mode: Mode::Fixed, start: 1, min: 1, max: 3, ttft_rise: None };
+        let room = Room::new(settings);
+        assert_eq!((0..9).filter(|_| room.take()).count(), 3);
+        assert!(room.is_full());
+        room.leave();
+        assert!(!room.is_full() && room.take() && !room.take());
+        room.reconfigure(Settings { max: 4, ..settings });
+        assert!(room.take() && !room.take());
+    }
+}

@@ -391,6 +391,8 @@ fn new_numbers_keep_what_is_known() {
 
     world.wait(SECOND * 5);
     world.attempt(Signal::Success);
+    let settings = plain();
+    assert_eq!(world.breaker.reconfigure(settings, world.now), None, "one more is needed, as before");
     let half_open = super::HalfOpen { success_threshold: 1, ..plain().half_open };
     let moved = world.breaker.reconfigure(Settings { half_open, ..plain() }, world.now);
     assert_eq!(
