@@ -139,6 +139,11 @@ fn slow_calls_trip_only_where_the_rule_is_on() {
     };
     assert_eq!(with(None), None);
     assert_eq!(with(Some(SlowCall { ttfb: SECOND, rate: 0.8, min: 20 })), Some(Reason::SlowCalls));
+    // Where any slow call is one too many, it still takes one.
+    let slow_call = Some(SlowCall { ttfb: SECOND, rate: 0.0, min: 20 });
+    let mut world = World::new(Settings { slow_call, ..plain() });
+    assert_eq!((0..40).find_map(|_| reason(&mut world, Signal::Success)), None);
+    assert_eq!(reason(&mut world, Signal::Slow), Some(Reason::SlowCalls));
 }
 
 #[test]
