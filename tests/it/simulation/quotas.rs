@@ -60,7 +60,8 @@ impl Quotas {
         attempts.push_back(Attempt { at: now, request, tokens: TOKENS });
         // No world lasts a day.
         let all = attempts.len() as u64;
-        let used = [rpm.map(|most| (requests, most)), tpm.map(|most| (tokens, most)), rpd.map(|most| (all, most))];
+        let used =
+            [rpm.map(|most| (requests, most)), tpm.map(|most| (tokens, most)), rpd.map(|most| (all, most))];
         used.into_iter().flatten().min_by_key(|(used, most)| most.saturating_sub(*used))
     }
 
