@@ -96,16 +96,15 @@ pub async fn choose(
     if let Some(waiter) = behind {
         return wait(gateway, guest, plan, need, waiter).await;
     }
-    match plan.choose(need) {
-        Err(exhausted) if exhausted.lack == Lack::Room => match plan.line_up(need, guest.priority) {
-            Some(waiter) => wait(gateway, guest, plan, need, waiter).await,
-            None => {
-                guest.shed = Some(Shed::QueueFull);
-                Err(exhausted)
-            }
-        },
-        choice => choice,
-    }
+    let exhausted = match plan.choose(need) {
+        Err(exhausted) if exhausted.lack == Lack::Room => exhausted,
+        choice => return choice,
+    };
+    let Some(waiter) = plan.line_up(need, guest.priority) else {
+        guest.shed = Some(Shed::QueueFull);
+        return Err(exhausted);
+    };
+    wait(gateway, guest, plan, need, waiter).await
 }
 
 async fn wait(
