@@ -69,3 +69,23 @@ impl Streak {
             && self.times.get(self.next).is_some_and(|&oldest| now.since(oldest) <= max_age)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_knows_its_last_failures_from_the_oldest_on() {
+        let at = |second| Tick::ZERO + Duration::from_secs(second);
+        let mut streak = Streak::new(3);
+        assert_eq!(streak.times(), []);
+        for second in 1..10 {
+            streak.push(at(second));
+            let oldest = second.saturating_sub(2).max(1);
+            assert_eq!(streak.times(), (oldest..=second).map(at).collect::<Vec<_>>());
+        }
+        streak.end();
+        streak.push(at(10));
+        assert_eq!(streak.times(), [at(10)], "the run before it has ended");
+    }
+}

@@ -387,6 +387,21 @@ fn metrics_only_counts_admits_and_never_trips() {
 }
 
 #[test]
+fn who_finds_no_place_for_a_trial_hears_when_the_first_of_them_runs_out() {
+    let half_open = super::HalfOpen { max_concurrent: 2, ..plain().half_open };
+    let mut world = tripped(Settings { half_open, ..plain() });
+    world.wait(SECOND * 5);
+    let first = world.now;
+    for _ in 0..2 {
+        assert!(world.admit().is_some());
+        world.wait(SECOND);
+    }
+    let until = Some(first + half_open.probe_timeout);
+    assert_eq!(world.breaker.admissible(world.now), super::Admissible::Refused { until });
+    assert_eq!(world.breaker.admit(world.now, &mut world.dice).map_err(|refused| refused.until), Err(until));
+}
+
+#[test]
 fn new_numbers_keep_what_is_known() {
     let mut world = tripped(plain());
     let before = world.breaker.snapshot(world.now);

@@ -174,3 +174,33 @@ pub struct Snapshot {
     /// Trials that passed since the breaker is half open.
     pub passed: u8,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_name_of_its_own() {
+        let reasons = [
+            Reason::Consecutive,
+            Reason::Fast,
+            Reason::Slow,
+            Reason::SlowCalls,
+            Reason::TrialFailed,
+            Reason::LeaseExpired,
+            Reason::OpenElapsed,
+            Reason::ProbeRose,
+            Reason::TrialsPassed,
+            Reason::Forced,
+        ];
+        let names: BTreeSet<&str> = reasons.map(Reason::name).into_iter().collect();
+        assert_eq!(names.len(), reasons.len());
+        assert!(
+            names
+                .iter()
+                .all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_') && name.len() > 3)
+        );
+    }
+}

@@ -275,6 +275,16 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_key_that_is_due_to_be_asked_about_needs_no_news_of_its_recovery() {
+        let mut cooldown = exact();
+        hit(&mut cooldown, Signal::Auth, tick(0));
+        assert!(cooldown.wants_recheck(tick(900)));
+        let healed = News::Healed { at: tick(100) };
+        assert_eq!(cooldown.hear(healed, tick(900), &mut Dice::seeded(1)), Heard::Nothing);
+        assert_eq!(cooldown.hear(healed, tick(899), &mut Dice::seeded(1)), Heard::Healed);
+    }
+
+    #[test]
     fn no_replica_can_bench_a_key_for_longer_than_one_would_oneself() {
         for (kind, most) in [(Kind::Short, 3_600), (Kind::Long, 25 * 3_600), (Kind::Auth, 900)] {
             let mut cooldown = exact();

@@ -102,3 +102,13 @@ impl fmt::Display for Hex<'_> {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_of_sixteen_and_in_upper_case() {
+        assert_eq!((0..16).map(digit).collect::<Vec<_>>(), b"0123456789ABCDEF");
+    }
+}

@@ -210,3 +210,20 @@ proptest! {
         prop_assert_eq!(verify(&asked, &headers(&fields, &made), at), Ok(()));
     }
 }
+
+#[test]
+fn a_hundred_signed_headers_are_read_and_no_more() {
+    let read = |count: usize| {
+        let names: Vec<String> = (0..count).map(|number| format!("x-{number:03}")).collect();
+        let signature = "0".repeat(64);
+        let text = format!(
+            "AWS4-HMAC-SHA256 Credential=a/20150830/us-east-1/bedrock/aws4_request, SignedHeaders={}, Signature={signature}",
+            names.join(";")
+        );
+        Claim::read(&headers(&[], &text)).map(|_| ())
+    };
+    assert_eq!(read(100), Ok(()));
+    for count in [101, 102, 200] {
+        assert_eq!(read(count), Err(Refused::Malformed), "{count}");
+    }
+}
