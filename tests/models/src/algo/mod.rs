@@ -1,6 +1,6 @@
 //! The decisions behind the words: the program's own.
 
-#[path = "../../../../src/algo/aimd.rs"]
+#[path = "../../../../src/algo/aimd/mod.rs"]
 pub mod aimd;
 #[path = "../../../../src/algo/breaker/mod.rs"]
 pub mod breaker;
