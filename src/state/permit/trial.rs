@@ -26,16 +26,15 @@ pub(super) struct SoFar {
 /// Whether that is far enough. `broke_after` is how many events came of the streams that broke, where any did and none
 /// has come to its end since.
 ///
-/// Time alone is enough at last in either case. Where streams broke that is half of what the lease has left after the
-/// first content: the other half is for the next event, lest a trial that is well outlasts its lease.
+/// Time alone is enough at last in either case: half of what the lease has left after the first content, or `hold`
+/// before that where no stream broke. The other half is for the next event, lest a trial that is well outlasts its
+/// lease, which may be shorter than `hold`.
 pub(super) fn has_held(so_far: SoFar, settings: &HalfOpen, broke_after: Option<u64>) -> bool {
     let SoFar { events, ttft, flowed } = so_far;
+    let half = settings.probe_timeout.saturating_sub(ttft) / 2;
     let (enough, hold) = match broke_after {
-        None => (EVENTS, settings.hold),
-        Some(broke_after) => (
-            EVENTS.max(broke_after.saturating_mul(FURTHER)),
-            settings.hold.max(settings.probe_timeout.saturating_sub(ttft) / 2),
-        ),
+        None => (EVENTS, settings.hold.min(half)),
+        Some(broke_after) => (EVENTS.max(broke_after.saturating_mul(FURTHER)), half),
     };
     events >= enough || flowed >= hold
 }
@@ -70,14 +69,16 @@ mod tests {
     proptest! {
         #[test]
         fn a_trial_passes_while_its_lease_lasts_and_broken_streams_only_make_it_later(
-            events in 0..200_u64, ttft in 0..27_000_u64, flowed in 0..30_000_u64, broke_after in any::<u64>(),
+            events in 0..200_u64, lease in 1..60_000_u64, ttft in 0..60_000_u64, flowed in 0..60_000_u64,
+            broke_after in any::<u64>(),
         ) {
-            let (usual, strict) =
-                (held(events, ttft, flowed, None), held(events, ttft, flowed, Some(broke_after)));
+            let settings = HalfOpen { probe_timeout: Duration::from_millis(lease), ..HalfOpen::default() };
+            let held = |broke_after| has_held(so_far(events, ttft, flowed), &settings, broke_after);
+            let (usual, strict) = (held(None), held(Some(broke_after)));
             prop_assert!(usual || !strict);
-            // Two seconds before the end of the lease at the latest, and where that is long, much earlier.
-            let lease = 30_000 - ttft;
-            prop_assert!(strict || flowed < 2_000.max(lease / 2 + 1));
+            // Half of the lease is left for the event that says so, however short the lease is.
+            let left = lease.saturating_sub(ttft);
+            prop_assert!(strict || flowed < left / 2 + 1, "{left}");
         }
     }
 }
