@@ -227,3 +227,10 @@ fn a_hundred_signed_headers_are_read_and_no_more() {
         assert_eq!(read(count), Err(Refused::Malformed), "{count}");
     }
 }
+
+#[test]
+fn keys_are_never_shown_and_hashes_are() {
+    assert_eq!(format!("{KEYS:?}"), "Keys(…)");
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    assert_eq!(format!("{:?}", Hash::of([&b""[..]])), format!("Hash({empty})"));
+}
