@@ -5,11 +5,12 @@
 //! first token says something, on average, where `ttft_rise` asks for it. Before anybody said "overloaded"
 //! nothing is known, and only `max` holds: a limit made of nothing would refuse what the upstream takes.
 //!
-//! One more for a round is slow when rounds last for seconds and an overload has taken a hundred down to five. So the
-//! limit that held before it is remembered, as TCP remembers a window that was good (RFC 5681, RFC 9438), and after
-//! some calm the limit tries to be there again by a quarter more a round, the gain with which BBR probes: one cut
-//! takes back what one such round was too much. Where the calm does not last, the next try waits twice as long; an
-//! upstream that has become smaller for good is tried a handful of times.
+//! One more for a round is slow when rounds last for seconds and an overload has taken a hundred down to five, and what
+//! a refusal taught gets old: it may have been the upstream's bad minute, at three requests of ours, and the next
+//! outage elsewhere brings forty. So after some calm the limit is tried: it grows by a quarter in each round that uses
+//! it, the gain with which BBR probes, and doubles by the clock if that is more, used or not. A try that is refused
+//! before it held as long as it was waited for makes the next one wait twice as long, so an upstream that has become
+//! smaller for good is tried a handful of times.
 
 use std::time::Duration;
 
@@ -19,12 +20,14 @@ use super::tick::Tick;
 const CUT: f64 = 0.8;
 /// What is left of it after first tokens came late.
 const SOFT_CUT: f64 = 0.9;
-/// How much more a round of successes is worth while the limit of before an overload is tried again.
-const REGAIN: f64 = 0.25;
-/// Without a word of overload for this long, it is tried for the first time. Longer than a limit takes that goes up
+/// How much more a round of successes is worth in a try.
+const GAIN: f64 = 0.25;
+/// In a try the limit doubles by the clock in so long.
+const DOUBLING: Duration = Duration::from_secs(3);
+/// Without a word of overload for this long, the limit is tried for the first time. Longer than one takes that goes up
 /// and down at what an upstream has room for.
-const CALM: Duration = Duration::from_secs(5);
-/// Who would have to wait for longer has become smaller for good.
+const CALM: Duration = Duration::from_secs(3);
+/// No try waits for longer.
 const LONGEST_CALM: Duration = Duration::from_mins(5);
 /// One overload brings many words of it; they cut once.
 const CUT_EVERY: Duration = Duration::from_secs(1);
@@ -65,19 +68,23 @@ pub struct Aimd {
     /// Whether anything went well since the last cut.
     proven: bool,
     cut_at: Option<Tick>,
-    /// What held before the overload, while the limit is below it.
-    lost: Option<Lost>,
+    /// The last success.
+    good_at: Tick,
+    /// How long it has to be calm before the limit is tried where the last try was refused.
+    calm: Duration,
+    /// Where that was.
+    refused: f64,
+    trying: Option<Try>,
     pace: Pace,
 }
 
-/// A limit that is to be regained.
+/// A limit that grows because it has been calm.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Lost {
-    limit: f64,
-    /// How long it has to be calm first.
-    calm: Duration,
-    /// It grew by a try since the last cut.
-    tried: bool,
+struct Try {
+    /// What the limit was before.
+    from: f64,
+    /// When more than that was first in flight and went well.
+    used_at: Option<Tick>,
 }
 
 /// Times to first tokens, in seconds.
@@ -96,7 +103,10 @@ impl Aimd {
             regain: 0.0,
             proven: false,
             cut_at: None,
-            lost: None,
+            good_at: Tick::ZERO,
+            calm: CALM,
+            refused: 0.0,
+            trying: None,
             pace: Pace::default(),
         }
     }
@@ -120,23 +130,27 @@ impl Aimd {
     /// ones would outrun the cuts.
     pub fn succeeded(&mut self, in_flight: u32, now: Tick) {
         self.proven = true;
-        let Some(limit) = self.limit else { return };
-        if f64::from(in_flight) * 2.0 < limit || self.is_fresh(now) {
-            return;
-        }
-        let calm = self.cut_at.map_or(Duration::MAX, |at| now.since(at));
-        let lost = self.lost.as_mut().filter(|lost| calm >= lost.calm);
-        let step = match lost {
-            _ if limit < self.regain => 1.0,
-            Some(lost) => {
-                lost.tried = true;
-                REGAIN.max(1.0 / limit)
+        let before = std::mem::replace(&mut self.good_at, now);
+        let Some(limit) = self.limit.filter(|_| !self.is_fresh(now)) else { return };
+        // Far below where a try was refused, that says nothing; and one that goes on is not stopped there.
+        let from = self.trying.map_or(limit, |tried| tried.from);
+        let calm = if from * 2.0 < self.refused { CALM } else { self.calm };
+        let calm_at = self.cut_at.map_or(now, |at| at + calm);
+        let (gain, aged) = if now >= calm_at {
+            let tried = self.trying.get_or_insert(Try { from: limit, used_at: None });
+            if f64::from(in_flight) > tried.from {
+                tried.used_at.get_or_insert(now);
             }
-            None => 1.0 / limit,
+            (GAIN, limit * (now.since(calm_at.max(before)).as_secs_f64() / DOUBLING.as_secs_f64()).exp2())
+        } else {
+            (0.0, limit)
         };
-        let limit = (limit + step).min(f64::from(self.settings.max));
-        self.limit = Some(limit);
-        self.lost = self.lost.filter(|lost| limit < lost.limit);
+        let step = match () {
+            () if f64::from(in_flight) * 2.0 < limit => 0.0,
+            () if limit < self.regain => 1.0,
+            () => gain.max(1.0 / limit),
+        };
+        self.limit = Some((limit + step).max(aged).min(f64::from(self.settings.max)));
     }
 
     /// The upstream said that this was too much, with `in_flight` requests of ours.
@@ -175,22 +189,23 @@ impl Aimd {
             return;
         }
         let Settings { start, max, .. } = self.settings;
-        let from = self.limit.unwrap_or_else(|| f64::from(start.max(in_flight)));
-        let from = from.min(f64::from(max));
-        let limit = (from * factor).max(least).max(1.0);
-        self.lost = match self.lost {
-            // Of the first overload nobody knows whether what was in flight was good.
-            None => Some(Lost {
-                limit: if self.limit.is_some() { from } else { limit },
-                calm: CALM,
-                tried: false,
-            }),
-            Some(lost) if lost.tried => {
-                let calm = lost.calm * 2;
-                (calm <= LONGEST_CALM).then_some(Lost { calm, tried: false, ..lost })
-            }
-            lost @ Some(_) => lost,
+        let (tried, in_use) = (self.trying.take(), f64::from(in_flight));
+        let from = match (self.limit, tried) {
+            (None, _) => in_use.max(f64::from(start)),
+            // What was allowed and not used was not what was too much.
+            (Some(limit), Some(tried)) => limit.min(in_use.max(tried.from)),
+            (Some(limit), None) => limit,
         };
+        let limit = (from.min(f64::from(max)) * factor).max(least).max(1.0);
+        match tried {
+            Some(Try { used_at: Some(at), .. }) if now.since(at) >= self.calm => self.calm = CALM,
+            Some(tried) if tried.used_at.is_some() || in_use > tried.from => {
+                self.calm = if from * 2.0 < self.refused { CALM } else { self.calm };
+                self.calm = (self.calm * 2).min(LONGEST_CALM);
+                self.refused = from;
+            }
+            _ => {}
+        }
         // Cuts with nothing good in between are one overload: what its first one left was not yet found wrong.
         if self.proven || self.limit.is_none() {
             self.regain = limit;

@@ -38,6 +38,7 @@ proptest! {
         let (mut millis, mut cut_at): (u64, Option<u64>) = (0, None);
         for event in events {
             let before = aimd.limit.unwrap_or(f64::INFINITY);
+            let was_calm = cut_at.is_some_and(|at| at + CALM.as_millis() as u64 <= millis);
             match event {
                 Event::Good(in_flight) => aimd.succeeded(in_flight, at(millis)),
                 Event::Bad(in_flight) => aimd.overloaded(in_flight, at(millis)),
@@ -50,7 +51,7 @@ proptest! {
                 prop_assert!(cut_at.is_none_or(|at| millis - at >= 1_000));
                 cut_at = Some(millis);
             }
-            if let Event::Good(in_flight) = event {
+            if let (Event::Good(in_flight), false) = (event, was_calm) {
                 prop_assert!(after <= before + 1.0);
                 if f64::from(in_flight) * 2.0 < before || cut_at.is_some_and(|at| millis - at < 1_000) {
                     prop_assert_eq!(after.to_bits(), before.to_bits(), "grown while unused, or just cut");
@@ -253,21 +254,62 @@ fn new_bounds_hold_at_once_and_what_was_learnt_stays() {
 }
 
 #[test]
-fn a_limit_that_is_back_at_its_bound_is_tried_after_the_next_overload_as_soon_as_after_this_one() {
-    let mut aimd = Aimd::new(Settings { max: 50, ..USUAL });
-    // The first overload only makes it known; the second takes it away, and it is regained.
-    for second in [0, 20] {
-        aimd.overloaded(50, at(second * 1_000));
-        for _ in 0..1_000 {
-            aimd.succeeded(50, at(second * 1_000 + 10_000));
-        }
-        assert_eq!(aimd.limit(), 50);
-    }
-    aimd.overloaded(50, at(40_000));
+fn a_try_that_is_refused_is_waited_for_twice_as_long_and_one_that_holds_no_longer() {
+    let mut aimd = Aimd::new(USUAL);
+    aimd.overloaded(50, at(0));
+    aimd.succeeded(40, at(2_999));
+    let before = aimd.limit;
+    assert!(before < Some(40.1));
     for _ in 0..12 {
-        aimd.succeeded(40, at(45_000));
+        aimd.succeeded(41, at(3_000));
     }
     assert_eq!(aimd.limit(), 43, "a quarter more for each of them");
+    aimd.overloaded(43, at(4_000));
+    assert_eq!(aimd.calm, CALM * 2);
+    aimd.succeeded(34, at(9_999));
+    assert!(aimd.limit() < 36);
+    for second in 10..17 {
+        aimd.succeeded(40, at(second * 1_000));
+    }
+    assert!(aimd.limit() > 40);
+    aimd.overloaded(41, at(17_000));
+    assert_eq!(aimd.calm, CALM, "it held for longer than it was waited for");
+}
+
+#[test]
+fn a_limit_that_is_not_used_grows_old_and_is_found_again_where_it_was() {
+    let mut aimd = Aimd::new(USUAL);
+    aimd.overloaded(40, at(0));
+    aimd.succeeded(1, at(3_000));
+    assert_eq!(aimd.limit(), 32, "calm for long enough, and nothing more");
+    aimd.succeeded(1, at(6_000));
+    assert_eq!(aimd.limit(), 64);
+    aimd.succeeded(1, at(60_000));
+    assert_eq!(aimd.limit(), 1024, "what was heard a minute ago says nothing any more");
+    // A bad minute, of one request at a time.
+    aimd.overloaded(1, at(61_000));
+    assert_eq!((aimd.limit(), aimd.calm), (25, CALM), "nobody used it");
+    aimd.succeeded(1, at(90_000));
+    aimd.overloaded(60, at(90_001));
+    assert_eq!((aimd.limit(), aimd.calm), (48, CALM * 2));
+}
+
+/// Every other answer of two at a time is good; then all are, in a round of half a minute.
+#[test]
+fn a_minute_of_refusals_among_answers_is_made_good_in_one() {
+    let mut aimd = Aimd::new(USUAL);
+    for second in 0..60 {
+        aimd.overloaded(2, at(second * 1_000));
+        aimd.succeeded(2, at(second * 1_000 + 900));
+    }
+    assert!(aimd.limit() <= 3, "{}", aimd.limit());
+    let mut millis = 60_000;
+    while millis < 120_000 {
+        let limit = aimd.limit();
+        millis += 30_000 / u64::from(limit);
+        aimd.succeeded(limit, at(millis));
+    }
+    assert!(aimd.limit() >= 100, "{}", aimd.limit());
 }
 
 /// As many first tokens as it takes to say something.

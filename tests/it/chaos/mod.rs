@@ -41,8 +41,6 @@ const GROWTH_MIB: f64 = 12.0;
 
 /// Faults last seconds here, and streams three: whatever is a time is about a tenth of its default. Retries are allowed
 /// for, since up to half of all attempts fail.
-/// Limits are not learnt: upstreams say 529 here by chance and not because of what they have to do, so what would be learnt of
-/// one is too little for the moment when it is the only one that is well. `scenarios::admission` holds learnt limits.
 const ROUTING: &str = r#"
 version: 1
 server: {listen: LISTEN, admin: ADMIN, retry_budget: {ratio: 1, reserve_per_sec: 10}}
@@ -53,7 +51,6 @@ upstreams:
 defaults:
   timeouts: {connect: 1s, ttfb: 2s, first_event: 2s, idle: 2s}
   breaker: {open: {base: 500ms, max: 6s}, decay_interval: 3s}
-  concurrency: {adaptive: false}
   retry: {budget: {ratio: 1, reserve_per_sec: 10}}
 routes:
   - {model: demo, continuation: any, channels: [{upstream: a, model: m}, {upstream: b, model: m}, {upstream: c, model: m}]}
