@@ -90,6 +90,15 @@ pub struct Snapshot {
     pub fetcher: Arc<Fetcher>,
 }
 
+impl Snapshot {
+    /// What the plans of requests may know of connections.
+    fn connect_memories(&self) {
+        for (upstream, pool) in self.table.upstreams.iter().zip(&self.pools) {
+            pool.count_slow(&upstream.memory.slow_to_open);
+        }
+    }
+}
+
 /// Everything that requests share.
 pub struct Gateway {
     pub live: Arc<Live>,
@@ -114,6 +123,7 @@ impl Gateway {
         left::expect(&live.metrics);
         again::expect(&live.metrics);
         memory::expect(&live.metrics);
+        snapshot.connect_memories();
         Arc::new(Self {
             live,
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -138,6 +148,7 @@ impl Gateway {
 
     /// Puts another snapshot in force and gives back the one before. Requests under way keep theirs.
     pub fn swap(&self, snapshot: Snapshot) -> Arc<Snapshot> {
+        snapshot.connect_memories();
         self.snapshot.swap(Arc::new(snapshot))
     }
 

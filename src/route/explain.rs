@@ -146,7 +146,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
                 picked: judgement.is_ok_and(|rank| Some(key(rank)) == best),
                 standing: match judgement {
                     Ok(Rank::Ready) => "ready",
-                    Ok(Rank::Doubted | Rank::Last) => "last",
+                    Ok(Rank::Doubted | Rank::Stalled | Rank::Last) => "last",
                     Ok(Rank::Short) => "short_of_quota",
                     Ok(Rank::Trial) => "trial",
                     Err(why) => why.name(),
@@ -268,13 +268,19 @@ fn reason(
 ) -> String {
     let seconds = |until: Tick| format!("{:.1} s", until.since(now).as_secs_f64());
     match judgement {
-        Ok(Rank::Ready | Rank::Doubted | Rank::Last) if best_tier.is_some_and(|best| tier > best) => {
+        Ok(Rank::Ready | Rank::Doubted | Rank::Stalled | Rank::Last)
+            if best_tier.is_some_and(|best| tier > best) =>
+        {
             format!("waits in tier {tier} until tier {} has nothing eligible", best_tier.unwrap_or_default())
         }
         Ok(Rank::Ready) => "takes its share".to_owned(),
         Ok(Rank::Doubted) => {
             let group = upstream.fate.as_ref().map_or("", |fate| &fate.group.name);
             format!("others of its group {group} fail alike; those that look well go first")
+        }
+        Ok(Rank::Stalled) => {
+            "those who wait for it have heard nothing for longer than usual; others of its tier go first"
+                .to_owned()
         }
         Ok(Rank::Last) => "failed a moment ago; others of its tier go first".to_owned(),
         Ok(Rank::Short) => {

@@ -227,7 +227,7 @@ impl<'t> Plan<'t> {
             }
             let model = need.memory(route, channel);
             let rank = match self.judge(channel, &model, need, now) {
-                Ok(rank @ (Rank::Ready | Rank::Doubted | Rank::Last)) => rank,
+                Ok(rank @ (Rank::Ready | Rank::Doubted | Rank::Stalled | Rank::Last)) => rank,
                 Err(WhyNot::Full) => {
                     busy = true;
                     continue;

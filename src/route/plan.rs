@@ -390,7 +390,8 @@ impl<'t> Plan<'t> {
             let until = match shortlist::judge(route, channel, &model, need, now) {
                 Err(WhyNot::BreakerOpen { until: Some(until) }) => until,
                 Err(why) if why.is_evidence_only() => Tick::MAX,
-                Ok(Rank::Ready | Rank::Doubted | Rank::Last | Rank::Short | Rank::Trial) | Err(_) => continue,
+                Ok(Rank::Ready | Rank::Doubted | Rank::Stalled | Rank::Last | Rank::Short | Rank::Trial)
+                | Err(_) => continue,
             };
             let dead = !channel.upstream.memory.proven_within(LATELY, now);
             let badness = (dead, until, channel.config.tier);

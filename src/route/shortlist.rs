@@ -26,6 +26,8 @@ pub enum Rank {
     Ready,
     /// Others of its group fail alike: after those that look well, and before those that failed themselves.
     Doubted,
+    /// Nothing comes of it, or no connection to it comes about: who asks now may wait in vain.
+    Stalled,
     /// Failed a moment ago: only when nothing better is there (E10).
     Last,
     /// About to run out of quota: only when nobody else is eligible.
@@ -151,6 +153,14 @@ pub fn judge(
     let mut rank = rank(transport, resend)?.max(rank(over_model, resend)?).max(quota);
     if rank == Rank::Ready && upstream.is_demoted(now) {
         rank = Rank::Doubted;
+    }
+    let silent = || match resend {
+        // It loses nothing by going to find out.
+        Resend::Allowed => model.is_left_alone(need.shape, now),
+        Resend::IfUnsent | Resend::IfUnsentOrTranslated => model.is_silent(need.shape, now),
+    };
+    if rank < Rank::Stalled && (upstream.memory.slow_to_open.load(Relaxed) > 0 || silent()) {
+        rank = Rank::Stalled;
     }
     if upstream.memory.health() == health::State::Down {
         let admissible = if rank == Rank::Trial { Admissible::Trial } else { Admissible::Normal };

@@ -25,6 +25,7 @@ mod registry;
 pub mod room;
 pub mod route;
 mod served;
+mod silence;
 pub mod sync;
 pub mod table;
 pub mod unserved;

@@ -13,6 +13,7 @@ use super::credential::Cell;
 use super::gate::{Gate, Rescue};
 use super::memoir;
 use super::room::Room;
+use super::silence::Silence;
 use crate::algo::aimd;
 use crate::algo::breaker;
 use crate::algo::cooldown;
@@ -39,6 +40,9 @@ const P95_KEPT: Duration = Duration::from_secs(1);
 /// Samples below which a 95th percentile says nothing.
 const P95_SAMPLES: u64 = 20;
 
+/// Multiple of the p95 for which nothing at all has to come of a model until it counts as silent, and the least.
+const SILENT: (u32, Duration) = (2, Duration::from_secs(1));
+
 /// Streams and whole answers have nothing in common as latencies go: a stream's first token comes
 /// after the prefill, a whole answer after the last token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,7 @@ pub struct Model {
     /// `None` for plain HTTP, where the upstream's own gate says it all.
     pub gate: Option<Gate>,
     latency: [Mutex<Latency>; 2],
+    pub(super) silence: [Silence; 2],
     pub waiting: AtomicU32,
     pub streaming: AtomicU32,
     ramp_from: AtomicU64,
@@ -101,6 +106,7 @@ impl Model {
             configured: AtomicBool::new(false),
             gate: breaker.map(|settings| Gate::new(settings, Rescue::None)),
             latency: [Mutex::new(Latency::new()), Mutex::new(Latency::new())],
+            silence: [Silence::new(), Silence::new()],
             waiting: AtomicU32::new(0),
             streaming: AtomicU32::new(0),
             ramp_from: AtomicU64::new(NO_RAMP),
@@ -227,6 +233,18 @@ impl Model {
             }
         };
         p95.filter(|_| count >= least)
+    }
+
+    /// Whether several wait for it, and nothing has come for longer than it usually takes.
+    pub fn is_silent(&self, shape: Shape, now: Tick) -> bool {
+        let (factor, least) = SILENT;
+        let lasting = self.silence[shape as usize].lasting(now).filter(|lasting| *lasting > least);
+        lasting.is_some_and(|lasting| self.p95(shape, now).is_some_and(|p95| lasting > p95 * factor))
+    }
+
+    /// Whether it is silent, and somebody has gone to find out a moment ago.
+    pub fn is_left_alone(&self, shape: Shape, now: Tick) -> bool {
+        self.is_silent(shape, now) && !self.silence[shape as usize].is_due(now)
     }
 
     /// Starts the slow start anew.

@@ -22,6 +22,7 @@ use super::live::Live;
 use super::model::{Model, Shape};
 use super::network::Guilt;
 use super::room::Room;
+use super::silence::Silence;
 use super::table::Channel;
 use crate::algo::breaker::{self, Settled, Signal};
 use crate::algo::quota::{Booking, Quota, Tokens};
@@ -98,6 +99,8 @@ pub struct Permit {
     doubtful: bool,
     /// Where it has a place, of its key at its model.
     room: Option<Arc<Room>>,
+    /// Others wait for the model and hear nothing.
+    in_silence: bool,
 }
 
 /// How the attempt got past the breakers.
@@ -164,7 +167,9 @@ impl Permit {
     }
 
     fn enter(channel: &Arc<Channel>, model: Arc<Model>, shape: Shape, passage: Passage, begun: Tick) -> Self {
+        let in_silence = model.is_silent(shape, begun);
         model.waiting.fetch_add(1, Relaxed);
+        model.silence[shape as usize].wait(begun);
         channel.upstream.memory.in_flight.fetch_add(1, Relaxed);
         let channel = Arc::clone(channel);
         Self {
@@ -182,7 +187,13 @@ impl Permit {
             bell: None,
             doubtful: false,
             room: None,
+            in_silence,
         }
+    }
+
+    /// Whether it goes to find out why others hear nothing; what they wait on may be the connections.
+    pub const fn is_in_silence(&self) -> bool {
+        self.in_silence
     }
 
     pub fn channel(&self) -> &Arc<Channel> {
@@ -254,6 +265,8 @@ impl Permit {
         self.channel.upstream.succeeded(self.begun, now);
         self.model.waiting.fetch_sub(1, Relaxed);
         self.model.streaming.fetch_add(1, Relaxed);
+        self.silence().hear(now);
+        self.silence().leave();
         if let Some(held) = self.held.take() {
             held.ok(now, &mut dice);
         }
@@ -341,6 +354,10 @@ impl Permit {
         let now = live.now();
         self.channel.handles.failed(&live.metrics, fault, stage);
         self.learn(hint);
+        match stage {
+            Stage::NotSent | Stage::Sending | Stage::Waiting => {}
+            Stage::Headers | Stage::Committed => self.silence().hear(now),
+        }
         if stage == Stage::NotSent {
             self.refund(now);
         }
@@ -516,7 +533,10 @@ impl Permit {
     /// Gives back what it counts for; whether it had not done so before.
     fn go(&mut self) -> bool {
         let count = match self.phase {
-            Phase::Waiting => &self.model.waiting,
+            Phase::Waiting => {
+                self.silence().leave();
+                &self.model.waiting
+            }
             Phase::Streaming | Phase::OnTrial { .. } => &self.model.streaming,
             Phase::Settled => return false,
         };
@@ -527,6 +547,10 @@ impl Permit {
         self.channel.upstream.memory.in_flight.fetch_sub(1, Relaxed);
         self.phase = Phase::Settled;
         true
+    }
+
+    fn silence(&self) -> &Silence {
+        &self.model.silence[self.shape as usize]
     }
 
     fn live(&self) -> &Arc<Live> {

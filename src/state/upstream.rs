@@ -38,6 +38,8 @@ pub struct Memory {
     pub gate: Gate,
     pub health: Mutex<Health>,
     pub in_flight: AtomicU32,
+    /// Connections to it that are slow to open, at this moment; its pool counts them.
+    pub slow_to_open: Arc<AtomicUsize>,
     pub models: DashMap<Arc<str>, Arc<Model>>,
     /// How many of them are remembered apart. The map itself can be asked only before it is changed.
     apart: AtomicUsize,
@@ -67,6 +69,7 @@ impl Memory {
             gate: Gate::new(settings.breaker.clone(), Rescue::Probes),
             health: Mutex::new(Health::new(settings.probe.settings.clone())),
             in_flight: AtomicU32::new(0),
+            slow_to_open: Arc::default(),
             models: DashMap::new(),
             apart: AtomicUsize::new(0),
             unserved: Unserved::default(),

@@ -38,6 +38,8 @@ pub struct CallLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reuse {
     Any,
+    /// None: they may be dead. Once a new one has had an answer, those that are kept are closed.
+    Never,
     /// Only those so recently used that the peer will hardly be closing them: for a request that must
     /// not be sent twice.
     SafeOnly,
@@ -91,7 +93,10 @@ impl Pool {
         let mut detail = String::new();
         let mut opened = now();
         for attempt in 0..=STALE_TRIES {
-            let fresh = if attempt < STALE_TRIES { Freshness::Kept(limits.reuse) } else { Freshness::New };
+            let fresh = match limits.reuse {
+                Reuse::Any | Reuse::SafeOnly if attempt < STALE_TRIES => Freshness::Kept(limits.reuse),
+                Reuse::Any | Reuse::SafeOnly | Reuse::Never => Freshness::New,
+            };
             let taken = now();
             let (exchanged, idle) = match self.obtain(offer, fresh, &limits).await? {
                 Line::Http1(connection, idle) => {
@@ -107,7 +112,12 @@ impl Pool {
                 }
             };
             match exchanged {
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    if limits.reuse == Reuse::Never {
+                        self.distrust(taken);
+                    }
+                    return Ok(response);
+                }
                 Err(Failure::Unsent(unsent, why)) => {
                     self.learn_closed(idle);
                     (request, detail) = (*unsent, why);

@@ -1,6 +1,7 @@
 //! Finding a connection for a request: a kept one that will do, one that somebody is opening already, or
 //! a new one.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -22,6 +23,10 @@ use crate::vocab::Fault;
 
 /// A connection used more recently than this needs no system call to be believed alive.
 const FRESH: Duration = Duration::from_millis(10);
+
+/// A connection that is not open after this is slow: three round trips of 300 ms (TCP, then TLS 1.2), or one lost SYN,
+/// which is sent again after a second (RFC 6298 §2.1).
+const SLOW: Duration = Duration::from_secs(1);
 
 /// A connection to send one request on.
 pub(super) enum Line {
@@ -138,6 +143,7 @@ impl Pool {
             let Parked { mut connection, since, .. } = {
                 let mut state = self.state.lock();
                 let max_idle = match reuse {
+                    Reuse::Never => return None,
                     Reuse::Any => Duration::MAX,
                     Reuse::SafeOnly => state.safe_idle(self.settings.reuse_safe_idle, now),
                 };
@@ -146,7 +152,7 @@ impl Pool {
             let age = now.saturating_duration_since(since);
             let fit = match reuse {
                 Reuse::Any if age < FRESH => connection.is_fit(),
-                Reuse::Any | Reuse::SafeOnly => connection.is_fit_after_a_while(),
+                Reuse::Any | Reuse::SafeOnly | Reuse::Never => connection.is_fit_after_a_while(),
             };
             if fit {
                 return Some((connection, age));
@@ -190,7 +196,7 @@ impl Pool {
     ) -> Result<Line, CallError> {
         let _gauge = Gauge::raise(&self.opening);
         self.make_room();
-        let (socket, protocol) = match self.connect(offer, limits).await {
+        let (socket, protocol) = match self.connect_in_sight(offer, limits).await {
             Ok(connected) => connected,
             Err(error) => {
                 if let Some(opening) = opening {
@@ -225,6 +231,21 @@ impl Pool {
                 Ok(Line::Http2(lease))
             }
         }
+    }
+
+    /// As [`Pool::connect`], and counted while it is slow.
+    async fn connect_in_sight(
+        &self,
+        offer: Offer,
+        limits: &CallLimits,
+    ) -> Result<(Box<dyn Socket>, Protocol), CallError> {
+        let mut connecting = pin!(self.connect(offer, limits));
+        if let Ok(connected) = timeout(SLOW, connecting.as_mut()).await {
+            return connected;
+        }
+        let slow = Arc::clone(&self.state.lock().slow);
+        let _counted = Gauge::raise(&slow);
+        connecting.await
     }
 
     fn retire_at(&self, offer: Offer, protocol: Protocol) -> Instant {

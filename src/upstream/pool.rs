@@ -72,6 +72,8 @@ pub(super) struct State {
     pub(super) doubted: Option<Instant>,
     /// PING is welcome.
     pub(super) pings: bool,
+    /// Where connections are counted that are slow to open.
+    pub(super) slow: Arc<AtomicUsize>,
     pub(super) dice: Dice,
 }
 
@@ -123,6 +125,7 @@ impl Pool {
                 closed_idle: None,
                 doubted: None,
                 pings: true,
+                slow: Arc::default(),
                 // Only spreads the ends of connections, so any seed will do.
                 dice: Dice::seeded(RandomState::new().build_hasher().finish()),
             }),
@@ -151,6 +154,12 @@ impl Pool {
             opening: self.opening.load(Ordering::Acquire),
             streams: self.streams.load(Ordering::Acquire),
         }
+    }
+
+    /// From now on `slow` counts the connections that are slow to open, while they are: a hint that whoever comes next
+    /// had better go elsewhere.
+    pub fn count_slow(&self, slow: &Arc<AtomicUsize>) {
+        self.state.lock().slow = Arc::clone(slow);
     }
 
     /// Closes what nobody uses. Exchanges under way are not touched.
@@ -194,6 +203,19 @@ impl Pool {
         };
         drop(closed);
         doubt
+    }
+
+    /// A new connection has an answer while others wait in vain: what has been idle since before `at` may be dead, and
+    /// shared connections get no new stream until they have answered a PING.
+    pub(super) fn distrust(&self, at: Instant) {
+        let closed = {
+            let mut state = self.state.lock();
+            for lane in &state.lanes {
+                lane.suspect();
+            }
+            state.shelf.take_parked_before(at)
+        };
+        drop(closed);
     }
 
     /// Closes connections past their time and those that their peer has closed. To be called every few

@@ -153,7 +153,13 @@ async fn send(
         tls: timeouts.tls.min(left),
         pool_wait: timeouts.pool_wait.min(left),
         headers: limits.headers,
-        reuse: if resend == Resend::Allowed { Reuse::Any } else { Reuse::SafeOnly },
+        reuse: if permit.is_in_silence() {
+            Reuse::Never
+        } else if resend == Resend::Allowed {
+            Reuse::Any
+        } else {
+            Reuse::SafeOnly
+        },
     };
     let refused = |mut permit: Permit, error: CallError| {
         if error.doubt == Doubt::Connection {

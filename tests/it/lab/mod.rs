@@ -10,7 +10,7 @@ mod load;
 mod scribe;
 pub mod strict;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,8 +99,7 @@ impl Lab {
     pub fn whole(yaml: &str) -> Self {
         let blueprint = read(yaml);
         let sims = simulate(&blueprint, Sims::default());
-        let dial =
-            Arc::new(MemoryDial { sims: sims.clone(), scribes: BTreeMap::new(), lost: Mutex::default() });
+        let dial = Arc::new(MemoryDial { sims: sims.clone(), ..MemoryDial::default() });
         let dialing: Arc<dyn Dial> = dial.clone();
         let app =
             App::in_memory(Live::seeded(7), blueprint, dialing).unwrap_or_else(|error| panic!("{error}"));
@@ -113,7 +112,7 @@ impl Lab {
         let blueprint = read(yaml);
         let sims = simulate(&blueprint, of);
         let scribes = scribes.iter().map(|(name, scribe)| ((*name).to_owned(), Arc::clone(scribe))).collect();
-        let dial = Arc::new(MemoryDial { sims: sims.clone(), scribes, lost: Mutex::default() });
+        let dial = Arc::new(MemoryDial { sims: sims.clone(), scribes, ..MemoryDial::default() });
         let mut registry = Registry::default();
         let snapshot = compile(&blueprint, &mut registry, &live, &dial, None);
         let gateway = Gateway::new(live, snapshot);
@@ -141,6 +140,12 @@ impl Lab {
     /// has forgotten it. New ones are well.
     pub fn lose_connections(&self, name: &str) {
         self.dial.lost.lock().entry(name.to_owned()).or_default().lose();
+    }
+
+    /// Whatever is sent to `name` is dropped on the way, and new connections to it do not come about.
+    pub fn swallow(&self, name: &str) {
+        self.lose_connections(name);
+        self.dial.swallowed.lock().insert(name.to_owned());
     }
 
     /// Connections to `name` that nobody uses.
@@ -297,10 +302,12 @@ fn compile(
 }
 
 /// Connects to the simulated upstream, or the scribe, whose name is the host's.
+#[derive(Default)]
 struct MemoryDial {
     sims: BTreeMap<String, Arc<Simulated>>,
     scribes: BTreeMap<String, Arc<Scribe>>,
     lost: Mutex<BTreeMap<String, deaf::Era>>,
+    swallowed: Mutex<BTreeSet<String>>,
 }
 
 impl Dial for MemoryDial {
@@ -313,6 +320,9 @@ impl Dial for MemoryDial {
         let sim = self.sims.get(&*target.host).cloned();
         let scribe = self.scribes.get(&*target.host).cloned();
         let era = self.lost.lock().entry(target.host.to_string()).or_default().clone();
+        if self.swallowed.lock().contains(&*target.host) {
+            return Box::pin(std::future::pending());
+        }
         Box::pin(async move {
             let refused = |error: io::Error| DialError { fault: Fault::Connect, detail: error.to_string() };
             let (ours, theirs) = tokio::io::duplex(PIPE);
