@@ -13,13 +13,17 @@ use crate::lab::{Ask, End, Lab, send, strict};
 const SEED: u64 = 0x5eed_2026;
 const LASTING: u64 = 240;
 
+/// Faults last for three seconds here, and so breakers stay open for about a tenth of their defaults: with those, two
+/// upstreams that are well again would still be left alone while the third refuses.
 const YAML: &str = "
 version: 1
 upstreams:
   a: {provider: simulated, dialect: openai, simulated: {words: 120, pace: 20ms}}
   b: {provider: simulated, dialect: anthropic, simulated: {words: 120, pace: 20ms}}
   c: {provider: simulated, dialect: gemini, simulated: {words: 120, pace: 20ms}}
-defaults: {timeouts: {idle: 2s}}
+defaults:
+  timeouts: {idle: 2s}
+  breaker: {open: {base: 500ms, max: 6s}, decay_interval: 3s}
 server: {retry_budget: {ratio: 2, reserve_per_sec: 100}}
 routes:
   - model: demo
