@@ -190,23 +190,18 @@ impl Pool {
     /// made since are none that died on the shelf together, so their silence is the upstream's: an upstream that
     /// hangs now and then is found out all the same.
     pub(super) fn mark_suspect(&self, opened: Instant, taken: Instant) -> Doubt {
-        let (closed, doubt) = {
+        let now = now();
+        let first = {
             let mut state = self.state.lock();
-            let now = now();
             let recent = state.doubted.filter(|at| now.saturating_duration_since(*at) < DOUBT_MEMORY);
-            let first = *state.doubted.insert(recent.unwrap_or(now));
-            for lane in &state.lanes {
-                lane.suspect();
-            }
-            let doubt = if opened < first { Doubt::Connection } else { Doubt::Upstream };
-            (state.shelf.take_parked_before(taken), doubt)
+            *state.doubted.insert(recent.unwrap_or(now))
         };
-        drop(closed);
-        doubt
+        self.distrust(taken);
+        if opened < first { Doubt::Connection } else { Doubt::Upstream }
     }
 
-    /// A new connection has an answer while others wait in vain: what has been idle since before `at` may be dead, and
-    /// shared connections get no new stream until they have answered a PING.
+    /// Others are seen to be dead: what has been idle since before `at` may be, too, and is closed; shared connections
+    /// get no new stream until they have answered a PING.
     pub(super) fn distrust(&self, at: Instant) {
         let closed = {
             let mut state = self.state.lock();

@@ -125,8 +125,8 @@ impl Aimd {
         }
     }
 
-    /// A request went well, one of `in_flight`. A limit that is not half used was not what made it go well; and
-    /// in the second after a cut, further words of which cut nothing, successes add nothing either, or quick
+    /// A request went well, one of `in_flight`. A limit that is not half used was not what made it go well, so only
+    /// the clock adds to it; and in the second after a cut, further words of which cut nothing, successes add nothing either, or quick
     /// ones would outrun the cuts.
     pub fn succeeded(&mut self, in_flight: u32, now: Tick) {
         self.proven = true;
@@ -145,10 +145,12 @@ impl Aimd {
         } else {
             (0.0, limit)
         };
-        let step = match () {
-            () if f64::from(in_flight) * 2.0 < limit => 0.0,
-            () if limit < self.regain => 1.0,
-            () => gain.max(1.0 / limit),
+        let step = if f64::from(in_flight) * 2.0 < limit {
+            0.0
+        } else if limit < self.regain {
+            1.0
+        } else {
+            gain.max(1.0 / limit)
         };
         self.limit = Some((limit + step).max(aged).min(f64::from(self.settings.max)));
     }

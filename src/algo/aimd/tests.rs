@@ -277,6 +277,23 @@ fn a_try_that_is_refused_is_waited_for_twice_as_long_and_one_that_holds_no_longe
 }
 
 #[test]
+fn a_limit_that_is_back_at_its_bound_is_tried_after_the_next_overload_as_soon_as_after_this_one() {
+    let mut aimd = Aimd::new(Settings { max: 50, ..USUAL });
+    for second in [0, 20] {
+        aimd.overloaded(50, at(second * 1_000));
+        for _ in 0..1_000 {
+            aimd.succeeded(50, at(second * 1_000 + 10_000));
+        }
+        assert_eq!(aimd.limit(), 50);
+    }
+    aimd.overloaded(50, at(40_000));
+    for _ in 0..12 {
+        aimd.succeeded(40, at(43_000));
+    }
+    assert_eq!(aimd.limit(), 43, "a quarter more for each of them");
+}
+
+#[test]
 fn a_limit_that_is_not_used_grows_old_and_is_found_again_where_it_was() {
     let mut aimd = Aimd::new(USUAL);
     aimd.overloaded(40, at(0));

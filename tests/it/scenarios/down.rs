@@ -47,7 +47,6 @@ async fn s02_a_black_hole_keeps_those_waiting_who_came_within_its_first_second()
     assert!(report.slowest() < secs(13), "{:?}", report.slowest());
     // A third of the thirty a second.
     let slow = report.answers.iter().filter(|answer| answer.took > secs(2)).count();
-
     assert!(slow <= 20, "{slow} had to wait");
     lab.assert_quiet().await;
 }
@@ -197,7 +196,6 @@ async fn s04_dead_connections_are_not_held_against_the_model() {
     report.assert_no_errors();
     assert!(report.slowest() < secs(12), "{:?}", report.slowest());
     let slow = report.answers.iter().filter(|answer| answer.took > secs(2)).count();
-
     assert!(slow <= 40, "{slow} had to wait");
     let timeouts =
         lab.metric_sum("mainstay_faults_total", &[r#"upstream="a""#, r#"fault="headers_timeout""#]);
