@@ -31,6 +31,7 @@ pub mod shared;
 pub mod sim;
 pub mod simulated;
 pub mod state;
+pub mod store;
 pub mod strategy;
 pub mod telemetry;
 pub mod upstream;

@@ -138,7 +138,15 @@ mod tests {
                 r#"{"usage":{"input_tokens":1,"cache_read_input_tokens":2,
                 "cache_creation_input_tokens":7,"cache_creation":{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":4},"output_tokens":8}}"#
             ),
-            Usage { input: 10, cache_read: 2, cache_write: 3, cache_write_1h: 4, output: 8, reasoning: 0 }
+            Usage {
+                input: 10,
+                cache_read: 2,
+                cache_write: 3,
+                cache_write_1h: 4,
+                output: 8,
+                reasoning: 0,
+                ..Usage::default()
+            }
         );
         assert_eq!(
             usage(

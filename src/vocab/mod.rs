@@ -1,4 +1,4 @@
-//! Plain values that every room may name: faults, usage, models' facts, priorities, secrets, stages, rate hints.
+//! Plain values that every room may name: faults, usage, money, models' facts, priorities, secrets, stages, rate hints.
 //!
 //! Nothing here awaits, locks, logs or reads a clock. Times are `Duration`s relative to the moment
 //! of observation; turning them into points in time is the business of rooms that own a clock.
@@ -6,6 +6,7 @@
 pub mod facts;
 pub mod fault;
 pub mod hint;
+pub mod money;
 pub mod priority;
 pub mod secret;
 pub mod stage;
@@ -14,6 +15,7 @@ pub mod usage;
 pub use facts::{Abilities, Ability, Facts, Mode};
 pub use fault::{Class, Fault, Scope};
 pub use hint::RateHint;
+pub use money::Money;
 pub use priority::Priority;
 pub use secret::Secret;
 pub use stage::Stage;

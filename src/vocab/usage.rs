@@ -15,6 +15,43 @@ pub struct Usage {
     pub output: u64,
     /// Output tokens spent on reasoning.
     pub reasoning: u64,
+    /// Input tokens of sound, cached ones included.
+    pub input_audio: u64,
+    /// Input tokens of sound, read from a cache.
+    pub cache_read_audio: u64,
+    /// Output tokens of sound.
+    pub output_audio: u64,
+    /// Input tokens of pictures, where the provider tells them from others.
+    pub input_image: u64,
+    /// Output tokens of pictures.
+    pub output_image: u64,
+    /// What is no token.
+    pub other: Other,
+}
+
+/// What providers charge for beside tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Other {
+    /// Pictures that were made.
+    pub images: u32,
+    /// Searches that a tool of the provider's made, or a reranker's.
+    pub searches: u32,
+    /// Characters that were spoken.
+    pub characters: u32,
+    /// Milliseconds of sound that were heard.
+    pub audio_millis: u32,
+}
+
+impl Other {
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            images: self.images.saturating_add(other.images),
+            searches: self.searches.saturating_add(other.searches),
+            characters: self.characters.saturating_add(other.characters),
+            audio_millis: self.audio_millis.saturating_add(other.audio_millis),
+        }
+    }
 }
 
 impl Usage {
@@ -28,6 +65,12 @@ impl Usage {
             cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
             output: self.output.saturating_add(other.output),
             reasoning: self.reasoning.saturating_add(other.reasoning),
+            input_audio: self.input_audio.saturating_add(other.input_audio),
+            cache_read_audio: self.cache_read_audio.saturating_add(other.cache_read_audio),
+            output_audio: self.output_audio.saturating_add(other.output_audio),
+            input_image: self.input_image.saturating_add(other.input_image),
+            output_image: self.output_image.saturating_add(other.output_image),
+            other: self.other.plus(other.other),
         }
     }
 }

@@ -122,6 +122,7 @@ impl Counts {
             cache_write_1h,
             output: self.output.unwrap_or(0),
             reasoning: self.details.unwrap_or_default().thinking.unwrap_or(0),
+            ..Usage::default()
         })
     }
 }

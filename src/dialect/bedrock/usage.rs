@@ -96,6 +96,7 @@ impl Counts {
             cache_write_1h: self.one_hour,
             output: self.output.unwrap_or(0),
             reasoning: 0,
+            ..Usage::default()
         })
     }
 }
@@ -114,7 +115,15 @@ mod tests {
         for usage in [
             Usage { input: 12, output: 34, ..Usage::default() },
             Usage { input: 100, cache_read: 60, cache_write: 30, output: 5, ..Usage::default() },
-            Usage { input: 100, cache_read: 1, cache_write: 2, cache_write_1h: 3, output: 5, reasoning: 0 },
+            Usage {
+                input: 100,
+                cache_read: 1,
+                cache_write: 2,
+                cache_write_1h: 3,
+                output: 5,
+                reasoning: 0,
+                ..Usage::default()
+            },
         ] {
             check(&text(|out| object(out, |object| write(&usage, object))), Some(usage));
         }
@@ -122,8 +131,15 @@ mod tests {
 
     #[test]
     fn cached_tokens_are_added_once_under_either_name() {
-        let usage =
-            Usage { input: 19, cache_read: 5, cache_write: 3, cache_write_1h: 4, output: 2, reasoning: 0 };
+        let usage = Usage {
+            input: 19,
+            cache_read: 5,
+            cache_write: 3,
+            cache_write_1h: 4,
+            output: 2,
+            reasoning: 0,
+            ..Usage::default()
+        };
         check(
             r#"{"inputTokens":7,"outputTokens":2,"totalTokens":21,"cacheReadInputTokens":5,"cacheReadInputTokenCount":5,
             "cacheWriteInputTokens":7,"cacheWriteInputTokenCount":7,"serverToolUsage":{},

@@ -84,6 +84,7 @@ impl Counts {
             cache_write_1h: 0,
             output: self.candidates.unwrap_or(0).saturating_add(reasoning),
             reasoning,
+            ..Usage::default()
         })
     }
 }

@@ -119,6 +119,7 @@ impl Counts {
             cache_write_1h: 0,
             output: output.unwrap_or(0),
             reasoning,
+            ..Usage::default()
         };
         // xAI leaves reasoning out of the output, Mistral audio out of the input; the total gives it
         // away.

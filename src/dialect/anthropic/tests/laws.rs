@@ -35,7 +35,15 @@ fn usage() -> impl Strategy<Value = Usage> {
     (count(), count(), count(), count(), count()).prop_map(
         |(plain, cache_read, cache_write, cache_write_1h, output)| {
             let input = plain + cache_read + cache_write + cache_write_1h;
-            Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning: output / 2 }
+            Usage {
+                input,
+                cache_read,
+                cache_write,
+                cache_write_1h,
+                output,
+                reasoning: output / 2,
+                ..Usage::default()
+            }
         },
     )
 }

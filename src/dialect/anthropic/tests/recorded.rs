@@ -116,6 +116,7 @@ fn usage_of(usage: &Value) -> Option<Usage> {
         cache_write_1h: hour,
         output: usage["output_tokens"].as_u64()?,
         reasoning: usage["output_tokens_details"]["thinking_tokens"].as_u64().unwrap_or_default(),
+        ..Usage::default()
     })
 }
 

@@ -224,7 +224,7 @@ proptest! {
             model: "".into(),
             created: None,
             choices: vec![Choice::new(said.into_iter().map(Part::new).collect(), stop)],
-            usage: Some(Usage { input: 9, cache_read: 1, cache_write: 2, cache_write_1h: 3, output: 4, reasoning: 0 }),
+            usage: Some(Usage { input: 9, cache_read: 1, cache_write: 2, cache_write_1h: 3, output: 4, reasoning: 0, ..Usage::default() }),
             tier: tier.map(Into::into),
             extras: Extras::default(),
         };
