@@ -10,6 +10,7 @@ use crate::cache::{Held, KeptNow};
 use crate::shared::Standing;
 use crate::simulated::Simulated;
 use crate::state::Table;
+use crate::store::Store;
 use crate::upstream::Pool;
 
 /// Where a gateway is in its life.
@@ -75,6 +76,9 @@ pub trait Running: Send + Sync + 'static {
 
     /// How what the replicas share is; `None` where they share nothing.
     fn shared(&self) -> Option<Standing>;
+
+    /// What outlives the process; `None` where the configuration has no place for it.
+    fn store(&self) -> Option<Arc<Store>>;
 
     fn applied(&self) -> Applied;
 

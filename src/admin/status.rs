@@ -16,6 +16,7 @@ use crate::route::{self, Explained, Question};
 use crate::shared::Standing;
 use crate::state::gate::Gate;
 use crate::state::{Table, upstream};
+use crate::store::{self, Presence};
 use crate::upstream::PoolCounts;
 
 #[derive(Serialize)]
@@ -29,6 +30,8 @@ pub(super) struct Status {
     memory: MemoryStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     shared: Option<SharedStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<StoreStatus>,
     upstreams: Vec<UpstreamStatus>,
     routes: Vec<RouteStatus>,
 }
@@ -46,6 +49,22 @@ struct SharedStatus {
     connected: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
+}
+
+/// What outlives the process.
+#[derive(Serialize)]
+struct StoreStatus {
+    database: &'static str,
+    here: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    /// Unix time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_write_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -128,11 +147,22 @@ pub(super) async fn status(State(running): Seen) -> Json<Status> {
             Standing::Connected => SharedStatus { connected: true, why: None },
             Standing::Away { why } => SharedStatus { connected: false, why: Some(why) },
         }),
+        store: running.store().map(|store| of_store(store.standing())),
         upstreams: upstreams
             .map(|(upstream, pool)| of_upstream(&table, upstream, pool.counts(), now))
             .collect(),
         routes: (0..table.routes.len()).map(|index| of_route(&table, index)).collect(),
     })
+}
+
+fn of_store(standing: store::Standing) -> StoreStatus {
+    let store::Standing { database, presence, since, last_write, bytes } = standing;
+    let (here, why) = match presence {
+        Presence::Here => (true, None),
+        Presence::Away { why } => (false, Some(why)),
+    };
+    let [since, last_write_seconds] = [since, last_write].map(|time| time.map(seconds));
+    StoreStatus { database, here, why, since, last_write_seconds, bytes }
 }
 
 fn of_upstream(table: &Table, upstream: &upstream::Upstream, pool: PoolCounts, now: Tick) -> UpstreamStatus {

@@ -16,6 +16,7 @@ use crate::config::{self, Env};
 use crate::shared::Standing;
 use crate::simulated::{self, Simulated};
 use crate::state::{Live, Registry, Table};
+use crate::store::Store;
 use crate::upstream::{Pool, Target, TcpDial};
 
 const FILE: &str = "\
@@ -97,6 +98,10 @@ impl Running for Still {
 
     fn shared(&self) -> Option<Standing> {
         Some(Standing::Away { why: "connection refused".to_owned() })
+    }
+
+    fn store(&self) -> Option<Arc<Store>> {
+        None
     }
 
     fn applied(&self) -> Applied {

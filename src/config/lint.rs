@@ -7,6 +7,7 @@ mod degrade;
 mod hedge;
 mod redis;
 mod selection;
+mod store;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -35,6 +36,7 @@ const WINDOW_MIN: Duration = Duration::from_secs(1);
 pub fn lint(blueprint: &Blueprint, root: &Node, findings: &mut Findings) {
     server(blueprint, findings);
     redis::lint(blueprint, findings);
+    store::lint(blueprint, findings);
     for upstream in &blueprint.upstreams {
         self::upstream(upstream, root, findings);
     }

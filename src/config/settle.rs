@@ -4,10 +4,12 @@
 //! source in RESILIENCE. Whether two values make sense together is [`lint`](super::lint)'s question.
 
 mod degrade;
+mod store;
 
 use std::time::Duration;
 
 pub use degrade::{cache, cache_memory, exhausted, idempotency};
+pub use store::retention;
 
 use super::Cidr;
 use super::blueprint::{Continuation, Delivery};

@@ -9,8 +9,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer};
 
-/// Longest duration. Far beyond any use, and far below what arithmetic on points in time bears.
-const LONGEST: Duration = Duration::from_hours(366 * 24);
+/// Longest duration: ten years, for how long things are kept. Far below what arithmetic on points in time bears.
+const LONGEST: Duration = Duration::from_hours(3660 * 24);
 
 const DURATION_UNITS: [(&str, u64); 5] =
     [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
@@ -53,7 +53,7 @@ impl Span {
         }
         match total {
             _ if text.is_empty() => Err(refused()),
-            total if total > LONGEST => Err("is longer than a year".to_owned()),
+            total if total > LONGEST => Err("is longer than ten years".to_owned()),
             total => Ok(Self(total)),
         }
     }
@@ -181,7 +181,7 @@ mod tests {
             "1e3s",
             "1..2s",
             "99999999999999999999s",
-            "367d",
+            "3661d",
         ] {
             assert!(Span::parse(text).is_err(), "{text}");
         }

@@ -17,6 +17,7 @@ use super::recheck::recheck;
 use super::reload::{Cause, First, Reloader};
 use super::rescue::Rescue;
 use super::sharing::{self, Sharing};
+use super::storing;
 use super::tasks::Tasks;
 use super::tls::Certificate;
 use super::watch;
@@ -27,6 +28,7 @@ use crate::proxy::{Gateway, Snapshot};
 use crate::shared::{Link, Standing};
 use crate::simulated::Simulated;
 use crate::state::{Live, Table};
+use crate::store::Store;
 use crate::upstream::{Dial, Pool};
 
 /// Leases end and levels decay with this resolution.
@@ -48,6 +50,8 @@ pub struct Host {
     pub certificate: Option<Arc<Certificate>>,
     pub(super) keeper: Option<Arc<Keeper>>,
     link: Option<Arc<Link>>,
+    /// What outlives the process, where the configuration has a place for it.
+    pub store: Option<Arc<Store>>,
 }
 
 impl Host {
@@ -66,6 +70,7 @@ impl Host {
         if let Some(memoir) = recalled.memoir {
             assembler.recall(memoir);
         }
+        let opened = storing::open(&loader, &draft, &live)?;
         let sharing = draft.blueprint.server.redis.clone().map(|redis| {
             let dialler = sharing::Dialler::new(&redis, draft.roots.get(&redis.ca_file));
             (Sharing::new(redis, &live), dialler)
@@ -77,9 +82,14 @@ impl Host {
         let tasks = Arc::new(Tasks::default());
         let prober = Prober::new(Arc::clone(&live), Arc::clone(&tasks));
         let rescue = Rescue::new(Arc::clone(&live), Arc::clone(&tasks), Arc::clone(&prober));
-        let fingerprint = draft.fingerprint;
-        let reloader =
-            Reloader::new(First { gateway: Arc::clone(&gateway), loader, assembler, fingerprint, prober });
+        let reloader = Reloader::new(First {
+            gateway: Arc::clone(&gateway),
+            loader,
+            assembler,
+            fingerprint: draft.fingerprint,
+            prober,
+            store: draft.blueprint.store,
+        });
         let certificate = draft.certificate.map(Arc::new);
 
         tasks.spawn("expire", expire(Arc::clone(&gateway), rescue));
@@ -100,8 +110,15 @@ impl Host {
             tasks.spawn("sharing", sharing.follow(Arc::clone(&gateway)));
             link
         });
+        let store = opened.map(|opened| {
+            for work in opened.work {
+                tasks.spawn("store", work);
+            }
+            tasks.spawn("store tended", storing::tend(Arc::clone(&opened.store), opened.retention));
+            opened.store
+        });
         let front = Front::new(gateway, Arc::clone(&lifecycle));
-        Ok(Arc::new(Self { front, lifecycle, tasks, reloader, certificate, keeper, link }))
+        Ok(Arc::new(Self { front, lifecycle, tasks, reloader, certificate, keeper, link, store }))
     }
 
     /// Begins to follow the configuration's source.
@@ -159,6 +176,10 @@ impl Running for Host {
 
     fn shared(&self) -> Option<Standing> {
         self.link.as_ref().map(|link| link.standing())
+    }
+
+    fn store(&self) -> Option<Arc<Store>> {
+        self.store.clone()
     }
 
     fn applied(&self) -> Applied {

@@ -158,6 +158,9 @@ impl Loader {
         if let Source::File(file) = &self.source {
             used.push((file.clone(), "the configuration itself"));
         }
+        if let Some(config::Store { place: config::StorePlace::Sqlite(store), .. }) = &blueprint.store {
+            used.push((self.beside(store), "the store"));
+        }
         if let Some(tls) = &blueprint.server.tls {
             used.push((tls.cert.clone(), "the listener's certificate"));
             used.push((tls.key.clone(), "the listener's private key"));
@@ -201,7 +204,13 @@ impl Loader {
             .map(|upstream| (&upstream.tls.ca_file, format!("upstreams.{}.tls.ca_file", upstream.name)));
         let redis = blueprint.server.redis.iter().filter(|redis| redis.tls);
         let redis = redis.map(|redis| (&redis.ca_file, "server.redis.ca_file".to_owned()));
-        for (ca_file, path) in upstreams.chain(redis) {
+        let store = blueprint.store.iter().filter_map(|store| match &store.place {
+            config::StorePlace::Postgres { tls: true, ca_file, .. } => {
+                Some((ca_file, "store.ca_file".to_owned()))
+            }
+            config::StorePlace::Postgres { .. } | config::StorePlace::Sqlite(_) => None,
+        });
+        for (ca_file, path) in upstreams.chain(redis).chain(store) {
             if made.contains_key(ca_file) {
                 continue;
             }

@@ -3,7 +3,7 @@
 //! ```text
 //! listen ── (tls) ── connection ── line (stalls, raw heads) ── hyper ── guard ── edge ── the gateway
 //!                        └─ front (how many, closing)              └─ streams (HTTP/2)
-//! host ── tasks: expire, upkeep, pulse, sweep, recheck, certificate, prober, watch, sharing
+//! host ── tasks: expire, upkeep, pulse, sweep, recheck, certificate, prober, watch, sharing, store
 //!    └─ reload ── loader (file -> draft) ── assemble (draft -> snapshot) ── the gateway's swap
 //! ```
 //!
@@ -17,6 +17,7 @@
 //! | [`loader`], [`reload`], `watch`, `assemble`, [`builtin`] | from the file to the table in force |
 //! | `keeper` | what outlasts the process |
 //! | `sharing` | what replicas tell each other |
+//! | `storing` | the store, opened and tended |
 //! | [`prober`], `rescue`, `recheck` | asking upstreams and credentials how they are |
 
 mod assemble;
@@ -41,6 +42,7 @@ pub mod reload;
 mod rescue;
 mod sharing;
 pub mod shutdown;
+mod storing;
 mod streams;
 pub mod tasks;
 #[cfg(test)]

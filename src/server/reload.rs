@@ -39,6 +39,8 @@ pub struct Reloader {
     workshop: tokio::sync::Mutex<Workshop>,
     applied: Mutex<Applied>,
     leaving: Mutex<Vec<Leaving>>,
+    /// As it was at the start, and is for as long as the process lives.
+    store: Option<config::Store>,
 }
 
 /// What only one reload at a time may touch.
@@ -60,11 +62,12 @@ pub(super) struct First {
     pub(super) assembler: Assembler,
     pub(super) fingerprint: Fingerprint,
     pub(super) prober: Arc<Prober>,
+    pub(super) store: Option<config::Store>,
 }
 
 impl Reloader {
     pub(super) fn new(first: First) -> Arc<Self> {
-        let First { gateway, loader, assembler, fingerprint, prober } = first;
+        let First { gateway, loader, assembler, fingerprint, prober, store } = first;
         let snapshot = gateway.snapshot();
         let reloader = Arc::new(Self {
             builtin: Arc::clone(&assembler.builtin),
@@ -74,6 +77,7 @@ impl Reloader {
             loader,
             gateway,
             prober,
+            store,
         });
         // A counter that first appears at its first event hides that event from `increase()`.
         for result in ["applied", "unchanged", "refused"] {
@@ -158,7 +162,8 @@ impl Reloader {
         for warning in &draft.warnings {
             tracing::warn!(path = warning.path, "{}", warning.message);
         }
-        for path in fixed_at_start(&before.table.server, &after.table.server) {
+        let store = (draft.blueprint.store != self.store).then_some("store");
+        for path in fixed_at_start(&before.table.server, &after.table.server).into_iter().chain(store) {
             tracing::warn!(path, "changed, and takes effect after a restart only");
         }
         let revision = after.table.revision.clone();

@@ -1,3 +1,137 @@
 //! What outlives the process: the ledger's rows, callers' keys, the audit trail. The only room that speaks SQL.
+//!
+//! ```text
+//! ledger ─ write ──┐                    ┌─ lane ── a thread: SQLite   (sqlite)
+//! keys, audit ─────┼── Store ── script ─┤
+//! reports ─ usage ─┘                    └─ lane ── a task: PostgreSQL (postgres)
+//! ```
+//!
+//! A batch of rows changes sums by hour and day in the same transaction; reports are made of those, so that they
+//! are exact and quick, and rows can go. Both databases do the same: every method makes a [`script`], which knows
+//! neither of them. Nobody waits here longer than [`WRITE`] or [`READ`], and nothing is queued while the store is
+//! away; keeping what could not be written is `ledger`'s business. No prompt, answer or secret ever comes here, only
+//! keyed hashes of callers' keys.
 
+mod audit;
+mod error;
+mod keys;
+mod lane;
+mod months;
+mod postgres;
 pub mod rows;
+mod schema;
+mod script;
+mod search;
+mod sqlite;
+mod standing;
+mod sums;
+mod tend;
+mod units;
+mod usage;
+mod write;
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+
+pub use audit::AuditRow;
+pub use error::Error;
+pub use keys::{Digest, KeyRow};
+pub use search::{Cursor, FoundAttempt, FoundRequest, Search};
+pub use standing::{Presence, Standing, Time};
+pub use usage::{Each, Field, Query, Totals, UsageRow};
+pub use write::REMEMBERED;
+
+use self::lane::Lane;
+use self::postgres::Role;
+use self::script::{Answer, Script};
+use self::standing::Watch;
+use crate::algo::dice::Dice;
+use crate::telemetry::StoreHandles;
+
+/// Longest wait for a write, its turn included.
+pub const WRITE: Duration = Duration::from_secs(5);
+/// Longest wait for an answer.
+pub const READ: Duration = Duration::from_secs(15);
+
+/// A database, and how it stands.
+pub struct Store {
+    database: Database,
+    writer: Lane,
+    reader: Lane,
+    watch: Arc<Watch>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Database {
+    Sqlite,
+    Postgres,
+}
+
+/// What has to run for a store to answer.
+pub type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Store {
+    /// Opens a file of SQLite's, or makes it. Its threads end with the store.
+    pub fn sqlite(path: &Path, time: Time, handles: StoreHandles) -> Result<Arc<Self>, Error> {
+        let watch = Watch::new("sqlite", time, handles);
+        let (to_write, to_read) = (sqlite::open(path)?, sqlite::open_to_read(path)?);
+        let [(writer, writes), (reader, reads)] = [Lane::new(), Lane::new()];
+        for (name, connection, jobs) in [("store write", to_write, writes), ("store read", to_read, reads)] {
+            let serve = move || sqlite::serve(connection, jobs);
+            let begun = std::thread::Builder::new().name(name.to_owned()).spawn(serve);
+            begun.map_err(|error| Error::Refused(format!("no thread for it: {error}")))?;
+        }
+        watch.here();
+        Ok(Arc::new(Self { database: Database::Sqlite, writer, reader, watch }))
+    }
+
+    /// A PostgreSQL server, which may be away for now: what comes along is to be run for as long as the store is used.
+    /// `trusted` says whose certificates are good; `dice` are for the pauses of its two connections.
+    pub fn postgres(
+        config: &tokio_postgres::Config,
+        trusted: Option<Arc<ClientConfig>>,
+        time: Time,
+        handles: StoreHandles,
+        dice: [Dice; 2],
+    ) -> (Arc<Self>, [Work; 2]) {
+        let watch = Watch::new("postgres", time, handles);
+        let server = postgres::Server::new(config, trusted);
+        let [(writer, writes), (reader, reads)] = [Lane::new(), Lane::new()];
+        let [first, second] = dice;
+        let work: [Work; 2] = [
+            Box::pin(postgres::serve(server.clone(), Role::Write, writes, Arc::clone(&watch), first)),
+            Box::pin(postgres::serve(server, Role::Read, reads, Arc::clone(&watch), second)),
+        ];
+        (Arc::new(Self { database: Database::Postgres, writer, reader, watch }), work)
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.watch.standing()
+    }
+
+    /// Changes something, within [`WRITE`].
+    async fn change(&self, script: Script) -> Result<Answer, Error> {
+        let (begun, _) = self.watch.now();
+        let result = self.writer.run(script, WRITE).await;
+        self.watch.written(begun, &result);
+        self.noted(result)
+    }
+
+    /// Reads something, within [`READ`].
+    async fn look(&self, script: Script) -> Result<Vec<script::Row>, Error> {
+        self.noted(self.reader.run(script, READ).await).map(Answer::rows)
+    }
+
+    fn noted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result
+            && let Some(kind) = error.kind()
+        {
+            self.watch.handles.failed(kind);
+        }
+        result
+    }
+}

@@ -32,6 +32,9 @@ const OVERHEAD_SECONDS: &[f64] =
 /// Waits for room, which are short or given up.
 const QUEUE_WAITS: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
+/// A batch into a database: on the same machine to one that is nearly stuck.
+const STORE_WRITES: &[f64] = &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
 macro_rules! catalogue {
     ($($id:ident = $name:literal $kind:expr, [$($label:literal),*], $help:literal;)*) => {
         $(pub const $id: Metric = Metric { name: $name, kind: $kind, labels: &[$($label),*], help: $help };)*
@@ -96,6 +99,10 @@ catalogue! {
     SHARED_OPERATIONS = "mainstay_shared_operations_total" Counter, ["operation", "result"], "What was asked of Redis or Valkey: post (cooldowns), read (those of others); ok, timeout (server.redis.timeout), failed (the connection broke), refused (an error).";
     SHARED_COOLDOWNS = "mainstay_shared_cooldowns_total" Counter, ["kind", "how"], "Cooldowns told to other replicas and taken over from them: short (rate limit), long (quota), auth, healed (a refused key works again).";
     SHARED_UNREADABLE = "mainstay_shared_unreadable_total" Counter, [], "Shared cooldowns that could not be read and were ignored, each time that they were met.";
+
+    STORE_UP = "mainstay_store_up" Gauge, [], "1 while the store (SQLite or PostgreSQL) does what it is asked, 0 while it is away or refuses to write; absent without `store`.";
+    STORE_SECONDS = "mainstay_store_seconds" Histogram(STORE_WRITES), [], "Writes to the store, from being asked for to being done.";
+    STORE_ERRORS = "mainstay_store_errors_total" Counter, ["kind"], "What the store was asked for in vain: away (nobody is there), late (no answer in time), refused (an error: a full disk, a missing right).";
 
     STREAMS = "mainstay_streams_total" Counter, ["route", "outcome"], "Streams after their first content: complete, unterminated (whole, terminator added), error, cut, stalled, cancelled.";
     CONTINUATIONS = "mainstay_continuations_total" Counter, ["route", "result", "method"], "Streams that broke after their first content and were given to another channel: continued, mismatch (its text does not continue the old one), prefill_refused, failed, exhausted (three legs, attempts, budget or deadline), no_channel, barred (tool calls, prescribed forms and the like); by prefill, instruction, anew, none.";

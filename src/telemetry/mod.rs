@@ -8,6 +8,7 @@ mod handles;
 pub mod logs;
 mod registry;
 mod shared;
+mod store;
 
 pub use handles::{
     AttemptHandles, CredentialHandles, Gauges, Hedged, RefusedRetry, RequestHandles, RequestOutcome,
@@ -15,3 +16,4 @@ pub use handles::{
 };
 pub use registry::Metrics;
 pub use shared::{SharedAnswer, SharedHandles, SharedOperation};
+pub use store::StoreHandles;

@@ -35,5 +35,6 @@ mod restart;
 mod scenarios;
 mod sdk;
 mod simulation;
+mod stored;
 mod suitable;
 mod tasks;

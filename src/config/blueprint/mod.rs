@@ -9,6 +9,7 @@ pub mod access;
 pub mod degrade;
 pub mod route;
 pub mod server;
+pub mod store;
 pub mod upstream;
 
 pub use access::{Access, CallerKey};
@@ -19,6 +20,7 @@ pub use route::{
 };
 pub use route::{Continuation, Delivery};
 pub use server::{Drain, Limits, Media, Redis, Responses, Server, ServerTimeouts, ServerTls};
+pub use store::{Retention, Store, StorePlace};
 pub use upstream::{
     BaseUrl, Credential, Http2, Pool, Probe, ProbeKind, Readiness, SimulatedSettings, Upstream, UpstreamTls,
 };
@@ -44,6 +46,8 @@ pub struct Blueprint {
     pub retry_budget: budget::Settings,
     /// What is known of models.
     pub catalog: Arc<Catalog>,
+    /// Where what outlives the process is kept, if anywhere.
+    pub store: Option<Store>,
     /// First 12 hex digits of the SHA-256 of the file's text.
     pub revision: String,
 }

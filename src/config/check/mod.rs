@@ -12,6 +12,7 @@ mod media;
 mod redis;
 mod routes;
 mod server;
+mod store;
 mod upstreams;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub fn check(
     let upstreams = upstreams::check(scene, findings);
     let routes = routes::check(scene, &upstreams, findings);
     let automatic = automatic::routes(scene, &upstreams, &catalog, findings);
+    let store = store::check(scene, findings);
     if findings.any_error() {
         return None;
     }
@@ -56,6 +58,7 @@ pub fn check(
         routes: routes?.into_iter().chain(automatic).collect(),
         catalog: Arc::new(catalog),
         retry_budget: settle::budget(&scene.file.server.retry_budget),
+        store: store.ok()?,
         revision,
     })
 }

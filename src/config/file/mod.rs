@@ -12,6 +12,7 @@ pub mod names;
 pub mod policy;
 pub mod rehearsal;
 pub mod server;
+pub mod store;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,7 @@ use policy::{
     Timeouts, Tls, WhenNone,
 };
 use server::Server;
+use store::Store;
 
 /// The configuration of Mainstay.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -56,6 +58,8 @@ pub struct File {
     pub auto_routes: Option<bool>,
     /// What is known of models.
     pub catalog: Catalog,
+    /// Where the ledger, managed keys and the audit trail are kept (none).
+    pub store: Option<Store>,
 }
 
 /// What is known of models.

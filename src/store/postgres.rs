@@ -1,0 +1,372 @@
+//! PostgreSQL: two tasks, one that writes and one that reads, each keeping one connection.
+//!
+//! While nobody is there scripts are answered at once; none waits in a queue for somebody to come. A script that is
+//! not done within its time ends the connection, for a server that is stopped or cut off says nothing, and the next
+//! one has to wait for a new connection to have answered. The server gives up on a statement by itself, too, so that
+//! nothing which nobody waits for holds a lock there.
+
+mod tls;
+
+use std::collections::HashMap;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Client, Config, Statement};
+
+use self::tls::Tls;
+use super::error::Error;
+use super::lane::{Job, Jobs};
+use super::months;
+use super::schema;
+use super::script::{Answer, Kind, Row, Script, Step, Table, Then, Value};
+use super::standing::Watch;
+use crate::algo::dice::Dice;
+
+/// For a name, a connection, its TLS, its greeting and the tables, all told: nobody waits for it.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two tries to connect: this at first, doubling, and never longer than the other.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Statements that stay prepared.
+const PREPARED: usize = 64;
+/// What every connection begins with. A statement may take as long as the most patient asks; then it is ended there.
+const GREETING: &str = "SET search_path TO mainstay; SET statement_timeout TO '30s'; SET lock_timeout TO '5s'; \
+                        SET idle_in_transaction_session_timeout TO '30s'; SET client_min_messages TO warning";
+
+/// What a lane's task is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Write,
+    Read,
+}
+
+/// How it is reached.
+#[derive(Clone)]
+pub struct Server {
+    config: Config,
+    tls: Tls,
+}
+
+impl Server {
+    pub fn new(config: &Config, trusted: Option<Arc<ClientConfig>>) -> Self {
+        let mut config = config.clone();
+        config.application_name("mainstay").connect_timeout(PATIENCE);
+        // After a failover the name may still lead to the one that takes no writes.
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        Self { config, tls: Tls::new(trusted) }
+    }
+}
+
+/// Runs what comes for as long as anybody might ask. `watch` hears how the connection stands.
+pub async fn serve(server: Server, role: Role, mut jobs: Jobs, watch: Arc<Watch>, mut dice: Dice) {
+    let (first, longest) = PAUSE;
+    let mut pause = first;
+    let mut why = "the first try has not ended yet".to_owned();
+    loop {
+        let connecting = timeout(PATIENCE, session(&server, watch.now().1));
+        let Some(opened) = refusing(&mut jobs, connecting, &why).await else { return };
+        why = match opened {
+            Ok(Ok((session, connection))) => {
+                if role == Role::Write {
+                    watch.here();
+                }
+                match attend(session, connection, &mut jobs, &mut pause).await {
+                    Some(why) => why,
+                    None => return,
+                }
+            }
+            Ok(Err(error)) => why_not(error),
+            Err(_) => format!("not connected within {} s", PATIENCE.as_secs()),
+        };
+        if role == Role::Write {
+            watch.away(&why);
+        }
+        if refusing(&mut jobs, sleep(dice.jitter(pause, 0.5)), &why).await.is_none() {
+            return;
+        }
+        pause = pause.saturating_mul(2).min(longest);
+    }
+}
+
+/// What is said of a connection that ended so, or never came to be.
+fn why_not(error: Error) -> String {
+    match error {
+        Error::Away(why) | Error::Refused(why) => why,
+        Error::Late | Error::Taken | Error::Changed => error.to_string(),
+    }
+}
+
+/// Waits for `until`, and tells all who ask meanwhile that nobody is there. `None` when nobody can ask any more.
+async fn refusing<T>(jobs: &mut Jobs, until: impl Future<Output = T>, why: &str) -> Option<T> {
+    let mut until = pin!(until);
+    loop {
+        tokio::select! {
+            done = &mut until => return Some(done),
+            // Losing a receive loses nothing: a job is taken whole, or stays.
+            job = jobs.recv() => job?.answer(Err(Error::Away(why.to_owned()))),
+        }
+    }
+}
+
+/// What has to be polled for a session to go on; it ends with the connection, and says why.
+type Driver = Pin<Box<dyn Future<Output = String> + Send>>;
+
+async fn session(server: &Server, unix: Duration) -> Result<(Session, Driver), Error> {
+    let (client, connection) =
+        server.config.connect(server.tls.clone()).await.map_err(|error| meaning(&error))?;
+    let mut driver: Driver = Box::pin(async move {
+        match connection.await {
+            Ok(()) => "the connection was closed".to_owned(),
+            Err(error) => why_not(meaning(&error)),
+        }
+    });
+    let greeted = async {
+        client.batch_execute(GREETING).await.map_err(|error| meaning(&error))?;
+        schema::postgres(&client).await?;
+        for month in months::ahead(unix) {
+            match client.batch_execute(&month).await {
+                Err(error) if is_unfit(&error) => return Err(meaning(&error)),
+                // What is there of that month already is in the table for all others, and stays there.
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    };
+    tokio::select! {
+        greeted = greeted => greeted?,
+        why = &mut driver => return Err(Error::Away(why)),
+    }
+    Ok((Session { client, prepared: HashMap::new() }, driver))
+}
+
+/// Serves a connection until it is of no use any more, and says why. `None` when nobody can ask any more.
+async fn attend(
+    mut session: Session,
+    mut driver: Driver,
+    jobs: &mut Jobs,
+    pause: &mut Duration,
+) -> Option<String> {
+    loop {
+        let job: Job = tokio::select! {
+            why = &mut driver => return Some(why),
+            job = jobs.recv() => job?,
+        };
+        if job.answer.is_closed() {
+            continue;
+        }
+        let work = timeout(job.patience, session.run(&job.script));
+        let result = tokio::select! {
+            result = work => result.unwrap_or(Err(Failure { error: Error::Late, connection: Connection::Spent })),
+            why = &mut driver => Err(Failure { error: Error::Away(why), connection: Connection::Spent }),
+        };
+        match result {
+            Ok(answer) => {
+                // One that comes and goes is waited for like one that stays away.
+                *pause = PAUSE.0;
+                job.answer(Ok(answer));
+            }
+            Err(Failure { error, connection }) => {
+                let why = why_not(error.clone());
+                job.answer(Err(error));
+                if connection == Connection::Spent {
+                    return Some(why);
+                }
+            }
+        }
+    }
+}
+
+struct Session {
+    client: Client,
+    prepared: HashMap<String, Statement>,
+}
+
+/// Why a script was not done, and what that says of the connection.
+struct Failure {
+    error: Error,
+    connection: Connection,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connection {
+    Good,
+    Spent,
+}
+
+impl Session {
+    async fn run(&mut self, script: &Script) -> Result<Answer, Failure> {
+        let done = self.attempt(script).await;
+        let ended = match &done {
+            Ok(Answer::Done(_)) => self.client.batch_execute("COMMIT").await,
+            Ok(Answer::Undone) | Err(_) => self.client.batch_execute("ROLLBACK").await,
+        };
+        match (done, ended) {
+            (Ok(answer), Ok(())) => Ok(answer),
+            (Ok(_), Err(error)) => Err(Failure { error: meaning(&error), connection: Connection::Spent }),
+            (Err(error), ended) => {
+                let spent = ended.is_err() || is_unfit(&error);
+                let connection = if spent { Connection::Spent } else { Connection::Good };
+                Err(Failure { error: meaning(&error), connection })
+            }
+        }
+    }
+
+    async fn attempt(&mut self, script: &Script) -> Result<Answer, tokio_postgres::Error> {
+        self.client.batch_execute("BEGIN").await?;
+        let mut answer = Vec::new();
+        for step in &script.0 {
+            match step {
+                Step::Say { sql, values, then } => {
+                    let statement = self.prepared(sql).await?;
+                    let changed = self.client.execute(&statement, &parameters(values)).await?;
+                    if changed == 0 && *then == Then::IfChanged {
+                        return Ok(Answer::Undone);
+                    }
+                }
+                Step::Ask { sql, values } => {
+                    let statement = self.prepared(sql).await?;
+                    let rows = self.client.query(&statement, &parameters(values)).await?;
+                    answer = rows.iter().map(read).collect::<Result<_, _>>()?;
+                }
+                Step::Fill { table, rows } => {
+                    let statement = self.prepared(&table.postgres).await?;
+                    let lists = lists(table, rows);
+                    let lists: Vec<&(dyn ToSql + Sync)> = lists.iter().map(List::parameter).collect();
+                    self.client.execute(&statement, &lists).await?;
+                }
+            }
+        }
+        Ok(Answer::Done(answer))
+    }
+
+    async fn prepared(&mut self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        if let Some(statement) = self.prepared.get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(sql).await?;
+        if self.prepared.len() >= PREPARED {
+            self.prepared.clear();
+        }
+        self.prepared.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+}
+
+fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
+
+/// A column of many rows.
+enum List<'a> {
+    Ints(Vec<Option<i64>>),
+    Texts(Vec<Option<&'a str>>),
+    Bytes(Vec<Option<&'a [u8]>>),
+}
+
+impl List<'_> {
+    fn parameter(&self) -> &(dyn ToSql + Sync) {
+        match self {
+            Self::Ints(list) => list,
+            Self::Texts(list) => list,
+            Self::Bytes(list) => list,
+        }
+    }
+}
+
+fn lists<'a>(table: &Table, rows: &'a [Vec<Value>]) -> Vec<List<'a>> {
+    let column = |(at, (_, kind)): (usize, &(&str, Kind))| {
+        let cells = rows.iter().map(|row| row.get(at));
+        match kind {
+            Kind::Int => List::Ints(
+                cells.map(|cell| if let Some(Value::Int(n)) = cell { Some(*n) } else { None }).collect(),
+            ),
+            Kind::Text => List::Texts(cells.map(|cell| cell.and_then(Value::as_text)).collect()),
+            Kind::Bytes => List::Bytes(
+                cells
+                    .map(|cell| if let Some(Value::Bytes(b)) = cell { Some(b.as_slice()) } else { None })
+                    .collect(),
+            ),
+        }
+    };
+    table.columns.iter().enumerate().map(column).collect()
+}
+
+fn read(row: &tokio_postgres::Row) -> Result<Row, tokio_postgres::Error> {
+    let value = |at: usize| {
+        let kind = row.columns()[at].type_();
+        Ok(if *kind == Type::INT8 {
+            Value::maybe(row.try_get::<_, Option<i64>>(at)?, Value::Int)
+        } else if *kind == Type::BYTEA {
+            Value::maybe(row.try_get::<_, Option<&[u8]>>(at)?, Value::bytes)
+        } else {
+            Value::maybe(row.try_get::<_, Option<String>>(at)?, |text| Value::Text(text.into()))
+        })
+    };
+    (0..row.len()).map(value).collect::<Result<_, _>>().map(Row)
+}
+
+impl ToSql for Value {
+    fn to_sql(
+        &self,
+        kind: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Self::Null => Ok(IsNull::Yes),
+            Self::Int(number) => number.to_sql(kind, out),
+            Self::Text(text) => text.as_ref().to_sql(kind, out),
+            Self::Shared(text) => text.as_ref().to_sql(kind, out),
+            Self::Bytes(bytes) => bytes.as_slice().to_sql(kind, out),
+        }
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        [Type::INT8, Type::TEXT, Type::BYTEA].contains(kind)
+    }
+
+    to_sql_checked!();
+}
+
+/// What the server or the connection has said. Details are left out: they may repeat values.
+pub fn meaning(error: &tokio_postgres::Error) -> Error {
+    let Some(said) = error.as_db_error() else {
+        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        return Error::Away(format!("{error}{cause}{}", way_out(&cause)));
+    };
+    if *said.code() == SqlState::UNIQUE_VIOLATION {
+        Error::Taken
+    } else if is_unfit(error) {
+        Error::Away(said.message().to_owned())
+    } else if [SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE].contains(said.code()) {
+        Error::Late
+    } else {
+        Error::Refused(format!("{} (SQLSTATE {})", said.message(), said.code().code()))
+    }
+}
+
+/// What mends it, where that is the configuration's to do.
+fn way_out(cause: &str) -> &'static str {
+    if cause.contains("does not support TLS") {
+        "; switch TLS on there, or write sslmode=disable in `store.url` where nobody listens on the way"
+    } else if cause.contains("invalid peer certificate") {
+        "; name the roots to trust in `store.ca_file`"
+    } else {
+        ""
+    }
+}
+
+/// Whether a new connection may well lead to one that serves: this one is being shut down, is a standby, is full.
+fn is_unfit(error: &tokio_postgres::Error) -> bool {
+    let Some(said) = error.as_db_error() else { return true };
+    let code = said.code();
+    ["08", "28", "53", "57P", "58"]
+        .iter()
+        .any(|class| code.code().starts_with(class) && *code != SqlState::DISK_FULL)
+        || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+}

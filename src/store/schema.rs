@@ -1,0 +1,104 @@
+//! The tables, made and changed by numbered migrations, each applied once and in order.
+//!
+//! Whoever opens the store applies what is missing, in one transaction and under a lock, so that replicas which
+//! start at the same moment wait for each other. A store that a newer version has changed is left alone: what an
+//! older one would write there might be wrong. Migrations are never edited once they were released; there is a text
+//! for each database, since types and partitions differ.
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio_postgres::Client;
+
+use super::error::Error;
+use super::sqlite::meaning;
+
+struct Migration {
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+/// In order; the first is number 1.
+const ALL: &[Migration] = &[Migration {
+    sqlite: include_str!("migrations/sqlite/001_first.sql"),
+    postgres: include_str!("migrations/postgres/001_first.sql"),
+}];
+
+/// The lock under which replicas change tables; `mainstay` in ASCII.
+pub const LOCK: i64 = 0x6d61_696e_7374_6179;
+
+/// The version that all of them make.
+fn newest() -> i64 {
+    i64::try_from(ALL.len()).expect("there are few")
+}
+
+/// What is still to be applied to a store with `applied` migrations.
+fn missing(applied: i64) -> Result<&'static [Migration], Error> {
+    let newer = || {
+        Error::Refused(format!(
+            "its tables are of version {applied}, of a newer mainstay than this one, which knows {}; use that one, \
+             or another store",
+            ALL.len()
+        ))
+    };
+    ALL.get(usize::try_from(applied).unwrap_or(0)..).ok_or_else(newer)
+}
+
+pub fn sqlite(connection: &mut Connection) -> Result<(), Error> {
+    let applied = |error: rusqlite::Error| meaning(&error);
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(applied)?;
+    let version = transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    let version = version.map_err(applied)?;
+    let missing = missing(version)?;
+    for migration in missing {
+        transaction.execute_batch(migration.sqlite).map_err(applied)?;
+    }
+    if !missing.is_empty() {
+        transaction.pragma_update(None, "user_version", newest()).map_err(applied)?;
+    }
+    transaction.commit().map_err(applied)
+}
+
+/// Needs a connection on which nothing else is asked meanwhile, and whose tables are those of the schema `mainstay`.
+pub async fn postgres(client: &Client) -> Result<(), Error> {
+    let wrong = |error: tokio_postgres::Error| super::postgres::meaning(&error);
+    let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})");
+    client.batch_execute(&begin).await.map_err(wrong)?;
+    // Whoever may use a schema that somebody has made for him may not be allowed to make one.
+    let there = client.query_one("SELECT to_regnamespace('mainstay') IS NOT NULL", &[]).await;
+    if !there.and_then(|row| row.try_get::<_, bool>(0)).map_err(wrong)? {
+        client.batch_execute("CREATE SCHEMA mainstay").await.map_err(wrong)?;
+    }
+    let migrations = "CREATE TABLE IF NOT EXISTS migrations (version BIGINT NOT NULL)";
+    client.batch_execute(migrations).await.map_err(wrong)?;
+    let row = client.query_one("SELECT coalesce(max(version), 0) FROM migrations", &[]).await;
+    let missing = missing(row.and_then(|row| row.try_get(0)).map_err(wrong)?)?;
+    for migration in missing {
+        client.batch_execute(migration.postgres).await.map_err(wrong)?;
+    }
+    if !missing.is_empty() {
+        let applied = format!("INSERT INTO migrations (version) VALUES ({})", newest());
+        client.batch_execute(&applied).await.map_err(wrong)?;
+    }
+    client.batch_execute("COMMIT").await.map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_a_newer_version_is_left_alone() {
+        assert!(missing(0).is_ok_and(|missing| missing.len() == ALL.len()));
+        assert!(missing(newest()).is_ok_and(<[_]>::is_empty));
+        assert!(missing(newest() + 1).is_err_and(|error| error.to_string().contains("newer mainstay")));
+    }
+
+    #[test]
+    fn tables_are_made_once() {
+        let mut connection = Connection::open_in_memory().expect("memory is there");
+        sqlite(&mut connection).expect("a new one");
+        sqlite(&mut connection).expect("the same one again");
+        connection.pragma_update(None, "user_version", 99).expect("a number");
+        assert!(sqlite(&mut connection).is_err());
+    }
+}

@@ -1,0 +1,282 @@
+//! What is asked of a database, said once for both: a few statements that are done together or not at all.
+//!
+//! A script is made by the files about rows, keys and reports, which know no database, and run by
+//! [`sqlite`](super::sqlite) or [`postgres`](super::postgres), which know no rows. Statements are written so that
+//! both understand them; parameters are `$1`, `$2` and so on.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+/// Most bytes of a text that comes from elsewhere: what is longer is cut. An index of PostgreSQL takes no entry of
+/// more than 2,704 bytes, and a row that cannot be written would hold up all behind it.
+const LONGEST: usize = 512;
+
+/// What stands in a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    Null,
+    Int(i64),
+    Text(Cow<'static, str>),
+    Shared(Arc<str>),
+    Bytes(SmallVec<[u8; 32]>),
+}
+
+impl Value {
+    /// A text of anybody's: cut where it is too long, and without the zero that PostgreSQL takes in no text.
+    pub fn text(text: &str) -> Self {
+        Self::Text(Cow::Owned(fit(text).into_owned()))
+    }
+
+    pub fn shared(text: &Arc<str>) -> Self {
+        match fit(text) {
+            Cow::Borrowed(fits) if fits.len() == text.len() => Self::Shared(Arc::clone(text)),
+            cut => Self::Text(Cow::Owned(cut.into_owned())),
+        }
+    }
+
+    /// A text of ours, of any length.
+    pub fn whole(text: &str) -> Self {
+        Self::Text(Cow::Owned(if text.contains('\0') {
+            text.replace('\0', "\u{fffd}")
+        } else {
+            text.to_owned()
+        }))
+    }
+
+    pub fn bytes(bytes: &[u8]) -> Self {
+        Self::Bytes(SmallVec::from_slice(bytes))
+    }
+
+    pub fn id(id: u128) -> Self {
+        Self::bytes(&id.to_be_bytes())
+    }
+
+    pub fn maybe<T>(value: Option<T>, of: impl FnOnce(T) -> Self) -> Self {
+        value.map_or(Self::Null, of)
+    }
+
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Shared(text) => Some(text),
+            Self::Null | Self::Int(_) | Self::Bytes(_) => None,
+        }
+    }
+}
+
+fn fit(text: &str) -> Cow<'_, str> {
+    let text = &text[..text.floor_char_boundary(LONGEST)];
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "?")) } else { Cow::Borrowed(text) }
+}
+
+/// A line of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row(pub Vec<Value>);
+
+/// What a database has in a column is what was put there, so that other types than the expected are as good as
+/// nothing.
+impl Row {
+    pub fn int(&self, at: usize) -> i64 {
+        self.maybe_int(at).unwrap_or(0)
+    }
+
+    pub fn maybe_int(&self, at: usize) -> Option<i64> {
+        match self.0.get(at) {
+            Some(Value::Int(number)) => Some(*number),
+            Some(Value::Null | Value::Text(_) | Value::Shared(_) | Value::Bytes(_)) | None => None,
+        }
+    }
+
+    /// A count.
+    pub fn count(&self, at: usize) -> u64 {
+        self.int(at).max(0).unsigned_abs()
+    }
+
+    pub fn text(&self, at: usize) -> String {
+        self.maybe_text(at).unwrap_or_default()
+    }
+
+    pub fn maybe_text(&self, at: usize) -> Option<String> {
+        self.0.get(at).and_then(Value::as_text).map(str::to_owned)
+    }
+
+    pub fn name(&self, at: usize) -> Option<Arc<str>> {
+        self.0.get(at).and_then(Value::as_text).map(Arc::from)
+    }
+
+    pub fn bytes(&self, at: usize) -> &[u8] {
+        match self.0.get(at) {
+            Some(Value::Bytes(bytes)) => bytes,
+            Some(Value::Null | Value::Int(_) | Value::Text(_) | Value::Shared(_)) | None => &[],
+        }
+    }
+
+    pub fn id(&self, at: usize) -> u128 {
+        self.bytes(at).try_into().map_or(0, u128::from_be_bytes)
+    }
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Int,
+    Text,
+    Bytes,
+}
+
+/// How rows are put into a table, many at a time.
+#[derive(Debug)]
+pub struct Table {
+    pub columns: Vec<(&'static str, Kind)>,
+    /// For one row.
+    pub sqlite: String,
+    /// For all of them, a list for each column.
+    pub postgres: String,
+}
+
+impl Table {
+    /// `conflict` says what becomes of a row that is there already.
+    pub fn new(name: &str, columns: Vec<(&'static str, Kind)>, conflict: &str) -> Self {
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        let names = names.join(", ");
+        let (mut marks, mut lists) = (String::new(), String::new());
+        for (at, (_, kind)) in columns.iter().enumerate() {
+            let (comma, number) = (if at == 0 { "" } else { ", " }, at + 1);
+            let list = match kind {
+                Kind::Int => "bigint",
+                Kind::Text => "text",
+                Kind::Bytes => "bytea",
+            };
+            let _ = write!(marks, "{comma}?{number}");
+            let _ = write!(lists, "{comma}${number}::{list}[]");
+        }
+        Self {
+            sqlite: format!("INSERT INTO {name} ({names}) VALUES ({marks}) {conflict}"),
+            postgres: format!("INSERT INTO {name} ({names}) SELECT * FROM unnest({lists}) {conflict}"),
+            columns,
+        }
+    }
+}
+
+/// What is done.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Say {
+        sql: Cow<'static, str>,
+        values: Vec<Value>,
+        then: Then,
+    },
+    /// The rows that it gives are the answer.
+    Ask {
+        sql: Cow<'static, str>,
+        values: Vec<Value>,
+    },
+    Fill {
+        table: &'static Table,
+        rows: Vec<Vec<Value>>,
+    },
+}
+
+/// Whether the rest is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    GoOn,
+    /// Only where something was changed; else what was done before is undone as well.
+    IfChanged,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Script(pub Vec<Step>);
+
+impl Script {
+    pub fn ask(sql: impl Into<Cow<'static, str>>, values: Vec<Value>) -> Self {
+        Self(vec![Step::Ask { sql: sql.into(), values }])
+    }
+
+    #[must_use]
+    pub fn say(mut self, sql: &'static str, values: Vec<Value>) -> Self {
+        self.0.push(Step::Say { sql: sql.into(), values, then: Then::GoOn });
+        self
+    }
+
+    /// As [`Script::say`], and all is undone where it changes nothing.
+    #[must_use]
+    pub fn only_if(mut self, sql: &'static str, values: Vec<Value>) -> Self {
+        self.0.push(Step::Say { sql: sql.into(), values, then: Then::IfChanged });
+        self
+    }
+
+    /// As [`Script::say`], alone, for a statement that is made up.
+    pub fn say_dynamic(sql: String) -> Self {
+        Self(vec![Step::Say { sql: sql.into(), values: Vec::new(), then: Then::GoOn }])
+    }
+
+    /// As [`Script::only_if`], alone, for a statement that is made up.
+    pub fn only_if_dynamic(sql: String, values: Vec<Value>) -> Self {
+        Self(vec![Step::Say { sql: sql.into(), values, then: Then::IfChanged }])
+    }
+
+    #[must_use]
+    pub fn fill(mut self, table: &'static Table, rows: Vec<Vec<Value>>) -> Self {
+        if !rows.is_empty() {
+            self.0.push(Step::Fill { table, rows });
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn then_ask(mut self, sql: &'static str, values: Vec<Value>) -> Self {
+        self.0.push(Step::Ask { sql: sql.into(), values });
+        self
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// All was done, and these are the last answer's rows.
+    Done(Vec<Row>),
+    /// A condition did not hold, and nothing was done.
+    Undone,
+}
+
+impl Answer {
+    pub fn rows(self) -> Vec<Row> {
+        match self {
+            Self::Done(rows) => rows,
+            Self::Undone => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_is_too_long_or_holds_what_postgres_does_not_take() {
+        let check = |text: &str, kept: &str| {
+            assert_eq!(Value::text(text).as_text(), Some(kept));
+            assert_eq!(Value::shared(&Arc::from(text)).as_text(), Some(kept));
+        };
+        check("gpt", "gpt");
+        check("g\0t", "g?t");
+        check(&"x".repeat(LONGEST), &"x".repeat(LONGEST));
+        check(&"x".repeat(LONGEST + 1), &"x".repeat(LONGEST));
+        check(&"ä".repeat(LONGEST), &"ä".repeat(LONGEST / 2));
+        check(&format!("x{}", "ä".repeat(LONGEST)), &format!("x{}", "ä".repeat(LONGEST / 2 - 1)));
+    }
+
+    #[test]
+    fn a_table_is_filled_row_by_row_or_column_by_column() {
+        let table = Table::new("t", vec![("a", Kind::Int), ("b", Kind::Bytes)], "ON CONFLICT DO NOTHING");
+        assert_eq!(table.sqlite, "INSERT INTO t (a, b) VALUES (?1, ?2) ON CONFLICT DO NOTHING");
+        assert_eq!(
+            table.postgres,
+            "INSERT INTO t (a, b) SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT DO NOTHING"
+        );
+    }
+}

@@ -1,0 +1,234 @@
+//! Single requests and their attempts, looked up.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::error::Error;
+use super::rows::{RowId, Who};
+use super::script::{Row, Script, Value};
+use super::write::{ATTEMPTS, REQUESTS};
+use super::{Store, units};
+use crate::vocab::{Money, Usage};
+
+/// Which requests; all of what is said has to be so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    /// As it stood in the answer's `x-mainstay-request-id`.
+    pub request_id: Option<String>,
+    pub key: Option<String>,
+    /// As the caller named it.
+    pub model: Option<String>,
+    /// As `telemetry::RequestOutcome` is called.
+    pub outcome: Option<String>,
+    /// Microseconds of Unix time.
+    pub from: Option<i64>,
+    /// That moment excluded.
+    pub to: Option<i64>,
+    /// Only older ones than this.
+    pub before: Option<Cursor>,
+    pub most: u32,
+}
+
+/// A place in the order of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub at_micros: i64,
+    pub id: RowId,
+}
+
+/// A text for who wants to go on from here; [`Cursor::parse`] reads it.
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.at_micros, self.id)
+    }
+}
+
+impl Cursor {
+    pub fn parse(text: &str) -> Option<Self> {
+        let (at, id) = text.rsplit_once('-')?;
+        let id = u128::from_str_radix(id, 16).ok().filter(|_| id.len() == 32)?;
+        Some(Self { at_micros: at.parse().ok()?, id: RowId(id) })
+    }
+}
+
+/// A request, as [`RequestRow`](super::rows::RequestRow) was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundRequest {
+    pub id: RowId,
+    pub request_id: String,
+    pub at_micros: i64,
+    pub who: Who,
+    pub tags: Vec<(String, String)>,
+    pub route: String,
+    pub arm: Option<String>,
+    pub dialect: String,
+    pub operation: String,
+    pub model: String,
+    pub stream: bool,
+    pub outcome: String,
+    pub replayed: Option<String>,
+    pub attempts: u64,
+    pub took: Duration,
+    pub first_byte: Option<Duration>,
+    pub own: Duration,
+    pub usage: Usage,
+    pub cost: Option<Money>,
+    pub estimated: bool,
+}
+
+impl FoundRequest {
+    /// Where the search for older ones goes on.
+    pub fn cursor(&self) -> Cursor {
+        Cursor { at_micros: self.at_micros, id: self.id }
+    }
+}
+
+/// An attempt, as [`AttemptRow`](super::rows::AttemptRow) was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundAttempt {
+    pub request: RowId,
+    pub number: u64,
+    pub at_micros: i64,
+    pub part: String,
+    pub upstream: String,
+    pub provider: String,
+    pub model: String,
+    pub credential: u64,
+    pub verdict: String,
+    pub stage: String,
+    pub took: Duration,
+    pub first_byte: Option<Duration>,
+    pub usage: Usage,
+    pub estimated: bool,
+    pub cost: Option<Money>,
+    pub priced: String,
+    pub tier: String,
+}
+
+impl Store {
+    /// The newest first.
+    pub async fn requests(&self, search: &Search) -> Result<Vec<FoundRequest>, Error> {
+        let rows = self.look(script(search)).await?;
+        Ok(rows.iter().map(request).collect())
+    }
+
+    /// In the order in which they began.
+    pub async fn attempts_of(&self, request: RowId) -> Result<Vec<FoundAttempt>, Error> {
+        let sql =
+            format!("SELECT {} FROM attempts WHERE request = $1 ORDER BY number", names(&ATTEMPTS.columns));
+        let rows = self.look(Script::ask(sql, vec![Value::id(request.0)])).await?;
+        Ok(rows.iter().map(attempt).collect())
+    }
+}
+
+fn names<T>(columns: &[(&str, T)]) -> String {
+    columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+fn script(search: &Search) -> Script {
+    let mut values = Vec::new();
+    let mut conditions = String::new();
+    let text = |text: &Option<String>| text.as_deref().map(Value::text);
+    let said = [
+        ("request_id =", text(&search.request_id)),
+        ("key_name =", text(&search.key)),
+        ("model =", text(&search.model)),
+        ("outcome =", text(&search.outcome)),
+        ("at_micros >=", search.from.map(Value::Int)),
+        ("at_micros <", search.to.map(Value::Int)),
+        // Says the same as the one below, in the way that leaves out whole months.
+        ("at_micros <=", search.before.map(|cursor| Value::Int(cursor.at_micros))),
+    ];
+    for (condition, value) in said {
+        if let Some(value) = value {
+            values.push(value);
+            let join = if values.len() == 1 { "WHERE" } else { "AND" };
+            let _ = write!(conditions, "{join} {condition} ${} ", values.len());
+        }
+    }
+    if let Some(Cursor { at_micros, id }) = search.before {
+        values.extend([Value::Int(at_micros), Value::id(id.0)]);
+        let _ = write!(conditions, "AND (at_micros, id) < (${}, ${}) ", values.len() - 1, values.len());
+    }
+    values.push(Value::Int(search.most.into()));
+    let sql = format!(
+        "SELECT {} FROM requests {conditions}ORDER BY at_micros DESC, id DESC LIMIT ${}",
+        names(&REQUESTS.columns),
+        values.len()
+    );
+    Script::ask(sql, values)
+}
+
+fn nanos(row: &Row, at: usize) -> Duration {
+    Duration::from_nanos(row.count(at))
+}
+
+fn maybe_nanos(row: &Row, at: usize) -> Option<Duration> {
+    row.maybe_int(at).map(|_| nanos(row, at))
+}
+
+fn cost(row: &Row, at: usize) -> Option<Money> {
+    row.maybe_int(at).map(|_| Money::nano_usd(row.count(at)))
+}
+
+fn request(row: &Row) -> FoundRequest {
+    FoundRequest {
+        at_micros: row.int(0),
+        id: RowId(row.id(1)),
+        request_id: row.text(2),
+        who: Who { organisation: row.name(3), team: row.name(4), user: row.name(5), key: row.name(6) },
+        tags: row.maybe_text(7).and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
+        route: row.text(8),
+        arm: row.maybe_text(9),
+        dialect: row.text(10),
+        operation: row.text(11),
+        model: row.text(12),
+        stream: row.int(13) != 0,
+        outcome: row.text(14),
+        replayed: row.maybe_text(15),
+        attempts: row.count(16),
+        took: nanos(row, 17),
+        first_byte: maybe_nanos(row, 18),
+        own: nanos(row, 19),
+        cost: cost(row, 20),
+        estimated: row.int(21) != 0,
+        usage: units::usage(row, 22),
+    }
+}
+
+fn attempt(row: &Row) -> FoundAttempt {
+    FoundAttempt {
+        at_micros: row.int(0),
+        request: RowId(row.id(1)),
+        number: row.count(2),
+        part: row.text(3),
+        upstream: row.text(4),
+        provider: row.text(5),
+        model: row.text(6),
+        credential: row.count(7),
+        verdict: row.text(8),
+        stage: row.text(9),
+        took: nanos(row, 10),
+        first_byte: maybe_nanos(row, 11),
+        cost: cost(row, 12),
+        estimated: row.int(13) != 0,
+        priced: row.text(14),
+        tier: row.text(15),
+        usage: units::usage(row, 16),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_is_written() {
+        let cursor = Cursor { at_micros: 1_795_132_800_000_001, id: RowId(u128::MAX / 3) };
+        assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));
+        for text in ["", "-", "1-2", "x-00000000000000000000000000000000", "1"] {
+            assert_eq!(Cursor::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What has to be done from time to time: old rows thrown away, months made ahead, the size looked at.
+//!
+//! SQLite deletes a few rows at a time, so that no batch waits for longer than that takes. PostgreSQL drops whole
+//! months of requests. Nothing of it is urgent: what fails is tried again at the next time.
+
+use std::time::Duration;
+
+use super::error::Error;
+use super::months::{self, Month, TABLES};
+use super::script::{Answer, Script, Value};
+use super::sums::HOUR;
+use super::write::{REMEMBERED, micros};
+use super::{Database, Store, WRITE};
+use crate::config::Retention;
+
+/// Rows that are deleted at once.
+const AT_ONCE: i64 = 500;
+
+impl Store {
+    /// To be called every hour or so, by one replica or by all.
+    pub async fn tend(&self, retention: &Retention) -> Result<(), Error> {
+        let (_, unix) = self.watch.now();
+        let before = |kept: Duration| micros(unix.saturating_sub(kept));
+        let (requests, hours) = (before(retention.requests), before(retention.hours));
+        match self.database {
+            Database::Sqlite => {
+                self.delete("requests", "at_micros", "rowid", requests).await?;
+                self.delete("attempts", "at_micros", "rowid", requests).await?;
+            }
+            Database::Postgres => {
+                for made in months::ahead(unix) {
+                    match self.writer.run(Script::say_dynamic(made), WRITE).await {
+                        // What is there of that month already is in the table for all others, and stays there.
+                        Ok(_) | Err(Error::Refused(_)) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                self.drop_months(requests).await?;
+                self.delete("requests_other", "at_micros", "ctid", requests).await?;
+                self.delete("attempts_other", "at_micros", "ctid", requests).await?;
+            }
+        }
+        self.delete("hours", "bucket", "tag, bucket, series", hours.div_euclid(HOUR)).await?;
+        self.delete("batches", "at_micros", "id", before(REMEMBERED)).await?;
+        self.measure().await
+    }
+
+    /// Deletes what of `table` has less than `than` in `column`, a little at a time. `key` is what it is told apart by.
+    async fn delete(&self, table: &str, column: &str, key: &str, than: i64) -> Result<(), Error> {
+        let sql = format!(
+            "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {column} < $1 LIMIT $2)"
+        );
+        loop {
+            let values = vec![Value::Int(than), Value::Int(AT_ONCE)];
+            match self.change(Script::only_if_dynamic(sql.clone(), values)).await? {
+                Answer::Done(_) => {}
+                Answer::Undone => return Ok(()),
+            }
+        }
+    }
+
+    async fn drop_months(&self, before: i64) -> Result<(), Error> {
+        for table in TABLES {
+            let parts = Script::ask(
+                "SELECT CAST(c.relname AS text) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+                 JOIN pg_class t ON t.oid = i.inhparent \
+                 WHERE CAST(t.relname AS text) = $1 AND t.relnamespace = 'mainstay'::regnamespace",
+                vec![Value::Text(table.into())],
+            );
+            for row in self.look(parts).await? {
+                let name = row.text(0);
+                if Month::of_part(table, &name).is_some_and(|month| month.is_before(before)) {
+                    self.change(Script::say_dynamic(format!("DROP TABLE IF EXISTS {name}"))).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn measure(&self) -> Result<(), Error> {
+        let sql = match self.database {
+            Database::Sqlite => {
+                "SELECT c.page_count * s.page_size FROM pragma_page_count() AS c, pragma_page_size() AS s"
+            }
+            Database::Postgres => {
+                "SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS BIGINT) FROM pg_class \
+                 WHERE relnamespace = 'mainstay'::regnamespace AND relkind = 'r'"
+            }
+        };
+        let rows = self.look(Script::ask(sql, Vec::new())).await?;
+        self.watch.measured(rows.first().map_or(0, |row| row.count(0)));
+        Ok(())
+    }
+}

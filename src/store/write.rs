@@ -1,0 +1,181 @@
+//! The ledger's batches: written whole or not at all, and once however often they come.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use super::error::Error;
+use super::rows::{AttemptRow, Batch, RequestRow, RowId};
+use super::script::{Kind, Script, Table, Value};
+use super::sums::Sums;
+use super::{Store, units};
+
+/// How long the id of a batch is remembered: a spool that is older must not be written any more.
+pub const REMEMBERED: Duration = Duration::from_hours(7 * 24);
+
+pub static REQUESTS: LazyLock<Table> = LazyLock::new(|| {
+    let columns = [
+        ("at_micros", Kind::Int),
+        ("id", Kind::Bytes),
+        ("request_id", Kind::Text),
+        ("organisation", Kind::Text),
+        ("team", Kind::Text),
+        ("\"user\"", Kind::Text),
+        ("key_name", Kind::Text),
+        ("tags", Kind::Text),
+        ("route", Kind::Text),
+        ("arm", Kind::Text),
+        ("dialect", Kind::Text),
+        ("operation", Kind::Text),
+        ("model", Kind::Text),
+        ("stream", Kind::Int),
+        ("outcome", Kind::Text),
+        ("replayed", Kind::Text),
+        ("attempts", Kind::Int),
+        ("took", Kind::Int),
+        ("first_byte", Kind::Int),
+        ("own", Kind::Int),
+        ("cost", Kind::Int),
+        ("estimated", Kind::Int),
+    ];
+    // Two rows of one id would be a mistake of the writer's; it must not hold up all that comes after.
+    Table::new("requests", columns.into_iter().chain(units::columns()).collect(), "ON CONFLICT DO NOTHING")
+});
+
+pub static ATTEMPTS: LazyLock<Table> = LazyLock::new(|| {
+    let columns = [
+        ("at_micros", Kind::Int),
+        ("request", Kind::Bytes),
+        ("number", Kind::Int),
+        ("part", Kind::Text),
+        ("upstream", Kind::Text),
+        ("provider", Kind::Text),
+        ("model", Kind::Text),
+        ("credential", Kind::Int),
+        ("verdict", Kind::Text),
+        ("stage", Kind::Text),
+        ("took", Kind::Int),
+        ("first_byte", Kind::Int),
+        ("cost", Kind::Int),
+        ("estimated", Kind::Int),
+        ("priced", Kind::Text),
+        ("tier", Kind::Text),
+    ];
+    Table::new("attempts", columns.into_iter().chain(units::columns()).collect(), "ON CONFLICT DO NOTHING")
+});
+
+impl Store {
+    /// Writes a batch. One whose id was written within the last [`REMEMBERED`] is a success and changes nothing, so
+    /// that whoever does not know what came of it says it again.
+    ///
+    /// An attempt is counted to whom its request belongs, which has to be in the same batch; else to nobody. No
+    /// row is refused for what is in it: texts and counts that are too large are cut.
+    pub async fn write(&self, batch: &Batch) -> Result<(), Error> {
+        let (_, unix) = self.watch.now();
+        self.change(script(batch, unix)).await.map(drop)
+    }
+}
+
+fn script(batch: &Batch, unix: Duration) -> Script {
+    let requests: HashMap<RowId, &RequestRow> = batch.requests.iter().map(|row| (row.id, row)).collect();
+    let mut sums = Sums::default();
+    for attempt in &batch.attempts {
+        sums.attempt(requests.get(&attempt.request).copied(), attempt);
+    }
+    let answering = answering(&batch.attempts);
+    for request in &batch.requests {
+        sums.request(request, answering.get(&request.id).copied());
+    }
+    let id = vec![Value::id(batch.id), Value::Int(micros(unix))];
+    let script = Script::default()
+        .only_if("INSERT INTO batches (id, at_micros) VALUES ($1, $2) ON CONFLICT DO NOTHING", id)
+        .fill(&REQUESTS, batch.requests.iter().map(request).collect())
+        .fill(&ATTEMPTS, batch.attempts.iter().map(attempt).collect());
+    sums.put(script)
+}
+
+/// By request, the attempt that it is counted with: the last that went well, or else the last. What goes to a shadow
+/// channel answers nobody.
+fn answering(attempts: &[AttemptRow]) -> HashMap<RowId, &AttemptRow> {
+    let mut found: HashMap<RowId, &AttemptRow> = HashMap::new();
+    let rank = |attempt: &AttemptRow| (attempt.verdict == "ok", attempt.number);
+    for attempt in attempts.iter().filter(|attempt| attempt.part != super::rows::Part::Mirror) {
+        let known = found.entry(attempt.request).or_insert(attempt);
+        if rank(attempt) > rank(known) {
+            *known = attempt;
+        }
+    }
+    found
+}
+
+pub fn micros(unix: Duration) -> i64 {
+    i64::try_from(unix.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn nanos(duration: Duration) -> Value {
+    Value::Int(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+}
+
+fn request(row: &RequestRow) -> Vec<Value> {
+    let mut values = Vec::with_capacity(REQUESTS.columns.len());
+    values.extend([
+        Value::Int(row.at_micros),
+        Value::id(row.id.0),
+        Value::text(&row.request_id),
+        Value::maybe(row.who.organisation.as_ref(), Value::shared),
+        Value::maybe(row.who.team.as_ref(), Value::shared),
+        Value::maybe(row.who.user.as_ref(), Value::shared),
+        Value::maybe(row.who.key.as_ref(), Value::shared),
+        tags(row),
+        Value::shared(&row.route),
+        Value::maybe(row.arm.as_ref(), Value::shared),
+        Value::Text(row.dialect.into()),
+        Value::Text(row.operation.into()),
+        Value::text(&row.model),
+        Value::Int(row.stream.into()),
+        Value::Text(row.outcome.into()),
+        Value::maybe(row.replayed, |how| Value::Text(how.into())),
+        Value::Int(row.attempts.into()),
+        nanos(row.took),
+        Value::maybe(row.first_byte, nanos),
+        nanos(row.own),
+        units::cost(row.cost),
+        Value::Int(row.estimated.into()),
+    ]);
+    values.extend(units::counts(&row.usage).map(Value::Int));
+    values
+}
+
+/// As a JSON list of pairs, in the operator's order.
+fn tags(row: &RequestRow) -> Value {
+    if row.tags.is_empty() {
+        return Value::Null;
+    }
+    let pairs: Vec<(&str, &str)> = row.tags.iter().map(|(name, value)| (&**name, &**value)).collect();
+    // Texts always are JSON, and it has the zero as an escape, which no column minds.
+    Value::maybe(serde_json::to_string(&pairs).ok(), |json| Value::Text(json.into()))
+}
+
+fn attempt(row: &AttemptRow) -> Vec<Value> {
+    let mut values = Vec::with_capacity(ATTEMPTS.columns.len());
+    values.extend([
+        Value::Int(row.at_micros),
+        Value::id(row.request.0),
+        Value::Int(row.number.into()),
+        Value::Text(row.part.name().into()),
+        Value::shared(&row.upstream),
+        Value::shared(&row.provider),
+        Value::shared(&row.model),
+        Value::Int(row.credential.into()),
+        Value::Text(row.verdict.into()),
+        Value::Text(row.stage.into()),
+        nanos(row.took),
+        Value::maybe(row.first_byte, nanos),
+        units::cost(row.cost),
+        Value::Int(row.estimated.into()),
+        Value::text(&row.priced),
+        Value::Text(row.tier.into()),
+    ]);
+    values.extend(units::counts(&row.usage).map(Value::Int));
+    values
+}

@@ -1,0 +1,36 @@
+//! What is counted of the store. Registered only where there is one; then every series begins at 0.
+
+use metrics::{Counter, Gauge, Histogram};
+
+use super::catalogue as c;
+use super::registry::Metrics;
+
+/// Why something was not done. The label `kind` of `mainstay_store_errors_total`.
+const KINDS: [&str; 3] = ["away", "late", "refused"];
+
+pub struct StoreHandles {
+    pub up: Gauge,
+    /// Of writes that were done.
+    pub seconds: Histogram,
+    errors: [Counter; 3],
+}
+
+impl StoreHandles {
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            up: metrics.gauge(&c::STORE_UP, &[]),
+            seconds: metrics.histogram(&c::STORE_SECONDS, &[]),
+            errors: KINDS.map(|kind| {
+                let counter = metrics.counter(&c::STORE_ERRORS, &[kind]);
+                counter.increment(0);
+                counter
+            }),
+        }
+    }
+
+    pub fn failed(&self, kind: &str) {
+        if let Some(at) = KINDS.iter().position(|known| *known == kind) {
+            self.errors[at].increment(1);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Random batches, some of them twice, and random questions: the model, SQLite and PostgreSQL agree on every answer.
+
+use mainstay::algo::dice::Dice;
+use mainstay::store::rows::{AttemptRow, Batch, RequestRow};
+use mainstay::store::{FoundAttempt, FoundRequest, Search};
+
+use super::model::{batch, query, usage_of};
+use super::postgres::Postgres;
+use super::{Held, both};
+
+#[tokio::test]
+async fn whatever_is_written_and_asked_the_answer_is_what_the_rows_add_up_to() {
+    let server = Postgres::start("the store's laws against PostgreSQL");
+    let stores = both(server.as_ref()).await;
+    for seed in 1..=4 {
+        let mut dice = Dice::seeded(seed);
+        let mut written: Vec<Batch> = Vec::new();
+        // Every seed goes on with what the ones before have written, so their rows are told apart by their clock.
+        for step in 0..24 {
+            let next = if !written.is_empty() && dice.chance(0.2) {
+                written[usize::try_from(dice.below(written.len() as u64)).unwrap()].clone()
+            } else {
+                later(batch(&mut dice), seed)
+            };
+            for Held { store, .. } in &stores {
+                store.write(&next).await.unwrap();
+            }
+            written.push(next);
+            let mut question = query(&mut dice);
+            for time in [&mut question.from, &mut question.to] {
+                *time += years(seed);
+            }
+            let wanted = usage_of(written.iter(), &question);
+            for Held { store, .. } in &stores {
+                let found = store.usage(&question).await.unwrap();
+                let database = store.standing().database;
+                assert_eq!(found, wanted, "{database}, seed {seed}, step {step}: {question:?}");
+            }
+        }
+    }
+}
+
+/// Microseconds of that many years.
+fn years(number: u64) -> i64 {
+    i64::try_from(number).unwrap() * 365 * 86_400_000_000
+}
+
+fn later(mut batch: Batch, years_later: u64) -> Batch {
+    batch.requests.iter_mut().for_each(|request| request.at_micros += years(years_later));
+    batch.attempts.iter_mut().for_each(|attempt| attempt.at_micros += years(years_later));
+    batch
+}
+
+fn same_request(found: &FoundRequest, row: &RequestRow) -> bool {
+    let tags: Vec<(&str, &str)> = row.tags.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let found_tags: Vec<(&str, &str)> = found.tags.iter().map(|(name, value)| (&**name, &**value)).collect();
+    found_tags == tags
+        && (found.id, &*found.request_id, found.at_micros, &found.who)
+            == (row.id, &*row.request_id, row.at_micros, &row.who)
+        && (&*found.route, found.arm.as_deref(), &*found.dialect, &*found.operation, &*found.model)
+            == (&*row.route, row.arm.as_deref(), row.dialect, row.operation, &*row.model)
+        && (found.stream, &*found.outcome, found.replayed.as_deref(), found.attempts)
+            == (row.stream, row.outcome, row.replayed, row.attempts.into())
+        && (found.took, found.first_byte, found.own) == (row.took, row.first_byte, row.own)
+        && (found.usage, found.cost, found.estimated) == (row.usage, row.cost, row.estimated)
+}
+
+fn same_attempt(found: &FoundAttempt, row: &AttemptRow) -> bool {
+    (found.request, found.number, found.at_micros, &*found.part)
+        == (row.request, row.number.into(), row.at_micros, row.part.name())
+        && (&*found.upstream, &*found.provider, &*found.model, found.credential)
+            == (&*row.upstream, &*row.provider, &*row.model, row.credential.into())
+        && (&*found.verdict, &*found.stage, found.took, found.first_byte)
+            == (row.verdict, row.stage, row.took, row.first_byte)
+        && (found.usage, found.estimated, found.cost) == (row.usage, row.estimated, row.cost)
+        && (&*found.priced, &*found.tier) == (&*row.priced, row.tier)
+}
+
+#[tokio::test]
+async fn every_row_is_found_again_as_it_was_written_the_newest_first() {
+    let server = Postgres::start("the store's rows in PostgreSQL");
+    let mut dice = Dice::seeded(7);
+    let batches: Vec<Batch> = (0..12).map(|_| batch(&mut dice)).collect();
+    for held in both(server.as_ref()).await {
+        let store = &held.store;
+        for batch in &batches {
+            store.write(batch).await.unwrap();
+        }
+        let mut rows: Vec<&RequestRow> = batches.iter().flat_map(|batch| &batch.requests).collect();
+        rows.sort_by_key(|row| std::cmp::Reverse((row.at_micros, row.id)));
+        let mut search = Search { most: 7, ..Search::default() };
+        let mut found = Vec::new();
+        loop {
+            let page = store.requests(&search).await.unwrap();
+            let Some(last) = page.last() else { break };
+            search.before = Some(last.cursor());
+            found.extend(page);
+        }
+        assert_eq!(found.len(), rows.len());
+        for (found, row) in found.iter().zip(&rows) {
+            assert!(same_request(found, row), "{found:?}\n{row:?}");
+            let attempts = store.attempts_of(row.id).await.unwrap();
+            let mine =
+                batches.iter().flat_map(|batch| &batch.attempts).filter(|attempt| attempt.request == row.id);
+            let mine: Vec<&AttemptRow> = mine.collect();
+            assert_eq!(attempts.len(), mine.len());
+            assert!(
+                attempts.iter().zip(&mine).all(|(found, row)| same_attempt(found, row)),
+                "{attempts:?}\n{mine:?}"
+            );
+        }
+
+        let one = rows[rows.len() / 2];
+        let by_id = Search { request_id: Some(one.request_id.to_string()), most: 9, ..Search::default() };
+        let found = store.requests(&by_id).await.unwrap();
+        assert!(matches!(&found[..], [found] if same_request(found, one)), "{found:?}");
+        let narrow = Search {
+            key: one.who.key.as_deref().map(str::to_owned),
+            model: Some(one.model.to_string()),
+            outcome: Some(one.outcome.to_owned()),
+            from: Some(one.at_micros),
+            to: Some(one.at_micros + 1),
+            most: 9,
+            ..Search::default()
+        };
+        let found = store.requests(&narrow).await.unwrap();
+        assert!(matches!(&found[..], [found] if same_request(found, one)), "{found:?}");
+        let none = Search { to: Some(one.at_micros), ..narrow };
+        assert_eq!(store.requests(&none).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_a_row_may_hold_makes_it_unwritable() {
+    let server = Postgres::start("odd rows in PostgreSQL");
+    for held in both(server.as_ref()).await {
+        let store = &held.store;
+        let mut dice = Dice::seeded(3);
+        let mut odd = batch(&mut dice);
+        while odd.attempts.is_empty() {
+            odd = batch(&mut dice);
+        }
+        let request = odd.requests.iter_mut().find(|row| odd.attempts[0].request == row.id).unwrap();
+        request.model = format!("a\0b{}", "ü".repeat(100_000)).into();
+        request.request_id = "x".repeat(5_000).into();
+        request.tags = vec![("x-customer".into(), "\0'\"".repeat(5_000).into())];
+        request.at_micros = -5;
+        let attempt = &mut odd.attempts[0];
+        attempt.usage.input = u64::MAX;
+        attempt.cost = Some(mainstay::vocab::Money::MAX);
+        attempt.at_micros = i64::MAX / 2;
+        let wrong = attempt.request;
+        // A second time within the batch, and once more in another one.
+        odd.requests.push(odd.requests[0].clone());
+        store.write(&odd).await.unwrap();
+        for id in 1..20 {
+            store.write(&Batch { id, ..odd.clone() }).await.unwrap();
+        }
+        let found = store.attempts_of(wrong).await.unwrap();
+        assert_eq!(found[0].usage.input, 1 << 40, "cut to what is still a count");
+        // An attempt whose request is somewhere else is nobody's, and counts.
+        let alone = Batch { id: 99, requests: Vec::new(), attempts: vec![odd.attempts[0].clone()] };
+        store.write(&alone).await.unwrap();
+    }
+}

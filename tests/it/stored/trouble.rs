@@ -1,0 +1,206 @@
+//! What befalls a database, and what becomes of a batch that was on its way.
+
+use std::time::Duration;
+
+use mainstay::algo::dice::Dice;
+use mainstay::store::rows::Batch;
+use mainstay::store::{Each, Error, Presence, Query};
+
+use super::model::{self, batch};
+use super::postgres::Postgres;
+use super::{Held, both};
+
+fn everything() -> Query {
+    Query {
+        from: 0,
+        to: i64::try_from(model::BEGIN).unwrap() * 2_000_000,
+        by: Vec::new(),
+        each: Each::All,
+        tag: None,
+        only: Vec::new(),
+        most: 1,
+    }
+}
+
+/// Requests and attempts, as the sums say and as the batches do.
+async fn counts(held: &Held, written: &[Batch]) {
+    let found = held.store.usage(&everything()).await.unwrap();
+    assert_eq!(found, model::usage_of(written.iter(), &everything()));
+    assert!(found.first().is_some_and(|row| row.totals.requests > 0), "{found:?}");
+}
+
+fn batches(number: u64) -> Vec<Batch> {
+    let mut dice = Dice::seeded(number);
+    let some = std::iter::repeat_with(|| batch(&mut dice)).filter(|batch| !batch.attempts.is_empty());
+    some.take(usize::try_from(number).unwrap()).collect()
+}
+
+async fn wait(mut look: impl FnMut() -> bool) -> bool {
+    for _ in 0..600 {
+        if look() {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    false
+}
+
+/// Writes until it is written, as the ledger does.
+async fn insist(held: &Held, batch: &Batch) {
+    for _ in 0..200 {
+        match held.store.write(batch).await {
+            Ok(()) => return,
+            Err(Error::Away(_) | Error::Late) => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("it is never written: {:?}", held.store.standing());
+}
+
+#[tokio::test]
+async fn a_batch_that_is_on_its_way_when_postgres_is_killed_is_written_once() {
+    let Some(mut server) = Postgres::start("a PostgreSQL that is killed") else { return };
+    let held = Held::postgres(&server).ready().await;
+    let all = batches(60);
+    let store = std::sync::Arc::clone(&held.store);
+    let sent = all.clone();
+    let writing = tokio::spawn(async move {
+        for batch in sent.iter().cycle() {
+            store.write(batch).await?;
+        }
+        Ok(())
+    });
+    let first =
+        wait(|| held.metric("mainstay_store_seconds_count").is_some_and(|writes| writes >= 5.0)).await;
+    assert!(first, "nothing is written");
+    let killed = tokio::task::spawn_blocking(move || {
+        server.kill();
+        server
+    });
+    let ended: Result<(), Error> = writing.await.unwrap();
+    assert!(matches!(ended, Err(Error::Away(_))), "{ended:?}");
+    server = killed.await.unwrap();
+    assert!(matches!(held.store.standing().presence, Presence::Away { .. }));
+    assert_eq!(held.metric("mainstay_store_up"), Some(0.0));
+    assert!(held.metric("mainstay_store_errors_total{kind=\"away\"}").unwrap() > 0.0);
+
+    server.run();
+    held.becomes_here().await;
+    // All of them again, since nobody knows of the last.
+    for batch in &all {
+        insist(&held, batch).await;
+    }
+    counts(&held, &all).await;
+    assert_eq!(held.metric("mainstay_store_up"), Some(1.0));
+    assert!(held.metric("mainstay_store_seconds_count").unwrap() >= 60.0);
+}
+
+#[tokio::test]
+async fn a_postgres_that_says_nothing_is_given_up_in_time_and_taken_back() {
+    let Some(server) = Postgres::start("a PostgreSQL that hangs") else { return };
+    let held = Held::postgres(&server).ready().await;
+    let all = batches(3);
+    insist(&held, &all[0]).await;
+    server.signal("-STOP");
+    let late = tokio::time::timeout(Duration::from_secs(20), held.store.write(&all[1])).await;
+    assert_eq!(late.expect("within its deadline"), Err(Error::Late));
+    // Nobody waits for what is known to be away.
+    let begun = tokio::time::timeout(Duration::from_secs(3), async {
+        while !matches!(held.store.write(&all[2]).await, Err(Error::Away(_))) {}
+    });
+    assert!(begun.await.is_ok(), "{:?}", held.store.standing());
+    server.signal("-CONT");
+    held.becomes_here().await;
+    for batch in &all {
+        insist(&held, batch).await;
+    }
+    counts(&held, &all).await;
+}
+
+#[tokio::test]
+async fn a_postgres_that_is_away_at_the_start_is_waited_for_by_nobody() {
+    let Some(mut server) = Postgres::start("a PostgreSQL that comes later") else { return };
+    server.kill();
+    let held = Held::postgres(&server);
+    let all = batches(2);
+    assert!(matches!(held.store.write(&all[0]).await, Err(Error::Away(_))));
+    assert!(matches!(held.store.usage(&everything()).await, Err(Error::Away(_))));
+    server.run();
+    held.becomes_here().await;
+    insist(&held, &all[0]).await;
+    counts(&held, &all[..1]).await;
+}
+
+#[tokio::test]
+async fn two_replicas_write_the_same_sums_without_waiting_for_each_other_for_good() {
+    let Some(server) = Postgres::start("two replicas that write") else { return };
+    let (one, other) = tokio::join!(Held::postgres(&server).ready(), Held::postgres(&server).ready());
+    let all = batches(40);
+    let half = |held: &Held, which: usize| {
+        let store = std::sync::Arc::clone(&held.store);
+        // Each batch is told by both.
+        let mut mine = all.clone();
+        mine.rotate_left(which * 20);
+        tokio::spawn(async move {
+            for batch in &mine {
+                assert_eq!(store.write(batch).await, Ok(()));
+            }
+        })
+    };
+    let (first, second) = tokio::join!(half(&one, 0), half(&other, 1));
+    first.unwrap();
+    second.unwrap();
+    counts(&one, &all).await;
+}
+
+#[tokio::test]
+async fn what_is_old_goes_and_the_sums_by_day_stay() {
+    use mainstay::config::Retention;
+    let server = Postgres::start("old rows in PostgreSQL");
+    for held in both(server.as_ref()).await {
+        let all = batches(60);
+        for batch in &all {
+            held.store.write(batch).await.unwrap();
+        }
+        let days = |days: u64| Duration::from_hours(24 * days);
+        let retention = Retention { requests: days(30), hours: days(60) };
+        held.store.tend(&retention).await.unwrap();
+        let some = mainstay::store::Search { most: 1, ..mainstay::store::Search::default() };
+        assert_eq!(held.store.requests(&some).await.unwrap().len(), 1, "nothing is old yet");
+        assert!(held.store.standing().bytes.unwrap() > 10_000);
+        counts(&held, &all).await;
+
+        // Seventy days on.
+        held.clock.0.store(model::BEGIN + 75 * 86_400, std::sync::atomic::Ordering::SeqCst);
+        held.store.tend(&retention).await.unwrap();
+        assert_eq!(held.store.requests(&some).await.unwrap(), []);
+        assert_eq!(held.store.attempts_of(all[0].attempts[0].request).await.unwrap(), []);
+        // A second time there is nothing to do.
+        held.store.tend(&retention).await.unwrap();
+        counts(&held, &all).await;
+        let by_hour = Query { each: Each::Hour, ..everything() };
+        assert_eq!(held.store.usage(&by_hour).await.unwrap(), []);
+        // The ids of batches are forgotten, so that only a spool that is too old can be counted twice.
+        held.store.write(&all[0]).await.unwrap();
+        let twice: Vec<Batch> = all.iter().cloned().chain([Batch { id: 1, ..all[0].clone() }]).collect();
+        counts(&held, &twice).await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_another_program_holds_is_late_and_written_once() {
+    let held = Held::sqlite();
+    let all = batches(2);
+    held.store.write(&all[0]).await.unwrap();
+    let file = held.directory.as_ref().unwrap().path().join("ledger.db");
+    let other = rusqlite::Connection::open(&file).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(matches!(held.store.write(&all[1]).await, Err(Error::Refused(_))));
+    assert_eq!(held.metric("mainstay_store_up"), Some(0.0));
+    // Whoever reads does not wait for it.
+    counts(&held, &all[..1]).await;
+    other.execute_batch("ROLLBACK").unwrap();
+    held.store.write(&all[1]).await.unwrap();
+    counts(&held, &all).await;
+    assert_eq!(held.metric("mainstay_store_up"), Some(1.0));
+}
