@@ -1,6 +1,7 @@
 //! Wires a whole gateway, for the program and for the tests that run one in their own process.
 
 mod ask;
+mod cost;
 mod explain;
 mod panics;
 mod process;
@@ -16,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
 pub use ask::{Answer, ask};
+pub use cost::CostOf;
 pub use explain::{automatic_routes, explain_cold, explain_path, local_url, table_of};
 pub use panics::log_panics;
 pub use process::Process;

@@ -71,6 +71,8 @@ enum Command {
         #[arg(long, value_name = "URL")]
         admin: Option<String>,
     },
+    /// Say what something would cost: tokens at models, or a request at every channel of its route
+    Cost(app::CostOf),
     /// Rehearse an outage: what callers would see of it with this file, in virtual time
     #[command(after_long_help = app::SIMULATE_HELP)]
     Simulate(app::Simulate),
@@ -122,6 +124,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             }
             explain(source, &question, admin)
         }
+        Command::Cost(asked) => cost(source, &asked),
         Command::Simulate(asked) => simulate(source, &asked),
         Command::Version { json: true } => print(
             &serde_json::json!({ "name": "mainstay", "version": env!("CARGO_PKG_VERSION") }).to_string(),
@@ -251,6 +254,16 @@ fn cold(source: Source, question: &Question) -> anyhow::Result<ExitCode> {
     }
     say(&format!("no route takes {}", question.model));
     Ok(ExitCode::FAILURE)
+}
+
+fn cost(source: Source, asked: &app::CostOf) -> anyhow::Result<ExitCode> {
+    match Loader::new(source, Arc::new(Process)).load() {
+        Ok(draft) => print(&asked.answer(&draft.blueprint)?),
+        Err(rejection) => {
+            say(&rejection.to_string());
+            Ok(refused(&rejection))
+        }
+    }
 }
 
 fn simulate(source: Source, asked: &app::Simulate) -> anyhow::Result<ExitCode> {

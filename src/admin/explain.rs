@@ -40,7 +40,7 @@ pub(super) async fn explain(State(running): Seen, RawQuery(query): RawQuery) -> 
 }
 
 /// The decoded value of `name` in a query string (WHATWG URL, `application/x-www-form-urlencoded`).
-fn parameter(query: &str, name: &str) -> Option<String> {
+pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     pairs.filter(|(key, _)| *key == name).map(|(_, value)| decoded(value)).next()
 }

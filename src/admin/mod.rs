@@ -4,6 +4,7 @@
 //! Every endpoint is a row of [`ROUTES`] and a function in a file of this room. The gateway itself is
 //! seen through [`Running`] only.
 
+mod cost;
 mod explain;
 mod health;
 mod metrics;
@@ -15,7 +16,7 @@ mod status;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -61,6 +62,18 @@ const ROUTES: &[Route] = &[
         path: "/admin/explain",
         handler: || get(explain::explain),
         doc: "?model=M[&dialect=D]: which channels M would go to now, and why not to the others",
+    },
+    Route {
+        method: "GET",
+        path: "/admin/cost",
+        handler: || get(cost::cost),
+        doc: "?model=M[,M2]&input=N&output=N[&cached=N&tier=T]: what that would cost",
+    },
+    Route {
+        method: "POST",
+        path: "/admin/estimate",
+        handler: || post(cost::estimate).layer(DefaultBodyLimit::max(cost::LONGEST)),
+        doc: "[?path=/v1/messages]: what the request in the body would cost at each channel of its route",
     },
     Route {
         method: "POST",

@@ -153,12 +153,43 @@ async fn every_endpoint_answers_and_is_listed() {
         assert!(index.contains(route.path), "{}", route.path);
         let path = route.path.replace("{upstream}", "a");
         let (status, body) = ask(&still, route.method, &path, "[]").await;
-        let unasked = route.path == "/admin/explain";
+        let unasked = ["/admin/explain", "/admin/cost", "/admin/estimate"].contains(&route.path);
         let expected = if unasked { StatusCode::BAD_REQUEST } else { StatusCode::OK };
         assert_eq!(status, expected, "{} {path}: {body}", route.method);
     }
     assert_eq!(ask(&still, "GET", "/nowhere", "").await.0, StatusCode::NOT_FOUND);
     assert_eq!(ask(&still, "POST", "/metrics", "").await.0, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn a_price_is_asked_for_by_model_or_with_a_request() {
+    let still = still();
+    let cost = async |query: &str| ask(&still, "GET", &format!("/admin/cost?{query}"), "").await;
+    let (status, body) = cost("model=openai/gpt-5.4&input=1000&cached=0&output=100&tier=standard").await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let found: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    // 1000 x 2.5 + 100 x 15 USD a million.
+    assert_eq!(found["quotes"][0]["cost_nano_usd"], 4_000_000, "{body}");
+    assert!(found["prices_as_of"].is_string(), "{body}");
+    for (query, expected) in [
+        ("model=nonsense", StatusCode::NOT_FOUND),
+        ("input=1", StatusCode::BAD_REQUEST),
+        ("model=openai/gpt-5.4&input=many", StatusCode::BAD_REQUEST),
+        ("model=openai/gpt-5.4&cached=1", StatusCode::BAD_REQUEST),
+        ("model=openai/gpt-5.4&tier=soon", StatusCode::BAD_REQUEST),
+    ] {
+        assert_eq!(cost(query).await.0, expected, "{query}");
+    }
+    let body = r#"{"model":"demo","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#;
+    let (status, found) = ask(&still, "POST", "/admin/estimate", body).await;
+    assert_eq!(status, StatusCode::OK, "{found}");
+    let found: serde_json::Value = serde_json::from_str(&found).expect("JSON");
+    assert_eq!(found["channels"].as_array().map(Vec::len), Some(2), "{found}");
+    assert_eq!(found["channels"][0]["most_output"], 5, "{found}");
+    let (status, _) = ask(&still, "POST", "/admin/estimate?path=/nowhere", body).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let (status, _) = ask(&still, "POST", "/admin/estimate", r#"{"model":"demmo"}"#).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 //! | [`own`] | what an operator's file says, over it |
 //! | `names` | under which other names a model's row may stand |
 //! | [`price`], [`mod@unit`] | what one of what costs |
+//! | [`mod@cost`] | what a usage costs at those prices |
 //! | `words` | letters and words of modes, abilities and endpoints |
 //! | [`date`] | days |
 //!
@@ -14,6 +15,7 @@
 //! here is unknown, and so is what a row does not say: nothing is guessed by likeness. Reading the
 //! operator's file is `config`'s affair.
 
+pub mod cost;
 pub mod date;
 mod names;
 pub mod own;
@@ -26,13 +28,15 @@ mod words;
 use std::iter::Peekable;
 use std::sync::Arc;
 
+pub use cost::{By, Cost, Line, cost};
 pub use date::Date;
 pub use names::base as base_name;
 pub use own::{Own, OwnModel};
-pub use price::{Meter, Price, Prices, Tier};
+pub use price::{Meter, Price, Prices};
 pub use unit::Unit;
 pub use words::{ABILITIES, MODES};
 
+pub use crate::vocab::Tier;
 use crate::vocab::{Facts, Mode};
 use row::Row;
 use rows::Rows;
@@ -119,6 +123,15 @@ impl Catalog {
         entry.map(|entry| entry.facts()).unwrap_or_default()
     }
 
+    /// Everybody of whose models anything is known, in order.
+    pub fn providers(&self) -> Vec<&str> {
+        let mut all: Vec<&str> = self.rows.providers().collect();
+        all.extend(self.own.names().map(|(provider, _)| provider));
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// Whether anything is known of models of `provider`.
     pub fn knows(&self, provider: &str) -> bool {
         self.models_of(provider).next().is_some()
@@ -162,7 +175,8 @@ impl<'a> Entry<'a> {
 
     /// What the provider's own row says it costs, with the operator's prices over it, one by one.
     pub fn prices(&self) -> Prices<'a> {
-        Prices::new(self.row.map_or("", |row| row.prices()), self.own.map(|(_, own)| &own.prices))
+        let (provider, row) = self.row.map_or(("", ""), |row| (row.name().0, row.prices()));
+        Prices::new(provider, row, self.own.map(|(_, own)| &own.prices))
     }
 
     /// Tokens below which nothing is cached.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::unit::{Per, Unit};
+use crate::vocab::Tier;
 
 /// What one of a unit costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,21 +22,11 @@ pub struct Meter {
     pub above: u32,
 }
 
-/// What the provider was asked to hurry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Tier {
-    Standard,
-    Batch,
-    Flex,
-    Priority,
-    Ultrafast,
-    /// OpenAI's endpoint of this name.
-    Decisions,
-}
-
 /// The prices of one model.
 #[derive(Clone, Copy, Debug)]
 pub struct Prices<'a> {
+    /// Whose they are; empty for a model that only the operator knows.
+    provider: &'static str,
     row: &'static str,
     own: Option<&'a BTreeMap<Meter, Price>>,
 }
@@ -75,31 +66,16 @@ impl Price {
     }
 }
 
-impl Tier {
-    /// Every tier, for tables and tests.
-    pub const ALL: [Self; 6] =
-        [Self::Standard, Self::Batch, Self::Flex, Self::Priority, Self::Ultrafast, Self::Decisions];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::Batch => "batch",
-            Self::Flex => "flex",
-            Self::Priority => "priority",
-            Self::Ultrafast => "ultrafast",
-            Self::Decisions => "decisions",
-        }
-    }
-
-    const fn letter(self) -> &'static str {
-        match self {
-            Self::Standard => "",
-            Self::Batch => "b",
-            Self::Flex => "f",
-            Self::Priority => "p",
-            Self::Ultrafast => "u",
-            Self::Decisions => "d",
-        }
+/// Its letter in the embedded text.
+const fn letter(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Standard => "",
+        Tier::Batch => "b",
+        Tier::Flex => "f",
+        Tier::Priority => "p",
+        Tier::Ultrafast => "u",
+        Tier::Decisions => "d",
+        Tier::Other => "x",
     }
 }
 
@@ -108,7 +84,7 @@ impl Meter {
     fn by_code(text: &str) -> Option<Self> {
         let (rest, letter) = text.split_once('@').unwrap_or((text, ""));
         let (code, above) = rest.split_once('>').unwrap_or((rest, "0"));
-        let tier = Tier::ALL.into_iter().find(|tier| tier.letter() == letter)?;
+        let tier = Tier::ALL.into_iter().find(|tier| self::letter(*tier) == letter)?;
         Some(Self { unit: Unit::by_code(code)?, tier, above: above.parse().ok()? })
     }
 
@@ -127,19 +103,32 @@ impl Meter {
 }
 
 impl<'a> Prices<'a> {
-    pub(super) fn new(row: &'static str, own: Option<&'a BTreeMap<Meter, Price>>) -> Self {
-        Self { row, own }
+    pub(super) fn new(
+        provider: &'static str,
+        row: &'static str,
+        own: Option<&'a BTreeMap<Meter, Price>>,
+    ) -> Self {
+        Self { provider, row, own }
+    }
+
+    pub(super) fn provider(&self) -> &'static str {
+        self.provider
     }
 
     /// What one of `unit` costs on `tier` in a request whose prompt has `prompt_tokens`: the price of the
     /// highest threshold below them. `None` where the tier has no price of its own; whether the standard one
     /// holds then is for whoever bills to decide.
     pub fn of(&self, unit: Unit, tier: Tier, prompt_tokens: u64) -> Option<Price> {
+        self.step(unit, tier, prompt_tokens).map(|(_, price)| price)
+    }
+
+    /// The same with its threshold, in thousands of tokens.
+    pub(super) fn step(&self, unit: Unit, tier: Tier, prompt_tokens: u64) -> Option<(u32, Price)> {
         self.all()
             .filter(|(meter, _)| meter.unit == unit && meter.tier == tier)
             .filter(|(meter, _)| meter.above == 0 || prompt_tokens > u64::from(meter.above) * 1000)
-            .max_by_key(|(meter, _)| meter.above)
-            .map(|(_, price)| price)
+            .map(|(meter, price)| (meter.above, price))
+            .max_by_key(|(above, _)| *above)
     }
 
     /// Every price, the operator's first.
@@ -173,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_price_is_that_of_its_tier_and_of_the_highest_threshold_below_the_prompt() {
-        let prices = Prices::new(PRICES, None);
+        let prices = Prices::new("openai", PRICES, None);
         let check = |unit, tier, tokens: u64, femto: Option<u64>| {
             assert_eq!(
                 prices.of(unit, tier, tokens).map(Price::femto_usd),
@@ -194,7 +183,7 @@ mod tests {
     #[test]
     fn an_operators_price_hides_the_same_one_and_no_other() {
         let own = BTreeMap::from([(Meter::by_word("input").unwrap(), Price::new(7))]);
-        let prices = Prices::new(PRICES, Some(&own));
+        let prices = Prices::new("openai", PRICES, Some(&own));
         assert_eq!(prices.of(Unit::Input, Tier::Standard, 0), Some(Price(7)));
         assert_eq!(prices.of(Unit::Input, Tier::Standard, 300_000), Some(Price(5_000_000_000)));
         assert_eq!(prices.all().count(), 5);

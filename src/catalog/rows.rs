@@ -50,6 +50,11 @@ impl Rows {
         })
     }
 
+    /// Whose models they are, a name for each of them.
+    pub fn providers(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.lines.lines().map(|line| Row::new(line).name().0)
+    }
+
     /// The lines from the first one on that is not before `provider/model`.
     fn from(&self, provider: &str, model: &str) -> &'static str {
         let text = self.lines.as_bytes();

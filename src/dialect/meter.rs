@@ -1,10 +1,12 @@
 //! What an answer in one piece says: how many tokens, an error in spite of its 200, all of it?
 
+use super::billed;
 use super::classify::{self, InBand};
 use super::json::{self, Kind, Walked, Walker};
 use super::watch::{Glimpse, Says};
 use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
 use crate::vocab::Usage;
+use crate::vocab::usage::Other;
 
 /// What was found in a successful answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,11 +23,16 @@ pub fn reply(dialect: Dialect, operation: Operation, body: &[u8]) -> ReplyFacts 
     if dialect == Dialect::Http || is_media(operation, body) {
         return ReplyFacts { whole: true, ..ReplyFacts::default() };
     }
-    let Some(seen) = walk(dialect, body) else {
+    let Some(seen) = walk(dialect, operation, body) else {
         return ReplyFacts { whole: json::is_whole(body), ..ReplyFacts::default() };
     };
+    let usage = seen.usage.or((seen.pictures > 0).then(Usage::default)).map(|usage| Usage {
+        other: Other { images: seen.pictures, ..usage.other },
+        tier: usage.tier.or(seen.glimpse.tier),
+        ..usage
+    });
     ReplyFacts {
-        usage: seen.usage,
+        usage,
         in_band: (seen.glimpse.says == Says::Error).then(|| classify::in_band(body)).flatten(),
         whole: true,
     }
@@ -45,10 +52,12 @@ fn is_media(operation: Operation, body: &[u8]) -> bool {
 struct Seen {
     usage: Option<Usage>,
     glimpse: Glimpse,
+    /// That were made.
+    pictures: u32,
 }
 
 /// `None` when it is no whole JSON object.
-fn walk(dialect: Dialect, body: &[u8]) -> Option<Seen> {
+fn walk(dialect: Dialect, operation: Operation, body: &[u8]) -> Option<Seen> {
     if dialect == Dialect::Ollama {
         return whole(dialect, body);
     }
@@ -62,6 +71,7 @@ fn walk(dialect: Dialect, body: &[u8]) -> Option<Seen> {
         | Dialect::Ollama
         | Dialect::Http => "usage",
     };
+    let makes_pictures = billed::makes_pictures(operation);
     let mut seen = Seen::default();
     let mut walker = Walker::new(body);
     if walker.kind().ok()? != Kind::Object {
@@ -69,7 +79,16 @@ fn walk(dialect: Dialect, body: &[u8]) -> Option<Seen> {
     }
     walker
         .object(|walker, key| {
-            if !key.is(name) {
+            if makes_pictures && key.is("data") && walker.kind()? == Kind::Array {
+                seen.pictures = 0;
+                return walker.array(|walker| {
+                    seen.pictures = seen.pictures.saturating_add(1);
+                    walker.skip().map(drop)
+                });
+            }
+            // Cohere's ranks and vectors have it in their `meta`.
+            let is_usage = key.is(name) || (dialect == Dialect::Cohere && key.is("meta"));
+            if !is_usage {
                 return seen.glimpse.error_or_skip(walker, key);
             }
             if walker.kind()? == Kind::Object {
@@ -99,7 +118,7 @@ fn object(dialect: Dialect, walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
         Dialect::Responses => responses::usage::read(walker),
         Dialect::Anthropic => Ok(anthropic::usage::Counts::read(walker)?.sum()),
         Dialect::Gemini => gemini::usage::read(walker),
-        Dialect::Cohere => cohere::usage::read(walker),
+        Dialect::Cohere => cohere::usage::billed(walker),
         Dialect::Bedrock => bedrock::usage::read(walker),
         Dialect::Ollama => ollama::usage::read(walker),
         Dialect::Http => walker.skip().map(|_| None),
@@ -116,7 +135,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::vocab::Fault;
+    use crate::vocab::{Fault, Money, Tier};
 
     #[test]
     fn usage_is_read_in_every_dialect() {
@@ -156,6 +175,135 @@ mod tests {
             ),
             Usage { input: 6, output: 5, reasoning: 3, ..Usage::default() }
         );
+    }
+
+    #[test]
+    fn what_is_priced_apart_is_read_in_every_dialect() {
+        let check = |dialect, operation, body: &str, expected: Usage| {
+            assert_eq!(reply(dialect, operation, body.as_bytes()).usage, Some(expected), "{body}");
+        };
+        let (none, other) = (Usage::default(), Other::default());
+        check(
+            Dialect::OpenAi,
+            Operation::Chat,
+            r#"{"service_tier":"flex","usage":{"prompt_tokens":100,"completion_tokens":50,
+                "prompt_tokens_details":{"cached_tokens":30,"audio_tokens":60,"image_tokens":5,"cached_tokens_details":{"audio_tokens":20,"text_tokens":10}},
+                "completion_tokens_details":{"audio_tokens":40}}}"#,
+            Usage {
+                input: 100,
+                cache_read: 30,
+                output: 50,
+                input_audio: 60,
+                cache_read_audio: 20,
+                output_audio: 40,
+                input_image: 5,
+                tier: Some(Tier::Flex),
+                ..none
+            },
+        );
+        check(
+            Dialect::OpenAi,
+            Operation::Images,
+            r#"{"data":[{"b64_json":"x"},{"b64_json":"y"}],
+                "usage":{"input_tokens":14,"output_tokens":272,"output_tokens_details":{"image_tokens":272,"text_tokens":0}}}"#,
+            Usage { input: 14, output: 272, output_image: 272, other: Other { images: 2, ..other }, ..none },
+        );
+        let two = Usage { other: Other { images: 2, ..other }, ..none };
+        check(Dialect::OpenAi, Operation::Images, r#"{"created":1,"data":[{"url":"u"},{"url":"v"}]}"#, two);
+        check(
+            Dialect::OpenAi,
+            Operation::Transcriptions,
+            r#"{"text":"Hi","usage":{"type":"duration","seconds":6.5}}"#,
+            Usage { other: Other { audio_millis: 6_500, ..other }, ..none },
+        );
+        check(
+            Dialect::OpenAi,
+            Operation::Transcriptions,
+            r#"{"usage":{"type":"tokens","input_tokens":54,"output_tokens":16,"input_token_details":{"audio_tokens":54}}}"#,
+            Usage { input: 54, output: 16, input_audio: 54, ..none },
+        );
+        check(
+            Dialect::Responses,
+            Operation::Responses,
+            r#"{"service_tier":"priority","usage":{"input_tokens":3,"output_tokens":2,"cost_in_usd_ticks":10243500}}"#,
+            Usage {
+                input: 3,
+                output: 2,
+                tier: Some(Tier::Priority),
+                said: Some(Money::nano_usd(1_024_350)),
+                ..none
+            },
+        );
+        check(
+            Dialect::Anthropic,
+            Operation::Messages,
+            r#"{"usage":{"input_tokens":1,"output_tokens":2,"service_tier":"batch","server_tool_use":{"web_search_requests":3}}}"#,
+            Usage {
+                input: 1,
+                output: 2,
+                tier: Some(Tier::Batch),
+                other: Other { searches: 3, ..other },
+                ..none
+            },
+        );
+        for surcharged in [r#""speed":"fast""#, r#""inference_geo":"us""#] {
+            let body = format!(r#"{{"usage":{{"input_tokens":1,"service_tier":"standard",{surcharged}}}}}"#);
+            let usage = Usage { input: 1, tier: Some(Tier::Other), ..none };
+            check(Dialect::Anthropic, Operation::Messages, &body, usage);
+        }
+        check(
+            Dialect::Gemini,
+            Operation::Generate,
+            r#"{"usageMetadata":{"promptTokenCount":190,"candidatesTokenCount":30,"cachedContentTokenCount":50,"trafficType":"ON_DEMAND_PRIORITY",
+                "promptTokensDetails":[{"modality":"TEXT","tokenCount":10},{"modality":"AUDIO","tokenCount":170},{"tokenCount":4,"modality":"IMAGE"},null],
+                "cacheTokensDetails":[{"modality":"AUDIO","tokenCount":50}],
+                "candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":25}]}}"#,
+            Usage {
+                input: 190,
+                cache_read: 50,
+                output: 30,
+                input_audio: 170,
+                cache_read_audio: 50,
+                input_image: 4,
+                output_image: 25,
+                tier: Some(Tier::Priority),
+                ..none
+            },
+        );
+        check(
+            Dialect::Cohere,
+            Operation::CohereChat,
+            r#"{"usage":{"billed_units":{"input_tokens":27,"output_tokens":4},"cached_tokens":80,"tokens":{"input_tokens":90,"output_tokens":9}}}"#,
+            Usage { input: 27, output: 4, ..none },
+        );
+        check(
+            Dialect::Cohere,
+            Operation::Rerank,
+            r#"{"results":[],"meta":{"api_version":{"version":"2"},"billed_units":{"search_units":2}}}"#,
+            Usage { other: Other { searches: 2, ..other }, ..none },
+        );
+        check(
+            Dialect::Bedrock,
+            Operation::Converse,
+            r#"{"serviceTier":{"type":"flex"},"usage":{"inputTokens":1,"outputTokens":2}}"#,
+            Usage { input: 1, output: 2, tier: Some(Tier::Flex), ..none },
+        );
+    }
+
+    #[test]
+    fn a_relays_sum_is_read_unless_the_caller_pays_somebody_else() {
+        let said = |usage: &str| {
+            let body = format!(r#"{{"usage":{{"prompt_tokens":1,"completion_tokens":1,{usage}}}}}"#);
+            reply(Dialect::OpenAi, Operation::Chat, body.as_bytes()).usage.expect("usage").said
+        };
+        assert_eq!(said(r#""cost":2.85e-05,"is_byok":false"#), Some(Money::nano_usd(28_500)));
+        assert_eq!(
+            said(r#""cost":{"request_cost":0.005,"total_cost":0.00501}"#),
+            Some(Money::nano_usd(5_010_000))
+        );
+        assert_eq!(said(r#""cost":0.01,"is_byok":true"#), None);
+        assert_eq!(said(r#""cost":null"#), None);
+        assert_eq!(said(r#""cost":"much""#), None);
     }
 
     #[test]

@@ -32,6 +32,7 @@
 
 mod anthropic;
 mod bedrock;
+pub mod billed;
 pub mod classify;
 mod claude;
 mod cohere;
@@ -58,6 +59,7 @@ pub mod scan;
 pub mod session;
 pub mod splice;
 pub mod task;
+mod tier;
 pub mod tokens;
 pub mod translate;
 pub mod tree;

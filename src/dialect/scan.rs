@@ -8,9 +8,11 @@ mod form;
 
 use std::ops::Range;
 
+use super::billed::Wish;
 use super::entry::{Entry, ModelAt};
 use super::json::{Kind, LONG, Malformed, Media, Text, Walked, Walker};
-use super::{Dialect, Operation, responses, tokens};
+use super::{Dialect, Operation, responses, tier, tokens};
+use crate::vocab::Tier;
 
 /// Longer names are refused: no vendor has one, and it ends up in logs and errors.
 const MAX_MODEL_BYTES: usize = 256;
@@ -38,6 +40,8 @@ pub struct Scan {
     pub refers_to: Option<u64>,
     /// About how many tokens the prompt has, for limits that depend on it.
     pub prompt_tokens: u64,
+    /// What it asks for that has a price.
+    pub wish: Wish,
 }
 
 /// Does the caller want to refer to the answer later (responses only)?
@@ -143,6 +147,7 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
         store: Store::Declined,
         refers_to: None,
         prompt_tokens: prompt_tokens(body.len(), walker.media()),
+        wish: Wish::default(),
     }
 }
 
@@ -158,9 +163,12 @@ struct Seen {
     refers_to: Option<u64>,
     tools: bool,
     effort_none: bool,
-    input: bool,
+    /// Where the value stands, if it is not null.
+    input: Option<Range<usize>>,
     messages: bool,
     store: Option<bool>,
+    tier: Option<Tier>,
+    images: Option<u64>,
 }
 
 fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
@@ -205,7 +213,7 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
         },
         max_output_tokens: seen.max_output_tokens,
         calls_tools: seen.tools && !seen.effort_none,
-        shape: match (entry.operation, seen.input && !seen.messages) {
+        shape: match (entry.operation, seen.input.is_some() && !seen.messages) {
             (Operation::Chat, true) => Shape::OfResponses,
             _ => Shape::Own,
         },
@@ -216,7 +224,21 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
             _ => Store::Declined,
         },
         prompt_tokens: prompt_tokens(body.len(), walker.media()),
+        wish: Wish {
+            tier: seen.tier,
+            images: seen.images.map_or(1, |count| u32::try_from(count).unwrap_or(u32::MAX)),
+            characters: match (entry.operation, seen.input) {
+                (Operation::Speech, Some(span)) => characters(walker.slice(span)),
+                _ => 0,
+            },
+        },
     })
+}
+
+/// How many characters a JSON string has.
+fn characters(json: &[u8]) -> u32 {
+    let text = Walker::new(json).string().ok();
+    text.and_then(|text| text.decode().map(|text| text.chars().count())).unwrap_or(0) as u32
 }
 
 impl Seen {
@@ -245,7 +267,8 @@ impl Seen {
         } else if key.is("messages") {
             self.messages |= walker.skip()? != Kind::Null;
         } else if key.is("input") {
-            self.input |= walker.skip()? != Kind::Null;
+            let (kind, span) = walker.value()?;
+            self.input = (kind != Kind::Null).then_some(span);
         } else if key.is("reasoning_effort") {
             let (_, span) = walker.value()?;
             self.effort_none = walker.slice(span) == b"\"none\"";
@@ -255,6 +278,10 @@ impl Seen {
             self.refers_to = responses::stored_at::of_reference(walker.slice(span)).or(self.refers_to);
         } else if key.is("store") {
             self.store = Some(walker.skip()? != Kind::False);
+        } else if key.is("service_tier") {
+            self.tier = tier::read(walker)?;
+        } else if key.is("n") {
+            self.images = walker.count()?;
         } else {
             walker.skip()?;
         }
@@ -345,6 +372,17 @@ pub(super) mod tests {
         assert_eq!((seen.model.as_str(), seen.stream), ("gpt-5", true));
         assert_eq!((seen.include_usage, seen.max_output_tokens), (IncludeUsage::Yes, Some(7)));
         assert!(!seen.stateful);
+    }
+
+    #[test]
+    fn a_request_says_what_of_it_has_a_price() {
+        let wish = |path, body: &str| scan(&entry(path), None, body.as_bytes()).expect("sound").wish;
+        let hurried = wish("/v1/responses", r#"{"model":"m","input":"four","service_tier":"flex"}"#);
+        assert_eq!(hurried, Wish { tier: Some(Tier::Flex), images: 1, characters: 0 });
+        assert_eq!(wish("/v1/images/generations", r#"{"model":"m","n":3}"#).images, 3);
+        let spoken = wish("/v1/audio/speech", "{\"model\":\"m\",\"input\":\"a\\u00e9\\n\u{1f600}\"}");
+        assert_eq!(spoken.characters, 4);
+        assert_eq!(wish("/v1/audio/speech", r#"{"model":"m","input":7}"#).characters, 0);
     }
 
     #[test]

@@ -9,13 +9,14 @@ mod mould;
 #[cfg(test)]
 mod tests;
 
+use super::billed::Wish;
 use super::classify::{self, InBand};
 use super::framing::{Frame, Framing};
 use super::json::{Walked, Walker};
 use super::{
     Begun, Dialect, Operation, anthropic, bedrock, cohere, gemini, meter, ollama, openai, responses,
 };
-use crate::vocab::{Fault, Usage};
+use crate::vocab::{Fault, Tier, Usage};
 use mould::Mould;
 
 pub(super) use glimpse::{Glimpse, Says};
@@ -76,6 +77,10 @@ pub struct Watch {
     seen: u64,
     finished: u64,
     last: Last,
+    /// How it was hurried, where that stands beside the usage.
+    tier: Option<Tier>,
+    /// What its request says of its price.
+    wish: Wish,
     /// What was encrypted in it and nobody has asked for yet.
     encrypted: Vec<u64>,
     /// What a response's first event said of it.
@@ -109,10 +114,18 @@ impl Watch {
             seen: 0,
             finished: 0,
             last: Last::Nothing,
+            tier: None,
+            wish: Wish::default(),
             encrypted: Vec::new(),
             begun: None,
             mould: Mould::default(),
         }
+    }
+
+    /// The same, for a request that says so much of its price.
+    #[must_use]
+    pub fn wishing(self, wish: Wish) -> Self {
+        Self { wish, ..self }
     }
 
     /// The same, but each frame is walked: what the shorter way is measured by.
@@ -174,6 +187,7 @@ impl Watch {
             self.begun = json.get(span).map(Begun::of);
         }
         self.number(glimpse.sequence);
+        self.tier = glimpse.tier.or(self.tier);
         self.seen |= glimpse.seen;
         self.finished |= glimpse.finished;
         if glimpse.says == Says::Error || named_error {
@@ -281,13 +295,21 @@ impl Watch {
         }
     }
 
-    /// The tokens, as far as the stream has told.
+    /// What was used, as far as the stream has told.
     pub fn usage(&self) -> Option<Usage> {
-        if self.dialect != Dialect::Anthropic {
-            return meter::usage_at(self.dialect, &self.usage_last);
-        }
         let read = |json| anthropic::usage::Counts::read(&mut Walker::new(json)).unwrap_or_default();
-        read(&self.usage_start).then(read(&self.usage_last)).sum()
+        let told = match self.dialect {
+            Dialect::Anthropic => read(&self.usage_start).then(read(&self.usage_last)).sum(),
+            Dialect::OpenAi
+            | Dialect::Responses
+            | Dialect::Gemini
+            | Dialect::Cohere
+            | Dialect::Bedrock
+            | Dialect::Ollama
+            | Dialect::Http => meter::usage_at(self.dialect, &self.usage_last),
+        };
+        let told = told.map(|usage| Usage { tier: usage.tier.or(self.tier), ..usage });
+        self.wish.complete(self.operation, told)
     }
 
     /// The stream has said that it is over; nothing that follows matters.

@@ -27,6 +27,7 @@ use super::{Gateway, Snapshot, admission, deadline, identity, left, models, need
 use crate::access::{Denied, Standing};
 use crate::algo::tick::Tick;
 use crate::config::{Limits, Replay as ReplayPolicy};
+use crate::dialect::billed::Wish;
 use crate::dialect::continuation::Asking;
 use crate::dialect::entry::{self, Entry, Miss, ModelAt};
 use crate::dialect::scan::{self, Scan};
@@ -99,6 +100,16 @@ pub struct Guest {
     /// It was refused for want of room.
     pub shed: Option<Shed>,
     pub settle: Settle,
+}
+
+impl Guest {
+    /// What it asks for that has a price.
+    pub fn wish(&self) -> Wish {
+        match &self.load {
+            Load::Ask { scan, .. } => scan.wish,
+            Load::Whole(_) | Load::Once(_) => Wish::default(),
+        }
+    }
 }
 
 /// What goes upstream.

@@ -18,6 +18,7 @@ use super::attempt::{Failed, Spoken, failed};
 use crate::algo::tick::Tick;
 use crate::config::Limits;
 use crate::dialect::Begun;
+use crate::dialect::billed::Wish;
 use crate::dialect::classify::InBand;
 use crate::dialect::continuation::{Standing, Told};
 use crate::dialect::framing::{Frame, Framing, Splitter};
@@ -74,14 +75,16 @@ pub struct Listener<'l> {
     /// Hears of the first content.
     pub permit: &'l Permit,
     pub times: Times,
+    pub wish: Wish,
 }
 
 impl<'l> Listener<'l> {
     fn listen(self, upstream: Incoming) -> Ear<'l> {
-        let Self { spoken, framing, strip_usage, translation, follower, holding, live, permit, times } = self;
+        let Self { spoken, framing, strip_usage, translation, follower, holding, live, permit, times, wish } =
+            self;
         let peeked = Peeked {
             splitter: Splitter::new(framing),
-            watch: Watch::new(spoken.dialect, spoken.operation, framing),
+            watch: Watch::new(spoken.dialect, spoken.operation, framing).wishing(wish),
             ready: VecDeque::new(),
             strip_usage,
             ended: false,

@@ -6,7 +6,8 @@
 
 use memchr::memmem;
 
-use crate::dialect::{Dialect, meter};
+use crate::dialect::billed::Wish;
+use crate::dialect::{Dialect, Operation, meter};
 use crate::vocab::Usage;
 
 /// More than any provider writes behind its data.
@@ -40,6 +41,25 @@ impl Tail {
             memmem::rfind_iter(&self.bytes, member).find(|&at| at == 0 || self.bytes[at - 1] != b'\\')?;
         let value = self.bytes[at + member.len()..].trim_ascii_start().strip_prefix(b":")?;
         meter::usage_at(self.dialect, value.trim_ascii_start())
+    }
+}
+
+/// What is counted of an answer whose bytes pass: its own words where it has any, and its request's.
+pub struct Counted {
+    pub tail: Option<Tail>,
+    pub operation: Operation,
+    pub wish: Wish,
+}
+
+impl Counted {
+    pub fn push(&mut self, data: &[u8]) {
+        if let Some(tail) = &mut self.tail {
+            tail.push(data);
+        }
+    }
+
+    pub fn usage(&self) -> Option<Usage> {
+        self.wish.complete(self.operation, self.tail.as_ref().and_then(Tail::usage))
     }
 }
 

@@ -12,6 +12,7 @@ mod need;
 pub mod onward;
 mod plan;
 mod purse;
+pub mod quote;
 mod shortlist;
 mod unserved;
 mod verdict;

@@ -2,7 +2,7 @@
 //!
 //! A request is booked in the minute in which its caller came, an attempt and its bill when they ended.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,23 +11,16 @@ use super::report::{Attempts, Cost, Lane, Minute, Report, Span, Totals};
 use super::seen::{Bill, End, Left, Role, Seen, Witness};
 use crate::algo::cooldown::Readiness;
 use crate::algo::tick::Tick;
-use crate::catalog::{Catalog, Tier, Unit};
+use crate::catalog::{self, Catalog, Line, Tier};
 use crate::config::rehearsal::Script;
 use crate::state::{Channel, Table};
-use crate::vocab::Class;
+use crate::vocab::{Class, Usage};
 
 /// How often breakers and keys are looked at.
 const LOOK: Duration = Duration::from_millis(250);
 /// An upstream is back when it has had nine tenths of its share for so long.
 const BACK_FOR: usize = 10;
 const BACK_SHARE: f64 = 0.9;
-
-/// Femto-USD for each token.
-#[derive(Clone, Copy, Debug)]
-struct Billed {
-    input: u64,
-    output: u64,
-}
 
 /// A witness that makes a [`Report`].
 pub struct Ledger<'a> {
@@ -42,8 +35,6 @@ pub struct Ledger<'a> {
     commits: Vec<Vec<u32>>,
     lanes: Vec<Lane>,
     looked: Option<Tick>,
-    /// What tokens cost, by channel and kind of request: a long prompt may have prices of its own.
-    prices: HashMap<(Box<str>, usize), Option<Billed>>,
     /// Counts of the whole, as far as they are not sums of minutes.
     totals: Totals,
     /// How long requests waited for room, in seconds.
@@ -63,7 +54,6 @@ impl<'a> Ledger<'a> {
             commits: Vec::new(),
             lanes: Vec::new(),
             looked: None,
-            prices: HashMap::new(),
             totals: Totals::default(),
             queues: Vec::new(),
             ended: Tick::ZERO,
@@ -90,9 +80,9 @@ impl<'a> Ledger<'a> {
         })
     }
 
-    fn left(&mut self, now: Tick, call: usize, channel: &Channel, how: Left, role: Role, bill: Bill) {
+    fn left(&mut self, now: Tick, channel: &Channel, how: Left, role: Role, bill: Bill) {
         let upstream = self.upstream(channel);
-        let cost = self.cost(channel, call, bill);
+        let cost = self.cost(channel, bill);
         if role == Role::Leg {
             self.totals.legs_cost.add(cost);
         }
@@ -109,20 +99,15 @@ impl<'a> Ledger<'a> {
     }
 
     /// Femto-USD; `None` where no price is known. What was not worked at costs nothing anywhere.
-    fn cost(&mut self, channel: &Channel, call: usize, Bill { prompt, answer }: Bill) -> Option<u128> {
+    fn cost(&self, channel: &Channel, Bill { prompt, answer }: Bill) -> Option<u128> {
         if prompt == 0 && answer == 0 {
             return Some(0);
         }
-        let key = (channel.label.clone(), call);
-        let catalog = &self.catalog;
-        let prices = self.prices.entry(key).or_insert_with(|| {
-            let model = channel.label.split_once('/').map_or("", |(_, model)| model);
-            let entry = catalog.find(channel.upstream.config.provider.name, model)?;
-            let of = |unit| entry.prices().of(unit, Tier::Standard, prompt);
-            Some(Billed { input: of(Unit::Input)?.femto_usd(), output: of(Unit::Output)?.femto_usd() })
-        });
-        let Billed { input, output } = (*prices)?;
-        Some(u128::from(input) * u128::from(prompt) + u128::from(output) * u128::from(answer))
+        let model = channel.label.split_once('/').map_or("", |(_, model)| model);
+        let entry = self.catalog.find(channel.upstream.config.provider.name, model)?;
+        let usage = Usage { input: prompt, output: answer, ..Usage::default() };
+        let cost = catalog::cost(&entry.prices(), Tier::Standard, &usage)?;
+        Some(cost.lines.iter().map(Line::femto_usd).sum())
     }
 
     fn lane(&mut self, label: &str, state: &'static str, now: Tick) {
@@ -234,8 +219,8 @@ impl Witness for Ledger<'_> {
             }
             Seen::Asked { role: Role::Hedge, .. } => self.totals.hedges += 1,
             Seen::Queued { waited, .. } => self.queues.push(waited.as_secs_f32()),
-            Seen::Left { call, channel, how, role, bill, .. } => {
-                self.left(now, call, channel, how, role, bill);
+            Seen::Left { channel, how, role, bill, .. } => {
+                self.left(now, channel, how, role, bill);
             }
             Seen::Ended { end, begun, legs, .. } => {
                 let goes_on = u64::from(legs > 1);

@@ -17,12 +17,12 @@ use super::served::{self, Served};
 use super::upstream::{self, Upstream};
 use crate::algo::budget::Budget;
 use crate::algo::name;
-use crate::catalog::{Catalog, Tier, Unit};
+use crate::catalog::{self, Catalog, Tier};
 use crate::config::{self, Blueprint, Continuation, Degradation, Matcher, ModelName, Origin, Pattern};
 use crate::dialect::Dialect;
 use crate::strategy;
 use crate::telemetry::{AttemptHandles, CredentialHandles, UpstreamHandles};
-use crate::vocab::{Facts, Priority};
+use crate::vocab::{Facts, Priority, Usage};
 
 #[derive(Debug)]
 pub struct Table {
@@ -227,6 +227,11 @@ impl Table {
         self.served.get_or_init(|| served::models(self))
     }
 
+    /// What is known of models.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// Whether a route has exactly this name or alias.
     pub fn is_named(&self, model: &str) -> bool {
         self.models.contains_key(model)
@@ -278,9 +283,8 @@ impl Channel {
     pub fn cost(&self, route: &config::Route, asked: &str, prompt: u64, answer: u64) -> Option<u64> {
         let name = self.model_name(route, asked).unwrap_or(asked);
         let prices = self.catalog.find(self.upstream.config.provider.name, name)?.prices();
-        let of = |unit| prices.of(unit, Tier::Standard, prompt);
-        let femto = of(Unit::Input)?.times(prompt) + of(Unit::Output)?.times(answer);
-        Some(u64::try_from(femto / 1_000_000).unwrap_or(u64::MAX))
+        let usage = Usage { input: prompt, output: answer, ..Usage::default() };
+        catalog::cost(&prices, Tier::Standard, &usage).map(|cost| cost.money.as_nano_usd())
     }
 
     /// Whether the configuration names its model; else callers do.

@@ -1,4 +1,4 @@
-//! Plain values that every room may name: faults, usage, money, models' facts, priorities, secrets, stages, rate hints.
+//! Plain values that every room may name: faults, usage, money, models' facts, priorities, secrets, stages, tiers, rate hints.
 //!
 //! Nothing here awaits, locks, logs or reads a clock. Times are `Duration`s relative to the moment
 //! of observation; turning them into points in time is the business of rooms that own a clock.
@@ -10,6 +10,7 @@ pub mod money;
 pub mod priority;
 pub mod secret;
 pub mod stage;
+pub mod tier;
 pub mod usage;
 
 pub use facts::{Abilities, Ability, Facts, Mode};
@@ -19,4 +20,5 @@ pub use money::Money;
 pub use priority::Priority;
 pub use secret::Secret;
 pub use stage::Stage;
+pub use tier::Tier;
 pub use usage::Usage;

@@ -1,5 +1,8 @@
 //! Token counts in one normal form, whatever the provider calls them.
 
+use super::money::Money;
+use super::tier::Tier;
+
 /// Tokens of one attempt. `input` contains the cached tokens, `output` contains the reasoning tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -27,6 +30,10 @@ pub struct Usage {
     pub output_image: u64,
     /// What is no token.
     pub other: Other,
+    /// How it was hurried, as the answer says, or else as the request asked; `None` where neither does.
+    pub tier: Option<Tier>,
+    /// What the provider itself says that it charges for all of it.
+    pub said: Option<Money>,
 }
 
 /// What providers charge for beside tokens.
@@ -55,7 +62,7 @@ impl Other {
 }
 
 impl Usage {
-    /// The tokens of two attempts together.
+    /// The tokens of two attempts together; the tier is that of the later one.
     #[must_use]
     pub const fn plus(self, other: &Self) -> Self {
         Self {
@@ -71,6 +78,12 @@ impl Usage {
             input_image: self.input_image.saturating_add(other.input_image),
             output_image: self.output_image.saturating_add(other.output_image),
             other: self.other.plus(other.other),
+            said: match (self.said, other.said) {
+                (Some(one), Some(another)) => Some(one.plus(another)),
+                // Half of a price is none.
+                (Some(_) | None, _) => None,
+            },
+            tier: if other.tier.is_some() { other.tier } else { self.tier },
         }
     }
 }

@@ -24,6 +24,7 @@ mod media;
 mod pairs;
 mod parsers;
 mod plain_http;
+mod prices;
 mod process;
 mod prometheus;
 mod readme;

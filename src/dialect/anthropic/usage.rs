@@ -1,9 +1,11 @@
 //! `usage` of a message. Cached tokens stand beside `input_tokens`, not inside.
 
 use crate::dialect::json::{Walked, Walker};
+use crate::dialect::tier;
 use crate::dialect::tree::Node;
 use crate::dialect::write::Object;
-use crate::vocab::Usage;
+use crate::vocab::usage::Other;
+use crate::vocab::{Money, Tier, Usage};
 
 /// The counts as Anthropic names them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,6 +16,12 @@ pub struct Counts {
     cache_creation: Option<u64>,
     creation: Option<Creation>,
     details: Option<Details>,
+    searches: Option<u64>,
+    tier: Option<Tier>,
+    /// A relay's sum.
+    said: Option<Money>,
+    /// What it is hurried by, or where it has to run, at a price that nobody publishes with the others.
+    surcharged: bool,
 }
 
 /// The object `cache_creation`.
@@ -85,6 +93,29 @@ impl Counts {
                     counts.details = Details::read(walker)?;
                     return Ok(());
                 }
+                b"server_tool_use" => {
+                    counts.searches = searches(walker)?;
+                    return Ok(());
+                }
+                b"service_tier" => {
+                    counts.tier = tier::read(walker)?;
+                    return Ok(());
+                }
+                b"cost" => {
+                    let (_, span) = walker.value()?;
+                    counts.said = std::str::from_utf8(walker.slice(span)).ok().and_then(Money::of_number);
+                    return Ok(());
+                }
+                b"speed" => {
+                    let (_, span) = walker.value()?;
+                    counts.surcharged |= walker.slice(span) == b"\"fast\"";
+                    return Ok(());
+                }
+                b"inference_geo" => {
+                    let (_, span) = walker.value()?;
+                    counts.surcharged |= walker.slice(span) == b"\"us\"";
+                    return Ok(());
+                }
                 _ => return walker.skip().map(drop),
             };
             *count = walker.count()?;
@@ -103,6 +134,10 @@ impl Counts {
             cache_creation: later.cache_creation.or(self.cache_creation),
             creation: later.creation.or(self.creation),
             details: later.details.or(self.details),
+            searches: later.searches.or(self.searches),
+            tier: later.tier.or(self.tier),
+            said: later.said.or(self.said),
+            surcharged: later.surcharged || self.surcharged,
         }
     }
 
@@ -122,9 +157,28 @@ impl Counts {
             cache_write_1h,
             output: self.output.unwrap_or(0),
             reasoning: self.details.unwrap_or_default().thinking.unwrap_or(0),
+            other: Other {
+                searches: self.searches.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
+                ..Other::default()
+            },
+            said: self.said,
+            tier: if self.surcharged { Some(Tier::Other) } else { self.tier },
             ..Usage::default()
         })
     }
+}
+
+/// The object `server_tool_use`.
+fn searches(walker: &mut Walker<'_>) -> Walked<Option<u64>> {
+    let mut searches = None;
+    walker.if_object(|walker, key| {
+        if !key.is("web_search_requests") {
+            return walker.skip().map(drop);
+        }
+        searches = walker.count()?;
+        Ok(())
+    })?;
+    Ok(searches)
 }
 
 impl Creation {

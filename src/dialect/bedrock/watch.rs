@@ -22,11 +22,15 @@ pub fn event(name: Option<&[u8]>, json: &[u8]) -> Walked<Glimpse> {
         b"contentBlockStart" => block(&mut walker, "start", &mut glimpse)?,
         b"messageStop" => stop(&mut walker, &mut glimpse)?,
         b"metadata" => {
-            walker.object(
-                |walker, key| {
-                    if key.is("usage") { glimpse.usage(walker) } else { walker.skip().map(drop) }
-                },
-            )?;
+            walker.object(|walker, key| {
+                if key.is("usage") {
+                    glimpse.usage(walker)
+                } else if glimpse.tier_of(walker, key)? {
+                    Ok(())
+                } else {
+                    walker.skip().map(drop)
+                }
+            })?;
         }
         name if FAILURES.iter().any(|end| name.ends_with(end)) => {
             walker.skip()?;

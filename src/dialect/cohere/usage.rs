@@ -1,12 +1,13 @@
 //! `usage`: what the model read and wrote (`tokens`), and what is paid (`billed_units`).
 //!
 //! `tokens` counts Cohere's own preamble too, `billed_units` does not; the caches and the reasoning are
-//! told of `tokens`, so those are taken, and `billed_units` only where they are alone. Cached tokens
+//! told of `tokens`, so callers are told those, and `billed_units` only where they are alone. The meter has what is billed. Cached tokens
 //! are inside the input, reasoning is inside the output (recorded: 416 tokens, 169 of them reasoning).
 
 use crate::dialect::json::{Walked, Walker};
 use crate::dialect::write::Object;
 use crate::vocab::Usage;
+use crate::vocab::usage::Other;
 
 /// `tokens` or `billed_units`.
 #[derive(Default)]
@@ -14,10 +15,51 @@ struct Counts {
     input: Option<u64>,
     output: Option<u64>,
     reasoning: Option<u64>,
+    searches: Option<u64>,
 }
 
-/// Reads a usage object.
+/// Reads a usage object, or the `meta` that answers without text have instead.
 pub fn read(walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
+    let (tokens, billed, cached) = both(walker)?;
+    Ok(told(tokens, billed, cached))
+}
+
+fn told(tokens: Counts, billed: Counts, cached: Option<u64>) -> Option<Usage> {
+    let counts = if tokens.is_empty() { billed } else { tokens };
+    if counts.is_empty() {
+        return None;
+    }
+    let input = counts.input.unwrap_or(0);
+    Some(Usage {
+        input,
+        cache_read: cached.unwrap_or(0).min(input),
+        output: counts.output.unwrap_or(0),
+        reasoning: counts.reasoning.unwrap_or(0),
+        ..Usage::default()
+    })
+}
+
+/// Reads what is paid of it: the preamble is not, and what was cached is not told apart.
+pub fn billed(walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
+    let (tokens, billed, cached) = both(walker)?;
+    if billed.is_empty() && billed.searches.is_none() {
+        return Ok(told(tokens, billed, cached));
+    }
+    let output = billed.output.unwrap_or(0);
+    Ok(Some(Usage {
+        input: billed.input.unwrap_or(0),
+        output,
+        reasoning: tokens.reasoning.unwrap_or(0).min(output),
+        other: Other {
+            searches: billed.searches.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
+            ..Other::default()
+        },
+        ..Usage::default()
+    }))
+}
+
+/// `tokens`, `billed_units` and the cached tokens.
+fn both(walker: &mut Walker<'_>) -> Walked<(Counts, Counts, Option<u64>)> {
     let mut tokens = Counts::default();
     let mut billed = Counts::default();
     let mut cached = None;
@@ -30,18 +72,7 @@ pub fn read(walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
         }
         Ok(())
     })?;
-    let counts = if tokens.is_empty() { billed } else { tokens };
-    if counts.is_empty() {
-        return Ok(None);
-    }
-    let input = counts.input.unwrap_or(0);
-    Ok(Some(Usage {
-        input,
-        cache_read: cached.unwrap_or(0).min(input),
-        output: counts.output.unwrap_or(0),
-        reasoning: counts.reasoning.unwrap_or(0),
-        ..Usage::default()
-    }))
+    Ok((tokens, billed, cached))
 }
 
 /// Says it in a message or in a stream's last event. Vercel's SDK refuses an answer without counts, so
@@ -68,6 +99,7 @@ impl Counts {
                 b"input_tokens" => &mut counts.input,
                 b"output_tokens" => &mut counts.output,
                 b"reasoning_tokens" => &mut counts.reasoning,
+                b"search_units" => &mut counts.searches,
                 _ => return walker.skip().map(drop),
             };
             *count = walker.count()?;

@@ -1,9 +1,10 @@
 //! `usageMetadata`. Cached tokens are inside the prompt; thoughts stand beside the candidates.
 
-use crate::dialect::json::{Walked, Walker};
+use crate::dialect::json::{Kind, Walked, Walker};
+use crate::dialect::tier;
 use crate::dialect::tree::Node;
 use crate::dialect::write::Object;
-use crate::vocab::Usage;
+use crate::vocab::{Tier, Usage};
 
 use super::names::member;
 
@@ -15,6 +16,19 @@ struct Counts {
     tools: Option<u64>,
     thoughts: Option<u64>,
     cached: Option<u64>,
+    /// What of the prompt, of what tools brought and of the answer is sound or a picture.
+    heard: Modes,
+    fetched: Modes,
+    made: Modes,
+    cached_audio: u64,
+    tier: Option<Tier>,
+}
+
+/// A list of `{modality, tokenCount}`, as far as it is priced apart.
+#[derive(Default)]
+struct Modes {
+    audio: u64,
+    image: u64,
 }
 
 pub fn read(walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
@@ -26,6 +40,20 @@ pub fn read(walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
             b"toolUsePromptTokenCount" => &mut counts.tools,
             b"thoughtsTokenCount" => &mut counts.thoughts,
             b"cachedContentTokenCount" => &mut counts.cached,
+            b"promptTokensDetails" => return counts.heard.read(walker),
+            b"toolUsePromptTokensDetails" => return counts.fetched.read(walker),
+            b"candidatesTokensDetails" => return counts.made.read(walker),
+            b"cacheTokensDetails" => {
+                let mut modes = Modes::default();
+                modes.read(walker)?;
+                counts.cached_audio = modes.audio;
+                return Ok(());
+            }
+            // Vertex AI's word and the Gemini API's.
+            b"trafficType" | b"serviceTier" => {
+                counts.tier = tier::read(walker)?.or(counts.tier);
+                return Ok(());
+            }
             _ => return walker.skip().map(drop),
         };
         *count = walker.count()?;
@@ -34,7 +62,7 @@ pub fn read(walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
     Ok(counts.sum())
 }
 
-/// The same of a tree.
+/// The token counts of a tree; what they are of is for the meter only.
 pub fn of(metadata: &Node<'_>) -> Option<Usage> {
     let count = |name| member(metadata, name).and_then(Node::as_integer);
     Counts {
@@ -43,6 +71,7 @@ pub fn of(metadata: &Node<'_>) -> Option<Usage> {
         tools: count("toolUsePromptTokenCount"),
         thoughts: count("thoughtsTokenCount"),
         cached: count("cachedContentTokenCount"),
+        ..Counts::default()
     }
     .sum()
 }
@@ -71,6 +100,37 @@ fn tier_name(word: &str) -> Option<&str> {
     }
 }
 
+impl Modes {
+    fn read(&mut self, walker: &mut Walker<'_>) -> Walked {
+        *self = Self::default();
+        if walker.kind()? != Kind::Array {
+            return walker.skip().map(drop);
+        }
+        walker.array(|walker| {
+            let mut modality: &[u8] = b"";
+            let mut count = None;
+            walker.if_object(|walker, key| {
+                if key.is("tokenCount") {
+                    count = walker.count()?;
+                    return Ok(());
+                }
+                let (_, span) = walker.value()?;
+                if key.is("modality") {
+                    modality = walker.slice(span);
+                }
+                Ok(())
+            })?;
+            let sum = match modality {
+                b"\"AUDIO\"" => &mut self.audio,
+                b"\"IMAGE\"" => &mut self.image,
+                _ => return Ok(()),
+            };
+            *sum = sum.saturating_add(count.unwrap_or(0));
+            Ok(())
+        })
+    }
+}
+
 impl Counts {
     fn sum(self) -> Option<Usage> {
         if self.prompt.is_none() && self.candidates.is_none() {
@@ -84,6 +144,12 @@ impl Counts {
             cache_write_1h: 0,
             output: self.candidates.unwrap_or(0).saturating_add(reasoning),
             reasoning,
+            input_audio: self.heard.audio.saturating_add(self.fetched.audio),
+            cache_read_audio: self.cached_audio,
+            output_audio: self.made.audio,
+            input_image: self.heard.image.saturating_add(self.fetched.image),
+            output_image: self.made.image,
+            tier: self.tier,
             ..Usage::default()
         })
     }

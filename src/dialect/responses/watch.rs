@@ -18,11 +18,15 @@ pub fn event(json: &[u8]) -> Walked<Glimpse> {
             Ok(())
         } else if key.is("response") && walker.kind()? == Kind::Object {
             let begin = walker.offset();
-            walker.object(
-                |walker, key| {
-                    if key.is("usage") { glimpse.usage(walker) } else { walker.skip().map(drop) }
-                },
-            )?;
+            walker.object(|walker, key| {
+                if key.is("usage") {
+                    glimpse.usage(walker)
+                } else if glimpse.tier_of(walker, key)? {
+                    Ok(())
+                } else {
+                    walker.skip().map(drop)
+                }
+            })?;
             glimpse.response = Some(begin..walker.position());
             Ok(())
         } else {

@@ -1,6 +1,6 @@
 //! The `model` and `stream` parts of a `multipart/form-data` body (RFC 7578), found in place.
 
-use super::{IncludeUsage, LONG, Media, Named, Scan, ScanError, prompt_tokens, refuse};
+use super::{IncludeUsage, LONG, Media, Named, Scan, ScanError, Wish, prompt_tokens, refuse};
 
 /// RFC 2046 §5.1.1.
 const MAX_BOUNDARY: usize = 70;
@@ -84,6 +84,7 @@ pub(super) fn scan(boundary: &[u8], body: &[u8]) -> Result<Scan, ScanError> {
         refers_to: None,
         store: super::Store::Declined,
         prompt_tokens: prompt_tokens(texts, media),
+        wish: Wish::default(),
     })
 }
 

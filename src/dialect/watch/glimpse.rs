@@ -6,6 +6,8 @@ use std::ops::Range;
 use serde_json::Value;
 
 use crate::dialect::json::{Kind, Text, Walked, Walker};
+use crate::dialect::tier;
+use crate::vocab::Tier;
 
 /// What a frame says, the stronger the later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +35,8 @@ pub struct Glimpse {
     /// Choices that spoke and choices that finished, a bit each.
     pub seen: u64,
     pub finished: u64,
+    /// How the request was hurried, where that stands beside the usage.
+    pub tier: Option<Tier>,
 }
 
 impl Glimpse {
@@ -58,10 +62,22 @@ impl Glimpse {
         Ok(())
     }
 
+    /// Takes the tier of service, if this is it.
+    pub fn tier_of(&mut self, walker: &mut Walker<'_>, key: &Text<'_>) -> Walked<bool> {
+        let is_tier = key.is("service_tier") || key.is("serviceTier");
+        if is_tier {
+            self.tier = tier::read(walker)?.or(self.tier);
+        }
+        Ok(is_tier)
+    }
+
     /// Takes a member that the dialect has no use for; errors look the same in all of them.
     pub fn error_or_skip(&mut self, walker: &mut Walker<'_>, key: &Text<'_>) -> Walked {
         let error = key.is("error");
         let base_resp = key.is("base_resp");
+        if self.tier_of(walker, key)? {
+            return Ok(());
+        }
         if error && !walker.is_blank()? {
             self.says = Says::Error;
         } else if base_resp {

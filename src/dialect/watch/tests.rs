@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::super::framing::Splitter;
 use super::*;
+use crate::dialect::billed::Wish;
+use crate::vocab::Tier;
 
 const DIALECTS: [(Dialect, Operation); 5] = [
     (Dialect::OpenAi, Operation::Chat),
@@ -282,6 +284,44 @@ const DELTAS: [(Dialect, Operation, &str); 6] = [
 ];
 
 /// What comes into a delta's place: words, words that look like more, and ways to break out.
+/// A stream's tier stands in its frames, or in its last usage; what it does not say its request may have.
+#[test]
+fn a_stream_says_how_it_was_hurried() {
+    let tier = |dialect, operation, lines: &[&str], wish: Option<Tier>| {
+        let stream = format!("data: {}\n\n", lines.join("\n\ndata: "));
+        let mut splitter = Splitter::new(Framing::Sse);
+        let wish = Wish { tier: wish, ..Wish::default() };
+        let mut watch = Watch::new(dialect, operation, Framing::Sse).wishing(wish);
+        splitter.push(Bytes::from(stream));
+        while let Some(frame) = splitter.next().expect("short frames") {
+            watch.frame(&frame);
+        }
+        watch.usage().and_then(|usage| usage.tier)
+    };
+    let chat = [
+        r#"{"service_tier":"flex","choices":[{"index":0,"delta":{"content":"a"}}]}"#,
+        r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#,
+    ];
+    assert_eq!(tier(Dialect::OpenAi, Operation::Chat, &chat, Some(Tier::Priority)), Some(Tier::Flex));
+    assert_eq!(
+        tier(Dialect::OpenAi, Operation::Chat, &chat[1..], Some(Tier::Priority)),
+        Some(Tier::Priority)
+    );
+    let response = [
+        r#"{"type":"response.created","response":{"service_tier":"auto"}}"#,
+        r#"{"type":"response.completed","response":{"service_tier":"default","usage":{"input_tokens":1,"output_tokens":1}}}"#,
+    ];
+    let found = tier(Dialect::Responses, Operation::Responses, &response, Some(Tier::Flex));
+    assert_eq!(found, Some(Tier::Standard));
+    let message = [
+        r#"{"type":"message_start","message":{"usage":{"input_tokens":1,"service_tier":"standard"}}}"#,
+        r#"{"type":"message_delta","delta":{},"usage":{"output_tokens":1}}"#,
+    ];
+    assert_eq!(tier(Dialect::Anthropic, Operation::Messages, &message, None), Some(Tier::Standard));
+    let google = [r#"{"usageMetadata":{"promptTokenCount":1,"trafficType":"ON_DEMAND_FLEX"}}"#];
+    assert_eq!(tier(Dialect::Gemini, Operation::StreamGenerate, &google, None), Some(Tier::Flex));
+}
+
 fn words() -> impl Strategy<Value = &'static str> {
     proptest::sample::select(&[
         "Hi",

@@ -22,6 +22,7 @@ use super::peek::{NotJoined, Peeked};
 use super::recall::Keepsake;
 use super::refuse::{CHANNEL, DROPPED, ESTIMATED, name_request};
 use super::reply::{Opaque, Reply, Said, Streaming};
+use super::tail::Counted;
 use super::{Gateway, Snapshot, thoughts, tunnel};
 use crate::algo::tick::Tick;
 use crate::dialect::continuation::Method;
@@ -320,6 +321,7 @@ pub fn respond(
     guest.settle.first_byte();
     let reply = match body {
         Content::Whole { body, usage, tokens } => {
+            let usage = guest.wish().complete(spoken.operation, usage);
             if let Some(keepsake) = keepsake {
                 keepsake.remember(guest.settle.gateway(), &body);
             }
@@ -342,7 +344,8 @@ pub fn respond(
             Reply::streaming(Streaming::new(*peeked, upstream, permit, party, said, deadline))
         }
         Content::Opaque { begin, upstream, tail } => {
-            Reply::opaque(Opaque::new(begin, upstream, tail, permit, guest.settle, guest.deadline))
+            let counted = Counted { tail, operation: spoken.operation, wish: guest.wish() };
+            Reply::opaque(Opaque::new(begin, upstream, counted, permit, guest.settle, guest.deadline))
         }
         Content::Tunnel { upstream } => {
             tunnel::join(guest.upgrade.take(), upstream, permit, guest.settle);

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::spoken::{self, Spoken};
 use crate::algo::tick::Tick;
 use crate::config::Delivery;
+use crate::dialect::billed::Wish;
 use crate::dialect::classify::{self, Finding};
 use crate::dialect::continuation::Asking;
 use crate::dialect::entry::Want;
@@ -161,6 +162,7 @@ pub async fn read(
                 live,
                 permit,
                 times,
+                wish: guest.wish(),
             };
             let (peeked, upstream) = peek::peek(listener, upstream, limits, hold).await?;
             Ok((head, Content::Stream { peeked: Box::new(peeked), upstream }))
@@ -264,22 +266,22 @@ pub(super) async fn join(
     (first, deadline): (Tick, Tick),
     (asking, mut stream): (&Asking, Box<translate::Stream>),
 ) -> Result<(Peeked, Incoming), (NotJoined, Box<translate::Stream>, Option<Usage>)> {
-    let not = |failed, stream| Err((NotJoined::Failed(failed), stream, None));
+    let not = |failed, stream| (NotJoined::Failed(failed), stream, None);
     if is_error(spoken.dialect, head.status) {
-        return not(read_error(gateway, permit, spoken, head, upstream).await, stream);
+        return Err(not(read_error(gateway, permit, spoken, head, upstream).await, stream));
     }
     permit.heard(&classify::hints(&head.headers, gateway.live.clock.unix_now()));
     if let Err(failed) = legible(&head.headers) {
-        return not(failed, stream);
+        return Err(not(failed, stream));
     }
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let framing = Framing::of(spoken.dialect, spoken.operation, content_type);
     let Some(put) = spoken.put.filter(|_| framing != Framing::Opaque) else {
-        return not(failed(Fault::Protocol, "a whole answer to a request for a stream"), stream);
+        return Err(not(failed(Fault::Protocol, "a whole answer to a request for a stream"), stream));
     };
     let family = spoken.manner.as_ref().map_or(Family::Other, |manner| manner.family);
     if !stream.go_on((spoken.dialect, family), asking.splice(put), before) {
-        return not(failed(Fault::Protocol, "no stream that could go on"), stream);
+        return Err(not(failed(Fault::Protocol, "no stream that could go on"), stream));
     }
     let listener = peek::Listener {
         spoken,
@@ -291,6 +293,8 @@ pub(super) async fn join(
         live: &gateway.live,
         permit,
         times: Times::new(first, &permit.channel().config.timeouts, deadline),
+        // A leg makes text, and says itself how it was hurried.
+        wish: Wish::default(),
     };
     peek::join(listener, upstream, asking.most_bytes()).await
 }

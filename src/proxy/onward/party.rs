@@ -14,7 +14,7 @@ use crate::vocab::Usage;
 /// Who has a stream's request.
 pub enum Party {
     /// Nobody asks again.
-    Settle(Settle),
+    Settle(Box<Settle>),
     /// All of it, to go on.
     Onward(Box<Onward>),
 }
@@ -22,7 +22,7 @@ pub enum Party {
 impl Party {
     pub fn of(guest: Box<Guest>, plan: &Plan<'_>, snapshot: &Arc<Snapshot>, permit: &Permit) -> Self {
         let asked = &snapshot.table.routes[guest.route].config;
-        let Some(scan) = wanted(&guest, asked) else { return Self::Settle(guest.settle) };
+        let Some(scan) = wanted(&guest, asked) else { return Self::Settle(Box::new(guest.settle)) };
         Self::Onward(Box::new(Onward {
             snapshot: Arc::clone(snapshot),
             trail: Trail::begin(plan, permit.channel(), guest.route, &scan.model),

@@ -12,7 +12,7 @@ use super::patience::{Overdue, Patience};
 use super::{Broken, FLUSH};
 use crate::algo::tick::Tick;
 use crate::proxy::settle::Settle;
-use crate::proxy::tail::Tail;
+use crate::proxy::tail::Counted;
 use crate::state::permit::{Permit, Repeat};
 use crate::telemetry::RequestOutcome;
 use crate::upstream::Incoming;
@@ -23,8 +23,8 @@ use crate::vocab::{Fault, RateHint, Stage, Usage};
 pub struct Opaque {
     begin: Option<Bytes>,
     upstream: Incoming,
-    /// Watches for the usage of an AI answer.
-    tail: Option<Tail>,
+    /// What an answer uses; nothing is counted of an error.
+    counted: Option<Counted>,
     /// Until the end, whatever it is. An error answer's permit was settled before.
     open: Option<(Option<Permit>, Settle)>,
     /// It broke; the connection gets this long to flush what came before.
@@ -39,13 +39,13 @@ impl Opaque {
     pub fn new(
         begin: Option<Bytes>,
         upstream: Incoming,
-        tail: Option<Tail>,
+        counted: Counted,
         permit: Permit,
         settle: Settle,
         deadline: Tick,
     ) -> Self {
         let idle = permit.channel().config.timeouts.idle;
-        Self::open(begin, upstream, tail, (Some(permit), settle), idle, deadline)
+        Self::open(begin, upstream, Some(counted), (Some(permit), settle), idle, deadline)
     }
 
     /// An upstream's error answer, of which `begin` was read. `settle` knows its outcome already.
@@ -63,7 +63,7 @@ impl Opaque {
     fn open(
         begin: Option<Bytes>,
         upstream: Incoming,
-        tail: Option<Tail>,
+        counted: Option<Counted>,
         open: (Option<Permit>, Settle),
         idle: Duration,
         deadline: Tick,
@@ -72,7 +72,7 @@ impl Opaque {
         let patience = Patience::new(open.1.gateway(), now);
         let open = Some(open);
         let mut opaque =
-            Self { begin, upstream, tail, open, failing: None, patience, idle, last: now, deadline };
+            Self { begin, upstream, counted, open, failing: None, patience, idle, last: now, deadline };
         // A body without a byte has ended before anyone polls it.
         opaque.end_if_all_is_said();
         opaque
@@ -116,8 +116,8 @@ impl Opaque {
         if let Some((_, settle)) = &self.open {
             self.last = settle.gateway().live.now();
         }
-        if let (Some(tail), Some(data)) = (&mut self.tail, frame.data_ref()) {
-            tail.push(data);
+        if let (Some(counted), Some(data)) = (&mut self.counted, frame.data_ref()) {
+            counted.push(data);
         }
         self.end_if_all_is_said();
     }
@@ -130,7 +130,7 @@ impl Opaque {
 
     fn end(&mut self) {
         if let Some((Some(mut permit), mut settle)) = self.open.take() {
-            if let Some(usage) = self.tail.as_ref().and_then(Tail::usage) {
+            if let Some(usage) = self.usage() {
                 permit.used(&usage);
                 settle.usage = Some(usage);
             }
@@ -150,7 +150,7 @@ impl Opaque {
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {
-        self.tail.as_ref().and_then(Tail::usage)
+        self.counted.as_ref().and_then(Counted::usage)
     }
 
     pub(super) fn is_end(&self) -> bool {
