@@ -254,6 +254,7 @@ fn choose_and_settle(table: &Table) {
         model: "bench-0",
         shape: Shape::Whole,
         operation: Operation::Chat,
+        lineage: None,
         most_attempts: 3,
         resend: Resend::Allowed,
         deadline: now + Duration::from_mins(10),

@@ -3,6 +3,7 @@
 mod ask;
 mod cost;
 mod explain;
+mod keys;
 mod panics;
 mod process;
 mod signals;
@@ -16,9 +17,10 @@ use anyhow::Context;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
-pub use ask::{Answer, ask};
+pub use ask::{Answer, ask, tell};
 pub use cost::CostOf;
 pub use explain::{automatic_routes, explain_cold, explain_path, local_url, table_of};
+pub use keys::Keys;
 pub use panics::log_panics;
 pub use process::Process;
 pub use simulate::{HELP as SIMULATE_HELP, Outcome, Simulate};
@@ -96,7 +98,9 @@ impl App {
         let app = Self { listen: local(&data, listen), admin: local(&console, admin), host };
 
         let host = &app.host;
+        host.know_keys().await;
         let router = admin::router(Arc::clone(host) as Arc<dyn admin::Running>);
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         let gone = host.lifecycle.reached(Stage::Gone);
         host.tasks.spawn("admin listener", async move {
             if let Err(error) = axum::serve(console, router).with_graceful_shutdown(gone).await {

@@ -14,7 +14,7 @@ use mainstay::route::Question;
 use mainstay::server::loader::{Loader, Rejection, Source};
 use mainstay::sim::page::Held;
 use mainstay::telemetry::logs;
-use mainstay::vocab::Ability;
+use mainstay::vocab::{Ability, Secret};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -24,6 +24,7 @@ const SAMPLE: &str = include_str!("../routing.yaml");
 const DEFAULT_FILE: &str = "routing.yaml";
 /// Where the sample has its admin listener.
 const DEFAULT_ADMIN: &str = "http://127.0.0.1:9090";
+const ADMIN_TOKEN: &str = "MAINSTAY_ADMIN_TOKEN";
 
 /// An AI API gateway that makes provider outages invisible to callers.
 #[derive(Parser)]
@@ -64,6 +65,9 @@ enum Command {
         /// What the request brings (vision, tools, pdf, audio_input, video_input)
         #[arg(long, value_delimiter = ',', value_parser = ability)]
         needs: Vec<Ability>,
+        /// The name of the key that they ask with
+        #[arg(long, value_name = "NAME")]
+        key: Option<String>,
         /// Tokens of the prompt
         #[arg(long, default_value_t = 0)]
         prompt_tokens: u64,
@@ -76,6 +80,14 @@ enum Command {
     /// Rehearse an outage: what callers would see of it with this file, in virtual time
     #[command(after_long_help = app::SIMULATE_HELP)]
     Simulate(app::Simulate),
+    /// Make, list, rotate and end callers' keys at a running gateway
+    Keys {
+        #[command(subcommand)]
+        what: app::Keys,
+        /// Its admin listener [default: what the file says]
+        #[arg(long, global = true, value_name = "URL")]
+        admin: Option<String>,
+    },
     /// Print the version
     Version {
         #[arg(long)]
@@ -117,15 +129,16 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve => serve(source),
         Command::Check { format } => check(&Loader::new(source, Arc::new(Process)), format),
         Command::Schema => print(&pretty(&config::schema())?),
-        Command::Explain { model, dialect, needs, prompt_tokens, admin } => {
+        Command::Explain { model, dialect, needs, key, prompt_tokens, admin } => {
             let mut question = Question { model, dialect, prompt_tokens, ..Question::default() };
             for ability in needs {
                 question.needs.add(ability);
             }
-            explain(source, &question, admin)
+            explain(source, question, key.as_deref(), admin)
         }
         Command::Cost(asked) => cost(source, &asked),
         Command::Simulate(asked) => simulate(source, &asked),
+        Command::Keys { what, admin } => keys(source, &what, admin),
         Command::Version { json: true } => print(
             &serde_json::json!({ "name": "mainstay", "version": env!("CARGO_PKG_VERSION") }).to_string(),
         ),
@@ -134,7 +147,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             clap_complete::generate(shell, &mut Cli::command(), "mainstay", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Healthcheck { admin } => healthcheck(&admin.unwrap_or_else(|| admin_of(source))),
+        Command::Healthcheck { admin } => healthcheck(&admin.unwrap_or_else(|| operators(source).0)),
     }
 }
 
@@ -220,10 +233,16 @@ fn check(loader: &Loader, format: Format) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn explain(source: Source, question: &Question, admin: Option<String>) -> anyhow::Result<ExitCode> {
+fn explain(
+    source: Source,
+    question: Question,
+    key: Option<&str>,
+    admin: Option<String>,
+) -> anyhow::Result<ExitCode> {
     let said = admin.is_some();
-    let base = admin.unwrap_or_else(|| admin_of(source.clone()));
-    match one_thread()?.block_on(ask(&base, &app::explain_path(question))) {
+    let (base, token) = operators(source.clone());
+    let base = admin.unwrap_or(base);
+    match one_thread()?.block_on(ask(&base, &app::explain_path(&question, key), token.as_ref())) {
         Ok(answer) if answer.status.is_success() => {
             let explained: serde_json::Value = serde_json::from_slice(&answer.body)?;
             print(&app::table_of(&explained))
@@ -235,13 +254,13 @@ fn explain(source: Source, question: &Question, admin: Option<String>) -> anyhow
         Err(error) if said => Err(error),
         Err(_) => {
             say(&format!("no gateway answers at {base}: this is the file alone, without any live state"));
-            cold(source, question)
+            cold(source, question, key)
         }
     }
 }
 
 /// Explains the file as a gateway that has just started would.
-fn cold(source: Source, question: &Question) -> anyhow::Result<ExitCode> {
+fn cold(source: Source, mut question: Question, key: Option<&str>) -> anyhow::Result<ExitCode> {
     let draft = match Loader::new(source, Arc::new(Process)).load() {
         Ok(draft) => draft,
         Err(rejection) => {
@@ -249,7 +268,11 @@ fn cold(source: Source, question: &Question) -> anyhow::Result<ExitCode> {
             return Ok(refused(&rejection));
         }
     };
-    if let Some(explained) = app::explain_cold(&draft.blueprint, question)? {
+    if let Some(name) = key {
+        let known = draft.blueprint.keys.iter().find(|key| *key.name == *name);
+        question.lineage = Some(known.with_context(|| format!("no key is called {name}"))?.lineage.clone());
+    }
+    if let Some(explained) = app::explain_cold(&draft.blueprint, &question)? {
         return print(&app::table_of(&explained));
     }
     say(&format!("no route takes {}", question.model));
@@ -283,16 +306,37 @@ fn simulate(source: Source, asked: &app::Simulate) -> anyhow::Result<ExitCode> {
     }
 }
 
+fn keys(source: Source, what: &app::Keys, admin: Option<String>) -> anyhow::Result<ExitCode> {
+    let (base, token) = operators(source);
+    let base = admin.unwrap_or(base);
+    let (method, path, body) = what.request();
+    let answer = one_thread()?.block_on(app::tell(&base, method, &path, token.as_ref(), body))?;
+    if answer.status.is_success() {
+        return print(&what.shown(&serde_json::from_slice(&answer.body)?));
+    }
+    let said: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let text = String::from_utf8_lossy(&answer.body);
+    say(&format!("error: {}", said["error"].as_str().unwrap_or(&text)));
+    Ok(ExitCode::FAILURE)
+}
+
 fn healthcheck(base: &str) -> anyhow::Result<ExitCode> {
-    let answer = one_thread()?.block_on(ask(base, "/readyz"))?;
+    let answer = one_thread()?.block_on(ask(base, "/readyz", None))?;
     say(String::from_utf8_lossy(&answer.body).trim_end());
     Ok(if answer.status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Where the file says that operators connect; the sample's address where the file says nothing usable.
-fn admin_of(source: Source) -> String {
-    let loaded = Loader::new(source, Arc::new(Process)).load();
-    loaded.map_or_else(|_| DEFAULT_ADMIN.to_owned(), |draft| app::local_url(draft.blueprint.server.admin))
+/// Where operators connect and what they prove themselves with, by the file and by the variable
+/// `MAINSTAY_ADMIN_TOKEN`, which goes first; the sample's address where the file says nothing usable.
+fn operators(source: Source) -> (String, Option<Secret>) {
+    let own = std::env::var(ADMIN_TOKEN).ok().filter(|token| !token.is_empty()).map(Secret::new);
+    match Loader::new(source, Arc::new(Process)).load() {
+        Ok(draft) => {
+            let server = &draft.blueprint.server;
+            (app::local_url(server.admin), own.or_else(|| server.admin_token.clone()))
+        }
+        Err(_) => (DEFAULT_ADMIN.to_owned(), own),
+    }
 }
 
 fn one_thread() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -2,14 +2,23 @@
 //!
 //! | file | job |
 //! |---|---|
+//! | `caller` | who it turned out to be |
+//! | `desk` | managed keys made, changed, rotated |
+//! | `guesses` | who tries keys that are none |
+//! | `managed` | what is known of the keys in the store |
 //! | `presented` | what a request brings along that could be a key, and taking ours out of it |
-//! | `ring` | the keys: found by secret or by name |
+//! | `ring`, `digests` | the keys of the file: found by secret or by name |
 //! | `standing` | what the head proves, and what the body has to prove yet |
 //!
-//! Nothing is refused in words here, which is the proxy's job, and nothing is limited: a caller is a name
-//! or nobody. Secrets are hashed before they are looked up and compared in constant time; only whoever
+//! Nothing is refused in words here, which is the proxy's job, and nothing is limited: a caller is a key with its
+//! place in the tree, or nobody. Secrets are hashed before they are looked up and compared in constant time; only whoever
 //! checks a signature needs one in clear.
 
+mod caller;
+mod desk;
+mod digests;
+mod guesses;
+mod managed;
 mod presented;
 mod ring;
 mod standing;
@@ -17,21 +26,35 @@ mod standing;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::{HeaderMap, request};
 use metrics::Counter;
+use parking_lot::Mutex;
 
+pub use caller::Caller;
+pub use desk::{Desk, Maker, OVERLAP, Refused};
+pub use guesses::{Guesses, MOST as MOST_GUESSES};
+pub use managed::Managed;
 pub use presented::Signing;
 pub use ring::Key;
 pub use standing::{Denied, Received, Standing};
 
-use crate::config::{self, Blueprint, Matcher};
+use crate::config::{self, Blueprint, Lineage, Matcher};
 use crate::telemetry::{Metrics, catalogue};
-use ring::Ring;
+use managed::Shelf;
+use ring::{Ring, State};
 
 /// What decides who may call; immutable, made anew by every reload.
 pub struct Access {
     ring: Ring,
+    /// Whom the store's keys may belong to.
+    members: Vec<Lineage>,
+    managed: Option<Arc<Managed>>,
+    shelf: ArcSwap<Shelf>,
+    /// Held by whoever makes another shelf, so that an older one never comes after a newer.
+    stocking: Mutex<()>,
     /// There are no keys, and nothing needs one.
     idle: bool,
     whole: config::Access,
@@ -67,6 +90,10 @@ impl Access {
         let first = wanted.next().unwrap_or_default();
         Self {
             ring: Ring::new(&blueprint.keys, metrics),
+            members: blueprint.members.clone(),
+            managed: None,
+            shelf: ArcSwap::from_pointee(Shelf::empty()),
+            stocking: Mutex::new(()),
             idle: blueprint.keys.is_empty() && !needed,
             whole: blueprint.access,
             models: match (first, wanted.all(|other| other == first)) {
@@ -83,6 +110,57 @@ impl Access {
         }
     }
 
+    /// The same, with the store's keys as far as they are known.
+    #[must_use]
+    pub fn with(mut self, managed: Option<&Arc<Managed>>, metrics: &Metrics) -> Self {
+        self.managed = managed.cloned();
+        self.idle &= managed.is_none();
+        self.stock(metrics);
+        self
+    }
+
+    /// Puts what is known of the store's keys now in the place of what was known, where that is something else.
+    pub fn stock(&self, metrics: &Metrics) {
+        let Some(managed) = &self.managed else { return };
+        let _turn = self.stocking.lock();
+        if managed.version() != self.shelf.load().version {
+            let taken = |name: &str| self.ring.named(name).is_some();
+            self.shelf.store(Arc::new(managed.shelf(&self.members, taken, metrics)));
+        }
+    }
+
+    /// Whom keys may belong to.
+    pub fn members(&self) -> &[Lineage] {
+        &self.members
+    }
+
+    /// The keys of the file.
+    pub fn written(&self) -> Vec<Arc<Key>> {
+        let mut keys: Vec<_> = self.ring.keys().cloned().collect();
+        keys.sort_by(|one, other| one.name.cmp(&other.name));
+        keys
+    }
+
+    /// The key with this secret.
+    fn find(&self, secret: &[u8], now: Duration) -> Option<Arc<Key>> {
+        let written = self.ring.find(secret);
+        if written.is_some() || !secret.starts_with(managed::BEGINNING.as_bytes()) {
+            return written;
+        }
+        let digest = self.managed.as_ref()?.hash(secret);
+        self.shelf.load().find(&digest, now).cloned()
+    }
+
+    /// Whether this is, or was, a secret of ours.
+    fn knows(&self, secret: &[u8]) -> bool {
+        let is_managed = || {
+            let begins = secret.starts_with(managed::BEGINNING.as_bytes());
+            let managed = self.managed.as_ref().filter(|_| begins);
+            managed.is_some_and(|managed| self.shelf.load().knows(&managed.hash(secret)))
+        };
+        self.ring.find(secret).is_some() || is_managed()
+    }
+
     /// What holds where no route says otherwise.
     pub const fn whole(&self) -> config::Access {
         self.whole
@@ -93,7 +171,7 @@ impl Access {
         self.models
     }
 
-    /// What a request's head says about its caller.
+    /// What a request's head says about its caller; `now` since the Unix epoch.
     ///
     /// # Errors
     /// Why that is nobody we know.
@@ -102,28 +180,30 @@ impl Access {
         headers: &HeaderMap,
         query: Option<&str>,
         signing: Signing,
+        now: Duration,
     ) -> Result<Standing, Denied> {
         if self.idle {
             return Err(Denied::Missing);
         }
-        self.ring.judge(headers, query, signing)
+        let standing = self.ring.judge(|secret| self.find(secret, now), headers, query, signing)?;
+        let key = standing.key();
+        if key.state == State::Good && key.lineage.expired(now).is_none() {
+            return Ok(standing);
+        }
+        Err(Denied::Over(Arc::clone(key)))
     }
 
-    /// The caller's name where he has one, and whether he may go on; counts what is decided.
+    /// Who the caller is, and whether he may go on; counts what is decided.
     ///
     /// # Errors
     /// A key is needed, and none was proven.
-    pub fn decide(
-        &self,
-        proof: Result<Arc<Key>, Denied>,
-        needed: config::Access,
-    ) -> Result<Option<Arc<str>>, Denied> {
+    pub fn decide(&self, proof: Result<Arc<Key>, Denied>, needed: config::Access) -> Result<Caller, Denied> {
         match (proof, needed) {
             (Ok(key), _) => {
                 key.counts.allowed.increment(1);
-                Ok(Some(Arc::clone(&key.name)))
+                Ok(Caller::from(key))
             }
-            (Err(_), config::Access::Open) => Ok(None),
+            (Err(_), config::Access::Open) => Ok(Caller::default()),
             (Err(denied), config::Access::Keys) => {
                 self.count(&denied);
                 Err(denied)
@@ -131,10 +211,15 @@ impl Access {
         }
     }
 
+    /// The key of this name.
+    pub fn key(&self, name: &str) -> Option<Arc<Key>> {
+        self.ring.named(name).cloned().or_else(|| self.shelf.load().named(name).cloned())
+    }
+
     /// Takes every key of ours out of a request, so that it can go to somebody who must not have it.
     pub fn strip(&self, head: &mut request::Parts) {
-        if !self.ring.is_empty() {
-            presented::strip(head, |secret| self.ring.find(secret).is_some());
+        if !self.ring.is_empty() || self.managed.is_some() {
+            presented::strip(head, |secret| self.knows(secret));
         }
     }
 
@@ -145,6 +230,10 @@ impl Access {
             Denied::Disagreeing => &self.refused.disagreeing,
             Denied::Signature { key: None, .. } => &self.refused.bad_signature,
             Denied::Signature { key: Some(key), why } => key.counts.of(*why),
+            Denied::Over(key) => {
+                tracing::info!(target: "mainstay::access", key = &*key.name, "a key that is over was sent");
+                &key.counts.over
+            }
         }
         .increment(1);
     }

@@ -1,20 +1,17 @@
-//! The keys, found by secret or by name.
-//!
-//! A secret is looked up by its SHA-256, ordered by the hash's beginning: what the search gives away by
-//! the time it takes is of the hash, from which no secret follows. What is found is compared in constant time.
+//! The keys of the file, found by secret or by name. (Those of the store are `managed`'s.)
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{self, SHA256};
 use http::HeaderMap;
 use metrics::Counter;
 
+use super::digests::{Digest, Digests};
 use super::presented::{self, Signing};
 use super::standing::{Denied, Standing};
 use crate::algo::sigv4::{Claim, Refused};
-use crate::config::CallerKey;
+use crate::config::{CallerKey, Lineage, Urgency};
 use crate::telemetry::{Metrics, catalogue};
 use crate::vocab::Secret;
 
@@ -22,20 +19,54 @@ use crate::vocab::Secret;
 #[derive(Debug)]
 pub struct Key {
     pub name: Arc<str>,
+    /// Whose what is left behind with it is: its name, which the file gives to one key only; for a managed key also
+    /// its id, since a name is free again when a key is gone.
+    pub scope: Arc<str>,
+    /// Itself, and all above it.
+    pub lineage: Lineage,
+    pub urgency: Urgency,
     /// The old one and the new one, while one replaces the other.
     pub(super) secrets: Vec<Secret>,
+    pub(super) state: State,
     pub(super) counts: Counts,
+}
+
+/// Whether anybody can call with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Good,
+    Disabled,
 }
 
 /// What is counted per key.
 #[derive(Debug)]
 pub(super) struct Counts {
     pub(super) allowed: Counter,
+    pub(super) over: Counter,
+    out_of_reach: Counter,
     bad_signature: Counter,
     stale: Counter,
 }
 
+impl Key {
+    /// Counts a request for what it does not reach.
+    pub fn out_of_reach(&self) {
+        self.counts.out_of_reach.increment(1);
+    }
+}
+
 impl Counts {
+    pub(super) fn of_key(name: &str, metrics: &Metrics) -> Self {
+        let count = |result| metrics.counter(&catalogue::ACCESS, &[name, result]);
+        Self {
+            allowed: count("allowed"),
+            over: count("over"),
+            out_of_reach: count("out_of_reach"),
+            bad_signature: count("bad_signature"),
+            stale: count("stale"),
+        }
+    }
+
     pub(super) fn of(&self, why: Refused) -> &Counter {
         match why {
             Refused::Stale => &self.stale,
@@ -49,64 +80,56 @@ impl Counts {
 }
 
 pub(super) struct Ring {
-    /// In the order of their digests.
-    entries: Box<[Entry]>,
+    by_secret: Digests<Arc<Key>>,
     names: HashMap<Arc<str>, Arc<Key>>,
-}
-
-struct Entry {
-    digest: [u8; digest::SHA256_OUTPUT_LEN],
-    key: Arc<Key>,
-}
-
-impl Entry {
-    fn beginning(&self) -> Option<&[u8; 8]> {
-        self.digest.first_chunk()
-    }
 }
 
 impl Ring {
     pub(super) fn new(keys: &[CallerKey], metrics: &Metrics) -> Self {
         let mut entries = Vec::new();
         let mut names = HashMap::new();
-        for CallerKey { name, secrets, .. } in keys {
-            let count = |result| metrics.counter(&catalogue::ACCESS, &[name, result]);
-            let counts = Counts {
-                allowed: count("allowed"),
-                bad_signature: count("bad_signature"),
-                stale: count("stale"),
-            };
-            let key = Arc::new(Key { name: Arc::clone(name), secrets: secrets.clone(), counts });
+        for CallerKey { name, secrets, lineage, urgency } in keys {
+            let key = Arc::new(Key {
+                name: Arc::clone(name),
+                scope: Arc::clone(name),
+                lineage: lineage.clone(),
+                urgency: *urgency,
+                secrets: secrets.clone(),
+                state: State::Good,
+                counts: Counts::of_key(name, metrics),
+            });
             for secret in secrets {
-                let digest = hash(secret.expose().as_bytes());
-                entries.push(Entry { digest, key: Arc::clone(&key) });
+                entries.push((hash(secret.expose().as_bytes()), Arc::clone(&key)));
             }
             names.insert(Arc::clone(name), key);
         }
-        entries.sort_unstable_by_key(|entry| entry.digest);
-        Self { entries: entries.into(), names }
+        Self { by_secret: Digests::new(entries), names }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.by_secret.is_empty()
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<&Arc<Key>> {
+        self.names.get(name)
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.names.values()
     }
 
     /// The key with this secret.
-    pub(super) fn find(&self, secret: &[u8]) -> Option<&Arc<Key>> {
-        if self.entries.is_empty() {
+    pub(super) fn find(&self, secret: &[u8]) -> Option<Arc<Key>> {
+        if self.is_empty() {
             return None;
         }
-        let digest = hash(secret);
-        let beginning = digest.first_chunk();
-        let first = self.entries.partition_point(|entry| entry.beginning() < beginning);
-        let alike = self.entries.iter().skip(first).take_while(|entry| entry.beginning() == beginning);
-        let mut same = alike.filter(|entry| verify_slices_are_equal(&entry.digest, &digest).is_ok());
-        same.next().map(|entry| &entry.key)
+        self.by_secret.find(&hash(secret)).cloned()
     }
 
-    /// Everything that a request brings has to lead to one and the same key.
+    /// Everything that a request brings has to lead to one and the same key. `find` knows whose a secret is.
     pub(super) fn judge(
         &self,
+        find: impl Fn(&[u8]) -> Option<Arc<Key>>,
         headers: &HeaderMap,
         query: Option<&str>,
         signing: Signing,
@@ -117,20 +140,20 @@ impl Ring {
         } else {
             None
         };
-        let signer = claim.iter().map(|claim| self.names.get(claim.access));
-        let mut found = presented.secrets.iter().map(|secret| self.find(secret)).chain(signer);
+        let signer = claim.iter().map(|claim| self.names.get(claim.access).cloned());
+        let mut found = presented.secrets.iter().map(|secret| find(secret)).chain(signer);
         let Some(first) = found.next() else { return Err(Denied::Missing) };
-        let name = |key: Option<&Arc<Key>>| key.map(|key| Arc::clone(&key.name));
-        if found.any(|other| name(other) != name(first)) {
+        let name = |key: &Option<Arc<Key>>| key.as_ref().map(|key| Arc::clone(&key.name));
+        if found.any(|other| name(&other) != name(&first)) {
             return Err(Denied::Disagreeing);
         }
-        let key = Arc::clone(first.ok_or(Denied::Unknown)?);
+        let key = first.ok_or(Denied::Unknown)?;
         Ok(if presented.signed { Standing::Signs(key) } else { Standing::Known(key) })
     }
 }
 
-fn hash(secret: &[u8]) -> [u8; digest::SHA256_OUTPUT_LEN] {
-    let mut out = [0; digest::SHA256_OUTPUT_LEN];
+fn hash(secret: &[u8]) -> Digest {
+    let mut out = Digest::default();
     for (to, from) in out.iter_mut().zip(digest::digest(&SHA256, secret).as_ref()) {
         *to = *from;
     }

@@ -24,6 +24,9 @@ pub enum Denied {
     Missing,
     /// What there is leads to no key.
     Unknown,
+    /// It leads to one whose time, or that of somebody above it, is over. Callers are told what they are told of
+    /// unknown ones.
+    Over(Arc<Key>),
     /// There are several, and not all lead to the same key.
     Disagreeing,
     /// A signature that is not whole, or does not hold for the key that it names.
@@ -42,6 +45,12 @@ pub struct Received<'a> {
 }
 
 impl Standing {
+    pub(super) fn key(&self) -> &Arc<Key> {
+        match self {
+            Self::Known(key) | Self::Signs(key) => key,
+        }
+    }
+
     /// The key, once the whole request is there.
     ///
     /// # Errors

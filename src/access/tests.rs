@@ -1,6 +1,5 @@
 //! Who is known by what, and what is left of a request that was stripped.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
@@ -8,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::algo::sigv4::{Asked, Hash, Keys, Payload, Refused, Scope, Stamp, authorization};
-use crate::config::CallerKey;
+use crate::config::{CallerKey, Level, Lineage, Member, Reach, Urgency};
 use crate::vocab::Secret;
 
 const SHOP: &str = "secret-of-the-shop";
@@ -17,12 +16,26 @@ const DESK: &str = "100%/secret+of=the&desk";
 
 fn ring() -> Ring {
     let key = |name: &str, secrets: &[&str]| CallerKey {
-        priority: None,
-        max_priority: None,
         name: name.into(),
+        lineage: Lineage::below(
+            None,
+            Member {
+                level: Level::Key,
+                name: name.into(),
+                tags: Vec::new(),
+                reach: Reach::default(),
+                expires: None,
+            },
+        ),
+        urgency: Urgency::default(),
         secrets: secrets.iter().map(|secret| Secret::new(*secret)).collect(),
     };
     Ring::new(&[key("shop", &[SHOP, NEW]), key("desk", &[DESK])], &Metrics::new())
+}
+
+fn judge(headers: &HeaderMap, query: Option<&str>, signing: Signing) -> Result<Standing, Denied> {
+    let ring = ring();
+    ring.judge(|secret| ring.find(secret), headers, query, signing)
 }
 
 fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
@@ -35,7 +48,7 @@ fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
 
 /// The name, or why there is none.
 fn judged(fields: &[(&'static str, &str)], query: Option<&str>) -> String {
-    match ring().judge(&headers(fields), query, Signing::Aws) {
+    match judge(&headers(fields), query, Signing::Aws) {
         Ok(Standing::Known(key)) => key.name.to_string(),
         Ok(Standing::Signs(key)) => format!("signs as {}", key.name),
         Err(Denied::Signature { why, key }) => format!("{why:?} of {key:?}"),
@@ -94,7 +107,7 @@ fn signed(name: &str, secret: &str, body: &str) -> request::Parts {
 #[test]
 fn who_signs_is_known_when_the_body_is_there() {
     let prove = |head: &request::Parts, body: &str, late: u64| {
-        let standing = ring().judge(&head.headers, head.uri.query(), Signing::Aws);
+        let standing = judge(&head.headers, head.uri.query(), Signing::Aws);
         let now = Duration::from_secs(NOW + late);
         let received = Received { head, body: body.as_bytes(), payload: Payload::Signed, now };
         match standing.and_then(|standing| standing.proven(&received)) {
@@ -129,8 +142,8 @@ fn who_signs_is_known_when_the_body_is_there() {
 #[test]
 fn elsewhere_a_signature_is_somebody_elses() {
     let head = signed("shop", SHOP, "");
-    assert!(matches!(ring().judge(&head.headers, None, Signing::Foreign), Err(Denied::Missing)));
-    let key = ring().judge(&head.headers, None, Signing::Aws).expect("he signs").unsigned();
+    assert!(matches!(judge(&head.headers, None, Signing::Foreign), Err(Denied::Missing)));
+    let key = judge(&head.headers, None, Signing::Aws).expect("he signs").unsigned();
     assert!(matches!(key, Err(Denied::Missing)));
 }
 
@@ -167,7 +180,7 @@ fn only_keys_of_ours_are_taken_out_of_a_request() {
 fn nothing_is_asked_of_anybody_where_there_are_no_keys_and_nothing_is_shown_where_there_are() {
     let none = Ring::new(&[], &Metrics::new());
     assert!(none.is_empty() && none.find(b"").is_none());
-    let key = Arc::clone(ring().find(SHOP.as_bytes()).expect("it is there"));
+    let key = ring().find(SHOP.as_bytes()).expect("it is there");
     let shown = format!("{key:?} {:?}", Denied::Signature { why: Refused::Mismatch, key: Some(key.clone()) });
     assert!(!shown.contains(SHOP) && !shown.contains(NEW), "{shown}");
 }
@@ -177,7 +190,7 @@ proptest! {
     #[test]
     fn nobody_is_known_by_chance(value in "[ -~]{0,40}", query in "[ -~]{0,40}") {
         let fields = [("authorization", &*value), ("x-api-key", &*value)];
-        let known = ring().judge(&headers(&fields), Some(&query), Signing::Aws);
+        let known = judge(&headers(&fields), Some(&query), Signing::Aws);
         prop_assert!(known.is_err());
     }
 

@@ -29,6 +29,12 @@ pub(super) async fn explain(State(running): Seen, RawQuery(query): RawQuery) -> 
         Ok(count) => question.prompt_tokens = count.unwrap_or_default(),
         Err(count) => return problem(StatusCode::BAD_REQUEST, format!("{count} is no number of tokens")),
     }
+    if let Some(name) = parameter(&query, "key") {
+        question.lineage = running.access().key(&name).map(|key| key.lineage.clone());
+        if question.lineage.is_none() {
+            return problem(StatusCode::NOT_FOUND, format!("no key is called {name}"));
+        }
+    }
     let table = running.table();
     if let Some(explained) = route::explain(&table, &question) {
         return Json(explained).into_response();

@@ -1,5 +1,5 @@
-//! The operators' side: health, metrics, and a look inside. Its own listener, loopback unless the file
-//! says otherwise; it knows no keys yet, so `check` warns of an address that others can reach.
+//! The operators' side: health, metrics, a look inside, and callers' keys. Its own listener, loopback unless the file
+//! says otherwise; where others can reach it, what is not for probes and Prometheus takes `server.admin_token`.
 //!
 //! Every endpoint is a row of [`ROUTES`] and a function in a file of this room. The gateway itself is
 //! seen through [`Running`] only.
@@ -7,11 +7,14 @@
 mod cost;
 mod explain;
 mod health;
+mod keys;
 mod metrics;
+mod operator;
 mod reload;
 mod running;
 mod simulated;
 mod status;
+mod trail;
 
 use std::sync::Arc;
 
@@ -19,10 +22,14 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
+use explain::parameter;
+pub use operator::Operator;
 pub use running::{Applied, Phase, Refused, Reloaded, Running};
+pub use trail::{Deed, Trail};
 
 /// What every handler is given.
 pub type Seen = State<Arc<dyn Running>>;
@@ -34,6 +41,9 @@ struct Route {
     handler: fn() -> MethodRouter<Arc<dyn Running>>,
     doc: &'static str,
 }
+
+/// What nobody has to prove anything for: probes and Prometheus have no token.
+const OPEN: [&str; 4] = ["/", "/livez", "/readyz", "/metrics"];
 
 /// Every endpoint, in the order in which the index lists them.
 const ROUTES: &[Route] = &[
@@ -61,7 +71,7 @@ const ROUTES: &[Route] = &[
         method: "GET",
         path: "/admin/explain",
         handler: || get(explain::explain),
-        doc: "?model=M[&dialect=D]: which channels M would go to now, and why not to the others",
+        doc: "?model=M[&dialect=D][&key=K]: which channels M would go to now, and why not to the others",
     },
     Route {
         method: "GET",
@@ -80,6 +90,55 @@ const ROUTES: &[Route] = &[
         path: "/admin/reload",
         handler: || post(reload::reload),
         doc: "read the configuration again; 422 with the problems if it is not usable",
+    },
+    Route {
+        method: "GET",
+        path: "/admin/audit",
+        handler: || get(trail::audit),
+        doc: "[?before=ID]: who changed what, the newest first",
+    },
+    Route {
+        method: "GET",
+        path: "/admin/keys",
+        handler: || get(keys::list),
+        doc: "callers' keys, those of the file and those made here; never a secret",
+    },
+    Route {
+        method: "POST",
+        path: "/admin/keys",
+        handler: || post(keys::create),
+        doc: "make one: {\"name\": …, \"team\": …, \"allow\": {…}, \"expires\": …}; its secret is in the answer, once",
+    },
+    Route { method: "GET", path: "/admin/keys/{name}", handler: || get(keys::show), doc: "one of them" },
+    Route {
+        method: "PATCH",
+        path: "/admin/keys/{name}",
+        handler: || patch(keys::change),
+        doc: "change what is said of it: what is not named stays, null takes out",
+    },
+    Route {
+        method: "DELETE",
+        path: "/admin/keys/{name}",
+        handler: || delete(keys::delete),
+        doc: "end it for good",
+    },
+    Route {
+        method: "POST",
+        path: "/admin/keys/{name}/rotate",
+        handler: || post(keys::rotate),
+        doc: "a new secret; the old one goes on for {\"overlap\": \"24h\"}",
+    },
+    Route {
+        method: "POST",
+        path: "/admin/keys/{name}/disable",
+        handler: || post(keys::disable),
+        doc: "nobody calls with it from now on",
+    },
+    Route {
+        method: "POST",
+        path: "/admin/keys/{name}/enable",
+        handler: || post(keys::enable),
+        doc: "whoever could before can again",
     },
     Route {
         method: "GET",
@@ -103,8 +162,16 @@ const ROUTES: &[Route] = &[
 
 /// The admin listener's service.
 pub fn router(running: Arc<dyn Running>) -> Router {
-    let routes =
-        ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));
+    let door = operator::Door::of(&running);
+    let routes = ROUTES.iter().fold(Router::new(), |router, route| {
+        let handler = (route.handler)();
+        let handler = if OPEN.contains(&route.path) {
+            handler
+        } else {
+            handler.layer(from_fn_with_state(door.clone(), operator::admit))
+        };
+        router.route(route.path, handler)
+    });
     routes.fallback(nowhere).with_state(running)
 }
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::trail::Trail;
+use crate::access::{Access, Desk};
 use crate::cache::{Held, KeptNow};
 use crate::shared::Standing;
 use crate::simulated::Simulated;
@@ -61,6 +63,17 @@ pub trait Running: Send + Sync + 'static {
 
     /// In the order of the table's upstreams.
     fn pools(&self) -> Vec<Arc<Pool>>;
+
+    /// Who may call, and whom keys belong to.
+    fn access(&self) -> Arc<Access>;
+
+    /// Where keys are made; `None` without a store, or without what their hashes are made with.
+    fn desk(&self) -> Option<Arc<Desk>>;
+
+    /// Puts in force what the desk has changed.
+    fn stock(&self);
+
+    fn trail(&self) -> Arc<Trail>;
 
     /// Callers' open connections.
     fn connections(&self) -> usize;

@@ -1,13 +1,14 @@
 //! Faults of simulated upstreams, switched while they run. The JSON of a rule is described in
 //! [`crate::simulated`]; here a bare name stands for a fault without settings.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
 
-use super::{Seen, problem};
+use super::trail::Deed;
+use super::{Operator, Seen, problem};
 use crate::simulated::{Rule, Simulated};
 
 /// Requests that an answer lists.
@@ -31,22 +32,34 @@ pub(super) async fn show(State(running): Seen, Path(name): Path<String>) -> Resp
     running.simulated(&name).map_or_else(|| unknown(&name), |upstream| view(&upstream))
 }
 
-pub(super) async fn set(State(running): Seen, Path(name): Path<String>, body: String) -> Response {
+pub(super) async fn set(
+    State(running): Seen,
+    Extension(operator): Extension<Operator>,
+    Path(name): Path<String>,
+    body: String,
+) -> Response {
     let Some(upstream) = running.simulated(&name) else { return unknown(&name) };
     match rules(&body) {
         Ok(rules) => {
-            tracing::info!(upstream = name, rules = rules.len(), "simulated faults set");
+            let detail = json!({ "rules": rules.len() });
             upstream.control().set(rules);
+            let deed = Deed { actor: &operator.0, action: "simulated.set", subject: &name, detail };
+            running.trail().note(deed).await;
             view(&upstream)
         }
         Err(error) => problem(StatusCode::BAD_REQUEST, error),
     }
 }
 
-pub(super) async fn clear(State(running): Seen, Path(name): Path<String>) -> Response {
+pub(super) async fn clear(
+    State(running): Seen,
+    Extension(operator): Extension<Operator>,
+    Path(name): Path<String>,
+) -> Response {
     let Some(upstream) = running.simulated(&name) else { return unknown(&name) };
-    tracing::info!(upstream = name, "simulated faults cleared");
     upstream.control().clear();
+    let deed = Deed { actor: &operator.0, action: "simulated.clear", subject: &name, detail: Value::Null };
+    running.trail().note(deed).await;
     view(&upstream)
 }
 

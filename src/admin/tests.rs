@@ -10,7 +10,8 @@ use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use tower::ServiceExt;
 
-use super::{Applied, Phase, ROUTES, Refused, Reloaded, Running, router};
+use super::{Applied, Phase, ROUTES, Refused, Reloaded, Running, Trail, router};
+use crate::access::{Access, Desk};
 use crate::cache::{Held, KeptNow};
 use crate::config::{self, Env};
 use crate::shared::Standing;
@@ -32,8 +33,8 @@ routes:
 struct NoWorld;
 
 impl Env for NoWorld {
-    fn var(&self, _: &str) -> Option<String> {
-        None
+    fn var(&self, name: &str) -> Option<String> {
+        (name == "TOKEN").then(|| "the-word-of-operators".to_owned())
     }
 
     fn file(&self, _: &str) -> Result<String, String> {
@@ -46,13 +47,20 @@ struct Still {
     table: Arc<Table>,
     pools: Vec<Arc<Pool>>,
     simulated: Arc<Simulated>,
+    access: Arc<Access>,
+    trail: Arc<Trail>,
     reloaded: Result<Reloaded, Refused>,
 }
 
 impl Still {
     fn new(reloaded: Result<Reloaded, Refused>) -> Arc<Self> {
-        let blueprint = config::load(FILE, &NoWorld).expect("a good file").blueprint;
-        let table = Table::compile(&blueprint, &mut Registry::default(), &Arc::new(Live::seeded(1)));
+        Self::of(FILE, reloaded)
+    }
+
+    fn of(file: &str, reloaded: Result<Reloaded, Refused>) -> Arc<Self> {
+        let blueprint = config::load(file, &NoWorld).expect("a good file").blueprint;
+        let live = Arc::new(Live::seeded(1));
+        let table = Table::compile(&blueprint, &mut Registry::default(), &live);
         let pool = |settings: &config::Upstream| {
             let target = Target::new(&settings.base, settings.pool.http2);
             Pool::new(Arc::clone(&settings.name), target, settings.pool.clone(), Arc::new(TcpDial))
@@ -62,6 +70,8 @@ impl Still {
             pools: blueprint.upstreams.iter().map(pool).collect(),
             table: Arc::new(table),
             simulated: Simulated::in_memory("a", simulated::Settings::default()),
+            access: Arc::new(Access::compile(&blueprint, &live.metrics)),
+            trail: Trail::new(live, None),
             reloaded,
         })
     }
@@ -78,6 +88,20 @@ impl Running for Still {
 
     fn pools(&self) -> Vec<Arc<Pool>> {
         self.pools.clone()
+    }
+
+    fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access)
+    }
+
+    fn desk(&self) -> Option<Arc<Desk>> {
+        None
+    }
+
+    fn stock(&self) {}
+
+    fn trail(&self) -> Arc<Trail> {
+        Arc::clone(&self.trail)
     }
 
     fn connections(&self) -> usize {
@@ -153,8 +177,14 @@ async fn every_endpoint_answers_and_is_listed() {
         assert!(index.contains(route.path), "{}", route.path);
         let path = route.path.replace("{upstream}", "a");
         let (status, body) = ask(&still, route.method, &path, "[]").await;
-        let unasked = ["/admin/explain", "/admin/cost", "/admin/estimate"].contains(&route.path);
-        let expected = if unasked { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+        let expected = match (route.method, route.path) {
+            // They ask nothing.
+            (_, "/admin/explain" | "/admin/cost" | "/admin/estimate") => StatusCode::BAD_REQUEST,
+            ("GET", "/admin/keys/{name}") => StatusCode::NOT_FOUND,
+            // There is nowhere to keep any.
+            ("POST" | "PATCH" | "DELETE", path) if path.starts_with("/admin/keys") => StatusCode::CONFLICT,
+            _ => StatusCode::OK,
+        };
         assert_eq!(status, expected, "{} {path}: {body}", route.method);
     }
     assert_eq!(ask(&still, "GET", "/nowhere", "").await.0, StatusCode::NOT_FOUND);
@@ -249,4 +279,94 @@ async fn faults_are_switched_on_shown_and_off_again() {
     assert_eq!(ask(&still, "DELETE", path, "").await.0, StatusCode::OK);
     assert!(still.simulated.control().rules().is_empty());
     assert_eq!(ask(&still, "PUT", "/admin/simulated/z", "[]").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_is_not_for_probes_takes_the_token_where_there_is_one() {
+    let file = format!("{FILE}server: {{admin: '0.0.0.0:9090', admin_token: '${{TOKEN}}'}}\n");
+    let guarded = Still::of(&file, Ok(Reloaded::Applied { revision: "abc".to_owned() }));
+    let send = async |method: &str, path: &str, token: Option<&str>| {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header("authorization", token);
+        }
+        let running: Arc<dyn Running> = Arc::clone(&guarded) as _;
+        router(running).oneshot(request.body(Body::empty()).unwrap()).await.expect("an answer")
+    };
+    for route in ROUTES {
+        let path = route.path.replace("{upstream}", "a").replace("{name}", "shop");
+        let is_open = ["/", "/livez", "/readyz", "/metrics"].contains(&route.path);
+        for token in
+            [None, Some("Bearer the-word-of-operator"), Some("Basic the-word-of-operators"), Some("Bearer ")]
+        {
+            let answer = send(route.method, &path, token).await;
+            assert_eq!(
+                answer.status() == StatusCode::UNAUTHORIZED,
+                !is_open,
+                "{} {path} {token:?}",
+                route.method
+            );
+            assert_eq!(answer.headers().contains_key("www-authenticate"), !is_open, "{path}");
+        }
+        let answer = send(route.method, &path, Some("bearer the-word-of-operators")).await;
+        assert_ne!(answer.status(), StatusCode::UNAUTHORIZED, "{} {path}", route.method);
+    }
+    // Without one everybody on a loopback address is an operator.
+    assert_eq!(ask(&still(), "GET", "/admin/keys", "").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_tries_token_after_token_is_told_to_wait() {
+    let file = format!("{FILE}server: {{admin: '0.0.0.0:9090', admin_token: '${{TOKEN}}'}}\n");
+    let guarded = Still::of(&file, Ok(Reloaded::Applied { revision: "abc".to_owned() }));
+    let router = router(Arc::clone(&guarded) as Arc<dyn Running>);
+    let send = async |from: &str, token: &str| {
+        let from: std::net::SocketAddr = from.parse().expect("an address");
+        let request = Request::get("/admin/keys").header("authorization", format!("Bearer {token}"));
+        let request = request.extension(axum::extract::ConnectInfo(from)).body(Body::empty()).unwrap();
+        router.clone().oneshot(request).await.expect("an answer").status().as_u16()
+    };
+    for _ in 0..10 {
+        assert_eq!(send("192.0.2.1:1", "wrong").await, 401);
+    }
+    assert_eq!(send("192.0.2.1:2", "wrong").await, 429);
+    assert_eq!(send("192.0.2.2:1", "wrong").await, 401);
+    assert_eq!(send("192.0.2.1:3", "the-word-of-operators").await, 200);
+}
+
+#[tokio::test]
+async fn keys_are_made_only_where_they_can_be_kept() {
+    let still = still();
+    for (method, path) in [
+        ("POST", "/admin/keys"),
+        ("PATCH", "/admin/keys/shop"),
+        ("DELETE", "/admin/keys/shop"),
+        ("POST", "/admin/keys/shop/rotate"),
+        ("POST", "/admin/keys/shop/disable"),
+    ] {
+        let (status, said) = ask(&still, method, path, "{\"name\": \"shop\"}").await;
+        assert_eq!(status, StatusCode::CONFLICT, "{method} {path}");
+        assert!(said.contains("`store` and a `server.key_hash_secret`"), "{said}");
+    }
+    assert_eq!(ask(&still, "GET", "/admin/keys/shop", "").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn without_a_store_the_last_deeds_are_kept_in_memory() {
+    let still = still();
+    for number in 0..1001 {
+        let subject = format!("key-{number}");
+        let detail = serde_json::json!({ "number": number });
+        still.trail.note(super::Deed { actor: "me", action: "test", subject: &subject, detail }).await;
+    }
+    let (status, said) = ask(&still, "GET", "/admin/audit", "").await;
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    let rows = said["audit"].as_array().expect("rows");
+    assert_eq!((status, rows.len()), (StatusCode::OK, 100));
+    assert_eq!((&rows[0]["subject"], &rows[99]["detail"]["number"]), (&"key-1000".into(), &901.into()));
+    let before = said["before"].as_str().expect("there are more");
+    let (_, said) = ask(&still, "GET", &format!("/admin/audit?before={before}"), "").await;
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(said["audit"].as_array().map(Vec::len), Some(100));
+    assert_eq!(ask(&still, "GET", "/admin/audit?before=x", "").await.0, StatusCode::BAD_REQUEST);
 }

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header, request};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// The gateway answers from memory.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::vocab::Secret;
+
+/// The gateway answers from memory, or once its store has taken a change or has not.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Far beyond any explanation.
 const ANSWER_MAX: usize = 16 << 20;
 
@@ -25,11 +27,29 @@ pub struct Answer {
 }
 
 /// `GET`s `path` from the admin listener at `base`, for example `http://127.0.0.1:9090`.
-pub async fn ask(base: &str, path: &str) -> anyhow::Result<Answer> {
-    timeout(PATIENCE, get(base, path)).await.with_context(|| format!("{base} did not answer in time"))?
+pub async fn ask(base: &str, path: &str, token: Option<&Secret>) -> anyhow::Result<Answer> {
+    tell(base, Method::GET, path, token, Bytes::new()).await
 }
 
-async fn get(base: &str, path: &str) -> anyhow::Result<Answer> {
+/// Sends `path` of the admin listener at `base` a `body`; `token` is what operators prove themselves with.
+pub async fn tell(
+    base: &str,
+    method: Method,
+    path: &str,
+    token: Option<&Secret>,
+    body: Bytes,
+) -> anyhow::Result<Answer> {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(token) = token {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose()))?;
+        value.set_sensitive(true);
+        request = request.header(header::AUTHORIZATION, value);
+    }
+    let exchange = send(base, request, body);
+    timeout(PATIENCE, exchange).await.with_context(|| format!("{base} did not answer in time"))?
+}
+
+async fn send(base: &str, request: request::Builder, body: Bytes) -> anyhow::Result<Answer> {
     let with_scheme = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
     let uri: Uri = with_scheme.parse().with_context(|| format!("{base} is not a URL"))?;
     anyhow::ensure!(uri.scheme_str() == Some("http"), "{base}: the admin listener speaks plain http");
@@ -39,8 +59,7 @@ async fn get(base: &str, path: &str) -> anyhow::Result<Answer> {
     let stream =
         TcpStream::connect((bare, port)).await.with_context(|| format!("cannot connect to {base}"))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request =
-        Request::get(path).header(header::HOST, format!("{host}:{port}")).body(Empty::<Bytes>::new())?;
+    let request = request.header(header::HOST, format!("{host}:{port}")).body(Full::new(body))?;
     let exchange = async {
         let response = sender.send_request(request).await?;
         let status = response.status();

@@ -12,7 +12,7 @@ use crate::state::{Live, Registry, Table};
 use crate::vocab::Ability;
 
 /// Where to ask a running gateway.
-pub fn explain_path(question: &Question) -> String {
+pub fn explain_path(question: &Question, key: Option<&str>) -> String {
     let mut path = format!("/admin/explain?model={}", escaped(&question.model));
     if let Some(dialect) = question.dialect {
         let _ = write!(path, "&dialect={dialect}");
@@ -24,6 +24,9 @@ pub fn explain_path(question: &Question) -> String {
     }
     if question.prompt_tokens > 0 {
         let _ = write!(path, "&prompt_tokens={}", question.prompt_tokens);
+    }
+    if let Some(key) = key {
+        let _ = write!(path, "&key={}", escaped(key));
     }
     path
 }
@@ -110,7 +113,7 @@ pub fn local_url(address: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte) {
@@ -130,13 +133,13 @@ mod tests {
     #[test]
     fn a_question_survives_its_query() {
         let ask = |model: &str| Question { model: model.to_owned(), ..Question::default() };
-        assert_eq!(explain_path(&ask("openai/gpt-5.4")), "/admin/explain?model=openai/gpt-5.4");
+        assert_eq!(explain_path(&ask("openai/gpt-5.4"), None), "/admin/explain?model=openai/gpt-5.4");
         let mut question = Question { dialect: Some(Dialect::Gemini), prompt_tokens: 9, ..ask("a b&c") };
         question.needs.add(Ability::Vision);
         question.needs.add(Ability::Tools);
         assert_eq!(
-            explain_path(&question),
-            "/admin/explain?model=a%20b%26c&dialect=gemini&needs=tools,vision&prompt_tokens=9"
+            explain_path(&question, Some("a&b")),
+            "/admin/explain?model=a%20b%26c&dialect=gemini&needs=tools,vision&prompt_tokens=9&key=a%26b"
         );
     }
 

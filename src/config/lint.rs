@@ -65,13 +65,6 @@ pub fn lint(blueprint: &Blueprint, root: &Node, findings: &mut Findings) {
 fn server(blueprint: &Blueprint, findings: &mut Findings) {
     let path = Path::root().key("server");
     let server = &blueprint.server;
-    if !server.admin.ip().is_loopback() {
-        findings.warn(
-            &path.key("admin"),
-            "the admin side can be reached from other machines, and asks nobody who they are",
-            "listen on 127.0.0.1, or see to it that only operators get through",
-        );
-    }
     if !server.listen.ip().is_loopback() && blueprint.access == Access::Open {
         findings.warn(
             &path.key("listen"),

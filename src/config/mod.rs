@@ -28,7 +28,9 @@ mod fate;
 mod file;
 mod layer;
 mod lint;
+pub mod managed;
 mod models;
+mod moment;
 mod nearest;
 mod path;
 pub mod problem;
@@ -47,6 +49,7 @@ mod units;
 mod url;
 
 pub use blueprint::*;
+pub use check::reach::Known;
 pub use cidr::Cidr;
 pub use problem::{Problem, Severity};
 pub use schema::schema;

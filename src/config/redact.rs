@@ -25,6 +25,10 @@ const KEYLIKE_BEGINNINGS: [&str; 12] =
 const SECRET_WORDS: [&str; 7] =
     ["credential", "secret", "token", "password", "authorization", "api_key", "apikey"];
 
+/// What stands beside secrets and is none.
+const OPEN_WORDS: [&str; 9] =
+    ["quota_group", "organisation", "team", "user", "tags", "allow", "expires", "priority", "max_priority"];
+
 /// What has to be struck out.
 pub struct Redactor {
     /// Longest first, so that a secret inside a longer one leaves nothing of that.
@@ -98,7 +102,7 @@ impl Redactor {
                     let headers = entry.key == "headers" && path.to_string().starts_with("upstreams");
                     let below = match stands {
                         _ if headers || is_secret_word(&entry.key) => Stands::AsSecret,
-                        Stands::AsSecret if entry.key != "quota_group" => Stands::AsSecret,
+                        Stands::AsSecret if !OPEN_WORDS.contains(&entry.key.as_str()) => Stands::AsSecret,
                         Stands::AsSecret | Stands::Openly => Stands::Openly,
                     };
                     self.collect(&entry.node, &path.key(entry.key.as_str()), below);

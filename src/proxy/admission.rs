@@ -14,6 +14,8 @@ use super::Snapshot;
 use super::intake::Guest;
 use super::memory;
 use super::refuse::Refusal;
+use crate::access::Caller;
+use crate::config::Urgency;
 use crate::dialect::trouble::Kind;
 use crate::route::line::{self, Turn};
 use crate::route::{Exhausted, Lack, Need, Plan};
@@ -29,17 +31,17 @@ const PRIORITY: HeaderName = HeaderName::from_static("x-mainstay-priority");
 pub fn priority(
     snapshot: &Snapshot,
     route: usize,
-    caller: Option<&str>,
+    caller: &Caller,
     headers: &HeaderMap,
     is_retry: bool,
 ) -> Result<Priority, String> {
-    let priority = snapshot.table.priority(route, caller, asked(headers)?);
+    let priority = snapshot.table.priority(route, caller.urgency(), asked(headers)?);
     Ok(if is_retry { priority.lower() } else { priority })
 }
 
 /// The most that a request may turn out to matter, as far as its head tells: its route may not be known yet, nor
-/// whether `who` is proven.
-pub fn highest_priority(snapshot: &Snapshot, who: Option<&str>, headers: &HeaderMap) -> Priority {
+/// whether the key of this `who` is proven.
+pub fn highest_priority(snapshot: &Snapshot, who: Urgency, headers: &HeaderMap) -> Priority {
     // What cannot be read is refused when the request is there.
     snapshot.table.highest_priority(who, asked(headers).unwrap_or_default())
 }

@@ -19,7 +19,7 @@ use super::reply::{Recorded, Replayed, Reply};
 use super::{Gateway, Snapshot, drive, memory, share};
 use crate::algo::tick::Tick;
 use crate::cache::{Kept, KeptNow, Likeness, Likening, Replies, Stored};
-use crate::config::{Cache, CacheScope};
+use crate::config::{Cache, CacheScope, Lineage};
 use crate::dialect::trouble::{self, Kind};
 use crate::dialect::{Dialect, Replay};
 use crate::state::route::Route;
@@ -242,7 +242,11 @@ impl Cacheable {
             return None;
         }
         let (what, scope) = match cache.scope {
-            CacheScope::Key => ("answers of a caller", guest.caller.as_deref()),
+            CacheScope::Key => ("answers of a caller", guest.caller.scope()),
+            // Who may not use all of the route's upstreams gets no answers of others.
+            CacheScope::Route if guest.caller.lineage().and_then(Lineage::narrows_upstreams).is_some() => {
+                ("answers of a caller", guest.caller.scope())
+            }
             CacheScope::Route => ("answers of a route", None),
         };
         let likeness = likeness(what, scope, guest, route)?;

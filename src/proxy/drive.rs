@@ -30,6 +30,7 @@ pub async fn drive(
     mut guest: Box<Guest>,
 ) -> Response<Reply> {
     let model = std::mem::take(&mut guest.model);
+    let caller = guest.caller.clone();
     let mut need = Need {
         dialect: guest.dialect,
         operation: guest.operation,
@@ -43,6 +44,7 @@ pub async fn drive(
         bond: guest.bond,
         least_window: guest.least_window,
         abilities: guest.abilities,
+        lineage: caller.lineage(),
         most_attempts: if guest.is_retry { ATTEMPTS_OF_RETRY } else { u32::MAX },
     };
     let mut plan = Plan::begin(&snapshot.table, guest.route);

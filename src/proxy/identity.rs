@@ -2,10 +2,10 @@
 //!
 //! What proves whom is `access`' business; that a key's secret is never said back is this file's.
 
-use super::Snapshot;
 use super::intake::Arrival;
 use super::refuse::Refusal;
-use crate::access::{Access, Demand, Denied, Received, Signing};
+use super::{Gateway, Snapshot};
+use crate::access::{Access, Demand, Denied, MOST_GUESSES, Received, Signing, Standing};
 use crate::algo::sigv4::{Payload, Refused};
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
@@ -13,6 +13,17 @@ use crate::dialect::trouble::Kind;
 /// Whether callers of `dialect` may sign instead of sending their key.
 pub fn signing(dialect: Dialect) -> Signing {
     if dialect == Dialect::Bedrock { Signing::Aws } else { Signing::Foreign }
+}
+
+/// What a request's head says about its caller.
+pub fn judge(
+    gateway: &Gateway,
+    access: &Access,
+    arrival: &Arrival,
+    signing: Signing,
+) -> Result<Standing, Denied> {
+    let now = gateway.live.clock.unix_now();
+    access.judge(&arrival.head.headers, arrival.head.uri.query(), signing, now)
 }
 
 /// The request with its body, for those who sign.
@@ -29,29 +40,44 @@ pub fn received<'a>(
 
 /// Refuses whoever is nobody we know where every model needs a key, whichever it turns out to be.
 pub fn turn_away<T>(
+    gateway: &Gateway,
     access: &Access,
     known: &Result<T, Denied>,
-    arrival: &Arrival,
-    dialect: Dialect,
+    (arrival, dialect): (&Arrival, Dialect),
 ) -> Result<(), Box<Refusal>> {
     match (access.models(), known) {
         (Demand::Always, Err(denied)) => access
             .decide(Err(denied.clone()), access.whole())
             .map(drop)
-            .map_err(|denied| refusal(&denied, arrival, dialect)),
+            .map_err(|denied| refusal(gateway, &denied, arrival, dialect)),
         (Demand::Always | Demand::ByRoute | Demand::Never, _) => Ok(()),
     }
 }
 
-/// What a caller is told who may not go on.
-pub fn refusal(denied: &Denied, arrival: &Arrival, dialect: Dialect) -> Box<Refusal> {
+/// What a caller is told who may not go on. Whoever sends wrong keys again and again is told to wait; what is right
+/// never comes here.
+pub fn refusal(gateway: &Gateway, denied: &Denied, arrival: &Arrival, dialect: Dialect) -> Box<Refusal> {
+    let is_guess = match denied {
+        Denied::Unknown | Denied::Over(_) | Denied::Disagreeing => true,
+        Denied::Signature { why, .. } => *why == Refused::Mismatch,
+        Denied::Missing => false,
+    };
+    let guessed = arrival.from.filter(|_| is_guess);
+    if let Some(wait) = guessed.and_then(|from| gateway.guesses.wrong(from, gateway.live.now())) {
+        let message = format!(
+            "more than {MOST_GUESSES} wrong API keys came from your address within a minute; wait, and send the right one"
+        );
+        let mut refusal = Refusal::new(Kind::RateLimited, message, dialect, &arrival.request_id);
+        refusal.retry_after = Some(wait);
+        return refusal;
+    }
     let way = way(dialect);
     let (kind, message) = match denied {
         Denied::Missing => (
             Kind::Unauthorized,
             format!("no API key came with the request; send one of this gateway's keys {way}"),
         ),
-        Denied::Unknown => (
+        Denied::Unknown | Denied::Over(_) => (
             Kind::UnknownKey,
             format!(
                 "the API key is not one of this gateway's, where a provider's own key does not count; \

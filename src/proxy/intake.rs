@@ -5,6 +5,7 @@
 pub(super) mod body;
 mod plain;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,10 +24,10 @@ use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::settle::{Asked, Settle};
 use super::thoughts::Thoughts;
-use super::{Gateway, Snapshot, admission, deadline, identity, left, models, needs};
-use crate::access::{Denied, Standing};
+use super::{Gateway, Snapshot, admission, deadline, identity, leave, left, models, needs};
+use crate::access::{Caller, Denied, Standing};
 use crate::algo::tick::Tick;
-use crate::config::{Limits, Replay as ReplayPolicy};
+use crate::config::{Limits, Replay as ReplayPolicy, Urgency};
 use crate::dialect::billed::Wish;
 use crate::dialect::continuation::Asking;
 use crate::dialect::entry::{self, Entry, Miss, ModelAt};
@@ -51,6 +52,8 @@ pub struct Arrival {
     pub(super) body: Option<Incoming>,
     upgrade: Option<OnUpgrade>,
     pub request_id: Box<str>,
+    /// The other end of its connection, where that is an address.
+    pub from: Option<IpAddr>,
     pub begun: Tick,
 }
 
@@ -58,8 +61,8 @@ pub struct Arrival {
 pub struct Guest {
     pub head: request::Parts,
     pub request_id: Box<str>,
-    /// The name of the key that the caller proved to hold.
-    pub caller: Option<Arc<str>>,
+    /// The key that the caller proved to hold.
+    pub caller: Caller,
     pub dialect: Dialect,
     pub operation: Operation,
     pub route: usize,
@@ -132,14 +135,15 @@ pub enum Admitted {
 const LONGEST_ID: usize = 64;
 
 impl Arrival {
-    pub fn new(gateway: &Gateway, mut request: Request<Incoming>) -> Self {
+    pub fn new(gateway: &Gateway, mut request: Request<Incoming>, from: Option<IpAddr>) -> Self {
+        let from = from.map(|from| from.to_canonical());
         let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
         let request_id = callers_id(&head.headers).unwrap_or_else(|| {
             let mut dice = gateway.live.dice();
             format!("req_{:016x}{:08x}", dice.next_u64(), dice.next_u64() as u32).into()
         });
-        Self { head, body: Some(body), upgrade, request_id, begun: gateway.live.now() }
+        Self { head, body: Some(body), upgrade, request_id, from, begun: gateway.live.now() }
     }
 
     pub fn refuse(&self, kind: Kind, message: impl Into<String>, dialect: Dialect) -> Box<Refusal> {
@@ -185,8 +189,9 @@ pub async fn admit(
                 return Err(overloaded(&arrival, entry.dialect, limits));
             }
             if matches!(entry.operation, Operation::Models | Operation::Model) {
-                caller_of_the_whole(snapshot, &arrival, entry.dialect)?;
-                return models::answer(snapshot, &arrival, &entry)
+                let caller = caller_of_the_whole(gateway, snapshot, &arrival, entry.dialect)?;
+                leave::to_ask(&caller, &arrival, entry.dialect, None)?;
+                return models::answer(snapshot, &caller, &arrival, &entry)
                     .map(|response| Admitted::Answered(Box::new(response)));
             }
             let guest = ask(gateway, snapshot, arrival, &entry).await?;
@@ -196,8 +201,9 @@ pub async fn admit(
             if busy {
                 return Err(overloaded(&arrival, Dialect::Responses, limits));
             }
-            let caller = caller_of_the_whole(snapshot, &arrival, Dialect::Responses)?;
-            let answered = recall::answer(gateway, snapshot, (&arrival, caller.as_deref()), way);
+            let caller = caller_of_the_whole(gateway, snapshot, &arrival, Dialect::Responses)?;
+            leave::to_ask(&caller, &arrival, Dialect::Responses, Some(Operation::Responses))?;
+            let answered = recall::answer(gateway, snapshot, (&arrival, caller.scope()), way);
             answered.map(|response| Admitted::Answered(Box::new(response)))
         }
         Err(miss) => plain_or_nowhere(gateway, snapshot, arrival, miss, (&path, busy)).await,
@@ -224,16 +230,17 @@ async fn plain_or_nowhere(
 
 /// Who asks for something that belongs to no route, and has no body that could be signed.
 fn caller_of_the_whole(
+    gateway: &Gateway,
     snapshot: &Snapshot,
     arrival: &Arrival,
     dialect: Dialect,
-) -> Result<Option<Arc<str>>, Box<Refusal>> {
+) -> Result<Caller, Box<Refusal>> {
     let access = &snapshot.access;
     let signing = identity::signing(dialect);
-    let known = access.judge(&arrival.head.headers, arrival.head.uri.query(), signing);
+    let known = identity::judge(gateway, access, arrival, signing);
     access
         .decide(known.and_then(Standing::unsigned), access.whole())
-        .map_err(|denied| identity::refusal(&denied, arrival, dialect))
+        .map_err(|denied| identity::refusal(gateway, &denied, arrival, dialect))
 }
 
 fn overloaded(arrival: &Arrival, dialect: Dialect, limits: &Limits) -> Box<Refusal> {
@@ -279,10 +286,10 @@ async fn ask(
     let limits = &table.server.limits;
     let access = &snapshot.access;
     let signing = identity::signing(dialect);
-    let known = access.judge(&arrival.head.headers, arrival.head.uri.query(), signing);
-    identity::turn_away(access, &known, &arrival, dialect)
+    let known = identity::judge(gateway, access, &arrival, signing);
+    identity::turn_away(gateway, access, &known, (&arrival, dialect))
         .map_err(|refusal| refusal.closing_if_body(&arrival))?;
-    let mut place = memory::place(gateway, snapshot, &arrival, dialect, named(&known), limits.max_body)?;
+    let mut place = memory::place(gateway, snapshot, &arrival, dialect, urgency(&known), limits.max_body)?;
     let body_begun = gateway.live.now();
     let body = match body::read_whole(
         arrival.body.as_mut(),
@@ -299,16 +306,19 @@ async fn ask(
     let waited = gateway.live.now().since(body_begun);
     let received = identity::received(snapshot, &arrival, &body, gateway.live.clock.unix_now());
     let proof = known.and_then(|standing| standing.proven(&received));
-    identity::turn_away(access, &proof, &arrival, dialect)?;
+    identity::turn_away(gateway, access, &proof, (&arrival, dialect))?;
     let content_type = arrival.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let unread = |error: scan::ScanError| arrival.refuse(Kind::BadRequest, error.to_string(), dialect);
     let mut scan = scan::scan(entry, content_type, &body).map_err(unread)?;
     let index = table.route_of_model(&scan.model);
     let needed = index.map_or(access.whole(), |index| table.routes[index].config.access);
-    let caller =
-        access.decide(proof, needed).map_err(|denied| identity::refusal(&denied, &arrival, dialect))?;
+    let caller = access
+        .decide(proof, needed)
+        .map_err(|denied| identity::refusal(gateway, &denied, &arrival, dialect))?;
+    leave::to_ask(&caller, &arrival, dialect, Some(operation))?;
+    leave::to_model(table, &caller, &arrival, dialect, (&scan.model, index))?;
     let (whole, recall) =
-        recall::recall(gateway, snapshot, (&arrival, caller.as_deref()), entry, (&scan, &body))?;
+        recall::recall(gateway, snapshot, (&arrival, caller.scope()), entry, (&scan, &body))?;
     let body = match whole {
         Some(whole) => {
             scan = scan::scan(entry, content_type, &whole).map_err(unread)?;
@@ -317,7 +327,7 @@ async fn ask(
         None => body,
     };
     let Some(index) = index else {
-        return Err(unknown_model(snapshot, &arrival, entry, &scan.model));
+        return Err(unknown_model(snapshot, &caller, &arrival, entry, &scan.model));
     };
     let route = &table.routes[index];
     let stateful = scan.stateful && !arrival.head.headers.contains_key(IDEMPOTENCY_KEY);
@@ -329,9 +339,15 @@ async fn ask(
         (true, false) => Resend::Allowed,
     };
     let is_retry = is_retry(&arrival.head.headers);
-    let priority = admission::priority(snapshot, index, caller.as_deref(), &arrival.head.headers, is_retry)
+    let priority = admission::priority(snapshot, index, &caller, &arrival.head.headers, is_retry)
         .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
-    let asker = left::Asker { gateway, snapshot, arrival: &arrival, caller: caller.as_deref() };
+    let asker = left::Asker {
+        gateway,
+        snapshot,
+        arrival: &arrival,
+        caller: caller.scope(),
+        lineage: caller.lineage(),
+    };
     let left_at = asker.bond(dialect, &body)?;
     let shape = if scan.stream { Shape::Stream } else { Shape::Whole };
     let asked = Asked::new(&scan.model, shape, priority, scan.prompt_tokens);
@@ -340,7 +356,7 @@ async fn ask(
     settle.caller.clone_from(&caller);
     let deadline = deadline(gateway, snapshot, index, &arrival);
     let (abilities, least_window) = needs::of(table, index, entry, &scan, &body);
-    let thoughts = Thoughts::of(gateway, caller.as_deref(), (dialect, operation), (&scan.model, &body));
+    let thoughts = Thoughts::of(gateway, caller.scope(), (dialect, operation), (&scan.model, &body));
     let encrypted_at = thoughts.as_ref().and_then(|thoughts| thoughts.bond(route.config.unsupported));
     Ok(Guest {
         caller,
@@ -382,8 +398,14 @@ fn session(route: &Route, arrival: &Arrival, body: &[u8]) -> Option<u64> {
         .flatten()
 }
 
-fn unknown_model(snapshot: &Snapshot, arrival: &Arrival, entry: &Entry<'_>, model: &str) -> Box<Refusal> {
-    let near = closest(model, snapshot.table.model_names());
+fn unknown_model(
+    snapshot: &Snapshot,
+    caller: &Caller,
+    arrival: &Arrival,
+    entry: &Entry<'_>,
+    model: &str,
+) -> Box<Refusal> {
+    let near = closest(model, leave::names(snapshot, caller));
     let hint = match near.as_slice() {
         [] => "GET /v1/models lists the models that are".to_owned(),
         names => format!(
@@ -409,10 +431,10 @@ pub(super) fn is_retry(headers: &HeaderMap) -> bool {
     count.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 0)
 }
 
-/// The key that the head names, proven or not.
-fn named(known: &Result<Standing, Denied>) -> Option<&str> {
+/// How much the requests of the key matter that the head names, proven or not.
+fn urgency(known: &Result<Standing, Denied>) -> Urgency {
     match known {
-        Ok(Standing::Known(key) | Standing::Signs(key)) => Some(&key.name),
-        Err(_) => None,
+        Ok(Standing::Known(key) | Standing::Signs(key)) => key.urgency,
+        Err(_) => Urgency::default(),
     }
 }

@@ -20,6 +20,7 @@ use super::admission::{self, come_again};
 use super::intake::Arrival;
 use super::refuse::Refusal;
 use super::{Gateway, Snapshot};
+use crate::config::Urgency;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
 use crate::route::line;
@@ -34,13 +35,13 @@ pub struct Place {
 }
 
 /// A place for the body of `arrival`, of which at most `most` bytes are kept, before any of it is read. `who` is
-/// the key that it names, proven or not.
+/// what is said of the key that it names, proven or not.
 pub fn place(
     gateway: &Gateway,
     snapshot: &Snapshot,
     arrival: &Arrival,
     dialect: Dialect,
-    who: Option<&str>,
+    who: Urgency,
     most: u64,
 ) -> Result<Place, Box<Refusal>> {
     let headers = &arrival.head.headers;

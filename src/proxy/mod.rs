@@ -48,6 +48,7 @@ mod flight;
 mod hedge;
 mod identity;
 mod intake;
+mod leave;
 mod left;
 mod media;
 mod memory;
@@ -66,6 +67,7 @@ mod tail;
 mod thoughts;
 mod tunnel;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
@@ -75,7 +77,7 @@ use http::{Request, Response};
 pub use intake::Guest;
 pub use reply::Reply;
 
-use crate::access::Access;
+use crate::access::{Access, Guesses};
 use crate::cache::{Held, KeptNow, Memory};
 use crate::route::Bond;
 use crate::state::{Live, Recent, Table};
@@ -109,6 +111,7 @@ pub struct Gateway {
     left: left::Places,
     /// Whose model encrypted which reasoning.
     thoughts: Recent<Bond>,
+    guesses: Guesses,
     in_flight: AtomicU32,
     cut_off: AtomicBool,
     memory: Memory,
@@ -130,6 +133,7 @@ impl Gateway {
             bonds: bonds::Bonds::default(),
             thoughts: Recent::default(),
             left: left::Places::default(),
+            guesses: Guesses::default(),
             in_flight: AtomicU32::new(0),
             cut_off: AtomicBool::new(false),
             memory: Memory::default(),
@@ -188,10 +192,15 @@ impl Gateway {
         self.cut_off.store(true, Relaxed);
     }
 
-    /// Answers one request. Dropping the future, or the answer's body, cancels the upstream's work.
-    pub async fn serve(self: &Arc<Self>, request: Request<hyper::body::Incoming>) -> Response<Reply> {
+    /// Answers one request of a connection that came `from` there. Dropping the future, or the answer's body, cancels
+    /// the upstream's work.
+    pub async fn serve(
+        self: &Arc<Self>,
+        request: Request<hyper::body::Incoming>,
+        from: Option<IpAddr>,
+    ) -> Response<Reply> {
         let snapshot = self.snapshot();
-        let arrival = intake::Arrival::new(self, request);
+        let arrival = intake::Arrival::new(self, request, from);
         match intake::admit(self, &snapshot, arrival).await {
             Ok(intake::Admitted::Guest(guest)) => again::serve(self, &snapshot, guest).await,
             Ok(intake::Admitted::Answered(response)) => *response,

@@ -4,10 +4,11 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 
-use super::Snapshot;
 use super::intake::Arrival;
 use super::refuse::{Refusal, in_short, name_request};
 use super::reply::Reply;
+use super::{Snapshot, leave};
+use crate::access::Caller;
 use crate::dialect::entry::{Entry, ModelAt};
 use crate::dialect::models::{self, BadPage, Card, Page};
 use crate::dialect::trouble::Kind;
@@ -15,24 +16,28 @@ use crate::dialect::{Dialect, Operation};
 use crate::route::closest;
 use crate::state::Table;
 use crate::state::route::Route;
+use crate::state::upstream::Upstream;
 use crate::vocab::Facts;
 
 pub fn answer(
     snapshot: &Snapshot,
+    caller: &Caller,
     arrival: &Arrival,
     entry: &Entry<'_>,
 ) -> Result<Response<Reply>, Box<Refusal>> {
     let table = &snapshot.table;
     let body = match &entry.model {
         ModelAt::Path(model) if entry.operation == Operation::Model => {
-            let served = table.route_of_model(model).map(|index| &table.routes[index]);
+            let route = table.route_of_model(model);
+            leave::to_model(table, caller, arrival, entry.dialect, (model, route))?;
+            let served = route.map(|index| &table.routes[index]);
             let Some(route) = served.filter(|route| route.is_configured()) else {
-                return Err(unknown(table, arrival, entry, model));
+                return Err(unknown(snapshot, caller, arrival, entry, model));
             };
-            models::one(entry.dialect, &card(table, model, route))
+            models::one(entry.dialect, &card(table, caller, model, route))
         }
         ModelAt::Path(_) | ModelAt::Body | ModelAt::Multipart | ModelAt::Left(_) | ModelAt::Nowhere => {
-            list(table, entry.dialect, arrival.head.uri.query()).map_err(|bad| {
+            list(table, caller, entry.dialect, arrival.head.uri.query()).map_err(|bad| {
                 let refusal =
                     Refusal::new(Kind::BadRequest, bad.message(), entry.dialect, &arrival.request_id);
                 refusal.param(bad.param)
@@ -45,20 +50,25 @@ pub fn answer(
     Ok(response)
 }
 
-fn list(table: &Table, dialect: Dialect, query: Option<&str>) -> Result<String, BadPage> {
+fn list(table: &Table, caller: &Caller, dialect: Dialect, query: Option<&str>) -> Result<String, BadPage> {
     let page = Page::parse(dialect, query)?;
-    let served = table.served_models();
+    let all = table.served_models().iter();
+    let served: Vec<_> = all.filter(|(id, route)| leave::may_have(table, caller, id, Some(*route))).collect();
     let ids: Vec<&str> = served.iter().map(|(id, _)| &**id).collect();
     let cut = page.cut(&ids)?;
     let shown = served.get(cut.places.clone()).unwrap_or_default();
     let cards: Vec<Card<'_>> =
-        shown.iter().map(|(id, route)| card(table, id, &table.routes[*route])).collect();
+        shown.iter().map(|(id, route)| card(table, caller, id, &table.routes[*route])).collect();
     Ok(models::list(dialect, &cards, &page, &cut))
 }
 
-/// What is known of a model is what is known of it at the first configured channel.
-fn card<'a>(table: &Table, model: &'a str, route: &'a Route) -> Card<'a> {
-    let Some(first) = route.channels.iter().find(|channel| channel.upstream.is_configured()) else {
+/// What is known of a model is what is known of it at the first configured channel that the caller may use.
+fn card<'a>(table: &Table, caller: &Caller, model: &'a str, route: &'a Route) -> Card<'a> {
+    let may = |upstream: &Upstream| {
+        caller.lineage().is_none_or(|lineage| lineage.bars_upstream(&upstream.config).is_none())
+    };
+    let mut usable = route.channels.iter().filter(|channel| channel.upstream.is_configured());
+    let Some(first) = usable.find(|channel| may(&channel.upstream)) else {
         return Card { id: model, owner: "mainstay", facts: Facts::default(), retires_on: None };
     };
     let owner = first.upstream.config.provider.name;
@@ -72,8 +82,14 @@ fn card<'a>(table: &Table, model: &'a str, route: &'a Route) -> Card<'a> {
     }
 }
 
-fn unknown(table: &Table, arrival: &Arrival, entry: &Entry<'_>, model: &str) -> Box<Refusal> {
-    let near = closest(model, table.model_names()).join(", ");
+fn unknown(
+    snapshot: &Snapshot,
+    caller: &Caller,
+    arrival: &Arrival,
+    entry: &Entry<'_>,
+    model: &str,
+) -> Box<Refusal> {
+    let near = closest(model, leave::names(snapshot, caller)).join(", ");
     let hint = if near.is_empty() { String::new() } else { format!("; the closest are {near}") };
     let message = format!("model `{}` is not configured on this gateway{hint}", in_short(model));
     Refusal::new(Kind::NotFound, message, entry.dialect, &arrival.request_id).code("model_not_found")

@@ -76,7 +76,7 @@ impl Named {
             return None;
         }
         let mut name = Likening::begin("name");
-        name.add_or_none(guest.caller.as_deref().map(str::as_bytes));
+        name.add_or_none(guest.caller.scope().map(str::as_bytes));
         name.add(key.as_bytes());
         Some(Self { name: name.end(), request: again::likeness("named", None, guest, route)? })
     }

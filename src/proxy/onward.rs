@@ -22,6 +22,7 @@ use super::attempt::{self, Failed};
 use super::intake::{Guest, Load};
 use super::peek::{NotJoined, Peeked};
 use super::{Gateway, Snapshot};
+use crate::access::Caller;
 use crate::config::{self, Continuation};
 use crate::dialect::continuation::{Asking, Method, asking};
 use crate::dialect::hub::{Keeping, Manner};
@@ -147,9 +148,10 @@ impl Onward {
     async fn round(&mut self, gateway: &Arc<Gateway>, slot: &mut Option<Box<translate::Stream>>) -> Round {
         let snapshot = Arc::clone(&self.snapshot);
         let model = self.asked().to_owned();
+        let caller = self.guest.caller.clone();
         let mut round = self.trail.round(&snapshot.table, self.guest.settle.attempts, &model);
         while self.trail.legs < MOST_LEGS && gateway.live.now() < self.guest.deadline {
-            let need = self.need(&model);
+            let need = self.need(&model, &caller);
             let permit = match round.choose(&self.trail, &need) {
                 Leg::Ask(permit) => permit,
                 Leg::NotNow { soonest } => return Round::NotNow { soonest },
@@ -249,7 +251,8 @@ impl Onward {
             }
             NotJoined::Failed(failed) => {
                 self.count(Outcome::Failed, method);
-                let verdict = round.plan.verdict(permit, failed.failure, &self.need(model));
+                let verdict =
+                    round.plan.verdict(permit, failed.failure, &self.need(model, &self.guest.caller));
                 tracing::debug!(
                     request = %self.guest.request_id,
                     channel = &*channel.label,
@@ -258,7 +261,7 @@ impl Onward {
                     ?verdict,
                     "an attempt to go on failed"
                 );
-                let need = self.need(model);
+                let need = self.need(model, &self.guest.caller);
                 round.follow(&mut self.trail, &need, &channel, failed.failure, verdict)
             }
         }
@@ -272,7 +275,7 @@ impl Onward {
         }
     }
 
-    fn need<'n>(&self, model: &'n str) -> Need<'n> {
+    fn need<'n>(&self, model: &'n str, caller: &'n Caller) -> Need<'n> {
         let guest = &self.guest;
         Need {
             dialect: guest.dialect,
@@ -287,6 +290,7 @@ impl Onward {
             bond: guest.bond,
             least_window: guest.least_window,
             abilities: guest.abilities,
+            lineage: caller.lineage(),
             most_attempts: u32::MAX,
         }
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::Gateway;
+use crate::access::Caller;
 use crate::algo::tick::Tick;
 use crate::state::Channel;
 use crate::state::model::Shape;
@@ -52,8 +53,8 @@ pub struct Settle {
     pub attempts: u32,
     /// How many of them were made beside one that was silent and had not failed.
     pub hedges: u32,
-    /// The name of the caller's key; for logs.
-    pub caller: Option<Arc<str>>,
+    /// Whose it is.
+    pub caller: Caller,
     /// The last one that was asked.
     pub channel: Option<Arc<Channel>>,
     pub usage: Option<Usage>,
@@ -83,7 +84,7 @@ impl Settle {
             first_byte: AtomicU64::new(0),
             attempts: 0,
             hedges: 0,
-            caller: None,
+            caller: Caller::default(),
             channel: None,
             usage: None,
         }
@@ -139,7 +140,7 @@ impl Drop for Settle {
         let (route, channel) =
             (&*self.route.config.name, self.channel.as_ref().map_or("", |channel| &channel.label));
         let (outcome, millis) = (self.outcome.name(), took.as_secs_f64() * 1e3);
-        let key = self.caller.as_deref();
+        let key = self.caller.name();
         let Asked { model, shape, priority, prompt_tokens } = &self.asked;
         let (stream, priority) = (*shape == Shape::Stream, priority.name());
         let first_byte = Some(self.first_byte.load(Relaxed)).filter(|nanos| *nanos > 0);

@@ -127,7 +127,7 @@ pub fn answered(guest: &Guest, permit: &Permit) {
     let left_out = thoughts.left_out(permit);
     let unknown = thoughts.items.iter().filter(|item| item.place.is_none() && !left_out.contains(&item.name));
     let unknown: Vec<u64> = unknown.map(|item| item.name).collect();
-    learn(gateway, guest.caller.as_deref(), permit, &unknown);
+    learn(gateway, guest.caller.scope(), permit, &unknown);
     let result = match () {
         () if !left_out.is_empty() => "left_out",
         () if !unknown.is_empty() => "unknown",
@@ -147,7 +147,7 @@ pub fn gives_up(guest: &mut Guest, route: &Route, failed: &Failed) -> bool {
     let mut any = false;
     for item in thoughts.items.iter_mut().filter(|item| item.worth == Worth::Context) {
         any = true;
-        let name = scoped(guest.caller.as_deref(), item.name);
+        let name = scoped(guest.caller.scope(), item.name);
         gateway.thoughts.put(name, NOWHERE, gateway.live.now());
     }
     thoughts.given_up = any;

@@ -10,7 +10,7 @@ use super::hedge::{self, Unhedged};
 use super::need::{Need, Resend, USUAL_ANSWER};
 use super::shortlist::{self, Rank, WhyNot};
 use crate::algo::tick::Tick;
-use crate::config::{self, Degradation};
+use crate::config::{self, Degradation, Lineage};
 use crate::dialect::{Dialect, Operation};
 use crate::state::model::{Model, Shape};
 use crate::state::route::Route;
@@ -73,6 +73,8 @@ pub struct Question {
     /// What it brings: pictures, tools.
     pub needs: Abilities,
     pub prompt_tokens: u64,
+    /// Whose it is, where that may make a difference.
+    pub lineage: Option<Lineage>,
 }
 
 /// The operation by which the callers of a dialect ask for an answer.
@@ -95,7 +97,7 @@ pub fn explain(table: &Table, question: &Question) -> Option<Explained> {
 
 /// As [`explain`], for the route of this index, whoever takes the model.
 pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explained {
-    let Question { model, dialect, needs, prompt_tokens } = question;
+    let Question { model, dialect, needs, prompt_tokens, lineage } = question;
     let route = &table.routes[index];
     let now = table.live.now();
     let first_speaks = || route.channels.iter().find_map(|c| c.upstream.config.speaks.first().copied());
@@ -113,6 +115,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
         bond: None,
         least_window: *prompt_tokens,
         abilities: *needs,
+        lineage: lineage.as_ref(),
         most_attempts: u32::MAX,
     };
     let judged: Vec<_> = route
@@ -295,6 +298,7 @@ fn reason(
             let speaks: Vec<_> = upstream.config.speaks.iter().map(|dialect| dialect.name()).collect();
             format!("speaks {} only", speaks.join(", "))
         }
+        Err(WhyNot::OutOfReach) => "the caller's key, or somebody above it, does not allow it".to_owned(),
         Err(WhyNot::Bound) => "what the request refers to is stored at another upstream".to_owned(),
         Err(WhyNot::Lacks(ability)) => format!("its model is known not to take {}", ability.name()),
         Err(WhyNot::Window) => "its model's window is smaller than the prompt".to_owned(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::unserved;
 use crate::algo::quota::Tokens;
 use crate::algo::tick::Tick;
+use crate::config::Lineage;
 use crate::dialect::{Dialect, Operation};
 use crate::state::Channel;
 use crate::state::model::{Model, Shape};
@@ -35,6 +36,8 @@ pub struct Need<'a> {
     pub least_window: u64,
     /// What the model has to be able to do.
     pub abilities: Abilities,
+    /// Whose it is, where that decides which upstreams may have it.
+    pub lineage: Option<&'a Lineage>,
     /// Bounds each route's own number of attempts.
     pub most_attempts: u32,
 }

@@ -544,7 +544,7 @@ impl<'t> Plan<'t> {
 #[derive(Default)]
 struct Summary {
     soonest: Option<Tick>,
-    counts: [usize; 8],
+    counts: [usize; 9],
     lacking: Option<Ability>,
     now: Tick,
 }
@@ -556,7 +556,8 @@ const UNCONFIGURED: usize = 3;
 const UNABLE: usize = 4;
 const BOUND: usize = 5;
 const UNSERVED: usize = 6;
-const OTHER: usize = 7;
+const OUT_OF_REACH: usize = 7;
+const OTHER: usize = 8;
 
 impl Summary {
     fn add(&mut self, why: WhyNot, now: Tick) {
@@ -566,6 +567,7 @@ impl Summary {
             WhyNot::Full => (FULL, None),
             WhyNot::Speaks => (SPEAKS, None),
             WhyNot::Bound => (BOUND, None),
+            WhyNot::OutOfReach => (OUT_OF_REACH, None),
             WhyNot::Unconfigured => (UNCONFIGURED, None),
             WhyNot::BreakerOpen { until } => (OTHER, until),
             WhyNot::ModelMissing { until } => (OTHER, Some(until)),
@@ -584,8 +586,8 @@ impl Summary {
 
     /// What is said of the route leaves out channels that could never have served.
     fn close(self, channels: usize) -> Exhausted {
-        let [credentials, full, speaks, unconfigured, unable, bound, unserved, _] = self.counts;
-        let possible = channels - speaks - unconfigured - unable - bound;
+        let [credentials, full, speaks, unconfigured, unable, bound, unserved, out_of_reach, _] = self.counts;
+        let possible = channels - speaks - unconfigured - unable - bound - out_of_reach;
         let lack = match (possible, self.lacking) {
             (0, Some(ability)) if bound == 0 => Lack::Ability(ability),
             (0, _) if bound > 0 => Lack::Bound,

@@ -41,6 +41,8 @@ pub enum Rank {
 pub enum WhyNot {
     /// A credential or address is missing.
     Unconfigured,
+    /// The caller's key does not reach it.
+    OutOfReach,
     /// It speaks none of what the caller speaks.
     Speaks,
     /// What the request refers to is stored at another upstream.
@@ -80,6 +82,7 @@ impl WhyNot {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Unconfigured => "unconfigured",
+            Self::OutOfReach => "out_of_reach",
             Self::Speaks => "speaks_another_dialect",
             Self::Bound => "stored_elsewhere",
             Self::Lacks(_) => "lacks_ability",
@@ -100,6 +103,7 @@ impl WhyNot {
         match self {
             Self::Down | Self::BreakerOpen { .. } => true,
             Self::Unconfigured
+            | Self::OutOfReach
             | Self::Speaks
             | Self::Bound
             | Self::Lacks(_)
@@ -125,6 +129,9 @@ pub fn judge(
     let upstream = &channel.upstream;
     if !upstream.is_configured() {
         return Err(WhyNot::Unconfigured);
+    }
+    if need.lineage.is_some_and(|lineage| lineage.bars_upstream(&upstream.config).is_some()) {
+        return Err(WhyNot::OutOfReach);
     }
     // The operator put the upstream behind a path, so whatever it speaks is spoken there.
     if need.dialect != Dialect::Http && asked_in(route, channel, need).is_none() {

@@ -10,7 +10,7 @@ use rustls::ClientConfig;
 
 use super::builtin::{Builtin, Simulating};
 use super::loader::{Draft, Rejection};
-use crate::access::Access;
+use crate::access::{Access, Managed};
 use crate::config::{self, BaseUrl};
 use crate::proxy::Snapshot;
 use crate::simulated::Simulated;
@@ -26,6 +26,8 @@ pub(super) struct Assembler {
     /// Kept as long as its settings are the same: its turns are for all requests together.
     fetcher: Option<Arc<Fetcher>>,
     pub(super) builtin: Arc<Builtin>,
+    /// What is known of the store's keys.
+    pub(super) managed: Option<Arc<Managed>>,
 }
 
 struct Kept {
@@ -53,7 +55,15 @@ pub(super) struct Replaced {
 impl Assembler {
     pub(super) fn new(live: Arc<Live>, dial: Arc<dyn Dial>, simulating: Simulating) -> Self {
         let builtin = Arc::new(Builtin::new(simulating));
-        Self { live, dial, registry: Registry::default(), pools: HashMap::new(), fetcher: None, builtin }
+        Self {
+            live,
+            dial,
+            registry: Registry::default(),
+            pools: HashMap::new(),
+            fetcher: None,
+            builtin,
+            managed: None,
+        }
     }
 
     /// Takes what an earlier process knew. Before the first snapshot.
@@ -102,7 +112,9 @@ impl Assembler {
         }
         let table = Table::compile(&draft.blueprint, &mut self.registry, &self.live);
         let replaced = Replaced { pools: before.into_values().map(|kept| kept.pool).collect(), simulated };
-        let access = Arc::new(Access::compile(&draft.blueprint, &self.live.metrics));
+        let metrics = &self.live.metrics;
+        let access = Access::compile(&draft.blueprint, metrics).with(self.managed.as_ref(), metrics);
+        let access = Arc::new(access);
         let fetcher = self.fetcher(&draft.blueprint.server.media);
         Ok((Snapshot { table: Arc::new(table), pools: pools.into(), access, fetcher }, replaced))
     }

@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -58,8 +59,8 @@ const H2_PING: (Duration, Duration) = (Duration::from_mins(1), Duration::from_se
 /// After a goodbye that nobody answers.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// Serves a connection whose bytes come over `io`; `place` is held until they cannot any more.
-pub(super) async fn serve<T>(front: Arc<Front>, io: T, place: Option<Place>)
+/// Serves a connection whose bytes come `from` there over `io`; `place` is held until they cannot any more.
+pub(super) async fn serve<T>(front: Arc<Front>, io: T, from: Option<IpAddr>, place: Option<Place>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -75,7 +76,7 @@ where
         limits: server.limits.clone(),
         conduct: Arc::clone(&conduct),
         streams,
-        edge: edge(Arc::clone(&front.gateway)),
+        edge: edge(Arc::clone(&front.gateway), from),
         front: Arc::clone(&front),
     };
     // A connection outlives tables; it must not keep one alive.

@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -29,8 +30,9 @@ use crate::proxy::{Gateway, Reply};
 /// The gateway as the connections see it.
 pub(super) type Edge = CatchPanic<Inside, OnPanic>;
 
-pub(super) fn edge(gateway: Arc<Gateway>) -> Edge {
-    layered(Inside(gateway))
+/// `from` is the other end of the connection.
+pub(super) fn edge(gateway: Arc<Gateway>, from: Option<IpAddr>) -> Edge {
+    layered(Inside { gateway, from })
 }
 
 fn layered<S>(inner: S) -> CatchPanic<S, OnPanic> {
@@ -53,7 +55,10 @@ fn on_panic(_: Box<dyn Any + Send>) -> Response<Full<Bytes>> {
 
 /// [`Gateway::serve`] as a tower service.
 #[derive(Clone)]
-pub(super) struct Inside(Arc<Gateway>);
+pub(super) struct Inside {
+    gateway: Arc<Gateway>,
+    from: Option<IpAddr>,
+}
 
 impl Service<Request<Incoming>> for Inside {
     type Response = Response<Reply>;
@@ -66,8 +71,8 @@ impl Service<Request<Incoming>> for Inside {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let gateway = Arc::clone(&self.0);
-        Box::pin(async move { Ok(gateway.serve(request).await) })
+        let (gateway, from) = (Arc::clone(&self.gateway), self.from);
+        Box::pin(async move { Ok(gateway.serve(request, from).await) })
     }
 }
 

@@ -49,6 +49,6 @@ impl Front {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let place = self.take_place();
-        Tasks::spawn_connection(connection::serve(Arc::clone(self), io, Some(place)));
+        Tasks::spawn_connection(connection::serve(Arc::clone(self), io, None, Some(place)));
     }
 }

@@ -10,6 +10,7 @@ use super::assemble::Assembler;
 use super::builtin::Simulating;
 use super::front::Front;
 use super::keeper::Keeper;
+use super::keyring;
 use super::lifecycle::{Lifecycle, Stage};
 use super::loader::{Draft, Loader, Rejection};
 use super::prober::Prober;
@@ -21,7 +22,8 @@ use super::storing;
 use super::tasks::Tasks;
 use super::tls::Certificate;
 use super::watch;
-use crate::admin::{Applied, Phase, Refused, Reloaded, Running};
+use crate::access::{Access, Desk, Managed};
+use crate::admin::{Applied, Phase, Refused, Reloaded, Running, Trail};
 use crate::algo::breaker::State;
 use crate::cache::{Held, KeptNow};
 use crate::proxy::{Gateway, Snapshot};
@@ -52,6 +54,8 @@ pub struct Host {
     link: Option<Arc<Link>>,
     /// What outlives the process, where the configuration has a place for it.
     pub store: Option<Arc<Store>>,
+    desk: Option<Arc<Desk>>,
+    trail: Arc<Trail>,
 }
 
 impl Host {
@@ -71,6 +75,14 @@ impl Host {
             assembler.recall(memoir);
         }
         let opened = storing::open(&loader, &draft, &live)?;
+        let opened_store = opened.as_ref().map(|opened| &opened.store);
+        let trail = Trail::new(Arc::clone(&live), opened_store.cloned());
+        let hashed_with = draft.blueprint.server.key_hash_secret.as_ref();
+        let desk = opened_store.zip(hashed_with).map(|(store, secret)| {
+            let managed = Managed::new(secret);
+            assembler.managed = Some(Arc::clone(&managed));
+            Desk::new(Arc::clone(store), managed)
+        });
         let sharing = draft.blueprint.server.redis.clone().map(|redis| {
             let dialler = sharing::Dialler::new(&redis, draft.roots.get(&redis.ca_file));
             (Sharing::new(redis, &live), dialler)
@@ -89,6 +101,7 @@ impl Host {
             fingerprint: draft.fingerprint,
             prober,
             store: draft.blueprint.store,
+            trail: Arc::clone(&trail),
         });
         let certificate = draft.certificate.map(Arc::new);
 
@@ -117,8 +130,30 @@ impl Host {
             tasks.spawn("store tended", storing::tend(Arc::clone(&opened.store), opened.retention));
             opened.store
         });
+        if let Some(desk) = &desk {
+            let follow = keyring::follow(Arc::clone(desk), Arc::clone(&trail), Arc::clone(&gateway));
+            tasks.spawn("managed keys", follow);
+        }
         let front = Front::new(gateway, Arc::clone(&lifecycle));
-        Ok(Arc::new(Self { front, lifecycle, tasks, reloader, certificate, keeper, link, store }))
+        Ok(Arc::new(Self {
+            front,
+            lifecycle,
+            tasks,
+            reloader,
+            certificate,
+            keeper,
+            link,
+            store,
+            desk,
+            trail,
+        }))
+    }
+
+    /// Waits, not for long, until the keys of the store are known.
+    pub(crate) async fn know_keys(&self) {
+        if let Some(desk) = &self.desk {
+            keyring::first(desk, self.gateway()).await;
+        }
     }
 
     /// Begins to follow the configuration's source.
@@ -156,6 +191,22 @@ impl Running for Host {
 
     fn pools(&self) -> Vec<Arc<Pool>> {
         self.gateway().snapshot().pools.to_vec()
+    }
+
+    fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.gateway().snapshot().access)
+    }
+
+    fn desk(&self) -> Option<Arc<Desk>> {
+        self.desk.clone()
+    }
+
+    fn stock(&self) {
+        keyring::stock(self.gateway());
+    }
+
+    fn trail(&self) -> Arc<Trail> {
+        Arc::clone(&self.trail)
     }
 
     fn connections(&self) -> usize {

@@ -1,7 +1,7 @@
 //! Takes in callers' connections.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,9 +36,9 @@ pub async fn accept(front: Arc<Front>, listener: TcpListener, certificate: Optio
             accepted = async { front.room().await; listener.accept().await } => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 failing = false;
-                admit(&front, stream, certificate.clone());
+                admit(&front, stream, peer.ip(), certificate.clone());
             }
             Err(error) if is_the_callers(&error) => {}
             Err(error) => {
@@ -52,7 +52,7 @@ pub async fn accept(front: Arc<Front>, listener: TcpListener, certificate: Optio
     }
 }
 
-fn admit(front: &Arc<Front>, stream: TcpStream, certificate: Option<Arc<Certificate>>) {
+fn admit(front: &Arc<Front>, stream: TcpStream, from: IpAddr, certificate: Option<Arc<Certificate>>) {
     // Both only make things better; a socket that refuses them is dying and will say so.
     let _ = stream.set_nodelay(true);
     let (time, interval, retries) = KEEPALIVE;
@@ -61,11 +61,11 @@ fn admit(front: &Arc<Front>, stream: TcpStream, certificate: Option<Arc<Certific
     let place = front.take_place();
     let front = Arc::clone(front);
     match certificate {
-        None => Tasks::spawn_connection(connection::serve(front, stream, Some(place))),
+        None => Tasks::spawn_connection(connection::serve(front, stream, Some(from), Some(place))),
         Some(certificate) => Tasks::spawn_connection(async move {
             let limit = front.gateway.snapshot().table.server.timeouts.header_read;
             match timeout(limit, certificate.acceptor().accept(stream)).await {
-                Ok(Ok(stream)) => connection::serve(front, stream, Some(place)).await,
+                Ok(Ok(stream)) => connection::serve(front, stream, Some(from), Some(place)).await,
                 Ok(Err(error)) => tracing::debug!(%error, "a caller's TLS handshake failed"),
                 Err(_) => tracing::debug!("a caller's TLS handshake took too long"),
             }

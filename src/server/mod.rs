@@ -15,6 +15,7 @@
 //! | `edge` | the tower layers |
 //! | [`host`], [`tasks`], [`lifecycle`], [`shutdown`] | background work, its stages, its end |
 //! | [`loader`], [`reload`], `watch`, `assemble`, [`builtin`] | from the file to the table in force |
+//! | `keyring` | the store's keys, kept up to date |
 //! | `keeper` | what outlasts the process |
 //! | `sharing` | what replicas tell each other |
 //! | `storing` | the store, opened and tended |
@@ -31,6 +32,7 @@ pub mod front;
 mod guard;
 pub mod host;
 mod keeper;
+mod keyring;
 pub mod lifecycle;
 mod line;
 pub mod listen;

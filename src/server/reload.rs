@@ -7,12 +7,13 @@
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
+use serde_json::json;
 
 use super::assemble::{Assembler, Replaced};
 use super::builtin::Builtin;
 use super::loader::{Draft, Fingerprint, Loader, Rejection};
 use super::prober::Prober;
-use crate::admin::{Applied, Reloaded};
+use crate::admin::{Applied, Deed, Reloaded, Trail};
 use crate::config;
 use crate::proxy::{Gateway, Snapshot};
 use crate::simulated::Simulated;
@@ -38,6 +39,7 @@ pub struct Reloader {
     builtin: Arc<Builtin>,
     workshop: tokio::sync::Mutex<Workshop>,
     applied: Mutex<Applied>,
+    trail: Arc<Trail>,
     leaving: Mutex<Vec<Leaving>>,
     /// As it was at the start, and is for as long as the process lives.
     store: Option<config::Store>,
@@ -62,17 +64,19 @@ pub(super) struct First {
     pub(super) assembler: Assembler,
     pub(super) fingerprint: Fingerprint,
     pub(super) prober: Arc<Prober>,
+    pub(super) trail: Arc<Trail>,
     pub(super) store: Option<config::Store>,
 }
 
 impl Reloader {
     pub(super) fn new(first: First) -> Arc<Self> {
-        let First { gateway, loader, assembler, fingerprint, prober, store } = first;
+        let First { gateway, loader, assembler, fingerprint, prober, store, trail } = first;
         let snapshot = gateway.snapshot();
         let reloader = Arc::new(Self {
             builtin: Arc::clone(&assembler.builtin),
             applied: Mutex::new(Applied { source: loader.source().name(), ..Applied::default() }),
             workshop: tokio::sync::Mutex::new(Workshop { assembler, fingerprint }),
+            trail,
             leaving: Mutex::default(),
             loader,
             gateway,
@@ -103,6 +107,7 @@ impl Reloader {
     /// Reads the configuration again.
     pub async fn reload(&self, cause: Cause) -> Result<Reloaded, Rejection> {
         let mut workshop = self.workshop.lock().await;
+        let before = self.applied().revision;
         let result = self.attempt(&mut workshop, cause).await;
         let live = &self.gateway.live;
         let count = |result| live.metrics.counter(&catalogue::RELOADS, &[result]).increment(1);
@@ -127,6 +132,14 @@ impl Reloader {
                     tracing::error!("configuration refused, the table in force stays\n{said}");
                 }
             }
+        }
+        drop(workshop);
+        if let Ok(Reloaded::Applied { revision }) = &result {
+            let detail = json!({ "cause": format!("{cause:?}"), "before": before, "after": revision });
+            let subject = self.loader.source().name();
+            self.trail
+                .note(Deed { actor: "gateway", action: "config.applied", subject: &subject, detail })
+                .await;
         }
         result
     }
@@ -221,6 +234,7 @@ fn fixed_at_start(before: &config::Server, after: &config::Server) -> Vec<&'stat
         ("server.tls", before.tls != after.tls),
         ("server.state_file", before.state_file != after.state_file),
         ("server.redis", before.redis != after.redis),
+        ("server.key_hash_secret", before.key_hash_secret != after.key_hash_secret),
     ];
     changes.into_iter().filter(|(_, changed)| *changed).map(|(path, _)| path).collect()
 }

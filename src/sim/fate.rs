@@ -64,6 +64,7 @@ pub fn need<'t>(table: &'t Table, route: usize, said: &'t Call, now: Tick) -> Ne
         prompt_tokens: said.prompt_tokens,
         least_window: 0,
         abilities: Abilities::default(),
+        lineage: None,
         most_attempts: u32::MAX,
     };
     match &said.target {

@@ -1,6 +1,6 @@
 //! What no rehearsal of a configuration shows: the foot of every report, so that nobody takes one for more than it is.
 
-use crate::config::{Blueprint, Degradation, Delivery, Route};
+use crate::config::{Blueprint, Degradation, Delivery, Lineage, Reach, Route};
 use crate::strategy;
 
 /// Whether something holds for a route.
@@ -29,6 +29,12 @@ pub fn of(blueprint: &Blueprint) -> Vec<String> {
             route.select == strategy::Kind::Sticky
         }),
     ];
+    let narrows = |line: &Lineage| {
+        line.members().iter().any(|member| member.expires.is_some() || member.reach != Reach::default())
+    };
+    if blueprint.keys.iter().any(|key| narrows(&key.lineage)) {
+        lines.push("`allow` and `expires`, so every key reaches everything, for good".to_owned());
+    }
     for (what, has) in kinds {
         let of: Vec<&str> =
             blueprint.routes.iter().filter(|route| has(route)).map(|route| &*route.name).collect();

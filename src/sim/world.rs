@@ -328,7 +328,7 @@ impl<'t> World<'_, 't> {
             return;
         };
         let table = self.table();
-        let priority = table.priority(route, said.key.as_deref(), said.priority);
+        let priority = table.priority(route, table.urgency(said.key.as_deref()), said.priority);
         let others = u32::try_from(self.alive).unwrap_or(u32::MAX);
         if !line::may_come_in(others, table.server.limits.max_inflight, priority) {
             self.tell(&refused(End::Parted(Parted::Shed(Shed::Priority))));

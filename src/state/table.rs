@@ -18,7 +18,9 @@ use super::upstream::{self, Upstream};
 use crate::algo::budget::Budget;
 use crate::algo::name;
 use crate::catalog::{self, Catalog, Tier};
-use crate::config::{self, Blueprint, Continuation, Degradation, Matcher, ModelName, Origin, Pattern};
+use crate::config::{
+    self, Blueprint, Continuation, Degradation, Matcher, ModelName, Origin, Pattern, Urgency,
+};
 use crate::dialect::Dialect;
 use crate::strategy;
 use crate::telemetry::{AttemptHandles, CredentialHandles, UpstreamHandles};
@@ -32,8 +34,8 @@ pub struct Table {
     /// The retry budget that all routes share.
     pub budget: Arc<Mutex<Budget>>,
     pub server: config::Server,
-    /// How much the requests of callers matter, by their keys' names: by themselves, and at most.
-    priorities: HashMap<Arc<str>, (Option<Priority>, Option<Priority>)>,
+    /// How much the requests of callers matter, by the names of the file's keys; for rehearsals, which have names only.
+    urgencies: HashMap<Arc<str>, Urgency>,
     /// Of all routes.
     highest: Priority,
     pub revision: String,
@@ -136,11 +138,7 @@ impl Table {
             budget,
             server: blueprint.server.clone(),
             highest: blueprint.routes.iter().map(|route| route.priority).max().unwrap_or_default(),
-            priorities: blueprint
-                .keys
-                .iter()
-                .map(|key| (Arc::clone(&key.name), (key.priority, key.max_priority)))
-                .collect(),
+            urgencies: blueprint.keys.iter().map(|key| (Arc::clone(&key.name), key.urgency)).collect(),
             revision: blueprint.revision.clone(),
             catalog: Arc::clone(&blueprint.catalog),
             models: HashMap::new(),
@@ -200,21 +198,20 @@ impl Table {
         of(route) || route.config.fallback.iter().any(|&next| of(&self.routes[next]))
     }
 
-    /// How much a request matters that came to `route` from the holder of the key `caller`, and asks for `asked`:
-    /// whoever has no leave to ask for more may ask for less.
-    pub fn priority(&self, route: usize, caller: Option<&str>, asked: Option<Priority>) -> Priority {
-        self.prioritized(self.routes[route].config.priority, caller, asked)
+    /// How much a request matters that came to `route` with a key of this `urgency`, and asks for `asked`: whoever
+    /// has no leave to ask for more may ask for less.
+    pub fn priority(&self, route: usize, urgency: Urgency, asked: Option<Priority>) -> Priority {
+        prioritized(self.routes[route].config.priority, urgency, asked)
     }
 
     /// The most that a request may turn out to matter while its route is not known.
-    pub fn highest_priority(&self, caller: Option<&str>, asked: Option<Priority>) -> Priority {
-        self.prioritized(self.highest, caller, asked)
+    pub fn highest_priority(&self, urgency: Urgency, asked: Option<Priority>) -> Priority {
+        prioritized(self.highest, urgency, asked)
     }
 
-    fn prioritized(&self, usual: Priority, caller: Option<&str>, asked: Option<Priority>) -> Priority {
-        let (own, most) = caller.and_then(|name| self.priorities.get(name)).copied().unwrap_or_default();
-        let own = own.unwrap_or(usual);
-        asked.map_or(own, |asked| asked.min(most.unwrap_or(own)))
+    /// How much requests of the key `name` matter, where the file has it.
+    pub fn urgency(&self, name: Option<&str>) -> Urgency {
+        name.and_then(|name| self.urgencies.get(name)).copied().unwrap_or_default()
     }
 
     /// Every model name that can be asked for by name: routes and aliases, patterns not.
@@ -404,6 +401,11 @@ fn compile_channel(
         fixed,
         upstream,
     }
+}
+
+fn prioritized(usual: Priority, urgency: Urgency, asked: Option<Priority>) -> Priority {
+    let own = urgency.own.unwrap_or(usual);
+    asked.map_or(own, |asked| asked.min(urgency.most.unwrap_or(own)))
 }
 
 /// The dialects in which a route's callers may come.

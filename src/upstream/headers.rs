@@ -4,8 +4,8 @@
 //! credentials); RESILIENCE B39 for what goes wrong without the protected set.
 
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
@@ -51,8 +51,36 @@ const CALLER_CREDENTIALS: [HeaderName; 7] = [
     HeaderName::from_static("x-amz-content-sha256"),
 ];
 
-/// What else stays between a caller and the gateway where the upstream is a provider.
-const NOT_FOR_PROVIDERS: [HeaderName; 2] = [HeaderName::from_static("cookie"), ACCEPT_ENCODING];
+/// What of a caller's fields a provider gets; everything else says who or where the caller is, whose account pays
+/// (`openai-organization`, `x-goog-user-project`), or something between him and what stands before the gateway.
+/// What an upstream wants besides stands in its `headers`. Sources: the providers' API references and SDKs, as of 2026-11.
+const FOR_PROVIDERS: [&str; 21] = [
+    "accept",
+    "accept-language",
+    "content-encoding",
+    "content-language",
+    "content-type",
+    "http-referer",
+    "idempotency-key",
+    "openai-beta",
+    "prefer",
+    "range",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "x-client-name",
+    "x-client-request-id",
+    "x-goog-api-client",
+    "x-grok-conv-id",
+    "x-ms-client-request-id",
+    "x-request-id",
+    "x-session-affinity",
+    "x-title",
+];
+
+/// How further ones begin: versions and betas of Anthropic's, guardrails and traces of Bedrock's, what SDKs say of
+/// themselves.
+const BEGINNINGS_FOR_PROVIDERS: [&str; 3] = ["anthropic-", "x-amzn-bedrock-", "x-stainless-"];
 
 /// Fields that the gateway is going to add, so that the map need not grow: host, length, id, attempt, key.
 const OF_THE_GATEWAY: usize = 6;
@@ -77,16 +105,15 @@ pub enum Switching {
 }
 
 /// What an upstream should see of a caller's request. `Host` goes, so that the pool names its own;
-/// `Content-Length` goes, since the body that is sent has its own; so does `Accept-Encoding` towards a
-/// provider, whose answers are read on the way.
+/// `Content-Length` goes, since the body that is sent has its own. A provider gets what is meant for it and nothing
+/// else: not `Accept-Encoding` either, since its answers are read on the way.
 pub fn for_upstream(callers: &HeaderMap, towards: Towards, switching: Switching) -> HeaderMap {
     let nominated = if callers.contains_key(CONNECTION) { nominated(callers) } else { Vec::new() };
     let stays_here = |name: &HeaderName| {
         name == HOST
             || name == CONTENT_LENGTH
             || HOP_BY_HOP.contains(name)
-            || (towards == Towards::Provider
-                && (NOT_FOR_PROVIDERS.contains(name) || CALLER_CREDENTIALS.contains(name)))
+            || (towards == Towards::Provider && !is_for_providers(name))
             || nominated.contains(name)
             || name.as_str().starts_with(OURS)
     };
@@ -99,6 +126,13 @@ pub fn for_upstream(callers: &HeaderMap, towards: Towards, switching: Switching)
         passing.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     }
     passing
+}
+
+/// A caller's credentials are not among them.
+fn is_for_providers(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    FOR_PROVIDERS.binary_search(&name).is_ok()
+        || BEGINNINGS_FOR_PROVIDERS.iter().any(|begin| name.starts_with(begin))
 }
 
 /// Leaves of an upstream's response what the caller should see.
@@ -218,6 +252,37 @@ mod tests {
         ]);
         let message = for_upstream(&message, Towards::Provider, Switching::No);
         assert_eq!(names(&message), ["anthropic-version"]);
+    }
+
+    #[test]
+    fn a_provider_gets_what_is_meant_for_it_and_nothing_else() {
+        assert!(FOR_PROVIDERS.is_sorted(), "it is searched");
+        let meant = [
+            ("anthropic-beta", "a"),
+            ("content-type", "application/json"),
+            ("openai-beta", "assistants=v2"),
+            ("traceparent", "00-1-2-01"),
+            ("user-agent", "sdk"),
+            ("x-amzn-bedrock-trace", "ENABLED"),
+            ("x-stainless-lang", "python"),
+        ];
+        let private = [
+            ("accept-encoding", "gzip"),
+            ("forwarded", "for=10.0.0.1"),
+            ("origin", "https://shop.example"),
+            ("openai-organization", "org-of-the-caller"),
+            ("x-amz-security-token", "t"),
+            ("x-customer-email", "ada@example.com"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-goog-user-project", "p"),
+            ("x-real-ip", "10.0.0.1"),
+        ];
+        let message = headers(&[&meant[..], &private[..]].concat());
+        let expected = meant.map(|(name, _)| name);
+        assert_eq!(names(&for_upstream(&message, Towards::Provider, Switching::No)), expected);
+        // A service behind the gateway is the operator's own.
+        let whole = for_upstream(&message, Towards::Service, Switching::No);
+        assert_eq!(whole.len(), meant.len() + private.len());
     }
 
     #[test]

@@ -66,6 +66,7 @@ pub fn need(live: &Live, resend: Resend) -> Need<'static> {
         prompt_tokens: 10,
         least_window: 0,
         abilities: Abilities::default(),
+        lineage: None,
         most_attempts: u32::MAX,
     }
 }

@@ -197,7 +197,8 @@ class ZRotation(unittest.TestCase):
             for caller in callers:
                 caller.join()
         self.assertEqual(errors, [])
-        with self.assertRaises(openai.AuthenticationError):
+        # By now so many wrong keys have come from here that whoever sends another may be told to wait.
+        with self.assertRaises((openai.AuthenticationError, openai.RateLimitError)):
             chat(RIGHT)
         self.assertGreater(metric("mainstay_access_total", key="shop", result="allowed"), 40)
 

@@ -12,7 +12,7 @@ pub mod server;
 pub mod store;
 pub mod upstream;
 
-pub use access::{Access, CallerKey};
+pub use access::{Access, CallerKey, Level, Lineage, Member, Names, Reach, Urgency};
 pub use degrade::{Cache, CacheScope, Degradation, Idempotency, WhenExhausted};
 pub use route::{
     Channel, FallbackOn, FirstEvent, Hedge, HedgeDelay, Matcher, ModelName, Origin, Panic, PanicMode,
@@ -36,6 +36,8 @@ pub struct Blueprint {
     pub server: Server,
     /// Whom requests are taken from that no route is found for, and lists of models.
     pub access: Access,
+    /// Organisations, teams and users, each with all above it.
+    pub members: Vec<Lineage>,
     /// Those that can be used, in the order of the file.
     pub keys: Vec<CallerKey>,
     /// In the order of the file. [`Channel::upstream`] indexes this.

@@ -16,6 +16,10 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Where operators, probes and Prometheus connect.
     pub admin: SocketAddr,
+    /// What operators have to know; on a loopback address there may be none.
+    pub admin_token: Option<Secret>,
+    /// What managed keys are hashed with; there are none without it.
+    pub key_hash_secret: Option<Secret>,
     /// TLS for `listen`; plain HTTP without it.
     pub tls: Option<ServerTls>,
     pub limits: Limits,

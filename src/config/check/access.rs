@@ -1,9 +1,11 @@
-//! The `keys:` section: what each one's secret is, and which have none.
+//! The `keys:` section: what each one's secret is, which have none, and whose they are.
 
 use http::HeaderValue;
 
 use super::Scene;
-use crate::config::blueprint::{Access, CallerKey};
+use super::reach::Known;
+use super::tree::{self, Parents, Said};
+use crate::config::blueprint::{Access, CallerKey, Level, Lineage, Urgency};
 use crate::config::file::access::{AccessName, Secrets};
 use crate::config::path::Path;
 use crate::config::problem::Findings;
@@ -17,11 +19,22 @@ const NAME_MAX: usize = 64;
 const SECRET_MIN: usize = 16;
 
 /// Those keys that can be used, in the order of the file.
-pub fn keys(scene: &Scene<'_>, findings: &mut Findings) -> Vec<CallerKey> {
+pub fn keys(
+    scene: &Scene<'_>,
+    above: &[Lineage],
+    known: &Known<'_>,
+    findings: &mut Findings,
+) -> Vec<CallerKey> {
     let mut keys: Vec<CallerKey> = Vec::new();
     for (name, said) in &scene.file.keys.0 {
         let path = Path::root().key("keys").key(name.as_str());
-        check_name(name, &path, findings);
+        let own = Said { tags: &said.tags, allow: &said.allow, expires: said.expires.as_deref() };
+        let parents = Parents {
+            organisation: said.organisation.as_deref(),
+            team: said.team.as_deref(),
+            user: said.user.as_deref(),
+        };
+        let lineage = tree::child((Level::Key, name), parents, own, above, &path, known, findings);
         let at = path.key("secret");
         let listed: Vec<(Path, &str)> = match &said.secret {
             // Reported by its shape.
@@ -34,10 +47,13 @@ pub fn keys(scene: &Scene<'_>, findings: &mut Findings) -> Vec<CallerKey> {
         let mut key = CallerKey {
             name: name.as_str().into(),
             secrets: Vec::new(),
-            priority: said.priority.map(settle::priority),
-            max_priority: said.max_priority.map(settle::priority),
+            lineage,
+            urgency: Urgency {
+                own: said.priority.map(settle::priority),
+                most: said.max_priority.map(settle::priority),
+            },
         };
-        if let (Some(most), Some(own)) = (key.max_priority, key.priority)
+        if let (Some(most), Some(own)) = (key.urgency.most, key.urgency.own)
             && most < own
         {
             findings.warn(
@@ -76,12 +92,18 @@ pub fn access(said: Option<AccessName>) -> Access {
     }
 }
 
-fn check_name(name: &str, path: &Path, findings: &mut Findings) {
+/// Whether a member of the tree can be called this: it becomes a metric label, a column and a part of addresses.
+pub fn is_name(name: &str) -> bool {
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(fine) {
+    !name.is_empty() && name.len() <= NAME_MAX && name.chars().all(fine)
+}
+
+pub fn check_name(level: Level, name: &str, path: &Path, findings: &mut Findings) {
+    if !is_name(name) {
+        let article = if level == Level::Organisation { "an" } else { "a" };
         findings.error_at_key(
             path,
-            "a key cannot be called this",
+            format!("{article} {} cannot be called this", level.name()),
             format!("use up to {NAME_MAX} letters, digits, `-`, `_` and `.`: it is a metric label"),
         );
     }
@@ -96,49 +118,65 @@ fn secret(
     others: &[CallerKey],
     findings: &mut Findings,
 ) -> Option<Secret> {
-    let scalar = scene.root.at(path).and_then(Node::scalar)?;
-    if !is_reference(&scalar.raw) {
-        findings.error(
-            path,
-            "the secret has to be a reference, and nothing else",
-            "keep it in the environment (`${NAME}`) or in a file (`file:/path`)",
-        );
-        return None;
-    }
-    if text.is_empty() {
-        let missing = match &scalar.text {
-            Text::Missing(names) => names.join(", "),
-            Text::AsWritten | Text::Resolved(_) | Text::Broken => "what it refers to".to_owned(),
-        };
-        findings.warn(
-            path,
-            format!("{missing} is not there or empty, so nobody can call with it"),
-            "set it, or remove the key",
-        );
-        return None;
-    }
-    if HeaderValue::from_str(text).is_err() || text.contains(char::is_whitespace) {
-        findings.error(
-            path,
-            "the secret has a blank, a line break or a character that no header can carry",
-            "check how it got into the environment or the file; the secret itself is not shown",
-        );
-        return None;
-    }
-    if text.len() < SECRET_MIN {
-        findings.error(
-            path,
-            format!("the secret has fewer than {SECRET_MIN} characters"),
-            "make one that nobody guesses: openssl rand -hex 24",
-        );
-        return None;
-    }
-    let has = |key: &&CallerKey| key.secrets.iter().any(|secret| secret.expose() == text);
+    let secret = match secret_at(scene, path, text, SECRET_MIN) {
+        Ok(secret) => secret,
+        Err(Unfit::Missing(what)) => {
+            let message = format!("{what} is not there or empty, so nobody can call with it");
+            findings.warn(path, message, "set it, or remove the key");
+            return None;
+        }
+        Err(Unfit::Wrong(message, hint)) => {
+            findings.error(path, message, hint);
+            return None;
+        }
+    };
+    let has = |key: &&CallerKey| key.secrets.contains(&secret);
     if let Some(same) = others.iter().chain([own]).find(has) {
         findings.error(path, format!("the same secret as of key `{}`", same.name), "give each its own");
         return None;
     }
-    Some(Secret::new(text))
+    Some(secret)
+}
+
+/// Why a text is no secret.
+pub enum Unfit {
+    /// What it refers to is not there.
+    Missing(String),
+    /// What is wrong, and how to mend it.
+    Wrong(String, &'static str),
+}
+
+/// The secret of `least` characters or more that `text` at `path` refers to.
+pub fn secret_at(scene: &Scene<'_>, path: &Path, text: &str, least: usize) -> Result<Secret, Unfit> {
+    let Some(scalar) = scene.root.at(path).and_then(Node::scalar) else {
+        return Err(Unfit::Missing("it".to_owned()));
+    };
+    let wrong = |message: &str, hint| Err(Unfit::Wrong(message.to_owned(), hint));
+    if !is_reference(&scalar.raw) {
+        return wrong(
+            "the secret has to be a reference, and nothing else",
+            "keep it in the environment (`${NAME}`) or in a file (`file:/path`)",
+        );
+    }
+    if text.is_empty() {
+        return Err(Unfit::Missing(match &scalar.text {
+            Text::Missing(names) => names.join(", "),
+            Text::AsWritten | Text::Resolved(_) | Text::Broken => "what it refers to".to_owned(),
+        }));
+    }
+    if HeaderValue::from_str(text).is_err() || text.contains(char::is_whitespace) {
+        return wrong(
+            "the secret has a blank, a line break or a character that no header can carry",
+            "check how it got into the environment or the file; the secret itself is not shown",
+        );
+    }
+    if text.len() < least {
+        return wrong(
+            &format!("the secret has fewer than {least} characters"),
+            "make one that nobody guesses: openssl rand -hex 24",
+        );
+    }
+    Ok(Secret::new(text))
 }
 
 /// Whether all of a text is elsewhere: a `${NAME}` without a default, or a file.
@@ -269,11 +307,49 @@ mod tests {
     }
 
     #[test]
-    fn an_open_door_to_the_network_is_said() {
-        let (_, said) = found("server: {listen: '0.0.0.0:8080'}");
+    fn a_door_is_open_to_the_network_only_where_somebody_wrote_so() {
+        let open = "server: {listen: '0.0.0.0:8080'}";
+        let error = "server.listen: other machines can reach this, and nobody is asked for a key";
+        assert_eq!(refused(open), error);
+        assert_eq!(refused(&format!("access: open\n{open}")), error);
+        assert_eq!(refused("server: {listen: '0.0.0.0:8080', open_to_everybody: false}"), error);
+        let (_, said) = found("server: {listen: '0.0.0.0:8080', open_to_everybody: true}");
         assert_eq!(said, "server.listen: other machines can reach this, and nobody is asked for a key");
         let (_, said) =
             found("access: keys\nkeys: {a: {secret: '${SHOP}'}}\nserver: {listen: '0.0.0.0:8080'}");
         assert_eq!(said, "");
+        assert_eq!(found("server: {listen: '127.0.0.2:8080'}").1, "");
+    }
+
+    #[test]
+    fn the_admin_side_wants_a_token_where_others_can_reach_it() {
+        assert_eq!(
+            refused("server: {admin: '0.0.0.0:9090'}"),
+            "server.admin: other machines can reach the admin side, and nobody is asked who he is"
+        );
+        for (said, error) in [
+            ("literal-literal-literal", "the secret has to be a reference, and nothing else"),
+            ("${GONE}", "environment variable GONE is not set"),
+            ("${EMPTY}", "environment variable EMPTY is not set"),
+            ("${GONE:-}", "what it refers to is not there or empty"),
+            ("${SHORT}", "the secret has fewer than 16 characters"),
+        ] {
+            for admin in ["admin: '0.0.0.0:9090', ", ""] {
+                let said = format!("server: {{{admin}admin_token: '{said}'}}");
+                assert_eq!(refused(&said), format!("server.admin_token: {error}"));
+            }
+        }
+        let loaded = read("server: {admin: '0.0.0.0:9090', admin_token: '${SHOP}'}").expect("it is well");
+        assert_eq!(loaded.blueprint.server.admin_token, Some(Secret::new(LONG)));
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        assert!(!format!("{:?}", loaded.blueprint).contains(LONG));
+    }
+
+    #[test]
+    fn managed_keys_have_a_secret_of_their_own() {
+        assert_eq!(
+            refused("server: {key_hash_secret: '${SHOP}'}"),
+            "server.key_hash_secret: the secret has fewer than 32 characters"
+        );
     }
 }

@@ -9,13 +9,17 @@ mod access;
 mod automatic;
 mod fallback;
 mod media;
+pub mod reach;
 mod redis;
 mod routes;
 mod server;
 mod store;
+pub mod tree;
 mod upstreams;
 
 use std::sync::Arc;
+
+use reach::Known;
 
 use super::Env;
 use super::blueprint::Blueprint;
@@ -41,10 +45,12 @@ pub fn check(
     findings: &mut Findings,
 ) -> Option<Blueprint> {
     let server = server::check(scene, findings);
-    let keys = access::keys(scene, findings);
     let upstreams = upstreams::check(scene, findings);
     let routes = routes::check(scene, &upstreams, findings);
     let automatic = automatic::routes(scene, &upstreams, &catalog, findings);
+    let known = Known::of(scene, routes.as_deref(), &automatic);
+    let members = tree::tree(scene, &known, findings);
+    let keys = access::keys(scene, &members, &known, findings);
     let store = store::check(scene, findings);
     if findings.any_error() {
         return None;
@@ -52,6 +58,7 @@ pub fn check(
     Some(Blueprint {
         server: server?,
         access: access::access(scene.file.access),
+        members,
         keys,
         // A missing one was reported, so that this collects all of them.
         upstreams: upstreams.into_iter().collect::<Option<_>>()?,

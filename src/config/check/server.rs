@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::access::{Unfit, access, secret_at};
 use super::{Scene, media, redis};
-use crate::config::blueprint::{Idempotency, Limits, Responses, Server, ServerTls};
+use crate::config::blueprint::{Access, Idempotency, Limits, Responses, Server, ServerTls};
 use crate::config::file::{degrade, server as file};
 use crate::config::path::Path;
 use crate::config::problem::Findings;
 use crate::config::settle;
 use crate::config::units::Size;
+use crate::vocab::Secret;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9090);
@@ -33,6 +35,36 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
             "give the admin side (127.0.0.1:9090 unless said) a port of its own",
         );
     }
+    let admin_token = own_secret(scene, said.admin_token.as_deref(), &path.key("admin_token"), 16, findings);
+    if admin.is_some_and(|admin| !admin.ip().is_loopback()) && !scene.root.has_value(&path.key("admin_token"))
+    {
+        findings.error(
+            &path.key("admin"),
+            "other machines can reach the admin side, and nobody is asked who he is",
+            "write `admin_token: \"${MAINSTAY_ADMIN_TOKEN}\"` beside it and set the variable, or listen on 127.0.0.1",
+        );
+    }
+    let everybody = said.open_to_everybody.unwrap_or(false);
+    if listen.is_some_and(|listen| !listen.ip().is_loopback())
+        && access(scene.file.access) == Access::Open
+        && !everybody
+    {
+        findings.error(
+            &path.key("listen"),
+            "other machines can reach this, and nobody is asked for a key",
+            "write `access: keys` and `keys:`, or listen on 127.0.0.1, or, where everybody may use what you pay for, \
+             `open_to_everybody: true` beside it",
+        );
+    }
+    let key_hash_secret =
+        own_secret(scene, said.key_hash_secret.as_deref(), &path.key("key_hash_secret"), 32, findings);
+    if said.key_hash_secret.is_some() && scene.file.store.is_none() {
+        findings.warn(
+            &path.key("key_hash_secret"),
+            "there are no managed keys without a `store`",
+            "write `store: {url: \"sqlite:mainstay.db\"}`, or remove it",
+        );
+    }
     let tls = match (&said.tls.cert, &said.tls.key) {
         (Some(cert), Some(key)) => Some(ServerTls { cert: cert.into(), key: key.into() }),
         (None, None) => None,
@@ -52,6 +84,8 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
     Some(Server {
         listen: listen?,
         admin: admin?,
+        admin_token,
+        key_hash_secret,
         tls,
         limits: limits(&said.limits, &path.key("limits"), findings),
         timeouts: settle::server_timeouts(&said.timeouts),
@@ -67,6 +101,28 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
             None => None,
         },
     })
+}
+
+/// A secret of the gateway's own at `path`. One that is wrong, or not there, is an error: nothing may be open for it.
+fn own_secret(
+    scene: &Scene<'_>,
+    said: Option<&str>,
+    path: &Path,
+    least: usize,
+    findings: &mut Findings,
+) -> Option<Secret> {
+    let said = said?;
+    match secret_at(scene, path, said, least) {
+        Ok(secret) => Some(secret),
+        Err(Unfit::Missing(what)) => {
+            findings.error(path, format!("{what} is not there or empty"), "set it, or remove this");
+            None
+        }
+        Err(Unfit::Wrong(message, hint)) => {
+            findings.error(path, message, hint);
+            None
+        }
+    }
 }
 
 const MOST_MEMORY: u64 = 64 << 30;

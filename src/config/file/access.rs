@@ -1,11 +1,12 @@
-//! Who may call: `access:` and the `keys:` section.
+//! Who may call: `access:`, the `keys:` section, and the tree above the keys.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::names::PriorityName;
+use super::names::{EndpointName, PriorityName, ProviderName};
 
 /// Whom requests are taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -18,6 +19,45 @@ pub enum AccessName {
     Keys,
 }
 
+/// The top of the tree: organisation, team, user, key. What it says holds for all below it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Organisation {
+    /// Labels of its requests; what stands further down the tree wins.
+    pub tags: BTreeMap<String, String>,
+    pub allow: Allow,
+    /// When it and all below it end: a day (its first moment, UTC) or a time as in 2027-01-31T12:00:00Z.
+    pub expires: Option<String>,
+}
+
+/// A part of an organisation, or one that stands by itself.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Team {
+    /// A name under `organisations`.
+    pub organisation: Option<String>,
+    /// Labels of its requests; what stands further down the tree wins.
+    pub tags: BTreeMap<String, String>,
+    pub allow: Allow,
+    /// When it and all below it end: a day (its first moment, UTC) or a time as in 2027-01-31T12:00:00Z.
+    pub expires: Option<String>,
+}
+
+/// Somebody with one key or several.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct User {
+    /// A name under `teams`.
+    pub team: Option<String>,
+    /// A name under `organisations`, for whoever is in none of its teams.
+    pub organisation: Option<String>,
+    /// Labels of his requests; what stands further down the tree wins.
+    pub tags: BTreeMap<String, String>,
+    pub allow: Allow,
+    /// When he and his keys end: a day (its first moment, UTC) or a time as in 2027-01-31T12:00:00Z.
+    pub expires: Option<String>,
+}
+
 /// A key that callers prove themselves with. Its name is what metrics and logs call them, and the access key id
 /// of AWS SDKs, which sign with the secret.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -26,10 +66,48 @@ pub enum AccessName {
 pub struct CallerKey {
     /// `${NAME}` or `file:/path`, of 16 characters or more; two while one replaces the other.
     pub secret: Option<Secrets>,
+    /// Whose it is: a name under `users`.
+    pub user: Option<String>,
+    /// For a key of a whole team: a name under `teams`.
+    pub team: Option<String>,
+    /// For a key of a whole organisation: a name under `organisations`.
+    pub organisation: Option<String>,
+    /// Labels of its requests.
+    pub tags: BTreeMap<String, String>,
+    pub allow: Allow,
+    /// When it ends: a day (its first moment, UTC) or a time as in 2027-01-31T12:00:00Z.
+    pub expires: Option<String>,
     /// How much its requests matter (the route's).
     pub priority: Option<PriorityName>,
     /// The most that it may ask for with the header `x-mainstay-priority` (its own, so that it may only ask for less).
     pub max_priority: Option<PriorityName>,
+}
+
+/// What may be asked for. What is not named here is not restricted here; every level above has its say as well.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Allow {
+    /// Models as callers name them: a name, or its beginning and a `*`.
+    #[schemars(length(min = 1))]
+    pub models: Option<Vec<String>>,
+    /// Routes that requests may come in by, by their `model` or `path`. (Where a route falls back to is its own affair.)
+    #[schemars(length(min = 1))]
+    pub routes: Option<Vec<String>>,
+    /// Names under `upstreams`; channels of others are left out.
+    #[schemars(length(min = 1))]
+    pub upstreams: Option<Vec<String>>,
+    /// Providers of upstreams; channels of others are left out.
+    #[schemars(length(min = 1))]
+    pub providers: Option<Vec<ProviderName>>,
+    /// Regions of upstreams (their `region`); channels of others, and of those without one, are left out.
+    #[schemars(length(min = 1))]
+    pub regions: Option<Vec<String>>,
+    /// What is asked for; lists of models always may be.
+    #[schemars(length(min = 1))]
+    pub endpoints: Option<Vec<EndpointName>>,
+    /// Where connections come from, as blocks like 10.1.0.0/16.
+    #[schemars(length(min = 1))]
+    pub networks: Option<Vec<String>>,
 }
 
 /// One reference, or the old and the new one.

@@ -16,7 +16,7 @@ pub mod store;
 
 use std::collections::BTreeMap;
 
-use access::{AccessName, CallerKey};
+use access::{AccessName, CallerKey, Organisation, Team, User};
 use degrade::{Cache, DegradationName, WhenExhausted};
 use indexed::Named;
 use schemars::JsonSchema;
@@ -45,6 +45,12 @@ pub struct File {
     pub server: Server,
     /// Whom requests are taken from (open).
     pub access: Option<AccessName>,
+    /// The top of the tree that keys belong to, by name.
+    pub organisations: Named<Organisation>,
+    /// Parts of organisations, by name.
+    pub teams: Named<Team>,
+    /// Those who hold keys, by name.
+    pub users: Named<User>,
     /// The keys that callers prove themselves with, by name.
     pub keys: Named<CallerKey>,
     /// What holds wherever an upstream, route or channel does not say otherwise.

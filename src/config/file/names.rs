@@ -8,12 +8,20 @@ use serde::Deserialize;
 
 use crate::catalog;
 use crate::config::rehearsal::FAULTS;
-use crate::dialect::Dialect;
 use crate::dialect::provider::PROVIDERS;
+use crate::dialect::{Dialect, Operation};
 use crate::strategy;
 
 /// Every dialect that an upstream can speak.
 pub const DIALECTS: [Dialect; 8] = Dialect::ALL;
+
+/// What a key may be restricted to: whatever callers can ask for, but lists of models, which show no more than what
+/// the key may use.
+pub fn endpoints() -> impl Iterator<Item = Operation> {
+    use Operation::{Model, Models, OllamaChat, OllamaEmbed, VertexPredict};
+    let others = [Model, Models, OllamaChat, OllamaEmbed, VertexPredict];
+    Operation::ALL.into_iter().filter(move |operation| !others.contains(operation))
+}
 
 /// Declares a word whose names come from a list of another room.
 macro_rules! name {
@@ -46,6 +54,8 @@ name! {
     /// Something that some models can do.
     AbilityName, "known ability", "Something that some models can do.",
         catalog::ABILITIES.iter().map(|(_, word, _)| *word);
+    /// A thing to ask for.
+    EndpointName, "kind of request", "A kind of request.", endpoints().map(Operation::name);
     /// A fault that an upstream can commit.
     FaultName, "fault of upstreams", "How requests to an upstream fail.", FAULTS.iter().map(|fault| fault.name());
     /// A way to pick among channels.

@@ -15,6 +15,14 @@ pub struct Server {
     pub listen: Option<String>,
     /// Address for operators, probes and Prometheus (127.0.0.1:9090).
     pub admin: Option<String>,
+    /// What operators prove themselves with at `admin`, as `Authorization: Bearer TOKEN`: `${NAME}` or `file:/path`, of 16
+    /// characters or more. /livez, /readyz and /metrics need none (none; needed where other machines reach `admin`).
+    pub admin_token: Option<String>,
+    /// Whether anybody at all is served, without a key, where other machines reach `listen` (false).
+    pub open_to_everybody: Option<bool>,
+    /// What the hashes of managed keys are made with: `${NAME}` or `file:/path`, of 32 characters or more, the same for all
+    /// replicas of a `store`. With another one, all of them are void (none, and no managed keys).
+    pub key_hash_secret: Option<String>,
     pub tls: ServerTls,
     pub limits: Limits,
     pub timeouts: ServerTimeouts,

@@ -178,7 +178,7 @@ pub async fn read(
             let Some(upstream) = upstream else {
                 if spoken.dialect == Dialect::Responses {
                     let encrypted = encrypted::of_answer(&begin);
-                    thoughts::learn(gateway, guest.caller.as_deref(), permit, &encrypted);
+                    thoughts::learn(gateway, guest.caller.scope(), permit, &encrypted);
                 }
                 let facts = if json {
                     meter::reply(spoken.dialect, spoken.operation, &begin)

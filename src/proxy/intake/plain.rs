@@ -15,7 +15,7 @@ use crate::proxy::once::Once;
 use crate::proxy::recall::Recall;
 use crate::proxy::refuse::Refusal;
 use crate::proxy::settle::{Asked, Settle};
-use crate::proxy::{Gateway, Snapshot, admission, identity};
+use crate::proxy::{Gateway, Snapshot, admission, identity, leave};
 use crate::route::Resend;
 use crate::state::model::Shape;
 use crate::vocab::Abilities;
@@ -32,13 +32,17 @@ pub async fn plain(
     let route = &table.routes[index];
     let access = &snapshot.access;
     let signing = identity::signing(Dialect::Http);
-    let known = access.judge(&arrival.head.headers, arrival.head.uri.query(), signing);
-    let caller = access
-        .decide(known.and_then(Standing::unsigned), route.config.access)
-        .map_err(|denied| identity::refusal(&denied, &arrival, Dialect::Http).closing_if_body(&arrival))?;
+    let known = identity::judge(gateway, access, &arrival, signing);
+    let caller =
+        access.decide(known.and_then(Standing::unsigned), route.config.access).map_err(|denied| {
+            identity::refusal(gateway, &denied, &arrival, Dialect::Http).closing_if_body(&arrival)
+        })?;
+    leave::to_ask(&caller, &arrival, Dialect::Http, Some(Operation::Opaque))
+        .and_then(|()| leave::to_route(table, &caller, &arrival, Dialect::Http, index))
+        .map_err(|refusal| refusal.closing_if_body(&arrival))?;
     access.strip(&mut arrival.head);
     let mut place =
-        memory::place(gateway, snapshot, &arrival, Dialect::Http, caller.as_deref(), limits.replay_body)?;
+        memory::place(gateway, snapshot, &arrival, Dialect::Http, caller.urgency(), limits.replay_body)?;
     let body_begun = gateway.live.now();
     let read = if content_length(&arrival.head.headers).is_some_and(|length| length > limits.max_body) {
         Err(body::Unread::TooLarge)
@@ -65,10 +69,9 @@ pub async fn plain(
     let keyed = arrival.head.headers.contains_key(IDEMPOTENCY_KEY);
     let repeatable = matches!(load, Load::Whole(_)) && (safe || keyed) && arrival.upgrade.is_none();
     let is_retry = is_retry(&arrival.head.headers);
-    let priority = admission::priority(snapshot, index, caller.as_deref(), &arrival.head.headers, is_retry)
-        .map_err(|message| {
-        arrival.refuse(Kind::BadRequest, message, Dialect::Http).closing_if_body(&arrival)
-    })?;
+    let priority = admission::priority(snapshot, index, &caller, &arrival.head.headers, is_retry).map_err(
+        |message| arrival.refuse(Kind::BadRequest, message, Dialect::Http).closing_if_body(&arrival),
+    )?;
     let asked = Asked::new("", Shape::Whole, priority, 0);
     let mut settle =
         Settle::begin(gateway, route, Dialect::Http.name(), &arrival.request_id, arrival.begun, asked);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Method;
 
 use super::{Asker, Errand};
-use crate::access::Standing;
+use crate::access::{Caller, Standing};
 use crate::dialect::Operation;
 use crate::dialect::entry::{Entry, Left, Want};
 use crate::proxy::intake::body::{Unread, read_some, read_whole};
@@ -20,7 +20,7 @@ use crate::proxy::once::Once;
 use crate::proxy::recall::Recall;
 use crate::proxy::refuse::Refusal;
 use crate::proxy::settle::{Asked, Settle};
-use crate::proxy::{Gateway, Snapshot, admission, identity};
+use crate::proxy::{Gateway, Snapshot, admission, identity, leave};
 use crate::route::Resend;
 use crate::state::holding::Holding;
 use crate::state::model::Shape;
@@ -38,15 +38,16 @@ pub async fn guest(
     let (dialect, operation) = (entry.dialect, entry.operation);
     let access = &snapshot.access;
     let signing = identity::signing(dialect);
-    let known = access.judge(&arrival.head.headers, arrival.head.uri.query(), signing);
+    let known = identity::judge(gateway, access, &arrival, signing);
     let known = known.and_then(Standing::unsigned);
-    identity::turn_away(access, &known, &arrival, dialect)
+    identity::turn_away(gateway, access, &known, (&arrival, dialect))
         .map_err(|refusal| refusal.closing_if_body(&arrival))?;
     let makes_batch = operation == Operation::Batches && left.want == Want::Create;
     let limits = &table.server.limits;
     let held = if makes_batch { limits.max_body } else { limits.replay_body };
-    let holder = known.as_ref().ok().map(|key| Arc::clone(&key.name));
-    let mut place = memory::place(gateway, snapshot, &arrival, dialect, holder.as_deref(), held)?;
+    let holder = known.as_ref().ok().cloned();
+    let urgency = known.as_ref().map(|key| key.urgency).unwrap_or_default();
+    let mut place = memory::place(gateway, snapshot, &arrival, dialect, urgency, held)?;
     let body_begun = gateway.live.now();
     let load = match body(snapshot, &mut arrival, makes_batch, &mut place.holding).await {
         Ok(whole) => Load::Whole(place.holding.keep(whole)),
@@ -59,21 +60,36 @@ pub async fn guest(
         Err(unread) => return Err(unread.into_refusal(gateway, snapshot, (&arrival, dialect), &place)),
     };
     let waited = gateway.live.now().since(body_begun);
-    let asker = Asker { gateway, snapshot, arrival: &arrival, caller: holder.as_deref() };
+    let asker = Asker {
+        gateway,
+        snapshot,
+        arrival: &arrival,
+        caller: holder.as_ref().map(|key| &*key.scope),
+        lineage: holder.as_ref().map(|key| &key.lineage),
+    };
     let body = match &load {
         Load::Whole(body) => &body[..],
         Load::Ask { .. } | Load::Once(_) => &[],
     };
+    if let Some(key) = &holder {
+        may(&Caller::from(Arc::clone(key)), &arrival, entry, makes_batch)
+            .map_err(|refusal| refusal.closing_if_body(&arrival))?;
+    }
     let errand = asker.errand(entry, left, body).map_err(|refusal| refusal.closing_if_body(&arrival))?;
     let Errand { route: index, bond, .. } = errand;
     let route = &table.routes[index];
-    let refused = |denied| identity::refusal(&denied, &arrival, dialect).closing_if_body(&arrival);
+    let refused = |denied| identity::refusal(gateway, &denied, &arrival, dialect).closing_if_body(&arrival);
     let caller = access.decide(known, route.config.access).map_err(refused)?;
+    leave::to_route(table, &caller, &arrival, dialect, index)
+        .map_err(|refusal| refusal.closing_if_body(&arrival))?;
     let is_retry = is_retry(&arrival.head.headers);
-    let priority = admission::priority(snapshot, index, caller.as_deref(), &arrival.head.headers, is_retry)
-        .map_err(|message| {
-        arrival.refuse(crate::dialect::trouble::Kind::BadRequest, message, dialect).closing_if_body(&arrival)
-    })?;
+    let priority = admission::priority(snapshot, index, &caller, &arrival.head.headers, is_retry).map_err(
+        |message| {
+            arrival
+                .refuse(crate::dialect::trouble::Kind::BadRequest, message, dialect)
+                .closing_if_body(&arrival)
+        },
+    )?;
     let asked = Asked::new("", Shape::Whole, priority, 0);
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
     settle.waited(waited);
@@ -111,6 +127,15 @@ pub async fn guest(
         head: arrival.head,
         request_id: arrival.request_id,
     })
+}
+
+/// Whether the caller's key reaches so far, wherever that may be.
+fn may(caller: &Caller, arrival: &Arrival, entry: &Entry<'_>, makes_batch: bool) -> Result<(), Box<Refusal>> {
+    leave::to_ask(caller, arrival, entry.dialect, Some(entry.operation))?;
+    if makes_batch {
+        leave::to_batch(caller, arrival, entry.dialect)?;
+    }
+    Ok(())
 }
 
 /// The whole of a small body, or of one that has to be read; [`Unread::Larger`] of a file.

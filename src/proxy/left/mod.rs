@@ -22,7 +22,7 @@ use super::attempt::Failed;
 use super::intake::{Arrival, Guest};
 use super::refuse::{Refusal, in_short};
 use super::{Gateway, Snapshot};
-use crate::config::{Matcher, Origin};
+use crate::config::{Lineage, Matcher, Origin};
 use crate::dialect::entry::{Entry, Left, Want};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, Operation, left};
@@ -78,6 +78,8 @@ pub struct Asker<'a> {
     pub snapshot: &'a Snapshot,
     pub arrival: &'a Arrival,
     pub caller: Option<&'a str>,
+    /// His key with all above it.
+    pub lineage: Option<&'a Lineage>,
 }
 
 impl Asker<'_> {
@@ -192,7 +194,8 @@ impl Asker<'_> {
         if let Some(index) = index.filter(|&index| speaks(&table.routes[index], dialect)) {
             return Ok(Some(index));
         }
-        let near = closest(name, table.model_names());
+        let may = |route: &&str| self.lineage.is_none_or(|own| own.bars_route(Some(route)).is_none());
+        let near = closest(name, table.model_names().filter(may));
         let hint = near.first().map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
         let message = format!("`{ROUTE}: {}` names no route of this dialect{hint}", in_short(name));
         Err(self.arrival.refuse(Kind::NotFound, message, dialect))
@@ -265,7 +268,7 @@ pub fn learn(guest: &Guest, errand: &Errand, permit: &Permit, body: Bytes) -> By
     let now = gateway.live.now();
     let key = permit.credential().map(|key| Whose::Key(key.identity));
     let bond = Bond { upstream: permit.channel().upstream.identity, key, hold: Hold::Firm };
-    let caller = guest.caller.as_deref();
+    let caller = guest.caller.scope();
     let place = Place { bond, route: errand.home };
     for name in left::said(&body) {
         gateway.left.put(caller, &name, place, now);

@@ -226,7 +226,7 @@ impl Streaming {
     fn learn(&mut self) {
         let encrypted = self.peeked.watch.take_encrypted();
         if let (false, Some((permit, party))) = (encrypted.is_empty(), &self.open) {
-            thoughts::learn(&self.gateway, party.settle().caller.as_deref(), permit, &encrypted);
+            thoughts::learn(&self.gateway, party.settle().caller.scope(), permit, &encrypted);
         }
     }
 

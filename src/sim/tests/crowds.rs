@@ -221,3 +221,14 @@ fn what_is_not_rehearsed_is_said_of_each_configuration() {
     assert!(lines.iter().any(|line| line.contains("on_exhausted") && line.contains("demo")), "{lines:?}");
     assert!(lines.iter().any(|line| line.contains("coalesce")), "{lines:?}");
 }
+
+#[test]
+fn keys_that_reach_less_are_not_rehearsed_and_it_is_said() {
+    let lines = |keys: &str| {
+        let env = Given::default().var("K", "0123456789abcdef");
+        let loaded = config::load(&TWO.replace("version: 1", &format!("version: 1\n{keys}")), &env);
+        unmodelled::of(&loaded.expect("a good file").blueprint).len()
+    };
+    assert_eq!(lines("keys: {k: {secret: '${K}'}}"), 1);
+    assert_eq!(lines("teams: {t: {allow: {models: [demo]}}}\nkeys: {k: {secret: '${K}', team: t}}"), 2);
+}

@@ -1,5 +1,8 @@
 //! Keys of callers: every way to send one in every dialect, signatures, routes that differ, and rotation.
 
+mod guesses;
+mod managed;
+mod reach;
 mod routes;
 mod sdk;
 mod signed;

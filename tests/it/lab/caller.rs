@@ -1,6 +1,7 @@
 //! Callers: one request over one connection of its own, read to whatever end it has.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,12 +25,14 @@ pub struct Ask {
     pub path: String,
     pub headers: Vec<(&'static str, String)>,
     pub body: Bytes,
+    /// Where its connection comes from; nowhere in particular.
+    pub from: Option<IpAddr>,
 }
 
 impl Ask {
     pub fn post(path: &str, body: impl Into<Bytes>) -> Self {
         let headers = vec![("content-type", "application/json".to_owned())];
-        Self { method: Method::POST, path: path.to_owned(), headers, body: body.into() }
+        Self { method: Method::POST, path: path.to_owned(), headers, body: body.into(), from: None }
     }
 
     pub fn get(path: &str) -> Self {
@@ -38,7 +41,7 @@ impl Ask {
 
     /// No body, no headers.
     pub fn bare(method: Method, path: &str) -> Self {
-        Self { method, path: path.to_owned(), headers: Vec::new(), body: Bytes::new() }
+        Self { method, path: path.to_owned(), headers: Vec::new(), body: Bytes::new(), from: None }
     }
 
     /// A chat completion in one piece.
@@ -77,6 +80,11 @@ impl Ask {
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
+    }
+
+    #[must_use]
+    pub fn from(self, address: &str) -> Self {
+        Self { from: Some(address.parse().expect("an address")), ..self }
     }
 
     pub fn request(&self) -> Request<Full<Bytes>> {
@@ -215,7 +223,7 @@ impl Lab {
     }
 
     async fn speak(&self, bytes: &[u8], after: After) -> String {
-        let (mut connection, served) = serve(&self.gateway);
+        let (mut connection, served) = serve(&self.gateway, None);
         // The gateway may close before it has read everything, which is what some tests are about.
         drop(connection.write_all(bytes).await);
         if let After::Close = after {
@@ -250,17 +258,17 @@ enum After {
 }
 
 pub fn connect(gateway: &Arc<Gateway>) -> DuplexStream {
-    serve(gateway).0
+    serve(gateway, None).0
 }
 
 /// A connection, and the task that serves it.
-fn serve(gateway: &Arc<Gateway>) -> (DuplexStream, JoinHandle<()>) {
+fn serve(gateway: &Arc<Gateway>, from: Option<IpAddr>) -> (DuplexStream, JoinHandle<()>) {
     let (ours, theirs) = tokio::io::duplex(PIPE);
     let gateway = Arc::clone(gateway);
     let served = tokio::spawn(async move {
         let service = service_fn(move |request| {
             let gateway = Arc::clone(&gateway);
-            async move { Ok::<_, Infallible>(gateway.serve(request).await) }
+            async move { Ok::<_, Infallible>(gateway.serve(request, from).await) }
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -274,7 +282,7 @@ fn serve(gateway: &Arc<Gateway>) -> (DuplexStream, JoinHandle<()>) {
 pub async fn send(gateway: &Arc<Gateway>, ask: &Ask) -> Answer {
     let asked_at = gateway.live.now();
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(connect(gateway))).await.unwrap();
+        hyper::client::conn::http1::handshake(TokioIo::new(serve(gateway, ask.from).0)).await.unwrap();
     let connection = tokio::spawn(async move { drop(connection.await) });
     let response = sender.send_request(ask.request()).await.expect("the gateway answers");
     let (head, mut body) = response.into_parts();

@@ -1,0 +1,162 @@
+//! `mainstay keys`: callers' keys, managed through the admin listener of a running gateway.
+
+use bytes::Bytes;
+use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::{Map, Value};
+
+/// What to do with which key.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Keys {
+    /// Make a key and print its secret, which is shown this once
+    Create {
+        /// What metrics, logs and bills call it
+        name: String,
+        #[command(flatten)]
+        said: Said,
+    },
+    /// List all keys, those of the file included
+    List,
+    /// Show one key
+    Show { name: String },
+    /// Change what is said of a key; what is not named stays
+    Change {
+        name: String,
+        #[command(flatten)]
+        said: Said,
+    },
+    /// Print a new secret; the old one goes on for a while
+    Rotate {
+        name: String,
+        /// How long the old secret goes on (0s ends it now)
+        #[arg(long, default_value = "24h")]
+        overlap: String,
+    },
+    /// Let nobody call with it
+    Disable { name: String },
+    /// Let whoever could before call with it again
+    Enable { name: String },
+    /// End it for good
+    Delete { name: String },
+}
+
+/// What there is to say of a key.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Said {
+    /// Whose it is: a name under `users` of the file
+    #[arg(long)]
+    user: Option<String>,
+    /// For a key of a whole team
+    #[arg(long, conflicts_with = "user")]
+    team: Option<String>,
+    /// For a key of a whole organisation
+    #[arg(long, conflicts_with_all = ["user", "team"])]
+    organisation: Option<String>,
+    /// When it ends: 2027-01-31, or 2027-01-31T12:00:00Z
+    #[arg(long)]
+    expires: Option<String>,
+    /// What it may be used for, as `allow` in the file, in JSON: {"models": ["gpt-*"]}
+    #[arg(long, value_name = "JSON", value_parser = object)]
+    allow: Option<Value>,
+    /// Labels of its requests; all of them
+    #[arg(long, value_name = "NAME=VALUE", value_parser = tag)]
+    tag: Vec<(String, String)>,
+    /// How much its requests matter
+    #[arg(long)]
+    priority: Option<String>,
+    /// The most that it may ask for
+    #[arg(long)]
+    max_priority: Option<String>,
+}
+
+fn object(text: &str) -> Result<Value, String> {
+    match serde_json::from_str(text) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err("no JSON object".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn tag(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Said {
+    fn body(&self, name: Option<&str>) -> Map<String, Value> {
+        let mut body = Map::new();
+        let texts = [
+            ("name", name),
+            ("user", self.user.as_deref()),
+            ("team", self.team.as_deref()),
+            ("organisation", self.organisation.as_deref()),
+            ("expires", self.expires.as_deref()),
+            ("priority", self.priority.as_deref()),
+            ("max_priority", self.max_priority.as_deref()),
+        ];
+        body.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?.into()))));
+        body.extend(self.allow.iter().map(|allow| ("allow".to_owned(), allow.clone())));
+        if !self.tag.is_empty() {
+            let tags = self.tag.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+            body.insert("tags".to_owned(), Value::Object(tags.collect()));
+        }
+        body
+    }
+}
+
+impl Keys {
+    /// The request of the admin listener that does it.
+    pub fn request(&self) -> (Method, String, Bytes) {
+        let at = |name: &str, more: &str| format!("/admin/keys/{}{more}", super::explain::escaped(name));
+        let json = |body: Map<String, Value>| Bytes::from(Value::Object(body).to_string());
+        match self {
+            Self::Create { name, said } => {
+                (Method::POST, "/admin/keys".to_owned(), json(said.body(Some(name))))
+            }
+            Self::List => (Method::GET, "/admin/keys".to_owned(), Bytes::new()),
+            Self::Show { name } => (Method::GET, at(name, ""), Bytes::new()),
+            Self::Change { name, said } => (Method::PATCH, at(name, ""), json(said.body(None))),
+            Self::Rotate { name, overlap } => {
+                let body = Map::from_iter([("overlap".to_owned(), overlap.as_str().into())]);
+                (Method::POST, at(name, "/rotate"), json(body))
+            }
+            Self::Disable { name } => (Method::POST, at(name, "/disable"), Bytes::new()),
+            Self::Enable { name } => (Method::POST, at(name, "/enable"), Bytes::new()),
+            Self::Delete { name } => (Method::DELETE, at(name, ""), Bytes::new()),
+        }
+    }
+
+    /// What the gateway answered, for people: a new secret alone, so that scripts can take it; a list as a table.
+    pub fn shown(&self, answer: &Value) -> String {
+        let word = |key: &Value, field: &str| key[field].as_str().unwrap_or("-").to_owned();
+        match self {
+            Self::Create { .. } | Self::Rotate { .. } => word(answer, "secret"),
+            Self::List => {
+                let rows = answer["keys"].as_array().into_iter().flatten().map(|key| {
+                    let state = if key["disabled_at"].is_null() { "" } else { "disabled" };
+                    format!(
+                        "{:<24} {:<6} {:<14} {:<16} {:<16} {:<16} {state}",
+                        word(key, "name"),
+                        word(key, "source"),
+                        word(key, "begins"),
+                        word(key, "organisation"),
+                        word(key, "team"),
+                        word(key, "user"),
+                    )
+                });
+                let head = format!(
+                    "{:<24} {:<6} {:<14} {:<16} {:<16} USER",
+                    "NAME", "SOURCE", "BEGINS", "ORGANISATION", "TEAM"
+                );
+                let lines: Vec<String> = std::iter::once(head).chain(rows).collect();
+                lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
+            }
+            Self::Show { .. } | Self::Change { .. } => {
+                serde_json::to_string_pretty(answer).unwrap_or_default()
+            }
+            Self::Disable { name } => format!("{name} is disabled"),
+            Self::Enable { name } => format!("{name} is enabled"),
+            Self::Delete { name } => format!("{name} is deleted"),
+        }
+    }
+}

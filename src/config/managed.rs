@@ -1,0 +1,91 @@
+//! Keys that the store has and not the file: what is said of one means here what it means under `keys:`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::blueprint::{Level, Lineage, Urgency};
+use super::check::reach::Known;
+use super::check::tree::{self, Parents, Said};
+use super::file::access::Allow;
+use super::file::names::PriorityName;
+use super::moment;
+use super::path::Path;
+use super::problem::{Findings, Severity};
+use super::settle;
+
+/// A managed key as it is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct ManagedKey<'a> {
+    pub name: &'a str,
+    pub organisation: Option<&'a str>,
+    pub team: Option<&'a str>,
+    pub user: Option<&'a str>,
+    /// JSON with `tags`, `allow`, `priority` and `max_priority`, as under `keys:`.
+    pub terms: &'a str,
+    /// Since the Unix epoch.
+    pub expires: Option<Duration>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Terms {
+    tags: BTreeMap<String, String>,
+    allow: Allow,
+    priority: Option<PriorityName>,
+    max_priority: Option<PriorityName>,
+}
+
+/// Which names in an `allow` have to mean something.
+#[derive(Clone, Copy)]
+pub enum Naming<'a, 'k> {
+    /// Those of a new key do: `known` is what there is.
+    Strict(&'a Known<'k>),
+    /// What was there when a key was made may be gone; then nothing is left that the name could allow.
+    Lenient,
+}
+
+/// The place of a key below `members`, and how much its requests matter.
+///
+/// # Errors
+/// Everything that is wrong with what is said of it.
+pub fn managed(
+    said: ManagedKey<'_>,
+    members: &[Lineage],
+    naming: Naming<'_, '_>,
+) -> Result<(Lineage, Urgency), Vec<String>> {
+    let terms: Terms = serde_json::from_str(said.terms).map_err(|error| vec![error.to_string()])?;
+    let anything = Known::anything();
+    let known = match naming {
+        Naming::Strict(known) => known,
+        Naming::Lenient => &anything,
+    };
+    let parents = Parents { organisation: said.organisation, team: said.team, user: said.user };
+    let own = Said { tags: &terms.tags, allow: &terms.allow, expires: None };
+    let mut findings = Findings::default();
+    let key = (Level::Key, said.name);
+    let lineage = tree::child(key, parents, own, members, &Path::root(), known, &mut findings);
+    let problems: Vec<String> = findings
+        .into_vec()
+        .into_iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| {
+            let place = finding.path.to_string();
+            let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
+            let hint = finding.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+            format!("{place}{}{hint}", finding.message)
+        })
+        .collect();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let urgency =
+        Urgency { own: terms.priority.map(settle::priority), most: terms.max_priority.map(settle::priority) };
+    Ok((lineage.ending(said.expires), urgency))
+}
+
+/// When `text` is: `2027-01-31`, or with its time (RFC 3339). Since the Unix epoch.
+pub fn moment(text: &str) -> Option<Duration> {
+    moment::parse(text)
+}

@@ -1,0 +1,46 @@
+//! Keeps what requests know of the store's keys up to date, so that what one replica changes holds on all of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use crate::access::Desk;
+use crate::admin::Trail;
+use crate::proxy::Gateway;
+
+/// How long a change takes to reach other replicas, at most.
+const POLL: Duration = Duration::from_secs(2);
+/// How long the first request may have to wait for the keys when the process starts.
+const FIRST: Duration = Duration::from_secs(2);
+
+/// Looks again and again, for as long as the process lives.
+pub(super) async fn follow(desk: Arc<Desk>, trail: Arc<Trail>, gateway: Arc<Gateway>) {
+    let mut away = false;
+    loop {
+        sleep(POLL).await;
+        match desk.look(gateway.live.clock.unix_now()).await {
+            Ok(()) => away = false,
+            Err(error) if !away => {
+                away = true;
+                tracing::warn!(%error, "changes of keys are not heard of; those known so far go on");
+            }
+            Err(_) => {}
+        }
+        stock(&gateway);
+        trail.write().await;
+    }
+}
+
+/// The first look, before anybody is served.
+pub(super) async fn first(desk: &Desk, gateway: &Gateway) {
+    let looked = timeout(FIRST, desk.look(gateway.live.clock.unix_now())).await;
+    if !matches!(looked, Ok(Ok(()))) {
+        tracing::warn!("the store's keys are not known yet; whoever has one is refused until they are");
+    }
+    stock(gateway);
+}
+
+pub(super) fn stock(gateway: &Gateway) {
+    gateway.snapshot().access.stock(&gateway.live.metrics);
+}
