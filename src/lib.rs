@@ -8,8 +8,8 @@
 //! | 0 | [`algo`], [`vocab`] |
 //! | 1 | [`catalog`], [`dialect`], [`strategy`], [`telemetry`] |
 //! | 2 | [`config`] |
-//! | 3 | [`state`], [`shared`] |
-//! | 4 | [`access`], [`route`], [`upstream`], [`simulated`], [`cache`] |
+//! | 3 | [`state`], [`shared`], [`store`] |
+//! | 4 | [`access`], [`route`], [`upstream`], [`simulated`], [`cache`], [`ledger`] |
 //! | 5 | [`proxy`], [`admin`] |
 //! | 6 | [`server`], [`sim`] |
 //! | 7 | [`app`], `main` |
@@ -24,6 +24,7 @@ pub mod cache;
 pub mod catalog;
 pub mod config;
 pub mod dialect;
+pub mod ledger;
 pub mod proxy;
 pub mod route;
 pub mod server;

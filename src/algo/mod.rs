@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod cooldown;
+pub mod crc;
 pub mod dice;
 pub mod ewma;
 pub mod fate;

@@ -51,15 +51,19 @@ impl Catalog {
     /// What `usage` of `model` costs at `provider`: what the provider itself says, or else its prices for the tier that
     /// served it. `None` where neither is known; what nothing was used for costs nothing anywhere.
     pub fn cost(&self, provider: &str, model: &str, usage: &Usage) -> Option<Cost> {
-        if let Some(money) = usage.said {
-            return Some(Cost { money, lines: SmallVec::new(), by: By::Provider });
-        }
-        if (Usage { tier: None, ..*usage }) == Usage::default() {
-            return Some(Cost::default());
-        }
-        let prices = self.find(provider, model)?.prices();
-        cost(&prices, usage.tier.unwrap_or(Tier::Standard), usage)
+        charge(usage, || Some(self.find(provider, model)?.prices()))
     }
+}
+
+/// The same for a model with these prices.
+pub fn charge<'p>(usage: &Usage, prices: impl FnOnce() -> Option<Prices<'p>>) -> Option<Cost> {
+    if let Some(money) = usage.said {
+        return Some(Cost { money, lines: SmallVec::new(), by: By::Provider });
+    }
+    if (Usage { tier: None, ..*usage }) == Usage::default() {
+        return Some(Cost::default());
+    }
+    cost(&prices()?, usage.tier.unwrap_or(Tier::Standard), usage)
 }
 
 /// What `usage` costs on `tier`. `None` where a price is missing that it needs.

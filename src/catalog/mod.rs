@@ -7,6 +7,7 @@
 //! | [`own`] | what an operator's file says, over it |
 //! | `names` | under which other names a model's row may stand |
 //! | [`price`], [`mod@unit`] | what one of what costs |
+//! | `rates` | the prices of one model, read once |
 //! | [`mod@cost`] | what a usage costs at those prices |
 //! | `words` | letters and words of modes, abilities and endpoints |
 //! | [`date`] | days |
@@ -20,6 +21,7 @@ pub mod date;
 mod names;
 pub mod own;
 pub mod price;
+mod rates;
 mod row;
 mod rows;
 pub mod unit;
@@ -28,11 +30,12 @@ mod words;
 use std::iter::Peekable;
 use std::sync::Arc;
 
-pub use cost::{By, Cost, Line, cost};
+pub use cost::{By, Cost, Line, charge, cost};
 pub use date::Date;
 pub use names::base as base_name;
 pub use own::{Own, OwnModel};
 pub use price::{Meter, Price, Prices};
+pub use rates::Rates;
 pub use unit::Unit;
 pub use words::{ABILITIES, MODES};
 

@@ -29,6 +29,8 @@ pub struct Prices<'a> {
     provider: &'static str,
     row: &'static str,
     own: Option<&'a BTreeMap<Meter, Price>>,
+    /// Instead of both, where they have been read before.
+    read: &'a [(Meter, Price)],
 }
 
 impl Price {
@@ -108,7 +110,11 @@ impl<'a> Prices<'a> {
         row: &'static str,
         own: Option<&'a BTreeMap<Meter, Price>>,
     ) -> Self {
-        Self { provider, row, own }
+        Self { provider, row, own, read: &[] }
+    }
+
+    pub(super) const fn read(provider: &'static str, read: &'a [(Meter, Price)]) -> Self {
+        Self { provider, row: "", own: None, read }
     }
 
     pub(super) fn provider(&self) -> &'static str {
@@ -136,7 +142,8 @@ impl<'a> Prices<'a> {
         let own = self.own;
         let said = own.into_iter().flatten().map(|(meter, price)| (*meter, *price));
         let row = self.row.split(' ').filter_map(parse);
-        said.chain(row.filter(move |(meter, _)| own.is_none_or(|own| !own.contains_key(meter))))
+        let row = row.filter(move |(meter, _)| own.is_none_or(|own| !own.contains_key(meter)));
+        said.chain(row).chain(self.read.iter().copied())
     }
 
     pub fn is_empty(&self) -> bool {

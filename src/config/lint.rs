@@ -5,6 +5,7 @@
 
 mod degrade;
 mod hedge;
+mod ledger;
 mod redis;
 mod selection;
 mod store;
@@ -37,6 +38,7 @@ pub fn lint(blueprint: &Blueprint, root: &Node, findings: &mut Findings) {
     server(blueprint, findings);
     redis::lint(blueprint, findings);
     store::lint(blueprint, findings);
+    ledger::lint(blueprint, findings);
     for upstream in &blueprint.upstreams {
         self::upstream(upstream, root, findings);
     }

@@ -19,7 +19,7 @@ use super::blueprint::{
 };
 use super::file::names::{ContinuationName, DeliveryName};
 use super::file::names::{Http2Name, PanicModeName, PriorityName, Refusal, ReplayName, UnsupportedName};
-use super::file::{policy, server};
+use super::file::{ledger, policy, server};
 use super::units::{Size, Span};
 use crate::algo::aimd;
 use crate::algo::backoff::Backoff;
@@ -32,6 +32,11 @@ const MIB: u64 = 1024 * KIB;
 
 /// Most requests at the same moment on an upstream or channel (RESILIENCE §4.13).
 pub const MAX_INFLIGHT: u32 = 1024;
+
+/// Some hours of a busy gateway, or days of a usual one, for a store that is away.
+pub fn spool_bytes(said: &ledger::Spool) -> u64 {
+    said.max_bytes.map_or(1024 * MIB, |Size(bytes)| bytes)
+}
 
 /// What sort of traffic a set of deadlines is for (RESILIENCE §4.12, E4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

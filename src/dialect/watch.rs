@@ -18,6 +18,7 @@ use super::{
 };
 use crate::vocab::{Fault, Tier, Usage};
 use mould::Mould;
+pub use mould::words;
 
 pub(super) use glimpse::{Glimpse, Says};
 

@@ -66,6 +66,16 @@ pub enum Mark {
     Repeat,
 }
 
+impl Mark {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Stale => "stale",
+            Self::Repeat => "repeat",
+        }
+    }
+}
+
 impl Before {
     /// What routes keep, and what is kept under names.
     pub fn held(&self, gateway: &Gateway) -> [(&'static str, KeptNow); 2] {
@@ -148,8 +158,7 @@ pub fn say(mut guest: Box<Guest>, route: &Route, kept: &Arc<Kept>, mark: Mark) -
     headers.clone_from(&kept.fields);
     match mark {
         Mark::Hit | Mark::Stale => {
-            let word = if mark == Mark::Hit { "hit" } else { "stale" };
-            headers.insert(CACHE, HeaderValue::from_static(word));
+            headers.insert(CACHE, HeaderValue::from_static(mark.name()));
             headers.insert(AGE, HeaderValue::from(gateway.live.now().since(kept.at).as_secs()));
         }
         Mark::Repeat => {
@@ -159,6 +168,7 @@ pub fn say(mut guest: Box<Guest>, route: &Route, kept: &Arc<Kept>, mark: Mark) -
     name_request(headers, &guest.request_id, Some(guest.settle.attempts));
     saved(&gateway, &route.config.name, kept.usage.as_ref());
     guest.settle.channel = None;
+    guest.settle.replayed = Some(mark.name());
     guest.settle.first_byte();
     guest.settle.ends(RequestOutcome::Ok);
     let settle = guest.settle;

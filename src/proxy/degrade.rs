@@ -57,6 +57,10 @@ pub enum Onward {
 }
 
 /// What follows.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for a request at a time, and it is taken apart at once"
+)]
 pub enum Rest {
     /// The plan has something to choose from again, or a permit that was forced.
     Onward(Box<Guest>, Option<Box<Failed>>, Option<Permit>),

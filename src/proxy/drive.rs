@@ -18,7 +18,7 @@ use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
 use crate::route::{Exhausted, Hold, Lack, Need, Plan, Verdict};
 use crate::state::Permit;
-use crate::vocab::{Class, Fault};
+use crate::vocab::{Class, Fault, Part};
 
 /// Attempts for a request whose caller retries by itself; both retrying in full would multiply.
 const ATTEMPTS_OF_RETRY: u32 = 2;
@@ -54,7 +54,7 @@ pub async fn drive(
         if gateway.live.now() >= guest.deadline {
             return too_late(gateway, guest, &plan, last, &need);
         }
-        let permit = match admission::choose(gateway, &mut guest, &mut plan, &need).await {
+        let mut permit = match admission::choose(gateway, &mut guest, &mut plan, &need).await {
             Ok(permit) => permit,
             Err(_) if left::passes_over(&mut guest) => {
                 need.bond = guest.bond;
@@ -80,6 +80,7 @@ pub async fn drive(
         };
         guest.settle.attempts = plan.attempts;
         guest.settle.channel = Some(Arc::clone(permit.channel()));
+        guest.settle.book(&mut permit, Part::Turn);
         match hedge::attempt(gateway, snapshot, &mut guest, &mut plan, &need, permit).await {
             Attempted::Answered(answer) => {
                 record(&plan, gateway, throttle::Outcome::Ok);

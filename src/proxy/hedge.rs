@@ -22,7 +22,7 @@ use crate::dialect::Dialect;
 use crate::route::{Limits, Need, Plan};
 use crate::state::Permit;
 use crate::telemetry::Hedged;
-use crate::vocab::Class;
+use crate::vocab::{Class, Part};
 
 /// An attempt with `permit`, and perhaps one beside it. What comes back is the winner's answer, or the
 /// failure that decides what follows; any other one is settled.
@@ -114,6 +114,7 @@ async fn race(
         request = %guest.request_id, silent = %channel.label, asked = %permit.channel().label, "hedged"
     );
     permit.race(&beaten);
+    guest.settle.book(&mut permit, Part::Hedge);
     let limits = plan.limits(&permit, need);
     let route = plan.route();
     let count = |how| route.handles.hedged(&gateway.live.metrics, how);

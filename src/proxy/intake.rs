@@ -350,10 +350,10 @@ async fn ask(
     };
     let left_at = asker.bond(dialect, &body)?;
     let shape = if scan.stream { Shape::Stream } else { Shape::Whole };
-    let asked = Asked::new(&scan.model, shape, priority, scan.prompt_tokens);
+    let asked = Asked::new(operation, &scan.model, shape, priority, scan.prompt_tokens);
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
     settle.waited(waited);
-    settle.caller.clone_from(&caller);
+    settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
     let deadline = deadline(gateway, snapshot, index, &arrival);
     let (abilities, least_window) = needs::of(table, index, entry, &scan, &body);
     let thoughts = Thoughts::of(gateway, caller.scope(), (dialect, operation), (&scan.model, &body));

@@ -18,6 +18,7 @@
 //! | `attempt` | one try on one channel, up to the commit |
 //! | `media` | what a request's URLs hold, for channels that fetch nothing |
 //! | `memory` | who may make the gateway hold more bytes |
+//! | `metering` | what attempts are metered by, and the labels of a request's row |
 //! | `onward` | has another channel go on with a stream that broke off |
 //! | `peek` | holds a stream back until its first content |
 //! | `count` | counts tokens where no upstream does |
@@ -52,6 +53,7 @@ mod leave;
 mod left;
 mod media;
 mod memory;
+mod metering;
 mod models;
 mod named;
 mod needs;
@@ -68,8 +70,8 @@ mod thoughts;
 mod tunnel;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
@@ -79,6 +81,7 @@ pub use reply::Reply;
 
 use crate::access::{Access, Guesses};
 use crate::cache::{Held, KeptNow, Memory};
+use crate::ledger::{Ledger, Till};
 use crate::route::Bond;
 use crate::state::{Live, Recent, Table};
 use crate::upstream::{Fetcher, Pool};
@@ -116,6 +119,10 @@ pub struct Gateway {
     cut_off: AtomicBool,
     memory: Memory,
     before: again::Before,
+    /// Where rows are kept, if they are.
+    ledger: OnceLock<Arc<Ledger>>,
+    /// Else.
+    till: Arc<Till>,
 }
 
 impl Gateway {
@@ -138,7 +145,15 @@ impl Gateway {
             cut_off: AtomicBool::new(false),
             memory: Memory::default(),
             before: again::Before::default(),
+            ledger: OnceLock::new(),
+            till: Arc::new(Till),
         })
+    }
+
+    /// Leaves what requests come to with `ledger`, from the next one on. For the very start.
+    pub fn keep_books(&self, ledger: Arc<Ledger>) {
+        // The first one stays.
+        let _ = self.ledger.set(ledger);
     }
 
     /// Where what has this id is stored.

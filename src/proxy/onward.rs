@@ -34,7 +34,7 @@ use crate::state::model::Shape;
 use crate::state::{Channel, Permit};
 use crate::telemetry::{StreamOutcome, catalogue};
 use crate::upstream::Incoming;
-use crate::vocab::{Fault, Usage};
+use crate::vocab::{Fault, Part, Usage};
 
 /// The scan of a request whose stream may be continued, should it break.
 pub fn wanted<'g>(guest: &'g Guest, route: &config::Route) -> Option<&'g Scan> {
@@ -152,7 +152,7 @@ impl Onward {
         let mut round = self.trail.round(&snapshot.table, self.guest.settle.attempts, &model);
         while self.trail.legs < MOST_LEGS && gateway.live.now() < self.guest.deadline {
             let need = self.need(&model, &caller);
-            let permit = match round.choose(&self.trail, &need) {
+            let mut permit = match round.choose(&self.trail, &need) {
                 Leg::Ask(permit) => permit,
                 Leg::NotNow { soonest } => return Round::NotNow { soonest },
                 Leg::NoChannel => return Round::Never(Outcome::NoChannel),
@@ -161,6 +161,7 @@ impl Onward {
             let Some(stream) = slot.take() else { return Round::Never(Outcome::Exhausted) };
             self.guest.settle.attempts = round.plan.attempts;
             self.guest.settle.channel = Some(Arc::clone(permit.channel()));
+            self.guest.settle.book(&mut permit, Part::Leg);
             let limits = round.plan.limits(&permit, &need);
             let before = (stream, self.used);
             match attempt::go_on(gateway, &snapshot, &self.guest, &round.plan, permit, limits, before).await {

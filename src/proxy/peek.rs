@@ -141,7 +141,10 @@ pub async fn peek(
     mut hold: Option<u64>,
 ) -> Result<(Peeked, Incoming), Box<Failed>> {
     let mut ear = listener.listen(upstream);
-    let charged = |ear: &Ear<'_>, failed: Box<Failed>| Box::new(Failed { usage: ear.usage(), ..*failed });
+    let charged = |ear: &Ear<'_>, failed: Box<Failed>| {
+        let events = ear.peeked.watch.content_events();
+        Box::new(Failed { usage: ear.usage(), events, ..*failed })
+    };
     loop {
         match ear.next().await {
             Err(failed) => return Err(charged(&ear, failed)),

@@ -1,4 +1,5 @@
-//! Books the end of a request exactly once, however it ends, and writes its line of the access log.
+//! Books the end of a request exactly once, however it ends: counts it, writes its line of the access log, and leaves
+//! it to the ledger.
 //!
 //! What a rehearsal reads of these lines is `config::rehearsal::log`'s affair: whoever changes a field changes it there too.
 
@@ -6,14 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::Gateway;
+use http::HeaderMap;
+
+use super::{Gateway, metering};
 use crate::access::Caller;
 use crate::algo::tick::Tick;
-use crate::state::Channel;
+use crate::dialect::Operation;
+use crate::ledger::{self, Account};
+use crate::state::books::Books;
 use crate::state::model::Shape;
 use crate::state::route::Route;
+use crate::state::{Channel, Permit, Table};
 use crate::telemetry::{RequestOutcome, StreamOutcome};
-use crate::vocab::{Priority, Usage};
+use crate::vocab::{Part, Priority, Usage};
 
 /// The longest name of a model that is written down.
 const LONGEST_NAME: usize = 128;
@@ -21,6 +27,7 @@ const LONGEST_NAME: usize = 128;
 /// What a request asks for, as far as its line of the log says it: nothing of what is in it.
 #[derive(Clone, Debug)]
 pub struct Asked {
+    operation: Operation,
     /// The model as the caller named it; empty for plain HTTP.
     model: Box<str>,
     shape: Shape,
@@ -30,9 +37,16 @@ pub struct Asked {
 }
 
 impl Asked {
-    pub fn new(model: &str, shape: Shape, priority: Priority, prompt_tokens: u64) -> Self {
+    pub fn new(
+        operation: Operation,
+        model: &str,
+        shape: Shape,
+        priority: Priority,
+        prompt_tokens: u64,
+    ) -> Self {
         let prompt_tokens = u32::try_from(prompt_tokens).unwrap_or(u32::MAX);
-        Self { model: model.chars().take(LONGEST_NAME).collect(), shape, priority, prompt_tokens }
+        let model = model.chars().take(LONGEST_NAME).collect();
+        Self { operation, model, shape, priority, prompt_tokens }
     }
 }
 
@@ -50,6 +64,13 @@ pub struct Settle {
     asked: Asked,
     /// From its arrival to the first byte of its answer, in nanoseconds; 0 while there is none.
     first_byte: AtomicU64,
+    /// Of that, the gateway's own, in nanoseconds.
+    own: AtomicU64,
+    /// What its row is made of, where rows are kept.
+    account: Option<Arc<Account>>,
+    tags: Vec<(Arc<str>, Box<str>)>,
+    /// `hit`, `stale` or `repeat`: it got what was said before.
+    pub replayed: Option<&'static str>,
     pub attempts: u32,
     /// How many of them were made beside one that was silent and had not failed.
     pub hedges: u32,
@@ -82,6 +103,10 @@ impl Settle {
             stream: None,
             asked,
             first_byte: AtomicU64::new(0),
+            own: AtomicU64::new(0),
+            account: gateway.ledger.get().map(Account::open),
+            tags: Vec::new(),
+            replayed: None,
             attempts: 0,
             hedges: 0,
             caller: Caller::default(),
@@ -92,6 +117,24 @@ impl Settle {
 
     pub fn gateway(&self) -> &Arc<Gateway> {
         &self.gateway
+    }
+
+    /// Who asks, and with what labels.
+    pub fn comes_from(&mut self, caller: &Caller, table: &Table, headers: &HeaderMap) {
+        self.caller.clone_from(caller);
+        if self.account.is_some() {
+            self.tags = metering::tags(&table.ledger.tags, headers);
+        }
+    }
+
+    /// An attempt begins: what becomes of it is booked.
+    pub fn book(&self, permit: &mut Permit, part: Part) {
+        let Asked { operation, prompt_tokens, .. } = self.asked;
+        let books: Arc<dyn Books> = match &self.account {
+            Some(account) => Arc::clone(account) as _,
+            None => Arc::clone(&self.gateway.till) as _,
+        };
+        permit.book_in(books, part, metering::of(operation, prompt_tokens.into()));
     }
 
     /// Takes `waited` out of the gateway's own time.
@@ -105,6 +148,7 @@ impl Settle {
         let own = after.saturating_sub(self.waited);
         let nanos = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
         self.first_byte.store(nanos.max(1), Relaxed);
+        self.own.store(u64::try_from(own.as_nanos()).unwrap_or(u64::MAX), Relaxed);
         self.route.handles.overhead.record(own.as_secs_f64());
     }
 
@@ -141,10 +185,11 @@ impl Drop for Settle {
             (&*self.route.config.name, self.channel.as_ref().map_or("", |channel| &channel.label));
         let (outcome, millis) = (self.outcome.name(), took.as_secs_f64() * 1e3);
         let key = self.caller.name();
-        let Asked { model, shape, priority, prompt_tokens } = &self.asked;
+        let Asked { model, shape, priority, prompt_tokens, .. } = &self.asked;
         let (stream, priority) = (*shape == Shape::Stream, priority.name());
         let first_byte = Some(self.first_byte.load(Relaxed)).filter(|nanos| *nanos > 0);
-        let first_byte = first_byte.map(|nanos| Duration::from_nanos(nanos).as_secs_f64() * 1e3);
+        let after = first_byte.map(Duration::from_nanos);
+        let first_byte = after.map(|after| after.as_secs_f64() * 1e3);
         let input = self.usage.map_or((*prompt_tokens).into(), |usage| usage.input);
         let output = self.usage.map(|usage| usage.output);
         macro_rules! say {
@@ -160,6 +205,33 @@ impl Drop for Settle {
             say!(debug);
         } else {
             say!(info);
+        }
+        if let Some(account) = self.account.take() {
+            account.ends(self.row(took, after));
+        }
+    }
+}
+
+impl Settle {
+    /// What the ledger hears of it, at its end.
+    fn row(&mut self, took: Duration, first_byte: Option<Duration>) -> ledger::Request {
+        let Asked { operation, shape, .. } = self.asked;
+        ledger::Request {
+            request_id: std::mem::take(&mut self.request_id),
+            lineage: self.caller.lineage().cloned(),
+            tags: std::mem::take(&mut self.tags),
+            route: Arc::clone(&self.route.config.name),
+            dialect: self.dialect,
+            operation: operation.name(),
+            model: std::mem::take(&mut self.asked.model),
+            stream: shape == Shape::Stream,
+            outcome: self.outcome,
+            replayed: self.replayed,
+            begun: self.begun,
+            at: self.gateway.live.clock.unix_now().saturating_sub(took),
+            took,
+            first_byte,
+            own: Duration::from_nanos(self.own.load(Relaxed)),
         }
     }
 }

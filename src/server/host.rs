@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::assemble::Assembler;
+use super::booking;
 use super::builtin::Simulating;
 use super::front::Front;
 use super::keeper::Keeper;
@@ -26,6 +27,7 @@ use crate::access::{Access, Desk, Managed};
 use crate::admin::{Applied, Phase, Refused, Reloaded, Running, Trail};
 use crate::algo::breaker::State;
 use crate::cache::{Held, KeptNow};
+use crate::ledger::Ledger;
 use crate::proxy::{Gateway, Snapshot};
 use crate::shared::{Link, Standing};
 use crate::simulated::Simulated;
@@ -56,6 +58,7 @@ pub struct Host {
     pub store: Option<Arc<Store>>,
     desk: Option<Arc<Desk>>,
     trail: Arc<Trail>,
+    ledger: Option<Arc<Ledger>>,
 }
 
 impl Host {
@@ -83,6 +86,7 @@ impl Host {
             assembler.managed = Some(Arc::clone(&managed));
             Desk::new(Arc::clone(store), managed)
         });
+        let spool = booking::spool(&loader, &draft, opened.as_ref().map(|opened| &opened.store))?;
         let sharing = draft.blueprint.server.redis.clone().map(|redis| {
             let dialler = sharing::Dialler::new(&redis, draft.roots.get(&redis.ca_file));
             (Sharing::new(redis, &live), dialler)
@@ -134,6 +138,8 @@ impl Host {
             let follow = keyring::follow(Arc::clone(desk), Arc::clone(&trail), Arc::clone(&gateway));
             tasks.spawn("managed keys", follow);
         }
+        let ledger =
+            store.as_ref().zip(spool).map(|(store, spool)| booking::keep(&gateway, store, spool, &tasks));
         let front = Front::new(gateway, Arc::clone(&lifecycle));
         Ok(Arc::new(Self {
             front,
@@ -146,6 +152,7 @@ impl Host {
             store,
             desk,
             trail,
+            ledger,
         }))
     }
 
@@ -165,6 +172,9 @@ impl Host {
     pub(super) async fn keep(&self) {
         if let Some(keeper) = &self.keeper {
             keeper.leave(self.gateway()).await;
+        }
+        if let Some(ledger) = &self.ledger {
+            booking::close(ledger).await;
         }
     }
 

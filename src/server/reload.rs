@@ -176,7 +176,9 @@ impl Reloader {
             tracing::warn!(path = warning.path, "{}", warning.message);
         }
         let store = (draft.blueprint.store != self.store).then_some("store");
-        for path in fixed_at_start(&before.table.server, &after.table.server).into_iter().chain(store) {
+        let spool = (after.table.ledger.spool != before.table.ledger.spool).then_some("ledger.spool");
+        let changed = fixed_at_start(&before.table.server, &after.table.server);
+        for path in changed.into_iter().chain(store).chain(spool) {
             tracing::warn!(path, "changed, and takes effect after a restart only");
         }
         let revision = after.table.revision.clone();

@@ -5,6 +5,7 @@
 //! one immutable compilation of a blueprint that holds `Arc`s to it.
 
 mod blame;
+pub mod books;
 pub mod chance;
 pub mod clock;
 pub mod credential;

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::blame::Blame;
+use super::books::{self, Attempt, Books, Metering, Verdict};
 use super::credential::{Credential, Held};
 use super::gate::{Completed, Gate};
 use super::live::Live;
@@ -27,7 +28,7 @@ use super::table::Channel;
 use crate::algo::breaker::{self, Settled, Signal};
 use crate::algo::quota::{Booking, Quota, Tokens};
 use crate::algo::tick::Tick;
-use crate::vocab::{Class, Fault, RateHint, Stage, Usage};
+use crate::vocab::{Class, Fault, Part, RateHint, Stage, Usage};
 
 use trial::SoFar;
 
@@ -101,6 +102,17 @@ pub struct Permit {
     room: Option<Arc<Room>>,
     /// Others wait for the model and hear nothing.
     in_silence: bool,
+    /// Who hears of its end, and what of. In a box, for permits are moved about.
+    entry: Option<Box<Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    books: Arc<dyn Books>,
+    place: u32,
+    part: Part,
+    first_content: Option<Tick>,
+    account: books::Account,
 }
 
 /// How the attempt got past the breakers.
@@ -188,6 +200,7 @@ impl Permit {
             doubtful: false,
             room: None,
             in_silence,
+            entry: None,
         }
     }
 
@@ -227,6 +240,13 @@ impl Permit {
         matches!(self.passage, Passage::Forced)
     }
 
+    /// `books` hear how it ends.
+    pub fn book_in(&mut self, books: Arc<dyn Books>, part: Part, metering: Metering) {
+        let account = books::Account { metering, ..books::Account::default() };
+        let place = books.begins();
+        self.entry = Some(Box::new(Entry { books, place, part, first_content: None, account }));
+    }
+
     /// Another attempt may run for the same request: should it answer first, it sets `beaten`, and that this
     /// one had to wait is no evidence against its channel (RESILIENCE §4.11).
     pub fn race(&mut self, beaten: &Arc<AtomicBool>) {
@@ -259,6 +279,9 @@ impl Permit {
         let live = Arc::clone(self.live());
         let (now, mut dice) = (live.now(), live.dice());
         let ttft = at.since(self.begun);
+        if let Some(entry) = &mut self.entry {
+            entry.first_content = Some(at);
+        }
         self.model.answered(self.begun);
         self.model.observe(self.shape, now, ttft);
         self.channel.handles.ttft.record(ttft.as_secs_f64());
@@ -283,8 +306,37 @@ impl Permit {
 
     /// This is what it has used, as far as it has come: its key's quota pays that and no estimate.
     pub fn used(&mut self, usage: &Usage) {
-        self.channel.handles.used(usage);
+        self.charged(usage);
         self.correct(usage);
+    }
+
+    fn charged(&mut self, usage: &Usage) {
+        self.channel.handles.used(usage);
+        if let Some(entry) = &mut self.entry {
+            entry.account.told = Some(*usage);
+        }
+    }
+
+    /// Nobody says what it has used, but it answered in about so many tokens.
+    pub fn answered_in(&mut self, tokens: u64) {
+        if let Some(entry) = &mut self.entry {
+            entry.account.events = tokens;
+        }
+    }
+
+    /// The same of an attempt that failed while its answer was held back, of which so many content events had come.
+    pub fn used_in_vain(&mut self, usage: Option<&Usage>, events: u64) {
+        self.answered_in(events);
+        if let Some(usage) = usage {
+            self.charged(usage);
+        }
+    }
+
+    /// What it has used is all that it will: its stream has said its last.
+    pub fn has_told_all(&mut self) {
+        if let Some(entry) = &mut self.entry {
+            entry.account.is_whole = true;
+        }
     }
 
     /// A stream has sent `events` content events, and may break in the same breath.
@@ -335,6 +387,7 @@ impl Permit {
         if self.is_forced() {
             self.disprove();
         }
+        self.book(Verdict::Ok, Stage::Committed);
         self.leave();
     }
 
@@ -398,6 +451,7 @@ impl Permit {
         if let (true, Some(fate)) = (counts, &self.channel.upstream.fate) {
             fate.failed(fault, &live.metrics, now);
         }
+        self.book(Verdict::Failed(fault), stage);
         self.leave();
     }
 
@@ -411,6 +465,7 @@ impl Permit {
             held.neutral(now, &mut dice);
         }
         self.tell(Blame::NOBODY, now);
+        self.book(Verdict::Failed(fault), stage);
         self.leave();
     }
 
@@ -431,8 +486,10 @@ impl Permit {
     fn cancel(&mut self) {
         let live = Arc::clone(self.live());
         let (now, mut dice) = (live.now(), live.dice());
+        let mut stage = Stage::Committed;
         match self.phase {
             Phase::Waiting => {
+                stage = Stage::Waiting;
                 self.channel.handles.failed(&live.metrics, Fault::Cancelled, Stage::Waiting);
                 let waited = now.since(self.begun);
                 self.model.at_least(self.shape, now, waited);
@@ -456,7 +513,28 @@ impl Permit {
             }
             Phase::Settled => return,
         }
+        self.book(Verdict::Cancelled, stage);
         self.leave();
+    }
+
+    /// Says how it ended, once.
+    fn book(&mut self, verdict: Verdict, stage: Stage) {
+        let Some(entry) = self.entry.take() else { return };
+        let Entry { books, place, part, first_content, mut account } = *entry;
+        account.events = account.events.max(self.events);
+        books.ended(&Attempt {
+            place,
+            part,
+            channel: &self.channel,
+            model: &self.model.name,
+            credential: self.credential.as_ref(),
+            begun: self.begun,
+            ended: self.live().now(),
+            first_content,
+            verdict,
+            stage,
+            used: account.used(verdict, stage),
+        });
     }
 
     fn pass_trial(&mut self, since: Tick, now: Tick) {

@@ -17,7 +17,7 @@ use super::served::{self, Served};
 use super::upstream::{self, Upstream};
 use crate::algo::budget::Budget;
 use crate::algo::name;
-use crate::catalog::{self, Catalog, Tier};
+use crate::catalog::{self, Catalog, Cost, Rates, Tier};
 use crate::config::{
     self, Blueprint, Continuation, Degradation, Matcher, ModelName, Origin, Pattern, Urgency,
 };
@@ -34,6 +34,7 @@ pub struct Table {
     /// The retry budget that all routes share.
     pub budget: Arc<Mutex<Budget>>,
     pub server: config::Server,
+    pub ledger: config::Ledger,
     /// How much the requests of callers matter, by the names of the file's keys; for rehearsals, which have names only.
     urgencies: HashMap<Arc<str>, Urgency>,
     /// Of all routes.
@@ -67,6 +68,8 @@ pub struct Channel {
     pub label_header: HeaderValue,
     /// What is known of the channel's own model.
     facts: Facts,
+    /// And its prices, if they are.
+    rates: Option<Rates>,
     catalog: Arc<Catalog>,
     /// The memory of the channel's own model; under a pattern, callers name the model.
     pub(super) fixed: Option<Arc<Model>>,
@@ -137,6 +140,7 @@ impl Table {
             live: Arc::clone(live),
             budget,
             server: blueprint.server.clone(),
+            ledger: blueprint.ledger.clone(),
             highest: blueprint.routes.iter().map(|route| route.priority).max().unwrap_or_default(),
             urgencies: blueprint.keys.iter().map(|key| (Arc::clone(&key.name), key.urgency)).collect(),
             revision: blueprint.revision.clone(),
@@ -284,6 +288,14 @@ impl Channel {
         catalog::cost(&prices, Tier::Standard, &usage).map(|cost| cost.money.as_nano_usd())
     }
 
+    /// What its upstream's provider charges for `usage` of the model of this name; `None` where nobody knows.
+    pub fn charge(&self, model: &str, usage: &Usage) -> Option<Cost> {
+        if self.fixed.is_some() {
+            return catalog::charge(usage, || self.rates.as_ref().map(Rates::prices));
+        }
+        self.catalog.cost(self.upstream.config.provider.name, model, usage)
+    }
+
     /// Whether the configuration names its model; else callers do.
     pub const fn has_own_model(&self) -> bool {
         self.fixed.is_some()
@@ -378,7 +390,9 @@ fn compile_channel(
         }
         model
     });
-    let facts = name.map(|name| catalog.facts(upstream.config.provider.name, name)).unwrap_or_default();
+    let provider = upstream.config.provider.name;
+    let facts = name.map(|name| catalog.facts(provider, name)).unwrap_or_default();
+    let rates = name.and_then(|name| catalog.find(provider, name)).map(|entry| Rates::of(&entry.prices()));
     let pattern = match route.origin {
         Origin::Written => &*route.name,
         Origin::Automatic => "*",
@@ -397,6 +411,7 @@ fn compile_channel(
         handles: registry.attempts(&live.metrics, names),
         config: settings.clone(),
         facts,
+        rates,
         catalog: Arc::clone(catalog),
         fixed,
         upstream,

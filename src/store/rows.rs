@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::vocab::Part;
 use crate::vocab::{Money, Usage};
 
 /// A name that no two rows share: 48 bits of the Unix time in milliseconds, then chance (as UUIDv7, RFC 9562,
@@ -70,32 +71,6 @@ pub struct RequestRow {
     pub cost: Option<Money>,
     /// A count or a price in it is an estimate.
     pub estimated: bool,
-}
-
-/// Why an attempt was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Its request's first one, or a retry.
-    Turn,
-    /// Beside one that was silent.
-    Hedge,
-    /// To go on with a stream that broke off.
-    Leg,
-    /// To a shadow channel, whose answer nobody gets.
-    Mirror,
-}
-
-impl Part {
-    pub const ALL: [Self; 4] = [Self::Turn, Self::Hedge, Self::Leg, Self::Mirror];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Turn => "turn",
-            Self::Hedge => "hedge",
-            Self::Leg => "leg",
-            Self::Mirror => "mirror",
-        }
-    }
 }
 
 /// One try on one channel.

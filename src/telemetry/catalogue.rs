@@ -79,6 +79,14 @@ catalogue! {
     RETRIES_REFUSED = "mainstay_retries_refused_total" Counter, ["route", "reason"], "Further attempts not made: budget, attempts, deadline, not_replayable, nothing_eligible.";
     HEDGES = "mainstay_hedges_total" Counter, ["route", "result"], "Second channels that were asked, or would have been, while the first let a request wait: won, lost (the first answered after all), failed, refused_budget, refused_cap, refused_saturated.";
     UNPRICED = "mainstay_attempts_unpriced_total" Counter, ["route", "upstream", "model"], "Attempts cancelled because another one answered: they may be charged, and nobody says how many tokens.";
+    COST = "mainstay_cost_nano_usd_total" Counter, ["route", "upstream", "model"], "What attempts cost by the catalog's prices, in thousand-millionths of a US dollar; those whose tokens nobody said are estimated.";
+    COST_UNKNOWN = "mainstay_cost_unknown_total" Counter, ["route", "upstream", "model"], "Attempts that used something that the catalog has no price for, or of which nobody knows what they used.";
+    LEDGER_ROWS = "mainstay_ledger_rows_total" Counter, ["way"], "Rows of requests and attempts that were kept: direct (in the store at once), spooled (on disk first, while the store is away), replayed (from there into the store).";
+    LEDGER_LOST = "mainstay_ledger_lost_rows_total" Counter, ["reason"], "Rows of requests and attempts that could be kept nowhere: queue_full, spool_full (ledger.spool.max_bytes), spool_failed (the disk), unreadable (damaged on disk, a batch at a time).";
+    LEDGER_QUEUE = "mainstay_ledger_queue" Gauge, [], "Ended requests that nobody has written yet; absent without a store.";
+    LEDGER_LAG = "mainstay_ledger_lag_seconds" Gauge, [], "Age of the oldest rows that are not in the store but spooled, 0 without any; absent without a store.";
+    LEDGER_SPOOL_BYTES = "mainstay_ledger_spool_bytes" Gauge, [], "Bytes on disk of rows that the store has still to take, at most ledger.spool.max_bytes; absent without a store.";
+    LEDGER_SPOOL_BATCHES = "mainstay_ledger_spool_batches" Gauge, [], "The same in batches.";
     RETRY_TOKENS = "mainstay_retry_budget_tokens" Gauge, ["route"], "Retries that the route's budget allows now.";
     PANIC = "mainstay_panic_total" Counter, ["route", "result"], "Requests that met a route with nothing eligible: admitted to its best channel, or refused.";
 

@@ -6,7 +6,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use super::catalogue as c;
 use super::registry::Metrics;
-use crate::vocab::{Class, Fault, Priority, Stage, Usage};
+use crate::vocab::{Class, Fault, Money, Priority, Stage, Usage};
 
 /// A counter per word of a closed set, registered when it first counts.
 struct Words<const N: usize> {
@@ -312,6 +312,8 @@ pub struct AttemptHandles {
     failures: Words<10>,
     pub ttft: Histogram,
     tokens: [Counter; 5],
+    cost: Counter,
+    cost_unknown: Counter,
 }
 
 impl AttemptHandles {
@@ -322,6 +324,8 @@ impl AttemptHandles {
             failures: Words::new(),
             ttft: metrics.histogram(&c::TTFT, &[route, upstream, model]),
             tokens: tokens.map(|kind| metrics.counter(&c::TOKENS, &[upstream, model, kind])),
+            cost: metrics.counter(&c::COST, &[route, upstream, model]),
+            cost_unknown: metrics.counter(&c::COST_UNKNOWN, &[route, upstream, model]),
             labels: [route.to_owned(), upstream.to_owned(), model.to_owned()],
         }
     }
@@ -343,6 +347,15 @@ impl AttemptHandles {
     pub fn unpriced(&self, metrics: &Metrics) {
         let [route, upstream, model] = &self.labels;
         metrics.counter(&c::UNPRICED, &[route, upstream, model]).increment(1);
+    }
+
+    /// Counts what an attempt cost, or that nobody knows.
+    pub fn cost(&self, cost: Option<Money>) {
+        match cost {
+            Some(Money::ZERO) => {}
+            Some(money) => self.cost.increment(money.as_nano_usd()),
+            None => self.cost_unknown.increment(1),
+        }
     }
 
     pub fn used(&self, usage: &Usage) {

@@ -1,4 +1,5 @@
-//! Plain values that every room may name: faults, usage, money, models' facts, priorities, secrets, stages, tiers, rate hints.
+//! Plain values that every room may name: faults, usage, money, parts, models' facts, priorities, secrets, stages, tiers,
+//! rate hints.
 //!
 //! Nothing here awaits, locks, logs or reads a clock. Times are `Duration`s relative to the moment
 //! of observation; turning them into points in time is the business of rooms that own a clock.
@@ -7,6 +8,7 @@ pub mod facts;
 pub mod fault;
 pub mod hint;
 pub mod money;
+pub mod part;
 pub mod priority;
 pub mod secret;
 pub mod stage;
@@ -17,6 +19,7 @@ pub use facts::{Abilities, Ability, Facts, Mode};
 pub use fault::{Class, Fault, Scope};
 pub use hint::RateHint;
 pub use money::Money;
+pub use part::Part;
 pub use priority::Priority;
 pub use secret::Secret;
 pub use stage::Stage;

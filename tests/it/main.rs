@@ -20,6 +20,7 @@ mod hammer;
 mod http;
 mod lab;
 mod laws;
+mod ledger;
 mod media;
 mod pairs;
 mod parsers;

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod degrade;
+pub mod ledger;
 pub mod route;
 pub mod server;
 pub mod store;
@@ -14,6 +15,7 @@ pub mod upstream;
 
 pub use access::{Access, CallerKey, Level, Lineage, Member, Names, Reach, Urgency};
 pub use degrade::{Cache, CacheScope, Degradation, Idempotency, WhenExhausted};
+pub use ledger::{Ledger, SpoolSettings};
 pub use route::{
     Channel, FallbackOn, FirstEvent, Hedge, HedgeDelay, Matcher, ModelName, Origin, Panic, PanicMode,
     Pattern, Queue, Replay, Retry, Route, SlowStart, Sticky, Timeouts, Unsupported,
@@ -34,6 +36,7 @@ use crate::catalog::Catalog;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Blueprint {
     pub server: Server,
+    pub ledger: Ledger,
     /// Whom requests are taken from that no route is found for, and lists of models.
     pub access: Access,
     /// Organisations, teams and users, each with all above it.

@@ -8,6 +8,7 @@
 mod access;
 mod automatic;
 mod fallback;
+mod ledger;
 mod media;
 pub mod reach;
 mod redis;
@@ -45,6 +46,7 @@ pub fn check(
     findings: &mut Findings,
 ) -> Option<Blueprint> {
     let server = server::check(scene, findings);
+    let ledger = ledger::check(scene, findings);
     let upstreams = upstreams::check(scene, findings);
     let routes = routes::check(scene, &upstreams, findings);
     let automatic = automatic::routes(scene, &upstreams, &catalog, findings);
@@ -57,6 +59,7 @@ pub fn check(
     }
     Some(Blueprint {
         server: server?,
+        ledger,
         access: access::access(scene.file.access),
         members,
         keys,

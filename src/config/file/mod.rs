@@ -7,6 +7,7 @@
 pub mod access;
 pub mod degrade;
 pub mod indexed;
+pub mod ledger;
 pub mod models;
 pub mod names;
 pub mod policy;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use access::{AccessName, CallerKey, Organisation, Team, User};
 use degrade::{Cache, DegradationName, WhenExhausted};
 use indexed::Named;
+use ledger::Ledger;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -43,6 +45,8 @@ pub struct File {
     pub version: Option<u32>,
     /// Where the gateway listens, and its limits.
     pub server: Server,
+    /// What is written down of requests, where there is a store.
+    pub ledger: Ledger,
     /// Whom requests are taken from (open).
     pub access: Option<AccessName>,
     /// The top of the tree that keys belong to, by name.

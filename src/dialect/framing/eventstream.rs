@@ -14,14 +14,13 @@
 //! error that the service has no type for has its `:error-code`, and its `:error-message` stands for
 //! the payload that it lacks.
 
-mod crc;
 mod encode;
 mod headers;
 
 use bytes::Bytes;
 
 use super::{Boundary, Data, Frame, Joiner, MAX_FRAME, Unframeable};
-use crc::Crc;
+use crate::algo::crc::Crc;
 pub use encode::{MessageKind, message};
 use headers::Headers;
 

@@ -127,6 +127,19 @@ impl Mould {
     }
 }
 
+/// Bytes of the words in a whole answer: what somebody would count who was not told its tokens.
+pub fn words(json: &[u8]) -> usize {
+    let mut bytes = 0;
+    let mut note = |key: &[u8], _: u8, kind: Kind, at: Range<usize>| {
+        if kind == Kind::String && key != b"obfuscation" && WORDS.contains(&key) {
+            bytes += at.len().saturating_sub(2);
+        }
+    };
+    // What cannot be read to its end counts as far as it could.
+    let _ = leaves(&mut Walker::new(json), b"", 0, &mut note);
+    bytes
+}
+
 /// Takes one value and tells every leaf of it: the name that it stands under, how deep, what, where.
 fn leaves(
     walker: &mut Walker<'_>,
@@ -187,6 +200,19 @@ mod tests {
         assert_eq!(fits(r#"{"sequence_number":1.5,"delta":"y","item":{"sequence_number":1}}"#), Some(None));
         assert_eq!(fits(r#"{"sequence_number":"8","delta":"y","item":{"sequence_number":1}}"#), None);
         assert_eq!(fits(r#"{"sequence_number":8,"delta":"y","item":{"sequence_number":2}}"#), None);
+    }
+
+    #[test]
+    fn the_words_of_a_whole_answer_are_counted_and_nothing_else_of_it() {
+        let openai = r#"{"id":"text","model":"content","choices":[{"message":{"role":"assistant","content":"Hello"}}],"obfuscation":"xxx"}"#;
+        let anthropic =
+            r#"{"content":[{"type":"text","text":"Hel"},{"type":"tool_use","input":{"text":"lo"}}]}"#;
+        let gemini = r#"{"candidates":[{"content":{"parts":[{"text":"Hel"},{"text":"lo"}]}}]}"#;
+        for (json, bytes) in
+            [(openai, 5), (anthropic, 5), (gemini, 5), (r#"{"content":null}"#, 0), ("no json", 0)]
+        {
+            assert_eq!(words(json.as_bytes()), bytes, "{json}");
+        }
     }
 
     #[test]

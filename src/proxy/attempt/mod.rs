@@ -28,7 +28,8 @@ use crate::algo::tick::Tick;
 use crate::dialect::continuation::Method;
 use crate::dialect::hub::Keeping;
 use crate::dialect::task::Tokens;
-use crate::dialect::{Dialect, stored_at, translate};
+use crate::dialect::tokens::at_a_glance;
+use crate::dialect::{Dialect, stored_at, translate, watch};
 use crate::route::{Failure, Limits, Plan, Resend};
 use crate::state::{Channel, Permit};
 use crate::telemetry::RequestOutcome;
@@ -98,9 +99,8 @@ async fn try_once(
         }
         Err(mut failed) => {
             weigh(gateway, snapshot, guest, &permit, &mut failed, begun);
-            if let Some(usage) = &failed.usage {
-                permit.channel().handles.used(usage);
-            }
+            let mut permit = permit;
+            permit.used_in_vain(failed.usage.as_ref(), failed.events);
             Attempted::Failed(permit, failed)
         }
     }
@@ -328,8 +328,12 @@ pub fn respond(
             if tokens == Tokens::Estimated {
                 head.headers.insert(ESTIMATED, HeaderValue::from_static("tokens"));
             }
-            if let Some(usage) = &usage {
-                permit.used(usage);
+            match &usage {
+                Some(usage) => permit.used(usage),
+                None if translate::generates(spoken.operation) => {
+                    permit.answered_in(at_a_glance(watch::words(&body)));
+                }
+                None => {}
             }
             permit.finish();
             guest.settle.usage = usage;

@@ -66,11 +66,13 @@ pub struct Failed {
     pub param: Option<String>,
     /// The tokens of an answer that broke before any of it went on.
     pub usage: Option<Usage>,
+    /// How many content events of it had come.
+    pub events: u64,
 }
 
 impl Failed {
     pub fn new(failure: Failure) -> Self {
-        Self { failure, message: None, detail: None, spare: None, param: None, usage: None }
+        Self { failure, message: None, detail: None, spare: None, param: None, usage: None, events: 0 }
     }
 }
 

@@ -90,10 +90,10 @@ pub async fn guest(
                 .closing_if_body(&arrival)
         },
     )?;
-    let asked = Asked::new("", Shape::Whole, priority, 0);
+    let asked = Asked::new(operation, "", Shape::Whole, priority, 0);
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
     settle.waited(waited);
-    settle.caller.clone_from(&caller);
+    settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
     let safe = [Method::GET, Method::DELETE].contains(&arrival.head.method);
     let keyed = arrival.head.headers.contains_key(IDEMPOTENCY_KEY) && matches!(load, Load::Whole(_));
     Ok(Guest {

@@ -497,6 +497,9 @@ impl Streaming {
                 .increment(std::mem::take(&mut self.peeked.broken_events));
         }
         let Some((permit, party)) = &mut self.open else { return };
+        if self.peeked.watch.is_terminated() {
+            permit.has_told_all();
+        }
         if let Some(usage) = self.peeked.watch.usage() {
             permit.used(&usage);
             party.used(usage);

@@ -4,6 +4,7 @@
 //! upstream becomes an in-memory one. Callers speak HTTP/1.1 over a pipe, so that hang-ups, cut
 //! transports and framing are as on a socket.
 
+pub mod books;
 mod caller;
 mod deaf;
 mod load;

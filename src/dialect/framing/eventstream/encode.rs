@@ -1,7 +1,7 @@
 //! Writes a message.
 
-use super::crc::Crc;
 use super::{PRELUDE, TRAILER};
+use crate::algo::crc::Crc;
 
 /// The type of a value that is text.
 const STRING: u8 = 7;

@@ -1,0 +1,167 @@
+//! A request with all of its attempts, and the rows that it makes.
+//!
+//! What is summed is summed here, off the path of requests: the request's row says of its attempts' what they say
+//! together, or that one of them does not know.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::account::Request;
+use crate::algo::tick::Tick;
+use crate::catalog::Cost;
+use crate::config::{Level, Lineage};
+use crate::state::Channel;
+use crate::state::books::{Attempt, Used, Verdict};
+use crate::store::rows::{AttemptRow, RequestRow, RowId, Who};
+use crate::vocab::{Money, Part, Stage, Tier, Usage};
+
+/// What leaves a request.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub request: Request,
+    /// In the order in which they ended.
+    pub attempts: SmallVec<[Entry; 1]>,
+}
+
+/// An attempt that is over and priced.
+#[derive(Debug)]
+pub(super) struct Entry {
+    place: u32,
+    part: Part,
+    channel: Arc<Channel>,
+    model: Arc<str>,
+    credential: u16,
+    begun: Tick,
+    ended: Tick,
+    first_content: Option<Tick>,
+    verdict: Verdict,
+    stage: Stage,
+    used: Used,
+    cost: Option<Cost>,
+    tier: Tier,
+}
+
+impl Entry {
+    /// Prices it, and counts what it cost.
+    pub fn of(attempt: &Attempt<'_>) -> Self {
+        let Attempt { place, part, channel, model, credential, begun, ended, .. } = *attempt;
+        let Attempt { first_content, verdict, stage, used, .. } = *attempt;
+        let tier = used.usage.tier.unwrap_or(Tier::Standard);
+        // Of what nobody knows there is no price.
+        let cost = if used.is_unknown() { None } else { channel.charge(model, &used.usage) };
+        channel.handles.cost(cost.as_ref().map(|cost| cost.money));
+        let same = |key: &Arc<_>| credential.is_some_and(|used| Arc::ptr_eq(used, key));
+        let key = channel.upstream.credentials.iter().position(same);
+        Self {
+            place,
+            part,
+            channel: Arc::clone(channel),
+            model: Arc::clone(model),
+            credential: key.map_or(0, |at| u16::try_from(at + 1).unwrap_or(u16::MAX)),
+            begun,
+            ended,
+            first_content,
+            verdict,
+            stage,
+            used,
+            cost,
+            tier,
+        }
+    }
+}
+
+impl Entry {
+    fn money(&self) -> Option<Money> {
+        self.cost.as_ref().map(|cost| cost.money)
+    }
+}
+
+impl Record {
+    /// How many rows it makes.
+    pub fn rows(&self) -> usize {
+        1 + self.attempts.len()
+    }
+
+    /// Its rows; `chance` is what its name has of it.
+    pub fn into_rows(self, chance: u128) -> (RequestRow, impl Iterator<Item = AttemptRow>) {
+        let Self { request, mut attempts } = self;
+        attempts.sort_by_key(|attempt| attempt.place);
+        let id = RowId::new(request.at, chance);
+        let at_micros = micros(request.at);
+        // A mirror is booked apart: nobody asked for it but the operator.
+        let own = || attempts.iter().filter(|attempt| attempt.part != Part::Mirror);
+        let spoke = own().filter(|attempt| attempt.first_content.is_some());
+        let row = RequestRow {
+            id,
+            request_id: request.request_id,
+            at_micros,
+            who: request.lineage.as_ref().map(who).unwrap_or_default(),
+            tags: tags(request.lineage.as_ref(), request.tags),
+            route: request.route,
+            arm: None,
+            dialect: request.dialect,
+            operation: request.operation,
+            model: request.model,
+            stream: request.stream,
+            outcome: request.outcome.name(),
+            replayed: request.replayed,
+            attempts: attempts.len() as u32,
+            took: request.took,
+            first_byte: request.first_byte,
+            own: request.own,
+            usage: spoke.fold(Usage::default(), |sum, attempt| sum.plus(&attempt.used.usage)),
+            cost: own().map(Entry::money).sum(),
+            estimated: own().any(|attempt| attempt.used.estimated),
+        };
+        let begun = request.begun;
+        let rows = attempts.into_iter().zip(1..).map(move |(attempt, number)| AttemptRow {
+            request: id,
+            number,
+            at_micros: at_micros.saturating_add(micros(attempt.begun.since(begun))),
+            part: attempt.part,
+            upstream: Arc::clone(&attempt.channel.upstream.config.name),
+            provider: attempt.channel.upstream.config.provider.name.into(),
+            model: Arc::clone(&attempt.model),
+            credential: attempt.credential,
+            verdict: attempt.verdict.name(),
+            stage: attempt.stage.name(),
+            took: attempt.ended.since(attempt.begun),
+            first_byte: attempt.first_content.map(|at| at.since(attempt.begun)),
+            usage: attempt.used.usage,
+            estimated: attempt.used.estimated,
+            cost: attempt.money(),
+            priced: attempt.cost.as_ref().map(|cost| cost.to_string().into()).unwrap_or_default(),
+            tier: attempt.tier.name(),
+        });
+        (row, rows)
+    }
+}
+
+fn who(lineage: &Lineage) -> Who {
+    let at = |level| lineage.at(level).map(|member| Arc::clone(&member.name));
+    Who {
+        organisation: at(Level::Organisation),
+        team: at(Level::Team),
+        user: at(Level::User),
+        key: at(Level::Key),
+    }
+}
+
+/// What the operator says of a key goes before what its holder says of himself.
+fn tags(lineage: Option<&Lineage>, said: Vec<(Arc<str>, Box<str>)>) -> Vec<(Arc<str>, Box<str>)> {
+    let own = lineage.map(Lineage::tags).unwrap_or_default();
+    let mut tags: Vec<(Arc<str>, Box<str>)> =
+        own.into_iter().map(|(name, value)| (name, (&*value).into())).collect();
+    for (name, value) in said {
+        if tags.iter().all(|(known, _)| *known != name) {
+            tags.push((name, value));
+        }
+    }
+    tags
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}

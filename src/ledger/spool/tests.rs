@@ -1,0 +1,233 @@
+//! Crashes at every byte, full disks, and what comes out again.
+
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+
+use super::*;
+use crate::ledger::codec::tests::batch;
+
+const PLENTY: u64 = 1 << 30;
+
+/// The same batches each time, with names of their own.
+fn batches(count: usize, most_rows: usize) -> Vec<Batch> {
+    let mut runner = TestRunner::deterministic();
+    let mut made: Vec<Batch> =
+        (0..count).map(|_| batch(most_rows).new_tree(&mut runner).expect("it makes one").current()).collect();
+    made.iter_mut().zip(1..).for_each(|(batch, id)| batch.id = id);
+    made
+}
+
+fn open(directory: &Path) -> Spool {
+    Spool::open(directory, PLENTY).expect("the directory can be opened")
+}
+
+/// Takes everything out.
+fn drain(spool: &mut Spool) -> Vec<Batch> {
+    let mut all = Vec::new();
+    while let Some(batch) = spool.first().expect("it can be read") {
+        spool.forget(batch.id).expect("it can be cleared");
+        all.push(batch);
+    }
+    all
+}
+
+fn segments(directory: &Path) -> Vec<PathBuf> {
+    let entries =
+        fs::read_dir(directory).expect("it is there").map(|entry| entry.expect("it can be read").path());
+    let mut paths: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|end| end == SUFFIX)).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn a_crash_at_any_byte_leaves_whole_batches_in_order_each_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let written = batches(4, 2);
+    let mut spool = open(directory.path());
+    let mut ends = vec![0];
+    for batch in &written {
+        spool.append(batch).expect("there is room");
+        ends.push(spool.bytes());
+    }
+    drop(spool);
+    let [segment] = &segments(directory.path())[..] else { panic!("one segment") };
+    let bytes = fs::read(segment).unwrap();
+    assert_eq!(bytes.len() as u64, ends[written.len()]);
+    for length in 0..=bytes.len() {
+        fs::write(segment, &bytes[..length]).unwrap();
+        let mut spool = open(directory.path());
+        let whole = ends.iter().filter(|end| **end <= length as u64).count() - 1;
+        assert_eq!(spool.batches(), whole as u64, "{length}");
+        // What comes after a crash stands behind what was there before it.
+        let late = Batch { id: 99, ..Batch::default() };
+        spool.append(&late).expect("there is room");
+        let mut expected = written[..whole].to_vec();
+        expected.push(late);
+        assert_eq!(drain(&mut spool), expected, "{length}");
+        assert_eq!((spool.batches(), spool.bytes(), segments(directory.path()).len()), (0, 0, 0), "{length}");
+    }
+}
+
+#[test]
+fn a_byte_that_the_disk_has_changed_never_makes_another_batch() {
+    let directory = tempfile::tempdir().unwrap();
+    let written = batches(3, 1);
+    let mut spool = open(directory.path());
+    for batch in &written {
+        spool.append(batch).expect("there is room");
+    }
+    drop(spool);
+    let [segment] = &segments(directory.path())[..] else { panic!("one segment") };
+    let bytes = fs::read(segment).unwrap();
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x10;
+        fs::write(segment, &changed).unwrap();
+        let out = drain(&mut open(directory.path()));
+        assert!(written.starts_with(&out) && out.len() < written.len(), "{at}");
+    }
+}
+
+#[test]
+fn what_is_damaged_while_it_waits_is_passed_over_and_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let written = batches(3, 2);
+    let mut spool = open(directory.path());
+    let mut ends = Vec::new();
+    for batch in &written {
+        spool.append(batch).expect("there is room");
+        ends.push(usize::try_from(spool.bytes()).unwrap());
+    }
+    let [segment] = &segments(directory.path())[..] else { panic!("one segment") };
+    let mut bytes = fs::read(segment).unwrap();
+    bytes[ends[1] - 1] ^= 1;
+    fs::write(segment, &bytes).unwrap();
+    assert_eq!(drain(&mut spool), [written[0].clone(), written[2].clone()]);
+    let rows = written[1].requests.len() + written[1].attempts.len();
+    assert_eq!((spool.take_unreadable(), spool.take_unreadable()), (rows, 0));
+    assert_eq!(segments(directory.path()).len(), 0);
+}
+
+#[test]
+fn what_was_told_and_not_cleared_before_a_crash_is_told_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let written = batches(3, 1);
+    let mut spool = open(directory.path());
+    for batch in &written {
+        spool.append(batch).expect("there is room");
+    }
+    let first = spool.first().unwrap().expect("there is one");
+    assert_eq!(spool.first().unwrap(), Some(first.clone()), "it stays");
+    spool.forget(7).unwrap();
+    assert_eq!(spool.batches(), 3, "another name");
+    spool.first().unwrap();
+    spool.forget(first.id).unwrap();
+    assert_eq!(spool.batches(), 2);
+    drop(spool);
+    assert_eq!(drain(&mut open(directory.path())), written);
+}
+
+#[test]
+fn a_full_spool_keeps_what_it_has_and_takes_more_once_there_is_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let written = batches(2, 3);
+    let most = written.iter().map(|batch| frame::of(batch).len() as u64).sum();
+    let mut spool = Spool::open(directory.path(), most).unwrap();
+    for batch in &written {
+        spool.append(batch).expect("there is room");
+    }
+    let late = Batch { id: 99, ..Batch::default() };
+    assert!(matches!(spool.append(&late), Err(Full::Bytes)));
+    assert_eq!(drain(&mut spool), written);
+    spool.append(&late).expect("there is room again");
+    assert_eq!(drain(&mut spool), [late]);
+}
+
+#[test]
+fn segments_go_one_by_one_as_they_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let large = batches(1, 40).remove(0);
+    let size = frame::of(&large).len() as u64;
+    let count = u128::from(2 * SEGMENT / size + 2);
+    let mut spool = open(directory.path());
+    for id in 0..count {
+        spool.append(&Batch { id, ..large.clone() }).expect("there is room");
+    }
+    assert_eq!(segments(directory.path()).len(), 3);
+    assert!(segments(directory.path()).iter().all(|path| path.metadata().unwrap().len() <= SEGMENT));
+    let mut files = 3;
+    for id in 0..count {
+        assert_eq!(spool.first().unwrap().map(|batch| batch.id), Some(id));
+        spool.forget(id).unwrap();
+        let left = segments(directory.path()).len();
+        assert!(left == files || left + 1 == files);
+        files = left;
+    }
+    assert_eq!(files, 0);
+}
+
+#[test]
+fn a_disk_that_fails_costs_the_batch_and_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let written = batches(2, 2);
+    let mut spool = open(directory.path());
+    spool.append(&written[0]).expect("there is room");
+    // Nothing can be written through a handle that only reads.
+    let [segment] = &segments(directory.path())[..] else { panic!("one segment") };
+    spool.writing = Some(File::open(segment).unwrap());
+    assert!(matches!(spool.append(&Batch { id: 7, ..Batch::default() }), Err(Full::Disk(_))));
+    spool.append(&written[1]).expect("a new segment takes it");
+    assert_eq!(drain(&mut spool), written);
+}
+
+#[test]
+fn a_directory_is_one_processs() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = open(directory.path());
+    let error = Spool::open(directory.path(), PLENTY).expect_err("it is taken");
+    assert!(error.to_string().contains("another process"), "{error}");
+    drop(spool);
+    open(directory.path());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// Against a list: appended behind, taken from the front, and the same again after every crash but for what was
+    /// taken of a segment that is still there.
+    #[test]
+    fn it_is_a_queue_that_forgets_nothing(steps in proptest::collection::vec((0..5_u8, batch(2)), 0..40)) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spool = open(directory.path());
+        let (mut wanted, mut seen, mut id) = (VecDeque::new(), std::collections::BTreeSet::new(), 0);
+        for (step, batch) in steps {
+            match step {
+                0 => {
+                    drop(spool);
+                    spool = open(directory.path());
+                }
+                1 | 2 => {
+                    if let Some(first) = spool.first().unwrap() {
+                        spool.forget(first.id).unwrap();
+                        if seen.insert(first.id) {
+                            prop_assert_eq!(Some(first), wanted.pop_front());
+                        }
+                    }
+                }
+                _ => {
+                    id += 1;
+                    let batch = Batch { id, ..batch };
+                    spool.append(&batch).expect("there is room");
+                    wanted.push_back(batch);
+                }
+            }
+        }
+        let rest: Vec<Batch> = drain(&mut spool).into_iter().filter(|batch| seen.insert(batch.id)).collect();
+        prop_assert_eq!(rest, Vec::from(wanted));
+    }
+}

@@ -1,0 +1,215 @@
+//! Writes what requests leave, in batches: into the store, or onto disk while that is away or behind.
+//!
+//! The queue is looked into ten times a second, instead of waking somebody for every request. What the store has not
+//! taken within [`PATIENCE`] is put on disk; that it may have taken it after all does no harm. As long as
+//! anything is on disk, everything goes there first, so that the store gets it in order and is asked by one only.
+
+use std::fmt::Display;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Counter, Gauge};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout, timeout_at};
+
+use super::Lost;
+use super::lane::Lane;
+use super::record::Record;
+use super::spool::Spool;
+use crate::algo::tick::Tick;
+use crate::state::Live;
+use crate::store::rows::{Batch, RowId};
+use crate::store::{self, Store};
+use crate::telemetry::catalogue as c;
+
+/// How often the queue is emptied.
+const TICK: Duration = Duration::from_millis(100);
+/// A batch has no more rows, but for the attempts of its last request.
+const MOST_ROWS: usize = 1_000;
+/// What the store may take for all that has come since the last tick before the rest goes to disk. With a tick and the
+/// disk's own deadline it is less than a second.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// The same for a batch that is on disk already.
+const REPLAY_PATIENCE: Duration = Duration::from_secs(6);
+/// Between tries at a store that is away.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// Where batches end up: each once, however often it is told.
+pub trait Sink: Send + Sync + 'static {
+    /// Why a batch was not written, without any secret.
+    type Error: Display + Send;
+
+    fn write(&self, batch: &Batch) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Takes records out of the queue, and what is on disk to the store.
+pub struct Writer<S> {
+    live: Arc<Live>,
+    sink: Arc<S>,
+    lane: Arc<Lane>,
+    records: mpsc::Receiver<Record>,
+    flushes: mpsc::Receiver<oneshot::Sender<()>>,
+    direct: Counter,
+    replayed: Counter,
+    queue: Gauge,
+}
+
+impl<S: Sink> Writer<S> {
+    pub(super) fn new(
+        live: &Arc<Live>,
+        sink: Arc<S>,
+        spool: Spool,
+        lost: Lost,
+        records: mpsc::Receiver<Record>,
+        flushes: mpsc::Receiver<oneshot::Sender<()>>,
+    ) -> Self {
+        let rows = |way| live.metrics.counter(&c::LEDGER_ROWS, &[way]);
+        Self {
+            live: Arc::clone(live),
+            sink,
+            lane: Arc::new(Lane::new(spool, live, lost)),
+            records,
+            flushes,
+            direct: rows("direct"),
+            replayed: rows("replayed"),
+            queue: live.metrics.gauge(&c::LEDGER_QUEUE, &[]),
+        }
+    }
+
+    /// Works until it is dropped.
+    pub async fn run(mut self) {
+        let replay = Replay {
+            live: Arc::clone(&self.live),
+            sink: Arc::clone(&self.sink),
+            lane: Arc::clone(&self.lane),
+            replayed: self.replayed.clone(),
+        };
+        let mut replay = pin!(replay.run());
+        let mut write = pin!(self.write());
+        tokio::select! {
+            () = &mut replay => {}
+            () = &mut write => {}
+        }
+    }
+
+    async fn write(&mut self) {
+        loop {
+            let asked = tokio::select! {
+                () = sleep(TICK) => None,
+                asked = self.flushes.recv() => match asked {
+                    Some(asked) => Some(asked),
+                    // Nobody leaves anything any more, or asks for it.
+                    None => return self.empty().await,
+                },
+            };
+            self.empty().await;
+            self.lane.show();
+            if let Some(asked) = asked {
+                // Whoever asked may have lost his patience.
+                let _ = asked.send(());
+            }
+        }
+    }
+
+    /// Writes all that is in the queue now.
+    async fn empty(&mut self) {
+        self.queue.set(self.records.len() as f64);
+        let mut left = self.records.len();
+        let until = self.live.now() + PATIENCE;
+        while left > 0 {
+            let mut batch = Batch { id: self.chance_name(), ..Batch::default() };
+            while left > 0 && batch.requests.len() + batch.attempts.len() < MOST_ROWS {
+                let Ok(record) = self.records.try_recv() else { break };
+                left -= 1;
+                let (request, attempts) = record.into_rows(self.chance());
+                batch.requests.push(request);
+                batch.attempts.extend(attempts);
+            }
+            if batch.requests.is_empty() {
+                break;
+            }
+            self.deliver(batch, until).await;
+        }
+        self.queue.set(self.records.len() as f64);
+    }
+
+    async fn deliver(&self, batch: Batch, until: Tick) {
+        if self.lane.is_empty() {
+            match timeout_at(self.live.clock.instant(until), self.sink.write(&batch)).await {
+                Ok(Ok(())) => {
+                    self.direct.increment(rows_of(&batch) as u64);
+                    return;
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the store takes no rows; they are kept on disk");
+                }
+                Err(_) => tracing::warn!("the store does not answer; the ledger's rows are kept on disk"),
+            }
+        }
+        self.lane.append(batch).await;
+    }
+
+    fn chance(&self) -> u128 {
+        let mut dice = self.live.dice();
+        u128::from(dice.next_u64()) << 64 | u128::from(dice.next_u64())
+    }
+
+    fn chance_name(&self) -> u128 {
+        RowId::new(self.live.clock.unix_now(), self.chance()).0
+    }
+}
+
+impl Sink for Store {
+    type Error = store::Error;
+
+    async fn write(&self, batch: &Batch) -> Result<(), store::Error> {
+        self.write(batch).await
+    }
+}
+
+pub(super) fn rows_of(batch: &Batch) -> usize {
+    batch.requests.len() + batch.attempts.len()
+}
+
+/// Takes what is on disk to the store, the oldest first.
+struct Replay<S> {
+    live: Arc<Live>,
+    sink: Arc<S>,
+    lane: Arc<Lane>,
+    replayed: Counter,
+}
+
+impl<S: Sink> Replay<S> {
+    async fn run(self) {
+        let (least, most) = PAUSES;
+        let mut pause = least;
+        loop {
+            self.lane.filled().await;
+            if self.one().await {
+                pause = least;
+            } else {
+                // Not with all other replicas at the same moment.
+                sleep(pause.mul_f64(self.live.dice().between(0.8, 1.2))).await;
+                pause = (pause * 2).min(most);
+            }
+        }
+    }
+
+    /// Whether the store has taken one.
+    async fn one(&self) -> bool {
+        let Some(batch) = self.lane.first().await else { return false };
+        match timeout(REPLAY_PATIENCE, self.sink.write(&batch)).await {
+            Ok(Ok(())) => {
+                self.replayed.increment(rows_of(&batch) as u64);
+                self.lane.written(batch.id).await;
+                true
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the store is still away");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Keeps the ledger where there is a store for it: opens its spool before the first request, runs its writer, and has
+//! the last rows written when the process leaves.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::loader::{Draft, Loader, Rejection};
+use super::tasks::Tasks;
+use crate::config::{Blueprint, StorePlace};
+use crate::ledger::{Ledger, Spool};
+use crate::proxy::Gateway;
+use crate::store::Store;
+
+/// A spool is called this where nobody calls it otherwise.
+const SPOOL: &str = "mainstay-spool";
+/// For the last rows.
+const GOODBYE: Duration = Duration::from_secs(3);
+
+/// The spool that the configuration names; none where there is no store.
+pub(super) fn spool(
+    loader: &Loader,
+    draft: &Draft,
+    store: Option<&Arc<Store>>,
+) -> Result<Option<Spool>, Rejection> {
+    if store.is_none() {
+        return Ok(None);
+    }
+    let settings = &draft.blueprint.ledger.spool;
+    let directory = loader.beside(&place(&draft.blueprint));
+    Spool::open(&directory, settings.max_bytes).map(Some).map_err(|error| Rejection::Unusable {
+        file: loader.source().name(),
+        path: "ledger.spool.path".to_owned(),
+        why: format!(
+            "rows cannot be kept in {} ({error}); name a directory of this gateway's own that its user may write into",
+            directory.display()
+        ),
+    })
+}
+
+/// Where rows are while the store is away: as the configuration says, or where something is written already.
+fn place(blueprint: &Blueprint) -> PathBuf {
+    let file = match blueprint.store.as_ref().map(|store| &store.place) {
+        Some(StorePlace::Sqlite(file)) => Some(file),
+        Some(StorePlace::Postgres { .. }) | None => blueprint.server.state_file.as_ref(),
+    };
+    let beside = || file.map_or_else(|| SPOOL.into(), |file| file.with_file_name(SPOOL));
+    blueprint.ledger.spool.path.clone().unwrap_or_else(beside)
+}
+
+/// From here on rows are kept.
+pub(super) fn keep(gateway: &Gateway, store: &Arc<Store>, spool: Spool, tasks: &Tasks) -> Arc<Ledger> {
+    let (ledger, writer) = Ledger::open(&gateway.live, Arc::clone(store), spool);
+    gateway.keep_books(Arc::clone(&ledger));
+    tasks.spawn("ledger", writer.run());
+    ledger
+}
+
+/// Nobody leaves anything any more.
+pub(super) async fn close(ledger: &Ledger) {
+    ledger.flush(GOODBYE).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+    use crate::config::testing::Given;
+
+    #[test]
+    fn a_spool_is_where_it_is_said_or_else_where_something_is_written_already() {
+        let at = |more: &str| {
+            let text = format!(
+                "version: 1\nupstreams: {{a: {{provider: simulated}}}}\nroutes: [{{model: m, channels: [{{upstream: a}}]}}]\n{more}"
+            );
+            place(&config::load(&text, &Given::default()).expect("it is well").blueprint)
+        };
+        let postgres = "store: {url: 'postgres://u:secret@db/m'}\n";
+        let sqlite = "store: {url: 'sqlite:data/m.db'}\n";
+        let state = "server: {state_file: /var/lib/m/state.json}\n";
+        assert_eq!(at(sqlite), Path::new("data/mainstay-spool"));
+        assert_eq!(at(&format!("{sqlite}{state}")), Path::new("data/mainstay-spool"));
+        assert_eq!(at(postgres), Path::new("mainstay-spool"));
+        assert_eq!(at(&format!("{postgres}{state}")), Path::new("/var/lib/m/mainstay-spool"));
+        assert_eq!(at(&format!("{sqlite}ledger: {{spool: {{path: /tmp/s}}}}\n")), Path::new("/tmp/s"));
+    }
+}

@@ -1,0 +1,139 @@
+//! What the gateway of a lab leaves to its ledger, and a store for it that can be away.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay::ledger::{Ledger, Sink, Spool};
+use mainstay::store::rows::{AttemptRow, Batch, RequestRow};
+use parking_lot::Mutex;
+use tempfile::TempDir;
+
+use super::Lab;
+
+/// How the store takes batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    Well,
+    /// It says no.
+    Refuses,
+    /// It never answers, and takes nothing.
+    Hangs,
+    /// It takes a batch at once, and says so when nobody waits for it any more.
+    AnswersLate,
+}
+
+/// A store in memory.
+pub struct Shelf {
+    mood: Mutex<Mood>,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    batches: Vec<Batch>,
+    names: HashSet<u128>,
+    /// Batches that were told once more.
+    again: usize,
+}
+
+impl Sink for Shelf {
+    type Error = &'static str;
+
+    async fn write(&self, batch: &Batch) -> Result<(), &'static str> {
+        let mood = *self.mood.lock();
+        match mood {
+            Mood::Refuses => return Err("it is away"),
+            Mood::Hangs => std::future::pending().await,
+            Mood::Well | Mood::AnswersLate => {
+                let mut taken = self.taken.lock();
+                if taken.names.insert(batch.id) {
+                    taken.batches.push(batch.clone());
+                } else {
+                    taken.again += 1;
+                }
+            }
+        }
+        if mood == Mood::AnswersLate {
+            tokio::time::sleep(Duration::from_secs(30)).await;
+        }
+        Ok(())
+    }
+}
+
+/// A ledger at work; it ends with the test.
+pub struct Books {
+    ledger: Arc<Ledger>,
+    shelf: Arc<Shelf>,
+    writer: Writing,
+    directory: Option<TempDir>,
+}
+
+struct Writing(tokio::task::JoinHandle<()>);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Lab {
+    /// From here on rows are kept.
+    pub fn keep_books(&self) -> Books {
+        self.keep_books_within(1 << 30)
+    }
+
+    /// The same with so many bytes on disk at most.
+    pub fn keep_books_within(&self, most_bytes: u64) -> Books {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = Spool::open(directory.path(), most_bytes).unwrap();
+        Books { directory: Some(directory), ..self.keep_books_in(spool) }
+    }
+
+    /// The same with a spool that is there.
+    pub fn keep_books_in(&self, spool: Spool) -> Books {
+        let shelf = Arc::new(Shelf { mood: Mutex::new(Mood::Well), taken: Mutex::default() });
+        let (ledger, writer) = Ledger::open(&self.gateway.live, Arc::clone(&shelf), spool);
+        self.gateway.keep_books(Arc::clone(&ledger));
+        Books { ledger, shelf, writer: Writing(tokio::spawn(writer.run())), directory: None }
+    }
+}
+
+impl Books {
+    pub fn is(&self, mood: Mood) {
+        *self.shelf.mood.lock() = mood;
+    }
+
+    /// All that the store has, once the ledger has written all that it was left.
+    pub async fn rows(&self) -> (Vec<RequestRow>, Vec<AttemptRow>) {
+        self.ledger.flush(Duration::from_mins(1)).await;
+        let taken = self.shelf.taken.lock();
+        let requests = taken.batches.iter().flat_map(|batch| batch.requests.clone()).collect();
+        let attempts = taken.batches.iter().flat_map(|batch| batch.attempts.clone()).collect();
+        (requests, attempts)
+    }
+
+    /// The one request that there was, with its attempts.
+    pub async fn only(&self) -> (RequestRow, Vec<AttemptRow>) {
+        let (mut requests, attempts) = self.rows().await;
+        assert_eq!(requests.len(), 1, "requests in the ledger");
+        (requests.remove(0), attempts)
+    }
+
+    /// How many batches the store was told more than once.
+    pub fn told_again(&self) -> usize {
+        self.shelf.taken.lock().again
+    }
+
+    /// The process dies here and now.
+    pub fn crash(self) -> std::path::PathBuf {
+        drop(self.writer);
+        let kept = tempfile::tempdir().unwrap().keep();
+        let directory = self.directory.expect("its spool is its own");
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, kept.join(path.file_name().unwrap())).unwrap();
+        }
+        kept
+    }
+}

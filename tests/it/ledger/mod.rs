@@ -1,0 +1,6 @@
+//! The ledger: what its rows say of requests, compared with what callers were told and upstreams billed; and a store that
+//! is away.
+
+mod away;
+mod killed;
+mod rows;
