@@ -5,19 +5,23 @@
 //! `cargo bench --bench micro -- pick` measures what has `pick` in its name.
 
 use std::hint::black_box;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput};
 use http::{HeaderMap, Method};
+use mainstay::access::limits::Limiter;
 use mainstay::algo::breaker::{Breaker, Settings, Signal};
 use mainstay::algo::dice::Dice;
+use mainstay::algo::limit::{Allowance, Spent};
 use mainstay::algo::tick::Tick;
 use mainstay::algo::wrr::Smooth;
 use mainstay::config::rehearsal::{Script, Workload};
-use mainstay::config::{self, Blueprint};
+use mainstay::config::{self, Blueprint, Level, Lineage, Member, Reach};
 use mainstay::dialect::scan::scan;
 use mainstay::dialect::splice::{Rewrite, splice};
 use mainstay::dialect::watch::Watch;
@@ -41,6 +45,7 @@ fn main() {
         .measurement_time(Duration::from_secs(2))
         .configure_from_args();
     admission(&mut criterion);
+    limits(&mut criterion);
     picking(&mut criterion);
     bodies(&mut criterion);
     streams(&mut criterion);
@@ -118,6 +123,46 @@ fn admission(criterion: &mut Criterion) {
         });
     });
     group.finish();
+}
+
+/// A request of somebody whose key, user, team, organisation and route have every limit there is.
+fn limits(criterion: &mut Criterion) {
+    let allowance = Allowance {
+        rpm: Some(u64::MAX),
+        rpd: Some(u64::MAX),
+        tpm: Some(u64::MAX),
+        tpd: Some(u64::MAX),
+        concurrency: Some(u32::MAX),
+    };
+    let lineage = Level::ALL.into_iter().fold(None, |above: Option<Lineage>, level| {
+        let own = Member {
+            level,
+            name: level.name().into(),
+            tags: Vec::new(),
+            reach: Reach::default(),
+            limits: allowance,
+            expires: None,
+        };
+        Some(Lineage::below(above.as_ref(), own))
+    });
+    let route: Arc<str> = "gpt-5.4".into();
+    let limiter = Limiter::new(&Arc::new(Live::seeded(1)));
+    criterion.bench_function("limits of five holders, reserved and settled", |bencher| {
+        bencher.iter(|| {
+            let subjects = limiter.subjects(lineage.as_ref(), (&route, allowance));
+            let reserving = pin!(limiter.reserve(subjects, 700));
+            match reserving.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok((mut booking, rows))) => {
+                    booking.spend(Spent::Tokens(500));
+                    black_box(rows);
+                }
+                Poll::Ready(Err(_)) | Poll::Pending => panic!("there is enough, and nobody to wait for"),
+            }
+        });
+    });
+    criterion.bench_function("limits of nobody", |bencher| {
+        bencher.iter(|| black_box(limiter.subjects(None, (&route, Allowance::default())).is_empty()));
+    });
 }
 
 /// Target: 300 ns or less for the pick among 16 channels.

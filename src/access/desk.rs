@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::managed::Managed;
+use crate::algo::limit::Allowance;
 use crate::config::managed::{ManagedKey, Naming, managed, moment};
 use crate::config::{Known, Lineage};
 use crate::store::rows::RowId;
@@ -225,6 +226,7 @@ fn apply(row: &mut KeyRow, mut said: Map<String, Value>, maker: &Maker<'_>) -> R
         user: row.user.as_deref(),
         terms: &row.terms,
         expires: None,
+        limits: Allowance::default(),
     };
     managed(said, maker.members, Naming::Strict(&maker.known)).map(drop).map_err(Refused::Wrong)
 }

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::digests::{Digest, Digests};
 use super::ring::{Counts, Key, State};
+use crate::algo::limit::Allowance;
 use crate::config::managed::{ManagedKey, Naming, managed};
 use crate::config::{Level, Lineage, Member, Reach, Urgency};
 use crate::store::KeyRow;
@@ -125,10 +126,10 @@ impl Managed {
         Some((Secret::new(text), shown))
     }
 
-    /// The keys below `members`, but for those whose names are `taken` by the file.
+    /// The keys below `members`, each with these `limits` where it has none of its own, but for those whose names are `taken` by the file.
     pub(super) fn shelf(
         &self,
-        members: &[Lineage],
+        (members, limits): (&[Lineage], Allowance),
         taken: impl Fn(&str) -> bool,
         metrics: &Metrics,
     ) -> Shelf {
@@ -145,7 +146,7 @@ impl Managed {
                 );
                 continue;
             }
-            let key = Arc::new(key(&row, members, metrics));
+            let key = Arc::new(key(&row, (members, limits), metrics));
             for digest in &row.digests {
                 let (from, to) = (unix(digest.valid_from), digest.valid_to.map(unix));
                 entries.push((digest.hash, Entry { key: Arc::clone(&key), from, to }));
@@ -189,7 +190,7 @@ fn unix(micros: i64) -> Duration {
 
 /// What is kept of a key as requests need it. What cannot be read, or stands below nobody who is there, is good for
 /// nothing: it might be meant to allow less than it would.
-fn key(row: &KeyRow, members: &[Lineage], metrics: &Metrics) -> Key {
+fn key(row: &KeyRow, (members, limits): (&[Lineage], Allowance), metrics: &Metrics) -> Key {
     let said = ManagedKey {
         name: &row.name,
         organisation: row.organisation.as_deref(),
@@ -197,6 +198,7 @@ fn key(row: &KeyRow, members: &[Lineage], metrics: &Metrics) -> Key {
         user: row.user.as_deref(),
         terms: &row.terms,
         expires: row.expires_at.map(unix),
+        limits,
     };
     let (lineage, urgency, state) = match managed(said, members, Naming::Lenient) {
         Ok((lineage, urgency)) if row.disabled_at.is_none() => (lineage, urgency, State::Good),
@@ -208,6 +210,7 @@ fn key(row: &KeyRow, members: &[Lineage], metrics: &Metrics) -> Key {
                 name: Arc::clone(&row.name),
                 tags: Vec::new(),
                 reach: Reach::default(),
+                limits: Allowance::default(),
                 expires: None,
             };
             (Lineage::below(None, own), Urgency::default(), State::Disabled)

@@ -5,12 +5,13 @@
 //! | `caller` | who it turned out to be |
 //! | `desk` | managed keys made, changed, rotated |
 //! | `guesses` | who tries keys that are none |
+//! | [`limits`] | what callers may use, and have used |
 //! | `managed` | what is known of the keys in the store |
 //! | `presented` | what a request brings along that could be a key, and taking ours out of it |
 //! | `ring`, `digests` | the keys of the file: found by secret or by name |
 //! | `standing` | what the head proves, and what the body has to prove yet |
 //!
-//! Nothing is refused in words here, which is the proxy's job, and nothing is limited: a caller is a key with its
+//! Nothing is refused in words here, which is the proxy's job: a caller is a key with its
 //! place in the tree, or nobody. Secrets are hashed before they are looked up and compared in constant time; only whoever
 //! checks a signature needs one in clear.
 
@@ -18,6 +19,7 @@ mod caller;
 mod desk;
 mod digests;
 mod guesses;
+pub mod limits;
 mod managed;
 mod presented;
 mod ring;
@@ -41,6 +43,7 @@ pub use presented::Signing;
 pub use ring::Key;
 pub use standing::{Denied, Received, Standing};
 
+use crate::algo::limit::Allowance;
 use crate::config::{self, Blueprint, Lineage, Matcher};
 use crate::telemetry::{Metrics, catalogue};
 use managed::Shelf;
@@ -51,6 +54,8 @@ pub struct Access {
     ring: Ring,
     /// Whom the store's keys may belong to.
     members: Vec<Lineage>,
+    /// What those of them may use that say nothing of it.
+    key_limits: Allowance,
     managed: Option<Arc<Managed>>,
     shelf: ArcSwap<Shelf>,
     /// Held by whoever makes another shelf, so that an older one never comes after a newer.
@@ -91,6 +96,7 @@ impl Access {
         Self {
             ring: Ring::new(&blueprint.keys, metrics),
             members: blueprint.members.clone(),
+            key_limits: blueprint.key_limits,
             managed: None,
             shelf: ArcSwap::from_pointee(Shelf::empty()),
             stocking: Mutex::new(()),
@@ -125,7 +131,7 @@ impl Access {
         let _turn = self.stocking.lock();
         if managed.version() != self.shelf.load().version {
             let taken = |name: &str| self.ring.named(name).is_some();
-            self.shelf.store(Arc::new(managed.shelf(&self.members, taken, metrics)));
+            self.shelf.store(Arc::new(managed.shelf((&self.members, self.key_limits), taken, metrics)));
         }
     }
 

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use proptest::prelude::*;
 
 use super::*;
+use crate::algo::limit::Allowance;
 use crate::algo::sigv4::{Asked, Hash, Keys, Payload, Refused, Scope, Stamp, authorization};
 use crate::config::{CallerKey, Level, Lineage, Member, Reach, Urgency};
 use crate::vocab::Secret;
@@ -24,6 +25,7 @@ fn ring() -> Ring {
                 name: name.into(),
                 tags: Vec::new(),
                 reach: Reach::default(),
+                limits: Allowance::default(),
                 expires: None,
             },
         ),

@@ -8,6 +8,7 @@ mod cost;
 mod explain;
 mod health;
 mod keys;
+mod limits;
 mod metrics;
 mod operator;
 mod reload;
@@ -84,6 +85,12 @@ const ROUTES: &[Route] = &[
         path: "/admin/estimate",
         handler: || post(cost::estimate).layer(DefaultBodyLimit::max(cost::LONGEST)),
         doc: "[?path=/v1/messages]: what the request in the body would cost at each channel of its route",
+    },
+    Route {
+        method: "GET",
+        path: "/admin/limits",
+        handler: || get(limits::limits),
+        doc: "who has used how much of his limits, here and now",
     },
     Route {
         method: "POST",

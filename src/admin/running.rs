@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::trail::Trail;
+use crate::access::limits::Seen;
 use crate::access::{Access, Desk};
 use crate::cache::{Held, KeptNow};
 use crate::shared::Standing;
@@ -89,6 +90,9 @@ pub trait Running: Send + Sync + 'static {
 
     /// How what the replicas share is; `None` where they share nothing.
     fn shared(&self) -> Option<Standing>;
+
+    /// How many replicas count together what callers use, where they do, and what has been used at this one.
+    fn limits(&self) -> (Option<u32>, Vec<Seen>);
 
     /// What outlives the process; `None` where the configuration has no place for it.
     fn store(&self) -> Option<Arc<Store>>;

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -11,9 +12,11 @@ use parking_lot::Mutex;
 use tower::ServiceExt;
 
 use super::{Applied, Phase, ROUTES, Refused, Reloaded, Running, Trail, router};
+use crate::access::limits::{Holder, Row, Seen};
 use crate::access::{Access, Desk};
+use crate::algo::limit::Unit;
 use crate::cache::{Held, KeptNow};
-use crate::config::{self, Env};
+use crate::config::{self, Env, Level};
 use crate::shared::Standing;
 use crate::simulated::{self, Simulated};
 use crate::state::{Live, Registry, Table};
@@ -122,6 +125,11 @@ impl Running for Still {
 
     fn shared(&self) -> Option<Standing> {
         Some(Standing::Away { why: "connection refused".to_owned() })
+    }
+
+    fn limits(&self) -> (Option<u32>, Vec<Seen>) {
+        let rows = vec![Row { unit: Unit::Rpm, limit: 60, used: 7, whole_in: Duration::from_secs(30) }];
+        (Some(2), vec![Seen { holder: Holder::Member(Level::Team), name: "growth".into(), rows }])
     }
 
     fn store(&self) -> Option<Arc<Store>> {
@@ -279,6 +287,14 @@ async fn faults_are_switched_on_shown_and_off_again() {
     assert_eq!(ask(&still, "DELETE", path, "").await.0, StatusCode::OK);
     assert!(still.simulated.control().rules().is_empty());
     assert_eq!(ask(&still, "PUT", "/admin/simulated/z", "[]").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn limits_are_shown_with_what_is_used_of_them() {
+    let (status, body) = ask(&still(), "GET", "/admin/limits", "").await;
+    let limit = r#"{"limit":"rpm","allowed":60,"used":7,"whole_in_seconds":30.0}"#;
+    let holder = format!(r#"{{"level":"team","name":"growth","limits":[{limit}]}}"#);
+    assert_eq!((status, body), (StatusCode::OK, format!(r#"{{"replicas":2,"holders":[{holder}]}}"#)));
 }
 
 #[tokio::test]

@@ -58,6 +58,9 @@ pub struct Said {
     /// What it may be used for, as `allow` in the file, in JSON: {"models": ["gpt-*"]}
     #[arg(long, value_name = "JSON", value_parser = object)]
     allow: Option<Value>,
+    /// How much it may use, as `limits` in the file, in JSON: {"rpm": 60}
+    #[arg(long, value_name = "JSON", value_parser = object)]
+    limits: Option<Value>,
     /// Labels of its requests; all of them
     #[arg(long, value_name = "NAME=VALUE", value_parser = tag)]
     tag: Vec<(String, String)>,
@@ -96,6 +99,7 @@ impl Said {
         ];
         body.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?.into()))));
         body.extend(self.allow.iter().map(|allow| ("allow".to_owned(), allow.clone())));
+        body.extend(self.limits.iter().map(|limits| ("limits".to_owned(), limits.clone())));
         if !self.tag.is_empty() {
             let tags = self.tag.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
             body.insert("tags".to_owned(), Value::Object(tags.collect()));

@@ -6,6 +6,7 @@
 mod degrade;
 mod hedge;
 mod ledger;
+mod limits;
 mod redis;
 mod selection;
 mod store;
@@ -39,6 +40,7 @@ pub fn lint(blueprint: &Blueprint, root: &Node, findings: &mut Findings) {
     redis::lint(blueprint, findings);
     store::lint(blueprint, findings);
     ledger::lint(blueprint, findings);
+    limits::lint(blueprint, findings);
     for upstream in &blueprint.upstreams {
         self::upstream(upstream, root, findings);
     }

@@ -8,12 +8,14 @@ use serde::Deserialize;
 use super::blueprint::{Level, Lineage, Urgency};
 use super::check::reach::Known;
 use super::check::tree::{self, Parents, Said};
+use super::file;
 use super::file::access::Allow;
 use super::file::names::PriorityName;
 use super::moment;
 use super::path::Path;
 use super::problem::{Findings, Severity};
 use super::settle;
+use crate::algo::limit::{Allowance, Unit};
 
 /// A managed key as it is kept.
 #[derive(Clone, Copy, Debug)]
@@ -22,10 +24,12 @@ pub struct ManagedKey<'a> {
     pub organisation: Option<&'a str>,
     pub team: Option<&'a str>,
     pub user: Option<&'a str>,
-    /// JSON with `tags`, `allow`, `priority` and `max_priority`, as under `keys:`.
+    /// JSON with `tags`, `allow`, `limits`, `priority` and `max_priority`, as under `keys:`.
     pub terms: &'a str,
     /// Since the Unix epoch.
     pub expires: Option<Duration>,
+    /// What it may use, where its terms do not say.
+    pub limits: Allowance,
 }
 
 #[derive(Default, Deserialize)]
@@ -33,6 +37,7 @@ pub struct ManagedKey<'a> {
 struct Terms {
     tags: BTreeMap<String, String>,
     allow: Allow,
+    limits: file::limits::Allowance,
     priority: Option<PriorityName>,
     max_priority: Option<PriorityName>,
 }
@@ -62,7 +67,12 @@ pub fn managed(
         Naming::Lenient => &anything,
     };
     let parents = Parents { organisation: said.organisation, team: said.team, user: said.user };
-    let own = Said { tags: &terms.tags, allow: &terms.allow, expires: None };
+    let limits = settle::allowance(&terms.limits);
+    if let Some(unit) = Unit::ALL.into_iter().find(|unit| limits.limit(*unit) == Some(0)) {
+        return Err(vec![format!("limits.{}: 0 is not allowed (disable the key instead)", unit.name())]);
+    }
+    let limits = limits.over(said.limits);
+    let own = Said { tags: &terms.tags, allow: &terms.allow, limits, expires: None };
     let mut findings = Findings::default();
     let key = (Level::Key, said.name);
     let lineage = tree::child(key, parents, own, members, &Path::root(), known, &mut findings);
@@ -88,4 +98,32 @@ pub fn managed(
 /// When `text` is: `2027-01-31`, or with its time (RFC 3339). Since the Unix epoch.
 pub fn moment(text: &str) -> Option<Duration> {
     moment::parse(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_managed_key_has_its_own_limits_over_the_usual_ones() {
+        let usual = Allowance { rpm: Some(60), tpm: Some(7000), ..Allowance::default() };
+        let limits = |terms: &str| {
+            let said = ManagedKey {
+                name: "till",
+                organisation: None,
+                team: None,
+                user: None,
+                terms,
+                expires: None,
+                limits: usual,
+            };
+            managed(said, &[], Naming::Lenient).map(|(lineage, _)| lineage.members()[0].limits)
+        };
+        assert_eq!(limits("{}"), Ok(usual));
+        let own = Allowance { rpm: Some(5), concurrency: Some(2), ..usual };
+        assert_eq!(limits(r#"{"limits": {"rpm": 5, "concurrency": 2}}"#), Ok(own));
+        let nothing = "limits.tpd: 0 is not allowed (disable the key instead)";
+        assert_eq!(limits(r#"{"limits": {"tpd": 0}}"#), Err(vec![nothing.to_owned()]));
+        assert!(limits(r#"{"limits": {"rps": 1}}"#).is_err());
+    }
 }

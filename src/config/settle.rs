@@ -4,11 +4,13 @@
 //! source in RESILIENCE. Whether two values make sense together is [`lint`](super::lint)'s question.
 
 mod degrade;
+mod limits;
 mod store;
 
 use std::time::Duration;
 
 pub use degrade::{cache, cache_memory, exhausted, idempotency};
+pub use limits::allowance;
 pub use store::retention;
 
 use super::Cidr;

@@ -12,6 +12,7 @@
 //! | [`meter`] | the same questions for an answer in one piece |
 //! | [`classify`] | an upstream's failure -> [`Fault`](crate::vocab::Fault) and rate hint |
 //! | [`trouble`] | our own errors, in the caller's dialect |
+//! | [`allowance`] | what a caller has left of his limits, in his dialect's headers |
 //! | [`hub`] | what all dialects mean, for when two of them have to meet |
 //! | [`translate`] | a request or an answer of one dialect -> another |
 //! | [`task`] | the same for vectors, rankings and counts of tokens |
@@ -30,6 +31,7 @@
 //! parsed into a tree nor rewritten: replies pass untouched (RESILIENCE E7). Facts about the wire
 //! are WIRE.md's; what commits and whose fault it is are RESILIENCE §5.
 
+pub mod allowance;
 mod anthropic;
 mod bedrock;
 pub mod billed;

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::flight::Flights;
 use super::intake::{Guest, Load};
+use super::limits::Reached;
 use super::named::{self, Claim, Named};
 use super::refuse::{DROPPED, ESTIMATED, Refusal, name_request};
 use super::reply::{Recorded, Replayed, Reply};
@@ -169,6 +170,7 @@ pub fn say(mut guest: Box<Guest>, route: &Route, kept: &Arc<Kept>, mark: Mark) -
     saved(&gateway, &route.config.name, kept.usage.as_ref());
     guest.settle.channel = None;
     guest.settle.replayed = Some(mark.name());
+    guest.settle.reached = Reached::Nobody;
     guest.settle.first_byte();
     guest.settle.ends(RequestOutcome::Ok);
     let settle = guest.settle;

@@ -18,6 +18,7 @@ use super::again::{self, Mark};
 use super::attempt::{self, Failed};
 use super::drive;
 use super::intake::{Guest, Load};
+use super::limits::Reached;
 use super::refuse::name_request;
 use super::reply::Reply;
 use crate::config::Degradation;
@@ -265,6 +266,7 @@ fn say(
     name_request(headers, &guest.request_id, Some(plan.attempts));
     guest.settle.attempts = plan.attempts;
     guest.settle.channel = None;
+    guest.settle.reached = Reached::Nobody;
     guest.settle.first_byte();
     guest.settle.ends(RequestOutcome::Ok);
     response.map(|()| Reply::whole(body, Some(guest.settle)))

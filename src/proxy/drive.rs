@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use super::attempt::{self, Attempted, Failed};
 use super::degrade::{self, Descent, Onward, Rest};
 use super::intake::{Guest, Load};
+use super::limits::Reached;
 use super::refuse::{DEFAULT_RETRY_AFTER, Refusal, in_short};
 use super::reply::Reply;
 use super::{Gateway, Snapshot, admission, again, count, hedge, left, media, thoughts};
@@ -18,7 +19,7 @@ use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
 use crate::route::{Exhausted, Hold, Lack, Need, Plan, Verdict};
 use crate::state::Permit;
-use crate::vocab::{Class, Fault, Part};
+use crate::vocab::{Class, Fault, Part, Stage};
 
 /// Attempts for a request whose caller retries by itself; both retrying in full would multiply.
 const ATTEMPTS_OF_RETRY: u32 = 2;
@@ -81,9 +82,16 @@ pub async fn drive(
         guest.settle.attempts = plan.attempts;
         guest.settle.channel = Some(Arc::clone(permit.channel()));
         guest.settle.book(&mut permit, Part::Turn);
-        match hedge::attempt(gateway, snapshot, &mut guest, &mut plan, &need, permit).await {
+        let attempted = hedge::attempt(gateway, snapshot, &mut guest, &mut plan, &need, permit).await;
+        if let Attempted::Failed(_, failed) = &attempted
+            && failed.failure.stage != Stage::NotSent
+        {
+            guest.settle.reached = Reached::Upstream;
+        }
+        match attempted {
             Attempted::Answered(answer) => {
                 record(&plan, gateway, throttle::Outcome::Ok);
+                guest.settle.reached = Reached::Upstream;
                 plan.keep(&need, answer.permit());
                 let kept = guest.again.take();
                 return again::record(kept, plan.route(), attempt::respond(guest, &plan, snapshot, *answer));

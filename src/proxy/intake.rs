@@ -24,7 +24,7 @@ use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::settle::{Asked, Settle};
 use super::thoughts::Thoughts;
-use super::{Gateway, Snapshot, admission, deadline, identity, leave, left, models, needs};
+use super::{Gateway, Snapshot, admission, deadline, identity, leave, left, limits, models, needs};
 use crate::access::{Caller, Denied, Standing};
 use crate::algo::tick::Tick;
 use crate::config::{Limits, Replay as ReplayPolicy, Urgency};
@@ -179,7 +179,7 @@ pub async fn admit(
                 return Err(overloaded(&arrival, entry.dialect, limits));
             }
             let guest = left::guest(gateway, snapshot, arrival, entry, wanted).await?;
-            admission::let_in(gateway, snapshot, guest).map(Admitted::Guest)
+            come_in(gateway, snapshot, guest).await
         }
         Ok(Entry { model: ModelAt::Left(_), dialect, .. }) => {
             plain_or_nowhere(gateway, snapshot, arrival, Miss::NotFound { dialect }, (&path, busy)).await
@@ -195,7 +195,7 @@ pub async fn admit(
                     .map(|response| Admitted::Answered(Box::new(response)));
             }
             let guest = ask(gateway, snapshot, arrival, &entry).await?;
-            admission::let_in(gateway, snapshot, guest).map(Admitted::Guest)
+            come_in(gateway, snapshot, guest).await
         }
         Err(_) if let Some(way) = recall::asked(snapshot, &arrival, &path) => {
             if busy {
@@ -210,6 +210,16 @@ pub async fn admit(
     }
 }
 
+/// Understood, a request comes in if there is room for it and its limits allow it.
+async fn come_in(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    guest: Guest,
+) -> Result<Admitted, Box<Refusal>> {
+    let guest = admission::let_in(gateway, snapshot, guest)?;
+    limits::take(gateway, snapshot, guest).await.map(Admitted::Guest)
+}
+
 /// What has no way in may still belong to a path route.
 async fn plain_or_nowhere(
     gateway: &Arc<Gateway>,
@@ -222,7 +232,7 @@ async fn plain_or_nowhere(
         Some(_) if busy => Err(overloaded(&arrival, Dialect::Http, &snapshot.table.server.limits)),
         Some(route) => {
             let guest = plain::plain(gateway, snapshot, arrival, route).await?;
-            admission::let_in(gateway, snapshot, guest).map(Admitted::Guest)
+            come_in(gateway, snapshot, guest).await
         }
         None => Err(nowhere(&arrival, miss, path)),
     }

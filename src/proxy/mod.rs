@@ -16,6 +16,7 @@
 //! | `drive` | the attempt loop |
 //! | `degrade` | what becomes of a request that no channel can take |
 //! | `attempt` | one try on one channel, up to the commit |
+//! | `limits` | whether a caller may use more, and what he has used |
 //! | `media` | what a request's URLs hold, for channels that fetch nothing |
 //! | `memory` | who may make the gateway hold more bytes |
 //! | `metering` | what attempts are metered by, and the labels of a request's row |
@@ -51,6 +52,7 @@ mod identity;
 mod intake;
 mod leave;
 mod left;
+mod limits;
 mod media;
 mod memory;
 mod metering;
@@ -79,6 +81,7 @@ use http::{Request, Response};
 pub use intake::Guest;
 pub use reply::Reply;
 
+use crate::access::limits::Limiter;
 use crate::access::{Access, Guesses};
 use crate::cache::{Held, KeptNow, Memory};
 use crate::ledger::{Ledger, Till};
@@ -123,6 +126,8 @@ pub struct Gateway {
     ledger: OnceLock<Arc<Ledger>>,
     /// Else.
     till: Arc<Till>,
+    /// What callers have used of their limits.
+    pub limiter: Arc<Limiter>,
 }
 
 impl Gateway {
@@ -135,6 +140,7 @@ impl Gateway {
         memory::expect(&live.metrics);
         snapshot.connect_memories();
         Arc::new(Self {
+            limiter: Limiter::new(&live),
             live,
             snapshot: ArcSwap::from_pointee(snapshot),
             bonds: bonds::Bonds::default(),
@@ -217,7 +223,14 @@ impl Gateway {
         let snapshot = self.snapshot();
         let arrival = intake::Arrival::new(self, request, from);
         match intake::admit(self, &snapshot, arrival).await {
-            Ok(intake::Admitted::Guest(guest)) => again::serve(self, &snapshot, guest).await,
+            Ok(intake::Admitted::Guest(guest)) => {
+                let shown = limits::shown(&guest);
+                let mut response = again::serve(self, &snapshot, guest).await;
+                if let Some(shown) = &shown {
+                    limits::say(self, response.headers_mut(), shown);
+                }
+                response
+            }
             Ok(intake::Admitted::Answered(response)) => *response,
             Err(refusal) => refusal.into_response(&self.live),
         }

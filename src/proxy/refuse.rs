@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use super::reply::Reply;
 use super::settle::Settle;
 use crate::dialect::Dialect;
+use crate::dialect::allowance::{self, Standing};
 use crate::dialect::trouble::{self, Kind, Trouble};
 use crate::state::Live;
 use crate::telemetry::{RequestOutcome, Shed, catalogue};
@@ -45,6 +46,8 @@ pub struct Refusal {
     pub settle: Option<Settle>,
     /// There was no room for it.
     pub shed: Option<Shed>,
+    /// Its caller, or its route, has used a limit up; how all of them stand.
+    pub limited: Option<Box<Standing>>,
 }
 
 impl Refusal {
@@ -59,6 +62,7 @@ impl Refusal {
             close: false,
             settle: None,
             shed: None,
+            limited: None,
         })
     }
 
@@ -115,7 +119,10 @@ impl Refusal {
         if let Some(shed) = self.shed {
             headers.insert(SHED, HeaderValue::from_static(shed.name()));
         }
-        if self.exhausted {
+        if let Some(standing) = &self.limited {
+            allowance::say(headers, self.dialect, standing, live.clock.unix_now());
+        }
+        if self.exhausted || self.limited.is_some() {
             let soon = self.retry_after.is_some_and(|wait| wait <= WORTH_RETRYING) && status.as_u16() == 429;
             headers.insert(SHOULD_RETRY, HeaderValue::from_static(if soon { "true" } else { "false" }));
         }

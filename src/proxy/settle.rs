@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use super::limits::{Answered, Course, Drawn, Reached};
 use super::{Gateway, metering};
 use crate::access::Caller;
 use crate::algo::tick::Tick;
@@ -79,6 +80,9 @@ pub struct Settle {
     /// The last one that was asked.
     pub channel: Option<Arc<Channel>>,
     pub usage: Option<Usage>,
+    /// What it has drawn of its limits.
+    pub drawn: Option<Box<Drawn>>,
+    pub reached: Reached,
 }
 
 impl Settle {
@@ -112,6 +116,8 @@ impl Settle {
             caller: Caller::default(),
             channel: None,
             usage: None,
+            drawn: None,
+            reached: Reached::Nobody,
         }
     }
 
@@ -152,6 +158,18 @@ impl Settle {
         self.route.handles.overhead.record(own.as_secs_f64());
     }
 
+    /// What its limits have to know of it.
+    fn course(&self) -> Course {
+        // Whoever left while somebody was asked may have been heard.
+        let asked = self.outcome == RequestOutcome::Cancelled && self.channel.is_some();
+        Course {
+            outcome: self.outcome,
+            reached: if asked { Reached::Upstream } else { self.reached },
+            answered: if self.first_byte.load(Relaxed) > 0 { Answered::Begun } else { Answered::No },
+            tokens: self.usage.map(|usage| usage.input.saturating_add(usage.output)),
+        }
+    }
+
     pub fn ends(&mut self, outcome: RequestOutcome) {
         self.outcome = outcome;
     }
@@ -168,6 +186,9 @@ impl Settle {
 
 impl Drop for Settle {
     fn drop(&mut self) {
+        if let Some(drawn) = self.drawn.take() {
+            drawn.settle(&self.course());
+        }
         let handles = &self.route.handles;
         let took = self.gateway.live.now().since(self.begun);
         handles.finished(&self.gateway.live.metrics, self.dialect, self.outcome);

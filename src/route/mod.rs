@@ -20,7 +20,7 @@ mod verdict;
 pub use closest::closest;
 pub use explain::{Explained, Question, explain, explain_route, generation};
 pub use limits::Limits;
-pub use need::{Bond, Hold, Need, Resend};
+pub use need::{Bond, Hold, Need, Resend, USUAL_ANSWER};
 pub use plan::{Exhausted, Lack, Plan};
 pub use shortlist::{Rank, WhyNot};
 pub use verdict::{Failure, Verdict};

@@ -23,13 +23,14 @@ use super::storing;
 use super::tasks::Tasks;
 use super::tls::Certificate;
 use super::watch;
+use crate::access::limits::Seen;
 use crate::access::{Access, Desk, Managed};
 use crate::admin::{Applied, Phase, Refused, Reloaded, Running, Trail};
 use crate::algo::breaker::State;
 use crate::cache::{Held, KeptNow};
 use crate::ledger::Ledger;
 use crate::proxy::{Gateway, Snapshot};
-use crate::shared::{Link, Standing};
+use crate::shared::{Link, Standing, Tallies};
 use crate::simulated::Simulated;
 use crate::state::{Live, Table};
 use crate::store::Store;
@@ -124,6 +125,8 @@ impl Host {
             let link = Arc::clone(&sharing.link);
             let hold = Arc::clone(&link).hold(move || dialler.clone().dial(), gateway.live.dice());
             tasks.spawn("redis", hold);
+            gateway.limiter.share(Tallies::new(Arc::clone(&link), gateway.live.dice().next_u64()));
+            tasks.spawn("limits", Arc::clone(&gateway.limiter).follow());
             tasks.spawn("sharing", sharing.follow(Arc::clone(&gateway)));
             link
         });
@@ -237,6 +240,11 @@ impl Running for Host {
 
     fn shared(&self) -> Option<Standing> {
         self.link.as_ref().map(|link| link.standing())
+    }
+
+    fn limits(&self) -> (Option<u32>, Vec<Seen>) {
+        let limiter = &self.gateway().limiter;
+        (limiter.replicas(), limiter.seen())
     }
 
     fn store(&self) -> Option<Arc<Store>> {

@@ -96,6 +96,9 @@ pub enum Silence {
     Refused(String),
     #[error("not the server to ask: {0}")]
     Unfit(&'static str),
+    /// The script that was asked for by its digest has to be sent whole.
+    #[error("the script is not known there")]
+    Unread,
 }
 
 impl Link {
@@ -148,13 +151,14 @@ impl Link {
             Ok(Err(error)) => match meaning(&error) {
                 Meaning::Refused => (SharedAnswer::Refused, Err(Silence::Refused(error.to_string()))),
                 Meaning::Unfit(why) => (SharedAnswer::Refused, Err(Silence::Unfit(why))),
+                Meaning::Unread => (SharedAnswer::Ok, Err(Silence::Unread)),
                 Meaning::Broken => (SharedAnswer::Failed, Err(Silence::Broken)),
             },
             Err(_) => (SharedAnswer::Timeout, Err(Silence::Late)),
         };
         self.handles.count(operation, counted);
         match &result {
-            Ok(_) | Err(Silence::Refused(_)) => {
+            Ok(_) | Err(Silence::Refused(_) | Silence::Unread) => {
                 health.silences.store(0, Relaxed);
                 if health.answers.fetch_add(1, Relaxed) + 1 == SOUND && health.unfit.get().is_none() {
                     self.proven();
@@ -266,7 +270,7 @@ impl Link {
     fn connected(&self) {
         *self.standing.lock() = Some(Standing::Connected);
         self.handles.connected.set(1.0);
-        tracing::info!(redis = self.settings.shown(), "connected: replicas share cooldowns");
+        tracing::info!(redis = self.settings.shown(), "connected: replicas share cooldowns and limits");
     }
 
     /// Said once for each change.
@@ -276,7 +280,7 @@ impl Link {
         let before = self.standing.lock().replace(Standing::Away { why: why.to_owned() });
         if !matches!(before, Some(Standing::Away { .. })) {
             let redis = self.settings.shown();
-            tracing::warn!(redis, why, "not connected: replicas learn each for themselves");
+            tracing::warn!(redis, why, "not connected: replicas learn, and limit, each for themselves");
         }
     }
 
@@ -324,11 +328,12 @@ enum Meaning {
     Refused,
     /// The server has answered that it is not the one, or not yet.
     Unfit(&'static str),
+    Unread,
     Broken,
 }
 
 fn meaning(error: &RedisError) -> Meaning {
-    use ServerErrorKind::{BusyLoading, MasterDown, ReadOnly};
+    use ServerErrorKind::{BusyLoading, MasterDown, NoScript, ReadOnly};
     match error.kind() {
         ErrorKind::Io | ErrorKind::Parse => Meaning::Broken,
         ErrorKind::Server(ReadOnly) => Meaning::Unfit("it is a replica by now (READONLY)"),
@@ -336,6 +341,7 @@ fn meaning(error: &RedisError) -> Meaning {
         ErrorKind::Server(MasterDown) => {
             Meaning::Unfit("it is a replica that has lost its primary (MASTERDOWN)")
         }
+        ErrorKind::Server(NoScript) => Meaning::Unread,
         // The library's list, which is open.
         _ => Meaning::Refused,
     }

@@ -6,6 +6,7 @@
 //!                      Link::ask ── one round trip, bounded; nothing at all while nobody is there
 //!                        │
 //!                      Board ── notes that expire, for all replicas to read
+//!                      Tallies ── what callers have used, counted for all replicas together
 //! ```
 //!
 //! The only room that speaks Redis. Whoever asks gets an answer within `server.redis.timeout` or a [`Silence`],
@@ -14,6 +15,8 @@
 
 mod board;
 mod link;
+mod tallies;
 
 pub use board::{Board, Entry, MOST};
 pub use link::{Link, Silence, Standing};
+pub use tallies::{Beat, Change, Correction, Row, Stand, Taken, Takes, Tallies, Wait};

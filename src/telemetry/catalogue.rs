@@ -104,10 +104,13 @@ catalogue! {
     COOLDOWN_SECONDS = "mainstay_cooldown_remaining_seconds" Gauge, ["credential"], "Seconds until the credential is tried again; 0 when it is ready.";
 
     SHARED_CONNECTED = "mainstay_shared_connected" Gauge, [], "1 while Redis or Valkey answers in time, 0 while this replica learns by itself; absent without server.redis.";
-    SHARED_OPERATIONS = "mainstay_shared_operations_total" Counter, ["operation", "result"], "What was asked of Redis or Valkey: post (cooldowns), read (those of others); ok, timeout (server.redis.timeout), failed (the connection broke), refused (an error).";
+    SHARED_OPERATIONS = "mainstay_shared_operations_total" Counter, ["operation", "result"], "What was asked of Redis or Valkey: post (cooldowns), read (those of others), take (a request within limits), tell (what it has used), beat (that this replica is there); ok, timeout (server.redis.timeout), failed (the connection broke), refused (an error).";
     SHARED_COOLDOWNS = "mainstay_shared_cooldowns_total" Counter, ["kind", "how"], "Cooldowns told to other replicas and taken over from them: short (rate limit), long (quota), auth, healed (a refused key works again).";
     SHARED_UNREADABLE = "mainstay_shared_unreadable_total" Counter, [], "Shared cooldowns that could not be read and were ignored, each time that they were met.";
 
+    LIMIT_REFUSALS = "mainstay_limit_refusals_total" Counter, ["level", "limit"], "Requests refused because their caller, or their route, has used its limit: key, user, team, organisation, route; rpm, rpd, tpm, tpd, concurrency.";
+    LIMITS_ALONE = "mainstay_limits_alone_total" Counter, [], "Requests that this replica held against its own part of their limits, since Redis or Valkey did not answer; absent without server.redis.";
+    LIMITS_REPLICAS = "mainstay_limits_replicas" Gauge, [], "Replicas that share limits, as far as this one knows; absent without server.redis.";
     STORE_UP = "mainstay_store_up" Gauge, [], "1 while the store (SQLite or PostgreSQL) does what it is asked, 0 while it is away or refuses to write; absent without `store`.";
     STORE_SECONDS = "mainstay_store_seconds" Histogram(STORE_WRITES), [], "Writes to the store, from being asked for to being done.";
     STORE_ERRORS = "mainstay_store_errors_total" Counter, ["kind"], "What the store was asked for in vain: away (nobody is there), late (no answer in time), refused (an error: a full disk, a missing right).";

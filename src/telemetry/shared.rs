@@ -13,15 +13,24 @@ pub enum SharedOperation {
     Post,
     /// Notes are read.
     Read,
+    /// A request is held against limits.
+    Take,
+    /// What was counted is put right.
+    Tell,
+    /// A replica says that it is there.
+    Beat,
 }
 
 impl SharedOperation {
-    pub const ALL: [Self; 2] = [Self::Post, Self::Read];
+    pub const ALL: [Self; 5] = [Self::Post, Self::Read, Self::Take, Self::Tell, Self::Beat];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Post => "post",
             Self::Read => "read",
+            Self::Take => "take",
+            Self::Tell => "tell",
+            Self::Beat => "beat",
         }
     }
 }
@@ -58,7 +67,7 @@ pub struct SharedHandles {
     pub connected: Gauge,
     /// Notes that are none of ours.
     pub unreadable: Counter,
-    operations: [[Counter; 4]; 2],
+    operations: [[Counter; 4]; 5],
     told: [Counter; 4],
     taken: [Counter; 4],
 }

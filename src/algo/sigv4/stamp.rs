@@ -42,6 +42,14 @@ impl Stamp {
         format!("{year:04}{month:02}{date:02}")
     }
 
+    /// As headers and people have it: `2015-08-30T12:36:00Z`.
+    pub fn rfc3339(self) -> String {
+        let (year, month, date) = civil(self.0 / DAY);
+        let second = self.0 % DAY;
+        let (hour, minute) = (second / 3600, second / 60 % 60);
+        format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{:02}Z", second % 60)
+    }
+
     /// How far apart two moments are.
     pub fn apart(self, other: Self) -> Duration {
         Duration::from_secs(self.0.abs_diff(other.0))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::upstream::Upstream;
+use crate::algo::limit::Allowance;
 use crate::config::Cidr;
 use crate::dialect::Operation;
 use crate::vocab::{Priority, Secret};
@@ -70,6 +71,8 @@ pub struct Member {
     pub name: Arc<str>,
     pub tags: Vec<(Arc<str>, Arc<str>)>,
     pub reach: Reach,
+    /// What it and all below it may use together.
+    pub limits: Allowance,
     /// The first moment at which it does not hold any more, since the Unix epoch.
     pub expires: Option<Duration>,
 }

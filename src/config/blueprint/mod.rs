@@ -30,6 +30,7 @@ pub use upstream::{
 use std::sync::Arc;
 
 use crate::algo::budget;
+use crate::algo::limit::Allowance;
 use crate::catalog::Catalog;
 
 /// One whole, valid configuration.
@@ -43,6 +44,8 @@ pub struct Blueprint {
     pub members: Vec<Lineage>,
     /// Those that can be used, in the order of the file.
     pub keys: Vec<CallerKey>,
+    /// Limits of keys that are not in the file, where they have none of their own.
+    pub key_limits: Allowance,
     /// In the order of the file. [`Channel::upstream`] indexes this.
     pub upstreams: Vec<Upstream>,
     /// In the order of the file, automatic ones behind. [`Route::fallback`] indexes this.

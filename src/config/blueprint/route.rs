@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::access::Access;
 use super::degrade::{Cache, WhenExhausted};
 use crate::algo::backoff::Backoff;
+use crate::algo::limit::Allowance;
 use crate::algo::quota::Caps;
 use crate::algo::{breaker, budget};
 use crate::strategy;
@@ -43,6 +44,8 @@ pub struct Route {
     pub files: bool,
     pub slow_start: SlowStart,
     pub queue: Queue,
+    /// What all its callers may use together.
+    pub limits: Allowance,
     /// How much its requests matter, where the caller's key says nothing.
     pub priority: Priority,
     pub sticky: Sticky,

@@ -7,6 +7,7 @@ use super::reach::Known;
 use super::tree::{self, Parents, Said};
 use crate::config::blueprint::{Access, CallerKey, Level, Lineage, Urgency};
 use crate::config::file::access::{AccessName, Secrets};
+use crate::config::layer::stack;
 use crate::config::path::Path;
 use crate::config::problem::Findings;
 use crate::config::settle;
@@ -28,7 +29,13 @@ pub fn keys(
     let mut keys: Vec<CallerKey> = Vec::new();
     for (name, said) in &scene.file.keys.0 {
         let path = Path::root().key("keys").key(name.as_str());
-        let own = Said { tags: &said.tags, allow: &said.allow, expires: said.expires.as_deref() };
+        let limits = stack([said.limits.clone(), scene.file.defaults.key_limits.clone()]);
+        let own = Said {
+            tags: &said.tags,
+            allow: &said.allow,
+            limits: settle::allowance(&limits),
+            expires: said.expires.as_deref(),
+        };
         let parents = Parents {
             organisation: said.organisation.as_deref(),
             team: said.team.as_deref(),

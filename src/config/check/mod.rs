@@ -63,6 +63,7 @@ pub fn check(
         access: access::access(scene.file.access),
         members,
         keys,
+        key_limits: settle::allowance(&scene.file.defaults.key_limits),
         // A missing one was reported, so that this collects all of them.
         upstreams: upstreams.into_iter().collect::<Option<_>>()?,
         routes: routes?.into_iter().chain(automatic).collect(),

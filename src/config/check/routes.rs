@@ -88,6 +88,7 @@ pub fn route(
         panic: settle::panic(&stack([said.panic.clone(), defaults.panic.clone()])),
         slow_start: settle::slow_start(&stack([said.slow_start.clone(), defaults.slow_start.clone()])),
         queue: settle::queue(&stack([said.queue.clone(), defaults.queue.clone()])),
+        limits: settle::allowance(&said.limits),
         priority: said.priority.map(settle::priority).unwrap_or_default(),
         sticky: settle::sticky(&stack([said.sticky.clone(), defaults.sticky.clone()])),
         matcher,

@@ -6,18 +6,21 @@ use std::sync::Arc;
 
 use super::reach::{self, Known};
 use super::{Scene, access};
+use crate::algo::limit::Allowance;
 use crate::config::blueprint::{Level, Lineage, Member};
 use crate::config::file::access::Allow;
 use crate::config::moment;
 use crate::config::nearest::{did_you_mean, listed};
 use crate::config::path::Path;
 use crate::config::problem::Findings;
+use crate::config::settle;
 
 /// What every member of the tree may say of itself.
 #[derive(Clone, Copy)]
 pub struct Said<'a> {
     pub tags: &'a BTreeMap<String, String>,
     pub allow: &'a Allow,
+    pub limits: Allowance,
     pub expires: Option<&'a str>,
 }
 
@@ -38,16 +41,31 @@ pub fn tree(scene: &Scene<'_>, known: &Known<'_>, findings: &mut Findings) -> Ve
         tree.push(child);
     };
     for (name, said) in &scene.file.organisations.0 {
-        let own = Said { tags: &said.tags, allow: &said.allow, expires: said.expires.as_deref() };
+        let own = Said {
+            tags: &said.tags,
+            allow: &said.allow,
+            limits: settle::allowance(&said.limits),
+            expires: said.expires.as_deref(),
+        };
         add(Level::Organisation, "organisations", name, Parents::default(), own);
     }
     for (name, said) in &scene.file.teams.0 {
-        let own = Said { tags: &said.tags, allow: &said.allow, expires: said.expires.as_deref() };
+        let own = Said {
+            tags: &said.tags,
+            allow: &said.allow,
+            limits: settle::allowance(&said.limits),
+            expires: said.expires.as_deref(),
+        };
         let parents = Parents { organisation: said.organisation.as_deref(), ..Parents::default() };
         add(Level::Team, "teams", name, parents, own);
     }
     for (name, said) in &scene.file.users.0 {
-        let own = Said { tags: &said.tags, allow: &said.allow, expires: said.expires.as_deref() };
+        let own = Said {
+            tags: &said.tags,
+            allow: &said.allow,
+            limits: settle::allowance(&said.limits),
+            expires: said.expires.as_deref(),
+        };
         let (organisation, team) = (said.organisation.as_deref(), said.team.as_deref());
         add(Level::User, "users", name, Parents { organisation, team, user: None }, own);
     }
@@ -70,6 +88,7 @@ pub fn child(
         name: name.into(),
         tags: tags(said.tags, &path.key("tags"), findings),
         reach: reach::reach(said.allow, &path.key("allow"), known, findings),
+        limits: said.limits,
         expires: said.expires.and_then(|text| {
             let moment = moment::parse(text);
             if moment.is_none() {

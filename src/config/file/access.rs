@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::limits::Allowance;
 use super::names::{EndpointName, PriorityName, ProviderName};
 
 /// Whom requests are taken from.
@@ -26,6 +27,8 @@ pub struct Organisation {
     /// Labels of its requests; what stands further down the tree wins.
     pub tags: BTreeMap<String, String>,
     pub allow: Allow,
+    /// What it and all below it may use together (no limits).
+    pub limits: Allowance,
     /// When it and all below it end: a day (its first moment, UTC) or a time as in 2027-01-31T12:00:00Z.
     pub expires: Option<String>,
 }
@@ -39,6 +42,8 @@ pub struct Team {
     /// Labels of its requests; what stands further down the tree wins.
     pub tags: BTreeMap<String, String>,
     pub allow: Allow,
+    /// What it and all below it may use together (no limits).
+    pub limits: Allowance,
     /// When it and all below it end: a day (its first moment, UTC) or a time as in 2027-01-31T12:00:00Z.
     pub expires: Option<String>,
 }
@@ -54,6 +59,8 @@ pub struct User {
     /// Labels of his requests; what stands further down the tree wins.
     pub tags: BTreeMap<String, String>,
     pub allow: Allow,
+    /// What his keys may use together (no limits).
+    pub limits: Allowance,
     /// When he and his keys end: a day (its first moment, UTC) or a time as in 2027-01-31T12:00:00Z.
     pub expires: Option<String>,
 }
@@ -75,6 +82,8 @@ pub struct CallerKey {
     /// Labels of its requests.
     pub tags: BTreeMap<String, String>,
     pub allow: Allow,
+    /// What it may use (`defaults.key_limits`, or no limits).
+    pub limits: Allowance,
     /// When it ends: a day (its first moment, UTC) or a time as in 2027-01-31T12:00:00Z.
     pub expires: Option<String>,
     /// How much its requests matter (the route's).

@@ -8,6 +8,7 @@ pub mod access;
 pub mod degrade;
 pub mod indexed;
 pub mod ledger;
+pub mod limits;
 pub mod models;
 pub mod names;
 pub mod policy;
@@ -21,6 +22,7 @@ use access::{AccessName, CallerKey, Organisation, Team, User};
 use degrade::{Cache, DegradationName, WhenExhausted};
 use indexed::Named;
 use ledger::Ledger;
+use limits::Allowance;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -108,6 +110,8 @@ pub struct Defaults {
     pub delivery: Option<DeliveryName>,
     pub concurrency: Concurrency,
     pub queue: Queue,
+    /// Limits of every key, where it has none of its own (none).
+    pub key_limits: Allowance,
     /// Most requests at the same moment on one upstream, and on one channel (1024).
     #[schemars(range(min = 1))]
     pub max_inflight: Option<u32>,
@@ -222,6 +226,8 @@ pub struct Route {
     pub breaker: Breaker,
     pub timeouts: Timeouts,
     pub queue: Queue,
+    /// What all its callers together may use (no limits).
+    pub limits: Allowance,
     /// How much its requests matter, where their caller's key says nothing (critical).
     pub priority: Option<PriorityName>,
     /// Most requests at the same moment on each of its channels (1024).

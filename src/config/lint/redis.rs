@@ -2,17 +2,20 @@
 
 use std::net::IpAddr;
 
-use crate::config::blueprint::Blueprint;
+use crate::config::blueprint::{Blueprint, Lineage};
 use crate::config::path::Path;
 use crate::config::problem::Findings;
 
 pub fn lint(blueprint: &Blueprint, findings: &mut Findings) {
     let Some(redis) = &blueprint.server.redis else { return };
     let path = Path::root().key("server").key("redis");
-    if blueprint.upstreams.iter().all(|upstream| upstream.credentials.is_empty()) {
+    let members = blueprint.members.iter().chain(blueprint.keys.iter().map(|key| &key.lineage));
+    let limited = members.flat_map(Lineage::members).any(|member| !member.limits.is_unlimited())
+        || blueprint.routes.iter().any(|route| !route.limits.is_unlimited());
+    if !limited && blueprint.upstreams.iter().all(|upstream| upstream.credentials.is_empty()) {
         findings.warn_at_key(
             &path,
-            "there is nothing to share: no upstream has a key that could be told of",
+            "there is nothing to share: no upstream has a key that could be told of, and nobody has limits",
             "add `credentials` to an upstream, or remove it",
         );
     }

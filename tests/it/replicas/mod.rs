@@ -2,6 +2,7 @@
 //! the others the request, and whatever befalls Redis befalls nobody's request.
 
 mod board;
+mod limits;
 mod pipe;
 mod redis;
 mod secured;

@@ -19,6 +19,7 @@ mod files;
 mod harm;
 mod hedging;
 mod legs;
+mod limits;
 mod memory;
 mod onward;
 mod quotas;

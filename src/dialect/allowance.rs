@@ -1,0 +1,154 @@
+//! What a caller has left of his limits, in the headers in which his dialect says it (WIRE §2.2): SDKs and agents pace
+//! themselves by them. Dialects whose vendors say nothing of the kind have none.
+
+use std::time::Duration;
+
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue};
+
+use super::Dialect;
+use crate::algo::sigv4::Stamp;
+
+/// How a limit stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    pub limit: u64,
+    pub remaining: u64,
+    /// Until all of it is there again, if nothing more is used.
+    pub whole_in: Duration,
+}
+
+/// Of the limits of requests, and of tokens, the one of which least is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    pub requests: Option<Left>,
+    pub tokens: Option<Left>,
+}
+
+/// Says it, in place of what an upstream has said of the gateway's own account there.
+pub fn say(headers: &mut HeaderMap, dialect: Dialect, standing: &Standing, unix_now: Duration) {
+    let beginning = match dialect {
+        Dialect::OpenAi | Dialect::Responses => "x-ratelimit-",
+        Dialect::Anthropic => "anthropic-ratelimit-",
+        Dialect::Gemini | Dialect::Cohere | Dialect::Bedrock | Dialect::Ollama | Dialect::Http => return,
+    };
+    let theirs: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with(beginning)).cloned().collect();
+    for name in theirs {
+        headers.remove(name);
+    }
+    let number = |count: u64| HeaderValue::from(count);
+    for (names, left) in [(REQUESTS, standing.requests), (TOKENS, standing.tokens)] {
+        let Some(Left { limit, remaining, whole_in }) = left else { continue };
+        let (names, reset) = if dialect == Dialect::Anthropic {
+            (names.anthropic, Stamp::at(unix_now + whole_in).rfc3339())
+        } else {
+            (names.openai, span(whole_in))
+        };
+        headers.insert(HeaderName::from_static(names[0]), number(limit));
+        headers.insert(HeaderName::from_static(names[1]), number(remaining));
+        if let Ok(reset) = HeaderValue::try_from(reset) {
+            headers.insert(HeaderName::from_static(names[2]), reset);
+        }
+    }
+}
+
+/// Limit, what remains, and when it is whole.
+struct Names {
+    openai: [&'static str; 3],
+    anthropic: [&'static str; 3],
+}
+
+const REQUESTS: Names = Names {
+    openai: ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+    anthropic: [
+        "anthropic-ratelimit-requests-limit",
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+    ],
+};
+
+const TOKENS: Names = Names {
+    openai: ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+    anthropic: [
+        "anthropic-ratelimit-tokens-limit",
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-reset",
+    ],
+};
+
+/// As OpenAI writes it: `1h2m3s`, `6m0s`, `1.5s`, `20ms`.
+fn span(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let (minutes, rest) = (millis / 60_000, millis % 60_000);
+    let seconds = match rest % 1000 {
+        0 => format!("{}s", rest / 1000),
+        _ => format!("{}s", rest as f64 / 1e3),
+    };
+    match (minutes / 60, minutes % 60) {
+        (0, 0) if millis > 0 && millis < 1000 => format!("{millis}ms"),
+        (0, 0) => seconds,
+        (0, minutes) => format!("{minutes}m{seconds}"),
+        (hours, minutes) => format!("{hours}h{minutes}m{seconds}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(dialect: Dialect, before: &[&'static str]) -> Vec<String> {
+        let left =
+            |limit, remaining, secs| Some(Left { limit, remaining, whole_in: Duration::from_secs(secs) });
+        let standing = Standing { requests: left(60, 59, 60), tokens: left(1000, 7, 86_400) };
+        let mut headers: HeaderMap =
+            before.iter().map(|name| (HeaderName::from_static(name), HeaderValue::from(1))).collect();
+        say(&mut headers, dialect, &standing, Duration::from_mins(24_015_636));
+        let mut said: Vec<String> =
+            headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        said.sort();
+        said
+    }
+
+    #[test]
+    fn every_dialect_says_it_as_its_vendor_does() {
+        assert_eq!(
+            said(
+                Dialect::OpenAi,
+                &["x-ratelimit-limit-requests", "x-ratelimit-reset-project-tokens", "date"]
+            ),
+            [
+                "date: 1",
+                "x-ratelimit-limit-requests: 60",
+                "x-ratelimit-limit-tokens: 1000",
+                "x-ratelimit-remaining-requests: 59",
+                "x-ratelimit-remaining-tokens: 7",
+                "x-ratelimit-reset-requests: 1m0s",
+                "x-ratelimit-reset-tokens: 24h0m0s",
+            ]
+        );
+        assert_eq!(
+            said(Dialect::Anthropic, &["anthropic-ratelimit-input-tokens-limit"]),
+            [
+                "anthropic-ratelimit-requests-limit: 60",
+                "anthropic-ratelimit-requests-remaining: 59",
+                "anthropic-ratelimit-requests-reset: 2015-08-30T12:37:00Z",
+                "anthropic-ratelimit-tokens-limit: 1000",
+                "anthropic-ratelimit-tokens-remaining: 7",
+                "anthropic-ratelimit-tokens-reset: 2015-08-31T12:36:00Z",
+            ]
+        );
+        assert_eq!(said(Dialect::Gemini, &["date"]), ["date: 1"]);
+    }
+
+    #[test]
+    fn spans_are_written_as_openai_writes_them() {
+        let check = |millis, text: &str| assert_eq!(span(Duration::from_millis(millis)), text);
+        check(0, "0s");
+        check(20, "20ms");
+        check(1500, "1.5s");
+        check(60_500, "1m0.5s");
+        check(360_000, "6m0s");
+        check(3_723_000, "1h2m3s");
+    }
+}
