@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use http::{HeaderName, HeaderValue};
 use mainstay::app::{self, App, Process, StartError, ask};
 use mainstay::config;
 use mainstay::dialect::Dialect;
 use mainstay::route::Question;
 use mainstay::server::loader::{Loader, Rejection, Source};
 use mainstay::sim::page::Held;
+use mainstay::state::model::Shape;
 use mainstay::telemetry::logs;
 use mainstay::vocab::{Ability, Secret};
 
@@ -71,6 +73,12 @@ enum Command {
         /// Tokens of the prompt
         #[arg(long, default_value_t = 0)]
         prompt_tokens: u64,
+        /// A header of the request, for rules and splits (repeatable)
+        #[arg(long, value_name = "NAME:VALUE", value_parser = header)]
+        header: Vec<(HeaderName, HeaderValue)>,
+        /// The answer is wanted whole, and not as a stream
+        #[arg(long)]
+        whole: bool,
         /// The running gateway's admin listener [default: what the file says]
         #[arg(long, value_name = "URL")]
         admin: Option<String>,
@@ -129,8 +137,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve => serve(source),
         Command::Check { format } => check(&Loader::new(source, Arc::new(Process)), format),
         Command::Schema => print(&pretty(&config::schema())?),
-        Command::Explain { model, dialect, needs, key, prompt_tokens, admin } => {
-            let mut question = Question { model, dialect, prompt_tokens, ..Question::default() };
+        Command::Explain { model, dialect, needs, key, prompt_tokens, header, whole, admin } => {
+            let shape = whole.then_some(Shape::Whole);
+            let mut question =
+                Question { model, dialect, prompt_tokens, headers: header, shape, ..Question::default() };
             for ability in needs {
                 question.needs.add(ability);
             }
@@ -149,6 +159,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Healthcheck { admin } => healthcheck(&admin.unwrap_or_else(|| operators(source).0)),
     }
+}
+
+fn header(said: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+    let (name, value) = said.split_once(':').ok_or("write NAME:VALUE")?;
+    let name = name.trim().parse().map_err(|_| "not a header's name")?;
+    Ok((name, value.trim().parse().map_err(|_| "not a header's value")?))
 }
 
 fn ability(name: &str) -> Result<Ability, &'static str> {

@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::{Seen, problem};
 use crate::route::{self, Question};
+use crate::state::model::Shape;
 use crate::vocab::Ability;
 
 pub(super) async fn explain(State(running): Seen, RawQuery(query): RawQuery) -> Response {
@@ -35,6 +36,21 @@ pub(super) async fn explain(State(running): Seen, RawQuery(query): RawQuery) -> 
             return problem(StatusCode::NOT_FOUND, format!("no key is called {name}"));
         }
     }
+    for said in parameters(&query, "header") {
+        let Some(header) = header(&said) else {
+            let why = format!("{said} is no header; ask with &header=NAME:VALUE");
+            return problem(StatusCode::BAD_REQUEST, why);
+        };
+        question.headers.push(header);
+    }
+    question.shape = match parameter(&query, "stream").as_deref() {
+        None => None,
+        Some("true") => Some(Shape::Stream),
+        Some("false") => Some(Shape::Whole),
+        Some(other) => {
+            return problem(StatusCode::BAD_REQUEST, format!("stream is true or false, not {other}"));
+        }
+    };
     let table = running.table();
     if let Some(explained) = route::explain(&table, &question) {
         return Json(explained).into_response();
@@ -47,8 +63,19 @@ pub(super) async fn explain(State(running): Seen, RawQuery(query): RawQuery) -> 
 
 /// The decoded value of `name` in a query string (WHATWG URL, `application/x-www-form-urlencoded`).
 pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
+    parameters(query, name).next()
+}
+
+/// Each of them, where there may be several.
+fn parameters<'q>(query: &'q str, name: &'q str) -> impl Iterator<Item = String> + 'q {
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.filter(|(key, _)| *key == name).map(|(_, value)| decoded(value)).next()
+    pairs.filter(move |(key, _)| *key == name).map(|(_, value)| decoded(value))
+}
+
+/// `x-team:blue`.
+fn header(said: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = said.split_once(':')?;
+    Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
 }
 
 fn decoded(value: &str) -> String {
@@ -87,5 +114,13 @@ mod tests {
         assert_eq!(parameter("model=%f", "model").as_deref(), Some("%f"));
         assert_eq!(parameter("model=%zz%C3%A4", "model").as_deref(), Some("%zzä"));
         assert_eq!(parameter("models=x", "model"), None);
+        let several: Vec<String> = parameters("header=a:1&x=y&header=b:%32", "header").collect();
+        assert_eq!(several, ["a:1", "b:2"]);
+    }
+
+    #[test]
+    fn a_header_has_a_name_and_a_value() {
+        assert_eq!(header("X-Team: blue").map(|(name, _)| name.to_string()).as_deref(), Some("x-team"));
+        assert!(header("x-team").is_none() && header("x team:1").is_none() && header(":1").is_none());
     }
 }

@@ -10,6 +10,7 @@ pub mod dice;
 pub mod ewma;
 pub mod fate;
 pub mod health;
+pub mod hours;
 pub mod limit;
 pub mod line;
 pub mod name;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::config::{Blueprint, Origin};
 use crate::route::{self, Question};
+use crate::state::model::Shape;
 use crate::state::{Live, Registry, Table};
 use crate::vocab::Ability;
 
@@ -27,6 +28,13 @@ pub fn explain_path(question: &Question, key: Option<&str>) -> String {
     }
     if let Some(key) = key {
         let _ = write!(path, "&key={}", escaped(key));
+    }
+    for (name, value) in &question.headers {
+        let value = escaped(&String::from_utf8_lossy(value.as_bytes()));
+        let _ = write!(path, "&header={name}:{value}");
+    }
+    if question.shape == Some(Shape::Whole) {
+        path.push_str("&stream=false");
     }
     path
 }
@@ -50,7 +58,11 @@ pub fn automatic_routes(blueprint: &Blueprint) -> Vec<String> {
 /// An explanation, for people.
 pub fn table_of(explained: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut out = format!("route {} ({})\n", text(&explained["route"]), text(&explained["select"]));
+    let mut out = String::new();
+    for line in explained["steering"].as_array().into_iter().flatten() {
+        let _ = writeln!(out, "{}", text(line));
+    }
+    let _ = writeln!(out, "route {} ({})", text(&explained["route"]), text(&explained["select"]));
     let channels = explained["channels"].as_array().map(Vec::as_slice).unwrap_or_default();
     let width = channels.iter().map(|channel| text(&channel["channel"]).len()).max().unwrap_or_default();
     for channel in channels {
@@ -127,6 +139,8 @@ pub(super) fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderName, HeaderValue};
+
     use super::*;
     use crate::dialect::Dialect;
 
@@ -141,6 +155,16 @@ mod tests {
             explain_path(&question, Some("a&b")),
             "/admin/explain?model=a%20b%26c&dialect=gemini&needs=tools,vision&prompt_tokens=9&key=a%26b"
         );
+        let header = |name, value| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let question = Question {
+            headers: vec![header("x-team", "blue & green"), header("x-tier", "2")],
+            shape: Some(Shape::Whole),
+            ..ask("demo")
+        };
+        assert_eq!(
+            explain_path(&question, None),
+            "/admin/explain?model=demo&header=x-team:blue%20%26%20green&header=x-tier:2&stream=false"
+        );
     }
 
     #[test]
@@ -154,6 +178,7 @@ mod tests {
     #[test]
     fn the_table_marks_who_is_picked_and_says_why_the_others_are_not() {
         let explained = serde_json::json!({
+            "steering": ["no rule of demo holds for it"],
             "route": "demo", "select": "weighted_round_robin", "fallback": ["other"],
             "on_exhausted": ["stale (a kept answer)", "fail (an error)"],
             "channels": [
@@ -165,6 +190,8 @@ mod tests {
             "handling": ["queue: up to 1 s for room"],
         });
         let shown = table_of(&explained);
+        let begin = "no rule of demo holds for it\nroute demo (weighted_round_robin)\n";
+        assert!(shown.starts_with(begin), "{shown}");
         assert!(shown.contains("-> a/demo  tier 0 weight 3"), "{shown}");
         assert!(shown.contains("takes its share; hedged after 500 ms; 3 of 20 under way; 26 % of its quota left; costs $0.012345\n"), "{shown}");
         assert!(shown.contains("   b/demo  tier 1 weight 1    unconfigured           set KEY\n"), "{shown}");

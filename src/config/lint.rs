@@ -9,6 +9,7 @@ mod ledger;
 mod limits;
 mod redis;
 mod selection;
+mod steer;
 mod store;
 
 use std::collections::HashMap;
@@ -54,6 +55,7 @@ pub fn lint(blueprint: &Blueprint, root: &Node, findings: &mut Findings) {
         selection::lint(route, &route_path(index), blueprint, root, findings);
         degrade::kept(route, &route_path(index), &blueprint.server, root, findings);
         hedge::lint(route, index, root, findings);
+        steer::lint(route, index, &route_path(index), blueprint, findings);
     }
     let ready = |upstream: &Upstream| upstream.readiness == Readiness::Ready;
     if !blueprint.upstreams.iter().any(ready) {

@@ -33,6 +33,7 @@ mod models;
 mod moment;
 mod nearest;
 mod path;
+mod percent;
 pub mod problem;
 pub mod reasoning;
 mod redact;
@@ -51,6 +52,7 @@ mod url;
 pub use blueprint::*;
 pub use check::reach::Known;
 pub use cidr::Cidr;
+pub use percent::Percent;
 pub use problem::{Problem, Severity};
 pub use schema::schema;
 

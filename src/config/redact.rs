@@ -100,7 +100,10 @@ impl Redactor {
             Value::Map(entries) => {
                 for entry in entries {
                     let headers = entry.key == "headers" && path.to_string().starts_with("upstreams");
+                    // The name of a key, and a number of tokens.
+                    let named = matches!(entry.key.as_str(), "key" | "prompt_tokens") && is_condition(path);
                     let below = match stands {
+                        Stands::Openly if named => Stands::Openly,
                         _ if headers || is_secret_word(&entry.key) => Stands::AsSecret,
                         Stands::AsSecret if !OPEN_WORDS.contains(&entry.key.as_str()) => Stands::AsSecret,
                         Stands::AsSecret | Stands::Openly => Stands::Openly,
@@ -151,6 +154,12 @@ fn strike_place(line: &str, number: usize, place: Mark) -> String {
     let start = if number == place.line { place.column - 1 } else { 0 };
     let end = if place.line == place.last_line { start + place.width } else { usize::MAX };
     line.chars().enumerate().map(|(at, c)| if (start..end).contains(&at) { '*' } else { c }).collect()
+}
+
+/// `routes[0].rules[1].when`.
+fn is_condition(path: &Path) -> bool {
+    let path = path.to_string();
+    path.starts_with("routes[") && path.contains(".rules[") && path.ends_with("].when")
 }
 
 fn is_secret_word(key: &str) -> bool {

@@ -42,6 +42,7 @@ fn fixture_env() -> Given {
     Given::default()
         .var("PORT", "eighty")
         .var("SECRET_KEY", "hunter2-hunter2")
+        .var("SHOP_SECRET", "hunter2-of-the-shop")
         .file("/run/key", "from-a-file")
         .file("/run/models.yaml", "as_of: today\nproviders:\n  openai:\n    gpt-x: {context: big, suports: [tools], price: {inptu: 1}}\n")
 }

@@ -34,6 +34,8 @@ pub struct Request {
     pub stream: bool,
     pub outcome: RequestOutcome,
     pub replayed: Option<&'static str>,
+    /// The arm of a split that it was given to.
+    pub arm: Option<Arc<str>>,
     /// When it came.
     pub begun: Tick,
     /// The same by the wall, since the Unix epoch.

@@ -97,7 +97,9 @@ pub async fn serve(
 ) -> Response<Reply> {
     let route = Arc::clone(&snapshot.table.routes[guest.route]);
     let mut claim = None;
-    if let Some(named) = Named::of(&snapshot.table.server.idempotency, &guest, &route) {
+    // A rule may send the same request elsewhere a minute later; what its caller names is what he asked for.
+    let asked_for = &snapshot.table.routes[guest.asked_for];
+    if let Some(named) = Named::of(&snapshot.table.server.idempotency, &guest, asked_for) {
         let begun = gateway.live.now();
         let standing = named.stand(gateway, guest.deadline).await;
         guest.settle.waited(gateway.live.now().since(begun));

@@ -13,7 +13,8 @@ use super::intake::{Guest, Load};
 use super::limits::Reached;
 use super::refuse::{DEFAULT_RETRY_AFTER, Refusal, in_short};
 use super::reply::Reply;
-use super::{Gateway, Snapshot, admission, again, count, hedge, left, media, thoughts};
+use super::{Gateway, Snapshot, admission, again, count, hedge, left, media, mirror, thoughts};
+use crate::access::Caller;
 use crate::algo::throttle;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
@@ -24,18 +25,12 @@ use crate::vocab::{Class, Fault, Part, Stage};
 /// Attempts for a request whose caller retries by itself; both retrying in full would multiply.
 const ATTEMPTS_OF_RETRY: u32 = 2;
 
-/// Answers `guest`.
-pub async fn drive(
-    gateway: &Arc<Gateway>,
-    snapshot: &Arc<Snapshot>,
-    mut guest: Box<Guest>,
-) -> Response<Reply> {
-    let model = std::mem::take(&mut guest.model);
-    let caller = guest.caller.clone();
-    let mut need = Need {
+/// What `guest`, who asks for `model`, needs of a channel.
+pub fn need<'m>(guest: &Guest, model: &'m str, caller: &'m Caller) -> Need<'m> {
+    Need {
         dialect: guest.dialect,
         operation: guest.operation,
-        model: &model,
+        model,
         shape: guest.shape,
         resend: guest.resend,
         deadline: guest.deadline,
@@ -47,7 +42,19 @@ pub async fn drive(
         abilities: guest.abilities,
         lineage: caller.lineage(),
         most_attempts: if guest.is_retry { ATTEMPTS_OF_RETRY } else { u32::MAX },
-    };
+    }
+}
+
+/// Answers `guest`.
+pub async fn drive(
+    gateway: &Arc<Gateway>,
+    snapshot: &Arc<Snapshot>,
+    mut guest: Box<Guest>,
+) -> Response<Reply> {
+    mirror::cast(gateway, snapshot, &guest);
+    let model = std::mem::take(&mut guest.model);
+    let caller = guest.caller.clone();
+    let mut need = need(&guest, &model, &caller);
     let mut plan = Plan::begin(&snapshot.table, guest.route);
     let mut descent = Descent::default();
     let mut last: Option<Box<Failed>> = None;

@@ -24,7 +24,7 @@ use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::settle::{Asked, Settle};
 use super::thoughts::Thoughts;
-use super::{Gateway, Snapshot, admission, deadline, identity, leave, left, limits, models, needs};
+use super::{Gateway, Snapshot, admission, deadline, identity, leave, left, limits, models, needs, steer};
 use crate::access::{Caller, Denied, Standing};
 use crate::algo::tick::Tick;
 use crate::config::{Limits, Replay as ReplayPolicy, Urgency};
@@ -65,7 +65,10 @@ pub struct Guest {
     pub caller: Caller,
     pub dialect: Dialect,
     pub operation: Operation,
+    /// The route that serves it.
     pub route: usize,
+    /// The one that it asked for, where rules or a split sent it elsewhere.
+    pub asked_for: usize,
     pub model: String,
     pub shape: Shape,
     pub resend: Resend,
@@ -336,9 +339,21 @@ async fn ask(
         }
         None => body,
     };
-    let Some(index) = index else {
+    let Some(asked_for) = index else {
         return Err(unknown_model(snapshot, &caller, &arrival, entry, &scan.model));
     };
+    let asker = left::Asker {
+        gateway,
+        snapshot,
+        arrival: &arrival,
+        caller: caller.scope(),
+        lineage: caller.lineage(),
+    };
+    let stored_at = scan.refers_to.and_then(|id| gateway.bond(id));
+    let stored_at = stored_at.or(asker.bond(dialect, &body)?);
+    let asks = (&arrival, caller.lineage());
+    let course = steer::course(gateway, snapshot, asked_for, asks, entry, (&scan, &body), stored_at);
+    let index = course.route;
     let route = &table.routes[index];
     let stateful = scan.stateful && !arrival.head.headers.contains_key(IDEMPOTENCY_KEY);
     let may_repeat =
@@ -351,19 +366,12 @@ async fn ask(
     let is_retry = is_retry(&arrival.head.headers);
     let priority = admission::priority(snapshot, index, &caller, &arrival.head.headers, is_retry)
         .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
-    let asker = left::Asker {
-        gateway,
-        snapshot,
-        arrival: &arrival,
-        caller: caller.scope(),
-        lineage: caller.lineage(),
-    };
-    let left_at = asker.bond(dialect, &body)?;
     let shape = if scan.stream { Shape::Stream } else { Shape::Whole };
     let asked = Asked::new(operation, &scan.model, shape, priority, scan.prompt_tokens);
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
     settle.waited(waited);
     settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
+    settle.taken = course.arm;
     let deadline = deadline(gateway, snapshot, index, &arrival);
     let (abilities, least_window) = needs::of(table, index, entry, &scan, &body);
     let thoughts = Thoughts::of(gateway, caller.scope(), (dialect, operation), (&scan.model, &body));
@@ -373,6 +381,7 @@ async fn ask(
         dialect,
         operation,
         route: index,
+        asked_for,
         model: scan.model.clone(),
         shape,
         resend,
@@ -382,7 +391,7 @@ async fn ask(
         prompt_tokens: scan.prompt_tokens,
         most_output: scan.max_output_tokens,
         session: session(route, &arrival, &body),
-        bond: scan.refers_to.and_then(|id| gateway.bond(id)).or(left_at).or(encrypted_at),
+        bond: stored_at.or(encrypted_at),
         thoughts,
         errand: None,
         least_window,

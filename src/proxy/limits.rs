@@ -83,7 +83,8 @@ pub async fn take(
     snapshot: &Snapshot,
     mut guest: Box<Guest>,
 ) -> Result<Box<Guest>, Box<Refusal>> {
-    let route = &snapshot.table.routes[guest.route].config;
+    // That of the route which he asked for: where rules send him is none of his doing.
+    let route = &snapshot.table.routes[guest.asked_for].config;
     let subjects = gateway.limiter.subjects(guest.caller.lineage(), (&route.name, route.limits));
     if subjects.is_empty() {
         return Ok(guest);

@@ -26,6 +26,8 @@
 //! | `reply` | the body that goes to the caller, and what happens when it breaks |
 //! | `tail` | reads the usage at the end of an answer too large to hold |
 //! | `settle` | books a request's end exactly once |
+//! | `steer` | which route serves a request that came to another: rules and splits |
+//! | `mirror` | a share of the requests goes to another route as well, whose answers nobody gets |
 //! | `refuse` | our own errors, in the caller's dialect |
 //! | `recall` | the responses that callers refer to, which are remembered here |
 //! | `thoughts` | where encrypted reasoning was made, and goes back to |
@@ -56,6 +58,7 @@ mod limits;
 mod media;
 mod memory;
 mod metering;
+mod mirror;
 mod models;
 mod named;
 mod needs;
@@ -67,6 +70,7 @@ mod refuse;
 mod reply;
 mod settle;
 mod share;
+mod steer;
 mod tail;
 mod thoughts;
 mod tunnel;
@@ -128,6 +132,7 @@ pub struct Gateway {
     till: Arc<Till>,
     /// What callers have used of their limits.
     pub limiter: Arc<Limiter>,
+    mirrors: mirror::Mirrors,
 }
 
 impl Gateway {
@@ -153,6 +158,7 @@ impl Gateway {
             before: again::Before::default(),
             ledger: OnceLock::new(),
             till: Arc::new(Till),
+            mirrors: mirror::Mirrors::default(),
         })
     }
 
@@ -208,6 +214,11 @@ impl Gateway {
         self.left.recall(&self.bonds.recall(kept, now), now);
     }
 
+    /// Ends all requests that are mirrored, and begins no more: for the begin of a drain, since nobody waits for them.
+    pub fn stop_mirrors(&self) {
+        self.mirrors.stop();
+    }
+
     /// Ends every open stream with an error event, within seconds. For the end of a drain.
     pub fn cut_off(&self) {
         self.cut_off.store(true, Relaxed);
@@ -225,10 +236,12 @@ impl Gateway {
         match intake::admit(self, &snapshot, arrival).await {
             Ok(intake::Admitted::Guest(guest)) => {
                 let shown = limits::shown(&guest);
+                let arm = guest.settle.taken.as_ref().map(|taken| Arc::clone(&taken.arm));
                 let mut response = again::serve(self, &snapshot, guest).await;
                 if let Some(shown) = &shown {
                     limits::say(self, response.headers_mut(), shown);
                 }
+                steer::say(arm.as_deref(), &mut response);
                 response
             }
             Ok(intake::Admitted::Answered(response)) => *response,

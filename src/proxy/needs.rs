@@ -47,6 +47,14 @@ pub fn of(table: &Table, route: usize, entry: &Entry<'_>, scan: &Scan, body: &[u
     (abilities.unwrap_or_default(), window)
 }
 
+/// Abilities, whatever any channel may lack: what it brings, for rules.
+pub fn brings(entry: &Entry<'_>, scan: &Scan, body: &[u8]) -> Abilities {
+    let marked = || MARKS.iter().any(|mark| memmem::find(body, mark).is_some());
+    let read = translate::generates(entry.operation) && marked();
+    let abilities = if read { abilities(entry, scan, body) } else { None };
+    abilities.unwrap_or_default()
+}
+
 /// Prompts below the smallest window in use fit everywhere, and are most of all prompts.
 const SMALLEST_WINDOW: usize = 4_096;
 

@@ -41,7 +41,9 @@ pub fn wanted<'g>(guest: &'g Guest, route: &config::Route) -> Option<&'g Scan> {
     let Load::Ask { scan, .. } = &guest.load else { return None };
     let is_stream = guest.shape == Shape::Stream && translate::generates(guest.operation);
     let is_own = scan.shape != scan::Shape::OfResponses;
-    (route.continuation != Continuation::Off && is_stream && is_own && guest.upgrade.is_none())
+    // Nobody misses the end of what nobody reads.
+    let is_read = !guest.settle.is_unheard();
+    (is_read && route.continuation != Continuation::Off && is_stream && is_own && guest.upgrade.is_none())
         .then_some(scan)
 }
 

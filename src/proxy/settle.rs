@@ -15,11 +15,12 @@ use crate::access::Caller;
 use crate::algo::tick::Tick;
 use crate::dialect::Operation;
 use crate::ledger::{self, Account};
+use crate::route::steer::Taken;
 use crate::state::books::Books;
 use crate::state::model::Shape;
 use crate::state::route::Route;
 use crate::state::{Channel, Permit, Table};
-use crate::telemetry::{RequestOutcome, StreamOutcome};
+use crate::telemetry::{RequestOutcome, StreamOutcome, catalogue};
 use crate::vocab::{Part, Priority, Usage};
 
 /// The longest name of a model that is written down.
@@ -51,6 +52,14 @@ impl Asked {
     }
 }
 
+/// Who waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    Caller,
+    /// It is a mirrored request: no caller's figures hear of it.
+    Nobody,
+}
+
 /// Held by whoever has the request. Dropped without a word, it books a caller who hung up.
 pub struct Settle {
     gateway: Arc<Gateway>,
@@ -63,6 +72,7 @@ pub struct Settle {
     outcome: RequestOutcome,
     stream: Option<StreamOutcome>,
     asked: Asked,
+    audience: Audience,
     /// From its arrival to the first byte of its answer, in nanoseconds; 0 while there is none.
     first_byte: AtomicU64,
     /// Of that, the gateway's own, in nanoseconds.
@@ -77,6 +87,8 @@ pub struct Settle {
     pub hedges: u32,
     /// Whose it is.
     pub caller: Caller,
+    /// The arm of a split that it was given to.
+    pub taken: Option<Taken>,
     /// The last one that was asked.
     pub channel: Option<Arc<Channel>>,
     pub usage: Option<Usage>,
@@ -96,6 +108,28 @@ impl Settle {
     ) -> Self {
         route.memory.in_flight.fetch_add(1, Relaxed);
         gateway.in_flight.fetch_add(1, Relaxed);
+        Self::of(gateway, route, dialect, request_id, begun, asked, Audience::Caller)
+    }
+
+    /// Of a mirrored request, which no caller waits for: `mirror` keeps its figures.
+    pub fn unheard(&self, route: &Arc<Route>, begun: Tick) -> Self {
+        let (gateway, asked) = (&self.gateway, self.asked.clone());
+        let mut unheard =
+            Self::of(gateway, route, self.dialect, &self.request_id, begun, asked, Audience::Nobody);
+        // What its attempt costs stands in the caller's record, apart from his own.
+        unheard.account.clone_from(&self.account);
+        unheard
+    }
+
+    fn of(
+        gateway: &Arc<Gateway>,
+        route: &Arc<Route>,
+        dialect: &'static str,
+        request_id: &str,
+        begun: Tick,
+        asked: Asked,
+        audience: Audience,
+    ) -> Self {
         Self {
             gateway: Arc::clone(gateway),
             route: Arc::clone(route),
@@ -106,14 +140,19 @@ impl Settle {
             outcome: RequestOutcome::Cancelled,
             stream: None,
             asked,
+            audience,
             first_byte: AtomicU64::new(0),
             own: AtomicU64::new(0),
-            account: gateway.ledger.get().map(Account::open),
+            account: match audience {
+                Audience::Caller => gateway.ledger.get().map(Account::open),
+                Audience::Nobody => None,
+            },
             tags: Vec::new(),
             replayed: None,
             attempts: 0,
             hedges: 0,
             caller: Caller::default(),
+            taken: None,
             channel: None,
             usage: None,
             drawn: None,
@@ -143,6 +182,11 @@ impl Settle {
         permit.book_in(books, part, metering::of(operation, prompt_tokens.into()));
     }
 
+    /// Whether it is a mirrored request.
+    pub fn is_unheard(&self) -> bool {
+        self.audience == Audience::Nobody
+    }
+
     /// Takes `waited` out of the gateway's own time.
     pub fn waited(&mut self, waited: Duration) {
         self.waited += waited;
@@ -155,6 +199,9 @@ impl Settle {
         let nanos = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
         self.first_byte.store(nanos.max(1), Relaxed);
         self.own.store(u64::try_from(own.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        if self.is_unheard() {
+            return;
+        }
         self.route.handles.overhead.record(own.as_secs_f64());
     }
 
@@ -184,14 +231,33 @@ impl Settle {
     }
 }
 
+impl Settle {
+    /// What arms are compared by.
+    fn compare(&self, took: Duration) {
+        let (Some(Taken { of, arm }), metrics) = (&self.taken, &self.gateway.live.metrics) else { return };
+        metrics.counter(&catalogue::ARM_REQUESTS, &[of, arm, self.outcome.name()]).increment(1);
+        metrics.histogram(&catalogue::ARM_SECONDS, &[of, arm]).record(took.as_secs_f64());
+        let usage = self.usage.unwrap_or_default();
+        for (kind, count) in [("input", usage.input), ("output", usage.output)] {
+            if count > 0 {
+                metrics.counter(&catalogue::ARM_TOKENS, &[of, arm, kind]).increment(count);
+            }
+        }
+    }
+}
+
 impl Drop for Settle {
     fn drop(&mut self) {
+        if self.is_unheard() {
+            return;
+        }
         if let Some(drawn) = self.drawn.take() {
             drawn.settle(&self.course());
         }
         let handles = &self.route.handles;
         let took = self.gateway.live.now().since(self.begun);
         handles.finished(&self.gateway.live.metrics, self.dialect, self.outcome);
+        self.compare(took);
         handles.seconds.record(took.as_secs_f64());
         if let Some(stream) = self.stream {
             handles.stream_ended(stream);
@@ -206,6 +272,7 @@ impl Drop for Settle {
             (&*self.route.config.name, self.channel.as_ref().map_or("", |channel| &channel.label));
         let (outcome, millis) = (self.outcome.name(), took.as_secs_f64() * 1e3);
         let key = self.caller.name();
+        let arm = self.taken.as_ref().map(|taken| &*taken.arm);
         let Asked { model, shape, priority, prompt_tokens, .. } = &self.asked;
         let (stream, priority) = (*shape == Shape::Stream, priority.name());
         let first_byte = Some(self.first_byte.load(Relaxed)).filter(|nanos| *nanos > 0);
@@ -217,7 +284,7 @@ impl Drop for Settle {
             ($level:ident) => {
                 tracing::$level!(
                     target: "mainstay::request", request = %self.request_id, key, dialect = self.dialect, route,
-                    model, stream, priority, channel, outcome, attempts = self.attempts, millis, first_byte, input,
+                    arm, model, stream, priority, channel, outcome, attempts = self.attempts, millis, first_byte, input,
                     output, "request"
                 )
             };
@@ -248,6 +315,7 @@ impl Settle {
             stream: shape == Shape::Stream,
             outcome: self.outcome,
             replayed: self.replayed,
+            arm: self.taken.as_ref().map(|taken| Arc::clone(&taken.arm)),
             begun: self.begun,
             at: self.gateway.live.clock.unix_now().saturating_sub(took),
             took,

@@ -1,9 +1,11 @@
 //! Why each channel of a route would be picked now, or not: for people.
 
 mod handling;
+mod steering;
 
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use serde::Serialize;
 
 use super::hedge::{self, Unhedged};
@@ -22,6 +24,8 @@ use crate::vocab::Abilities;
 /// A route as it stands for a request that would come now.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explained {
+    /// Which rules and arms led to the route, and who has the request as well, in words.
+    pub steering: Vec<String>,
     pub route: String,
     pub select: &'static str,
     /// Who goes on with a stream that breaks.
@@ -75,6 +79,9 @@ pub struct Question {
     pub prompt_tokens: u64,
     /// Whose it is, where that may make a difference.
     pub lineage: Option<Lineage>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// A stream, where it is not said.
+    pub shape: Option<Shape>,
 }
 
 /// The operation by which the callers of a dialect ask for an answer.
@@ -92,12 +99,14 @@ pub const fn generation(dialect: Dialect) -> Operation {
 
 /// `None` when no route takes the model.
 pub fn explain(table: &Table, question: &Question) -> Option<Explained> {
-    Some(explain_route(table, table.route_of_model(&question.model)?, question))
+    let asked = table.route_of_model(&question.model)?;
+    let (route, steering) = steering::steering(table, asked, question);
+    Some(Explained { steering, ..explain_route(table, route, question) })
 }
 
 /// As [`explain`], for the route of this index, whoever takes the model.
 pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explained {
-    let Question { model, dialect, needs, prompt_tokens, lineage } = question;
+    let Question { model, dialect, needs, prompt_tokens, lineage, shape, .. } = question;
     let route = &table.routes[index];
     let now = table.live.now();
     let first_speaks = || route.channels.iter().find_map(|c| c.upstream.config.speaks.first().copied());
@@ -106,7 +115,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
         dialect,
         operation: generation(dialect),
         model,
-        shape: Shape::Stream,
+        shape: shape.unwrap_or(Shape::Stream),
         resend: Resend::Allowed,
         deadline: now + Duration::from_mins(10),
         prompt_tokens: *prompt_tokens,
@@ -178,6 +187,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
         })
         .collect();
     Explained {
+        steering: Vec::new(),
         route: route.config.name.to_string(),
         select: route.config.select.name(),
         continuation: route.config.continuation.name(),

@@ -14,6 +14,7 @@ mod plan;
 mod purse;
 pub mod quote;
 mod shortlist;
+pub mod steer;
 mod unserved;
 mod verdict;
 

@@ -131,6 +131,11 @@ impl<'t> Plan<'t> {
         }
     }
 
+    /// The plan of a mirrored request: this route and no other, and no caller's retries are paid for by it.
+    pub fn aside(table: &'t Table, route: usize) -> Self {
+        Self { ahead: SmallVec::new(), deposited: true, ..Self::begin(table, route) }
+    }
+
     pub fn route(&self) -> &'t Arc<Route> {
         &self.table.routes[self.route]
     }

@@ -190,6 +190,7 @@ impl Drop for Host {
     fn drop(&mut self) {
         self.lifecycle.enter(Stage::Gone);
         self.tasks.abort_all();
+        self.gateway().stop_mirrors();
     }
 }
 

@@ -34,6 +34,7 @@ pub async fn drain(host: &Arc<Host>) -> Drained {
         host.gateway().snapshot().table.server.drain.clone();
     tracing::info!(in_flight = host.gateway().in_flight(), "draining");
     host.lifecycle.enter(Stage::Leaving);
+    host.gateway().stop_mirrors();
     sleep(pre_stop_delay).await;
     host.lifecycle.enter(Stage::Closing);
 
@@ -114,5 +115,23 @@ mod tests {
         let mut rest = Vec::new();
         let _ = timeout(S * 5, busy.read_to_end(&mut rest)).await.expect("closed");
         assert_eq!(bench.host.front.open(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_waits_for_no_mirrored_request() {
+        let mirrored = "{model: demo, mirror: {to: shadow, share: 100%}, channels: [{upstream: a}]}\n  \
+                        - {model: shadow, channels: [{upstream: b}]}";
+        let bench =
+            Bench::start(&FILE.replace("{model: demo, channels: [{upstream: a}, {upstream: b}]}", mirrored));
+        let hang = crate::simulated::Rule::new(crate::simulated::Fault::Hang).path("/v1/chat");
+        bench.sims["b"].control().set(vec![hang]);
+        let mut caller = bench.connect(1 << 16);
+        caller.write_all(chat("", false).as_bytes()).await.unwrap();
+        read_to(&mut caller, "usage").await;
+        let under_way = || bench.sims["b"].control().counts().in_flight;
+        sleep(S).await;
+        assert_eq!(under_way(), 1);
+        let drained = timeout(S * 20, drain(&bench.host)).await.expect("nobody is waited for");
+        assert_eq!((drained, under_way()), (Drained::Clean, 0));
     }
 }

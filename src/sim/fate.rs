@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use http::HeaderMap;
+
 use super::queue::Turn;
 use super::weather::{Answer, Ending};
 use crate::algo::tick::Tick;
-use crate::config::Replay;
 use crate::config::rehearsal::{Call, Delivery, Target};
+use crate::config::{Lineage, Replay};
 use crate::dialect::{Dialect, Operation};
+use crate::route::steer::{self, Occasion};
 use crate::route::{Failure, Limits, Need, Resend, generation};
 use crate::state::Table;
 use crate::state::model::Shape;
@@ -47,6 +50,35 @@ pub fn outcome(
     }
 }
 
+/// The route that serves such a request for the route `asked`, as `proxy::steer` has it.
+pub fn course(
+    table: &Table,
+    asked: usize,
+    said: &Call,
+    (lineage, session): (Option<&Lineage>, Option<u64>),
+) -> usize {
+    if !table.routes[asked].config.steering.is_steered() {
+        return asked;
+    }
+    let occasion = Occasion {
+        lineage,
+        headers: &HeaderMap::new(),
+        prompt_tokens: said.prompt_tokens,
+        shape: shape(said.delivery),
+        brings: Abilities::default(),
+        session,
+        at: table.live.clock.unix_now(),
+    };
+    steer::course(table, asked, &occasion, &mut table.live.dice()).route
+}
+
+const fn shape(delivery: Delivery) -> Shape {
+    match delivery {
+        Delivery::Stream => Shape::Stream,
+        Delivery::Whole => Shape::Whole,
+    }
+}
+
 /// What `proxy::intake` would understand of such a request.
 pub fn need<'t>(table: &'t Table, route: usize, said: &'t Call, now: Tick) -> Need<'t> {
     let config = &table.routes[route].config;
@@ -76,11 +108,7 @@ pub fn need<'t>(table: &'t Table, route: usize, said: &'t Call, now: Tick) -> Ne
                 Replay::Allowed => Resend::Allowed,
                 Replay::IfUnsent => Resend::IfUnsent,
             };
-            let shape = match said.delivery {
-                Delivery::Stream => Shape::Stream,
-                Delivery::Whole => Shape::Whole,
-            };
-            common(dialect, generation(dialect), model, shape, resend)
+            common(dialect, generation(dialect), model, shape(said.delivery), resend)
         }
     }
 }

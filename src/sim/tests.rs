@@ -2,6 +2,7 @@
 //! of one provider is not the callers', a key without quota is left alone, recovery takes a minute.
 
 mod crowds;
+mod steered;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,22 +13,31 @@ pub fn of(blueprint: &Blueprint) -> Vec<String> {
          providers that no script names, and whether the text of a continued stream joins: it always does here"
             .to_owned(),
     ];
-    let kinds: [(&str, Has); 5] = [
-        ("`on_exhausted: stale | wait | answer`, so these requests fail here", |route| {
-            route.exhausted.tries.iter().any(|way| match way {
-                Degradation::Stale | Degradation::Wait | Degradation::Answer => true,
-                Degradation::Fallback | Degradation::Fail => false,
-            })
-        }),
-        ("the cache, so every request is asked for", |route| route.cache.enabled),
-        ("`coalesce`, so nobody shares an answer", |route| route.coalesce),
-        ("`delivery: buffered`, so answers are passed on as they come", |route| {
-            route.delivery == Delivery::Buffered
-        }),
-        ("`select: sticky`, for callers have no conversations here", |route| {
-            route.select == strategy::Kind::Sticky
-        }),
-    ];
+    let kinds: [(&str, Has); 7] =
+        [
+            ("`on_exhausted: stale | wait | answer`, so these requests fail here", |route| {
+                route.exhausted.tries.iter().any(|way| match way {
+                    Degradation::Stale | Degradation::Wait | Degradation::Answer => true,
+                    Degradation::Fallback | Degradation::Fail => false,
+                })
+            }),
+            ("the cache, so every request is asked for", |route| route.cache.enabled),
+            ("`coalesce`, so nobody shares an answer", |route| route.coalesce),
+            ("`delivery: buffered`, so answers are passed on as they come", |route| {
+                route.delivery == Delivery::Buffered
+            }),
+            ("`select: sticky`, for callers have no conversations here", |route| {
+                route.select == strategy::Kind::Sticky
+            }),
+            ("rules about headers, tools or images, for callers bring none of them here", |route| {
+                route.steering.rules.iter().any(|rule| {
+                    !rule.when.headers.is_empty() || rule.when.tools.or(rule.when.images).is_some()
+                })
+            }),
+            ("`mirror`, so nobody is asked for more than callers ask for", |route| {
+                route.steering.mirror.is_some()
+            }),
+        ];
     let narrows = |line: &Lineage| {
         line.members().iter().any(|member| member.expires.is_some() || member.reach != Reach::default())
     };

@@ -16,8 +16,8 @@ use super::watch::{self, Heard, Watches};
 use super::weather::Weather;
 use crate::algo::dice::Dice;
 use crate::algo::tick::Tick;
-use crate::config::Blueprint;
 use crate::config::rehearsal::{Call, Caller, Target};
+use crate::config::{Blueprint, Lineage};
 use crate::route::{Need, line};
 use crate::state::memoir::Memoir;
 use crate::state::{Hand, Live, Registry, Table};
@@ -275,6 +275,15 @@ impl<'t> World<'_, 't> {
         }
     }
 
+    /// The key of whoever sends such a request, with all above it, as the configuration in force has it.
+    fn lineage(&self, said: &Call) -> Option<&'t Lineage> {
+        let rehearsal = self.rehearsal;
+        let reload = self.revision.checked_sub(1).and_then(|reload| rehearsal.reloads.get(reload));
+        let blueprint = reload.map_or(rehearsal.blueprint, |reload| &reload.blueprint);
+        let name = said.key.as_deref()?;
+        Some(&blueprint.keys.iter().find(|key| *key.name == *name)?.lineage)
+    }
+
     fn slots(&self) -> u32 {
         self.table().server.probe_concurrency.max(1)
     }
@@ -328,6 +337,9 @@ impl<'t> World<'_, 't> {
             return;
         };
         let table = self.table();
+        let conversations = rehearsal.conversations;
+        let session = (conversations > 0).then(|| number % conversations);
+        let route = fate::course(table, route, said, (self.lineage(said), session));
         let priority = table.priority(route, table.urgency(said.key.as_deref()), said.priority);
         let others = u32::try_from(self.alive).unwrap_or(u32::MAX);
         if !line::may_come_in(others, table.server.limits.max_inflight, priority) {
@@ -335,8 +347,6 @@ impl<'t> World<'_, 't> {
             return;
         }
         table.routes[route].memory.in_flight.fetch_add(1, Relaxed);
-        let conversations = rehearsal.conversations;
-        let session = (conversations > 0).then(|| number % conversations);
         let need = Need { session, ..fate::need(table, route, said, now) };
         let guest = Guest {
             number,

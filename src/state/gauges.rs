@@ -31,6 +31,9 @@ impl Table {
         for route in &self.routes {
             let name: &str = &route.config.name;
             gauges.set(&c::IN_FLIGHT, &[name], f64::from(route.memory.in_flight.load(Relaxed)));
+            if route.config.steering.mirror.is_some() {
+                gauges.set(&c::MIRRORS, &[name], f64::from(route.memory.mirrors.load(Relaxed)));
+            }
             gauges.set(&c::WAITING, &[name], f64::from(route.memory.waiting.load(Relaxed)));
             gauges.set(&c::QUEUE_DEPTH, &[name], f64::from(route.memory.queue.length()));
             gauges.set(&c::RETRY_TOKENS, &[name], route.memory.budget.lock().balance(now));

@@ -133,6 +133,7 @@ impl Registry {
                 hedges: Mutex::new(Share::new(settings.hedge.max_share, settings.retry.budget.window)),
                 in_flight: 0.into(),
                 waiting: 0.into(),
+                mirrors: 0.into(),
                 affinity: Recent::default(),
                 queue: Arc::default(),
             })

@@ -26,6 +26,8 @@ pub struct Memory {
     pub in_flight: AtomicU32,
     /// Requests that wait for a channel to come back.
     pub waiting: AtomicU32,
+    /// Its requests that are mirrored now.
+    pub mirrors: AtomicU32,
     /// For `select: sticky`: the identity of the channel that served a conversation last.
     pub affinity: Recent<u64>,
     /// Requests that wait for a place at one of its channels.

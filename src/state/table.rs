@@ -115,6 +115,15 @@ impl Table {
                 if settings.cache.enabled {
                     handles.expect_cache(&live.metrics);
                 }
+                let name = |index: usize| &*blueprint.routes[index].name;
+                let steering = &settings.steering;
+                handles.expect_rules(&live.metrics, steering.rules.iter().map(|rule| name(rule.to)));
+                if let Some(split) = &steering.split {
+                    handles.expect_arms(&live.metrics, split.arms.iter().map(|arm| &*arm.name));
+                }
+                if let Some(mirror) = &steering.mirror {
+                    handles.expect_mirrors(&live.metrics, name(mirror.to));
+                }
                 if settings.coalesce {
                     handles.expect_coalesced(&live.metrics);
                 }

@@ -62,6 +62,13 @@ catalogue! {
     IN_FLIGHT = "mainstay_requests_in_flight" Gauge, ["route"], "Requests of callers that are being served.";
     SAVED = "mainstay_failovers_total" Counter, ["route"], "Requests that were answered well after at least one failed attempt: failures that no caller saw.";
     FALLBACKS = "mainstay_fallbacks_total" Counter, ["route", "to"], "Requests handed to a fallback route.";
+    RULED = "mainstay_ruled_total" Counter, ["route", "to"], "Requests that a rule of a route sent to another one, or kept.";
+    ARM_REQUESTS = "mainstay_arm_requests_total" Counter, ["route", "arm", "outcome"], "Finished requests of a split route by arm and by what callers saw: ok, client_fault, refused, failed, broken, cancelled.";
+    ARM_SECONDS = "mainstay_arm_duration_seconds" Histogram(MODEL_SECONDS), ["route", "arm"], "From the arrival of a split route's request to the end of its answer.";
+    ARM_TOKENS = "mainstay_arm_tokens_total" Counter, ["route", "arm", "kind"], "Tokens of a split route's answers as callers were told: input (cached ones included), output (reasoning included).";
+    MIRRORED = "mainstay_mirrored_total" Counter, ["route", "to", "result"], "Requests that were drawn to be mirrored: ok, failed, broken, late, cancelled (the drain); or not sent: no_channel, unsuitable, full (max_in_flight), crowded (the gateway).";
+    MIRROR_SECONDS = "mainstay_mirror_duration_seconds" Histogram(MODEL_SECONDS), ["route", "to"], "Of mirrored requests that went well, to the end of the answer.";
+    MIRRORS = "mainstay_mirrors_in_flight" Gauge, ["route"], "Mirrored requests of a route that have not ended.";
     SESSIONS = "mainstay_sessions_total" Counter, ["route", "result"], "Picks for a conversation under `select: sticky`: kept where it was served last, moved from there, new.";
     REJECTED = "mainstay_rejected_total" Counter, ["reason"], "Requests refused before any attempt, by reason.";
     SHED = "mainstay_shed_total" Counter, ["route", "reason", "priority"], "Requests refused because there was no room: queue_full, queue_timeout, or priority and memory, while the gateway is near its own limits. The route is empty where the body was not read.";

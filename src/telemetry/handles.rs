@@ -273,6 +273,30 @@ impl RequestHandles {
         }
     }
 
+    /// The same of one with rules that lead to these.
+    pub fn expect_rules<'a>(&self, metrics: &Metrics, to: impl Iterator<Item = &'a str>) {
+        to.for_each(|to| metrics.counter(&c::RULED, &[&self.route, to]).increment(0));
+    }
+
+    /// The same of one with a split of these arms.
+    pub fn expect_arms<'a>(&self, metrics: &Metrics, arms: impl Iterator<Item = &'a str>) {
+        for arm in arms {
+            for outcome in RequestOutcome::ALL {
+                metrics.counter(&c::ARM_REQUESTS, &[&self.route, arm, outcome.name()]).increment(0);
+            }
+            for kind in ["input", "output"] {
+                metrics.counter(&c::ARM_TOKENS, &[&self.route, arm, kind]).increment(0);
+            }
+        }
+    }
+
+    /// The same of one whose requests are mirrored there.
+    pub fn expect_mirrors(&self, metrics: &Metrics, to: &str) {
+        for result in ["ok", "failed", "full"] {
+            metrics.counter(&c::MIRRORED, &[&self.route, to, result]).increment(0);
+        }
+    }
+
     /// The same of one whose callers may share attempts.
     pub fn expect_coalesced(&self, metrics: &Metrics) {
         metrics.counter(&c::COALESCED, &[&self.route]).increment(0);

@@ -14,7 +14,7 @@ use super::grafana::{dashboards, expressions, home, list, text};
 use super::http;
 use super::process::{Gateway, Guest, free_address, program, skip, wait_for};
 
-/// Four routes: with somewhere else to go, for others to fall back to, alone, and hedged. Times are short so
+/// Five routes: with somewhere else to go, for others to fall back to, alone, hedged, and steered. Times are short so
 /// that an outage and its end fit into seconds. Nobody is at the Redis's address, which is no trouble to anybody.
 const ROUTING: &str = r#"
 version: 1
@@ -30,6 +30,7 @@ routes:
   - {model: spare, select: sticky, continuation: any, coalesce: true, cache: {enabled: true}, on_exhausted: [stale, fail], channels: [{upstream: sim-c}]}
   - {model: alone, channels: [{upstream: sim-d}]}
   - {model: hedged, channels: [{upstream: sim-c}, {upstream: sim-d}], hedge: {enabled: true, delay: 1ms, max_share: 1}}
+  - {model: steered, channels: [{upstream: sim-c}], rules: [{when: {stream: true}, use: alone}], split: {arms: {a: {share: 99%}, b: {share: 1%}}}, mirror: {to: spare, share: 100%}}
 defaults:
   breaker: {consecutive: {failures: 2}}
   probe: {interval: 1s, fast_interval: 500ms, down_interval: 1s, no_traffic_interval: 2s, timeout: 500ms}
@@ -204,6 +205,7 @@ fn outage(gateway: &Gateway) {
     assert_eq!(many("demo", true, 6), [200; 6]);
     assert_eq!(many("alone", false, 2), [200; 2]);
     assert_eq!(many("hedged", false, 4), [200; 4]);
+    assert_eq!(many("steered", false, 4), [200; 4]);
     let unknown = ask("no-such-model", false);
     assert_eq!(unknown.status, 404);
     assert!(unknown.header("x-mainstay-request-id").is_some());

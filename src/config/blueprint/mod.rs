@@ -10,6 +10,7 @@ pub mod degrade;
 pub mod ledger;
 pub mod route;
 pub mod server;
+pub mod steer;
 pub mod store;
 pub mod upstream;
 
@@ -22,6 +23,7 @@ pub use route::{
 };
 pub use route::{Continuation, Delivery};
 pub use server::{Drain, Limits, Media, Redis, Responses, Server, ServerTimeouts, ServerTls};
+pub use steer::{Arm, Mirror, Rule, Split, Steering, Sticks, Time, Wanted, When};
 pub use store::{Retention, Store, StorePlace};
 pub use upstream::{
     BaseUrl, Credential, Http2, Pool, Probe, ProbeKind, Readiness, SimulatedSettings, Upstream, UpstreamTls,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::access::Access;
 use super::degrade::{Cache, WhenExhausted};
+use super::steer::Steering;
 use crate::algo::backoff::Backoff;
 use crate::algo::limit::Allowance;
 use crate::algo::quota::Caps;
@@ -23,6 +24,8 @@ pub struct Route {
     pub access: Access,
     /// Further exact model names that mean this route.
     pub aliases: Vec<String>,
+    /// Which of its requests other routes serve, or have as well.
+    pub steering: Steering,
     pub select: strategy::Kind,
     /// At least one.
     pub channels: Vec<Channel>,

@@ -14,6 +14,7 @@ pub mod reach;
 mod redis;
 mod routes;
 mod server;
+mod steer;
 mod store;
 pub mod tree;
 mod upstreams;

@@ -2,9 +2,10 @@
 
 use super::access::access;
 use super::fallback::{fallback, names, refuse_loops};
+use super::steer::steering;
 use super::{Scene, channel_layers, channel_path, route_path};
 use crate::config::blueprint::{
-    Channel, FirstEvent, Matcher, ModelName, Origin, Pattern, Route, Timeouts, Upstream,
+    Channel, FirstEvent, Matcher, ModelName, Origin, Pattern, Route, Steering, Timeouts, Upstream,
 };
 use crate::config::file;
 use crate::config::layer::stack;
@@ -37,11 +38,14 @@ pub fn check(
         .map(|(index, route)| fallback(index, route, &matchers, &names, findings))
         .collect();
     refuse_loops(said, &fallbacks, findings);
-    let cases = said.iter().zip(matchers).zip(fallbacks).enumerate();
-    let routes = cases.map(|(index, ((said, matcher), fallback))| {
+    let steerings: Vec<_> =
+        (0..said.len()).map(|index| steering(scene.file, index, &matchers, &names, findings)).collect();
+    let cases = said.iter().zip(matchers).zip(fallbacks.into_iter().zip(steerings)).enumerate();
+    let routes = cases.map(|(index, ((said, matcher), (fallback, steering)))| {
         let matcher = matcher?;
         let mut route = route(scene, upstreams, said, index, matcher, findings)?;
         route.fallback = fallback;
+        route.steering = steering;
         Some(route)
     });
     // Collected first: `collect::<Option<_>>` would stop at the first route with a problem.
@@ -68,6 +72,7 @@ pub fn route(
         origin: Origin::Written,
         access: access(said.access.or(scene.file.access)),
         aliases: said.aliases.clone(),
+        steering: Steering::default(),
         // The schema lets only known names through.
         select: select.and_then(|name| name.0.parse().ok()).unwrap_or_default(),
         channels,
@@ -125,6 +130,9 @@ fn matcher(said: &file::Route, path: &Path, findings: &mut Findings) -> Option<M
                 (said.unsupported.is_some(), "unsupported"),
                 (said.continuation.is_some(), "continuation"),
                 (said.delivery.is_some(), "delivery"),
+                (!said.rules.is_empty(), "rules"),
+                (said.split.is_some(), "split"),
+                (said.mirror.is_some(), "mirror"),
             ] {
                 if given {
                     let hint = "remove it, or write `model` instead of `path`";

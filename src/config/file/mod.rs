@@ -14,6 +14,7 @@ pub mod names;
 pub mod policy;
 pub mod rehearsal;
 pub mod server;
+pub mod steer;
 pub mod store;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ use policy::{
     Timeouts, Tls, WhenNone,
 };
 use server::Server;
+use steer::{Mirror, Rule, Split};
 use store::Store;
 
 /// The configuration of Mainstay.
@@ -202,6 +204,10 @@ pub struct Route {
     pub aliases: Vec<String>,
     /// Whether callers' files and batches go to its accounts, where nothing says whose they are (false).
     pub files: Option<bool>,
+    /// Requests that another route serves from the start, in order: the first rule that holds is followed.
+    pub rules: Vec<Rule>,
+    pub split: Option<Split>,
+    pub mirror: Option<Mirror>,
     pub select: Option<StrategyName>,
     #[schemars(length(min = 1))]
     pub channels: Vec<Channel>,

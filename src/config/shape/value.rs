@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use crate::config::file::policy::SpanOrAuto;
 use crate::config::nearest::{did_you_mean, listed};
+use crate::config::percent::Percent;
 use crate::config::tree::{Scalar, Text};
 use crate::config::units::{Size, Span};
 
@@ -47,6 +48,7 @@ fn reader(format: &str) -> Option<Reader> {
         Span::FORMAT => Some(|text| Span::parse(text).map(drop)),
         Size::FORMAT => Some(|text| Size::parse(text).map(drop)),
         SpanOrAuto::FORMAT => Some(|text| SpanOrAuto::parse(text).map(drop)),
+        Percent::FORMAT => Some(|text| Percent::parse(text).map(drop)),
         _ => None,
     }
 }
@@ -117,6 +119,7 @@ pub fn expected(schema: &Json) -> String {
         Span::FORMAT => "a duration such as 3s",
         SpanOrAuto::FORMAT => "a duration such as 20s, or auto",
         Size::FORMAT => "a size such as 64KiB",
+        Percent::FORMAT => "a share such as 5%",
         _ if is(schema, "object") => "a mapping",
         _ if is(schema, "array") => "a list",
         _ if is(schema, "boolean") => "true or false",

@@ -82,6 +82,7 @@ pub async fn plain(
         dialect: Dialect::Http,
         operation: Operation::Opaque,
         route: index,
+        asked_for: index,
         model: String::new(),
         shape: Shape::Whole,
         resend: if repeatable { Resend::Allowed } else { Resend::IfUnsent },

@@ -101,6 +101,7 @@ pub async fn guest(
         dialect,
         operation,
         route: index,
+        asked_for: index,
         model: String::new(),
         shape: Shape::Whole,
         resend: if safe || keyed { Resend::Allowed } else { Resend::IfUnsent },
