@@ -55,10 +55,10 @@ pub struct Said {
     /// When it ends: 2027-01-31, or 2027-01-31T12:00:00Z
     #[arg(long)]
     expires: Option<String>,
-    /// What it may be used for, as `allow` in the file, in JSON: {"models": ["gpt-*"]}
+    /// What it may be used for, as `allow` in the file, in JSON: `{"models": ["gpt-*"]}`
     #[arg(long, value_name = "JSON", value_parser = object)]
     allow: Option<Value>,
-    /// How much it may use, as `limits` in the file, in JSON: {"rpm": 60}
+    /// How much it may use, as `limits` in the file, in JSON: `{"rpm": 60}`
     #[arg(long, value_name = "JSON", value_parser = object)]
     limits: Option<Value>,
     /// Labels of its requests; all of them

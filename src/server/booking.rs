@@ -1,9 +1,10 @@
 //! Keeps the ledger where there is a store for it: opens its spool before the first request, runs its writer, and has
 //! the last rows written when the process leaves.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, iter};
 
 use super::loader::{Draft, Loader, Rejection};
 use super::tasks::Tasks;
@@ -14,6 +15,8 @@ use crate::store::Store;
 
 /// A spool is called this where nobody calls it otherwise.
 const SPOOL: &str = "mainstay-spool";
+/// Most gateways that spool beside each other where none of them is told where to.
+const SIDE_BY_SIDE: usize = 8;
 /// For the last rows.
 const GOODBYE: Duration = Duration::from_secs(3);
 
@@ -28,7 +31,11 @@ pub(super) fn spool(
     }
     let settings = &draft.blueprint.ledger.spool;
     let directory = loader.beside(&place(&draft.blueprint));
-    Spool::open(&directory, settings.max_bytes).map(Some).map_err(|error| Rejection::Unusable {
+    let opened = match settings.path {
+        Some(_) => Spool::open(&directory, settings.max_bytes),
+        None => beside_others(&directory, settings.max_bytes),
+    };
+    opened.map(Some).map_err(|error| Rejection::Unusable {
         file: loader.source().name(),
         path: "ledger.spool.path".to_owned(),
         why: format!(
@@ -36,6 +43,32 @@ pub(super) fn spool(
             directory.display()
         ),
     })
+}
+
+/// The first of `directory`, `directory-2` … that no other process has, with what the dead have left in all of them. So a
+/// gateway may start while the one that it replaces still ends its streams.
+fn beside_others(directory: &Path, most_bytes: u64) -> io::Result<Spool> {
+    let others = (2..=SIDE_BY_SIDE).map(|place| {
+        let mut name = directory.as_os_str().to_owned();
+        name.push(format!("-{place}"));
+        PathBuf::from(name)
+    });
+    let mut own: Option<Spool> = None;
+    let mut refused = None;
+    for place in iter::once(directory.to_owned()).chain(others) {
+        if own.is_some() && !place.exists() {
+            continue;
+        }
+        match (Spool::open(&place, most_bytes), &mut own) {
+            (Ok(spool), None) => own = Some(spool),
+            (Ok(left), Some(own)) => own.adopt(left)?,
+            (Err(error), _) if error.kind() == io::ErrorKind::AddrInUse => refused = Some(error),
+            (Err(error), None) => return Err(error),
+            // It is somebody else's; ours is well.
+            (Err(_), Some(_)) => {}
+        }
+    }
+    own.ok_or_else(|| refused.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
 }
 
 /// Where rows are while the store is away: as the configuration says, or where something is written already.
@@ -63,8 +96,6 @@ pub(super) async fn close(ledger: &Ledger) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::config;
     use crate::config::testing::Given;
@@ -85,5 +116,27 @@ mod tests {
         assert_eq!(at(postgres), Path::new("mainstay-spool"));
         assert_eq!(at(&format!("{postgres}{state}")), Path::new("/var/lib/m/mainstay-spool"));
         assert_eq!(at(&format!("{sqlite}ledger: {{spool: {{path: /tmp/s}}}}\n")), Path::new("/tmp/s"));
+    }
+    #[test]
+    fn gateways_beside_each_other_have_spools_of_their_own() {
+        let home = tempfile::tempdir().expect("a directory");
+        let place = home.path().join(SPOOL);
+        let first = beside_others(&place, 1 << 20).expect("it is free");
+        let second = beside_others(&place, 1 << 20).expect("there is room beside it");
+        assert!(home.path().join(format!("{SPOOL}-2")).join("lock").exists());
+        drop(first);
+        let third = beside_others(&place, 1 << 20).expect("the first place is free again");
+        assert!(!home.path().join(format!("{SPOOL}-3")).exists());
+        drop((second, third));
+    }
+
+    #[test]
+    fn no_more_gateways_than_there_are_places_spool_beside_each_other() {
+        let home = tempfile::tempdir().expect("a directory");
+        let place = home.path().join(SPOOL);
+        let open = || beside_others(&place, 1 << 20);
+        let all: Vec<Spool> = (0..SIDE_BY_SIDE).map(|_| open().expect("there is room")).collect();
+        assert_eq!(open().expect_err("there is none").kind(), io::ErrorKind::AddrInUse);
+        drop(all);
     }
 }

@@ -109,6 +109,11 @@ pub struct Limiter {
 
 impl Limiter {
     pub fn new(live: &Arc<Live>) -> Arc<Self> {
+        for holder in Holder::ALL {
+            for unit in Unit::ALL {
+                let _ = live.metrics.counter(&catalogue::LIMIT_REFUSALS, &[holder.name(), unit.name()]);
+            }
+        }
         Arc::new(Self { live: Arc::clone(live), shelves: Shelves::default(), common: OnceLock::new() })
     }
 

@@ -93,6 +93,19 @@ impl Spool {
         Ok(spool)
     }
 
+    /// Takes over what `other` holds, which nobody writes to any more; its batches come after those that are here.
+    pub fn adopt(&mut self, other: Self) -> io::Result<()> {
+        for mut segment in other.segments {
+            let number = self.next;
+            fs::rename(other.directory.join(file_name(segment.number)), self.path(number))?;
+            self.next += 1;
+            segment.number = number;
+            self.segments.push_back(segment);
+        }
+        self.writing = None;
+        File::open(&self.directory)?.sync_all()
+    }
+
     /// The segments in the directory, in order.
     fn numbers(&self) -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
@@ -123,7 +136,7 @@ impl Spool {
     }
 
     fn path(&self, number: u64) -> PathBuf {
-        self.directory.join(format!("{number:016x}.{SUFFIX}"))
+        self.directory.join(file_name(number))
     }
 
     /// Batches that are still wanted.
@@ -237,4 +250,8 @@ impl Spool {
         }
         fs::remove_file(self.path(first.number))
     }
+}
+
+fn file_name(number: u64) -> String {
+    format!("{number:016x}.{SUFFIX}")
 }

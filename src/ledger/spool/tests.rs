@@ -231,3 +231,30 @@ proptest! {
         prop_assert_eq!(rest, Vec::from(wanted));
     }
 }
+
+#[test]
+fn what_a_dead_gateway_left_comes_after_ones_own_each_once() {
+    let (mine, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let written = batches(6, 2);
+    let (own, left) = written.split_at(2);
+    let mut dead = open(other.path());
+    for batch in left {
+        dead.append(batch).expect("there is room");
+    }
+    let first = dead.first().expect("it can be read").expect("there is one");
+    dead.forget(first.id).expect("it can be cleared");
+    drop(dead);
+    let mut spool = open(mine.path());
+    for batch in own {
+        spool.append(batch).expect("there is room");
+    }
+    spool.adopt(open(other.path())).expect("both can be written to");
+    assert!(segments(other.path()).is_empty());
+    let late = Batch { id: 99, ..written[0].clone() };
+    spool.append(&late).expect("there is room");
+    drop(spool);
+    // What was taken out of a segment is told again after a crash.
+    let expected: Vec<Batch> = own.iter().chain(left).chain([&late]).cloned().collect();
+    assert_eq!(drain(&mut open(mine.path())), expected);
+    assert!(drain(&mut open(other.path())).is_empty());
+}
