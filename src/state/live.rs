@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::alerts::Alerts;
 use super::chance::Chance;
 use super::clock::{Clock, Hand};
 use super::holding::Holdings;
@@ -22,6 +23,8 @@ pub struct Live {
     pub holdings: Arc<Holdings>,
     /// Rung when a key begins to rest, for whoever tells other replicas.
     pub resting: Notify,
+    /// What operators should know.
+    pub alerts: Alerts,
     chance: Chance,
     /// When this process was last seen to be starved of CPU, in nanoseconds; 0 is never.
     starved_at: AtomicU64,

@@ -4,6 +4,7 @@
 //! upstream and model, upstream and credential, route name), so it outlives a reload; a [`Table`] is
 //! one immutable compilation of a blueprint that holds `Arc`s to it.
 
+pub mod alerts;
 mod blame;
 pub mod books;
 pub mod chance;

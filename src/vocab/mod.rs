@@ -1,9 +1,10 @@
-//! Plain values that every room may name: faults, usage, money, parts, models' facts, priorities, secrets, stages, tiers,
-//! rate hints.
+//! Plain values that every room may name: alerts, faults, usage, money, parts, models' facts, priorities, secrets, stages,
+//! tiers, rate hints.
 //!
 //! Nothing here awaits, locks, logs or reads a clock. Times are `Duration`s relative to the moment
 //! of observation; turning them into points in time is the business of rooms that own a clock.
 
+pub mod alert;
 pub mod facts;
 pub mod fault;
 pub mod hint;
@@ -15,6 +16,7 @@ pub mod stage;
 pub mod tier;
 pub mod usage;
 
+pub use alert::{Alert, AlertKind, AlertState};
 pub use facts::{Abilities, Ability, Facts, Mode};
 pub use fault::{Class, Fault, Scope};
 pub use hint::RateHint;
