@@ -90,7 +90,8 @@ impl Postgres {
             "-c",
             "fsync=off",
         ]);
-        command.args(["-c", "shared_buffers=16MB", "-c", "max_connections=40"]);
+        // Its compiler of queries may not be here.
+        command.args(["-c", "shared_buffers=16MB", "-c", "max_connections=40", "-c", "jit=off"]);
         if let Safety::Secured { certificate, key, .. } = &self.safety {
             for (setting, text) in [("ssl_cert_file", certificate), ("ssl_key_file", key)] {
                 let file = self.own_file(setting, text);
