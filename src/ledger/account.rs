@@ -51,7 +51,7 @@ pub struct Request {
 pub struct Account {
     ledger: Arc<Ledger>,
     begun: AtomicU32,
-    // Attempts of a request run in one task, but for a tunnel's: nobody else is ever here at the same time.
+    // Attempts of a request run in one task, but for a tunnel's and a mirror's: nobody has to wait here.
     collected: Mutex<Collected>,
 }
 
