@@ -72,7 +72,7 @@ class Mainstay:
     name = "mainstay"
 
     def __init__(self, mock_ports, folder, binary="mainstay"):
-        self.port, admin = free_ports(2)
+        self.port, self.admin = free_ports(2)
         self.folder = folder / self.name
         self.folder.mkdir()
         self.binary = binary
@@ -88,7 +88,7 @@ class Mainstay:
 version: 1
 server:
   listen: 127.0.0.1:{self.port}
-  admin: 127.0.0.1:{admin}
+  admin: 127.0.0.1:{self.admin}
   drain: {{pre_stop_delay: 0s, timeout: 1s, close_spread: 0s}}
 upstreams:
 {upstreams}\

@@ -222,7 +222,7 @@ async fn send(connection: &mut Connection, body: Bytes) -> anyhow::Result<Respon
     let request = Request::post("/v1/chat/completions")
         .header(header::HOST, "bench.localhost")
         .header(header::CONTENT_TYPE, "application/json")
-        .header(header::AUTHORIZATION, "Bearer bench")
+        .header(header::AUTHORIZATION, "Bearer bench-0123456789abcdef")
         .header(header::USER_AGENT, "mainstay-bench")
         .header(header::ACCEPT, "application/json")
         .body(Full::new(body))?;
