@@ -3,7 +3,7 @@
 use super::redis::Redis;
 use super::vendor::Vendor;
 use super::{ROUTING, Replica};
-use crate::process::free_address;
+use crate::process::{free_address, wait_for};
 
 const PASSWORD: &str = "word-of-the-tests:@/";
 
@@ -70,6 +70,7 @@ fn tls_is_spoken_and_a_stranger_is_not_trusted() {
     let wary = of(&stranger);
     wary.many(2);
     wary.connected(0);
-    let why = wary.json("/admin/status")["shared"]["why"].to_string();
-    assert!(why.contains("TLS") && why.contains("certificate"), "{why}");
+    let why = || wary.json("/admin/status")["shared"]["why"].to_string();
+    let refused = || Some(why()).filter(|why| why.contains("TLS") && why.contains("certificate"));
+    assert!(wait_for(10, refused).is_some(), "{}", why());
 }
