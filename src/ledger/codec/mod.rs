@@ -58,7 +58,7 @@ pub fn write(batch: &Batch, to: &mut Vec<u8>) {
     }
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 pub fn read(bytes: &[u8], words: &mut Words) -> Option<Batch> {
     let mut eye = Eye { rest: bytes, words };
     (eye.byte()? == VERSION).then_some(())?;
