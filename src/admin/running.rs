@@ -10,6 +10,7 @@ use super::trail::Trail;
 use crate::access::limits::Seen;
 use crate::access::{Access, Desk};
 use crate::cache::{Held, KeptNow};
+use crate::ledger;
 use crate::shared::Standing;
 use crate::simulated::Simulated;
 use crate::state::Table;
@@ -96,6 +97,9 @@ pub trait Running: Send + Sync + 'static {
 
     /// What outlives the process; `None` where the configuration has no place for it.
     fn store(&self) -> Option<Arc<Store>>;
+
+    /// How far the ledger is behind; `None` where none is kept.
+    fn ledger(&self) -> Option<ledger::Standing>;
 
     fn applied(&self) -> Applied;
 

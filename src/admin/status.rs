@@ -12,6 +12,7 @@ use crate::algo::breaker::{self, Snapshot};
 use crate::algo::cooldown::Readiness;
 use crate::algo::tick::Tick;
 use crate::config;
+use crate::ledger;
 use crate::route::{self, Explained, Question};
 use crate::shared::Standing;
 use crate::state::gate::Gate;
@@ -32,6 +33,8 @@ pub(super) struct Status {
     shared: Option<SharedStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<StoreStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ledger: Option<LedgerStatus>,
     upstreams: Vec<UpstreamStatus>,
     routes: Vec<RouteStatus>,
 }
@@ -65,6 +68,19 @@ struct StoreStatus {
     last_write_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
+}
+
+/// How far the ledger is behind.
+#[derive(Serialize)]
+struct LedgerStatus {
+    /// Requests that have ended and are neither in the store nor on disk.
+    waiting: usize,
+    /// On disk, until the store has them.
+    spooled_batches: u64,
+    spooled_bytes: u64,
+    /// Age of the oldest that the store does not have.
+    lag_seconds: f64,
+    disk: &'static str,
 }
 
 #[derive(Serialize)]
@@ -148,6 +164,7 @@ pub(super) async fn status(State(running): Seen) -> Json<Status> {
             Standing::Away { why } => SharedStatus { connected: false, why: Some(why) },
         }),
         store: running.store().map(|store| of_store(store.standing())),
+        ledger: running.ledger().map(of_ledger),
         upstreams: upstreams
             .map(|(upstream, pool)| of_upstream(&table, upstream, pool.counts(), now))
             .collect(),
@@ -163,6 +180,15 @@ fn of_store(standing: store::Standing) -> StoreStatus {
     };
     let [since, last_write_seconds] = [since, last_write].map(|time| time.map(seconds));
     StoreStatus { database, here, why, since, last_write_seconds, bytes }
+}
+
+fn of_ledger(standing: ledger::Standing) -> LedgerStatus {
+    let ledger::Standing { waiting, spooled_batches, spooled_bytes, lag, disk } = standing;
+    let disk = match disk {
+        ledger::Disk::Works => "works",
+        ledger::Disk::Fails => "fails",
+    };
+    LedgerStatus { waiting, spooled_batches, spooled_bytes, lag_seconds: seconds(lag), disk }
 }
 
 fn of_upstream(table: &Table, upstream: &upstream::Upstream, pool: PoolCounts, now: Tick) -> UpstreamStatus {

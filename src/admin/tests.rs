@@ -17,6 +17,7 @@ use crate::access::{Access, Desk};
 use crate::algo::limit::Unit;
 use crate::cache::{Held, KeptNow};
 use crate::config::{self, Env, Level};
+use crate::ledger;
 use crate::shared::Standing;
 use crate::simulated::{self, Simulated};
 use crate::state::{Live, Registry, Table};
@@ -136,6 +137,12 @@ impl Running for Still {
         None
     }
 
+    fn ledger(&self) -> Option<ledger::Standing> {
+        let disk = ledger::Disk::Fails;
+        let lag = Duration::from_secs(90);
+        Some(ledger::Standing { waiting: 3, spooled_batches: 2, spooled_bytes: 400, lag, disk })
+    }
+
     fn applied(&self) -> Applied {
         Applied { source: "routing.yaml".to_owned(), ..Applied::default() }
     }
@@ -175,6 +182,23 @@ async fn readiness_follows_the_stage_of_life_and_liveness_does_not() {
         assert_eq!(ask(&still, "GET", "/livez", "").await.0, StatusCode::OK, "{phase:?}");
     }
     assert!(ask(&still, "GET", "/readyz", "").await.1.contains("draining"));
+}
+
+#[tokio::test]
+async fn what_is_away_is_said_and_keeps_nobody_away() {
+    let still = still();
+    *still.phase.lock() = Phase::Serving;
+    let (status, said) = ask(&still, "GET", "/readyz", "").await;
+    assert_eq!(status, StatusCode::OK);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "ready");
+    assert!(lines[1].starts_with("degraded: Redis is away"), "{said}");
+    assert!(lines[2].starts_with("degraded: neither the store nor the disk"), "{said}");
+    let (_, status) = ask(&still, "GET", "/admin/status", "").await;
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    let ledger = serde_json::json!({"waiting": 3, "spooled_batches": 2, "spooled_bytes": 400, "lag_seconds": 90.0,
+        "disk": "fails"});
+    assert_eq!(status["ledger"], ledger);
 }
 
 #[tokio::test]

@@ -18,6 +18,9 @@ use crate::config::Lineage;
 use crate::state::books::{Attempt, Books};
 use crate::telemetry::RequestOutcome;
 
+/// Of a model's name, in bytes: as much as a row has of it. A caller may have sent megabytes.
+const LONGEST: usize = 512;
+
 /// A request's end.
 #[derive(Debug)]
 pub struct Request {
@@ -68,7 +71,10 @@ impl Account {
     }
 
     /// The request has ended; attempts of it may still be about to.
-    pub fn ends(&self, request: Request) {
+    pub fn ends(&self, mut request: Request) {
+        if request.model.len() > LONGEST {
+            request.model = request.model[..request.model.floor_char_boundary(LONGEST)].into();
+        }
         self.collected.lock().request = Some(request);
     }
 }

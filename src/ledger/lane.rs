@@ -1,10 +1,11 @@
 //! The spool's work on disk, beside everything else: on threads that may block, each piece with a deadline.
 //!
-//! A disk that hangs holds up the pieces that were begun, at most [`MOST_WAITING`] of them; what comes then is lost, and
-//! counted.
+//! A disk that hangs holds up the pieces that were begun, at most [`MOST_WAITING`] of them. What it does not take, because
+//! it is full, broken or hangs, comes back ([`Lane::back`]): it is for the writer to keep it in memory until it does.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge};
@@ -13,17 +14,19 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::Lost;
 use super::spool::{Full, Spool};
 use super::writer::rows_of;
+use super::{Lost, Standing};
 use crate::state::Live;
 use crate::store::rows::Batch;
 use crate::telemetry::catalogue as c;
 
 /// How long somebody waits for the disk; it goes on by itself then.
 const PATIENCE: Duration = Duration::from_millis(400);
-/// Batches that wait for a disk that hangs.
+/// Batches that wait for a disk that hangs; some 10 MB of them.
 const MOST_WAITING: usize = 16;
+/// Rows that are read and told the store at once.
+const MOST_ROWS: usize = 2_000;
 
 pub(super) struct Lane {
     live: Arc<Live>,
@@ -33,6 +36,7 @@ pub(super) struct Lane {
     bytes: Gauge,
     batches: Gauge,
     lag: Gauge,
+    failed: Gauge,
 }
 
 /// What the threads that may block share.
@@ -43,6 +47,9 @@ struct Disk {
     bytes: AtomicU64,
     /// When the oldest was made, in milliseconds since the Unix epoch; 0 while nobody knows.
     oldest: AtomicU64,
+    /// What it did not take, the oldest first.
+    back: Mutex<VecDeque<Batch>>,
+    failed: AtomicBool,
     spooled: Counter,
     lost: Lost,
 }
@@ -59,14 +66,42 @@ impl Disk {
         }
         done
     }
+
+    /// It has not taken a batch; said once.
+    fn fails(&self, batch: Batch, why: &str) {
+        self.back.lock().push_back(batch);
+        if !self.failed.swap(true, Relaxed) {
+            tracing::error!(why, "the ledger's rows are kept in memory: the disk does not take them");
+        }
+    }
+
+    fn works(&self) {
+        if self.failed.swap(false, Relaxed) {
+            tracing::info!("the disk takes the ledger's rows again");
+        }
+    }
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lane")
+    }
 }
 
 impl Lane {
     pub fn new(spool: Spool, live: &Arc<Live>, lost: Lost) -> Self {
         let (batches, bytes) = (AtomicU64::new(spool.batches()), AtomicU64::new(spool.bytes()));
         let spooled = live.metrics.counter(&c::LEDGER_ROWS, &["spooled"]);
-        let disk =
-            Disk { spool: Mutex::new(spool), batches, bytes, oldest: AtomicU64::new(0), spooled, lost };
+        let disk = Disk {
+            spool: Mutex::new(spool),
+            batches,
+            bytes,
+            oldest: AtomicU64::new(0),
+            back: Mutex::default(),
+            failed: AtomicBool::new(false),
+            spooled,
+            lost,
+        };
         let gauge = |metric| live.metrics.gauge(metric, &[]);
         let lane = Self {
             live: Arc::clone(live),
@@ -76,6 +111,7 @@ impl Lane {
             bytes: gauge(&c::LEDGER_SPOOL_BYTES),
             batches: gauge(&c::LEDGER_SPOOL_BATCHES),
             lag: gauge(&c::LEDGER_LAG),
+            failed: gauge(&c::LEDGER_SPOOL_FAILED),
         };
         lane.show();
         lane
@@ -93,18 +129,34 @@ impl Lane {
         }
     }
 
-    /// Puts a batch on disk, or counts its rows as lost.
+    /// What the disk has not taken, the oldest first.
+    pub fn back(&self) -> Option<Batch> {
+        self.disk.back.lock().pop_front()
+    }
+
+    /// Requests and rows of it.
+    pub fn held(&self) -> (usize, usize) {
+        let back = self.disk.back.lock();
+        (back.iter().map(|batch| batch.requests.len()).sum(), back.iter().map(rows_of).sum())
+    }
+
+    /// The store has taken something without it.
+    pub fn is_not_needed(&self) {
+        self.disk.works();
+    }
+
+    /// Puts a batch on disk, or [back](Lane::back); what is more than `ledger.spool.max_bytes` is counted as lost.
     pub async fn append(&self, batch: Batch) {
         let rows = rows_of(&batch);
         let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() else {
-            self.disk.lost.spool_failed.add(rows);
-            tracing::error!(rows, "the disk hangs, and so the ledger has lost rows");
+            self.disk.fails(batch, "it hangs");
             return;
         };
         let (disk, filled) = (Arc::clone(&self.disk), Arc::clone(&self.filled));
         let writing = spawn_blocking(move || {
             match disk.with(|spool| spool.append(&batch)) {
                 Ok(()) => {
+                    disk.works();
                     disk.spooled.increment(rows as u64);
                     disk.oldest.compare_exchange(0, made(batch.id), Relaxed, Relaxed).ok();
                     filled.notify_one();
@@ -113,10 +165,7 @@ impl Lane {
                     disk.lost.spool_full.add(rows);
                     tracing::error!(rows, "ledger.spool.max_bytes are full, and so the ledger has lost rows");
                 }
-                Err(Full::Disk(error)) => {
-                    disk.lost.spool_failed.add(rows);
-                    tracing::error!(rows, %error, "the spool cannot be written, and so the ledger has lost rows");
-                }
+                Err(Full::Disk(error)) => disk.fails(batch, &error.to_string()),
             }
             drop(turn);
         });
@@ -125,16 +174,16 @@ impl Lane {
         }
     }
 
-    /// The oldest batch.
-    pub async fn first(&self) -> Option<Batch> {
+    /// The oldest batches, as many as are told at once; none where they cannot be read now.
+    pub async fn first(&self) -> Vec<Batch> {
         let disk = Arc::clone(&self.disk);
         let reading = spawn_blocking(move || {
             let first = disk.with(|spool| {
-                let first = spool.first();
+                let first = spool.first(MOST_ROWS);
                 disk.lost.unreadable.add(spool.take_unreadable());
                 first
             });
-            if let Ok(Some(batch)) = &first {
+            if let Some(batch) = first.as_ref().ok().and_then(|first| first.first()) {
                 disk.oldest.store(made(batch.id), Relaxed);
             }
             first
@@ -143,17 +192,18 @@ impl Lane {
             Ok(Ok(Ok(first))) => first,
             Ok(Ok(Err(error))) => {
                 tracing::error!(%error, "the spool cannot be read");
-                None
+                Vec::new()
             }
             // The disk hangs, or the process ends.
-            Ok(Err(_)) | Err(_) => None,
+            Ok(Err(_)) | Err(_) => Vec::new(),
         }
     }
 
-    /// The store has taken the batch of this name.
-    pub async fn written(&self, id: u128) {
+    /// The store has taken the batches of these names.
+    pub async fn written(&self, ids: Vec<u128>) {
         let disk = Arc::clone(&self.disk);
-        let forgetting = spawn_blocking(move || disk.with(|spool| spool.forget(id)));
+        let forgetting =
+            spawn_blocking(move || disk.with(|spool| ids.into_iter().try_for_each(|id| spool.forget(id))));
         // Should it not be forgotten in time, it is told once more and taken no second time.
         if let Ok(Ok(Err(error))) = timeout(PATIENCE, forgetting).await {
             tracing::error!(%error, "the spool cannot be cleared");
@@ -164,10 +214,28 @@ impl Lane {
     pub fn show(&self) {
         self.bytes.set(self.disk.bytes.load(Relaxed) as f64);
         self.batches.set(self.disk.batches.load(Relaxed) as f64);
-        let oldest = Duration::from_millis(self.disk.oldest.load(Relaxed));
-        let lag =
-            if oldest.is_zero() { Duration::ZERO } else { self.live.clock.unix_now().saturating_sub(oldest) };
-        self.lag.set(lag.as_secs_f64());
+        self.lag.set(self.lag().as_secs_f64());
+        self.failed.set(if self.disk.failed.load(Relaxed) { 1.0 } else { 0.0 });
+    }
+
+    /// Age of the oldest batch on disk or in memory; zero without any.
+    fn lag(&self) -> Duration {
+        let held = self.disk.back.lock().iter().map(|batch| made(batch.id)).min();
+        let spooled = Some(self.disk.oldest.load(Relaxed)).filter(|oldest| *oldest > 0);
+        let oldest = held.into_iter().chain(spooled).min().map(Duration::from_millis);
+        oldest.map_or(Duration::ZERO, |oldest| self.live.clock.unix_now().saturating_sub(oldest))
+    }
+
+    /// The same for people, with so many requests in the queue.
+    pub fn standing(&self, queued: usize) -> Standing {
+        let disk = &self.disk;
+        Standing {
+            waiting: queued + self.held().0,
+            spooled_batches: disk.batches.load(Relaxed),
+            spooled_bytes: disk.bytes.load(Relaxed),
+            lag: self.lag(),
+            disk: if disk.failed.load(Relaxed) { super::Disk::Fails } else { super::Disk::Works },
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! The queue is looked into ten times a second, instead of waking somebody for every request. What the store has not
 //! taken within [`PATIENCE`] is put on disk; that it may have taken it after all does no harm. As long as
-//! anything is on disk, everything goes there first, so that the store gets it in order and is asked by one only.
+//! anything is on disk, everything goes there first, so that the store gets it in order and is asked by one only. What
+//! neither of them takes stays in memory and is tried again with every tick; nothing more is taken out of the queue
+//! meanwhile, so that no more than that and the queue is ever held.
 
 use std::fmt::Display;
 use std::pin::pin;
@@ -13,10 +15,8 @@ use metrics::{Counter, Gauge};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout, timeout_at};
 
-use super::Lost;
 use super::lane::Lane;
 use super::record::Record;
-use super::spool::Spool;
 use crate::algo::tick::Tick;
 use crate::state::Live;
 use crate::store::rows::{Batch, RowId};
@@ -35,12 +35,13 @@ const REPLAY_PATIENCE: Duration = Duration::from_secs(6);
 /// Between tries at a store that is away.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
-/// Where batches end up: each once, however often it is told.
+/// Where batches end up: each whole and once, however often it is told.
 pub trait Sink: Send + Sync + 'static {
     /// Why a batch was not written, without any secret.
     type Error: Display + Send;
 
-    fn write(&self, batch: &Batch) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    /// All that are not there yet are, where it goes well; where it does not, nobody knows of any.
+    fn write(&self, batches: &[Batch]) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
 /// Takes records out of the queue, and what is on disk to the store.
@@ -49,7 +50,7 @@ pub struct Writer<S> {
     sink: Arc<S>,
     lane: Arc<Lane>,
     records: mpsc::Receiver<Record>,
-    flushes: mpsc::Receiver<oneshot::Sender<()>>,
+    flushes: mpsc::Receiver<oneshot::Sender<usize>>,
     direct: Counter,
     replayed: Counter,
     queue: Gauge,
@@ -59,16 +60,15 @@ impl<S: Sink> Writer<S> {
     pub(super) fn new(
         live: &Arc<Live>,
         sink: Arc<S>,
-        spool: Spool,
-        lost: Lost,
+        lane: Arc<Lane>,
         records: mpsc::Receiver<Record>,
-        flushes: mpsc::Receiver<oneshot::Sender<()>>,
+        flushes: mpsc::Receiver<oneshot::Sender<usize>>,
     ) -> Self {
         let rows = |way| live.metrics.counter(&c::LEDGER_ROWS, &[way]);
         Self {
             live: Arc::clone(live),
             sink,
-            lane: Arc::new(Lane::new(spool, live, lost)),
+            lane,
             records,
             flushes,
             direct: rows("direct"),
@@ -107,19 +107,26 @@ impl<S: Sink> Writer<S> {
             self.lane.show();
             if let Some(asked) = asked {
                 // Whoever asked may have lost his patience.
-                let _ = asked.send(());
+                let _ = asked.send(self.lane.held().1);
             }
         }
     }
 
-    /// Writes all that is in the queue now.
+    /// Writes all that is in the queue now, after what could not be written before.
     async fn empty(&mut self) {
-        self.queue.set(self.records.len() as f64);
-        let mut left = self.records.len();
+        self.show_queue();
         let until = self.live.now() + PATIENCE;
-        while left > 0 {
+        while let Some(batch) = self.lane.back() {
+            let before = self.lane.held();
+            self.deliver(batch, until).await;
+            if self.lane.held() > before {
+                return self.show_queue();
+            }
+        }
+        let mut left = self.records.len();
+        while left > 0 && self.lane.held().1 == 0 {
             let mut batch = Batch { id: self.chance_name(), ..Batch::default() };
-            while left > 0 && batch.requests.len() + batch.attempts.len() < MOST_ROWS {
+            while left > 0 && rows_of(&batch) < MOST_ROWS {
                 let Ok(record) = self.records.try_recv() else { break };
                 left -= 1;
                 let (request, attempts) = record.into_rows(self.chance());
@@ -131,14 +138,20 @@ impl<S: Sink> Writer<S> {
             }
             self.deliver(batch, until).await;
         }
-        self.queue.set(self.records.len() as f64);
+        self.show_queue();
+    }
+
+    fn show_queue(&self) {
+        self.queue.set((self.records.len() + self.lane.held().0) as f64);
     }
 
     async fn deliver(&self, batch: Batch, until: Tick) {
         if self.lane.is_empty() {
-            match timeout_at(self.live.clock.instant(until), self.sink.write(&batch)).await {
+            let written = self.sink.write(std::slice::from_ref(&batch));
+            match timeout_at(self.live.clock.instant(until), written).await {
                 Ok(Ok(())) => {
                     self.direct.increment(rows_of(&batch) as u64);
+                    self.lane.is_not_needed();
                     return;
                 }
                 Ok(Err(error)) => {
@@ -163,8 +176,8 @@ impl<S: Sink> Writer<S> {
 impl Sink for Store {
     type Error = store::Error;
 
-    async fn write(&self, batch: &Batch) -> Result<(), store::Error> {
-        self.write(batch).await
+    async fn write(&self, batches: &[Batch]) -> Result<(), store::Error> {
+        self.write_all(batches).await
     }
 }
 
@@ -186,7 +199,7 @@ impl<S: Sink> Replay<S> {
         let mut pause = least;
         loop {
             self.lane.filled().await;
-            if self.one().await {
+            if self.some().await {
                 pause = least;
             } else {
                 // Not with all other replicas at the same moment.
@@ -196,13 +209,16 @@ impl<S: Sink> Replay<S> {
         }
     }
 
-    /// Whether the store has taken one.
-    async fn one(&self) -> bool {
-        let Some(batch) = self.lane.first().await else { return false };
-        match timeout(REPLAY_PATIENCE, self.sink.write(&batch)).await {
+    /// Whether the store has taken some.
+    async fn some(&self) -> bool {
+        let batches = self.lane.first().await;
+        if batches.is_empty() {
+            return false;
+        }
+        match timeout(REPLAY_PATIENCE, self.sink.write(&batches)).await {
             Ok(Ok(())) => {
-                self.replayed.increment(rows_of(&batch) as u64);
-                self.lane.written(batch.id).await;
+                self.replayed.increment(batches.iter().map(rows_of).sum::<usize>() as u64);
+                self.lane.written(batches.iter().map(|batch| batch.id).collect()).await;
                 true
             }
             Ok(Err(error)) => {

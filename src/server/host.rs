@@ -28,7 +28,7 @@ use crate::access::{Access, Desk, Managed};
 use crate::admin::{Applied, Phase, Refused, Reloaded, Running, Trail};
 use crate::algo::breaker::State;
 use crate::cache::{Held, KeptNow};
-use crate::ledger::Ledger;
+use crate::ledger::{self, Ledger};
 use crate::proxy::{Gateway, Snapshot};
 use crate::shared::{Link, Standing, Tallies};
 use crate::simulated::Simulated;
@@ -250,6 +250,10 @@ impl Running for Host {
 
     fn store(&self) -> Option<Arc<Store>> {
         self.store.clone()
+    }
+
+    fn ledger(&self) -> Option<ledger::Standing> {
+        self.ledger.as_ref().map(|ledger| ledger.standing())
     }
 
     fn applied(&self) -> Applied {

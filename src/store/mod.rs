@@ -78,13 +78,15 @@ impl Store {
     /// Opens a file of SQLite's, or makes it. Its threads end with the store.
     pub fn sqlite(path: &Path, time: Time, handles: StoreHandles) -> Result<Arc<Self>, Error> {
         let watch = Watch::new("sqlite", time, handles);
-        let (to_write, to_read) = (sqlite::open(path)?, sqlite::open_to_read(path)?);
+        let (file, connection) = sqlite::File::open(path)?;
         let [(writer, writes), (reader, reads)] = [Lane::new(), Lane::new()];
-        for (name, connection, jobs) in [("store write", to_write, writes), ("store read", to_read, reads)] {
-            let serve = move || sqlite::serve(connection, jobs);
+        let begin = |name: &str, serve: Box<dyn FnOnce() + Send>| {
             let begun = std::thread::Builder::new().name(name.to_owned()).spawn(serve);
-            begun.map_err(|error| Error::Refused(format!("no thread for it: {error}")))?;
-        }
+            begun.map(drop).map_err(|error| Error::Refused(format!("no thread for it: {error}")))
+        };
+        let read = Arc::clone(&file);
+        begin("store write", Box::new(move || sqlite::write(&file, connection, writes)))?;
+        begin("store read", Box::new(move || sqlite::read_only(&read, reads)))?;
         watch.here();
         Ok(Arc::new(Self { database: Database::Sqlite, writer, reader, watch }))
     }

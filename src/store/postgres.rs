@@ -7,9 +7,11 @@
 
 mod tls;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use rustls::ClientConfig;
@@ -217,44 +219,112 @@ impl Session {
         }
     }
 
+    /// What does not have to wait for an answer does not: a server far away is waited for four times, and not for each
+    /// statement.
     async fn attempt(&mut self, script: &Script) -> Result<Answer, tokio_postgres::Error> {
-        self.client.batch_execute("BEGIN").await?;
+        self.begin(script).await?;
         let mut answer = Vec::new();
-        for step in &script.0 {
+        let mut steps = script.0.as_slice();
+        while let Some((step, rest)) = steps.split_first() {
+            steps = rest;
             match step {
                 Step::Say { sql, values, then } => {
-                    let statement = self.prepared(sql).await?;
-                    let changed = self.client.execute(&statement, &parameters(values)).await?;
+                    let changed = self.client.execute(self.prepared(sql), &parameters(values)).await?;
                     if changed == 0 && *then == Then::IfChanged {
                         return Ok(Answer::Undone);
                     }
                 }
                 Step::Ask { sql, values } => {
-                    let statement = self.prepared(sql).await?;
-                    let rows = self.client.query(&statement, &parameters(values)).await?;
+                    let rows = self.client.query(self.prepared(sql), &parameters(values)).await?;
                     answer = rows.iter().map(read).collect::<Result<_, _>>()?;
                 }
                 Step::Fill { table, rows } => {
-                    let statement = self.prepared(&table.postgres).await?;
-                    let lists = lists(table, rows);
-                    let lists: Vec<&(dyn ToSql + Sync)> = lists.iter().map(List::parameter).collect();
-                    self.client.execute(&statement, &lists).await?;
+                    let mut filled: Vec<Asked<'_, ()>> = vec![self.fill(table, rows)];
+                    while let Some((Step::Fill { table, rows }, rest)) = steps.split_first() {
+                        steps = rest;
+                        filled.push(self.fill(table, rows));
+                    }
+                    together(filled).await?;
                 }
             }
         }
         Ok(Answer::Done(answer))
     }
 
-    async fn prepared(&mut self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
-        if let Some(statement) = self.prepared.get(sql) {
-            return Ok(statement.clone());
-        }
-        let statement = self.client.prepare(sql).await?;
+    /// Begins a transaction, with all statements of the script prepared.
+    async fn begin(&mut self, script: &Script) -> Result<(), tokio_postgres::Error> {
         if self.prepared.len() >= PREPARED {
             self.prepared.clear();
         }
-        self.prepared.insert(sql.to_owned(), statement.clone());
-        Ok(statement)
+        let client = &self.client;
+        let texts: BTreeSet<&str> = script.0.iter().map(text).collect();
+        let begun: Asked<'_, Option<Statement>> =
+            Box::pin(async { client.batch_execute("BEGIN").await.map(|()| None) });
+        let missing: Vec<&str> = texts.into_iter().filter(|sql| !self.prepared.contains_key(*sql)).collect();
+        let preparing = missing
+            .iter()
+            .map(|sql| -> Asked<'_, _> { Box::pin(async { client.prepare(sql).await.map(Some) }) });
+        let said = together(std::iter::once(begun).chain(preparing).collect()).await?;
+        let prepared = missing.iter().zip(said.into_iter().flatten());
+        self.prepared.extend(prepared.map(|(sql, statement)| ((*sql).to_owned(), statement)));
+        Ok(())
+    }
+
+    fn prepared(&self, sql: &str) -> &Statement {
+        self.prepared.get(sql).expect("the script's statements were prepared when it began")
+    }
+
+    fn fill<'a>(&'a self, table: &'a Table, rows: &'a [Vec<Value>]) -> Asked<'a, ()> {
+        Box::pin(async move {
+            let lists = lists(table, rows);
+            let lists: Vec<&(dyn ToSql + Sync)> = lists.iter().map(List::parameter).collect();
+            self.client.execute(self.prepared(&table.postgres), &lists).await.map(drop)
+        })
+    }
+}
+
+/// What a step says.
+fn text(step: &Step) -> &str {
+    match step {
+        Step::Say { sql, .. } | Step::Ask { sql, .. } => sql,
+        Step::Fill { table, .. } => &table.postgres,
+    }
+}
+
+/// Something that is asked, and its answer.
+type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, tokio_postgres::Error>> + Send + 'a>>;
+
+/// Asks all of it, one behind the other, without waiting for answers in between. The answers in order, or the first
+/// error: what comes behind it is refused by the server for that.
+async fn together<T>(asked: Vec<Asked<'_, T>>) -> Result<Vec<T>, tokio_postgres::Error> {
+    let mut answers: Vec<_> = asked.into_iter().map(Answering::Asked).collect();
+    poll_fn(|context| {
+        for one in &mut answers {
+            if let Answering::Asked(asked) = one
+                && let Poll::Ready(said) = asked.as_mut().poll(context)
+            {
+                *one = Answering::Said(said);
+            }
+        }
+        let said = |one: &Answering<'_, T>| matches!(one, Answering::Said(_));
+        if answers.iter().all(said) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    answers.into_iter().filter_map(Answering::said).collect()
+}
+
+/// Something that is asked, until it is answered.
+enum Answering<'a, T> {
+    Asked(Asked<'a, T>),
+    Said(Result<T, tokio_postgres::Error>),
+}
+
+impl<T> Answering<'_, T> {
+    fn said(self) -> Option<Result<T, tokio_postgres::Error>> {
+        match self {
+            Self::Asked(_) => None,
+            Self::Said(said) => Some(said),
+        }
     }
 }
 

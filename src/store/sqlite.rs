@@ -2,20 +2,22 @@
 //!
 //! In WAL mode readers never wait for the writer, nor it for them. `synchronous=NORMAL` loses the last writes when
 //! the machine loses its power, never the file; a killed process loses nothing that was answered. A process beside
-//! this one (a backup, a shell) may hold the lock for up to [`BUSY`].
+//! this one (a backup, a shell) may hold the lock for up to [`BUSY`]. A file that is removed while it is open takes
+//! nothing more until it is put back; one that is put in its place is opened.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params_from_iter};
 
 use super::error::Error;
-use super::lane::Jobs;
+use super::lane::{Job, Jobs};
 use super::schema;
 use super::script::{Answer, Row, Script, Step, Then, Value};
 
@@ -26,15 +28,97 @@ const COMPILED: usize = 64;
 /// Steps of SQLite's machine between two looks whether anybody still waits: some hundred µs.
 const STEPS: i32 = 100_000;
 
-/// A connection that writes, with the schema as it is to be.
-pub fn open(path: &Path) -> Result<Connection, Error> {
-    make_private(path);
-    let mut connection = Connection::open(path).map_err(|error| meaning(&error))?;
-    prepare(&mut connection).map_err(|error| meaning(&error))?;
-    schema::sqlite(&mut connection)?;
-    // Or a transaction that begins by reading might find that it cannot write any more.
-    connection.set_transaction_behavior(TransactionBehavior::Immediate);
-    Ok(connection)
+/// A database's file, and the connection that reads it.
+pub struct File {
+    path: PathBuf,
+    /// What is open, and the log beside it.
+    open: Mutex<[Option<Identity>; 2]>,
+    reader: Mutex<Option<Connection>>,
+}
+
+/// What a name leads to: a device and a number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity(u64, u64);
+
+/// What has become of the file that was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    There,
+    Removed,
+    /// Another one has its name.
+    Replaced,
+}
+
+impl File {
+    /// Opens a file, or makes it, with the schema as it is to be; the connection is the one that writes.
+    pub fn open(path: &Path) -> Result<(Arc<Self>, Connection), Error> {
+        make_private(path);
+        let file = Self { path: path.to_owned(), open: Mutex::default(), reader: Mutex::default() };
+        let connection = file.connect()?;
+        *file.reader.lock() = Some(file.connect_to_read()?);
+        Ok((Arc::new(file), connection))
+    }
+
+    fn connect(&self) -> Result<Connection, Error> {
+        let mut connection = Connection::open(&self.path).map_err(|error| meaning(&error))?;
+        prepare(&mut connection).map_err(|error| meaning(&error))?;
+        schema::sqlite(&mut connection)?;
+        // Or a transaction that begins by reading might find that it cannot write any more.
+        connection.set_transaction_behavior(TransactionBehavior::Immediate);
+        *self.open.lock() = [identity(&self.path), identity(&self.beside("-wal"))];
+        Ok(connection)
+    }
+
+    /// A connection that reads what the other one writes.
+    fn connect_to_read(&self) -> Result<Connection, Error> {
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(|error| meaning(&error))?;
+        connection.busy_timeout(BUSY).map_err(|error| meaning(&error))?;
+        Ok(connection)
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(suffix);
+        name.into()
+    }
+
+    /// SQLite goes on writing to a file that has no name any more, and says nothing of it.
+    fn fate(&self) -> Fate {
+        match identity(&self.path) {
+            None => Fate::Removed,
+            found if found == self.open.lock()[0] => Fate::There,
+            Some(_) => Fate::Replaced,
+        }
+    }
+
+    fn removed(&self) -> Error {
+        Error::Refused(format!(
+            "{} was removed while it was open; put it back, or restart to begin a new one",
+            self.path.display()
+        ))
+    }
+
+    /// Opens what has the name now, once nothing of the old file is open any more.
+    fn again(&self, old: Connection) -> Result<Connection, Error> {
+        *self.reader.lock() = None;
+        drop(old);
+        let [_, log] = *self.open.lock();
+        if log.is_some() && identity(&self.beside("-wal")) == log {
+            // It is the old file's, and would be taken for the new one's.
+            for suffix in ["-wal", "-shm"] {
+                // What is gone already is as it should be; what stays SQLite will say.
+                let _ = fs::remove_file(self.beside(suffix));
+            }
+        }
+        tracing::warn!(file = %self.path.display(), "the store's file was replaced by another one, which is used from now on");
+        self.connect()
+    }
+}
+
+fn identity(path: &Path) -> Option<Identity> {
+    fs::metadata(path).ok().map(|found| Identity(found.dev(), found.ino()))
 }
 
 /// A new file is for the gateway's user alone, and so are the two that SQLite puts beside it.
@@ -51,26 +135,71 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", "ON")
 }
 
-/// A connection that reads what the other one writes.
-pub fn open_to_read(path: &Path) -> Result<Connection, Error> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| meaning(&error))?;
-    connection.busy_timeout(BUSY).map_err(|error| meaning(&error))?;
-    Ok(connection)
-}
-
-/// Runs what comes, until nobody is there to ask any more.
-pub fn serve(mut connection: Connection, mut jobs: Jobs) {
+/// Runs what changes something, until nobody is there to ask any more.
+pub fn write(file: &File, connection: Connection, mut jobs: Jobs) {
+    let mut connection = Some(connection);
     while let Some(job) = jobs.blocking_recv() {
-        let given_up = Arc::clone(&job.given_up);
-        if given_up.load(Relaxed) {
+        if job.given_up.load(Relaxed) {
             continue;
         }
-        let watched = connection.progress_handler(STEPS, Some(move || given_up.load(Relaxed)));
-        let result = watched.and_then(|()| run(&mut connection, &job.script));
-        job.answer(result.map_err(|error| meaning(&error)));
+        let result = file.change(&mut connection, &job);
+        job.answer(result);
     }
+}
+
+/// Runs what looks at something, until nobody is there to ask any more.
+pub fn read_only(file: &File, mut jobs: Jobs) {
+    while let Some(job) = jobs.blocking_recv() {
+        if job.given_up.load(Relaxed) {
+            continue;
+        }
+        let result = file.look(&job);
+        job.answer(result);
+    }
+}
+
+impl File {
+    fn change(&self, connection: &mut Option<Connection>, job: &Job) -> Result<Answer, Error> {
+        let mut open = match (connection.take(), self.fate()) {
+            (Some(open), Fate::There) => open,
+            (Some(open), Fate::Removed) => {
+                // Put back, it is as good as ever.
+                *connection = Some(open);
+                return Err(self.removed());
+            }
+            (Some(open), Fate::Replaced) => self.again(open)?,
+            (None, Fate::Removed) => return Err(self.removed()),
+            (None, Fate::There | Fate::Replaced) => self.connect()?,
+        };
+        let done = watched(&mut open, job);
+        *connection = Some(open);
+        // What went into a file that is gone by now is written anew, wherever that will be.
+        match (done, self.fate()) {
+            (Ok(_), Fate::Removed | Fate::Replaced) => Err(self.removed()),
+            (done, Fate::There | Fate::Removed | Fate::Replaced) => done,
+        }
+    }
+
+    fn look(&self, job: &Job) -> Result<Answer, Error> {
+        let mut reader = self.reader.lock();
+        if self.fate() != Fate::There {
+            return Err(self.removed());
+        }
+        let mut open = match reader.take() {
+            Some(open) => open,
+            None => self.connect_to_read()?,
+        };
+        let done = watched(&mut open, job);
+        *reader = Some(open);
+        done
+    }
+}
+
+/// Runs a script for as long as somebody waits for it.
+fn watched(connection: &mut Connection, job: &Job) -> Result<Answer, Error> {
+    let given_up = Arc::clone(&job.given_up);
+    let watched = connection.progress_handler(STEPS, Some(move || given_up.load(Relaxed)));
+    watched.and_then(|()| run(connection, &job.script)).map_err(|error| meaning(&error))
 }
 
 fn run(connection: &mut Connection, script: &Script) -> rusqlite::Result<Answer> {

@@ -13,6 +13,10 @@ use super::{Store, units};
 /// How long the id of a batch is remembered: a spool that is older must not be written any more.
 pub const REMEMBERED: Duration = Duration::from_hours(7 * 24);
 
+/// Without a word on what becomes of one that is there: it is an error.
+static BATCHES: LazyLock<Table> =
+    LazyLock::new(|| Table::new("batches", vec![("id", Kind::Bytes), ("at_micros", Kind::Int)], ""));
+
 pub static REQUESTS: LazyLock<Table> = LazyLock::new(|| {
     let columns = [
         ("at_micros", Kind::Int),
@@ -72,26 +76,53 @@ impl Store {
     /// row is refused for what is in it: texts and counts that are too large are cut.
     pub async fn write(&self, batch: &Batch) -> Result<(), Error> {
         let (_, unix) = self.watch.now();
-        self.change(script(batch, unix)).await.map(drop)
+        let known = Script::default().only_if(
+            "INSERT INTO batches (id, at_micros) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            name(batch, unix),
+        );
+        self.change(rows(known, std::slice::from_ref(batch))).await.map(drop)
+    }
+
+    /// As [`Store::write`], with all of them in one transaction where none is known yet: what takes long for each that is
+    /// asked, as a server far away does, takes it once.
+    pub async fn write_all(&self, batches: &[Batch]) -> Result<(), Error> {
+        if let [_, _, ..] = batches {
+            let (_, unix) = self.watch.now();
+            let names = batches.iter().map(|batch| name(batch, unix)).collect();
+            match self.change(rows(Script::default().fill(&BATCHES, names), batches)).await {
+                // One of them is there already, so that they go one by one.
+                Err(Error::Taken) => {}
+                result => return result.map(drop),
+            }
+        }
+        for batch in batches {
+            self.write(batch).await?;
+        }
+        Ok(())
     }
 }
 
-fn script(batch: &Batch, unix: Duration) -> Script {
-    let requests: HashMap<RowId, &RequestRow> = batch.requests.iter().map(|row| (row.id, row)).collect();
+/// What a batch is known by, and since when.
+fn name(batch: &Batch, unix: Duration) -> Vec<Value> {
+    vec![Value::id(batch.id), Value::Int(micros(unix))]
+}
+
+/// The rows of `batches`, and what they add up to.
+fn rows(script: Script, batches: &[Batch]) -> Script {
+    let attempts = batches.iter().flat_map(|batch| &batch.attempts);
     let mut sums = Sums::default();
-    for attempt in &batch.attempts {
-        sums.attempt(requests.get(&attempt.request).copied(), attempt);
+    for batch in batches {
+        let requests: HashMap<RowId, &RequestRow> = batch.requests.iter().map(|row| (row.id, row)).collect();
+        for attempt in &batch.attempts {
+            sums.attempt(requests.get(&attempt.request).copied(), attempt);
+        }
+        let answering = answering(&batch.attempts);
+        for request in &batch.requests {
+            sums.request(request, answering.get(&request.id).copied());
+        }
     }
-    let answering = answering(&batch.attempts);
-    for request in &batch.requests {
-        sums.request(request, answering.get(&request.id).copied());
-    }
-    let id = vec![Value::id(batch.id), Value::Int(micros(unix))];
-    let script = Script::default()
-        .only_if("INSERT INTO batches (id, at_micros) VALUES ($1, $2) ON CONFLICT DO NOTHING", id)
-        .fill(&REQUESTS, batch.requests.iter().map(request).collect())
-        .fill(&ATTEMPTS, batch.attempts.iter().map(attempt).collect());
-    sums.put(script)
+    let requests = batches.iter().flat_map(|batch| &batch.requests).map(request).collect();
+    sums.put(script.fill(&REQUESTS, requests).fill(&ATTEMPTS, attempts.map(attempt).collect()))
 }
 
 /// By request, the attempt that it is counted with: the last that went well, or else the last. What goes to a shadow

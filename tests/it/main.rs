@@ -8,6 +8,7 @@
 mod access;
 mod bad_asks;
 mod bad_input;
+mod billed;
 mod bonds;
 mod catalog;
 mod chaos;

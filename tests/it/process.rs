@@ -49,11 +49,18 @@ impl Guest {
     }
 }
 
-impl Drop for Guest {
-    fn drop(&mut self) {
+impl Guest {
+    /// Ends it, if it has not ended.
+    fn kill(&mut self) {
         // Both fail only for a process that is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
@@ -63,6 +70,8 @@ pub struct Gateway {
     pub admin: SocketAddr,
     /// The file that it serves; may be rewritten.
     pub file: PathBuf,
+    filter: String,
+    by: Vec<&'static str>,
     guest: Guest,
     directory: TempDir,
 }
@@ -73,41 +82,73 @@ impl Gateway {
         Self::start_logging(routing, "info")
     }
 
+    /// As [`Gateway::start`], where whoever writes beyond a limit is told so, and not ended by a signal.
+    pub fn start_within_limits(routing: &str) -> Self {
+        Self::start_by(routing, "info", &["env", "--ignore-signal=XFSZ"])
+    }
+
     /// As [`Gateway::start`], with this filter of its log.
     pub fn start_logging(routing: &str, filter: &str) -> Self {
+        Self::start_by(routing, filter, &[])
+    }
+
+    fn start_by(routing: &str, filter: &str, by: &[&'static str]) -> Self {
         // A port is free when it is looked for and may be taken when it is used; then another is tried.
         for _ in 0..5 {
-            if let Some(gateway) = Self::try_start(routing, filter) {
+            if let Some(gateway) = Self::try_start(routing, filter, by) {
                 return gateway;
             }
         }
         panic!("the gateway found no free ports")
     }
 
-    fn try_start(routing: &str, filter: &str) -> Option<Self> {
+    fn try_start(routing: &str, filter: &str, by: &[&'static str]) -> Option<Self> {
         let directory = TempDir::with_prefix("mainstay-it-").expect("there is a temporary directory");
         let (callers, admin) = (free_address(), free_address());
         let text = routing.replace("LISTEN", &callers.to_string()).replace("ADMIN", &admin.to_string());
         let file = directory.path().join("routing.yaml");
         std::fs::write(&file, text).expect("the temporary directory can be written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
-        command.args([OsStr::new("serve"), OsStr::new("--config"), file.as_os_str()]);
-        command.env("MAINSTAY_LOG", filter);
-        let guest = Guest::start(&mut command, directory.path(), "mainstay");
-        let mut gateway = Self { callers, admin, file, guest, directory };
-        let ready = || http::get(admin, "/readyz").is_ok_and(|answer| answer.status == 200);
+        let guest = Guest::start(&mut Self::command(&file, filter, by), directory.path(), "mainstay");
+        let mut gateway =
+            Self { callers, admin, file, filter: filter.to_owned(), by: by.to_vec(), guest, directory };
+        gateway.is_ready().then_some(gateway)
+    }
+
+    /// Until it is; not at all where its port is taken.
+    fn is_ready(&mut self) -> bool {
         for _ in 0..300 {
-            if ready() {
-                return Some(gateway);
+            if http::get(self.admin, "/readyz").is_ok_and(|answer| answer.status == 200) {
+                return true;
             }
-            if gateway.guest.ended().is_some() {
-                let said = gateway.guest.said();
+            if self.guest.ended().is_some() {
+                let said = self.guest.said();
                 assert!(said.contains("in use"), "the gateway ended:\n{said}");
-                return None;
+                return false;
             }
             sleep(PAUSE);
         }
-        panic!("the gateway is not ready after half a minute:\n{}", gateway.guest.said())
+        panic!("the gateway is not ready after half a minute:\n{}", self.guest.said())
+    }
+
+    /// Ends it without a word, if it has not ended, and starts it again: at the same addresses, with the same file.
+    pub fn again(&mut self) {
+        self.guest.kill();
+        self.guest = Guest::start(
+            &mut Self::command(&self.file, &self.filter, &self.by),
+            self.directory.path(),
+            "mainstay",
+        );
+        assert!(self.is_ready(), "its ports were taken meanwhile:\n{}", self.guest.said());
+    }
+
+    fn command(file: &Path, filter: &str, by: &[&str]) -> Command {
+        let binary = env!("CARGO_BIN_EXE_mainstay");
+        let words = by.iter().copied().chain([binary, "serve", "--config"]).map(OsStr::new);
+        let mut words = words.chain([file.as_os_str()]);
+        let mut command = Command::new(words.next().expect("the binary, at least"));
+        command.args(words);
+        command.env("MAINSTAY_LOG", filter);
+        command
     }
 
     pub fn directory(&self) -> &Path {

@@ -4,7 +4,8 @@
 //! [`Spool::append`] returns; one that a crash or a full disk has cut is cut off when the directory is opened, and never
 //! taken for a batch. What was taken out is not written down: a segment goes when all of it is gone, and what is left of
 //! one after a crash is told again, which is harmless because a batch has a name. When `most_bytes` are full, what comes is
-//! refused and what is there stays: it was promised to be kept. Blocks; reads no clock.
+//! refused and what is there stays: it was promised to be kept. Should somebody remove files of it, their batches are
+//! counted as unreadable and new ones begin. Blocks; reads no clock.
 
 mod frame;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::codec::Words;
@@ -34,8 +36,8 @@ pub struct Spool {
     /// The last segment, while it is written to.
     writing: Option<File>,
     next: u64,
-    /// The first batch as it was read: its name and its frame's length.
-    read: Option<(u128, u64)>,
+    /// The first batches as they were read: their names and their frames' lengths.
+    read: VecDeque<(u128, u64)>,
     words: Words,
     unreadable: usize,
     _lock: File,
@@ -50,6 +52,14 @@ struct Segment {
     at: u64,
     /// How many are.
     frames: u64,
+}
+
+/// Where a frame is that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Put {
+    OnDisk,
+    /// In a file that somebody has removed.
+    Nowhere,
 }
 
 /// Why a batch is not on disk.
@@ -81,7 +91,7 @@ impl Spool {
             segments: VecDeque::new(),
             writing: None,
             next: 0,
-            read: None,
+            read: VecDeque::new(),
             words: Words::default(),
             unreadable: 0,
             _lock: lock,
@@ -152,36 +162,59 @@ impl Spool {
     /// Puts a batch behind all others. It is on disk when this returns.
     pub(super) fn append(&mut self, batch: &Batch) -> Result<(), Full> {
         let frame = frame::of(batch);
-        let length = frame.len() as u64;
-        if self.bytes() + length > self.most_bytes {
+        if self.bytes() + frame.len() as u64 > self.most_bytes {
             return Err(Full::Bytes);
         }
+        if self.put(&frame).map_err(Full::Disk)? == Put::Nowhere {
+            // A new segment has a name again, unless somebody goes on removing them.
+            self.put(&frame).map_err(Full::Disk)?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, frame: &[u8]) -> io::Result<Put> {
+        let length = frame.len() as u64;
         let is_full = self.segments.back().is_some_and(|last| last.length + length > SEGMENT);
         if is_full || self.writing.is_none() {
-            self.begin().map_err(Full::Disk)?;
+            self.begin()?;
         }
         let (Some(file), Some(last)) = (&mut self.writing, self.segments.back_mut()) else {
-            return Err(Full::Disk(io::ErrorKind::NotFound.into()));
+            return Err(io::ErrorKind::NotFound.into());
         };
-        if let Err(error) = file.write_all(&frame).and_then(|()| file.sync_data()) {
-            // Half a frame may be there; nothing is ever written behind it.
-            let (number, is_blank) = (last.number, last.length == 0);
-            self.writing = None;
-            if is_blank {
-                self.segments.pop_back();
-                // It holds nothing that anybody would miss, and is mended away when it stays.
-                let _ = fs::remove_file(self.path(number));
+        let written = file.write_all(frame).and_then(|()| file.sync_data()).and_then(|()| file.metadata());
+        match written {
+            Ok(file) if file.nlink() > 0 => {
+                last.length += length;
+                last.frames += 1;
+                Ok(Put::OnDisk)
             }
-            return Err(Full::Disk(error));
+            Ok(_) => {
+                self.writing = None;
+                self.unreadable += last.frames as usize;
+                self.segments.pop_back();
+                if self.segments.is_empty() {
+                    self.read.clear();
+                }
+                Ok(Put::Nowhere)
+            }
+            Err(error) => {
+                // Half a frame may be there; nothing is ever written behind it.
+                let (number, is_blank) = (last.number, last.length == 0);
+                self.writing = None;
+                if is_blank {
+                    self.segments.pop_back();
+                    // It holds nothing that anybody would miss, and is mended away when it stays.
+                    let _ = fs::remove_file(self.path(number));
+                }
+                Err(error)
+            }
         }
-        last.length += length;
-        last.frames += 1;
-        Ok(())
     }
 
     /// Begins a segment.
     fn begin(&mut self) -> io::Result<()> {
         self.writing = None;
+        fs::create_dir_all(&self.directory)?;
         let number = self.next;
         let file = OpenOptions::new().create_new(true).append(true).open(self.path(number))?;
         self.next += 1;
@@ -192,34 +225,61 @@ impl Spool {
         Ok(())
     }
 
-    /// The first batch, which stays.
-    pub(super) fn first(&mut self) -> io::Result<Option<Batch>> {
+    /// The first batches, which stay: one at least where there is any, and no more than have about so many rows.
+    pub(super) fn first(&mut self, most_rows: usize) -> io::Result<Vec<Batch>> {
+        self.read.clear();
+        let mut batches = Vec::new();
         while let Some(first) = self.segments.front().filter(|first| first.frames > 0) {
-            let mut file = File::open(self.path(first.number))?;
-            file.seek(SeekFrom::Start(first.at))?;
-            let left = first.length - first.at;
-            let mut head = [0; frame::HEAD];
-            file.read_exact(&mut head)?;
-            let length = frame::length(head).filter(|length| *length <= left);
-            if let Some(length) = length {
-                let mut payload = vec![0; usize::try_from(length).unwrap_or_default() - frame::HEAD];
-                file.read_exact(&mut payload)?;
-                if let Some(batch) = frame::batch(head, &payload, &mut self.words) {
-                    self.read = Some((batch.id, length));
-                    return Ok(Some(batch));
-                }
-            }
-            // It was whole when it was written or opened: the disk has changed it, or a later version wrote it.
-            self.unreadable += frame::rows(head);
-            if let Some(length) = length {
-                self.pass(length)?;
-            } else {
-                // Where the next one begins cannot be told; how many rows the others had neither.
-                self.unreadable += self.segments.front().map_or(0, |first| first.frames as usize - 1);
+            let file = match File::open(self.path(first.number)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                file => Some(file?),
+            };
+            let Some(mut file) = file else {
+                self.unreadable += first.frames as usize;
                 self.drop_first()?;
+                continue;
+            };
+            let (at, end, frames) = (first.at, first.length, first.frames as usize);
+            file.seek(SeekFrom::Start(at))?;
+            let (mut left, mut rows) = (end - at, 0);
+            while batches.len() < frames {
+                let mut head = [0; frame::HEAD];
+                file.read_exact(&mut head)?;
+                let length = frame::length(head).filter(|length| *length <= left);
+                rows += frame::rows(head);
+                if !batches.is_empty() && rows > most_rows {
+                    return Ok(batches);
+                }
+                if let Some(length) = length {
+                    let mut payload = vec![0; usize::try_from(length).unwrap_or_default() - frame::HEAD];
+                    file.read_exact(&mut payload)?;
+                    if let Some(batch) = frame::batch(head, &payload, &mut self.words) {
+                        self.read.push_back((batch.id, length));
+                        batches.push(batch);
+                        left -= length;
+                        continue;
+                    }
+                }
+                // What can be read before it goes first.
+                if !batches.is_empty() {
+                    return Ok(batches);
+                }
+                // It was whole when it was written or opened: the disk has changed it, or a later version wrote it.
+                self.unreadable += frame::rows(head);
+                if let Some(length) = length {
+                    self.pass(length)?;
+                } else {
+                    // Where the next one begins cannot be told; how many rows the others had neither.
+                    self.unreadable += frames - 1;
+                    self.drop_first()?;
+                }
+                break;
+            }
+            if !batches.is_empty() {
+                break;
             }
         }
-        Ok(None)
+        Ok(batches)
     }
 
     /// Rows that could not be read since this was asked last.
@@ -229,9 +289,12 @@ impl Spool {
 
     /// The store has the first batch, if that has this name.
     pub(super) fn forget(&mut self, id: u128) -> io::Result<()> {
-        match self.read.take() {
+        match self.read.pop_front() {
             Some((read, length)) if read == id => self.pass(length),
-            _ => Ok(()),
+            Some(_) | None => {
+                self.read.clear();
+                Ok(())
+            }
         }
     }
 
@@ -245,10 +308,14 @@ impl Spool {
 
     fn drop_first(&mut self) -> io::Result<()> {
         let Some(first) = self.segments.pop_front() else { return Ok(()) };
+        self.read.clear();
         if self.segments.is_empty() {
             self.writing = None;
         }
-        fs::remove_file(self.path(first.number))
+        match fs::remove_file(self.path(first.number)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 }
 

@@ -28,11 +28,16 @@ fn open(directory: &Path) -> Spool {
 /// Takes everything out.
 fn drain(spool: &mut Spool) -> Vec<Batch> {
     let mut all = Vec::new();
-    while let Some(batch) = spool.first().expect("it can be read") {
-        spool.forget(batch.id).expect("it can be cleared");
-        all.push(batch);
+    loop {
+        let some = spool.first(20).expect("it can be read");
+        if some.is_empty() {
+            return all;
+        }
+        for batch in some {
+            spool.forget(batch.id).expect("it can be cleared");
+            all.push(batch);
+        }
     }
-    all
 }
 
 fn segments(directory: &Path) -> Vec<PathBuf> {
@@ -121,12 +126,13 @@ fn what_was_told_and_not_cleared_before_a_crash_is_told_again() {
     for batch in &written {
         spool.append(batch).expect("there is room");
     }
-    let first = spool.first().unwrap().expect("there is one");
-    assert_eq!(spool.first().unwrap(), Some(first.clone()), "it stays");
+    let first = spool.first(1).unwrap();
+    assert_eq!(first, written[..1], "one at least, however many rows it has");
+    assert_eq!(spool.first(1).unwrap(), first, "it stays");
     spool.forget(7).unwrap();
     assert_eq!(spool.batches(), 3, "another name");
-    spool.first().unwrap();
-    spool.forget(first.id).unwrap();
+    assert_eq!(spool.first(PLENTY as usize).unwrap(), written, "all that there are");
+    spool.forget(first[0].id).unwrap();
     assert_eq!(spool.batches(), 2);
     drop(spool);
     assert_eq!(drain(&mut open(directory.path())), written);
@@ -162,7 +168,7 @@ fn segments_go_one_by_one_as_they_are_told() {
     assert!(segments(directory.path()).iter().all(|path| path.metadata().unwrap().len() <= SEGMENT));
     let mut files = 3;
     for id in 0..count {
-        assert_eq!(spool.first().unwrap().map(|batch| batch.id), Some(id));
+        assert_eq!(spool.first(1).unwrap()[0].id, id);
         spool.forget(id).unwrap();
         let left = segments(directory.path()).len();
         assert!(left == files || left + 1 == files);
@@ -183,6 +189,30 @@ fn a_disk_that_fails_costs_the_batch_and_no_other() {
     assert!(matches!(spool.append(&Batch { id: 7, ..Batch::default() }), Err(Full::Disk(_))));
     spool.append(&written[1]).expect("a new segment takes it");
     assert_eq!(drain(&mut spool), written);
+}
+
+#[test]
+fn what_somebody_removes_is_counted_and_hides_nothing_that_comes_after() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("spool");
+    let written = batches(4, 2);
+    let mut spool = open(&place);
+    for batch in &written[..2] {
+        spool.append(batch).expect("there is room");
+    }
+    fs::remove_dir_all(&place).unwrap();
+    // Into a file without a name.
+    spool.append(&written[2]).expect("it is put into a new one");
+    assert_eq!((spool.take_unreadable(), segments(&place).len()), (2, 1));
+    assert_eq!(drain(&mut spool), written[2..3]);
+    spool.append(&written[0]).expect("there is room");
+    fs::remove_file(&segments(&place)[0]).unwrap();
+    // Nothing is written meanwhile.
+    assert_eq!(drain(&mut spool), []);
+    assert_eq!((spool.take_unreadable(), spool.batches(), spool.bytes()), (1, 0, 0));
+    spool.append(&written[3]).expect("there is room");
+    drop(spool);
+    assert_eq!(drain(&mut open(&place)), written[3..]);
 }
 
 #[test]
@@ -212,7 +242,7 @@ proptest! {
                     spool = open(directory.path());
                 }
                 1 | 2 => {
-                    if let Some(first) = spool.first().unwrap() {
+                    for first in spool.first(3).unwrap() {
                         spool.forget(first.id).unwrap();
                         if seen.insert(first.id) {
                             prop_assert_eq!(Some(first), wanted.pop_front());

@@ -40,17 +40,19 @@ struct Taken {
 impl Sink for Shelf {
     type Error = &'static str;
 
-    async fn write(&self, batch: &Batch) -> Result<(), &'static str> {
+    async fn write(&self, batches: &[Batch]) -> Result<(), &'static str> {
         let mood = *self.mood.lock();
         match mood {
             Mood::Refuses => return Err("it is away"),
             Mood::Hangs => std::future::pending().await,
             Mood::Well | Mood::AnswersLate => {
                 let mut taken = self.taken.lock();
-                if taken.names.insert(batch.id) {
-                    taken.batches.push(batch.clone());
-                } else {
-                    taken.again += 1;
+                for batch in batches {
+                    if taken.names.insert(batch.id) {
+                        taken.batches.push(batch.clone());
+                    } else {
+                        taken.again += 1;
+                    }
                 }
             }
         }

@@ -4,7 +4,7 @@
 mod board;
 mod limits;
 mod pipe;
-mod redis;
+pub mod redis;
 mod secured;
 mod trouble;
 mod vendor;

@@ -78,6 +78,14 @@ impl Redis {
         self.ask(&words.split(' ').map(str::as_bytes).collect::<Vec<_>>())
     }
 
+    /// A count in a hash; 0 where there is none.
+    pub fn number(&self, key: &str, field: &str) -> u64 {
+        match self.say(&format!("HGET {key} {field}")) {
+            Reply::Text(text) => String::from_utf8_lossy(&text).parse().unwrap_or_default(),
+            Reply::Number(_) | Reply::List(_) | Reply::Nothing | Reply::Error(_) => 0,
+        }
+    }
+
     /// Every key, with all that is in it.
     pub fn everything(&self) -> String {
         let Reply::List(keys) = self.say("KEYS *") else { panic!("no list of keys") };

@@ -4,7 +4,7 @@
 mod keys;
 mod laws;
 mod model;
-mod postgres;
+pub mod postgres;
 mod reports;
 mod served;
 mod trouble;

@@ -1,0 +1,182 @@
+//! How many rows a second the ledger brings into a store, through everything that they pass in life: accounts, the
+//! queue, the writer, batches, sums.
+//!
+//! `cargo bench --bench store` measures SQLite in a temporary directory; with the URL of an empty PostgreSQL in
+//! `MAINSTAY_BENCH_POSTGRES`, that as well. Each is first asked for 5,000 requests a second, of which nothing may pile up,
+//! and then for as much as it takes. What a request itself costs is `benches/e2e/run`'s to say.
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mainstay::algo::dice::Dice;
+use mainstay::config::{self, Env};
+use mainstay::ledger::{Account, Ledger, Request, Spool};
+use mainstay::state::books::{Attempt, Books as _, Used, Verdict};
+use mainstay::state::{Channel, Live, Registry, Table};
+use mainstay::store::{Store, Time};
+use mainstay::telemetry::{RequestOutcome, StoreHandles};
+use mainstay::vocab::{Part, Stage, Usage};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+const YAML: &str = "
+version: 1
+upstreams: {a: {provider: openai, credentials: [none]}}
+routes: [{model: 'gpt-4o', channels: [{upstream: a}]}]
+";
+
+/// Of each measurement.
+const LENGTH: Duration = Duration::from_secs(15);
+const TICK: Duration = Duration::from_millis(5);
+/// Requests a second.
+const WANTED: u64 = 5_000;
+/// Requests that wait while it is asked for as much as it takes.
+const FLOOD: usize = 8_000;
+/// Values of a label, each of which is summed apart.
+const CUSTOMERS: u64 = 50;
+
+struct NoWorld;
+
+impl Env for NoWorld {
+    fn var(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn file(&self, _: &str) -> Result<String, String> {
+        Err("no files".to_owned())
+    }
+}
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let directory = TempDir::new().expect("a temporary directory");
+        let live = Arc::new(Live::seeded(1));
+        let (time, handles) = around(&live);
+        let file = directory.path().join("ledger.db");
+        let store = Store::sqlite(&file, time, handles).expect("a new file");
+        measure("SQLite", &live, store).await;
+        let Ok(url) = std::env::var("MAINSTAY_BENCH_POSTGRES") else { return };
+        let live = Arc::new(Live::seeded(1));
+        let (time, handles) = around(&live);
+        let server = tokio_postgres::Config::from_str(&url).expect("a URL of PostgreSQL's");
+        let dice = [Dice::seeded(1), Dice::seeded(2)];
+        let (store, work) = Store::postgres(&server, None, time, handles, dice);
+        for work in work {
+            tokio::spawn(work);
+        }
+        while store.list_keys().await.is_err() {
+            sleep(Duration::from_millis(100)).await;
+        }
+        measure("PostgreSQL", &live, store).await;
+    });
+}
+
+fn around(live: &Arc<Live>) -> (Time, StoreHandles) {
+    let clock = Arc::clone(live);
+    (Arc::new(move || (clock.now(), clock.clock.unix_now())), StoreHandles::new(&live.metrics))
+}
+
+/// What is measured is what ends here.
+struct Bench {
+    live: Arc<Live>,
+    ledger: Arc<Ledger>,
+    channel: Arc<Channel>,
+    asked: u64,
+}
+
+impl Bench {
+    /// A request with one attempt: two rows, and sums for everything and for its label.
+    fn ends(&mut self) {
+        self.asked += 1;
+        let now = self.live.now();
+        let account = Account::open(&self.ledger);
+        let model = Arc::from("gpt-4o");
+        let usage = Usage { input: 1_200 + self.asked % 100, output: 300, ..Usage::default() };
+        account.ended(&Attempt {
+            place: account.begins(),
+            part: Part::Turn,
+            channel: &self.channel,
+            model: &model,
+            credential: None,
+            begun: now,
+            ended: now,
+            first_content: Some(now),
+            verdict: Verdict::Ok,
+            stage: Stage::Committed,
+            used: Used { usage, estimated: false },
+        });
+        account.ends(Request {
+            request_id: format!("req_{:024x}", self.asked).into(),
+            lineage: None,
+            tags: vec![("x-customer".into(), format!("customer-{}", self.asked % CUSTOMERS).into())],
+            route: "gpt-4o".into(),
+            dialect: "openai",
+            operation: "chat",
+            model: "gpt-4o".into(),
+            stream: true,
+            outcome: RequestOutcome::Ok,
+            replayed: None,
+            arm: None,
+            begun: now,
+            at: self.live.clock.unix_now(),
+            took: Duration::from_millis(900),
+            first_byte: Some(Duration::from_millis(300)),
+            own: Duration::from_micros(200),
+        });
+    }
+
+    fn rows(&self) -> u64 {
+        ["direct", "replayed"]
+            .map(|way| self.metric(&format!("ledger_rows_total{{way=\"{way}\"}}")))
+            .iter()
+            .sum()
+    }
+
+    fn metric(&self, series: &str) -> u64 {
+        let text = self.live.metrics.render();
+        let series = format!("mainstay_{series} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&series)?.parse::<f64>().ok());
+        line.unwrap_or_default() as u64
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
+async fn measure(name: &str, live: &Arc<Live>, store: Arc<Store>) {
+    let blueprint = config::load(YAML, &NoWorld).expect("it is well").blueprint;
+    let table = Table::compile(&blueprint, &mut Registry::default(), live);
+    let spool = TempDir::new().expect("a temporary directory");
+    let spool = Spool::open(spool.path(), 1 << 30).expect("a new spool");
+    let (ledger, writer) = Ledger::open(live, store, spool);
+    let writing = tokio::spawn(writer.run());
+    let channel = Arc::clone(&table.routes[0].channels[0]);
+    let mut bench = Bench { live: Arc::clone(live), ledger, channel, asked: 0 };
+
+    let (begun, mut longest) = (Instant::now(), 0);
+    while begun.elapsed() < LENGTH {
+        let due = (begun.elapsed().as_secs_f64() * WANTED as f64) as u64;
+        (bench.asked..due).for_each(|_| bench.ends());
+        longest = longest.max(bench.ledger.standing().waiting);
+        sleep(TICK).await;
+    }
+    bench.ledger.flush(Duration::from_secs(30)).await;
+    let spooled = bench.metric("ledger_rows_total{way=\"spooled\"}");
+    println!(
+        "{name}: {WANTED} requests a second for {LENGTH:?}: {} rows kept, {spooled} of them on disk first, at most \
+         {longest} requests waited",
+        bench.rows()
+    );
+
+    let (begun, before) = (Instant::now(), bench.rows());
+    while begun.elapsed() < LENGTH {
+        (bench.ledger.standing().waiting..FLOOD).for_each(|_| bench.ends());
+        sleep(TICK).await;
+    }
+    let kept = (bench.rows() - before) as f64 / begun.elapsed().as_secs_f64();
+    bench.ledger.flush(Duration::from_mins(1)).await;
+    let lost = ["queue_full", "spool_full"]
+        .map(|why| bench.metric(&format!("ledger_lost_rows_total{{reason=\"{why}\"}}")));
+    println!("{name}: {kept:.0} rows a second when flooded; lost: {lost:?}");
+    writing.abort();
+}
