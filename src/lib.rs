@@ -9,7 +9,7 @@
 //! | 1 | [`catalog`], [`dialect`], [`strategy`], [`telemetry`] |
 //! | 2 | [`config`] |
 //! | 3 | [`state`], [`shared`], [`store`] |
-//! | 4 | [`access`], [`route`], [`upstream`], [`simulated`], [`cache`], [`ledger`] |
+//! | 4 | [`access`], [`route`], [`upstream`], [`simulated`], [`cache`], [`ledger`], [`alerts`] |
 //! | 5 | [`proxy`], [`admin`] |
 //! | 6 | [`server`], [`sim`] |
 //! | 7 | [`app`], `main` |
@@ -18,6 +18,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod alerts;
 pub mod algo;
 pub mod app;
 pub mod cache;

@@ -4,6 +4,7 @@
 //! Every endpoint is a row of [`ROUTES`] and a function in a file of this room. The gateway itself is
 //! seen through [`Running`] only.
 
+mod alerts;
 mod cost;
 mod explain;
 mod health;
@@ -91,6 +92,18 @@ const ROUTES: &[Route] = &[
         path: "/admin/limits",
         handler: || get(limits::limits),
         doc: "who has used how much of his limits, here and now",
+    },
+    Route {
+        method: "GET",
+        path: "/admin/alerts",
+        handler: || get(alerts::alerts),
+        doc: "what fires now, how webhooks are, and what has begun and ended lately",
+    },
+    Route {
+        method: "POST",
+        path: "/admin/alerts/test",
+        handler: || post(alerts::test),
+        doc: "[?webhook=NAME]: send a message that says it is a test",
     },
     Route {
         method: "POST",

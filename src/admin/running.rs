@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::trail::Trail;
 use crate::access::limits::Seen;
 use crate::access::{Access, Desk};
+use crate::alerts::Herald;
 use crate::cache::{Held, KeptNow};
 use crate::ledger;
 use crate::shared::Standing;
@@ -76,6 +77,9 @@ pub trait Running: Send + Sync + 'static {
     fn stock(&self);
 
     fn trail(&self) -> Arc<Trail>;
+
+    /// Who tells operators.
+    fn herald(&self) -> Arc<Herald>;
 
     /// Callers' open connections.
     fn connections(&self) -> usize;

@@ -14,6 +14,7 @@ use tower::ServiceExt;
 use super::{Applied, Phase, ROUTES, Refused, Reloaded, Running, Trail, router};
 use crate::access::limits::{Holder, Row, Seen};
 use crate::access::{Access, Desk};
+use crate::alerts::Herald;
 use crate::algo::limit::Unit;
 use crate::cache::{Held, KeptNow};
 use crate::config::{self, Env, Level};
@@ -53,6 +54,7 @@ struct Still {
     simulated: Arc<Simulated>,
     access: Arc<Access>,
     trail: Arc<Trail>,
+    herald: Arc<Herald>,
     reloaded: Result<Reloaded, Refused>,
 }
 
@@ -75,6 +77,7 @@ impl Still {
             table: Arc::new(table),
             simulated: Simulated::in_memory("a", simulated::Settings::default()),
             access: Arc::new(Access::compile(&blueprint, &live.metrics)),
+            herald: Herald::new(&live),
             trail: Trail::new(live, None),
             reloaded,
         })
@@ -106,6 +109,10 @@ impl Running for Still {
 
     fn trail(&self) -> Arc<Trail> {
         Arc::clone(&self.trail)
+    }
+
+    fn herald(&self) -> Arc<Herald> {
+        Arc::clone(&self.herald)
     }
 
     fn connections(&self) -> usize {
@@ -212,7 +219,8 @@ async fn every_endpoint_answers_and_is_listed() {
         let expected = match (route.method, route.path) {
             // They ask nothing.
             (_, "/admin/explain" | "/admin/cost" | "/admin/estimate") => StatusCode::BAD_REQUEST,
-            ("GET", "/admin/keys/{name}") => StatusCode::NOT_FOUND,
+            // There is nobody to send it to, and no such key.
+            ("POST", "/admin/alerts/test") | ("GET", "/admin/keys/{name}") => StatusCode::NOT_FOUND,
             // There is nowhere to keep any.
             ("POST" | "PATCH" | "DELETE", path) if path.starts_with("/admin/keys") => StatusCode::CONFLICT,
             _ => StatusCode::OK,

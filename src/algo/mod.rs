@@ -1,6 +1,7 @@
 //! Pure algorithms: no async, clock, lock, log or global. `now` and `dice` are arguments.
 
 pub mod aimd;
+pub mod alarm;
 pub mod backoff;
 pub mod breaker;
 pub mod budget;

@@ -100,11 +100,13 @@ impl Redactor {
             Value::Map(entries) => {
                 for entry in entries {
                     let headers = entry.key == "headers" && path.to_string().starts_with("upstreams");
+                    // Whoever knows a webhook's address can write to it.
+                    let address = entry.key == "url" && path.to_string().starts_with("alerts");
                     // The name of a key, and a number of tokens.
                     let named = matches!(entry.key.as_str(), "key" | "prompt_tokens") && is_condition(path);
                     let below = match stands {
                         Stands::Openly if named => Stands::Openly,
-                        _ if headers || is_secret_word(&entry.key) => Stands::AsSecret,
+                        _ if headers || address || is_secret_word(&entry.key) => Stands::AsSecret,
                         Stands::AsSecret if !OPEN_WORDS.contains(&entry.key.as_str()) => Stands::AsSecret,
                         Stands::AsSecret | Stands::Openly => Stands::Openly,
                     };

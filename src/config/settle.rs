@@ -3,12 +3,14 @@
 //! Defaults of the algorithms are the algorithms' own (`algo`); the others stand here, each with its
 //! source in RESILIENCE. Whether two values make sense together is [`lint`](super::lint)'s question.
 
+mod alerts;
 mod degrade;
 mod limits;
 mod store;
 
 use std::time::Duration;
 
+pub use alerts::{down_after, error_spike, spend_spike};
 pub use degrade::{cache, cache_memory, exhausted, idempotency};
 pub use limits::allowance;
 pub use store::retention;

@@ -4,6 +4,7 @@
 //! together, or that one of them does not know.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -52,6 +53,9 @@ impl Entry {
         // Of what nobody knows there is no price.
         let cost = if used.is_unknown() { None } else { channel.charge(model, &used.usage) };
         channel.handles.cost(cost.as_ref().map(|cost| cost.money));
+        if let Some(cost) = &cost {
+            channel.upstream.live.spent.fetch_add(cost.money.as_nano_usd(), Relaxed);
+        }
         let same = |key: &Arc<_>| credential.is_some_and(|used| Arc::ptr_eq(used, key));
         let key = channel.upstream.credentials.iter().position(same);
         Self {

@@ -232,6 +232,19 @@ impl Settle {
 }
 
 impl Settle {
+    /// What the route remembers of it.
+    fn tell_memory(&self) {
+        let failed = match self.outcome {
+            RequestOutcome::Ok | RequestOutcome::ClientFault => false,
+            RequestOutcome::Failed | RequestOutcome::Broken => true,
+            RequestOutcome::Refused | RequestOutcome::Cancelled => return,
+        };
+        self.route.memory.ended.fetch_add(1, Relaxed);
+        if failed {
+            self.route.memory.failed.fetch_add(1, Relaxed);
+        }
+    }
+
     /// What arms are compared by.
     fn compare(&self, took: Duration) {
         let (Some(Taken { of, arm }), metrics) = (&self.taken, &self.gateway.live.metrics) else { return };
@@ -257,6 +270,7 @@ impl Drop for Settle {
         let handles = &self.route.handles;
         let took = self.gateway.live.now().since(self.begun);
         handles.finished(&self.gateway.live.metrics, self.dialect, self.outcome);
+        self.tell_memory();
         self.compare(took);
         handles.seconds.record(took.as_secs_f64());
         if let Some(stream) = self.stream {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::alerting;
 use super::assemble::Assembler;
 use super::booking;
 use super::builtin::Simulating;
@@ -26,6 +27,7 @@ use super::watch;
 use crate::access::limits::Seen;
 use crate::access::{Access, Desk, Managed};
 use crate::admin::{Applied, Phase, Refused, Reloaded, Running, Trail};
+use crate::alerts::Herald;
 use crate::algo::breaker::State;
 use crate::cache::{Held, KeptNow};
 use crate::ledger::{self, Ledger};
@@ -60,6 +62,7 @@ pub struct Host {
     desk: Option<Arc<Desk>>,
     trail: Arc<Trail>,
     ledger: Option<Arc<Ledger>>,
+    herald: Arc<Herald>,
 }
 
 impl Host {
@@ -71,7 +74,7 @@ impl Host {
         dial: Arc<dyn Dial>,
         simulating: Simulating,
     ) -> Result<Arc<Self>, Rejection> {
-        let mut assembler = Assembler::new(Arc::clone(&live), dial, simulating);
+        let mut assembler = Assembler::new(Arc::clone(&live), Arc::clone(&dial), simulating);
         let state_file = draft.blueprint.server.state_file.as_deref();
         let keeper = state_file.map(|path| Arc::new(Keeper::new(loader.beside(path))));
         let recalled = keeper.as_ref().map(|keeper| keeper.recall(&live)).unwrap_or_default();
@@ -143,6 +146,9 @@ impl Host {
         }
         let ledger =
             store.as_ref().zip(spool).map(|(store, spool)| booking::keep(&gateway, store, spool, &tasks));
+        let keeping = store.clone().zip(ledger.clone());
+        let keeping = keeping.map(|(store, ledger)| alerting::Keeping { store, ledger });
+        let herald = alerting::begin(&gateway, dial, keeping, &tasks);
         let front = Front::new(gateway, Arc::clone(&lifecycle));
         Ok(Arc::new(Self {
             front,
@@ -156,6 +162,7 @@ impl Host {
             desk,
             trail,
             ledger,
+            herald,
         }))
     }
 
@@ -221,6 +228,10 @@ impl Running for Host {
 
     fn trail(&self) -> Arc<Trail> {
         Arc::clone(&self.trail)
+    }
+
+    fn herald(&self) -> Arc<Herald> {
+        Arc::clone(&self.herald)
     }
 
     fn connections(&self) -> usize {

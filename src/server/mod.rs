@@ -19,9 +19,11 @@
 //! | `keeper` | what outlasts the process |
 //! | `sharing` | what replicas tell each other |
 //! | `storing` | the store, opened and tended |
+//! | `alerting` | what operators are told, looked for and posted |
 //! | `booking` | the ledger, where there is a store for it |
 //! | [`prober`], `rescue`, `recheck` | asking upstreams and credentials how they are |
 
+mod alerting;
 mod assemble;
 mod booking;
 pub mod builtin;

@@ -25,6 +25,8 @@ pub struct Live {
     pub resting: Notify,
     /// What operators should know.
     pub alerts: Alerts,
+    /// What attempts have cost since the start, in nano-USD, as far as anybody knows.
+    pub spent: AtomicU64,
     chance: Chance,
     /// When this process was last seen to be starved of CPU, in nanoseconds; 0 is never.
     starved_at: AtomicU64,

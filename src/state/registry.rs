@@ -132,6 +132,8 @@ impl Registry {
                 budget: Mutex::new(Budget::new(settings.retry.budget)),
                 hedges: Mutex::new(Share::new(settings.hedge.max_share, settings.retry.budget.window)),
                 in_flight: 0.into(),
+                ended: 0.into(),
+                failed: 0.into(),
                 waiting: 0.into(),
                 mirrors: 0.into(),
                 affinity: Recent::default(),

@@ -1,7 +1,7 @@
 //! Memory of one route, and a route as a table holds it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use parking_lot::Mutex;
 
@@ -24,6 +24,10 @@ pub struct Memory {
     /// What hedges may have, beside `budget`, which they share with retries.
     pub hedges: Mutex<Share>,
     pub in_flight: AtomicU32,
+    /// Requests that came to an end which was not their caller's doing, nor refused by us.
+    pub ended: AtomicU64,
+    /// Those of them that failed or broke off.
+    pub failed: AtomicU64,
     /// Requests that wait for a channel to come back.
     pub waiting: AtomicU32,
     /// Its requests that are mirrored now.

@@ -35,6 +35,7 @@ pub struct Table {
     pub budget: Arc<Mutex<Budget>>,
     pub server: config::Server,
     pub ledger: config::Ledger,
+    pub alerts: config::Alerts,
     /// How much the requests of callers matter, by the names of the file's keys; for rehearsals, which have names only.
     urgencies: HashMap<Arc<str>, Urgency>,
     /// Of all routes.
@@ -150,6 +151,7 @@ impl Table {
             budget,
             server: blueprint.server.clone(),
             ledger: blueprint.ledger.clone(),
+            alerts: blueprint.alerts.clone(),
             highest: blueprint.routes.iter().map(|route| route.priority).max().unwrap_or_default(),
             urgencies: blueprint.keys.iter().map(|key| (Arc::clone(&key.name), key.urgency)).collect(),
             revision: blueprint.revision.clone(),
@@ -303,6 +305,11 @@ impl Channel {
             return catalog::charge(usage, || self.rates.as_ref().map(Rates::prices));
         }
         self.catalog.cost(self.upstream.config.provider.name, model, usage)
+    }
+
+    /// The memory of its own model, where the configuration names it.
+    pub const fn own_model(&self) -> Option<&Arc<Model>> {
+        self.fixed.as_ref()
     }
 
     /// Whether the configuration names its model; else callers do.

@@ -119,6 +119,9 @@ catalogue! {
     LIMIT_REFUSALS = "mainstay_limit_refusals_total" Counter, ["level", "limit"], "Requests refused because their caller, or their route, has used its limit: key, user, team, organisation, route; rpm, rpd, tpm, tpd, concurrency.";
     LIMITS_ALONE = "mainstay_limits_alone_total" Counter, [], "Requests that this replica held against its own part of their limits, since Redis or Valkey did not answer; absent without server.redis.";
     LIMITS_REPLICAS = "mainstay_limits_replicas" Gauge, [], "Replicas that share limits, as far as this one knows; absent without server.redis.";
+    ALERTS_FIRING = "mainstay_alerts_firing" Gauge, ["kind"], "Alerts that fire now: budget, spend_spike, error_spike, channel_down, credential_dead, store_away.";
+    ALERT_DELIVERIES = "mainstay_alert_deliveries_total" Counter, ["webhook", "result"], "Tries to deliver a message: delivered, failed (and tried again), given_up (the last try failed), refused (the receiver does not want it), gone (nor anything else, 410).";
+    ALERTS_DROPPED = "mainstay_alerts_dropped_total" Counter, ["webhook", "reason"], "Messages that nobody got: queue_full (more waited than may), gone (the webhook wants nothing); and, without a webhook, overflow: alerts that came at once, or fire, beyond what is kept.";
     STORE_UP = "mainstay_store_up" Gauge, [], "1 while the store (SQLite or PostgreSQL) does what it is asked, 0 while it is away or refuses to write; absent without `store`.";
     STORE_SECONDS = "mainstay_store_seconds" Histogram(STORE_WRITES), [], "Writes to the store, from being asked for to being done.";
     STORE_ERRORS = "mainstay_store_errors_total" Counter, ["kind"], "What the store was asked for in vain: away (nobody is there), late (no answer in time), refused (an error: a full disk, a missing right).";

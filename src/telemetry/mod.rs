@@ -3,6 +3,7 @@
 //! Nothing outside this room names a metric. There is no process-wide recorder: every gateway owns
 //! its own, so two of them in one process (a test, say) never mix their figures.
 
+mod alerts;
 pub mod catalogue;
 mod handles;
 pub mod logs;
@@ -10,6 +11,7 @@ mod registry;
 mod shared;
 mod store;
 
+pub use alerts::{AlertHandles, Posted, WebhookHandles};
 pub use handles::{
     AttemptHandles, CredentialHandles, Gauges, Hedged, RefusedRetry, RequestHandles, RequestOutcome,
     SessionPlace, Shed, StreamOutcome, UpstreamHandles,

@@ -21,7 +21,7 @@ pub enum AlertKind {
     SpendSpike,
     /// More requests fail than usual.
     ErrorSpike,
-    /// An upstream, or one of its models, is not asked any more.
+    /// An upstream, or one of its models, is not asked any more; or a route has no channel left.
     ChannelDown,
     /// A provider refuses a credential.
     CredentialDead,
@@ -55,6 +55,20 @@ impl AlertKind {
             Self::ChannelDown => "channel_down",
             Self::CredentialDead => "credential_dead",
             Self::StoreAway => "store_away",
+        }
+    }
+
+    /// The one of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl AlertState {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
         }
     }
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod access;
+mod alerts;
 mod bad_asks;
 mod bad_input;
 mod billed;

@@ -20,6 +20,7 @@ const ROUTING: &str = r#"
 version: 1
 server: {listen: LISTEN, admin: ADMIN, state_file: state.json, redis: {url: "redis://127.0.0.1:1"}}
 store: {url: "sqlite:ledger.db"}
+alerts: {webhooks: {nobody: {url: "http://127.0.0.1:1/", format: slack}}}
 upstreams:
   sim-a: {provider: simulated, fate: all, credentials: ["${MAINSTAY_IT_KEY_A:-simulated-key-a}"], quota: {rpm: 600000, tpm: 600000000}, simulated: {ttft: 5ms, pace: 1ms}}
   sim-b: {provider: simulated, fate: all, credentials: ["${MAINSTAY_IT_KEY_B:-simulated-key-b}"], simulated: {ttft: 5ms, pace: 1ms}}

@@ -6,6 +6,7 @@
 //! to tell what changed. `Debug` shows no secret, because [`Secret`](crate::vocab::Secret) does not.
 
 pub mod access;
+pub mod alerts;
 pub mod degrade;
 pub mod ledger;
 pub mod route;
@@ -15,6 +16,7 @@ pub mod store;
 pub mod upstream;
 
 pub use access::{Access, CallerKey, Level, Lineage, Member, Names, Reach, Urgency};
+pub use alerts::{Alerts, MessageForm, Webhook};
 pub use degrade::{Cache, CacheScope, Degradation, Idempotency, WhenExhausted};
 pub use ledger::{Ledger, SpoolSettings};
 pub use route::{
@@ -40,6 +42,8 @@ use crate::catalog::Catalog;
 pub struct Blueprint {
     pub server: Server,
     pub ledger: Ledger,
+    /// What operators are told of, and where.
+    pub alerts: Alerts,
     /// Whom requests are taken from that no route is found for, and lists of models.
     pub access: Access,
     /// Organisations, teams and users, each with all above it.

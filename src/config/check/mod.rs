@@ -6,6 +6,7 @@
 //! what is merely unwise is [`lint`](super::lint)'s.
 
 mod access;
+mod alerts;
 mod automatic;
 mod fallback;
 mod ledger;
@@ -48,6 +49,7 @@ pub fn check(
 ) -> Option<Blueprint> {
     let server = server::check(scene, findings);
     let ledger = ledger::check(scene, findings);
+    let alerts = alerts::check(scene, findings);
     let upstreams = upstreams::check(scene, findings);
     let routes = routes::check(scene, &upstreams, findings);
     let automatic = automatic::routes(scene, &upstreams, &catalog, findings);
@@ -61,6 +63,7 @@ pub fn check(
     Some(Blueprint {
         server: server?,
         ledger,
+        alerts,
         access: access::access(scene.file.access),
         members,
         keys,

@@ -5,6 +5,7 @@
 //! schema's, so editors show them, and they are the only place where a range is written down.
 
 pub mod access;
+pub mod alerts;
 pub mod degrade;
 pub mod indexed;
 pub mod ledger;
@@ -20,6 +21,7 @@ pub mod store;
 use std::collections::BTreeMap;
 
 use access::{AccessName, CallerKey, Organisation, Team, User};
+use alerts::Alerts;
 use degrade::{Cache, DegradationName, WhenExhausted};
 use indexed::Named;
 use ledger::Ledger;
@@ -51,6 +53,8 @@ pub struct File {
     pub server: Server,
     /// What is written down of requests, where there is a store.
     pub ledger: Ledger,
+    /// What operators are told of without asking.
+    pub alerts: Alerts,
     /// Whom requests are taken from (open).
     pub access: Option<AccessName>,
     /// The top of the tree that keys belong to, by name.

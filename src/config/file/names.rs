@@ -11,6 +11,7 @@ use crate::config::rehearsal::FAULTS;
 use crate::dialect::provider::PROVIDERS;
 use crate::dialect::{Dialect, Operation};
 use crate::strategy;
+use crate::vocab::AlertKind;
 
 /// Every dialect that an upstream can speak.
 pub const DIALECTS: [Dialect; 8] = Dialect::ALL;
@@ -56,6 +57,8 @@ name! {
         catalog::ABILITIES.iter().map(|(_, word, _)| *word);
     /// A thing to ask for.
     EndpointName, "kind of request", "A kind of request.", endpoints().map(Operation::name);
+    /// Something that operators are told of.
+    AlertName, "kind of alert", "Something that operators are told of.", AlertKind::ALL.iter().map(|kind| kind.name());
     /// A fault that an upstream can commit.
     FaultName, "fault of upstreams", "How requests to an upstream fail.", FAULTS.iter().map(|fault| fault.name());
     /// A way to pick among channels.

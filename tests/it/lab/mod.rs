@@ -28,7 +28,7 @@ use parking_lot::Mutex;
 
 pub use caller::{Answer, Ask, End, Kept, send};
 pub use load::{Load, Report};
-pub use scribe::{Said, Scribe, Step};
+pub use scribe::{Heard, Said, Scribe, Step};
 
 /// Buffer of an in-memory connection; small enough that a slow reader is felt.
 const PIPE: usize = 64 * 1024;
@@ -46,7 +46,7 @@ enum Background {
     /// Breakers age, and nothing else happens that a test did not ask for.
     Ticker(tokio::task::JoinHandle<()>),
     /// All tasks of the program: probes, rechecks, reloads.
-    Whole { _app: App },
+    Whole { app: App },
 }
 
 impl Drop for Lab {
@@ -98,14 +98,20 @@ impl Lab {
     /// The whole program without its sockets: with health probes and everything else that runs beside
     /// the requests.
     pub fn whole(yaml: &str) -> Self {
+        Self::whole_beside(yaml, &[])
+    }
+
+    /// As [`Lab::whole`], with scribes at the hosts of those names.
+    pub fn whole_beside(yaml: &str, scribes: &[(&str, &Arc<Scribe>)]) -> Self {
         let blueprint = read(yaml);
         let sims = simulate(&blueprint, Sims::default());
-        let dial = Arc::new(MemoryDial { sims: sims.clone(), ..MemoryDial::default() });
+        let scribes = scribes.iter().map(|(name, scribe)| ((*name).to_owned(), Arc::clone(scribe))).collect();
+        let dial = Arc::new(MemoryDial { sims: sims.clone(), scribes, ..MemoryDial::default() });
         let dialing: Arc<dyn Dial> = dial.clone();
         let app =
             App::in_memory(Live::seeded(7), blueprint, dialing).unwrap_or_else(|error| panic!("{error}"));
         let gateway = Arc::clone(app.gateway());
-        Self { gateway, sims, registry: Mutex::default(), dial, background: Background::Whole { _app: app } }
+        Self { gateway, sims, registry: Mutex::default(), dial, background: Background::Whole { app } }
     }
 
     fn build(yaml: &str, seed: u64, scribes: &[(&str, &Arc<Scribe>)], of: Sims) -> Self {
@@ -135,6 +141,20 @@ impl Lab {
         let live = Arc::clone(&self.gateway.live);
         let snapshot = compile(&blueprint, &mut self.registry.lock(), &live, &self.dial, Some(&before));
         self.gateway.swap(snapshot);
+    }
+
+    /// The whole program, where it is that.
+    pub fn app(&self) -> &App {
+        match &self.background {
+            Background::Whole { app } => app,
+            Background::Ticker(_) => panic!("only a part of the program runs"),
+        }
+    }
+
+    /// As [`Lab::reload`], by the whole program.
+    pub async fn replace(&self, yaml: &str) {
+        let reloaded = self.app().host().reloader.replace(read(yaml)).await;
+        reloaded.unwrap_or_else(|rejection| panic!("{rejection}"));
     }
 
     /// Every connection to `name` that is open now falls silent, unnoticed by either end, as behind a firewall that
