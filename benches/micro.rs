@@ -141,6 +141,7 @@ fn limits(criterion: &mut Criterion) {
             tags: Vec::new(),
             reach: Reach::default(),
             limits: allowance,
+            most: None,
             expires: None,
         };
         Some(Lineage::below(above.as_ref(), own))
@@ -300,6 +301,7 @@ fn choose_and_settle(table: &Table) {
         shape: Shape::Whole,
         operation: Operation::Chat,
         lineage: None,
+        own: None,
         most_attempts: 3,
         resend: Resend::Allowed,
         deadline: now + Duration::from_mins(10),

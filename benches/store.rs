@@ -16,7 +16,7 @@ use mainstay::state::books::{Attempt, Books as _, Used, Verdict};
 use mainstay::state::{Channel, Live, Registry, Table};
 use mainstay::store::{Store, Time};
 use mainstay::telemetry::{RequestOutcome, StoreHandles};
-use mainstay::vocab::{Part, Stage, Usage};
+use mainstay::vocab::{Part, Payer, Stage, Usage};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
@@ -100,6 +100,7 @@ impl Bench {
             channel: &self.channel,
             model: &model,
             credential: None,
+            payer: Payer::Gateway,
             begun: now,
             ended: now,
             first_content: Some(now),

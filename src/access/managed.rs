@@ -211,6 +211,7 @@ fn key(row: &KeyRow, (members, limits): (&[Lineage], Allowance), metrics: &Metri
                 tags: Vec::new(),
                 reach: Reach::default(),
                 limits: Allowance::default(),
+                most: None,
                 expires: None,
             };
             (Lineage::below(None, own), Urgency::default(), State::Disabled)
@@ -295,7 +296,7 @@ mod tests {
             HeaderValue::try_from(format!("Bearer {secret}")).expect("a header"),
         )]);
         match access.judge(&headers, None, Signing::Foreign, Duration::from_secs(second)) {
-            Ok(standing) => standing.key().name.to_string(),
+            Ok(standing) => standing.named().map_or("nobody".into(), |key| key.name.to_string()),
             Err(Denied::Over(key)) => format!("over: {}", key.name),
             Err(denied) => format!("{denied:?}"),
         }

@@ -7,8 +7,10 @@
 //! | `guesses` | who tries keys that are none |
 //! | [`limits`] | what callers may use, and have used |
 //! | `managed` | what is known of the keys in the store |
+//! | `own` | keys to providers that callers bring along |
 //! | `presented` | what a request brings along that could be a key, and taking ours out of it |
 //! | `ring`, `digests` | the keys of the file: found by secret or by name |
+//! | [`tokens`] | callers with signed tokens of an issuer |
 //! | `standing` | what the head proves, and what the body has to prove yet |
 //!
 //! Nothing is refused in words here, which is the proxy's job: a caller is a key with its
@@ -21,11 +23,13 @@ mod digests;
 mod guesses;
 pub mod limits;
 mod managed;
+mod own;
 mod presented;
 mod ring;
 mod standing;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,15 +43,17 @@ pub use caller::Caller;
 pub use desk::{Desk, Maker, OVERLAP, Refused};
 pub use guesses::{Guesses, MOST as MOST_GUESSES};
 pub use managed::Managed;
+pub use own::{OwnKey, OwnKeys};
 pub use presented::Signing;
 pub use ring::Key;
 pub use standing::{Denied, Received, Standing};
 
 use crate::algo::limit::Allowance;
-use crate::config::{self, Blueprint, Lineage, Matcher};
+use crate::config::{self, Blueprint, Issuer, Lineage, Matcher};
 use crate::telemetry::{Metrics, catalogue};
 use managed::Shelf;
 use ring::{Ring, State};
+use tokens::{Issuers, Publishers};
 
 /// What decides who may call; immutable, made anew by every reload.
 pub struct Access {
@@ -58,6 +64,7 @@ pub struct Access {
     key_limits: Allowance,
     managed: Option<Arc<Managed>>,
     shelf: ArcSwap<Shelf>,
+    issuers: Issuers,
     /// Held by whoever makes another shelf, so that an older one never comes after a newer.
     stocking: Mutex<()>,
     /// There are no keys, and nothing needs one.
@@ -99,6 +106,7 @@ impl Access {
             key_limits: blueprint.key_limits,
             managed: None,
             shelf: ArcSwap::from_pointee(Shelf::empty()),
+            issuers: Issuers::default(),
             stocking: Mutex::new(()),
             idle: blueprint.keys.is_empty() && !needed,
             whole: blueprint.access,
@@ -125,6 +133,14 @@ impl Access {
         self
     }
 
+    /// The same, with tokens of these issuers taken in place of keys.
+    #[must_use]
+    pub fn trusting(mut self, issuers: &[Issuer], publishers: &Publishers, metrics: &Metrics) -> Self {
+        self.issuers = Issuers::new(issuers, &self.members, publishers, metrics);
+        self.idle &= self.issuers.is_empty();
+        self
+    }
+
     /// Puts what is known of the store's keys now in the place of what was known, where that is something else.
     pub fn stock(&self, metrics: &Metrics) {
         let Some(managed) = &self.managed else { return };
@@ -147,14 +163,17 @@ impl Access {
         keys
     }
 
-    /// The key with this secret.
-    fn find(&self, secret: &[u8], now: Duration) -> Option<Arc<Key>> {
-        let written = self.ring.find(secret);
-        if written.is_some() || !secret.starts_with(managed::BEGINNING.as_bytes()) {
-            return written;
+    /// Who has this secret.
+    fn find(&self, secret: &[u8], now: Duration) -> Result<Arc<Key>, Denied> {
+        if let Some(judged) = self.issuers.judge(secret, now) {
+            return judged.map_err(Denied::Token);
         }
-        let digest = self.managed.as_ref()?.hash(secret);
-        self.shelf.load().find(&digest, now).cloned()
+        let key = self.ring.find(secret).or_else(|| {
+            let managed =
+                self.managed.as_ref().filter(|_| secret.starts_with(managed::BEGINNING.as_bytes()))?;
+            self.shelf.load().find(&managed.hash(secret), now).cloned()
+        });
+        key.ok_or(Denied::Unknown)
     }
 
     /// Whether this is, or was, a secret of ours.
@@ -164,7 +183,7 @@ impl Access {
             let managed = self.managed.as_ref().filter(|_| begins);
             managed.is_some_and(|managed| self.shelf.load().knows(&managed.hash(secret)))
         };
-        self.ring.find(secret).is_some() || is_managed()
+        self.ring.find(secret).is_some() || is_managed() || self.issuers.knows(secret)
     }
 
     /// What holds where no route says otherwise.
@@ -191,12 +210,8 @@ impl Access {
         if self.idle {
             return Err(Denied::Missing);
         }
-        let standing = self.ring.judge(|secret| self.find(secret, now), headers, query, signing)?;
-        let key = standing.key();
-        if key.state == State::Good && key.lineage.expired(now).is_none() {
-            return Ok(standing);
-        }
-        Err(Denied::Over(Arc::clone(key)))
+        let is_good = |key: &Key| key.state == State::Good && key.lineage.expired(now).is_none();
+        self.ring.judge(|secret| self.find(secret, now), is_good, headers, query, signing)
     }
 
     /// Who the caller is, and whether he may go on; counts what is decided.
@@ -224,7 +239,7 @@ impl Access {
 
     /// Takes every key of ours out of a request, so that it can go to somebody who must not have it.
     pub fn strip(&self, head: &mut request::Parts) {
-        if !self.ring.is_empty() || self.managed.is_some() {
+        if !self.ring.is_empty() || self.managed.is_some() || !self.issuers.is_empty() {
             presented::strip(head, |secret| self.knows(secret));
         }
     }
@@ -236,6 +251,7 @@ impl Access {
             Denied::Disagreeing => &self.refused.disagreeing,
             Denied::Signature { key: None, .. } => &self.refused.bad_signature,
             Denied::Signature { key: Some(key), why } => key.counts.of(*why),
+            Denied::Token(rejected) => return rejected.count(),
             Denied::Over(key) => {
                 tracing::info!(target: "mainstay::access", key = &*key.name, "a key that is over was sent");
                 &key.counts.over

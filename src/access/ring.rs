@@ -39,7 +39,7 @@ pub(super) enum State {
 }
 
 /// What is counted per key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Counts {
     pub(super) allowed: Counter,
     pub(super) over: Counter,
@@ -78,6 +78,9 @@ impl Counts {
         }
     }
 }
+
+/// A secret that came along, and whose it is.
+type Tried<'p> = (&'p [u8], Result<Arc<Key>, Denied>);
 
 pub(super) struct Ring {
     by_secret: Digests<Arc<Key>>,
@@ -118,7 +121,7 @@ impl Ring {
         self.names.values()
     }
 
-    /// The key with this secret.
+    /// The key with this secret, in use or not.
     pub(super) fn find(&self, secret: &[u8]) -> Option<Arc<Key>> {
         if self.is_empty() {
             return None;
@@ -126,10 +129,13 @@ impl Ring {
         self.by_secret.find(&hash(secret)).cloned()
     }
 
-    /// Everything that a request brings has to lead to one and the same key. `find` knows whose a secret is.
+    /// Everything that a request brings has to lead to one and the same key. `find` knows whose a secret is, `is_good`
+    /// whether a key is in use. What is said of several that differ is the same whether one of them is a key or none,
+    /// and who signs with a name that is nobody's is told so when a wrong signature would be.
     pub(super) fn judge(
         &self,
-        find: impl Fn(&[u8]) -> Option<Arc<Key>>,
+        find: impl Fn(&[u8]) -> Result<Arc<Key>, Denied>,
+        is_good: impl Fn(&Key) -> bool,
         headers: &HeaderMap,
         query: Option<&str>,
         signing: Signing,
@@ -140,15 +146,28 @@ impl Ring {
         } else {
             None
         };
-        let signer = claim.iter().map(|claim| self.names.get(claim.access).cloned());
-        let mut found = presented.secrets.iter().map(|secret| find(secret)).chain(signer);
-        let Some(first) = found.next() else { return Err(Denied::Missing) };
-        let name = |key: &Option<Arc<Key>>| key.as_ref().map(|key| Arc::clone(&key.name));
-        if found.any(|other| name(&other) != name(&first)) {
-            return Err(Denied::Disagreeing);
+        let checked = |key: Arc<Key>| if is_good(&key) { Ok(key) } else { Err(Denied::Over(key)) };
+        let mut found: Option<Tried<'_>> = None;
+        for secret in &presented.secrets {
+            let own = || find(secret).and_then(checked);
+            match &found {
+                None => found = Some((secret, own())),
+                Some((first, _)) if **first == **secret => {}
+                Some((_, Ok(first))) if own().is_ok_and(|own| own.name == first.name) => {}
+                Some(_) => return Err(Denied::Disagreeing),
+            }
         }
-        let key = first.ok_or(Denied::Unknown)?;
-        Ok(if presented.signed { Standing::Signs(key) } else { Standing::Known(key) })
+        let known = found.map(|(_, known)| known);
+        match (claim, known) {
+            (None, None) => Err(Denied::Missing),
+            (None, Some(known)) => known.map(Standing::Known),
+            (Some(claim), Some(Ok(key))) if *claim.access == *key.name => Ok(Standing::Signs(key)),
+            (Some(_), Some(_)) => Err(Denied::Disagreeing),
+            (Some(claim), None) => {
+                let signer = self.names.get(claim.access).filter(|key| is_good(key));
+                Ok(signer.cloned().map_or(Standing::Stranger, Standing::Signs))
+            }
+        }
     }
 }
 

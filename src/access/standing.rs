@@ -6,7 +6,12 @@ use std::time::Duration;
 use http::request;
 
 use super::ring::Key;
+use super::tokens::Rejected;
 use crate::algo::sigv4::{Asked, Claim, Hash, Payload, Refused, Stamp};
+use crate::vocab::Secret;
+
+/// What the signatures of strangers are held against, so that they take as long as others; none of them holds.
+const NOBODYS: &str = "the-secret-that-nobody-has-or-can-use";
 
 /// A caller that the head names.
 #[derive(Clone, Debug)]
@@ -15,6 +20,8 @@ pub enum Standing {
     Known(Arc<Key>),
     /// He sent the key's name and a signature, which covers the body too.
     Signs(Arc<Key>),
+    /// He signs with the name of no key that is in use. It is not said before a wrong signature would be.
+    Stranger,
 }
 
 /// Why a caller is nobody we know.
@@ -29,6 +36,8 @@ pub enum Denied {
     Over(Arc<Key>),
     /// There are several, and not all lead to the same key.
     Disagreeing,
+    /// A signed token of a known issuer that is no way in.
+    Token(Rejected),
     /// A signature that is not whole, or does not hold for the key that it names.
     Signature { why: Refused, key: Option<Arc<Key>> },
 }
@@ -45,9 +54,11 @@ pub struct Received<'a> {
 }
 
 impl Standing {
-    pub(super) fn key(&self) -> &Arc<Key> {
+    /// The key that the head names, proven or not.
+    pub fn named(&self) -> Option<&Arc<Key>> {
         match self {
-            Self::Known(key) | Self::Signs(key) => key,
+            Self::Known(key) | Self::Signs(key) => Some(key),
+            Self::Stranger => None,
         }
     }
 
@@ -58,10 +69,14 @@ impl Standing {
     pub fn proven(self, received: &Received<'_>) -> Result<Arc<Key>, Denied> {
         match self {
             Self::Known(key) => Ok(key),
-            Self::Signs(key) => match verify(&key, received) {
+            Self::Signs(key) => match verify(&key.secrets, received) {
                 Ok(()) => Ok(key),
                 Err(why) => Err(Denied::Signature { why, key: Some(key) }),
             },
+            Self::Stranger => {
+                let why = verify(&[Secret::new(NOBODYS)], received).err().unwrap_or(Refused::Mismatch);
+                Err(Denied::Signature { why, key: None })
+            }
         }
     }
 
@@ -72,12 +87,12 @@ impl Standing {
     pub fn unsigned(self) -> Result<Arc<Key>, Denied> {
         match self {
             Self::Known(key) => Ok(key),
-            Self::Signs(_) => Err(Denied::Missing),
+            Self::Signs(_) | Self::Stranger => Err(Denied::Missing),
         }
     }
 }
 
-fn verify(key: &Key, received: &Received<'_>) -> Result<(), Refused> {
+fn verify(secrets: &[Secret], received: &Received<'_>) -> Result<(), Refused> {
     let head = received.head;
     let claim = Claim::read(&head.headers)?.covering(received.payload);
     let asked = Asked {
@@ -89,7 +104,7 @@ fn verify(key: &Key, received: &Received<'_>) -> Result<(), Refused> {
     let authority = head.uri.authority().map(http::uri::Authority::as_str);
     let now = Stamp::at(received.now);
     let mut result = Err(Refused::Mismatch);
-    for secret in &key.secrets {
+    for secret in secrets {
         result = claim.verify(&asked, &head.headers, authority, secret.expose(), now);
         // Another secret mends a wrong signature and nothing else.
         if result != Err(Refused::Mismatch) {

@@ -1,5 +1,7 @@
 //! The Prometheus endpoint. Gauges are written from live state at the moment of the scrape.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
@@ -26,6 +28,14 @@ pub(super) async fn metrics(State(running): Seen) -> impl IntoResponse {
         gauges.set(&c::CACHE_BYTES, &[store], kept.bytes as f64);
     }
     gauges.set(&c::RESPONSES_BYTES, &[], held.bytes as f64);
+    let now = table.live.clock.unix_now();
+    let age = |heard: Option<Duration>| heard.map_or(-1.0, |heard| now.saturating_sub(heard).as_secs_f64());
+    if let Some(desk) = running.desk() {
+        gauges.set(&c::KEYS_AGE, &[], age(desk.managed().heard()));
+    }
+    for published in running.issuers() {
+        gauges.set(&c::ISSUER_AGE, &[&published.name], age(published.heard()));
+    }
     gauges.set(&c::DRAINING, &[], f64::from(u8::from(running.phase() == Phase::Draining)));
     gauges.set(&c::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], table.live.metrics.render())

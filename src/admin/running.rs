@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::trail::Trail;
 use crate::access::limits::Seen;
+use crate::access::tokens::Published;
 use crate::access::{Access, Desk};
 use crate::alerts::Herald;
 use crate::cache::{Held, KeptNow};
@@ -72,6 +73,9 @@ pub trait Running: Send + Sync + 'static {
 
     /// Where keys are made; `None` without a store, or without what their hashes are made with.
     fn desk(&self) -> Option<Arc<Desk>>;
+
+    /// The public keys of those whose tokens are taken.
+    fn issuers(&self) -> Vec<Arc<Published>>;
 
     /// Puts in force what the desk has changed.
     fn stock(&self);

@@ -105,6 +105,10 @@ impl Running for Still {
         None
     }
 
+    fn issuers(&self) -> Vec<Arc<crate::access::tokens::Published>> {
+        Vec::new()
+    }
+
     fn stock(&self) {}
 
     fn trail(&self) -> Arc<Trail> {

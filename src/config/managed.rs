@@ -72,7 +72,7 @@ pub fn managed(
         return Err(vec![format!("limits.{}: 0 is not allowed (disable the key instead)", unit.name())]);
     }
     let limits = limits.over(said.limits);
-    let own = Said { tags: &terms.tags, allow: &terms.allow, limits, expires: None };
+    let own = Said { tags: &terms.tags, allow: &terms.allow, limits, most: None, expires: None };
     let mut findings = Findings::default();
     let key = (Level::Key, said.name);
     let lineage = tree::child(key, parents, own, members, &Path::root(), known, &mut findings);
@@ -90,8 +90,8 @@ pub fn managed(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let urgency =
-        Urgency { own: terms.priority.map(settle::priority), most: terms.max_priority.map(settle::priority) };
+    let (own, most) = (terms.priority.map(settle::priority), terms.max_priority.map(settle::priority));
+    let urgency = Urgency { own, most, cap: None }.below(&lineage);
     Ok((lineage.ending(said.expires), urgency))
 }
 

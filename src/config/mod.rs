@@ -50,6 +50,7 @@ mod units;
 mod url;
 
 pub use blueprint::*;
+pub use check::issuers::is_trustworthy;
 pub use check::reach::Known;
 pub use cidr::Cidr;
 pub use percent::Percent;

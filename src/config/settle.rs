@@ -16,12 +16,12 @@ pub use limits::allowance;
 pub use store::retention;
 
 use super::Cidr;
-use super::blueprint::{Continuation, Delivery};
+use super::blueprint::{Byok, Continuation, Delivery};
 use super::blueprint::{
     Drain, FallbackOn, FirstEvent, Hedge, HedgeDelay, Http2, Limits, Media, Panic, PanicMode, Pool, Queue,
     Replay, Responses, Retry, ServerTimeouts, SimulatedSettings, SlowStart, Sticky, Timeouts, Unsupported,
 };
-use super::file::names::{ContinuationName, DeliveryName};
+use super::file::names::{ByokName, ContinuationName, DeliveryName};
 use super::file::names::{Http2Name, PanicModeName, PriorityName, Refusal, ReplayName, UnsupportedName};
 use super::file::{ledger, policy, server};
 use super::units::{Size, Span};
@@ -283,6 +283,15 @@ pub fn unsupported(said: Option<UnsupportedName>) -> Unsupported {
         Some(UnsupportedName::Drop) => Unsupported::Drop,
         Some(UnsupportedName::Warn) | None => Unsupported::Warn,
         Some(UnsupportedName::Reject) => Unsupported::Reject,
+    }
+}
+
+/// Whose key goes along is nothing that a caller could change unasked.
+pub fn byok(said: Option<ByokName>) -> Byok {
+    match said {
+        None | Some(ByokName::Off) => Byok::Off,
+        Some(ByokName::Allow) => Byok::Allow,
+        Some(ByokName::Require) => Byok::Require,
     }
 }
 

@@ -15,8 +15,8 @@ use crate::catalog::Cost;
 use crate::config::{Level, Lineage};
 use crate::state::Channel;
 use crate::state::books::{Attempt, Used, Verdict};
-use crate::store::rows::{AttemptRow, RequestRow, RowId, Who};
-use crate::vocab::{Money, Part, Stage, Tier, Usage};
+use crate::store::rows::{AttemptRow, CALLERS_OWN, RequestRow, RowId, Who};
+use crate::vocab::{Money, Part, Payer, Stage, Tier, Usage};
 
 /// What leaves a request.
 #[derive(Debug)]
@@ -51,7 +51,12 @@ impl Entry {
         let Attempt { first_content, verdict, stage, used, .. } = *attempt;
         let tier = used.usage.tier.unwrap_or(Tier::Standard);
         // Of what nobody knows there is no price.
-        let cost = if used.is_unknown() { None } else { channel.charge(model, &used.usage) };
+        let cost = match attempt.payer {
+            // Whatever his provider asks of him, it is not us who pays.
+            Payer::Caller => channel.charge(model, &Usage::default()),
+            Payer::Gateway if used.is_unknown() => None,
+            Payer::Gateway => channel.charge(model, &used.usage),
+        };
         channel.handles.cost(cost.as_ref().map(|cost| cost.money));
         if let Some(cost) = &cost {
             channel.upstream.live.spent.fetch_add(cost.money.as_nano_usd(), Relaxed);
@@ -63,7 +68,10 @@ impl Entry {
             part,
             channel: Arc::clone(channel),
             model: Arc::clone(model),
-            credential: key.map_or(0, |at| u16::try_from(at + 1).unwrap_or(u16::MAX)),
+            credential: match attempt.payer {
+                Payer::Caller => CALLERS_OWN,
+                Payer::Gateway => key.map_or(0, |at| u16::try_from(at + 1).unwrap_or(CALLERS_OWN - 1)),
+            },
             begun,
             ended,
             first_content,

@@ -261,6 +261,9 @@ impl Cacheable {
             CacheScope::Route if guest.caller.lineage().and_then(Lineage::narrows_upstreams).is_some() => {
                 ("answers of a caller", guest.caller.scope())
             }
+            CacheScope::Route if guest.caller.own().is_some() => {
+                ("answers of a caller", guest.caller.scope())
+            }
             CacheScope::Route => ("answers of a route", None),
         };
         let likeness = likeness(what, scope, guest, route)?;

@@ -18,7 +18,7 @@ use crate::access::Caller;
 use crate::algo::throttle;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
-use crate::route::{Exhausted, Hold, Lack, Need, Plan, Verdict};
+use crate::route::{Exhausted, Hold, Lack, Need, Plan, Verdict, is_of_own_key};
 use crate::state::Permit;
 use crate::vocab::{Class, Fault, Part, Stage};
 
@@ -41,6 +41,7 @@ pub fn need<'m>(guest: &Guest, model: &'m str, caller: &'m Caller) -> Need<'m> {
         least_window: guest.least_window,
         abilities: guest.abilities,
         lineage: caller.lineage(),
+        own: caller.own().map(|own| &*own.taker),
         most_attempts: if guest.is_retry { ATTEMPTS_OF_RETRY } else { u32::MAX },
     }
 }
@@ -132,6 +133,9 @@ pub async fn drive(
                     "attempt failed"
                 );
                 let refused = failed.failure.fault.class() == Class::ClientFault;
+                if is_of_own_key(failed.failure.fault, &need) {
+                    return give_up(gateway, guest, &plan, &need, Some(failed), plan.outlook(&need));
+                }
                 last = Some(failed);
                 match verdict {
                     Verdict::Retry { wait } if again => {
@@ -177,7 +181,9 @@ fn judge(
     failed: &Failed,
     need: &Need<'_>,
 ) -> Verdict {
-    hear(plan, gateway, failed);
+    if !is_of_own_key(failed.failure.fault, need) {
+        hear(plan, gateway, failed);
+    }
     plan.verdict(permit, failed.failure, need)
 }
 
@@ -237,11 +243,12 @@ fn give_up(
         return refuse(guest, plan, said, exhausted.soonest, true).into_response(&gateway.live);
     };
     let fault = failed.failure.fault;
-    let theirs = fault.class() == Class::ClientFault || guest.dialect == Dialect::Http;
+    let of_own_key = is_of_own_key(fault, need);
+    let theirs = fault.class() == Class::ClientFault || guest.dialect == Dialect::Http || of_own_key;
     if theirs && let Some(spare) = failed.spare.take() {
         return attempt::pass_on(guest, *spare, fault);
     }
-    let (kind, what) = kind_of(fault);
+    let (kind, what) = if of_own_key { of_own_key_kind(fault) } else { kind_of(fault) };
     // About the caller's own request, so it needs no story of ours.
     let about_request = fault == Fault::Unsayable || fault.class() == Class::ClientFault;
     if about_request && let Some(message) = failed.message.take() {
@@ -263,7 +270,7 @@ fn give_up(
         message = format!("{message} ({words})");
     }
     // A refused credential rests as well, but no caller has to slow down for it.
-    let limited = exhausted.lack == Lack::Credentials && fault.class() != Class::AuthFault;
+    let limited = exhausted.lack == Lack::Credentials && fault.class() != Class::AuthFault && !of_own_key;
     let kind = if limited { Kind::RateLimited } else { kind };
     let retry_after = match kind {
         Kind::RateLimited => exhausted.soonest.or(failed.failure.hint.retry_after),
@@ -410,6 +417,22 @@ pub fn kind_of(fault: Fault) -> (Kind, &'static str) {
         | Fault::StreamCut
         | Fault::StreamStalled
         | Fault::Cancelled => (Kind::BadGateway, "no channel could answer"),
+    }
+}
+
+/// The same of what is between a caller with a key of his own and his provider.
+fn of_own_key_kind(fault: Fault) -> (Kind, &'static str) {
+    match fault.class() {
+        Class::AuthFault => (Kind::UnknownKey, "the provider refuses your own key"),
+        Class::QuotaExhausted => (Kind::QuotaExhausted, "your own account at the provider is used up"),
+        Class::ConfigFault => (Kind::NotFound, "the provider has no such model for your own key"),
+        Class::Throttled
+        | Class::ClientFault
+        | Class::UpstreamFault
+        | Class::Overload
+        | Class::StreamFault
+        | Class::Cancelled
+        | Class::LocalFault => kind_of(fault),
     }
 }
 

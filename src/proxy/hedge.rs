@@ -60,7 +60,10 @@ pub async fn attempt(
 /// A caller's own retry has had its chance. What plain HTTP may repeat one after the other (a DELETE) it may
 /// still not do twice at the same time.
 fn may_be_hedged(guest: &Guest) -> bool {
-    !guest.is_retry && (guest.dialect != Dialect::Http || guest.head.method.is_safe())
+    // Who pays himself has not asked for a second one.
+    !guest.is_retry
+        && guest.caller.own().is_none()
+        && (guest.dialect != Dialect::Http || guest.head.method.is_safe())
 }
 
 /// What both attempts are made of.

@@ -3,8 +3,9 @@
 //! What proves whom is `access`' business; that a key's secret is never said back is this file's.
 
 use super::intake::Arrival;
-use super::refuse::Refusal;
+use super::refuse::{DEFAULT_RETRY_AFTER, Refusal};
 use super::{Gateway, Snapshot};
+use crate::access::tokens::{Rejected, Unfit};
 use crate::access::{Access, Demand, Denied, MOST_GUESSES, Received, Signing, Standing};
 use crate::algo::sigv4::{Payload, Refused};
 use crate::dialect::Dialect;
@@ -60,6 +61,7 @@ pub fn refusal(gateway: &Gateway, denied: &Denied, arrival: &Arrival, dialect: D
     let is_guess = match denied {
         Denied::Unknown | Denied::Over(_) | Denied::Disagreeing => true,
         Denied::Signature { why, .. } => *why == Refused::Mismatch,
+        Denied::Token(rejected) => rejected.why == Unfit::Unproven,
         Denied::Missing => false,
     };
     let guessed = arrival.from.filter(|_| is_guess);
@@ -69,6 +71,8 @@ pub fn refusal(gateway: &Gateway, denied: &Denied, arrival: &Arrival, dialect: D
         );
         let mut refusal = Refusal::new(Kind::RateLimited, message, dialect, &arrival.request_id);
         refusal.retry_after = Some(wait);
+        // To try again would be to guess again.
+        refusal.hopeless = true;
         return refusal;
     }
     let way = way(dialect);
@@ -89,6 +93,7 @@ pub fn refusal(gateway: &Gateway, denied: &Denied, arrival: &Arrival, dialect: D
             format!("several API keys came with the request, and they are not the same; send one, {way}"),
         ),
         Denied::Signature { why, .. } => (Kind::BadSignature, format!("{why}; {}", mending(*why))),
+        Denied::Token(rejected) => return of_token(rejected, arrival, dialect),
     };
     Refusal::new(kind, message, dialect, &arrival.request_id)
 }
@@ -115,7 +120,60 @@ fn mending(why: Refused) -> &'static str {
         Refused::Stale => "set the clock of whoever signs",
         Refused::OtherBody => "sign the body; it may stay unsigned only over the gateway's own TLS",
         Refused::Mismatch => {
-            "sign with the key's secret, and let nothing in between change the host, the path or what is signed"
+            "sign with the secret of a key of this gateway and its name as access key id, and let nothing in between change the host, the path or what is signed"
         }
     }
+}
+
+/// What is told to somebody whose token is no way in. What is wrong with one that holds is said as it is: he who has
+/// it can read it.
+fn of_token(rejected: &Rejected, arrival: &Arrival, dialect: Dialect) -> Box<Refusal> {
+    let issuer = &*rejected.issuer;
+    let name = &issuer.name;
+    let (kind, message) = match rejected.why {
+        Unfit::Unproven => (
+            Kind::UnknownKey,
+            format!(
+                "the token's signature does not hold for any key of the issuer `{name}`; get another one there"
+            ),
+        ),
+        Unfit::Expired => {
+            (Kind::UnknownKey, format!("the token's time is over; get another one from the issuer `{name}`"))
+        }
+        Unfit::Early => {
+            (Kind::UnknownKey, "the token does not hold yet; set the clock of its issuer".to_owned())
+        }
+        Unfit::Elsewhere => (
+            Kind::UnknownKey,
+            format!("the token is for another audience; ask the issuer `{name}` for one for this gateway"),
+        ),
+        Unfit::Nameless => (
+            Kind::UnknownKey,
+            format!(
+                "the token has no `sub` of at most 255 bytes, or no `exp`; see what the issuer `{name}` puts into it"
+            ),
+        ),
+        Unfit::Unplaced => {
+            let claims: Vec<String> = issuer.claims.iter().map(|(_, claim)| format!("`{claim}`")).collect();
+            let message = format!(
+                "the token names nobody that this gateway knows (claims {}); ask whoever runs it for a place",
+                claims.join(", ")
+            );
+            (Kind::Forbidden, message)
+        }
+        Unfit::Barred => {
+            (Kind::Forbidden, "this gateway does not serve you; ask whoever runs it why".to_owned())
+        }
+        Unfit::Unknown => (
+            Kind::Unavailable,
+            format!(
+                "the keys of the issuer `{name}` are not known yet, or not the one of this token; come again"
+            ),
+        ),
+    };
+    let mut refusal = Refusal::new(kind, message, dialect, &arrival.request_id);
+    if rejected.why == Unfit::Unknown {
+        refusal.retry_after = Some(DEFAULT_RETRY_AFTER);
+    }
+    refusal
 }

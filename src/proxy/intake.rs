@@ -24,7 +24,9 @@ use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::settle::{Asked, Settle};
 use super::thoughts::Thoughts;
-use super::{Gateway, Snapshot, admission, deadline, identity, leave, left, limits, models, needs, steer};
+use super::{
+    Gateway, Snapshot, admission, byok, deadline, identity, leave, left, limits, models, needs, steer,
+};
 use crate::access::{Caller, Denied, Standing};
 use crate::algo::tick::Tick;
 use crate::config::{Limits, Replay as ReplayPolicy, Urgency};
@@ -206,6 +208,7 @@ pub async fn admit(
             }
             let caller = caller_of_the_whole(gateway, snapshot, &arrival, Dialect::Responses)?;
             leave::to_ask(&caller, &arrival, Dialect::Responses, Some(Operation::Responses))?;
+            let (caller, _) = byok::sent(gateway, caller, &arrival, Dialect::Responses)?;
             let answered = recall::answer(gateway, snapshot, (&arrival, caller.scope()), way);
             answered.map(|response| Admitted::Answered(Box::new(response)))
         }
@@ -330,6 +333,7 @@ async fn ask(
         .map_err(|denied| identity::refusal(gateway, &denied, &arrival, dialect))?;
     leave::to_ask(&caller, &arrival, dialect, Some(operation))?;
     leave::to_model(table, &caller, &arrival, dialect, (&scan.model, index))?;
+    let (caller, own) = byok::sent(gateway, caller, &arrival, dialect)?;
     let (whole, recall) =
         recall::recall(gateway, snapshot, (&arrival, caller.scope()), entry, (&scan, &body))?;
     let body = match whole {
@@ -355,6 +359,7 @@ async fn ask(
     let course = steer::course(gateway, snapshot, asked_for, asks, entry, (&scan, &body), stored_at);
     let index = course.route;
     let route = &table.routes[index];
+    let caller = byok::on_route(table, index, (caller, own), &arrival, dialect)?;
     let stateful = scan.stateful && !arrival.head.headers.contains_key(IDEMPOTENCY_KEY);
     let may_repeat =
         operation.replay() == Replay::Allowed && route.config.retry.replay == ReplayPolicy::Allowed;
@@ -452,8 +457,5 @@ pub(super) fn is_retry(headers: &HeaderMap) -> bool {
 
 /// How much the requests of the key matter that the head names, proven or not.
 fn urgency(known: &Result<Standing, Denied>) -> Urgency {
-    match known {
-        Ok(Standing::Known(key) | Standing::Signs(key)) => key.urgency,
-        Err(_) => Urgency::default(),
-    }
+    known.as_ref().ok().and_then(Standing::named).map(|key| key.urgency).unwrap_or_default()
 }

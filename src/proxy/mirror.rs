@@ -97,6 +97,10 @@ impl Mirrors {
 pub fn cast(gateway: &Arc<Gateway>, snapshot: &Arc<Snapshot>, guest: &Guest) {
     let route = &snapshot.table.routes[guest.route];
     let Some(mirror) = &route.config.steering.mirror else { return };
+    // It would be our account that is charged for what is no affair of ours.
+    if guest.caller.own().is_some() {
+        return;
+    }
     if !gateway.live.dice().chance(mirror.share.share()) {
         return;
     }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `intake` | head and body -> [`Guest`]: whose dialect, which route, what may be sent again |
 //! | `identity` | who asks, and what he is told who may not |
+//! | `byok` | callers' own keys to providers |
 //! | `needs` | what a request needs of a model: abilities, a window |
 //! | `once` | a body that is too large to keep, and is sent once |
 //! | `again` | answers that are kept, for the same request later |
@@ -44,6 +45,7 @@ mod admission;
 mod again;
 mod attempt;
 mod bonds;
+mod byok;
 mod count;
 mod deadline;
 mod degrade;
@@ -86,7 +88,7 @@ pub use intake::Guest;
 pub use reply::Reply;
 
 use crate::access::limits::Limiter;
-use crate::access::{Access, Guesses};
+use crate::access::{Access, Guesses, OwnKeys};
 use crate::cache::{Held, KeptNow, Memory};
 use crate::ledger::{Ledger, Till};
 use crate::route::Bond;
@@ -122,6 +124,7 @@ pub struct Gateway {
     /// Whose model encrypted which reasoning.
     thoughts: Recent<Bond>,
     guesses: Guesses,
+    own_keys: OwnKeys,
     in_flight: AtomicU32,
     cut_off: AtomicBool,
     memory: Memory,
@@ -152,6 +155,7 @@ impl Gateway {
             thoughts: Recent::default(),
             left: left::Places::default(),
             guesses: Guesses::default(),
+            own_keys: OwnKeys::default(),
             in_flight: AtomicU32::new(0),
             cut_off: AtomicBool::new(false),
             memory: Memory::default(),

@@ -294,6 +294,7 @@ impl Onward {
             least_window: guest.least_window,
             abilities: guest.abilities,
             lineage: caller.lineage(),
+            own: caller.own().map(|own| &*own.taker),
             most_attempts: u32::MAX,
         }
     }

@@ -46,6 +46,8 @@ pub struct Refusal {
     pub settle: Option<Settle>,
     /// There was no room for it.
     pub shed: Option<Shed>,
+    /// The same request would be refused again, whenever it comes.
+    pub hopeless: bool,
     /// Its caller, or its route, has used a limit up; how all of them stand.
     pub limited: Option<Box<Standing>>,
 }
@@ -62,6 +64,7 @@ impl Refusal {
             close: false,
             settle: None,
             shed: None,
+            hopeless: false,
             limited: None,
         })
     }
@@ -122,8 +125,10 @@ impl Refusal {
         if let Some(standing) = &self.limited {
             allowance::say(headers, self.dialect, standing, live.clock.unix_now());
         }
-        if self.exhausted || self.limited.is_some() {
-            let soon = self.retry_after.is_some_and(|wait| wait <= WORTH_RETRYING) && status.as_u16() == 429;
+        if self.exhausted || self.hopeless || self.limited.is_some() {
+            let soon = !self.hopeless
+                && self.retry_after.is_some_and(|wait| wait <= WORTH_RETRYING)
+                && status.as_u16() == 429;
             headers.insert(SHOULD_RETRY, HeaderValue::from_static(if soon { "true" } else { "false" }));
         }
         if status == StatusCode::UNAUTHORIZED {

@@ -125,6 +125,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
         least_window: *prompt_tokens,
         abilities: *needs,
         lineage: lineage.as_ref(),
+        own: None,
         most_attempts: u32::MAX,
     };
     let judged: Vec<_> = route

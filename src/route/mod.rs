@@ -24,4 +24,4 @@ pub use limits::Limits;
 pub use need::{Bond, Hold, Need, Resend, USUAL_ANSWER};
 pub use plan::{Exhausted, Lack, Plan};
 pub use shortlist::{Rank, WhyNot};
-pub use verdict::{Failure, Verdict};
+pub use verdict::{Failure, Verdict, is_of_own_key};

@@ -11,7 +11,7 @@ use crate::state::Channel;
 use crate::state::model::{Model, Shape};
 use crate::state::permit::{Wants, Whose};
 use crate::state::route::Route;
-use crate::vocab::Abilities;
+use crate::vocab::{Abilities, Payer};
 
 /// Fixed for the life of a request.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct Need<'a> {
     pub abilities: Abilities,
     /// Whose it is, where that decides which upstreams may have it.
     pub lineage: Option<&'a Lineage>,
+    /// Whose keys it brings one of its own for, which goes along instead of the gateway's.
+    pub own: Option<&'a str>,
     /// Bounds each route's own number of attempts.
     pub most_attempts: u32,
 }
@@ -75,7 +77,20 @@ impl Need<'_> {
 
     pub fn wants(&self) -> Wants {
         let tokens = Tokens { input: self.prompt_tokens, output: self.answer_tokens() };
-        Wants { shape: self.shape, session: self.session, key: self.bond.and_then(|bond| bond.key), tokens }
+        Wants {
+            shape: self.shape,
+            session: self.session,
+            key: self.bond.and_then(|bond| bond.key),
+            payer: self.payer(),
+            tokens,
+        }
+    }
+
+    pub const fn payer(&self) -> Payer {
+        match self.own {
+            Some(_) => Payer::Caller,
+            None => Payer::Gateway,
+        }
     }
 }
 

@@ -13,12 +13,13 @@ use crate::algo::health::{self, Standing as Health};
 use crate::algo::quota::Standing;
 use crate::algo::ramp;
 use crate::algo::tick::Tick;
+use crate::config::Byok;
 use crate::dialect::{Dialect, translate};
 use crate::state::gate;
 use crate::state::model::Model;
 use crate::state::route::Route;
 use crate::state::table::Channel;
-use crate::vocab::{Abilities, Ability};
+use crate::vocab::{Abilities, Ability, Payer};
 
 /// How gladly a channel is picked. Ordered: smaller is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,7 +131,9 @@ pub fn judge(
     if !upstream.is_configured() {
         return Err(WhyNot::Unconfigured);
     }
-    if need.lineage.is_some_and(|lineage| lineage.bars_upstream(&upstream.config).is_some()) {
+    if need.lineage.is_some_and(|lineage| lineage.bars_upstream(&upstream.config).is_some())
+        || !takes_key(route, channel, need)
+    {
         return Err(WhyNot::OutOfReach);
     }
     // The operator put the upstream behind a path, so whatever it speaks is spoken there.
@@ -177,6 +180,15 @@ pub fn judge(
         };
     }
     Ok(rank)
+}
+
+/// Whether it is for callers with a key of their own or without one, and that key is for it.
+fn takes_key(route: &Route, channel: &Channel, need: &Need<'_>) -> bool {
+    match (need.own, route.config.byok) {
+        (None, Byok::Off | Byok::Allow) => true,
+        (None, Byok::Require) | (Some(_), Byok::Off) => false,
+        (Some(taker), Byok::Allow | Byok::Require) => channel.upstream.config.taker() == taker,
+    }
 }
 
 /// What may be done once this channel has had the request.
@@ -239,6 +251,9 @@ fn rank(standing: gate::Standing, resend: Resend) -> Result<Rank, WhyNot> {
 
 /// Whether a key may be used, and has quota for this.
 fn credentials(channel: &Channel, model: &Model, need: &Need<'_>, now: Tick) -> Result<Rank, WhyNot> {
+    if need.payer() == Payer::Caller {
+        return Ok(Rank::Ready);
+    }
     let upstream = &channel.upstream;
     let has_room = |key: &Arc<str>| !model.room(key, upstream.config.concurrency).is_full();
     if upstream.credentials.is_empty() {
@@ -291,6 +306,9 @@ fn standing(channel: &Channel, model: &Model, key: &Arc<str>, need: &Need<'_>, n
 /// The share of quota that its best key has left.
 pub fn quota_left(channel: &Channel, model: &Model, need: &Need<'_>, now: Tick) -> f64 {
     let upstream = &channel.upstream;
+    if need.payer() == Payer::Caller {
+        return 1.0;
+    }
     let keys = upstream.credentials.iter().map(|key| &key.rate_key);
     let keyless = upstream.credentials.is_empty().then_some(&upstream.keyless);
     let shares = keys.chain(keyless).map(|key| match standing(channel, model, key, need, now) {

@@ -7,7 +7,7 @@ use super::plan::Plan;
 use super::{purse, shortlist, unserved};
 use crate::state::permit::Permit;
 use crate::telemetry::RefusedRetry;
-use crate::vocab::{Class, Fault, RateHint, Scope, Stage};
+use crate::vocab::{Class, Fault, Payer, RateHint, Scope, Stage};
 
 /// Less than this is not worth a further attempt.
 const LEAST_TIME: Duration = Duration::from_millis(200);
@@ -68,7 +68,8 @@ impl Plan<'_> {
         // A key without leave for files may have it for models.
         let is_callers = unserved::is_callers(fault, &channel, need);
         let only_here = need.operation.is_left() && fault.class() == Class::AuthFault;
-        if need.operation.health_neutral() || only_here {
+        // What a caller's own key may not, or not yet, says nothing about the channel.
+        if need.operation.health_neutral() || only_here || is_of_own_key(fault, need) {
             permit.fail_quietly(fault, stage);
         } else {
             if fault == Fault::ModelMissing {
@@ -101,6 +102,9 @@ impl Plan<'_> {
     ) -> Verdict {
         let Failure { fault, stage, hint } = failure;
         let route = self.route();
+        if is_of_own_key(fault, need) {
+            return Verdict::GiveUp;
+        }
         match fault.class() {
             Class::ClientFault => {
                 let elsewhere = match fault {
@@ -212,6 +216,15 @@ impl Plan<'_> {
         self.route().handles.retry_refused(&self.table().live.metrics, why);
         Verdict::GiveUp
     }
+}
+
+/// Whether a fault is between a caller with a key of his own and his provider, who answers him.
+pub fn is_of_own_key(fault: Fault, need: &Need<'_>) -> bool {
+    let of_keys = matches!(
+        fault.class(),
+        Class::Throttled | Class::QuotaExhausted | Class::AuthFault | Class::ConfigFault
+    );
+    need.payer() == Payer::Caller && of_keys
 }
 
 /// The stage table of RESILIENCE §4.10.

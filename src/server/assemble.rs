@@ -10,6 +10,7 @@ use rustls::ClientConfig;
 
 use super::builtin::{Builtin, Simulating};
 use super::loader::{Draft, Rejection};
+use crate::access::tokens::Publishers;
 use crate::access::{Access, Managed};
 use crate::config::{self, BaseUrl};
 use crate::proxy::Snapshot;
@@ -28,6 +29,8 @@ pub(super) struct Assembler {
     pub(super) builtin: Arc<Builtin>,
     /// What is known of the store's keys.
     pub(super) managed: Option<Arc<Managed>>,
+    /// What is known of issuers' keys.
+    pub(super) publishers: Arc<Publishers>,
 }
 
 struct Kept {
@@ -63,6 +66,7 @@ impl Assembler {
             fetcher: None,
             builtin,
             managed: None,
+            publishers: Arc::default(),
         }
     }
 
@@ -113,7 +117,11 @@ impl Assembler {
         let table = Table::compile(&draft.blueprint, &mut self.registry, &self.live);
         let replaced = Replaced { pools: before.into_values().map(|kept| kept.pool).collect(), simulated };
         let metrics = &self.live.metrics;
-        let access = Access::compile(&draft.blueprint, metrics).with(self.managed.as_ref(), metrics);
+        let issuers = &draft.blueprint.issuers;
+        let access = Access::compile(&draft.blueprint, metrics)
+            .trusting(issuers, &self.publishers, metrics)
+            .with(self.managed.as_ref(), metrics);
+        self.publishers.keep(issuers, |issuer| draft.roots.get(&issuer.ca_file).cloned());
         let access = Arc::new(access);
         let fetcher = self.fetcher(&draft.blueprint.server.media);
         Ok((Snapshot { table: Arc::new(table), pools: pools.into(), access, fetcher }, replaced))

@@ -11,6 +11,7 @@ use super::assemble::Assembler;
 use super::booking;
 use super::builtin::Simulating;
 use super::front::Front;
+use super::issuers::Messenger;
 use super::keeper::Keeper;
 use super::keyring;
 use super::lifecycle::{Lifecycle, Stage};
@@ -25,6 +26,7 @@ use super::tasks::Tasks;
 use super::tls::Certificate;
 use super::watch;
 use crate::access::limits::Seen;
+use crate::access::tokens::Published;
 use crate::access::{Access, Desk, Managed};
 use crate::admin::{Applied, Phase, Refused, Reloaded, Running, Trail};
 use crate::alerts::Herald;
@@ -60,6 +62,7 @@ pub struct Host {
     /// What outlives the process, where the configuration has a place for it.
     pub store: Option<Arc<Store>>,
     desk: Option<Arc<Desk>>,
+    messenger: Arc<Messenger>,
     trail: Arc<Trail>,
     ledger: Option<Arc<Ledger>>,
     herald: Arc<Herald>,
@@ -75,6 +78,12 @@ impl Host {
         simulating: Simulating,
     ) -> Result<Arc<Self>, Rejection> {
         let mut assembler = Assembler::new(Arc::clone(&live), Arc::clone(&dial), simulating);
+        let messenger = Messenger {
+            publishers: Arc::clone(&assembler.publishers),
+            dial: Arc::clone(&dial),
+            live: Arc::clone(&live),
+        };
+        let messenger = Arc::new(messenger);
         let state_file = draft.blueprint.server.state_file.as_deref();
         let keeper = state_file.map(|path| Arc::new(Keeper::new(loader.beside(path))));
         let recalled = keeper.as_ref().map(|keeper| keeper.recall(&live)).unwrap_or_default();
@@ -140,6 +149,7 @@ impl Host {
             tasks.spawn("store tended", storing::tend(Arc::clone(&opened.store), opened.retention));
             opened.store
         });
+        tasks.spawn("issuers", Arc::clone(&messenger).follow());
         if let Some(desk) = &desk {
             let follow = keyring::follow(Arc::clone(desk), Arc::clone(&trail), Arc::clone(&gateway));
             tasks.spawn("managed keys", follow);
@@ -160,6 +170,7 @@ impl Host {
             link,
             store,
             desk,
+            messenger,
             trail,
             ledger,
             herald,
@@ -171,6 +182,7 @@ impl Host {
         if let Some(desk) = &self.desk {
             keyring::first(desk, self.gateway()).await;
         }
+        self.messenger.first().await;
     }
 
     /// Begins to follow the configuration's source.
@@ -220,6 +232,10 @@ impl Running for Host {
 
     fn desk(&self) -> Option<Arc<Desk>> {
         self.desk.clone()
+    }
+
+    fn issuers(&self) -> Vec<Arc<Published>> {
+        self.messenger.publishers.all()
     }
 
     fn stock(&self) {

@@ -210,7 +210,9 @@ impl Loader {
             }
             config::StorePlace::Postgres { .. } | config::StorePlace::Sqlite(_) => None,
         });
-        for (ca_file, path) in upstreams.chain(redis).chain(store) {
+        let issuers = blueprint.issuers.iter().filter(|issuer| issuer.keys.url().starts_with("https:"));
+        let issuers = issuers.map(|issuer| (&issuer.ca_file, format!("issuers.{}.ca_file", issuer.name)));
+        for (ca_file, path) in upstreams.chain(redis).chain(store).chain(issuers) {
             if made.contains_key(ca_file) {
                 continue;
             }

@@ -35,6 +35,7 @@ mod framing;
 pub mod front;
 mod guard;
 pub mod host;
+mod issuers;
 mod keeper;
 mod keyring;
 pub mod lifecycle;

@@ -97,6 +97,7 @@ pub fn need<'t>(table: &'t Table, route: usize, said: &'t Call, now: Tick) -> Ne
         least_window: 0,
         abilities: Abilities::default(),
         lineage: None,
+        own: None,
         most_attempts: u32::MAX,
     };
     match &said.target {

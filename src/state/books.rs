@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::credential::Credential;
 use super::table::Channel;
 use crate::algo::tick::Tick;
-use crate::vocab::{Fault, Part, Stage, Usage};
+use crate::vocab::{Fault, Part, Payer, Stage, Usage};
 
 /// Hears of the attempts of one request, or of all.
 pub trait Books: Send + Sync + Debug {
@@ -48,6 +48,8 @@ pub struct Attempt<'p> {
     /// As the upstream calls it; empty for plain HTTP.
     pub model: &'p Arc<str>,
     pub credential: Option<&'p Arc<Credential>>,
+    /// Whose key went along.
+    pub payer: Payer,
     pub begun: Tick,
     pub ended: Tick,
     /// When its first content came.

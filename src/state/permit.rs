@@ -28,7 +28,7 @@ use super::table::Channel;
 use crate::algo::breaker::{self, Settled, Signal};
 use crate::algo::quota::{Booking, Quota, Tokens};
 use crate::algo::tick::Tick;
-use crate::vocab::{Class, Fault, Part, RateHint, Stage, Usage};
+use crate::vocab::{Class, Fault, Part, Payer, RateHint, Stage, Usage};
 
 use trial::SoFar;
 
@@ -57,6 +57,8 @@ pub struct Wants {
     pub session: Option<u64>,
     /// The only keys that will do; every one where they are gone.
     pub key: Option<Whose>,
+    /// Whose credential goes along.
+    pub payer: Payer,
     /// About how many it will cost.
     pub tokens: Tokens,
 }
@@ -83,6 +85,7 @@ pub struct Permit {
     channel: Arc<Channel>,
     model: Arc<Model>,
     credential: Option<Arc<Credential>>,
+    payer: Payer,
     held: Option<Held>,
     passage: Passage,
     shape: Shape,
@@ -188,6 +191,7 @@ impl Permit {
             channel,
             model,
             credential: None,
+            payer: Payer::Gateway,
             held: None,
             passage,
             shape,
@@ -528,6 +532,7 @@ impl Permit {
             channel: &self.channel,
             model: &self.model.name,
             credential: self.credential.as_ref(),
+            payer: self.payer,
             begun: self.begun,
             ended: self.live().now(),
             first_content,

@@ -216,12 +216,12 @@ impl Table {
     /// How much a request matters that came to `route` with a key of this `urgency`, and asks for `asked`: whoever
     /// has no leave to ask for more may ask for less.
     pub fn priority(&self, route: usize, urgency: Urgency, asked: Option<Priority>) -> Priority {
-        prioritized(self.routes[route].config.priority, urgency, asked)
+        urgency.of(self.routes[route].config.priority, asked)
     }
 
     /// The most that a request may turn out to matter while its route is not known.
     pub fn highest_priority(&self, urgency: Urgency, asked: Option<Priority>) -> Priority {
-        prioritized(self.highest, urgency, asked)
+        urgency.of(self.highest, asked)
     }
 
     /// How much requests of the key `name` matter, where the file has it.
@@ -432,11 +432,6 @@ fn compile_channel(
         fixed,
         upstream,
     }
-}
-
-fn prioritized(usual: Priority, urgency: Urgency, asked: Option<Priority>) -> Priority {
-    let own = urgency.own.unwrap_or(usual);
-    asked.map_or(own, |asked| asked.min(urgency.most.unwrap_or(own)))
 }
 
 /// The dialects in which a route's callers may come.

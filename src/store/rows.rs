@@ -73,6 +73,9 @@ pub struct RequestRow {
     pub estimated: bool,
 }
 
+/// What stands in the column `credential` where a caller brought a key of his own, and nothing was charged to us.
+pub const CALLERS_OWN: u16 = u16::MAX;
+
 /// One try on one channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttemptRow {
@@ -86,7 +89,8 @@ pub struct AttemptRow {
     pub provider: Arc<str>,
     /// The model that was served, as the upstream calls it.
     pub model: Arc<str>,
-    /// Which of the upstream's credentials: its place in the file, from 1. Never a word of it.
+    /// Which of the upstream's credentials: its place in the file, from 1; 0 where it needs none, or [`CALLERS_OWN`].
+    /// Never a word of it.
     pub credential: u16,
     /// `ok`, `cancelled`, or as `vocab::Fault` is called.
     pub verdict: &'static str,

@@ -76,7 +76,10 @@ catalogue! {
     MEMORY_LIMIT = "mainstay_memory_limit_bytes" Gauge, [], "What of them may be held, server.limits.memory; requests are refused from 80 % of it on.";
     QUEUE_DEPTH = "mainstay_queue_depth" Gauge, ["route"], "Requests that wait until a channel has room for them.";
     QUEUE_SECONDS = "mainstay_queue_seconds" Histogram(QUEUE_WAITS), ["route"], "Time that requests waited for room, served in the end or not; those who did not wait are not in it.";
-    ACCESS = "mainstay_access_total" Counter, ["key", "result"], "Callers by what they proved: allowed, or with a needed key missing, unknown_key, disagreeing, bad_signature, stale, over (expired or disabled); out_of_reach are those of the allowed who asked for more than they may. An empty key is nobody known.";
+    ACCESS = "mainstay_access_total" Counter, ["key", "result"], "Callers by what they proved: allowed, or with a needed key missing, unknown_key, disagreeing, bad_signature, stale, over (expired or disabled), or with a token of an issuer (`ISSUER:*` for all its callers) expired, early, other_audience, nameless, unplaced, barred, keys_unknown; out_of_reach are those of the allowed who asked for more than they may. An empty key is nobody known.";
+    KEYS_AGE = "mainstay_managed_keys_age_seconds" Gauge, [], "Since the store's keys were read last: what was changed meanwhile does not hold here. -1 while they never were; absent without server.key_hash_secret.";
+    ISSUER_AGE = "mainstay_issuer_keys_age_seconds" Gauge, ["issuer"], "Since an issuer's public keys came last; -1 while they never have.";
+    ISSUER_FETCHES = "mainstay_issuer_fetches_total" Counter, ["issuer", "result"], "Fetches of an issuer's public keys: ok, failed.";
 
     ATTEMPTS = "mainstay_attempts_total" Counter, ["route", "upstream", "model", "outcome"], "Attempts on a channel by outcome class.";
     FAULTS = "mainstay_faults_total" Counter, ["upstream", "fault", "stage"], "Failed attempts by exact fault and by how far they had got.";

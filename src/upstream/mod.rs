@@ -15,6 +15,7 @@
 mod body;
 mod call;
 mod dial;
+mod document;
 mod fetch;
 mod h1;
 mod h2;
@@ -39,6 +40,7 @@ mod tests;
 pub use body::{BodyFault, BoxBody, BoxError, Incoming, Outgoing};
 pub use call::{CallError, CallLimits, Doubt, Reuse};
 pub use dial::{Dial, DialError, Dialing, Resolving, Socket, TcpDial};
+pub use document::{DocumentError, document};
 pub use fetch::{FetchError, Fetched, Fetcher, Purse};
 pub use pool::{Pool, PoolCounts};
 pub use post::Poster;

@@ -67,6 +67,7 @@ pub fn need(live: &Live, resend: Resend) -> Need<'static> {
         least_window: 0,
         abilities: Abilities::default(),
         lineage: None,
+        own: None,
         most_attempts: u32::MAX,
     }
 }

@@ -148,6 +148,7 @@ impl Gateway {
         let mut command = Command::new(words.next().expect("the binary, at least"));
         command.args(words);
         command.env("MAINSTAY_LOG", filter);
+        command.env("MAINSTAY_IT_SECRET", "the-secret-of-all-the-gateways-of-tests");
         command
     }
 

@@ -15,12 +15,14 @@ use super::http;
 use super::process::{Gateway, Guest, free_address, program, skip, wait_for};
 
 /// Five routes: with somewhere else to go, for others to fall back to, alone, hedged, and steered. Times are short so
-/// that an outage and its end fit into seconds. Nobody is at the Redis's address, which is no trouble to anybody.
+/// that an outage and its end fit into seconds. Nobody is at the Redis's address, nor at the
+/// issuer's, which is no trouble to anybody.
 const ROUTING: &str = r#"
 version: 1
-server: {listen: LISTEN, admin: ADMIN, state_file: state.json, redis: {url: "redis://127.0.0.1:1"}}
+server: {listen: LISTEN, admin: ADMIN, state_file: state.json, key_hash_secret: "${MAINSTAY_IT_SECRET}", redis: {url: "redis://127.0.0.1:1"}}
 store: {url: "sqlite:ledger.db"}
 alerts: {webhooks: {nobody: {url: "http://127.0.0.1:1/", format: slack}}}
+issuers: {nobody: {issuer: "http://127.0.0.1:1", audience: mainstay}}
 upstreams:
   sim-a: {provider: simulated, fate: all, credentials: ["${MAINSTAY_IT_KEY_A:-simulated-key-a}"], quota: {rpm: 600000, tpm: 600000000}, simulated: {ttft: 5ms, pace: 1ms}}
   sim-b: {provider: simulated, fate: all, credentials: ["${MAINSTAY_IT_KEY_B:-simulated-key-b}"], simulated: {ttft: 5ms, pace: 1ms}}

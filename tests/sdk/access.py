@@ -136,7 +136,7 @@ class Bedrock(unittest.TestCase):
 
     def test_what_is_wrong(self):
         self.assertIn("signature is not the one", self.refused("InvalidSignatureException", self.client(WRONG)))
-        self.refused("UnrecognizedClientException", self.client(name="till"))
+        self.refused("InvalidSignatureException", self.client(name="till"))
 
     def test_a_clock_that_is_late_or_early(self):
         now = botocore.auth.get_current_datetime

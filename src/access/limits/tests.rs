@@ -7,7 +7,15 @@ use crate::algo::limit::Spent;
 use crate::config::{Member, Reach};
 
 fn member(level: Level, name: &str, limits: Allowance) -> Member {
-    Member { level, name: name.into(), tags: Vec::new(), reach: Reach::default(), limits, expires: None }
+    Member {
+        level,
+        name: name.into(),
+        tags: Vec::new(),
+        reach: Reach::default(),
+        limits,
+        most: None,
+        expires: None,
+    }
 }
 
 /// The key `name` of a team.

@@ -39,6 +39,24 @@ pub struct Urgency {
     pub own: Option<Priority>,
     /// The most that it may ask for; what they have by themselves where it is not said.
     pub most: Option<Priority>,
+    /// What nobody above it lets it exceed, in whatever way.
+    pub cap: Option<Priority>,
+}
+
+impl Urgency {
+    /// The same of the last of `lineage`, with what those above him say.
+    #[must_use]
+    pub fn below(self, lineage: &Lineage) -> Self {
+        let caps = lineage.0.iter().filter_map(|member| member.most);
+        Self { cap: caps.min(), ..self }
+    }
+
+    /// What a request comes to that asks for this; `usual` is what its route says.
+    pub fn of(self, usual: Priority, asked: Option<Priority>) -> Priority {
+        let own = self.own.unwrap_or(usual);
+        let priority = asked.map_or(own, |asked| asked.min(self.most.unwrap_or(own)));
+        self.cap.map_or(priority, |cap| priority.min(cap))
+    }
 }
 
 /// The floors of the tree that keys belong to, from the top.
@@ -73,6 +91,8 @@ pub struct Member {
     pub reach: Reach,
     /// What it and all below it may use together.
     pub limits: Allowance,
+    /// The most that requests of all below it may matter; a key has its own in [`Urgency`].
+    pub most: Option<Priority>,
     /// The first moment at which it does not hold any more, since the Unix epoch.
     pub expires: Option<Duration>,
 }

@@ -8,6 +8,7 @@
 pub mod access;
 pub mod alerts;
 pub mod degrade;
+pub mod issuer;
 pub mod ledger;
 pub mod route;
 pub mod server;
@@ -18,9 +19,10 @@ pub mod upstream;
 pub use access::{Access, CallerKey, Level, Lineage, Member, Names, Reach, Urgency};
 pub use alerts::{Alerts, MessageForm, Webhook};
 pub use degrade::{Cache, CacheScope, Degradation, Idempotency, WhenExhausted};
+pub use issuer::{Algorithm, Issuer, KeysAt};
 pub use ledger::{Ledger, SpoolSettings};
 pub use route::{
-    Channel, FallbackOn, FirstEvent, Hedge, HedgeDelay, Matcher, ModelName, Origin, Panic, PanicMode,
+    Byok, Channel, FallbackOn, FirstEvent, Hedge, HedgeDelay, Matcher, ModelName, Origin, Panic, PanicMode,
     Pattern, Queue, Replay, Retry, Route, SlowStart, Sticky, Timeouts, Unsupported,
 };
 pub use route::{Continuation, Delivery};
@@ -50,6 +52,8 @@ pub struct Blueprint {
     pub members: Vec<Lineage>,
     /// Those that can be used, in the order of the file.
     pub keys: Vec<CallerKey>,
+    /// Whose signed tokens are taken in place of a key.
+    pub issuers: Vec<Issuer>,
     /// Limits of keys that are not in the file, where they have none of their own.
     pub key_limits: Allowance,
     /// In the order of the file. [`Channel::upstream`] indexes this.

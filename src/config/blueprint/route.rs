@@ -22,6 +22,8 @@ pub struct Route {
     pub matcher: Matcher,
     /// Whom its requests are taken from.
     pub access: Access,
+    /// Whether they may bring keys of their own to its providers.
+    pub byok: Byok,
     /// Further exact model names that mean this route.
     pub aliases: Vec<String>,
     /// Which of its requests other routes serve, or have as well.
@@ -52,6 +54,15 @@ pub struct Route {
     /// How much its requests matter, where the caller's key says nothing.
     pub priority: Priority,
     pub sticky: Sticky,
+}
+
+/// Whether callers may bring a key of their own, which goes to the provider in place of ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Byok {
+    #[default]
+    Off,
+    Allow,
+    Require,
 }
 
 /// Who made a route.

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method};
 use super::route::Timeouts;
 use crate::algo::{aimd, breaker, cooldown, health};
 use crate::dialect::Dialect;
-use crate::dialect::provider::{Provider, StreamUsage};
+use crate::dialect::provider::{Auth, Provider, StreamUsage};
 use crate::vocab::Secret;
 
 /// One entry of `upstreams:`, with the `defaults:` already under it.
@@ -49,6 +49,21 @@ pub struct Upstream {
     pub stream_usage: StreamUsage,
     /// Set exactly when the provider is `simulated`.
     pub simulated: Option<SimulatedSettings>,
+}
+
+impl Upstream {
+    /// Whose keys it takes: its provider's, or its own where it is none that everybody knows.
+    pub fn taker(&self) -> &str {
+        match self.provider.name {
+            "custom" | "simulated" | "http" => &self.name,
+            known => known,
+        }
+    }
+
+    /// Whether a request to it can carry a key at all.
+    pub fn takes_keys(&self) -> bool {
+        self.speaks.iter().any(|dialect| self.provider.auth_in(*dialect) != Auth::None)
+    }
 }
 
 /// Where requests go, split once.

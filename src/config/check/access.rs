@@ -15,7 +15,7 @@ use crate::config::tree::{Node, Text};
 use crate::vocab::Secret;
 
 /// Longest name: it becomes a metric label and an access key id.
-const NAME_MAX: usize = 64;
+pub const NAME_MAX: usize = 64;
 /// Fewest characters of a secret; shorter ones can be guessed.
 const SECRET_MIN: usize = 16;
 
@@ -34,6 +34,7 @@ pub fn keys(
             tags: &said.tags,
             allow: &said.allow,
             limits: settle::allowance(&limits),
+            most: None,
             expires: said.expires.as_deref(),
         };
         let parents = Parents {
@@ -54,11 +55,13 @@ pub fn keys(
         let mut key = CallerKey {
             name: name.as_str().into(),
             secrets: Vec::new(),
-            lineage,
             urgency: Urgency {
                 own: said.priority.map(settle::priority),
                 most: said.max_priority.map(settle::priority),
-            },
+                cap: None,
+            }
+            .below(&lineage),
+            lineage,
         };
         if let (Some(most), Some(own)) = (key.urgency.most, key.urgency.own)
             && most < own
@@ -81,7 +84,7 @@ pub fn keys(
     }
     let said = [scene.file.access].into_iter().chain(scene.file.routes.iter().map(|route| route.access));
     let needed = said.map(access).any(|access| access == Access::Keys);
-    if needed && keys.is_empty() {
+    if needed && keys.is_empty() && scene.file.issuers.0.is_empty() {
         findings.warn(
             &Path::root().key("access"),
             "no key can be used, so whatever needs one is refused",
@@ -106,12 +109,17 @@ pub fn is_name(name: &str) -> bool {
 }
 
 pub fn check_name(level: Level, name: &str, path: &Path, findings: &mut Findings) {
-    if !is_name(name) {
+    // Those who sign in are often called by their addresses.
+    let is_fine = if level == Level::User { is_name(&name.replace(['@', '+'], "-")) } else { is_name(name) };
+    if !is_fine {
         let article = if level == Level::Organisation { "an" } else { "a" };
         findings.error_at_key(
             path,
             format!("{article} {} cannot be called this", level.name()),
-            format!("use up to {NAME_MAX} letters, digits, `-`, `_` and `.`: it is a metric label"),
+            format!(
+                "use up to {NAME_MAX} letters, digits, `-`, `_` and `.`{}: it is a metric label",
+                if level == Level::User { ", or an e-mail address" } else { "" }
+            ),
         );
     }
 }

@@ -9,6 +9,7 @@ mod access;
 mod alerts;
 mod automatic;
 mod fallback;
+pub mod issuers;
 mod ledger;
 mod media;
 pub mod reach;
@@ -56,6 +57,7 @@ pub fn check(
     let known = Known::of(scene, routes.as_deref(), &automatic);
     let members = tree::tree(scene, &known, findings);
     let keys = access::keys(scene, &members, &known, findings);
+    let issuers = issuers::issuers(scene, &members, &known, findings);
     let store = store::check(scene, findings);
     if findings.any_error() {
         return None;
@@ -67,6 +69,7 @@ pub fn check(
         access: access::access(scene.file.access),
         members,
         keys,
+        issuers,
         key_limits: settle::allowance(&scene.file.defaults.key_limits),
         // A missing one was reported, so that this collects all of them.
         upstreams: upstreams.into_iter().collect::<Option<_>>()?,

@@ -5,7 +5,7 @@ use super::fallback::{fallback, names, refuse_loops};
 use super::steer::steering;
 use super::{Scene, channel_layers, channel_path, route_path};
 use crate::config::blueprint::{
-    Channel, FirstEvent, Matcher, ModelName, Origin, Pattern, Route, Steering, Timeouts, Upstream,
+    Byok, Channel, FirstEvent, Matcher, ModelName, Origin, Pattern, Route, Steering, Timeouts, Upstream,
 };
 use crate::config::file;
 use crate::config::layer::stack;
@@ -71,6 +71,7 @@ pub fn route(
         name: name(&matcher).into(),
         origin: Origin::Written,
         access: access(said.access.or(scene.file.access)),
+        byok: byok(said, &channels, upstreams, (&matcher, index), findings),
         aliases: said.aliases.clone(),
         steering: Steering::default(),
         // The schema lets only known names through.
@@ -98,6 +99,33 @@ pub fn route(
         sticky: settle::sticky(&stack([said.sticky.clone(), defaults.sticky.clone()])),
         matcher,
     })
+}
+
+/// Whether callers may bring their own keys, which needs somebody who can take one.
+fn byok(
+    said: &file::Route,
+    channels: &[Channel],
+    upstreams: &[Option<Upstream>],
+    (matcher, index): (&Matcher, usize),
+    findings: &mut Findings,
+) -> Byok {
+    let byok = settle::byok(said.byok);
+    let path = route_path(index).key("byok");
+    if byok == Byok::Off {
+        return byok;
+    }
+    let mut of_channels = channels.iter().filter_map(|channel| upstreams[channel.upstream].as_ref());
+    match matcher {
+        Matcher::Path { .. } => {
+            let hint = "remove it; services behind a path get callers' own headers anyway";
+            findings.error(&path, "only a route of models has providers with keys", hint);
+        }
+        Matcher::Model { .. } if !of_channels.any(Upstream::takes_keys) => {
+            findings.error(&path, "none of its upstreams takes a key", "remove it");
+        }
+        Matcher::Model { .. } => {}
+    }
+    byok
 }
 
 /// The name of a route is what it takes.

@@ -14,6 +14,7 @@ use crate::config::nearest::{did_you_mean, listed};
 use crate::config::path::Path;
 use crate::config::problem::Findings;
 use crate::config::settle;
+use crate::vocab::Priority;
 
 /// What every member of the tree may say of itself.
 #[derive(Clone, Copy)]
@@ -21,6 +22,8 @@ pub struct Said<'a> {
     pub tags: &'a BTreeMap<String, String>,
     pub allow: &'a Allow,
     pub limits: Allowance,
+    /// The most that requests of all below may matter.
+    pub most: Option<Priority>,
     pub expires: Option<&'a str>,
 }
 
@@ -45,6 +48,7 @@ pub fn tree(scene: &Scene<'_>, known: &Known<'_>, findings: &mut Findings) -> Ve
             tags: &said.tags,
             allow: &said.allow,
             limits: settle::allowance(&said.limits),
+            most: said.max_priority.map(settle::priority),
             expires: said.expires.as_deref(),
         };
         add(Level::Organisation, "organisations", name, Parents::default(), own);
@@ -54,6 +58,7 @@ pub fn tree(scene: &Scene<'_>, known: &Known<'_>, findings: &mut Findings) -> Ve
             tags: &said.tags,
             allow: &said.allow,
             limits: settle::allowance(&said.limits),
+            most: said.max_priority.map(settle::priority),
             expires: said.expires.as_deref(),
         };
         let parents = Parents { organisation: said.organisation.as_deref(), ..Parents::default() };
@@ -64,6 +69,7 @@ pub fn tree(scene: &Scene<'_>, known: &Known<'_>, findings: &mut Findings) -> Ve
             tags: &said.tags,
             allow: &said.allow,
             limits: settle::allowance(&said.limits),
+            most: said.max_priority.map(settle::priority),
             expires: said.expires.as_deref(),
         };
         let (organisation, team) = (said.organisation.as_deref(), said.team.as_deref());
@@ -89,6 +95,7 @@ pub fn child(
         tags: tags(said.tags, &path.key("tags"), findings),
         reach: reach::reach(said.allow, &path.key("allow"), known, findings),
         limits: said.limits,
+        most: said.most,
         expires: said.expires.and_then(|text| {
             let moment = moment::parse(text);
             if moment.is_none() {
@@ -102,7 +109,7 @@ pub fn child(
 }
 
 /// The one above, if one is named that is there.
-fn parent<'t>(
+pub fn parent<'t>(
     parents: Parents<'_>,
     tree: &'t [Lineage],
     path: &Path,
@@ -140,7 +147,11 @@ pub fn find<'t>(tree: &'t [Lineage], level: Level, name: &str) -> Option<&'t Lin
 }
 
 /// Labels that a ledger and its readers can take.
-fn tags(said: &BTreeMap<String, String>, path: &Path, findings: &mut Findings) -> Vec<(Arc<str>, Arc<str>)> {
+pub fn tags(
+    said: &BTreeMap<String, String>,
+    path: &Path,
+    findings: &mut Findings,
+) -> Vec<(Arc<str>, Arc<str>)> {
     const MOST: usize = 16;
     const LONGEST: usize = 128;
     if said.len() > MOST {
@@ -168,8 +179,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::managed::{ManagedKey, Naming, managed};
     use crate::config::testing::Given;
-    use crate::config::{Blueprint, Severity, load};
+    use crate::config::{Blueprint, Severity, Urgency, load};
     use crate::dialect::Operation;
 
     const REST: &str = "upstreams: {a: {provider: simulated, region: eu}, b: {provider: simulated}}\n\
@@ -218,6 +230,53 @@ mod tests {
         let tags: Vec<String> = line.tags().iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(tags, ["by=ada", "cost=1", "app=x"], "the nearest wins");
         assert_eq!(read(tree).expect("no keys are needed").members.len(), 5);
+    }
+
+    /// By the lowest cap of all above; the key's own words, the route's and the caller's come to the same.
+    #[test]
+    fn nothing_matters_more_than_the_levels_above_let_it() {
+        use Priority::{Critical, CriticalPlus, Sheddable, SheddablePlus};
+        let tree = "organisations: {acme: {max_priority: critical}, free: {}}\n\
+            teams: {growth: {organisation: acme, max_priority: sheddable_plus}, sales: {organisation: acme}}\n\
+            users: {ada: {team: sales, max_priority: critical_plus}, bob: {team: growth, max_priority: critical}}\n";
+        for (parent, cap) in [
+            ("organisation: free", None),
+            ("organisation: acme", Some(Critical)),
+            ("team: growth", Some(SheddablePlus)),
+            ("team: sales", Some(Critical)),
+            ("user: ada", Some(Critical)),
+            ("user: bob", Some(SheddablePlus)),
+        ] {
+            let own = "priority: critical_plus, max_priority: critical_plus";
+            let said = format!("{tree}keys: {{shop: {{{parent}, {own}, secret: '${{SHOP}}'}}}}");
+            let urgency = read(&said).expect("it is well").keys[0].urgency;
+            assert_eq!(urgency.cap, cap, "{parent}");
+            for usual in Priority::ALL {
+                for asked in [None, Some(Sheddable), Some(Critical), Some(CriticalPlus)] {
+                    let free = Urgency { cap: None, ..urgency }.of(usual, asked);
+                    assert_eq!(
+                        urgency.of(usual, asked),
+                        cap.map_or(free, |cap| free.min(cap)),
+                        "{parent} {asked:?}"
+                    );
+                }
+            }
+            // Who has no key of the file has the same above him.
+            let members = read(tree).expect("it is well").members;
+            let (level, name) = parent.split_once(": ").expect("a level and a name");
+            let named = |wanted: &str| (level == wanted).then_some(name);
+            let kept = ManagedKey {
+                name: "till",
+                organisation: named("organisation"),
+                team: named("team"),
+                user: named("user"),
+                terms: r#"{"max_priority": "critical_plus"}"#,
+                expires: None,
+                limits: Allowance::default(),
+            };
+            let (_, managed) = managed(kept, &members, Naming::Lenient).expect("it is well");
+            assert_eq!(managed.cap, cap, "{parent}");
+        }
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Organisation {
     pub limits: Allowance,
     /// When it and all below it end: a day (its first moment, UTC) or a time as in 2027-01-31T12:00:00Z.
     pub expires: Option<String>,
+    /// The most that requests of whoever is below it may matter, whatever keys and routes say.
+    pub max_priority: Option<PriorityName>,
 }
 
 /// A part of an organisation, or one that stands by itself.
@@ -46,6 +48,8 @@ pub struct Team {
     pub limits: Allowance,
     /// When it and all below it end: a day (its first moment, UTC) or a time as in 2027-01-31T12:00:00Z.
     pub expires: Option<String>,
+    /// The most that requests of whoever is below it may matter, whatever keys and routes say.
+    pub max_priority: Option<PriorityName>,
 }
 
 /// Somebody with one key or several.
@@ -63,6 +67,8 @@ pub struct User {
     pub limits: Allowance,
     /// When he and his keys end: a day (its first moment, UTC) or a time as in 2027-01-31T12:00:00Z.
     pub expires: Option<String>,
+    /// The most that requests of his keys may matter, whatever they and routes say.
+    pub max_priority: Option<PriorityName>,
 }
 
 /// A key that callers prove themselves with. Its name is what metrics and logs call them, and the access key id

@@ -8,6 +8,7 @@ pub mod access;
 pub mod alerts;
 pub mod degrade;
 pub mod indexed;
+pub mod issuers;
 pub mod ledger;
 pub mod limits;
 pub mod models;
@@ -24,13 +25,14 @@ use access::{AccessName, CallerKey, Organisation, Team, User};
 use alerts::Alerts;
 use degrade::{Cache, DegradationName, WhenExhausted};
 use indexed::Named;
+use issuers::Issuer;
 use ledger::Ledger;
 use limits::Allowance;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use names::{
-    ContinuationName, DeliveryName, Dialects, PriorityName, ProviderName, Refusal, StrategyName,
+    ByokName, ContinuationName, DeliveryName, Dialects, PriorityName, ProviderName, Refusal, StrategyName,
     StreamUsageName, UnsupportedName,
 };
 use policy::{
@@ -65,6 +67,8 @@ pub struct File {
     pub users: Named<User>,
     /// The keys that callers prove themselves with, by name.
     pub keys: Named<CallerKey>,
+    /// Those whose signed tokens (JWT) are taken in place of a key, by name.
+    pub issuers: Named<Issuer>,
     /// What holds wherever an upstream, route or channel does not say otherwise.
     pub defaults: Defaults,
     /// The endpoints that requests are sent to, by name.
@@ -236,6 +240,8 @@ pub struct Route {
     pub breaker: Breaker,
     pub timeouts: Timeouts,
     pub queue: Queue,
+    /// Whether callers may bring a key of their own to a provider, in the header `x-mainstay-provider-key`.
+    pub byok: Option<ByokName>,
     /// What all its callers together may use (no limits).
     pub limits: Allowance,
     /// How much its requests matter, where their caller's key says nothing (critical).

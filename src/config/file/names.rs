@@ -137,6 +137,19 @@ pub enum ContinuationName {
     Any,
 }
 
+/// Whether callers may bring a key of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "choice"))]
+pub enum ByokName {
+    /// Who does is refused (the default).
+    Off,
+    /// Who does pays with it, everybody else with the gateway's.
+    Allow,
+    /// Who does not is refused.
+    Require,
+}
+
 /// When the caller gets a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

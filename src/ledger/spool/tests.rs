@@ -271,8 +271,8 @@ fn what_a_dead_gateway_left_comes_after_ones_own_each_once() {
     for batch in left {
         dead.append(batch).expect("there is room");
     }
-    let first = dead.first().expect("it can be read").expect("there is one");
-    dead.forget(first.id).expect("it can be cleared");
+    let first = dead.first(1).expect("it can be read");
+    dead.forget(first[0].id).expect("it can be cleared");
     drop(dead);
     let mut spool = open(mine.path());
     for batch in own {

@@ -33,6 +33,7 @@ use crate::dialect::{Dialect, stored_at, translate, watch};
 use crate::route::{Failure, Limits, Plan, Resend};
 use crate::state::{Channel, Permit};
 use crate::telemetry::RequestOutcome;
+use crate::upstream::auth;
 use crate::upstream::headers::{self, Switching};
 use crate::upstream::{CallError, CallLimits, Doubt, Incoming, Reuse};
 use crate::vocab::{Class, Fault, RateHint, Stage, Usage};
@@ -171,11 +172,14 @@ async fn send(
         let failed = Failed { detail: Some(error.detail), ..Failed::new(failure) };
         Err(Box::new(Unsent::Failed(permit, Box::new(failed))))
     };
-    if let Some(credential) = permit.credential() {
-        let auth = permit.channel().upstream.config.provider.auth_in(spoken.dialect);
-        if let Err(error) = pool.authorize(&mut request, auth, &credential.secret, &call_limits).await {
-            return refused(permit, error);
-        }
+    let auth = permit.channel().upstream.config.provider.auth_in(spoken.dialect);
+    let authorized = match (guest.caller.own(), permit.credential()) {
+        (Some(own), _) => auth::carry(&mut request, auth, &own.secret),
+        (None, Some(key)) => pool.authorize(&mut request, auth, &key.secret, &call_limits).await,
+        (None, None) => Ok(()),
+    };
+    if let Err(error) = authorized {
+        return refused(permit, error);
     }
     match pool.call(request, call_limits).await {
         Ok(response) => {

@@ -15,7 +15,7 @@ use crate::proxy::once::Once;
 use crate::proxy::recall::Recall;
 use crate::proxy::refuse::Refusal;
 use crate::proxy::settle::{Asked, Settle};
-use crate::proxy::{Gateway, Snapshot, admission, identity, leave};
+use crate::proxy::{Gateway, Snapshot, admission, byok, identity, leave};
 use crate::route::Resend;
 use crate::state::model::Shape;
 use crate::vocab::Abilities;
@@ -39,6 +39,7 @@ pub async fn plain(
         })?;
     leave::to_ask(&caller, &arrival, Dialect::Http, Some(Operation::Opaque))
         .and_then(|()| leave::to_route(table, &caller, &arrival, Dialect::Http, index))
+        .and_then(|()| byok::none_here(&arrival, Dialect::Http))
         .map_err(|refusal| refusal.closing_if_body(&arrival))?;
     access.strip(&mut arrival.head);
     let mut place =

@@ -20,7 +20,7 @@ use crate::proxy::once::Once;
 use crate::proxy::recall::Recall;
 use crate::proxy::refuse::Refusal;
 use crate::proxy::settle::{Asked, Settle};
-use crate::proxy::{Gateway, Snapshot, admission, identity, leave};
+use crate::proxy::{Gateway, Snapshot, admission, byok, identity, leave};
 use crate::route::Resend;
 use crate::state::holding::Holding;
 use crate::state::model::Shape;
@@ -81,6 +81,7 @@ pub async fn guest(
     let refused = |denied| identity::refusal(gateway, &denied, &arrival, dialect).closing_if_body(&arrival);
     let caller = access.decide(known, route.config.access).map_err(refused)?;
     leave::to_route(table, &caller, &arrival, dialect, index)
+        .and_then(|()| byok::none_here(&arrival, dialect))
         .map_err(|refusal| refusal.closing_if_body(&arrival))?;
     let is_retry = is_retry(&arrival.head.headers);
     let priority = admission::priority(snapshot, index, &caller, &arrival.head.headers, is_retry).map_err(

@@ -36,7 +36,13 @@ fn fail(table: &Table, route: usize, model: &str, key: usize, fault: Fault, wait
     let channel = &table.routes[route].channels[0];
     let memory = channel.model(&table.routes[route].config, model);
     let key = Some(Whose::Key(table.upstreams[0].credentials[key].identity));
-    let wants = Wants { shape: Shape::Whole, session: None, key, tokens: Tokens { input: 8, output: 2 } };
+    let wants = Wants {
+        shape: Shape::Whole,
+        payer: crate::vocab::Payer::Gateway,
+        session: None,
+        key,
+        tokens: Tokens { input: 8, output: 2 },
+    };
     let permit = Permit::admit(channel, memory, wants).expect("it may be asked");
     let hint = RateHint { retry_after: wait.map(Duration::from_secs), ..RateHint::default() };
     permit.fail(fault, Stage::Waiting, &hint, Repeat::First);
@@ -164,7 +170,13 @@ async fn a_key_that_works_again_is_asked_about_everywhere_and_the_refusal_is_tak
     own.rechecked(Recheck::Accepted, live.now(), &mut live.dice());
     let channel = &one.routes[0].channels[0];
     let key = Some(Whose::Key(one.upstreams[0].credentials[0].identity));
-    let wants = Wants { shape: Shape::Whole, session: None, key, tokens: Tokens { input: 8, output: 2 } };
+    let wants = Wants {
+        shape: Shape::Whole,
+        payer: crate::vocab::Payer::Gateway,
+        session: None,
+        key,
+        tokens: Tokens { input: 8, output: 2 },
+    };
     let permit = Permit::admit(channel, channel.model(&one.routes[0].config, "m"), wants).expect("a trickle");
     permit.finish();
     let healed = untold(&one, 100);

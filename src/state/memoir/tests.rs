@@ -48,8 +48,13 @@ fn start(file: &str, left: Option<&str>, unix: Duration) -> Result<Table, Unfit>
 fn fail(table: &Table, upstream: usize, fault: Fault, hint: &RateHint) {
     let channel = &table.routes[0].channels[upstream];
     let model = channel.model(&table.routes[0].config, "m");
-    let wants =
-        Wants { shape: Shape::Whole, session: None, key: None, tokens: Tokens { input: 8, output: 2 } };
+    let wants = Wants {
+        shape: Shape::Whole,
+        payer: crate::vocab::Payer::Gateway,
+        session: None,
+        key: None,
+        tokens: Tokens { input: 8, output: 2 },
+    };
     let permit = Permit::admit(channel, model, wants).expect("it may be asked");
     permit.fail(fault, Stage::Waiting, hint, Repeat::First);
 }

@@ -15,7 +15,7 @@ use crate::state::blame::Blame;
 use crate::state::credential::{Credential, Held};
 use crate::state::room::Room;
 use crate::vocab::hint::Allowance;
-use crate::vocab::{Class, Fault, RateHint, Usage};
+use crate::vocab::{Class, Fault, Payer, RateHint, Usage};
 
 /// How long a key rests of which nothing is left, where its limit is unknown: until the next request fits if
 /// sixty do in a minute. Limits of fewer answer it with a 429, which says more.
@@ -49,6 +49,11 @@ impl Permit {
         now: Tick,
         dice: &mut Dice,
     ) -> Result<(), Refusal> {
+        self.payer = wants.payer;
+        // Whatever his key may use, and how it does, is his affair: nothing of ours is taken or learnt.
+        if self.payer == Payer::Caller {
+            return Ok(());
+        }
         let upstream = Arc::clone(&self.channel.upstream);
         let keys = &upstream.credentials;
         if keys.is_empty() {
@@ -193,7 +198,7 @@ impl Permit {
     pub(super) fn learn(&self, hint: &RateHint) {
         let RateHint { requests, input, output, tokens, .. } = *hint;
         let said = PerLimit { requests, input, output, tokens };
-        if said == PerLimit::default() {
+        if said == PerLimit::default() || self.payer == Payer::Caller {
             return;
         }
         let told = |left: Option<Allowance>| {

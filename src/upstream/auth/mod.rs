@@ -82,6 +82,16 @@ impl Pool {
     }
 }
 
+/// Puts a credential on a request as it stands: one that would have to be signed with or exchanged is refused.
+pub fn carry(request: &mut Request<Outgoing>, auth: Auth, secret: &Secret) -> Result<(), CallError> {
+    match auth {
+        Auth::Query(_) => in_query(request, auth, secret),
+        Auth::None | Auth::Bearer | Auth::Header(_) | Auth::Aws(_) | Auth::Google | Auth::Azure(_) => {
+            apply(request.headers_mut(), auth, secret).map_err(|error| refused(error.to_string()))
+        }
+    }
+}
+
 /// Sets the header that carries `secret`, marked as sensitive. A scheme that puts the credential into
 /// the query changes no header: see [`query`].
 pub fn apply(headers: &mut HeaderMap, auth: Auth, secret: &Secret) -> Result<(), Unsendable> {

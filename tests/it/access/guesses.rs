@@ -24,6 +24,7 @@ async fn wrong_keys_are_slowed_down_by_address_and_good_ones_never_are() {
         let answer = lab.send(&wrong(number, "192.0.2.1")).await;
         assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, "40"), "{}", answer.text());
         assert!(answer.text().contains("more than 10 wrong API keys"), "{}", answer.text());
+        assert_eq!(answer.header("x-should-retry"), "false", "to try again would be to guess again");
         assert_eq!(lab.send(&right("192.0.2.1")).await.status, 200, "whoever brings a good key is served");
     }
     assert_eq!(lab.send(&wrong(0, "192.0.2.2")).await.status, 401, "another address");

@@ -1,11 +1,16 @@
 //! Keys of callers: every way to send one in every dialect, signatures, routes that differ, and rotation.
 
 mod guesses;
+mod hostile;
+mod issued;
 mod managed;
+mod own;
+mod pen;
 mod reach;
 mod routes;
 mod sdk;
 mod signed;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;

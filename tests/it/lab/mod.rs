@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay::access::Access;
+use mainstay::access::tokens::Publishers;
 use mainstay::app::App;
 use mainstay::config::{self, Blueprint, Env};
 use mainstay::proxy::{Gateway, Snapshot};
@@ -38,6 +39,8 @@ pub struct Lab {
     sims: BTreeMap<String, Arc<Simulated>>,
     registry: Mutex<Registry>,
     dial: Arc<MemoryDial>,
+    /// Whose public keys nobody fetches here: a test says them.
+    pub publishers: Publishers,
     /// What goes on in the background; it ends with the lab.
     background: Background,
 }
@@ -111,7 +114,14 @@ impl Lab {
         let app =
             App::in_memory(Live::seeded(7), blueprint, dialing).unwrap_or_else(|error| panic!("{error}"));
         let gateway = Arc::clone(app.gateway());
-        Self { gateway, sims, registry: Mutex::default(), dial, background: Background::Whole { app } }
+        Self {
+            gateway,
+            sims,
+            registry: Mutex::default(),
+            dial,
+            publishers: Publishers::default(),
+            background: Background::Whole { app },
+        }
     }
 
     fn build(yaml: &str, seed: u64, scribes: &[(&str, &Arc<Scribe>)], of: Sims) -> Self {
@@ -121,7 +131,8 @@ impl Lab {
         let scribes = scribes.iter().map(|(name, scribe)| ((*name).to_owned(), Arc::clone(scribe))).collect();
         let dial = Arc::new(MemoryDial { sims: sims.clone(), scribes, ..MemoryDial::default() });
         let mut registry = Registry::default();
-        let snapshot = compile(&blueprint, &mut registry, &live, &dial, None);
+        let publishers = Publishers::default();
+        let snapshot = compile(&blueprint, &mut registry, &live, &dial, (None, &publishers));
         let gateway = Gateway::new(live, snapshot);
         let ticking = Arc::clone(&gateway);
         let ticker = tokio::spawn(async move {
@@ -130,7 +141,14 @@ impl Lab {
                 ticking.snapshot().table.expire();
             }
         });
-        Self { gateway, sims, registry: Mutex::new(registry), dial, background: Background::Ticker(ticker) }
+        Self {
+            gateway,
+            sims,
+            registry: Mutex::new(registry),
+            dial,
+            publishers,
+            background: Background::Ticker(ticker),
+        }
     }
 
     /// Another configuration, with the same upstreams.
@@ -139,7 +157,13 @@ impl Lab {
         let before = self.gateway.snapshot();
         let blueprint = read(yaml);
         let live = Arc::clone(&self.gateway.live);
-        let snapshot = compile(&blueprint, &mut self.registry.lock(), &live, &self.dial, Some(&before));
+        let snapshot = compile(
+            &blueprint,
+            &mut self.registry.lock(),
+            &live,
+            &self.dial,
+            (Some(&before), &self.publishers),
+        );
         self.gateway.swap(snapshot);
     }
 
@@ -295,7 +319,7 @@ fn compile(
     registry: &mut Registry,
     live: &Arc<Live>,
     dial: &Arc<MemoryDial>,
-    before: Option<&Snapshot>,
+    (before, publishers): (Option<&Snapshot>, &Publishers),
 ) -> Snapshot {
     let table = Arc::new(Table::compile(blueprint, registry, live));
     let known: BTreeMap<&str, &Arc<Pool>> = before
@@ -316,7 +340,8 @@ fn compile(
             }
         })
         .collect();
-    let access = Arc::new(Access::compile(blueprint, &live.metrics));
+    let access = Access::compile(blueprint, &live.metrics);
+    let access = Arc::new(access.trusting(&blueprint.issuers, publishers, &live.metrics));
     let dialing: Arc<dyn Dial> = dial.clone();
     let fetcher = Fetcher::new(blueprint.server.media.clone(), dialing);
     Snapshot { table, pools, access, fetcher }
