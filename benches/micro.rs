@@ -142,6 +142,8 @@ fn limits(criterion: &mut Criterion) {
             reach: Reach::default(),
             limits: allowance,
             most: None,
+            budgets: Arc::default(),
+            max_cost: None,
             expires: None,
         };
         Some(Lineage::below(above.as_ref(), own))
@@ -302,6 +304,7 @@ fn choose_and_settle(table: &Table) {
         operation: Operation::Chat,
         lineage: None,
         own: None,
+        most_cost: None,
         most_attempts: 3,
         resend: Resend::Allowed,
         deadline: now + Duration::from_mins(10),

@@ -166,6 +166,10 @@ impl Shelf {
         self.names.get(name)
     }
 
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.names.values()
+    }
+
     /// Whose secret has this hash, `now` or at any other time.
     pub(super) fn knows(&self, digest: &Digest) -> bool {
         self.entries.find(digest).is_some()
@@ -212,6 +216,8 @@ fn key(row: &KeyRow, (members, limits): (&[Lineage], Allowance), metrics: &Metri
                 reach: Reach::default(),
                 limits: Allowance::default(),
                 most: None,
+                budgets: Arc::default(),
+                max_cost: None,
                 expires: None,
             };
             (Lineage::below(None, own), Urgency::default(), State::Disabled)

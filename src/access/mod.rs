@@ -2,6 +2,7 @@
 //!
 //! | file | job |
 //! |---|---|
+//! | [`budgets`] | what callers may spend, and have spent |
 //! | `caller` | who it turned out to be |
 //! | `desk` | managed keys made, changed, rotated |
 //! | `guesses` | who tries keys that are none |
@@ -17,6 +18,7 @@
 //! place in the tree, or nobody. Secrets are hashed before they are looked up and compared in constant time; only whoever
 //! checks a signature needs one in clear.
 
+pub mod budgets;
 mod caller;
 mod desk;
 mod digests;
@@ -161,6 +163,13 @@ impl Access {
         let mut keys: Vec<_> = self.ring.keys().cloned().collect();
         keys.sort_by(|one, other| one.name.cmp(&other.name));
         keys
+    }
+
+    /// Everybody of the tree, and every key with all above it: those of the file, and the store's as far as they are known.
+    pub fn lineages(&self) -> Vec<Lineage> {
+        let shelf = self.shelf.load();
+        let keys = self.ring.keys().chain(shelf.keys()).map(|key| key.lineage.clone());
+        keys.chain(self.members.iter().cloned()).collect()
     }
 
     /// Who has this secret.

@@ -27,6 +27,8 @@ fn ring() -> Ring {
                 reach: Reach::default(),
                 limits: Allowance::default(),
                 most: None,
+                budgets: Arc::default(),
+                max_cost: None,
                 expires: None,
             },
         ),

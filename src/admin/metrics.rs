@@ -1,5 +1,7 @@
 //! The Prometheus endpoint. Gauges are written from live state at the moment of the scrape.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -7,6 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 
 use super::{Phase, Seen};
+use crate::access::budgets;
 use crate::telemetry::{Gauges, catalogue as c};
 
 pub(super) async fn metrics(State(running): Seen) -> impl IntoResponse {
@@ -27,6 +30,10 @@ pub(super) async fn metrics(State(running): Seen) -> impl IntoResponse {
         gauges.set(&c::CACHE_HELD, &[store], kept.answers as f64);
         gauges.set(&c::CACHE_BYTES, &[store], kept.bytes as f64);
     }
+    for ((level, name, per), (left, spent)) in budgets(running.budgets()) {
+        gauges.set(&c::BUDGET_LEFT, &[level, &name, per], left);
+        gauges.set(&c::BUDGET_SPENT, &[level, &name, per], spent);
+    }
     gauges.set(&c::RESPONSES_BYTES, &[], held.bytes as f64);
     let now = table.live.clock.unix_now();
     let age = |heard: Option<Duration>| heard.map_or(-1.0, |heard| now.saturating_sub(heard).as_secs_f64());
@@ -39,4 +46,24 @@ pub(super) async fn metrics(State(running): Seen) -> impl IntoResponse {
     gauges.set(&c::DRAINING, &[], f64::from(u8::from(running.phase() == Phase::Draining)));
     gauges.set(&c::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], table.live.metrics.render())
+}
+
+/// Most holders and windows that have gauges: keys may be made without end.
+const MOST: usize = 256;
+
+/// The share that is left and what is spent, by level, name and window. Of several budgets of one window the one of which
+/// least is left counts.
+type Gauged = BTreeMap<(&'static str, Arc<str>, &'static str), (f64, f64)>;
+
+fn budgets(all: Vec<budgets::Seen>) -> Gauged {
+    let mut gauged = Gauged::new();
+    for seen in all {
+        let (left, spent) = (seen.left_ratio(), seen.spent.as_nano_usd() as f64);
+        let of_this = (seen.holder.name(), seen.name, seen.budget.per.name());
+        if gauged.len() < MOST || gauged.contains_key(&of_this) {
+            let (least, _) = gauged.entry(of_this).or_insert((left, spent));
+            *least = least.min(left);
+        }
+    }
+    gauged
 }

@@ -5,6 +5,7 @@
 //! seen through [`Running`] only.
 
 mod alerts;
+mod budgets;
 mod cost;
 mod explain;
 mod health;
@@ -104,6 +105,12 @@ const ROUTES: &[Route] = &[
         path: "/admin/alerts/test",
         handler: || post(alerts::test),
         doc: "[?webhook=NAME]: send a message that says it is a test",
+    },
+    Route {
+        method: "GET",
+        path: "/admin/budgets",
+        handler: || get(budgets::budgets),
+        doc: "who may spend how much, what is spent and reserved, and until when that counts",
     },
     Route {
         method: "POST",

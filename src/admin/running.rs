@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::trail::Trail;
+use crate::access::budgets;
 use crate::access::limits::Seen;
 use crate::access::tokens::Published;
 use crate::access::{Access, Desk};
@@ -102,6 +103,9 @@ pub trait Running: Send + Sync + 'static {
 
     /// How many replicas count together what callers use, where they do, and what has been used at this one.
     fn limits(&self) -> (Option<u32>, Vec<Seen>);
+
+    /// What everybody may spend, and has spent.
+    fn budgets(&self) -> Vec<budgets::Seen>;
 
     /// What outlives the process; `None` where the configuration has no place for it.
     fn store(&self) -> Option<Arc<Store>>;

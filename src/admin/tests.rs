@@ -12,10 +12,12 @@ use parking_lot::Mutex;
 use tower::ServiceExt;
 
 use super::{Applied, Phase, ROUTES, Refused, Reloaded, Running, Trail, router};
+use crate::access::budgets;
 use crate::access::limits::{Holder, Row, Seen};
 use crate::access::{Access, Desk};
 use crate::alerts::Herald;
 use crate::algo::limit::Unit;
+use crate::algo::spend::Per;
 use crate::cache::{Held, KeptNow};
 use crate::config::{self, Env, Level};
 use crate::ledger;
@@ -24,6 +26,7 @@ use crate::simulated::{self, Simulated};
 use crate::state::{Live, Registry, Table};
 use crate::store::Store;
 use crate::upstream::{Pool, Target, TcpDial};
+use crate::vocab::Money;
 
 const FILE: &str = "\
 version: 1
@@ -137,6 +140,26 @@ impl Running for Still {
 
     fn shared(&self) -> Option<Standing> {
         Some(Standing::Away { why: "connection refused".to_owned() })
+    }
+
+    fn budgets(&self) -> Vec<budgets::Seen> {
+        let budget = config::Budget {
+            per: Per::Day,
+            starts: None,
+            limit: Money::nano_usd(2_000),
+            soft: vec![config::Percent::parse("80%").expect("a share")],
+            exceeded: config::Exceeded::Refuse,
+            unpriced: config::Unpriced::Allow,
+        };
+        vec![budgets::Seen {
+            holder: Holder::Member(Level::Team),
+            name: "growth".into(),
+            budget,
+            spent: Money::nano_usd(500),
+            reserved: Money::nano_usd(100),
+            begins: 86_400,
+            ends: Some(172_800),
+        }]
     }
 
     fn limits(&self) -> (Option<u32>, Vec<Seen>) {
@@ -331,6 +354,17 @@ async fn limits_are_shown_with_what_is_used_of_them() {
     let limit = r#"{"limit":"rpm","allowed":60,"used":7,"whole_in_seconds":30.0}"#;
     let holder = format!(r#"{{"level":"team","name":"growth","limits":[{limit}]}}"#);
     assert_eq!((status, body), (StatusCode::OK, format!(r#"{{"replicas":2,"holders":[{holder}]}}"#)));
+}
+
+#[tokio::test]
+async fn budgets_are_shown_with_what_is_spent_of_them_and_measured() {
+    let (status, body) = ask(&still(), "GET", "/admin/budgets", "").await;
+    let budget = r#"{"level":"team","name":"growth","per":"day","limit_nano_usd":2000,"spent_nano_usd":500,"reserved_nano_usd":100,"left_nano_usd":1400,"begins_at":86400,"ends_at":172800,"on_exceeded":"refuse","soft":["80%"]}"#;
+    assert_eq!((status, body), (StatusCode::OK, format!(r#"{{"budgets":[{budget}]}}"#)));
+    let (_, metrics) = ask(&still(), "GET", "/metrics", "").await;
+    let labels = r#"{level="team",name="growth",per="day"}"#;
+    assert!(metrics.contains(&format!("mainstay_budget_left_ratio{labels} 0.75\n")), "{metrics}");
+    assert!(metrics.contains(&format!("mainstay_budget_spent_nano_usd{labels} 500\n")));
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ pub mod share;
 pub mod shun;
 pub mod sigv4;
 mod slots;
+pub mod spend;
 pub mod throttle;
 pub mod tick;
 pub mod wrr;

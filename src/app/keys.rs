@@ -61,6 +61,12 @@ pub struct Said {
     /// How much it may use, as `limits` in the file, in JSON: `{"rpm": 60}`
     #[arg(long, value_name = "JSON", value_parser = object)]
     limits: Option<Value>,
+    /// What may be spent, as one of `budgets` in the file, in JSON: {"per": "month", "limit": 30}; all of them
+    #[arg(long, value_name = "JSON", value_parser = object)]
+    budget: Vec<Value>,
+    /// What one of its requests may cost at most, in US dollars: 0.05
+    #[arg(long)]
+    max_cost: Option<String>,
     /// Labels of its requests; all of them
     #[arg(long, value_name = "NAME=VALUE", value_parser = tag)]
     tag: Vec<(String, String)>,
@@ -96,10 +102,14 @@ impl Said {
             ("expires", self.expires.as_deref()),
             ("priority", self.priority.as_deref()),
             ("max_priority", self.max_priority.as_deref()),
+            ("max_cost", self.max_cost.as_deref()),
         ];
         body.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?.into()))));
         body.extend(self.allow.iter().map(|allow| ("allow".to_owned(), allow.clone())));
         body.extend(self.limits.iter().map(|limits| ("limits".to_owned(), limits.clone())));
+        if !self.budget.is_empty() {
+            body.insert("budgets".to_owned(), Value::Array(self.budget.clone()));
+        }
         if !self.tag.is_empty() {
             let tags = self.tag.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
             body.insert("tags".to_owned(), Value::Object(tags.collect()));
@@ -162,5 +172,33 @@ impl Keys {
             Self::Enable { name } => format!("{name} is enabled"),
             Self::Delete { name } => format!("{name} is deleted"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(subcommand)]
+        keys: Keys,
+    }
+
+    #[test]
+    fn budgets_and_the_most_that_a_request_may_cost_are_sent_as_they_are_written() {
+        let words =
+            ["keys", "create", "desk", "--budget", r#"{"per": "month", "limit": 30}"#, "--max-cost", "0.10"];
+        let more = ["--budget", r#"{"per": "day", "limit": "2 USD", "soft": "50%"}"#];
+        let line = Line::try_parse_from(words.into_iter().chain(more)).map_err(|error| error.to_string());
+        let (method, path, body) = line.expect("a good line").keys.request();
+        assert_eq!((method, &*path), (Method::POST, "/admin/keys"));
+        let sent: Value = serde_json::from_slice(&body).expect("JSON");
+        let expected = r#"{"name": "desk", "max_cost": "0.10", "budgets": [{"per": "month", "limit": 30},
+            {"per": "day", "limit": "2 USD", "soft": "50%"}]}"#;
+        assert_eq!(sent, serde_json::from_str::<Value>(expected).expect("JSON"));
+        assert!(Line::try_parse_from(["keys", "create", "desk", "--budget", "30"]).is_err());
     }
 }

@@ -3,6 +3,7 @@
 //! Each rule looks at the finished [`Blueprint`], so it sees what holds after all layers and not what
 //! somebody wrote. Places: at the value where the file has it, at the part it belongs to otherwise.
 
+mod budgets;
 mod degrade;
 mod hedge;
 mod ledger;
@@ -42,6 +43,7 @@ pub fn lint(blueprint: &Blueprint, root: &Node, findings: &mut Findings) {
     store::lint(blueprint, findings);
     ledger::lint(blueprint, findings);
     limits::lint(blueprint, findings);
+    budgets::lint(blueprint, findings);
     for upstream in &blueprint.upstreams {
         self::upstream(upstream, root, findings);
     }

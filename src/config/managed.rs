@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::blueprint::{Level, Lineage, Urgency};
 use super::check::reach::Known;
 use super::check::tree::{self, Parents, Said};
+use super::dollars::Dollars;
 use super::file;
 use super::file::access::Allow;
 use super::file::names::PriorityName;
@@ -24,7 +25,7 @@ pub struct ManagedKey<'a> {
     pub organisation: Option<&'a str>,
     pub team: Option<&'a str>,
     pub user: Option<&'a str>,
-    /// JSON with `tags`, `allow`, `limits`, `priority` and `max_priority`, as under `keys:`.
+    /// JSON with `tags`, `allow`, `limits`, `budgets`, `max_cost`, `priority` and `max_priority`, as under `keys:`.
     pub terms: &'a str,
     /// Since the Unix epoch.
     pub expires: Option<Duration>,
@@ -38,6 +39,8 @@ struct Terms {
     tags: BTreeMap<String, String>,
     allow: Allow,
     limits: file::limits::Allowance,
+    budgets: Vec<file::budgets::Budget>,
+    max_cost: Option<Dollars>,
     priority: Option<PriorityName>,
     max_priority: Option<PriorityName>,
 }
@@ -72,7 +75,15 @@ pub fn managed(
         return Err(vec![format!("limits.{}: 0 is not allowed (disable the key instead)", unit.name())]);
     }
     let limits = limits.over(said.limits);
-    let own = Said { tags: &terms.tags, allow: &terms.allow, limits, most: None, expires: None };
+    let own = Said {
+        tags: &terms.tags,
+        allow: &terms.allow,
+        limits,
+        budgets: &terms.budgets,
+        max_cost: terms.max_cost,
+        most: None,
+        expires: None,
+    };
     let mut findings = Findings::default();
     let key = (Level::Key, said.name);
     let lineage = tree::child(key, parents, own, members, &Path::root(), known, &mut findings);
@@ -103,6 +114,7 @@ pub fn moment(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocab::Money;
 
     #[test]
     fn a_managed_key_has_its_own_limits_over_the_usual_ones() {
@@ -125,5 +137,33 @@ mod tests {
         let nothing = "limits.tpd: 0 is not allowed (disable the key instead)";
         assert_eq!(limits(r#"{"limits": {"tpd": 0}}"#), Err(vec![nothing.to_owned()]));
         assert!(limits(r#"{"limits": {"rps": 1}}"#).is_err());
+    }
+
+    #[test]
+    fn a_managed_key_has_budgets_as_one_of_the_file_has() {
+        let read = |terms: &str| {
+            let (organisation, team, user, expires) = (None, None, None, None);
+            let said = ManagedKey {
+                name: "till",
+                organisation,
+                team,
+                user,
+                terms,
+                expires,
+                limits: Allowance::default(),
+            };
+            managed(said, &[], Naming::Lenient).map(|(lineage, _)| lineage.members()[0].as_ref().clone())
+        };
+        let terms = r#"{"max_cost": 0.1, "budgets": [{"per": "month", "limit": 30.5}, {"per": "day", "limit": "2 USD", "soft": "50%"}]}"#;
+        let key = read(terms).expect("good terms");
+        let usd = |dollars: &str| Money::parse(dollars).expect("an amount");
+        assert_eq!(key.max_cost, Some(usd("0.1")));
+        assert_eq!(
+            key.budgets.iter().map(|budget| budget.limit).collect::<Vec<_>>(),
+            [usd("30.5"), usd("2")]
+        );
+        let missing = read(r#"{"budgets": [{"limit": 3}]}"#).expect_err("nobody knows for how long");
+        assert!(missing[0].starts_with("budgets[0]: `per` is missing"), "{missing:?}");
+        assert!(read(r#"{"budgets": [{"per": "day", "limit": 0}]}"#).is_err());
     }
 }

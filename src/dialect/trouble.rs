@@ -45,6 +45,8 @@ pub enum Kind {
     Unprocessable,
     RateLimited,
     QuotaExhausted,
+    /// The request may cost more than is allowed.
+    TooDear,
     Overloaded,
     BadGateway,
     Unavailable,
@@ -56,7 +58,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::UnknownKey,
@@ -70,6 +72,7 @@ impl Kind {
         Self::Unprocessable,
         Self::RateLimited,
         Self::QuotaExhausted,
+        Self::TooDear,
         Self::Overloaded,
         Self::BadGateway,
         Self::Unavailable,
@@ -95,6 +98,7 @@ impl Kind {
             Self::Unprocessable => "unprocessable",
             Self::RateLimited => "rate_limited",
             Self::QuotaExhausted => "quota_exhausted",
+            Self::TooDear => "too_dear",
             Self::Overloaded => "overloaded",
             Self::BadGateway => "bad_gateway",
             Self::Unavailable => "unavailable",
@@ -124,6 +128,7 @@ pub fn status(kind: Kind, dialect: Dialect) -> StatusCode {
         Kind::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
         Kind::QuotaExhausted if dialect == Dialect::Anthropic => StatusCode::PAYMENT_REQUIRED,
+        Kind::TooDear => StatusCode::PAYMENT_REQUIRED,
         Kind::RateLimited | Kind::QuotaExhausted => StatusCode::TOO_MANY_REQUESTS,
         Kind::Overloaded if dialect == Dialect::Anthropic => anthropic::error::overloaded(),
         Kind::Overloaded | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

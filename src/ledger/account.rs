@@ -17,6 +17,7 @@ use crate::algo::tick::Tick;
 use crate::config::Lineage;
 use crate::state::books::{Attempt, Books};
 use crate::telemetry::RequestOutcome;
+use crate::vocab::Money;
 
 /// Of a model's name, in bytes: as much as a row has of it. A caller may have sent megabytes.
 const LONGEST: usize = 512;
@@ -84,9 +85,11 @@ impl Books for Account {
         self.begun.fetch_add(1, Relaxed)
     }
 
-    fn ended(&self, attempt: &Attempt<'_>) {
+    fn ended(&self, attempt: &Attempt<'_>) -> Option<Money> {
         let entry = Entry::of(attempt);
+        let money = entry.money();
         self.collected.lock().attempts.push(entry);
+        money
     }
 }
 
@@ -108,7 +111,7 @@ impl Books for Till {
         0
     }
 
-    fn ended(&self, attempt: &Attempt<'_>) {
-        Entry::of(attempt);
+    fn ended(&self, attempt: &Attempt<'_>) -> Option<Money> {
+        Entry::of(attempt).money()
     }
 }

@@ -85,7 +85,7 @@ impl Entry {
 }
 
 impl Entry {
-    fn money(&self) -> Option<Money> {
+    pub fn money(&self) -> Option<Money> {
         self.cost.as_ref().map(|cost| cost.money)
     }
 }

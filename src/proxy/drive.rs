@@ -42,6 +42,7 @@ pub fn need<'m>(guest: &Guest, model: &'m str, caller: &'m Caller) -> Need<'m> {
         abilities: guest.abilities,
         lineage: caller.lineage(),
         own: caller.own().map(|own| &*own.taker),
+        most_cost: guest.most_cost,
         most_attempts: if guest.is_retry { ATTEMPTS_OF_RETRY } else { u32::MAX },
     }
 }

@@ -25,7 +25,8 @@ use super::reply::Reply;
 use super::settle::{Asked, Settle};
 use super::thoughts::Thoughts;
 use super::{
-    Gateway, Snapshot, admission, byok, deadline, identity, leave, left, limits, models, needs, steer,
+    Gateway, Snapshot, admission, budgets, byok, deadline, identity, leave, left, limits, models, needs,
+    steer,
 };
 use crate::access::{Caller, Denied, Standing};
 use crate::algo::tick::Tick;
@@ -36,12 +37,13 @@ use crate::dialect::entry::{self, Entry, Miss, ModelAt};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{self, Dialect, Operation, Replay};
+use crate::route::price::MostCost;
 use crate::route::{Bond, Resend, closest};
 use crate::state::model::Shape;
 use crate::state::route::Route;
 use crate::strategy;
 use crate::telemetry::Shed;
-use crate::vocab::{Abilities, Priority};
+use crate::vocab::{Abilities, Payer, Priority};
 
 const CALLERS_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -87,6 +89,8 @@ pub struct Guest {
     pub bond: Option<Bond>,
     /// What is encrypted in it.
     pub thoughts: Option<Box<Thoughts>>,
+    /// Channels where it could cost more are not asked.
+    pub most_cost: Option<MostCost>,
     /// For what was left at an upstream.
     pub errand: Option<Box<left::Errand>>,
     /// A window of fewer tokens cannot hold the prompt; 0 where that cannot be told.
@@ -357,9 +361,21 @@ async fn ask(
     let stored_at = stored_at.or(asker.bond(dialect, &body)?);
     let asks = (&arrival, caller.lineage());
     let course = steer::course(gateway, snapshot, asked_for, asks, entry, (&scan, &body), stored_at);
-    let index = course.route;
+    let caller = byok::on_route(table, course.route, (caller, own), &arrival, dialect)?;
+    let asking = budgets::Asking {
+        gateway,
+        snapshot,
+        arrival: &arrival,
+        lineage: caller.lineage(),
+        payer: if caller.own().is_some() { Payer::Caller } else { Payer::Gateway },
+        entry,
+        scan: &scan,
+        body: &body,
+        bond: stored_at,
+    };
+    let charge = asking.charge(course.route).await?;
+    let index = charge.route();
     let route = &table.routes[index];
-    let caller = byok::on_route(table, index, (caller, own), &arrival, dialect)?;
     let stateful = scan.stateful && !arrival.head.headers.contains_key(IDEMPOTENCY_KEY);
     let may_repeat =
         operation.replay() == Replay::Allowed && route.config.retry.replay == ReplayPolicy::Allowed;
@@ -377,6 +393,10 @@ async fn ask(
     settle.waited(waited);
     settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
     settle.taken = course.arm;
+    let most_cost = charge.most_cost();
+    if let Err(short) = charge.settle(&mut settle) {
+        return Err(short.refuse(&arrival, dialect, settle));
+    }
     let deadline = deadline(gateway, snapshot, index, &arrival);
     let (abilities, least_window) = needs::of(table, index, entry, &scan, &body);
     let thoughts = Thoughts::of(gateway, caller.scope(), (dialect, operation), (&scan.model, &body));
@@ -395,6 +415,7 @@ async fn ask(
         is_retry,
         prompt_tokens: scan.prompt_tokens,
         most_output: scan.max_output_tokens,
+        most_cost,
         session: session(route, &arrival, &body),
         bond: stored_at.or(encrypted_at),
         thoughts,

@@ -216,6 +216,7 @@ fn shadow(guest: &Guest, index: usize, to: &Arc<Route>, begun: Tick) -> Option<B
         is_retry: false,
         prompt_tokens: guest.prompt_tokens,
         most_output: guest.most_output,
+        most_cost: None,
         session: None,
         bond: None,
         thoughts: None,

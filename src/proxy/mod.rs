@@ -17,6 +17,7 @@
 //! | `drive` | the attempt loop |
 //! | `degrade` | what becomes of a request that no channel can take |
 //! | `attempt` | one try on one channel, up to the commit |
+//! | `budgets` | whether a caller may spend more, and which route serves him if not |
 //! | `limits` | whether a caller may use more, and what he has used |
 //! | `media` | what a request's URLs hold, for channels that fetch nothing |
 //! | `memory` | who may make the gateway hold more bytes |
@@ -45,6 +46,7 @@ mod admission;
 mod again;
 mod attempt;
 mod bonds;
+mod budgets;
 mod byok;
 mod count;
 mod deadline;
@@ -87,6 +89,7 @@ use http::{Request, Response};
 pub use intake::Guest;
 pub use reply::Reply;
 
+use crate::access::budgets::Budgets;
 use crate::access::limits::Limiter;
 use crate::access::{Access, Guesses, OwnKeys};
 use crate::cache::{Held, KeptNow, Memory};
@@ -135,6 +138,8 @@ pub struct Gateway {
     till: Arc<Till>,
     /// What callers have used of their limits.
     pub limiter: Arc<Limiter>,
+    /// What they have spent of their budgets.
+    pub budgets: Arc<Budgets>,
     mirrors: mirror::Mirrors,
 }
 
@@ -149,6 +154,7 @@ impl Gateway {
         snapshot.connect_memories();
         Arc::new(Self {
             limiter: Limiter::new(&live),
+            budgets: Budgets::new(&live),
             live,
             snapshot: ArcSwap::from_pointee(snapshot),
             bonds: bonds::Bonds::default(),
@@ -240,12 +246,14 @@ impl Gateway {
         match intake::admit(self, &snapshot, arrival).await {
             Ok(intake::Admitted::Guest(guest)) => {
                 let shown = limits::shown(&guest);
+                let downgraded = guest.settle.downgraded.clone();
                 let arm = guest.settle.taken.as_ref().map(|taken| Arc::clone(&taken.arm));
                 let mut response = again::serve(self, &snapshot, guest).await;
                 if let Some(shown) = &shown {
                     limits::say(self, response.headers_mut(), shown);
                 }
                 steer::say(arm.as_deref(), &mut response);
+                budgets::say(downgraded.as_deref(), response.headers_mut());
                 response
             }
             Ok(intake::Admitted::Answered(response)) => *response,

@@ -295,6 +295,7 @@ impl Onward {
             abilities: guest.abilities,
             lineage: caller.lineage(),
             own: caller.own().map(|own| &*own.taker),
+            most_cost: guest.most_cost,
             most_attempts: u32::MAX,
         }
     }

@@ -93,9 +93,11 @@ impl Refusal {
         match &mut self.settle {
             Some(settle) => {
                 settle.ends(match self.trouble.kind {
-                    Kind::BadRequest | Kind::ContextOverflow | Kind::ContentPolicy | Kind::NotFound => {
-                        RequestOutcome::ClientFault
-                    }
+                    Kind::BadRequest
+                    | Kind::ContextOverflow
+                    | Kind::ContentPolicy
+                    | Kind::NotFound
+                    | Kind::TooDear => RequestOutcome::ClientFault,
                     _ if self.exhausted => RequestOutcome::Failed,
                     _ => RequestOutcome::Refused,
                 });
@@ -125,7 +127,9 @@ impl Refusal {
         if let Some(standing) = &self.limited {
             allowance::say(headers, self.dialect, standing, live.clock.unix_now());
         }
-        if self.exhausted || self.hopeless || self.limited.is_some() {
+        // Where money is missing, coming again changes nothing.
+        let poor = matches!(self.trouble.kind, Kind::QuotaExhausted | Kind::TooDear);
+        if self.exhausted || self.hopeless || self.limited.is_some() || poor {
             let soon = !self.hopeless
                 && self.retry_after.is_some_and(|wait| wait <= WORTH_RETRYING)
                 && status.as_u16() == 429;

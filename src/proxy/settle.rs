@@ -12,6 +12,7 @@ use http::HeaderMap;
 use super::limits::{Answered, Course, Drawn, Reached};
 use super::{Gateway, metering};
 use crate::access::Caller;
+use crate::access::budgets::{Paid, Reserved};
 use crate::algo::tick::Tick;
 use crate::dialect::Operation;
 use crate::ledger::{self, Account};
@@ -94,6 +95,10 @@ pub struct Settle {
     pub usage: Option<Usage>,
     /// What it has drawn of its limits.
     pub drawn: Option<Box<Drawn>>,
+    /// Its books, where it is held against budgets: they hold what it has reserved.
+    paid: Option<Arc<Paid>>,
+    /// The route that serves it because a budget is spent.
+    pub downgraded: Option<Arc<str>>,
     pub reached: Reached,
 }
 
@@ -156,8 +161,15 @@ impl Settle {
             channel: None,
             usage: None,
             drawn: None,
+            paid: None,
+            downgraded: None,
             reached: Reached::Nobody,
         }
+    }
+
+    /// The one that serves it.
+    pub fn route_name(&self) -> &str {
+        &self.route.config.name
     }
 
     pub fn gateway(&self) -> &Arc<Gateway> {
@@ -175,11 +187,23 @@ impl Settle {
     /// An attempt begins: what becomes of it is booked.
     pub fn book(&self, permit: &mut Permit, part: Part) {
         let Asked { operation, prompt_tokens, .. } = self.asked;
-        let books: Arc<dyn Books> = match &self.account {
-            Some(account) => Arc::clone(account) as _,
-            None => Arc::clone(&self.gateway.till) as _,
+        let books = match &self.paid {
+            Some(paid) => Arc::clone(paid) as _,
+            None => self.books(),
         };
         permit.book_in(books, part, metering::of(operation, prompt_tokens.into()));
+    }
+
+    /// What it costs is booked in place of what it has reserved.
+    pub fn pays(&mut self, reserved: Reserved) {
+        self.paid = Some(Paid::new(reserved, self.books()));
+    }
+
+    fn books(&self) -> Arc<dyn Books> {
+        match &self.account {
+            Some(account) => Arc::clone(account) as _,
+            None => Arc::clone(&self.gateway.till) as _,
+        }
     }
 
     /// Whether it is a mirrored request.

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::hedge::{self, Unhedged};
 use super::need::{Need, Resend, USUAL_ANSWER};
+use super::price::{self, MostCost};
 use super::shortlist::{self, Rank, WhyNot};
 use crate::algo::tick::Tick;
 use crate::config::{self, Degradation, Lineage};
@@ -19,7 +20,7 @@ use crate::state::route::Route;
 use crate::state::table::{Channel, Table};
 use crate::state::upstream::Upstream;
 use crate::strategy;
-use crate::vocab::Abilities;
+use crate::vocab::{Abilities, Money};
 
 /// A route as it stands for a request that would come now.
 #[derive(Clone, Debug, Serialize)]
@@ -106,7 +107,7 @@ pub fn explain(table: &Table, question: &Question) -> Option<Explained> {
 
 /// As [`explain`], for the route of this index, whoever takes the model.
 pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explained {
-    let Question { model, dialect, needs, prompt_tokens, lineage, shape, .. } = question;
+    let Question { model, dialect, needs, prompt_tokens, lineage, shape, headers } = question;
     let route = &table.routes[index];
     let now = table.live.now();
     let first_speaks = || route.channels.iter().find_map(|c| c.upstream.config.speaks.first().copied());
@@ -126,6 +127,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
         abilities: *needs,
         lineage: lineage.as_ref(),
         own: None,
+        most_cost: price::bound(lineage.as_ref(), &route.config, asked_most(headers)).map(MostCost::plain),
         most_attempts: u32::MAX,
     };
     let judged: Vec<_> = route
@@ -209,6 +211,12 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
             .collect(),
         handling: handling::handling(&route.config),
     }
+}
+
+/// What the caller says that the request may cost, where that can be read.
+fn asked_most(headers: &[(HeaderName, HeaderValue)]) -> Option<Money> {
+    let said = headers.iter().find(|(name, _)| *name == price::MAX_COST)?;
+    Money::parse(said.1.to_str().ok()?)
 }
 
 /// After how long of its silence another channel would be asked; `None` where the route does not hedge.
@@ -313,6 +321,7 @@ fn reason(
         Err(WhyNot::Bound) => "what the request refers to is stored at another upstream".to_owned(),
         Err(WhyNot::Lacks(ability)) => format!("its model is known not to take {}", ability.name()),
         Err(WhyNot::Window) => "its model's window is smaller than the prompt".to_owned(),
+        Err(WhyNot::TooDear) => "the request could cost more there than `max_cost` allows".to_owned(),
         Err(WhyNot::Down) => "active probes fail".to_owned(),
         Err(WhyNot::BreakerOpen { until }) => until
             .map_or("forced open, or trials under way".to_owned(), |until| {

@@ -11,6 +11,7 @@ pub mod line;
 mod need;
 pub mod onward;
 mod plan;
+pub mod price;
 mod purse;
 pub mod quote;
 mod shortlist;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::price::MostCost;
 use super::unserved;
 use crate::algo::quota::Tokens;
 use crate::algo::tick::Tick;
@@ -40,6 +41,8 @@ pub struct Need<'a> {
     pub lineage: Option<&'a Lineage>,
     /// Whose keys it brings one of its own for, which goes along instead of the gateway's.
     pub own: Option<&'a str>,
+    /// Channels where it could cost more are not asked.
+    pub most_cost: Option<MostCost>,
     /// Bounds each route's own number of attempts.
     pub most_attempts: u32,
 }

@@ -581,7 +581,7 @@ impl Summary {
                 self.lacking = Some(ability);
                 (UNABLE, None)
             }
-            WhyNot::Down | WhyNot::Tried | WhyNot::Window => (OTHER, None),
+            WhyNot::Down | WhyNot::Tried | WhyNot::Window | WhyNot::TooDear => (OTHER, None),
         };
         self.counts[slot] += 1;
         if let Some(until) = until {

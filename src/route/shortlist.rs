@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use smallvec::SmallVec;
 
 use super::need::{Need, Resend};
-use super::unserved;
+use super::{price, unserved};
 use crate::algo::breaker::Admissible;
 use crate::algo::cooldown::Readiness;
 use crate::algo::health::{self, Standing as Health};
@@ -52,6 +52,8 @@ pub enum WhyNot {
     Lacks(Ability),
     /// Its model's window is too small for the prompt.
     Window,
+    /// It could cost more than the caller, or somebody above him, allows.
+    TooDear,
     /// Active probes say that it is down.
     Down,
     BreakerOpen {
@@ -88,6 +90,7 @@ impl WhyNot {
             Self::Bound => "stored_elsewhere",
             Self::Lacks(_) => "lacks_ability",
             Self::Window => "window_too_small",
+            Self::TooDear => "too_dear",
             Self::Down => "probes_say_down",
             Self::BreakerOpen { .. } => "breaker_open",
             Self::Credentials { .. } => "credentials_cooling",
@@ -109,6 +112,7 @@ impl WhyNot {
             | Self::Bound
             | Self::Lacks(_)
             | Self::Window
+            | Self::TooDear
             | Self::Credentials { .. }
             | Self::Capped { .. }
             | Self::ModelMissing { .. }
@@ -144,6 +148,9 @@ pub fn judge(
         return Err(WhyNot::Bound);
     }
     suits(route, channel, need)?;
+    if price::is_too_dear(&route.config, channel, need) {
+        return Err(WhyNot::TooDear);
+    }
     if let Some(until) = unserved::until(route, channel, need, now) {
         return Err(WhyNot::Unserved { until });
     }

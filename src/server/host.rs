@@ -21,10 +21,12 @@ use super::recheck::recheck;
 use super::reload::{Cause, First, Reloader};
 use super::rescue::Rescue;
 use super::sharing::{self, Sharing};
+use super::spending;
 use super::storing;
 use super::tasks::Tasks;
 use super::tls::Certificate;
 use super::watch;
+use crate::access::budgets;
 use crate::access::limits::Seen;
 use crate::access::tokens::Published;
 use crate::access::{Access, Desk, Managed};
@@ -34,7 +36,7 @@ use crate::algo::breaker::State;
 use crate::cache::{Held, KeptNow};
 use crate::ledger::{self, Ledger};
 use crate::proxy::{Gateway, Snapshot};
-use crate::shared::{Link, Standing, Tallies};
+use crate::shared::{Link, Purses, Standing, Tallies};
 use crate::simulated::Simulated;
 use crate::state::{Live, Table};
 use crate::store::Store;
@@ -138,6 +140,8 @@ impl Host {
             let hold = Arc::clone(&link).hold(move || dialler.clone().dial(), gateway.live.dice());
             tasks.spawn("redis", hold);
             gateway.limiter.share(Tallies::new(Arc::clone(&link), gateway.live.dice().next_u64()));
+            gateway.budgets.share(Purses::new(Arc::clone(&link), gateway.live.dice().next_u64()));
+            tasks.spawn("budgets together", Arc::clone(&gateway.budgets).follow());
             tasks.spawn("limits", Arc::clone(&gateway.limiter).follow());
             tasks.spawn("sharing", sharing.follow(Arc::clone(&gateway)));
             link
@@ -154,6 +158,7 @@ impl Host {
             let follow = keyring::follow(Arc::clone(desk), Arc::clone(&trail), Arc::clone(&gateway));
             tasks.spawn("managed keys", follow);
         }
+        tasks.spawn("budgets", spending::follow(Arc::clone(&gateway), store.clone()));
         let ledger =
             store.as_ref().zip(spool).map(|(store, spool)| booking::keep(&gateway, store, spool, &tasks));
         let keeping = store.clone().zip(ledger.clone());
@@ -177,12 +182,13 @@ impl Host {
         }))
     }
 
-    /// Waits, not for long, until the keys of the store are known.
+    /// Waits, not for long, until the keys of the store are known, and what was spent of budgets.
     pub(crate) async fn know_keys(&self) {
         if let Some(desk) = &self.desk {
             keyring::first(desk, self.gateway()).await;
         }
         self.messenger.first().await;
+        spending::first(self.gateway(), self.store.as_deref()).await;
     }
 
     /// Begins to follow the configuration's source.
@@ -273,6 +279,10 @@ impl Running for Host {
     fn limits(&self) -> (Option<u32>, Vec<Seen>) {
         let limiter = &self.gateway().limiter;
         (limiter.replicas(), limiter.seen())
+    }
+
+    fn budgets(&self) -> Vec<budgets::Seen> {
+        self.gateway().budgets.seen()
     }
 
     fn store(&self) -> Option<Arc<Store>> {

@@ -49,6 +49,7 @@ pub mod reload;
 mod rescue;
 mod sharing;
 pub mod shutdown;
+mod spending;
 mod storing;
 mod streams;
 pub mod tasks;

@@ -7,6 +7,7 @@
 //!                        │
 //!                      Board ── notes that expire, for all replicas to read
 //!                      Tallies ── what callers have used, counted for all replicas together
+//!                      Purses ── what callers have spent, as each replica says it of itself
 //! ```
 //!
 //! The only room that speaks Redis. Whoever asks gets an answer within `server.redis.timeout` or a [`Silence`],
@@ -15,8 +16,10 @@
 
 mod board;
 mod link;
+mod purses;
 mod tallies;
 
 pub use board::{Board, Entry, MOST};
 pub use link::{Link, Silence, Standing};
+pub use purses::{Last, Others, Purse, Purses, Verdict, Weighed};
 pub use tallies::{Beat, Change, Correction, Row, Stand, Taken, Takes, Tallies, Wait};

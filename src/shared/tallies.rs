@@ -190,24 +190,34 @@ impl Tallies {
         script: &Script,
         words: &Words,
     ) -> Result<T, Silence> {
-        let known = self.link.ask(operation, &words.put("EVALSHA", &script.digest)).await;
-        match known {
-            // After a start of Redis's, once for each script.
-            Err(Silence::Unread) => self.link.ask(operation, &words.put("EVAL", script.text)).await,
-            answer => answer,
-        }
-        .map(|(answer,)| answer)
+        run(&self.link, operation, script, words).await
     }
 }
 
-struct Script {
+/// Has Redis run a script.
+pub(super) async fn run<T: FromRedisValue>(
+    link: &Link,
+    operation: SharedOperation,
+    script: &Script,
+    words: &Words,
+) -> Result<T, Silence> {
+    let known = link.ask(operation, &words.put("EVALSHA", &script.digest)).await;
+    match known {
+        // After a start of Redis's, once for each script.
+        Err(Silence::Unread) => link.ask(operation, &words.put("EVAL", script.text)).await,
+        answer => answer,
+    }
+    .map(|(answer,)| answer)
+}
+
+pub(super) struct Script {
     text: &'static str,
     /// By which Redis knows it.
     digest: String,
 }
 
 impl Script {
-    fn new(text: &'static str) -> Self {
+    pub(super) fn new(text: &'static str) -> Self {
         let mut digest = String::new();
         for byte in digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()).as_ref() {
             // Writing to a text cannot fail.
@@ -218,17 +228,17 @@ impl Script {
 }
 
 /// What a script is given.
-struct Words {
+pub(super) struct Words {
     keys: Vec<String>,
     arguments: Vec<String>,
 }
 
 impl Words {
-    fn new(keys: impl IntoIterator<Item = String>) -> Self {
+    pub(super) fn new(keys: impl IntoIterator<Item = String>) -> Self {
         Self { keys: keys.into_iter().collect(), arguments: Vec::new() }
     }
 
-    fn add(&mut self, word: &(impl ToString + ?Sized)) -> &mut Self {
+    pub(super) fn add(&mut self, word: &(impl ToString + ?Sized)) -> &mut Self {
         self.arguments.push(word.to_string());
         self
     }

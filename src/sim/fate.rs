@@ -98,6 +98,7 @@ pub fn need<'t>(table: &'t Table, route: usize, said: &'t Call, now: Tick) -> Ne
         abilities: Abilities::default(),
         lineage: None,
         own: None,
+        most_cost: None,
         most_attempts: u32::MAX,
     };
     match &said.target {

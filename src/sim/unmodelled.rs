@@ -13,7 +13,7 @@ pub fn of(blueprint: &Blueprint) -> Vec<String> {
          providers that no script names, and whether the text of a continued stream joins: it always does here"
             .to_owned(),
     ];
-    let kinds: [(&str, Has); 7] =
+    let kinds: [(&str, Has); 8] =
         [
             ("`on_exhausted: stale | wait | answer`, so these requests fail here", |route| {
                 route.exhausted.tries.iter().any(|way| match way {
@@ -34,6 +34,7 @@ pub fn of(blueprint: &Blueprint) -> Vec<String> {
                     !rule.when.headers.is_empty() || rule.when.tools.or(rule.when.images).is_some()
                 })
             }),
+            ("`max_cost`, so dear channels are asked like others", |route| route.max_cost.is_some()),
             ("`mirror`, so nobody is asked for more than callers ask for", |route| {
                 route.steering.mirror.is_some()
             }),
@@ -43,6 +44,14 @@ pub fn of(blueprint: &Blueprint) -> Vec<String> {
     };
     if blueprint.keys.iter().any(|key| narrows(&key.lineage)) {
         lines.push("`allow` and `expires`, so every key reaches everything, for good".to_owned());
+    }
+    let spends = |line: &Lineage| {
+        line.members().iter().any(|member| !member.budgets.is_empty() || member.max_cost.is_some())
+    };
+    if blueprint.keys.iter().any(|key| spends(&key.lineage))
+        || blueprint.routes.iter().any(|route| !route.budgets.is_empty())
+    {
+        lines.push("`budgets`, and `max_cost` of keys, so nobody runs out of money".to_owned());
     }
     for (what, has) in kinds {
         let of: Vec<&str> =

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use super::credential::Credential;
 use super::table::Channel;
 use crate::algo::tick::Tick;
-use crate::vocab::{Fault, Part, Payer, Stage, Usage};
+use crate::vocab::{Fault, Money, Part, Payer, Stage, Usage};
 
 /// Hears of the attempts of one request, or of all.
 pub trait Books: Send + Sync + Debug {
     /// Another attempt begins; its place among those of the request.
     fn begins(&self) -> u32;
 
-    /// It is over.
-    fn ended(&self, attempt: &Attempt<'_>);
+    /// It is over. What it cost, where that is known.
+    fn ended(&self, attempt: &Attempt<'_>) -> Option<Money>;
 }
 
 /// How an attempt ended.

@@ -115,7 +115,7 @@ catalogue! {
     COOLDOWN_SECONDS = "mainstay_cooldown_remaining_seconds" Gauge, ["credential"], "Seconds until the credential is tried again; 0 when it is ready.";
 
     SHARED_CONNECTED = "mainstay_shared_connected" Gauge, [], "1 while Redis or Valkey answers in time, 0 while this replica learns by itself; absent without server.redis.";
-    SHARED_OPERATIONS = "mainstay_shared_operations_total" Counter, ["operation", "result"], "What was asked of Redis or Valkey: post (cooldowns), read (those of others), take (a request within limits), tell (what it has used), beat (that this replica is there); ok, timeout (server.redis.timeout), failed (the connection broke), refused (an error).";
+    SHARED_OPERATIONS = "mainstay_shared_operations_total" Counter, ["operation", "result"], "What was asked of Redis or Valkey: post (cooldowns), read (those of others), take (a request within limits), tell (what it has used), beat (that this replica is there), spend (a request within budgets, and what it has cost); ok, timeout (server.redis.timeout), failed (the connection broke), refused (an error).";
     SHARED_COOLDOWNS = "mainstay_shared_cooldowns_total" Counter, ["kind", "how"], "Cooldowns told to other replicas and taken over from them: short (rate limit), long (quota), auth, healed (a refused key works again).";
     SHARED_UNREADABLE = "mainstay_shared_unreadable_total" Counter, [], "Shared cooldowns that could not be read and were ignored, each time that they were met.";
 
@@ -125,6 +125,13 @@ catalogue! {
     ALERTS_FIRING = "mainstay_alerts_firing" Gauge, ["kind"], "Alerts that fire now: budget, spend_spike, error_spike, channel_down, credential_dead, store_away.";
     ALERT_DELIVERIES = "mainstay_alert_deliveries_total" Counter, ["webhook", "result"], "Tries to deliver a message: delivered, failed (and tried again), given_up (the last try failed), refused (the receiver does not want it), gone (nor anything else, 410).";
     ALERTS_DROPPED = "mainstay_alerts_dropped_total" Counter, ["webhook", "reason"], "Messages that nobody got: queue_full (more waited than may), gone (the webhook wants nothing); and, without a webhook, overflow: alerts that came at once, or fire, beyond what is kept.";
+    BUDGET_LEFT = "mainstay_budget_left_ratio" Gauge, ["level", "name", "per"], "Share of a budget that is not spent, as far as this replica knows; of the first 256 holders that it has met.";
+    BUDGET_SPENT = "mainstay_budget_spent_nano_usd" Gauge, ["level", "name", "per"], "What was spent in a budget's present window by everybody, as far as this replica knows, in thousand-millionths of a US dollar.";
+    BUDGET_REFUSALS = "mainstay_budget_refusals_total" Counter, ["level", "per", "reason"], "Requests refused because of the budget of their key, user, team, organisation or route: spent (too little is left), unpriced (nobody knows what they would cost).";
+    BUDGET_DOWNGRADES = "mainstay_budget_downgrades_total" Counter, ["route", "to"], "Requests that another route served because a budget was spent.";
+    BUDGETS_ALONE = "mainstay_budgets_alone_total" Counter, [], "Requests that this replica held against its own part of what was left of their budgets, since Redis or Valkey did not answer; absent without server.redis.";
+    BUDGET_UNPRICED = "mainstay_budget_unpriced_total" Counter, [], "Attempts of requests with budgets whose cost nobody knows, so that nothing was booked for them.";
+    TOO_DEAR = "mainstay_too_dear_total" Counter, ["route"], "Requests refused because they could cost more than max_cost everywhere.";
     STORE_UP = "mainstay_store_up" Gauge, [], "1 while the store (SQLite or PostgreSQL) does what it is asked, 0 while it is away or refuses to write; absent without `store`.";
     STORE_SECONDS = "mainstay_store_seconds" Histogram(STORE_WRITES), [], "Writes to the store, from being asked for to being done.";
     STORE_ERRORS = "mainstay_store_errors_total" Counter, ["kind"], "What the store was asked for in vain: away (nobody is there), late (no answer in time), refused (an error: a full disk, a missing right).";

@@ -19,10 +19,12 @@ pub enum SharedOperation {
     Tell,
     /// A replica says that it is there.
     Beat,
+    /// A request is held against budgets, or what was spent is told.
+    Spend,
 }
 
 impl SharedOperation {
-    pub const ALL: [Self; 5] = [Self::Post, Self::Read, Self::Take, Self::Tell, Self::Beat];
+    pub const ALL: [Self; 6] = [Self::Post, Self::Read, Self::Take, Self::Tell, Self::Beat, Self::Spend];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -31,6 +33,7 @@ impl SharedOperation {
             Self::Take => "take",
             Self::Tell => "tell",
             Self::Beat => "beat",
+            Self::Spend => "spend",
         }
     }
 }
@@ -67,7 +70,7 @@ pub struct SharedHandles {
     pub connected: Gauge,
     /// Notes that are none of ours.
     pub unreadable: Counter,
-    operations: [[Counter; 4]; 5],
+    operations: [[Counter; 4]; 6],
     told: [Counter; 4],
     taken: [Counter; 4],
 }

@@ -68,6 +68,7 @@ pub fn need(live: &Live, resend: Resend) -> Need<'static> {
         abilities: Abilities::default(),
         lineage: None,
         own: None,
+        most_cost: None,
         most_attempts: u32::MAX,
     }
 }

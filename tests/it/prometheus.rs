@@ -31,7 +31,7 @@ upstreams:
 routes:
   - {model: demo, channels: [{upstream: sim-a}, {upstream: sim-b}], fallback: [spare]}
   - {model: spare, select: sticky, continuation: any, coalesce: true, cache: {enabled: true}, on_exhausted: [stale, fail], channels: [{upstream: sim-c}]}
-  - {model: alone, channels: [{upstream: sim-d}]}
+  - {model: alone, budgets: [{per: day, limit: 1000, downgrade_to: spare}], channels: [{upstream: sim-d}]}
   - {model: hedged, channels: [{upstream: sim-c}, {upstream: sim-d}], hedge: {enabled: true, delay: 1ms, max_share: 1}}
   - {model: steered, channels: [{upstream: sim-c}], rules: [{when: {stream: true}, use: alone}], split: {arms: {a: {share: 99%}, b: {share: 1%}}}, mirror: {to: spare, share: 100%}}
 defaults:

@@ -37,8 +37,8 @@ use crate::shared::{Tallies, Wait};
 use crate::state::Live;
 use crate::telemetry::catalogue;
 
-/// Who has a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Who has a limit, or a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Holder {
     /// A key, or whoever is above it.
     Member(Level),

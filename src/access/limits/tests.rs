@@ -13,6 +13,8 @@ fn member(level: Level, name: &str, limits: Allowance) -> Member {
         tags: Vec::new(),
         reach: Reach::default(),
         limits,
+        budgets: Arc::default(),
+        max_cost: None,
         most: None,
         expires: None,
     }

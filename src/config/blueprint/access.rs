@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::budgets::Budget;
 use super::upstream::Upstream;
 use crate::algo::limit::Allowance;
 use crate::config::Cidr;
 use crate::dialect::Operation;
-use crate::vocab::{Priority, Secret};
+use crate::vocab::{Money, Priority, Secret};
 
 /// Whom requests are taken from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,6 +94,10 @@ pub struct Member {
     pub limits: Allowance,
     /// The most that requests of all below it may matter; a key has its own in [`Urgency`].
     pub most: Option<Priority>,
+    /// What may be spent on their requests.
+    pub budgets: Arc<[Budget]>,
+    /// What one of their requests may cost at most.
+    pub max_cost: Option<Money>,
     /// The first moment at which it does not hold any more, since the Unix epoch.
     pub expires: Option<Duration>,
 }

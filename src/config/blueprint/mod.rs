@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod alerts;
+pub mod budgets;
 pub mod degrade;
 pub mod issuer;
 pub mod ledger;
@@ -18,6 +19,7 @@ pub mod upstream;
 
 pub use access::{Access, CallerKey, Level, Lineage, Member, Names, Reach, Urgency};
 pub use alerts::{Alerts, MessageForm, Webhook};
+pub use budgets::{Budget, Exceeded, Unpriced};
 pub use degrade::{Cache, CacheScope, Degradation, Idempotency, WhenExhausted};
 pub use issuer::{Algorithm, Issuer, KeysAt};
 pub use ledger::{Ledger, SpoolSettings};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::Access;
+use super::budgets::Budget;
 use super::degrade::{Cache, WhenExhausted};
 use super::steer::Steering;
 use crate::algo::backoff::Backoff;
@@ -11,7 +12,7 @@ use crate::algo::limit::Allowance;
 use crate::algo::quota::Caps;
 use crate::algo::{breaker, budget};
 use crate::strategy;
-use crate::vocab::Priority;
+use crate::vocab::{Money, Priority};
 
 /// One entry of `routes:`, with every layer already merged.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +52,10 @@ pub struct Route {
     pub queue: Queue,
     /// What all its callers may use together.
     pub limits: Allowance,
+    /// What may be spent on what it serves.
+    pub budgets: Arc<[Budget]>,
+    /// What one request may cost at most.
+    pub max_cost: Option<Money>,
     /// How much its requests matter, where the caller's key says nothing.
     pub priority: Priority,
     pub sticky: Sticky,

@@ -35,6 +35,8 @@ pub fn keys(
             allow: &said.allow,
             limits: settle::allowance(&limits),
             most: None,
+            budgets: &said.budgets,
+            max_cost: said.max_cost,
             expires: said.expires.as_deref(),
         };
         let parents = Parents {

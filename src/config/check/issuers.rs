@@ -1,5 +1,7 @@
 //! The `issuers:` section: whose signed tokens are taken, and whom their claims can name.
 
+use std::sync::Arc;
+
 use std::net::IpAddr;
 
 use super::Scene;
@@ -57,6 +59,8 @@ pub fn issuers(
             otherwise: tree::parent(otherwise(said), members, &path.key("otherwise"), findings).cloned(),
             refuse: said.refuse.iter().map(|subject| subject.as_str().into()).collect(),
             own: Member {
+                budgets: Arc::default(),
+                max_cost: None,
                 level: Level::Key,
                 name: name.as_str().into(),
                 tags: tree::tags(&said.tags, &path.key("tags"), findings),
@@ -136,7 +140,7 @@ fn claims(
     members: &[Lineage],
     path: &Path,
     findings: &mut Findings,
-) -> Vec<(Level, std::sync::Arc<str>)> {
+) -> Vec<(Level, Arc<str>)> {
     let file::Claims { user, team, organisation } = &said.claims;
     let named = [(Level::User, user), (Level::Team, team), (Level::Organisation, organisation)];
     let named = named.into_iter().filter_map(|(level, claim)| Some((level, claim.as_deref()?)));

@@ -8,6 +8,7 @@
 mod access;
 mod alerts;
 mod automatic;
+mod budgets;
 mod fallback;
 pub mod issuers;
 mod ledger;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use reach::Known;
 
 use super::Env;
-use super::blueprint::Blueprint;
+use super::blueprint::{Blueprint, Route};
 use super::file::File;
 use super::path::Path;
 use super::problem::Findings;
@@ -58,6 +59,9 @@ pub fn check(
     let members = tree::tree(scene, &known, findings);
     let keys = access::keys(scene, &members, &known, findings);
     let issuers = issuers::issuers(scene, &members, &known, findings);
+    let routes_said = scene.file.routes.iter().enumerate();
+    let route_budgets: Vec<_> =
+        routes_said.map(|(index, said)| budgets::of_route(said, index, &known, findings)).collect();
     let store = store::check(scene, findings);
     if findings.any_error() {
         return None;
@@ -73,7 +77,12 @@ pub fn check(
         key_limits: settle::allowance(&scene.file.defaults.key_limits),
         // A missing one was reported, so that this collects all of them.
         upstreams: upstreams.into_iter().collect::<Option<_>>()?,
-        routes: routes?.into_iter().chain(automatic).collect(),
+        routes: routes?
+            .into_iter()
+            .zip(route_budgets)
+            .map(|(route, budgets)| Route { budgets, ..route })
+            .chain(automatic)
+            .collect(),
         catalog: Arc::new(catalog),
         retry_budget: settle::budget(&scene.file.server.retry_budget),
         store: store.ok()?,

@@ -44,6 +44,18 @@ impl<'a> Known<'a> {
         }
     }
 
+    /// Whether a request can be given to the route of this name: it says which model that means.
+    pub(super) fn has_route(&self, name: &str) -> bool {
+        self.routes.is_none() || self.routes().any(|known| known == name)
+    }
+
+    /// The names of routes that say which model they mean.
+    pub(super) fn routes(&self) -> impl Iterator<Item = &'a str> {
+        let exact =
+            |name: &&str| !name.ends_with('*') && !name.starts_with('/') && !name.starts_with("auto: ");
+        self.routes.clone().unwrap_or_default().into_iter().filter(exact)
+    }
+
     /// Every name will do.
     pub fn anything() -> Self {
         Self::default()

@@ -16,6 +16,7 @@ use crate::config::reasoning;
 use crate::config::settle::{self, MAX_INFLIGHT, Traffic};
 use crate::config::tree::Value;
 use crate::dialect::Dialect;
+use std::sync::Arc;
 
 pub fn check(
     scene: &Scene<'_>,
@@ -95,6 +96,9 @@ pub fn route(
         slow_start: settle::slow_start(&stack([said.slow_start.clone(), defaults.slow_start.clone()])),
         queue: settle::queue(&stack([said.queue.clone(), defaults.queue.clone()])),
         limits: settle::allowance(&said.limits),
+        // Once it is known which routes there are.
+        budgets: Arc::default(),
+        max_cost: said.max_cost.map(|dollars| dollars.0),
         priority: said.priority.map(settle::priority).unwrap_or_default(),
         sticky: settle::sticky(&stack([said.sticky.clone(), defaults.sticky.clone()])),
         matcher,
@@ -161,6 +165,8 @@ fn matcher(said: &file::Route, path: &Path, findings: &mut Findings) -> Option<M
                 (!said.rules.is_empty(), "rules"),
                 (said.split.is_some(), "split"),
                 (said.mirror.is_some(), "mirror"),
+                (!said.budgets.is_empty(), "budgets"),
+                (said.max_cost.is_some(), "max_cost"),
             ] {
                 if given {
                     let hint = "remove it, or write `model` instead of `path`";

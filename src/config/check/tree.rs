@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::reach::{self, Known};
-use super::{Scene, access};
+use super::{Scene, access, budgets};
 use crate::algo::limit::Allowance;
 use crate::config::blueprint::{Level, Lineage, Member};
+use crate::config::dollars::Dollars;
 use crate::config::file::access::Allow;
+use crate::config::file::budgets::Budget;
 use crate::config::moment;
 use crate::config::nearest::{did_you_mean, listed};
 use crate::config::path::Path;
@@ -24,6 +26,8 @@ pub struct Said<'a> {
     pub limits: Allowance,
     /// The most that requests of all below may matter.
     pub most: Option<Priority>,
+    pub budgets: &'a [Budget],
+    pub max_cost: Option<Dollars>,
     pub expires: Option<&'a str>,
 }
 
@@ -49,6 +53,8 @@ pub fn tree(scene: &Scene<'_>, known: &Known<'_>, findings: &mut Findings) -> Ve
             allow: &said.allow,
             limits: settle::allowance(&said.limits),
             most: said.max_priority.map(settle::priority),
+            budgets: &said.budgets,
+            max_cost: said.max_cost,
             expires: said.expires.as_deref(),
         };
         add(Level::Organisation, "organisations", name, Parents::default(), own);
@@ -59,6 +65,8 @@ pub fn tree(scene: &Scene<'_>, known: &Known<'_>, findings: &mut Findings) -> Ve
             allow: &said.allow,
             limits: settle::allowance(&said.limits),
             most: said.max_priority.map(settle::priority),
+            budgets: &said.budgets,
+            max_cost: said.max_cost,
             expires: said.expires.as_deref(),
         };
         let parents = Parents { organisation: said.organisation.as_deref(), ..Parents::default() };
@@ -70,6 +78,8 @@ pub fn tree(scene: &Scene<'_>, known: &Known<'_>, findings: &mut Findings) -> Ve
             allow: &said.allow,
             limits: settle::allowance(&said.limits),
             most: said.max_priority.map(settle::priority),
+            budgets: &said.budgets,
+            max_cost: said.max_cost,
             expires: said.expires.as_deref(),
         };
         let (organisation, team) = (said.organisation.as_deref(), said.team.as_deref());
@@ -96,6 +106,8 @@ pub fn child(
         reach: reach::reach(said.allow, &path.key("allow"), known, findings),
         limits: said.limits,
         most: said.most,
+        budgets: budgets::budgets(said.budgets, &path.key("budgets"), known, findings),
+        max_cost: said.max_cost.map(|dollars| dollars.0),
         expires: said.expires.and_then(|text| {
             let moment = moment::parse(text);
             if moment.is_none() {

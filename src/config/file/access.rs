@@ -6,8 +6,10 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::budgets::Budget;
 use super::limits::Allowance;
 use super::names::{EndpointName, PriorityName, ProviderName};
+use crate::config::dollars::Dollars;
 
 /// Whom requests are taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -29,6 +31,10 @@ pub struct Organisation {
     pub allow: Allow,
     /// What it and all below it may use together (no limits).
     pub limits: Allowance,
+    /// What may be spent on its requests (no bounds).
+    pub budgets: Vec<Budget>,
+    /// What one of its requests may cost at most (no bound); the header `x-mainstay-max-cost` asks for less.
+    pub max_cost: Option<Dollars>,
     /// When it and all below it end: a day (its first moment, UTC) or a time as in 2027-01-31T12:00:00Z.
     pub expires: Option<String>,
     /// The most that requests of whoever is below it may matter, whatever keys and routes say.
@@ -46,6 +52,10 @@ pub struct Team {
     pub allow: Allow,
     /// What it and all below it may use together (no limits).
     pub limits: Allowance,
+    /// What may be spent on its requests (no bounds).
+    pub budgets: Vec<Budget>,
+    /// What one of its requests may cost at most (no bound); the header `x-mainstay-max-cost` asks for less.
+    pub max_cost: Option<Dollars>,
     /// When it and all below it end: a day (its first moment, UTC) or a time as in 2027-01-31T12:00:00Z.
     pub expires: Option<String>,
     /// The most that requests of whoever is below it may matter, whatever keys and routes say.
@@ -65,6 +75,10 @@ pub struct User {
     pub allow: Allow,
     /// What his keys may use together (no limits).
     pub limits: Allowance,
+    /// What may be spent on its requests (no bounds).
+    pub budgets: Vec<Budget>,
+    /// What one of its requests may cost at most (no bound); the header `x-mainstay-max-cost` asks for less.
+    pub max_cost: Option<Dollars>,
     /// When he and his keys end: a day (its first moment, UTC) or a time as in 2027-01-31T12:00:00Z.
     pub expires: Option<String>,
     /// The most that requests of his keys may matter, whatever they and routes say.
@@ -90,6 +104,10 @@ pub struct CallerKey {
     pub allow: Allow,
     /// What it may use (`defaults.key_limits`, or no limits).
     pub limits: Allowance,
+    /// What may be spent on its requests (no bounds).
+    pub budgets: Vec<Budget>,
+    /// What one of its requests may cost at most (no bound); the header `x-mainstay-max-cost` asks for less.
+    pub max_cost: Option<Dollars>,
     /// When it ends: a day (its first moment, UTC) or a time as in 2027-01-31T12:00:00Z.
     pub expires: Option<String>,
     /// How much its requests matter (the route's).

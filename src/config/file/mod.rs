@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod alerts;
+pub mod budgets;
 pub mod degrade;
 pub mod indexed;
 pub mod issuers;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 
 use access::{AccessName, CallerKey, Organisation, Team, User};
 use alerts::Alerts;
+use budgets::Budget;
 use degrade::{Cache, DegradationName, WhenExhausted};
 use indexed::Named;
 use issuers::Issuer;
@@ -30,6 +32,8 @@ use ledger::Ledger;
 use limits::Allowance;
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+use super::dollars::Dollars;
 
 use names::{
     ByokName, ContinuationName, DeliveryName, Dialects, PriorityName, ProviderName, Refusal, StrategyName,
@@ -244,6 +248,10 @@ pub struct Route {
     pub byok: Option<ByokName>,
     /// What all its callers together may use (no limits).
     pub limits: Allowance,
+    /// What may be spent on the requests that it serves, fallbacks included (no bounds).
+    pub budgets: Vec<Budget>,
+    /// What a request may cost at most; channels where it could cost more are not asked (no bound).
+    pub max_cost: Option<Dollars>,
     /// How much its requests matter, where their caller's key says nothing (critical).
     pub priority: Option<PriorityName>,
     /// Most requests at the same moment on each of its channels (1024).

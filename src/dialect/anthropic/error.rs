@@ -35,7 +35,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::NotFound => "not_found_error",
         Kind::TooLarge => "request_too_large",
         Kind::RateLimited => "rate_limit_error",
-        Kind::QuotaExhausted => "billing_error",
+        Kind::QuotaExhausted | Kind::TooDear => "billing_error",
         Kind::Overloaded => "overloaded_error",
         Kind::Timeout | Kind::RequestTimeout => "timeout_error",
         Kind::BadGateway | Kind::Unavailable | Kind::Internal => "api_error",

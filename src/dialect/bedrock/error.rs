@@ -27,6 +27,7 @@ pub fn error_type(kind: Kind) -> &'static str {
         | Kind::TooLarge
         | Kind::HeadersTooLarge
         | Kind::Unprocessable
+        | Kind::TooDear
         | Kind::ContextOverflow
         | Kind::ContentPolicy => "ValidationException",
         // Those of every AWS service (its "Common errors").

@@ -47,6 +47,7 @@ fn status(kind: Kind) -> &'static str {
         Kind::Forbidden => "PERMISSION_DENIED",
         Kind::NotFound => "NOT_FOUND",
         Kind::RateLimited | Kind::QuotaExhausted => "RESOURCE_EXHAUSTED",
+        Kind::TooDear => "FAILED_PRECONDITION",
         Kind::Overloaded | Kind::BadGateway | Kind::Unavailable => "UNAVAILABLE",
         Kind::Timeout | Kind::RequestTimeout => "DEADLINE_EXCEEDED",
         Kind::Internal => "INTERNAL",

@@ -28,6 +28,7 @@ pub fn code(trouble: &Trouble) -> Option<&str> {
     trouble.code.as_deref().or(match trouble.kind {
         Kind::RateLimited => Some("rate_limit_exceeded"),
         Kind::QuotaExhausted => Some("insufficient_quota"),
+        Kind::TooDear => Some("max_cost_exceeded"),
         Kind::Overloaded => Some("server_is_overloaded"),
         Kind::ContextOverflow => Some("context_length_exceeded"),
         Kind::ContentPolicy => Some("content_filter"),
@@ -65,6 +66,7 @@ fn kind(kind: Kind) -> &'static str {
         | Kind::TooLarge
         | Kind::HeadersTooLarge
         | Kind::Unprocessable
+        | Kind::TooDear
         | Kind::ContextOverflow
         | Kind::ContentPolicy => "invalid_request_error",
     }

@@ -45,6 +45,7 @@ fn code(trouble: &Trouble) -> &'static str {
         | Kind::HeadersTooLarge
         | Kind::Unprocessable
         | Kind::QuotaExhausted
+        | Kind::TooDear
         | Kind::Overloaded
         | Kind::BadGateway
         | Kind::Unavailable

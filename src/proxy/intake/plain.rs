@@ -92,6 +92,7 @@ pub async fn plain(
         is_retry,
         prompt_tokens: 0,
         most_output: None,
+        most_cost: None,
         session: None,
         bond: None,
         thoughts: None,

@@ -111,6 +111,7 @@ pub async fn guest(
         is_retry,
         prompt_tokens: 0,
         most_output: None,
+        most_cost: None,
         session: None,
         bond,
         thoughts: None,

@@ -274,6 +274,9 @@ impl Lab {
             assert_eq!(in_flight, 0, "requests in flight on {}", route.config.name);
             assert_eq!(route.memory.queue.length(), 0, "requests that wait on {}", route.config.name);
         }
+        for seen in self.gateway.budgets.seen() {
+            assert_eq!(seen.reserved.as_nano_usd(), 0, "reserved of {}'s budget", seen.name);
+        }
         assert_eq!(snapshot.fetcher.busy(), 0, "fetches of callers' URLs");
         assert_eq!(self.gateway.live.holdings.bytes(), 0, "bytes held for requests");
         for (name, sim) in &self.sims {

@@ -2,6 +2,7 @@
 //! the others the request, and whatever befalls Redis befalls nobody's request.
 
 mod board;
+mod budgets;
 mod limits;
 mod pipe;
 pub mod redis;

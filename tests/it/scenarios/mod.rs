@@ -7,6 +7,7 @@
 
 mod admission;
 mod answers;
+mod budgets;
 mod buffered;
 mod chaos;
 mod choice;

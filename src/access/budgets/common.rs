@@ -1,0 +1,230 @@
+//! What all replicas together let in and have spent, where there is a Redis.
+//!
+//! A request waits for one round trip, of `server.redis.timeout` at most. It counts as reserved here before Redis is asked,
+//! so that every word to Redis is about all that is under way (for these milliseconds one that will be refused is in the way of
+//! a smaller one beside it, never the other way round); and whatever comes of it, dropping what it has reserved puts
+//! that right. What requests turn out to cost is told by a task beside them. Does Redis not answer, each replica lets
+//! in its own part of what was left when it was heard last.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+use metrics::Counter;
+use smallvec::SmallVec;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use super::held::{Books, Held, Windowed};
+use super::paid::{Entries, Reserved};
+use super::{Broke, Budgets, Subjects, Why};
+use crate::algo::spend::Grant;
+use crate::config::{Budget, Exceeded};
+use crate::shared::{Last, Purse, Purses, Verdict};
+use crate::telemetry::catalogue;
+use crate::vocab::Money;
+
+/// How often a replica says all, or else it is not believed to be there any more.
+const BEAT: Duration = Duration::from_secs(2);
+/// Between two words to Redis about what was spent.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Windows in one round trip.
+const AT_ONCE: usize = 128;
+
+pub(super) struct Common {
+    purses: Purses,
+    replicas: AtomicU32,
+    /// Rung when something is to be told.
+    pub bell: Notify,
+    alone: Counter,
+}
+
+/// What is told to other replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// What they have not heard.
+    News,
+    /// All that was ever spent or reserved here: that this replica is there, and what Redis may have lost.
+    All,
+}
+
+/// What came of asking.
+pub(super) enum Judged {
+    Decided(Result<Reserved, Broke>),
+    /// Nobody has answered: it is this replica's to decide, one of so many.
+    Nobody(Subjects, u32),
+}
+
+impl Common {
+    pub fn new(budgets: &Budgets, purses: Purses) -> Arc<Self> {
+        let alone = budgets.metrics().counter(&catalogue::BUDGETS_ALONE, &[]);
+        alone.increment(0);
+        Arc::new(Self { purses, replicas: AtomicU32::new(1), bell: Notify::new(), alone })
+    }
+
+    pub async fn reserve(
+        &self,
+        budgets: &Arc<Budgets>,
+        subjects: Subjects,
+        most: Option<Money>,
+        serving: &str,
+    ) -> Judged {
+        let (asked, whose, entries) = enter(budgets, &subjects, most, serving);
+        // Whatever happens from here on, even that nobody waits any more: it is not reserved for ever.
+        let mut reserved = Reserved::new(budgets, subjects, entries);
+        if asked.is_empty() {
+            return Judged::Decided(Ok(reserved));
+        }
+        let Ok(weighed) = self.purses.spend(&asked).await else {
+            self.alone.increment(1);
+            return Judged::Nobody(reserved.withdraw(), self.replicas.load(Relaxed));
+        };
+        self.replicas.store(weighed.replicas.max(1), Relaxed);
+        let mut downgrade = None;
+        let mut refused = None;
+        reserved.each(|number, subject, book: &mut Books, at, entry| {
+            let (others, budget_numbers) = (&weighed.purses[number], &whose[number]);
+            book.purses[at].hear(&asked[number], others.spent, others.reserved);
+            for (verdict, budget) in others.verdicts.iter().zip(budget_numbers) {
+                let budget = &subject.budgets[*budget];
+                let purse = &mut book.purses[at].purse;
+                let grant = match verdict {
+                    Verdict::Fits => Some(Grant::Within),
+                    // Another one may have become the last one meanwhile.
+                    Verdict::Last if !purse.has_last() || entry.is_last() => Some(Grant::Last),
+                    Verdict::Nothing | Verdict::Last => None,
+                };
+                match (grant, &budget.exceeded) {
+                    (Some(Grant::Within), _) => {}
+                    (Some(Grant::Last), _) => purse.make_last(entry),
+                    (None, Exceeded::Downgrade(to)) => {
+                        downgrade.get_or_insert_with(|| {
+                            (Arc::clone(to), subject.refused(book, budget, Why::Spent))
+                        });
+                    }
+                    (None, Exceeded::Refuse | Exceeded::Alert) => {
+                        refused.get_or_insert_with(|| subject.refused(book, budget, Why::Spent));
+                    }
+                }
+            }
+            book.tell(&subject.held, &budgets.live.alerts);
+        });
+        Judged::Decided(match (refused, downgrade) {
+            (Some(refused), _) => Err(Broke::Refused(Box::new(refused))),
+            (None, Some((to, refused))) => Err(Broke::Downgraded(to, Box::new(refused))),
+            (None, None) => Ok(reserved),
+        })
+    }
+
+    /// Says how things stand here, where that is something else than was said, or has to be said again.
+    async fn tell(&self, budgets: &Budgets, what: What) {
+        let mut all: Vec<(Arc<Held>, usize, Purse)> = Vec::new();
+        for held in budgets.shelves.all() {
+            let books = held.books.lock();
+            let due = books.purses.iter().enumerate().filter(|(_, windowed)| windowed.is_due(what));
+            all.extend(
+                due.map(|(at, windowed)| (Arc::clone(&held), at, windowed.asks(&held, 0, SmallVec::new()))),
+            );
+        }
+        for some in all.chunks(AT_ONCE) {
+            let rows: Vec<Purse> = some.iter().map(|(_, _, row)| row.clone()).collect();
+            let Ok(weighed) = self.purses.spend(&rows).await else { return };
+            self.replicas.store(weighed.replicas.max(1), Relaxed);
+            for ((held, at, row), others) in some.iter().zip(weighed.purses) {
+                let mut books = held.books.lock();
+                books.purses[*at].hear(row, others.spent, others.reserved);
+                books.tell(held, &budgets.live.alerts);
+            }
+        }
+    }
+}
+
+/// Reserves a request here before anybody is asked: what Redis is asked, of each window the budgets that it is about, and
+/// what is reserved.
+fn enter(
+    budgets: &Budgets,
+    subjects: &Subjects,
+    most: Option<Money>,
+    serving: &str,
+) -> (Vec<Purse>, Vec<SmallVec<[usize; 2]>>, Entries) {
+    let (now, amount) = (budgets.now(), most.unwrap_or_default().as_nano_usd());
+    let (mut asked, mut whose, mut entries) = (Vec::new(), Vec::new(), Entries::new());
+    let mut books = subjects.lock();
+    for (place, (book, subject)) in books.iter_mut().zip(&subjects.0).enumerate() {
+        book.meet(&subject.held, &subject.budgets, &budgets.sums, now);
+        let in_force = |budget: &Budget| budget.starts.is_none_or(|starts| starts <= now);
+        for at in 0..book.purses.len() {
+            let of_this = |(_, budget): &(usize, &Budget)| in_force(budget) && book.purses[at].is_of(budget);
+            let mine: SmallVec<[(usize, &Budget); 2]> =
+                subject.budgets.iter().enumerate().filter(of_this).collect();
+            if mine.is_empty() {
+                continue;
+            }
+            // Where it is served all the same, nothing has to fit.
+            let holds = |budget: &Budget| match &budget.exceeded {
+                Exceeded::Refuse => true,
+                Exceeded::Downgrade(to) => **to != *serving,
+                Exceeded::Alert => false,
+            };
+            let held: SmallVec<[(usize, &Budget); 2]> =
+                mine.into_iter().filter(|(_, budget)| holds(budget)).collect();
+            let windowed = &mut book.purses[at];
+            entries.push((place, at, windowed.reserve(amount, Grant::Within)));
+            let limits = held.iter().map(|(_, budget)| budget.limit.as_nano_usd()).collect();
+            asked.push(windowed.asks(&subject.held, amount, limits));
+            whose.push(held.iter().map(|(number, _)| *number).collect());
+        }
+    }
+    (asked, whose, entries)
+}
+
+impl Windowed {
+    /// What Redis is told of it, and asked for.
+    fn asks(&self, held: &Held, amount: u64, limits: SmallVec<[u64; 2]>) -> Purse {
+        let purse = &self.purse;
+        let span = purse.span();
+        Purse {
+            key: format!("{}:{}:{}:{}", held.holder.name(), held.name, self.per.name(), span.begins),
+            ends: span.ends,
+            turn: self.turn,
+            own: purse.own(),
+            reserved: purse.reserved_here(),
+            known: purse.spent(),
+            amount,
+            last: if purse.has_last() { Last::UnderWay } else { Last::No },
+            limits,
+        }
+    }
+
+    /// What others have said, when this was told. Of a window that is over it is no news.
+    fn hear(&mut self, told: &Purse, spent: u64, reserved: u64) {
+        if self.purse.span().ends == told.ends {
+            self.purse.hear_others(spent, reserved);
+            self.told = self.told.max(told.turn);
+        }
+    }
+}
+
+impl Budgets {
+    /// Lets replicas spend together. Only the first call means anything.
+    pub fn share(&self, purses: Purses) {
+        self.common.get_or_init(|| Common::new(self, purses));
+    }
+
+    /// Tells the other replicas what requests turn out to cost, for as long as the process lives. Does nothing where they
+    /// share nothing, and nothing while nobody has budgets.
+    pub async fn follow(self: Arc<Self>) {
+        let Some(common) = self.common.get() else { return };
+        let mut next = self.live.now() + BEAT;
+        loop {
+            let patience = next.since(self.live.now());
+            let rung = timeout(patience, common.bell.notified()).await;
+            let what = if rung.is_ok() { What::News } else { What::All };
+            if what == What::All {
+                next = self.live.now() + BEAT;
+            }
+            common.tell(&self, what).await;
+            sleep(PAUSE).await;
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What somebody with budgets has spent, and where that is found.
+//!
+//! It outlives reloads, for it is found by name. Whose windows have nothing in them is forgotten when the shelf fills
+//! up, so that names which come and go do not pile up. When a share of a budget is spent that operators want to know of,
+//! an alert is raised once in its window, and taken back when the window ends.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use smallvec::SmallVec;
+
+use super::common::What;
+use super::known::Sums;
+use crate::access::limits::Holder;
+use crate::algo::spend::{Entry, Grant, Per, Purse};
+use crate::config::{Budget, Exceeded, Percent};
+use crate::state::alerts::Alerts;
+use crate::vocab::{Alert, AlertKind, AlertState, Money};
+
+/// Names of one kind from which on those are cleared away who are not needed.
+const FULL: usize = 4096;
+
+/// Somebody with budgets.
+pub(super) struct Held {
+    pub holder: Holder,
+    pub name: Arc<str>,
+    pub books: Mutex<Books>,
+}
+
+/// What he has spent.
+#[derive(Default)]
+pub(super) struct Books {
+    /// One for each window that any of his budgets had; their places stay.
+    pub purses: SmallVec<[Windowed; 2]>,
+    /// What the last request found that he may spend.
+    pub budgets: Arc<[Budget]>,
+    /// Shares that operators were told of: the window's place, the limit, the share.
+    told: SmallVec<[(usize, Money, Percent); 2]>,
+}
+
+/// A purse, and which windows it goes through.
+pub(super) struct Windowed {
+    pub per: Per,
+    pub starts: Option<Duration>,
+    pub purse: Purse,
+    /// Of what is said of it to other replicas: goes up with every change.
+    pub turn: u64,
+    /// The last one that they have heard.
+    pub told: u64,
+}
+
+/// How somebody's budget stands, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub holder: Holder,
+    pub name: Arc<str>,
+    pub budget: Budget,
+    pub spent: Money,
+    pub reserved: Money,
+    /// When its window began and ends, in seconds since the Unix epoch.
+    pub begins: u64,
+    pub ends: Option<u64>,
+}
+
+impl Seen {
+    pub fn left(&self) -> Money {
+        self.budget.limit.less(self.spent).less(self.reserved)
+    }
+
+    /// The share of the limit that is not spent yet, 0..=1.
+    pub fn left_ratio(&self) -> f64 {
+        let limit = self.budget.limit;
+        limit.less(self.spent).as_nano_usd() as f64 / limit.as_nano_usd().max(1) as f64
+    }
+}
+
+impl Books {
+    /// Brings his windows up to `now`, those of `budgets` included.
+    pub fn meet(&mut self, held: &Held, budgets: &Arc<[Budget]>, sums: &Sums, now: Duration) {
+        if !Arc::ptr_eq(&self.budgets, budgets) {
+            self.budgets = Arc::clone(budgets);
+            for budget in budgets.iter() {
+                if !self.purses.iter().any(|known| known.is_of(budget)) {
+                    let (per, starts) = (budget.per, budget.starts);
+                    self.purses.push(Windowed { per, starts, purse: Purse::default(), turn: 0, told: 0 });
+                }
+            }
+        }
+        for windowed in &mut self.purses {
+            if windowed.purse.is_in(now) {
+                continue;
+            }
+            let span = windowed.per.span(windowed.starts, now);
+            if windowed.purse.turn(span) {
+                windowed.purse.hear(sums.of(held.holder, &held.name, windowed.per, span.begins));
+            }
+        }
+    }
+
+    /// The place of a budget's window; [`Self::meet`] has seen to it that there is one.
+    pub fn place(&self, budget: &Budget) -> usize {
+        self.purses.iter().position(|known| known.is_of(budget)).unwrap_or_default()
+    }
+
+    /// Raises what there is to be told, and takes back what is over.
+    pub fn tell(&mut self, held: &Held, alerts: &Alerts) {
+        let Self { purses, budgets, told } = self;
+        told.retain(|(place, limit, share)| {
+            let windowed = &purses[*place];
+            let holds = windowed.purse.spent() >= share_of(*limit, *share);
+            if !holds {
+                alerts.raise(Alert {
+                    kind: AlertKind::Budget,
+                    subject: subject(held, windowed.per, *limit, *share),
+                    text: format!("another {} has begun for {}", windowed.per.name(), held.called()),
+                    state: AlertState::Resolved,
+                });
+            }
+            holds
+        });
+        for budget in budgets.iter() {
+            let Some(place) = purses.iter().position(|known| known.is_of(budget)) else { continue };
+            let spent = purses[place].purse.spent();
+            for share in &budget.soft {
+                let of_this = (place, budget.limit, *share);
+                if spent < share_of(budget.limit, *share) || told.contains(&of_this) {
+                    continue;
+                }
+                told.push(of_this);
+                alerts.raise(Alert {
+                    kind: AlertKind::Budget,
+                    subject: subject(held, budget.per, budget.limit, *share),
+                    text: text(held, budget, Money::nano_usd(spent)),
+                    state: AlertState::Firing,
+                });
+            }
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.purses.iter().all(|known| known.purse.spent() == 0 && known.purse.reserved() == 0)
+    }
+}
+
+impl Windowed {
+    pub fn reserve(&mut self, amount: u64, grant: Grant) -> Entry {
+        self.turn += 1;
+        self.purse.reserve(amount, grant)
+    }
+
+    pub fn settle(&mut self, entry: Entry, cost: u64) {
+        self.turn += 1;
+        self.purse.settle(entry, cost);
+    }
+
+    /// Whether other replicas have to hear of it.
+    pub fn is_due(&self, what: What) -> bool {
+        match what {
+            What::News => self.turn != self.told,
+            What::All => self.turn > 0,
+        }
+    }
+
+    pub fn is_of(&self, budget: &Budget) -> bool {
+        self.per == budget.per && self.starts == budget.starts
+    }
+}
+
+/// Two budgets of one window may have different limits.
+fn subject(held: &Held, per: Per, limit: Money, share: Percent) -> Box<str> {
+    format!("{} {}, {}, {share} of {limit}", held.holder.name(), held.name, per.name()).into()
+}
+
+fn text(held: &Held, budget: &Budget, spent: Money) -> String {
+    let (limit, whose) = (budget.limit, held.called());
+    let window = match budget.per {
+        Per::Day | Per::Week | Per::Month => format!("this {}", budget.per.name()),
+        Per::Total => "altogether".to_owned(),
+    };
+    let follows = match &budget.exceeded {
+        _ if spent < limit => String::new(),
+        Exceeded::Refuse => "; further requests are refused".to_owned(),
+        Exceeded::Alert => "; requests are served all the same".to_owned(),
+        Exceeded::Downgrade(to) => format!("; requests are served by route `{to}`"),
+    };
+    format!("{whose} has spent {spent} of {limit} {window}{follows}")
+}
+
+fn share_of(limit: Money, share: Percent) -> u64 {
+    let part = u128::from(limit.as_nano_usd()) * u128::from(share.hundredths()) / u128::from(Percent::WHOLE);
+    u64::try_from(part).unwrap_or(u64::MAX)
+}
+
+impl Held {
+    /// For people.
+    fn called(&self) -> String {
+        format!("{} `{}`", self.holder.name(), self.name)
+    }
+}
+
+type Shelf = RwLock<HashMap<Arc<str>, Arc<Held>>>;
+
+#[derive(Default)]
+pub(super) struct Shelves([Shelf; Holder::ALL.len()]);
+
+impl Shelves {
+    pub fn held(&self, holder: Holder, name: &Arc<str>) -> Arc<Held> {
+        let kind = Holder::ALL.iter().position(|other| *other == holder).unwrap_or_default();
+        if let Some(held) = self.0[kind].read().get(name) {
+            return Arc::clone(held);
+        }
+        let mut shelf = self.0[kind].write();
+        if shelf.len() >= FULL && shelf.len().is_power_of_two() {
+            shelf.retain(|_, held| Arc::strong_count(held) > 1 || !held.books.lock().is_idle());
+        }
+        let held = Held { holder, name: Arc::clone(name), books: Mutex::default() };
+        Arc::clone(shelf.entry(Arc::clone(name)).or_insert_with(|| Arc::new(held)))
+    }
+
+    pub fn all(&self) -> Vec<Arc<Held>> {
+        self.0.iter().flat_map(|shelf| shelf.read().values().cloned().collect::<Vec<_>>()).collect()
+    }
+
+    pub fn turn(&self, sums: &Sums, alerts: &Alerts, now: Duration) {
+        for held in self.all() {
+            let mut books = held.books.lock();
+            let budgets = Arc::clone(&books.budgets);
+            books.meet(&held, &budgets, sums, now);
+            books.tell(&held, alerts);
+        }
+    }
+
+    pub fn seen(&self, sums: &Sums, alerts: &Alerts, now: Duration) -> Vec<Seen> {
+        self.turn(sums, alerts, now);
+        let mut all = self.all();
+        let rank = |held: &Held| Holder::ALL.iter().position(|holder| *holder == held.holder);
+        all.sort_by(|one, other| (rank(one), &one.name).cmp(&(rank(other), &other.name)));
+        let mut seen = Vec::new();
+        for held in all {
+            let books = held.books.lock();
+            seen.extend(books.budgets.iter().map(|budget| {
+                let purse = &books.purses[books.place(budget)].purse;
+                Seen {
+                    holder: held.holder,
+                    name: Arc::clone(&held.name),
+                    budget: budget.clone(),
+                    spent: Money::nano_usd(purse.spent()),
+                    reserved: Money::nano_usd(purse.reserved()),
+                    begins: purse.span().begins,
+                    ends: purse.span().ends,
+                }
+            }));
+        }
+        seen
+    }
+}

@@ -1,0 +1,311 @@
+//! What callers may spend: the budgets of a request's key, of everybody above that, and of the route that serves it.
+//!
+//! | file | job |
+//! |---|---|
+//! | `held` | what somebody has spent in his windows, where that is found, and what is said when a share of it is |
+//! | `paid` | what a request has reserved, and what its attempts cost, until the last of them has ended |
+//! | `common` | the same for all replicas together, where there is a Redis |
+//! | `known` | what the store says that everybody has spent |
+//!
+//! What a request can cost at most is reserved at all of its holders at once, or at none. What it did cost is booked in
+//! its place when the last of its attempts has ended. Replicas that share a store hear of each other's spending within
+//! seconds, those that share a Redis let requests in together; `algo::spend` says by how much a limit can be
+//! overrun. What a refused caller is told, and where a
+//! request goes instead, is the proxy's affair. Alone, nothing here waits.
+
+mod common;
+mod held;
+mod known;
+mod paid;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::MutexGuard;
+use smallvec::SmallVec;
+
+pub use held::Seen;
+pub use known::Wanted;
+pub use paid::{Paid, Reserved};
+
+use common::{Common, Judged};
+use held::{Books, Held, Shelves};
+use known::Sums;
+
+use super::limits::Holder;
+use crate::algo::spend::{Grant, Per};
+use crate::config::{self, Budget, Exceeded, Lineage, Unpriced};
+use crate::state::Live;
+use crate::telemetry::{Metrics, catalogue};
+use crate::vocab::Money;
+
+/// What everybody has spent.
+pub struct Budgets {
+    live: Arc<Live>,
+    shelves: Shelves,
+    sums: Sums,
+    common: OnceLock<Arc<Common>>,
+}
+
+/// Everybody whose budgets a request is held against: from the top of the tree down, its route last, so that two
+/// requests never wait for each other.
+pub struct Subjects(SmallVec<[Subject; 2]>);
+
+/// Somebody with the budgets that a request finds.
+#[derive(Clone)]
+struct Subject {
+    held: Arc<Held>,
+    budgets: Arc<[Budget]>,
+}
+
+/// Why a request is not let in as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broke {
+    /// Somebody has too little left for it.
+    Refused(Box<Refused>),
+    /// The same, and the route of this name would serve it.
+    Downgraded(Arc<str>, Box<Refused>),
+}
+
+/// Whose budget refuses a request, and how that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub holder: Holder,
+    pub name: Arc<str>,
+    pub per: Per,
+    pub limit: Money,
+    pub spent: Money,
+    /// By requests under way.
+    pub reserved: Money,
+    /// In seconds since the Unix epoch, where it ever ends.
+    pub ends: Option<u64>,
+    pub why: Why,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Too little is left for the request.
+    Spent,
+    /// Nobody knows what it would cost.
+    Unpriced,
+}
+
+impl Why {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Spent => "spent",
+            Self::Unpriced => "unpriced",
+        }
+    }
+}
+
+impl Budgets {
+    pub fn new(live: &Arc<Live>) -> Arc<Self> {
+        live.metrics.counter(&catalogue::BUDGET_UNPRICED, &[]).increment(0);
+        Arc::new(Self {
+            live: Arc::clone(live),
+            shelves: Shelves::default(),
+            sums: Sums::default(),
+            common: OnceLock::new(),
+        })
+    }
+
+    /// Whose budgets a request is held against that this route serves; nobody's where nobody has any.
+    pub fn subjects(&self, lineage: Option<&Lineage>, route: &config::Route) -> Subjects {
+        let members = lineage.map(Lineage::members).unwrap_or_default().iter();
+        let members = members.map(|member| (Holder::Member(member.level), &member.name, &member.budgets));
+        let all = members.chain([(Holder::Route, &route.name, &route.budgets)]);
+        let subject = |(holder, name, budgets): (Holder, &Arc<str>, &Arc<[Budget]>)| Subject {
+            held: self.shelves.held(holder, name),
+            budgets: Arc::clone(budgets),
+        };
+        Subjects(all.filter(|(_, _, budgets)| !budgets.is_empty()).map(subject).collect())
+    }
+
+    /// Of a request that its caller pays for.
+    pub fn nobody() -> Subjects {
+        Subjects(SmallVec::new())
+    }
+
+    /// Makes those known who have budgets, before any of their requests come; whoever has none any more is not shown.
+    pub fn expect<'a>(&self, lineages: &'a [Lineage], routes: impl Iterator<Item = &'a config::Route>) {
+        let members = lineages.iter().flat_map(Lineage::members);
+        let members = members.map(|member| (Holder::Member(member.level), &member.name, &member.budgets));
+        let routes = routes
+            .inspect(|route| self.count_from_nothing(route))
+            .map(|route| (Holder::Route, &route.name, &route.budgets));
+        let with = members.chain(routes).filter(|(_, _, budgets)| !budgets.is_empty());
+        let present: HashMap<(Holder, &str), &Arc<[Budget]>> =
+            with.map(|(holder, name, budgets)| ((holder, &**name), budgets)).collect();
+        for ((holder, name), budgets) in &present {
+            self.shelves.held(*holder, &Arc::from(*name));
+            for budget in budgets.iter() {
+                let labels = [holder.name(), budget.per.name(), Why::Spent.name()];
+                self.metrics().counter(&catalogue::BUDGET_REFUSALS, &labels).increment(0);
+            }
+        }
+        let now = self.now();
+        for held in self.shelves.all() {
+            let none = Arc::default();
+            let budgets = present.get(&(held.holder, &*held.name)).copied().unwrap_or(&none);
+            let mut books = held.books.lock();
+            books.meet(&held, budgets, &self.sums, now);
+            books.tell(&held, &self.live.alerts);
+        }
+    }
+
+    /// Lets what may stay silent for long begin at 0.
+    fn count_from_nothing(&self, route: &config::Route) {
+        self.metrics().counter(&catalogue::TOO_DEAR, &[&route.name]).increment(0);
+        for budget in route.budgets.iter() {
+            if let Exceeded::Downgrade(to) = &budget.exceeded {
+                self.metrics().counter(&catalogue::BUDGET_DOWNGRADES, &[&route.name, to]).increment(0);
+            }
+        }
+    }
+
+    /// Reserves what a request may cost, `most`, if all of `subjects` let it in; `None`: nobody knows it. `serving` is
+    /// the route that would serve it, and whether it may still be given to another one is the caller's to know.
+    ///
+    /// # Errors
+    /// Somebody does not, or would have another route serve it.
+    pub async fn reserve(
+        self: &Arc<Self>,
+        subjects: Subjects,
+        most: Option<Money>,
+        serving: &str,
+    ) -> Result<Reserved, Broke> {
+        let Some(common) = self.common.get() else { return self.alone(subjects, most, serving, 1) };
+        if most.is_none()
+            && let Some((subject, budget)) = subjects.strict()
+        {
+            let mut books = subject.held.books.lock();
+            books.meet(&subject.held, &subject.budgets, &self.sums, self.now());
+            return Err(Broke::Refused(Box::new(subject.refused(&books, budget, Why::Unpriced))));
+        }
+        match common.reserve(self, subjects, most, serving).await {
+            Judged::Decided(decided) => decided,
+            Judged::Nobody(subjects, replicas) => self.alone(subjects, most, serving, replicas),
+        }
+    }
+
+    /// The same by what is known here, by one of so many `replicas`.
+    fn alone(
+        self: &Arc<Self>,
+        subjects: Subjects,
+        most: Option<Money>,
+        serving: &str,
+        replicas: u32,
+    ) -> Result<Reserved, Broke> {
+        let (now, amount) = (self.now(), most.unwrap_or_default().as_nano_usd());
+        let mut books = subjects.lock();
+        let mut downgrade = None;
+        let mut grants: SmallVec<[(usize, usize, Grant); 2]> = SmallVec::new();
+        for (place, (book, subject)) in books.iter_mut().zip(&subjects.0).enumerate() {
+            book.meet(&subject.held, &subject.budgets, &self.sums, now);
+            book.tell(&subject.held, &self.live.alerts);
+            let in_force = |budget: &&Budget| budget.starts.is_none_or(|starts| starts <= now);
+            for budget in subject.budgets.iter().filter(in_force) {
+                let at = book.place(budget);
+                let refused = |book: &Books, why| subject.refused(book, budget, why);
+                if most.is_none() && budget.unpriced == Unpriced::Refuse {
+                    return Err(Broke::Refused(Box::new(refused(book, Why::Unpriced))));
+                }
+                let purse = &mut book.purses[at].purse;
+                let part = purse.part(budget.limit.as_nano_usd(), replicas);
+                let judged = purse.judge(part, amount);
+                match (judged, &budget.exceeded) {
+                    (None, Exceeded::Refuse) => {
+                        return Err(Broke::Refused(Box::new(refused(book, Why::Spent))));
+                    }
+                    (None, Exceeded::Downgrade(to)) if **to != *serving => {
+                        downgrade.get_or_insert_with(|| (Arc::clone(to), refused(book, Why::Spent)));
+                    }
+                    (None, Exceeded::Downgrade(_) | Exceeded::Alert) | (Some(_), _) => {}
+                }
+                // What is served all the same counts as any other does, and is nobody's last one.
+                let grant = judged.unwrap_or(Grant::Within);
+                match grants.iter_mut().find(|(other, known, _)| (*other, *known) == (place, at)) {
+                    Some((_, _, known)) => *known = (*known).max(grant),
+                    None => grants.push((place, at, grant)),
+                }
+            }
+        }
+        if let Some((to, refused)) = downgrade {
+            return Err(Broke::Downgraded(to, Box::new(refused)));
+        }
+        let entries = grants
+            .into_iter()
+            .map(|(place, at, grant)| (place, at, books[place].purses[at].reserve(amount, grant)))
+            .collect();
+        drop(books);
+        Ok(Reserved::new(self, subjects, entries))
+    }
+
+    /// Everybody with budgets as they stand here, in the order of the tree.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.shelves.seen(&self.sums, &self.live.alerts, self.now())
+    }
+
+    /// Lets windows that are over end, though nobody asks for anything.
+    pub fn turn(&self) {
+        self.shelves.turn(&self.sums, &self.live.alerts, self.now());
+    }
+
+    /// A request is refused, and goes nowhere else.
+    pub fn count(&self, refused: &Refused) {
+        let labels = [refused.holder.name(), refused.per.name(), refused.why.name()];
+        self.live.metrics.counter(&catalogue::BUDGET_REFUSALS, &labels).increment(1);
+    }
+
+    /// Since the Unix epoch.
+    fn now(&self) -> Duration {
+        self.live.clock.unix_now()
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.live.metrics
+    }
+}
+
+impl Subject {
+    /// How it stands with a budget of his that refuses a request.
+    fn refused(&self, book: &Books, budget: &Budget, why: Why) -> Refused {
+        let purse = &book.purses[book.place(budget)].purse;
+        Refused {
+            holder: self.held.holder,
+            name: Arc::clone(&self.held.name),
+            per: budget.per,
+            limit: budget.limit,
+            spent: Money::nano_usd(purse.spent()),
+            reserved: Money::nano_usd(purse.reserved()),
+            ends: purse.span().ends,
+            why,
+        }
+    }
+}
+
+impl Subjects {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether somebody lets nothing in that has no price.
+    pub fn unpriced(&self) -> Unpriced {
+        if self.strict().is_some() { Unpriced::Refuse } else { Unpriced::Allow }
+    }
+
+    fn strict(&self) -> Option<(&Subject, &Budget)> {
+        let mut all =
+            self.0.iter().flat_map(|subject| subject.budgets.iter().map(move |budget| (subject, budget)));
+        all.find(|(_, budget)| budget.unpriced == Unpriced::Refuse)
+    }
+
+    /// Everybody's at once, in the order in which everybody takes them.
+    fn lock(&self) -> SmallVec<[MutexGuard<'_, Books>; 5]> {
+        self.0.iter().map(|subject| subject.held.books.lock()).collect()
+    }
+}

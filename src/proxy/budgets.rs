@@ -1,0 +1,327 @@
+//! Holds a request against the budgets of its caller and of the route that serves it, and against what one request may
+//! cost; says why where it is refused, and where it goes instead.
+//!
+//! What it can cost at most is reserved before it goes anywhere (`route::price`); what it did cost is booked by
+//! `access::budgets` once the last of its attempts has ended. A budget counts what the ledger books under the same name,
+//! so a route's is held against requests that it serves, whatever route they asked for. Files, batches, counts of tokens and
+//! plain HTTP have no cost here.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memmem;
+
+use super::intake::Arrival;
+use super::refuse::{Refusal, in_short};
+use super::settle::Settle;
+use super::{Gateway, Snapshot, metering};
+use crate::access::budgets::{Broke, Budgets, Refused, Reserved, Why};
+use crate::algo::spend;
+use crate::config::{Byok, Lineage, Unpriced};
+use crate::dialect::entry::Entry;
+use crate::dialect::scan::Scan;
+use crate::dialect::trouble::Kind;
+use crate::dialect::{Dialect, translate};
+use crate::route::price::{self, Extent, MAX_COST, MostCost, Range, Written};
+use crate::route::{Bond, Hold};
+use crate::state::books::Metering;
+use crate::telemetry::catalogue;
+use crate::vocab::{Money, Payer};
+
+/// The route that served a request because a budget was spent.
+const DOWNGRADED: HeaderName = HeaderName::from_static("x-mainstay-downgraded");
+
+/// A request while it is looked at.
+pub struct Asking<'a> {
+    pub gateway: &'a Arc<Gateway>,
+    pub snapshot: &'a Snapshot,
+    pub arrival: &'a Arrival,
+    pub lineage: Option<&'a Lineage>,
+    /// Who pays the provider. Nobody's budget hears of what a caller pays himself.
+    pub payer: Payer,
+    pub entry: &'a Entry<'a>,
+    pub scan: &'a Scan,
+    pub body: &'a [u8],
+    /// Where what it refers to is.
+    pub bond: Option<Bond>,
+}
+
+/// What became of it.
+pub struct Charge {
+    route: usize,
+    most_cost: Option<MostCost>,
+    downgraded: Option<Arc<str>>,
+    outcome: Result<Option<Reserved>, Short>,
+}
+
+/// Why it is refused.
+pub enum Short {
+    Budget {
+        refused: Box<Refused>,
+        /// What the request can cost at most.
+        most: Option<Money>,
+    },
+    /// It could cost more than somebody allows at every channel.
+    TooDear { most: Money, cheapest: Money },
+}
+
+/// Why a route does not serve it.
+enum Stop {
+    Short(Short),
+    /// Another one would.
+    Elsewhere(Arc<str>, Short),
+}
+
+impl Asking<'_> {
+    /// Reserves what the request may cost that came to the route `index`. Whoever would be served more cheaply and cannot
+    /// go there is refused; nobody is sent on twice.
+    pub async fn charge(&self, index: usize) -> Result<Charge, Box<Refusal>> {
+        let done = |route, (reserved, most_cost), downgraded| Charge {
+            route,
+            most_cost,
+            downgraded,
+            outcome: Ok(reserved),
+        };
+        let refused = |route, short| Charge { route, most_cost: None, downgraded: None, outcome: Err(short) };
+        let asked = self.most_asked()?;
+        match metering::of(self.entry.operation, self.scan.prompt_tokens) {
+            Metering::Free => return Ok(done(index, (None, None), None)),
+            Metering::Tokens(_) | Metering::Told => {}
+        }
+        let (to, short) = match self.at(index, asked).await {
+            Ok(served) => return Ok(done(index, served, None)),
+            Err(Stop::Short(short)) => return Ok(refused(index, short)),
+            Err(Stop::Elsewhere(to, short)) => (to, short),
+        };
+        let table = &self.snapshot.table;
+        let Some(cheaper) = table.route_of_model(&to).filter(|cheaper| self.may_go(*cheaper)) else {
+            return Ok(refused(index, short));
+        };
+        Ok(match self.at(cheaper, asked).await {
+            Ok(served) => {
+                let labels = [&*table.routes[index].config.name, &*to];
+                self.gateway.live.metrics.counter(&catalogue::BUDGET_DOWNGRADES, &labels).increment(1);
+                done(cheaper, served, Some(to))
+            }
+            Err(Stop::Short(short) | Stop::Elsewhere(_, short)) => refused(index, short),
+        })
+    }
+
+    async fn at(
+        &self,
+        index: usize,
+        asked: Option<Money>,
+    ) -> Result<(Option<Reserved>, Option<MostCost>), Stop> {
+        let (table, budgets) = (&self.snapshot.table, &self.gateway.budgets);
+        let route = &table.routes[index].config;
+        let subjects = match self.payer {
+            Payer::Gateway => budgets.subjects(self.lineage, route),
+            Payer::Caller => Budgets::nobody(),
+        };
+        let bound = price::bound(self.lineage, route, asked);
+        if subjects.is_empty() && bound.is_none() {
+            return Ok((None, None));
+        }
+        let extent = self.extent();
+        let range = extent.range(table, index, &self.scan.model, self.lineage);
+        if let (Some(most), Range { cheapest: Some(cheapest), unpriced: 0, .. }) = (bound, range)
+            && cheapest > most
+        {
+            return Err(Stop::Short(Short::TooDear { most, cheapest }));
+        }
+        let unknown = subjects.unpriced();
+        let most_cost = (bound.is_some() || unknown == Unpriced::Refuse).then_some(MostCost {
+            most: bound.unwrap_or(Money::MAX),
+            unknown,
+            wish: extent.wish,
+            written: extent.written,
+        });
+        if subjects.is_empty() {
+            return Ok((None, most_cost));
+        }
+        let most = match range {
+            // Where there is nobody to ask, nothing will be spent.
+            Range { dearest: None, unpriced: 0, .. } => Some(Money::ZERO),
+            Range { dearest, .. } => dearest.map(|dearest| bound.map_or(dearest, |bound| dearest.min(bound))),
+        };
+        match budgets.reserve(subjects, most, &route.name).await {
+            Ok(reserved) => Ok((Some(reserved), most_cost)),
+            Err(Broke::Refused(refused)) => Err(Stop::Short(Short::Budget { refused, most })),
+            Err(Broke::Downgraded(to, refused)) => Err(Stop::Elsewhere(to, Short::Budget { refused, most })),
+        }
+    }
+
+    fn extent(&self) -> Extent {
+        let operation = self.entry.operation;
+        let makes_text = translate::generates(operation);
+        Extent {
+            operation,
+            prompt_tokens: self.scan.prompt_tokens,
+            most_output: if makes_text { self.scan.max_output_tokens } else { Some(0) },
+            wish: self.scan.wish,
+            written: written(self.body),
+        }
+    }
+
+    /// What the caller says that it may cost.
+    fn most_asked(&self) -> Result<Option<Money>, Box<Refusal>> {
+        let Some(said) = self.arrival.head.headers.get(MAX_COST) else { return Ok(None) };
+        let text = said.to_str().unwrap_or_default().trim();
+        Money::parse(text).map(Some).ok_or_else(|| {
+            let message = format!(
+                "`{MAX_COST}: {}` is not an amount of US dollars; write it as 0.05, with up to nine decimals",
+                in_short(text)
+            );
+            self.arrival.refuse(Kind::BadRequest, message, self.entry.dialect)
+        })
+    }
+
+    /// What only one upstream can answer stays there, and nobody is sent where he would have to pay himself.
+    fn may_go(&self, route: usize) -> bool {
+        let firm = self.bond.filter(|bond| bond.hold == Hold::Firm);
+        let route = &self.snapshot.table.routes[route];
+        let is_there =
+            |bond: Bond| route.channels.iter().any(|channel| channel.upstream.identity == bond.upstream);
+        route.config.byok != Byok::Require && firm.is_none_or(is_there)
+    }
+}
+
+/// Whether parts of the prompt are to be kept in a cache. A text may speak of it as well: then too much is reserved.
+fn written(body: &[u8]) -> Written {
+    let has = |words: &[u8]| memmem::find(body, words).is_some();
+    match has(b"\"cache_control\"") || has(b"\"cachePoint\"") {
+        true if has(b"\"1h\"") => Written::Hour,
+        true => Written::FiveMinutes,
+        false => Written::Nothing,
+    }
+}
+
+impl Charge {
+    /// The one that serves it.
+    pub fn route(&self) -> usize {
+        self.route
+    }
+
+    pub fn most_cost(&self) -> Option<MostCost> {
+        self.most_cost
+    }
+
+    /// Leaves what is reserved with the request.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn settle(self, settle: &mut Settle) -> Result<(), Short> {
+        if let Some(reserved) = self.outcome? {
+            settle.pays(reserved);
+        }
+        if self.downgraded.is_some() {
+            // It is no arm's answer.
+            settle.taken = None;
+            settle.downgraded = self.downgraded;
+        }
+        Ok(())
+    }
+}
+
+impl Short {
+    pub fn refuse(self, arrival: &Arrival, dialect: Dialect, settle: Settle) -> Box<Refusal> {
+        let gateway = settle.gateway();
+        let (kind, message) = match &self {
+            Self::Budget { refused, most } => {
+                gateway.budgets.count(refused);
+                (Kind::QuotaExhausted, spent(refused, *most))
+            }
+            Self::TooDear { most, cheapest } => {
+                gateway.live.metrics.counter(&catalogue::TOO_DEAR, &[settle.route_name()]).increment(1);
+                let message = format!(
+                    "this request could cost up to {cheapest} where it is cheapest, and may cost {most} (`max_cost`, or \
+                     the header {MAX_COST}); shorten the prompt, allow the answer fewer tokens, or raise the bound"
+                );
+                (Kind::TooDear, message)
+            }
+        };
+        let mut refusal = arrival.refuse(kind, message, dialect);
+        refusal.settle = Some(settle);
+        refusal
+    }
+}
+
+fn spent(refused: &Refused, most: Option<Money>) -> String {
+    let Refused { holder, name, per, limit, spent, reserved, ends, why } = refused;
+    let whose = format!("{} `{name}`", holder.name());
+    match why {
+        Why::Unpriced => format!(
+            "{whose} has a budget that lets nothing in of which nobody knows what it costs, and no channel has a price \
+             for this request; ask for a model that the catalog has prices for"
+        ),
+        Why::Spent => {
+            let window = match ends {
+                Some(_) => format!("this {}", per.name()),
+                None => "altogether".to_owned(),
+            };
+            let under_way = match *reserved {
+                Money::ZERO => String::new(),
+                reserved => format!(" and up to {reserved} reserved by requests under way"),
+            };
+            let takes = most.map(|most| format!(" This one may cost up to {most}.")).unwrap_or_default();
+            let until = match ends {
+                Some(ends) => format!("the next {} begins at {}T00:00:00Z", per.name(), spend::day(*ends)),
+                None => "it does not begin anew".to_owned(),
+            };
+            format!(
+                "the budget of {whose} is used up: {spent} of {limit} are spent {window}{under_way}.{takes} Have it raised: \
+                 {until}"
+            )
+        }
+    }
+}
+
+/// Says which route served a request instead of the one it asked for.
+pub fn say(downgraded: Option<&str>, headers: &mut HeaderMap) {
+    // The configuration lets only names through that say which model they mean; what no header can carry is not said.
+    if let Some(route) = downgraded.and_then(|route| HeaderValue::from_str(route).ok()) {
+        headers.insert(DOWNGRADED, route);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::limits::Holder;
+    use crate::algo::spend::Per;
+    use crate::config::Level;
+
+    #[test]
+    fn a_refusal_says_whose_budget_it_is_and_how_it_stands() {
+        let usd = |dollars: &str| Money::parse(dollars).expect("an amount");
+        let mut refused = Refused {
+            holder: Holder::Member(Level::Team),
+            name: "blue".into(),
+            per: Per::Day,
+            limit: usd("30"),
+            spent: usd("29.5"),
+            reserved: usd("0.4"),
+            ends: Some(1_795_305_600),
+            why: Why::Spent,
+        };
+        assert_eq!(
+            spent(&refused, Some(usd("1.92"))),
+            "the budget of team `blue` is used up: $29.50 of $30.00 are spent this day and up to $0.40 reserved by requests under \
+             way. This one may cost up to $1.92. Have it raised: the next day begins at 2026-11-22T00:00:00Z"
+        );
+        refused = Refused { ends: None, reserved: Money::ZERO, per: Per::Total, ..refused };
+        assert!(
+            spent(&refused, None).ends_with("are spent altogether. Have it raised: it does not begin anew")
+        );
+        let unpriced = Refused { why: Why::Unpriced, ..refused };
+        assert!(spent(&unpriced, None).contains("no channel has a price"));
+    }
+
+    #[test]
+    fn a_prompt_that_is_to_be_cached_is_found_by_its_words() {
+        assert_eq!(written(br#"{"messages":[]}"#), Written::Nothing);
+        assert_eq!(written(br#"{"cache_control":{"type":"ephemeral"}}"#), Written::FiveMinutes);
+        assert_eq!(written(br#"{"cache_control":{"type":"ephemeral","ttl":"1h"}}"#), Written::Hour);
+        assert_eq!(written(br#"{"cachePoint":{"type":"default"}}"#), Written::FiveMinutes);
+    }
+}

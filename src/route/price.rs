@@ -1,0 +1,236 @@
+//! What a request can cost at most, before anybody is asked: its prompt and the longest answer that it allows, at the
+//! prices of a channel.
+//!
+//! The longest answer is the request's own limit, else the model's, else [`UNKNOWN_ANSWER`]. Where it wants parts of its
+//! prompt kept in a cache, all of it counts as written there. What is not known beforehand (several answers at
+//! once, an answer's pictures or sound, searches) is not in here; it is booked once it is known.
+
+use http::HeaderName;
+use smallvec::SmallVec;
+
+use super::need::{Need, USUAL_ANSWER};
+use crate::config::{self, Lineage, Unpriced};
+use crate::dialect::Operation;
+use crate::dialect::billed::Wish;
+use crate::state::table::{Channel, Table};
+use crate::vocab::{Money, Tier, Usage};
+
+/// By which a caller says what his request may cost, in US dollars.
+pub const MAX_COST: HeaderName = HeaderName::from_static("x-mainstay-max-cost");
+
+/// Tokens of the longest answer of a model of which nothing is known: most of these are served by their operators
+/// themselves, whose servers end an answer at 4096 tokens or fewer unless they are told otherwise.
+pub const UNKNOWN_ANSWER: u64 = 8 * USUAL_ANSWER;
+
+/// What a request may come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    pub operation: Operation,
+    pub prompt_tokens: u64,
+    /// As the request limits it. `Some(0)` where no text is made.
+    pub most_output: Option<u64>,
+    pub wish: Wish,
+    pub written: Written,
+}
+
+/// How much of its prompt a request wants kept in a cache, where that costs more than reading it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Written {
+    #[default]
+    Nothing,
+    FiveMinutes,
+    Hour,
+}
+
+/// A bound of what a request may cost, and what is needed to hold a channel against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MostCost {
+    pub most: Money,
+    /// Whether a channel of which nobody knows it may be asked.
+    pub unknown: Unpriced,
+    pub wish: Wish,
+    pub written: Written,
+}
+
+/// What a request may cost at the channels that it may come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Range {
+    pub cheapest: Option<Money>,
+    pub dearest: Option<Money>,
+    /// Of how many channels nobody knows it.
+    pub unpriced: usize,
+}
+
+impl Extent {
+    /// `None` where no channel has a price for it.
+    pub fn at(&self, route: &config::Route, channel: &Channel, asked: &str) -> Option<Money> {
+        let model = channel.model_name(route, asked).unwrap_or(asked);
+        let longest = || channel.facts(route, asked).max_output.unwrap_or(UNKNOWN_ANSWER);
+        let told = Usage {
+            input: self.prompt_tokens,
+            output: self.most_output.unwrap_or_else(longest),
+            ..Usage::default()
+        };
+        let told = match self.written {
+            Written::Nothing => told,
+            Written::FiveMinutes => Usage { cache_write: told.input, ..told },
+            Written::Hour => Usage { cache_write_1h: told.input, ..told },
+        };
+        // Pictures and characters that it asks for.
+        let asked_for = self.wish.complete(self.operation, Some(told)).unwrap_or(told);
+        let charge = |usage: Usage| channel.charge(model, &usage).map(|cost| cost.money);
+        // A tier that has no price of its own may be served, and charged, as the usual one.
+        let plainly = Usage { tier: Some(Tier::Standard), ..asked_for };
+        let uncached = Usage { cache_write: 0, cache_write_1h: 0, ..plainly };
+        charge(asked_for).or_else(|| charge(plainly)).or_else(|| charge(uncached))
+    }
+
+    /// At all channels that may have the request: those of its route and of its fallbacks that the caller reaches.
+    pub fn range(&self, table: &Table, index: usize, asked: &str, lineage: Option<&Lineage>) -> Range {
+        let mut range = Range::default();
+        let mut routes: SmallVec<[usize; 4]> = SmallVec::from_slice(&[index]);
+        let mut at = 0;
+        while let Some(&index) = routes.get(at) {
+            at += 1;
+            let route = &table.routes[index];
+            for next in &route.config.fallback {
+                if !routes.contains(next) {
+                    routes.push(*next);
+                }
+            }
+            let within = |channel: &&Channel| {
+                let upstream = &channel.upstream;
+                upstream.is_configured()
+                    && lineage.is_none_or(|lineage| lineage.bars_upstream(&upstream.config).is_none())
+            };
+            for channel in route.channels.iter().map(|channel| &**channel).filter(within) {
+                match self.at(&route.config, channel, asked) {
+                    Some(money) => {
+                        range.cheapest = Some(range.cheapest.map_or(money, |least| least.min(money)));
+                        range.dearest = range.dearest.max(Some(money));
+                    }
+                    None => range.unpriced += 1,
+                }
+            }
+        }
+        range
+    }
+}
+
+/// The smallest of what anybody says that one request may cost: the key and all above it, the route, the caller.
+pub fn bound(lineage: Option<&Lineage>, route: &config::Route, asked: Option<Money>) -> Option<Money> {
+    let members = lineage.map(Lineage::members).unwrap_or_default().iter();
+    members.filter_map(|member| member.max_cost).chain(route.max_cost).chain(asked).min()
+}
+
+/// Whether the channel could charge more for the request than anybody allows. Where nobody
+/// knows, it is not held against it unless a budget says so.
+pub fn is_too_dear(route: &config::Route, channel: &Channel, need: &Need<'_>) -> bool {
+    need.most_cost.is_some_and(|bound| {
+        let extent = Extent {
+            operation: need.operation,
+            prompt_tokens: need.prompt_tokens,
+            most_output: need.most_output,
+            wish: bound.wish,
+            written: bound.written,
+        };
+        match extent.at(route, channel, need.model) {
+            Some(money) => money > bound.most,
+            None => bound.unknown == Unpriced::Refuse,
+        }
+    })
+}
+
+impl MostCost {
+    /// For a question about a request that nobody has sent.
+    pub fn plain(most: Money) -> Self {
+        Self { most, unknown: Unpriced::Allow, wish: Wish::default(), written: Written::Nothing }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::{self, Env};
+    use crate::state::{Live, Registry};
+
+    struct NoWorld;
+
+    impl Env for NoWorld {
+        fn var(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn file(&self, _: &str) -> Result<String, String> {
+            Err("no files".to_owned())
+        }
+    }
+
+    const FILE: &str = "
+version: 1
+upstreams:
+  openai: {provider: openai, credentials: [k]}
+  claude: {provider: anthropic, credentials: [k]}
+  own: {provider: custom, dialect: openai, base_url: 'http://127.0.0.1:1/v1'}
+routes:
+  - {model: smart, max_cost: 2, channels: [{upstream: openai, model: gpt-5.4}, {upstream: own, model: x}], fallback: [other]}
+  - {model: other, channels: [{upstream: claude, model: claude-sonnet-4-6}]}
+";
+
+    fn table() -> Table {
+        let blueprint = config::load(FILE, &NoWorld).expect("a good file").blueprint;
+        Table::compile(&blueprint, &mut Registry::default(), &Arc::new(Live::seeded(1)))
+    }
+
+    fn extent(most_output: Option<u64>) -> Extent {
+        Extent {
+            operation: Operation::Chat,
+            prompt_tokens: 1000,
+            most_output,
+            wish: Wish::default(),
+            written: Written::Nothing,
+        }
+    }
+
+    #[test]
+    fn a_request_may_cost_what_the_dearest_channel_of_its_route_and_fallbacks_asks() {
+        let table = table();
+        let range = extent(Some(100)).range(&table, 0, "smart", None);
+        // 1000 x 2.5 + 100 x 15 at OpenAI's, 1000 x 3 + 100 x 15 at Anthropic's, a million.
+        assert_eq!(range.cheapest, Some(Money::nano_usd(4_000_000)));
+        assert_eq!(range.dearest, Some(Money::nano_usd(4_500_000)));
+        assert_eq!(range.unpriced, 1);
+        let alone = extent(Some(100)).range(&table, 1, "other", None);
+        assert_eq!((alone.cheapest, alone.unpriced), (alone.dearest, 0));
+    }
+
+    #[test]
+    fn without_a_limit_of_its_own_an_answer_is_as_long_as_the_model_can_make_it() {
+        let table = table();
+        let range = extent(None).range(&table, 0, "smart", None);
+        // gpt-5.4 answers with up to 128,000 tokens.
+        assert!(range.dearest >= Some(Money::nano_usd(1000 * 2_500 + 128_000 * 15_000)), "{range:?}");
+    }
+
+    #[test]
+    fn what_is_to_be_kept_in_a_cache_counts_as_written_there() {
+        let table = table();
+        let at = |written| Extent { written, ..extent(Some(0)) }.range(&table, 1, "other", None).dearest;
+        assert_eq!(at(Written::Nothing), Some(Money::nano_usd(3_000_000)));
+        assert_eq!(at(Written::FiveMinutes), Some(Money::nano_usd(3_750_000)));
+        assert_eq!(at(Written::Hour), Some(Money::nano_usd(6_000_000)));
+    }
+
+    #[test]
+    fn the_smallest_bound_holds() {
+        let table = table();
+        let route = &table.routes[0].config;
+        let usd = |dollars: &str| Money::parse(dollars);
+        assert_eq!(bound(None, route, None), usd("2"));
+        assert_eq!(bound(None, route, usd("0.05")), usd("0.05"));
+        assert_eq!(bound(None, route, usd("3")), usd("2"));
+        assert_eq!(bound(None, &table.routes[1].config, None), None);
+    }
+}

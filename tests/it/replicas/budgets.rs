@@ -1,0 +1,107 @@
+//! One budget of several gateways: exact while Redis answers, and in parts while it does not.
+
+use std::net::SocketAddr;
+
+use tempfile::TempDir;
+
+use super::Replica;
+use super::redis::Redis;
+use crate::http;
+use crate::process::wait_for;
+
+/// A dollar for every token of an answer, which has ten.
+const PRICES: &str = "providers: {simulated: {x: {price: {input: 0, output: 1000000}}}}\n";
+
+const ROUTING: &str = "
+version: 1
+server: {listen: LISTEN, admin: ADMIN, redis: {url: 'redis://REDIS', prefix: it, timeout: 200ms, poll: 300ms}}
+catalog: {file: 'PRICES'}
+upstreams: {sim: {provider: simulated, simulated: {ttft: 2ms, pace: 0ms, words: 9}}}
+routes: [{model: m, budgets: [{per: total, limit: LIMIT}], channels: [{upstream: sim, model: x}]}]
+";
+
+const TEN: u64 = 10_000_000_000;
+
+fn replica(redis: SocketAddr, limit: u32, directory: &TempDir) -> Replica {
+    let prices = directory.path().join("models.yaml");
+    std::fs::write(&prices, PRICES).unwrap();
+    let routing = ROUTING.replace("REDIS", &redis.to_string()).replace("LIMIT", &limit.to_string());
+    let replica = Replica::of(&routing.replace("PRICES", &prices.display().to_string()));
+    replica.connected(1);
+    replica
+}
+
+fn ask(replica: &Replica) -> u16 {
+    let body = r#"{"model":"m","max_tokens":10,"messages":[{"role":"user","content":"hi"}]}"#;
+    http::post(replica.0.callers, "/v1/chat/completions", body).unwrap().status
+}
+
+/// How many of `times` requests are served.
+fn served(replica: &Replica, times: u32) -> u32 {
+    let statuses = (0..times).map(|_| ask(replica));
+    statuses
+        .map(|status| match status {
+            200 => 1,
+            429 => 0,
+            other => panic!("{other}:\n{}", replica.0.said()),
+        })
+        .sum()
+}
+
+fn spent(replica: &Replica) -> u64 {
+    let said = replica.json("/admin/budgets");
+    said["budgets"][0]["spent_nano_usd"].as_u64().unwrap_or_else(|| panic!("{said}"))
+}
+
+fn comes_to(replica: &Replica, wanted: u64) {
+    let found = wait_for(30, || (spent(replica) == wanted).then_some(()));
+    assert!(found.is_some(), "{} and not {wanted}\n{}", spent(replica), replica.0.said());
+}
+
+#[test]
+fn two_gateways_spend_one_budget() {
+    let Some(redis) = Redis::start("shared budgets") else { return };
+    let directory = TempDir::with_prefix("mainstay-budgets-").unwrap();
+    let [one, other] = [(); 2].map(|()| replica(redis.address, 295, &directory));
+    let asked: u32 = std::thread::scope(|scope| {
+        let callers: Vec<_> = [&one, &other, &one, &other]
+            .map(|replica| scope.spawn(|| served(replica, 50)))
+            .into_iter()
+            .collect();
+        callers.into_iter().map(|caller| caller.join().unwrap()).sum()
+    });
+    let alone = one.metric("mainstay_budgets_alone_total") + other.metric("mainstay_budgets_alone_total");
+    // On a machine that stood still.
+    assert!(alone <= 4, "{alone} went without Redis");
+    // Twenty-nine, and the last one, whoever it was; a request without Redis may be one more.
+    assert!((30..=30 + alone).contains(&asked.into()), "{asked} were served, {alone} without Redis");
+    for replica in [&one, &other] {
+        comes_to(replica, u64::from(asked) * TEN);
+        assert_eq!(served(replica, 3), 0);
+    }
+    // Who comes later learns it with its first request.
+    let late = replica(redis.address, 295, &directory);
+    assert_eq!(served(&late, 3), 0);
+    assert_eq!(spent(&late), u64::from(asked) * TEN);
+}
+
+#[test]
+fn without_redis_each_spends_its_part_and_what_was_spent_is_told_later() {
+    let Some(mut redis) = Redis::start("shared budgets, for a while") else { return };
+    let directory = TempDir::with_prefix("mainstay-budgets-").unwrap();
+    let [one, other] = [(); 2].map(|()| replica(redis.address, 100, &directory));
+    assert_eq!((served(&one, 1), served(&other, 1)), (1, 1));
+    comes_to(&one, 2 * TEN);
+    redis.kill();
+    for replica in [&one, &other] {
+        replica.connected(0);
+    }
+    // Half of what was left each: four requests.
+    assert_eq!((served(&one, 9), served(&other, 2)), (4, 2));
+    redis.run();
+    for replica in [&one, &other] {
+        replica.connected(1);
+        comes_to(replica, 8 * TEN);
+    }
+    assert_eq!(served(&one, 9) + served(&other, 9), 2, "what the other one had left is anybody's again");
+}

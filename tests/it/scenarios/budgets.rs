@@ -1,0 +1,299 @@
+//! What callers may spend: who is refused or sent to a cheaper route, and that what is spent is what upstreams billed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use mainstay::vocab::{AlertKind, Money};
+use tokio::task::JoinSet;
+
+use super::{after, secs};
+use crate::lab::{Ask, Lab, Said, Scribe, Step, send};
+
+const SHOP: &str = "Bearer secret-of-LAB_SHOP";
+
+/// A dear model and a cheap one whose prices the catalog knows. Budgets are for all time, so that no midnight of the
+/// machine's gets in between.
+fn yaml(keys: &str, route: &str) -> String {
+    format!(
+        "
+version: 1
+access: keys
+keys: {{shop: {{secret: '${{LAB_SHOP}}', {keys}}}}}
+upstreams:
+  a: {{provider: openai, base_url: 'http://a.test/v1', credentials: ['${{LAB_A}}']}}
+  b: {{provider: openai, base_url: 'http://b.test/v1', credentials: ['${{LAB_B}}']}}
+  own: {{provider: custom, dialect: openai, base_url: 'http://own.test/v1'}}
+routes:
+  - {{model: smart, {route} channels: [{{upstream: a, model: gpt-5.4}}]}}
+  - {{model: small, channels: [{{upstream: b, model: gpt-5.4-mini}}]}}
+  - {{model: either, channels: [{{upstream: a, model: gpt-5.4}}, {{upstream: b, model: gpt-5.4-mini}}]}}
+  - {{model: own, channels: [{{upstream: own, model: x}}]}}
+"
+    )
+}
+
+/// 400 x 2.5 + 640 x 15 dollars a million: 0.0106 of them.
+const COST: u64 = 400 * 2_500 + 640 * 15_000;
+
+/// An answer after a second for which 400 tokens were read and `output` written.
+fn answer(output: u64) -> Said {
+    let body = format!(
+        r#"{{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{{"index":0,
+        "message":{{"role":"assistant","content":"hi"}},"finish_reason":"stop"}}],
+        "usage":{{"prompt_tokens":400,"completion_tokens":{output},"total_tokens":{}}}}}"#,
+        400 + output
+    );
+    Said::status(200).header("content-type", "application/json").step(Step::Wait(secs(1))).data(body)
+}
+
+fn ask_for(model: &str, more: &str) -> Ask {
+    let body = format!(
+        r#"{{"model":"{model}","max_tokens":1200{more},"messages":[{{"role":"user","content":"hello"}}]}}"#
+    );
+    Ask::post("/v1/chat/completions", body).header("authorization", SHOP)
+}
+
+fn ask() -> Ask {
+    ask_for("smart", "")
+}
+
+struct Bank {
+    lab: Lab,
+    a: Arc<Scribe>,
+    b: Arc<Scribe>,
+}
+
+fn bank(keys: &str, route: &str) -> Bank {
+    let (a, b, own) = (Scribe::saying(answer(640)), Scribe::saying(answer(640)), Scribe::saying(answer(640)));
+    let lab = Lab::beside(&yaml(keys, route), &[("a", &a), ("b", &b), ("own", &own)]);
+    Bank { lab, a, b }
+}
+
+impl Bank {
+    /// What has been spent of the first budget of this name.
+    fn spent(&self, name: &str) -> u64 {
+        let seen = self.lab.gateway.budgets.seen();
+        seen.iter().find(|seen| &*seen.name == name).map_or(0, |seen| seen.spent.as_nano_usd())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_at_once_overrun_thirty_by_less_than_one_request() {
+    // Thirty requests and a half of one.
+    let limit = COST * 61 / 2;
+    let bank = bank(
+        &format!(
+            "budgets: [{{per: total, limit: {}}}]",
+            Money::nano_usd(limit).to_string().trim_start_matches('$')
+        ),
+        "",
+    );
+    let books = bank.lab.keep_books();
+    let (mut served, mut refused) = (0_u64, 0_u64);
+    for round in 0..12 {
+        let mut asks = JoinSet::new();
+        for _ in 0..200 {
+            let gateway = Arc::clone(&bank.lab.gateway);
+            asks.spawn(async move { send(&gateway, &ask()).await });
+        }
+        let before = served;
+        while let Some(answer) = asks.join_next().await {
+            let answer = answer.expect("no caller panics");
+            match answer.status {
+                StatusCode::OK => served += 1,
+                StatusCode::TOO_MANY_REQUESTS => {
+                    let error = &answer.json()["error"];
+                    assert_eq!(
+                        (&error["type"], &error["code"]),
+                        (&"insufficient_quota".into(), &"insufficient_quota".into())
+                    );
+                    assert_eq!(answer.header("x-should-retry"), "false");
+                    assert_eq!(answer.header("retry-after"), "");
+                    refused += 1;
+                }
+                status => panic!("{status}: {}", answer.text()),
+            }
+        }
+        // Reserves are larger than costs, so that a crowd is let in bit by bit.
+        assert!(round > 0 || (10..30).contains(&served), "{served} in the first round");
+        if served == before {
+            break;
+        }
+    }
+    bank.lab.assert_quiet().await;
+    // What callers saw, what the upstream billed, what the budget has and what the ledger says are one.
+    assert_eq!(served, bank.a.heard().len() as u64);
+    assert_eq!(served, 31, "thirty, and the last one");
+    assert_eq!(bank.spent("shop"), served * COST);
+    let (requests, attempts) = books.rows().await;
+    assert_eq!(requests.len() as u64, served + refused);
+    let billed: Option<Money> = attempts.iter().map(|row| row.cost).sum();
+    assert_eq!(billed, Some(Money::nano_usd(bank.spent("shop"))));
+    assert!(bank.spent("shop") < limit + COST, "less than one request over");
+    let series = r#"mainstay_budget_refusals_total{level="key",per="total",reason="spent"}"#;
+    assert_eq!(bank.lab.metric(series), refused as f64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_refused_is_told_whose_budget_it_is_in_his_own_dialect() {
+    let bank = bank("budgets: [{per: total, limit: 0.005}]", "");
+    assert_eq!(bank.lab.send(&ask()).await.status, StatusCode::OK, "something was left");
+    let refused = bank.lab.send(&ask()).await;
+    let message = refused.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+    assert!(
+        message.starts_with("the budget of key `shop` is used up: $0.0106 of $0.005 are spent altogether."),
+        "{message}"
+    );
+    let anthropic = Ask::post(
+        "/anthropic/v1/messages",
+        r#"{"model":"smart","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}"#,
+    )
+    .header("x-api-key", "secret-of-LAB_SHOP");
+    let refused = bank.lab.send(&anthropic).await;
+    assert_eq!(
+        (refused.status, &refused.json()["error"]["type"]),
+        (StatusCode::PAYMENT_REQUIRED, &"billing_error".into())
+    );
+    let gemini = Ask::post(
+        "/v1beta/models/smart:generateContent",
+        r#"{"contents":[{"role":"user","parts":[{"text":"hello"}]}]}"#,
+    )
+    .header("x-goog-api-key", "secret-of-LAB_SHOP");
+    let refused = bank.lab.send(&gemini).await;
+    assert_eq!(
+        (refused.status, &refused.json()["error"]["status"]),
+        (StatusCode::TOO_MANY_REQUESTS, &"RESOURCE_EXHAUSTED".into())
+    );
+    // What costs nothing is nobody's affair.
+    let count = Ask::post(
+        "/anthropic/v1/messages/count_tokens",
+        r#"{"model":"smart","messages":[{"role":"user","content":"hello"}]}"#,
+    )
+    .header("x-api-key", "secret-of-LAB_SHOP");
+    assert_eq!(bank.lab.send(&count).await.status, StatusCode::OK);
+    assert_eq!(bank.spent("shop"), COST);
+    bank.lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spent_budget_has_a_cheaper_route_serve_and_a_second_one_refuses() {
+    let bank =
+        bank("budgets: [{per: total, limit: 0.01, downgrade_to: small}, {per: total, limit: 0.015}]", "");
+    let books = bank.lab.keep_books();
+    let first = bank.lab.send(&ask()).await;
+    assert_eq!((first.status, first.header("x-mainstay-downgraded")), (StatusCode::OK, ""));
+    let second = bank.lab.send(&ask()).await;
+    assert_eq!((second.status, second.header("x-mainstay-downgraded")), (StatusCode::OK, "small"));
+    // Whoever asks for it anyway is not sent there.
+    let third = bank.lab.send(&ask_for("small", "")).await;
+    assert_eq!((third.status, third.header("x-mainstay-downgraded")), (StatusCode::OK, ""));
+    let (requests, attempts) = books.rows().await;
+    let routes: Vec<&str> = requests.iter().map(|row| &*row.route).collect();
+    assert_eq!(routes, ["smart", "small", "small"]);
+    assert_eq!(&*requests[1].model, "smart", "as the caller named it");
+    assert_eq!((bank.a.heard().len(), bank.b.heard().len()), (1, 2));
+    let billed: Option<Money> = attempts.iter().map(|row| row.cost).sum();
+    assert_eq!(billed, Some(Money::nano_usd(bank.spent("shop"))));
+    assert_eq!(bank.lab.metric(r#"mainstay_budget_downgrades_total{route="smart",to="small"}"#), 1.0);
+    let mut asked = 0;
+    let refused = loop {
+        let answer = bank.lab.send(&ask()).await;
+        if answer.status != StatusCode::OK {
+            break answer;
+        }
+        asked += 1;
+        assert!(asked < 20, "the second budget never holds");
+    };
+    assert!(refused.text().contains("of $0.015 are spent"), "{}", refused.text());
+    bank.lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_has_a_budget_of_what_it_serves_and_failures_that_cost_are_in_it() {
+    let bank = bank(
+        "tags: {}",
+        "budgets: [{per: total, limit: 1}], retry: {max_attempts: 1}, timeouts: {ttfb: 5s, total: 5s},",
+    );
+    let books = bank.lab.keep_books();
+    assert_eq!(bank.lab.send(&ask()).await.status, StatusCode::OK);
+    assert_eq!(bank.lab.send(&ask_for("small", "")).await.status, StatusCode::OK, "another route's");
+    // A refusal costs nothing, silence may have.
+    bank.a.say(Said::json(400, r#"{"error":{"message":"no","type":"invalid_request_error"}}"#));
+    assert_eq!(bank.lab.send(&ask()).await.status, StatusCode::BAD_REQUEST);
+    bank.a.say(Said::status(200).header("content-type", "application/json").step(Step::Hang));
+    assert!(bank.lab.send(&ask()).await.status.is_server_error());
+    // And so may whoever hangs up.
+    let gateway = Arc::clone(&bank.lab.gateway);
+    let hasty = tokio::spawn(async move { send(&gateway, &ask()).await });
+    after(secs(1)).await;
+    hasty.abort();
+    bank.lab.assert_quiet().await;
+    let (_, attempts) = books.rows().await;
+    let own = attempts.iter().filter(|row| &*row.upstream == "a");
+    let billed: Option<Money> = own.clone().map(|row| row.cost).sum();
+    assert_eq!(own.count(), 4);
+    assert_eq!(billed, Some(Money::nano_usd(bank.spent("smart"))));
+    assert!(bank.spent("smart") > COST, "the prompts of those that fell silent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_goes_where_it_cannot_cost_more_than_is_allowed_or_nowhere() {
+    let bank = bank("max_cost: 0.01", "max_cost: 5,");
+    // 1200 tokens cost up to 0.018 of the dear one, and up to 0.0054 of the cheap one.
+    for _ in 0..6 {
+        assert_eq!(bank.lab.send(&ask_for("either", "")).await.status, StatusCode::OK);
+    }
+    assert_eq!((bank.a.heard().len(), bank.b.heard().len()), (0, 6));
+    let refused = bank.lab.send(&ask()).await;
+    assert_eq!(refused.status, StatusCode::PAYMENT_REQUIRED);
+    assert_eq!(refused.json()["error"]["code"], "max_cost_exceeded");
+    let message = refused.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.starts_with("this request could cost up to $0.0180"), "{message}");
+    assert!(message.contains("may cost $0.01 (`max_cost`"), "{message}");
+    assert_eq!(refused.header("x-should-retry"), "false");
+    let frugal = |bound: &str| ask_for("either", "").header("x-mainstay-max-cost", bound);
+    let refused = bank.lab.send(&frugal("0.000001")).await;
+    assert_eq!(refused.status, StatusCode::PAYMENT_REQUIRED);
+    assert!(refused.text().contains("$0.0054"), "the cheapest of them: {}", refused.text());
+    assert_eq!(bank.lab.send(&frugal("100")).await.status, StatusCode::OK);
+    assert_eq!(bank.a.heard().len(), 0, "a header asks for less only");
+    let wrong = bank.lab.send(&frugal("cheap")).await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+    assert!(wrong.text().contains("write it as 0.05"), "{}", wrong.text());
+    assert_eq!(bank.lab.metric(r#"mainstay_too_dear_total{route="smart"}"#), 1.0);
+    // What has no price is not held against it.
+    assert_eq!(bank.lab.send(&ask_for("own", "")).await.status, StatusCode::OK);
+    bank.lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_no_price_is_counted_or_refused() {
+    let open = bank("budgets: [{per: total, limit: 1}]", "");
+    assert_eq!(open.lab.send(&ask_for("own", "")).await.status, StatusCode::OK);
+    open.lab.assert_quiet().await;
+    assert_eq!((open.lab.metric("mainstay_budget_unpriced_total"), open.spent("shop")), (1.0, 0));
+    let strict = bank("budgets: [{per: total, limit: 1, unpriced: refuse}]", "");
+    let refused = strict.lab.send(&ask_for("own", "")).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.text().contains("no channel has a price"), "{}", refused.text());
+    assert_eq!(strict.lab.send(&ask()).await.status, StatusCode::OK);
+    strict.lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn operators_are_told_once_of_every_threshold() {
+    let bank = bank("budgets: [{per: total, limit: 0.0212, soft: [50%, 100%], on_exceeded: alert}]", "");
+    for _ in 0..4 {
+        assert_eq!(bank.lab.send(&ask()).await.status, StatusCode::OK, "nobody is refused");
+    }
+    bank.lab.assert_quiet().await;
+    let mut told = Vec::new();
+    while let Ok(alert) =
+        tokio::time::timeout(Duration::from_millis(1), bank.lab.gateway.live.alerts.next()).await
+    {
+        assert_eq!(alert.kind, AlertKind::Budget);
+        told.push(alert.subject.into_string());
+    }
+    assert_eq!(told, ["key shop, total, 50% of $0.0212", "key shop, total, 100% of $0.0212"]);
+}

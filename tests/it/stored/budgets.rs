@@ -1,0 +1,91 @@
+//! Budgets of real gateways: they outlast the process, and replicas that share a store know of each other's spending.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::postgres::Postgres;
+use crate::http;
+use crate::process::{Gateway, wait_for};
+
+/// A dollar for every token of an answer, which has ten.
+const PRICES: &str = "providers: {simulated: {x: {price: {input: 0, output: 1000000}}}}\n";
+
+const ROUTING: &str = "
+version: 1
+server: {listen: LISTEN, admin: ADMIN}
+store: {url: 'URL'}
+catalog: {file: 'PRICES'}
+upstreams: {sim: {provider: simulated, simulated: {ttft: 2ms, pace: 0ms, words: 9}}}
+routes: [{model: m, budgets: [{per: total, limit: 45}], channels: [{upstream: sim, model: x}]}]
+";
+
+const TEN: u64 = 10_000_000_000;
+
+fn gateway(url: &str, directory: &Path) -> Gateway {
+    let prices = directory.join("models.yaml");
+    std::fs::write(&prices, PRICES).unwrap();
+    let spool = directory.join("spool");
+    let routing = ROUTING.replace("URL", url).replace("PRICES", &prices.display().to_string());
+    Gateway::start(&format!("{routing}ledger: {{spool: {{path: '{}'}}}}\n", spool.display()))
+}
+
+fn ask(gateway: &Gateway) -> u16 {
+    let body = r#"{"model":"m","max_tokens":10,"messages":[{"role":"user","content":"hi"}]}"#;
+    http::post(gateway.callers, "/v1/chat/completions", body).unwrap().status
+}
+
+fn spent(gateway: &Gateway) -> u64 {
+    let said: Value = http::get(gateway.admin, "/admin/budgets").unwrap().json();
+    said["budgets"][0]["spent_nano_usd"].as_u64().unwrap_or_else(|| panic!("{said}"))
+}
+
+fn comes_to(gateway: &Gateway, wanted: u64) {
+    let found = wait_for(30, || (spent(gateway) == wanted).then_some(()));
+    assert!(found.is_some(), "{} and not {wanted}\n{}", spent(gateway), gateway.said());
+}
+
+/// Until the store has so many rows of requests and attempts.
+fn written(gateway: &Gateway, rows: u32) {
+    let line = format!("mainstay_ledger_rows_total{{way=\"direct\"}} {rows}\n");
+    let found = wait_for(30, || gateway.metrics().contains(&line).then_some(()));
+    assert!(found.is_some(), "{}", gateway.metrics());
+}
+
+#[test]
+fn what_was_spent_before_a_kill_is_known_before_the_first_request() {
+    let directory = TempDir::with_prefix("mainstay-budgets-").unwrap();
+    let url = format!("sqlite:{}", directory.path().join("ledger.db").display());
+    let first = gateway(&url, directory.path());
+    assert_eq!([ask(&first), ask(&first)], [200; 2]);
+    comes_to(&first, 2 * TEN);
+    written(&first, 4);
+    // It is killed.
+    drop(first);
+    let second = gateway(&url, directory.path());
+    assert_eq!(spent(&second), 2 * TEN);
+    assert_eq!([ask(&second), ask(&second), ask(&second)], [200; 3], "two fit, and the last one");
+    assert_eq!(ask(&second), 429);
+    // What it has booked itself does not count twice once the store has it.
+    written(&second, 7);
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(spent(&second), 5 * TEN);
+}
+
+#[test]
+fn replicas_of_one_store_hear_of_each_other_and_count_nothing_twice() {
+    let Some(server) = Postgres::start("budgets over PostgreSQL") else { return };
+    let directories = [(); 2].map(|()| TempDir::with_prefix("mainstay-budgets-").unwrap());
+    let [one, other] = [0, 1].map(|at| gateway(&server.url(), directories[at].path()));
+    assert_eq!([ask(&one), ask(&one), ask(&other)], [200; 3]);
+    comes_to(&one, 3 * TEN);
+    comes_to(&other, 3 * TEN);
+    assert_eq!(ask(&other), 200);
+    comes_to(&one, 4 * TEN);
+    assert_eq!(ask(&one), 200, "half of one is left, and it is the last one");
+    comes_to(&other, 5 * TEN);
+    assert_eq!([ask(&one), ask(&other)], [429; 2]);
+    assert_eq!(server.sql("SELECT sum(cost) FROM mainstay.attempts"), (5 * TEN).to_string());
+}
