@@ -6,6 +6,7 @@ mod explain;
 mod keys;
 mod panics;
 mod process;
+mod reports;
 mod signals;
 mod simulate;
 
@@ -23,6 +24,7 @@ pub use explain::{automatic_routes, explain_cold, explain_path, local_url, table
 pub use keys::Keys;
 pub use panics::log_panics;
 pub use process::Process;
+pub use reports::{RepriceOf, UsageOf, Whence};
 pub use simulate::{HELP as SIMULATE_HELP, Outcome, Simulate};
 
 use crate::admin;

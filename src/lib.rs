@@ -9,7 +9,7 @@
 //! | 1 | [`catalog`], [`dialect`], [`strategy`], [`telemetry`] |
 //! | 2 | [`config`] |
 //! | 3 | [`state`], [`shared`], [`store`] |
-//! | 4 | [`access`], [`route`], [`upstream`], [`simulated`], [`cache`], [`ledger`], [`alerts`] |
+//! | 4 | [`access`], [`route`], [`upstream`], [`simulated`], [`cache`], [`ledger`], [`report`], [`alerts`] |
 //! | 5 | [`proxy`], [`admin`] |
 //! | 6 | [`server`], [`sim`] |
 //! | 7 | [`app`], `main` |
@@ -27,6 +27,7 @@ pub mod config;
 pub mod dialect;
 pub mod ledger;
 pub mod proxy;
+pub mod report;
 pub mod route;
 pub mod server;
 pub mod shared;

@@ -96,6 +96,20 @@ enum Command {
         #[arg(long, global = true, value_name = "URL")]
         admin: Option<String>,
     },
+    /// Report what was used and what it cost: of a running gateway, or straight from its store
+    Usage {
+        #[command(flatten)]
+        asked: app::UsageOf,
+        #[command(flatten)]
+        whence: app::Whence,
+    },
+    /// Price what was used on some days again, after prices were put right in the catalog's file
+    Reprice {
+        #[command(flatten)]
+        asked: app::RepriceOf,
+        #[command(flatten)]
+        whence: app::Whence,
+    },
     /// Print the version
     Version {
         #[arg(long)]
@@ -149,6 +163,18 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Cost(asked) => cost(source, &asked),
         Command::Simulate(asked) => simulate(source, &asked),
         Command::Keys { what, admin } => keys(source, &what, admin),
+        Command::Usage { asked, whence } => {
+            let (base, token) = operators(source.clone());
+            let mut out = std::io::stdout();
+            let done = asked.report(&whence, source, &base, token.as_ref(), &mut out);
+            Ok(reported(one_thread()?.block_on(done)?))
+        }
+        Command::Reprice { asked, whence } => {
+            let (base, token) = operators(source.clone());
+            let mut out = std::io::stdout();
+            let done = asked.report(&whence, source, &base, token.as_ref(), &mut out);
+            Ok(reported(one_thread()?.block_on(done)?))
+        }
         Command::Version { json: true } => print(
             &serde_json::json!({ "name": "mainstay", "version": env!("CARGO_PKG_VERSION") }).to_string(),
         ),
@@ -334,6 +360,21 @@ fn keys(source: Source, what: &app::Keys, admin: Option<String>) -> anyhow::Resu
     let text = String::from_utf8_lossy(&answer.body);
     say(&format!("error: {}", said["error"].as_str().unwrap_or(&text)));
     Ok(ExitCode::FAILURE)
+}
+
+fn reported(done: Result<Option<String>, String>) -> ExitCode {
+    match done {
+        Ok(remark) => {
+            if let Some(remark) = remark {
+                say(&remark);
+            }
+            ExitCode::SUCCESS
+        }
+        Err(refused) => {
+            say(&format!("error: {refused}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn healthcheck(base: &str) -> anyhow::Result<ExitCode> {

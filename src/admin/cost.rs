@@ -36,7 +36,7 @@ pub(super) async fn cost(State(running): Seen, RawQuery(query): RawQuery) -> Res
         set(&mut usage, count);
     }
     let table = running.table();
-    match quote::quotes(table.catalog(), &models, tier, &usage) {
+    match quote::quotes(table.catalog(), &models, tier, &usage, table.live.clock.today()) {
         Ok(quotes) => {
             let as_of = table.catalog().as_of().to_string();
             Json(serde_json::json!({ "prices_as_of": as_of, "quotes": quotes })).into_response()

@@ -66,6 +66,13 @@ pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
     parameters(query, name).next()
 }
 
+/// All names with their decoded values.
+pub(super) fn pairs(query: &str) -> Vec<(String, String)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.map(|(name, value)| (decoded(name), decoded(value))).collect()
+}
+
 /// Each of them, where there may be several.
 fn parameters<'q>(query: &'q str, name: &'q str) -> impl Iterator<Item = String> + 'q {
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));

@@ -18,6 +18,7 @@ mod running;
 mod simulated;
 mod status;
 mod trail;
+mod usage;
 
 use std::sync::Arc;
 
@@ -111,6 +112,24 @@ const ROUTES: &[Route] = &[
         path: "/admin/budgets",
         handler: || get(budgets::budgets),
         doc: "who may spend how much, what is spent and reserved, and until when that counts",
+    },
+    Route {
+        method: "GET",
+        path: "/admin/usage",
+        handler: || get(usage::usage),
+        doc: "?by=team,day[&from=DAY&to=DAY&last=7d&month=2026-10&only=NAME=VALUE&at=MODEL&format=csv]: what was used",
+    },
+    Route {
+        method: "GET",
+        path: "/admin/ledger",
+        handler: || get(usage::ledger),
+        doc: "?rows=requests|attempts[&from=DAY&to=DAY&format=csv]: all of them, one by one",
+    },
+    Route {
+        method: "POST",
+        path: "/admin/reprice",
+        handler: || post(usage::reprice),
+        doc: "?from=DAY&to=DAY[&model=M&dry_run=true]: what was used then is priced again",
     },
     Route {
         method: "POST",

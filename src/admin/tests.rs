@@ -248,6 +248,8 @@ async fn every_endpoint_answers_and_is_listed() {
             (_, "/admin/explain" | "/admin/cost" | "/admin/estimate") => StatusCode::BAD_REQUEST,
             // There is nobody to send it to, and no such key.
             ("POST", "/admin/alerts/test") | ("GET", "/admin/keys/{name}") => StatusCode::NOT_FOUND,
+            // Nothing is booked.
+            (_, "/admin/usage" | "/admin/ledger" | "/admin/reprice") => StatusCode::CONFLICT,
             // There is nowhere to keep any.
             ("POST" | "PATCH" | "DELETE", path) if path.starts_with("/admin/keys") => StatusCode::CONFLICT,
             _ => StatusCode::OK,

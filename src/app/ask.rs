@@ -2,12 +2,14 @@
 //!
 //! Plain HTTP on purpose: the admin listener has no TLS.
 
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, Uri, header, request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, request};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -16,6 +18,8 @@ use crate::vocab::Secret;
 
 /// The gateway answers from memory, or once its store has taken a change or has not.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Between two pieces of a long answer, or before its first.
+const SLOW: Duration = Duration::from_mins(1);
 /// Far beyond any explanation.
 const ANSWER_MAX: usize = 16 << 20;
 
@@ -39,17 +43,77 @@ pub async fn tell(
     token: Option<&Secret>,
     body: Bytes,
 ) -> anyhow::Result<Answer> {
+    tell_for(base, method, path, token, body, PATIENCE).await
+}
+
+/// As [`tell`], for what takes its time.
+pub async fn tell_for(
+    base: &str,
+    method: Method,
+    path: &str,
+    token: Option<&Secret>,
+    body: Bytes,
+    patience: Duration,
+) -> anyhow::Result<Answer> {
+    let exchange = send(base, by(token, method, path)?, body, patience, whole);
+    timeout(patience, exchange).await.with_context(|| format!("{base} did not answer in time"))?
+}
+
+/// `GET`s what has no known end, and writes it to `out` as it comes, if it is what was asked for. What was refused is in
+/// the answer, and nothing is written.
+pub async fn copy(
+    base: &str,
+    path: &str,
+    token: Option<&Secret>,
+    out: &mut dyn Write,
+) -> anyhow::Result<Answer> {
+    let late = || format!("{base} did not answer in time");
+    let take = async |response: Response<Incoming>| {
+        let status = response.status();
+        if !status.is_success() {
+            return timeout(SLOW, whole(response)).await.with_context(late)?;
+        }
+        let mut body = response.into_body();
+        while let Some(frame) = timeout(SLOW, body.frame()).await.with_context(late)? {
+            let frame = frame.map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?;
+            if let Some(data) = frame.data_ref()
+                && let Err(error) = out.write_all(data)
+            {
+                // A reader that has gone away, such as `head`, has had enough.
+                let enough = error.kind() == std::io::ErrorKind::BrokenPipe;
+                return if enough { Ok(Answer { status, body: Bytes::new() }) } else { Err(error.into()) };
+            }
+        }
+        Ok(Answer { status, body: Bytes::new() })
+    };
+    // However long it is, something of it comes all the time.
+    send(base, by(token, Method::GET, path)?, Bytes::new(), SLOW, take).await
+}
+
+fn by(token: Option<&Secret>, method: Method, path: &str) -> anyhow::Result<request::Builder> {
     let mut request = Request::builder().method(method).uri(path);
     if let Some(token) = token {
         let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose()))?;
         value.set_sensitive(true);
         request = request.header(header::AUTHORIZATION, value);
     }
-    let exchange = send(base, request, body);
-    timeout(PATIENCE, exchange).await.with_context(|| format!("{base} did not answer in time"))?
+    Ok(request)
 }
 
-async fn send(base: &str, request: request::Builder, body: Bytes) -> anyhow::Result<Answer> {
+async fn whole(response: Response<Incoming>) -> anyhow::Result<Answer> {
+    let status = response.status();
+    let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
+    let body = body.map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?.to_bytes();
+    Ok(Answer { status, body })
+}
+
+async fn send(
+    base: &str,
+    request: request::Builder,
+    body: Bytes,
+    patience: Duration,
+    take: impl AsyncFnOnce(Response<Incoming>) -> anyhow::Result<Answer>,
+) -> anyhow::Result<Answer> {
     let with_scheme = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
     let uri: Uri = with_scheme.parse().with_context(|| format!("{base} is not a URL"))?;
     anyhow::ensure!(uri.scheme_str() == Some("http"), "{base}: the admin listener speaks plain http");
@@ -61,11 +125,8 @@ async fn send(base: &str, request: request::Builder, body: Bytes) -> anyhow::Res
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let request = request.header(header::HOST, format!("{host}:{port}")).body(Full::new(body))?;
     let exchange = async {
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
-        let body = body.map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?.to_bytes();
-        Ok(Answer { status, body })
+        let response = timeout(patience, sender.send_request(request)).await;
+        take(response.with_context(|| format!("{base} did not answer in time"))??).await
     };
     let mut exchange = std::pin::pin!(exchange);
     let mut connection = std::pin::pin!(connection);

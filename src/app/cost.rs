@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::config::Blueprint;
 use crate::route::quote::{self, Estimate, Quote};
+use crate::state::clock::Clock;
 use crate::state::{Live, Registry, Table};
 use crate::vocab::usage::Other;
 use crate::vocab::{Money, Tier, Usage};
@@ -78,7 +79,8 @@ impl CostOf {
                 channels(&estimate)
             });
         }
-        let quotes = quote::quotes(&blueprint.catalog, &self.model, self.tier, &self.usage())?;
+        let quotes =
+            quote::quotes(&blueprint.catalog, &self.model, self.tier, &self.usage(), Clock::start().today())?;
         if self.json {
             return Ok(serde_json::to_string_pretty(&quotes)?);
         }

@@ -9,9 +9,10 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use super::Catalog;
 use super::price::{Price, Prices};
 use super::unit::{Per, Unit};
+use super::{Catalog, Date};
+use crate::vocab::usage::Other;
 use crate::vocab::{Money, Tier, Usage};
 
 /// What an attempt cost, and how that is made up.
@@ -22,6 +23,9 @@ pub struct Cost {
     pub lines: SmallVec<[Line; 6]>,
     pub by: By,
 }
+
+/// How [`Cost`] is written where the provider said the sum itself.
+pub const SAID: &str = "as its provider says";
 
 /// Whose sum it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,10 +52,10 @@ pub struct Line {
 const ANTHROPIC_SEARCH: Price = Price::new(10_000_000_000_000);
 
 impl Catalog {
-    /// What `usage` of `model` costs at `provider`: what the provider itself says, or else its prices for the tier that
-    /// served it. `None` where neither is known; what nothing was used for costs nothing anywhere.
-    pub fn cost(&self, provider: &str, model: &str, usage: &Usage) -> Option<Cost> {
-        charge(usage, || Some(self.find(provider, model)?.prices()))
+    /// What `usage` of `model` costs at `provider` on a day (UTC): what the provider itself says, or else its prices for
+    /// the tier that served it. `None` where neither is known; what nothing was used for costs nothing anywhere.
+    pub fn cost(&self, provider: &str, model: &str, usage: &Usage, on: Date) -> Option<Cost> {
+        charge(usage, || Some(self.find(provider, model)?.prices(on)))
     }
 }
 
@@ -72,22 +76,31 @@ pub fn charge<'p>(usage: &Usage, prices: impl FnOnce() -> Option<Prices<'p>>) ->
 /// price, and so are sound and pictures. Beyond a threshold the whole request has the higher price. What is counted in
 /// tokens is charged in tokens; pictures, characters and seconds are charged where nobody counted tokens.
 pub fn cost(prices: &Prices<'_>, tier: Tier, usage: &Usage) -> Option<Cost> {
+    let Other { images, searches, characters, audio_millis } = usage.other;
+    let other = [images, searches, characters, audio_millis].map(u64::from);
     let mut bill = Bill { prices, tier, prompt: usage.input, lines: SmallVec::new() };
-    let heard = u64::from(usage.other.audio_millis);
-    if heard > 0 && (usage.input == 0 || bill.price(Unit::Input).is_none()) {
-        bill.heard(heard)?;
-    } else {
-        bill.prompt(usage)?;
-        bill.answer(usage)?;
-    }
-    bill.others(usage)?;
-    if !bill.lines.is_empty()
-        && let Some(price) = bill.price(Unit::Request)
-    {
-        bill.add(Unit::Request, 1, price);
-    }
+    bill.make(usage, other, 1).ok()?;
     let femto = bill.lines.iter().map(Line::femto_usd).fold(0, u128::saturating_add);
     Some(Cost { money: Money::of_femto(femto.min(u128::MAX / 2)), lines: bill.lines, by: By::Prices })
+}
+
+/// What many attempts used together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Together {
+    pub attempts: u64,
+    /// `other`, `tier` and `said` are not looked at.
+    pub tokens: Usage,
+    /// Pictures, searches, characters and milliseconds of sound.
+    pub other: [u64; 4],
+}
+
+/// What all of them would cost on the standard tier, in femto-USD; as if each had the mean of their prompts, since a sum
+/// does not know whose was longer than a threshold. `Err` names a unit that was used and has no price.
+pub fn cost_together(prices: &Prices<'_>, used: &Together) -> Result<u128, Unit> {
+    let prompt = used.tokens.input / used.attempts.max(1);
+    let mut bill = Bill { prices, tier: Tier::Standard, prompt, lines: SmallVec::new() };
+    bill.make(&used.tokens, used.other, used.attempts)?;
+    Ok(bill.lines.iter().map(Line::femto_usd).fold(0, u128::saturating_add))
 }
 
 struct Bill<'p, 'a> {
@@ -98,8 +111,28 @@ struct Bill<'p, 'a> {
     lines: SmallVec<[Line; 6]>,
 }
 
+/// `Err` names the unit whose price is missing.
+type Charged<T = ()> = Result<T, Unit>;
+
 impl Bill<'_, '_> {
-    fn prompt(&mut self, usage: &Usage) -> Option<()> {
+    fn make(&mut self, usage: &Usage, other: [u64; 4], requests: u64) -> Charged {
+        let [images, searches, characters, heard] = other;
+        if heard > 0 && (usage.input == 0 || self.price(Unit::Input).is_none()) {
+            self.heard(heard)?;
+        } else {
+            self.prompt(usage)?;
+            self.answer(usage)?;
+        }
+        self.others(usage, images, searches, characters)?;
+        if !self.lines.is_empty()
+            && let Some(price) = self.price(Unit::Request)
+        {
+            self.add(Unit::Request, requests, price);
+        }
+        Ok(())
+    }
+
+    fn prompt(&mut self, usage: &Usage) -> Charged {
         let cached_audio = usage.cache_read_audio.min(usage.input_audio).min(usage.cache_read);
         let written = usage.cache_write.saturating_add(usage.cache_write_1h);
         let mut plain = usage.input.saturating_sub(usage.cache_read.saturating_add(written));
@@ -113,7 +146,7 @@ impl Bill<'_, '_> {
         if cached_audio > 0 {
             match self.price(Unit::CacheReadAudio) {
                 Some(price) => self.add(Unit::CacheReadAudio, cached_audio, price),
-                None if self.has_own(Unit::InputAudio, Unit::Input) => return None,
+                None if self.has_own(Unit::InputAudio, Unit::Input) => return Err(Unit::CacheReadAudio),
                 None => read += cached_audio,
             }
         }
@@ -122,7 +155,7 @@ impl Bill<'_, '_> {
         self.charge(Unit::CacheWriteHour, usage.cache_write_1h)
     }
 
-    fn answer(&mut self, usage: &Usage) -> Option<()> {
+    fn answer(&mut self, usage: &Usage) -> Charged {
         let mut plain = usage.output;
         let audio = take(&mut plain, usage.output_audio);
         let images = take(&mut plain, usage.output_image);
@@ -133,37 +166,36 @@ impl Bill<'_, '_> {
         self.charge(Unit::Output, plain)
     }
 
-    fn heard(&mut self, millis: u64) -> Option<()> {
+    fn heard(&mut self, millis: u64) -> Charged {
         let unit =
             [Unit::InputSecond, Unit::InputAudioSecond].into_iter().find(|unit| self.price(*unit).is_some());
-        self.charge(unit?, millis)
+        self.charge(unit.unwrap_or(Unit::InputSecond), millis)
     }
 
-    fn others(&mut self, usage: &Usage) -> Option<()> {
-        let other = usage.other;
+    fn others(&mut self, usage: &Usage, images: u64, searches: u64, characters: u64) -> Charged {
         if usage.output == 0 {
             // Of models that take no pictures, the price of those they make stands under either word.
             let made =
                 if self.price(Unit::OutputImage).is_some() { Unit::OutputImage } else { Unit::InputImage };
-            self.charge(made, other.images.into())?;
+            self.charge(made, images)?;
         }
         if usage.input == 0 {
-            self.charge(Unit::InputCharacter, other.characters.into())?;
+            self.charge(Unit::InputCharacter, characters)?;
         }
-        self.charge(Unit::Query, other.searches.into())
+        self.charge(Unit::Query, searches)
     }
 
     /// A part of `whole` that may have a price of its own; what has none is given back, to be charged as the whole.
-    fn part(&mut self, part: Unit, whole: Unit, count: u64) -> Option<u64> {
+    fn part(&mut self, part: Unit, whole: Unit, count: u64) -> Charged<u64> {
         if count == 0 {
-            return Some(0);
+            return Ok(0);
         }
         match self.price(part) {
             Some(price) => self.add(part, count, price),
-            None if self.has_own(part, whole) => return None,
-            None => return Some(count),
+            None if self.has_own(part, whole) => return Err(part),
+            None => return Ok(count),
         }
-        Some(0)
+        Ok(0)
     }
 
     /// Whether `part` costs something else than `whole` on the standard tier.
@@ -172,12 +204,12 @@ impl Bill<'_, '_> {
         standard(part).is_some_and(|price| standard(whole) != Some(price))
     }
 
-    fn charge(&mut self, unit: Unit, count: u64) -> Option<()> {
+    fn charge(&mut self, unit: Unit, count: u64) -> Charged {
         if count > 0 {
-            let price = self.price(unit).or_else(|| self.instead(unit))?;
+            let price = self.price(unit).or_else(|| self.instead(unit)).ok_or(unit)?;
             self.add(unit, count, price);
         }
-        Some(())
+        Ok(())
     }
 
     fn add(&mut self, unit: Unit, count: u64, price: Price) {
@@ -280,7 +312,7 @@ fn decimal(number: u128, parts: u128) -> String {
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.by == By::Provider {
-            return f.write_str("as its provider says");
+            return f.write_str(SAID);
         }
         for (number, line) in self.lines.iter().enumerate() {
             if number > 0 {

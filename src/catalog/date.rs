@@ -11,6 +11,9 @@ pub struct Date {
 }
 
 impl Date {
+    /// The first that there is.
+    pub const FIRST: Self = Self { year: 1970, month: 1, day: 1 };
+
     /// Reads `2026-11-20`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
@@ -21,6 +24,26 @@ impl Date {
         let (year, month, day) = (part(4)?, part(2)?, part(2)?);
         let is_real = year >= 1970 && (1..=days_in(year, month)).contains(&day) && parts.next().is_none();
         is_real.then_some(Self { year, month: month as u8, day: day as u8 })
+    }
+
+    /// The day (UTC) in which so many seconds have passed since the epoch. After Howard Hinnant, "chrono-compatible
+    /// low-level date algorithms"; the last day that there is stays the last.
+    pub fn of_unix(seconds: u64) -> Self {
+        const LAST: u64 = 22_870_000;
+        let days = (seconds / 86_400).min(LAST) + 719_468;
+        let (era, of_era) = (days / 146_097, days % 146_097);
+        let of_four = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * of_four + of_four / 4 - of_four / 100);
+        let shifted = (5 * of_year + 2) / 153;
+        let day = (of_year - (153 * shifted + 2) / 5 + 1) as u8;
+        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 } as u8;
+        let year = era * 400 + of_four + u64::from(month <= 2);
+        Self { year: year as u16, month, day }
+    }
+
+    #[must_use]
+    pub const fn first_of_month(self) -> Self {
+        Self { day: 1, ..self }
     }
 
     /// Its midnight (UTC) in seconds since the epoch.
@@ -65,6 +88,16 @@ mod tests {
         check("2000-03-01", 951_868_800);
         check("2026-11-20", 1_795_132_800);
         check("2100-03-01", 4_107_542_400);
+    }
+
+    #[test]
+    fn every_second_has_its_day() {
+        for day in 0..90_000 {
+            let date = Date::of_unix(day * 86_400 + day % 86_400);
+            assert_eq!(date.unix_seconds(), day * 86_400, "{date}");
+            assert_eq!(Date::parse(&date.to_string()), Some(date));
+        }
+        assert!(Date::of_unix(u64::MAX) > Date::of_unix(90_000 * 86_400));
     }
 
     #[test]

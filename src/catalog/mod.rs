@@ -30,10 +30,10 @@ mod words;
 use std::iter::Peekable;
 use std::sync::Arc;
 
-pub use cost::{By, Cost, Line, charge, cost};
+pub use cost::{By, Cost, Line, Together, charge, cost, cost_together};
 pub use date::Date;
 pub use names::base as base_name;
-pub use own::{Own, OwnModel};
+pub use own::{DatedPrices, Own, OwnModel};
 pub use price::{Meter, Price, Prices};
 pub use rates::Rates;
 pub use unit::Unit;
@@ -176,10 +176,16 @@ impl<'a> Entry<'a> {
         self.own.and_then(|(_, own)| own.mode).or_else(|| self.row.and_then(Row::mode))
     }
 
-    /// What the provider's own row says it costs, with the operator's prices over it, one by one.
-    pub fn prices(&self) -> Prices<'a> {
+    /// What the provider's own row says it costs, with the operator's prices of that day (UTC) over it, one by one. The
+    /// row knows the prices of its own day only, and they stand for all others.
+    pub fn prices(&self, on: Date) -> Prices<'a> {
         let (provider, row) = self.row.map_or(("", ""), |row| (row.name().0, row.prices()));
-        Prices::new(provider, row, self.own.map(|(_, own)| &own.prices))
+        Prices::new(provider, row, self.own.map(|(_, own)| own.prices.on(on)))
+    }
+
+    /// The days on which its prices change, in order.
+    pub fn price_changes(&self) -> impl Iterator<Item = Date> + use<'a> {
+        self.own.into_iter().flat_map(|(_, own)| own.prices.changes())
     }
 
     /// Tokens below which nothing is cached.

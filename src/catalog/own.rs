@@ -23,9 +23,55 @@ pub struct OwnModel {
     pub mode: Option<Mode>,
     /// What it can and what it cannot do.
     pub abilities: Vec<(Ability, bool)>,
-    pub prices: BTreeMap<Meter, Price>,
+    pub prices: DatedPrices,
     pub cache_min_tokens: Option<u64>,
     pub deprecated_on: Option<Date>,
+}
+
+/// Prices in the course of time: what holds from a day on lies over what held before, one by one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DatedPrices {
+    /// Of every day before the first.
+    always: BTreeMap<Meter, Price>,
+    /// All that hold from a day on, in the order of days.
+    later: Vec<(Date, BTreeMap<Meter, Price>)>,
+}
+
+impl DatedPrices {
+    /// Prices by the day from which they hold; those without one hold from ever.
+    pub fn new(said: impl IntoIterator<Item = (Option<Date>, BTreeMap<Meter, Price>)>) -> Self {
+        let mut said: Vec<_> = said.into_iter().collect();
+        said.sort_by_key(|(from, _)| *from);
+        let mut all = Self::default();
+        for (from, prices) in said {
+            match from {
+                None => all.always.extend(prices),
+                Some(from) => {
+                    let mut whole = all.later.last().map_or(&all.always, |(_, last)| last).clone();
+                    whole.extend(prices);
+                    all.later.push((from, whole));
+                }
+            }
+        }
+        all
+    }
+
+    /// Those of a day.
+    pub(super) fn on(&self, day: Date) -> &BTreeMap<Meter, Price> {
+        let last = self.later.iter().rev().find(|(from, _)| *from <= day);
+        last.map_or(&self.always, |(_, prices)| prices)
+    }
+
+    /// The days on which they change.
+    pub(super) fn changes(&self) -> impl Iterator<Item = Date> {
+        self.later.iter().map(|(from, _)| *from)
+    }
+}
+
+impl<const N: usize> From<[(Meter, Price); N]> for DatedPrices {
+    fn from(prices: [(Meter, Price); N]) -> Self {
+        Self { always: prices.into(), later: Vec::new() }
+    }
 }
 
 impl Own {
@@ -56,5 +102,35 @@ impl OwnModel {
         for (ability, able) in &self.abilities {
             facts.learn(*ability, *able);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_holds_from_its_day_on_and_the_others_stay() {
+        let day = |text: &str| Date::parse(text).expect("a day");
+        let meter = |word: &str| Meter::by_word(word).expect("a unit");
+        let of = |word: &str, femto: u64| (meter(word), Price::new(femto));
+        let prices = DatedPrices::new([
+            (Some(day("2026-10-01")), [of("input", 3)].into()),
+            (None, [of("input", 1), of("output", 10)].into()),
+            (Some(day("2026-06-01")), [of("input", 2), of("cache_read", 5)].into()),
+        ]);
+        for (on, input, cached) in [
+            ("2026-05-31", 1, None),
+            ("2026-06-01", 2, Some(5)),
+            ("2026-09-30", 2, Some(5)),
+            ("2026-10-01", 3, Some(5)),
+            ("2030-01-01", 3, Some(5)),
+        ] {
+            let held = prices.on(day(on));
+            assert_eq!(held.get(&meter("input")), Some(&Price::new(input)), "{on}");
+            assert_eq!(held.get(&meter("cache_read")), cached.map(Price::new).as_ref(), "{on}");
+            assert_eq!(held.get(&meter("output")), Some(&Price::new(10)), "{on}");
+        }
+        assert!(prices.changes().eq([day("2026-06-01"), day("2026-10-01")]));
     }
 }

@@ -67,7 +67,7 @@ fn nothing_of_the_embedded_text_is_lost_in_reading() {
         let unable = Ability::ALL.into_iter().filter(|ability| facts.lacks(*ability)).count();
         assert_eq!((able, unable), (column(4).len(), column(5).len()), "{columns:?}");
         let entry = Entry { row: Some(row), own: None };
-        let read: BTreeSet<Meter> = entry.prices().all().map(|(meter, _)| meter).collect();
+        let read: BTreeSet<Meter> = entry.prices(Date::FIRST).all().map(|(meter, _)| meter).collect();
         assert_eq!(read.len(), column(6).split(' ').filter(|price| !price.is_empty()).count(), "{columns:?}");
         prices += read.len();
         assert_eq!(facts.dimensions.is_some(), !column(7).is_empty());
@@ -91,7 +91,7 @@ fn an_embedded_model_is_what_its_provider_says() {
     assert!(
         facts.has(Ability::Tools) && facts.lacks(Ability::EffortMinimal) && !facts.has(Ability::AudioInput)
     );
-    let input = entry.prices().of(Unit::Input, Tier::Standard, 1000);
+    let input = entry.prices(catalog.as_of()).of(Unit::Input, Tier::Standard, 1000);
     assert_eq!(input.map(|price| price.times(1_000_000)), Some(2_500_000_000_000_000), "2.50 USD a million");
     assert!(entry.endpoints().any(|path| path == "/v1/responses"));
     assert!(catalog.find("deepseek", "deepseek-chat").and_then(|entry| entry.deprecated_on()).is_some());
@@ -143,8 +143,8 @@ fn an_operator_writes_over_one_model_and_one_field_at_a_time() {
     let facts = entry.facts();
     assert_eq!((facts.context, facts.max_output), (Some(7), Some(10)));
     assert!(facts.has(Ability::Tools) && facts.lacks(Ability::Vision) && facts.has(Ability::Pdf));
-    assert_eq!(entry.prices().all().count(), 2);
-    assert_eq!(entry.prices().of(Unit::Input, Tier::Standard, 0), Some(Price::new(5)));
+    assert_eq!(entry.prices(catalog.as_of()).all().count(), 2);
+    assert_eq!(entry.prices(catalog.as_of()).of(Unit::Input, Tier::Standard, 0), Some(Price::new(5)));
     // A snapshot with a row of its own is a model of its own; one without is the model.
     assert_eq!(catalog.facts("a", "x-2026-03-05").context, Some(2000));
     assert_eq!(catalog.facts("a", "x-2026-04-01").context, Some(7));
@@ -168,7 +168,7 @@ fn what_an_operator_writes_of_a_snapshot_lies_over_the_models_row() {
 fn names_of_prices_are_found_and_not_listed() {
     let catalog = Catalog::embedded();
     let regional = catalog.find("azure", "eu/gpt-5").expect("a row");
-    assert!(!regional.is_callable() && !regional.prices().is_empty());
+    assert!(!regional.is_callable() && !regional.prices(catalog.as_of()).is_empty());
     assert!(catalog.models_of("azure").all(|(name, _)| !name.contains('/')));
     assert!(catalog.knows("azure") && !catalog.knows("custom") && !catalog.knows("azur"));
 }

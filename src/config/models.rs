@@ -3,13 +3,15 @@
 //! It goes the way of routing.yaml itself (tree, shape, decode, checks), so that its problems have the same
 //! form. References are not replaced in it: facts about models are no secrets.
 
-use super::file::models::{Model, Models};
+use std::collections::BTreeMap;
+
+use super::file::models::{Model, Models, Prices};
 use super::path::Path;
 use super::problem::{Findings, Problem};
 use super::redact::{Redactor, Tree};
 use super::shape;
 use super::{FILE_MAX, Mark, check, decode, nearest, schema, tree};
-use crate::catalog::{ABILITIES, Catalog, Date, MODES, Meter, Own, OwnModel, Price, Unit};
+use crate::catalog::{ABILITIES, Catalog, Date, DatedPrices, MODES, Meter, Own, OwnModel, Price, Unit};
 use crate::dialect::provider;
 
 /// Reads `text` over `catalog`. The problems carry `name`, which is this file's and not routing.yaml's.
@@ -93,20 +95,47 @@ fn model(said: &Model, path: &Path, findings: &mut Findings) -> OwnModel {
             abilities.push((*ability, able));
         }
     }
-    let prices = said.price.iter().filter_map(|(word, dollars)| {
-        let path = path.key("price").key(word.as_str());
-        price(word, dollars, &path, findings)
-    });
     OwnModel {
         context: said.context,
         max_output: said.max_output,
         dimensions: said.dimensions,
         mode: mode.map(|(.., mode)| *mode),
         abilities,
-        prices: prices.collect(),
+        prices: prices(&said.price, &path.key("price"), findings),
         cache_min_tokens: said.cache_min_tokens,
         deprecated_on: day(said.deprecated_on.as_deref(), &path.key("deprecated_on"), findings),
     }
+}
+
+/// The key of a price that is none: the first day on which the others hold.
+const FROM: &str = "from";
+
+fn prices(said: &Prices, path: &Path, findings: &mut Findings) -> DatedPrices {
+    let sets: Vec<(&BTreeMap<String, String>, Path)> = match said {
+        Prices::Always(prices) => vec![(prices, path.clone())],
+        Prices::ByDay(list) => {
+            list.iter().enumerate().map(|(number, prices)| (prices, path.index(number))).collect()
+        }
+    };
+    let mut dated: Vec<(Option<Date>, BTreeMap<Meter, Price>)> = Vec::new();
+    for (prices, path) in sets {
+        let written = prices.get(FROM).map(String::as_str);
+        let from = day(written, &path.key(FROM), findings);
+        let is_good = written.is_none() || from.is_some();
+        if is_good && dated.iter().any(|(known, _)| *known == from) {
+            let message = from.map_or_else(
+                || "there are two lists of prices without a day".to_owned(),
+                |from| format!("there are two lists of prices from {from} on"),
+            );
+            findings.error_at_key(&path, message, "put them together, or write `from: 2026-10-01` in one");
+        }
+        let priced = prices
+            .iter()
+            .filter(|(word, _)| *word != FROM)
+            .filter_map(|(word, dollars)| price(word, dollars, &path.key(word.as_str()), findings));
+        dated.push((from, priced.collect()));
+    }
+    DatedPrices::new(dated)
 }
 
 fn price(word: &str, dollars: &str, path: &Path, findings: &mut Findings) -> Option<(Meter, Price)> {
@@ -196,7 +225,8 @@ providers:
         let facts = entry.facts();
         assert_eq!((facts.context, facts.max_output, facts.mode), (Some(1000), Some(10), Some(Mode::Chat)));
         assert!(facts.has(Ability::Vision) && facts.lacks(Ability::Pdf));
-        let price = |unit, tier, tokens| entry.prices().of(unit, tier, tokens).map(Price::femto_usd);
+        let price =
+            |unit, tier, tokens| entry.prices(catalog.as_of()).of(unit, tier, tokens).map(Price::femto_usd);
         assert_eq!(price(Unit::Input, Tier::Standard, 0), Some(2_500_000_000));
         assert_eq!(price(Unit::CacheRead, Tier::Batch, 300_000), Some(37_500_000));
         assert_eq!(price(Unit::InputImage, Tier::Standard, 0), Some(40_000_000_000_000));
@@ -204,6 +234,35 @@ providers:
         let known = catalog.facts("openai", "gpt-5.4");
         assert_eq!(known.context, Some(7));
         assert_eq!(known.max_output, embedded.facts("openai", "gpt-5.4").max_output);
+    }
+
+    #[test]
+    fn prices_may_change_from_a_day_on() {
+        let catalog = read(
+            "
+providers:
+  openai:
+    gpt-x:
+      price:
+        - {input: 3, output: 15}
+        - {from: 2026-10-01, input: 2.5}
+    gpt-y:
+      price: {from: 2026-10-01, input: 1}
+",
+            "models.yaml",
+            &Catalog::embedded(),
+        )
+        .expect("a good file");
+        let price = |model: &str, unit, on: &str| {
+            let entry = catalog.exactly("openai", model).expect("a model");
+            let found = entry.prices(Date::parse(on).expect("a day")).of(unit, Tier::Standard, 0);
+            found.map(|price| price.femto_usd() / 100_000_000)
+        };
+        assert_eq!(price("gpt-x", Unit::Input, "2026-09-30"), Some(30));
+        assert_eq!(price("gpt-x", Unit::Input, "2026-10-01"), Some(25));
+        assert_eq!(price("gpt-x", Unit::Output, "2026-10-01"), Some(150));
+        assert_eq!(price("gpt-y", Unit::Input, "2026-09-30"), None);
+        assert_eq!(price("gpt-y", Unit::Input, "2026-10-01"), Some(10));
     }
 
     #[test]
@@ -224,6 +283,7 @@ providers:
     b: {supports: [toools], mode: chatting}
     c: {supports: [tools], lacks: [tools], price: {inptu: 1, output: free}}
     d: {deprecated_on: 2026-02-30, price: {input: -1}}
+    e: {price: [{input: 1}, {from: 2026-13-01, input: 2}, {output: 3}, {from: 2026-10-01}, {from: 2026-10-01}]}
 ",
         );
         for said in [
@@ -240,6 +300,9 @@ providers:
             "`free` is not an amount of dollars",
             "`2026-02-30` is not a day",
             "`-1` is not an amount of dollars",
+            "`2026-13-01` is not a day",
+            "two lists of prices without a day",
+            "two lists of prices from 2026-10-01 on",
         ] {
             assert!(shown.contains(said), "{said} is not in\n{shown}");
         }

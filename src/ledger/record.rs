@@ -53,9 +53,9 @@ impl Entry {
         // Of what nobody knows there is no price.
         let cost = match attempt.payer {
             // Whatever his provider asks of him, it is not us who pays.
-            Payer::Caller => channel.charge(model, &Usage::default()),
+            Payer::Caller => channel.charge(model, &Usage::default(), begun),
             Payer::Gateway if used.is_unknown() => None,
-            Payer::Gateway => channel.charge(model, &used.usage),
+            Payer::Gateway => channel.charge(model, &used.usage, begun),
         };
         channel.handles.cost(cost.as_ref().map(|cost| cost.money));
         if let Some(cost) = &cost {

@@ -78,7 +78,8 @@ impl Extent {
         };
         // Pictures and characters that it asks for.
         let asked_for = self.wish.complete(self.operation, Some(told)).unwrap_or(told);
-        let charge = |usage: Usage| channel.charge(model, &usage).map(|cost| cost.money);
+        let now = channel.upstream.live.now();
+        let charge = |usage: Usage| channel.charge(model, &usage, now).map(|cost| cost.money);
         // A tier that has no price of its own may be served, and charged, as the usual one.
         let plainly = Usage { tier: Some(Tier::Standard), ..asked_for };
         let uncached = Usage { cache_write: 0, cache_write_1h: 0, ..plainly };

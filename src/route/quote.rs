@@ -8,7 +8,7 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 
 use super::closest;
-use crate::catalog::{Catalog, Cost, Entry, Line, cost};
+use crate::catalog::{Catalog, Cost, Date, Entry, Line, cost};
 use crate::dialect::entry;
 use crate::dialect::tokens::{self, Vocabulary};
 use crate::dialect::{scan, translate, tree};
@@ -92,13 +92,14 @@ fn small(count: u64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// What `usage` costs at each of `models`, the cheapest first and unknown ones last. A model is `provider/model`, or a
+/// What `usage` costs at each of `models` on a day (UTC), the cheapest first and unknown ones last. A model is `provider/model`, or a
 /// name, which means all providers that have it.
 pub fn quotes(
     catalog: &Catalog,
     models: &[String],
     tier: Tier,
     usage: &Usage,
+    on: Date,
 ) -> Result<Vec<Quote>, Unquoted> {
     if usage.cache_read.saturating_add(usage.cache_write).saturating_add(usage.cache_write_1h) > usage.input {
         return Err(Unquoted::Wrong(
@@ -114,7 +115,7 @@ pub fn quotes(
         if found.is_empty() {
             return Err(unknown(catalog, name));
         }
-        all.extend(found.into_iter().map(|(provider, entry)| quote(provider, &entry, tier, usage)));
+        all.extend(found.into_iter().map(|(provider, entry)| quote(provider, &entry, tier, usage, on)));
     }
     all.sort_by_key(|quote| quote.cost_nano_usd.unwrap_or(u64::MAX));
     Ok(all)
@@ -142,8 +143,8 @@ fn unknown(catalog: &Catalog, name: &str) -> Unquoted {
     Unquoted::Unknown(format!("the catalog has no {name}; write provider/model, as in openai/gpt-5.4{near}"))
 }
 
-fn quote(provider: &str, entry: &Entry<'_>, tier: Tier, usage: &Usage) -> Quote {
-    let found = cost(&entry.prices(), tier, usage);
+fn quote(provider: &str, entry: &Entry<'_>, tier: Tier, usage: &Usage, on: Date) -> Quote {
+    let found = cost(&entry.prices(on), tier, usage);
     let part = |line: &Line| Part {
         unit: line.unit.word(),
         price: format!("{} x {}", line.counted(), cost::rate(line.unit, line.price)),
@@ -214,7 +215,8 @@ fn at_channel(
     input: u64,
     output: u64,
 ) -> Option<Cost> {
-    let prices = table.catalog().find(channel.upstream.config.provider.name, model)?.prices();
+    let entry = table.catalog().find(channel.upstream.config.provider.name, model)?;
+    let prices = entry.prices(table.live.clock.today());
     cost(&prices, tier, &Usage { input, output, ..Usage::default() })
 }
 
@@ -239,7 +241,8 @@ mod tests {
     }
 
     fn ask(model: &str, usage: Usage) -> Result<Vec<Quote>, Unquoted> {
-        quotes(&Catalog::embedded(), &[model.to_owned()], Tier::Standard, &usage)
+        let catalog = Catalog::embedded();
+        quotes(&catalog, &[model.to_owned()], Tier::Standard, &usage, catalog.as_of())
     }
 
     #[test]

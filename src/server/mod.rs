@@ -50,7 +50,7 @@ mod rescue;
 mod sharing;
 pub mod shutdown;
 mod spending;
-mod storing;
+pub mod storing;
 mod streams;
 pub mod tasks;
 #[cfg(test)]

@@ -23,14 +23,15 @@ const AT_FIRST: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_secs(10);
 
 /// What was opened.
-pub(super) struct Opened {
-    pub(super) store: Arc<Store>,
+pub struct Opened {
+    pub store: Arc<Store>,
     /// What has to run for it to answer.
-    pub(super) work: Vec<Work>,
+    pub work: Vec<Work>,
     pub(super) retention: config::Retention,
 }
 
-pub(super) fn open(loader: &Loader, draft: &Draft, live: &Arc<Live>) -> Result<Option<Opened>, Rejection> {
+/// Opens what `draft` names, from where `loader` reads it.
+pub fn open(loader: &Loader, draft: &Draft, live: &Arc<Live>) -> Result<Option<Opened>, Rejection> {
     let Some(config::Store { place, retention }) = &draft.blueprint.store else { return Ok(None) };
     let unusable =
         |why: String| Rejection::Unusable { file: loader.source().name(), path: "store.url".to_owned(), why };

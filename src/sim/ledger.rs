@@ -106,7 +106,7 @@ impl<'a> Ledger<'a> {
         let model = channel.label.split_once('/').map_or("", |(_, model)| model);
         let entry = self.catalog.find(channel.upstream.config.provider.name, model)?;
         let usage = Usage { input: prompt, output: answer, ..Usage::default() };
-        let cost = catalog::cost(&entry.prices(), Tier::Standard, &usage)?;
+        let cost = catalog::cost(&entry.prices(self.catalog.as_of()), Tier::Standard, &usage)?;
         Some(cost.lines.iter().map(Line::femto_usd).sum())
     }
 

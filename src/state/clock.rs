@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 use crate::algo::tick::Tick;
+use crate::catalog::Date;
 
 #[derive(Debug)]
 pub struct Clock {
@@ -77,6 +78,11 @@ impl Clock {
             None => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             Some(hand) => hand.wall(),
         }
+    }
+
+    /// The day (UTC) that it is.
+    pub fn today(&self) -> Date {
+        Date::of_unix(self.unix_now().as_secs())
     }
 
     /// The same moment for tokio's timers.

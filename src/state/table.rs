@@ -17,7 +17,8 @@ use super::served::{self, Served};
 use super::upstream::{self, Upstream};
 use crate::algo::budget::Budget;
 use crate::algo::name;
-use crate::catalog::{self, Catalog, Cost, Rates, Tier};
+use crate::algo::tick::Tick;
+use crate::catalog::{self, Catalog, Cost, Date, Rates, Tier};
 use crate::config::{
     self, Blueprint, Continuation, Degradation, Matcher, ModelName, Origin, Pattern, Urgency,
 };
@@ -294,17 +295,22 @@ impl Channel {
     /// prices and with nothing cached; `None` where nobody knows its prices.
     pub fn cost(&self, route: &config::Route, asked: &str, prompt: u64, answer: u64) -> Option<u64> {
         let name = self.model_name(route, asked).unwrap_or(asked);
-        let prices = self.catalog.find(self.upstream.config.provider.name, name)?.prices();
+        let entry = self.catalog.find(self.upstream.config.provider.name, name)?;
+        let prices = entry.prices(self.upstream.live.clock.today());
         let usage = Usage { input: prompt, output: answer, ..Usage::default() };
         catalog::cost(&prices, Tier::Standard, &usage).map(|cost| cost.money.as_nano_usd())
     }
 
-    /// What its upstream's provider charges for `usage` of the model of this name; `None` where nobody knows.
-    pub fn charge(&self, model: &str, usage: &Usage) -> Option<Cost> {
+    /// What its upstream's provider charges for `usage` of the model of this name, by an attempt that began at `begun`;
+    /// `None` where nobody knows.
+    pub fn charge(&self, model: &str, usage: &Usage, begun: Tick) -> Option<Cost> {
+        let clock = &self.upstream.live.clock;
+        let ago = clock.now().since(begun);
+        let on = Date::of_unix(clock.unix_now().saturating_sub(ago).as_secs());
         if self.fixed.is_some() {
-            return catalog::charge(usage, || self.rates.as_ref().map(Rates::prices));
+            return catalog::charge(usage, || self.rates.as_ref().map(|rates| rates.prices(on)));
         }
-        self.catalog.cost(self.upstream.config.provider.name, model, usage)
+        self.catalog.cost(self.upstream.config.provider.name, model, usage, on)
     }
 
     /// The memory of its own model, where the configuration names it.
@@ -408,7 +414,7 @@ fn compile_channel(
     });
     let provider = upstream.config.provider.name;
     let facts = name.map(|name| catalog.facts(provider, name)).unwrap_or_default();
-    let rates = name.and_then(|name| catalog.find(provider, name)).map(|entry| Rates::of(&entry.prices()));
+    let rates = name.and_then(|name| catalog.find(provider, name)).map(|entry| Rates::of(&entry));
     let pattern = match route.origin {
         Origin::Written => &*route.name,
         Origin::Automatic => "*",

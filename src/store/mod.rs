@@ -17,7 +17,9 @@ mod error;
 mod keys;
 mod lane;
 mod months;
+mod pages;
 mod postgres;
+mod reprice;
 pub mod rows;
 mod schema;
 mod script;
@@ -37,9 +39,12 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 
+pub use self::units::USAGE as UNITS;
 pub use audit::AuditRow;
 pub use error::Error;
 pub use keys::{Digest, KeyRow};
+pub use pages::{AtAttempt, AtRequest, Page};
+pub use reprice::{Priced, Repriced};
 pub use search::{Cursor, FoundAttempt, FoundRequest, Search};
 pub use standing::{Presence, Standing, Time};
 pub use usage::{Each, Field, Query, Totals, UsageRow};

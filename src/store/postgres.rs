@@ -238,13 +238,16 @@ impl Session {
                     let rows = self.client.query(self.prepared(sql), &parameters(values)).await?;
                     answer = rows.iter().map(read).collect::<Result<_, _>>()?;
                 }
-                Step::Fill { table, rows } => {
-                    let mut filled: Vec<Asked<'_, ()>> = vec![self.fill(table, rows)];
-                    while let Some((Step::Fill { table, rows }, rest)) = steps.split_first() {
+                Step::Fill { table, rows, then } => {
+                    let mut filled = vec![self.fill(table, rows, *then)];
+                    while let Some((Step::Fill { table, rows, then }, rest)) = steps.split_first() {
                         steps = rest;
-                        filled.push(self.fill(table, rows));
+                        filled.push(self.fill(table, rows, *then));
                     }
-                    together(filled).await?;
+                    // What was done behind one that was in vain is undone with it.
+                    if together(filled).await?.contains(&Filled::InVain) {
+                        return Ok(Answer::Undone);
+                    }
                 }
             }
         }
@@ -274,13 +277,22 @@ impl Session {
         self.prepared.get(sql).expect("the script's statements were prepared when it began")
     }
 
-    fn fill<'a>(&'a self, table: &'a Table, rows: &'a [Vec<Value>]) -> Asked<'a, ()> {
+    fn fill<'a>(&'a self, table: &'a Table, rows: &'a [Vec<Value>], then: Then) -> Asked<'a, Filled> {
         Box::pin(async move {
             let lists = lists(table, rows);
             let lists: Vec<&(dyn ToSql + Sync)> = lists.iter().map(List::parameter).collect();
-            self.client.execute(self.prepared(&table.postgres), &lists).await.map(drop)
+            let changed = self.client.execute(self.prepared(&table.postgres), &lists).await?;
+            let in_vain = then == Then::IfChanged && changed < rows.len() as u64;
+            Ok(if in_vain { Filled::InVain } else { Filled::Well })
         })
     }
+}
+
+/// Whether all rows were where they were to be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filled {
+    Well,
+    InVain,
 }
 
 /// What a step says.

@@ -174,9 +174,11 @@ pub enum Step {
         sql: Cow<'static, str>,
         values: Vec<Value>,
     },
+    /// One row after the other; each of them has to change something where the rest depends on it.
     Fill {
         table: &'static Table,
         rows: Vec<Vec<Value>>,
+        then: Then,
     },
 }
 
@@ -197,7 +199,7 @@ impl Script {
     }
 
     #[must_use]
-    pub fn say(mut self, sql: &'static str, values: Vec<Value>) -> Self {
+    pub fn say(mut self, sql: impl Into<Cow<'static, str>>, values: Vec<Value>) -> Self {
         self.0.push(Step::Say { sql: sql.into(), values, then: Then::GoOn });
         self
     }
@@ -222,7 +224,16 @@ impl Script {
     #[must_use]
     pub fn fill(mut self, table: &'static Table, rows: Vec<Vec<Value>>) -> Self {
         if !rows.is_empty() {
-            self.0.push(Step::Fill { table, rows });
+            self.0.push(Step::Fill { table, rows, then: Then::GoOn });
+        }
+        self
+    }
+
+    /// As [`Script::fill`], and all is undone where a row changes nothing.
+    #[must_use]
+    pub fn only_if_all(mut self, table: &'static Table, rows: Vec<Vec<Value>>) -> Self {
+        if !rows.is_empty() {
+            self.0.push(Step::Fill { table, rows, then: Then::IfChanged });
         }
         self
     }

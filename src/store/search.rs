@@ -118,11 +118,11 @@ impl Store {
         let sql =
             format!("SELECT {} FROM attempts WHERE request = $1 ORDER BY number", names(&ATTEMPTS.columns));
         let rows = self.look(Script::ask(sql, vec![Value::id(request.0)])).await?;
-        Ok(rows.iter().map(attempt).collect())
+        Ok(rows.iter().map(|row| attempt(row, 0)).collect())
     }
 }
 
-fn names<T>(columns: &[(&str, T)]) -> String {
+pub(super) fn names<T>(columns: &[(&str, T)]) -> String {
     columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
@@ -172,13 +172,13 @@ fn cost(row: &Row, at: usize) -> Option<Money> {
     row.maybe_int(at).map(|_| Money::nano_usd(row.count(at)))
 }
 
-fn request(row: &Row) -> FoundRequest {
+pub(super) fn request(row: &Row) -> FoundRequest {
     FoundRequest {
         at_micros: row.int(0),
         id: RowId(row.id(1)),
         request_id: row.text(2),
         who: Who { organisation: row.name(3), team: row.name(4), user: row.name(5), key: row.name(6) },
-        tags: row.maybe_text(7).and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
+        tags: tags(row, 7),
         route: row.text(8),
         arm: row.maybe_text(9),
         dialect: row.text(10),
@@ -197,26 +197,31 @@ fn request(row: &Row) -> FoundRequest {
     }
 }
 
-fn attempt(row: &Row) -> FoundAttempt {
+/// Its columns from `at` on.
+pub(super) fn attempt(row: &Row, at: usize) -> FoundAttempt {
     FoundAttempt {
-        at_micros: row.int(0),
-        request: RowId(row.id(1)),
-        number: row.count(2),
-        part: row.text(3),
-        upstream: row.text(4),
-        provider: row.text(5),
-        model: row.text(6),
-        credential: row.count(7),
-        verdict: row.text(8),
-        stage: row.text(9),
-        took: nanos(row, 10),
-        first_byte: maybe_nanos(row, 11),
-        cost: cost(row, 12),
-        estimated: row.int(13) != 0,
-        priced: row.text(14),
-        tier: row.text(15),
-        usage: units::usage(row, 16),
+        at_micros: row.int(at),
+        request: RowId(row.id(at + 1)),
+        number: row.count(at + 2),
+        part: row.text(at + 3),
+        upstream: row.text(at + 4),
+        provider: row.text(at + 5),
+        model: row.text(at + 6),
+        credential: row.count(at + 7),
+        verdict: row.text(at + 8),
+        stage: row.text(at + 9),
+        took: nanos(row, at + 10),
+        first_byte: maybe_nanos(row, at + 11),
+        cost: cost(row, at + 12),
+        estimated: row.int(at + 13) != 0,
+        priced: row.text(at + 14),
+        tier: row.text(at + 15),
+        usage: units::usage(row, at + 16),
     }
+}
+
+pub(super) fn tags(row: &Row, at: usize) -> Vec<(String, String)> {
+    row.maybe_text(at).and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

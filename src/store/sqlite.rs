@@ -221,10 +221,15 @@ fn run(connection: &mut Connection, script: &Script) -> rusqlite::Result<Answer>
                 let found = statement.query_map(params_from_iter(values), |row| read(row, width))?;
                 rows = found.collect::<rusqlite::Result<_>>()?;
             }
-            Step::Fill { table, rows } => {
+            Step::Fill { table, rows, then } => {
                 let mut statement = transaction.prepare_cached(&table.sqlite)?;
                 for values in rows {
-                    statement.execute(params_from_iter(values))?;
+                    let changed = statement.execute(params_from_iter(values))?;
+                    if changed == 0 && *then == Then::IfChanged {
+                        drop(statement);
+                        transaction.rollback()?;
+                        return Ok(Answer::Undone);
+                    }
                 }
             }
         }

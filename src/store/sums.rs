@@ -6,11 +6,11 @@
 //! apart, once more for each of its tags. Requests as such are counted with the attempt that answered.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use sha2::{Digest as _, Sha256};
 
-use super::rows::{AttemptRow, RequestRow};
+use super::rows::{AttemptRow, RequestRow, Who};
 use super::script::{Kind, Script, Table, Value};
 use super::units;
 
@@ -119,9 +119,8 @@ impl Sums {
         hour: i64,
         added: &Measures,
     ) {
-        const NONE: Value = Value::Text(std::borrow::Cow::Borrowed(""));
         let who = request.map(|request| &request.who);
-        let named = |name: Option<&std::sync::Arc<str>>| name.map_or(NONE, Value::shared);
+        let named = |name: Option<&Arc<str>>| name.map_or(NONE, Value::shared);
         let fields = [
             named(who.and_then(|who| who.organisation.as_ref())),
             named(who.and_then(|who| who.team.as_ref())),
@@ -137,8 +136,7 @@ impl Sums {
         ];
         let id = id(&fields);
         self.series.entry(id).or_insert_with(|| fields.to_vec());
-        let tag = Value::text(tag).as_text().unwrap_or_default().into();
-        add(self.hours.entry((tag, hour, id)).or_insert([0; MEASURES]), added);
+        add(self.hours.entry((cut(tag), hour, id)).or_insert([0; MEASURES]), added);
     }
 
     /// The statements that put it down.
@@ -153,6 +151,92 @@ impl Sums {
             .into_iter()
             .map(|(id, fields)| std::iter::once(Value::bytes(&id)).chain(fields).collect());
         script.fill(&SERIES, series.collect()).fill(&HOURS, rows(self.hours)).fill(&DAYS, rows(days))
+    }
+}
+
+const NONE: Value = Value::Text(std::borrow::Cow::Borrowed(""));
+
+/// As it stands in the column.
+fn cut(tag: &str) -> Box<str> {
+    Value::text(tag).as_text().unwrap_or_default().into()
+}
+
+/// What corrected costs add to sums that are there, or take from them.
+#[derive(Default)]
+pub struct Corrections(BTreeMap<Place, Correction>);
+
+#[derive(Clone, Copy, Default)]
+struct Correction {
+    /// In nano-USD.
+    cost: i64,
+    unpriced: i64,
+}
+
+/// An attempt that was counted, as the series that it was counted in call it.
+pub struct Counted<'a> {
+    pub who: &'a Who,
+    pub tags: &'a [(String, String)],
+    pub route: &'a str,
+    pub arm: Option<&'a str>,
+    pub upstream: &'a str,
+    pub provider: &'a str,
+    pub model: &'a str,
+    pub part: &'a str,
+    pub at_micros: i64,
+}
+
+impl Corrections {
+    /// `before` and `after` are what it cost, where that was known.
+    pub fn correct(&mut self, counted: &Counted<'_>, before: Option<i64>, after: Option<i64>) {
+        let who = counted.who;
+        let named = |name: &Option<Arc<str>>| name.as_ref().map_or(NONE, Value::shared);
+        let mut fields = [
+            named(&who.organisation),
+            named(&who.team),
+            named(&who.user),
+            named(&who.key),
+            Value::text(counted.route),
+            counted.arm.map_or(NONE, Value::text),
+            Value::text(counted.upstream),
+            Value::text(counted.provider),
+            Value::text(counted.model),
+            Value::text(counted.part),
+            NONE,
+        ];
+        let cost = after.unwrap_or(0) - before.unwrap_or(0);
+        let unpriced = i64::from(after.is_none()) - i64::from(before.is_none());
+        let hour = counted.at_micros.div_euclid(HOUR);
+        let mut put = |tag: &str, fields: &[Value; FIELDS.len()]| {
+            let correction = self.0.entry((cut(tag), hour, id(fields))).or_default();
+            correction.cost = correction.cost.saturating_add(cost);
+            correction.unpriced += unpriced;
+        };
+        put("", &fields);
+        for (name, value) in counted.tags {
+            fields[FIELDS.len() - 1] = Value::text(value);
+            put(name, &fields);
+        }
+    }
+
+    const SET: &str =
+        "SET cost = cost + $4, unpriced = unpriced + $5 WHERE tag = $1 AND bucket = $2 AND series = $3";
+
+    /// The statements that do it, in the order in which batches put sums down. Sums that are there no more stay so.
+    pub fn put(self, mut script: Script) -> Script {
+        let mut days: BTreeMap<Place, Correction> = BTreeMap::new();
+        for ((tag, hour, series), correction) in &self.0 {
+            let day = days.entry((tag.clone(), hour.div_euclid(DAY), *series)).or_default();
+            day.cost = day.cost.saturating_add(correction.cost);
+            day.unpriced += correction.unpriced;
+        }
+        for (table, corrections) in [("hours", self.0), ("days", days)] {
+            for ((tag, bucket, series), Correction { cost, unpriced }) in corrections {
+                let key = [Value::Text(String::from(tag).into()), Value::Int(bucket), Value::bytes(&series)];
+                let values = key.into_iter().chain([Value::Int(cost), Value::Int(unpriced)]).collect();
+                script = script.say(format!("UPDATE {table} {}", Self::SET), values);
+            }
+        }
+        script
     }
 }
 

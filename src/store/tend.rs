@@ -8,13 +8,19 @@ use std::time::Duration;
 use super::error::Error;
 use super::months::{self, Month, TABLES};
 use super::script::{Answer, Script, Value};
-use super::sums::HOUR;
+use super::sums::{DAY, HOUR};
 use super::write::{REMEMBERED, micros};
 use super::{Database, Store, WRITE};
 use crate::config::Retention;
 
 /// Rows that are deleted at once.
 const AT_ONCE: i64 = 500;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deleted {
+    None,
+    Some,
+}
 
 impl Store {
     /// To be called every hour or so, by one replica or by all.
@@ -41,22 +47,48 @@ impl Store {
             }
         }
         self.delete("hours", "bucket", "tag, bucket, series", hours.div_euclid(HOUR)).await?;
+        if let Some(kept) = retention.days {
+            let day = before(kept).div_euclid(HOUR).div_euclid(DAY);
+            if self.delete("days", "bucket", "tag, bucket, series", day).await? == Deleted::Some {
+                self.delete_series().await?;
+            }
+        }
         self.delete("batches", "at_micros", "id", before(REMEMBERED)).await?;
         self.measure().await
     }
 
     /// Deletes what of `table` has less than `than` in `column`, a little at a time. `key` is what it is told apart by.
-    async fn delete(&self, table: &str, column: &str, key: &str, than: i64) -> Result<(), Error> {
+    async fn delete(&self, table: &str, column: &str, key: &str, than: i64) -> Result<Deleted, Error> {
         let sql = format!(
             "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {column} < $1 LIMIT $2)"
         );
+        let mut deleted = Deleted::None;
         loop {
             let values = vec![Value::Int(than), Value::Int(AT_ONCE)];
             match self.change(Script::only_if_dynamic(sql.clone(), values)).await? {
-                Answer::Done(_) => {}
-                Answer::Undone => return Ok(()),
+                Answer::Done(_) => deleted = Deleted::Some,
+                Answer::Undone => return Ok(deleted),
             }
         }
+    }
+
+    /// Deletes series of which no sum is left. Sums by day are kept longest, so there are some only after those were
+    /// deleted. PostgreSQL lets no batch put one down meanwhile: its sums would belong to nothing.
+    async fn delete_series(&self) -> Result<(), Error> {
+        const UNUSED: &str =
+            "SELECT id FROM series EXCEPT SELECT series FROM days EXCEPT SELECT series FROM hours LIMIT $1";
+        const MANY: i64 = 10_000;
+        while !self.look(Script::ask(UNUSED, vec![Value::Int(1)])).await?.is_empty() {
+            let script = match self.database {
+                Database::Sqlite => Script::default(),
+                Database::Postgres => {
+                    Script::default().say("LOCK TABLE series IN SHARE ROW EXCLUSIVE MODE", Vec::new())
+                }
+            };
+            let sql = format!("DELETE FROM series WHERE id IN ({UNUSED})");
+            self.change(script.say(sql, vec![Value::Int(MANY)])).await?;
+        }
+        Ok(())
     }
 
     async fn drop_months(&self, before: i64) -> Result<(), Error> {

@@ -108,6 +108,62 @@ pub struct Totals {
     pub audio_millis: u64,
 }
 
+impl Totals {
+    #[must_use]
+    pub const fn plus(&self, other: &Self) -> Self {
+        Self {
+            requests: self.requests.saturating_add(other.requests),
+            errors: self.errors.saturating_add(other.errors),
+            attempts: self.attempts.saturating_add(other.attempts),
+            failures: self.failures.saturating_add(other.failures),
+            unpriced: self.unpriced.saturating_add(other.unpriced),
+            estimated: self.estimated.saturating_add(other.estimated),
+            cost: self.cost.plus(other.cost),
+            tokens: self.tokens.plus(&other.tokens),
+            images: self.images.saturating_add(other.images),
+            searches: self.searches.saturating_add(other.searches),
+            characters: self.characters.saturating_add(other.characters),
+            audio_millis: self.audio_millis.saturating_add(other.audio_millis),
+        }
+    }
+
+    /// In the order of [`UNITS`](super::UNITS).
+    pub const fn units(&self) -> [u64; 15] {
+        let Usage {
+            input,
+            cache_read,
+            cache_write,
+            cache_write_1h,
+            output,
+            reasoning,
+            input_audio,
+            cache_read_audio,
+            output_audio,
+            input_image,
+            output_image,
+            ..
+        } = self.tokens;
+        let Self { images, searches, characters, audio_millis, .. } = *self;
+        [
+            input,
+            cache_read,
+            cache_write,
+            cache_write_1h,
+            output,
+            reasoning,
+            input_audio,
+            cache_read_audio,
+            output_audio,
+            input_image,
+            output_image,
+            images,
+            searches,
+            characters,
+            audio_millis,
+        ]
+    }
+}
+
 impl Store {
     /// By time, then the dearest first.
     pub async fn usage(&self, query: &Query) -> Result<Vec<UsageRow>, Error> {

@@ -43,6 +43,11 @@ impl Money {
         Self(self.0.saturating_add(other.0))
     }
 
+    /// `0.012300000`: dollars with nine decimals, for machines.
+    pub fn fixed(self) -> String {
+        format!("{}.{:09}", self.0 / DOLLAR, self.0 % DOLLAR)
+    }
+
     /// What is left of it, or nothing.
     #[must_use]
     pub const fn less(self, other: Self) -> Self {
@@ -167,6 +172,7 @@ mod tests {
         fn what_is_said_is_read_again(nano in 0_u64..u64::MAX / 2) {
             let said = Money(nano).to_string();
             prop_assert_eq!(Money::parse(said.trim_start_matches('$')), Some(Money(nano)));
+            prop_assert_eq!(Money::parse(&Money(nano).fixed()), Some(Money(nano)));
         }
     }
 }

@@ -35,6 +35,7 @@ mod recall;
 mod rehearsal;
 mod replay;
 mod replicas;
+mod reports;
 mod restart;
 mod scenarios;
 mod sdk;

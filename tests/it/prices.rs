@@ -207,7 +207,8 @@ fn model(exchange: &Value) -> Option<String> {
 /// By counts and prices alone, whatever the provider says.
 fn priced(provider: &str, model: &str, usage: &Usage) -> Option<u64> {
     let usage = Usage { said: None, ..*usage };
-    Catalog::embedded().cost(provider, model, &usage).map(|cost| cost.money.as_nano_usd())
+    let catalog = Catalog::embedded();
+    catalog.cost(provider, model, &usage, catalog.as_of()).map(|cost| cost.money.as_nano_usd())
 }
 
 #[test]
@@ -237,7 +238,7 @@ fn what_providers_say_that_they_charge_is_what_is_booked() {
             let (Some(usage), Some(model)) = (metered(exchange), model(exchange)) else { continue };
             let Some(money) = usage.said else { continue };
             said += 1;
-            let cost = catalog.cost("nobody", &model, &usage).expect("said");
+            let cost = catalog.cost("nobody", &model, &usage, catalog.as_of()).expect("said");
             assert_eq!((cost.money, cost.by), (money, By::Provider), "{file} {number}");
             assert_eq!(money, Money::nano_usd(bill(exchange)), "{file} {number}");
             // Prices have changed since for some, and relays choose among hosts; for many they are the same.
@@ -311,7 +312,7 @@ fn plain(exchange: &Value, provider: &str, model: &str) -> Option<u64> {
     let entry = catalog.find(provider, model)?;
     let price = |word: &str| {
         let meter = mainstay::catalog::Meter::by_word(word).expect("a word");
-        let found = entry.prices().all().find(|(known, _)| *known == meter);
+        let found = entry.prices(catalog.as_of()).all().find(|(known, _)| *known == meter);
         found.map(|(_, price)| u128::from(price.femto_usd()))
     };
     let usage = last_usage(exchange)?;
@@ -399,7 +400,8 @@ fn tiers_of_the_catalog_are_cheaper_or_dearer_as_their_names_say() {
     let (mut cheaper, mut dearer) = (0, 0);
     for provider in ["openai", "anthropic", "gemini"] {
         for (name, _) in catalog.models_of(provider) {
-            let cost = |tier| catalog.cost(provider, name, &usage(tier)).map(|cost| cost.money);
+            let cost =
+                |tier| catalog.cost(provider, name, &usage(tier), catalog.as_of()).map(|cost| cost.money);
             let Some(standard) = cost(Tier::Standard).filter(|money| *money > Money::ZERO) else { continue };
             if let Some(batch) = cost(Tier::Batch) {
                 assert!(batch <= standard, "{provider}/{name}: batch {batch}, standard {standard}");

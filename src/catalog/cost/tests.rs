@@ -149,7 +149,9 @@ fn an_operators_price_is_the_one_that_counts() {
 fn the_providers_own_sum_holds_and_nothing_costs_nothing() {
     let catalog = Catalog::embedded();
     let cost = |model, usage| {
-        catalog.cost("openai", model, &usage).map(|cost| (cost.money.as_nano_usd(), cost.to_string()))
+        catalog
+            .cost("openai", model, &usage, catalog.as_of())
+            .map(|cost| (cost.money.as_nano_usd(), cost.to_string()))
     };
     let usage = Usage { input: 10, ..Usage::default() };
     assert_eq!(cost("gpt-5.4", usage), Some((25_000, "input 10 x 2.5/M".to_owned())));
@@ -225,7 +227,7 @@ proptest! {
         let catalog = Catalog::embedded();
         let Some((_, entry)) = catalog.models_of("openai").chain(catalog.models_of("azure")).nth(at % 300) else { return Ok(()) };
         let usage = Usage { input, output, ..Usage::default() };
-        let prices = entry.prices();
+        let prices = entry.prices(catalog.as_of());
         let both = prices.of(Unit::Input, Tier::Standard, input).zip(prices.of(Unit::Output, Tier::Standard, input));
         let expected = both.map(|(i, o)| Money::of_femto(i.times(input) + o.times(output)));
         prop_assert_eq!(cost(&prices, Tier::Standard, &usage).map(|cost| cost.money), expected);

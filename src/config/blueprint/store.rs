@@ -32,4 +32,6 @@ pub enum StorePlace {
 pub struct Retention {
     pub requests: Duration,
     pub hours: Duration,
+    /// `None` for good.
+    pub days: Option<Duration>,
 }

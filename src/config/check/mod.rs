@@ -18,7 +18,7 @@ mod redis;
 mod routes;
 mod server;
 mod steer;
-mod store;
+pub mod store;
 pub mod tree;
 mod upstreams;
 

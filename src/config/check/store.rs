@@ -8,6 +8,7 @@ use tokio_postgres::config::{Host, SslMode};
 
 use super::Scene;
 use crate::config::blueprint::{Store, StorePlace};
+use crate::config::file::store::Retention;
 use crate::config::path::Path;
 use crate::config::problem::Findings;
 use crate::config::settle;
@@ -41,6 +42,13 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Result<Option<Store>
             );
         }
     }
+    if retention.days.is_some_and(|days| days < retention.hours) {
+        findings.error(
+            &path.key("retention").key("days"),
+            "sums by day would be gone before those by hour",
+            "keep days as long as `hours` (400d) or longer: reports are made of whole days and the hours at their ends",
+        );
+    }
     let place = match place {
         Place::Sqlite(file) => {
             if said.ca_file.is_some() {
@@ -66,6 +74,17 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Result<Option<Store>
         }
     };
     Ok(Some(Store { place, retention }))
+}
+
+/// The store of this URL, without a file that says more; or what is wrong with the URL.
+pub fn of_url(url: &str) -> Result<Store, String> {
+    let place = match place(url).map_err(|(why, hint)| format!("the URL {why}; {hint}"))? {
+        Place::Sqlite(file) => StorePlace::Sqlite(file.into()),
+        Place::Postgres { url, shown, tls, .. } => {
+            StorePlace::Postgres { url: Secret::new(url), shown, tls, ca_file: None }
+        }
+    };
+    Ok(Store { place, retention: settle::retention(&Retention::default()) })
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -219,6 +238,8 @@ mod tests {
         check("sqlite:x.db", "ca_file: /x.pem", "does nothing for SQLite");
         check("${URL}", "ca_file: /x.pem", "does nothing without TLS");
         check("sqlite:x.db", "retention: {requests: 1h}", "less than a day");
+        check("sqlite:x.db", "retention: {days: 399d}", "gone before those by hour");
+        assert_eq!(said("sqlite:x.db", "retention: {hours: 2d, days: 2d}"), <[String; 0]>::default());
         assert_eq!(said("${URL}", ""), <[String; 0]>::default());
     }
 

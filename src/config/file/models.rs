@@ -19,6 +19,21 @@ pub struct Models {
     pub providers: Named<Named<Model>>,
 }
 
+/// What things cost: always, or each time with the first day (UTC) on which that holds, as in `from: 2026-10-01`. What
+/// does not change on that day goes on, and what is without a day holds before.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Prices {
+    Always(BTreeMap<String, String>),
+    ByDay(#[schemars(length(min = 1))] Vec<BTreeMap<String, String>>),
+}
+
+impl Default for Prices {
+    fn default() -> Self {
+        Self::Always(BTreeMap::new())
+    }
+}
+
 /// What is known of one model. What is not said stays as the program's own catalog has it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -38,7 +53,7 @@ pub struct Model {
     /// What it cannot do.
     pub lacks: Vec<AbilityName>,
     /// Dollars for a million tokens, characters or pixels, or for one of anything else.
-    pub price: BTreeMap<String, String>,
+    pub price: Prices,
     /// Tokens below which nothing is cached.
     pub cache_min_tokens: Option<u64>,
     /// The day on which it is turned off, as in 2026-11-20.

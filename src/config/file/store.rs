@@ -19,7 +19,7 @@ pub struct Store {
     pub retention: Retention,
 }
 
-/// How long things are kept. Sums by day, keys and the audit trail stay.
+/// How long things are kept. Keys and the audit trail stay.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
@@ -27,4 +27,6 @@ pub struct Retention {
     pub requests: Option<Span>,
     /// Sums by hour (400d); after that there are sums by day.
     pub hours: Option<Span>,
+    /// Sums by day (for good), and the combinations of key, route, model and tag that nothing is left of.
+    pub days: Option<Span>,
 }

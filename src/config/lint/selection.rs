@@ -35,7 +35,10 @@ pub fn lint(route: &Route, path: &Path, blueprint: &Blueprint, root: &Node, find
             (ModelName::AsAsked | ModelName::Suffix, _) => return true,
         };
         let provider = blueprint.upstreams[channel.upstream].provider.name;
-        blueprint.catalog.find(provider, name).is_some_and(|entry| !entry.prices().is_empty())
+        blueprint
+            .catalog
+            .find(provider, name)
+            .is_some_and(|entry| !entry.prices(blueprint.catalog.as_of()).is_empty())
     };
     let unknown: Vec<_> = (0..).zip(&route.channels).filter(|(_, channel)| !known(channel)).collect();
     for (number, channel) in &unknown {

@@ -2,11 +2,13 @@
 //! the rows add up to.
 
 mod budgets;
+mod exported;
 mod keys;
 mod laws;
 mod model;
 pub mod postgres;
 mod reports;
+mod repriced;
 mod served;
 mod trouble;
 

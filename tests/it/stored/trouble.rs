@@ -163,7 +163,7 @@ async fn what_is_old_goes_and_the_sums_by_day_stay() {
             held.store.write(batch).await.unwrap();
         }
         let days = |days: u64| Duration::from_hours(24 * days);
-        let retention = Retention { requests: days(30), hours: days(60) };
+        let retention = Retention { requests: days(30), hours: days(60), days: None };
         held.store.tend(&retention).await.unwrap();
         let some = mainstay::store::Search { most: 1, ..mainstay::store::Search::default() };
         assert_eq!(held.store.requests(&some).await.unwrap().len(), 1, "nothing is old yet");
@@ -203,4 +203,43 @@ async fn a_file_that_another_program_holds_is_late_and_written_once() {
     held.store.write(&all[1]).await.unwrap();
     counts(&held, &all).await;
     assert_eq!(held.metric("mainstay_store_up"), Some(1.0));
+}
+
+#[tokio::test]
+async fn sums_by_day_go_when_they_are_not_for_good_and_what_nothing_is_left_of_goes_with_them() {
+    use mainstay::config::Retention;
+    let server = Postgres::start("old days in PostgreSQL");
+    for held in both(server.as_ref()).await {
+        let old = batches(40);
+        for batch in &old {
+            held.store.write(batch).await.unwrap();
+        }
+        let days = |days: u64| Duration::from_hours(24 * days);
+        let retention = Retention { requests: days(30), hours: days(60), days: Some(days(100)) };
+        held.clock.0.store(model::BEGIN + 99 * 86_400, std::sync::atomic::Ordering::SeqCst);
+        held.store.tend(&retention).await.unwrap();
+        counts(&held, &old).await;
+
+        // One batch comes much later, with some of the same keys and models.
+        let mut late = old[0].clone();
+        late.id = 1;
+        let later = i64::try_from(days(150).as_micros()).unwrap();
+        late.requests.iter_mut().for_each(|row| row.at_micros += later);
+        late.attempts.iter_mut().for_each(|row| row.at_micros += later);
+        held.store.write(&late).await.unwrap();
+        held.clock.0.store(model::BEGIN + 151 * 86_400, std::sync::atomic::Ordering::SeqCst);
+        held.store.tend(&retention).await.unwrap();
+        counts(&held, std::slice::from_ref(&late)).await;
+        let [series, used] = if let Some(directory) = &held.directory {
+            let file = rusqlite::Connection::open(directory.path().join("ledger.db")).unwrap();
+            ["SELECT count(*) FROM series", "SELECT count(DISTINCT series) FROM days"]
+                .map(|sql| file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap())
+        } else {
+            let server = server.as_ref().unwrap();
+            ["SELECT count(*) FROM mainstay.series", "SELECT count(DISTINCT series) FROM mainstay.days"]
+                .map(|sql| server.sql(sql).parse().unwrap())
+        };
+        assert_eq!(series, used, "only what has sums is left");
+        assert!(series > 0);
+    }
 }
