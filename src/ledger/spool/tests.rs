@@ -127,7 +127,7 @@ fn what_was_told_and_not_cleared_before_a_crash_is_told_again() {
         spool.append(batch).expect("there is room");
     }
     let first = spool.first(1).unwrap();
-    assert_eq!(first, written[..1], "one at least, however many rows it has");
+    assert!(!first.is_empty() && written.starts_with(&first), "one at least, however many rows it has");
     assert_eq!(spool.first(1).unwrap(), first, "it stays");
     spool.forget(7).unwrap();
     assert_eq!(spool.batches(), 3, "another name");
