@@ -67,7 +67,7 @@ impl Line {
     }
 
     fn pass(&self, mut from: TcpStream, mut to: TcpStream, side: Side, commits: &AtomicU32) {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = vec![0; 64 * 1024];
         while let Ok(read @ 1..) = from.read(&mut buffer) {
             let bytes = &buffer[..read];
             let way = *self.way.lock().unwrap();

@@ -107,7 +107,7 @@ impl Office {
             let mut books = self.0.lock().unwrap();
             let fate = books.fates.remove(&number).unwrap_or(Fate::Well);
             let bills = books.bills.entry((number, name)).or_default();
-            let cached = if number % 3 == 0 { 4 } else { 0 };
+            let cached = if number.is_multiple_of(3) { 4 } else { 0 };
             bills.push(Bill { fate, input: prompt(&asked), cached, output: 0, told: false });
             let at = bills.len() - 1;
             books.open += 1;
@@ -122,6 +122,9 @@ impl Office {
         sent
     }
 }
+
+/// Changes what is charged.
+type Booking<'a> = dyn Fn(&dyn Fn(&mut Bill)) + 'a;
 
 /// As OpenAI counts the tokens of a prompt whose words are tokens.
 fn prompt(asked: &Value) -> u64 {
@@ -140,11 +143,11 @@ fn answer(
     asked: &Value,
     number: u32,
     fate: Fate,
-    bill: &dyn Fn(&dyn Fn(&mut Bill)),
+    bill: &Booking<'_>,
 ) -> io::Result<()> {
     let tokens = length(number);
     let streamed = asked["stream"] == true;
-    let cached = if number % 3 == 0 { 4 } else { 0 };
+    let cached = if number.is_multiple_of(3) { 4 } else { 0 };
     let usage = |output: u64| {
         let input = prompt(asked);
         json!({"prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
