@@ -74,7 +74,7 @@ pub fn on_route(
         (Some(secret), Byok::Allow | Byok::Require) => secret,
     };
     let upstreams = route.channels.iter().map(|channel| &channel.upstream.config);
-    let mut takers: Vec<&config::Upstream> = upstreams.filter(|upstream| upstream.takes_keys()).collect();
+    let mut takers: Vec<&config::Upstream> = upstreams.collect();
     let said = arrival.head.headers.get(PROVIDER).map(|value| value.to_str().unwrap_or_default());
     if let Some(said) = said {
         takers.retain(|upstream| upstream.taker() == said);

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Method};
 use super::route::Timeouts;
 use crate::algo::{aimd, breaker, cooldown, health};
 use crate::dialect::Dialect;
-use crate::dialect::provider::{Auth, Provider, StreamUsage};
+use crate::dialect::provider::{Provider, StreamUsage};
 use crate::vocab::Secret;
 
 /// One entry of `upstreams:`, with the `defaults:` already under it.
@@ -58,11 +58,6 @@ impl Upstream {
             "custom" | "simulated" | "http" => &self.name,
             known => known,
         }
-    }
-
-    /// Whether a request to it can carry a key at all.
-    pub fn takes_keys(&self) -> bool {
-        self.speaks.iter().any(|dialect| self.provider.auth_in(*dialect) != Auth::None)
     }
 }
 

@@ -72,7 +72,7 @@ pub fn route(
         name: name(&matcher).into(),
         origin: Origin::Written,
         access: access(said.access.or(scene.file.access)),
-        byok: byok(said, &channels, upstreams, (&matcher, index), findings),
+        byok: byok(said, (&matcher, index), findings),
         aliases: said.aliases.clone(),
         steering: Steering::default(),
         // The schema lets only known names through.
@@ -105,29 +105,16 @@ pub fn route(
     })
 }
 
-/// Whether callers may bring their own keys, which needs somebody who can take one.
-fn byok(
-    said: &file::Route,
-    channels: &[Channel],
-    upstreams: &[Option<Upstream>],
-    (matcher, index): (&Matcher, usize),
-    findings: &mut Findings,
-) -> Byok {
+/// Whether callers may bring their own keys: to whoever serves models, since all of those take keys.
+fn byok(said: &file::Route, (matcher, index): (&Matcher, usize), findings: &mut Findings) -> Byok {
     let byok = settle::byok(said.byok);
-    let path = route_path(index).key("byok");
-    if byok == Byok::Off {
-        return byok;
-    }
-    let mut of_channels = channels.iter().filter_map(|channel| upstreams[channel.upstream].as_ref());
-    match matcher {
-        Matcher::Path { .. } => {
-            let hint = "remove it; services behind a path get callers' own headers anyway";
-            findings.error(&path, "only a route of models has providers with keys", hint);
-        }
-        Matcher::Model { .. } if !of_channels.any(Upstream::takes_keys) => {
-            findings.error(&path, "none of its upstreams takes a key", "remove it");
-        }
-        Matcher::Model { .. } => {}
+    if byok != Byok::Off && matches!(matcher, Matcher::Path { .. }) {
+        let hint = "remove it; services behind a path get callers' own headers anyway";
+        findings.error(
+            &route_path(index).key("byok"),
+            "only a route of models has providers with keys",
+            hint,
+        );
     }
     byok
 }
