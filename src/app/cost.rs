@@ -208,9 +208,9 @@ routes: [{model: smart, channels: [{upstream: openai, model: gpt-5.4}, {upstream
     }
 
     #[test]
-    fn the_readme_shows_what_is_printed() {
-        let readme = include_str!("../../README.md");
-        let (_, after) = readme.split_once("$ mainstay cost ").expect("an example");
+    fn the_documents_show_what_is_printed() {
+        let costs = include_str!("../../docs/costs.md");
+        let (_, after) = costs.split_once("$ mainstay cost ").expect("an example");
         let (line, shown) = after.split_once('\n').expect("its answer");
         let said = answer(line).expect("known");
         assert!(shown.starts_with(&said), "{said}");

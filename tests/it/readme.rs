@@ -1,4 +1,5 @@
-//! What README.md tells people to type does what it says there, against the sample file.
+//! What README.md tells people to type does what it says there, against the sample file; the files that it and `docs`
+//! show are good.
 
 use std::path::Path;
 use std::process::Command;
@@ -96,11 +97,18 @@ fn the_commands_do_what_is_said_of_them() {
 
 #[test]
 fn the_files_it_shows_are_good() {
-    let blocks = blocks(&text("README.md"), "yaml");
-    assert!(!blocks.is_empty());
-    for yaml in blocks {
-        if let Err(problems) = config::load(&yaml, &NoEnv) {
-            panic!("{problems:#?}\n{yaml}");
+    let names = ["README.md", "docs/callers.md", "docs/costs.md", "docs/faults.md", "docs/routing.md"];
+    for name in names {
+        for yaml in blocks(&text(name), "yaml") {
+            if let Err(problems) = config::load(&yaml, &NoEnv) {
+                panic!("{name}: {problems:#?}\n{yaml}");
+            }
         }
     }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    assert_eq!(
+        std::fs::read_dir(folder).expect("it is there").count(),
+        names.len() - 1,
+        "a page is not looked at"
+    );
 }
