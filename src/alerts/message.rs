@@ -46,7 +46,7 @@ impl News {
     fn text(&self) -> String {
         match &*self.items {
             [only] => only.text.to_string(),
-            all => format!("{} {}: {}", all.len(), self.kind.name(), self.subject()),
+            all => format!("{} alerts `{}`: {}", all.len(), self.kind.name(), self.subject()),
         }
     }
 
