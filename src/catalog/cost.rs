@@ -244,7 +244,7 @@ impl Bill<'_, '_> {
                 let femto = hour.times(self.price(Unit::Input)?.femto_usd()).checked_div(plain.into())?;
                 u64::try_from(femto).ok().map(Price::new)
             }
-            Unit::Query if provider == "anthropic" => Some(ANTHROPIC_SEARCH),
+            Unit::Query if provider == "anthropic" => Some(self.prices.marked(ANTHROPIC_SEARCH)),
             // Groq, "Flex processing": the same price as on demand.
             _ if self.tier == Tier::Flex && provider == "groq" => standard(unit),
             _ => None,

@@ -5,6 +5,7 @@
 //! | `rows` | the embedded text, searched where it lies; nothing of it is parsed at start or kept |
 //! | `row` | one line of it |
 //! | [`own`] | what an operator's file says, over it |
+//! | `markup` | what an operator puts on a provider's prices |
 //! | `names` | under which other names a model's row may stand |
 //! | [`price`], [`mod@unit`] | what one of what costs |
 //! | `rates` | the prices of one model, read once |
@@ -18,6 +19,7 @@
 
 pub mod cost;
 pub mod date;
+mod markup;
 mod names;
 pub mod own;
 pub mod price;
@@ -32,6 +34,7 @@ use std::sync::Arc;
 
 pub use cost::{By, Cost, Line, Together, charge, cost, cost_together};
 pub use date::Date;
+pub use markup::Markup;
 pub use names::base as base_name;
 pub use own::{DatedPrices, Own, OwnModel};
 pub use price::{Meter, Price, Prices};
@@ -94,7 +97,7 @@ impl Catalog {
     /// `models/`, a Bedrock inference profile's region, a Bedrock version, a tuned model's owner, or the date of a
     /// snapshot.
     pub fn find(&self, provider: &str, model: &str) -> Option<Entry<'_>> {
-        let names = names::of(provider, model);
+        let (names, markup) = (names::of(provider, model), self.own.markup(provider));
         let mut own = names.iter().map(|name| self.own.find(provider, name));
         let mut rows = names.iter().map(|name| self.rows.find(provider, name));
         // What an operator wrote about a name lies over the nearest row, and never over a nearer one.
@@ -103,15 +106,16 @@ impl Catalog {
         match (said, at) {
             (None, None) => None,
             (Some((near, own)), row) if row.as_ref().is_none_or(|(far, _)| near <= *far) => {
-                Some(Entry { row: row.map(|(_, row)| row), own: Some(own) })
+                Some(Entry { row: row.map(|(_, row)| row), own: Some(own), markup })
             }
-            (_, row) => Some(Entry { row: row.map(|(_, row)| row), own: None }),
+            (_, row) => Some(Entry { row: row.map(|(_, row)| row), own: None, markup }),
         }
     }
 
     /// The model of exactly this name.
     pub fn exactly(&self, provider: &str, model: &str) -> Option<Entry<'_>> {
-        let entry = Entry { row: self.rows.find(provider, model), own: self.own.find(provider, model) };
+        let (row, own) = (self.rows.find(provider, model), self.own.find(provider, model));
+        let entry = Entry { row, own, markup: self.own.markup(provider) };
         (entry.row.is_some() || entry.own.is_some()).then_some(entry)
     }
 
@@ -143,9 +147,15 @@ impl Catalog {
     /// The models that can be asked for at `provider`, by name, in order. Rows that are mere prices (of a
     /// region, of a picture's size) are left out.
     pub fn models_of(&self, provider: &str) -> impl Iterator<Item = (&str, Entry<'_>)> {
-        let rows = self.rows.of(provider).map(|(name, row)| (name, Entry { row: Some(row), own: None }));
-        let own =
-            self.own.of(provider).map(|(name, own)| (name, Entry { row: None, own: Some((name, own)) }));
+        let markup = self.own.markup(provider);
+        let rows = self
+            .rows
+            .of(provider)
+            .map(move |(name, row)| (name, Entry { row: Some(row), own: None, markup }));
+        let own = self
+            .own
+            .of(provider)
+            .map(move |(name, own)| (name, Entry { row: None, own: Some((name, own)), markup }));
         Merged { rows: rows.peekable(), own: own.peekable() }.filter(|(_, entry)| entry.is_callable())
     }
 }
@@ -156,6 +166,7 @@ pub struct Entry<'a> {
     row: Option<Row>,
     /// What the operator says, and of whom.
     own: Option<(&'a str, &'a OwnModel)>,
+    markup: Markup,
 }
 
 impl<'a> Entry<'a> {
@@ -177,10 +188,10 @@ impl<'a> Entry<'a> {
     }
 
     /// What the provider's own row says it costs, with the operator's prices of that day (UTC) over it, one by one. The
-    /// row knows the prices of its own day only, and they stand for all others.
+    /// row knows the prices of its own day only, and they stand for all others. The operator's markup is in all of them.
     pub fn prices(&self, on: Date) -> Prices<'a> {
         let (provider, row) = self.row.map_or(("", ""), |row| (row.name().0, row.prices()));
-        Prices::new(provider, row, self.own.map(|(_, own)| own.prices.on(on)))
+        Prices::new(provider, row, self.own.map(|(_, own)| own.prices.on(on)), self.markup)
     }
 
     /// The days on which its prices change, in order.
@@ -234,7 +245,7 @@ where
             std::cmp::Ordering::Equal => {
                 let (name, row) = self.rows.next()?;
                 let (_, own) = self.own.next()?;
-                Some((name, Entry { row: row.row, own: own.own }))
+                Some((name, Entry { row: row.row, own: own.own, markup: row.markup }))
             }
         }
     }

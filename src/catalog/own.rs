@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::date::Date;
+use super::markup::Markup;
 use super::price::{Meter, Price};
 use crate::vocab::{Ability, Facts, Mode};
 
@@ -12,6 +13,8 @@ pub struct Own {
     /// Instead of the embedded day.
     pub as_of: Option<Date>,
     models: BTreeMap<Box<str>, BTreeMap<Box<str>, OwnModel>>,
+    /// By provider.
+    markups: BTreeMap<Box<str>, Markup>,
 }
 
 /// What it says of one model; the rest stays as it is.
@@ -77,6 +80,15 @@ impl<const N: usize> From<[(Meter, Price); N]> for DatedPrices {
 impl Own {
     pub fn add(&mut self, provider: &str, model: &str, said: OwnModel) {
         self.models.entry(provider.into()).or_default().insert(model.into(), said);
+    }
+
+    /// On all prices of `provider`, those of this file too.
+    pub fn mark_up(&mut self, provider: &str, markup: Markup) {
+        self.markups.insert(provider.into(), markup);
+    }
+
+    pub(super) fn markup(&self, provider: &str) -> Markup {
+        self.markups.get(provider).copied().unwrap_or_default()
     }
 
     pub(super) fn find(&self, provider: &str, model: &str) -> Option<(&str, &OwnModel)> {

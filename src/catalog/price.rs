@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::markup::Markup;
 use super::unit::{Per, Unit};
 use crate::vocab::Tier;
 
@@ -29,8 +30,9 @@ pub struct Prices<'a> {
     provider: &'static str,
     row: &'static str,
     own: Option<&'a BTreeMap<Meter, Price>>,
-    /// Instead of both, where they have been read before.
+    /// Instead of both, where they have been read before, with the markup in them.
     read: &'a [(Meter, Price)],
+    markup: Markup,
 }
 
 impl Price {
@@ -109,12 +111,22 @@ impl<'a> Prices<'a> {
         provider: &'static str,
         row: &'static str,
         own: Option<&'a BTreeMap<Meter, Price>>,
+        markup: Markup,
     ) -> Self {
-        Self { provider, row, own, read: &[] }
+        Self { provider, row, own, read: &[], markup }
     }
 
-    pub(super) const fn read(provider: &'static str, read: &'a [(Meter, Price)]) -> Self {
-        Self { provider, row: "", own: None, read }
+    pub(super) const fn read(provider: &'static str, read: &'a [(Meter, Price)], markup: Markup) -> Self {
+        Self { provider, row: "", own: None, read, markup }
+    }
+
+    pub(super) const fn markup(&self) -> Markup {
+        self.markup
+    }
+
+    /// A price that stands in no list.
+    pub(super) const fn marked(&self, price: Price) -> Price {
+        Price(self.markup.on(price.0))
     }
 
     pub(super) fn provider(&self) -> &'static str {
@@ -139,11 +151,12 @@ impl<'a> Prices<'a> {
 
     /// Every price, the operator's first.
     pub fn all(&self) -> impl Iterator<Item = (Meter, Price)> + use<'a> {
-        let own = self.own;
+        let Self { own, markup, .. } = *self;
+        let marked = move |(meter, price): (Meter, Price)| (meter, Price(markup.on(price.0)));
         let said = own.into_iter().flatten().map(|(meter, price)| (*meter, *price));
         let row = self.row.split(' ').filter_map(parse);
         let row = row.filter(move |(meter, _)| own.is_none_or(|own| !own.contains_key(meter)));
-        said.chain(row).chain(self.read.iter().copied())
+        said.chain(row).map(marked).chain(self.read.iter().copied())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -169,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_price_is_that_of_its_tier_and_of_the_highest_threshold_below_the_prompt() {
-        let prices = Prices::new("openai", PRICES, None);
+        let prices = Prices::new("openai", PRICES, None, Markup::default());
         let check = |unit, tier, tokens: u64, femto: Option<u64>| {
             assert_eq!(
                 prices.of(unit, tier, tokens).map(Price::femto_usd),
@@ -190,7 +203,7 @@ mod tests {
     #[test]
     fn an_operators_price_hides_the_same_one_and_no_other() {
         let own = BTreeMap::from([(Meter::by_word("input").unwrap(), Price::new(7))]);
-        let prices = Prices::new("openai", PRICES, Some(&own));
+        let prices = Prices::new("openai", PRICES, Some(&own), Markup::default());
         assert_eq!(prices.of(Unit::Input, Tier::Standard, 0), Some(Price(7)));
         assert_eq!(prices.of(Unit::Input, Tier::Standard, 300_000), Some(Price(5_000_000_000)));
         assert_eq!(prices.all().count(), 5);

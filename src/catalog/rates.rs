@@ -1,6 +1,7 @@
 //! A model's prices, read once: for whoever charges for every attempt. The embedded text is read at each look
 //! otherwise.
 
+use super::markup::Markup;
 use super::price::{Meter, Price, Prices};
 use super::{Date, Entry};
 
@@ -10,6 +11,7 @@ type Read = Box<[(Meter, Price)]>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rates {
     provider: &'static str,
+    markup: Markup,
     always: Read,
     /// From a day on, in the order of days.
     later: Box<[(Date, Read)]>,
@@ -20,6 +22,7 @@ impl Rates {
         let all = |on: Date| entry.prices(on).all().collect();
         Self {
             provider: entry.prices(Date::FIRST).provider(),
+            markup: entry.prices(Date::FIRST).markup(),
             always: all(Date::FIRST),
             later: entry.price_changes().map(|from| (from, all(from))).collect(),
         }
@@ -28,7 +31,7 @@ impl Rates {
     /// Those of a day (UTC).
     pub fn prices(&self, on: Date) -> Prices<'_> {
         let last = self.later.iter().rev().find(|(from, _)| *from <= on);
-        Prices::read(self.provider, last.map_or(&self.always, |(_, prices)| prices))
+        Prices::read(self.provider, last.map_or(&self.always, |(_, prices)| prices), self.markup)
     }
 }
 
@@ -44,6 +47,7 @@ mod tests {
         let mut own = Own::default();
         let dated = DatedPrices::new([(None, input(7)), (Some(day("2026-10-01")), input(9))]);
         own.add("openai", "gpt-5.4", OwnModel { prices: dated, ..OwnModel::default() });
+        own.mark_up("anthropic", Markup::parse("-12.5%").expect("a markup"));
         let catalog = Catalog::embedded().overridden_by(own);
         for provider in catalog.providers() {
             for (model, entry) in catalog.models_of(provider) {

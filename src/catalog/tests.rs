@@ -66,7 +66,7 @@ fn nothing_of_the_embedded_text_is_lost_in_reading() {
         let able = Ability::ALL.into_iter().filter(|ability| facts.has(*ability)).count();
         let unable = Ability::ALL.into_iter().filter(|ability| facts.lacks(*ability)).count();
         assert_eq!((able, unable), (column(4).len(), column(5).len()), "{columns:?}");
-        let entry = Entry { row: Some(row), own: None };
+        let entry = Entry { row: Some(row), own: None, markup: Markup::default() };
         let read: BTreeSet<Meter> = entry.prices(Date::FIRST).all().map(|(meter, _)| meter).collect();
         assert_eq!(read.len(), column(6).split(' ').filter(|price| !price.is_empty()).count(), "{columns:?}");
         prices += read.len();

@@ -11,7 +11,9 @@ use super::problem::{Findings, Problem};
 use super::redact::{Redactor, Tree};
 use super::shape;
 use super::{FILE_MAX, Mark, check, decode, nearest, schema, tree};
-use crate::catalog::{ABILITIES, Catalog, Date, DatedPrices, MODES, Meter, Own, OwnModel, Price, Unit};
+use crate::catalog::{
+    ABILITIES, Catalog, Date, DatedPrices, MODES, Markup, Meter, Own, OwnModel, Price, Unit,
+};
 use crate::dialect::provider;
 
 /// Reads `text` over `catalog`. The problems carry `name`, which is this file's and not routing.yaml's.
@@ -67,6 +69,18 @@ fn own(
         known_provider(provider, &path, catalog, findings);
         for (name, model) in &models.0 {
             own.add(provider, name, self::model(model, &path.key(name.as_str()), findings));
+        }
+    }
+    for (provider, text) in &said.markups {
+        let path = Path::root().key("markups").key(provider.as_str());
+        known_provider(provider, &path, catalog, findings);
+        match Markup::parse(text) {
+            Some(markup) => own.mark_up(provider, markup),
+            None => findings.error(
+                &path,
+                format!("`{text}` is no markup"),
+                "write 20% for a fifth more, or -12.5% for an eighth less; -99.9% to 1000%",
+            ),
         }
     }
     Some(own)
@@ -234,6 +248,27 @@ providers:
         let known = catalog.facts("openai", "gpt-5.4");
         assert_eq!(known.context, Some(7));
         assert_eq!(known.max_output, embedded.facts("openai", "gpt-5.4").max_output);
+    }
+
+    #[test]
+    fn a_markup_is_on_all_prices_of_a_provider_and_on_nobody_elses() {
+        let text = "providers: {openai: {gpt-x: {price: {input: 2, output: 10}}}}\nmarkups: {openai: 20%, anthropic: -10%}";
+        let catalog = read(text, "models.yaml", &Catalog::embedded()).expect("a good file");
+        let embedded = Catalog::embedded();
+        let of = |catalog: &Catalog, provider: &str, model: &str| {
+            let entry = catalog.find(provider, model).expect("a model");
+            entry.prices(catalog.as_of()).of(Unit::Input, Tier::Standard, 0).expect("a price").femto_usd()
+        };
+        assert_eq!(of(&catalog, "openai", "gpt-x"), 2_400_000_000);
+        let (before, after) = (of(&embedded, "openai", "gpt-5.4"), of(&catalog, "openai", "gpt-5.4"));
+        assert_eq!(after * 10, before * 12);
+        let claude = |catalog| of(catalog, "anthropic", "claude-sonnet-4-6");
+        assert_eq!(claude(&catalog) * 10, claude(&embedded) * 9);
+        let gemini = |catalog| of(catalog, "gemini", "gemini-3.5-flash");
+        assert_eq!(gemini(&catalog), gemini(&embedded));
+        let said = wrong("providers: {}\nmarkups: {openai: 0.2, nobody: 5%}");
+        assert!(said.contains("markups.openai: `0.2` is no markup") && said.contains("write 20%"), "{said}");
+        assert!(said.contains("there is no provider `nobody`"), "{said}");
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::catalog::{Catalog, Meter};
+use crate::catalog::{Catalog, Markup, Meter};
 use crate::vocab::usage::Other;
 
 /// Everything has its own price, and twice that above 200k.
@@ -11,7 +11,8 @@ const ALL: &str = "i=25e8 i>200=5e9 o=1e10 o>200=2e10 r=25e7 r>200=5e8 w=3125e6 
                    oa=2e10 ra=1e9 im=3e9 om=4e10 or=12e9 ic=15e9 is=1e11 oI=4e13 iq=2e12";
 
 fn nano(row: &'static str, tier: Tier, usage: &Usage) -> Option<u64> {
-    cost(&Prices::new("nobody", row, None), tier, usage).map(|cost| cost.money.as_nano_usd())
+    cost(&Prices::new("nobody", row, None, Markup::default()), tier, usage)
+        .map(|cost| cost.money.as_nano_usd())
 }
 
 fn standard(row: &'static str, usage: Usage, expected: Option<u64>) {
@@ -78,7 +79,7 @@ fn a_tier_has_its_own_prices_or_none() {
 #[test]
 fn what_vendors_say_beside_their_lists_holds_for_them_only() {
     let check = |provider: &'static str, tier, usage: Usage, expected: Option<u64>| {
-        let prices = Prices::new(provider, "i=2e9 i@b=1e9 o=1e10 o@b=5e9 r=2e8", None);
+        let prices = Prices::new(provider, "i=2e9 i@b=1e9 o=1e10 o@b=5e9 r=2e8", None, Markup::default());
         let found = cost(&prices, tier, &usage).map(|cost| cost.money.as_nano_usd());
         assert_eq!(found, expected, "{provider} {tier:?}");
     };
@@ -129,7 +130,9 @@ fn pictures_seconds_characters_and_searches_have_their_prices() {
 #[test]
 fn a_cost_is_said_for_people() {
     let usage = Usage { input: 1200, cache_read: 200, output: 30, ..Usage::default() };
-    let cost = |row, usage| cost(&Prices::new("nobody", row, None), Tier::Standard, usage).expect("a price");
+    let cost = |row, usage| {
+        cost(&Prices::new("nobody", row, None, Markup::default()), Tier::Standard, usage).expect("a price")
+    };
     let said = cost("i=25e8 o=1e10 r=25e7", &usage).to_string();
     assert_eq!(said, "input 1000 x 2.5/M, cache_read 200 x 0.25/M, output 30 x 10/M");
     let usage = Usage { other: Other { audio_millis: 1500, ..Other::default() }, ..Usage::default() };
@@ -140,9 +143,22 @@ fn a_cost_is_said_for_people() {
 #[test]
 fn an_operators_price_is_the_one_that_counts() {
     let own = BTreeMap::from([(Meter::by_word("input").expect("a meter"), Price::new(1_000_000_000))]);
-    let prices = Prices::new("openai", "i=25e8 o=1e10", Some(&own));
+    let prices = Prices::new("openai", "i=25e8 o=1e10", Some(&own), Markup::default());
     let usage = Usage { input: 10, output: 10, ..Usage::default() };
     assert_eq!(cost(&prices, Tier::Standard, &usage).map(|cost| cost.money), Some(Money::nano_usd(110_000)));
+}
+
+#[test]
+fn a_markup_is_in_what_everything_costs_and_what_stands_in_no_list() {
+    let markup = Markup::parse("10%").expect("a markup");
+    let usage = Usage { input: 10, other: Other { searches: 3, ..Other::default() }, ..Usage::default() };
+    let of = |markup| {
+        let prices = Prices::new("anthropic", "i=3e9 o=15e9", None, markup);
+        cost(&prices, Tier::Standard, &usage).map(|cost| cost.money.as_nano_usd())
+    };
+    // Ten tokens at 3 USD a million, three searches at 10 USD a thousand.
+    assert_eq!(of(Markup::default()), Some(30_000 + 30_000_000));
+    assert_eq!(of(markup), Some(33_000 + 33_000_000));
 }
 
 #[test]
@@ -190,7 +206,7 @@ proptest! {
     #[test]
     fn a_model_with_all_prices_has_a_cost_that_is_the_sum_of_its_parts(kinds in parts()) {
         let usage = of(kinds);
-        let cost = cost(&Prices::new("nobody", ALL, None), Tier::Standard, &usage).expect("all prices");
+        let cost = cost(&Prices::new("nobody", ALL, None, Markup::default()), Tier::Standard, &usage).expect("all prices");
         let counted: u64 = cost.lines.iter().map(|line| line.count).sum();
         prop_assert_eq!(counted, usage.input + usage.output);
         let factor = if usage.input > 200_000 { 2 } else { 1 };
@@ -218,7 +234,7 @@ proptest! {
             tier: None,
             said: None,
         };
-        let found = cost(&Prices::new("nobody", ALL, None), Tier::ALL[tier], &usage);
+        let found = cost(&Prices::new("nobody", ALL, None, Markup::default()), Tier::ALL[tier], &usage);
         prop_assert!(tier > 0 || found.is_some());
     }
 

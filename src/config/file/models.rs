@@ -11,12 +11,14 @@ use super::names::{AbilityName, ModeName};
 /// Facts about models, over those that the program brings.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(title = "models.yaml", extend("required" = ["providers"]))]
+#[schemars(title = "models.yaml")]
 pub struct Models {
     /// The day on which this was true, as in 2026-11-20 (that of the program's own catalog).
     pub as_of: Option<String>,
     /// Models by name, by provider.
     pub providers: Named<Named<Model>>,
+    /// What is put on all prices of a provider, as in `{openai: 20%}`, or taken off them, as in `{azure: -12.5%}` (nothing).
+    pub markups: BTreeMap<String, String>,
 }
 
 /// What things cost: always, or each time with the first day (UTC) on which that holds, as in `from: 2026-10-01`. What
