@@ -2,12 +2,18 @@
 //!
 //! Texts only: where each of them is, and whose, is remembered by the proxy.
 
+use std::collections::BTreeSet;
+
 use memchr::memmem;
 
 use super::json::{Kind, Walked, Walker};
 
-/// More of them in a body are not looked for.
-const MOST: usize = 1024;
+/// More of them in an answer are not remembered, and more files in a request are refused.
+pub const MOST: usize = 1024;
+
+/// A request names more than [`MOST`] files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMany;
 
 /// Names of what an answer is about: one thing or a page of them, with the files that a batch has made.
 pub fn said(body: &[u8]) -> Vec<String> {
@@ -41,20 +47,32 @@ pub fn input_file(body: &[u8]) -> Option<String> {
     found.pop()
 }
 
-/// Files that a request is to be read with. What a model has named as its sources is no reference: it is said
-/// again as it was.
-pub fn meant(body: &[u8]) -> Vec<String> {
-    let mut found = Vec::new();
-    if memmem::find(body, b"\"file_id").is_some() {
-        let _ = value(&mut Walker::new(body), &mut found);
+/// Files that a request is to be read with, each once. What a model has named as its sources is no reference: it
+/// is said again as it was.
+///
+/// # Errors
+/// There are more than anybody looks for: one that is passed over may be somebody else's.
+pub fn meant(body: &[u8]) -> Result<Vec<String>, TooMany> {
+    // Every letter of the name can be written as an escape, and all of those begin alike.
+    if memmem::find(body, b"\"file_id").is_none() && memmem::find(body, b"\\u00").is_none() {
+        return Ok(Vec::new());
     }
-    found.truncate(MOST);
-    found
+    let mut found = BTreeSet::new();
+    let _ = value(&mut Walker::new(body), Among::Others, &mut found);
+    if found.len() > MOST { Err(TooMany) } else { Ok(found.into_iter().collect()) }
 }
 
-fn value(walker: &mut Walker<'_>, found: &mut Vec<String>) -> Walked {
+/// What a value stands among.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Among {
+    /// What a model has said of its text.
+    Annotations,
+    Others,
+}
+
+fn value(walker: &mut Walker<'_>, among: Among, found: &mut BTreeSet<String>) -> Walked {
     match walker.kind()? {
-        Kind::Array => walker.array(|walker| value(walker, found)),
+        Kind::Array => walker.array(|walker| value(walker, Among::Others, found)),
         Kind::Object => {
             let (mut own, mut quoted) = (Vec::new(), false);
             walker.object(|walker, key| {
@@ -62,18 +80,25 @@ fn value(walker: &mut Walker<'_>, found: &mut Vec<String>) -> Walked {
                     name(walker, &mut own)
                 } else if key.is("file_ids") && walker.kind()? == Kind::Array {
                     walker.array(|walker| name(walker, &mut own))
-                } else if key.is("type") && walker.kind()? == Kind::String {
+                } else if key.is("annotations") && walker.kind()? == Kind::Array {
+                    walker.array(|walker| value(walker, Among::Annotations, found))
+                } else if among == Among::Annotations && key.is("type") && walker.kind()? == Kind::String {
                     let kind = walker.string()?;
                     quoted = ["file_citation", "container_file_citation", "file_path"]
                         .iter()
                         .any(|citation| kind.is(citation));
                     Ok(())
                 } else {
-                    value(walker, found)
+                    value(walker, Among::Others, found)
                 }
             })?;
             if !quoted {
-                found.append(&mut own);
+                // One more than are taken tells that there are too many.
+                for name in own {
+                    if found.len() <= MOST {
+                        found.insert(name);
+                    }
+                }
             }
             Ok(())
         }
@@ -142,14 +167,52 @@ mod tests {
     fn files_are_meant_by_parts_and_not_by_what_a_model_quoted() {
         let chat =
             br#"{"messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}}]}]}"#;
-        assert_eq!(meant(chat), ["file-1"]);
+        assert_eq!(meant(chat).expect("one"), ["file-1"]);
         let responses = br#"{"input":[{"content":[{"type":"input_image","file_id":"file-2"},
             {"type":"output_text","annotations":[{"file_id":"file-9","type":"file_citation"}]}]}],
             "tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":["file-3"]}}]}"#;
-        assert_eq!(meant(responses), ["file-2", "file-3"]);
+        assert_eq!(meant(responses).expect("two"), ["file-2", "file-3"]);
         let anthropic = br#"{"messages":[{"content":[{"type":"document","source":{"type":"file","file_id":"file_4"}}]}]}"#;
-        assert_eq!(meant(anthropic), ["file_4"]);
-        assert!(meant(br#"{"messages":[{"content":"\"file_id\":\"file-5\""}]}"#).is_empty());
+        assert_eq!(meant(anthropic).expect("one"), ["file_4"]);
+        assert_eq!(meant(br#"{"messages":[{"content":"\"file_id\":\"file-5\""}]}"#), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_file_is_meant_however_its_member_is_spelt() {
+        for member in
+            [r"file\u005fid", r"\u0066ile_id", r"file_i\u0064", r"\u0066\u0069\u006c\u0065\u005F\u0069\u0064"]
+        {
+            let body = format!(
+                r#"{{"messages":[{{"content":[{{"type":"file","file":{{"{member}":"file-1"}}}}]}}]}}"#
+            );
+            assert_eq!(meant(body.as_bytes()).expect("one"), ["file-1"], "{member}");
+        }
+        assert_eq!(meant(br#"{"file\u005fids":["file\u002d1","file-1"]}"#).expect("one"), ["file-1"]);
+    }
+
+    #[test]
+    fn a_part_does_not_become_a_quotation_by_its_own_word() {
+        for kind in ["file_citation", "container_file_citation", "file_path"] {
+            let part = format!(r#"{{"file_id":"file-1","type":"{kind}"}}"#);
+            let names = |body: String| meant(body.as_bytes()).expect("one");
+            assert_eq!(names(format!(r#"{{"input":[{{"content":[{part}]}}]}}"#)), ["file-1"]);
+            assert_eq!(names(format!(r#"{{"annotations":{part}}}"#)), ["file-1"]);
+            assert_eq!(names(format!(r#"{{"annotations":[{{"x":{part}}}]}}"#)), ["file-1"]);
+            assert!(names(format!(r#"{{"annotations":[{part}]}}"#)).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_file_among_too_many_is_not_passed_over() {
+        let body = |ids: usize, parts: usize| {
+            let part = |part: usize| format!(r#"{{"file_id":"file-{}"}}"#, part % ids);
+            format!("[{}]", (0..parts).map(part).collect::<Vec<_>>().join(",")).into_bytes()
+        };
+        assert_eq!(meant(&body(MOST, MOST)).map(|names| names.len()), Ok(MOST));
+        assert_eq!(meant(&body(3, 4 * MOST)).map(|names| names.len()), Ok(3), "each counts once");
+        assert_eq!(meant(&body(MOST + 1, MOST + 1)), Err(TooMany));
+        let ids: Vec<String> = (0..=MOST).map(|id| format!("\"file-{id}\"")).collect();
+        assert_eq!(meant(format!(r#"{{"file_ids":[{}]}}"#, ids.join(",")).as_bytes()), Err(TooMany));
     }
 
     #[test]

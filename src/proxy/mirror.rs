@@ -188,7 +188,7 @@ fn is_suitable(guest: &Guest) -> bool {
         || guest.thoughts.is_some()
         || guest.errand.is_some()
         || guest.upgrade.is_some();
-    asks && !refers && left::meant(body).is_empty()
+    asks && !refers && left::meant(body).is_ok_and(|names| names.is_empty())
 }
 
 /// The same request once more, for the route `index`. What its caller may not reach is not asked here either.

@@ -110,13 +110,18 @@ impl Asker<'_> {
         if !matches!(dialect, Dialect::OpenAi | Dialect::Responses | Dialect::Anthropic) {
             return Ok(None);
         }
-        Ok(self.places(dialect, &left::meant(body))?.map(|place| place.bond))
+        Ok(self.places(dialect, body)?.map(|place| place.bond))
     }
 
-    /// The one place of all of these that are known.
-    fn places(&self, dialect: Dialect, names: &[String]) -> Result<Option<Place>, Box<Refusal>> {
+    /// The one place of all the files that a body names and that are known.
+    fn places(&self, dialect: Dialect, body: &[u8]) -> Result<Option<Place>, Box<Refusal>> {
+        let names = left::meant(body).map_err(|left::TooMany| {
+            let message =
+                format!("the request names more than {} files; send it as several requests", left::MOST);
+            self.arrival.refuse(Kind::BadRequest, message, dialect).param("file_id")
+        })?;
         let mut found: Option<Place> = None;
-        for name in names {
+        for name in &names {
             let Some(place) = self.look(dialect, Operation::Files, name)? else { continue };
             if found.is_some_and(|found| found.bond != place.bond) {
                 let message = format!(
@@ -174,7 +179,7 @@ impl Asker<'_> {
     /// Where the files are that a new batch is read from.
     fn referred(&self, dialect: Dialect, body: &[u8]) -> Result<Option<Place>, Box<Refusal>> {
         if dialect == Dialect::Anthropic {
-            return self.places(dialect, &left::meant(body));
+            return self.places(dialect, body);
         }
         let Some(name) = left::input_file(body) else { return Ok(None) };
         let place = self.look(dialect, Operation::Files, &name)?;

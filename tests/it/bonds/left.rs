@@ -312,11 +312,20 @@ async fn what_is_anothers_is_not_there() {
             assert_eq!(never.text().replace("file-never", id), theirs.text());
         }
     }
+    // However its member is spelt, whatever it is called beside it, and however many stand before it.
+    let spelt = chat.to_string().replace("file_id", r"file\u005fid");
+    let called = chat.to_string().replace(r#""type":"file""#, r#""type":"file_citation""#);
+    let many: Vec<String> = (0..1024).map(|at| format!("{{\"file_id\":\"file-{at}\"}}")).collect();
+    let many = chat.to_string().replacen('{', &format!("{{\"x\":[{}],", many.join(",")), 1);
+    for (body, status) in [(spelt, 404), (called, 404), (many, 400)] {
+        let theirs = lab.send(&desk(Ask::post("/v1/chat/completions", body))).await;
+        assert_eq!(theirs.status.as_u16(), status, "{}", theirs.text());
+    }
     let list = lab.send(&shop(Ask::get("/v1/files"))).await;
     assert_eq!(list.status.as_u16(), 403, "{}", list.text());
     assert_eq!(lab.send(&upload("x")).await.status.as_u16(), 401);
     assert_eq!(asked(&lab).len(), 0);
-    assert_eq!(lab.metric("mainstay_left_references_total{operation=\"files\",result=\"foreign\"}"), 4.0);
+    assert_eq!(lab.metric("mainstay_left_references_total{operation=\"files\",result=\"foreign\"}"), 6.0);
     lab.assert_quiet().await;
 }
 
