@@ -47,8 +47,6 @@ enum Material {
 pub enum Unreadable {
     #[error("it is no JSON Web Key Set (RFC 7517)")]
     NoSet,
-    #[error("there is no key in it that a signature could be checked with")]
-    NoKey,
 }
 
 /// What the keys say to a token.
@@ -81,12 +79,17 @@ struct Jwk {
 }
 
 impl KeySet {
-    /// Reads a set. Keys of kinds that are unknown here are passed over, as RFC 7517 §5 wants it.
+    /// Reads a set. Keys of kinds that are unknown here are passed over, as RFC 7517 §5 wants it; one without any
+    /// that is of use is a set all the same: its issuer has taken all keys back.
     pub fn read(text: &[u8]) -> Result<Self, Unreadable> {
         let published: Published = serde_json::from_slice(text).map_err(|_| Unreadable::NoSet)?;
         let keys = published.keys.into_iter().filter_map(|key| public(serde_json::from_value(key).ok()?));
-        let keys: Vec<PublicKey> = keys.take(MOST).collect();
-        if keys.is_empty() { Err(Unreadable::NoKey) } else { Ok(Self(keys)) }
+        Ok(Self(keys.take(MOST).collect()))
+    }
+
+    /// Whether no token can be good.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whether one of them made this token's signature, in one of the ways that are `taken`.

@@ -3,7 +3,10 @@
 //! The last that was heard holds, however long an issuer is away. Who asks is `server::issuers`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Release},
+};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -69,7 +72,7 @@ impl Published {
     }
 
     pub(super) fn generation(&self) -> u64 {
-        self.generation.load(Relaxed)
+        self.generation.load(Acquire)
     }
 
     /// Whether one of the keys that are known made this token's signature. If it may be one that is not known yet, it
@@ -109,7 +112,7 @@ impl Published {
         look.wanted || now.checked_sub(tried).is_none_or(|since| since >= pause)
     }
 
-    /// They came. What cannot be read leaves what was known.
+    /// They came. What cannot be read leaves what was known; a set without keys ends every token.
     pub fn came(&self, text: Vec<u8>, now: Duration) -> Result<(), Unreadable> {
         let read = if self.look.lock().text == text { Ok(None) } else { KeySet::read(&text).map(Some) };
         let mut look = self.look.lock();
@@ -120,9 +123,17 @@ impl Published {
                 look.heard = Some(now);
                 look.failures = 0;
                 if let Some(keys) = others {
+                    if keys.is_empty() {
+                        tracing::warn!(
+                            target: "mainstay::access",
+                            issuer = &*self.name,
+                            "an issuer publishes no key that a signature could be checked with; no token of its is taken"
+                        );
+                    }
                     look.text = text;
                     self.keys.store(Some(Arc::new(keys)));
-                    self.generation.fetch_add(1, Relaxed);
+                    // Behind the keys: whoever sees this sees them too.
+                    self.generation.fetch_add(1, Release);
                 }
                 Ok(())
             }
