@@ -1,13 +1,15 @@
-//! Who is at the admin side: whoever has `server.admin_token`, where there is one.
+//! Who is at the admin side: whoever has `server.admin_token`, where there is one; else whoever is on this machine, but
+//! for the pages that a browser there shows.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -44,11 +46,37 @@ pub(super) async fn admit(State(door): State<Door>, mut request: Request, next: 
             let guesser = from.filter(|_| guesses);
             return stranger(guesser.and_then(|from| door.guesses.wrong(from, table.live.now())));
         }
+        None if is_led_here(&request) => return misled(),
         None => "no token",
     };
     let address = from.map_or_else(|| "somewhere".to_owned(), |from| from.to_string());
     request.extensions_mut().insert(Operator(format!("{address} ({proof})").into()));
     next.run(request).await
+}
+
+/// Whether another site's page asks, through the browser of somebody on this machine: it says so itself, or it came
+/// by a name that was made to lead here.
+fn is_led_here(request: &Request) -> bool {
+    let headers = request.headers();
+    let elsewhere = |site: &HeaderValue| !matches!(site.as_bytes(), b"same-origin" | b"none");
+    let names = headers.get_all(HOST).iter().map(|host| host.to_str().ok());
+    let named = request.uri().authority().map(|authority| Some(authority.as_str()));
+    headers.contains_key(ORIGIN)
+        || headers.get_all("sec-fetch-site").iter().any(elsewhere)
+        || names.chain(named).any(|host| !host.is_some_and(is_own_address))
+}
+
+/// An address, or the one name that nobody else can give away; with a port or without.
+fn is_own_address(host: &str) -> bool {
+    let Ok(host) = host.parse::<Authority>() else { return false };
+    let name = host.host();
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
+}
+
+fn misled() -> Response {
+    let message = "a page of a browser, or a host's name other than `localhost`, is no way in here without a token;                    ask by the address, or set `server.admin_token` and send it";
+    problem(StatusCode::FORBIDDEN, message)
 }
 
 /// Both are hashed first, so that the comparison tells nothing of the length either.

@@ -404,6 +404,59 @@ async fn what_is_not_for_probes_takes_the_token_where_there_is_one() {
 }
 
 #[tokio::test]
+async fn a_page_in_an_operators_browser_is_no_operator() {
+    let send = async |still: &Arc<Still>, (method, path): (&str, &str), fields: &[(&str, &str)]| {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let running: Arc<dyn Running> = Arc::clone(still) as _;
+        let answer = router(running).oneshot(request.body(Body::empty()).unwrap()).await;
+        answer.expect("an answer").status()
+    };
+    let strange: [&[(&str, &str)]; 9] = [
+        &[("origin", "https://elsewhere.example")],
+        &[("origin", "null")],
+        &[("host", "127.0.0.1:9090"), ("sec-fetch-site", "cross-site")],
+        &[("host", "127.0.0.1:9090"), ("sec-fetch-site", "same-site")],
+        &[("host", "rebound.example:9090")],
+        &[("host", "127.0.0.1.rebound.example")],
+        &[("host", "localhost.rebound.example")],
+        &[("host", "")],
+        &[("host", "localhost"), ("host", "rebound.example")],
+    ];
+    let own: [&[(&str, &str)]; 6] = [
+        &[],
+        &[("host", "127.0.0.1:9090")],
+        &[("host", "[::1]:9090")],
+        &[("host", "LocalHost:9090")],
+        &[("host", "localhost")],
+        &[("host", "127.0.0.1"), ("sec-fetch-site", "none")],
+    ];
+    let still = still();
+    for route in ROUTES {
+        let path = route.path.replace("{upstream}", "a").replace("{name}", "shop");
+        let is_open = ["/", "/livez", "/readyz", "/metrics"].contains(&route.path);
+        for fields in strange {
+            let status = send(&still, (route.method, &path), fields).await;
+            assert_eq!(status == StatusCode::FORBIDDEN, !is_open, "{} {path} {fields:?}", route.method);
+        }
+        for fields in own {
+            let status = send(&still, (route.method, &path), fields).await;
+            assert_ne!(status, StatusCode::FORBIDDEN, "{} {path} {fields:?}", route.method);
+        }
+    }
+    // A token is proof enough: no page has it.
+    let file = format!("{FILE}server: {{admin: '0.0.0.0:9090', admin_token: '${{TOKEN}}'}}\n");
+    let guarded = Still::of(&file, Ok(Reloaded::Applied { revision: "abc".to_owned() }));
+    let token = ("authorization", "Bearer the-word-of-operators");
+    for fields in strange {
+        let fields = [fields, &[token]].concat();
+        assert_eq!(send(&guarded, ("GET", "/admin/keys"), &fields).await, StatusCode::OK, "{fields:?}");
+    }
+}
+
+#[tokio::test]
 async fn who_tries_token_after_token_is_told_to_wait() {
     let file = format!("{FILE}server: {{admin: '0.0.0.0:9090', admin_token: '${{TOKEN}}'}}\n");
     let guarded = Still::of(&file, Ok(Reloaded::Applied { revision: "abc".to_owned() }));
