@@ -74,7 +74,14 @@ pub fn on_route(
         (Some(secret), Byok::Allow | Byok::Require) => secret,
     };
     let upstreams = route.channels.iter().map(|channel| &channel.upstream.config);
-    let mut takers: Vec<&config::Upstream> = upstreams.collect();
+    let may_take = |upstream: &&config::Upstream| upstream.takes_own(route.config.byok);
+    let mut takers: Vec<&config::Upstream> = upstreams.filter(may_take).collect();
+    if takers.is_empty() {
+        let message = format!(
+            "nobody on the route `{name}` is paid with a key, so yours would pay for nothing; leave the header {KEY} out"
+        );
+        return refuse(Kind::BadRequest, message);
+    }
     let said = arrival.head.headers.get(PROVIDER).map(|value| value.to_str().unwrap_or_default());
     if let Some(said) = said {
         takers.retain(|upstream| upstream.taker() == said);

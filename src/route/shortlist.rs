@@ -191,10 +191,11 @@ pub fn judge(
 
 /// Whether it is for callers with a key of their own or without one, and that key is for it.
 fn takes_key(route: &Route, channel: &Channel, need: &Need<'_>) -> bool {
+    let upstream = &channel.upstream.config;
     match (need.own, route.config.byok) {
         (None, Byok::Off | Byok::Allow) => true,
-        (None, Byok::Require) | (Some(_), Byok::Off) => false,
-        (Some(taker), Byok::Allow | Byok::Require) => channel.upstream.config.taker() == taker,
+        (None, Byok::Require) => false,
+        (Some(taker), byok) => upstream.takes_own(byok) && upstream.taker() == taker,
     }
 }
 

@@ -33,6 +33,7 @@ pub use steer::{Arm, Mirror, Rule, Split, Steering, Sticks, Time, Wanted, When};
 pub use store::{Retention, Store, StorePlace};
 pub use upstream::{
     BaseUrl, Credential, Http2, Pool, Probe, ProbeKind, Readiness, SimulatedSettings, Upstream, UpstreamTls,
+    carries_credential,
 };
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 
-use super::route::Timeouts;
+use super::route::{Byok, Timeouts};
 use crate::algo::{aimd, breaker, cooldown, health};
 use crate::dialect::Dialect;
 use crate::dialect::provider::{Provider, StreamUsage};
@@ -59,6 +59,32 @@ impl Upstream {
             known => known,
         }
     }
+
+    /// Whether a caller's own key can be what it is asked with. Where no key is wanted, his would pay for nothing,
+    /// and the request would be nobody's; a route that serves nobody without one has said that it is to be so.
+    pub fn takes_own(&self, byok: Byok) -> bool {
+        match byok {
+            Byok::Off => false,
+            Byok::Allow => self.wants_key(),
+            Byok::Require => true,
+        }
+    }
+
+    /// Whether a key pays for what is asked of it.
+    fn wants_key(&self) -> bool {
+        let named = self.headers.iter().any(|(name, _)| carries_credential(name));
+        named || !self.credentials.is_empty() || self.readiness != Readiness::Ready
+    }
+}
+
+/// Whether this header says who asks, or who pays.
+pub fn carries_credential(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    ["authorization", "proxy-authorization"].contains(&name)
+        || ["token", "key"].iter().any(|word| {
+            let rest = name.strip_suffix(word);
+            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('-'))
+        })
 }
 
 /// Where requests go, split once.

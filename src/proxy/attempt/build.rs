@@ -108,7 +108,12 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
     for (name, value) in upstream.provider.headers {
         fields.entry(*name).or_insert(HeaderValue::from_static(value));
     }
+    // Whoever brings his own key pays with it alone, wherever ours stands.
+    let pays_himself = guest.caller.own().is_some();
     for (name, value) in &upstream.headers {
+        if pays_himself && config::carries_credential(name) {
+            continue;
+        }
         fields.insert(name.clone(), value.clone());
     }
     if let Ok(id) = HeaderValue::from_str(&guest.request_id) {

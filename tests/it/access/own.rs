@@ -21,6 +21,12 @@ upstreams:
   a2: {provider: openai, base_url: 'http://a2/v1', credentials: ['${LAB_OURS_TOO}']}
   b: {provider: anthropic, base_url: 'http://b', credentials: ['${LAB_OTHERS}']}
   c: {provider: custom, dialect: openai, base_url: 'http://c/v1', credentials: []}
+  d:
+    provider: custom
+    dialect: openai
+    base_url: 'http://d/v1'
+    credentials: []
+    headers: {authorization: 'Bearer ${LAB_OURS}', x-api-key: '${LAB_OURS}', x-team-token: '${LAB_OURS}', x-shelf: own}
   plain: {provider: http, base_url: 'http://plain'}
   aws: {provider: bedrock, aws_region: eu-west-1, credentials: ['${LAB_AWS}']}
 routes:
@@ -35,6 +41,8 @@ routes:
     fallback: [off]
   - {model: several, byok: allow, channels: [{upstream: a}, {upstream: b}]}
   - {model: require, byok: require, channels: [{upstream: c}]}
+  - {model: free, byok: allow, channels: [{upstream: c}]}
+  - {model: half, byok: allow, channels: [{upstream: c}, {upstream: d}]}
   - {model: cloud, byok: allow, channels: [{upstream: aws}]}
   - {path: /plain/, channels: [{upstream: plain}]}
 ";
@@ -48,15 +56,16 @@ struct Shop {
     a2: Arc<Scribe>,
     b: Arc<Scribe>,
     c: Arc<Scribe>,
+    d: Arc<Scribe>,
 }
 
 fn shop() -> Shop {
     let scribe = || Scribe::saying(Said::json(200, COMPLETION));
-    let (a, a2, c, aws) = (scribe(), scribe(), scribe(), scribe());
+    let (a, a2, c, d, aws) = (scribe(), scribe(), scribe(), scribe(), scribe());
     let b = Scribe::saying(Said::json(200, MESSAGE));
-    let lab =
-        Lab::beside(YAML, &[("a", &a), ("a2", &a2), ("b", &b), ("c", &c), ("aws", &aws), ("plain", &c)]);
-    Shop { lab, a, a2, b, c }
+    let hosts = [("a", &a), ("a2", &a2), ("b", &b), ("c", &c), ("d", &d), ("aws", &aws), ("plain", &c)];
+    let lab = Lab::beside(YAML, &hosts);
+    Shop { lab, a, a2, b, c, d }
 }
 
 fn ask(model: &str) -> Ask {
@@ -106,6 +115,43 @@ async fn a_callers_own_key_goes_up_in_place_of_ours_and_into_no_other_hand() {
     let answer = shop.lab.send(&ask("require").header(KEY, "sk-for-c")).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(shop.c.only().header("authorization"), "Bearer sk-for-c");
+    shop.lab.assert_quiet().await;
+}
+
+/// It would be asked at the operator's expense, and booked as paid for.
+#[tokio::test(start_paused = true)]
+async fn a_callers_own_key_buys_nothing_that_the_operator_pays_for() {
+    let shop = shop();
+    // Ours stands among the headers of this one; what is no key goes along.
+    let own = ask("half").header(KEY, "sk-of-the-caller").header(PROVIDER, "d");
+    for _ in 0..5 {
+        let answer = shop.lab.send(&own).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let heard = shop.d.only();
+        assert_eq!(
+            (heard.header("authorization"), heard.header("x-shelf")),
+            ("Bearer sk-of-the-caller", "own")
+        );
+        assert!(!format!("{heard:?}").contains("secret-of"), "{heard:?}");
+    }
+    // The other one takes no key at all: there is no choice to be said.
+    assert_eq!(shop.lab.send(&ask("half").header(KEY, "sk-of-the-caller")).await.status, 200);
+    let answer = shop.lab.send(&ask("free").header(KEY, "sk-anything")).await;
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert!(answer.text().contains("would pay for nothing"), "{}", answer.text());
+    assert!(shop.c.heard().is_empty());
+    assert_eq!(shop.lab.send(&ask("free")).await.status, 200, "nor is one needed");
+    // Who brings none is served with ours.
+    for _ in 0..4 {
+        shop.lab.send(&ask("half")).await;
+    }
+    assert!(
+        shop.d
+            .heard()
+            .iter()
+            .skip(1)
+            .all(|heard| heard.header("authorization") == "Bearer secret-of-LAB_OURS")
+    );
     shop.lab.assert_quiet().await;
 }
 
