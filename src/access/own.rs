@@ -36,11 +36,13 @@ impl OwnKeys {
     /// Whose what `caller` leaves behind with this key is.
     pub fn scope(&self, caller: &Caller, secret: &Secret) -> Arc<str> {
         let tag = hmac::sign(&self.0, secret.expose().as_bytes());
-        // No name of a key, and nothing behind it, has two blanks in a row.
-        let mut scope = format!("{}  ", caller.scope().unwrap_or_default());
+        // No other scope begins with a blank, and the tag is always as long: whatever is in a caller's name, such as
+        // what an issuer has put there, no two pairs of caller and key come to the same.
+        let mut scope = String::from(" ");
         for byte in tag.as_ref().iter().take(16) {
             let _ = write!(scope, "{byte:02x}");
         }
+        scope.push_str(caller.scope().unwrap_or_default());
         scope.into()
     }
 }
