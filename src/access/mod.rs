@@ -195,6 +195,11 @@ impl Access {
         self.ring.find(secret).is_some() || is_managed() || self.issuers.knows(secret)
     }
 
+    /// Whether callers are told apart at all, even if some route takes those whom nobody knows.
+    pub fn tells_apart(&self) -> bool {
+        !self.ring.is_empty() || self.managed.is_some() || !self.issuers.is_empty()
+    }
+
     /// What holds where no route says otherwise.
     pub const fn whole(&self) -> config::Access {
         self.whole
@@ -248,7 +253,7 @@ impl Access {
 
     /// Takes every key of ours out of a request, so that it can go to somebody who must not have it.
     pub fn strip(&self, head: &mut request::Parts) {
-        if !self.ring.is_empty() || self.managed.is_some() || !self.issuers.is_empty() {
+        if self.tells_apart() {
             presented::strip(head, |secret| self.knows(secret));
         }
     }

@@ -62,6 +62,14 @@ impl Standing {
         }
     }
 
+    /// The key that the head proves by itself.
+    pub fn known(&self) -> Option<&Arc<Key>> {
+        match self {
+            Self::Known(key) => Some(key),
+            Self::Signs(_) | Self::Stranger => None,
+        }
+    }
+
     /// The key, once the whole request is there.
     ///
     /// # Errors

@@ -356,6 +356,7 @@ async fn ask(
         arrival: &arrival,
         caller: caller.scope(),
         lineage: caller.lineage(),
+        unknown: if own.is_some() { left::Unknown::Passes } else { left::Unknown::of(access) },
     };
     let stored_at = scan.refers_to.and_then(|id| gateway.bond(id));
     let stored_at = stored_at.or(asker.bond(dialect, &body)?);
@@ -476,7 +477,7 @@ pub(super) fn is_retry(headers: &HeaderMap) -> bool {
     count.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 0)
 }
 
-/// How much the requests of the key matter that the head names, proven or not.
+/// How much the requests of the key matter that the head proves. Anybody can name one.
 fn urgency(known: &Result<Standing, Denied>) -> Urgency {
-    known.as_ref().ok().and_then(Standing::named).map(|key| key.urgency).unwrap_or_default()
+    known.as_ref().ok().and_then(Standing::known).map(|key| key.urgency).unwrap_or_default()
 }

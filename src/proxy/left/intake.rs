@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Method;
 
-use super::{Asker, Errand};
+use super::{Asker, Errand, Unknown};
 use crate::access::{Caller, Standing};
 use crate::dialect::Operation;
 use crate::dialect::entry::{Entry, Left, Want};
@@ -66,6 +66,7 @@ pub async fn guest(
         arrival: &arrival,
         caller: holder.as_ref().map(|key| &*key.scope),
         lineage: holder.as_ref().map(|key| &key.lineage),
+        unknown: Unknown::of(access),
     };
     let body = match &load {
         Load::Whole(body) => &body[..],

@@ -22,6 +22,7 @@ use super::attempt::Failed;
 use super::intake::{Arrival, Guest};
 use super::refuse::{Refusal, in_short};
 use super::{Gateway, Snapshot};
+use crate::access::Access;
 use crate::config::{Lineage, Matcher, Origin};
 use crate::dialect::entry::{Entry, Left, Want};
 use crate::dialect::trouble::Kind;
@@ -71,6 +72,21 @@ fn identity(route: &Route) -> u64 {
     hasher.finish()
 }
 
+/// What becomes of a name that nobody remembers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    /// Whoever is asked with it decides: callers are not told apart, or this one asks with a key of his own.
+    Passes,
+    /// It may be another caller's.
+    IsMissing,
+}
+
+impl Unknown {
+    pub fn of(access: &Access) -> Self {
+        if access.tells_apart() { Self::IsMissing } else { Self::Passes }
+    }
+}
+
 /// Whoever asks.
 #[derive(Clone, Copy)]
 pub struct Asker<'a> {
@@ -80,6 +96,7 @@ pub struct Asker<'a> {
     pub caller: Option<&'a str>,
     /// His key with all above it.
     pub lineage: Option<&'a Lineage>,
+    pub unknown: Unknown,
 }
 
 impl Asker<'_> {
@@ -122,7 +139,15 @@ impl Asker<'_> {
         })?;
         let mut found: Option<Place> = None;
         for name in &names {
-            let Some(place) = self.look(dialect, Operation::Files, name)? else { continue };
+            let place = self.look(dialect, Operation::Files, name);
+            let Some(place) = place.map_err(|refusal| refusal.param("file_id"))? else {
+                match self.unknown {
+                    Unknown::Passes => continue,
+                    Unknown::IsMissing => {
+                        return Err(self.missing(dialect, Operation::Files, name).param("file_id"));
+                    }
+                }
+            };
             if found.is_some_and(|found| found.bond != place.bond) {
                 let message = format!(
                     "file {} was left with another account than the others in the request, and no account can read them all; upload them with the same `{ROUTE}`",
@@ -149,13 +174,15 @@ impl Asker<'_> {
         let (place, is_sought) = match id {
             Some(id) => {
                 let place = self.look(dialect, kind, id)?;
-                let may_be_sought = self.caller.is_none() && *want != Want::Cancel;
+                let may_be_sought = self.unknown == Unknown::Passes && *want != Want::Cancel;
                 if place.is_none() && !may_be_sought {
                     return Err(self.missing(dialect, kind, id));
                 }
                 (place, place.is_none())
             }
-            None if *want == Want::List && self.caller.is_some() => return Err(self.unlisted(dialect)),
+            None if *want == Want::List && self.unknown == Unknown::IsMissing => {
+                return Err(self.unlisted(dialect));
+            }
             None if *want == Want::Create && kind == Operation::Batches => {
                 (self.referred(dialect, body)?.or(yielding), false)
             }
@@ -182,8 +209,9 @@ impl Asker<'_> {
             return self.places(dialect, body);
         }
         let Some(name) = left::input_file(body) else { return Ok(None) };
-        let place = self.look(dialect, Operation::Files, &name)?;
-        if place.is_none() && self.caller.is_some() {
+        let place = self.look(dialect, Operation::Files, &name);
+        let place = place.map_err(|refusal| refusal.param("input_file_id"))?;
+        if place.is_none() && self.unknown == Unknown::IsMissing {
             return Err(self.missing(dialect, Operation::Files, &name).param("input_file_id"));
         }
         Ok(place)
@@ -214,7 +242,7 @@ impl Asker<'_> {
     }
 
     fn unlisted(&self, dialect: Dialect) -> Box<Refusal> {
-        let message = "a list would show what other callers of this gateway have left at the same account, so it is not to be had with a key of the gateway's; ask for each by its id";
+        let message = "a list would show what other callers of this gateway have left at the same account, so it is not to be had where the gateway has keys; ask for each by its id";
         self.arrival.refuse(Kind::Forbidden, message, dialect)
     }
 }

@@ -303,12 +303,18 @@ async fn what_is_anothers_is_not_there() {
         Ask::post("/v1/chat/completions", chat.to_string()),
         Ask::post("/v1/batches", batch.to_string()),
     ] {
+        let (path, content) = (ask.path.clone(), ask.body.clone());
         let theirs = lab.send(&desk(ask.clone())).await;
         assert_eq!(theirs.status.as_u16(), 404, "{}: {}", ask.path, theirs.text());
         if ask.method != Method::POST {
             // And nobody can tell it from what never was.
             let never = Ask { path: "/v1/files/file-never".to_owned(), ..ask };
             let never = lab.send(&desk(never)).await;
+            assert_eq!(never.text().replace("file-never", id), theirs.text());
+        } else {
+            // Nor is what this gateway has never seen asked for with the operator's key.
+            let never = String::from_utf8_lossy(&content).replace(id, "file-never");
+            let never = lab.send(&desk(Ask::post(&path, never))).await;
             assert_eq!(never.text().replace("file-never", id), theirs.text());
         }
     }
@@ -326,6 +332,41 @@ async fn what_is_anothers_is_not_there() {
     assert_eq!(lab.send(&upload("x")).await.status.as_u16(), 401);
     assert_eq!(asked(&lab).len(), 0);
     assert_eq!(lab.metric("mainstay_left_references_total{operation=\"files\",result=\"foreign\"}"), 6.0);
+    lab.assert_quiet().await;
+}
+
+/// Where others have keys, those who need none on a route share what they leave, and get at nothing else.
+#[tokio::test(start_paused = true)]
+async fn an_open_route_shows_nobody_what_those_with_keys_left() {
+    let yaml = FOUR
+        .replace("version: 1", "version: 1\naccess: keys\nkeys: {shop: {secret: '${LAB_SHOP}'}}")
+        .replace("files: true,", "files: true, access: open,");
+    let lab = Lab::start(&yaml);
+    let shop = |ask: Ask| ask.header("authorization", "Bearer secret-of-LAB_SHOP");
+    let theirs = good(&lab.send(&shop(upload("hello"))).await);
+    let own = good(&lab.send(&upload("hello")).await);
+    good(&lab.send(&look(text(&own, "id"))).await);
+    asked(&lab);
+    for id in [text(&theirs, "id"), "file-of-the-account"] {
+        let chat = json!({"model": "demo", "messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": id}}]}]});
+        let batch =
+            json!({"input_file_id": id, "endpoint": "/v1/chat/completions", "completion_window": "24h"});
+        for ask in [
+            look(id),
+            Ask::get(&format!("/v1/files/{id}/content")),
+            Ask::bare(Method::DELETE, &format!("/v1/files/{id}")),
+            Ask::post("/v1/chat/completions", chat.to_string()),
+            Ask::post("/v1/batches", batch.to_string()),
+        ] {
+            let answer = lab.send(&ask).await;
+            assert_eq!(answer.status.as_u16(), 404, "{}: {}", ask.path, answer.text());
+        }
+    }
+    for path in ["/v1/files", "/v1/batches"] {
+        let answer = lab.send(&Ask::get(path)).await;
+        assert_eq!(answer.status.as_u16(), 403, "{path}: {}", answer.text());
+    }
+    assert_eq!(asked(&lab).len(), 0);
     lab.assert_quiet().await;
 }
 
