@@ -47,6 +47,8 @@ enum Material {
 pub enum Unreadable {
     #[error("it is no JSON Web Key Set (RFC 7517)")]
     NoSet,
+    #[error("there is no key in it that a signature could be checked with")]
+    NoKey,
 }
 
 /// What the keys say to a token.

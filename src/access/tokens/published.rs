@@ -115,6 +115,11 @@ impl Published {
     /// They came. What cannot be read leaves what was known; a set without keys ends every token.
     pub fn came(&self, text: Vec<u8>, now: Duration) -> Result<(), Unreadable> {
         let read = if self.look.lock().text == text { Ok(None) } else { KeySet::read(&text).map(Some) };
+        let read = match read {
+            // Nothing is taken back: it has not begun to publish, and is asked again soon.
+            Ok(Some(keys)) if keys.is_empty() && self.keys.load().is_none() => Err(Unreadable::NoKey),
+            read => read,
+        };
         let mut look = self.look.lock();
         look.tried = Some(now);
         look.wanted = false;
