@@ -17,10 +17,16 @@ struct Migration {
 }
 
 /// In order; the first is number 1.
-const ALL: &[Migration] = &[Migration {
-    sqlite: include_str!("migrations/sqlite/001_first.sql"),
-    postgres: include_str!("migrations/postgres/001_first.sql"),
-}];
+const ALL: &[Migration] = &[
+    Migration {
+        sqlite: include_str!("migrations/sqlite/001_first.sql"),
+        postgres: include_str!("migrations/postgres/001_first.sql"),
+    },
+    Migration {
+        sqlite: include_str!("migrations/sqlite/002_audit_stays.sql"),
+        postgres: include_str!("migrations/postgres/002_audit_stays.sql"),
+    },
+];
 
 /// The lock under which replicas change tables; `mainstay` in ASCII.
 pub const LOCK: i64 = 0x6d61_696e_7374_6179;
@@ -91,6 +97,20 @@ mod tests {
         assert!(missing(0).is_ok_and(|missing| missing.len() == ALL.len()));
         assert!(missing(newest()).is_ok_and(<[_]>::is_empty));
         assert!(missing(newest() + 1).is_err_and(|error| error.to_string().contains("newer mainstay")));
+    }
+
+    #[test]
+    fn the_audit_trail_is_only_added_to() {
+        let mut connection = Connection::open_in_memory().expect("memory is there");
+        sqlite(&mut connection).expect("a new one");
+        let row = "INSERT INTO audit VALUES (x'01', 1, 'ann', 'key.create', 'shop', '{}')";
+        connection.execute(row, []).expect("a row");
+        for change in ["UPDATE audit SET actor = 'bob'", "DELETE FROM audit"] {
+            let error = connection.execute(change, []).expect_err(change);
+            assert!(error.to_string().contains("audit"), "{error}");
+        }
+        let rows = connection.query_row("SELECT count(*) FROM audit", [], |row| row.get::<_, i64>(0));
+        assert_eq!(rows, Ok(1));
     }
 
     #[test]
