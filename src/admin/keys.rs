@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
 
-use super::trail::Deed;
+use super::trail::{Deed, to_its_end};
 use super::{Operator, Running, Seen, problem};
 use crate::access::{Access, Desk, Key, Maker, OVERLAP, Refused};
 use crate::config::{self, Known, Level};
@@ -53,17 +53,20 @@ pub(super) async fn create(
     if running.access().written().iter().any(|key| *key.name == *name) {
         return problem(StatusCode::CONFLICT, format!("routing.yaml has a key called {name}"));
     }
-    let here = Here::of(&running);
-    match desk.create(said, &here.maker(&operator)).await {
-        Ok((row, secret)) => {
-            running.stock();
-            note(&running, &operator, "key.create", &name, json!({ "after": shown(&row) })).await;
-            let mut answer = shown(&row);
-            answer["secret"] = secret.expose().into();
-            (StatusCode::CREATED, Json(answer)).into_response()
+    to_its_end(async move {
+        let here = Here::of(&running);
+        match desk.create(said, &here.maker(&operator)).await {
+            Ok((row, secret)) => {
+                running.stock();
+                note(&running, &operator, "key.create", &name, json!({ "after": shown(&row) })).await;
+                let mut answer = shown(&row);
+                answer["secret"] = secret.expose().into();
+                (StatusCode::CREATED, Json(answer)).into_response()
+            }
+            Err(refused) => refusal(&refused, &name),
         }
-        Err(refused) => refusal(&refused, &name),
-    }
+    })
+    .await
 }
 
 pub(super) async fn change(
@@ -79,9 +82,12 @@ pub(super) async fn change(
     if said.contains_key("name") {
         return problem(StatusCode::BAD_REQUEST, "a key keeps its name, by which bills know it");
     }
-    let here = Here::of(&running);
-    let result = desk.change(&name, said, &here.maker(&operator)).await;
-    done(&running, &operator, "key.change", &name, result).await
+    to_its_end(async move {
+        let here = Here::of(&running);
+        let result = desk.change(&name, said, &here.maker(&operator)).await;
+        done(&running, &operator, "key.change", &name, result).await
+    })
+    .await
 }
 
 pub(super) async fn disable(
@@ -93,8 +99,11 @@ pub(super) async fn disable(
         Ok(desk) => desk,
         Err(refusal) => return *refusal,
     };
-    let result = desk.disable(&name, now(&running)).await;
-    done(&running, &operator, "key.disable", &name, result).await
+    to_its_end(async move {
+        let result = desk.disable(&name, now(&running)).await;
+        done(&running, &operator, "key.disable", &name, result).await
+    })
+    .await
 }
 
 pub(super) async fn enable(
@@ -106,8 +115,11 @@ pub(super) async fn enable(
         Ok(desk) => desk,
         Err(refusal) => return *refusal,
     };
-    let result = desk.enable(&name, now(&running)).await;
-    done(&running, &operator, "key.enable", &name, result).await
+    to_its_end(async move {
+        let result = desk.enable(&name, now(&running)).await;
+        done(&running, &operator, "key.enable", &name, result).await
+    })
+    .await
 }
 
 pub(super) async fn delete(
@@ -119,8 +131,11 @@ pub(super) async fn delete(
         Ok(desk) => desk,
         Err(refusal) => return *refusal,
     };
-    let result = desk.delete(&name, now(&running)).await;
-    done(&running, &operator, "key.delete", &name, result).await
+    to_its_end(async move {
+        let result = desk.delete(&name, now(&running)).await;
+        done(&running, &operator, "key.delete", &name, result).await
+    })
+    .await
 }
 
 /// `{"overlap": "24h"}` or nothing.
@@ -145,17 +160,20 @@ pub(super) async fn rotate(
             );
         }
     };
-    match desk.rotate(&name, overlap, now(&running)).await {
-        Ok((row, secret)) => {
-            running.stock();
-            let detail = json!({ "overlap_seconds": overlap.as_secs_f64(), "after": shown(&row) });
-            note(&running, &operator, "key.rotate", &name, detail).await;
-            let mut answer = shown(&row);
-            answer["secret"] = secret.expose().into();
-            Json(answer).into_response()
+    to_its_end(async move {
+        match desk.rotate(&name, overlap, now(&running)).await {
+            Ok((row, secret)) => {
+                running.stock();
+                let detail = json!({ "overlap_seconds": overlap.as_secs_f64(), "after": shown(&row) });
+                note(&running, &operator, "key.rotate", &name, detail).await;
+                let mut answer = shown(&row);
+                answer["secret"] = secret.expose().into();
+                Json(answer).into_response()
+            }
+            Err(refused) => refusal(&refused, &name),
         }
-        Err(refused) => refusal(&refused, &name),
-    }
+    })
+    .await
 }
 
 async fn done(

@@ -182,7 +182,11 @@ impl Running for Still {
     }
 
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<Reloaded, Refused>> + Send + '_>> {
-        Box::pin(async { self.reloaded.clone() })
+        Box::pin(async {
+            // It takes a moment, as reading a file does.
+            tokio::task::yield_now().await;
+            self.reloaded.clone()
+        })
     }
 
     fn simulated(&self, name: &str) -> Option<Arc<Simulated>> {
@@ -510,4 +514,16 @@ async fn without_a_store_the_last_deeds_are_kept_in_memory() {
     let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
     assert_eq!(said["audit"].as_array().map(Vec::len), Some(100));
     assert_eq!(ask(&still, "GET", "/admin/audit?before=x", "").await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_is_in_the_audit_trail_all_the_same() {
+    let still = Still::new(Ok(Reloaded::Applied { revision: "two".to_owned() }));
+    let asked = tokio::time::timeout(Duration::ZERO, ask(&still, "POST", "/admin/reload", "")).await;
+    assert!(asked.is_err(), "he left before it was done");
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let (_, trail) = ask(&still, "GET", "/admin/audit", "").await;
+    assert!(trail.contains("\"action\":\"reload\"") && trail.contains("two"), "{trail}");
 }

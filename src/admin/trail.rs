@@ -18,6 +18,7 @@ use super::{Seen, parameter, problem};
 use crate::state::Live;
 use crate::store::rows::RowId;
 use crate::store::{AuditRow, Error, Store};
+use crate::telemetry::catalogue;
 
 /// Rows in memory: of those that the store has not, and of the last ones where there is none.
 const KEPT: usize = 1000;
@@ -50,6 +51,7 @@ pub struct Deed<'a> {
 
 impl Trail {
     pub fn new(live: Arc<Live>, store: Option<Arc<Store>>) -> Arc<Self> {
+        live.metrics.counter(&catalogue::AUDIT_LOST, &[]).increment(0);
         Arc::new(Self {
             live,
             store,
@@ -82,10 +84,17 @@ impl Trail {
         };
         tracing::info!(target: "mainstay::audit", actor, action, subject, detail = row.detail, "audit");
         let mut rows = self.rows.lock();
-        if rows.len() >= KEPT {
-            rows.pop_front();
-        }
+        let lost = if rows.len() >= KEPT { rows.pop_front() } else { None };
         rows.push_back(row);
+        drop(rows);
+        // Without a store nobody has been promised more than the last ones.
+        if let (Some(lost), Some(_)) = (lost, &self.store) {
+            self.live.metrics.counter(&catalogue::AUDIT_LOST, &[]).increment(1);
+            tracing::warn!(
+                id = %lost.id, action = lost.action, kept = KEPT,
+                "the store has been away for too long: a row of the audit trail is in the log only; mend the store"
+            );
+        }
     }
 
     /// Offers the store what it has not taken yet.
@@ -120,6 +129,14 @@ impl Trail {
         };
         Ok(held.chain(stored).take(most as usize).collect())
     }
+}
+
+/// Does what changes something, and notes it, whether somebody still waits for the answer or not: whoever hangs up in
+/// the middle of a change must not be able to leave it unsaid.
+pub(super) async fn to_its_end(work: impl Future<Output = Response> + Send + 'static) -> Response {
+    tokio::spawn(work).await.unwrap_or_else(|_| {
+        problem(StatusCode::INTERNAL_SERVER_ERROR, "it broke off; look at what there is before you ask again")
+    })
 }
 
 pub(super) async fn audit(State(running): Seen, RawQuery(query): RawQuery) -> Response {
