@@ -5,6 +5,7 @@
 //! `stream` parts. Everything else in a body is between the caller and the upstream.
 
 mod form;
+mod others;
 
 use std::ops::Range;
 
@@ -26,6 +27,8 @@ pub struct Scan {
     /// As the caller wrote it, decoded; empty where the operation names none.
     pub model: String,
     pub(super) model_at: Named,
+    /// What else it lets an upstream serve in the model's place (`models`), empty where an entry is no name.
+    pub others: Vec<String>,
     pub stream: bool,
     pub include_usage: IncludeUsage,
     /// The caller's limit on output tokens.
@@ -138,6 +141,7 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
     Scan {
         model: model.to_owned(),
         model_at: Named::Elsewhere,
+        others: Vec::new(),
         stream: matches!(operation, Operation::StreamGenerate | Operation::ConverseStream),
         include_usage: IncludeUsage::Inherent,
         max_output_tokens: None,
@@ -156,6 +160,7 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
 #[derive(Default)]
 struct Seen {
     model: Option<(String, Range<usize>)>,
+    others: Vec<String>,
     stream: Option<bool>,
     stream_options: Option<IncludeUsage>,
     max_output_tokens: Option<u64>,
@@ -205,6 +210,7 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
     Ok(Scan {
         model,
         model_at,
+        others: seen.others,
         stream: seen.stream.unwrap_or(false),
         include_usage: match seen.stream_options {
             _ if !chat => IncludeUsage::Inherent,
@@ -246,6 +252,9 @@ impl Seen {
     fn member(&mut self, walker: &mut Walker<'_>, key: &Text<'_>) -> Walked<Option<&'static str>> {
         if key.is("model") {
             return self.model(walker);
+        }
+        if key.is("models") {
+            return others::read(walker, &mut self.others);
         }
         if key.is("stream") {
             let kind = walker.skip()?;

@@ -88,6 +88,7 @@ impl Asking<'_> {
             Metering::Free => return Ok(done(index, (None, None), None)),
             Metering::Tokens(_) | Metering::Told => {}
         }
+        self.has_one_price(index, asked)?;
         let (to, short) = match self.at(index, asked).await {
             Ok(served) => return Ok(done(index, served, None)),
             Err(Stop::Short(short)) => return Ok(refused(index, short)),
@@ -105,6 +106,24 @@ impl Asking<'_> {
             }
             Err(Stop::Short(short) | Stop::Elsewhere(_, short)) => refused(index, short),
         })
+    }
+
+    /// What an upstream may serve in the model's place has a price that nobody has looked at: where somebody has to know
+    /// beforehand what a request costs, it names one model.
+    fn has_one_price(&self, index: usize, asked: Option<Money>) -> Result<(), Box<Refusal>> {
+        if self.scan.others.is_empty() {
+            return Ok(());
+        }
+        let route = &self.snapshot.table.routes[index].config;
+        let has_budget =
+            self.payer == Payer::Gateway && !self.gateway.budgets.subjects(self.lineage, route).is_empty();
+        if !has_budget && price::bound(self.lineage, route, asked).is_none() {
+            return Ok(());
+        }
+        let message = "`models` lets the upstream choose a model of another price, and what this request costs is held \
+                       against a budget or `max_cost`: leave `models` out, and ask for one `model`";
+        let refusal = self.arrival.refuse(Kind::BadRequest, message.to_owned(), self.entry.dialect);
+        Err(refusal.param("models"))
     }
 
     async fn at(

@@ -337,6 +337,9 @@ async fn ask(
         .map_err(|denied| identity::refusal(gateway, &denied, &arrival, dialect))?;
     leave::to_ask(&caller, &arrival, dialect, Some(operation))?;
     leave::to_model(table, &caller, &arrival, dialect, (&scan.model, index))?;
+    for other in &scan.others {
+        leave::to_model(table, &caller, &arrival, dialect, (other, table.route_of_model(other)))?;
+    }
     let (caller, own) = byok::sent(gateway, caller, &arrival, dialect)?;
     let (whole, recall) =
         recall::recall(gateway, snapshot, (&arrival, caller.scope()), entry, (&scan, &body))?;

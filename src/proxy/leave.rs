@@ -62,11 +62,14 @@ pub fn to_route(
     Err(refusal(caller, member, field, "be used for this", arrival, dialect))
 }
 
-/// Whether the caller may make a batch: nobody looks into it for the models that it asks for.
+/// Whether the caller may make a batch: nobody looks into it for what it asks for.
 pub fn to_batch(caller: &Caller, arrival: &Arrival, dialect: Dialect) -> Result<(), Box<Refusal>> {
-    let Some(member) = caller.lineage().and_then(Lineage::narrows_models) else { return Ok(()) };
-    let what = "be used for batches, which may ask for any model";
-    Err(refusal(caller, member, "models", what, arrival, dialect))
+    let Some((member, field)) = caller.lineage().and_then(Lineage::narrows_asking) else { return Ok(()) };
+    let what = match field {
+        "models" => "be used for batches, which may ask for any model",
+        _ => "be used for batches, which may ask for anything",
+    };
+    Err(refusal(caller, member, field, what, arrival, dialect))
 }
 
 /// Whether `model` is to be shown to whoever asks what there is.

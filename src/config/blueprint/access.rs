@@ -226,9 +226,14 @@ impl Lineage {
         self.first(|member| member.reach.has_upstream(upstream))
     }
 
-    /// The topmost who allows some models only.
-    pub fn narrows_models(&self) -> Option<&Member> {
-        self.first(|member| member.reach.models.is_none())
+    /// The topmost who allows some models, routes or kinds of requests only, and the field that says so.
+    pub fn narrows_asking(&self) -> Option<(&Member, &'static str)> {
+        let field = |reach: &Reach| {
+            let models = reach.models.is_some().then_some("models");
+            let routes = reach.routes.is_some().then_some("routes");
+            models.or(routes).or(reach.endpoints.is_some().then_some("endpoints"))
+        };
+        self.0.iter().find_map(|member| field(&member.reach).map(|field| (&**member, field)))
     }
 
     /// The topmost who allows some upstreams only.

@@ -75,6 +75,7 @@ pub(super) fn scan(boundary: &[u8], body: &[u8]) -> Result<Scan, ScanError> {
     Ok(Scan {
         model,
         model_at: Named::Form(span),
+        others: Vec::new(),
         stream: stream.unwrap_or(false),
         include_usage: IncludeUsage::Inherent,
         max_output_tokens: None,

@@ -106,6 +106,56 @@ async fn a_batch_is_not_for_keys_of_some_models_only() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_is_not_for_keys_of_some_routes_or_kinds_of_requests_only() {
+    for (allow, field) in [("routes: [demo]", "(routes)"), ("endpoints: [batches, files]", "(endpoints)")] {
+        let lab = shop("", &format!("allow: {{{allow}}}"));
+        let answer = send(&lab, Ask::post("/v1/batches", r#"{"input_file_id":"file-1"}"#)).await;
+        assert_eq!(answer.status, 403, "{}", answer.text());
+        assert!(answer.text().contains(field), "{}", answer.text());
+        assert_eq!((lab.arrived("here"), lab.arrived("there")), (0, 0));
+        lab.assert_quiet().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn models_that_an_upstream_may_fall_back_to_have_to_be_in_reach_as_well() {
+    let asks = |models: &str| {
+        let body =
+            format!(r#"{{"model":"demo","models":{models},"messages":[{{"role":"user","content":"hi"}}]}}"#);
+        Ask::post("/v1/chat/completions", body)
+    };
+    let lab = shop("", "allow: {models: [demo, trial]}");
+    for (models, status) in [
+        (r#"["dear"]"#, 403),
+        (r#"["demo","some/thing"]"#, 403),
+        (r#""dear""#, 403),
+        (r#"[{"id":"dear"}]"#, 403),
+        (r#"["demo","trial"]"#, 200),
+        ("null", 200),
+    ] {
+        let answer = send(&lab, asks(models)).await;
+        assert_eq!(answer.status, status, "{models}: {}", answer.text());
+    }
+    assert_eq!(lab.arrived("here") + lab.arrived("there"), 2, "what was refused went nowhere");
+    lab.assert_quiet().await;
+
+    let lab = shop("", "max_cost: 1");
+    let answer = send(&lab, asks(r#"["far"]"#)).await;
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert!(answer.text().contains("models") && answer.text().contains("max_cost"), "{}", answer.text());
+    assert_eq!((lab.arrived("here"), lab.arrived("there")), (0, 0));
+    lab.assert_quiet().await;
+
+    let lab = shop("", "expires: 2099-01-01");
+    assert_eq!(
+        send(&lab, asks(r#"["far"]"#)).await.status,
+        200,
+        "whose key is for everything may list anything"
+    );
+    lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn channels_that_a_key_does_not_reach_are_left_out() {
     for allow in ["regions: [eu]", "upstreams: [here]"] {
         let lab = shop(&format!("organisations: {{acme: {{allow: {{{allow}}}}}}}"), "organisation: acme");
