@@ -18,10 +18,11 @@ pub use store::retention;
 use super::Cidr;
 use super::blueprint::{Byok, Continuation, Delivery};
 use super::blueprint::{
-    Drain, FallbackOn, FirstEvent, Hedge, HedgeDelay, Http2, Limits, Media, Panic, PanicMode, Pool, Queue,
-    Replay, Responses, Retry, ServerTimeouts, SimulatedSettings, SlowStart, Sticky, Timeouts, Unsupported,
+    Drain, FallbackOn, FirstEvent, Hedge, HedgeDelay, Http2, Limits, Media, OnHangup, Panic, PanicMode, Pool,
+    Queue, Replay, Responses, Retry, ServerTimeouts, SimulatedSettings, SlowStart, Sticky, Timeouts,
+    Unsupported,
 };
-use super::file::names::{ByokName, ContinuationName, DeliveryName};
+use super::file::names::{ByokName, ContinuationName, DeliveryName, OnHangupName};
 use super::file::names::{Http2Name, PanicModeName, PriorityName, Refusal, ReplayName, UnsupportedName};
 use super::file::{ledger, policy, server};
 use super::units::{Size, Span};
@@ -274,6 +275,14 @@ pub fn fallback_on(said: Option<&[Refusal]>) -> FallbackOn {
     FallbackOn {
         context_overflow: said.contains(&Refusal::ContextOverflow),
         content_policy: said.contains(&Refusal::ContentPolicy),
+    }
+}
+
+/// Nobody pays for what nobody reads.
+pub fn on_hangup(said: Option<OnHangupName>) -> OnHangup {
+    match said {
+        Some(OnHangupName::Cancel) | None => OnHangup::Cancel,
+        Some(OnHangupName::Drain) => OnHangup::Drain,
     }
 }
 

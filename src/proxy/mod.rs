@@ -141,6 +141,8 @@ pub struct Gateway {
     /// What they have spent of their budgets.
     pub budgets: Arc<Budgets>,
     mirrors: mirror::Mirrors,
+    /// Streams that are read to their ends though their callers have hung up.
+    unattended: AtomicU32,
 }
 
 impl Gateway {
@@ -169,6 +171,7 @@ impl Gateway {
             ledger: OnceLock::new(),
             till: Arc::new(Till),
             mirrors: mirror::Mirrors::default(),
+            unattended: AtomicU32::new(0),
         })
     }
 

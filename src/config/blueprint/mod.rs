@@ -32,8 +32,8 @@ pub use server::{Drain, Limits, Media, Redis, Responses, Server, ServerTimeouts,
 pub use steer::{Arm, Mirror, Rule, Split, Steering, Sticks, Time, Wanted, When};
 pub use store::{Retention, Store, StorePlace};
 pub use upstream::{
-    BaseUrl, Credential, Http2, Pool, Probe, ProbeKind, Readiness, SimulatedSettings, Upstream, UpstreamTls,
-    carries_credential,
+    BaseUrl, Credential, Http2, OnHangup, Pool, Probe, ProbeKind, Readiness, SimulatedSettings, Upstream,
+    UpstreamTls, carries_credential,
 };
 
 use std::sync::Arc;

@@ -47,6 +47,8 @@ pub struct Upstream {
     pub tls: UpstreamTls,
     /// Whether the gateway asks for usage in streams when the caller did not.
     pub stream_usage: StreamUsage,
+    /// What becomes of its streams whose callers hang up.
+    pub on_hangup: OnHangup,
     /// Set exactly when the provider is `simulated`.
     pub simulated: Option<SimulatedSettings>,
 }
@@ -85,6 +87,16 @@ pub fn carries_credential(name: &HeaderName) -> bool {
             let rest = name.strip_suffix(word);
             rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('-'))
         })
+}
+
+/// What becomes of a stream whose caller hangs up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnHangup {
+    /// It ends at once.
+    #[default]
+    Cancel,
+    /// It is read to its end, beside everything.
+    Drain,
 }
 
 /// Where requests go, split once.

@@ -36,8 +36,8 @@ use serde::Deserialize;
 use super::dollars::Dollars;
 
 use names::{
-    ByokName, ContinuationName, DeliveryName, Dialects, PriorityName, ProviderName, Refusal, StrategyName,
-    StreamUsageName, UnsupportedName,
+    ByokName, ContinuationName, DeliveryName, Dialects, OnHangupName, PriorityName, ProviderName, Refusal,
+    StrategyName, StreamUsageName, UnsupportedName,
 };
 use policy::{
     Breaker, Concurrency, Cooldown, Hedge, Pool, Probe, Queue, Quota, Retry, Simulated, SlowStart, Sticky,
@@ -122,6 +122,7 @@ pub struct Defaults {
     pub unsupported: Option<UnsupportedName>,
     pub continuation: Option<ContinuationName>,
     pub delivery: Option<DeliveryName>,
+    pub on_hangup: Option<OnHangupName>,
     pub concurrency: Concurrency,
     pub queue: Queue,
     /// Limits of every key, where it has none of its own (none).
@@ -166,6 +167,7 @@ pub struct Upstream {
     pub quota: Quota,
     pub tls: Tls,
     pub stream_usage: Option<StreamUsageName>,
+    pub on_hangup: Option<OnHangupName>,
     /// For `provider: simulated` only.
     pub simulated: Simulated,
 }

@@ -111,6 +111,17 @@ pub enum StreamUsageName {
     Leave,
 }
 
+/// What becomes of an upstream's stream whose caller hangs up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "choice"))]
+pub enum OnHangupName {
+    /// It is ended at once, and what it has used is estimated (the default).
+    Cancel,
+    /// It is read to its end, for a minute at most, so that it says itself what it has used.
+    Drain,
+}
+
 /// What happens to those parts of a request that a channel's dialect cannot say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

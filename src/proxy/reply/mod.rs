@@ -1,10 +1,11 @@
 //! The body that goes to the caller. It owns what the answer still holds upstream, so dropping it
-//! cancels the upstream's work at once.
+//! cancels the upstream's work at once, or leaves it to be read to its end (`attended`).
 //!
 //! A stream that breaks after the commit ends with the dialect's own error event and then with an
 //! abnormal end of transport: most SDKs take a cleanly ended truncated stream for a whole one
 //! (WIRE §0.4). Nothing here can try again.
 
+mod attended;
 mod followed;
 mod opaque;
 mod patience;
@@ -27,6 +28,8 @@ pub use opaque::Opaque;
 pub use recorded::Recorded;
 pub use replayed::Replayed;
 pub use streaming::{Said, Streaming};
+
+use attended::Attended;
 
 use super::settle::Settle;
 use crate::vocab::{Fault, Usage};
@@ -53,7 +56,7 @@ pub struct Reply(Shape);
 enum Shape {
     Whole { body: Bytes, settle: Option<Settle> },
     Opaque(Box<Opaque>),
-    Streaming(Box<Streaming>),
+    Streaming(Attended),
     Recorded(Box<Recorded>),
     Followed(Box<Followed>),
     Replayed(Replayed),
@@ -73,7 +76,7 @@ impl Reply {
     }
 
     pub fn streaming(streaming: Streaming) -> Self {
-        Self(Shape::Streaming(Box::new(streaming)))
+        Self(Shape::Streaming(Attended::new(streaming)))
     }
 
     pub fn recorded(recorded: Recorded) -> Self {
@@ -115,7 +118,7 @@ impl Reply {
         match &self.0 {
             Shape::Whole { settle, .. } => settle.as_ref()?.usage,
             Shape::Opaque(opaque) => opaque.usage(),
-            Shape::Streaming(streaming) => streaming.usage(),
+            Shape::Streaming(streaming) => streaming.get()?.usage(),
             Shape::Recorded(recorded) => recorded.inner().usage(),
             Shape::Followed(followed) => followed.usage(),
             Shape::Replayed(_) => None,
@@ -135,7 +138,10 @@ impl Body for Reply {
                 Poll::Ready((!body.is_empty()).then(|| Ok(Frame::data(body))))
             }
             Shape::Opaque(opaque) => opaque.poll_frame(cx),
-            Shape::Streaming(streaming) => streaming.poll_frame(cx),
+            Shape::Streaming(streaming) => match streaming.get_mut() {
+                Some(streaming) => streaming.poll_frame(cx),
+                None => Poll::Ready(None),
+            },
             Shape::Recorded(recorded) => recorded.poll_frame(cx),
             Shape::Followed(followed) => followed.poll_frame(cx),
             Shape::Replayed(replayed) => replayed.poll_frame(),

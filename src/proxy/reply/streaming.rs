@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,10 +11,12 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use tokio::time::Sleep;
 
+use super::attended::LONGEST;
 use super::patience::{Overdue, Patience};
 use super::run::Run;
 use super::{Broken, FLUSH};
 use crate::algo::tick::Tick;
+use crate::config::OnHangup;
 use crate::dialect::Dialect;
 use crate::dialect::classify::InBand;
 use crate::dialect::trouble::{self, Kind, Trouble};
@@ -46,6 +49,15 @@ pub struct Streaming {
     last_said: Tick,
     keep_alive: Option<&'static [u8]>,
     deadline: Tick,
+    audience: Audience,
+}
+
+/// Who waits for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Audience {
+    Caller,
+    /// He hung up; it is read on for what it says of its usage.
+    Nobody,
 }
 
 /// To whom the answer is said.
@@ -121,11 +133,41 @@ impl Streaming {
             last_said: now,
             keep_alive,
             deadline,
+            audience: Audience::Caller,
         };
         streaming.remember();
         streaming.learn();
         streaming.begin();
         streaming
+    }
+
+    pub(super) fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Whether it is to be read on without its caller, and has anything left to say.
+    pub(super) fn is_worth_its_end(&self) -> bool {
+        let wanted = self.channel.upstream.config.on_hangup == OnHangup::Drain;
+        let heard = self.open.as_ref().is_some_and(|(_, party)| !party.settle().is_unheard());
+        let flows = matches!(self.stage, Flow::Open(_)) && !self.peeked.watch.is_terminated();
+        wanted && heard && flows && !self.gateway.cut_off.load(Relaxed)
+    }
+
+    /// Nobody waits for it any more.
+    pub(super) fn hung_up(&mut self) {
+        self.audience = Audience::Nobody;
+        self.keep_alive = None;
+        self.deadline = self.deadline.min(self.gateway.live.now() + LONGEST);
+    }
+
+    /// What nobody waits for has ended, well or not: a request whose caller hung up, and whose usage is known if it was
+    /// told all of it.
+    fn ends_unheard(&mut self) {
+        self.book_usage();
+        self.stage = Flow::Over;
+        if let Some((_, mut party)) = self.open.take() {
+            party.settle_mut().stream_ends(StreamOutcome::Cancelled);
+        }
     }
 
     /// What was held back may already tell how it ends.
@@ -285,6 +327,9 @@ impl Streaming {
 
     /// The stream cannot go on as it is: another channel goes on, or the caller is told.
     fn breaks(&mut self, broken: Break) {
+        if self.audience == Audience::Nobody {
+            return self.ends_unheard();
+        }
         if broken.in_band.is_none()
             && self.peeked.told().is_some()
             && let Ending::Complete { missing_terminator } = self.peeked.watch.end()
@@ -369,6 +414,9 @@ impl Streaming {
 
     /// Ends a stream that broke off in the middle.
     fn fail_as(&mut self, broken: Break) {
+        if self.audience == Audience::Nobody {
+            return self.ends_unheard();
+        }
         self.book_usage();
         let Some((permit, mut party)) = self.open.take() else { return };
         permit.fail(booked(broken.fault), Stage::Committed, &RateHint::default(), Repeat::First);
@@ -465,6 +513,9 @@ impl Streaming {
     }
 
     fn finish(&mut self, outcome: StreamOutcome) {
+        if self.audience == Audience::Nobody {
+            return self.ends_unheard();
+        }
         self.stage = Flow::Ended;
         self.remember();
         self.book_usage();

@@ -3,4 +3,5 @@
 
 mod away;
 mod killed;
+mod left;
 mod rows;

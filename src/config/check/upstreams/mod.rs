@@ -140,6 +140,7 @@ impl Case<'_> {
                 Some(StreamUsageName::Ask) => StreamUsage::Ask,
                 Some(StreamUsageName::Leave) => StreamUsage::Leave,
             },
+            on_hangup: settle::on_hangup(said.on_hangup.or(defaults.on_hangup)),
             simulated: simulated.then(|| settle::simulated(&said.simulated)),
         })
     }
