@@ -13,6 +13,8 @@ pub struct Wish {
     pub tier: Option<Tier>,
     /// Pictures that are to be made; one where it does not say.
     pub images: u32,
+    /// Texts that are to be written, each of which costs what one alone would; one where it does not say.
+    pub answers: u32,
     /// Characters that are to be spoken.
     pub characters: u32,
 }
@@ -53,7 +55,7 @@ mod tests {
 
     #[test]
     fn an_answers_word_holds_and_the_requests_fills_in() {
-        let asked = Wish { tier: Some(Tier::Priority), images: 3, characters: 40 };
+        let asked = Wish { tier: Some(Tier::Priority), images: 3, answers: 3, characters: 40 };
         let told = |tier| Usage { input: 1, tier, ..Usage::default() };
         let tier = |tier| asked.complete(Operation::Chat, Some(told(tier))).and_then(|usage| usage.tier);
         assert_eq!(tier(Some(Tier::Standard)), Some(Tier::Standard));

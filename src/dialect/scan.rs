@@ -9,6 +9,8 @@ mod others;
 
 use std::ops::Range;
 
+use memchr::memmem;
+
 use super::billed::Wish;
 use super::entry::{Entry, ModelAt};
 use super::json::{Kind, LONG, Malformed, Media, Text, Walked, Walker};
@@ -138,6 +140,7 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
         // Where it is no JSON, its vendor will say so.
         let _ = walker.skip();
     }
+    let wish = Wish { answers: candidates(operation, body), ..Wish::default() };
     Scan {
         model: model.to_owned(),
         model_at: Named::Elsewhere,
@@ -151,8 +154,27 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
         store: Store::Declined,
         refers_to: None,
         prompt_tokens: prompt_tokens(body.len(), walker.media()),
-        wish: Wish::default(),
+        wish,
     }
+}
+
+/// How many answers Gemini is asked for, at most: what looks like its member may be one of a tool's. Within texts its
+/// quotes are escaped.
+fn candidates(operation: Operation, body: &[u8]) -> u32 {
+    if !matches!(operation, Operation::Generate | Operation::StreamGenerate) {
+        return 1;
+    }
+    let after = |name: &'static str| {
+        memmem::find_iter(body, name.as_bytes()).filter_map(move |at| {
+            let rest = body[at + name.len()..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            // So many digits are no number that anybody serves.
+            (digits > 0)
+                .then(|| std::str::from_utf8(&rest[..digits]).ok()?.parse().ok())
+                .map(|n| n.unwrap_or(u32::MAX))
+        })
+    };
+    after(r#""candidateCount""#).chain(after(r#""candidate_count""#)).max().unwrap_or(1)
 }
 
 /// What the walk has met so far.
@@ -173,7 +195,9 @@ struct Seen {
     messages: bool,
     store: Option<bool>,
     tier: Option<Tier>,
-    images: Option<u64>,
+    /// Pictures, or answers.
+    several: Option<u64>,
+    best_of: Option<u64>,
 }
 
 fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
@@ -232,13 +256,20 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
         prompt_tokens: prompt_tokens(body.len(), walker.media()),
         wish: Wish {
             tier: seen.tier,
-            images: seen.images.map_or(1, |count| u32::try_from(count).unwrap_or(u32::MAX)),
+            images: count(seen.several),
+            // Of `best_of` answers one is shown, or `n` are, and all are charged.
+            answers: if chat { count(seen.several.max(seen.best_of)) } else { 1 },
             characters: match (entry.operation, seen.input) {
                 (Operation::Speech, Some(span)) => characters(walker.slice(span)),
                 _ => 0,
             },
         },
     })
+}
+
+/// One where nothing is said.
+fn count(said: Option<u64>) -> u32 {
+    said.map_or(1, |count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// How many characters a JSON string has.
@@ -290,7 +321,9 @@ impl Seen {
         } else if key.is("service_tier") {
             self.tier = tier::read(walker)?;
         } else if key.is("n") {
-            self.images = walker.count()?;
+            self.several = walker.count()?;
+        } else if key.is("best_of") {
+            self.best_of = walker.count()?;
         } else {
             walker.skip()?;
         }
@@ -387,8 +420,19 @@ pub(super) mod tests {
     fn a_request_says_what_of_it_has_a_price() {
         let wish = |path, body: &str| scan(&entry(path), None, body.as_bytes()).expect("sound").wish;
         let hurried = wish("/v1/responses", r#"{"model":"m","input":"four","service_tier":"flex"}"#);
-        assert_eq!(hurried, Wish { tier: Some(Tier::Flex), images: 1, characters: 0 });
+        assert_eq!(hurried, Wish { tier: Some(Tier::Flex), images: 1, answers: 1, characters: 0 });
         assert_eq!(wish("/v1/images/generations", r#"{"model":"m","n":3}"#).images, 3);
+        assert_eq!(wish("/v1/chat/completions", r#"{"model":"m","n":3}"#).answers, 3);
+        assert_eq!(wish("/v1/completions", r#"{"model":"m","n":2,"best_of":5}"#).answers, 5);
+        for one in [r#"{"model":"m"}"#, r#"{"model":"m","n":null}"#, r#"{"model":"m","n":1}"#] {
+            assert_eq!(wish("/v1/chat/completions", one).answers, 1);
+        }
+        assert_eq!(wish("/v1/responses", r#"{"model":"m","n":3}"#).answers, 1, "it has no such member");
+        let gemini = |body| wish("/gemini/v1beta/models/m:generateContent", body).answers;
+        assert_eq!(gemini(r#"{"contents":[],"generationConfig":{"candidateCount" : 4}}"#), 4);
+        assert_eq!(gemini(r#"{"contents":[],"generation_config":{"candidate_count":2}}"#), 2);
+        assert_eq!(gemini(r#"{"contents":[{"parts":[{"text":"\"candidateCount\":9"}]}]}"#), 1);
+        assert_eq!(gemini(r#"{"contents":[],"generationConfig":{"candidateCount":99999999999}}"#), u32::MAX);
         let spoken = wish("/v1/audio/speech", "{\"model\":\"m\",\"input\":\"a\\u00e9\\n\u{1f600}\"}");
         assert_eq!(spoken.characters, 4);
         assert_eq!(wish("/v1/audio/speech", r#"{"model":"m","input":7}"#).characters, 0);

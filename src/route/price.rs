@@ -1,9 +1,10 @@
 //! What a request can cost at most, before anybody is asked: its prompt and the longest answer that it allows, at the
 //! prices of a channel.
 //!
-//! The longest answer is the request's own limit, else the model's, else [`UNKNOWN_ANSWER`]. Where it wants parts of its
-//! prompt kept in a cache, all of it counts as written there. What is not known beforehand (several answers at
-//! once, an answer's pictures or sound, searches) is not in here; it is booked once it is known.
+//! The longest answer is the request's own limit, else the model's, else [`UNKNOWN_ANSWER`]. Of
+//! several answers at once (`n`) each may be that long. Where it wants parts of its
+//! prompt kept in a cache, all of it counts as written there. What is not known beforehand (an answer's pictures or sound,
+//! searches) is not in here; it is booked once it is known.
 
 use http::HeaderName;
 use smallvec::SmallVec;
@@ -66,9 +67,10 @@ impl Extent {
     pub fn at(&self, route: &config::Route, channel: &Channel, asked: &str) -> Option<Money> {
         let model = channel.model_name(route, asked).unwrap_or(asked);
         let longest = || channel.facts(route, asked).max_output.unwrap_or(UNKNOWN_ANSWER);
+        let answers = u64::from(self.wish.answers.max(1));
         let told = Usage {
             input: self.prompt_tokens,
-            output: self.most_output.unwrap_or_else(longest),
+            output: self.most_output.unwrap_or_else(longest).saturating_mul(answers),
             ..Usage::default()
         };
         let told = match self.written {
@@ -213,6 +215,19 @@ routes:
         let range = extent(None).range(&table, 0, "smart", None);
         // gpt-5.4 answers with up to 128,000 tokens.
         assert!(range.dearest >= Some(Money::nano_usd(1000 * 2_500 + 128_000 * 15_000)), "{range:?}");
+    }
+
+    #[test]
+    fn each_of_several_answers_may_be_as_long_as_one() {
+        let table = table();
+        let at = |answers| {
+            let wish = Wish { answers, ..Wish::default() };
+            Extent { wish, ..extent(Some(100)) }.range(&table, 1, "other", None).dearest
+        };
+        // 1000 x 3, and 100 x 15 for each.
+        assert_eq!((at(0), at(1)), (at(1), Some(Money::nano_usd(4_500_000))));
+        assert_eq!(at(8), Some(Money::nano_usd(15_000_000)));
+        assert!(at(u32::MAX) > at(8));
     }
 
     #[test]
