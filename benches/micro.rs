@@ -27,6 +27,7 @@ use mainstay::dialect::splice::{Rewrite, splice};
 use mainstay::dialect::watch::Watch;
 use mainstay::dialect::{Dialect, Framing, Operation, Splitter, entry};
 use mainstay::route::{Need, Plan, Resend};
+use mainstay::shared::Waited;
 use mainstay::sim::{self, Ledger, Rehearsal, outages};
 use mainstay::state::gate::{Gate, Rescue};
 use mainstay::state::model::Shape;
@@ -153,7 +154,8 @@ fn limits(criterion: &mut Criterion) {
     criterion.bench_function("limits of five holders, reserved and settled", |bencher| {
         bencher.iter(|| {
             let subjects = limiter.subjects(lineage.as_ref(), (&route, allowance));
-            let reserving = pin!(limiter.reserve(subjects, 700));
+            let mut waited = Waited::default();
+            let reserving = pin!(limiter.reserve(subjects, 700, &mut waited));
             match reserving.poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(Ok((mut booking, rows))) => {
                     booking.spend(Spent::Tokens(500));

@@ -143,14 +143,17 @@ impl Access {
         self
     }
 
-    /// Puts what is known of the store's keys now in the place of what was known, where that is something else.
-    pub fn stock(&self, metrics: &Metrics) {
-        let Some(managed) = &self.managed else { return };
+    /// Puts what is known of the store's keys now in the place of what was known, where that is something else; says whether
+    /// it was.
+    pub fn stock(&self, metrics: &Metrics) -> bool {
+        let Some(managed) = &self.managed else { return false };
         let _turn = self.stocking.lock();
-        if managed.version() != self.shelf.load().version {
+        let is_news = managed.version() != self.shelf.load().version;
+        if is_news {
             let taken = |name: &str| self.ring.named(name).is_some();
             self.shelf.store(Arc::new(managed.shelf((&self.members, self.key_limits), taken, metrics)));
         }
+        is_news
     }
 
     /// Whom keys may belong to.

@@ -24,6 +24,7 @@ use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, translate};
 use crate::route::price::{self, Extent, MAX_COST, MostCost, Range, Written};
 use crate::route::{Bond, Hold};
+use crate::shared::Waited;
 use crate::state::books::Metering;
 use crate::telemetry::catalogue;
 use crate::vocab::{Money, Payer};
@@ -51,6 +52,7 @@ pub struct Charge {
     route: usize,
     most_cost: Option<MostCost>,
     downgraded: Option<Arc<str>>,
+    waited: Waited,
     outcome: Result<Option<Reserved>, Short>,
 }
 
@@ -76,21 +78,29 @@ impl Asking<'_> {
     /// Reserves what the request may cost that came to the route `index`. Whoever would be served more cheaply and cannot
     /// go there is refused; nobody is sent on twice.
     pub async fn charge(&self, index: usize) -> Result<Charge, Box<Refusal>> {
-        let done = |route, (reserved, most_cost), downgraded| Charge {
+        let mut waited = Waited::default();
+        let done = |route, (reserved, most_cost), downgraded, waited| Charge {
             route,
             most_cost,
             downgraded,
+            waited,
             outcome: Ok(reserved),
         };
-        let refused = |route, short| Charge { route, most_cost: None, downgraded: None, outcome: Err(short) };
+        let refused = |route, short| Charge {
+            route,
+            most_cost: None,
+            downgraded: None,
+            waited: Waited::default(),
+            outcome: Err(short),
+        };
         let asked = self.most_asked()?;
         match metering::of(self.entry.operation, self.scan.prompt_tokens) {
-            Metering::Free => return Ok(done(index, (None, None), None)),
+            Metering::Free => return Ok(done(index, (None, None), None, waited)),
             Metering::Tokens(_) | Metering::Told => {}
         }
         self.has_one_price(index, asked)?;
-        let (to, short) = match self.at(index, asked).await {
-            Ok(served) => return Ok(done(index, served, None)),
+        let (to, short) = match self.at(index, asked, &mut waited).await {
+            Ok(served) => return Ok(done(index, served, None, waited)),
             Err(Stop::Short(short)) => return Ok(refused(index, short)),
             Err(Stop::Elsewhere(to, short)) => (to, short),
         };
@@ -98,11 +108,11 @@ impl Asking<'_> {
         let Some(cheaper) = table.route_of_model(&to).filter(|cheaper| self.may_go(*cheaper)) else {
             return Ok(refused(index, short));
         };
-        Ok(match self.at(cheaper, asked).await {
+        Ok(match self.at(cheaper, asked, &mut waited).await {
             Ok(served) => {
                 let labels = [&*table.routes[index].config.name, &*to];
                 self.gateway.live.metrics.counter(&catalogue::BUDGET_DOWNGRADES, &labels).increment(1);
-                done(cheaper, served, Some(to))
+                done(cheaper, served, Some(to), waited)
             }
             Err(Stop::Short(short) | Stop::Elsewhere(_, short)) => refused(index, short),
         })
@@ -130,6 +140,7 @@ impl Asking<'_> {
         &self,
         index: usize,
         asked: Option<Money>,
+        waited: &mut Waited,
     ) -> Result<(Option<Reserved>, Option<MostCost>), Stop> {
         let (table, budgets) = (&self.snapshot.table, &self.gateway.budgets);
         let route = &table.routes[index].config;
@@ -148,7 +159,7 @@ impl Asking<'_> {
         {
             return Err(Stop::Short(Short::TooDear { most, cheapest }));
         }
-        let unknown = subjects.unpriced();
+        let unknown = budgets.unpriced(&subjects);
         let most_cost = (bound.is_some() || unknown == Unpriced::Refuse).then_some(MostCost {
             most: bound.unwrap_or(Money::MAX),
             unknown,
@@ -163,7 +174,7 @@ impl Asking<'_> {
             Range { dearest: None, unpriced: 0, .. } => Some(Money::ZERO),
             Range { dearest, .. } => dearest.map(|dearest| bound.map_or(dearest, |bound| dearest.min(bound))),
         };
-        match budgets.reserve(subjects, most, &route.name).await {
+        match budgets.reserve(subjects, most, &route.name, waited).await {
             Ok(reserved) => Ok((Some(reserved), most_cost)),
             Err(Broke::Refused(refused)) => Err(Stop::Short(Short::Budget { refused, most })),
             Err(Broke::Downgraded(to, refused)) => Err(Stop::Elsewhere(to, Short::Budget { refused, most })),
@@ -230,6 +241,7 @@ impl Charge {
     /// # Errors
     /// It is refused.
     pub fn settle(self, settle: &mut Settle) -> Result<(), Short> {
+        settle.asked_redis = self.waited;
         if let Some(reserved) = self.outcome? {
             settle.pays(reserved);
         }

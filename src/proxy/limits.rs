@@ -24,8 +24,7 @@ use crate::telemetry::RequestOutcome;
 /// What a request holds of its limits.
 pub struct Drawn {
     booking: Booking,
-    /// Estimated, of its prompt.
-    prompt: u64,
+    estimate: Estimate,
     standing: Standing,
 }
 
@@ -35,8 +34,10 @@ pub struct Course {
     pub outcome: RequestOutcome,
     pub reached: Reached,
     pub answered: Answered,
-    /// As the provider counted them.
+    /// As the provider counted them; of an answer that did not come to its end those that passed, where they are more.
     pub tokens: Option<u64>,
+    /// Tokens of an answer that did not come to its end, at least.
+    pub passed: u64,
 }
 
 /// Who has heard of a request.
@@ -56,6 +57,7 @@ pub enum Answered {
 }
 
 /// What a request is expected to take.
+#[derive(Clone, Copy, Debug)]
 struct Estimate {
     prompt: u64,
     /// As many as it allows.
@@ -90,10 +92,10 @@ pub async fn take(
         return Ok(guest);
     }
     let estimate = Estimate::of(&guest);
-    match gateway.limiter.reserve(subjects, estimate.tokens()).await {
+    match gateway.limiter.reserve(subjects, estimate.tokens(), &mut guest.settle.asked_redis).await {
         Ok((booking, rows)) => {
             let standing = standing(&rows);
-            guest.settle.drawn = Some(Box::new(Drawn { booking, prompt: estimate.prompt, standing }));
+            guest.settle.drawn = Some(Box::new(Drawn { booking, estimate, standing }));
             Ok(guest)
         }
         Err(refused) => Err(refusal(guest, &refused, &estimate)),
@@ -112,16 +114,24 @@ pub fn say(gateway: &Gateway, headers: &mut HeaderMap, (dialect, standing): &(Di
 impl Drawn {
     /// The request is over.
     pub fn settle(mut self, course: &Course) {
-        self.booking.spend(spent(course, self.prompt));
+        self.booking.spend(spent(course, self.estimate));
     }
 }
 
-fn spent(course: &Course, prompt: u64) -> Spent {
-    let Course { outcome, reached, answered, tokens } = *course;
+fn spent(course: &Course, estimate: Estimate) -> Spent {
+    let Course { outcome, reached, answered, tokens, passed } = *course;
+    let prompt = estimate.prompt;
     if let Some(tokens) = tokens {
         return Spent::Tokens(tokens);
     }
+    let seen = prompt.saturating_add(passed);
     match (outcome, reached, answered) {
+        // Nobody has counted them, and more has come than was expected.
+        (RequestOutcome::Broken | RequestOutcome::Cancelled, Reached::Upstream, Answered::Begun)
+            if seen > estimate.tokens() =>
+        {
+            Spent::Tokens(seen)
+        }
         (RequestOutcome::Ok | RequestOutcome::Broken, Reached::Upstream, _)
         | (RequestOutcome::Cancelled, Reached::Upstream, Answered::Begun) => Spent::Estimate,
         // The prompt may have been read by then.
@@ -215,14 +225,28 @@ mod tests {
     use super::*;
     use crate::algo::limit::Unit;
 
+    const ESTIMATE: Estimate = Estimate { prompt: 40, answer: Some(10) };
+
+    #[test]
+    fn an_answer_that_broke_off_and_that_nobody_counted_counts_for_what_has_passed() {
+        let of = |outcome, passed| {
+            let (reached, answered) = (Reached::Upstream, Answered::Begun);
+            spent(&Course { outcome, reached, answered, tokens: None, passed }, ESTIMATE)
+        };
+        for outcome in [RequestOutcome::Cancelled, RequestOutcome::Broken] {
+            assert_eq!(of(outcome, 10), Spent::Estimate);
+            assert_eq!(of(outcome, 11), Spent::Tokens(51));
+        }
+    }
+
     #[test]
     fn what_counts_in_the_end_follows_from_how_far_a_request_came() {
         use Answered::{Begun, No};
         use Reached::{Nobody, Upstream};
         use RequestOutcome::{Broken, Cancelled, ClientFault, Failed, Ok, Refused};
         let check = |outcome, reached, answered, tokens, expected| {
-            let course = Course { outcome, reached, answered, tokens };
-            assert_eq!(spent(&course, 40), expected, "{course:?}");
+            let course = Course { outcome, reached, answered, tokens, passed: 0 };
+            assert_eq!(spent(&course, ESTIMATE), expected, "{course:?}");
         };
         for outcome in [Ok, Broken, Cancelled] {
             check(outcome, Upstream, Begun, Some(7), Spent::Tokens(7));

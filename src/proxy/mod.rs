@@ -193,7 +193,9 @@ impl Gateway {
     /// Puts another snapshot in force and gives back the one before. Requests under way keep theirs.
     pub fn swap(&self, snapshot: Snapshot) -> Arc<Snapshot> {
         snapshot.connect_memories();
-        self.snapshot.swap(Arc::new(snapshot))
+        let before = self.snapshot.swap(Arc::new(snapshot));
+        self.budgets.changed();
+        before
     }
 
     /// Requests that have not ended, tunnels included.

@@ -17,6 +17,7 @@ use crate::algo::tick::Tick;
 use crate::dialect::Operation;
 use crate::ledger::{self, Account};
 use crate::route::steer::Taken;
+use crate::shared::Waited;
 use crate::state::books::Books;
 use crate::state::model::Shape;
 use crate::state::route::Route;
@@ -93,6 +94,10 @@ pub struct Settle {
     /// The last one that was asked.
     pub channel: Option<Arc<Channel>>,
     pub usage: Option<Usage>,
+    /// Content events of streams that did not come to their end: there are never fewer tokens.
+    pub passed: u64,
+    /// How long its budgets and limits took there.
+    pub asked_redis: Waited,
     /// What it has drawn of its limits.
     pub drawn: Option<Box<Drawn>>,
     /// Its books, where it is held against budgets: they hold what it has reserved.
@@ -160,6 +165,8 @@ impl Settle {
             taken: None,
             channel: None,
             usage: None,
+            passed: 0,
+            asked_redis: Waited::default(),
             drawn: None,
             paid: None,
             downgraded: None,
@@ -237,7 +244,8 @@ impl Settle {
             outcome: self.outcome,
             reached: if asked { Reached::Upstream } else { self.reached },
             answered: if self.first_byte.load(Relaxed) > 0 { Answered::Begun } else { Answered::No },
-            tokens: self.usage.map(|usage| usage.input.saturating_add(usage.output)),
+            tokens: self.usage.map(|usage| usage.input.saturating_add(usage.output.max(self.passed))),
+            passed: self.passed,
         }
     }
 

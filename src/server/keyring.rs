@@ -42,5 +42,7 @@ pub(super) async fn first(desk: &Desk, gateway: &Gateway) {
 }
 
 pub(super) fn stock(gateway: &Gateway) {
-    gateway.snapshot().access.stock(&gateway.live.metrics);
+    if gateway.snapshot().access.stock(&gateway.live.metrics) {
+        gateway.budgets.changed();
+    }
 }

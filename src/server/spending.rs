@@ -1,6 +1,7 @@
 //! Asks the store what everybody has spent, so that budgets outlast the process and replicas know of each other.
 //!
-//! Off the way of every request: once before the first one, and then every few seconds. While the store is away what
+//! Off the way of every request: once before the first one, and then every few seconds, and whenever somebody may have
+//! another budget than before. While the store is away what
 //! was known goes on, and what is booked here is booked all the same.
 
 use std::collections::HashMap;
@@ -29,7 +30,8 @@ const MOST: u32 = 200_000;
 pub(super) async fn follow(gateway: Arc<Gateway>, store: Option<Arc<Store>>) {
     let mut away = false;
     loop {
-        sleep(POLL).await;
+        // Whoever has a budget since a moment ago does not begin with nothing for long.
+        let _ = timeout(POLL, gateway.budgets.news()).await;
         match look(&gateway, store.as_deref()).await {
             Ok(()) => away = false,
             Err(error) if !away => {

@@ -21,8 +21,9 @@ use redis::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::waited::Waited;
 use crate::algo::dice::Dice;
 use crate::config;
 use crate::telemetry::{SharedAnswer, SharedHandles, SharedOperation};
@@ -86,6 +87,7 @@ pub enum Standing {
 /// Why there is no answer. Whoever asked goes on without.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Silence {
+    /// Nobody was asked: there is no connection, or the request has no time left for it.
     #[error("nobody is there")]
     Away,
     #[error("no answer in time")]
@@ -129,7 +131,20 @@ impl Link {
         operation: SharedOperation,
         commands: &Pipeline,
     ) -> Result<T, Silence> {
-        let result = self.begin(operation, commands).await;
+        self.ask_within(operation, commands, &mut Waited::default()).await
+    }
+
+    /// The same for a request that has `waited` for other answers already, within what is left of its time.
+    pub async fn ask_within<T: FromRedisValue>(
+        &self,
+        operation: SharedOperation,
+        commands: &Pipeline,
+        waited: &mut Waited,
+    ) -> Result<T, Silence> {
+        let Some(limit) = waited.left_of(self.settings.timeout) else { return Err(Silence::Away) };
+        let begun = Instant::now();
+        let result = self.wait(operation, commands, limit).await;
+        waited.add(begun.elapsed());
         if result.is_ok() {
             self.refusals.lock().retain(|(of, _)| *of != operation);
         }
@@ -143,9 +158,18 @@ impl Link {
         operation: SharedOperation,
         commands: &Pipeline,
     ) -> Result<T, Silence> {
+        self.wait(operation, commands, self.settings.timeout).await
+    }
+
+    async fn wait<T: FromRedisValue>(
+        &self,
+        operation: SharedOperation,
+        commands: &Pipeline,
+        limit: Duration,
+    ) -> Result<T, Silence> {
         let open = self.open.lock().clone();
         let Some(Open { mut connection, health }) = open else { return Err(Silence::Away) };
-        let answer = timeout(self.settings.timeout, commands.query_async(&mut connection)).await;
+        let answer = timeout(limit, commands.query_async(&mut connection)).await;
         let (counted, result) = match answer {
             Ok(Ok(value)) => (SharedAnswer::Ok, Ok(value)),
             Ok(Err(error)) => match meaning(&error) {
@@ -170,6 +194,8 @@ impl Link {
                 health.broken.notify_one();
             }
             Err(Silence::Broken) => health.broken.notify_one(),
+            // A shorter time than anybody is granted says nothing of it.
+            Err(Silence::Late) if limit < self.settings.timeout => {}
             Err(Silence::Late) => {
                 if health.silences.fetch_add(1, Relaxed) + 1 >= SILENCES {
                     health.broken.notify_one();

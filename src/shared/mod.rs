@@ -10,7 +10,7 @@
 //!                      Purses ── what callers have spent, as each replica says it of itself
 //! ```
 //!
-//! The only room that speaks Redis. Whoever asks gets an answer within `server.redis.timeout` or a [`Silence`],
+//! The only room that speaks Redis. Whoever asks gets an answer within `server.redis.timeout`, a request for all that it asks, or a [`Silence`],
 //! and goes on without: nothing here is needed to serve a request, and while Redis is away asking costs a
 //! lock. What is written on the board means nothing here, and no secret may be on it.
 
@@ -18,8 +18,10 @@ mod board;
 mod link;
 mod purses;
 mod tallies;
+mod waited;
 
 pub use board::{Board, Entry, MOST};
 pub use link::{Link, Silence, Standing};
 pub use purses::{Last, Others, Purse, Purses, Verdict, Weighed};
 pub use tallies::{Beat, Change, Correction, Row, Stand, Taken, Takes, Tallies, Wait};
+pub use waited::Waited;

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use super::link::{Link, Silence};
 use super::tallies::{Script, Words, run};
+use super::waited::Waited;
 use crate::algo::spend::LARGEST_SHARED;
 use crate::telemetry::SharedOperation;
 
@@ -59,7 +60,7 @@ pub enum Last {
 /// What came of it. The request is reserved where every limit lets it in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weighed {
-    /// That have said something lately, this one included.
+    /// That have said something lately, of whatever window, this one included.
     pub replicas: u32,
     /// In the order of the rows.
     pub purses: Vec<Others>,
@@ -89,12 +90,14 @@ impl Purses {
         Self { link, prefix, replica: format!("{replica:016x}"), spend: Script::new(SPEND) }
     }
 
-    /// Says how things stand here, and reserves a request if all limits let it in.
+    /// Says how things stand here, and reserves a request if all limits let it in. Without windows it says only that this
+    /// replica is there.
     ///
     /// # Errors
     /// Nobody has said whether they do.
-    pub async fn spend(&self, purses: &[Purse]) -> Result<Weighed, Silence> {
-        let mut words = Words::new(purses.iter().map(|purse| format!("{}:{}", self.prefix, purse.key)));
+    pub async fn spend(&self, purses: &[Purse], waited: &mut Waited) -> Result<Weighed, Silence> {
+        let keys = purses.iter().map(|purse| format!("{}:{}", self.prefix, purse.key));
+        let mut words = Words::new(keys.chain([format!("{}:replicas", self.prefix)]));
         words.add(&self.replica).add(&LAPSE.as_millis());
         for Purse { ends, turn, own, reserved, known, amount, last, limits, .. } in purses {
             let over = ends.map_or(0, |ends| ends.saturating_add(AFTER));
@@ -109,7 +112,7 @@ impl Purses {
                 words.add(limit.min(&LARGEST_SHARED));
             }
         }
-        let answer: Vec<i64> = run(&self.link, SharedOperation::Spend, &self.spend, &words).await?;
+        let answer: Vec<i64> = run(&self.link, SharedOperation::Spend, &self.spend, &words, waited).await?;
         read(&answer, purses).ok_or_else(|| Silence::Refused("an answer of another form".to_owned()))
     }
 }

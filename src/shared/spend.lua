@@ -1,7 +1,7 @@
 -- Says what everybody has spent in some windows, and lets a request in if its reserve fits in all of them, or in none.
 -- Amounts are whole nano-dollars below 2^53, which is what Lua's numbers hold (9 million dollars). Each replica writes
 -- a field of its own, and what it says there is all that it has spent and reserved, so that nothing counts twice.
--- KEYS: one for each window. ARGV: this replica, for how long its reserves count (ms), and for each window: the turn of what
+-- KEYS: one for each window, then the replicas. ARGV: this replica, for how long its reserves count (ms), and for each window: the turn of what
 -- it says, what was spent there, what is reserved there (this request included), when the window is over (Unix time, 0 for
 -- never), what it knows everybody to have spent, what this request reserves, 1 if a last one is under way there, how many
 -- limits there are, and these.
@@ -10,14 +10,18 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local me, till, at = ARGV[1], now + ARGV[2], 3
-local rows, answer, granted = {}, {1}, true
+local windows, alive = #KEYS - 1, KEYS[#KEYS]
+redis.call('ZREMRANGEBYSCORE', alive, '-inf', now)
+redis.call('ZADD', alive, till, me)
+redis.call('PEXPIRE', alive, ARGV[2])
+local rows, answer, granted = {}, {redis.call('ZCARD', alive)}, true
 
-for i = 1, #KEYS do
+for i = 1, windows do
   local turn, own, reserved = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local over, known, amount = ARGV[at + 3], tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
   local last, limits = ARGV[at + 6], tonumber(ARGV[at + 7])
   at = at + 8
-  local spent, promised, replicas = 0, 0, 1
+  local spent, promised = 0, 0
   local said, mine = redis.call('HGETALL', KEYS[i]), -1
   for j = 1, #said, 2 do
     local their_turn, theirs, more, alive = string.match(said[j + 1], '^(%d+):(%d+):(%d+):(%d+)$')
@@ -27,11 +31,9 @@ for i = 1, #KEYS do
       spent = spent + theirs
       if tonumber(alive) > now then
         promised = promised + more
-        replicas = replicas + 1
       end
     end
   end
-  answer[1] = math.max(answer[1], replicas)
   answer[#answer + 1] = spent
   answer[#answer + 1] = promised
   local taken = math.max(spent + own, known) + promised + reserved - amount
@@ -50,7 +52,7 @@ for i = 1, #KEYS do
   rows[i] = {turn, own, reserved, over, amount, mine}
 end
 
-for i = 1, #KEYS do
+for i = 1, windows do
   local turn, own, reserved, over, amount, mine = unpack(rows[i])
   if not granted then reserved = reserved - amount end
   -- The same turn once more says that the replica is still there.

@@ -14,6 +14,7 @@ use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY};
 use redis::{FromRedisValue, Pipeline};
 
 use super::link::{Link, Silence};
+use super::waited::Waited;
 use crate::algo::limit::SLOTS;
 use crate::telemetry::SharedOperation;
 
@@ -119,7 +120,7 @@ impl Tallies {
     ///
     /// # Errors
     /// Nobody has said whether they do.
-    pub async fn take(&self, age: &str, rows: &[Row]) -> Result<Option<Taken>, Silence> {
+    pub async fn take(&self, age: &str, rows: &[Row], waited: &mut Waited) -> Result<Option<Taken>, Silence> {
         let keys = rows.iter().map(|row| self.key(&row.key)).chain([self.replicas(), self.age()]);
         let mut words = Words::new(keys);
         words.add(&self.replica).add(&LAPSE.as_millis()).add(age);
@@ -133,7 +134,7 @@ impl Tallies {
                 }
             }
         }
-        let answer: Vec<i64> = self.run(SharedOperation::Take, &self.take, &words).await?;
+        let answer: Vec<i64> = run(&self.link, SharedOperation::Take, &self.take, &words, waited).await?;
         if answer.is_empty() {
             return Ok(None);
         }
@@ -190,7 +191,7 @@ impl Tallies {
         script: &Script,
         words: &Words,
     ) -> Result<T, Silence> {
-        run(&self.link, operation, script, words).await
+        run(&self.link, operation, script, words, &mut Waited::default()).await
     }
 }
 
@@ -200,11 +201,12 @@ pub(super) async fn run<T: FromRedisValue>(
     operation: SharedOperation,
     script: &Script,
     words: &Words,
+    waited: &mut Waited,
 ) -> Result<T, Silence> {
-    let known = link.ask(operation, &words.put("EVALSHA", &script.digest)).await;
+    let known = link.ask_within(operation, &words.put("EVALSHA", &script.digest), waited).await;
     match known {
         // After a start of Redis's, once for each script.
-        Err(Silence::Unread) => link.ask(operation, &words.put("EVAL", script.text)).await,
+        Err(Silence::Unread) => link.ask_within(operation, &words.put("EVAL", script.text), waited).await,
         answer => answer,
     }
     .map(|(answer,)| answer)

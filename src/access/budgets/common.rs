@@ -1,6 +1,6 @@
 //! What all replicas together let in and have spent, where there is a Redis.
 //!
-//! A request waits for one round trip, of `server.redis.timeout` at most. It counts as reserved here before Redis is asked,
+//! A request waits for one round trip, and for all of them `server.redis.timeout` at most. It counts as reserved here before Redis is asked,
 //! so that every word to Redis is about all that is under way (for these milliseconds one that will be refused is in the way of
 //! a smaller one beside it, never the other way round); and whatever comes of it, dropping what it has reserved puts
 //! that right. What requests turn out to cost is told by a task beside them. Does Redis not answer, each replica lets
@@ -17,10 +17,10 @@ use tokio::time::{sleep, timeout};
 
 use super::held::{Books, Held, Windowed};
 use super::paid::{Entries, Reserved};
-use super::{Broke, Budgets, Subjects, Why};
+use super::{Broke, Budgets, Subjects, Why, is_in_force};
 use crate::algo::spend::Grant;
 use crate::config::{Budget, Exceeded};
-use crate::shared::{Last, Purse, Purses, Verdict};
+use crate::shared::{Last, Purse, Purses, Verdict, Waited};
 use crate::telemetry::catalogue;
 use crate::vocab::Money;
 
@@ -68,6 +68,7 @@ impl Common {
         subjects: Subjects,
         most: Option<Money>,
         serving: &str,
+        waited: &mut Waited,
     ) -> Judged {
         let (asked, whose, entries) = enter(budgets, &subjects, most, serving);
         // Whatever happens from here on, even that nobody waits any more: it is not reserved for ever.
@@ -75,7 +76,7 @@ impl Common {
         if asked.is_empty() {
             return Judged::Decided(Ok(reserved));
         }
-        let Ok(weighed) = self.purses.spend(&asked).await else {
+        let Ok(weighed) = self.purses.spend(&asked, waited).await else {
             self.alone.increment(1);
             return Judged::Nobody(reserved.withdraw(), self.replicas.load(Relaxed));
         };
@@ -126,9 +127,11 @@ impl Common {
                 due.map(|(at, windowed)| (Arc::clone(&held), at, windowed.asks(&held, 0, SmallVec::new()))),
             );
         }
-        for some in all.chunks(AT_ONCE) {
+        // Who has let nothing in yet says at least that it is there: its part of what is left is its own.
+        let silent = all.is_empty() && what == What::All && !budgets.shelves.is_empty();
+        for some in all.chunks(AT_ONCE).chain(silent.then_some(&[][..])) {
             let rows: Vec<Purse> = some.iter().map(|(_, _, row)| row.clone()).collect();
-            let Ok(weighed) = self.purses.spend(&rows).await else { return };
+            let Ok(weighed) = self.purses.spend(&rows, &mut Waited::default()).await else { return };
             self.replicas.store(weighed.replicas.max(1), Relaxed);
             for ((held, at, row), others) in some.iter().zip(weighed.purses) {
                 let mut books = held.books.lock();
@@ -152,9 +155,9 @@ fn enter(
     let mut books = subjects.lock();
     for (place, (book, subject)) in books.iter_mut().zip(&subjects.0).enumerate() {
         book.meet(&subject.held, &subject.budgets, &budgets.sums, now);
-        let in_force = |budget: &Budget| budget.starts.is_none_or(|starts| starts <= now);
         for at in 0..book.purses.len() {
-            let of_this = |(_, budget): &(usize, &Budget)| in_force(budget) && book.purses[at].is_of(budget);
+            let of_this =
+                |(_, budget): &(usize, &Budget)| is_in_force(budget, now) && book.purses[at].is_of(budget);
             let mine: SmallVec<[(usize, &Budget); 2]> =
                 subject.budgets.iter().enumerate().filter(of_this).collect();
             if mine.is_empty() {

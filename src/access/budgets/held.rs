@@ -109,12 +109,21 @@ impl Books {
         let Self { purses, budgets, told } = self;
         told.retain(|(place, limit, share)| {
             let windowed = &purses[*place];
-            let holds = windowed.purse.spent() >= share_of(*limit, *share);
+            let is_over = windowed.purse.spent() < share_of(*limit, *share);
+            let is_his = |budget: &Budget| {
+                windowed.is_of(budget) && budget.limit == *limit && budget.soft.contains(share)
+            };
+            let holds = !is_over && budgets.iter().any(is_his);
             if !holds {
+                let why = if is_over {
+                    format!("another {} has begun for {}", windowed.per.name(), held.called())
+                } else {
+                    format!("{} has another budget now, or none", held.called())
+                };
                 alerts.raise(Alert {
                     kind: AlertKind::Budget,
                     subject: subject(held, windowed.per, *limit, *share),
-                    text: format!("another {} has begun for {}", windowed.per.name(), held.called()),
+                    text: why,
                     state: AlertState::Resolved,
                 });
             }
@@ -217,6 +226,10 @@ impl Shelves {
         }
         let held = Held { holder, name: Arc::clone(name), books: Mutex::default() };
         Arc::clone(shelf.entry(Arc::clone(name)).or_insert_with(|| Arc::new(held)))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|shelf| shelf.read().is_empty())
     }
 
     pub fn all(&self) -> Vec<Arc<Held>> {

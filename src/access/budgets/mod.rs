@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
+use tokio::sync::Notify;
 
 pub use held::Seen;
 pub use known::Wanted;
@@ -38,6 +39,7 @@ use known::Sums;
 use super::limits::Holder;
 use crate::algo::spend::{Grant, Per};
 use crate::config::{self, Budget, Exceeded, Lineage, Unpriced};
+use crate::shared::Waited;
 use crate::state::Live;
 use crate::telemetry::{Metrics, catalogue};
 use crate::vocab::Money;
@@ -48,6 +50,8 @@ pub struct Budgets {
     shelves: Shelves,
     sums: Sums,
     common: OnceLock<Arc<Common>>,
+    /// Rung when somebody may have other budgets than before.
+    news: Notify,
 }
 
 /// Everybody whose budgets a request is held against: from the top of the tree down, its route last, so that two
@@ -110,6 +114,7 @@ impl Budgets {
             shelves: Shelves::default(),
             sums: Sums::default(),
             common: OnceLock::new(),
+            news: Notify::new(),
         })
     }
 
@@ -157,6 +162,16 @@ impl Budgets {
         }
     }
 
+    /// Somebody may have other budgets than before: what was spent of them has to be found out.
+    pub fn changed(&self) {
+        self.news.notify_one();
+    }
+
+    /// Waits until [`Self::changed`] is called, or returns at once if it was since the last time.
+    pub async fn news(&self) {
+        self.news.notified().await;
+    }
+
     /// Lets what may stay silent for long begin at 0.
     fn count_from_nothing(&self, route: &config::Route) {
         self.metrics().counter(&catalogue::TOO_DEAR, &[&route.name]).increment(0);
@@ -167,8 +182,14 @@ impl Budgets {
         }
     }
 
+    /// Whether somebody lets nothing in that has no price.
+    pub fn unpriced(&self, subjects: &Subjects) -> Unpriced {
+        if subjects.strict(self.now()).is_some() { Unpriced::Refuse } else { Unpriced::Allow }
+    }
+
     /// Reserves what a request may cost, `most`, if all of `subjects` let it in; `None`: nobody knows it. `serving` is
-    /// the route that would serve it, and whether it may still be given to another one is the caller's to know.
+    /// the route that would serve it, and whether it may still be given to another one is the caller's to know. `waited`:
+    /// for Redis, so far.
     ///
     /// # Errors
     /// Somebody does not, or would have another route serve it.
@@ -177,16 +198,17 @@ impl Budgets {
         subjects: Subjects,
         most: Option<Money>,
         serving: &str,
+        waited: &mut Waited,
     ) -> Result<Reserved, Broke> {
         let Some(common) = self.common.get() else { return self.alone(subjects, most, serving, 1) };
         if most.is_none()
-            && let Some((subject, budget)) = subjects.strict()
+            && let Some((subject, budget)) = subjects.strict(self.now())
         {
             let mut books = subject.held.books.lock();
             books.meet(&subject.held, &subject.budgets, &self.sums, self.now());
             return Err(Broke::Refused(Box::new(subject.refused(&books, budget, Why::Unpriced))));
         }
-        match common.reserve(self, subjects, most, serving).await {
+        match common.reserve(self, subjects, most, serving, waited).await {
             Judged::Decided(decided) => decided,
             Judged::Nobody(subjects, replicas) => self.alone(subjects, most, serving, replicas),
         }
@@ -207,7 +229,7 @@ impl Budgets {
         for (place, (book, subject)) in books.iter_mut().zip(&subjects.0).enumerate() {
             book.meet(&subject.held, &subject.budgets, &self.sums, now);
             book.tell(&subject.held, &self.live.alerts);
-            let in_force = |budget: &&Budget| budget.starts.is_none_or(|starts| starts <= now);
+            let in_force = |budget: &&Budget| is_in_force(budget, now);
             for budget in subject.budgets.iter().filter(in_force) {
                 let at = book.place(budget);
                 let refused = |book: &Books, why| subject.refused(book, budget, why);
@@ -271,6 +293,10 @@ impl Budgets {
     }
 }
 
+fn is_in_force(budget: &Budget, now: Duration) -> bool {
+    budget.starts.is_none_or(|starts| starts <= now)
+}
+
 impl Subject {
     /// How it stands with a budget of his that refuses a request.
     fn refused(&self, book: &Books, budget: &Budget, why: Why) -> Refused {
@@ -293,15 +319,11 @@ impl Subjects {
         self.0.is_empty()
     }
 
-    /// Whether somebody lets nothing in that has no price.
-    pub fn unpriced(&self) -> Unpriced {
-        if self.strict().is_some() { Unpriced::Refuse } else { Unpriced::Allow }
-    }
-
-    fn strict(&self) -> Option<(&Subject, &Budget)> {
+    /// Whose budget lets nothing in that has no price, now that it is in force.
+    fn strict(&self, now: Duration) -> Option<(&Subject, &Budget)> {
         let mut all =
             self.0.iter().flat_map(|subject| subject.budgets.iter().map(move |budget| (subject, budget)));
-        all.find(|(_, budget)| budget.unpriced == Unpriced::Refuse)
+        all.find(|(_, budget)| is_in_force(budget, now) && budget.unpriced == Unpriced::Refuse)
     }
 
     /// Everybody's at once, in the order in which everybody takes them.

@@ -190,6 +190,44 @@ fn a_threshold_is_told_once_in_a_window_and_taken_back_after_it() {
 }
 
 #[test]
+fn what_was_told_of_a_budget_is_taken_back_when_it_is_raised_or_gone() {
+    let bank = Bank::open();
+    let told = || {
+        let alerts = bank.alerts();
+        alerts.iter().map(|alert| (alert.subject.to_string(), alert.state)).collect::<Vec<_>>()
+    };
+    let expect = |line: &Lineage| bank.budgets.expect(std::slice::from_ref(line), std::iter::empty());
+    bank.buy(&key("shop", &[budget(Per::Day, 10)], &[]), 9);
+    assert_eq!(told(), [("key shop, day, 80% of $0.00000001".to_owned(), AlertState::Firing)]);
+    expect(&key("shop", &[budget(Per::Day, 10)], &[]));
+    assert_eq!(told(), [], "it is the same one");
+    expect(&key("shop", &[budget(Per::Day, 11)], &[]));
+    assert_eq!(
+        told(),
+        [
+            ("key shop, day, 80% of $0.00000001".to_owned(), AlertState::Resolved),
+            ("key shop, day, 80% of $0.000000011".to_owned(), AlertState::Firing),
+        ]
+    );
+    expect(&key("shop", &[], &[]));
+    assert_eq!(told(), [("key shop, day, 80% of $0.000000011".to_owned(), AlertState::Resolved)]);
+    expect(&key("shop", &[], &[]));
+    assert_eq!(told(), []);
+}
+
+#[test]
+fn a_budget_that_is_not_in_force_yet_refuses_nothing_that_has_no_price() {
+    let bank = Bank::open();
+    let starts = bank.live.clock.unix_now() + Duration::from_mins(1);
+    let strict = Budget { starts: Some(starts), unpriced: Unpriced::Refuse, ..budget(Per::Total, 5) };
+    let line = key("shop", &[strict], &[]);
+    let unpriced = || bank.budgets.unpriced(&bank.budgets.subjects(Some(&line), &bank.route));
+    assert_eq!(unpriced(), Unpriced::Allow);
+    bank.hand.move_to(Tick::ZERO + Duration::from_mins(1));
+    assert_eq!(unpriced(), Unpriced::Refuse);
+}
+
+#[test]
 fn what_the_store_has_of_others_counts_and_our_own_does_not_count_twice() {
     let bank = Bank::open();
     let line = key("shop", &[budget(Per::Month, 100)], &[]);

@@ -1,6 +1,6 @@
 //! What all replicas count together.
 //!
-//! A request waits for one round trip, of `server.redis.timeout` at most. All else is told by a task beside the requests:
+//! A request waits for one round trip, and for all of them `server.redis.timeout` at most. All else is told by a task beside the requests:
 //! what requests turned out to use, which have ended, what was granted while Redis was away. What was told when Redis
 //! lost it (it was started anew) is told once more: each replica still has what it has granted itself.
 
@@ -20,7 +20,7 @@ use super::held::{Held, Subject};
 use super::{Limiter, Refused, Row, Subjects, Until};
 use crate::algo::limit::{Booked, Measure, SLOTS, Spent, Unit, amount, corrections};
 use crate::algo::tick::Tick;
-use crate::shared::{self, Beat, Change, Correction, Silence, Taken, Takes, Tallies};
+use crate::shared::{self, Beat, Change, Correction, Silence, Taken, Takes, Tallies, Waited};
 use crate::telemetry::{Metrics, catalogue};
 
 /// How often a replica says that it is there.
@@ -123,7 +123,13 @@ impl Common {
         self.replicas.load(Relaxed)
     }
 
-    pub async fn reserve(&self, limiter: &Arc<Limiter>, subjects: Subjects, tokens: u64) -> Judged {
+    pub async fn reserve(
+        &self,
+        limiter: &Arc<Limiter>,
+        subjects: Subjects,
+        tokens: u64,
+        waited: &mut Waited,
+    ) -> Judged {
         let Some(age) = self.age.load_full() else {
             self.bell.notify_one();
             self.alone.increment(1);
@@ -140,7 +146,7 @@ impl Common {
         // Whatever happens from here on, even that nobody waits any more: the request is not there for ever.
         let mut booking = Booking::entered(limiter, subjects);
         let (rows, whose) = asked(booking.subjects(), &present, tokens);
-        let told = match self.tallies.take(&age.name, &rows).await {
+        let told = match self.tallies.take(&age.name, &rows, waited).await {
             Ok(Some(taken)) if taken.is_granted() => {
                 let booked = Booked { tokens, at: limiter.live.now() };
                 booking.book(booked, Told::Since(taken.now));

@@ -33,7 +33,7 @@ use held::{Books, Shelves, Subject};
 use crate::algo::limit::{Allowance, Booked, Short, Unit, Used, When};
 use crate::algo::tick::Tick;
 use crate::config::{Level, Lineage};
-use crate::shared::{Tallies, Wait};
+use crate::shared::{Tallies, Wait, Waited};
 use crate::state::Live;
 use crate::telemetry::catalogue;
 
@@ -144,11 +144,12 @@ impl Limiter {
         self: &Arc<Self>,
         subjects: Subjects,
         tokens: u64,
+        waited: &mut Waited,
     ) -> Result<(Booking, Vec<Row>), Box<Refused>> {
         let Some(common) = self.common.get() else {
             return self.alone(subjects, tokens, Allowance::clone, Told::Nobody);
         };
-        let (subjects, told) = match common.reserve(self, subjects, tokens).await {
+        let (subjects, told) = match common.reserve(self, subjects, tokens, waited).await {
             Judged::Granted(booking, rows) => return Ok((booking, rows)),
             Judged::Refused(refused) => return Err(refused),
             Judged::Nobody(subjects, told) => (subjects, told),

@@ -41,7 +41,7 @@ impl Desk {
 
     async fn ask(&self, line: &Lineage, tokens: u64) -> Result<Booking, Box<Refused>> {
         let subjects = self.0.subjects(Some(line), (&"m".into(), NONE));
-        self.0.reserve(subjects, tokens).await.map(|(booking, _)| booking)
+        self.0.reserve(subjects, tokens, &mut Waited::default()).await.map(|(booking, _)| booking)
     }
 
     fn used(&self) -> Vec<String> {
@@ -75,9 +75,10 @@ async fn who_is_refused_by_one_has_taken_nothing_of_the_others() {
 async fn a_route_limits_those_without_a_key_too() {
     let desk = Desk::open();
     let subjects = || desk.0.subjects(None, (&"m".into(), rpm(1)));
-    let booking = desk.0.reserve(subjects(), 0).await.map_err(|_| ()).expect("the first one").0;
+    let booking =
+        desk.0.reserve(subjects(), 0, &mut Waited::default()).await.map_err(|_| ()).expect("the first one").0;
     spend(booking, Spent::Tokens(0));
-    let refused = desk.0.reserve(subjects(), 0).await.err().expect("the second one");
+    let refused = desk.0.reserve(subjects(), 0, &mut Waited::default()).await.err().expect("the second one");
     assert_eq!((refused.holder, &*refused.name), (Holder::Route, "m"));
     assert!(desk.0.subjects(None, (&"m".into(), NONE)).is_empty());
 }

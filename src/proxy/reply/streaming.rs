@@ -550,6 +550,9 @@ impl Streaming {
         let Some((permit, party)) = &mut self.open else { return };
         if self.peeked.watch.is_terminated() {
             permit.has_told_all();
+        } else {
+            let passed = &mut party.settle_mut().passed;
+            *passed = passed.saturating_add(self.peeked.watch.content_events());
         }
         if let Some(usage) = self.peeked.watch.usage() {
             permit.used(&usage);

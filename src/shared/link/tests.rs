@@ -20,6 +20,8 @@ enum Far {
     Leaves(usize),
     /// Answers later than is waited for.
     Late,
+    /// Answers each command after 15 ms of the 20 that are waited for.
+    Dawdles,
     /// Answers a PING, and everything else with an error.
     Grumbles,
     /// Answers everything but this with an error that says why it cannot serve.
@@ -38,6 +40,10 @@ async fn serve(mut stream: DuplexStream, far: Far) {
                 Far::Leaves(most) if answered >= most => return,
                 Far::Late => {
                     sleep(LIMIT * 2).await;
+                    true
+                }
+                Far::Dawdles => {
+                    sleep(LIMIT * 3 / 4).await;
                     true
                 }
                 Far::Leaves(_) | Far::Grumbles | Far::Unfit(_) => true,
@@ -105,6 +111,16 @@ impl Lab {
         };
         let holding = tokio::spawn(Arc::clone(&link).hold(dial, Dice::seeded(1)));
         Self { link, metrics, dialled, holding }
+    }
+
+    /// As one of the questions of a request.
+    async fn ask_within(&self, waited: &mut Waited) -> Result<String, Silence> {
+        let mut commands = redis::pipe();
+        commands.cmd("PING");
+        self.link
+            .ask_within::<(String,)>(SharedOperation::Take, &commands, waited)
+            .await
+            .map(|(answer,)| answer)
     }
 
     async fn ask(&self) -> Result<String, Silence> {
@@ -254,4 +270,21 @@ async fn what_is_answered_before_the_gist_does_not_take_a_refusal_back() {
     }
     let asked: Result<(String,), Silence> = lab.link.ask(SharedOperation::Read, &ping).await;
     assert!(asked.is_ok() && lab.link.refusals.lock().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_asks_several_times_waits_no_longer_than_one_that_asks_once() {
+    let lab = Lab::with(&[Far::Dawdles]);
+    sleep(LIMIT).await;
+    for _ in 0..SILENCES * 2 {
+        let (mut waited, begun) = (Waited::default(), Instant::now());
+        assert_eq!(lab.ask_within(&mut waited).await.as_deref(), Ok("PONG"));
+        assert_eq!(lab.ask_within(&mut waited).await, Err(Silence::Late));
+        assert_eq!(begun.elapsed(), LIMIT);
+        assert_eq!(lab.ask_within(&mut waited).await, Err(Silence::Away), "no time is left to ask");
+        assert_eq!(begun.elapsed(), LIMIT);
+        // What nobody waits for any more is answered meanwhile.
+        sleep(LIMIT).await;
+    }
+    assert_eq!((*lab.dialled.lock(), lab.link.standing()), (1, Standing::Connected));
 }

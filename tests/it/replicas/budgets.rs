@@ -86,6 +86,45 @@ fn two_gateways_spend_one_budget() {
 }
 
 #[test]
+fn replicas_whose_callers_are_different_ones_count_each_other_all_the_same() {
+    let Some(mut redis) = Redis::start("shared budgets of two keys") else { return };
+    let directory = TempDir::with_prefix("mainstay-budgets-").unwrap();
+    let prices = directory.path().join("models.yaml");
+    std::fs::write(&prices, PRICES).unwrap();
+    let routes = "routes:
+  - {model: m, budgets: [{per: total, limit: 100}], channels: [{upstream: sim, model: x}]}
+  - {model: n, budgets: [{per: total, limit: 100}], channels: [{upstream: sim, model: x}]}
+";
+    let (head, _) = ROUTING.split_once("routes:").unwrap();
+    let routing = format!("{head}{routes}").replace("REDIS", &redis.address.to_string());
+    let routing = routing.replace("PRICES", &prices.display().to_string());
+    let [one, other] = [(); 2].map(|()| Replica::of(&routing));
+    for replica in [&one, &other] {
+        replica.connected(1);
+    }
+    let ask = |replica: &Replica, model: &str| {
+        let body = r#"{"model":"MODEL","max_tokens":10,"messages":[{"role":"user","content":"hi"}]}"#;
+        let body = body.replace("MODEL", model);
+        http::post(replica.0.callers, "/v1/chat/completions", &body).unwrap().status
+    };
+    // None of the two has ever heard of the other one's route; all of it is told within two seconds.
+    assert_eq!((ask(&one, "m"), ask(&other, "n")), (200, 200));
+    let of_two = wait_for(30, || {
+        let members = redis.say("ZCARD it:budgets:1:replicas");
+        (members == super::redis::Reply::Number(2)).then_some(())
+    });
+    assert!(of_two.is_some(), "both are there");
+    assert_eq!((ask(&one, "m"), ask(&other, "n")), (200, 200));
+    redis.kill();
+    for replica in [&one, &other] {
+        replica.connected(0);
+    }
+    // Half of the eighty dollars that are left of each, wherever it is asked for.
+    let served = |replica, model| (0..9).filter(|_| ask(replica, model) == 200).count();
+    assert_eq!((served(&one, "m"), served(&other, "n")), (4, 4));
+}
+
+#[test]
 fn without_redis_each_spends_its_part_and_what_was_spent_is_told_later() {
     let Some(mut redis) = Redis::start("shared budgets, for a while") else { return };
     let directory = TempDir::with_prefix("mainstay-budgets-").unwrap();

@@ -297,3 +297,15 @@ async fn operators_are_told_once_of_every_threshold() {
     }
     assert_eq!(told, ["key shop, total, 50% of $0.0212", "key shop, total, 100% of $0.0212"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_appears_while_the_program_runs_is_asked_about_at_once() {
+    let lab = Lab::whole(&yaml("", ""));
+    // The first look of the program, and one in the middle of the time between two others.
+    after(Duration::from_millis(7500)).await;
+    assert_eq!(lab.gateway.budgets.wanted(), []);
+    lab.replace(&yaml("", "budgets: [{per: total, limit: 1}],")).await;
+    after(Duration::from_millis(10)).await;
+    assert_eq!(lab.gateway.budgets.wanted().len(), 1);
+    lab.assert_quiet().await;
+}

@@ -274,3 +274,35 @@ async fn two_hundred_at_once_share_what_there_is() {
     lab.assert_quiet().await;
     assert_eq!((used(&lab)["shop rpm"], used(&lab)["shop concurrency"]), (granted, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_hangs_up_has_used_what_came_of_the_answer_though_the_provider_had_counted_one_token() {
+    let begins = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"type\":\"message\",\
+        \"role\":\"assistant\",\"model\":\"m\",\"content\":[],\"stop_reason\":null,\
+        \"usage\":{\"input_tokens\":30,\"output_tokens\":1}}}\n\n\
+        event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\
+        \"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n";
+    let word = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\
+        \"delta\":{\"type\":\"text_delta\",\"text\":\"word \"}}\n\n";
+    let stream =
+        || Said::status(200).header("content-type", "text/event-stream").data(begins).data(word.repeat(50));
+    let anthropic = "provider: custom, dialect: anthropic, base_url: 'http://a.test'";
+    let body =
+        r#"{"model":"demo","stream":true,"max_tokens":90,"messages":[{"role":"user","content":"hello"}]}"#;
+    let asked = || Ask::post("/anthropic/v1/messages", body).header("x-api-key", "secret-of-LAB_SHOP");
+
+    let a = Scribe::saying(stream().step(Step::Hang));
+    let lab = Lab::beside(&shop("tpm: 1000", anthropic), &[("a", &a)]);
+    let mut kept = lab.open(&asked()).await;
+    kept.next().await;
+    after(secs(1)).await;
+    kept.hang_up();
+    lab.assert_quiet().await;
+    assert_eq!(used(&lab)["shop tpm"], 80, "30 of the prompt, and 50 words");
+
+    // What the upstream breaks off counts in the same way.
+    a.say(stream());
+    let _ = lab.send(&asked()).await;
+    lab.assert_quiet().await;
+    assert_eq!(used(&lab)["shop tpm"], 160);
+}
