@@ -2,8 +2,8 @@
 //! the day of each attempt.
 //!
 //! A page of requests is changed at once, with the sums that it is in, or not at all; so whoever stops halfway has
-//! exact books, and goes on by beginning again. What its provider priced itself stays, and so does what nobody knows
-//! the usage of. Rows that are no longer kept cannot be priced again: their sums stay as they are, and the outcome
+//! exact books, and goes on by beginning again. What its provider priced itself stays, and so does what a caller paid
+//! himself and what nobody knows the usage of. Rows that are no longer kept cannot be priced again: their sums stay as they are, and the outcome
 //! says how many attempts that is.
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +16,7 @@ use super::period::moment_of;
 use super::sheet::{self, Cell};
 use super::words::{Mode, RepriceAsked};
 use crate::catalog::{Catalog, Date, Rates, charge, cost};
+use crate::store::rows::CALLERS_OWN;
 use crate::store::{AtRequest, Each, Error, Field, FoundAttempt, Page, Priced, Query, Repriced, Store};
 use crate::vocab::{Money, Tier, Usage};
 
@@ -140,7 +141,9 @@ impl Prices<'_> {
 
     /// As `ledger` priced it at first.
     fn price(&mut self, attempt: &FoundAttempt) -> (Option<Money>, String) {
-        if attempt.priced == cost::SAID || attempt.usage == Usage::default() {
+        // Whoever came with a key of his own has paid it himself, whatever it costs.
+        let is_callers = attempt.credential == u64::from(CALLERS_OWN);
+        if is_callers || attempt.priced == cost::SAID || attempt.usage == Usage::default() {
             return (attempt.cost, attempt.priced.clone());
         }
         let key = (attempt.provider.clone(), attempt.model.clone());

@@ -6,7 +6,7 @@ use mainstay::algo::dice::Dice;
 use mainstay::catalog::{Catalog, Date, DatedPrices, Meter, Own, OwnModel, Price};
 use mainstay::report::words::Mode;
 use mainstay::report::{RepriceAsked, Repricing, Words, reprice};
-use mainstay::store::rows::{Batch, Part, RequestRow};
+use mainstay::store::rows::{Batch, CALLERS_OWN, Part, RequestRow};
 use mainstay::store::{Search, Store};
 use mainstay::vocab::{Money, Tier, Usage};
 
@@ -61,7 +61,8 @@ fn right() -> Catalog {
 fn at(catalog: &Catalog, batch: &Batch) -> Batch {
     let mut batch = batch.clone();
     for attempt in &mut batch.attempts {
-        if attempt.priced.starts_with("as its") || attempt.usage == Usage::default() {
+        let is_callers = attempt.credential == CALLERS_OWN;
+        if is_callers || attempt.priced.starts_with("as its") || attempt.usage == Usage::default() {
             continue;
         }
         let usage = Usage { tier: Tier::parse(attempt.tier), ..attempt.usage };
@@ -77,7 +78,8 @@ fn at(catalog: &Catalog, batch: &Batch) -> Batch {
     batch
 }
 
-/// Rows of which some were priced by their provider, some by nobody, and some are of another tier.
+/// Rows of which some were priced by their provider, some by nobody, some are of another tier, and some their callers
+/// paid themselves.
 fn written(seed: u64, batches: usize) -> Vec<Batch> {
     let mut dice = Dice::seeded(seed);
     let one = |dice: &mut Dice| {
@@ -93,6 +95,10 @@ fn written(seed: u64, batches: usize) -> Vec<Batch> {
                     attempt.priced = "".into();
                 }
                 2 => attempt.tier = "batch",
+                3 => {
+                    (attempt.credential, attempt.cost) = (CALLERS_OWN, Some(Money::default()));
+                    attempt.priced = "".into();
+                }
                 _ => {}
             }
         }
