@@ -24,6 +24,10 @@ use crate::store::rows::Batch;
 const SEGMENT: u64 = 4 << 20;
 /// How names of segments end.
 const SUFFIX: &str = "rows";
+/// How names of segments end that could not be read: they stay for people, and nothing here looks at them again.
+const ASIDE: &str = "unreadable";
+/// What Linux says of a place of a disk that cannot be read.
+const EIO: i32 = 5;
 /// Held as long as a process has the directory.
 const LOCK: &str = "lock";
 
@@ -244,7 +248,10 @@ impl Spool {
             let (mut left, mut rows) = (end - at, 0);
             while batches.len() < frames {
                 let mut head = [0; frame::HEAD];
-                file.read_exact(&mut head)?;
+                if let Err(error) = file.read_exact(&mut head) {
+                    self.fails(error, &batches)?;
+                    break;
+                }
                 let length = frame::length(head).filter(|length| *length <= left);
                 rows += frame::rows(head);
                 if !batches.is_empty() && rows > most_rows {
@@ -252,7 +259,10 @@ impl Spool {
                 }
                 if let Some(length) = length {
                     let mut payload = vec![0; usize::try_from(length).unwrap_or_default() - frame::HEAD];
-                    file.read_exact(&mut payload)?;
+                    if let Err(error) = file.read_exact(&mut payload) {
+                        self.fails(error, &batches)?;
+                        break;
+                    }
                     if let Some(batch) = frame::batch(head, &payload, &mut self.words) {
                         self.read.push_back((batch.id, length));
                         batches.push(batch);
@@ -280,6 +290,31 @@ impl Spool {
             }
         }
         Ok(batches)
+    }
+
+    /// The first segment cannot be read any further. What was read of it before goes first; then it is put aside, since
+    /// whatever stands behind it would wait for good.
+    fn fails(&mut self, error: io::Error, read: &[Batch]) -> io::Result<()> {
+        if !is_for_good(&error) {
+            return Err(error);
+        }
+        if !read.is_empty() {
+            return Ok(());
+        }
+        let Some(first) = self.segments.front() else { return Ok(()) };
+        self.unreadable += first.frames as usize;
+        let path = self.path(first.number);
+        let aside = path.with_extension(ASIDE);
+        match fs::rename(&path, &aside) {
+            Ok(()) => {
+                tracing::error!(%error, file = %aside.display(), "rows of the ledger cannot be read and are put aside")
+            }
+            // Or it would be read again and again.
+            Err(why) => {
+                tracing::error!(%error, %why, file = %path.display(), "rows of the ledger cannot be read")
+            }
+        }
+        self.drop_first()
     }
 
     /// Rows that could not be read since this was asked last.
@@ -317,6 +352,11 @@ impl Spool {
             removed => removed,
         }
     }
+}
+
+/// Whether a file that says so will say so again: it is shorter than it was, or its disk is damaged there.
+fn is_for_good(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof || error.raw_os_error().is_some_and(|code| code == EIO)
 }
 
 fn file_name(number: u64) -> String {

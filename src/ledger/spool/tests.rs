@@ -216,6 +216,41 @@ fn what_somebody_removes_is_counted_and_hides_nothing_that_comes_after() {
 }
 
 #[test]
+fn a_segment_that_cannot_be_read_any_more_holds_nothing_up_behind_it() {
+    let shorten = |segment: &Path| {
+        let file = OpenOptions::new().write(true).open(segment).unwrap();
+        file.set_len(file.metadata().unwrap().len() - 1).unwrap();
+    };
+    // Nothing can be read at the beginning of a process's memory, which is said as a disk says it.
+    let damage = |segment: &Path| {
+        fs::remove_file(segment).unwrap();
+        std::os::unix::fs::symlink("/proc/self/mem", segment).unwrap();
+    };
+    for (what, harm, kept) in
+        [("shorter", &shorten as &dyn Fn(&Path), 1), ("damaged", &damage as &dyn Fn(&Path), 0)]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let written = batches(3, 2);
+        let mut spool = open(directory.path());
+        spool.append(&written[0]).expect("there is room");
+        spool.append(&written[1]).expect("there is room");
+        // The next one is another segment's.
+        spool.writing = None;
+        spool.append(&written[2]).expect("there is room");
+        harm(&segments(directory.path())[0]);
+        let expected: Vec<Batch> = written[..kept].iter().chain(&written[2..]).cloned().collect();
+        assert_eq!(drain(&mut spool), expected, "{what}");
+        assert_eq!((spool.take_unreadable(), spool.batches(), spool.bytes()), (2 - kept, 0, 0), "{what}");
+        let names = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let aside = names.filter(|name| name.to_string_lossy().ends_with(ASIDE)).count();
+        assert_eq!((aside, segments(directory.path()).len()), (1, 0), "{what}");
+        spool.append(&written[0]).expect("there is room");
+        drop(spool);
+        assert_eq!(drain(&mut open(directory.path())), written[..1], "{what}: and it begins anew");
+    }
+}
+
+#[test]
 fn a_directory_is_one_processs() {
     let directory = tempfile::tempdir().unwrap();
     let spool = open(directory.path());
