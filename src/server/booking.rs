@@ -61,7 +61,12 @@ fn beside_others(directory: &Path, most_bytes: u64) -> io::Result<Spool> {
         }
         match (Spool::open(&place, most_bytes), &mut own) {
             (Ok(spool), None) => own = Some(spool),
-            (Ok(left), Some(own)) => own.adopt(left)?,
+            (Ok(left), Some(own)) => {
+                // What cannot be moved, to another file system for one, stays for whoever starts there.
+                if let Err(error) = own.adopt(left) {
+                    tracing::warn!(%error, directory = %place.display(), "what a gateway has left there is not taken over");
+                }
+            }
             (Err(error), _) if error.kind() == io::ErrorKind::AddrInUse => refused = Some(error),
             (Err(error), None) => return Err(error),
             // It is somebody else's; ours is well.
@@ -97,6 +102,7 @@ pub(super) async fn close(ledger: &Ledger) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::algo::crc::Crc;
     use crate::config;
     use crate::config::testing::Given;
 
@@ -128,6 +134,29 @@ mod tests {
         let third = beside_others(&place, 1 << 20).expect("the first place is free again");
         assert!(!home.path().join(format!("{SPOOL}-3")).exists());
         drop((second, third));
+    }
+
+    #[test]
+    fn what_cannot_be_taken_over_keeps_nobody_from_starting() {
+        // Nothing is moved from one file system to another.
+        let elsewhere = tempfile::tempdir_in("/dev/shm").expect("Linux has one in memory");
+        let home = tempfile::tempdir().expect("a directory");
+        let place = home.path().join(SPOOL);
+        let left = elsewhere.path().join("left");
+        std::fs::create_dir(&left).expect("it is new");
+        std::fs::write(left.join("0000000000000000.rows"), segment()).expect("there is room");
+        std::os::unix::fs::symlink(&left, home.path().join(format!("{SPOOL}-2"))).expect("a link");
+        beside_others(&place, 1 << 20).expect("its own place is well");
+        let kept = std::fs::read(left.join("0000000000000000.rows")).expect("nobody could move it");
+        assert_eq!(kept, segment());
+    }
+
+    /// One frame, of whatever it may be.
+    fn segment() -> Vec<u8> {
+        let rows_and_batch = [1, 0, 0, 0, 7, 7, 7, 7];
+        let mut sum = Crc::default();
+        sum.add(&rows_and_batch);
+        [&12_u32.to_le_bytes(), &sum.value().to_le_bytes(), &rows_and_batch[..]].concat()
     }
 
     #[test]
