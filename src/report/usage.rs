@@ -12,6 +12,7 @@ use super::what_if::{self, Other, WhatIf};
 use super::words::{FIELDS, UsageAsked};
 use crate::catalog::Catalog;
 use crate::store::{Each, Field, Query, Store, Totals, UNITS, UsageRow};
+use crate::vocab::Part;
 
 /// More lines are no report; a shorter time, or less to tell apart, has fewer.
 const MOST: u32 = 100_000;
@@ -41,15 +42,31 @@ pub async fn usage(store: &Store, catalog: &Catalog, asked: &UsageAsked) -> Resu
             [Field::Provider, Field::Model].into_iter().filter(|field| !asked.query.by.contains(field));
         by.extend(apart);
     }
+    // Nobody asked for what was mirrored but the operator, whom a report has to ask for it.
+    let hides = asked.hides_mirrors();
+    if hides {
+        by.push(Field::Part);
+    }
     let query = Query { by, most: MOST + 1, ..asked.query.clone() };
-    let found = store.usage(&query).await?;
+    let mut found = store.usage(&query).await?;
     if found.len() > MOST as usize {
         return Failed::wrong(format!(
             "that would be more than {MOST} lines; ask for a shorter time, or leave out a word of `by`"
         ));
     }
+    if hides {
+        found.retain(|row| row.values.last().is_none_or(|part| part != Part::Mirror.name()));
+    }
     let lines = gathered(&found, asked.query.by.len(), &others);
     Ok(Report { asked, others, lines }.written())
+}
+
+impl UsageAsked {
+    /// Whether it says nothing of what attempts were to their requests.
+    fn hides_mirrors(&self) -> bool {
+        let Query { by, only, .. } = &self.query;
+        by.iter().chain(only.iter().map(|(field, _)| field)).all(|field| *field != Field::Part)
+    }
 }
 
 /// As the question cuts them, by time and then the dearest first.

@@ -4,6 +4,7 @@
 //! none, this process's own, of the whole gateway only. Teams are what budgets are handed out to: a key has few
 //! requests and no usual hour, and an organisation is the whole gateway or nearly so.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::algo::alarm::week::{DAY, DAYS};
@@ -11,12 +12,14 @@ use crate::algo::alarm::{Spending, Turn};
 use crate::config;
 use crate::state::alerts::Alerts;
 use crate::store::{Each, Error, Field, Query, Store};
-use crate::vocab::{Alert, AlertKind, AlertState, Money};
+use crate::vocab::{Alert, AlertKind, AlertState, Money, Part};
 
 /// Microseconds in an hour.
 const HOUR: i64 = 3_600_000_000;
 /// Teams that are watched, those that spend most.
 const MOST: u32 = 500;
+/// What attempts are to their requests, and what none was made for.
+const PARTS: u32 = Part::ALL.len() as u32 + 1;
 /// What the whole gateway is called here; no team has no name.
 const ALL: &str = "";
 
@@ -124,7 +127,7 @@ impl Purses {
     }
 }
 
-/// What teams have spent in these hours, those without one included, and all together.
+/// What teams have spent in these hours, and all together, those without one included.
 async fn sums(store: &Store, from: i64, to: i64) -> Result<Vec<(Box<str>, u64)>, Error> {
     let query = |by, most| Query {
         from: from * HOUR,
@@ -135,13 +138,23 @@ async fn sums(store: &Store, from: i64, to: i64) -> Result<Vec<(Box<str>, u64)>,
         only: Vec::new(),
         most,
     };
-    let all = store.usage(&query(Vec::new(), 1)).await?;
-    let teams = store.usage(&query(vec![Field::Team], MOST)).await?;
-    let all = all.iter().map(|row| (Box::from(ALL), row.totals.cost.as_nano_usd()));
-    // What is of no team is in the sum of all.
-    let teams = teams.iter().filter_map(|row| {
-        let team = row.values.first().filter(|team| !team.is_empty())?;
-        Some((Box::from(team.as_str()), row.totals.cost.as_nano_usd()))
-    });
-    Ok(all.chain(teams).filter(|(_, sum)| *sum > 0).collect())
+    let all = store.usage(&query(vec![Field::Part], PARTS)).await?;
+    let teams = store.usage(&query(vec![Field::Team, Field::Part], MOST * PARTS)).await?;
+    let mut sums: BTreeMap<Box<str>, u64> = BTreeMap::new();
+    for row in all.iter().chain(&teams) {
+        let who = match &row.values[..] {
+            // Who mirrors knows what he does: it is no caller's spending.
+            [.., part] if part == Part::Mirror.name() => continue,
+            [_] => ALL,
+            // What is of no team is in the sum of all.
+            [team, _] if !team.is_empty() => team,
+            _ => continue,
+        };
+        let sum = sums.entry(who.into()).or_default();
+        *sum = sum.saturating_add(row.totals.cost.as_nano_usd());
+    }
+    let mut sums: Vec<(Box<str>, u64)> = sums.into_iter().filter(|(_, sum)| *sum > 0).collect();
+    sums.sort_by_key(|(_, sum)| Reverse(*sum));
+    sums.truncate(MOST as usize + 1);
+    Ok(sums)
 }

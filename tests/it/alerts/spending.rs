@@ -120,6 +120,10 @@ async fn a_team_that_spends_thrice_its_usual_hour_is_told_and_a_new_one_is_not()
     let ten = BEGIN + 10;
     spend(ten, 5, Some("blue"), 6 * USD).await;
     spend(ten, 5, Some("new"), 3 * USD).await;
+    // What is mirrored is nobody's spending.
+    let mut mirrored = spent(ten * HOUR, Some("blue"), 60 * USD);
+    mirrored.attempts[0].part = Part::Mirror;
+    store.write(&mirrored).await.unwrap();
     assert_eq!(look(&mut purses, ten, 10).await, []);
     spend(ten, 15, Some("blue"), USD / 100).await;
     let firing = (AlertState::Firing, "team blue".to_owned());
