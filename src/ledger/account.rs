@@ -1,7 +1,8 @@
 //! One request's account: its attempts as they end, and its own end. Whoever lets go of it last sends it off.
 //!
 //! Attempts of a request may end after it (a tunnel, a loser that is dropped late), so that nobody is told to send; the
-//! request and each of its permits hold the account, and dropping it is the end. Prices are found here, once for an
+//! request and each of its permits hold the account, and dropping it is the end. A mirror has one of its own, so that no
+//! caller's row waits for it. Prices are found here, once for an
 //! attempt, since what it cost is counted with and without a ledger.
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::Ledger;
-use super::record::{Entry, Record};
+use super::record::{Entry, Record, Whose};
 use crate::algo::tick::Tick;
 use crate::config::Lineage;
 use crate::state::books::{Attempt, Books};
@@ -54,29 +55,55 @@ pub struct Request {
 #[derive(Debug)]
 pub struct Account {
     ledger: Arc<Ledger>,
+    whose: Whose,
     begun: AtomicU32,
-    // Attempts of a request run in one task, but for a tunnel's and a mirror's: nobody has to wait here.
+    // Attempts of a request run in one task, but for a tunnel's: nobody has to wait here.
     collected: Mutex<Collected>,
 }
 
 #[derive(Debug, Default)]
 struct Collected {
     request: Option<Request>,
+    /// Where a mirror knows it already: when it came by the wall, and what its name has of chance.
+    named: Option<(Duration, u128)>,
     attempts: SmallVec<[Entry; 1]>,
 }
 
 impl Account {
     pub fn open(ledger: &Arc<Ledger>) -> Arc<Self> {
+        Arc::new(Self::of(ledger, Whose::Callers, Collected::default()))
+    }
+
+    fn of(ledger: &Arc<Ledger>, whose: Whose, collected: Collected) -> Self {
         let ledger = Arc::clone(ledger);
-        Arc::new(Self { ledger, begun: AtomicU32::new(0), collected: Mutex::default() })
+        Self { ledger, whose, begun: AtomicU32::new(0), collected: Mutex::new(collected) }
+    }
+
+    /// One for a mirror of this request, of which `request` says what is known by now; `chance` is for its name. What is
+    /// booked there stands with this request's attempts, and neither waits for the other.
+    pub fn beside(&self, mut request: Request, chance: u128) -> Arc<Self> {
+        let (at, chance) = *self.collected.lock().named.get_or_insert((request.at, chance));
+        request.at = at;
+        cut(&mut request);
+        let collected =
+            Collected { request: Some(request), named: Some((at, chance)), ..Collected::default() };
+        Arc::new(Self::of(&self.ledger, Whose::Mirrors, collected))
     }
 
     /// The request has ended; attempts of it may still be about to.
     pub fn ends(&self, mut request: Request) {
-        if request.model.len() > LONGEST {
-            request.model = request.model[..request.model.floor_char_boundary(LONGEST)].into();
+        cut(&mut request);
+        let mut collected = self.collected.lock();
+        if let Some((at, _)) = collected.named {
+            request.at = at;
         }
-        self.collected.lock().request = Some(request);
+        collected.request = Some(request);
+    }
+}
+
+fn cut(request: &mut Request) {
+    if request.model.len() > LONGEST {
+        request.model = request.model[..request.model.floor_char_boundary(LONGEST)].into();
     }
 }
 
@@ -95,9 +122,14 @@ impl Books for Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        let Collected { request, attempts } = std::mem::take(self.collected.get_mut());
+        let Collected { request, named, attempts } = std::mem::take(self.collected.get_mut());
+        // Of a mirror that asked nobody there is nothing to say.
+        if self.whose == Whose::Mirrors && attempts.is_empty() {
+            return;
+        }
         if let Some(request) = request {
-            self.ledger.take(Record { request, attempts });
+            let chance = named.map(|(_, chance)| chance);
+            self.ledger.take(Record { request, attempts, whose: self.whose, chance });
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::catalog::Cost;
 use crate::config::{Level, Lineage};
 use crate::state::Channel;
 use crate::state::books::{Attempt, Used, Verdict};
-use crate::store::rows::{AttemptRow, CALLERS_OWN, RequestRow, RowId, Who};
+use crate::store::rows::{AttemptRow, CALLERS_OWN, MIRRORED, RequestRow, RowId, Who};
 use crate::vocab::{Money, Part, Payer, Stage, Tier, Usage};
 
 /// What leaves a request.
@@ -24,6 +24,17 @@ pub(super) struct Record {
     pub request: Request,
     /// In the order in which they ended.
     pub attempts: SmallVec<[Entry; 1]>,
+    pub whose: Whose,
+    /// What its name has of chance, where somebody else had to know that before.
+    pub chance: Option<u128>,
+}
+
+/// Who an account is kept for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    Callers,
+    /// A mirror of a caller's request, which ends when it likes.
+    Mirrors,
 }
 
 /// An attempt that is over and priced.
@@ -93,14 +104,22 @@ impl Entry {
 impl Record {
     /// How many rows it makes.
     pub fn rows(&self) -> usize {
-        1 + self.attempts.len()
+        let own = match self.whose {
+            Whose::Callers => 1,
+            Whose::Mirrors => 0,
+        };
+        own + self.attempts.len()
     }
 
-    /// Its rows; `chance` is what its name has of it.
+    /// Its rows; `chance` is what its name has of it, where it has no name yet.
     pub fn into_rows(self, chance: u128) -> (RequestRow, impl Iterator<Item = AttemptRow>) {
-        let Self { request, mut attempts } = self;
+        let Self { request, mut attempts, whose, chance: said } = self;
         attempts.sort_by_key(|attempt| attempt.place);
-        let id = RowId::new(request.at, chance);
+        let id = RowId::new(request.at, said.unwrap_or(chance));
+        let (outcome, first) = match whose {
+            Whose::Callers => (request.outcome.name(), 1),
+            Whose::Mirrors => (MIRRORED, 0),
+        };
         let at_micros = micros(request.at);
         // A mirror is booked apart: nobody asked for it but the operator.
         let own = || attempts.iter().filter(|attempt| attempt.part != Part::Mirror);
@@ -117,7 +136,7 @@ impl Record {
             operation: request.operation,
             model: request.model,
             stream: request.stream,
-            outcome: request.outcome.name(),
+            outcome,
             replayed: request.replayed,
             attempts: own().count() as u32,
             took: request.took,
@@ -128,7 +147,7 @@ impl Record {
             estimated: own().any(|attempt| attempt.used.estimated),
         };
         let begun = request.begun;
-        let rows = attempts.into_iter().zip(1..).map(move |(attempt, number)| AttemptRow {
+        let rows = attempts.into_iter().zip(first..).map(move |(attempt, number)| AttemptRow {
             request: id,
             number,
             at_micros: at_micros.saturating_add(micros(attempt.begun.since(begun))),

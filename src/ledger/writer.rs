@@ -182,7 +182,7 @@ impl Sink for Store {
 }
 
 pub(super) fn rows_of(batch: &Batch) -> usize {
-    batch.requests.len() + batch.attempts.len()
+    batch.requests.iter().filter(|row| row.is_own()).count() + batch.attempts.len()
 }
 
 /// Takes what is on disk to the store, the oldest first.

@@ -126,8 +126,11 @@ impl Settle {
         let (gateway, asked) = (&self.gateway, self.asked.clone());
         let mut unheard =
             Self::of(gateway, route, self.dialect, &self.request_id, begun, asked, Audience::Nobody);
-        // What its attempt costs stands in the caller's record, apart from his own.
-        unheard.account.clone_from(&self.account);
+        // What its attempt costs stands with the caller's request, whose row does not wait for it.
+        unheard.account = self.account.as_ref().map(|account| {
+            let chance = u128::from(gateway.live.dice().next_u64()) << 64;
+            account.beside(self.row_so_far(), chance | u128::from(gateway.live.dice().next_u64()))
+        });
         unheard
     }
 
@@ -349,15 +352,33 @@ impl Drop for Settle {
 impl Settle {
     /// What the ledger hears of it, at its end.
     fn row(&mut self, took: Duration, first_byte: Option<Duration>) -> ledger::Request {
+        let (request_id, tags) = (std::mem::take(&mut self.request_id), std::mem::take(&mut self.tags));
+        let model = std::mem::take(&mut self.asked.model);
+        ledger::Request { first_byte, ..self.row_of(request_id, tags, model, took) }
+    }
+
+    /// The same before its end, for a mirror of it.
+    fn row_so_far(&self) -> ledger::Request {
+        let took = self.gateway.live.now().since(self.begun);
+        self.row_of(self.request_id.clone(), self.tags.clone(), self.asked.model.clone(), took)
+    }
+
+    fn row_of(
+        &self,
+        request_id: Box<str>,
+        tags: Vec<(Arc<str>, Box<str>)>,
+        model: Box<str>,
+        took: Duration,
+    ) -> ledger::Request {
         let Asked { operation, shape, .. } = self.asked;
         ledger::Request {
-            request_id: std::mem::take(&mut self.request_id),
+            request_id,
             lineage: self.caller.lineage().cloned(),
-            tags: std::mem::take(&mut self.tags),
+            tags,
             route: Arc::clone(&self.route.config.name),
             dialect: self.dialect,
             operation: operation.name(),
-            model: std::mem::take(&mut self.asked.model),
+            model,
             stream: shape == Shape::Stream,
             outcome: self.outcome,
             replayed: self.replayed,
@@ -365,7 +386,7 @@ impl Settle {
             begun: self.begun,
             at: self.gateway.live.clock.unix_now().saturating_sub(took),
             took,
-            first_byte,
+            first_byte: None,
             own: Duration::from_nanos(self.own.load(Relaxed)),
         }
     }

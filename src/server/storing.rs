@@ -58,6 +58,7 @@ pub fn open(loader: &Loader, draft: &Draft, live: &Arc<Live>) -> Result<Option<O
             (store, Vec::from(work))
         }
     };
+    store.keeps(retention);
     Ok(Some(Opened { store, work, retention: *retention }))
 }
 

@@ -17,6 +17,7 @@ mod error;
 mod keys;
 mod lane;
 mod months;
+mod old;
 mod pages;
 mod postgres;
 mod reprice;
@@ -35,6 +36,7 @@ mod write;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use rustls::ClientConfig;
@@ -55,6 +57,7 @@ use self::postgres::Role;
 use self::script::{Answer, Script};
 use self::standing::Watch;
 use crate::algo::dice::Dice;
+use crate::config::Retention;
 use crate::telemetry::StoreHandles;
 
 /// Longest wait for a write, its turn included.
@@ -68,6 +71,8 @@ pub struct Store {
     writer: Lane,
     reader: Lane,
     watch: Arc<Watch>,
+    /// How long rows are kept, in milliseconds; [`u64::MAX`] until somebody says it.
+    kept_millis: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +98,13 @@ impl Store {
         begin("store write", Box::new(move || sqlite::write(&file, connection, writes)))?;
         begin("store read", Box::new(move || sqlite::read_only(&read, reads)))?;
         watch.here();
-        Ok(Arc::new(Self { database: Database::Sqlite, writer, reader, watch }))
+        Ok(Arc::new(Self {
+            database: Database::Sqlite,
+            writer,
+            reader,
+            watch,
+            kept_millis: AtomicU64::new(u64::MAX),
+        }))
     }
 
     /// A PostgreSQL server, which may be away for now: what comes along is to be run for as long as the store is used.
@@ -113,7 +124,18 @@ impl Store {
             Box::pin(postgres::serve(server.clone(), Role::Write, writes, Arc::clone(&watch), first)),
             Box::pin(postgres::serve(server, Role::Read, reads, Arc::clone(&watch), second)),
         ];
-        (Arc::new(Self { database: Database::Postgres, writer, reader, watch }), work)
+        let kept_millis = AtomicU64::new(u64::MAX);
+        (Arc::new(Self { database: Database::Postgres, writer, reader, watch, kept_millis }), work)
+    }
+
+    /// Rows go after this: what is older than that cannot be written again, since nobody could tell.
+    pub fn keeps(&self, retention: &Retention) {
+        let millis = u64::try_from(retention.requests.as_millis()).unwrap_or(u64::MAX);
+        self.kept_millis.store(millis, Relaxed);
+    }
+
+    fn kept(&self) -> Duration {
+        Duration::from_millis(self.kept_millis.load(Relaxed))
     }
 
     pub fn standing(&self) -> Standing {

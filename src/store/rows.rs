@@ -73,6 +73,17 @@ pub struct RequestRow {
     pub estimated: bool,
 }
 
+/// The `outcome` of a row that is none of its own: it says whose a mirror's attempt is, which ends before its request or
+/// long after it, so that it is summed where it belongs. Nobody keeps or counts it.
+pub const MIRRORED: &str = "mirrored";
+
+impl RequestRow {
+    /// Whether it is a caller's request, and not only the name of one.
+    pub fn is_own(&self) -> bool {
+        self.outcome != MIRRORED
+    }
+}
+
 /// What stands in the column `credential` where a caller brought a key of his own, and nothing was charged to us.
 pub const CALLERS_OWN: u16 = u16::MAX;
 
@@ -81,7 +92,7 @@ pub const CALLERS_OWN: u16 = u16::MAX;
 pub struct AttemptRow {
     /// Of its request.
     pub request: RowId,
-    /// From 1, in the order in which they began.
+    /// From 1, in the order in which they began; a mirror's, which is in nobody's order, is 0.
     pub number: u32,
     pub at_micros: i64,
     pub part: Part,

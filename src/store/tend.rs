@@ -25,6 +25,7 @@ enum Deleted {
 impl Store {
     /// To be called every hour or so, by one replica or by all.
     pub async fn tend(&self, retention: &Retention) -> Result<(), Error> {
+        self.keeps(retention);
         let (_, unix) = self.watch.now();
         let before = |kept: Duration| micros(unix.saturating_sub(kept));
         let (requests, hours) = (before(retention.requests), before(retention.hours));

@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::error::Error;
+use super::old::Witness;
 use super::rows::{AttemptRow, Batch, RequestRow, RowId};
 use super::script::{Kind, Script, Table, Value};
 use super::sums::Sums;
 use super::{Store, units};
 
-/// How long the id of a batch is remembered: a spool that is older must not be written any more.
+/// How long the id of a batch is remembered; of one that is older its rows say whether it was written.
 pub const REMEMBERED: Duration = Duration::from_hours(7 * 24);
 
 /// Without a word on what becomes of one that is there: it is an error.
@@ -69,25 +70,34 @@ pub static ATTEMPTS: LazyLock<Table> = LazyLock::new(|| {
 });
 
 impl Store {
-    /// Writes a batch. One whose id was written within the last [`REMEMBERED`] is a success and changes nothing, so
-    /// that whoever does not know what came of it says it again.
+    /// Writes a batch. One that was written before is a success and changes nothing, so that whoever does not know what
+    /// came of it says it again. So is one of which nobody can tell any more: it is counted as lost.
     ///
     /// An attempt is counted to whom its request belongs, which has to be in the same batch; else to nobody. No
     /// row is refused for what is in it: texts and counts that are too large are cut.
     pub async fn write(&self, batch: &Batch) -> Result<(), Error> {
         let (_, unix) = self.watch.now();
-        let known = Script::default().only_if(
-            "INSERT INTO batches (id, at_micros) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            name(batch, unix),
-        );
+        let known = match Witness::of(batch, unix) {
+            None => Script::default().only_if(
+                "INSERT INTO batches (id, at_micros) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                name(batch, unix),
+            ),
+            Some(witness) if witness.is_kept(self.kept(), unix) => {
+                Script::default().only_if(witness.put, witness.behind(name(batch, unix)))
+            }
+            Some(witness) => return self.recall(batch, &witness).await,
+        };
         self.change(rows(known, std::slice::from_ref(batch))).await.map(drop)
     }
 
     /// As [`Store::write`], with all of them in one transaction where none is known yet: what takes long for each that is
     /// asked, as a server far away does, takes it once.
     pub async fn write_all(&self, batches: &[Batch]) -> Result<(), Error> {
-        if let [_, _, ..] = batches {
-            let (_, unix) = self.watch.now();
+        let (_, unix) = self.watch.now();
+        let are_known = batches.iter().all(|batch| Witness::of(batch, unix).is_none());
+        if let [_, _, ..] = batches
+            && are_known
+        {
             let names = batches.iter().map(|batch| name(batch, unix)).collect();
             match self.change(rows(Script::default().fill(&BATCHES, names), batches)).await {
                 // One of them is there already, so that they go one by one.
@@ -117,11 +127,12 @@ fn rows(script: Script, batches: &[Batch]) -> Script {
             sums.attempt(requests.get(&attempt.request).copied(), attempt);
         }
         let answering = answering(&batch.attempts);
-        for request in &batch.requests {
+        for request in batch.requests.iter().filter(|row| row.is_own()) {
             sums.request(request, answering.get(&request.id).copied());
         }
     }
-    let requests = batches.iter().flat_map(|batch| &batch.requests).map(request).collect();
+    let own = batches.iter().flat_map(|batch| &batch.requests).filter(|row| row.is_own());
+    let requests = own.map(request).collect();
     sums.put(script.fill(&REQUESTS, requests).fill(&ATTEMPTS, attempts.map(attempt).collect()))
 }
 

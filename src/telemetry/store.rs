@@ -12,6 +12,8 @@ pub struct StoreHandles {
     pub up: Gauge,
     /// Of writes that were done.
     pub seconds: Histogram,
+    /// Rows that were spooled for so long that nobody can tell whether they are in it.
+    pub too_old: Counter,
     errors: [Counter; 3],
 }
 
@@ -20,6 +22,11 @@ impl StoreHandles {
         Self {
             up: metrics.gauge(&c::STORE_UP, &[]),
             seconds: metrics.histogram(&c::STORE_SECONDS, &[]),
+            too_old: {
+                let counter = metrics.counter(&c::LEDGER_LOST, &["too_old"]);
+                counter.increment(0);
+                counter
+            },
             errors: KINDS.map(|kind| {
                 let counter = metrics.counter(&c::STORE_ERRORS, &[kind]);
                 counter.increment(0);

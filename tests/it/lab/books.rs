@@ -110,7 +110,8 @@ impl Books {
     pub async fn rows(&self) -> (Vec<RequestRow>, Vec<AttemptRow>) {
         self.ledger.flush(Duration::from_mins(1)).await;
         let taken = self.shelf.taken.lock();
-        let requests = taken.batches.iter().flat_map(|batch| batch.requests.clone()).collect();
+        let requests = taken.batches.iter().flat_map(|batch| batch.requests.clone());
+        let requests = requests.filter(RequestRow::is_own).collect();
         let attempts = taken.batches.iter().flat_map(|batch| batch.attempts.clone()).collect();
         (requests, attempts)
     }

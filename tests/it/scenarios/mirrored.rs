@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay::simulated::{Fault, How, Rule};
+use mainstay::vocab::Part;
 
 use super::{after, secs};
 use crate::lab::{Ask, Lab};
@@ -88,6 +89,44 @@ async fn a_mirror_that_hangs_is_bounded_in_number_and_in_time() {
     after(secs(31)).await;
     assert_eq!(lab.mirrors(), 0.0);
     assert_eq!(lab.mirrored("late") + lab.mirrored("failed"), 3.0);
+    lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_callers_row_waits_for_his_mirror_which_is_booked_beside_it_at_its_end() {
+    let lab = Lab::start(&MIRRORED.replace("timeouts: {total: 30s}", "timeouts: {total: 30s, ttfb: 60s}"));
+    let books = lab.keep_books();
+    lab.sim("far").control().set(vec![Rule::new(Fault::Hang)]);
+    lab.send(&Ask::chat("demo")).await.spoken().unwrap();
+    after(secs(1)).await;
+    assert_eq!(lab.mirrors(), 1.0, "it is still under way");
+    let (caller, attempts) = books.only().await;
+    let own: Vec<_> = attempts.iter().map(|row| (row.request, row.number, &*row.upstream)).collect();
+    assert_eq!((caller.outcome, caller.attempts, own), ("ok", 1, vec![(caller.id, 1, "near")]));
+    after(secs(31)).await;
+    assert_eq!(lab.mirrors(), 0.0);
+    let (same, attempts) = books.only().await;
+    let all: Vec<_> = attempts.iter().map(|row| (row.request, row.number, row.part)).collect();
+    assert_eq!(all, [(caller.id, 1, Part::Turn), (caller.id, 0, Part::Mirror)]);
+    assert_eq!(same, caller, "it is as it was");
+    lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mirror_that_ends_first_is_the_same_requests() {
+    let lab = Lab::start(MIRRORED);
+    let books = lab.keep_books();
+    lab.sim("near").control().set(vec![Rule::new(Fault::Slow { ttft: secs(3) })]);
+    let ask = Ask::chat("demo");
+    let asked = tokio::join!(lab.send(&ask), async {
+        after(secs(2)).await;
+        books.rows().await
+    });
+    let (_, (requests, mirrored)) = asked;
+    assert_eq!((requests.len(), mirrored.len(), mirrored[0].part), (0, 1, Part::Mirror));
+    let (caller, attempts) = books.only().await;
+    assert_eq!(attempts.len(), 2);
+    assert!(attempts.iter().all(|row| row.request == caller.id), "{attempts:?}");
     lab.assert_quiet().await;
 }
 

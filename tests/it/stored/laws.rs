@@ -159,12 +159,13 @@ async fn nothing_that_a_row_may_hold_makes_it_unwritable() {
         odd.requests.push(odd.requests[0].clone());
         store.write(&odd).await.unwrap();
         for id in 1..20 {
-            store.write(&Batch { id, ..odd.clone() }).await.unwrap();
+            store.write(&Batch { id: u128::MAX - id, ..odd.clone() }).await.unwrap();
         }
         let found = store.attempts_of(wrong).await.unwrap();
         assert_eq!(found[0].usage.input, 1 << 40, "cut to what is still a count");
         // An attempt whose request is somewhere else is nobody's, and counts.
-        let alone = Batch { id: 99, requests: Vec::new(), attempts: vec![odd.attempts[0].clone()] };
+        let alone =
+            Batch { id: u128::MAX - 99, requests: Vec::new(), attempts: vec![odd.attempts[0].clone()] };
         store.write(&alone).await.unwrap();
     }
 }

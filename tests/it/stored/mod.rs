@@ -10,6 +10,7 @@ pub mod postgres;
 mod reports;
 mod repriced;
 mod served;
+mod spooled;
 mod trouble;
 
 use std::str::FromStr as _;
