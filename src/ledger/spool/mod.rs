@@ -307,11 +307,11 @@ impl Spool {
         let aside = path.with_extension(ASIDE);
         match fs::rename(&path, &aside) {
             Ok(()) => {
-                tracing::error!(%error, file = %aside.display(), "rows of the ledger cannot be read and are put aside")
+                tracing::error!(%error, file = %aside.display(), "rows of the ledger cannot be read and are put aside");
             }
             // Or it would be read again and again.
             Err(why) => {
-                tracing::error!(%error, %why, file = %path.display(), "rows of the ledger cannot be read")
+                tracing::error!(%error, %why, file = %path.display(), "rows of the ledger cannot be read");
             }
         }
         self.drop_first()

@@ -514,6 +514,11 @@ impl Streaming {
 
     fn finish(&mut self, outcome: StreamOutcome) {
         if self.audience == Audience::Nobody {
+            // Where a dialect has no word for the end, its coming says that nothing more will be told.
+            let is_whole = matches!(outcome, StreamOutcome::Complete | StreamOutcome::Unterminated);
+            if let Some((permit, _)) = self.open.as_mut().filter(|_| is_whole) {
+                permit.has_told_all();
+            }
             return self.ends_unheard();
         }
         self.stage = Flow::Ended;

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
-use tokio::time::Instant;
 
 use super::*;
 use crate::telemetry::Metrics;
@@ -148,11 +147,6 @@ impl Lab {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the test compares tokio's times with each other")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 #[tokio::test(start_paused = true)]
 async fn while_nobody_answers_asking_costs_nothing_and_somebody_knocks_ever_less_often() {
     for far in [Far::Refuses, Far::Hole, Far::Late] {
@@ -277,7 +271,7 @@ async fn a_request_that_asks_several_times_waits_no_longer_than_one_that_asks_on
     let lab = Lab::with(&[Far::Dawdles]);
     sleep(LIMIT).await;
     for _ in 0..SILENCES * 2 {
-        let (mut waited, begun) = (Waited::default(), Instant::now());
+        let (mut waited, begun) = (Waited::default(), now());
         assert_eq!(lab.ask_within(&mut waited).await.as_deref(), Ok("PONG"));
         assert_eq!(lab.ask_within(&mut waited).await, Err(Silence::Late));
         assert_eq!(begun.elapsed(), LIMIT);
