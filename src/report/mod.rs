@@ -4,10 +4,10 @@
 //! |---|---|
 //! | [`words`] | what is asked for, as the command line and the admin side both say it |
 //! | `period` | its time |
-//! | [`usage`] | sums by anything that sums are kept by |
+//! | [`mod@usage`] | sums by anything that sums are kept by |
 //! | `what_if` | the same tokens at other models |
 //! | [`rows`] | requests and attempts one by one, a page at a time |
-//! | [`reprice`] | costs made again of the counts that rows hold |
+//! | [`mod@reprice`] | costs made again of the counts that rows hold |
 //! | `sheet` | cells and columns; as a table, as CSV, as JSON |
 //!
 //! Everything is asked of the store, of a gateway that runs or of a file alone: nobody's live state is looked at, and

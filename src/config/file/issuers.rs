@@ -14,7 +14,7 @@ use super::names::PriorityName;
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["issuer", "audience"]))]
 pub struct Issuer {
-    /// What its tokens have as `iss`, to the letter: https://login.example.com/.
+    /// What its tokens have as `iss`, to the letter: `https://login.example.com/`.
     #[serde(rename = "issuer")]
     #[schemars(length(min = 1))]
     pub iss: Option<String>,
