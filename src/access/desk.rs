@@ -13,7 +13,7 @@ use crate::algo::limit::Allowance;
 use crate::config::managed::{ManagedKey, Naming, managed, moment};
 use crate::config::{Known, Lineage};
 use crate::store::rows::RowId;
-use crate::store::{self, Digest, KeyRow, Store};
+use crate::store::{self, Digest, KeyRow, Store, micros};
 use crate::vocab::Secret;
 
 /// How long a replaced secret goes on beside the new one, unless somebody says otherwise.
@@ -233,8 +233,4 @@ fn apply(row: &mut KeyRow, mut said: Map<String, Value>, maker: &Maker<'_>) -> R
 
 fn wrong(message: &str) -> Refused {
     Refused::Wrong(vec![message.to_owned()])
-}
-
-fn micros(time: Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

@@ -90,20 +90,20 @@ pub(super) async fn change(
     .await
 }
 
+/// What becomes of a key as a whole.
+#[derive(Clone, Copy)]
+enum Turn {
+    Disable,
+    Enable,
+    Delete,
+}
+
 pub(super) async fn disable(
     State(running): Seen,
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
 ) -> Response {
-    let desk = match managed(&running) {
-        Ok(desk) => desk,
-        Err(refusal) => return *refusal,
-    };
-    to_its_end(async move {
-        let result = desk.disable(&name, now(&running)).await;
-        done(&running, &operator, "key.disable", &name, result).await
-    })
-    .await
+    turn(running, operator, name, Turn::Disable).await
 }
 
 pub(super) async fn enable(
@@ -111,15 +111,7 @@ pub(super) async fn enable(
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
 ) -> Response {
-    let desk = match managed(&running) {
-        Ok(desk) => desk,
-        Err(refusal) => return *refusal,
-    };
-    to_its_end(async move {
-        let result = desk.enable(&name, now(&running)).await;
-        done(&running, &operator, "key.enable", &name, result).await
-    })
-    .await
+    turn(running, operator, name, Turn::Enable).await
 }
 
 pub(super) async fn delete(
@@ -127,13 +119,22 @@ pub(super) async fn delete(
     Extension(operator): Extension<Operator>,
     Path(name): Path<String>,
 ) -> Response {
+    turn(running, operator, name, Turn::Delete).await
+}
+
+async fn turn(running: Arc<dyn Running>, operator: Operator, name: String, turn: Turn) -> Response {
     let desk = match managed(&running) {
         Ok(desk) => desk,
         Err(refusal) => return *refusal,
     };
     to_its_end(async move {
-        let result = desk.delete(&name, now(&running)).await;
-        done(&running, &operator, "key.delete", &name, result).await
+        let now = now(&running);
+        let (action, result) = match turn {
+            Turn::Disable => ("key.disable", desk.disable(&name, now).await),
+            Turn::Enable => ("key.enable", desk.enable(&name, now).await),
+            Turn::Delete => ("key.delete", desk.delete(&name, now).await),
+        };
+        done(&running, &operator, action, &name, result).await
     })
     .await
 }

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -15,6 +14,7 @@ use crate::catalog::Cost;
 use crate::config::{Level, Lineage};
 use crate::state::Channel;
 use crate::state::books::{Attempt, Used, Verdict};
+use crate::store::micros;
 use crate::store::rows::{AttemptRow, CALLERS_OWN, MIRRORED, RequestRow, RowId, Who};
 use crate::vocab::{Money, Part, Payer, Stage, Tier, Usage};
 
@@ -191,8 +191,4 @@ fn tags(lineage: Option<&Lineage>, said: Vec<(Arc<str>, Box<str>)>) -> Vec<(Arc<
         }
     }
     tags
-}
-
-fn micros(time: Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

@@ -50,7 +50,7 @@ pub use reprice::{Priced, Repriced};
 pub use search::{Cursor, FoundAttempt, FoundRequest, Search};
 pub use standing::{Presence, Standing, Time};
 pub use usage::{Each, Field, Query, Totals, UsageRow};
-pub use write::REMEMBERED;
+pub use write::{REMEMBERED, micros};
 
 use self::lane::Lane;
 use self::postgres::Role;

@@ -150,6 +150,7 @@ fn answering(attempts: &[AttemptRow]) -> HashMap<RowId, &AttemptRow> {
     found
 }
 
+/// Time as rows have it; what no row can hold is as late as one can say.
 pub fn micros(unix: Duration) -> i64 {
     i64::try_from(unix.as_micros()).unwrap_or(i64::MAX)
 }

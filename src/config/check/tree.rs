@@ -39,6 +39,21 @@ pub struct Parents<'a> {
     pub user: Option<&'a str>,
 }
 
+/// What the file says of somebody above keys: the three sections call it alike.
+macro_rules! own {
+    ($said:ident) => {
+        Said {
+            tags: &$said.tags,
+            allow: &$said.allow,
+            limits: settle::allowance(&$said.limits),
+            most: $said.max_priority.map(settle::priority),
+            budgets: &$said.budgets,
+            max_cost: $said.max_cost,
+            expires: $said.expires.as_deref(),
+        }
+    };
+}
+
 /// Every organisation, team and user, each with all above it.
 pub fn tree(scene: &Scene<'_>, known: &Known<'_>, findings: &mut Findings) -> Vec<Lineage> {
     let mut tree = Vec::new();
@@ -48,40 +63,16 @@ pub fn tree(scene: &Scene<'_>, known: &Known<'_>, findings: &mut Findings) -> Ve
         tree.push(child);
     };
     for (name, said) in &scene.file.organisations.0 {
-        let own = Said {
-            tags: &said.tags,
-            allow: &said.allow,
-            limits: settle::allowance(&said.limits),
-            most: said.max_priority.map(settle::priority),
-            budgets: &said.budgets,
-            max_cost: said.max_cost,
-            expires: said.expires.as_deref(),
-        };
+        let own = own!(said);
         add(Level::Organisation, "organisations", name, Parents::default(), own);
     }
     for (name, said) in &scene.file.teams.0 {
-        let own = Said {
-            tags: &said.tags,
-            allow: &said.allow,
-            limits: settle::allowance(&said.limits),
-            most: said.max_priority.map(settle::priority),
-            budgets: &said.budgets,
-            max_cost: said.max_cost,
-            expires: said.expires.as_deref(),
-        };
+        let own = own!(said);
         let parents = Parents { organisation: said.organisation.as_deref(), ..Parents::default() };
         add(Level::Team, "teams", name, parents, own);
     }
     for (name, said) in &scene.file.users.0 {
-        let own = Said {
-            tags: &said.tags,
-            allow: &said.allow,
-            limits: settle::allowance(&said.limits),
-            most: said.max_priority.map(settle::priority),
-            budgets: &said.budgets,
-            max_cost: said.max_cost,
-            expires: said.expires.as_deref(),
-        };
+        let own = own!(said);
         let (organisation, team) = (said.organisation.as_deref(), said.team.as_deref());
         add(Level::User, "users", name, Parents { organisation, team, user: None }, own);
     }
