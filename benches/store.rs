@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench store` measures SQLite in a temporary directory; with the URL of an empty PostgreSQL in
 //! `MAINSTAY_BENCH_POSTGRES`, that as well. Each is first asked for 5,000 requests a second, of which nothing may pile up,
-//! and then for as much as it takes. What a request itself costs is `benches/e2e/run`'s to say.
+//! and then for as much as it takes. What a request itself costs is `benches/e2e/run`'s to say. At last it is asked
+//! what a dashboard asks, of a year's sums.
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -14,9 +15,10 @@ use mainstay::config::{self, Env};
 use mainstay::ledger::{Account, Ledger, Request, Spool};
 use mainstay::state::books::{Attempt, Books as _, Used, Verdict};
 use mainstay::state::{Channel, Live, Registry, Table};
-use mainstay::store::{Store, Time};
+use mainstay::store::rows::{AttemptRow, Batch, RequestRow, RowId, Who};
+use mainstay::store::{Each, Field, Query, Store, Time};
 use mainstay::telemetry::{RequestOutcome, StoreHandles};
-use mainstay::vocab::{Part, Payer, Stage, Usage};
+use mainstay::vocab::{Money, Part, Payer, Stage, Usage};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
@@ -35,6 +37,18 @@ const WANTED: u64 = 5_000;
 const FLOOD: usize = 8_000;
 /// Values of a label, each of which is summed apart.
 const CUSTOMERS: u64 = 50;
+
+/// Keys, each of which asks for every model in every hour of the last month, and in one of every day before: how much they
+/// ask for changes no number of sums.
+const KEYS: usize = 50;
+const MODELS: [&str; 4] = ["gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-pro"];
+const DAYS: i64 = 365;
+const LAST_DAYS: i64 = 31;
+const HOUR: i64 = 3_600_000_000;
+/// 2025-11-20.
+const BEGIN: i64 = 1_763_596_800_000_000;
+/// How often each question is asked.
+const TIMES: usize = 9;
 
 struct NoWorld;
 
@@ -56,7 +70,8 @@ fn main() {
         let (time, handles) = around(&live);
         let file = directory.path().join("ledger.db");
         let store = Store::sqlite(&file, time, handles).expect("a new file");
-        measure("SQLite", &live, store).await;
+        measure("SQLite", &live, Arc::clone(&store)).await;
+        reports("SQLite", &store).await;
         let Ok(url) = std::env::var("MAINSTAY_BENCH_POSTGRES") else { return };
         let live = Arc::new(Live::seeded(1));
         let (time, handles) = around(&live);
@@ -69,7 +84,8 @@ fn main() {
         while store.list_keys().await.is_err() {
             sleep(Duration::from_millis(100)).await;
         }
-        measure("PostgreSQL", &live, store).await;
+        measure("PostgreSQL", &live, Arc::clone(&store)).await;
+        reports("PostgreSQL", &store).await;
     });
 }
 
@@ -180,4 +196,108 @@ async fn measure(name: &str, live: &Arc<Live>, store: Arc<Store>) {
         .map(|why| bench.metric(&format!("ledger_lost_rows_total{{reason=\"{why}\"}}")));
     println!("{name}: {kept:.0} rows a second when flooded; lost: {lost:?}");
     writing.abort();
+}
+
+/// How long a dashboard's questions take.
+#[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
+async fn reports(name: &str, store: &Store) {
+    for day in 0..DAYS {
+        let hours = if day < DAYS - LAST_DAYS { 0..1 } else { 0..24 };
+        for hour in hours {
+            store.write(of_an_hour((day * 24 + hour) * HOUR + BEGIN)).await.expect("an idle store");
+        }
+    }
+    let end = BEGIN + DAYS * 24 * HOUR;
+    let since = |days: i64| end - days * 24 * HOUR;
+    let ask = |from, by: &[Field], each, only: &[(Field, String)]| Query {
+        from,
+        to: end,
+        by: by.to_vec(),
+        each,
+        tag: None,
+        only: only.to_vec(),
+        most: 1_000,
+    };
+    let team = [(Field::Team, "team-3".to_owned())];
+    for (what, query) in [
+        ("a year by day", ask(since(DAYS), &[], Each::Day, &[])),
+        ("a year by day and model", ask(since(DAYS), &[Field::Model], Each::Day, &[])),
+        ("a year by key", ask(since(DAYS), &[Field::Key], Each::All, &[])),
+        (
+            "a year of a team by key and model",
+            ask(since(DAYS), &[Field::Key, Field::Model], Each::All, &team),
+        ),
+        ("a month by hour", ask(since(LAST_DAYS), &[], Each::Hour, &[])),
+        ("a day by hour and key", ask(since(1), &[Field::Key], Each::Hour, &[])),
+    ] {
+        let mut took = Vec::new();
+        for _ in 0..TIMES {
+            let begun = Instant::now();
+            assert!(!store.usage(&query).await.expect("an idle store").is_empty());
+            took.push(begun.elapsed());
+        }
+        took.sort();
+        println!("{name}: {what}: {:.1} ms, at most {:.1}", millis(took[TIMES / 2]), millis(took[TIMES - 1]));
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// A request of every key for every model.
+fn of_an_hour(at_micros: i64) -> Batch {
+    let mut batch = Batch { id: (at_micros / 1000) as u128 * (1 << 80), ..Batch::default() };
+    for (number, (key, model)) in (0..KEYS).flat_map(|key| MODELS.map(|model| (key, model))).enumerate() {
+        let id = RowId(batch.id + number as u128);
+        let usage = Usage { input: 1_200, output: 300, ..Usage::default() };
+        let named = |what: &str, number: usize| Some(Arc::from(format!("{what}-{number}")));
+        batch.requests.push(RequestRow {
+            id,
+            request_id: format!("req_{:024x}", id.0 >> 32).into(),
+            at_micros,
+            who: Who {
+                organisation: named("org", 0),
+                team: named("team", key % 10),
+                user: None,
+                key: named("key", key),
+            },
+            tags: Vec::new(),
+            route: model.into(),
+            arm: None,
+            dialect: "openai",
+            operation: "chat",
+            model: model.into(),
+            stream: true,
+            outcome: "ok",
+            replayed: None,
+            attempts: 1,
+            took: Duration::from_millis(900),
+            first_byte: Some(Duration::from_millis(300)),
+            own: Duration::from_micros(200),
+            usage,
+            cost: Some(Money::nano_usd(6_000_000)),
+            estimated: false,
+        });
+        batch.attempts.push(AttemptRow {
+            request: id,
+            number: 1,
+            at_micros,
+            part: Part::Turn,
+            upstream: "a".into(),
+            provider: "openai".into(),
+            model: model.into(),
+            credential: 1,
+            verdict: "ok",
+            stage: "committed",
+            took: Duration::from_millis(900),
+            first_byte: Some(Duration::from_millis(300)),
+            usage,
+            estimated: false,
+            cost: Some(Money::nano_usd(6_000_000)),
+            priced: "input 1200 x 2.5/M, output 300 x 10/M".into(),
+            tier: "standard",
+        });
+    }
+    batch
 }
