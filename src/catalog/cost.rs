@@ -264,12 +264,6 @@ fn take(there: &mut u64, count: u64) -> u64 {
 }
 
 impl Line {
-    /// How many, for people.
-    pub fn counted(&self) -> String {
-        thousandths(self.unit)
-            .map_or_else(|| self.count.to_string(), |parts| decimal(self.count.into(), parts.into()))
-    }
-
     pub fn money(&self) -> Money {
         Money::of_femto(self.femto_usd().min(u128::MAX / 2))
     }
@@ -288,24 +282,50 @@ fn thousandths(unit: Unit) -> Option<u64> {
 /// `input 1200 x 2.5/M`
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} x {}", self.unit.word(), self.counted(), rate(self.unit, self.price))
+        f.write_str(self.unit.word())?;
+        f.write_str(" ")?;
+        self.counted().fmt(f)?;
+        f.write_str(" x ")?;
+        rate(self.unit, self.price).fmt(f)
+    }
+}
+
+impl Line {
+    /// How many, for people.
+    pub fn counted(&self) -> impl fmt::Display {
+        Decimal { number: self.count, parts: thousandths(self.unit).unwrap_or(1), of: "" }
     }
 }
 
 /// Dollars for a million or for one: `2.5/M`, `0.04`.
-pub fn rate(unit: Unit, price: Price) -> String {
-    let femto = u128::from(price.femto_usd());
-    match unit.per() {
-        Per::Million => decimal(femto, 1_000_000_000) + "/M",
-        Per::One => decimal(femto, 1_000_000_000_000_000),
-    }
+pub fn rate(unit: Unit, price: Price) -> impl fmt::Display {
+    let (parts, of) = match unit.per() {
+        Per::Million => (1_000_000_000, "/M"),
+        Per::One => (1_000_000_000_000_000, ""),
+    };
+    Decimal { number: price.femto_usd(), parts, of }
 }
 
 /// `number / parts` with all the decimals that there are; `parts` is a power of ten.
-fn decimal(number: u128, parts: u128) -> String {
-    let places = parts.ilog10() as usize;
-    let text = format!("{}.{:0places$}", number / parts, number % parts);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+struct Decimal {
+    number: u64,
+    parts: u64,
+    of: &'static str,
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.number / self.parts).fmt(f)?;
+        let mut decimals = self.number % self.parts;
+        if decimals > 0 {
+            let mut places = self.parts.ilog10() as usize;
+            while decimals.is_multiple_of(10) {
+                (decimals, places) = (decimals / 10, places - 1);
+            }
+            write!(f, ".{decimals:0places$}")?;
+        }
+        f.write_str(self.of)
+    }
 }
 
 /// `input 1200 x 2.5/M, output 30 x 10/M`, or `as its provider says`; empty where nothing was used.

@@ -32,65 +32,80 @@ pub fn say(headers: &mut HeaderMap, dialect: Dialect, standing: &Standing, unix_
         Dialect::Anthropic => "anthropic-ratelimit-",
         Dialect::Gemini | Dialect::Cohere | Dialect::Bedrock | Dialect::Ollama | Dialect::Http => return,
     };
-    let theirs: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with(beginning)).cloned().collect();
-    for name in theirs {
-        headers.remove(name);
+    if headers.keys().any(|name| name.as_str().starts_with(beginning)) {
+        let theirs: Vec<HeaderName> =
+            headers.keys().filter(|name| name.as_str().starts_with(beginning)).cloned().collect();
+        for name in theirs {
+            headers.remove(name);
+        }
     }
-    let number = |count: u64| HeaderValue::from(count);
-    for (names, left) in [(REQUESTS, standing.requests), (TOKENS, standing.tokens)] {
+    for (names, left) in [(&REQUESTS, standing.requests), (&TOKENS, standing.tokens)] {
         let Some(Left { limit, remaining, whole_in }) = left else { continue };
-        let (names, reset) = if dialect == Dialect::Anthropic {
-            (names.anthropic, Stamp::at(unix_now + whole_in).rfc3339())
+        let ([limits, remains, resets], reset) = if dialect == Dialect::Anthropic {
+            (&names.anthropic, Stamp::at(unix_now + whole_in).rfc3339())
         } else {
-            (names.openai, span(whole_in))
+            (&names.openai, span(whole_in))
         };
-        headers.insert(HeaderName::from_static(names[0]), number(limit));
-        headers.insert(HeaderName::from_static(names[1]), number(remaining));
+        headers.insert(limits, limit.into());
+        headers.insert(remains, remaining.into());
         if let Ok(reset) = HeaderValue::try_from(reset) {
-            headers.insert(HeaderName::from_static(names[2]), reset);
+            headers.insert(resets, reset);
         }
     }
 }
 
 /// Limit, what remains, and when it is whole.
 struct Names {
-    openai: [&'static str; 3],
-    anthropic: [&'static str; 3],
+    openai: [HeaderName; 3],
+    anthropic: [HeaderName; 3],
 }
 
-const REQUESTS: Names = Names {
-    openai: ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+static REQUESTS: Names = Names {
+    openai: [
+        HeaderName::from_static("x-ratelimit-limit-requests"),
+        HeaderName::from_static("x-ratelimit-remaining-requests"),
+        HeaderName::from_static("x-ratelimit-reset-requests"),
+    ],
     anthropic: [
-        "anthropic-ratelimit-requests-limit",
-        "anthropic-ratelimit-requests-remaining",
-        "anthropic-ratelimit-requests-reset",
+        HeaderName::from_static("anthropic-ratelimit-requests-limit"),
+        HeaderName::from_static("anthropic-ratelimit-requests-remaining"),
+        HeaderName::from_static("anthropic-ratelimit-requests-reset"),
     ],
 };
 
-const TOKENS: Names = Names {
-    openai: ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+static TOKENS: Names = Names {
+    openai: [
+        HeaderName::from_static("x-ratelimit-limit-tokens"),
+        HeaderName::from_static("x-ratelimit-remaining-tokens"),
+        HeaderName::from_static("x-ratelimit-reset-tokens"),
+    ],
     anthropic: [
-        "anthropic-ratelimit-tokens-limit",
-        "anthropic-ratelimit-tokens-remaining",
-        "anthropic-ratelimit-tokens-reset",
+        HeaderName::from_static("anthropic-ratelimit-tokens-limit"),
+        HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
+        HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
     ],
 };
 
 /// As OpenAI writes it: `1h2m3s`, `6m0s`, `1.5s`, `20ms`.
 fn span(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    let (minutes, rest) = (millis / 60_000, millis % 60_000);
-    let seconds = match rest % 1000 {
-        0 => format!("{}s", rest / 1000),
-        _ => format!("{}s", rest as f64 / 1e3),
-    };
-    match (minutes / 60, minutes % 60) {
-        (0, 0) if millis > 0 && millis < 1000 => format!("{millis}ms"),
-        (0, 0) => seconds,
+    let millis = duration.as_millis() as u64;
+    let (seconds, rest) = (millis / 1000 % 60, millis % 1000);
+    let (hours, minutes) = (millis / 3_600_000, millis / 60_000 % 60);
+    if millis > 0 && millis < 1000 {
+        return format!("{millis}ms");
+    }
+    let mut text = match (hours, minutes) {
+        (0, 0) => seconds.to_string(),
         (0, minutes) => format!("{minutes}m{seconds}"),
         (hours, minutes) => format!("{hours}h{minutes}m{seconds}"),
+    };
+    if rest > 0 {
+        // Nobody minds a zero behind a decimal, but OpenAI writes none.
+        let decimals = format!(".{rest:03}");
+        text.push_str(decimals.trim_end_matches('0'));
     }
+    text.push('s');
+    text
 }
 
 #[cfg(test)]

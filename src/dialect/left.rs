@@ -3,8 +3,9 @@
 //! Texts only: where each of them is, and whose, is remembered by the proxy.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 
 use super::json::{Kind, Walked, Walker};
 
@@ -47,6 +48,10 @@ pub fn input_file(body: &[u8]) -> Option<String> {
     found.pop()
 }
 
+/// One of these is in every body that names a file; they are looked for in every request.
+static MARKS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [Finder::new(b"\"file_id"), Finder::new(b"\\u00")]);
+
 /// Files that a request is to be read with, each once. What a model has named as its sources is no reference: it
 /// is said again as it was.
 ///
@@ -54,7 +59,7 @@ pub fn input_file(body: &[u8]) -> Option<String> {
 /// There are more than anybody looks for: one that is passed over may be somebody else's.
 pub fn meant(body: &[u8]) -> Result<Vec<String>, TooMany> {
     // Every letter of the name can be written as an escape, and all of those begin alike.
-    if memmem::find(body, b"\"file_id").is_none() && memmem::find(body, b"\\u00").is_none() {
+    if MARKS.iter().all(|mark| mark.find(body).is_none()) {
         return Ok(Vec::new());
     }
     let mut found = BTreeSet::new();
