@@ -148,10 +148,7 @@ impl Arrival {
         let from = from.map(|from| from.to_canonical());
         let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
-        let request_id = callers_id(&head.headers).unwrap_or_else(|| {
-            let mut dice = gateway.live.dice();
-            format!("req_{:016x}{:08x}", dice.next_u64(), dice.next_u64() as u32).into()
-        });
+        let request_id = callers_id(&head.headers).unwrap_or_else(|| gateway.live.name_request());
         Self { head, body: Some(body), upgrade, request_id, from, begun: gateway.live.now() }
     }
 

@@ -110,14 +110,14 @@ impl Refused {
                 ),
             ),
         };
-        let request_id = format!("req_{:016x}", live.dice().next_u64());
+        let request_id = live.name_request();
         let trouble = Trouble { kind, message, code: None, param: None };
         let body = trouble::render(&trouble, dialect_of(request), &request_id);
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Ok(id) = HeaderValue::try_from(request_id) {
+        if let Ok(id) = HeaderValue::try_from(&*request_id) {
             headers.insert(REQUEST_ID, id);
         }
         if request.version() < Version::HTTP_2 {

@@ -55,6 +55,18 @@ impl Live {
         self.chance.dice()
     }
 
+    /// A name for a request: `req_`, 48 bits of the Unix time in milliseconds, and as many of chance. So they are in the
+    /// order in which they came, and stand beside each other in an index.
+    pub fn name_request(&self) -> Box<str> {
+        let millis = self.clock.unix_now().as_millis() as u64;
+        let name = u128::from(millis) << 48 | u128::from(self.dice().next_u64() >> 16);
+        let mut text = *b"req_000000000000000000000000";
+        for (at, digit) in text[4..].iter_mut().rev().enumerate() {
+            *digit = b"0123456789abcdef"[(name >> (4 * at)) as usize & 15];
+        }
+        std::str::from_utf8(&text).expect("digits are ASCII").into()
+    }
+
     /// A timer that should have fired `late` ago has just fired.
     pub fn pulse(&self, late: Duration) {
         if late > STARVED_AFTER {
@@ -66,5 +78,23 @@ impl Live {
     pub fn starved_since(&self, begun: Tick) -> bool {
         let at = self.starved_at.load(Relaxed);
         at != 0 && at >= begun.nanos()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_requests_are_in_the_order_of_time() {
+        let hand = Hand::default();
+        let live = Live::moved_by(&hand, 1);
+        let first = live.name_request();
+        assert_eq!((first.len(), &first[..4]), (28, "req_"));
+        let millis = u64::from_str_radix(&first[4..16], 16).map(Duration::from_millis);
+        assert_eq!(millis, Ok(hand.true_wall()));
+        hand.move_to(Tick::ZERO + Duration::from_millis(1));
+        let names: Vec<_> = (0..100).map(|_| live.name_request()).collect();
+        assert!(names.iter().all(|name| first < *name && name[..16] == names[0][..16]), "{names:?}");
     }
 }
