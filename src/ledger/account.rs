@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use smallvec::SmallVec;
 
 use super::Ledger;
 use super::record::{Entry, Record, Whose};
@@ -55,49 +54,43 @@ pub struct Request {
 #[derive(Debug)]
 pub struct Account {
     ledger: Arc<Ledger>,
-    whose: Whose,
     begun: AtomicU32,
-    // Attempts of a request run in one task, but for a tunnel's: nobody has to wait here.
-    collected: Mutex<Collected>,
-}
-
-#[derive(Debug, Default)]
-struct Collected {
-    request: Option<Request>,
-    /// Where a mirror knows it already: when it came by the wall, and what its name has of chance.
-    named: Option<(Duration, u128)>,
-    attempts: SmallVec<[Entry; 1]>,
+    // Attempts of a request run in one task, but for a tunnel's: nobody has to wait here. In a box, which is all that
+    // leaves in the end; there is one until then.
+    record: Mutex<Option<Box<Record>>>,
 }
 
 impl Account {
     pub fn open(ledger: &Arc<Ledger>) -> Arc<Self> {
-        Arc::new(Self::of(ledger, Whose::Callers, Collected::default()))
+        Self::of(ledger, Record::new(Whose::Callers))
     }
 
-    fn of(ledger: &Arc<Ledger>, whose: Whose, collected: Collected) -> Self {
-        let ledger = Arc::clone(ledger);
-        Self { ledger, whose, begun: AtomicU32::new(0), collected: Mutex::new(collected) }
+    fn of(ledger: &Arc<Ledger>, record: Record) -> Arc<Self> {
+        let record = Mutex::new(Some(Box::new(record)));
+        Arc::new(Self { ledger: Arc::clone(ledger), begun: AtomicU32::new(0), record })
     }
 
     /// One for a mirror of this request, of which `request` says what is known by now; `chance` is for its name. What is
     /// booked there stands with this request's attempts, and neither waits for the other.
     pub fn beside(&self, mut request: Request, chance: u128) -> Arc<Self> {
-        let (at, chance) = *self.collected.lock().named.get_or_insert((request.at, chance));
+        let named = self.record.lock().as_mut().map(|own| *own.named.get_or_insert((request.at, chance)));
+        let (at, chance) = named.unwrap_or((request.at, chance));
         request.at = at;
         cut(&mut request);
-        let collected =
-            Collected { request: Some(request), named: Some((at, chance)), ..Collected::default() };
-        Arc::new(Self::of(&self.ledger, Whose::Mirrors, collected))
+        let record =
+            Record { request: Some(request), named: Some((at, chance)), ..Record::new(Whose::Mirrors) };
+        Self::of(&self.ledger, record)
     }
 
     /// The request has ended; attempts of it may still be about to.
     pub fn ends(&self, mut request: Request) {
         cut(&mut request);
-        let mut collected = self.collected.lock();
-        if let Some((at, _)) = collected.named {
-            request.at = at;
+        if let Some(record) = &mut *self.record.lock() {
+            if let Some((at, _)) = record.named {
+                request.at = at;
+            }
+            record.request = Some(request);
         }
-        collected.request = Some(request);
     }
 }
 
@@ -115,21 +108,19 @@ impl Books for Account {
     fn ended(&self, attempt: &Attempt<'_>) -> Option<Money> {
         let entry = Entry::of(attempt);
         let money = entry.money();
-        self.collected.lock().attempts.push(entry);
+        if let Some(record) = &mut *self.record.lock() {
+            record.attempts.push(entry);
+        }
         money
     }
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
-        let Collected { request, named, attempts } = std::mem::take(self.collected.get_mut());
+        let Some(record) = self.record.get_mut().take() else { return };
         // Of a mirror that asked nobody there is nothing to say.
-        if self.whose == Whose::Mirrors && attempts.is_empty() {
-            return;
-        }
-        if let Some(request) = request {
-            let chance = named.map(|(_, chance)| chance);
-            self.ledger.take(Record { request, attempts, whose: self.whose, chance });
+        if record.request.is_some() && (record.whose == Whose::Callers || !record.attempts.is_empty()) {
+            self.ledger.take(record);
         }
     }
 }

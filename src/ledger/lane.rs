@@ -48,7 +48,7 @@ struct Disk {
     /// When the oldest was made, in milliseconds since the Unix epoch; 0 while nobody knows.
     oldest: AtomicU64,
     /// What it did not take, the oldest first.
-    back: Mutex<VecDeque<Batch>>,
+    back: Mutex<VecDeque<Arc<Batch>>>,
     failed: AtomicBool,
     spooled: Counter,
     lost: Lost,
@@ -68,7 +68,7 @@ impl Disk {
     }
 
     /// It has not taken a batch; said once.
-    fn fails(&self, batch: Batch, why: &str) {
+    fn fails(&self, batch: Arc<Batch>, why: &str) {
         self.back.lock().push_back(batch);
         if !self.failed.swap(true, Relaxed) {
             tracing::error!(why, "the ledger's rows are kept in memory: the disk does not take them");
@@ -130,14 +130,14 @@ impl Lane {
     }
 
     /// What the disk has not taken, the oldest first.
-    pub fn back(&self) -> Option<Batch> {
+    pub fn back(&self) -> Option<Arc<Batch>> {
         self.disk.back.lock().pop_front()
     }
 
     /// Requests and rows of it.
     pub fn held(&self) -> (usize, usize) {
         let back = self.disk.back.lock();
-        (back.iter().map(|batch| batch.requests.len()).sum(), back.iter().map(rows_of).sum())
+        (back.iter().map(|batch| batch.requests.len()).sum(), back.iter().map(|batch| rows_of(batch)).sum())
     }
 
     /// The store has taken something without it.
@@ -146,7 +146,7 @@ impl Lane {
     }
 
     /// Puts a batch on disk, or [back](Lane::back); what is more than `ledger.spool.max_bytes` is counted as lost.
-    pub async fn append(&self, batch: Batch) {
+    pub async fn append(&self, batch: Arc<Batch>) {
         let rows = rows_of(&batch);
         let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() else {
             self.disk.fails(batch, "it hangs");
@@ -175,7 +175,7 @@ impl Lane {
     }
 
     /// The oldest batches, as many as are told at once; none where they cannot be read now.
-    pub async fn first(&self) -> Vec<Batch> {
+    pub async fn first(&self) -> Vec<Arc<Batch>> {
         let disk = Arc::clone(&self.disk);
         let reading = spawn_blocking(move || {
             let first = disk.with(|spool| {
@@ -189,7 +189,7 @@ impl Lane {
             first
         });
         match timeout(PATIENCE, reading).await {
-            Ok(Ok(Ok(first))) => first,
+            Ok(Ok(Ok(first))) => first.into_iter().map(Arc::new).collect(),
             Ok(Ok(Err(error))) => {
                 tracing::error!(%error, "the spool cannot be read");
                 Vec::new()

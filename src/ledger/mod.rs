@@ -55,7 +55,7 @@ const QUEUE: usize = 16 * 1024;
 /// Where requests leave what they came to.
 #[derive(Debug)]
 pub struct Ledger {
-    queue: mpsc::Sender<Record>,
+    queue: mpsc::Sender<Box<Record>>,
     flushes: mpsc::Sender<oneshot::Sender<usize>>,
     lane: Arc<Lane>,
     lost: Lost,
@@ -129,7 +129,7 @@ impl Ledger {
     }
 
     /// Never waits.
-    fn take(&self, record: Record) {
+    fn take(&self, record: Box<Record>) {
         if let Err(refused) = self.queue.try_send(record) {
             let (mpsc::error::TrySendError::Full(record) | mpsc::error::TrySendError::Closed(record)) =
                 refused;

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -21,12 +22,13 @@ use crate::vocab::{Money, Part, Payer, Stage, Tier, Usage};
 /// What leaves a request.
 #[derive(Debug)]
 pub(super) struct Record {
-    pub request: Request,
+    /// None as long as it has not ended.
+    pub request: Option<Request>,
     /// In the order in which they ended.
     pub attempts: SmallVec<[Entry; 1]>,
     pub whose: Whose,
-    /// What its name has of chance, where somebody else had to know that before.
-    pub chance: Option<u128>,
+    /// When it came by the wall, and what its name has of chance, where somebody else had to know that before.
+    pub named: Option<(Duration, u128)>,
 }
 
 /// Who an account is kept for.
@@ -102,6 +104,10 @@ impl Entry {
 }
 
 impl Record {
+    pub fn new(whose: Whose) -> Self {
+        Self { request: None, attempts: SmallVec::new(), whose, named: None }
+    }
+
     /// How many rows it makes.
     pub fn rows(&self) -> usize {
         let own = match self.whose {
@@ -111,11 +117,12 @@ impl Record {
         own + self.attempts.len()
     }
 
-    /// Its rows; `chance` is what its name has of it, where it has no name yet.
-    pub fn into_rows(self, chance: u128) -> (RequestRow, impl Iterator<Item = AttemptRow>) {
-        let Self { request, mut attempts, whose, chance: said } = self;
+    /// Its rows, once it has ended; `chance` is what its name has of it, where it has no name yet.
+    pub fn into_rows(self, chance: u128) -> Option<(RequestRow, impl Iterator<Item = AttemptRow>)> {
+        let Self { request, mut attempts, whose, named } = self;
+        let request = request?;
         attempts.sort_by_key(|attempt| attempt.place);
-        let id = RowId::new(request.at, said.unwrap_or(chance));
+        let id = RowId::new(request.at, named.map_or(chance, |(_, chance)| chance));
         let (outcome, first) = match whose {
             Whose::Callers => (request.outcome.name(), 1),
             Whose::Mirrors => (MIRRORED, 0),
@@ -166,7 +173,7 @@ impl Record {
             priced: attempt.cost.as_ref().map(|cost| cost.to_string().into()).unwrap_or_default(),
             tier: attempt.tier.name(),
         });
-        (row, rows)
+        Some((row, rows))
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::period::moment_of;
 use super::sheet::{self, Cell, Format};
 use super::words::{Rows, RowsAsked};
-use crate::store::{AtAttempt, AtRequest, Error, FoundAttempt, FoundRequest, Page, Store, Totals, UNITS};
+use crate::store;
+use crate::store::{AtAttempt, AtRequest, Error, FoundAttempt, FoundRequest, Page, Store, Totals};
 use crate::vocab::Usage;
 
 /// Rows of a page.
@@ -119,7 +120,7 @@ impl Export {
             Rows::Requests => &REQUEST,
             Rows::Attempts => &ATTEMPT,
         };
-        own.iter().copied().chain(UNITS).collect()
+        own.iter().copied().chain(store::units()).collect()
     }
 
     async fn page(&mut self) -> Option<Result<Vec<Vec<Cell>>, Error>> {

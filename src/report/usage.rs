@@ -11,7 +11,7 @@ use super::sheet::{self, Cell, Format};
 use super::what_if::{self, Other, WhatIf};
 use super::words::{FIELDS, UsageAsked};
 use crate::catalog::Catalog;
-use crate::store::{Each, Field, Query, Store, Totals, UNITS, UsageRow};
+use crate::store::{Each, Field, Query, Store, Totals, UsageRow, units};
 use crate::vocab::Part;
 
 /// More lines are no report; a shorter time, or less to tell apart, has fewer.
@@ -176,7 +176,7 @@ impl Report<'_, '_> {
     fn names(&self) -> impl Iterator<Item = String> {
         let first = ["requests", "errors", "attempts", "failures"];
         let last = ["cost_usd", "unpriced", "estimated"];
-        let own = first.into_iter().chain(UNITS).chain(last).map(str::to_owned);
+        let own = first.into_iter().chain(units()).chain(last).map(str::to_owned);
         own.chain(self.others.iter().flat_map(Other::columns))
     }
 

@@ -166,9 +166,9 @@ fn said(key: &KeyRow) -> [Value; 9] {
     [
         Value::whole(&key.name),
         Value::whole(&key.prefix),
-        Value::maybe(key.organisation.as_ref(), Value::shared),
-        Value::maybe(key.team.as_ref(), Value::shared),
-        Value::maybe(key.user.as_ref(), Value::shared),
+        Value::maybe(key.organisation.as_deref(), Value::text),
+        Value::maybe(key.team.as_deref(), Value::text),
+        Value::maybe(key.user.as_deref(), Value::text),
         Value::whole(&key.terms),
         Value::maybe(key.disabled_at, Value::Int),
         Value::maybe(key.expires_at, Value::Int),

@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 
-pub use self::units::USAGE as UNITS;
+pub use self::units::names as units;
 pub use audit::AuditRow;
 pub use error::Error;
 pub use keys::{Digest, KeyRow};

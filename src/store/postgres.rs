@@ -27,7 +27,7 @@ use super::error::Error;
 use super::lane::{Job, Jobs};
 use super::months;
 use super::schema;
-use super::script::{Answer, Kind, Row, Script, Step, Table, Then, Value};
+use super::script::{Answer, Cell, Row, Rows, Script, Step, Table, Then, Value};
 use super::standing::Watch;
 use crate::algo::dice::Dice;
 
@@ -229,20 +229,21 @@ impl Session {
             steps = rest;
             match step {
                 Step::Say { sql, values, then } => {
-                    let changed = self.client.execute(self.prepared(sql), &parameters(values)).await?;
+                    let changed =
+                        self.client.execute(self.prepared(sql), &parameters(&cells(values))).await?;
                     if changed == 0 && *then == Then::IfChanged {
                         return Ok(Answer::Undone);
                     }
                 }
                 Step::Ask { sql, values } => {
-                    let rows = self.client.query(self.prepared(sql), &parameters(values)).await?;
+                    let rows = self.client.query(self.prepared(sql), &parameters(&cells(values))).await?;
                     answer = rows.iter().map(read).collect::<Result<_, _>>()?;
                 }
                 Step::Fill { table, rows, then } => {
-                    let mut filled = vec![self.fill(table, rows, *then)];
+                    let mut filled = vec![self.fill(table, &**rows, *then)];
                     while let Some((Step::Fill { table, rows, then }, rest)) = steps.split_first() {
                         steps = rest;
-                        filled.push(self.fill(table, rows, *then));
+                        filled.push(self.fill(table, &**rows, *then));
                     }
                     // What was done behind one that was in vain is undone with it.
                     if together(filled).await?.contains(&Filled::InVain) {
@@ -277,12 +278,13 @@ impl Session {
         self.prepared.get(sql).expect("the script's statements were prepared when it began")
     }
 
-    fn fill<'a>(&'a self, table: &'a Table, rows: &'a [Vec<Value>], then: Then) -> Asked<'a, Filled> {
+    fn fill<'a>(&'a self, table: &'a Table, rows: &'a dyn Rows, then: Then) -> Asked<'a, Filled> {
         Box::pin(async move {
             let lists = lists(table, rows);
-            let lists: Vec<&(dyn ToSql + Sync)> = lists.iter().map(List::parameter).collect();
+            let lists: Vec<&(dyn ToSql + Sync)> =
+                lists.iter().map(|list| list as &(dyn ToSql + Sync)).collect();
             let changed = self.client.execute(self.prepared(&table.postgres), &lists).await?;
-            let in_vain = then == Then::IfChanged && changed < rows.len() as u64;
+            let in_vain = then == Then::IfChanged && changed < rows.count() as u64;
             Ok(if in_vain { Filled::InVain } else { Filled::Well })
         })
     }
@@ -340,43 +342,20 @@ impl<T> Answering<'_, T> {
     }
 }
 
-fn parameters(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
-    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+fn parameters<'a>(cells: &'a [Cell<'_>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    cells.iter().map(|cell| cell as &(dyn ToSql + Sync)).collect()
+}
+
+fn cells(values: &[Value]) -> Vec<Cell<'_>> {
+    values.iter().map(Value::cell).collect()
 }
 
 /// A column of many rows.
-enum List<'a> {
-    Ints(Vec<Option<i64>>),
-    Texts(Vec<Option<&'a str>>),
-    Bytes(Vec<Option<&'a [u8]>>),
-}
+type List<'a> = Vec<Cell<'a>>;
 
-impl List<'_> {
-    fn parameter(&self) -> &(dyn ToSql + Sync) {
-        match self {
-            Self::Ints(list) => list,
-            Self::Texts(list) => list,
-            Self::Bytes(list) => list,
-        }
-    }
-}
-
-fn lists<'a>(table: &Table, rows: &'a [Vec<Value>]) -> Vec<List<'a>> {
-    let column = |(at, (_, kind)): (usize, &(&str, Kind))| {
-        let cells = rows.iter().map(|row| row.get(at));
-        match kind {
-            Kind::Int => List::Ints(
-                cells.map(|cell| if let Some(Value::Int(n)) = cell { Some(*n) } else { None }).collect(),
-            ),
-            Kind::Text => List::Texts(cells.map(|cell| cell.and_then(Value::as_text)).collect()),
-            Kind::Bytes => List::Bytes(
-                cells
-                    .map(|cell| if let Some(Value::Bytes(b)) = cell { Some(b.as_slice()) } else { None })
-                    .collect(),
-            ),
-        }
-    };
-    table.columns.iter().enumerate().map(column).collect()
+fn lists<'a>(table: &Table, rows: &'a dyn Rows) -> Vec<List<'a>> {
+    let column = |at| (0..rows.count()).map(|row| rows.cell(row, at)).collect();
+    (0..table.columns.len()).map(column).collect()
 }
 
 fn read(row: &tokio_postgres::Row) -> Result<Row, tokio_postgres::Error> {
@@ -393,7 +372,7 @@ fn read(row: &tokio_postgres::Row) -> Result<Row, tokio_postgres::Error> {
     (0..row.len()).map(value).collect::<Result<_, _>>().map(Row)
 }
 
-impl ToSql for Value {
+impl ToSql for Cell<'_> {
     fn to_sql(
         &self,
         kind: &Type,
@@ -403,8 +382,8 @@ impl ToSql for Value {
             Self::Null => Ok(IsNull::Yes),
             Self::Int(number) => number.to_sql(kind, out),
             Self::Text(text) => text.as_ref().to_sql(kind, out),
-            Self::Shared(text) => text.as_ref().to_sql(kind, out),
-            Self::Bytes(bytes) => bytes.as_slice().to_sql(kind, out),
+            Self::Bytes(bytes) => bytes.to_sql(kind, out),
+            Self::Id(bytes) => bytes.as_slice().to_sql(kind, out),
         }
     }
 

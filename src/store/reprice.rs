@@ -169,7 +169,7 @@ impl Store {
             }
         };
         let whole = requests.into_iter().map(|(at_micros, id)| vec![Value::Int(at_micros), Value::id(id.0)]);
-        let script = script.only_if_all(&COSTS, costs).fill(&WHOLE, whole.collect());
+        let script = script.only_if_all(&COSTS, costs).fill(&WHOLE, whole.collect::<Vec<_>>());
         match self.change(corrections.put(script)).await? {
             Answer::Done(_) => Ok(changed),
             Answer::Undone => Err(Error::Changed),

@@ -3,6 +3,7 @@
 //! They are plain values, made by `ledger` when something has ended and written once. Times are Unix time in
 //! microseconds; durations are nanoseconds of a clock that nobody sets.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,7 +98,7 @@ pub struct AttemptRow {
     pub at_micros: i64,
     pub part: Part,
     pub upstream: Arc<str>,
-    pub provider: Arc<str>,
+    pub provider: Cow<'static, str>,
     /// The model that was served, as the upstream calls it.
     pub model: Arc<str>,
     /// Which of the upstream's credentials: its place in the file, from 1; 0 where it needs none, or [`CALLERS_OWN`].

@@ -5,7 +5,7 @@
 //! both understand them; parameters are `$1`, `$2` and so on.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -20,21 +20,61 @@ pub enum Value {
     Null,
     Int(i64),
     Text(Cow<'static, str>),
-    Shared(Arc<str>),
     Bytes(SmallVec<[u8; 32]>),
+}
+
+/// The same, seen where it lies: what is written is not copied before it is.
+#[derive(Debug)]
+pub enum Cell<'a> {
+    Null,
+    Int(i64),
+    Text(Cow<'a, str>),
+    Bytes(&'a [u8]),
+    Id([u8; 16]),
+}
+
+impl<'a> Cell<'a> {
+    /// As [`Value::text`].
+    pub fn text(text: &'a str) -> Self {
+        Self::Text(fit(text))
+    }
+
+    /// A word of ours.
+    pub const fn word(word: &'static str) -> Self {
+        Self::Text(Cow::Borrowed(word))
+    }
+
+    pub const fn id(id: u128) -> Self {
+        Self::Id(id.to_be_bytes())
+    }
+
+    pub fn maybe<T>(value: Option<T>, of: impl FnOnce(T) -> Self) -> Self {
+        value.map_or(Self::Null, of)
+    }
+}
+
+/// Rows on their way into a table.
+pub trait Rows: fmt::Debug + Send + Sync {
+    fn count(&self) -> usize;
+
+    /// What a row, counted from 0, has in the table's column of that place.
+    fn cell(&self, row: usize, column: usize) -> Cell<'_>;
+}
+
+impl Rows for Vec<Vec<Value>> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn cell(&self, row: usize, column: usize) -> Cell<'_> {
+        self[row].get(column).map_or(Cell::Null, Value::cell)
+    }
 }
 
 impl Value {
     /// A text of anybody's: cut where it is too long, and without the zero that PostgreSQL takes in no text.
     pub fn text(text: &str) -> Self {
         Self::Text(Cow::Owned(fit(text).into_owned()))
-    }
-
-    pub fn shared(text: &Arc<str>) -> Self {
-        match fit(text) {
-            Cow::Borrowed(fits) if fits.len() == text.len() => Self::Shared(Arc::clone(text)),
-            cut => Self::Text(Cow::Owned(cut.into_owned())),
-        }
     }
 
     /// A text of ours, of any length.
@@ -58,16 +98,24 @@ impl Value {
         value.map_or(Self::Null, of)
     }
 
+    pub fn cell(&self) -> Cell<'_> {
+        match self {
+            Self::Null => Cell::Null,
+            Self::Int(number) => Cell::Int(*number),
+            Self::Text(text) => Cell::Text(Cow::Borrowed(text)),
+            Self::Bytes(bytes) => Cell::Bytes(bytes),
+        }
+    }
+
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Shared(text) => Some(text),
             Self::Null | Self::Int(_) | Self::Bytes(_) => None,
         }
     }
 }
 
-fn fit(text: &str) -> Cow<'_, str> {
+pub fn fit(text: &str) -> Cow<'_, str> {
     let text = &text[..text.floor_char_boundary(LONGEST)];
     if text.contains('\0') { Cow::Owned(text.replace('\0', "?")) } else { Cow::Borrowed(text) }
 }
@@ -86,7 +134,7 @@ impl Row {
     pub fn maybe_int(&self, at: usize) -> Option<i64> {
         match self.0.get(at) {
             Some(Value::Int(number)) => Some(*number),
-            Some(Value::Null | Value::Text(_) | Value::Shared(_) | Value::Bytes(_)) | None => None,
+            Some(Value::Null | Value::Text(_) | Value::Bytes(_)) | None => None,
         }
     }
 
@@ -110,7 +158,7 @@ impl Row {
     pub fn bytes(&self, at: usize) -> &[u8] {
         match self.0.get(at) {
             Some(Value::Bytes(bytes)) => bytes,
-            Some(Value::Null | Value::Int(_) | Value::Text(_) | Value::Shared(_)) | None => &[],
+            Some(Value::Null | Value::Int(_) | Value::Text(_)) | None => &[],
         }
     }
 
@@ -177,7 +225,7 @@ pub enum Step {
     /// One row after the other; each of them has to change something where the rest depends on it.
     Fill {
         table: &'static Table,
-        rows: Vec<Vec<Value>>,
+        rows: Arc<dyn Rows>,
         then: Then,
     },
 }
@@ -222,18 +270,19 @@ impl Script {
     }
 
     #[must_use]
-    pub fn fill(mut self, table: &'static Table, rows: Vec<Vec<Value>>) -> Self {
-        if !rows.is_empty() {
-            self.0.push(Step::Fill { table, rows, then: Then::GoOn });
-        }
-        self
+    pub fn fill(self, table: &'static Table, rows: impl Rows + 'static) -> Self {
+        self.filled(table, rows, Then::GoOn)
     }
 
     /// As [`Script::fill`], and all is undone where a row changes nothing.
     #[must_use]
-    pub fn only_if_all(mut self, table: &'static Table, rows: Vec<Vec<Value>>) -> Self {
-        if !rows.is_empty() {
-            self.0.push(Step::Fill { table, rows, then: Then::IfChanged });
+    pub fn only_if_all(self, table: &'static Table, rows: impl Rows + 'static) -> Self {
+        self.filled(table, rows, Then::IfChanged)
+    }
+
+    fn filled(mut self, table: &'static Table, rows: impl Rows + 'static, then: Then) -> Self {
+        if rows.count() > 0 {
+            self.0.push(Step::Fill { table, rows: Arc::new(rows), then });
         }
         self
     }
@@ -271,7 +320,7 @@ mod tests {
     fn no_text_is_too_long_or_holds_what_postgres_does_not_take() {
         let check = |text: &str, kept: &str| {
             assert_eq!(Value::text(text).as_text(), Some(kept));
-            assert_eq!(Value::shared(&Arc::from(text)).as_text(), Some(kept));
+            assert_eq!(fit(text), kept);
         };
         check("gpt", "gpt");
         check("g\0t", "g?t");

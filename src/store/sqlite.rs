@@ -19,12 +19,15 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params_fro
 use super::error::Error;
 use super::lane::{Job, Jobs};
 use super::schema;
-use super::script::{Answer, Row, Script, Step, Then, Value};
+use super::script::{Answer, Cell, Row, Script, Step, Then, Value};
 
 /// How long another process may hold the lock.
 const BUSY: Duration = Duration::from_secs(2);
 /// Statements that stay compiled.
 const COMPILED: usize = 64;
+/// Pages of 4 KiB that the log holds before they are moved to their places: 32 MB. A page that is written many times
+/// meanwhile, as the last ones are, is moved once.
+const LOGGED: i64 = 8_000;
 /// Steps of SQLite's machine between two looks whether anybody still waits: some hundred µs.
 const STEPS: i32 = 100_000;
 
@@ -132,6 +135,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(COMPILED);
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOGGED)?;
     connection.pragma_update(None, "foreign_keys", "ON")
 }
 
@@ -209,7 +213,9 @@ fn run(connection: &mut Connection, script: &Script) -> rusqlite::Result<Answer>
         match step {
             Step::Say { sql, values, then } => {
                 let sql = sql.replace('$', "?");
-                let changed = transaction.prepare_cached(&sql)?.execute(params_from_iter(values))?;
+                let changed = transaction
+                    .prepare_cached(&sql)?
+                    .execute(params_from_iter(values.iter().map(Value::cell)))?;
                 if changed == 0 && *then == Then::IfChanged {
                     transaction.rollback()?;
                     return Ok(Answer::Undone);
@@ -218,13 +224,18 @@ fn run(connection: &mut Connection, script: &Script) -> rusqlite::Result<Answer>
             Step::Ask { sql, values } => {
                 let mut statement = transaction.prepare_cached(&sql.replace('$', "?"))?;
                 let width = statement.column_count();
-                let found = statement.query_map(params_from_iter(values), |row| read(row, width))?;
+                let found = statement
+                    .query_map(params_from_iter(values.iter().map(Value::cell)), |row| read(row, width))?;
                 rows = found.collect::<rusqlite::Result<_>>()?;
             }
             Step::Fill { table, rows, then } => {
                 let mut statement = transaction.prepare_cached(&table.sqlite)?;
-                for values in rows {
-                    let changed = statement.execute(params_from_iter(values))?;
+                for row in 0..rows.count() {
+                    for column in 0..table.columns.len() {
+                        // Its parameters are counted from 1.
+                        statement.raw_bind_parameter(column + 1, rows.cell(row, column))?;
+                    }
+                    let changed = statement.raw_execute()?;
                     if changed == 0 && *then == Then::IfChanged {
                         drop(statement);
                         transaction.rollback()?;
@@ -252,14 +263,14 @@ fn read(row: &rusqlite::Row<'_>, width: usize) -> rusqlite::Result<Row> {
     (0..width).map(value).collect::<rusqlite::Result<_>>().map(Row)
 }
 
-impl ToSql for Value {
+impl ToSql for Cell<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self {
             Self::Null => ValueRef::Null,
             Self::Int(number) => ValueRef::Integer(*number),
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
-            Self::Shared(text) => ValueRef::Text(text.as_bytes()),
             Self::Bytes(bytes) => ValueRef::Blob(bytes),
+            Self::Id(bytes) => ValueRef::Blob(bytes),
         }))
     }
 }

@@ -5,13 +5,15 @@
 //! Most of these are the operator's words, so that there are few; a caller's tag is not, so what has a tag is summed
 //! apart, once more for each of its tags. Requests as such are counted with the attempt that answered.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
 use sha2::{Digest as _, Sha256};
 
 use super::rows::{AttemptRow, RequestRow, Who};
-use super::script::{Kind, Script, Table, Value};
+use super::script::{Kind, Script, Table, Value, fit};
 use super::units;
 
 /// The columns of a series, its id left out.
@@ -29,9 +31,9 @@ pub const FIELDS: [&str; 11] = [
     "tag_value",
 ];
 
-/// What is counted beside the units of [`units::USAGE`].
+/// What is counted beside the [`units`].
 const COUNTS: [&str; 7] = ["requests", "errors", "attempts", "failures", "unpriced", "estimated", "cost"];
-const MEASURES: usize = COUNTS.len() + units::USAGE.len();
+const MEASURES: usize = COUNTS.len() + units::UNITS;
 
 /// Microseconds in an hour.
 pub const HOUR: i64 = 3_600_000_000;
@@ -46,7 +48,7 @@ const NO_FAILURE: [&str; 2] = ["ok", "cancelled"];
 
 /// The names of all measures, in order.
 pub fn measures() -> impl Iterator<Item = &'static str> {
-    COUNTS.into_iter().chain(units::USAGE)
+    COUNTS.into_iter().chain(units::names())
 }
 
 static SERIES: LazyLock<Table> = LazyLock::new(|| {
@@ -70,19 +72,37 @@ fn table(name: &'static str) -> Table {
 type Id = [u8; 16];
 /// Of one series in one hour or day.
 type Measures = [i64; MEASURES];
+/// What a series is of, in the order of [`FIELDS`].
+type Fields<'a> = [Name<'a>; FIELDS.len()];
 /// A tag's name (empty for everything), the hour or day, the series. In this order everybody puts them down, so that
 /// no two replicas wait for each other.
 type Place = (Box<str>, i64, Id);
 
-/// What one batch adds.
-#[derive(Default)]
-pub struct Sums {
-    series: BTreeMap<Id, Vec<Value>>,
-    hours: BTreeMap<Place, Measures>,
+/// A text that is told from others by where it lies: a batch's rows share the names that the configuration has, and what
+/// lies elsewhere and is the same comes together when it is put down.
+#[derive(Clone, Copy)]
+struct Name<'a>(&'a str);
+
+impl PartialEq for Name<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
 }
 
-impl Sums {
-    pub fn attempt(&mut self, request: Option<&RequestRow>, attempt: &AttemptRow) {
+impl Eq for Name<'_> {}
+
+impl Hash for Name<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_usize(self.0.as_ptr().addr());
+    }
+}
+
+/// What one batch adds.
+#[derive(Default)]
+pub struct Sums<'a>(HashMap<(Name<'a>, i64, Fields<'a>), Measures>);
+
+impl<'a> Sums<'a> {
+    pub fn attempt(&mut self, request: Option<&'a RequestRow>, attempt: &'a AttemptRow) {
         let mut added = [0; MEASURES];
         // In the order of `COUNTS`.
         added[2] = 1;
@@ -95,33 +115,24 @@ impl Sums {
     }
 
     /// `attempt` is the one that it is counted with.
-    pub fn request(&mut self, request: &RequestRow, attempt: Option<&AttemptRow>) {
+    pub fn request(&mut self, request: &'a RequestRow, attempt: Option<&'a AttemptRow>) {
         let mut added = [0; MEASURES];
         added[0] = 1;
         added[1] = ERRORS.contains(&request.outcome).into();
         self.add(Some(request), attempt, request.at_micros, &added);
     }
 
-    fn add(&mut self, request: Option<&RequestRow>, attempt: Option<&AttemptRow>, at: i64, added: &Measures) {
-        let hour = at.div_euclid(HOUR);
-        self.put_down("", "", request, attempt, hour, added);
-        for (name, value) in request.iter().flat_map(|request| &request.tags) {
-            self.put_down(name, value, request, attempt, hour, added);
-        }
-    }
-
-    fn put_down(
+    fn add(
         &mut self,
-        tag: &str,
-        tag_value: &str,
-        request: Option<&RequestRow>,
-        attempt: Option<&AttemptRow>,
-        hour: i64,
+        request: Option<&'a RequestRow>,
+        attempt: Option<&'a AttemptRow>,
+        at: i64,
         added: &Measures,
     ) {
+        let hour = at.div_euclid(HOUR);
         let who = request.map(|request| &request.who);
-        let named = |name: Option<&Arc<str>>| name.map_or(NONE, Value::shared);
-        let fields = [
+        let named = |name: Option<&'a Arc<str>>| name.map_or("", |name| &**name);
+        let mut fields = [
             named(who.and_then(|who| who.organisation.as_ref())),
             named(who.and_then(|who| who.team.as_ref())),
             named(who.and_then(|who| who.user.as_ref())),
@@ -129,36 +140,39 @@ impl Sums {
             named(request.map(|request| &request.route)),
             named(request.and_then(|request| request.arm.as_ref())),
             named(attempt.map(|attempt| &attempt.upstream)),
-            named(attempt.map(|attempt| &attempt.provider)),
+            attempt.map_or("", |attempt| &*attempt.provider),
             named(attempt.map(|attempt| &attempt.model)),
-            attempt.map_or(NONE, |attempt| Value::Text(attempt.part.name().into())),
-            Value::text(tag_value),
-        ];
-        let id = id(&fields);
-        self.series.entry(id).or_insert_with(|| fields.to_vec());
-        add(self.hours.entry((cut(tag), hour, id)).or_insert([0; MEASURES]), added);
+            attempt.map_or("", |attempt| attempt.part.name()),
+            "",
+        ]
+        .map(Name);
+        let mut put = |tag: &'a str, fields: Fields<'a>| {
+            add(self.0.entry((Name(tag), hour, fields)).or_insert([0; MEASURES]), added);
+        };
+        put("", fields);
+        for (name, value) in request.iter().flat_map(|request| &request.tags) {
+            fields[FIELDS.len() - 1] = Name(value);
+            put(name, fields);
+        }
     }
 
     /// The statements that put it down.
     pub fn put(self, script: Script) -> Script {
+        let mut series: BTreeMap<Id, Vec<Value>> = BTreeMap::new();
+        let mut hours: BTreeMap<Place, Measures> = BTreeMap::new();
         let mut days: BTreeMap<Place, Measures> = BTreeMap::new();
-        for ((tag, hour, series), added) in &self.hours {
-            let place = (tag.clone(), hour.div_euclid(DAY), *series);
-            add(days.entry(place).or_insert([0; MEASURES]), added);
+        for ((tag, hour, fields), added) in &self.0 {
+            let fields = fields.map(|name| fit(name.0));
+            let id = id(&fields);
+            let values = || fields.iter().map(|field| Value::Text(Cow::Owned(String::from(&**field))));
+            series.entry(id).or_insert_with(|| std::iter::once(Value::bytes(&id)).chain(values()).collect());
+            let tag: Box<str> = fit(tag.0).into();
+            add(hours.entry((tag.clone(), *hour, id)).or_insert([0; MEASURES]), added);
+            add(days.entry((tag, hour.div_euclid(DAY), id)).or_insert([0; MEASURES]), added);
         }
-        let series = self
-            .series
-            .into_iter()
-            .map(|(id, fields)| std::iter::once(Value::bytes(&id)).chain(fields).collect());
-        script.fill(&SERIES, series.collect()).fill(&HOURS, rows(self.hours)).fill(&DAYS, rows(days))
+        let series: Vec<Vec<Value>> = series.into_values().collect();
+        script.fill(&SERIES, series).fill(&HOURS, rows(hours)).fill(&DAYS, rows(days))
     }
-}
-
-const NONE: Value = Value::Text(std::borrow::Cow::Borrowed(""));
-
-/// As it stands in the column.
-fn cut(tag: &str) -> Box<str> {
-    Value::text(tag).as_text().unwrap_or_default().into()
 }
 
 /// What corrected costs add to sums that are there, or take from them.
@@ -189,31 +203,31 @@ impl Corrections {
     /// `before` and `after` are what it cost, where that was known.
     pub fn correct(&mut self, counted: &Counted<'_>, before: Option<i64>, after: Option<i64>) {
         let who = counted.who;
-        let named = |name: &Option<Arc<str>>| name.as_ref().map_or(NONE, Value::shared);
         let mut fields = [
-            named(&who.organisation),
-            named(&who.team),
-            named(&who.user),
-            named(&who.key),
-            Value::text(counted.route),
-            counted.arm.map_or(NONE, Value::text),
-            Value::text(counted.upstream),
-            Value::text(counted.provider),
-            Value::text(counted.model),
-            Value::text(counted.part),
-            NONE,
-        ];
+            who.organisation.as_deref().unwrap_or_default(),
+            who.team.as_deref().unwrap_or_default(),
+            who.user.as_deref().unwrap_or_default(),
+            who.key.as_deref().unwrap_or_default(),
+            counted.route,
+            counted.arm.unwrap_or_default(),
+            counted.upstream,
+            counted.provider,
+            counted.model,
+            counted.part,
+            "",
+        ]
+        .map(fit);
         let cost = after.unwrap_or(0) - before.unwrap_or(0);
         let unpriced = i64::from(after.is_none()) - i64::from(before.is_none());
         let hour = counted.at_micros.div_euclid(HOUR);
-        let mut put = |tag: &str, fields: &[Value; FIELDS.len()]| {
-            let correction = self.0.entry((cut(tag), hour, id(fields))).or_default();
+        let mut put = |tag: &str, fields: &[Cow<'_, str>; FIELDS.len()]| {
+            let correction = self.0.entry((fit(tag).into(), hour, id(fields))).or_default();
             correction.cost = correction.cost.saturating_add(cost);
             correction.unpriced += unpriced;
         };
         put("", &fields);
         for (name, value) in counted.tags {
-            fields[FIELDS.len() - 1] = Value::text(value);
+            fields[FIELDS.len() - 1] = fit(value);
             put(name, &fields);
         }
     }
@@ -255,12 +269,11 @@ fn rows(sums: BTreeMap<Place, Measures>) -> Vec<Vec<Value>> {
 }
 
 /// Cryptographic, so that no tag can be made up that is summed as another one.
-fn id(fields: &[Value; FIELDS.len()]) -> Id {
+fn id(fields: &[Cow<'_, str>; FIELDS.len()]) -> Id {
     let mut hash = Sha256::new();
     for field in fields {
-        let text = field.as_text().unwrap_or_default();
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
+        hash.update((field.len() as u64).to_le_bytes());
+        hash.update(&**field);
     }
     let whole: [u8; 32] = hash.finalize().into();
     let mut id = [0; 16];

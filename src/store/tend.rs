@@ -31,8 +31,8 @@ impl Store {
         let (requests, hours) = (before(retention.requests), before(retention.hours));
         match self.database {
             Database::Sqlite => {
-                self.delete("requests", "at_micros", "rowid", requests).await?;
-                self.delete("attempts", "at_micros", "rowid", requests).await?;
+                self.delete("requests", "at_micros", "at_micros, id", requests).await?;
+                self.delete("attempts", "at_micros", "request, number, at_micros", requests).await?;
             }
             Database::Postgres => {
                 for made in months::ahead(unix) {

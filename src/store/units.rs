@@ -1,82 +1,60 @@
 //! What is counted, in the columns' order: all that a provider charges for, and what of it a row may hold.
 
-use super::script::{Kind, Row, Value};
+use super::script::{Kind, Row};
 use crate::vocab::usage::Other;
 use crate::vocab::{Money, Usage};
 
-/// The columns of [`Usage`].
-pub const USAGE: [&str; 15] = [
-    "input",
-    "cache_read",
-    "cache_write",
-    "cache_write_1h",
-    "output",
-    "reasoning",
-    "input_audio",
-    "cache_read_audio",
-    "output_audio",
-    "input_image",
-    "output_image",
-    "images",
-    "searches",
-    "characters",
-    "audio_millis",
+/// The columns of [`Usage`], and what stands in them.
+const COLUMNS: [(&str, fn(&Usage) -> u64); 15] = [
+    ("input", |used| used.input),
+    ("cache_read", |used| used.cache_read),
+    ("cache_write", |used| used.cache_write),
+    ("cache_write_1h", |used| used.cache_write_1h),
+    ("output", |used| used.output),
+    ("reasoning", |used| used.reasoning),
+    ("input_audio", |used| used.input_audio),
+    ("cache_read_audio", |used| used.cache_read_audio),
+    ("output_audio", |used| used.output_audio),
+    ("input_image", |used| used.input_image),
+    ("output_image", |used| used.output_image),
+    ("images", |used| used.other.images.into()),
+    ("searches", |used| used.other.searches.into()),
+    ("characters", |used| used.other.characters.into()),
+    ("audio_millis", |used| used.other.audio_millis.into()),
 ];
+
+/// How many there are.
+pub const UNITS: usize = COLUMNS.len();
 
 /// More of anything than this is no count but a provider's mistake, and eight million of them fit into a sum.
 pub const MOST_UNITS: u64 = 1 << 40;
 /// Nine million dollars, in nano-USD.
 pub const MOST_COST: u64 = 1 << 53;
 
-pub fn columns() -> impl Iterator<Item = (&'static str, Kind)> {
-    USAGE.iter().map(|name| (*name, Kind::Int))
+/// The names of the columns.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    COLUMNS.into_iter().map(|(name, _)| name)
 }
 
-pub fn counts(usage: &Usage) -> [i64; 15] {
-    let Usage {
-        input,
-        cache_read,
-        cache_write,
-        cache_write_1h,
-        output,
-        reasoning,
-        input_audio,
-        cache_read_audio,
-        output_audio,
-        input_image,
-        output_image,
-        other: Other { images, searches, characters, audio_millis },
-        ..
-    } = *usage;
-    [
-        input,
-        cache_read,
-        cache_write,
-        cache_write_1h,
-        output,
-        reasoning,
-        input_audio,
-        cache_read_audio,
-        output_audio,
-        input_image,
-        output_image,
-        images.into(),
-        searches.into(),
-        characters.into(),
-        audio_millis.into(),
-    ]
-    .map(|count| count.min(MOST_UNITS).cast_signed())
+pub fn columns() -> impl Iterator<Item = (&'static str, Kind)> {
+    names().map(|name| (name, Kind::Int))
+}
+
+/// What stands in them.
+pub fn counts(usage: &Usage) -> [i64; UNITS] {
+    std::array::from_fn(|at| count(usage, at))
+}
+
+/// What stands in one of them; nothing where there are not so many.
+pub fn count(usage: &Usage, at: usize) -> i64 {
+    COLUMNS.get(at).map_or(0, |(_, count)| count(usage).min(MOST_UNITS).cast_signed())
 }
 
 pub fn nano_usd(cost: Money) -> i64 {
     cost.as_nano_usd().min(MOST_COST).cast_signed()
 }
 
-pub fn cost(cost: Option<Money>) -> Value {
-    Value::maybe(cost.map(nano_usd), Value::Int)
-}
-
-/// The columns of [`USAGE`] from `at` on.
+/// What stands in the columns from `at` on.
 pub fn usage(row: &Row, at: usize) -> Usage {
     let few = |number: usize| u32::try_from(row.count(at + number)).unwrap_or(u32::MAX);
     let other = Other { images: few(11), searches: few(12), characters: few(13), audio_millis: few(14) };

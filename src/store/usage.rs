@@ -127,7 +127,7 @@ impl Totals {
         }
     }
 
-    /// In the order of [`UNITS`](super::UNITS).
+    /// In the order of [`units`](super::units()).
     pub const fn units(&self) -> [u64; 15] {
         let Usage {
             input,

@@ -1,15 +1,16 @@
 //! The ledger's batches: written whole or not at all, and once however often they come.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::error::Error;
 use super::old::Witness;
 use super::rows::{AttemptRow, Batch, RequestRow, RowId};
-use super::script::{Kind, Script, Table, Value};
+use super::script::{Cell, Kind, Rows, Script, Table, Value};
 use super::sums::Sums;
 use super::{Store, units};
+use crate::vocab::{Money, Usage};
 
 /// How long the id of a batch is remembered; of one that is older its rows say whether it was written.
 pub const REMEMBERED: Duration = Duration::from_hours(7 * 24);
@@ -18,56 +19,101 @@ pub const REMEMBERED: Duration = Duration::from_hours(7 * 24);
 static BATCHES: LazyLock<Table> =
     LazyLock::new(|| Table::new("batches", vec![("id", Kind::Bytes), ("at_micros", Kind::Int)], ""));
 
-pub static REQUESTS: LazyLock<Table> = LazyLock::new(|| {
-    let columns = [
-        ("at_micros", Kind::Int),
-        ("id", Kind::Bytes),
-        ("request_id", Kind::Text),
-        ("organisation", Kind::Text),
-        ("team", Kind::Text),
-        ("\"user\"", Kind::Text),
-        ("key_name", Kind::Text),
-        ("tags", Kind::Text),
-        ("route", Kind::Text),
-        ("arm", Kind::Text),
-        ("dialect", Kind::Text),
-        ("operation", Kind::Text),
-        ("model", Kind::Text),
-        ("stream", Kind::Int),
-        ("outcome", Kind::Text),
-        ("replayed", Kind::Text),
-        ("attempts", Kind::Int),
-        ("took", Kind::Int),
-        ("first_byte", Kind::Int),
-        ("own", Kind::Int),
-        ("cost", Kind::Int),
-        ("estimated", Kind::Int),
-    ];
-    // Two rows of one id would be a mistake of the writer's; it must not hold up all that comes after.
-    Table::new("requests", columns.into_iter().chain(units::columns()).collect(), "ON CONFLICT DO NOTHING")
-});
+/// A column, and what a row has in it.
+type Column<R> = (&'static str, Kind, for<'a> fn(&'a R) -> Cell<'a>);
 
-pub static ATTEMPTS: LazyLock<Table> = LazyLock::new(|| {
-    let columns = [
-        ("at_micros", Kind::Int),
-        ("request", Kind::Bytes),
-        ("number", Kind::Int),
-        ("part", Kind::Text),
-        ("upstream", Kind::Text),
-        ("provider", Kind::Text),
-        ("model", Kind::Text),
-        ("credential", Kind::Int),
-        ("verdict", Kind::Text),
-        ("stage", Kind::Text),
-        ("took", Kind::Int),
-        ("first_byte", Kind::Int),
-        ("cost", Kind::Int),
-        ("estimated", Kind::Int),
-        ("priced", Kind::Text),
-        ("tier", Kind::Text),
-    ];
-    Table::new("attempts", columns.into_iter().chain(units::columns()).collect(), "ON CONFLICT DO NOTHING")
-});
+const REQUEST: [Column<RequestRow>; 22] = [
+    ("at_micros", Kind::Int, |row| Cell::Int(row.at_micros)),
+    ("id", Kind::Bytes, |row| Cell::id(row.id.0)),
+    ("request_id", Kind::Text, |row| Cell::text(&row.request_id)),
+    ("organisation", Kind::Text, |row| Cell::maybe(row.who.organisation.as_deref(), Cell::text)),
+    ("team", Kind::Text, |row| Cell::maybe(row.who.team.as_deref(), Cell::text)),
+    ("\"user\"", Kind::Text, |row| Cell::maybe(row.who.user.as_deref(), Cell::text)),
+    ("key_name", Kind::Text, |row| Cell::maybe(row.who.key.as_deref(), Cell::text)),
+    ("tags", Kind::Text, tags),
+    ("route", Kind::Text, |row| Cell::text(&row.route)),
+    ("arm", Kind::Text, |row| Cell::maybe(row.arm.as_deref(), Cell::text)),
+    ("dialect", Kind::Text, |row| Cell::word(row.dialect)),
+    ("operation", Kind::Text, |row| Cell::word(row.operation)),
+    ("model", Kind::Text, |row| Cell::text(&row.model)),
+    ("stream", Kind::Int, |row| Cell::Int(row.stream.into())),
+    ("outcome", Kind::Text, |row| Cell::word(row.outcome)),
+    ("replayed", Kind::Text, |row| Cell::maybe(row.replayed, Cell::word)),
+    ("attempts", Kind::Int, |row| Cell::Int(row.attempts.into())),
+    ("took", Kind::Int, |row| nanos(row.took)),
+    ("first_byte", Kind::Int, |row| Cell::maybe(row.first_byte, nanos)),
+    ("own", Kind::Int, |row| nanos(row.own)),
+    ("cost", Kind::Int, |row| Cell::maybe(row.cost, cost)),
+    ("estimated", Kind::Int, |row| Cell::Int(row.estimated.into())),
+];
+
+const ATTEMPT: [Column<AttemptRow>; 16] = [
+    ("at_micros", Kind::Int, |row| Cell::Int(row.at_micros)),
+    ("request", Kind::Bytes, |row| Cell::id(row.request.0)),
+    ("number", Kind::Int, |row| Cell::Int(row.number.into())),
+    ("part", Kind::Text, |row| Cell::word(row.part.name())),
+    ("upstream", Kind::Text, |row| Cell::text(&row.upstream)),
+    ("provider", Kind::Text, |row| Cell::text(&row.provider)),
+    ("model", Kind::Text, |row| Cell::text(&row.model)),
+    ("credential", Kind::Int, |row| Cell::Int(row.credential.into())),
+    ("verdict", Kind::Text, |row| Cell::word(row.verdict)),
+    ("stage", Kind::Text, |row| Cell::word(row.stage)),
+    ("took", Kind::Int, |row| nanos(row.took)),
+    ("first_byte", Kind::Int, |row| Cell::maybe(row.first_byte, nanos)),
+    ("cost", Kind::Int, |row| Cell::maybe(row.cost, cost)),
+    ("estimated", Kind::Int, |row| Cell::Int(row.estimated.into())),
+    ("priced", Kind::Text, |row| Cell::text(&row.priced)),
+    ("tier", Kind::Text, |row| Cell::word(row.tier)),
+];
+
+// Two rows of one id would be a mistake of the writer's; it must not hold up all that comes after.
+pub static REQUESTS: LazyLock<Table> =
+    LazyLock::new(|| Table::new("requests", columns(&REQUEST), "ON CONFLICT DO NOTHING"));
+pub static ATTEMPTS: LazyLock<Table> =
+    LazyLock::new(|| Table::new("attempts", columns(&ATTEMPT), "ON CONFLICT DO NOTHING"));
+
+/// These, and behind them what was used.
+fn columns<R>(own: &[Column<R>]) -> Vec<(&'static str, Kind)> {
+    own.iter().map(|(name, kind, _)| (*name, *kind)).chain(units::columns()).collect()
+}
+
+/// What a row has in a column.
+fn cell<'a, R>(own: &[Column<R>], row: &'a R, used: &Usage, column: usize) -> Cell<'a> {
+    match own.get(column) {
+        Some((_, _, cell)) => cell(row),
+        None => Cell::Int(units::count(used, column - own.len())),
+    }
+}
+
+/// A batch's requests, by their places; those that nobody keeps are left out.
+#[derive(Debug)]
+struct Requests(Arc<Batch>, Vec<usize>);
+
+impl Rows for Requests {
+    fn count(&self) -> usize {
+        self.1.len()
+    }
+
+    fn cell(&self, row: usize, column: usize) -> Cell<'_> {
+        let row = &self.0.requests[self.1[row]];
+        cell(&REQUEST, row, &row.usage, column)
+    }
+}
+
+/// A batch's attempts.
+#[derive(Debug)]
+struct Attempts(Arc<Batch>);
+
+impl Rows for Attempts {
+    fn count(&self) -> usize {
+        self.0.attempts.len()
+    }
+
+    fn cell(&self, row: usize, column: usize) -> Cell<'_> {
+        let row = &self.0.attempts[row];
+        cell(&ATTEMPT, row, &row.usage, column)
+    }
+}
 
 impl Store {
     /// Writes a batch. One that was written before is a success and changes nothing, so that whoever does not know what
@@ -75,30 +121,31 @@ impl Store {
     ///
     /// An attempt is counted to whom its request belongs, which has to be in the same batch; else to nobody. No
     /// row is refused for what is in it: texts and counts that are too large are cut.
-    pub async fn write(&self, batch: &Batch) -> Result<(), Error> {
+    pub async fn write(&self, batch: impl Into<Arc<Batch>>) -> Result<(), Error> {
+        let batch = batch.into();
         let (_, unix) = self.watch.now();
-        let known = match Witness::of(batch, unix) {
+        let known = match Witness::of(&batch, unix) {
             None => Script::default().only_if(
                 "INSERT INTO batches (id, at_micros) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                name(batch, unix),
+                name(&batch, unix),
             ),
             Some(witness) if witness.is_kept(self.kept(), unix) => {
-                Script::default().only_if(witness.put, witness.behind(name(batch, unix)))
+                Script::default().only_if(witness.put, witness.behind(name(&batch, unix)))
             }
-            Some(witness) => return self.recall(batch, &witness).await,
+            Some(witness) => return self.recall(&batch, &witness).await,
         };
-        self.change(rows(known, std::slice::from_ref(batch))).await.map(drop)
+        self.change(rows(known, std::slice::from_ref(&batch))).await.map(drop)
     }
 
     /// As [`Store::write`], with all of them in one transaction where none is known yet: what takes long for each that is
     /// asked, as a server far away does, takes it once.
-    pub async fn write_all(&self, batches: &[Batch]) -> Result<(), Error> {
+    pub async fn write_all(&self, batches: &[Arc<Batch>]) -> Result<(), Error> {
         let (_, unix) = self.watch.now();
         let are_known = batches.iter().all(|batch| Witness::of(batch, unix).is_none());
         if let [_, _, ..] = batches
             && are_known
         {
-            let names = batches.iter().map(|batch| name(batch, unix)).collect();
+            let names: Vec<_> = batches.iter().map(|batch| name(batch, unix)).collect();
             match self.change(rows(Script::default().fill(&BATCHES, names), batches)).await {
                 // One of them is there already, so that they go one by one.
                 Err(Error::Taken) => {}
@@ -106,7 +153,7 @@ impl Store {
             }
         }
         for batch in batches {
-            self.write(batch).await?;
+            self.write(Arc::clone(batch)).await?;
         }
         Ok(())
     }
@@ -118,8 +165,7 @@ fn name(batch: &Batch, unix: Duration) -> Vec<Value> {
 }
 
 /// The rows of `batches`, and what they add up to.
-fn rows(script: Script, batches: &[Batch]) -> Script {
-    let attempts = batches.iter().flat_map(|batch| &batch.attempts);
+fn rows(mut script: Script, batches: &[Arc<Batch>]) -> Script {
     let mut sums = Sums::default();
     for batch in batches {
         let requests: HashMap<RowId, &RequestRow> = batch.requests.iter().map(|row| (row.id, row)).collect();
@@ -127,13 +173,15 @@ fn rows(script: Script, batches: &[Batch]) -> Script {
             sums.attempt(requests.get(&attempt.request).copied(), attempt);
         }
         let answering = answering(&batch.attempts);
-        for request in batch.requests.iter().filter(|row| row.is_own()) {
+        let mut own = Vec::with_capacity(batch.requests.len());
+        for (place, request) in batch.requests.iter().enumerate().filter(|(_, row)| row.is_own()) {
             sums.request(request, answering.get(&request.id).copied());
+            own.push(place);
         }
+        script = script.fill(&REQUESTS, Requests(Arc::clone(batch), own));
+        script = script.fill(&ATTEMPTS, Attempts(Arc::clone(batch)));
     }
-    let own = batches.iter().flat_map(|batch| &batch.requests).filter(|row| row.is_own());
-    let requests = own.map(request).collect();
-    sums.put(script.fill(&REQUESTS, requests).fill(&ATTEMPTS, attempts.map(attempt).collect()))
+    sums.put(script)
 }
 
 /// By request, the attempt that it is counted with: the last that went well, or else the last. What goes to a shadow
@@ -155,70 +203,20 @@ pub fn micros(unix: Duration) -> i64 {
     i64::try_from(unix.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn nanos(duration: Duration) -> Value {
-    Value::Int(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+fn nanos(duration: Duration) -> Cell<'static> {
+    Cell::Int(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
 }
 
-fn request(row: &RequestRow) -> Vec<Value> {
-    let mut values = Vec::with_capacity(REQUESTS.columns.len());
-    values.extend([
-        Value::Int(row.at_micros),
-        Value::id(row.id.0),
-        Value::text(&row.request_id),
-        Value::maybe(row.who.organisation.as_ref(), Value::shared),
-        Value::maybe(row.who.team.as_ref(), Value::shared),
-        Value::maybe(row.who.user.as_ref(), Value::shared),
-        Value::maybe(row.who.key.as_ref(), Value::shared),
-        tags(row),
-        Value::shared(&row.route),
-        Value::maybe(row.arm.as_ref(), Value::shared),
-        Value::Text(row.dialect.into()),
-        Value::Text(row.operation.into()),
-        Value::text(&row.model),
-        Value::Int(row.stream.into()),
-        Value::Text(row.outcome.into()),
-        Value::maybe(row.replayed, |how| Value::Text(how.into())),
-        Value::Int(row.attempts.into()),
-        nanos(row.took),
-        Value::maybe(row.first_byte, nanos),
-        nanos(row.own),
-        units::cost(row.cost),
-        Value::Int(row.estimated.into()),
-    ]);
-    values.extend(units::counts(&row.usage).map(Value::Int));
-    values
+fn cost(cost: Money) -> Cell<'static> {
+    Cell::Int(units::nano_usd(cost))
 }
 
 /// As a JSON list of pairs, in the operator's order.
-fn tags(row: &RequestRow) -> Value {
+fn tags(row: &RequestRow) -> Cell<'_> {
     if row.tags.is_empty() {
-        return Value::Null;
+        return Cell::Null;
     }
     let pairs: Vec<(&str, &str)> = row.tags.iter().map(|(name, value)| (&**name, &**value)).collect();
     // Texts always are JSON, and it has the zero as an escape, which no column minds.
-    Value::maybe(serde_json::to_string(&pairs).ok(), |json| Value::Text(json.into()))
-}
-
-fn attempt(row: &AttemptRow) -> Vec<Value> {
-    let mut values = Vec::with_capacity(ATTEMPTS.columns.len());
-    values.extend([
-        Value::Int(row.at_micros),
-        Value::id(row.request.0),
-        Value::Int(row.number.into()),
-        Value::Text(row.part.name().into()),
-        Value::shared(&row.upstream),
-        Value::shared(&row.provider),
-        Value::shared(&row.model),
-        Value::Int(row.credential.into()),
-        Value::Text(row.verdict.into()),
-        Value::Text(row.stage.into()),
-        nanos(row.took),
-        Value::maybe(row.first_byte, nanos),
-        units::cost(row.cost),
-        Value::Int(row.estimated.into()),
-        Value::text(&row.priced),
-        Value::Text(row.tier.into()),
-    ]);
-    values.extend(units::counts(&row.usage).map(Value::Int));
-    values
+    Cell::maybe(serde_json::to_string(&pairs).ok(), |json| Cell::Text(json.into()))
 }

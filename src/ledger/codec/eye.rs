@@ -163,7 +163,7 @@ impl<'e> Eye<'e> {
             at_micros: self.signed()?,
             part: self.part()?,
             upstream: self.name()?,
-            provider: self.name()?,
+            provider: self.text()?.to_owned().into(),
             model: self.name()?,
             credential: self.small()?,
             verdict: self.word()?,

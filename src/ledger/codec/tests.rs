@@ -91,7 +91,7 @@ fn attempt() -> impl Strategy<Value = AttemptRow> {
             at_micros,
             part: Part::ALL[part],
             upstream,
-            provider,
+            provider: provider.to_string().into(),
             model,
             credential,
             verdict: words[0],

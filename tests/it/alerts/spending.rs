@@ -101,7 +101,7 @@ async fn a_team_that_spends_thrice_its_usual_hour_is_told_and_a_new_one_is_not()
     let handles = StoreHandles::new(&Metrics::new());
     let store = Store::sqlite(&directory.path().join("ledger.db"), time, handles).unwrap();
     let spend = async |hour: i64, minute: i64, team, cost| {
-        store.write(&spent((hour * 60 + minute) * HOUR / 60, team, cost)).await.unwrap();
+        store.write(spent((hour * 60 + minute) * HOUR / 60, team, cost)).await.unwrap();
     };
     // Blue spends 2 dollars an hour by day, red as much, and by night nobody does anything.
     for day in 1..=9 {
@@ -123,7 +123,7 @@ async fn a_team_that_spends_thrice_its_usual_hour_is_told_and_a_new_one_is_not()
     // What is mirrored is nobody's spending.
     let mut mirrored = spent(ten * HOUR, Some("blue"), 60 * USD);
     mirrored.attempts[0].part = Part::Mirror;
-    store.write(&mirrored).await.unwrap();
+    store.write(mirrored.clone()).await.unwrap();
     assert_eq!(look(&mut purses, ten, 10).await, []);
     spend(ten, 15, Some("blue"), USD / 100).await;
     let firing = (AlertState::Firing, "team blue".to_owned());

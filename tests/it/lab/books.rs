@@ -40,7 +40,7 @@ struct Taken {
 impl Sink for Shelf {
     type Error = &'static str;
 
-    async fn write(&self, batches: &[Batch]) -> Result<(), &'static str> {
+    async fn write(&self, batches: &[Arc<Batch>]) -> Result<(), &'static str> {
         let mood = *self.mood.lock();
         match mood {
             Mood::Refuses => return Err("it is away"),
@@ -49,7 +49,7 @@ impl Sink for Shelf {
                 let mut taken = self.taken.lock();
                 for batch in batches {
                     if taken.names.insert(batch.id) {
-                        taken.batches.push(batch.clone());
+                        taken.batches.push((**batch).clone());
                     } else {
                         taken.again += 1;
                     }

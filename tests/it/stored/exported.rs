@@ -92,7 +92,7 @@ async fn any_report_adds_up_to_the_rows_and_csv_says_what_json_does() {
     let requests: usize = batches.iter().map(|batch| batch.requests.len()).sum();
     for held in both(server.as_ref()).await {
         for batch in &batches {
-            held.store.write(batch).await.unwrap();
+            held.store.write(batch.clone()).await.unwrap();
         }
         let fields = [
             "organisation",
@@ -174,7 +174,7 @@ async fn all_rows_are_exported_once_and_in_order_page_after_page() {
     whole.requests[0].model = "=cmd|' /C calc'!A0".into();
     whole.requests[1].model = "two\r\nlines, \"quoted\"".into();
     for held in both(server.as_ref()).await {
-        held.store.write(&whole).await.unwrap();
+        held.store.write(whole.clone()).await.unwrap();
         for (kind, count) in [("requests", whole.requests.len()), ("attempts", whole.attempts.len())] {
             let text = rows(&held.store, &format!("rows={kind}&from=2026-11-01&format=csv")).await;
             let read = csv(&text);

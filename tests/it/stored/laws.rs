@@ -1,5 +1,7 @@
 //! Random batches, some of them twice, and random questions: the model, SQLite and PostgreSQL agree on every answer.
 
+use std::sync::Arc;
+
 use mainstay::algo::dice::Dice;
 use mainstay::store::rows::{AttemptRow, Batch, RequestRow};
 use mainstay::store::{FoundAttempt, FoundRequest, Search};
@@ -27,8 +29,9 @@ async fn whatever_is_written_and_asked_the_answer_is_what_the_rows_add_up_to() {
                 };
                 written.push(next);
             }
+            let new: Vec<Arc<Batch>> = written[told..].iter().cloned().map(Arc::new).collect();
             for Held { store, .. } in &stores {
-                store.write_all(&written[told..]).await.unwrap();
+                store.write_all(&new).await.unwrap();
             }
             told = written.len();
             let mut question = query(&mut dice);
@@ -89,7 +92,7 @@ async fn every_row_is_found_again_as_it_was_written_the_newest_first() {
     for held in both(server.as_ref()).await {
         let store = &held.store;
         for batch in &batches {
-            store.write(batch).await.unwrap();
+            store.write(batch.clone()).await.unwrap();
         }
         let mut rows: Vec<&RequestRow> = batches.iter().flat_map(|batch| &batch.requests).collect();
         rows.sort_by_key(|row| std::cmp::Reverse((row.at_micros, row.id)));
@@ -157,15 +160,15 @@ async fn nothing_that_a_row_may_hold_makes_it_unwritable() {
         let wrong = attempt.request;
         // A second time within the batch, and once more in another one.
         odd.requests.push(odd.requests[0].clone());
-        store.write(&odd).await.unwrap();
+        store.write(odd.clone()).await.unwrap();
         for id in 1..20 {
-            store.write(&Batch { id: u128::MAX - id, ..odd.clone() }).await.unwrap();
+            store.write(Batch { id: u128::MAX - id, ..odd.clone() }).await.unwrap();
         }
         let found = store.attempts_of(wrong).await.unwrap();
         assert_eq!(found[0].usage.input, 1 << 40, "cut to what is still a count");
         // An attempt whose request is somewhere else is nobody's, and counts.
         let alone =
             Batch { id: u128::MAX - 99, requests: Vec::new(), attempts: vec![odd.attempts[0].clone()] };
-        store.write(&alone).await.unwrap();
+        store.write(alone.clone()).await.unwrap();
     }
 }

@@ -236,7 +236,7 @@ fn count(
             Field::Route => named(request.map(|request| &request.route)),
             Field::Arm => named(request.and_then(|request| request.arm.as_ref())),
             Field::Upstream => named(attempt.map(|attempt| &attempt.upstream)),
-            Field::Provider => named(attempt.map(|attempt| &attempt.provider)),
+            Field::Provider => attempt.map(|attempt| attempt.provider.to_string()).unwrap_or_default(),
             Field::Model => named(attempt.map(|attempt| &attempt.model)),
             Field::Part => attempt.map(|attempt| attempt.part.name()).unwrap_or_default().to_owned(),
             Field::Tag => tag_value.to_owned(),

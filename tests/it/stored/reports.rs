@@ -138,7 +138,7 @@ async fn five_thousand_requests_and_as_many_attempts_are_written_in_a_second() {
     for held in both(server.as_ref()).await {
         let (took, ()) = timed(async {
             for batch in &batches {
-                held.store.write(batch).await.unwrap();
+                held.store.write(batch.clone()).await.unwrap();
             }
         })
         .await;

@@ -149,7 +149,7 @@ async fn costs_are_put_right_as_if_they_had_never_been_wrong() {
     for held in both(server.as_ref()).await {
         let store = &held.store;
         for batch in &before {
-            store.write(batch).await.unwrap();
+            store.write(batch.clone()).await.unwrap();
         }
         let same = reprice(store, &wrong(), &asked("")).await.unwrap();
         assert_eq!(changed(&same), 0, "unchanged prices change nothing: {same:?}");
@@ -186,14 +186,14 @@ async fn two_who_put_costs_right_at_once_do_it_once_while_batches_come() {
     let before = written(22, 80);
     let late = written(23, 40).iter().map(|batch| at(&right(), batch)).collect::<Vec<_>>();
     for batch in &before {
-        one.store.write(batch).await.unwrap();
+        one.store.write(batch.clone()).await.unwrap();
     }
     let (wrong, right) = (wrong(), right());
     let both = asked("");
     let (first, second, ()) =
         tokio::join!(reprice(&one.store, &right, &both), reprice(&other.store, &right, &both), async {
             for batch in &late {
-                one.store.write(batch).await.unwrap();
+                one.store.write(batch.clone()).await.unwrap();
             }
         });
     assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
@@ -211,7 +211,7 @@ async fn what_has_no_rows_any_more_keeps_its_costs_and_is_counted() {
     let days = |days: u64| std::time::Duration::from_hours(24 * days);
     for held in both(server.as_ref()).await {
         for batch in &batches {
-            held.store.write(batch).await.unwrap();
+            held.store.write(batch.clone()).await.unwrap();
         }
         let attempts: usize = batches.iter().map(|batch| batch.attempts.len()).sum();
         held.clock.0.store(model::BEGIN + 75 * 86_400, std::sync::atomic::Ordering::SeqCst);

@@ -1,6 +1,7 @@
 //! What comes late: a spool that was left for so long that names are forgotten, and mirrors' attempts without their
 //! requests.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -62,13 +63,13 @@ async fn a_spool_of_last_week_is_written_once_though_its_names_are_forgotten() {
         let (store, batches) = (&held.store, spooled(31, 8));
         let (known, left) = batches.split_at(4);
         for batch in known {
-            store.write(batch).await.unwrap();
+            store.write(batch.clone()).await.unwrap();
         }
         held.clock.0.store(BEGIN + 20 * DAY, SeqCst);
         store.tend(&retention(30)).await.unwrap();
-        store.write_all(&batches).await.unwrap();
+        store.write_all(&shared(&batches)).await.unwrap();
         counts(&held, &batches, "what was there is not counted again, and what was not is").await;
-        store.write_all(left).await.unwrap();
+        store.write_all(&shared(left)).await.unwrap();
         counts(&held, &batches, "a second time").await;
         assert_eq!(held.metric(TOO_OLD), Some(0.0));
     }
@@ -81,11 +82,11 @@ async fn what_nobody_can_tell_any_more_is_not_counted_twice_and_said_to_be_lost(
         let (store, batches) = (&held.store, spooled(32, 4));
         let (known, left) = batches.split_at(3);
         for batch in known {
-            store.write(batch).await.unwrap();
+            store.write(batch.clone()).await.unwrap();
         }
         held.clock.0.store(BEGIN + 75 * DAY, SeqCst);
         store.tend(&retention(30)).await.unwrap();
-        store.write_all(&batches).await.unwrap();
+        store.write_all(&shared(&batches)).await.unwrap();
         counts(&held, known, "rows that are gone").await;
         let rows: usize = batches.iter().map(|batch| batch.requests.len() + batch.attempts.len()).sum();
         assert_eq!(held.metric(TOO_OLD), Some(rows as f64), "{} of them would have been new", left.len());
@@ -111,9 +112,9 @@ async fn a_mirrors_attempt_is_its_callers_and_stands_in_reports_that_ask_for_it(
         let request = request.clone();
         let mirror = mirror(&request, &caller);
         // Whichever ends first.
-        store.write(&mirror).await.unwrap();
+        store.write(mirror.clone()).await.unwrap();
         assert_eq!(store.requests(&Search { most: 9, ..Search::default() }).await.unwrap(), []);
-        store.write(&caller).await.unwrap();
+        store.write(caller.clone()).await.unwrap();
         let whole = Batch {
             attempts: caller.attempts.iter().chain(&mirror.attempts).cloned().collect(),
             ..caller.clone()
@@ -124,7 +125,7 @@ async fn a_mirrors_attempt_is_its_callers_and_stands_in_reports_that_ask_for_it(
         // Its name is forgotten as well, and its row is not.
         held.clock.0.store(BEGIN + 20 * DAY, SeqCst);
         store.tend(&retention(30)).await.unwrap();
-        store.write(&mirror).await.unwrap();
+        store.write(mirror.clone()).await.unwrap();
         counts(&held, std::slice::from_ref(&whole), "a mirror of last week").await;
 
         let report = async |more: &str| {
@@ -142,4 +143,8 @@ async fn a_mirrors_attempt_is_its_callers_and_stands_in_reports_that_ask_for_it(
         assert_eq!(attempts(&report("&by=part").await, 3), whole.attempts.len());
         assert_eq!(attempts(&report("&only=part=mirror&by=team").await, 3), 1);
     }
+}
+
+fn shared(batches: &[Batch]) -> Vec<Arc<Batch>> {
+    batches.iter().cloned().map(Arc::new).collect()
 }

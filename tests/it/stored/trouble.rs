@@ -48,7 +48,7 @@ async fn wait(mut look: impl FnMut() -> bool) -> bool {
 /// Writes until it is written, as the ledger does.
 async fn insist(held: &Held, batch: &Batch) {
     for _ in 0..200 {
-        match held.store.write(batch).await {
+        match held.store.write(batch.clone()).await {
             Ok(()) => return,
             Err(Error::Away(_) | Error::Late) => tokio::time::sleep(Duration::from_millis(100)).await,
             Err(error) => panic!("{error}"),
@@ -66,7 +66,7 @@ async fn a_batch_that_is_on_its_way_when_postgres_is_killed_is_written_once() {
     let sent = all.clone();
     let writing = tokio::spawn(async move {
         for batch in sent.iter().cycle() {
-            store.write(batch).await?;
+            store.write(batch.clone()).await?;
         }
         Ok(())
     });
@@ -102,11 +102,11 @@ async fn a_postgres_that_says_nothing_is_given_up_in_time_and_taken_back() {
     let all = batches(3);
     insist(&held, &all[0]).await;
     server.signal("-STOP");
-    let late = tokio::time::timeout(Duration::from_secs(20), held.store.write(&all[1])).await;
+    let late = tokio::time::timeout(Duration::from_secs(20), held.store.write(all[1].clone())).await;
     assert_eq!(late.expect("within its deadline"), Err(Error::Late));
     // Nobody waits for what is known to be away.
     let begun = tokio::time::timeout(Duration::from_secs(3), async {
-        while !matches!(held.store.write(&all[2]).await, Err(Error::Away(_))) {}
+        while !matches!(held.store.write(all[2].clone()).await, Err(Error::Away(_))) {}
     });
     assert!(begun.await.is_ok(), "{:?}", held.store.standing());
     server.signal("-CONT");
@@ -123,7 +123,7 @@ async fn a_postgres_that_is_away_at_the_start_is_waited_for_by_nobody() {
     server.kill();
     let held = Held::postgres(&server);
     let all = batches(2);
-    assert!(matches!(held.store.write(&all[0]).await, Err(Error::Away(_))));
+    assert!(matches!(held.store.write(all[0].clone()).await, Err(Error::Away(_))));
     assert!(matches!(held.store.usage(&everything()).await, Err(Error::Away(_))));
     server.run();
     held.becomes_here().await;
@@ -143,7 +143,7 @@ async fn two_replicas_write_the_same_sums_without_waiting_for_each_other_for_goo
         mine.rotate_left(which * 20);
         tokio::spawn(async move {
             for batch in &mine {
-                assert_eq!(store.write(batch).await, Ok(()));
+                assert_eq!(store.write(batch.clone()).await, Ok(()));
             }
         })
     };
@@ -160,7 +160,7 @@ async fn what_is_old_goes_and_the_sums_by_day_stay() {
     for held in both(server.as_ref()).await {
         let all = batches(60);
         for batch in &all {
-            held.store.write(batch).await.unwrap();
+            held.store.write(batch.clone()).await.unwrap();
         }
         let days = |days: u64| Duration::from_hours(24 * days);
         let retention = Retention { requests: days(30), hours: days(60), days: None };
@@ -187,16 +187,16 @@ async fn what_is_old_goes_and_the_sums_by_day_stay() {
 async fn a_file_that_another_program_holds_is_late_and_written_once() {
     let held = Held::sqlite();
     let all = batches(2);
-    held.store.write(&all[0]).await.unwrap();
+    held.store.write(all[0].clone()).await.unwrap();
     let file = held.directory.as_ref().unwrap().path().join("ledger.db");
     let other = rusqlite::Connection::open(&file).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    assert!(matches!(held.store.write(&all[1]).await, Err(Error::Refused(_))));
+    assert!(matches!(held.store.write(all[1].clone()).await, Err(Error::Refused(_))));
     assert_eq!(held.metric("mainstay_store_up"), Some(0.0));
     // Whoever reads does not wait for it.
     counts(&held, &all[..1]).await;
     other.execute_batch("ROLLBACK").unwrap();
-    held.store.write(&all[1]).await.unwrap();
+    held.store.write(all[1].clone()).await.unwrap();
     counts(&held, &all).await;
     assert_eq!(held.metric("mainstay_store_up"), Some(1.0));
 }
@@ -208,7 +208,7 @@ async fn sums_by_day_go_when_they_are_not_for_good_and_what_nothing_is_left_of_g
     for held in both(server.as_ref()).await {
         let old = batches(40);
         for batch in &old {
-            held.store.write(batch).await.unwrap();
+            held.store.write(batch.clone()).await.unwrap();
         }
         let days = |days: u64| Duration::from_hours(24 * days);
         let retention = Retention { requests: days(30), hours: days(60), days: Some(days(100)) };
@@ -222,7 +222,7 @@ async fn sums_by_day_go_when_they_are_not_for_good_and_what_nothing_is_left_of_g
         let later = i64::try_from(days(150).as_micros()).unwrap();
         late.requests.iter_mut().for_each(|row| row.at_micros += later);
         late.attempts.iter_mut().for_each(|row| row.at_micros += later);
-        held.store.write(&late).await.unwrap();
+        held.store.write(late.clone()).await.unwrap();
         held.clock.0.store(model::BEGIN + 151 * 86_400, std::sync::atomic::Ordering::SeqCst);
         held.store.tend(&retention).await.unwrap();
         counts(&held, std::slice::from_ref(&late)).await;

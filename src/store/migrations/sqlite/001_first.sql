@@ -46,7 +46,7 @@ CREATE TABLE requests (
     characters INTEGER NOT NULL,
     audio_millis INTEGER NOT NULL,
     PRIMARY KEY (at_micros, id)
-);
+) WITHOUT ROWID;
 CREATE INDEX requests_by_request_id ON requests (request_id);
 CREATE INDEX requests_by_key ON requests (key_name, at_micros, id);
 
@@ -83,7 +83,7 @@ CREATE TABLE attempts (
     characters INTEGER NOT NULL,
     audio_millis INTEGER NOT NULL,
     PRIMARY KEY (request, number, at_micros)
-);
+) WITHOUT ROWID;
 CREATE INDEX attempts_by_time ON attempts (at_micros);
 
 -- What sums are kept of, by a hash of all of it. An empty text where there is none.
