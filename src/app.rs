@@ -31,6 +31,7 @@ use crate::admin;
 use crate::config::Blueprint;
 use crate::proxy::Gateway;
 use crate::server::builtin::Simulating;
+use crate::server::console::Console;
 use crate::server::host::Host;
 use crate::server::lifecycle::Stage;
 use crate::server::loader::{Draft, Loader, Rejection, Source, World};
@@ -102,13 +103,8 @@ impl App {
         let host = &app.host;
         host.know_keys().await;
         let router = admin::router(Arc::clone(host) as Arc<dyn admin::Running>);
-        let router = router.into_make_service_with_connect_info::<SocketAddr>();
-        let gone = host.lifecycle.reached(Stage::Gone);
-        host.tasks.spawn("admin listener", async move {
-            if let Err(error) = axum::serve(console, router).with_graceful_shutdown(gone).await {
-                tracing::error!(%error, "the admin listener ended");
-            }
-        });
+        let operators = Console::new(Arc::clone(host.gateway()), Arc::clone(&host.lifecycle), router);
+        host.tasks.spawn("admin listener", operators.accept(console));
         let certificate: Option<Arc<tls::Certificate>> = host.certificate.clone();
         host.tasks.spawn("listener", listen::accept(Arc::clone(&host.front), data, certificate));
         host.lifecycle.enter(Stage::Serving);

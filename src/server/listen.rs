@@ -16,7 +16,7 @@ use super::tasks::Tasks;
 use super::tls::Certificate;
 
 /// Pause after an accept that failed for a reason of ours, such as too many open files.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 /// The kernel's own look after callers who vanished: first probe, gap, number of probes.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_mins(1), Duration::from_secs(15), 4);
 
@@ -53,11 +53,7 @@ pub async fn accept(front: Arc<Front>, listener: TcpListener, certificate: Optio
 }
 
 fn admit(front: &Arc<Front>, stream: TcpStream, from: IpAddr, certificate: Option<Arc<Certificate>>) {
-    // Both only make things better; a socket that refuses them is dying and will say so.
-    let _ = stream.set_nodelay(true);
-    let (time, interval, retries) = KEEPALIVE;
-    let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(retries);
-    let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+    tune(&stream);
     let place = front.take_place();
     let front = Arc::clone(front);
     match certificate {
@@ -73,8 +69,17 @@ fn admit(front: &Arc<Front>, stream: TcpStream, from: IpAddr, certificate: Optio
     }
 }
 
+/// As connections that are taken in are to be.
+pub(super) fn tune(stream: &TcpStream) {
+    // Both only make things better; a socket that refuses them is dying and will say so.
+    let _ = stream.set_nodelay(true);
+    let (time, interval, retries) = KEEPALIVE;
+    let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(retries);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+}
+
 /// The caller was gone before we took it in.
-fn is_the_callers(error: &io::Error) -> bool {
+pub(super) fn is_the_callers(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused

@@ -3,6 +3,7 @@
 //! ```text
 //! listen ── (tls) ── connection ── line (stalls, raw heads) ── hyper ── guard ── edge ── the gateway
 //!                        └─ front (how many, closing)              └─ streams (HTTP/2)
+//! console ── line ── hyper ── guard ── admin's router
 //! host ── tasks: expire, upkeep, pulse, sweep, recheck, certificate, prober, watch, sharing, store
 //!    └─ reload ── loader (file -> draft) ── assemble (draft -> snapshot) ── the gateway's swap
 //! ```
@@ -13,6 +14,7 @@
 //! | `connection`, `conduct`, `busy`, `line`, `streams` | one connection; when it has been silent, or deaf, for too long |
 //! | `guard`, `framing` | heads that are refused: too large, or ambiguous |
 //! | `edge` | the tower layers |
+//! | [`console`] | operators' connections |
 //! | [`host`], [`tasks`], [`lifecycle`], [`shutdown`] | background work, its stages, its end |
 //! | [`loader`], [`reload`], `watch`, `assemble`, [`builtin`] | from the file to the table in force |
 //! | `keyring` | the store's keys, kept up to date |
@@ -30,6 +32,7 @@ pub mod builtin;
 mod busy;
 mod conduct;
 mod connection;
+pub mod console;
 mod edge;
 mod framing;
 pub mod front;

@@ -532,3 +532,27 @@ async fn whatever_bytes_come_nothing_panics_and_the_next_caller_is_served() {
     assert_eq!(lab.metric_sum("mainstay_retries_total", &[]), 0.0);
     lab.assert_quiet().await;
 }
+
+/// Against the real listener of a whole gateway.
+#[test]
+fn a_crowd_that_says_nothing_at_the_admin_port_keeps_nobody_out_and_takes_few_descriptors() {
+    const CROWD: usize = 400;
+    let gateway = crate::process::Gateway::start(
+        "version: 1\nserver: {listen: LISTEN, admin: ADMIN}\nupstreams: {a: {provider: simulated}}\n\
+         routes: [{model: demo, channels: [{upstream: a}]}]\n",
+    );
+    let descriptors = || std::fs::read_dir(format!("/proc/{}/fd", gateway.id())).unwrap().count();
+    let before = descriptors();
+    let slow = |_| {
+        let mut socket = std::net::TcpStream::connect(gateway.admin).unwrap();
+        std::io::Write::write_all(&mut socket, b"GET /metrics HTTP/1.1\r\nx: ").unwrap();
+        socket
+    };
+    let crowd: Vec<_> = (0..CROWD).map(slow).collect();
+    for path in ["/metrics", "/readyz", "/admin/status"] {
+        assert_eq!(crate::http::get(gateway.admin, path).unwrap().status, 200, "{path}");
+    }
+    let open = descriptors() - before;
+    assert!(open < 200, "{open} of {CROWD}");
+    drop(crowd);
+}
