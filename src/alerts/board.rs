@@ -12,7 +12,7 @@ use crate::vocab::{Alert, AlertKind, AlertState};
 /// From the first to the message.
 const GROUPING: Duration = Duration::from_secs(10);
 /// What still fires is told again.
-const REMINDER: Duration = Duration::from_hours(4);
+pub const REMINDER: Duration = Duration::from_hours(4);
 /// Most that fire at once.
 const MOST: usize = 1024;
 /// Of what was, for people.

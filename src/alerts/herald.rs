@@ -1,19 +1,26 @@
 //! Hears of everything, keeps the board, and fills the outboxes. Shared by the task that posts and by the console.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
-use super::board::{Board, Full, Item, News, Occasion};
+use super::board::{Board, Full, Item, News, Occasion, REMINDER};
 use super::outbox::{Answer, Letter, Outbox};
 use crate::algo::tick::Tick;
 use crate::config;
 use crate::state::Live;
 use crate::telemetry::{AlertHandles, Posted};
 use crate::vocab::{Alert, AlertKind};
+
+/// Messages that are remembered, so that two of them are never called the same.
+const MOST_TOLD: usize = 256;
+/// What replicas notice within the same of these is the same to them.
+const MOMENT: u64 = 60;
 
 pub struct Herald {
     live: Arc<Live>,
@@ -25,6 +32,8 @@ pub struct Herald {
 struct Desk {
     board: Board,
     outboxes: Vec<Outbox>,
+    /// What the latest messages told, by its hash.
+    told: VecDeque<u128>,
     /// Of the configuration that they are of.
     revision: String,
 }
@@ -84,7 +93,12 @@ pub struct TriedNow {
 
 impl Herald {
     pub fn new(live: &Arc<Live>) -> Arc<Self> {
-        let desk = Desk { board: Board::default(), outboxes: Vec::new(), revision: String::new() };
+        let desk = Desk {
+            board: Board::default(),
+            outboxes: Vec::new(),
+            told: VecDeque::new(),
+            revision: String::new(),
+        };
         let handles = AlertHandles::new(&live.metrics);
         let herald = Self { live: Arc::clone(live), handles, desk: Mutex::new(desk), woken: Notify::new() };
         herald.show(&herald.desk.lock().board);
@@ -123,14 +137,26 @@ impl Herald {
         self.show(&desk.board);
     }
 
+    /// What is to be told now, as far as anybody wants to hear it. Whoever takes it has it told.
+    pub fn news(&self) -> Vec<News> {
+        let mut desk = self.desk.lock();
+        let mut news = desk.board.ready(self.live.now());
+        news.retain(|news| desk.outboxes.iter().any(|outbox| outbox.webhook().kinds.contains(&news.kind)));
+        news
+    }
+
+    /// Puts this into the outboxes of all who want to hear it.
+    pub fn tell(&self, news: News) {
+        if !news.items.is_empty() {
+            let (_, unix) = self.now();
+            Self::put(&mut self.desk.lock(), news, unix, None);
+        }
+    }
+
     /// What is to be posted now; whoever takes it says what came of it.
     pub fn letters(&self) -> Vec<Letter> {
         let (now, unix) = self.now();
         let mut desk = self.desk.lock();
-        let news = desk.board.ready(now);
-        for news in news {
-            self.put(&mut desk, news, unix, None);
-        }
         desk.outboxes.iter_mut().filter_map(|outbox| outbox.take(now, unix)).collect()
     }
 
@@ -176,7 +202,7 @@ impl Herald {
         let text = "This is a test: somebody has asked for it at the admin side. Nothing is wrong.";
         let item = Item { subject: "test".into(), text: text.into(), since: unix };
         let news = News { kind: AlertKind::ChannelDown, occasion: Occasion::Test, items: vec![item] };
-        let sent = self.put(&mut self.desk.lock(), news, unix, only);
+        let sent = Self::put(&mut self.desk.lock(), news, unix, only);
         self.woken.notify_one();
         sent
     }
@@ -204,11 +230,8 @@ impl Herald {
         }
     }
 
-    fn put(&self, desk: &mut Desk, news: News, unix: Duration, only: Option<&str>) -> Vec<String> {
-        let mut dice = self.live.dice();
-        // Its like is never seen again, whoever restarts or has replicas.
-        let id: Arc<str> =
-            format!("msg_{:016x}{:016x}{:016x}", unix.as_nanos(), dice.next_u64(), dice.next_u64()).into();
+    fn put(desk: &mut Desk, news: News, unix: Duration, only: Option<&str>) -> Vec<String> {
+        let id = name(&mut desk.told, &news, unix);
         let news = Arc::new(news);
         let wants = |webhook: &config::Webhook| match (news.occasion, only) {
             (Occasion::Test, Some(name)) => *webhook.name == *name,
@@ -234,6 +257,31 @@ impl Herald {
     }
 }
 
+/// What a message is called: the same by every replica that tells the same, so that receivers hear it once. Whatever else
+/// is told of the same subjects, be it a moment later, is called something else.
+fn name(told: &mut VecDeque<u128>, news: &News, unix: Duration) -> Arc<str> {
+    let mut hash = Sha256::new().chain_update(news.kind.name()).chain_update([news.occasion as u8]);
+    for Item { subject, since, .. } in &news.items {
+        // When it is for the first, the second, the third time, told again.
+        let turn = match news.occasion {
+            Occasion::Begun | Occasion::Over => 0,
+            Occasion::Reminder => unix.saturating_sub(*since).as_secs() / REMINDER.as_secs(),
+            Occasion::Test => unix.as_nanos() as u64,
+        };
+        hash.update((subject.len() as u64).to_be_bytes());
+        hash.update(&**subject);
+        hash.update((since.as_secs() / MOMENT).to_be_bytes());
+        hash.update(turn.to_be_bytes());
+    }
+    let hash = hash.finalize().iter().take(16).fold(0_u128, |all, byte| (all << 8) | u128::from(*byte));
+    let before = told.iter().filter(|other| **other == hash).count();
+    if told.len() == MOST_TOLD {
+        told.pop_front();
+    }
+    told.push_back(hash);
+    if before == 0 { format!("msg_{hash:032x}") } else { format!("msg_{hash:032x}-{before}") }.into()
+}
+
 fn of_webhook(outbox: &Outbox, now: Tick) -> WebhookNow {
     let webhook = outbox.webhook();
     WebhookNow {
@@ -251,5 +299,63 @@ fn of_webhook(outbox: &Outbox, now: Tick) -> WebhookNow {
             };
             TriedNow { at: tried.at.as_secs_f64(), result: tried.result.name(), status, why }
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGUN: Duration = Duration::from_hours(500_000);
+
+    fn news(occasion: Occasion, subjects: &[&str], since: Duration) -> News {
+        let item = |subject: &&str| Item { subject: (*subject).into(), text: "it is so".into(), since };
+        News { kind: AlertKind::ChannelDown, occasion, items: subjects.iter().map(item).collect() }
+    }
+
+    #[test]
+    fn replicas_that_tell_the_same_call_it_the_same_and_nothing_else_is_called_so() {
+        let second = Duration::from_secs(1);
+        let hour = Duration::from_hours(1);
+        let (mut one, mut other) = (VecDeque::new(), VecDeque::new());
+        let mut names = Vec::new();
+        let mut both = |occasion, subjects: &[&str], since, unix: Duration| {
+            let first = name(&mut one, &news(occasion, subjects, since), unix);
+            // It has noticed a little later, and words it another way.
+            let mut same = news(occasion, subjects, since + second * 3);
+            same.items.iter_mut().for_each(|item| item.text = "so it is".into());
+            assert_eq!(first, name(&mut other, &same, unix + second * 4));
+            assert!(
+                first.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)),
+                "{first}"
+            );
+            names.push(first);
+        };
+        both(Occasion::Begun, &["a"], BEGUN, BEGUN + second * 10);
+        both(Occasion::Over, &["a"], BEGUN, BEGUN + second * 20);
+        // It wavers: the same again within the minute, twice.
+        both(Occasion::Begun, &["a"], BEGUN + second * 30, BEGUN + second * 40);
+        both(Occasion::Begun, &["a"], BEGUN + second * 50, BEGUN + second * 59);
+        both(Occasion::Begun, &["b"], BEGUN, BEGUN + second * 10);
+        both(Occasion::Begun, &["a", "b"], BEGUN, BEGUN + second * 10);
+        both(Occasion::Begun, &["ab"], BEGUN, BEGUN + second * 10);
+        for turn in 1..4 {
+            both(Occasion::Reminder, &["a"], BEGUN, BEGUN + REMINDER * turn + second * 10);
+        }
+        both(Occasion::Begun, &["a"], BEGUN + hour, BEGUN + hour + second * 10);
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn what_is_remembered_has_a_bound() {
+        let mut told = VecDeque::new();
+        for minute in 0..1000 {
+            let since = BEGUN + Duration::from_mins(minute);
+            assert_eq!(name(&mut told, &news(Occasion::Begun, &["a"], since), since).len(), 36);
+        }
+        assert_eq!(told.len(), MOST_TOLD);
     }
 }

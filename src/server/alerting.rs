@@ -12,7 +12,7 @@ use tokio::time::{sleep, sleep_until};
 
 use super::tasks::Tasks;
 use crate::alerts::watch::Purses;
-use crate::alerts::{Answer, Herald, Kept, Letter, Watch};
+use crate::alerts::{Answer, Herald, Kept, Letter, Watch, untold};
 use crate::algo::tick::Tick;
 use crate::dialect::classify::asked_wait;
 use crate::ledger::Ledger;
@@ -51,9 +51,10 @@ pub(super) fn begin(
     follow(&herald, gateway);
     tasks.spawn("alerts watched", watch(Arc::clone(&herald), Arc::clone(gateway), keeping.clone()));
     let store = keeping.map(|keeping| keeping.store);
+    let shared = store.clone().filter(|store| store.is_shared());
     tasks.spawn("spending watched", count(Arc::clone(gateway), store));
     let poster = Arc::new(Poster::new(dial));
-    tasks.spawn("alerts told", tell(Arc::clone(&herald), Arc::clone(&gateway.live), poster));
+    tasks.spawn("alerts told", tell(Arc::clone(&herald), Arc::clone(&gateway.live), poster, shared));
     herald
 }
 
@@ -94,9 +95,19 @@ async fn count(gateway: Arc<Gateway>, store: Option<Arc<Store>>) {
     }
 }
 
-async fn tell(herald: Arc<Herald>, live: Arc<Live>, poster: Arc<Poster>) {
-    let mut posts = JoinSet::new();
+/// One replica tells what all see, where they share a store.
+async fn tell(herald: Arc<Herald>, live: Arc<Live>, poster: Arc<Poster>, shared: Option<Arc<Store>>) {
+    let (mut posts, mut claims) = (JoinSet::new(), JoinSet::new());
     loop {
+        for news in herald.news() {
+            match shared.clone() {
+                Some(store) => {
+                    let unix = live.clock.unix_now();
+                    claims.spawn(async move { untold(&store, news, unix).await });
+                }
+                None => herald.tell(news),
+            }
+        }
         for letter in herald.letters() {
             posts.spawn(post(Arc::clone(&poster), Arc::clone(&live), letter));
         }
@@ -105,6 +116,11 @@ async fn tell(herald: Arc<Herald>, live: Arc<Live>, poster: Arc<Poster>) {
             Some(posted) = posts.join_next() => {
                 if let Ok((letter, answer)) = posted {
                     herald.posted(&letter, answer);
+                }
+            }
+            Some(claimed) = claims.join_next() => {
+                if let Ok(news) = claimed {
+                    herald.tell(news);
                 }
             }
             () = herald.woken() => {}

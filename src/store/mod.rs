@@ -12,6 +12,7 @@
 //! away; keeping what could not be written is `ledger`'s business. No prompt, answer or secret ever comes here, only
 //! keyed hashes of callers' keys.
 
+mod alerts;
 mod audit;
 mod error;
 mod keys;
@@ -42,6 +43,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 
 pub use self::units::names as units;
+pub use alerts::{Telling, Tells};
 pub use audit::AuditRow;
 pub use error::Error;
 pub use keys::{Digest, KeyRow};

@@ -26,6 +26,10 @@ const ALL: &[Migration] = &[
         sqlite: include_str!("migrations/sqlite/002_audit_stays.sql"),
         postgres: include_str!("migrations/postgres/002_audit_stays.sql"),
     },
+    Migration {
+        sqlite: include_str!("migrations/sqlite/003_alerts_told.sql"),
+        postgres: include_str!("migrations/postgres/003_alerts_told.sql"),
+    },
 ];
 
 /// The lock under which replicas change tables; `mainstay` in ASCII.

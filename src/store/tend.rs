@@ -55,6 +55,8 @@ impl Store {
             }
         }
         self.delete("batches", "at_micros", "id", before(REMEMBERED)).await?;
+        // What still fires was told again since then.
+        self.delete("alerts", "told_micros", "id", before(REMEMBERED)).await?;
         self.measure().await
     }
 

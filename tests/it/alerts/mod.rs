@@ -2,6 +2,7 @@
 //! sums say of an hour.
 
 mod receiver;
+mod replicas;
 mod scenarios;
 mod spending;
 

@@ -9,13 +9,13 @@ use super::is_signed;
 use crate::http;
 use crate::process::Gateway;
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A request as it came.
-struct Heard {
+pub struct Heard {
     line: String,
     fields: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Heard {
@@ -26,7 +26,7 @@ impl Heard {
 }
 
 /// Answers each connection once, and well.
-fn listen() -> (SocketAddr, Receiver<Heard>) {
+pub fn listen() -> (SocketAddr, Receiver<Heard>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (heard, all) = channel();

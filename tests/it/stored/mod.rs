@@ -1,6 +1,7 @@
 //! The store: SQLite and a real PostgreSQL, which have to give the same answers to the same questions, and those that
 //! the rows add up to.
 
+mod alerts;
 mod budgets;
 mod exported;
 mod keys;
