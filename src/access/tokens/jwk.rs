@@ -17,6 +17,8 @@ use crate::config::Algorithm;
 
 /// Keys of one issuer that are looked at.
 const MOST: usize = 64;
+/// And tried for one token: whoever has no token yet has this much computed for him, and no more.
+const MOST_TRIED: usize = 4;
 
 /// What an issuer has published.
 #[derive(Debug, Default)]
@@ -105,7 +107,8 @@ impl KeySet {
         if candidates.peek().is_none() {
             return Found::NoKey;
         }
-        if candidates.any(|key| key.verifies(token, algorithm)) {
+        let mut tried = candidates.filter(|key| key.is_for(algorithm)).take(MOST_TRIED);
+        if tried.any(|key| key.verifies(token, algorithm)) {
             Found::Holds
         } else if named.is_none() {
             Found::NoKey
@@ -116,10 +119,19 @@ impl KeySet {
 }
 
 impl PublicKey {
+    /// Whether signatures of this kind can be its.
+    fn is_for(&self, algorithm: Algorithm) -> bool {
+        let is_of_kind = match algorithm {
+            Algorithm::Rs256 | Algorithm::Ps256 => matches!(self.material, Material::Rsa { .. }),
+            Algorithm::Es256 => matches!(self.material, Material::P256(_)),
+            Algorithm::Es384 => matches!(self.material, Material::P384(_)),
+            Algorithm::EdDsa => matches!(self.material, Material::Ed25519(_)),
+        };
+        is_of_kind && self.algorithm.as_deref().is_none_or(|own| own == algorithm.name())
+    }
+
+    /// Whether it made this signature, which costs what a signature costs to check.
     fn verifies(&self, token: &Token<'_>, algorithm: Algorithm) -> bool {
-        if self.algorithm.as_deref().is_some_and(|own| own != algorithm.name()) {
-            return false;
-        }
         let (signed, signature) = (token.signed, &token.signature);
         let on_curve = |curve: &'static EcdsaVerificationAlgorithm, point: &[u8]| {
             UnparsedPublicKey::new(curve, point).verify(signed, signature)

@@ -199,6 +199,25 @@ fn every_kind_of_signature_is_taken_and_only_from_the_key_it_is_for() {
     }
 }
 
+/// Whoever has no token yet may send as many as he likes.
+#[test]
+fn a_token_that_names_no_key_is_held_against_four_of_its_kind_and_one_that_does_against_its_own() {
+    let others: Vec<Pen> = (0..40).map(|_| Pen::new("ES256")).collect();
+    let pens: Vec<Pen> = (0..5).map(|_| Pen::new("EdDSA")).collect();
+    let published = others.iter().chain(&pens).enumerate().map(|(at, pen)| pen.published(&at.to_string()));
+    let house = house("", &published.collect::<Vec<_>>());
+    let unnamed = |pen: &Pen| pen.token_with(&json!({"alg": pen.algorithm()}), &claims(json!({})));
+    for (at, pen) in pens.iter().enumerate() {
+        let expected = if at < 4 { "okta:ada" } else { "keys_unknown" };
+        assert_eq!(house.whose(&unnamed(pen), 0), expected, "{at}");
+        assert_eq!(
+            house.whose(&pen.token(&(40 + at).to_string(), &claims(json!({}))), 0),
+            "okta:ada",
+            "{at}"
+        );
+    }
+}
+
 #[test]
 fn a_token_that_signs_itself_proves_nothing() {
     let house = house("", &[PEN.published("1")]);
