@@ -190,8 +190,7 @@ pub fn of(scene: &check::Scene<'_>, findings: &mut Findings) -> (Catalog, Vec<Pr
             Err(problems) => (embedded, problems),
         },
         Err(why) => {
-            let hint =
-                "correct the name (it counts from the directory that the gateway runs in), or remove it";
+            let hint = "correct the name (it counts from the directory of this file), or remove it";
             findings.error(
                 &Path::root().key("catalog").key("file"),
                 format!("{name} cannot be read: {why}"),

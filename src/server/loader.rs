@@ -129,7 +129,7 @@ impl Loader {
     /// Reads everything.
     pub fn load(&self) -> Result<Draft, Rejection> {
         let text = self.source.read()?;
-        let noting = Noting { world: &*self.world, asked: Mutex::default() };
+        let noting = Noting { loader: self, asked: Mutex::default() };
         let loaded = config::load(&text, &noting);
         let loaded = loaded.map_err(|problems| Rejection::Invalid { file: self.source.name(), problems })?;
         let mut draft = self.complete(loaded.blueprint, &noting)?;
@@ -162,8 +162,8 @@ impl Loader {
             used.push((self.beside(store), "the store"));
         }
         if let Some(tls) = &blueprint.server.tls {
-            used.push((tls.cert.clone(), "the listener's certificate"));
-            used.push((tls.key.clone(), "the listener's private key"));
+            used.push((self.beside(&tls.cert), "the listener's certificate"));
+            used.push((self.beside(&tls.key), "the listener's private key"));
         }
         match place::collision(&path, &used) {
             Some(why) => {
@@ -237,30 +237,51 @@ impl Loader {
     }
 
     fn certificate(&self, blueprint: &Blueprint) -> Result<Option<Certificate>, Rejection> {
-        let files = blueprint.server.tls.as_ref();
-        files.map(Certificate::load).transpose().map_err(|error| Rejection::Unusable {
-            file: self.source.name(),
-            path: "server.tls".to_owned(),
-            why: error.to_string(),
+        let Some(config::ServerTls { cert, key }) = &blueprint.server.tls else { return Ok(None) };
+        let files = config::ServerTls { cert: self.beside(cert), key: self.beside(key) };
+        let loaded = Certificate::load(&files).map(Some);
+        loaded.map_err(|error| {
+            let elsewhere = [cert, key].into_iter().find_map(|path| self.elsewhere(path));
+            let why = format!("{error}{}", elsewhere.unwrap_or_default());
+            Rejection::Unusable { file: self.source.name(), path: "server.tls".to_owned(), why }
+        })
+    }
+
+    /// What to say of a path at which there is nothing, while there is something in the working directory.
+    fn elsewhere(&self, path: &Path) -> Option<String> {
+        let own = self.beside(path);
+        let is_elsewhere = own != path && !own.exists() && path.exists();
+        is_elsewhere.then(|| {
+            let (own, directory) = (own.display(), self.beside(Path::new("")));
+            let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { &directory };
+            format!(
+                " ({own}: paths count from the directory of the configuration, {}; there is a {} in the working \
+                 directory, so move it, or write where it is)",
+                directory.display(),
+                path.display()
+            )
         })
     }
 }
 
-/// The world, with a note of every file that was asked for.
+/// The world as the configuration sees it, from its own directory, with a note of every file that was asked for.
 struct Noting<'a> {
-    world: &'a dyn Env,
+    loader: &'a Loader,
     asked: Mutex<Vec<(String, Result<String, String>)>>,
 }
 
 impl Env for Noting<'_> {
     fn var(&self, name: &str) -> Option<String> {
-        self.world.var(name)
+        self.loader.world.var(name)
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
-        let content = self.world.file(path);
-        self.asked.lock().push((path.to_owned(), content.clone()));
-        content
+        let own = self.loader.beside(Path::new(path));
+        // A path of two texts is a text.
+        let own = own.to_str().unwrap_or(path);
+        let content = self.loader.world.file(own);
+        self.asked.lock().push((own.to_owned(), content.clone()));
+        content.map_err(|why| why + &self.loader.elsewhere(Path::new(path)).unwrap_or_default())
     }
 }
 
@@ -406,6 +427,51 @@ routes:
         assert!(shown.contains("--> models.yaml:1:41"), "{shown}");
         assert!(shown.ends_with("routing.yaml: 1 error"), "{shown}");
         assert_eq!(rejection.problems()[0]["file"], "models.yaml");
+    }
+
+    #[test]
+    fn every_path_counts_from_the_directory_of_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+        let certified =
+            rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+        write("cert.pem", &certified.cert.pem());
+        write("key.pem", &certified.signing_key.serialize_pem());
+        write("secret", "sk-1");
+        write("models.yaml", "providers: {simulated: {demo: {context: 7}}}");
+        let text = FILE.replace(
+            "routes:",
+            "  h: {provider: http, base_url: \"https://x\", tls: {ca_file: cert.pem}}\n  \
+             o: {provider: openai, credentials: [\"file:./secret\"]}\n\
+             catalog: {file: models.yaml}\nserver: {tls: {cert: cert.pem, key: ./key.pem}}\nroutes:",
+        );
+        write("routing.yaml", &text);
+        let loader = Loader::new(Source::File(directory.path().join("routing.yaml")), Arc::new(RealDisk));
+        let draft = loader.load().unwrap_or_else(|rejection| panic!("{rejection}"));
+        assert_eq!(draft.blueprint.catalog.facts("simulated", "demo").context, Some(7));
+        assert!(draft.certificate.is_some() && draft.roots.contains_key(&Some("cert.pem".to_owned())));
+        assert!(loader.is_unchanged(&draft.fingerprint));
+        write("secret", "sk-2");
+        assert!(!loader.is_unchanged(&draft.fingerprint));
+    }
+
+    #[test]
+    fn what_is_in_the_working_directory_instead_is_said_to_be_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path().join("routing.yaml");
+        // Tests run in the directory of Cargo.toml.
+        for (setting, path) in [
+            ("catalog: {file: Cargo.toml}", "catalog.file"),
+            ("server: {tls: {cert: Cargo.toml, key: Cargo.lock}}", "server.tls"),
+        ] {
+            std::fs::write(&at, format!("{FILE}{setting}\n")).unwrap();
+            let loaded = Loader::new(Source::File(at.clone()), Arc::new(RealDisk)).load();
+            let shown = loaded.err().expect("it is elsewhere").to_string();
+            let own = directory.path().join("Cargo.toml");
+            for part in [path, own.to_str().unwrap(), "there is a Cargo.toml in the working directory"] {
+                assert!(shown.contains(part), "no {part:?}: {shown}");
+            }
+        }
     }
 
     #[test]
