@@ -289,10 +289,10 @@ mod tests {
     use axum::body::Bytes;
     use axum::routing::{get, post};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-    use tokio::time::Instant;
 
     use super::super::testing::{Bench, FILE, read_to};
     use super::*;
+    use crate::algo::tick::Tick;
 
     const GET: &str = "GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n";
     const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
@@ -317,12 +317,16 @@ mod tests {
         ours
     }
 
+    fn now(console: &Console) -> Tick {
+        console.gateway.live.now()
+    }
+
     /// How long until the other end is closed.
-    async fn ends(stream: &mut DuplexStream) -> Duration {
-        let begun = Instant::now();
+    async fn ends(console: &Console, stream: &mut DuplexStream) -> Duration {
+        let begun = now(console);
         let mut rest = Vec::new();
         let _ = timeout(Duration::from_mins(10), stream.read_to_end(&mut rest)).await.expect("it ends");
-        begun.elapsed()
+        now(console).since(begun)
     }
 
     #[tokio::test(start_paused = true)]
@@ -330,24 +334,24 @@ mod tests {
         let (_bench, console) = console();
         let within = |least: u64, took: Duration| (least..least + 3).contains(&took.as_secs());
         for silent in ["", "GET /metrics HT", "GET /metrics HTTP/1.1\r\nhost: localhost\r\n"] {
-            let took = ends(&mut connect(&console, silent).await).await;
+            let took = ends(&console, &mut connect(&console, silent).await).await;
             assert!(within(10, took), "{silent:?}: {took:?}");
         }
         let mut idle = connect(&console, GET).await;
         read_to(&mut idle, "of metrics").await;
-        let took = ends(&mut idle).await;
+        let took = ends(&console, &mut idle).await;
         assert!(within(75, took), "{took:?}");
         let slow = "POST /body HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\nabc";
         let mut slow = connect(&console, slow).await;
-        let begun = Instant::now();
+        let begun = now(&console);
         read_to(&mut slow, "HTTP/1.1 400").await;
-        assert!(within(30, begun.elapsed()));
+        assert!(within(30, now(&console).since(begun)));
         drop(slow);
         // Who does not read is given up, with what he had asked for.
         let deaf = connect(&console, "GET /long HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-        let begun = Instant::now();
+        let begun = now(&console);
         console.places.emptied().await;
-        assert!(within(30, begun.elapsed()), "{:?}", begun.elapsed());
+        assert!(within(30, now(&console).since(begun)), "{:?}", now(&console).since(begun));
         assert!(console.seats.lock().is_empty());
         drop(deaf);
     }
@@ -358,7 +362,7 @@ mod tests {
         let mut prometheus = connect(&console, GET).await;
         read_to(&mut prometheus, "of metrics").await;
         let mut crowd = Vec::new();
-        let begun = Instant::now();
+        let begun = now(&console);
         for number in 0..MOST * 3 {
             crowd.push(connect(&console, "GET /metrics HTTP/1.1\r\nx: ").await);
             assert!(console.places.open() <= MOST, "{number}");
@@ -367,7 +371,7 @@ mod tests {
         read_to(&mut probe, "of metrics").await;
         prometheus.write_all(GET.as_bytes()).await.expect("it is open still");
         read_to(&mut prometheus, "of metrics").await;
-        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        assert!(now(&console).since(begun) < Duration::from_secs(1), "{:?}", now(&console).since(begun));
         assert_eq!(console.places.open(), MOST);
         drop((crowd, probe, prometheus));
         console.places.emptied().await;
