@@ -15,8 +15,11 @@ use super::write::micros;
 use super::{Database, Store};
 use crate::vocab::AlertKind;
 
-/// What was told to fire is not told again for so long, whoever notices it: sooner than anybody is reminded of it.
+/// What was told to fire is not told again for so long, whoever notices it: sooner than anybody is reminded of it, so that
+/// it is told of again if whoever would tell of its end has died.
 const TOLD: Duration = Duration::from_hours(1);
+/// A budget fires for as long as its window, and a replica may serve its holder late: longer than between two reminders.
+const BUDGET_TOLD: Duration = Duration::from_hours(5);
 /// Rows that are put down at once.
 const AT_ONCE: usize = 100;
 const COLUMNS: usize = 6;
@@ -42,8 +45,20 @@ pub struct Telling<'a> {
 
 impl Tells {
     /// When a row that is there may be changed, by whoever tells it then.
-    fn unless_told(self) -> String {
-        let long_ago = format!("alerts.told_micros <= excluded.told_micros - {}", TOLD.as_micros());
+    fn unless_told(self, kind: AlertKind) -> String {
+        let lasts = match (self, kind) {
+            (Self::Begun, AlertKind::Budget) => BUDGET_TOLD,
+            (
+                Self::Begun,
+                AlertKind::SpendSpike
+                | AlertKind::ErrorSpike
+                | AlertKind::ChannelDown
+                | AlertKind::CredentialDead
+                | AlertKind::StoreAway,
+            )
+            | (Self::GoesOn | Self::Over, _) => TOLD,
+        };
+        let long_ago = format!("alerts.told_micros <= excluded.told_micros - {}", lasts.as_micros());
         // An end that was told since it began was of the same, or of a later one.
         let of_another = "alerts.told_micros < excluded.since_micros";
         match self {
@@ -89,26 +104,26 @@ impl Store {
                     Value::Int(micros(now)),
                 ]);
             }
-            let answer = self.change(Script::ask(statement(tells, rows.len()), values)).await?;
+            let answer = self.change(Script::ask(statement(kind, tells, rows.len()), values)).await?;
             claimed.extend(answer.rows().iter().map(|row| row.id(0)));
         }
         Ok(ids.iter().map(|id| claimed.contains(id)).collect())
     }
 }
 
-fn statement(tells: Tells, rows: usize) -> String {
+fn statement(kind: AlertKind, tells: Tells, rows: usize) -> String {
     let mut sql =
         "INSERT INTO alerts (id, kind, subject, firing, since_micros, told_micros) VALUES ".to_owned();
     for row in 0..rows {
         let comma = if row == 0 { "" } else { ", " };
-        let [a, b, c, d, e, f]: [usize; COLUMNS] = std::array::from_fn(|column| 1 + row * COLUMNS + column);
-        let _ = write!(sql, "{comma}(${a}, ${b}, ${c}, ${d}, ${e}, ${f})");
+        let marks: Vec<String> = (1..=COLUMNS).map(|column| format!("${}", row * COLUMNS + column)).collect();
+        let _ = write!(sql, "{comma}({})", marks.join(", "));
     }
     let _ = write!(
         sql,
         " ON CONFLICT (id) DO UPDATE SET firing = excluded.firing, since_micros = excluded.since_micros, \
          told_micros = excluded.told_micros WHERE {} RETURNING id",
-        tells.unless_told()
+        tells.unless_told(kind)
     );
     sql
 }

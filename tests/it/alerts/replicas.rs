@@ -32,6 +32,7 @@ fn fires(gateway: &Gateway, subject: &str) -> Option<f64> {
 }
 
 /// Until both have noticed, and whatever they have to say of it is said.
+#[expect(clippy::disallowed_methods, reason = "other processes run by the clock on the wall")]
 fn noticed(gateways: &[Gateway; 2], subject: &str) {
     for gateway in gateways {
         let at = wait_for(60, || fires(gateway, subject));

@@ -43,6 +43,9 @@ async fn a_beginning_and_an_end_are_told_by_one_and_another_outage_by_one_again(
         // An end of which nobody had told the beginning here: the store was away then.
         assert!(told(Tells::Over, 5000, 5020 + four).await);
         assert!(told(Tells::Over, 6000 + four, 6100 + four).await);
+        // Of a budget a replica may know late.
+        let of_budget = async |since, now| self::told(&held.store, Budget, Tells::Begun, since, now).await;
+        assert!(of_budget(0, 10).await && !of_budget(four, four + 10).await);
         // Whoever sees it go on says so, whatever others have said.
         assert!(told(Tells::GoesOn, 5000, 5010 + 2 * four).await);
     }
