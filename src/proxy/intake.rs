@@ -395,7 +395,9 @@ async fn ask(
     settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
     settle.taken = course.arm;
     let most_cost = charge.most_cost();
-    if let Err(short) = charge.settle(&mut settle) {
+    let charged = charge.settle(&mut settle);
+    settle.remember(|| gateway.reckoner.remember(table, index, (dialect, operation, &scan.model), &body));
+    if let Err(short) = charged {
         return Err(short.refuse(&arrival, dialect, settle));
     }
     let deadline = deadline(gateway, snapshot, index, &arrival);

@@ -1,7 +1,8 @@
 //! Holds a request against the limits of its caller and its route, and tells him how he stands.
 //!
 //! What is counted before the request goes anywhere is an estimate: the tokens of its prompt, and those that it allows its
-//! answer, or else as many as answers usually have. `settle` says what it was in the end. A request that never reached
+//! answer, or else as many as answers usually have. The prompt's are estimated from its bytes; where that is too much they are
+//! counted (`reckon`), if that can be done. `settle` says what it was in the end. A request that never reached
 //! an upstream gives everything back; one that failed there counts as a request, without tokens. Whoever shares another
 //! one's answer, or gets one that was kept, has made a request as well, and used no tokens.
 
@@ -15,6 +16,7 @@ use super::refuse::{DEFAULT_RETRY_AFTER, Refusal};
 use super::{Gateway, Snapshot};
 use crate::access::limits::{Booking, Refused, Row, Until};
 use crate::algo::limit::{Measure, Spent};
+use crate::config;
 use crate::dialect::allowance::{self, Left, Standing};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, translate};
@@ -87,19 +89,53 @@ pub async fn take(
 ) -> Result<Box<Guest>, Box<Refusal>> {
     // That of the route which he asked for: where rules send him is none of his doing.
     let route = &snapshot.table.routes[guest.asked_for].config;
+    let estimate = Estimate::of(&guest);
+    let Err(mut refused) = draw(gateway, route, &mut guest, estimate).await else { return Ok(guest) };
+    let mut told = estimate;
+    if let Some(closer) = closer(gateway, snapshot, &mut guest, &refused, estimate).await {
+        match draw(gateway, route, &mut guest, closer).await {
+            Ok(()) => return Ok(guest),
+            Err(again) => (refused, told) = (again, closer),
+        }
+    }
+    gateway.limiter.count(&refused);
+    Err(refusal(guest, &refused, &told))
+}
+
+/// Counts `guest` at everybody who limits him, if all of them allow it.
+async fn draw(
+    gateway: &Arc<Gateway>,
+    route: &config::Route,
+    guest: &mut Guest,
+    estimate: Estimate,
+) -> Result<(), Box<Refused>> {
     let subjects = gateway.limiter.subjects(guest.caller.lineage(), (&route.name, route.limits));
     if subjects.is_empty() {
-        return Ok(guest);
+        return Ok(());
     }
-    let estimate = Estimate::of(&guest);
-    match gateway.limiter.reserve(subjects, estimate.tokens(), &mut guest.settle.asked_redis).await {
-        Ok((booking, rows)) => {
-            let standing = standing(&rows);
-            guest.settle.drawn = Some(Box::new(Drawn { booking, estimate, standing }));
-            Ok(guest)
-        }
-        Err(refused) => Err(refusal(guest, &refused, &estimate)),
+    let settle = &mut guest.settle;
+    let (booking, rows) =
+        gateway.limiter.reserve(subjects, estimate.tokens(), &mut settle.asked_redis).await?;
+    let standing = standing(&rows);
+    settle.drawn = Some(Box::new(Drawn { booking, estimate, standing }));
+    Ok(())
+}
+
+/// A better estimate, where it is tokens that are too many and where there is a lower one.
+async fn closer(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    guest: &mut Guest,
+    refused: &Refused,
+    estimate: Estimate,
+) -> Option<Estimate> {
+    if refused.unit.measure() != Measure::Tokens {
+        return None;
     }
+    let prompt = gateway.reckoner.prompt(snapshot, guest).await?;
+    guest.prompt_tokens = prompt;
+    guest.settle.prompt_has(prompt);
+    (prompt < estimate.prompt).then_some(Estimate { prompt, ..estimate })
 }
 
 /// How a caller stands, for whatever he is answered; `None` where nothing limits him.

@@ -30,6 +30,7 @@
 //! | `settle` | books a request's end exactly once |
 //! | `steer` | which route serves a request that came to another: rules and splits |
 //! | `mirror` | a share of the requests goes to another route as well, whose answers nobody gets |
+//! | `reckon` | a prompt's tokens, counted where an estimate will not do |
 //! | `refuse` | our own errors, in the caller's dialect |
 //! | `recall` | the responses that callers refer to, which are remembered here |
 //! | `thoughts` | where encrypted reasoning was made, and goes back to |
@@ -70,6 +71,7 @@ mod once;
 mod onward;
 mod peek;
 mod recall;
+mod reckon;
 mod refuse;
 mod reply;
 mod settle;
@@ -141,6 +143,7 @@ pub struct Gateway {
     /// What they have spent of their budgets.
     pub budgets: Arc<Budgets>,
     mirrors: mirror::Mirrors,
+    reckoner: Arc<reckon::Reckoner>,
     /// Streams that are read to their ends though their callers have hung up.
     unattended: AtomicU32,
 }
@@ -157,6 +160,7 @@ impl Gateway {
         Arc::new(Self {
             limiter: Limiter::new(&live),
             budgets: Budgets::new(&live),
+            reckoner: Arc::new(reckon::Reckoner::new(&live)),
             live,
             snapshot: ArcSwap::from_pointee(snapshot),
             bonds: bonds::Bonds::default(),

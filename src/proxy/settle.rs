@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::limits::{Answered, Course, Drawn, Reached};
+use super::reckon::{self, Prompt};
 use super::{Gateway, metering};
 use crate::access::Caller;
 use crate::access::budgets::{Paid, Reserved};
@@ -82,6 +83,8 @@ pub struct Settle {
     /// What its row is made of, where rows are kept.
     account: Option<Arc<Account>>,
     tags: Vec<(Arc<str>, Box<str>)>,
+    /// What it asks to have read, where that may have to be counted.
+    prompt: Option<Arc<Prompt>>,
     /// `hit`, `stale` or `repeat`: it got what was said before.
     pub replayed: Option<&'static str>,
     pub attempts: u32,
@@ -161,6 +164,7 @@ impl Settle {
                 Audience::Nobody => None,
             },
             tags: Vec::new(),
+            prompt: None,
             replayed: None,
             attempts: 0,
             hedges: 0,
@@ -202,6 +206,9 @@ impl Settle {
             None => self.books(),
         };
         permit.book_in(books, part, metering::of(operation, prompt_tokens.into()));
+        if let Some(prompt) = self.prompt.as_ref().filter(|_| reckon::is_counted(&permit.model().name)) {
+            permit.ask_for_prompt(Arc::clone(prompt) as _);
+        }
     }
 
     /// What it costs is booked in place of what it has reserved.
@@ -219,6 +226,19 @@ impl Settle {
     /// Whether it is a mirrored request.
     pub fn is_unheard(&self) -> bool {
         self.audience == Audience::Nobody
+    }
+
+    /// Remembers what it asks to have read, for the attempts of which nobody says how many tokens that was; for nothing,
+    /// where no books are kept.
+    pub fn remember(&mut self, prompt: impl FnOnce() -> Option<Arc<Prompt>>) {
+        if self.account.is_some() || self.paid.is_some() {
+            self.prompt = prompt();
+        }
+    }
+
+    /// So many tokens are what it asks to have read, and no estimate of bytes.
+    pub fn prompt_has(&mut self, tokens: u64) {
+        self.asked.prompt_tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
     }
 
     /// Takes `waited` out of the gateway's own time.

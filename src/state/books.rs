@@ -19,6 +19,12 @@ pub trait Books: Send + Sync + Debug {
     fn ended(&self, attempt: &Attempt<'_>) -> Option<Money>;
 }
 
+/// Knows better than by its bytes how many tokens a request asks to have read, if it has to.
+pub trait Prompt: Send + Sync + Debug {
+    /// `None` where that cannot be said, or not at once.
+    fn tokens(&self) -> Option<u64>;
+}
+
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -100,6 +106,16 @@ pub(super) struct Account {
 }
 
 impl Account {
+    /// Has the prompt counted, where its estimate is all that will be known of it.
+    pub fn ask(&mut self, prompt: &dyn Prompt, verdict: Verdict, stage: Stage) {
+        if let (None, Metering::Tokens(_)) = (self.told, self.metering)
+            && may_be_charged(verdict, stage)
+            && let Some(counted) = prompt.tokens()
+        {
+            self.metering = Metering::Tokens(counted);
+        }
+    }
+
     /// What an attempt that ended like this has used. Where nobody said it, the prompt counts for every attempt whose
     /// provider may have begun to work, and the answer for as much as was seen of it.
     pub fn used(&self, verdict: Verdict, stage: Stage) -> Used {
@@ -207,6 +223,32 @@ mod tests {
         assert_eq!(told.used(Verdict::Ok, Stage::Committed), Used { usage: usage(10, 1), estimated: false });
         let untold = Account { told: None, ..told };
         assert_eq!(untold.used(cut, Stage::Committed), Used { usage: usage(3, 5), estimated: true });
+    }
+
+    #[derive(Debug)]
+    struct Counted(Option<u64>);
+
+    impl Prompt for Counted {
+        fn tokens(&self) -> Option<u64> {
+            self.0
+        }
+    }
+
+    #[test]
+    fn a_prompt_is_counted_only_where_nobody_has_said_what_it_was() {
+        let account = Account { metering: Metering::Tokens(7), events: 2, ..Account::default() };
+        let after = |mut account: Account, counted, verdict, stage| {
+            account.ask(&Counted(counted), verdict, stage);
+            account.used(verdict, stage).usage.input
+        };
+        let cut = Verdict::Failed(Fault::StreamCut);
+        assert_eq!(after(account, Some(4), cut, Stage::Committed), 4);
+        assert_eq!(after(account, None, cut, Stage::Committed), 7);
+        assert_eq!(after(account, Some(4), Verdict::Failed(Fault::Connect), Stage::NotSent), 0);
+        let told = Account { told: Some(usage(9, 1)), ..account };
+        assert_eq!(after(told, Some(4), cut, Stage::Committed), 9);
+        let free = Account { metering: Metering::Free, ..account };
+        assert_eq!(after(free, Some(4), Verdict::Cancelled, Stage::Committed), 0);
     }
 
     proptest! {

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::blame::Blame;
-use super::books::{self, Attempt, Books, Metering, Verdict};
+use super::books::{self, Attempt, Books, Metering, Prompt, Verdict};
 use super::credential::{Credential, Held};
 use super::gate::{Completed, Gate};
 use super::live::Live;
@@ -116,6 +116,7 @@ struct Entry {
     part: Part,
     first_content: Option<Tick>,
     account: books::Account,
+    prompt: Option<Arc<dyn Prompt>>,
 }
 
 /// How the attempt got past the breakers.
@@ -248,7 +249,14 @@ impl Permit {
     pub fn book_in(&mut self, books: Arc<dyn Books>, part: Part, metering: Metering) {
         let account = books::Account { metering, ..books::Account::default() };
         let place = books.begins();
-        self.entry = Some(Box::new(Entry { books, place, part, first_content: None, account }));
+        self.entry = Some(Box::new(Entry { books, place, part, first_content: None, account, prompt: None }));
+    }
+
+    /// Whom to ask for the tokens of its prompt, should nobody have said them at its end.
+    pub fn ask_for_prompt(&mut self, prompt: Arc<dyn Prompt>) {
+        if let Some(entry) = &mut self.entry {
+            entry.prompt = Some(prompt);
+        }
     }
 
     /// Another attempt may run for the same request: should it answer first, it sets `beaten`, and that this
@@ -524,8 +532,11 @@ impl Permit {
     /// Says how it ended, once.
     fn book(&mut self, verdict: Verdict, stage: Stage) {
         let Some(entry) = self.entry.take() else { return };
-        let Entry { books, place, part, first_content, mut account } = *entry;
+        let Entry { books, place, part, first_content, mut account, prompt } = *entry;
         account.events = account.events.max(self.events);
+        if let Some(prompt) = prompt {
+            account.ask(&*prompt, verdict, stage);
+        }
         books.ended(&Attempt {
             place,
             part,

@@ -140,7 +140,7 @@ impl Common {
             Err((place, limit)) => {
                 let rows = subjects.rows(limiter.live.now());
                 let by = (place, Unit::Concurrency, limit);
-                return Judged::Refused(Box::new(limiter.refuse(&subjects, by, Until::Freed, rows)));
+                return Judged::Refused(Box::new(subjects.refuse(by, Until::Freed, rows)));
             }
         };
         // Whatever happens from here on, even that nobody waits any more: the request is not there for ever.
@@ -158,7 +158,7 @@ impl Common {
                 let (place, unit) = whose[worst];
                 let shown = stands(&taken, &rows, &whose);
                 let by = (place, unit, rows[worst].limit);
-                let refused = limiter.refuse(booking.subjects(), by, until(worst), shown);
+                let refused = booking.subjects().refuse(by, until(worst), shown);
                 return Judged::Refused(Box::new(refused));
             }
             // Another age has begun. What this replica has granted is told first.

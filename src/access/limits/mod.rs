@@ -203,23 +203,15 @@ impl Limiter {
                     When::At(at) => Until::In(at.since(now)),
                     When::Never => Until::Never,
                 };
-                Err(Box::new(self.refuse(&subjects, (place, unit, limit), until, rows)))
+                Err(Box::new(subjects.refuse((place, unit, limit), until, rows)))
             }
         }
     }
 
-    /// Says and counts who refuses.
-    fn refuse(
-        &self,
-        subjects: &Subjects,
-        (place, unit, limit): (usize, Unit, u64),
-        until: Until,
-        rows: Vec<Row>,
-    ) -> Refused {
-        let held = &subjects.0[place].held;
-        let labels = [held.holder.name(), unit.name()];
+    /// Counts a request that was refused for good.
+    pub fn count(&self, refused: &Refused) {
+        let labels = [refused.holder.name(), refused.unit.name()];
         self.live.metrics.counter(&catalogue::LIMIT_REFUSALS, &labels).increment(1);
-        Refused { holder: held.holder, name: Arc::clone(&held.name), unit, limit, until, rows }
     }
 
     fn common(&self) -> Option<&Arc<Common>> {
@@ -249,6 +241,12 @@ impl Subjects {
             book.all.presence()
         });
         Ok(entered.collect())
+    }
+
+    /// Says who refuses.
+    fn refuse(&self, (place, unit, limit): (usize, Unit, u64), until: Until, rows: Vec<Row>) -> Refused {
+        let held = &self.0[place].held;
+        Refused { holder: held.holder, name: Arc::clone(&held.name), unit, limit, until, rows }
     }
 
     /// How everybody stands here.

@@ -202,8 +202,8 @@ impl Trial {
     }
 }
 
-/// What was never said is estimated: an answer but for the tokens that were on their way, and a prompt by the bytes of its
-/// request, which for prompts as short as these are rather more than less.
+/// What was never said is estimated: an answer but for the tokens that were on their way, and a prompt as OpenAI counts it, save
+/// by the bytes of its request until it is known how that is, which for prompts as short as these are rather more than less.
 fn is_bounded(error: &Error) {
     let [(prompts, answers), booked] = [error.billed, error.booked];
     assert!((prompts..=2 * prompts).contains(&booked.0), "prompts: {error:?}");

@@ -341,3 +341,42 @@ routes:
     assert_eq!(lab.metric(series), 7_800_000.0);
     assert_eq!(lab.metric_sum("mainstay_ledger_rows_total", &[]), 0.0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_of_openais_whose_stream_was_cut_is_booked_as_openai_counts_it() {
+    let word = |text: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\
+             \"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":null}}]}}\n\n"
+        )
+    };
+    let cut = Said::status(200).header("content-type", "text/event-stream").data(word("hi"));
+    // Time for the vocabulary to be unpacked, which no paused clock waits for.
+    let cut = cut.step(Step::Wait(Duration::from_secs(1))).data(word(" you")).step(Step::Hang);
+    let scribe = Scribe::saying(cut);
+    let yaml = "
+version: 1
+upstreams:
+  a: {provider: openai, base_url: 'http://a.test/v1', credentials: ['${LAB_A}']}
+routes:
+  - {model: known, channels: [{upstream: a, model: gpt-5.4}]}
+  - {model: strange, channels: [{upstream: a, model: somebody-elses}]}
+";
+    let lab = Lab::beside(yaml, &[("a", &scribe)]);
+    let books = lab.keep_books();
+    for (number, (model, input)) in [("known", Some(3 + 7)), ("strange", None)].into_iter().enumerate() {
+        let body = format!(
+            r#"{{"model":"{model}","stream":true,"user":"somebody","temperature":0.5,"messages":[{{"role":"user","content":"hello hello hello"}}]}}"#
+        );
+        let mut kept = lab.open(&Ask::post("/v1/chat/completions", body.clone())).await;
+        kept.next().await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        kept.hang_up();
+        lab.assert_quiet().await;
+        let (requests, attempts) = books.rows().await;
+        let row = &attempts[number];
+        assert!(row.estimated && requests[number].estimated, "{model}");
+        let input = input.unwrap_or(body.len() as u64 / 4);
+        assert_eq!((row.usage.input, row.usage.output), (input, 2), "{model}");
+    }
+}

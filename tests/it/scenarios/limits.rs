@@ -306,3 +306,41 @@ async fn who_hangs_up_has_used_what_came_of_the_answer_though_the_provider_had_c
     lab.assert_quiet().await;
     assert_eq!(used(&lab)["shop tpm"], 160);
 }
+
+/// A request for this model, with a prompt of 902 tokens of OpenAI's whose body has 4,800 bytes or so.
+fn long(model: &str) -> Ask {
+    let text = "Mainstay stands between callers and providers. ".repeat(100);
+    let body =
+        format!(r#"{{"model":"{model}","max_tokens":50,"messages":[{{"role":"user","content":"{text}"}}]}}"#);
+    Ask::post("/v1/chat/completions", body).header("authorization", SHOP)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_that_fits_as_its_model_counts_it_is_let_in_though_it_has_too_many_bytes() {
+    let routes = "  - {model: smart, channels: [{upstream: a, model: gpt-5.4}]}\n  \
+                  - {model: mixed, channels: [{upstream: a, model: gpt-5.4}, {upstream: a, model: llama}]}\n";
+    let a = Scribe::saying(answer(900, 20));
+    let lab = Lab::beside(&(shop("tpm: 1100", SCRIBE) + routes), &[("a", &a)]);
+    let refusals = || lab.metric(r#"mainstay_limit_refusals_total{level="key",limit="tpm"}"#);
+    let served = lab.send(&long("smart")).await;
+    assert_eq!(served.status, StatusCode::OK, "{}", served.text());
+    assert_eq!((used(&lab)["shop tpm"], refusals()), (920, 0.0), "as the provider counted it");
+
+    // There is no room for another one, and he is told what it takes.
+    let refused = lab.send(&long("smart")).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    let said = refused.json()["error"]["message"].as_str().unwrap().to_owned();
+    let takes = said.split("takes about ").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
+    assert!((850..1000).contains(&takes.parse::<u64>().unwrap()), "{said}");
+    assert_eq!((used(&lab)["shop tpm"], refusals()), (920, 1.0));
+
+    // Nobody knows how others count.
+    for model in ["demo", "mixed"] {
+        after(secs(120)).await;
+        let refused = lab.send(&long(model)).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{model}: {}", refused.text());
+        assert!(refused.text().contains("this request alone takes about 12"), "{}", refused.text());
+    }
+    assert_eq!((refusals(), a.heard().len()), (3.0, 1));
+    lab.assert_quiet().await;
+}
