@@ -31,10 +31,10 @@ static AT_HAND: AtomicBool = AtomicBool::new(false);
 /// What OpenAI adds for a message, for the answer's beginning, and for each tool (its cookbook, "How to
 /// count tokens with tiktoken"; rounded up).
 const PER_MESSAGE: u64 = 4;
-const PER_REQUEST: u64 = 3;
+const PER_REQUEST: u64 = 8;
 const PER_TOOL: u64 = 16;
-/// And what others may.
-const PER_OTHERS_REQUEST: u64 = 8;
+/// The second of these as it is where all is known.
+const PER_ANSWER: u64 = 3;
 /// What Anthropic adds for having tools (its table of tool use system prompts: up to 530) and what recorded
 /// counts have beyond that.
 const FOR_TOOLS: u64 = 640;
@@ -101,42 +101,20 @@ pub fn at_a_glance(bytes: usize) -> u64 {
 
 /// About as many tokens as a model reads of `ask`, and rather more than fewer.
 pub fn estimate(ask: &Ask<'_>, vocabulary: Vocabulary) -> u64 {
-    let mut tally = Tally { texts: 0, other: 0 };
-    for turn in &ask.turns {
-        tally.other += PER_MESSAGE;
-        turn.parts.iter().for_each(|part| tally.part(part));
-    }
-    for tool in &ask.tools {
-        tally.other += PER_TOOL;
-        match &tool.kind {
-            ToolKind::Function { name, description, parameters, .. } => {
-                tally.text(name);
-                for text in description.iter().chain(parameters) {
-                    tally.text(text);
-                }
-            }
-            ToolKind::Custom { name, description, format } => {
-                tally.text(name);
-                for text in description.iter().map(|text| &**text).chain(*format) {
-                    tally.text(text);
-                }
-            }
-            ToolKind::WebSearch { raw } | ToolKind::Vendor { raw, .. } => {
-                tally.other += PER_VENDORS_TOOL;
-                tally.text(raw);
-            }
-        }
-    }
-    if let Some(Format::Schema { schema, .. }) = &ask.format {
-        tally.text(schema);
-    }
+    let tally = Tally::of(ask);
     match vocabulary {
         Vocabulary::O200k => tally.texts + tally.other + PER_REQUEST,
         Vocabulary::Unknown => {
             let tools = if ask.tools.is_empty() { 0 } else { FOR_TOOLS };
-            tally.texts + tally.texts.div_ceil(2) + tally.other + PER_OTHERS_REQUEST + tools
+            tally.texts + tally.texts.div_ceil(2) + tally.other + PER_REQUEST + tools
         }
     }
+}
+
+/// As many as OpenAI says that it has read, where nothing but texts is in `ask`; else about as many.
+pub fn count_as_openai(ask: &Ask<'_>) -> u64 {
+    let tally = Tally::of(ask);
+    tally.texts + tally.other + PER_ANSWER
 }
 
 struct Tally {
@@ -145,6 +123,39 @@ struct Tally {
 }
 
 impl Tally {
+    fn of(ask: &Ask<'_>) -> Self {
+        let mut tally = Self { texts: 0, other: 0 };
+        for turn in &ask.turns {
+            tally.other += PER_MESSAGE;
+            turn.parts.iter().for_each(|part| tally.part(part));
+        }
+        for tool in &ask.tools {
+            tally.other += PER_TOOL;
+            match &tool.kind {
+                ToolKind::Function { name, description, parameters, .. } => {
+                    tally.text(name);
+                    for text in description.iter().chain(parameters) {
+                        tally.text(text);
+                    }
+                }
+                ToolKind::Custom { name, description, format } => {
+                    tally.text(name);
+                    for text in description.iter().map(|text| &**text).chain(*format) {
+                        tally.text(text);
+                    }
+                }
+                ToolKind::WebSearch { raw } | ToolKind::Vendor { raw, .. } => {
+                    tally.other += PER_VENDORS_TOOL;
+                    tally.text(raw);
+                }
+            }
+        }
+        if let Some(Format::Schema { schema, .. }) = &ask.format {
+            tally.text(schema);
+        }
+        tally
+    }
+
     fn text(&mut self, text: &str) {
         let counted = tiktoken::get_encoding("o200k_base").map(|vocabulary| vocabulary.count(text) as u64);
         self.texts += counted.unwrap_or_else(|| at_a_glance(text.len()));

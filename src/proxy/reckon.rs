@@ -160,7 +160,7 @@ fn is_openais(table: &Table, route: usize, asked: &str) -> bool {
 fn count(dialect: Dialect, operation: Operation, model: &str, body: &[u8]) -> Option<u64> {
     let root = tree::parse(body).ok()?;
     let ask = translate::read(dialect, operation, model, &root).ok()?;
-    Some(tokens::estimate(&ask, Vocabulary::O200k))
+    Some(tokens::count_as_openai(&ask))
 }
 
 #[cfg(test)]
