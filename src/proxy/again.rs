@@ -17,7 +17,7 @@ use super::limits::Reached;
 use super::named::{self, Claim, Named};
 use super::refuse::{DROPPED, ESTIMATED, Refusal, name_request};
 use super::reply::{Recorded, Replayed, Reply};
-use super::{Gateway, Snapshot, drive, memory, share};
+use super::{Gateway, Snapshot, budgets, drive, memory, share, steer};
 use crate::algo::tick::Tick;
 use crate::cache::{Kept, KeptNow, Likeness, Likening, Replies, Stored};
 use crate::config::{Cache, CacheScope, Lineage};
@@ -89,50 +89,118 @@ impl Before {
     }
 }
 
-/// Answers `guest`, from what is kept where that may be.
-pub async fn serve(
+/// Answers `guest`, from what is kept where that may be. Such an answer costs nothing: no budget is asked for it.
+pub async fn serve(gateway: &Arc<Gateway>, snapshot: &Arc<Snapshot>, guest: Box<Guest>) -> Response<Reply> {
+    let asked = Marks::of(&guest);
+    let (guest, claim) = match first_of_its_name(gateway, snapshot, guest).await {
+        Ok(first) => first,
+        Err(response) => return asked.on(*response),
+    };
+    let look = Look::at(gateway, snapshot, &guest, guest.route);
+    let (guest, look) = if look.kept.is_some() {
+        (guest, look)
+    } else {
+        match budgets::charge(gateway, snapshot, guest).await {
+            Ok((guest, elsewhere)) => (guest, elsewhere.unwrap_or(look)),
+            Err(refusal) => return asked.on(refusal.into_response(&gateway.live)),
+        }
+    };
+    let served = Marks::of(&guest);
+    served.on(answer(gateway, snapshot, guest, claim, look).await)
+}
+
+/// Waits for the first request of the same name, where it has one.
+///
+/// # Errors
+/// What that was answered, or why this one gets no answer.
+async fn first_of_its_name(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    mut guest: Box<Guest>,
+) -> Result<(Box<Guest>, Option<Claim>), Box<Response<Reply>>> {
+    // A rule may send the same request elsewhere a minute later; what its caller names is what he asked for.
+    let asked_for = &snapshot.table.routes[guest.asked_for];
+    let Some(named) = Named::of(&snapshot.table.server.idempotency, &guest, asked_for) else {
+        return Ok((guest, None));
+    };
+    let begun = gateway.live.now();
+    let standing = named.stand(gateway, guest.deadline).await;
+    guest.settle.waited(gateway.live.now().since(begun));
+    Err(Box::new(match standing {
+        named::Standing::First(first) => return Ok((guest, Some(first))),
+        named::Standing::Answered(kept) => {
+            gateway.live.metrics.counter(&catalogue::IDEMPOTENT_REPLAYS, &[]).increment(1);
+            let route = &snapshot.table.routes[guest.route];
+            say(guest, route, &kept, Mark::Repeat)
+        }
+        named::Standing::Different => {
+            let message = "this Idempotency-Key came with another request before; give every request a key of its own, and the same one to its retries only";
+            let code = "idempotency_error";
+            refuse(gateway, guest, Kind::Unprocessable, message, Some(code))
+        }
+        named::Standing::TooLate => too_late(gateway, guest),
+    }))
+}
+
+/// Which route serves a request, as its caller is told.
+struct Marks {
+    arm: Option<Arc<str>>,
+    downgraded: Option<Arc<str>>,
+}
+
+impl Marks {
+    fn of(guest: &Guest) -> Self {
+        Self {
+            arm: guest.settle.taken.as_ref().map(|taken| Arc::clone(&taken.arm)),
+            downgraded: guest.settle.downgraded.clone(),
+        }
+    }
+
+    fn on(&self, mut response: Response<Reply>) -> Response<Reply> {
+        steer::say(self.arm.as_deref(), &mut response);
+        budgets::say(self.downgraded.as_deref(), response.headers_mut());
+        response
+    }
+}
+
+/// What a route has for a request before anybody is asked.
+pub struct Look {
+    route: Arc<Route>,
+    cache: Option<Cacheable>,
+    /// By which others join it.
+    shared: Option<Likeness>,
+    pub kept: Option<Arc<Kept>>,
+}
+
+impl Look {
+    /// On the route of this number.
+    pub fn at(gateway: &Gateway, snapshot: &Snapshot, guest: &Guest, index: usize) -> Self {
+        let route = Arc::clone(&snapshot.table.routes[index]);
+        let (cache, shared) = Cacheable::of(guest, &route).map_or((None, None), |cacheable| {
+            let shared = (route.config.coalesce && !cacheable.answered_anew).then_some(cacheable.likeness);
+            (route.config.cache.enabled.then_some(cacheable), shared)
+        });
+        let kept = cache.as_ref().and_then(|cacheable| cacheable.find(gateway, route.config.cache.ttl));
+        if cache.is_some() {
+            count(gateway, &route, if kept.is_some() { "hit" } else { "miss" });
+        }
+        Self { route, cache, shared, kept }
+    }
+}
+
+async fn answer(
     gateway: &Arc<Gateway>,
     snapshot: &Arc<Snapshot>,
     mut guest: Box<Guest>,
+    claim: Option<Claim>,
+    look: Look,
 ) -> Response<Reply> {
-    let route = Arc::clone(&snapshot.table.routes[guest.route]);
-    let mut claim = None;
-    // A rule may send the same request elsewhere a minute later; what its caller names is what he asked for.
-    let asked_for = &snapshot.table.routes[guest.asked_for];
-    if let Some(named) = Named::of(&snapshot.table.server.idempotency, &guest, asked_for) {
-        let begun = gateway.live.now();
-        let standing = named.stand(gateway, guest.deadline).await;
-        guest.settle.waited(gateway.live.now().since(begun));
-        match standing {
-            named::Standing::First(first) => claim = Some(first),
-            named::Standing::Answered(kept) => {
-                gateway.live.metrics.counter(&catalogue::IDEMPOTENT_REPLAYS, &[]).increment(1);
-                return say(guest, &route, &kept, Mark::Repeat);
-            }
-            named::Standing::Different => {
-                let message = "this Idempotency-Key came with another request before; give every request a key of its own, and the same one to its retries only";
-                let code = "idempotency_error";
-                return refuse(gateway, guest, Kind::Unprocessable, message, Some(code));
-            }
-            named::Standing::TooLate => {
-                return too_late(gateway, guest);
-            }
+    let Look { route, cache, shared, kept } = look;
+    if let Some(kept) = kept {
+        if let Some(claim) = claim {
+            claim.keep(&kept);
         }
-    }
-    let (cache, shared) = Cacheable::of(&guest, &route).map_or((None, None), |cacheable| {
-        let shared = (route.config.coalesce && !cacheable.answered_anew).then_some(cacheable.likeness);
-        (route.config.cache.enabled.then_some(cacheable), shared)
-    });
-    if let Some(cacheable) = &cache {
-        let age = route.config.cache.ttl;
-        if let Some(kept) = cacheable.find(gateway, age) {
-            count(gateway, &route, "hit");
-            if let Some(claim) = claim {
-                claim.keep(&kept);
-            }
-            return say(guest, &route, &kept, Mark::Hit);
-        }
-        count(gateway, &route, "miss");
+        return say(guest, &route, &kept, Mark::Hit);
     }
     if cache.is_some() || claim.is_some() {
         let dialect = guest.dialect;

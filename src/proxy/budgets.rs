@@ -1,5 +1,6 @@
 //! Holds a request against the budgets of its caller and of the route that serves it, and against what one request may
-//! cost; says why where it is refused, and where it goes instead.
+//! cost; says why where it is refused, and where it goes instead. Who is answered from what is kept is not held against
+//! anything.
 //!
 //! What it can cost at most is reserved before it goes anywhere (`route::price`); what it did cost is booked by
 //! `access::budgets` once the last of its attempts has ended. A budget counts what the ledger books under the same name,
@@ -11,17 +12,16 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memmem;
 
-use super::intake::Arrival;
+use super::again::Look;
+use super::intake::{Guest, Load};
 use super::refuse::{Refusal, in_short};
-use super::settle::Settle;
 use super::{Gateway, Snapshot, metering};
 use crate::access::budgets::{Broke, Budgets, Refused, Reserved, Why};
 use crate::algo::spend;
 use crate::config::{Byok, Lineage, Unpriced};
-use crate::dialect::entry::Entry;
 use crate::dialect::scan::Scan;
+use crate::dialect::translate;
 use crate::dialect::trouble::Kind;
-use crate::dialect::{Dialect, translate};
 use crate::route::price::{self, Extent, MAX_COST, MostCost, Range, Written};
 use crate::route::{Bond, Hold};
 use crate::shared::Waited;
@@ -33,31 +33,21 @@ use crate::vocab::{Money, Payer};
 const DOWNGRADED: HeaderName = HeaderName::from_static("x-mainstay-downgraded");
 
 /// A request while it is looked at.
-pub struct Asking<'a> {
-    pub gateway: &'a Arc<Gateway>,
-    pub snapshot: &'a Snapshot,
-    pub arrival: &'a Arrival,
-    pub lineage: Option<&'a Lineage>,
+struct Asking<'a> {
+    gateway: &'a Arc<Gateway>,
+    snapshot: &'a Snapshot,
+    guest: &'a Guest,
+    lineage: Option<&'a Lineage>,
     /// Who pays the provider. Nobody's budget hears of what a caller pays himself.
-    pub payer: Payer,
-    pub entry: &'a Entry<'a>,
-    pub scan: &'a Scan,
-    pub body: &'a [u8],
-    /// Where what it refers to is.
-    pub bond: Option<Bond>,
-}
-
-/// What became of it.
-pub struct Charge {
-    route: usize,
-    most_cost: Option<MostCost>,
-    downgraded: Option<Arc<str>>,
-    waited: Waited,
-    outcome: Result<Option<Reserved>, Short>,
+    payer: Payer,
+    scan: &'a Scan,
+    body: &'a [u8],
+    /// What the caller says that it may cost.
+    most: Option<Money>,
 }
 
 /// Why it is refused.
-pub enum Short {
+enum Short {
     Budget {
         refused: Box<Refused>,
         /// What the request can cost at most.
@@ -65,6 +55,8 @@ pub enum Short {
     },
     /// It could cost more than somebody allows at every channel.
     TooDear { most: Money, cheapest: Money },
+    /// Nobody has looked at the prices of all models that may answer it.
+    Unclear,
 }
 
 /// Why a route does not serve it.
@@ -74,72 +66,130 @@ enum Stop {
     Elsewhere(Arc<str>, Short),
 }
 
-impl Asking<'_> {
-    /// Reserves what the request may cost that came to the route `index`. Whoever would be served more cheaply and cannot
-    /// go there is refused; nobody is sent on twice.
-    pub async fn charge(&self, index: usize) -> Result<Charge, Box<Refusal>> {
-        let mut waited = Waited::default();
-        let done = |route, (reserved, most_cost), downgraded, waited| Charge {
-            route,
-            most_cost,
-            downgraded,
-            waited,
-            outcome: Ok(reserved),
-        };
-        let refused = |route, short| Charge {
-            route,
-            most_cost: None,
-            downgraded: None,
-            waited: Waited::default(),
-            outcome: Err(short),
-        };
-        let asked = self.most_asked()?;
-        match metering::of(self.entry.operation, self.scan.prompt_tokens) {
-            Metering::Free => return Ok(done(index, (None, None), None, waited)),
-            Metering::Tokens(_) | Metering::Told => {}
+/// What serves it.
+enum Served {
+    Here(Option<Reserved>, Option<MostCost>),
+    /// Another route, what that has for it, and what is reserved.
+    Cheaper {
+        to: Arc<str>,
+        route: usize,
+        look: Look,
+        reserved: Option<Reserved>,
+        most_cost: Option<MostCost>,
+    },
+}
+
+/// Reserves what `guest` may cost. Whoever would be served more cheaply goes to that route (the look at what it keeps comes
+/// along, and an answer that is kept there costs nothing); where he cannot go there he is refused, and nobody is sent on twice.
+///
+/// # Errors
+/// He is refused.
+pub async fn charge(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    mut guest: Box<Guest>,
+) -> Result<(Box<Guest>, Option<Look>), Box<Refusal>> {
+    let mut waited = guest.settle.asked_redis;
+    let Load::Ask { body, scan } = &guest.load else { return Ok((guest, None)) };
+    match metering::of(guest.operation, scan.prompt_tokens) {
+        Metering::Free => return Ok((guest, None)),
+        Metering::Tokens(_) | Metering::Told => {}
+    }
+    let asking = Asking {
+        gateway,
+        snapshot,
+        guest: &guest,
+        lineage: guest.caller.lineage(),
+        payer: if guest.caller.own().is_some() { Payer::Caller } else { Payer::Gateway },
+        scan,
+        body,
+        // What nobody can read was refused when it came in.
+        most: most_asked(&guest.head.headers).unwrap_or_default(),
+    };
+    let served = asking.served(&mut waited).await;
+    guest.settle.asked_redis = waited;
+    let (reserved, most_cost, look) = match served {
+        Ok(Served::Here(reserved, most_cost)) => (reserved, most_cost, None),
+        Ok(Served::Cheaper { to, route, look, reserved, most_cost }) => {
+            guest.go_to(gateway, snapshot, route);
+            // It is no arm's answer.
+            guest.settle.taken = None;
+            guest.settle.downgraded = Some(to);
+            (reserved, most_cost, Some(look))
         }
-        self.has_one_price(index, asked)?;
-        let (to, short) = match self.at(index, asked, &mut waited).await {
-            Ok(served) => return Ok(done(index, served, None, waited)),
-            Err(Stop::Short(short)) => return Ok(refused(index, short)),
+        Err(short) => return Err(short.refuse(guest)),
+    };
+    guest.most_cost = most_cost;
+    let Guest { route, dialect, operation, load, settle, .. } = &mut *guest;
+    if let Some(reserved) = reserved {
+        settle.pays(reserved);
+    }
+    if let Load::Ask { body, scan } = load {
+        let asks = (*dialect, *operation, &*scan.model);
+        settle.remember(|| gateway.reckoner.remember(&snapshot.table, *route, asks, body));
+    }
+    Ok((guest, look))
+}
+
+/// What a caller says that his request may cost.
+///
+/// # Errors
+/// Why it means nothing.
+pub fn most_asked(headers: &HeaderMap) -> Result<Option<Money>, String> {
+    let Some(said) = headers.get(MAX_COST) else { return Ok(None) };
+    let text = said.to_str().unwrap_or_default().trim();
+    Money::parse(text).map(Some).ok_or_else(|| {
+        format!(
+            "`{MAX_COST}: {}` is not an amount of US dollars; write it as 0.05, with up to nine decimals",
+            in_short(text)
+        )
+    })
+}
+
+impl Asking<'_> {
+    async fn served(&self, waited: &mut Waited) -> Result<Served, Short> {
+        let index = self.guest.route;
+        self.has_one_price(index)?;
+        let (to, short) = match self.at(index, waited).await {
+            Ok((reserved, most_cost)) => return Ok(Served::Here(reserved, most_cost)),
+            Err(Stop::Short(short)) => return Err(short),
             Err(Stop::Elsewhere(to, short)) => (to, short),
         };
         let table = &self.snapshot.table;
-        let Some(cheaper) = table.route_of_model(&to).filter(|cheaper| self.may_go(*cheaper)) else {
-            return Ok(refused(index, short));
+        let Some(route) = table.route_of_model(&to).filter(|cheaper| self.may_go(*cheaper)) else {
+            return Err(short);
         };
-        Ok(match self.at(cheaper, asked, &mut waited).await {
-            Ok(served) => {
-                let labels = [&*table.routes[index].config.name, &*to];
-                self.gateway.live.metrics.counter(&catalogue::BUDGET_DOWNGRADES, &labels).increment(1);
-                done(cheaper, served, Some(to), waited)
-            }
-            Err(Stop::Short(short) | Stop::Elsewhere(_, short)) => refused(index, short),
-        })
+        let look = Look::at(self.gateway, self.snapshot, self.guest, route);
+        let (reserved, most_cost) = match look.kept {
+            Some(_) => (None, None),
+            None => match self.at(route, waited).await {
+                Ok(served) => served,
+                Err(Stop::Short(short) | Stop::Elsewhere(_, short)) => return Err(short),
+            },
+        };
+        let labels = [&*table.routes[index].config.name, &*to];
+        self.gateway.live.metrics.counter(&catalogue::BUDGET_DOWNGRADES, &labels).increment(1);
+        Ok(Served::Cheaper { to, route, look, reserved, most_cost })
     }
 
     /// What an upstream may serve in the model's place has a price that nobody has looked at: where somebody has to know
     /// beforehand what a request costs, it names one model.
-    fn has_one_price(&self, index: usize, asked: Option<Money>) -> Result<(), Box<Refusal>> {
+    fn has_one_price(&self, index: usize) -> Result<(), Short> {
         if self.scan.others.is_empty() {
             return Ok(());
         }
         let route = &self.snapshot.table.routes[index].config;
         let has_budget =
             self.payer == Payer::Gateway && !self.gateway.budgets.subjects(self.lineage, route).is_empty();
-        if !has_budget && price::bound(self.lineage, route, asked).is_none() {
+        if !has_budget && price::bound(self.lineage, route, self.most).is_none() {
             return Ok(());
         }
-        let message = "`models` lets the upstream choose a model of another price, and what this request costs is held \
-                       against a budget or `max_cost`: leave `models` out, and ask for one `model`";
-        let refusal = self.arrival.refuse(Kind::BadRequest, message.to_owned(), self.entry.dialect);
-        Err(refusal.param("models"))
+        Err(Short::Unclear)
     }
 
     async fn at(
         &self,
         index: usize,
-        asked: Option<Money>,
         waited: &mut Waited,
     ) -> Result<(Option<Reserved>, Option<MostCost>), Stop> {
         let (table, budgets) = (&self.snapshot.table, &self.gateway.budgets);
@@ -148,7 +198,7 @@ impl Asking<'_> {
             Payer::Gateway => budgets.subjects(self.lineage, route),
             Payer::Caller => Budgets::nobody(),
         };
-        let bound = price::bound(self.lineage, route, asked);
+        let bound = price::bound(self.lineage, route, self.most);
         if subjects.is_empty() && bound.is_none() {
             return Ok((None, None));
         }
@@ -182,7 +232,7 @@ impl Asking<'_> {
     }
 
     fn extent(&self) -> Extent {
-        let operation = self.entry.operation;
+        let operation = self.guest.operation;
         let makes_text = translate::generates(operation);
         Extent {
             operation,
@@ -193,22 +243,9 @@ impl Asking<'_> {
         }
     }
 
-    /// What the caller says that it may cost.
-    fn most_asked(&self) -> Result<Option<Money>, Box<Refusal>> {
-        let Some(said) = self.arrival.head.headers.get(MAX_COST) else { return Ok(None) };
-        let text = said.to_str().unwrap_or_default().trim();
-        Money::parse(text).map(Some).ok_or_else(|| {
-            let message = format!(
-                "`{MAX_COST}: {}` is not an amount of US dollars; write it as 0.05, with up to nine decimals",
-                in_short(text)
-            );
-            self.arrival.refuse(Kind::BadRequest, message, self.entry.dialect)
-        })
-    }
-
     /// What only one upstream can answer stays there, and nobody is sent where he would have to pay himself.
     fn may_go(&self, route: usize) -> bool {
-        let firm = self.bond.filter(|bond| bond.hold == Hold::Firm);
+        let firm = self.guest.stored_at.filter(|bond| bond.hold == Hold::Firm);
         let route = &self.snapshot.table.routes[route];
         let is_there =
             |bond: Bond| route.channels.iter().any(|channel| channel.upstream.identity == bond.upstream);
@@ -226,53 +263,36 @@ fn written(body: &[u8]) -> Written {
     }
 }
 
-impl Charge {
-    /// The one that serves it.
-    pub fn route(&self) -> usize {
-        self.route
-    }
-
-    pub fn most_cost(&self) -> Option<MostCost> {
-        self.most_cost
-    }
-
-    /// Leaves what is reserved with the request.
-    ///
-    /// # Errors
-    /// It is refused.
-    pub fn settle(self, settle: &mut Settle) -> Result<(), Short> {
-        settle.asked_redis = self.waited;
-        if let Some(reserved) = self.outcome? {
-            settle.pays(reserved);
-        }
-        if self.downgraded.is_some() {
-            // It is no arm's answer.
-            settle.taken = None;
-            settle.downgraded = self.downgraded;
-        }
-        Ok(())
-    }
-}
-
 impl Short {
-    pub fn refuse(self, arrival: &Arrival, dialect: Dialect, settle: Settle) -> Box<Refusal> {
-        let gateway = settle.gateway();
+    fn refuse(self, guest: Box<Guest>) -> Box<Refusal> {
+        let gateway = guest.settle.gateway();
+        let mut field = None;
         let (kind, message) = match &self {
             Self::Budget { refused, most } => {
                 gateway.budgets.count(refused);
                 (Kind::QuotaExhausted, spent(refused, *most))
             }
             Self::TooDear { most, cheapest } => {
-                gateway.live.metrics.counter(&catalogue::TOO_DEAR, &[settle.route_name()]).increment(1);
+                let route = guest.settle.route_name();
+                gateway.live.metrics.counter(&catalogue::TOO_DEAR, &[route]).increment(1);
                 let message = format!(
                     "this request could cost up to {cheapest} where it is cheapest, and may cost {most} (`max_cost`, or \
                      the header {MAX_COST}); shorten the prompt, allow the answer fewer tokens, or raise the bound"
                 );
                 (Kind::TooDear, message)
             }
+            Self::Unclear => {
+                field = Some("models");
+                let message = "`models` lets the upstream choose a model of another price, and what this request costs is held \
+                               against a budget or `max_cost`: leave `models` out, and ask for one `model`";
+                (Kind::BadRequest, message.to_owned())
+            }
         };
-        let mut refusal = arrival.refuse(kind, message, dialect);
-        refusal.settle = Some(settle);
+        let mut refusal = Refusal::new(kind, message, guest.dialect, &guest.request_id);
+        if let Some(field) = field {
+            refusal = refusal.param(field);
+        }
+        refusal.settle = Some(guest.settle);
         refusal
     }
 }

@@ -3,12 +3,14 @@
 //! Everything that is wrong with a request is found here, before any upstream hears of it.
 
 pub(super) mod body;
+mod fit;
 mod plain;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fit::{Fit, Fitting};
 use http::header::{CONTENT_TYPE, UPGRADE};
 use http::{HeaderMap, HeaderName, Request, Response, request};
 use hyper::body::{Body, Incoming};
@@ -17,7 +19,6 @@ use hyper::upgrade::OnUpgrade;
 use super::again::Again;
 use super::media::Contents;
 use super::memory;
-use super::named::IDEMPOTENCY_KEY;
 use super::once::Once;
 use super::recall::{self, Recall};
 use super::refuse::{Refusal, in_short};
@@ -25,25 +26,22 @@ use super::reply::Reply;
 use super::settle::{Asked, Settle};
 use super::thoughts::Thoughts;
 use super::{
-    Gateway, Snapshot, admission, budgets, byok, deadline, identity, leave, left, limits, models, needs,
-    steer,
+    Gateway, Snapshot, admission, budgets, byok, deadline, identity, leave, left, limits, models, steer,
 };
 use crate::access::{Caller, Denied, Standing};
 use crate::algo::tick::Tick;
-use crate::config::{Limits, Replay as ReplayPolicy, Urgency};
+use crate::config::{Limits, Urgency};
 use crate::dialect::billed::Wish;
 use crate::dialect::continuation::Asking;
 use crate::dialect::entry::{self, Entry, Miss, ModelAt};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::trouble::Kind;
-use crate::dialect::{self, Dialect, Operation, Replay};
+use crate::dialect::{Dialect, Operation};
 use crate::route::price::MostCost;
 use crate::route::{Bond, Resend, closest};
 use crate::state::model::Shape;
-use crate::state::route::Route;
-use crate::strategy;
 use crate::telemetry::Shed;
-use crate::vocab::{Abilities, Payer, Priority};
+use crate::vocab::{Abilities, Priority};
 
 const CALLERS_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -86,6 +84,8 @@ pub struct Guest {
     /// The conversation that it belongs to, on a route that cares.
     pub session: Option<u64>,
     /// Where what it refers to is stored, if that was seen.
+    pub stored_at: Option<Bond>,
+    /// That, or where what is encrypted in it was made.
     pub bond: Option<Bond>,
     /// What is encrypted in it.
     pub thoughts: Option<Box<Thoughts>>,
@@ -363,30 +363,26 @@ async fn ask(
     let asks = (&arrival, caller.lineage());
     let course = steer::course(gateway, snapshot, asked_for, asks, entry, (&scan, &body), stored_at);
     let caller = byok::on_route(table, course.route, (caller, own), &arrival, dialect)?;
-    let asking = budgets::Asking {
-        gateway,
-        snapshot,
-        arrival: &arrival,
-        lineage: caller.lineage(),
-        payer: if caller.own().is_some() { Payer::Caller } else { Payer::Gateway },
-        entry,
+    budgets::most_asked(&arrival.head.headers)
+        .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
+    let index = course.route;
+    let route = &table.routes[index];
+    let is_retry = is_retry(&arrival.head.headers);
+    let thoughts = Thoughts::of(gateway, caller.scope(), (dialect, operation), (&scan.model, &body));
+    let fitting = Fitting {
+        head: &arrival.head,
+        begun: arrival.begun,
+        dialect,
+        operation,
+        caller: &caller,
         scan: &scan,
         body: &body,
-        bond: stored_at,
+        is_retry,
+        stored_at,
+        thoughts: thoughts.as_deref(),
     };
-    let charge = asking.charge(course.route).await?;
-    let index = charge.route();
-    let route = &table.routes[index];
-    let stateful = scan.stateful && !arrival.head.headers.contains_key(IDEMPOTENCY_KEY);
-    let may_repeat =
-        operation.replay() == Replay::Allowed && route.config.retry.replay == ReplayPolicy::Allowed;
-    let resend = match (may_repeat, stateful) {
-        (false, _) => Resend::IfUnsent,
-        (true, true) => Resend::IfUnsentOrTranslated,
-        (true, false) => Resend::Allowed,
-    };
-    let is_retry = is_retry(&arrival.head.headers);
-    let priority = admission::priority(snapshot, index, &caller, &arrival.head.headers, is_retry)
+    let Fit { resend, priority, deadline, session, bond, abilities, least_window } = fitting
+        .on(gateway, snapshot, index)
         .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
     let shape = if scan.stream { Shape::Stream } else { Shape::Whole };
     let asked = Asked::new(operation, &scan.model, shape, priority, scan.prompt_tokens);
@@ -394,16 +390,6 @@ async fn ask(
     settle.waited(waited);
     settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
     settle.taken = course.arm;
-    let most_cost = charge.most_cost();
-    let charged = charge.settle(&mut settle);
-    settle.remember(|| gateway.reckoner.remember(table, index, (dialect, operation, &scan.model), &body));
-    if let Err(short) = charged {
-        return Err(short.refuse(&arrival, dialect, settle));
-    }
-    let deadline = deadline(gateway, snapshot, index, &arrival);
-    let (abilities, least_window) = needs::of(table, index, entry, &scan, &body);
-    let thoughts = Thoughts::of(gateway, caller.scope(), (dialect, operation), (&scan.model, &body));
-    let encrypted_at = thoughts.as_ref().and_then(|thoughts| thoughts.bond(route.config.unsupported));
     Ok(Guest {
         caller,
         dialect,
@@ -418,9 +404,10 @@ async fn ask(
         is_retry,
         prompt_tokens: scan.prompt_tokens,
         most_output: scan.max_output_tokens,
-        most_cost,
-        session: session(route, &arrival, &body),
-        bond: stored_at.or(encrypted_at),
+        most_cost: None,
+        session,
+        stored_at,
+        bond,
         thoughts,
         errand: None,
         least_window,
@@ -437,13 +424,6 @@ async fn ask(
         head: arrival.head,
         request_id: arrival.request_id,
     })
-}
-
-/// Told only where somebody asks: it walks the body once more.
-fn session(route: &Route, arrival: &Arrival, body: &[u8]) -> Option<u64> {
-    (route.config.select == strategy::Kind::Sticky)
-        .then(|| dialect::session::session(&arrival.head.headers, body))
-        .flatten()
 }
 
 fn unknown_model(
@@ -467,11 +447,16 @@ fn unknown_model(
 }
 
 /// The longest `total` of the route's channels, or what the caller allows if that is less.
-pub(super) fn deadline(gateway: &Gateway, snapshot: &Snapshot, index: usize, arrival: &Arrival) -> Tick {
+pub(super) fn deadline(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    index: usize,
+    (headers, begun): (&HeaderMap, Tick),
+) -> Tick {
     let channels = &snapshot.table.routes[index].config.channels;
     let total = channels.iter().map(|channel| channel.timeouts.total).max().unwrap_or_default();
-    let callers = deadline::from_headers(&arrival.head.headers, gateway.live.clock.unix_now());
-    arrival.begun + callers.map_or(total, |limit| limit.min(total))
+    let callers = deadline::from_headers(headers, gateway.live.clock.unix_now());
+    begun + callers.map_or(total, |limit| limit.min(total))
 }
 
 pub(super) fn is_retry(headers: &HeaderMap) -> bool {

@@ -218,6 +218,7 @@ fn shadow(guest: &Guest, index: usize, to: &Arc<Route>, begun: Tick) -> Option<B
         most_output: guest.most_output,
         most_cost: None,
         session: None,
+        stored_at: None,
         bond: None,
         thoughts: None,
         errand: None,

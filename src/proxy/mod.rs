@@ -255,14 +255,10 @@ impl Gateway {
         match intake::admit(self, &snapshot, arrival).await {
             Ok(intake::Admitted::Guest(guest)) => {
                 let shown = limits::shown(&guest);
-                let downgraded = guest.settle.downgraded.clone();
-                let arm = guest.settle.taken.as_ref().map(|taken| Arc::clone(&taken.arm));
                 let mut response = again::serve(self, &snapshot, guest).await;
                 if let Some(shown) = &shown {
                     limits::say(self, response.headers_mut(), shown);
                 }
-                steer::say(arm.as_deref(), &mut response);
-                budgets::say(downgraded.as_deref(), response.headers_mut());
                 response
             }
             Ok(intake::Admitted::Answered(response)) => *response,

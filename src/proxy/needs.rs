@@ -7,7 +7,7 @@ use memchr::memmem;
 
 use crate::dialect::entry::Entry;
 use crate::dialect::scan::Scan;
-use crate::dialect::{translate, tree};
+use crate::dialect::{Dialect, Operation, translate, tree};
 use crate::state::Table;
 use crate::vocab::Abilities;
 
@@ -29,8 +29,14 @@ const MARKS: [&[u8]; 9] = [
 ];
 
 /// Abilities, and the least window; 0 where the size of the body says nothing about it.
-pub fn of(table: &Table, route: usize, entry: &Entry<'_>, scan: &Scan, body: &[u8]) -> (Abilities, u64) {
-    if !translate::generates(entry.operation) {
+pub fn of(
+    table: &Table,
+    route: usize,
+    asks: (Dialect, Operation),
+    scan: &Scan,
+    body: &[u8],
+) -> (Abilities, u64) {
+    if !translate::generates(asks.1) {
         return (Abilities::default(), 0);
     }
     // Media are long and cost few tokens.
@@ -43,7 +49,7 @@ pub fn of(table: &Table, route: usize, entry: &Entry<'_>, scan: &Scan, body: &[u
     let window = if least > SMALLEST_WINDOW && !media() { least as u64 } else { 0 };
     let marked = || MARKS.iter().any(|mark| memmem::find(body, mark).is_some());
     let choosy = table.is_choosy(route, &scan.model);
-    let abilities = if choosy && marked() { abilities(entry, scan, body) } else { None };
+    let abilities = if choosy && marked() { abilities(asks, scan, body) } else { None };
     (abilities.unwrap_or_default(), window)
 }
 
@@ -51,7 +57,8 @@ pub fn of(table: &Table, route: usize, entry: &Entry<'_>, scan: &Scan, body: &[u
 pub fn brings(entry: &Entry<'_>, scan: &Scan, body: &[u8]) -> Abilities {
     let marked = || MARKS.iter().any(|mark| memmem::find(body, mark).is_some());
     let read = translate::generates(entry.operation) && marked();
-    let abilities = if read { abilities(entry, scan, body) } else { None };
+    let asks = (entry.dialect, entry.operation);
+    let abilities = if read { abilities(asks, scan, body) } else { None };
     abilities.unwrap_or_default()
 }
 
@@ -59,8 +66,8 @@ pub fn brings(entry: &Entry<'_>, scan: &Scan, body: &[u8]) -> Abilities {
 const SMALLEST_WINDOW: usize = 4_096;
 
 /// A body that cannot be read is the upstream's affair, or that of whoever has to translate it.
-fn abilities(entry: &Entry<'_>, scan: &Scan, body: &[u8]) -> Option<Abilities> {
+fn abilities((dialect, operation): (Dialect, Operation), scan: &Scan, body: &[u8]) -> Option<Abilities> {
     let root = tree::parse(body).ok()?;
-    let ask = translate::read(entry.dialect, entry.operation, &scan.model, &root).ok()?;
+    let ask = translate::read(dialect, operation, &scan.model, &root).ok()?;
     Some(translate::abilities(&ask))
 }

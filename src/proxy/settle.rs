@@ -216,6 +216,11 @@ impl Settle {
         self.paid = Some(Paid::new(reserved, self.books()));
     }
 
+    /// Its answer is another request's: what it has reserved is anybody's again.
+    pub fn owes_nothing(&mut self) {
+        self.paid = None;
+    }
+
     fn books(&self) -> Arc<dyn Books> {
         match &self.account {
             Some(account) => Arc::clone(account) as _,
@@ -239,6 +244,14 @@ impl Settle {
     /// So many tokens are what it asks to have read, and no estimate of bytes.
     pub fn prompt_has(&mut self, tokens: u64) {
         self.asked.prompt_tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+    }
+
+    /// Another route serves it than the one that it came to.
+    pub fn moves_to(&mut self, route: &Arc<Route>, priority: Priority) {
+        route.memory.in_flight.fetch_add(1, Relaxed);
+        self.route.memory.in_flight.fetch_sub(1, Relaxed);
+        self.route = Arc::clone(route);
+        self.asked.priority = priority;
     }
 
     /// Takes `waited` out of the gateway's own time.

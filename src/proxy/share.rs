@@ -59,7 +59,8 @@ fn follow(mut guest: Box<Guest>, route: &Arc<Route>, mut head: Head, seat: Seat)
     name_request(&mut head.fields, &guest.request_id, None);
     head.fields.insert(COALESCED, HeaderValue::from_static("true"));
     guest.settle.first_byte();
-    // Whoever asked keeps it for the route.
+    // Whoever asked pays, and keeps it for the route.
+    guest.settle.owes_nothing();
     let kept = guest.again.take().map(again::Again::for_its_name);
     let dialect = guest.dialect;
     let follower = Follower::new(guest.settle, guest.deadline, route);

@@ -320,3 +320,81 @@ async fn what_is_mirrored_is_no_spending_that_operators_are_told_of() {
     assert_eq!(bank.lab.gateway.live.spent.load(std::sync::atomic::Ordering::Relaxed), COST);
     bank.lab.assert_quiet().await;
 }
+
+const CACHED: &str = "cache: {enabled: true, ttl: 1h},";
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_kept_needs_no_budget_and_is_refused_for_none() {
+    let bank = bank("budgets: [{per: total, limit: 0.005}], max_cost: 1", CACHED);
+    let named = ask_for("smart", "").header("idempotency-key", "one");
+    assert_eq!(bank.lab.send(&named).await.status, StatusCode::OK, "something was left");
+    assert_eq!(bank.spent("shop"), COST);
+    let hit = bank.lab.send(&ask()).await;
+    assert_eq!((hit.status, hit.header("x-mainstay-cache")), (StatusCode::OK, "hit"), "{}", hit.text());
+    let replayed = bank.lab.send(&named).await;
+    assert_eq!((replayed.status, replayed.header("idempotent-replayed")), (StatusCode::OK, "true"));
+    // What it could cost is nobody's affair either.
+    let frugal = bank.lab.send(&ask().header("x-mainstay-max-cost", "0.000001")).await;
+    assert_eq!((frugal.status, frugal.header("x-mainstay-cache")), (StatusCode::OK, "hit"));
+    // All else is refused as ever, and keeps no name: the next one of that name is not answered by the refusal.
+    let other = || ask_for("smart", r#","seed":1"#).header("idempotency-key", "two");
+    for _ in 0..2 {
+        let refused = bank.lab.send(&other()).await;
+        assert_eq!(
+            (refused.status, refused.header("idempotent-replayed")),
+            (StatusCode::TOO_MANY_REQUESTS, "")
+        );
+    }
+    assert_eq!((bank.a.heard().len(), bank.spent("shop")), (1, COST));
+    bank.lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_answer_of_his_own_first_try_reserves_nothing_beside_it() {
+    // One reserve fits, and the last one; a third would be refused.
+    let bank = bank("budgets: [{per: total, limit: 0.019}]", "");
+    let named = ask().header("idempotency-key", "one");
+    let tries = || async {
+        let gateway = Arc::clone(&bank.lab.gateway);
+        let named = named.clone();
+        tokio::spawn(async move { send(&gateway, &named).await })
+    };
+    let mut waiting = Vec::new();
+    for _ in 0..5 {
+        waiting.push(tries().await);
+        after(Duration::from_millis(10)).await;
+    }
+    let seen = bank.lab.gateway.budgets.seen();
+    assert!(seen[0].reserved < Money::nano_usd(19_000_000), "{:?}", seen[0].reserved);
+    assert_eq!(bank.lab.send(&ask()).await.status, StatusCode::OK, "the last one");
+    for answer in waiting {
+        let answer = answer.await.expect("no caller panics");
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    }
+    assert_eq!((bank.a.heard().len(), bank.spent("shop")), (2, 2 * COST));
+    bank.lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_the_cheaper_route_keeps_needs_no_budget_there() {
+    let yaml = yaml("budgets: [{per: total, limit: 0.01, downgrade_to: small}]", "priority: critical,")
+        .replace(
+            "model: small,",
+            &format!("model: small, budgets: [{{per: total, limit: 0.003}}], {CACHED}"),
+        );
+    let (a, b, own) = (Scribe::saying(answer(640)), Scribe::saying(answer(640)), Scribe::saying(answer(640)));
+    let lab = Lab::beside(&yaml, &[("a", &a), ("b", &b), ("own", &own)]);
+    let downgraded = |answer: &crate::lab::Answer| answer.header("x-mainstay-downgraded").to_owned();
+    assert_eq!(lab.send(&ask()).await.status, StatusCode::OK);
+    let first = lab.send(&ask()).await;
+    assert_eq!((first.status, &*downgraded(&first)), (StatusCode::OK, "small"), "{}", first.text());
+    assert_eq!(first.header("x-mainstay-cache"), "");
+    // Neither budget has anything left.
+    assert_eq!(lab.send(&ask_for("smart", r#","seed":1"#)).await.status, StatusCode::TOO_MANY_REQUESTS);
+    let hit = lab.send(&ask()).await;
+    assert_eq!((hit.status, hit.header("x-mainstay-cache")), (StatusCode::OK, "hit"), "{}", hit.text());
+    assert_eq!(downgraded(&hit), "small");
+    assert_eq!((a.heard().len(), b.heard().len()), (1, 1));
+    assert_eq!(lab.metric(r#"mainstay_budget_downgrades_total{route="smart",to="small"}"#), 2.0);
+    lab.assert_quiet().await;
+}
