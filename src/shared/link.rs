@@ -45,6 +45,8 @@ pub struct Link {
     /// `None` before the first try has ended.
     standing: Mutex<Option<Standing>>,
     trust: Mutex<Trust>,
+    /// Scripts that will be run by their digests.
+    scripts: Mutex<Vec<&'static str>>,
     /// What was refused last, by operation, so that it is said once.
     refusals: Mutex<Vec<(SharedOperation, String)>>,
 }
@@ -120,6 +122,7 @@ impl Link {
             open: Mutex::new(None),
             standing: Mutex::default(),
             trust: Mutex::new(Trust::AtOnce),
+            scripts: Mutex::default(),
             refusals: Mutex::default(),
         })
     }
@@ -131,6 +134,11 @@ impl Link {
     pub fn standing(&self) -> Standing {
         let known = self.standing.lock().clone();
         known.unwrap_or_else(|| Standing::Away { why: "the first try has not ended yet".to_owned() })
+    }
+
+    /// Has Redis know a script from the next connection on.
+    pub fn teach(&self, script: &'static str) {
+        self.scripts.lock().push(script);
     }
 
     /// One round trip.
@@ -267,6 +275,7 @@ impl Link {
                 Ok(Err(error)) => return error.to_string(),
                 Err(_) => return format!("a PING was not answered within {} ms", limit.as_millis()),
             }
+            self.load_scripts(&mut asked).await;
             self.here(Open { connection, health: Arc::clone(health) });
             health.broken.notified().await;
             if let Some(why) = health.unfit.get() {
@@ -280,6 +289,17 @@ impl Link {
         tokio::select! {
             () = driver => "the connection was closed".to_owned(),
             why = used => why,
+        }
+    }
+
+    /// Before anybody asks. Where that is not granted, or takes too long, scripts are sent whole when they are needed.
+    async fn load_scripts(&self, connection: &mut MultiplexedConnection) {
+        let mut commands = redis::pipe();
+        for script in self.scripts.lock().iter() {
+            commands.cmd("SCRIPT").arg("LOAD").arg(script).ignore();
+        }
+        if !commands.is_empty() {
+            let _ = timeout(self.settings.timeout, commands.query_async::<()>(connection)).await;
         }
     }
 

@@ -87,7 +87,7 @@ impl Purses {
     /// `replica` is nobody else's name.
     pub fn new(link: Arc<Link>, replica: u64) -> Self {
         let prefix = format!("{}:budgets:1", link.settings().prefix);
-        Self { link, prefix, replica: format!("{replica:016x}"), spend: Script::new(SPEND) }
+        Self { prefix, replica: format!("{replica:016x}"), spend: Script::taught(&link, SPEND), link }
     }
 
     /// Says how things stand here, and reserves a request if all limits let it in. Without windows it says only that this

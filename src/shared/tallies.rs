@@ -112,7 +112,7 @@ impl Tallies {
     /// `replica` is nobody else's name.
     pub fn new(link: Arc<Link>, replica: u64) -> Self {
         let prefix = format!("{}:limits:1", link.settings().prefix);
-        let [take, tell, beat] = [TAKE, TELL, BEAT].map(Script::new);
+        let [take, tell, beat] = [TAKE, TELL, BEAT].map(|text| Script::taught(&link, text));
         Self { link, prefix, replica: format!("{replica:016x}"), take, tell, beat }
     }
 
@@ -205,7 +205,7 @@ pub(super) async fn run<T: FromRedisValue>(
 ) -> Result<T, Silence> {
     let known = link.ask_within(operation, &words.put("EVALSHA", &script.digest), waited).await;
     match known {
-        // After a start of Redis's, once for each script.
+        // Whoever made Redis forget its scripts has not made it forget the connection on which it was taught them.
         Err(Silence::Unread) => link.ask_within(operation, &words.put("EVAL", script.text), waited).await,
         answer => answer,
     }
@@ -219,7 +219,13 @@ pub(super) struct Script {
 }
 
 impl Script {
-    pub(super) fn new(text: &'static str) -> Self {
+    /// Redis learns it with every connection, so that no request has to bring it along.
+    pub(super) fn taught(link: &Link, text: &'static str) -> Self {
+        link.teach(text);
+        Self::new(text)
+    }
+
+    fn new(text: &'static str) -> Self {
         let mut digest = String::new();
         for byte in digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()).as_ref() {
             // Writing to a text cannot fail.
