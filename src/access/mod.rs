@@ -175,6 +175,11 @@ impl Access {
         keys.chain(self.members.iter().cloned()).collect()
     }
 
+    /// Whose tokens are taken.
+    pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
+        self.issuers.all()
+    }
+
     /// Who has this secret.
     fn find(&self, secret: &[u8], now: Duration) -> Result<Arc<Key>, Denied> {
         if let Some(judged) = self.issuers.judge(secret, now) {

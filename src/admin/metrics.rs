@@ -57,7 +57,8 @@ type Gauged = BTreeMap<(&'static str, Arc<str>, &'static str), (f64, f64)>;
 
 fn budgets(all: Vec<budgets::Seen>) -> Gauged {
     let mut gauged = Gauged::new();
-    for seen in all {
+    // Callers with tokens are as many as their issuer likes, and their names are its words.
+    for seen in all.into_iter().filter(|seen| !seen.is_issued()) {
         let (left, spent) = (seen.left_ratio(), seen.spent.as_nano_usd() as f64);
         let of_this = (seen.holder.name(), seen.name, seen.budget.per.name());
         if gauged.len() < MOST || gauged.contains_key(&of_this) {

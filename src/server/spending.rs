@@ -61,7 +61,8 @@ pub(super) async fn first(gateway: &Gateway, store: Option<&Store>) {
 async fn look(gateway: &Gateway, store: Option<&Store>) -> Result<(), Error> {
     let snapshot = gateway.snapshot();
     let lineages = snapshot.access.lineages();
-    gateway.budgets.expect(&lineages, snapshot.table.routes.iter().map(|route| &route.config));
+    let routes = snapshot.table.routes.iter().map(|route| &route.config);
+    gateway.budgets.expect(&lineages, snapshot.access.issuers(), routes);
     let Some(store) = store else { return Ok(()) };
     for wanted in gateway.budgets.wanted() {
         let rows = store.usage(&query(wanted, gateway.live.clock.unix_now())).await?;

@@ -3,7 +3,8 @@
 //! A request is held against all of its budgets in one script, which Redis runs as one: it is let in by all of them and
 //! reserved, or by none. Each replica says all that it has spent and reserved in a window, under its own name, and what it
 //! says with a later turn holds: what is told twice, or never answered, counts once. Its reserves are believed for as
-//! long as it is alive, what it has spent for good.
+//! long as it is alive, what it has spent for good: of a name that was not heard of for a day it is added to what all those who
+//! are gone have spent, so that restarts leave nothing behind that grows. Whoever comes back later takes another name.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use crate::telemetry::SharedOperation;
 
 /// A replica that was not heard of for this long is gone, and with it what it has reserved.
 const LAPSE: Duration = Duration::from_secs(5);
+/// A name that nothing was said under for so long is nobody's any more.
+const GONE: Duration = Duration::from_hours(24);
 /// What is known of a window is kept for so long after its end, in seconds.
 const AFTER: u64 = 3600;
 const SPEND: &str = include_str!("spend.lua");
@@ -35,6 +38,8 @@ pub struct Purses {
 pub struct Purse {
     /// Whose, and which one; the same for all replicas.
     pub key: String,
+    /// Which of this replica's: nobody speaks anew under the name of one that was forgotten.
+    pub life: u64,
     /// In seconds since the Unix epoch.
     pub ends: Option<u64>,
     pub turn: u64,
@@ -98,9 +103,10 @@ impl Purses {
     pub async fn spend(&self, purses: &[Purse], waited: &mut Waited) -> Result<Weighed, Silence> {
         let keys = purses.iter().map(|purse| format!("{}:{}", self.prefix, purse.key));
         let mut words = Words::new(keys.chain([format!("{}:replicas", self.prefix)]));
-        words.add(&self.replica).add(&LAPSE.as_millis());
-        for Purse { ends, turn, own, reserved, known, amount, last, limits, .. } in purses {
+        words.add(&self.replica).add(&LAPSE.as_millis()).add(&GONE.as_millis());
+        for Purse { life, ends, turn, own, reserved, known, amount, last, limits, .. } in purses {
             let over = ends.map_or(0, |ends| ends.saturating_add(AFTER));
+            words.add(&format!("{}.{life}", self.replica));
             words.add(turn).add(own.min(&LARGEST_SHARED)).add(reserved.min(&LARGEST_SHARED)).add(&over);
             words.add(known.min(&LARGEST_SHARED)).add(amount.min(&LARGEST_SHARED));
             words.add(match last {
@@ -145,6 +151,7 @@ mod tests {
     fn purse(limits: &[u64]) -> Purse {
         Purse {
             key: "k".to_owned(),
+            life: 1,
             ends: None,
             turn: 1,
             own: 0,

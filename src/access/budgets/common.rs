@@ -7,7 +7,7 @@
 //! in its own part of what was left when it was heard last.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use metrics::Counter;
@@ -19,6 +19,7 @@ use super::held::{Books, Held, Windowed};
 use super::paid::{Entries, Reserved};
 use super::{Broke, Budgets, Subjects, Why, is_in_force};
 use crate::algo::spend::Grant;
+use crate::algo::tick::Tick;
 use crate::config::{Budget, Exceeded};
 use crate::shared::{Last, Purse, Purses, Verdict, Waited};
 use crate::telemetry::catalogue;
@@ -30,6 +31,11 @@ const BEAT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(20);
 /// Windows in one round trip.
 const AT_ONCE: usize = 128;
+/// Windows that are said again at each beat though nothing of them is news, so that Redis has again what it may have lost.
+const AGAIN: usize = 2048;
+/// After so long a silence others may have counted for good what was said under a name (`shared::purses`), so that it is not
+/// used any more.
+const SILENCE: Duration = Duration::from_hours(12);
 
 pub(super) struct Common {
     purses: Purses,
@@ -37,6 +43,10 @@ pub(super) struct Common {
     /// Rung when something is to be told.
     pub bell: Notify,
     alone: Counter,
+    /// Names that were given to windows.
+    lives: AtomicU64,
+    /// The window at which the next beat goes on.
+    next: AtomicUsize,
 }
 
 /// What is told to other replicas.
@@ -59,7 +69,14 @@ impl Common {
     pub fn new(budgets: &Budgets, purses: Purses) -> Arc<Self> {
         let alone = budgets.metrics().counter(&catalogue::BUDGETS_ALONE, &[]);
         alone.increment(0);
-        Arc::new(Self { purses, replicas: AtomicU32::new(1), bell: Notify::new(), alone })
+        Arc::new(Self {
+            purses,
+            replicas: AtomicU32::new(1),
+            bell: Notify::new(),
+            alone,
+            lives: AtomicU64::new(0),
+            next: AtomicUsize::new(0),
+        })
     }
 
     pub async fn reserve(
@@ -70,7 +87,7 @@ impl Common {
         serving: &str,
         waited: &mut Waited,
     ) -> Judged {
-        let (asked, whose, entries) = enter(budgets, &subjects, most, serving);
+        let (asked, whose, entries) = self.enter(budgets, &subjects, most, serving);
         // Whatever happens from here on, even that nobody waits any more: it is not reserved for ever.
         let mut reserved = Reserved::new(budgets, subjects, entries);
         if asked.is_empty() {
@@ -85,7 +102,7 @@ impl Common {
         let mut refused = None;
         reserved.each(|number, subject, book: &mut Books, at, entry| {
             let (others, budget_numbers) = (&weighed.purses[number], &whose[number]);
-            book.purses[at].hear(&asked[number], others.spent, others.reserved);
+            book.purses[at].hear(&asked[number], others.spent, others.reserved, budgets.live.now());
             for (verdict, budget) in others.verdicts.iter().zip(budget_numbers) {
                 let budget = &subject.budgets[*budget];
                 let purse = &mut book.purses[at].purse;
@@ -120,12 +137,29 @@ impl Common {
     /// Says how things stand here, where that is something else than was said, or has to be said again.
     async fn tell(&self, budgets: &Budgets, what: What) {
         let mut all: Vec<(Arc<Held>, usize, Purse)> = Vec::new();
+        let now = budgets.live.now();
+        let (from, mut number, mut again) = (self.next.load(Relaxed), 0_usize, 0_usize);
         for held in budgets.shelves.all() {
-            let books = held.books.lock();
-            let due = books.purses.iter().enumerate().filter(|(_, windowed)| windowed.is_due(what));
-            all.extend(
-                due.map(|(at, windowed)| (Arc::clone(&held), at, windowed.asks(&held, 0, SmallVec::new()))),
-            );
+            let mut books = held.books.lock();
+            for (at, windowed) in books.purses.iter_mut().enumerate() {
+                let is_news = windowed.is_due(What::News) || windowed.purse.reserved_here() > 0;
+                let is_due = match what {
+                    What::News => windowed.is_due(what),
+                    What::All if is_news => true,
+                    What::All if windowed.is_due(what) => {
+                        number += 1;
+                        again += usize::from(number > from);
+                        number > from && again <= AGAIN
+                    }
+                    What::All => false,
+                };
+                if is_due {
+                    all.push((Arc::clone(&held), at, windowed.asks(&held, self, now)));
+                }
+            }
+        }
+        if what == What::All {
+            self.next.store(if number > from + AGAIN { from + AGAIN } else { 0 }, Relaxed);
         }
         // Who has let nothing in yet says at least that it is there: its part of what is left is its own.
         let silent = all.is_empty() && what == What::All && !budgets.shelves.is_empty();
@@ -135,75 +169,90 @@ impl Common {
             self.replicas.store(weighed.replicas.max(1), Relaxed);
             for ((held, at, row), others) in some.iter().zip(weighed.purses) {
                 let mut books = held.books.lock();
-                books.purses[*at].hear(row, others.spent, others.reserved);
+                books.purses[*at].hear(row, others.spent, others.reserved, budgets.live.now());
                 books.tell(held, &budgets.live.alerts);
             }
         }
     }
-}
 
-/// Reserves a request here before anybody is asked: what Redis is asked, of each window the budgets that it is about, and
-/// what is reserved.
-fn enter(
-    budgets: &Budgets,
-    subjects: &Subjects,
-    most: Option<Money>,
-    serving: &str,
-) -> (Vec<Purse>, Vec<SmallVec<[usize; 2]>>, Entries) {
-    let (now, amount) = (budgets.now(), most.unwrap_or_default().as_nano_usd());
-    let (mut asked, mut whose, mut entries) = (Vec::new(), Vec::new(), Entries::new());
-    let mut books = subjects.lock();
-    for (place, (book, subject)) in books.iter_mut().zip(&subjects.0).enumerate() {
-        book.meet(&subject.held, &subject.budgets, &budgets.sums, now);
-        for at in 0..book.purses.len() {
-            let of_this =
-                |(_, budget): &(usize, &Budget)| is_in_force(budget, now) && book.purses[at].is_of(budget);
-            let mine: SmallVec<[(usize, &Budget); 2]> =
-                subject.budgets.iter().enumerate().filter(of_this).collect();
-            if mine.is_empty() {
-                continue;
+    /// Reserves a request here before anybody is asked: what Redis is asked, of each window the budgets that it is about, and
+    /// what is reserved.
+    fn enter(
+        &self,
+        budgets: &Budgets,
+        subjects: &Subjects,
+        most: Option<Money>,
+        serving: &str,
+    ) -> (Vec<Purse>, Vec<SmallVec<[usize; 2]>>, Entries) {
+        let (now, amount) = (budgets.now(), most.unwrap_or_default().as_nano_usd());
+        let (mut asked, mut whose, mut entries) = (Vec::new(), Vec::new(), Entries::new());
+        let mut books = subjects.lock();
+        for (place, (book, subject)) in books.iter_mut().zip(&subjects.0).enumerate() {
+            book.meet(&subject.held, &subject.budgets, &budgets.sums, now);
+            book.used = now;
+            for at in 0..book.purses.len() {
+                let of_this = |(_, budget): &(usize, &Budget)| {
+                    is_in_force(budget, now) && book.purses[at].is_of(budget)
+                };
+                let mine: SmallVec<[(usize, &Budget); 2]> =
+                    subject.budgets.iter().enumerate().filter(of_this).collect();
+                if mine.is_empty() {
+                    continue;
+                }
+                // Where it is served all the same, nothing has to fit.
+                let holds = |budget: &Budget| match &budget.exceeded {
+                    Exceeded::Refuse => true,
+                    Exceeded::Downgrade(to) => **to != *serving,
+                    Exceeded::Alert => false,
+                };
+                let held: SmallVec<[(usize, &Budget); 2]> =
+                    mine.into_iter().filter(|(_, budget)| holds(budget)).collect();
+                let windowed = &mut book.purses[at];
+                entries.push((place, at, windowed.reserve(amount, Grant::Within)));
+                let limits = held.iter().map(|(_, budget)| budget.limit.as_nano_usd()).collect();
+                let said = windowed.asks(&subject.held, self, budgets.live.now());
+                asked.push(Purse { amount, limits, ..said });
+                whose.push(held.iter().map(|(number, _)| *number).collect());
             }
-            // Where it is served all the same, nothing has to fit.
-            let holds = |budget: &Budget| match &budget.exceeded {
-                Exceeded::Refuse => true,
-                Exceeded::Downgrade(to) => **to != *serving,
-                Exceeded::Alert => false,
-            };
-            let held: SmallVec<[(usize, &Budget); 2]> =
-                mine.into_iter().filter(|(_, budget)| holds(budget)).collect();
-            let windowed = &mut book.purses[at];
-            entries.push((place, at, windowed.reserve(amount, Grant::Within)));
-            let limits = held.iter().map(|(_, budget)| budget.limit.as_nano_usd()).collect();
-            asked.push(windowed.asks(&subject.held, amount, limits));
-            whose.push(held.iter().map(|(number, _)| *number).collect());
         }
+        (asked, whose, entries)
     }
-    (asked, whose, entries)
 }
 
 impl Windowed {
-    /// What Redis is told of it, and asked for.
-    fn asks(&self, held: &Held, amount: u64, limits: SmallVec<[u64; 2]>) -> Purse {
+    /// What Redis is told of it.
+    fn asks(&mut self, held: &Held, common: &Common, now: Tick) -> Purse {
+        if let Some((heard, own)) = self.heard
+            && now.since(heard) > SILENCE
+        {
+            self.purse.hand_over(own);
+            (self.life, self.heard) = (0, None);
+        }
+        if self.life == 0 {
+            self.life = common.lives.fetch_add(1, Relaxed) + 1;
+        }
         let purse = &self.purse;
         let span = purse.span();
         Purse {
             key: format!("{}:{}:{}:{}", held.holder.name(), held.name, self.per.name(), span.begins),
+            life: self.life,
             ends: span.ends,
             turn: self.turn,
             own: purse.own(),
             reserved: purse.reserved_here(),
             known: purse.spent(),
-            amount,
+            amount: 0,
             last: if purse.has_last() { Last::UnderWay } else { Last::No },
-            limits,
+            limits: SmallVec::new(),
         }
     }
 
     /// What others have said, when this was told. Of a window that is over it is no news.
-    fn hear(&mut self, told: &Purse, spent: u64, reserved: u64) {
-        if self.purse.span().ends == told.ends {
+    fn hear(&mut self, told: &Purse, spent: u64, reserved: u64, now: Tick) {
+        if self.purse.span().ends == told.ends && self.life == told.life {
             self.purse.hear_others(spent, reserved);
             self.told = self.told.max(told.turn);
+            self.heard = Some((now, told.own));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What somebody with budgets has spent, and where that is found.
 //!
 //! It outlives reloads, for it is found by name. Whose windows have nothing in them is forgotten when the shelf fills
-//! up, so that names which come and go do not pile up. When a share of a budget is spent that operators want to know of,
+//! up, so that names which come and go do not pile up (callers with tokens have a shelf and rules of their own, `issued`). When a share of a budget is spent that operators want to know of,
 //! an alert is raised once in its window, and taken back when the window ends.
 
 use std::collections::HashMap;
@@ -12,9 +12,11 @@ use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 
 use super::common::What;
+use super::issued::{self, is_issued};
 use super::known::Sums;
 use crate::access::limits::Holder;
 use crate::algo::spend::{Entry, Grant, Per, Purse};
+use crate::algo::tick::Tick;
 use crate::config::{Budget, Exceeded, Percent};
 use crate::state::alerts::Alerts;
 use crate::vocab::{Alert, AlertKind, AlertState, Money};
@@ -36,6 +38,8 @@ pub(super) struct Books {
     pub purses: SmallVec<[Windowed; 2]>,
     /// What the last request found that he may spend.
     pub budgets: Arc<[Budget]>,
+    /// When the last request was held against them, since the Unix epoch.
+    pub used: Duration,
     /// Shares that operators were told of: the window's place, the limit, the share.
     told: SmallVec<[(usize, Money, Percent); 2]>,
 }
@@ -49,6 +53,13 @@ pub(super) struct Windowed {
     pub turn: u64,
     /// The last one that they have heard.
     pub told: u64,
+    /// What it is called there, this replica's name aside; 0 before anything was said. Nothing is ever said anew under an
+    /// old name, for somebody else may have counted what it stood for.
+    pub life: u64,
+    /// When others heard of it last, and what had been booked here by then.
+    pub heard: Option<(Tick, u64)>,
+    /// All that the store says to have been spent.
+    pub stored: u64,
 }
 
 /// How somebody's budget stands, for people.
@@ -65,6 +76,11 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Whether it is a caller with a token, whose name is none of the configuration's.
+    pub fn is_issued(&self) -> bool {
+        is_issued(self.holder, &self.name)
+    }
+
     pub fn left(&self) -> Money {
         self.budget.limit.less(self.spent).less(self.reserved)
     }
@@ -84,7 +100,7 @@ impl Books {
             for budget in budgets.iter() {
                 if !self.purses.iter().any(|known| known.is_of(budget)) {
                     let (per, starts) = (budget.per, budget.starts);
-                    self.purses.push(Windowed { per, starts, purse: Purse::default(), turn: 0, told: 0 });
+                    self.purses.push(Windowed::new(per, starts));
                 }
             }
         }
@@ -94,7 +110,8 @@ impl Books {
             }
             let span = windowed.per.span(windowed.starts, now);
             if windowed.purse.turn(span) {
-                windowed.purse.hear(sums.of(held.holder, &held.name, windowed.per, span.begins));
+                (windowed.life, windowed.heard, windowed.stored) = (0, None, 0);
+                windowed.hear_stored(sums.of(held.holder, &held.name, windowed.per, span.begins));
             }
         }
     }
@@ -106,7 +123,7 @@ impl Books {
 
     /// Raises what there is to be told, and takes back what is over.
     pub fn tell(&mut self, held: &Held, alerts: &Alerts) {
-        let Self { purses, budgets, told } = self;
+        let Self { purses, budgets, told, .. } = self;
         told.retain(|(place, limit, share)| {
             let windowed = &purses[*place];
             let is_over = windowed.purse.spent() < share_of(*limit, *share);
@@ -148,12 +165,40 @@ impl Books {
         }
     }
 
+    /// He is not remembered any more: what operators were told of him is taken back.
+    pub fn forget(&mut self, held: &Held, alerts: &Alerts) {
+        for (place, limit, share) in std::mem::take(&mut self.told) {
+            alerts.raise(Alert {
+                kind: AlertKind::Budget,
+                subject: subject(held, self.purses[place].per, limit, share),
+                text: format!("{} has not asked for long, and is not remembered", held.called()),
+                state: AlertState::Resolved,
+            });
+        }
+    }
+
     fn is_idle(&self) -> bool {
         self.purses.iter().all(|known| known.purse.spent() == 0 && known.purse.reserved() == 0)
     }
 }
 
 impl Windowed {
+    fn new(per: Per, starts: Option<Duration>) -> Self {
+        Self { per, starts, purse: Purse::default(), turn: 0, told: 0, life: 0, heard: None, stored: 0 }
+    }
+
+    /// The store says that so much was spent by everybody.
+    pub fn hear_stored(&mut self, sum: u64) {
+        self.stored = self.stored.max(sum);
+        self.purse.hear(sum);
+    }
+
+    /// Whether nothing is lost when it is forgotten here.
+    pub fn is_known_elsewhere(&self) -> bool {
+        let spent = self.purse.spent();
+        spent == 0 || self.stored >= spent || (self.life > 0 && self.turn == self.told)
+    }
+
     pub fn reserve(&mut self, amount: u64, grant: Grant) -> Entry {
         self.turn += 1;
         self.purse.reserve(amount, grant)
@@ -211,17 +256,29 @@ impl Held {
 
 type Shelf = RwLock<HashMap<Arc<str>, Arc<Held>>>;
 
+/// One for each kind of holder, and one for callers with tokens.
 #[derive(Default)]
-pub(super) struct Shelves([Shelf; Holder::ALL.len()]);
+pub(super) struct Shelves([Shelf; ISSUED + 1]);
+
+const ISSUED: usize = Holder::ALL.len();
 
 impl Shelves {
-    pub fn held(&self, holder: Holder, name: &Arc<str>) -> Arc<Held> {
-        let kind = Holder::ALL.iter().position(|other| *other == holder).unwrap_or_default();
-        if let Some(held) = self.0[kind].read().get(name) {
+    pub fn held(&self, holder: Holder, name: &Arc<str>, alerts: &Alerts) -> Arc<Held> {
+        let is_issued = is_issued(holder, name);
+        let kind = Holder::ALL.iter().position(|other| *other == holder).filter(|_| !is_issued);
+        let shelf = &self.0[kind.unwrap_or(ISSUED)];
+        if let Some(held) = shelf.read().get(name) {
             return Arc::clone(held);
         }
-        let mut shelf = self.0[kind].write();
-        if shelf.len() >= FULL && shelf.len().is_power_of_two() {
+        let mut shelf = shelf.write();
+        if is_issued {
+            if shelf.len() >= issued::MOST {
+                let all: Vec<Arc<Held>> = shelf.values().cloned().collect();
+                for gone in issued::to_forget(&all, alerts) {
+                    shelf.remove(&gone.name);
+                }
+            }
+        } else if shelf.len() >= FULL && shelf.len().is_power_of_two() {
             shelf.retain(|_, held| Arc::strong_count(held) > 1 || !held.books.lock().is_idle());
         }
         let held = Held { holder, name: Arc::clone(name), books: Mutex::default() };

@@ -13,7 +13,8 @@ use crate::access::limits::Holder;
 use crate::algo::spend::Per;
 use crate::vocab::Money;
 
-/// Names that are remembered of one question; those beyond have to wait for an answer after their first request.
+/// Names that are remembered of one question, those who have spent most; the others have to wait for an answer after their
+/// first request.
 const MOST: usize = 100_000;
 
 /// A question for the store: what has each of this kind spent since then.
@@ -41,7 +42,7 @@ impl Budgets {
     /// What the store should be asked, in order and none of it twice; nothing while nobody has a budget.
     pub fn wanted(&self) -> Vec<Wanted> {
         self.turn();
-        let mut wanted = Vec::new();
+        let mut wanted: Vec<Wanted> = self.templates.lock().wanted(self.now()).collect();
         for held in self.shelves.all() {
             let books = held.books.lock();
             wanted.extend(books.purses.iter().map(|known| Wanted {
@@ -56,14 +57,14 @@ impl Budgets {
     }
 
     /// The store's answer: all that was booked anywhere and has reached it.
-    pub fn hear(&self, wanted: Wanted, sums: HashMap<Box<str>, Money>) {
+    pub fn hear(&self, wanted: Wanted, mut sums: HashMap<Box<str>, Money>) {
         for held in self.shelves.all().into_iter().filter(|held| held.holder == wanted.holder) {
             let Some(sum) = sums.get(&*held.name) else { continue };
             let mut books = held.books.lock();
             let of_this = |per, since| per == wanted.per && since == wanted.since;
             for known in &mut books.purses {
                 if of_this(known.per, known.purse.span().begins) {
-                    known.purse.hear(sum.as_nano_usd());
+                    known.hear_stored(sum.as_nano_usd());
                 }
             }
             books.tell(&held, &self.live.alerts);
@@ -73,8 +74,12 @@ impl Budgets {
         known.retain(|other, _| {
             (other.holder, other.per) != (wanted.holder, wanted.per) || other.per == Per::Total
         });
-        if sums.len() <= MOST {
-            known.insert(wanted, sums);
+        if sums.len() > MOST {
+            let mut costs: Vec<Money> = sums.values().copied().collect();
+            let (_, least, _) = costs.select_nth_unstable_by(MOST - 1, |one, other| other.cmp(one));
+            let least = *least;
+            sums.retain(|_, sum| *sum > least);
         }
+        known.insert(wanted, sums);
     }
 }

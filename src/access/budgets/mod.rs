@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `held` | what somebody has spent in his windows, where that is found, and what is said when a share of it is |
 //! | `paid` | what a request has reserved, and what its attempts cost, until the last of them has ended |
+//! | `issued` | callers with tokens, whom nobody knows before they come |
 //! | `common` | the same for all replicas together, where there is a Redis |
 //! | `known` | what the store says that everybody has spent |
 //!
@@ -15,6 +16,7 @@
 
 mod common;
 mod held;
+mod issued;
 mod known;
 mod paid;
 #[cfg(test)]
@@ -24,7 +26,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use parking_lot::MutexGuard;
+use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
@@ -34,11 +36,12 @@ pub use paid::{Paid, Reserved};
 
 use common::{Common, Judged};
 use held::{Books, Held, Shelves};
+use issued::Templates;
 use known::Sums;
 
 use super::limits::Holder;
 use crate::algo::spend::{Grant, Per};
-use crate::config::{self, Budget, Exceeded, Lineage, Unpriced};
+use crate::config::{self, Budget, Exceeded, Issuer, Level, Lineage, Unpriced};
 use crate::shared::Waited;
 use crate::state::Live;
 use crate::telemetry::{Metrics, catalogue};
@@ -48,6 +51,7 @@ use crate::vocab::Money;
 pub struct Budgets {
     live: Arc<Live>,
     shelves: Shelves,
+    templates: Mutex<Templates>,
     sums: Sums,
     common: OnceLock<Arc<Common>>,
     /// Rung when somebody may have other budgets than before.
@@ -112,6 +116,7 @@ impl Budgets {
         Arc::new(Self {
             live: Arc::clone(live),
             shelves: Shelves::default(),
+            templates: Mutex::default(),
             sums: Sums::default(),
             common: OnceLock::new(),
             news: Notify::new(),
@@ -124,7 +129,7 @@ impl Budgets {
         let members = members.map(|member| (Holder::Member(member.level), &member.name, &member.budgets));
         let all = members.chain([(Holder::Route, &route.name, &route.budgets)]);
         let subject = |(holder, name, budgets): (Holder, &Arc<str>, &Arc<[Budget]>)| Subject {
-            held: self.shelves.held(holder, name),
+            held: self.shelves.held(holder, name, &self.live.alerts),
             budgets: Arc::clone(budgets),
         };
         Subjects(all.filter(|(_, _, budgets)| !budgets.is_empty()).map(subject).collect())
@@ -136,7 +141,13 @@ impl Budgets {
     }
 
     /// Makes those known who have budgets, before any of their requests come; whoever has none any more is not shown.
-    pub fn expect<'a>(&self, lineages: &'a [Lineage], routes: impl Iterator<Item = &'a config::Route>) {
+    /// Callers of `issuers` are known when they come.
+    pub fn expect<'a>(
+        &self,
+        lineages: &'a [Lineage],
+        issuers: impl Iterator<Item = &'a Issuer>,
+        routes: impl Iterator<Item = &'a config::Route>,
+    ) {
         let members = lineages.iter().flat_map(Lineage::members);
         let members = members.map(|member| (Holder::Member(member.level), &member.name, &member.budgets));
         let routes = routes
@@ -146,20 +157,27 @@ impl Budgets {
         let present: HashMap<(Holder, &str), &Arc<[Budget]>> =
             with.map(|(holder, name, budgets)| ((holder, &**name), budgets)).collect();
         for ((holder, name), budgets) in &present {
-            self.shelves.held(*holder, &Arc::from(*name));
-            for budget in budgets.iter() {
-                let labels = [holder.name(), budget.per.name(), Why::Spent.name()];
-                self.metrics().counter(&catalogue::BUDGET_REFUSALS, &labels).increment(0);
-            }
+            self.shelves.held(*holder, &Arc::from(*name), &self.live.alerts);
+            budgets.iter().for_each(|budget| self.count_refusals_from_nothing(*holder, budget));
         }
+        let templates = Templates::of(issuers);
+        let key = Holder::Member(Level::Key);
+        templates.budgets().for_each(|budget| self.count_refusals_from_nothing(key, budget));
         let now = self.now();
         for held in self.shelves.all() {
             let none = Arc::default();
-            let budgets = present.get(&(held.holder, &*held.name)).copied().unwrap_or(&none);
+            let present = present.get(&(held.holder, &*held.name)).copied();
+            let budgets = present.or_else(|| templates.find(held.holder, &held.name)).unwrap_or(&none);
             let mut books = held.books.lock();
             books.meet(&held, budgets, &self.sums, now);
             books.tell(&held, &self.live.alerts);
         }
+        *self.templates.lock() = templates;
+    }
+
+    fn count_refusals_from_nothing(&self, holder: Holder, budget: &Budget) {
+        let labels = [holder.name(), budget.per.name(), Why::Spent.name()];
+        self.metrics().counter(&catalogue::BUDGET_REFUSALS, &labels).increment(0);
     }
 
     /// Somebody may have other budgets than before: what was spent of them has to be found out.
@@ -228,6 +246,7 @@ impl Budgets {
         let mut grants: SmallVec<[(usize, usize, Grant); 2]> = SmallVec::new();
         for (place, (book, subject)) in books.iter_mut().zip(&subjects.0).enumerate() {
             book.meet(&subject.held, &subject.budgets, &self.sums, now);
+            book.used = now;
             book.tell(&subject.held, &self.live.alerts);
             let in_force = |budget: &&Budget| is_in_force(budget, now);
             for budget in subject.budgets.iter().filter(in_force) {

@@ -1,5 +1,7 @@
 //! Several budgets at once, what is told of them, and what the store says.
 
+mod issued;
+
 use super::*;
 use crate::algo::tick::Tick;
 use crate::config::{Level, Member, Percent, Reach};
@@ -196,7 +198,9 @@ fn what_was_told_of_a_budget_is_taken_back_when_it_is_raised_or_gone() {
         let alerts = bank.alerts();
         alerts.iter().map(|alert| (alert.subject.to_string(), alert.state)).collect::<Vec<_>>()
     };
-    let expect = |line: &Lineage| bank.budgets.expect(std::slice::from_ref(line), std::iter::empty());
+    let expect = |line: &Lineage| {
+        bank.budgets.expect(std::slice::from_ref(line), std::iter::empty(), std::iter::empty())
+    };
     bank.buy(&key("shop", &[budget(Per::Day, 10)], &[]), 9);
     assert_eq!(told(), [("key shop, day, 80% of $0.00000001".to_owned(), AlertState::Firing)]);
     expect(&key("shop", &[budget(Per::Day, 10)], &[]));
@@ -231,7 +235,7 @@ fn a_budget_that_is_not_in_force_yet_refuses_nothing_that_has_no_price() {
 fn what_the_store_has_of_others_counts_and_our_own_does_not_count_twice() {
     let bank = Bank::open();
     let line = key("shop", &[budget(Per::Month, 100)], &[]);
-    bank.budgets.expect(std::slice::from_ref(&line), std::iter::empty());
+    bank.budgets.expect(std::slice::from_ref(&line), std::iter::empty(), std::iter::empty());
     // Before this process began.
     bank.wanted("shop", 40);
     assert_eq!(bank.stand(), ["shop month 40 0"]);
@@ -251,7 +255,7 @@ fn what_the_store_has_of_others_counts_and_our_own_does_not_count_twice() {
     bank.buy(&late, 1);
     assert!(bank.ask(&late, Some(1)).is_err());
     // Who has no budget any more is not shown.
-    bank.budgets.expect(std::slice::from_ref(&line), std::iter::empty());
+    bank.budgets.expect(std::slice::from_ref(&line), std::iter::empty(), std::iter::empty());
     assert_eq!(bank.stand(), ["shop month 65 0"]);
 }
 

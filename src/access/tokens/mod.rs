@@ -145,6 +145,10 @@ impl Issuers {
         self.trusted.is_empty()
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = &Issuer> {
+        self.trusted.iter().map(|trusted| &*trusted.issuer)
+    }
+
     /// Whether this says to be of one of them, true or not.
     pub(super) fn knows(&self, secret: &[u8]) -> bool {
         self.is_candidate(secret) && jws::read(secret).is_some_and(|token| self.of(token.iss()).is_some())

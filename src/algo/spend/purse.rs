@@ -164,6 +164,13 @@ impl Purse {
         limit.min(taken.saturating_add(left))
     }
 
+    /// Of what was booked here, `amount` counts as others' from now on: somebody else speaks of it.
+    pub fn hand_over(&mut self, amount: u64) {
+        let amount = amount.min(self.own);
+        self.own -= amount;
+        self.others = self.others.saturating_add(amount);
+    }
+
     /// Everybody has spent `sum` in this window, of which some was booked here: at most what has been booked here by
     /// now. A sum that came late changes nothing.
     pub fn hear(&mut self, sum: u64) {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use super::Scene;
 use super::access::{NAME_MAX, is_name};
+use super::budgets;
 use super::reach::{self, Known};
 use super::tree::{self, Parents};
 use crate::config::blueprint::{Algorithm, Issuer, KeysAt, Level, Lineage, Member, Urgency};
@@ -59,8 +60,8 @@ pub fn issuers(
             otherwise: tree::parent(otherwise(said), members, &path.key("otherwise"), findings).cloned(),
             refuse: said.refuse.iter().map(|subject| subject.as_str().into()).collect(),
             own: Member {
-                budgets: Arc::default(),
-                max_cost: None,
+                budgets: budgets::budgets(&said.budgets, &path.key("budgets"), known, findings),
+                max_cost: said.max_cost.map(|dollars| dollars.0),
                 level: Level::Key,
                 name: name.as_str().into(),
                 tags: tree::tags(&said.tags, &path.key("tags"), findings),
@@ -208,6 +209,23 @@ mod tests {
         let line = issuer.otherwise.expect("somebody");
         assert_eq!(line.members().len(), 2);
         assert_eq!(issuer.urgency.below(&line).cap, Some(Priority::SheddablePlus));
+    }
+
+    #[test]
+    fn each_of_its_callers_may_have_budgets_and_a_bound_for_one_request() {
+        let store = "store: {url: 'sqlite:m.db'}";
+        let text = |budgets: &str| {
+            let issuers = format!("okta: {{issuer: 'https://x', audience: m, max_cost: 0.05, {budgets}}}");
+            format!("version: 1\naccess: keys\n{store}\nissuers: {{{issuers}}}\n{REST}\n")
+        };
+        let loaded = load(&text("budgets: [{per: day, limit: 2}]"), &Given::default()).expect("it is well");
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        let own = &loaded.blueprint.issuers[0].own;
+        assert_eq!(own.max_cost, crate::vocab::Money::parse("0.05"));
+        assert_eq!(own.budgets.len(), 1);
+        let problems = load(&text("budgets: [{per: day, limit: 2, downgrade_to: n}]"), &Given::default())
+            .expect_err("no such route");
+        assert_eq!(problems[0].path.to_string(), "issuers.okta.budgets[0].downgrade_to");
     }
 
     #[test]

@@ -6,8 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::access::Allow;
+use super::budgets::Budget;
 use super::limits::Allowance;
 use super::names::PriorityName;
+use crate::config::dollars::Dollars;
 
 /// Somebody who says in signed tokens (JWT) who a caller is: an OpenID provider.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -36,6 +38,11 @@ pub struct Issuer {
     pub allow: Allow,
     /// What each of its callers may use (`defaults.key_limits`, or no limits).
     pub limits: Allowance,
+    /// What each of its callers may spend (anything).
+    #[schemars(length(max = 8))]
+    pub budgets: Vec<Budget>,
+    /// What one of their requests may cost at most, in US dollars (anything).
+    pub max_cost: Option<Dollars>,
     /// How much its callers' requests matter (the route's).
     pub priority: Option<PriorityName>,
     /// The most that they may ask for with the header `x-mainstay-priority` (their own, so that they may only ask for less).

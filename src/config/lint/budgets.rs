@@ -1,7 +1,7 @@
 //! Warnings about `budgets`: those that begin anew with every process, and those that hold for nobody.
 
 use crate::algo::spend::LARGEST_SHARED;
-use crate::config::blueprint::{Access, Blueprint, Level, Member};
+use crate::config::blueprint::{Access, Blueprint, Issuer, Level, Member};
 use crate::config::check::route_path;
 use crate::config::path::Path;
 use crate::config::problem::Findings;
@@ -9,8 +9,11 @@ use crate::vocab::Money;
 
 pub fn lint(blueprint: &Blueprint, findings: &mut Findings) {
     let lines = || blueprint.members.iter().chain(blueprint.keys.iter().map(|key| &key.lineage));
-    let mut members = lines().filter_map(|line| line.members().last()).filter(|own| !own.budgets.is_empty());
-    let first = members.next().map(|own| at(own));
+    let members = || lines().filter_map(|line| line.members().last()).map(|own| (at(own), &own.budgets));
+    let issued = |issuer: &Issuer| Path::root().key("issuers").key(&*issuer.name).key("budgets");
+    let issuers = || blueprint.issuers.iter().map(|issuer| (issued(issuer), &issuer.own.budgets));
+    let callers = || members().chain(issuers());
+    let first = callers().find(|(_, budgets)| !budgets.is_empty()).map(|(path, _)| path);
     let of_route = blueprint.routes.iter().position(|route| !route.budgets.is_empty());
     let any = first.clone().or_else(|| of_route.map(|index| route_path(index).key("budgets")));
     if let Some(path) = any
@@ -24,10 +27,9 @@ pub fn lint(blueprint: &Blueprint, findings: &mut Findings) {
         );
     }
     if blueprint.server.redis.is_some() {
-        let own = lines().filter_map(|line| line.members().last()).map(|own| (at(own), &own.budgets));
         let routes = blueprint.routes.iter().enumerate();
         let routes = routes.map(|(index, route)| (route_path(index).key("budgets"), &route.budgets));
-        for (path, budgets) in own.chain(routes) {
+        for (path, budgets) in callers().chain(routes) {
             for (number, budget) in budgets.iter().enumerate() {
                 if budget.limit.as_nano_usd() > LARGEST_SHARED {
                     let most = Money::nano_usd(LARGEST_SHARED);
@@ -91,6 +93,13 @@ mod tests {
         let said = warnings(large);
         assert!(
             said.iter().any(|line| line.starts_with("routes[0].budgets[0].limit: Redis cannot count")),
+            "{said:?}"
+        );
+        let issued = "issuers: {okta: {issuer: 'https://x', audience: m, budgets: [{per: day, limit: 3}]}}\n\
+            access: keys\nroutes: [{model: m, channels: [{upstream: a}, {upstream: b}]}]";
+        let said = warnings(issued);
+        assert!(
+            said.len() == 1 && said[0].starts_with("issuers.okta.budgets: what was spent is forgotten"),
             "{said:?}"
         );
         let keys = "keys: {shop: {secret: '${SHOP}', budgets: [{per: day, limit: 3}]}}\n\

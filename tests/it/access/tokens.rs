@@ -180,3 +180,52 @@ async fn limits_and_rows_are_of_the_person_and_of_those_above() {
     ];
     assert_eq!(who, expected);
 }
+
+/// 400 x 2.5 + 640 x 15 dollars a million: 0.0106 of them.
+const DEAR: &str = r#"{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,
+    "message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],
+    "usage":{"prompt_tokens":400,"completion_tokens":640,"total_tokens":1040}}"#;
+
+/// Whose callers may spend as `own` says, of a model that has a price.
+fn thrifty(own: &str) -> House {
+    let yaml = YAML
+        .replace("    limits: {rpm: 1000}\n", &format!("    limits: {{rpm: 1000}}\n{own}"))
+        .replace("  plain: {provider", "  b: {provider: openai, base_url: 'http://b.test/v1', credentials: ['${LAB_B}']}\n  plain: {provider")
+        .replace("{model: demo, channels: [{upstream: a}]}", "{model: demo, channels: [{upstream: b, model: gpt-5.4}]}");
+    let upstream = Scribe::saying(Said::json(200, DEAR));
+    let lab = Lab::beside(&yaml, &[("a", &upstream), ("b", &upstream), ("plain", &upstream)]);
+    let pen = Pen::new("1");
+    let now = lab.gateway.live.clock.unix_now();
+    lab.publishers.all()[0].came(pen.published().into(), now).expect("a good set");
+    House { lab, upstream, pen }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_caller_with_a_token_has_a_budget_of_his_own() {
+    let house = thrifty("    budgets: [{per: total, limit: 0.005}]\n    max_cost: 5\n");
+    assert_eq!(house.ask("demo", json!({})).await.0, 200, "something is left");
+    for _ in 0..2 {
+        let (status, said) = house.ask("demo", json!({})).await;
+        assert_eq!(status, 429, "{said}");
+        assert!(
+            said.contains("the budget of key `okta:ada` is used up: $0.0106 of $0.005 are spent"),
+            "{said}"
+        );
+    }
+    assert_eq!(house.ask("demo", json!({"sub": "bob"})).await.0, 200, "he has spent nothing");
+    let seen = house.lab.gateway.budgets.seen();
+    let names: Vec<&str> = seen.iter().map(|seen| &*seen.name).collect();
+    assert_eq!(names, ["okta:ada", "okta:bob"]);
+    let text = house.lab.gateway.live.metrics.render();
+    assert!(!text.contains(":ada"), "a caller's name is no label");
+    house.lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_of_a_caller_with_a_token_may_cost_as_much_as_his_issuer_says() {
+    let house = thrifty("    max_cost: 0.000001\n");
+    let (status, said) = house.ask("demo", json!({})).await;
+    assert_eq!(status, 402, "{said}");
+    assert!(house.upstream.heard().is_empty());
+    house.lab.assert_quiet().await;
+}

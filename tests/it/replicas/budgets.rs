@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tempfile::TempDir;
 
 use super::Replica;
-use super::redis::Redis;
+use super::redis::{Redis, Reply};
 use crate::http;
 use crate::process::wait_for;
 
@@ -111,7 +111,7 @@ fn replicas_whose_callers_are_different_ones_count_each_other_all_the_same() {
     assert_eq!((ask(&one, "m"), ask(&other, "n")), (200, 200));
     let of_two = wait_for(30, || {
         let members = redis.say("ZCARD it:budgets:1:replicas");
-        (members == super::redis::Reply::Number(2)).then_some(())
+        (members == Reply::Number(2)).then_some(())
     });
     assert!(of_two.is_some(), "both are there");
     assert_eq!((ask(&one, "m"), ask(&other, "n")), (200, 200));
@@ -143,4 +143,63 @@ fn without_redis_each_spends_its_part_and_what_was_spent_is_told_later() {
         comes_to(replica, 8 * TEN);
     }
     assert_eq!(served(&one, 9) + served(&other, 9), 2, "what the other one had left is anybody's again");
+}
+
+/// The window of the route's budget.
+const WINDOW: &str = "it:budgets:1:route:m:total:0";
+
+#[test]
+fn what_replicas_that_are_long_gone_have_spent_is_added_up_in_one() {
+    let Some(redis) = Redis::start("budgets after many restarts") else { return };
+    let directory = TempDir::with_prefix("mainstay-budgets-").unwrap();
+    // Forty processes a day or more ago, and one that ended a minute ago, as Redis tells the time.
+    for number in 0..40 {
+        redis.say(&format!("HSET {WINDOW} {number:016x}.1 7:{TEN}:{TEN}:1"));
+    }
+    let Reply::List(time) = redis.say("TIME") else { panic!("Redis has a clock") };
+    let Some(Reply::Text(seconds)) = time.first() else { panic!("{time:?}") };
+    let seconds: u64 = String::from_utf8_lossy(seconds).parse().unwrap();
+    redis.say(&format!("HSET {WINDOW} {:016x}.1 7:{TEN}:{TEN}:{}", 40, (seconds - 60) * 1000));
+    let only = replica(redis.address, 430, &directory);
+    assert_eq!(served(&only, 1), 1);
+    comes_to(&only, 42 * TEN);
+    let own = wait_for(30, || {
+        let Reply::List(fields) = redis.say(&format!("HGETALL {WINDOW}")) else { panic!("no hash") };
+        let text = |reply: &Reply| match reply {
+            Reply::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            other => panic!("{other:?}"),
+        };
+        let mut fields: Vec<(String, String)> =
+            fields.chunks(2).map(|pair| (text(&pair[0]), text(&pair[1]))).collect();
+        fields.sort();
+        let past = fields.iter().position(|(name, _)| name == "past").expect("they are added up");
+        let (_, sum) = fields.remove(past);
+        assert_eq!(sum, format!("0:{}:0:0", 40 * TEN));
+        assert_eq!(fields.len(), 2, "{fields:?}");
+        assert!(fields.iter().any(|(name, _)| *name == format!("{:016x}.1", 40)), "{fields:?}");
+        fields.into_iter().find(|(_, said)| said.contains(&format!(":{TEN}:0:")))
+    });
+    assert!(own.is_some(), "it says what it has spent");
+    // Whoever comes next counts all of it once.
+    let next = replica(redis.address, 430, &directory);
+    assert_eq!((served(&next, 9), served(&only, 1)), (1, 0));
+    comes_to(&only, 43 * TEN);
+}
+
+#[test]
+fn no_request_brings_a_script_along_unless_redis_was_made_to_forget_it() {
+    let Some(redis) = Redis::start("scripts that Redis knows") else { return };
+    let directory = TempDir::with_prefix("mainstay-budgets-").unwrap();
+    let only = replica(redis.address, 1000, &directory);
+    let evals = || match redis.say("INFO commandstats") {
+        Reply::Text(said) => String::from_utf8_lossy(&said).contains("cmdstat_eval:"),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(served(&only, 3), 3);
+    assert!(!evals(), "it was taught before");
+    redis.say("SCRIPT FLUSH");
+    assert_eq!(served(&only, 3), 3);
+    assert!(evals(), "it was sent once more");
+    assert_eq!(only.metric("mainstay_budgets_alone_total"), 0);
+    comes_to(&only, 6 * TEN);
 }
