@@ -45,7 +45,7 @@ impl Field {
         Self::Tag,
     ];
 
-    const fn column(self) -> &'static str {
+    pub(super) const fn column(self) -> &'static str {
         FIELDS[self as usize]
     }
 }

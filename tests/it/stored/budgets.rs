@@ -1,7 +1,7 @@
 //! Budgets of real gateways: they outlast the process, and replicas that share a store know of each other's spending.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -25,10 +25,14 @@ routes: [{model: m, budgets: [{per: total, limit: 45}], channels: [{upstream: si
 const TEN: u64 = 10_000_000_000;
 
 fn gateway(url: &str, directory: &Path) -> Gateway {
+    gateway_of(ROUTING, url, directory)
+}
+
+fn gateway_of(routing: &str, url: &str, directory: &Path) -> Gateway {
     let prices = directory.join("models.yaml");
     std::fs::write(&prices, PRICES).unwrap();
     let spool = directory.join("spool");
-    let routing = ROUTING.replace("URL", url).replace("PRICES", &prices.display().to_string());
+    let routing = routing.replace("URL", url).replace("PRICES", &prices.display().to_string());
     Gateway::start(&format!("{routing}ledger: {{spool: {{path: '{}'}}}}\n", spool.display()))
 }
 
@@ -88,4 +92,39 @@ fn replicas_of_one_store_hear_of_each_other_and_count_nothing_twice() {
     comes_to(&other, 5 * TEN);
     assert_eq!([ask(&one), ask(&other)], [429; 2]);
     assert_eq!(server.sql("SELECT sum(cost) FROM mainstay.attempts"), (5 * TEN).to_string());
+}
+
+#[test]
+fn what_was_spent_in_the_same_hour_before_a_budget_began_does_not_count() {
+    let directory = TempDir::with_prefix("mainstay-budgets-").unwrap();
+    let url = format!("sqlite:{}", directory.path().join("ledger.db").display());
+    let first = gateway(&url, directory.path());
+    assert_eq!([ask(&first), ask(&first)], [200; 2]);
+    written(&first, 4);
+    drop(first);
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let starts = now() + 1;
+    let begun = wait_for(30, || (now() > starts).then_some(()));
+    assert!(begun.is_some());
+    let (day, second) = (mainstay::algo::spend::day(starts), starts % 86_400);
+    let time = format!("{day}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60);
+    let begins = |directory: &Path| {
+        let routing = ROUTING.replace("per: total,", &format!("per: total, starts: '{time}',"));
+        gateway_of(&routing, &url, directory)
+    };
+    let second = begins(directory.path());
+    assert_eq!(spent(&second), 0, "all of it was before");
+    assert_eq!([ask(&second), ask(&second)], [200; 2]);
+    written(&second, 4);
+    drop(second);
+    let third = begins(directory.path());
+    assert_eq!(spent(&third), 2 * TEN);
+    // The task that looks every few seconds comes to the same.
+    let looked = wait_for(30, || {
+        let said: Value = http::get(third.admin, "/admin/budgets").unwrap().json();
+        said["budgets"][0]["begins_at"].as_u64()
+    });
+    assert_eq!(looked, Some(starts));
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(spent(&third), 2 * TEN);
 }
