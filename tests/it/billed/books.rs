@@ -73,6 +73,13 @@ impl Books<'_> {
         self.ask("SELECT count(*) FROM requests")[0][0].parse().unwrap()
     }
 
+    /// What the requests of each route cost, in nano-USD.
+    pub fn costs(&self) -> BTreeMap<String, u64> {
+        let sql = "SELECT route, sum(cost) FROM requests GROUP BY route";
+        let costs = self.ask(sql).into_iter().map(|row| (row[0].clone(), row[1].parse().unwrap_or_default()));
+        costs.filter(|(_, cost)| *cost > 0).collect()
+    }
+
     /// The numbers of all requests in it, each once.
     pub fn numbers(&self) -> BTreeSet<u32> {
         self.read().into_keys().collect()

@@ -12,6 +12,7 @@ mod silent;
 mod sqlite;
 mod vendor;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,11 +41,23 @@ upstreams:
 defaults: {retry: {budget: {ratio: 10, reserve_per_sec: 1000}}}
 routes:
   - model: plain
+    budgets: [BUDGET]
+    channels: [{upstream: a, model: gpt-4o}, {upstream: b, model: gpt-4o, tier: 1}]
+  - model: spare
+    budgets: [{per: total, limit: 1000}]
     channels: [{upstream: a, model: gpt-4o}, {upstream: b, model: gpt-4o, tier: 1}]
   - model: raced
+    budgets: [{per: total, limit: 1000}]
     hedge: {enabled: true, delay: 150ms, max_share: 1}
     channels: [{upstream: a, model: gpt-4o}, {upstream: b, model: gpt-4o, tier: 1}]
 ";
+
+/// A budget that nobody spends.
+const AMPLE: &str = "{per: total, limit: 1000}";
+/// One that a few hundred requests do, in nano-USD.
+const SCARCE: u64 = 20_000_000;
+/// No request costs as much.
+const DEAREST: u64 = 1_000_000;
 
 /// A gateway between its callers and two vendors.
 struct Trial {
@@ -85,14 +98,18 @@ impl Trial {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let office = Office::default();
         let [a, b] = ["a", "b"].map(|name| office.vendor(name).to_string());
-        let gateway = Gateway::start_within_limits(&routing.replace("VENDOR-A", &a).replace("VENDOR-B", &b));
+        let routing = routing.replace("VENDOR-A", &a).replace("VENDOR-B", &b).replace("BUDGET", AMPLE);
+        let gateway = Gateway::start_within_limits(&routing);
         Self { gateway, office, answered: Vec::new(), next: 1, _turn: turn }
     }
 
-    /// The same with limits that are far away, counted in Redis.
+    /// The same with limits that are far away, counted in Redis, and with a budget there that is soon spent, so that another
+    /// route serves.
     fn limited(more: &str, redis: &str) -> Self {
         let limits = "limits: {rpd: 1000000, tpm: 100000000}";
+        let scarce = format!("{{per: total, limit: {}, downgrade_to: spare}}", SCARCE as f64 / 1e9);
         let routing = ROUTING
+            .replace("BUDGET", &scarce)
             .replace(
                 "admin: ADMIN,",
                 &format!("admin: ADMIN, redis: {{url: 'redis://{redis}', prefix: it}},"),
@@ -197,8 +214,27 @@ impl Trial {
         self.settles();
         assert!(all.is_some(), "{what}: {} of {}", books.requests(), self.answered.len());
         let error = books.equal(&self.office.bills(), &self.answered, what);
+        self.is_spent(books, what);
         println!("{what}: {} requests booked as billed; {error:?}", self.answered.len());
         is_bounded(&error);
+    }
+}
+
+impl Trial {
+    /// Of each route's budget what its requests cost by the ledger, and so by what was billed, is spent, and nothing is reserved.
+    fn is_spent(&self, books: &Books<'_>, what: &str) {
+        let costs = books.costs();
+        let said = || {
+            let said: Value = http::get(self.gateway.admin, "/admin/budgets").unwrap().json();
+            let all = said["budgets"].as_array().unwrap();
+            let spent = |of: &Value| {
+                assert_eq!(of["reserved_nano_usd"], 0, "{what}: {of}");
+                (of["name"].as_str().unwrap().to_owned(), of["spent_nano_usd"].as_u64().unwrap())
+            };
+            all.iter().map(spent).filter(|(_, spent)| *spent > 0).collect::<BTreeMap<String, u64>>()
+        };
+        let same = wait_for(30, || (said() == costs).then_some(()));
+        assert!(same.is_some(), "{what}: {:?} are spent of budgets, and {costs:?} booked", said());
     }
 }
 

@@ -1,12 +1,12 @@
-//! What befalls a Redis that counts limits while the ledger is kept.
+//! What befalls a Redis that counts limits and budgets while the ledger is kept, and a spent budget has another route serve.
 
 use std::time::Duration;
 
-use super::Trial;
 use super::books::Books;
 use super::line::{Line, Way};
+use super::{DEAREST, SCARCE, Trial};
 use crate::process::wait_for;
-use crate::replicas::redis::Redis;
+use crate::replicas::redis::{Redis, Reply};
 
 #[test]
 fn whatever_befalls_redis_nobody_waits_for_it_and_all_is_booked_as_billed() {
@@ -19,6 +19,12 @@ fn whatever_befalls_redis_nobody_waits_for_it_and_all_is_booked_as_billed() {
     trial.under_load(150, "well", |_| {});
     trial.is_booked(&Books::Sqlite(&file), "well");
     let before = trial.metric("mainstay_limits_alone_total");
+    // So slow that it is not too late: what budgets and limits ask is one after the other, and within one time.
+    line.set(Way::Slow(Duration::from_millis(15)));
+    trial.under_load(120, "slow, not dead", |_| {});
+    line.set(Way::Open);
+    trial.comes_to("mainstay_shared_connected", 1.0);
+    trial.is_booked(&Books::Sqlite(&file), "slow, not dead");
     for (what, way) in [("black hole", Way::Hole), ("slow", Way::Slow(Duration::from_millis(100)))] {
         trial.under_load(120, what, |trial| {
             line.set(way);
@@ -47,6 +53,27 @@ fn whatever_befalls_redis_nobody_waits_for_it_and_all_is_booked_as_billed() {
     };
     let told = wait_for(30, || (used() == wanted).then_some(()));
     assert!(told.is_some(), "{} of {wanted}", used());
+    // One route's budget is spent, and overrun by less than a request; the other route served the rest.
+    let costs = Books::Sqlite(&file).costs();
+    assert!((SCARCE..SCARCE + DEAREST).contains(&costs["plain"]), "{costs:?}");
+    assert!(costs["spare"] > SCARCE, "{costs:?}");
+    assert!(trial.metric("mainstay_budget_downgrades_total") > 0.0);
+    assert!(trial.metric("mainstay_budgets_alone_total") > 0.0, "some were let in by this one alone");
+    for (route, cost) in &costs {
+        let said = || match redis.say(&format!("HVALS it:budgets:1:route:{route}:total:0")) {
+            Reply::List(said) => said.iter().map(own).sum::<u64>(),
+            other => panic!("{other:?}"),
+        };
+        let told = wait_for(30, || (said() == *cost).then_some(()));
+        assert!(told.is_some(), "{route}: {} and not {cost}", said());
+    }
+}
+
+/// What a replica says to have spent.
+fn own(said: &Reply) -> u64 {
+    let Reply::Text(said) = said else { panic!("{said:?}") };
+    let said = String::from_utf8_lossy(said);
+    said.split(':').nth(1).and_then(|own| own.parse().ok()).unwrap_or_else(|| panic!("{said}"))
 }
 
 fn is_said(trial: &Trial, what: &str) {
