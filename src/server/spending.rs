@@ -51,7 +51,7 @@ impl Before {
             let span = (micros(wanted.since - wanted.since % HOUR), micros(wanted.since));
             match store.spent(field(wanted.holder), span, MOST).await {
                 Ok(Some(sums)) => {
-                    part.sums = sums.into_iter().map(|(name, sum)| (name.into(), sum)).collect()
+                    part.sums = sums.into_iter().map(|(name, sum)| (name.into(), sum)).collect();
                 }
                 Ok(None) => {}
                 Err(error) => {

@@ -221,7 +221,7 @@ impl Common {
 
 impl Windowed {
     /// What Redis is told of it.
-    fn asks(&mut self, held: &Held, common: &Common, now: Tick) -> Purse {
+    pub(super) fn asks(&mut self, held: &Held, common: &Common, now: Tick) -> Purse {
         if let Some((heard, own)) = self.heard
             && now.since(heard) > SILENCE
         {
@@ -248,7 +248,7 @@ impl Windowed {
     }
 
     /// What others have said, when this was told. Of a window that is over it is no news.
-    fn hear(&mut self, told: &Purse, spent: u64, reserved: u64, now: Tick) {
+    pub(super) fn hear(&mut self, told: &Purse, spent: u64, reserved: u64, now: Tick) {
         if self.purse.span().ends == told.ends && self.life == told.life {
             self.purse.hear_others(spent, reserved);
             self.told = self.told.max(told.turn);

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::held::{Books, Held};
+use super::held::{Books, Held, Windowed};
 use super::known::Wanted;
 use crate::access::limits::Holder;
 use crate::config::{Budget, Issuer, Level};
@@ -68,7 +68,7 @@ enum Known {
 
 impl Books {
     fn weight(&self) -> Weight {
-        let is_known = self.purses.iter().all(|windowed| windowed.is_known_elsewhere());
+        let is_known = self.purses.iter().all(Windowed::is_known_elsewhere);
         (if is_known { Known::Elsewhere } else { Known::HereAlone }, self.used)
     }
 }
@@ -79,7 +79,7 @@ pub(super) fn to_forget(all: &[Arc<Held>], alerts: &Alerts) -> Vec<Arc<Held>> {
     let idle = all.iter().filter(|held| Arc::strong_count(held) <= 2);
     let mut weighed: Vec<(Weight, &Arc<Held>)> =
         idle.map(|held| (held.books.lock().weight(), held)).collect();
-    weighed.sort_by(|(one, _), (other, _)| one.cmp(other));
+    weighed.sort_by_key(|(weight, _)| *weight);
     let gone = weighed.into_iter().take(AT_ONCE).map(|(_, held)| Arc::clone(held));
     gone.inspect(|held| held.books.lock().forget(held, alerts)).collect()
 }

@@ -1,6 +1,7 @@
 //! Several budgets at once, what is told of them, and what the store says.
 
 mod issued;
+mod together;
 
 use super::*;
 use crate::algo::tick::Tick;
@@ -199,7 +200,7 @@ fn what_was_told_of_a_budget_is_taken_back_when_it_is_raised_or_gone() {
         alerts.iter().map(|alert| (alert.subject.to_string(), alert.state)).collect::<Vec<_>>()
     };
     let expect = |line: &Lineage| {
-        bank.budgets.expect(std::slice::from_ref(line), std::iter::empty(), std::iter::empty())
+        bank.budgets.expect(std::slice::from_ref(line), std::iter::empty(), std::iter::empty());
     };
     bank.buy(&key("shop", &[budget(Per::Day, 10)], &[]), 9);
     assert_eq!(told(), [("key shop, day, 80% of $0.00000001".to_owned(), AlertState::Firing)]);

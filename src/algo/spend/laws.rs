@@ -93,6 +93,28 @@ proptest! {
     }
 
     #[test]
+    fn what_is_handed_over_is_spent_once(
+        own in 0_u64..1_000, handed in 0_u64..1_500, later in 0_u64..500, others in 0_u64..500,
+    ) {
+        let mut purse = purse();
+        let book = |purse: &mut Purse, cost| {
+            let entry = purse.reserve(cost, Grant::Within);
+            purse.settle(entry, cost);
+        };
+        book(&mut purse, own);
+        purse.hear_others(others, 0);
+        purse.hand_over(handed);
+        prop_assert_eq!(purse.spent(), own + others);
+        book(&mut purse, later);
+        let handed = handed.min(own);
+        prop_assert_eq!(purse.own(), own - handed + later);
+        // What others say has it now.
+        purse.hear_others(others + handed, 0);
+        purse.hear(own + others + later);
+        prop_assert_eq!(purse.spent(), own + others + later);
+    }
+
+    #[test]
     fn a_sum_that_has_all_makes_the_purse_exact(own in 0_u64..1_000, others in 0_u64..1_000) {
         let mut purse = purse();
         let entry = purse.reserve(own, Grant::Within);

@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(own.budgets.len(), 1);
         let problems = load(&text("budgets: [{per: day, limit: 2, downgrade_to: n}]"), &Given::default())
             .expect_err("no such route");
-        assert_eq!(problems[0].path.to_string(), "issuers.okta.budgets[0].downgrade_to");
+        assert_eq!(&*problems[0].path, "issuers.okta.budgets[0].downgrade_to");
     }
 
     #[test]

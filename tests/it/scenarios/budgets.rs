@@ -354,14 +354,14 @@ async fn who_waits_for_the_answer_of_his_own_first_try_reserves_nothing_beside_i
     // One reserve fits, and the last one; a third would be refused.
     let bank = bank("budgets: [{per: total, limit: 0.019}]", "");
     let named = ask().header("idempotency-key", "one");
-    let tries = || async {
+    let another_try = || {
         let gateway = Arc::clone(&bank.lab.gateway);
         let named = named.clone();
         tokio::spawn(async move { send(&gateway, &named).await })
     };
     let mut waiting = Vec::new();
     for _ in 0..5 {
-        waiting.push(tries().await);
+        waiting.push(another_try());
         after(Duration::from_millis(10)).await;
     }
     let seen = bank.lab.gateway.budgets.seen();

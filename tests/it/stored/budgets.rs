@@ -95,6 +95,7 @@ fn replicas_of_one_store_hear_of_each_other_and_count_nothing_twice() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a time in the configuration is the machine's")]
 fn what_was_spent_in_the_same_hour_before_a_budget_began_does_not_count() {
     let directory = TempDir::with_prefix("mainstay-budgets-").unwrap();
     let url = format!("sqlite:{}", directory.path().join("ledger.db").display());
