@@ -17,7 +17,7 @@ use super::limits::Reached;
 use super::named::{self, Claim, Named};
 use super::refuse::{DROPPED, ESTIMATED, Refusal, name_request};
 use super::reply::{Recorded, Replayed, Reply};
-use super::{Gateway, Snapshot, budgets, drive, memory, share, steer};
+use super::{Gateway, Snapshot, budgets, memory, share, steer, unattended};
 use crate::algo::tick::Tick;
 use crate::cache::{Kept, KeptNow, Likeness, Likening, Replies, Stored};
 use crate::config::{Cache, CacheScope, Lineage};
@@ -210,7 +210,7 @@ async fn answer(
     if let Some(likeness) = shared {
         return share::share(gateway, snapshot, guest, &route, likeness).await;
     }
-    drive::drive(gateway, snapshot, guest).await
+    unattended::drive(gateway, snapshot, guest).await
 }
 
 /// The answer that is kept for `guest` and too old to be said without need.

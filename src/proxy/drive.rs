@@ -61,6 +61,7 @@ pub async fn drive(
     let mut descent = Descent::default();
     let mut last: Option<Box<Failed>> = None;
     loop {
+        guest.is_attended().await;
         if gateway.live.now() >= guest.deadline {
             return too_late(gateway, guest, &plan, last, &need);
         }

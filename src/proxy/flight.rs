@@ -21,7 +21,7 @@ use tokio::task::AbortHandle;
 use self::lag::Lag;
 use super::intake::Guest;
 use super::reply::Reply;
-use super::{Gateway, Snapshot, drive, memory};
+use super::{Gateway, Snapshot, memory, unattended};
 use crate::cache::Likeness;
 use crate::state::holding::Holding;
 use crate::vocab::{Fault, Usage};
@@ -133,7 +133,7 @@ impl Landing {
     pub fn lead(self, snapshot: &Arc<Snapshot>, guest: Box<Guest>) {
         let (flight, snapshot) = (Arc::clone(&self.flight), Arc::clone(snapshot));
         let pump = tokio::spawn(async move {
-            let response = drive::drive(&self.gateway, &snapshot, guest).await;
+            let response = unattended::drive(&self.gateway, &snapshot, guest).await;
             self.flight.pump(response).await;
         });
         flight.0.lock().pump = Some(pump.abort_handle());

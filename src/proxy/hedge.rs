@@ -4,19 +4,24 @@
 //! An error never wins while the other attempt is pending. The loser is cancelled by dropping its future:
 //! that is safe at every await of an attempt, for it is what a caller who hangs up does, and at once, for
 //! the future owns the call (whose connection is closed, or stream reset) and the permit. Whether and whom
-//! to ask is `route`'s decision; here are only the two futures and what becomes of the one that is too late.
+//! to ask is `route`'s decision; here are only the two futures and what becomes of the one that is too late. Where its
+//! upstream has `on_hangup: drain`, it is not dropped but read to its end elsewhere (`unattended`).
 
 use std::future::pending;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::attempt::{self, Attempted, Failed};
-use super::intake::Guest;
+use super::intake::{Guest, Load};
+use super::media::Contents;
+use super::reply::Audience;
+use super::unattended::{self, Attendance, is_read_on};
 use super::{Gateway, Snapshot, drive};
 use crate::dialect::Dialect;
 use crate::route::{Limits, Need, Plan};
@@ -28,7 +33,7 @@ use crate::vocab::{Class, Part};
 /// failure that decides what follows; any other one is settled.
 pub async fn attempt(
     gateway: &Arc<Gateway>,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     guest: &mut Guest,
     plan: &mut Plan<'_>,
     need: &Need<'_>,
@@ -40,7 +45,7 @@ pub async fn attempt(
     let attempted = match delay {
         Ok(delay) if may_be_hedged(guest) => {
             let starters = Starters { gateway, snapshot, guest, need };
-            // In a box, for two attempts are large, and the future of every request would be.
+            // In a box, for the future of every request would be as large.
             let raced = Box::pin(race(starters, plan, permit, limits, delay)).await;
             guest.settle.attempts = plan.attempts;
             guest.settle.hedges += raced.needless;
@@ -70,7 +75,7 @@ fn may_be_hedged(guest: &Guest) -> bool {
 #[derive(Clone, Copy)]
 struct Starters<'a> {
     gateway: &'a Arc<Gateway>,
-    snapshot: &'a Snapshot,
+    snapshot: &'a Arc<Snapshot>,
     guest: &'a Guest,
     need: &'a Need<'a>,
 }
@@ -86,6 +91,109 @@ enum Came {
     Second(Attempted),
 }
 
+/// One of the two.
+enum Runner<'a> {
+    /// Dropped with its request.
+    Bound(Pin<Box<dyn Future<Output = Attempted> + Send + 'a>>),
+    /// May go on without it, once its own request has left.
+    Lasting(Pin<Box<dyn Future<Output = Attempted> + Send>>, Arc<Attendance>),
+    /// It is ended, and says nothing any more.
+    Gone,
+}
+
+impl<'a> Runner<'a> {
+    fn start(starters: Starters<'a>, plan: &Plan<'_>, permit: Permit, limits: Limits) -> Self {
+        let Starters { gateway, snapshot, guest, .. } = starters;
+        let twin = if is_read_on(permit.channel()) { twin(guest) } else { None };
+        match twin {
+            Some((twin, own)) => {
+                let attempt = attempt::apart(gateway, snapshot, (guest, twin), plan, permit, limits);
+                Self::Lasting(Box::pin(attempt), own)
+            }
+            None => Self::Bound(Box::pin(attempt::attempt(gateway, snapshot, guest, plan, permit, limits))),
+        }
+    }
+
+    /// The other one has answered.
+    fn is_overtaken(self, Starters { gateway, guest, .. }: Starters<'_>) {
+        match self {
+            Self::Lasting(attempt, own) if own.is_under_way() => {
+                unattended::overtaken(gateway, guest, attempt);
+            }
+            Self::Lasting(..) | Self::Bound(_) | Self::Gone => {}
+        }
+    }
+
+    /// Nobody waits for either.
+    fn hung_up(&mut self) {
+        let stays = match self {
+            Self::Lasting(_, own) => own.is_under_way(),
+            Self::Bound(_) | Self::Gone => false,
+        };
+        if !stays {
+            *self = Self::Gone;
+        }
+    }
+}
+
+impl Future for Runner<'_> {
+    type Output = Attempted;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Attempted> {
+        match self.get_mut() {
+            Self::Bound(attempt) => attempt.as_mut().poll(cx),
+            Self::Lasting(attempt, _) => attempt.as_mut().poll(cx),
+            Self::Gone => Poll::Pending,
+        }
+    }
+}
+
+/// All of `guest` that an attempt needs once its request is written, and whether that attempt is under way. `None` where
+/// none is read on.
+fn twin(guest: &Guest) -> Option<(Box<Guest>, Arc<Attendance>)> {
+    let (Load::Ask { body, scan }, Some(whole)) = (&guest.load, &guest.attendance) else { return None };
+    let own = Attendance::of_attempt(whole);
+    let (mut head, ()) = http::Request::new(()).into_parts();
+    head.method = guest.head.method.clone();
+    head.uri = guest.head.uri.clone();
+    head.headers = guest.head.headers.clone();
+    let twin = Guest {
+        head,
+        request_id: guest.request_id.clone(),
+        caller: guest.caller.clone(),
+        dialect: guest.dialect,
+        operation: guest.operation,
+        route: guest.route,
+        asked_for: guest.asked_for,
+        model: guest.model.clone(),
+        shape: guest.shape,
+        resend: guest.resend,
+        begun: guest.begun,
+        deadline: guest.deadline,
+        is_retry: guest.is_retry,
+        prompt_tokens: guest.prompt_tokens,
+        most_output: guest.most_output,
+        most_cost: None,
+        session: guest.session,
+        bond: guest.bond,
+        thoughts: None,
+        errand: None,
+        least_window: guest.least_window,
+        abilities: guest.abilities,
+        load: Load::Ask { body: body.clone(), scan: scan.clone() },
+        recall: guest.recall.clone(),
+        onward: None,
+        upgrade: None,
+        again: None,
+        contents: Contents::default(),
+        priority: guest.priority,
+        shed: None,
+        settle: guest.settle.aside(),
+        attendance: Some(Arc::clone(&own)),
+    };
+    Some((Box::new(twin), own))
+}
+
 async fn race(
     starters: Starters<'_>,
     plan: &mut Plan<'_>,
@@ -93,14 +201,14 @@ async fn race(
     limits: Limits,
     delay: Duration,
 ) -> Raced {
-    let Starters { gateway, snapshot, guest, need } = starters;
+    let Starters { gateway, guest, need, .. } = starters;
     let alone = |attempted| Raced { attempted, needless: 0 };
     let beaten = Arc::new(AtomicBool::new(false));
     permit.race(&beaten);
     let flows = Arc::new(Notify::new());
     permit.announce(&flows);
     let channel = Arc::clone(permit.channel());
-    let mut first = pin!(attempt::attempt(gateway, snapshot, guest, plan, permit, limits));
+    let mut first = Runner::start(starters, plan, permit, limits);
     // Whose answer has begun to come is not silent, however long it takes to be whole.
     let silent = async {
         if timeout(delay, flows.notified()).await.is_ok() {
@@ -109,8 +217,11 @@ async fn race(
     };
     tokio::select! {
         biased;
-        attempted = first.as_mut() => return alone(attempted),
+        attempted = &mut first => return alone(attempted),
         () = silent => {}
+    }
+    if guest.audience() == Audience::Nobody {
+        return alone(first.await);
     }
     let Some(mut permit) = plan.choose_other(&channel, need) else { return alone(first.await) };
     tracing::debug!(
@@ -121,21 +232,35 @@ async fn race(
     let limits = plan.limits(&permit, need);
     let route = plan.route();
     let count = |how| route.handles.hedged(&gateway.live.metrics, how);
-    let mut second = pin!(attempt::attempt(gateway, snapshot, guest, plan, permit, limits));
-    let won = |attempted, how| {
+    let mut second = Runner::start(starters, plan, permit, limits);
+    let won = |attempted, how, loser: Runner<'_>| {
         beaten.store(true, Relaxed);
+        loser.is_overtaken(starters);
         count(how);
         Raced { attempted, needless: 1 }
     };
     // Both are only polled here, so whichever is not ready is as it was.
     let came = tokio::select! {
         biased;
-        attempted = first.as_mut() => Came::First(attempted),
-        attempted = second.as_mut() => Came::Second(attempted),
+        attempted = &mut first => Some(Came::First(attempted)),
+        attempted = &mut second => Some(Came::Second(attempted)),
+        () = guest.hung_up() => None,
+    };
+    let came = match came {
+        Some(came) => came,
+        None => {
+            first.hung_up();
+            second.hung_up();
+            tokio::select! {
+                biased;
+                attempted = &mut first => Came::First(attempted),
+                attempted = &mut second => Came::Second(attempted),
+            }
+        }
     };
     match came {
-        Came::First(answered @ Attempted::Answered(_)) => won(answered, Hedged::Lost),
-        Came::Second(answered @ Attempted::Answered(_)) => won(answered, Hedged::Won),
+        Came::First(answered @ Attempted::Answered(_)) => won(answered, Hedged::Lost, second),
+        Came::Second(answered @ Attempted::Answered(_)) => won(answered, Hedged::Won, first),
         Came::Second(Attempted::Unfetched(permit, _)) => {
             plan.withdraw_hedge(permit);
             alone(first.await)

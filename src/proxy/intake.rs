@@ -25,6 +25,7 @@ use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::settle::{Asked, Settle};
 use super::thoughts::Thoughts;
+use super::unattended::Attendance;
 use super::{
     Gateway, Snapshot, admission, budgets, byok, deadline, identity, leave, left, limits, models, steer,
 };
@@ -112,6 +113,8 @@ pub struct Guest {
     /// It was refused for want of room.
     pub shed: Option<Shed>,
     pub settle: Settle,
+    /// Whether somebody waits for the answer, where that is not all.
+    pub attendance: Option<Arc<Attendance>>,
 }
 
 impl Guest {
@@ -421,6 +424,7 @@ async fn ask(
         priority,
         shed: None,
         settle,
+        attendance: None,
         head: arrival.head,
         request_id: arrival.request_id,
     })

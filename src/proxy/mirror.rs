@@ -233,6 +233,7 @@ fn shadow(guest: &Guest, index: usize, to: &Arc<Route>, begun: Tick) -> Option<B
         priority: Priority::Sheddable,
         shed: None,
         settle: guest.settle.unheard(to, begun),
+        attendance: None,
     }))
 }
 

@@ -38,6 +38,7 @@
 //! | `left` | the files and batches that callers leave at an upstream, and where each is |
 //! | `models` | the list of models, which no upstream is asked for |
 //! | `tunnel` | connections that have switched protocols |
+//! | `unattended` | attempts that are read to their ends though nobody waits for them |
 //!
 //! One request sees one [`Snapshot`] for its whole life. After the commit the answer owns its permit,
 //! and there is no plan left that could retry; a route may have its streams *continued*, which is another
@@ -80,6 +81,7 @@ mod steer;
 mod tail;
 mod thoughts;
 mod tunnel;
+mod unattended;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -144,7 +146,7 @@ pub struct Gateway {
     pub budgets: Arc<Budgets>,
     mirrors: mirror::Mirrors,
     reckoner: Arc<reckon::Reckoner>,
-    /// Streams that are read to their ends though their callers have hung up.
+    /// Answers that are read to their ends though nobody waits for them.
     unattended: AtomicU32,
 }
 
@@ -207,6 +209,12 @@ impl Gateway {
         self.in_flight.load(Relaxed)
     }
 
+    /// Answers that are read to their ends though nobody waits for them: of requests that are in flight, or have ended
+    /// with another attempt's.
+    pub fn unattended(&self) -> u32 {
+        self.unattended.load(Relaxed)
+    }
+
     /// What is remembered of translated responses.
     pub fn remembered(&self) -> Held {
         self.memory.held(self.live.now(), &self.snapshot().table.server.responses)
@@ -244,7 +252,7 @@ impl Gateway {
     }
 
     /// Answers one request of a connection that came `from` there. Dropping the future, or the answer's body, cancels
-    /// the upstream's work.
+    /// the upstream's work, or has it read to its end (`on_hangup`).
     pub async fn serve(
         self: &Arc<Self>,
         request: Request<hyper::body::Incoming>,

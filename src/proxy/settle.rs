@@ -61,6 +61,8 @@ enum Audience {
     Caller,
     /// It is a mirrored request: no caller's figures hear of it.
     Nobody,
+    /// It goes along with a part of a request whose end another one books.
+    Another,
 }
 
 /// Held by whoever has the request. Dropped without a word, it books a caller who hung up.
@@ -137,6 +139,12 @@ impl Settle {
         unheard
     }
 
+    /// For an attempt of the same request that goes its own way: this one books the end.
+    pub fn aside(&self) -> Self {
+        let (gateway, route, asked) = (&self.gateway, &self.route, self.asked.clone());
+        Self::of(gateway, route, self.dialect, &self.request_id, self.begun, asked, Audience::Another)
+    }
+
     fn of(
         gateway: &Arc<Gateway>,
         route: &Arc<Route>,
@@ -161,7 +169,7 @@ impl Settle {
             own: AtomicU64::new(0),
             account: match audience {
                 Audience::Caller => gateway.ledger.get().map(Account::open),
-                Audience::Nobody => None,
+                Audience::Nobody | Audience::Another => None,
             },
             tags: Vec::new(),
             prompt: None,
@@ -329,8 +337,9 @@ impl Settle {
 
 impl Drop for Settle {
     fn drop(&mut self) {
-        if self.is_unheard() {
-            return;
+        match self.audience {
+            Audience::Caller => {}
+            Audience::Nobody | Audience::Another => return,
         }
         if let Some(drawn) = self.drawn.take() {
             drawn.settle(&self.course());

@@ -11,7 +11,7 @@ use super::flight::{Boarding, Head, Seat};
 use super::intake::Guest;
 use super::refuse::{REQUEST_ID, name_request};
 use super::reply::{Followed, Follower, Reply};
-use super::{Gateway, Snapshot, again, drive};
+use super::{Gateway, Snapshot, again, unattended};
 use crate::cache::Likeness;
 use crate::dialect::Dialect;
 use crate::state::route::Route;
@@ -49,7 +49,7 @@ pub async fn share(
         }
         Ok(_) => {
             drop(seat);
-            drive::drive(gateway, snapshot, guest).await
+            unattended::drive(gateway, snapshot, guest).await
         }
     }
 }

@@ -41,7 +41,7 @@ pub async fn drain(host: &Arc<Host>) -> Drained {
     let drained = if timeout(patience, quiet(host)).await.is_ok() {
         Drained::Clean
     } else {
-        let left = host.gateway().in_flight();
+        let left = host.gateway().in_flight().max(host.gateway().unattended());
         tracing::warn!(left, "requests are cut off: the drain has taken too long");
         host.gateway().cut_off();
         let _ = timeout(LAST_EVENTS, quiet(host)).await;
@@ -54,7 +54,7 @@ pub async fn drain(host: &Arc<Host>) -> Drained {
 }
 
 async fn quiet(host: &Host) {
-    while host.gateway().in_flight() > 0 {
+    while host.gateway().in_flight() > 0 || host.gateway().unattended() > 0 {
         sleep(LOOK).await;
     }
 }
@@ -115,6 +115,26 @@ mod tests {
         let mut rest = Vec::new();
         let _ = timeout(S * 5, busy.read_to_end(&mut rest)).await.expect("closed");
         assert_eq!(bench.host.front.open(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_waits_for_what_is_read_though_nobody_waits_for_it() {
+        let raced = "{model: demo, hedge: {enabled: true, delay: 1s, max_share: 1}, \
+                     channels: [{upstream: a}, {upstream: b, tier: 1}]}";
+        let file = FILE.replace("{model: demo, channels: [{upstream: a}, {upstream: b}]}", raced);
+        let drained = "a: {provider: simulated, on_hangup: drain}";
+        let bench = Bench::start(&file.replace("a: {provider: simulated}", drained));
+        let slow = crate::simulated::Fault::Slow { ttft: S * 9 };
+        bench.sims["a"].control().set(vec![crate::simulated::Rule::new(slow).path("/v1/chat")]);
+        let mut caller = bench.connect(1 << 16);
+        caller.write_all(chat("", false).as_bytes()).await.unwrap();
+        read_to(&mut caller, "usage").await;
+        let gateway = bench.host.gateway();
+        assert_eq!((gateway.in_flight(), gateway.unattended()), (0, 1));
+        let drained = timeout(S * 60, drain(&bench.host)).await.expect("it ends");
+        assert_eq!((drained, gateway.unattended()), (Drained::Clean, 0));
+        let seen = bench.sims["a"].control().seen();
+        assert!(matches!(seen[0].outcome, crate::simulated::Outcome::Completed), "{:?}", seen[0].outcome);
     }
 
     #[tokio::test(start_paused = true)]

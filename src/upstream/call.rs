@@ -86,8 +86,18 @@ impl Pool {
     /// stream.
     pub async fn call(
         self: &Arc<Self>,
+        request: Request<Outgoing>,
+        limits: CallLimits,
+    ) -> Result<Response<Incoming>, CallError> {
+        self.call_noting(request, limits, || ()).await
+    }
+
+    /// As [`Pool::call`]; `leaves` is called whenever there is a connection and the request is about to leave on it.
+    pub async fn call_noting(
+        self: &Arc<Self>,
         mut request: Request<Outgoing>,
         limits: CallLimits,
+        mut leaves: impl FnMut(),
     ) -> Result<Response<Incoming>, CallError> {
         let offer = if request.headers().contains_key(UPGRADE) { Offer::Http1 } else { Offer::Configured };
         let mut detail = String::new();
@@ -98,7 +108,9 @@ impl Pool {
                 Reuse::Any | Reuse::SafeOnly | Reuse::Never => Freshness::New,
             };
             let taken = now();
-            let (exchanged, idle) = match self.obtain(offer, fresh, &limits).await? {
+            let line = self.obtain(offer, fresh, &limits).await?;
+            leaves();
+            let (exchanged, idle) = match line {
                 Line::Http1(connection, idle) => {
                     opened = connection.opened;
                     *request.version_mut() = Version::HTTP_11;

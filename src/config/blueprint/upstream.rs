@@ -89,7 +89,7 @@ pub fn carries_credential(name: &HeaderName) -> bool {
         })
 }
 
-/// What becomes of a stream whose caller hangs up.
+/// What becomes of an answer whose caller hangs up, or which another attempt has overtaken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnHangup {
     /// It ends at once.

@@ -111,7 +111,7 @@ pub enum StreamUsageName {
     Leave,
 }
 
-/// What becomes of an upstream's stream whose caller hangs up.
+/// What becomes of an upstream's answer whose caller hangs up, or which another attempt has overtaken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(extend("x-what" = "choice"))]

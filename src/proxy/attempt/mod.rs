@@ -21,15 +21,18 @@ use super::onward::{self, Party};
 use super::peek::{NotJoined, Peeked};
 use super::recall::Keepsake;
 use super::refuse::{CHANNEL, DROPPED, ESTIMATED, name_request};
-use super::reply::{Opaque, Reply, Said, Streaming};
+use super::reply::{Audience, Opaque, Reply, Said, Streaming, read_out};
+use super::settle::Settle;
 use super::tail::Counted;
+use super::unattended::{Attendance, is_read_on};
 use super::{Gateway, Snapshot, thoughts, tunnel};
 use crate::algo::tick::Tick;
+use crate::dialect::billed::Wish;
 use crate::dialect::continuation::Method;
 use crate::dialect::hub::Keeping;
 use crate::dialect::task::Tokens;
 use crate::dialect::tokens::at_a_glance;
-use crate::dialect::{Dialect, stored_at, translate, watch};
+use crate::dialect::{Dialect, Operation, stored_at, translate, watch};
 use crate::route::{Failure, Limits, Plan, Resend};
 use crate::state::{Channel, Permit};
 use crate::telemetry::RequestOutcome;
@@ -57,6 +60,31 @@ impl Answer {
     pub fn permit(&self) -> &Permit {
         &self.permit
     }
+
+    /// Reads it to its end, for what it says of its usage alone; `settle` goes along with it.
+    pub async fn read_out(self, settle: Settle, wish: Wish, deadline: Tick) {
+        let Self { mut permit, body, spoken, .. } = self;
+        let audience = Audience::Nobody;
+        match body {
+            Content::Whole { body, usage, .. } => {
+                let usage = wish.complete(spoken.operation, usage);
+                book(&mut permit, usage.as_ref(), spoken.operation, &body);
+                permit.has_told_all();
+            }
+            Content::Stream { peeked, upstream } => {
+                let said = Said { dialect: spoken.dialect, keepsake: None, audience };
+                let party = Party::Settle(Box::new(settle));
+                read_out(&mut Streaming::new(*peeked, upstream, permit, party, said, deadline)).await;
+            }
+            Content::Opaque { begin, upstream, tail } => {
+                let counted = Counted { tail, operation: spoken.operation, wish };
+                let end = (audience, deadline);
+                read_out(&mut Opaque::new(begin, upstream, counted, permit, settle, end)).await;
+            }
+            // Nobody can read that.
+            Content::Tunnel { .. } => {}
+        }
+    }
 }
 
 /// Writes the request here and now, and is the attempt to send it. Meanwhile `plan` may go on.
@@ -73,6 +101,21 @@ pub fn attempt<'a>(
     try_once(gateway, snapshot, guest, built, permit, limits, begun)
 }
 
+/// As [`attempt`], of one that may go on without its request.
+pub fn apart(
+    gateway: &Arc<Gateway>,
+    snapshot: &Arc<Snapshot>,
+    (guest, twin): (&Guest, Box<Guest>),
+    plan: &Plan<'_>,
+    permit: Permit,
+    limits: Limits,
+) -> impl Future<Output = Attempted> + Send + use<> {
+    let begun = gateway.live.now();
+    let built = build::build(gateway, guest, plan, &permit);
+    let (gateway, snapshot) = (Arc::clone(gateway), Arc::clone(snapshot));
+    async move { try_once(&gateway, &snapshot, &twin, built, permit, limits, begun).await }
+}
+
 async fn try_once(
     gateway: &Arc<Gateway>,
     snapshot: &Snapshot,
@@ -82,8 +125,12 @@ async fn try_once(
     limits: Limits,
     begun: Tick,
 ) -> Attempted {
+    let attendance = guest.attendance.as_ref().filter(|_| is_read_on(permit.channel()));
+    // Kept to the end of this.
+    let mut under_way = None;
+    let leaves = || under_way = attendance.map(Attendance::begin);
     let Sent { permit, spoken, head, upstream } =
-        match send(gateway, snapshot, guest, built, permit, limits, begun).await {
+        match send(gateway, snapshot, guest, built, permit, (limits, begun), leaves).await {
             Ok(sent) => sent,
             Err(unsent) => return (*unsent).into(),
         };
@@ -136,8 +183,8 @@ async fn send(
     guest: &Guest,
     built: Result<Built, Unbuilt>,
     permit: Permit,
-    limits: Limits,
-    begun: Tick,
+    (limits, begun): (Limits, Tick),
+    leaves: impl FnMut(),
 ) -> Result<Sent, Box<Unsent>> {
     let pool = &snapshot.pools[permit.channel().upstream_index];
     let Built { mut request, spoken } = match built {
@@ -181,7 +228,7 @@ async fn send(
     if let Err(error) = authorized {
         return refused(permit, error);
     }
-    match pool.call(request, call_limits).await {
+    match pool.call_noting(request, call_limits, leaves).await {
         Ok(response) => {
             let (head, upstream) = response.into_parts();
             Ok(Sent { permit, spoken, head, upstream })
@@ -236,7 +283,7 @@ pub async fn go_on(
     let begun = gateway.live.now();
     let built = build::build(gateway, guest, plan, &permit);
     let Sent { permit, spoken, head, upstream } =
-        match send(gateway, snapshot, guest, built, permit, limits, begun).await {
+        match send(gateway, snapshot, guest, built, permit, (limits, begun), || ()).await {
             Ok(sent) => sent,
             Err(unsent) => {
                 let (permit, failed) = match *unsent {
@@ -322,38 +369,42 @@ pub fn respond(
     if let Some(dropped) = spoken.dropped {
         head.headers.insert(DROPPED, dropped);
     }
-    guest.settle.first_byte();
+    let audience = guest.audience();
+    if audience == Audience::Caller {
+        guest.settle.first_byte();
+    }
     let reply = match body {
         Content::Whole { body, usage, tokens } => {
             let usage = guest.wish().complete(spoken.operation, usage);
-            if let Some(keepsake) = keepsake {
+            if let Some(keepsake) = keepsake.filter(|_| audience == Audience::Caller) {
                 keepsake.remember(guest.settle.gateway(), &body);
             }
             if tokens == Tokens::Estimated {
                 head.headers.insert(ESTIMATED, HeaderValue::from_static("tokens"));
             }
-            match &usage {
-                Some(usage) => permit.used(usage),
-                None if translate::generates(spoken.operation) => {
-                    permit.answered_in(at_a_glance(watch::words(&body)));
-                }
-                None => {}
-            }
-            permit.finish();
+            book(&mut permit, usage.as_ref(), spoken.operation, &body);
             guest.settle.usage = usage;
-            guest.settle.ends(RequestOutcome::Ok);
+            match audience {
+                Audience::Caller => {
+                    permit.finish();
+                    guest.settle.ends(RequestOutcome::Ok);
+                }
+                // Cancelled, both of them, and yet it is known what was used.
+                Audience::Nobody => permit.has_told_all(),
+            }
             Reply::whole(body, Some(guest.settle))
         }
         Content::Stream { peeked, upstream } => {
             head.headers.remove(CONTENT_LENGTH);
-            let deadline = guest.deadline;
-            let said = Said { dialect: guest.dialect, keepsake };
+            let deadline = guest.end();
+            let said = Said { dialect: guest.dialect, keepsake, audience };
             let party = Party::of(guest, plan, snapshot, &permit);
             Reply::streaming(Streaming::new(*peeked, upstream, permit, party, said, deadline))
         }
         Content::Opaque { begin, upstream, tail } => {
             let counted = Counted { tail, operation: spoken.operation, wish: guest.wish() };
-            Reply::opaque(Opaque::new(begin, upstream, counted, permit, guest.settle, guest.deadline))
+            let end = (audience, guest.end());
+            Reply::opaque(Opaque::new(begin, upstream, counted, permit, guest.settle, end))
         }
         Content::Tunnel { upstream } => {
             tunnel::join(guest.upgrade.take(), upstream, permit, guest.settle);
@@ -361,6 +412,17 @@ pub fn respond(
         }
     };
     Response::from_parts(head, reply)
+}
+
+/// What a whole answer has used.
+fn book(permit: &mut Permit, usage: Option<&Usage>, operation: Operation, body: &[u8]) {
+    match usage {
+        Some(usage) => permit.used(usage),
+        None if translate::generates(operation) => {
+            permit.answered_in(at_a_glance(watch::words(body)));
+        }
+        None => {}
+    }
 }
 
 /// Whether the answer is remembered here. What its own upstream stores is not, unless it breaks off: somebody else's

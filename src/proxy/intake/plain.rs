@@ -109,6 +109,7 @@ pub async fn plain(
         priority,
         shed: None,
         settle,
+        attendance: None,
         head: arrival.head,
         request_id: arrival.request_id,
     })

@@ -129,6 +129,7 @@ pub async fn guest(
         priority,
         shed: None,
         settle,
+        attendance: None,
         head: arrival.head,
         request_id: arrival.request_id,
     })

@@ -1,70 +1,67 @@
-//! A stream and whether somebody waits for it. When the caller hangs up it is dropped, which cancels the upstream's work;
-//! where the upstream has `on_hangup: drain`, it is read to its end beside everything, so that it says itself what it used.
+//! An answer that has begun, and whether somebody waits for it. When the caller hangs up it is dropped, which cancels the
+//! upstream's work; where the upstream has `on_hangup: drain`, it is read to its end beside everything, so that it says
+//! itself what it used.
 //!
-//! Bounded in number ([`MOST`]) and in time ([`LONGEST`], and the request's own deadline). Until then the request counts as
-//! under way: for limits, for budgets and for a drain, which ends it as any other.
+//! Bounded as everything that nobody waits for (`unattended`). Until then the request counts as under way: for limits,
+//! for budgets and for a drain, which ends it as any other.
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use http_body::Frame;
 use tokio::runtime::Handle;
 
-use super::Streaming;
+use super::Broken;
 use crate::proxy::Gateway;
+use crate::proxy::unattended::Place;
 
-/// Streams that are read on at the same moment; what is left beyond them is cancelled.
-const MOST: u32 = 1024;
-/// How long one is read on.
-pub(super) const LONGEST: Duration = Duration::from_mins(1);
+/// An answer that may be read on without its caller.
+pub trait Lasting: Send + 'static {
+    /// Where it is to be read on without its caller, and has anything left to say.
+    fn is_worth_its_end(&self) -> Option<&Arc<Gateway>>;
+
+    /// Nobody waits for it any more.
+    fn hung_up(&mut self);
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>>;
+}
 
 /// Empty only while it is dropped.
-pub struct Attended(Option<Box<Streaming>>);
+pub struct Attended<B: Lasting>(Option<Box<B>>);
 
-impl Attended {
-    pub fn new(streaming: Streaming) -> Self {
-        Self(Some(Box::new(streaming)))
+impl<B: Lasting> Attended<B> {
+    pub fn new(body: B) -> Self {
+        Self(Some(Box::new(body)))
     }
 
-    pub fn get(&self) -> Option<&Streaming> {
+    pub fn get(&self) -> Option<&B> {
         self.0.as_deref()
     }
 
-    pub fn get_mut(&mut self) -> Option<&mut Streaming> {
-        self.0.as_deref_mut()
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut self.0 {
+            Some(body) => body.poll_frame(cx),
+            None => Poll::Ready(None),
+        }
     }
 }
 
-impl Drop for Attended {
+impl<B: Lasting> Drop for Attended<B> {
     fn drop(&mut self) {
-        let Some(mut streaming) = self.0.take().filter(|streaming| streaming.is_worth_its_end()) else {
-            return;
-        };
-        let (Ok(runtime), Some(place)) = (Handle::try_current(), Place::take(streaming.gateway())) else {
-            return;
-        };
-        streaming.hung_up();
+        let Some(mut body) = self.0.take() else { return };
+        let Some(gateway) = body.is_worth_its_end() else { return };
+        let (Ok(runtime), Some(place)) = (Handle::try_current(), Place::take(gateway)) else { return };
+        body.hung_up();
         runtime.spawn(async move {
             let _place = place;
-            while let Some(Ok(_)) = poll_fn(|cx| streaming.poll_frame(cx)).await {}
+            read_out(&mut *body).await;
         });
     }
 }
 
-/// One of [`MOST`].
-struct Place(Arc<Gateway>);
-
-impl Place {
-    fn take(gateway: &Arc<Gateway>) -> Option<Self> {
-        let more = |taken| (taken < MOST).then_some(taken + 1);
-        gateway.unattended.fetch_update(Relaxed, Relaxed, more).ok()?;
-        Some(Self(Arc::clone(gateway)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.unattended.fetch_sub(1, Relaxed);
-    }
+/// Reads an answer to its end, for nobody.
+pub async fn read_out(body: &mut impl Lasting) {
+    while let Some(Ok(_)) = poll_fn(|cx| body.poll_frame(cx)).await {}
 }

@@ -23,6 +23,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+pub use attended::{Lasting, read_out};
 pub use followed::{Followed, Follower};
 pub use opaque::Opaque;
 pub use recorded::Recorded;
@@ -37,6 +38,14 @@ use crate::vocab::{Fault, Usage};
 /// Time for what was said to leave before its connection is cut: hyper drops what it has buffered
 /// when a body fails.
 const FLUSH: Duration = Duration::from_millis(20);
+
+/// Who waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    Caller,
+    /// He hung up, or has another one; it is read for what it says of its usage.
+    Nobody,
+}
 
 /// Why a body ends abnormally.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +64,8 @@ pub struct Reply(Shape);
 
 enum Shape {
     Whole { body: Bytes, settle: Option<Settle> },
-    Opaque(Box<Opaque>),
-    Streaming(Attended),
+    Opaque(Attended<Opaque>),
+    Streaming(Attended<Streaming>),
     Recorded(Box<Recorded>),
     Followed(Box<Followed>),
     Replayed(Replayed),
@@ -72,7 +81,7 @@ impl Reply {
     }
 
     pub fn opaque(opaque: Opaque) -> Self {
-        Self(Shape::Opaque(Box::new(opaque)))
+        Self(Shape::Opaque(Attended::new(opaque)))
     }
 
     pub fn streaming(streaming: Streaming) -> Self {
@@ -117,7 +126,7 @@ impl Reply {
     pub fn usage(&self) -> Option<Usage> {
         match &self.0 {
             Shape::Whole { settle, .. } => settle.as_ref()?.usage,
-            Shape::Opaque(opaque) => opaque.usage(),
+            Shape::Opaque(opaque) => opaque.get()?.usage(),
             Shape::Streaming(streaming) => streaming.get()?.usage(),
             Shape::Recorded(recorded) => recorded.inner().usage(),
             Shape::Followed(followed) => followed.usage(),
@@ -138,10 +147,7 @@ impl Body for Reply {
                 Poll::Ready((!body.is_empty()).then(|| Ok(Frame::data(body))))
             }
             Shape::Opaque(opaque) => opaque.poll_frame(cx),
-            Shape::Streaming(streaming) => match streaming.get_mut() {
-                Some(streaming) => streaming.poll_frame(cx),
-                None => Poll::Ready(None),
-            },
+            Shape::Streaming(streaming) => streaming.poll_frame(cx),
             Shape::Recorded(recorded) => recorded.poll_frame(cx),
             Shape::Followed(followed) => followed.poll_frame(cx),
             Shape::Replayed(replayed) => replayed.poll_frame(),
@@ -151,7 +157,7 @@ impl Body for Reply {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Shape::Whole { body, .. } => body.is_empty(),
-            Shape::Opaque(opaque) => opaque.is_end(),
+            Shape::Opaque(opaque) => opaque.get().is_none_or(Opaque::is_end),
             Shape::Streaming(_) | Shape::Followed(_) | Shape::Replayed(_) => false,
             Shape::Recorded(recorded) => recorded.inner().is_end_stream(),
         }
@@ -160,7 +166,7 @@ impl Body for Reply {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Shape::Whole { body, .. } => SizeHint::with_exact(body.len() as u64),
-            Shape::Opaque(opaque) => opaque.hint(),
+            Shape::Opaque(opaque) => opaque.get().map_or_else(SizeHint::default, Opaque::hint),
             Shape::Streaming(_) | Shape::Followed(_) | Shape::Replayed(_) => SizeHint::default(),
             Shape::Recorded(recorded) => recorded.inner().size_hint(),
         }

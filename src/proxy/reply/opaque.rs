@@ -1,6 +1,7 @@
 //! An answer whose bytes pass without a look into them.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -8,11 +9,15 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
+use super::attended::Lasting;
 use super::patience::{Overdue, Patience};
-use super::{Broken, FLUSH};
+use super::{Audience, Broken, FLUSH};
 use crate::algo::tick::Tick;
 use crate::proxy::settle::Settle;
 use crate::proxy::tail::Counted;
+use crate::proxy::unattended::{LONGEST, is_read_on};
+use crate::proxy::{Gateway, metering};
+use crate::state::books::Metering;
 use crate::state::permit::{Permit, Repeat};
 use crate::telemetry::RequestOutcome;
 use crate::upstream::Incoming;
@@ -33,6 +38,7 @@ pub struct Opaque {
     idle: Duration,
     last: Tick,
     deadline: Tick,
+    audience: Audience,
 }
 
 impl Opaque {
@@ -42,10 +48,11 @@ impl Opaque {
         counted: Counted,
         permit: Permit,
         settle: Settle,
-        deadline: Tick,
+        (audience, deadline): (Audience, Tick),
     ) -> Self {
         let idle = permit.channel().config.timeouts.idle;
-        Self::open(begin, upstream, Some(counted), (Some(permit), settle), idle, deadline)
+        let open = (Some(permit), settle);
+        Self::open(begin, upstream, Some(counted), open, idle, (audience, deadline))
     }
 
     /// An upstream's error answer, of which `begin` was read. `settle` knows its outcome already.
@@ -57,7 +64,7 @@ impl Opaque {
         deadline: Tick,
     ) -> Self {
         let begin = (!begin.is_empty()).then_some(begin);
-        Self::open(begin, upstream, None, (None, settle), idle, deadline)
+        Self::open(begin, upstream, None, (None, settle), idle, (Audience::Caller, deadline))
     }
 
     fn open(
@@ -66,19 +73,20 @@ impl Opaque {
         counted: Option<Counted>,
         open: (Option<Permit>, Settle),
         idle: Duration,
-        deadline: Tick,
+        (audience, deadline): (Audience, Tick),
     ) -> Self {
         let now = open.1.gateway().live.now();
         let patience = Patience::new(open.1.gateway(), now);
         let open = Some(open);
+        let (failing, last) = (None, now);
         let mut opaque =
-            Self { begin, upstream, counted, open, failing: None, patience, idle, last: now, deadline };
+            Self { begin, upstream, counted, open, failing, patience, idle, last, deadline, audience };
         // A body without a byte has ended before anyone polls it.
         opaque.end_if_all_is_said();
         opaque
     }
 
-    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         if let Some(begin) = self.begin.take() {
             self.end_if_all_is_said();
             return Poll::Ready(Some(Ok(Frame::data(begin))));
@@ -134,17 +142,25 @@ impl Opaque {
                 permit.used(&usage);
                 settle.usage = Some(usage);
             }
-            permit.finish();
-            settle.ends(RequestOutcome::Ok);
+            match self.audience {
+                Audience::Caller => {
+                    permit.finish();
+                    settle.ends(RequestOutcome::Ok);
+                }
+                // Cancelled, both of them, and yet it is known what was used.
+                Audience::Nobody => permit.has_told_all(),
+            }
         }
     }
 
     fn broke(&mut self, fault: Fault) {
         if let Some((permit, mut settle)) = self.open.take() {
-            if let Some(permit) = permit {
-                permit.fail(fault, Stage::Committed, &RateHint::default(), Repeat::First);
+            if self.audience == Audience::Caller {
+                if let Some(permit) = permit {
+                    permit.fail(fault, Stage::Committed, &RateHint::default(), Repeat::First);
+                }
+                settle.ends(RequestOutcome::Broken);
             }
-            settle.ends(RequestOutcome::Broken);
         }
         self.failing = Some((fault, Box::pin(sleep(FLUSH))));
     }
@@ -161,5 +177,24 @@ impl Opaque {
         let begin = self.begin.as_ref().map_or(0, Bytes::len) as u64;
         let rest = self.upstream.size_hint().exact();
         rest.map_or_else(SizeHint::default, |rest| SizeHint::with_exact(rest + begin))
+    }
+}
+
+impl Lasting for Opaque {
+    fn is_worth_its_end(&self) -> Option<&Arc<Gateway>> {
+        let (Some((Some(permit), settle)), Some(counted)) = (&self.open, &self.counted) else { return None };
+        let costs = metering::of(counted.operation, 0) != Metering::Free;
+        (costs && is_read_on(permit.channel()) && !settle.is_unheard()).then_some(settle.gateway())
+    }
+
+    fn hung_up(&mut self) {
+        if let Some((_, settle)) = &self.open {
+            self.deadline = self.deadline.min(settle.gateway().live.now() + LONGEST);
+        }
+        self.audience = Audience::Nobody;
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        self.poll(cx)
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,12 +10,11 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use tokio::time::Sleep;
 
-use super::attended::LONGEST;
+use super::attended::Lasting;
 use super::patience::{Overdue, Patience};
 use super::run::Run;
-use super::{Broken, FLUSH};
+use super::{Audience, Broken, FLUSH};
 use crate::algo::tick::Tick;
-use crate::config::OnHangup;
 use crate::dialect::Dialect;
 use crate::dialect::classify::InBand;
 use crate::dialect::trouble::{self, Kind, Trouble};
@@ -24,6 +22,7 @@ use crate::dialect::watch::{Beat, Ending};
 use crate::proxy::onward::{Ended, Joined, Onward, Party};
 use crate::proxy::peek::Peeked;
 use crate::proxy::recall::Keepsake;
+use crate::proxy::unattended::{LONGEST, is_read_on};
 use crate::proxy::{Gateway, drive, thoughts};
 use crate::state::permit::{Permit, Repeat};
 use crate::state::table::Channel;
@@ -52,19 +51,12 @@ pub struct Streaming {
     audience: Audience,
 }
 
-/// Who waits for it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Audience {
-    Caller,
-    /// He hung up; it is read on for what it says of its usage.
-    Nobody,
-}
-
 /// To whom the answer is said.
 pub struct Said {
     pub dialect: Dialect,
     /// For an answer that the caller may refer to later.
     pub keepsake: Option<Keepsake>,
+    pub audience: Audience,
 }
 
 enum Flow {
@@ -109,7 +101,7 @@ impl Streaming {
         upstream: Incoming,
         permit: Permit,
         party: Party,
-        Said { dialect, keepsake }: Said,
+        Said { dialect, keepsake, audience }: Said,
         deadline: Tick,
     ) -> Self {
         let gateway = Arc::clone(party.settle().gateway());
@@ -118,7 +110,10 @@ impl Streaming {
         let channel = Arc::clone(permit.channel());
         let stage = if peeked.ended { Flow::Ended } else { Flow::Open(upstream) };
         let open = Some((permit, party));
-        let keep_alive = trouble::keep_alive(dialect);
+        let keep_alive = match audience {
+            Audience::Caller => trouble::keep_alive(dialect),
+            Audience::Nobody => None,
+        };
         let mut streaming = Self {
             peeked,
             stage,
@@ -133,31 +128,12 @@ impl Streaming {
             last_said: now,
             keep_alive,
             deadline,
-            audience: Audience::Caller,
+            audience,
         };
         streaming.remember();
         streaming.learn();
         streaming.begin();
         streaming
-    }
-
-    pub(super) fn gateway(&self) -> &Arc<Gateway> {
-        &self.gateway
-    }
-
-    /// Whether it is to be read on without its caller, and has anything left to say.
-    pub(super) fn is_worth_its_end(&self) -> bool {
-        let wanted = self.channel.upstream.config.on_hangup == OnHangup::Drain;
-        let heard = self.open.as_ref().is_some_and(|(_, party)| !party.settle().is_unheard());
-        let flows = matches!(self.stage, Flow::Open(_)) && !self.peeked.watch.is_terminated();
-        wanted && heard && flows && !self.gateway.cut_off.load(Relaxed)
-    }
-
-    /// Nobody waits for it any more.
-    pub(super) fn hung_up(&mut self) {
-        self.audience = Audience::Nobody;
-        self.keep_alive = None;
-        self.deadline = self.deadline.min(self.gateway.live.now() + LONGEST);
     }
 
     /// What nobody waits for has ended, well or not: a request whose caller hung up, and whose usage is known if it was
@@ -184,7 +160,7 @@ impl Streaming {
         }
     }
 
-    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         loop {
             if let Some(bytes) = self.peeked.next() {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
@@ -563,6 +539,24 @@ impl Streaming {
             permit.used(&usage);
             party.used(usage);
         }
+    }
+}
+
+impl Lasting for Streaming {
+    fn is_worth_its_end(&self) -> Option<&Arc<Gateway>> {
+        let heard = self.open.as_ref().is_some_and(|(_, party)| !party.settle().is_unheard());
+        let flows = matches!(self.stage, Flow::Open(_)) && !self.peeked.watch.is_terminated();
+        (is_read_on(&self.channel) && heard && flows).then_some(&self.gateway)
+    }
+
+    fn hung_up(&mut self) {
+        self.deadline = self.deadline.min(self.gateway.live.now() + LONGEST);
+        self.keep_alive = None;
+        self.audience = Audience::Nobody;
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        self.poll(cx)
     }
 }
 

@@ -248,6 +248,7 @@ impl Lab {
         // What was dropped a moment ago takes a few polls to be gone at the other end.
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert_eq!(self.gateway.in_flight(), 0, "requests in flight");
+        assert_eq!(self.gateway.unattended(), 0, "answers that nobody waits for");
         let snapshot = self.gateway.snapshot();
         for (upstream, pool) in snapshot.table.upstreams.iter().zip(&snapshot.pools) {
             let name = &upstream.config.name;

@@ -1,0 +1,276 @@
+//! What goes on though nobody waits for it: attempts at upstreams with `on_hangup: drain`, whose caller hung up before
+//! the answer came, or which another attempt of the same request has overtaken. Each is read to its end beside
+//! everything, so that the provider says itself what it used. (What has begun to go out is `reply::attended`'s.)
+//!
+//! Nothing is begun for nobody: no attempt whose request has not left yet, no retry, no hedge. Bounded in number
+//! ([`MOST`]) and in time ([`LONGEST`], and the request's own deadline). A drain of the process waits for all of it, and
+//! cuts it off as any stream.
+
+use std::iter;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Response;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::{sleep, sleep_until};
+
+use super::attempt::Attempted;
+use super::intake::{Guest, Load};
+use super::reply::{Audience, Reply};
+use super::{Gateway, Snapshot, drive as driving, metering};
+use crate::algo::tick::Tick;
+use crate::config::OnHangup;
+use crate::state::Channel;
+use crate::state::books::Metering;
+use crate::state::permit::Repeat;
+
+/// What is read on at the same moment; the rest is cancelled.
+const MOST: u32 = 1024;
+/// How long anything is read on.
+pub const LONGEST: Duration = Duration::from_mins(1);
+/// How often it is looked whether everything has to end.
+const LOOK_UP: Duration = Duration::from_secs(1);
+
+/// One of [`MOST`].
+pub struct Place(Arc<Gateway>);
+
+impl Place {
+    /// `None` where there is none left, or everything is about to end.
+    pub fn take(gateway: &Arc<Gateway>) -> Option<Self> {
+        if gateway.cut_off.load(Relaxed) {
+            return None;
+        }
+        let more = |taken| (taken < MOST).then_some(taken + 1);
+        gateway.unattended.fetch_update(Relaxed, Relaxed, more).ok()?;
+        Some(Self(Arc::clone(gateway)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.unattended.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Whether anybody waits for an answer, and for how many attempts it does not matter.
+#[derive(Default)]
+pub struct Attendance {
+    /// When it has to have ended, in nanoseconds, since nobody waits for it; 0 while somebody does.
+    until: AtomicU64,
+    /// Attempts under way that are to be read to their ends, whoever waits.
+    under_way: AtomicU32,
+    changed: Notify,
+    /// The request's, where this is one attempt's.
+    whole: Option<Arc<Attendance>>,
+}
+
+impl Attendance {
+    /// Of one attempt of a request, that can be told from the other one.
+    pub fn of_attempt(whole: &Arc<Self>) -> Arc<Self> {
+        Arc::new(Self { whole: Some(Arc::clone(whole)), ..Self::default() })
+    }
+
+    /// An attempt is under way from here on, for as long as what comes back is kept.
+    pub fn begin(self: &Arc<Self>) -> UnderWay {
+        let mut each = Some(self);
+        while let Some(attendance) = each {
+            attendance.under_way.fetch_add(1, Relaxed);
+            each = attendance.whole.as_ref();
+        }
+        UnderWay(Arc::clone(self))
+    }
+
+    /// Whether anything is to be read to its end.
+    pub fn is_under_way(&self) -> bool {
+        self.under_way.load(Relaxed) > 0
+    }
+
+    fn hang_up(&self, until: Tick) {
+        self.until.store(until.nanos().max(1), Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// When it has to have ended, if nobody waits for it.
+    fn left_until(&self) -> Option<Tick> {
+        Some(self.until.load(Relaxed)).filter(|nanos| *nanos > 0).map(Tick::from_nanos)
+    }
+
+    async fn changes(&self, is_so: impl Fn(&Self) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            if is_so(self) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// An attempt that is to be read to its end.
+pub struct UnderWay(Arc<Attendance>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let mut each = Some(&self.0);
+        while let Some(attendance) = each {
+            if attendance.under_way.fetch_sub(1, Relaxed) == 1 {
+                attendance.changed.notify_waiters();
+            }
+            each = attendance.whole.as_ref();
+        }
+    }
+}
+
+impl Guest {
+    /// For whom an answer is.
+    pub fn audience(&self) -> Audience {
+        let left = self.attendance.as_ref().and_then(|attendance| attendance.left_until());
+        if left.is_some() { Audience::Nobody } else { Audience::Caller }
+    }
+
+    /// When its answer has to have ended.
+    pub fn end(&self) -> Tick {
+        let left = self.attendance.as_ref().and_then(|attendance| attendance.left_until());
+        left.map_or(self.deadline, |left| left.min(self.deadline))
+    }
+
+    /// Comes back while somebody waits, and never when nobody does: whoever reads on drops what waits here.
+    pub async fn is_attended(&self) {
+        if self.audience() == Audience::Nobody {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Comes back when nobody waits any more.
+    pub async fn hung_up(&self) {
+        match &self.attendance {
+            Some(attendance) => attendance.changes(|attendance| attendance.left_until().is_some()).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Whether what `channel` answers is read to its end though nobody waits for it.
+pub fn is_read_on(channel: &Channel) -> bool {
+    channel.upstream.config.on_hangup == OnHangup::Drain
+}
+
+/// Whether any attempt of this request might be.
+fn may_be_read_on(snapshot: &Snapshot, guest: &Guest) -> bool {
+    let costs = metering::of(guest.operation, 0) != Metering::Free;
+    if !costs || !matches!(guest.load, Load::Ask { .. }) || guest.upgrade.is_some() {
+        return false;
+    }
+    let routes = &snapshot.table.routes;
+    let fallbacks = routes[guest.route].config.fallback.iter().map(|&next| &routes[next]);
+    let mut channels = iter::once(&routes[guest.route]).chain(fallbacks).flat_map(|route| &route.channels);
+    channels.any(|channel| is_read_on(channel))
+}
+
+/// Answers `guest`. Should this be dropped while an attempt is under way that is to be read on, that is done elsewhere.
+pub async fn drive(
+    gateway: &Arc<Gateway>,
+    snapshot: &Arc<Snapshot>,
+    mut guest: Box<Guest>,
+) -> Response<Reply> {
+    if !may_be_read_on(snapshot, &guest) {
+        return driving::drive(gateway, snapshot, guest).await;
+    }
+    let attendance = Arc::new(Attendance::default());
+    guest.attendance = Some(Arc::clone(&attendance));
+    let (gateway, snapshot) = (Arc::clone(gateway), Arc::clone(snapshot));
+    let keeper = Arc::clone(&gateway);
+    let work = Box::pin(async move { driving::drive(&keeper, &snapshot, guest).await });
+    Attended { gateway, attendance, work: Some(work) }.await
+}
+
+type Work = Pin<Box<dyn Future<Output = Response<Reply>> + Send>>;
+
+/// A request for whose answer somebody waits.
+struct Attended {
+    gateway: Arc<Gateway>,
+    attendance: Arc<Attendance>,
+    /// Until it is done.
+    work: Option<Work>,
+}
+
+impl Future for Attended {
+    type Output = Response<Reply>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<Reply>> {
+        // Taken out meanwhile, so that what panics is not gone on with.
+        let Some(mut work) = self.work.take() else { return Poll::Pending };
+        let polled = work.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.work = Some(work);
+        }
+        polled
+    }
+}
+
+impl Drop for Attended {
+    fn drop(&mut self) {
+        let Some(work) = self.work.take().filter(|_| self.attendance.is_under_way()) else { return };
+        let (Ok(runtime), Some(place)) = (Handle::try_current(), Place::take(&self.gateway)) else { return };
+        self.attendance.hang_up(self.gateway.live.now() + LONGEST);
+        runtime.spawn(read_on(Arc::clone(&self.gateway), Arc::clone(&self.attendance), work, place));
+    }
+}
+
+/// Until its attempts have ended, or their time has.
+async fn read_on(gateway: Arc<Gateway>, attendance: Arc<Attendance>, work: Work, place: Place) {
+    let until = attendance.left_until().unwrap_or(Tick::ZERO);
+    let response = tokio::select! {
+        biased;
+        response = work => response,
+        () = attendance.changes(|attendance| !attendance.is_under_way()) => return,
+        () = over(&gateway, until) => return,
+    };
+    // What has begun to come is read on by its body, which takes a place of its own.
+    drop(place);
+    drop(response);
+}
+
+/// Reads on an attempt that another one of `guest` has overtaken.
+pub fn overtaken(
+    gateway: &Arc<Gateway>,
+    guest: &Guest,
+    attempt: Pin<Box<dyn Future<Output = Attempted> + Send>>,
+) {
+    let (Ok(runtime), Some(place)) = (Handle::try_current(), Place::take(gateway)) else { return };
+    let until = guest.deadline.min(gateway.live.now() + LONGEST);
+    let (settle, wish, gateway) = (guest.settle.aside(), guest.wish(), Arc::clone(gateway));
+    runtime.spawn(async move {
+        let _place = place;
+        let attempted = tokio::select! {
+            biased;
+            attempted = attempt => attempted,
+            () = over(&gateway, until) => return,
+        };
+        match attempted {
+            Attempted::Answered(answer) => answer.read_out(settle, wish, until).await,
+            Attempted::Failed(permit, failed) => {
+                let failure = failed.failure;
+                permit.fail(failure.fault, failure.stage, &failure.hint, Repeat::First);
+            }
+            Attempted::Unfetched(permit, _) => permit.withdraw(),
+        }
+    });
+}
+
+/// Comes back `until` then, or when everything has to end.
+async fn over(gateway: &Gateway, until: Tick) {
+    let ends = async {
+        while !gateway.cut_off.load(Relaxed) {
+            sleep(LOOK_UP).await;
+        }
+    };
+    tokio::select! {
+        () = sleep_until(gateway.live.clock.instant(until)) => {}
+        () = ends => {}
+    }
+}
