@@ -4,6 +4,7 @@
 mod build;
 mod read;
 mod spoken;
+mod unheard;
 
 use std::sync::Arc;
 
@@ -15,24 +16,22 @@ pub use spoken::{Spoken, framing, manner_at_home};
 
 use build::{Built, Unbuilt};
 use read::Content;
+use unheard::book;
 
 use super::intake::{Guest, Load};
 use super::onward::{self, Party};
 use super::peek::{NotJoined, Peeked};
 use super::recall::Keepsake;
 use super::refuse::{CHANNEL, DROPPED, ESTIMATED, name_request};
-use super::reply::{Audience, Opaque, Reply, Said, Streaming, read_out};
-use super::settle::Settle;
+use super::reply::{Audience, Opaque, Reply, Said, Streaming};
 use super::tail::Counted;
 use super::unattended::{Attendance, is_read_on};
 use super::{Gateway, Snapshot, thoughts, tunnel};
 use crate::algo::tick::Tick;
-use crate::dialect::billed::Wish;
 use crate::dialect::continuation::Method;
 use crate::dialect::hub::Keeping;
 use crate::dialect::task::Tokens;
-use crate::dialect::tokens::at_a_glance;
-use crate::dialect::{Dialect, Operation, stored_at, translate, watch};
+use crate::dialect::{Dialect, stored_at, translate};
 use crate::route::{Failure, Limits, Plan, Resend};
 use crate::state::{Channel, Permit};
 use crate::telemetry::RequestOutcome;
@@ -59,31 +58,6 @@ pub struct Answer {
 impl Answer {
     pub fn permit(&self) -> &Permit {
         &self.permit
-    }
-
-    /// Reads it to its end, for what it says of its usage alone; `settle` goes along with it.
-    pub async fn read_out(self, settle: Settle, wish: Wish, deadline: Tick) {
-        let Self { mut permit, body, spoken, .. } = self;
-        let audience = Audience::Nobody;
-        match body {
-            Content::Whole { body, usage, .. } => {
-                let usage = wish.complete(spoken.operation, usage);
-                book(&mut permit, usage.as_ref(), spoken.operation, &body);
-                permit.has_told_all();
-            }
-            Content::Stream { peeked, upstream } => {
-                let said = Said { dialect: spoken.dialect, keepsake: None, audience };
-                let party = Party::Settle(Box::new(settle));
-                read_out(&mut Streaming::new(*peeked, upstream, permit, party, said, deadline)).await;
-            }
-            Content::Opaque { begin, upstream, tail } => {
-                let counted = Counted { tail, operation: spoken.operation, wish };
-                let end = (audience, deadline);
-                read_out(&mut Opaque::new(begin, upstream, counted, permit, settle, end)).await;
-            }
-            // Nobody can read that.
-            Content::Tunnel { .. } => {}
-        }
     }
 }
 
@@ -412,17 +386,6 @@ pub fn respond(
         }
     };
     Response::from_parts(head, reply)
-}
-
-/// What a whole answer has used.
-fn book(permit: &mut Permit, usage: Option<&Usage>, operation: Operation, body: &[u8]) {
-    match usage {
-        Some(usage) => permit.used(usage),
-        None if translate::generates(operation) => {
-            permit.answered_in(at_a_glance(watch::words(body)));
-        }
-        None => {}
-    }
 }
 
 /// Whether the answer is remembered here. What its own upstream stores is not, unless it breaks off: somebody else's

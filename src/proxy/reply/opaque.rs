@@ -154,13 +154,13 @@ impl Opaque {
     }
 
     fn broke(&mut self, fault: Fault) {
-        if let Some((permit, mut settle)) = self.open.take() {
-            if self.audience == Audience::Caller {
-                if let Some(permit) = permit {
-                    permit.fail(fault, Stage::Committed, &RateHint::default(), Repeat::First);
-                }
-                settle.ends(RequestOutcome::Broken);
+        if let Some((permit, mut settle)) = self.open.take()
+            && self.audience == Audience::Caller
+        {
+            if let Some(permit) = permit {
+                permit.fail(fault, Stage::Committed, &RateHint::default(), Repeat::First);
             }
+            settle.ends(RequestOutcome::Broken);
         }
         self.failing = Some((fault, Box::pin(sleep(FLUSH))));
     }
