@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::own::OwnKey;
 use super::ring::Key;
-use crate::config::{Lineage, Urgency};
+use crate::config::{Level, Lineage, Urgency};
 
 /// Somebody with a proven key, or nobody.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,18 @@ impl Caller {
     /// Whose what he leaves behind is: no later key has the same, whatever its name.
     pub fn scope(&self) -> Option<&str> {
         self.scope.as_deref().or_else(|| self.key.as_ref().map(|key| &*key.scope))
+    }
+
+    /// Whose what a provider stores for him is, by a level and a name there: his organisation's if he has any, else that of
+    /// the topmost above his key, else the key's, and with a key of his own to a provider nobody else's. `None` is
+    /// everybody's who has no key.
+    pub fn household(&self) -> Option<(&'static str, &str)> {
+        if let Some(own) = &self.scope {
+            return Some(("own", own));
+        }
+        let key = self.key.as_ref()?;
+        let top = key.lineage.members().first().filter(|top| top.level != Level::Key);
+        Some(top.map_or((Level::Key.name(), &*key.scope), |top| (top.level.name(), &*top.name)))
     }
 
     /// His key with all above it in the tree.

@@ -1,10 +1,14 @@
-//! Where responses and conversations are stored that passed through here, by a number of their names.
+//! Where responses and conversations are stored that passed through here, by a number of their names and of whose they
+//! are ([`Caller::household`]): to anybody else a name means nothing, as one that never was.
 //!
 //! Nothing is known here but numbers, and of so many that memory is bounded. What is remembered here itself (`recall`)
 //! has no bond.
 
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
+
+use crate::access::Caller;
 use crate::algo::name;
 use crate::algo::tick::Tick;
 use crate::route::{Bond, Hold};
@@ -21,20 +25,24 @@ const NO_ROUTE: u64 = 0;
 pub struct Bonds(Recent<Bond>);
 
 impl Bonds {
-    /// Where what has this number is stored.
-    pub fn find(&self, name: u64, now: Tick) -> Option<Bond> {
-        self.0.find(name, KEPT, now)
+    /// Where what has this number is stored for the caller.
+    pub fn find(&self, caller: &Caller, name: u64, now: Tick) -> Option<Bond> {
+        self.0.find(of(caller.household(), name), KEPT, now)
     }
 
-    /// What has this number is stored with this key, or with no key, of this upstream.
-    pub fn put(&self, name: u64, (upstream, key): (u64, Option<u64>), now: Tick) {
+    /// What has this number is stored for the caller with this key, or with no key, of this upstream.
+    pub fn put(&self, caller: &Caller, name: u64, place: (u64, Option<u64>), now: Tick) {
+        self.put_as(of(caller.household(), name), place, now);
+    }
+
+    fn put_as(&self, number: u64, (upstream, key): (u64, Option<u64>), now: Tick) {
         let bond = Bond { upstream, key: key.map(Whose::Key), hold: Hold::Firm };
-        self.0.put(name, bond, now);
+        self.0.put(number, bond, now);
     }
 
     /// It is not stored there after all.
-    pub fn forget(&self, id: &str) {
-        self.0.forget(name::number(id.as_bytes()));
+    pub fn forget(&self, caller: &Caller, id: &str) {
+        self.0.forget(of(caller.household(), name::number(id.as_bytes())));
     }
 
     /// All of them, in the form that the state file has for places.
@@ -55,10 +63,24 @@ impl Bonds {
     pub fn recall(&self, kept: &[[u64; 4]], now: Tick) -> Vec<[u64; 4]> {
         let (bonds, places): (Vec<_>, Vec<_>) = kept.iter().copied().partition(|place| place[3] == NO_ROUTE);
         for [name, upstream, key, _] in bonds {
-            self.put(name, (upstream, (key != 0).then_some(key)), now);
+            self.put_as(name, (upstream, (key != 0).then_some(key)), now);
         }
         places
     }
+}
+
+/// The number that a name has for those of one household. Nobody chooses a name that has another one's number there:
+/// what is hashed ends in a number of the name, and says before whose it is.
+fn of(household: Option<(&str, &str)>, name: u64) -> u64 {
+    let Some((level, whose)) = household else { return name };
+    let mut text = Vec::with_capacity(level.len() + whose.len() + 9);
+    text.extend_from_slice(level.as_bytes());
+    text.push(0);
+    text.extend_from_slice(whose.as_bytes());
+    text.extend_from_slice(&name.to_le_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest(&SHA256, &text).as_ref()[..8]);
+    u64::from_le_bytes(first)
 }
 
 #[cfg(test)]
@@ -69,8 +91,10 @@ mod tests {
     fn what_is_kept_is_found_again_and_places_of_files_are_left_alone() {
         let now = Tick::ZERO + Duration::from_secs(9);
         let bonds = Bonds::default();
-        bonds.put(name::number(b"resp_1"), (7, Some(3)), now);
-        bonds.put(name::number(b"resp_2"), (8, None), now);
+        let nobody = Caller::default();
+        let somebody = Caller::default().apart("somebody".into());
+        bonds.put(&nobody, name::number(b"resp_1"), (7, Some(3)), now);
+        bonds.put(&somebody, name::number(b"resp_2"), (8, None), now);
         let file = [1, 2, 3, 4];
         let kept = [bonds.keep(), vec![file]].concat();
 
@@ -78,12 +102,24 @@ mod tests {
         assert_eq!(next.recall(&kept, now), [file]);
         for id in ["resp_1", "resp_2", "resp_3"] {
             let number = name::number(id.as_bytes());
-            assert_eq!(next.find(number, now), bonds.find(number, now), "{id}");
+            for caller in [&nobody, &somebody] {
+                assert_eq!(next.find(caller, number, now), bonds.find(caller, number, now), "{id}");
+            }
         }
         assert_eq!(next.keep(), bonds.keep());
-        assert!(next.find(name::number(b"resp_1"), now).is_some());
-        next.forget("resp_1");
-        assert_eq!(next.find(name::number(b"resp_1"), now), None);
-        assert_eq!(next.find(1, now), None);
+        let first = name::number(b"resp_1");
+        assert!(next.find(&nobody, first, now).is_some() && next.find(&somebody, first, now).is_none());
+        next.forget(&somebody, "resp_1");
+        assert!(next.find(&nobody, first, now).is_some());
+        next.forget(&nobody, "resp_1");
+        assert_eq!(next.find(&nobody, first, now), None);
+        assert_eq!(next.find(&nobody, 1, now), None);
+    }
+
+    #[test]
+    fn whoever_is_called_alike_on_another_level_is_somebody_else() {
+        let numbers = [None, Some(("team", "acme")), Some(("organisation", "acme")), Some(("key", "acme"))]
+            .map(|household| of(household, 7));
+        assert_eq!(std::collections::HashSet::from(numbers).len(), numbers.len());
     }
 }

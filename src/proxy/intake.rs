@@ -361,7 +361,7 @@ async fn ask(
         lineage: caller.lineage(),
         unknown: if own.is_some() { left::Unknown::Passes } else { left::Unknown::of(access) },
     };
-    let stored_at = scan.refers_to.and_then(|id| gateway.bond(id));
+    let stored_at = scan.refers_to.and_then(|id| gateway.bond(&caller, id));
     let stored_at = stored_at.or(asker.bond(dialect, &body)?);
     let asks = (&arrival, caller.lineage());
     let course = steer::course(gateway, snapshot, asked_for, asks, entry, (&scan, &body), stored_at);

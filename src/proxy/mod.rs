@@ -95,7 +95,7 @@ pub use reply::Reply;
 
 use crate::access::budgets::Budgets;
 use crate::access::limits::Limiter;
-use crate::access::{Access, Guesses, OwnKeys};
+use crate::access::{Access, Caller, Guesses, OwnKeys};
 use crate::cache::{Held, KeptNow, Memory};
 use crate::ledger::{Ledger, Till};
 use crate::route::Bond;
@@ -187,9 +187,9 @@ impl Gateway {
         let _ = self.ledger.set(ledger);
     }
 
-    /// Where what has this id is stored.
-    fn bond(&self, id: u64) -> Option<Bond> {
-        self.bonds.find(id, self.live.now())
+    /// Where what has this id is stored for the caller.
+    fn bond(&self, caller: &Caller, id: u64) -> Option<Bond> {
+        self.bonds.find(caller, id, self.live.now())
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {

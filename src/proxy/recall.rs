@@ -18,6 +18,7 @@ use super::intake::{Arrival, Guest, Load};
 use super::refuse::{Refusal, in_short, name_request};
 use super::reply::Reply;
 use super::{Gateway, Snapshot};
+use crate::access::Caller;
 use crate::cache::{Conversation, Item, Scope};
 use crate::config::Responses;
 use crate::dialect::entry::Entry;
@@ -205,6 +206,7 @@ fn count(gateway: &Gateway, id: &str, found: bool) {
 
 /// What it takes to remember an answer once it is whole. Holds the request, and no copy of it.
 pub struct Keepsake {
+    caller: Caller,
     scope: Scope,
     request: Bytes,
     known: Vec<Option<Arc<Item>>>,
@@ -214,6 +216,7 @@ impl Keepsake {
     pub fn of(guest: &mut Guest, keeping: Keeping) -> Option<Self> {
         let Load::Ask { body, .. } = &guest.load else { return None };
         (keeping == Keeping::Kept).then(|| Self {
+            caller: guest.caller.clone(),
             scope: guest.recall.scope.clone(),
             request: body.clone(),
             known: std::mem::take(&mut guest.recall.known),
@@ -245,7 +248,7 @@ impl Keepsake {
         // One that is too large is missed when it is referred to, and then the caller hears of it.
         let _ = gateway.memory.remember(&self.scope, &said.id, conversation, gateway.live.now(), bounds);
         // The upstream at which it began to be stored never saw its end.
-        gateway.bonds.forget(&said.id);
+        gateway.bonds.forget(&self.caller, &said.id);
     }
 }
 

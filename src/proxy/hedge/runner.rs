@@ -1,0 +1,118 @@
+//! One of two attempts that race, and what of it may outlast the race: where its upstream has `on_hangup: drain`, it owns
+//! all that it needs. Who reads it on is `unattended`'s affair.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::Starters;
+use crate::proxy::attempt::{self, Attempted};
+use crate::proxy::intake::{Guest, Load};
+use crate::proxy::media::Contents;
+use crate::proxy::unattended::{self, Attendance, is_read_on};
+use crate::route::{Limits, Plan};
+use crate::state::Permit;
+
+/// One of the two that race.
+pub enum Runner<'a> {
+    /// Dropped with its request.
+    Bound(Pin<Box<dyn Future<Output = Attempted> + Send + 'a>>),
+    /// May go on without it, once its own request has left.
+    Lasting(Pin<Box<dyn Future<Output = Attempted> + Send>>, Arc<Attendance>),
+    /// It is ended, and says nothing any more.
+    Gone,
+}
+
+impl<'a> Runner<'a> {
+    pub fn start(starters: Starters<'a>, plan: &Plan<'_>, permit: Permit, limits: Limits) -> Self {
+        let Starters { gateway, snapshot, guest, .. } = starters;
+        let twin = if is_read_on(permit.channel()) { twin(guest) } else { None };
+        match twin {
+            Some((twin, own)) => {
+                let attempt = attempt::apart(gateway, snapshot, (guest, twin), plan, permit, limits);
+                Self::Lasting(Box::pin(attempt), own)
+            }
+            None => Self::Bound(Box::pin(attempt::attempt(gateway, snapshot, guest, plan, permit, limits))),
+        }
+    }
+
+    /// The other one has answered.
+    pub fn overtaken(self, Starters { gateway, guest, .. }: Starters<'_>) {
+        match self {
+            Self::Lasting(attempt, own) if own.is_under_way() => {
+                unattended::overtaken(gateway, guest, attempt);
+            }
+            Self::Lasting(..) | Self::Bound(_) | Self::Gone => {}
+        }
+    }
+
+    /// Nobody waits for either.
+    pub fn hung_up(&mut self) {
+        let stays = match self {
+            Self::Lasting(_, own) => own.is_under_way(),
+            Self::Bound(_) | Self::Gone => false,
+        };
+        if !stays {
+            *self = Self::Gone;
+        }
+    }
+}
+
+impl Future for Runner<'_> {
+    type Output = Attempted;
+
+    #[expect(clippy::match_same_arms, reason = "they are of different types")]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Attempted> {
+        match self.get_mut() {
+            Self::Bound(attempt) => attempt.as_mut().poll(cx),
+            Self::Lasting(attempt, _) => attempt.as_mut().poll(cx),
+            Self::Gone => Poll::Pending,
+        }
+    }
+}
+
+/// All of `guest` that an attempt needs once its request is written, and whether that attempt is under way. `None` where
+/// none is read on.
+fn twin(guest: &Guest) -> Option<(Box<Guest>, Arc<Attendance>)> {
+    let (Load::Ask { body, scan }, Some(whole)) = (&guest.load, &guest.attendance) else { return None };
+    let own = Attendance::of_attempt(whole);
+    let (mut head, ()) = http::Request::new(()).into_parts();
+    head.method = guest.head.method.clone();
+    head.uri = guest.head.uri.clone();
+    head.headers = guest.head.headers.clone();
+    let twin = Guest {
+        head,
+        request_id: guest.request_id.clone(),
+        caller: guest.caller.clone(),
+        dialect: guest.dialect,
+        operation: guest.operation,
+        route: guest.route,
+        asked_for: guest.asked_for,
+        model: guest.model.clone(),
+        shape: guest.shape,
+        resend: guest.resend,
+        begun: guest.begun,
+        deadline: guest.deadline,
+        is_retry: guest.is_retry,
+        prompt_tokens: guest.prompt_tokens,
+        most_output: guest.most_output,
+        most_cost: None,
+        session: guest.session,
+        bond: guest.bond,
+        thoughts: None,
+        errand: None,
+        least_window: guest.least_window,
+        abilities: guest.abilities,
+        load: Load::Ask { body: body.clone(), scan: scan.clone() },
+        recall: guest.recall.clone(),
+        onward: None,
+        upgrade: None,
+        again: None,
+        contents: Contents::default(),
+        priority: guest.priority,
+        shed: None,
+        settle: guest.settle.aside(),
+        attendance: Some(Arc::clone(&own)),
+    };
+    Some((Box::new(twin), own))
+}
