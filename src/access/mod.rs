@@ -12,6 +12,7 @@
 //! | `presented` | what a request brings along that could be a key, and taking ours out of it |
 //! | `ring`, `digests` | the keys of the file: found by secret or by name |
 //! | [`tokens`] | callers with signed tokens of an issuer |
+//! | `shown` | what a caller showed who stays, to look at it again |
 //! | `standing` | what the head proves, and what the body has to prove yet |
 //!
 //! Nothing is refused in words here, which is the proxy's job: a caller is a key with its
@@ -28,6 +29,7 @@ mod managed;
 mod own;
 mod presented;
 mod ring;
+mod shown;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -48,6 +50,7 @@ pub use managed::Managed;
 pub use own::{OwnKey, OwnKeys};
 pub use presented::Signing;
 pub use ring::Key;
+pub use shown::Shown;
 pub use standing::{Denied, Received, Standing};
 
 use crate::algo::limit::Allowance;

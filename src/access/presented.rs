@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, request};
 use smallvec::SmallVec;
 
 /// Fields that hold a key and nothing else: Anthropic's, Google's and Azure's SDKs.
-const FIELDS: [HeaderName; 3] = [
+pub const FIELDS: [HeaderName; 3] = [
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-goog-api-key"),
     HeaderName::from_static("api-key"),

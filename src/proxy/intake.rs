@@ -25,6 +25,7 @@ use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::settle::{Asked, Settle};
 use super::thoughts::Thoughts;
+use super::tunnel::Switch;
 use super::unattended::Attendance;
 use super::{
     Gateway, Snapshot, admission, budgets, byok, deadline, identity, leave, left, limits, models, steer,
@@ -103,7 +104,7 @@ pub struct Guest {
     pub recall: Recall,
     /// What is asked is to go on with an answer that broke off.
     pub onward: Option<Box<Asking>>,
-    pub upgrade: Option<OnUpgrade>,
+    pub upgrade: Option<Switch>,
     /// For an answer that is to be kept.
     pub again: Option<Box<Again>>,
     /// Of the URLs that were fetched for it.

@@ -450,3 +450,59 @@ async fn what_goes_up_has_one_length_whatever_the_caller_claimed() {
         lab.assert_quiet().await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_tunnel_ends_with_the_key_that_it_came_with() {
+    let yaml = |access: &str, whole: &str| {
+        format!(
+            "
+version: 1
+access: {access}
+{whole}
+upstreams: {{a: {{provider: simulated}}}}
+routes: [{{path: /echo/, strip: true, channels: [{{upstream: a}}]}}]
+"
+        )
+    };
+    let good = "{shop: {secret: '${LAB_SHOP}', team: growth}, till: {secret: '${LAB_TILL}'}}";
+    let before = format!("teams: {{growth: {{}}}}\nkeys: {good}");
+    let ends = [
+        ("deleted", "keys: {till: {secret: '${LAB_TILL}'}}".to_owned()),
+        ("expired", format!("teams: {{growth: {{expires: 2020-01-01}}}}\nkeys: {good}")),
+        ("replaced", before.replace("LAB_SHOP", "LAB_NEXT")),
+        ("another's", before.replace("LAB_TILL", "LAB_OTHER").replace("LAB_SHOP", "LAB_TILL")),
+    ];
+    let stays = [("as it was", before.clone()), ("elsewhere", before.replace(", team: growth", ""))];
+    let all = ends.map(|(how, after)| (how, after, true)).into_iter();
+    for (how, after, ends) in all.chain(stays.map(|(how, after)| (how, after, false))) {
+        for access in ["keys", "open"] {
+            let lab = Lab::start(&yaml(access, &before));
+            let mut socket = lab.connect();
+            let shake = "GET /echo/ws HTTP/1.1\r\nhost: g\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+                authorization: Bearer secret-of-LAB_SHOP\r\nsec-websocket-version: 13\r\n\
+                sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+            socket.write_all(shake.as_bytes()).await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(socket.read_u8().await.unwrap());
+            }
+            assert!(head.starts_with(b"HTTP/1.1 101"), "{how}");
+            // As long as nothing changes it stays.
+            tokio::time::sleep(Duration::from_mins(2)).await;
+            assert_eq!(lab.gateway.in_flight(), 1, "{how}");
+            lab.reload(&yaml(access, &after));
+            tokio::time::sleep(Duration::from_secs(11)).await;
+            assert_eq!(lab.gateway.in_flight(), u32::from(!ends), "{how}, {access}");
+            if ends {
+                assert!(socket.read_u8().await.is_err(), "{how}");
+            } else {
+                socket.write_all(b"still").await.unwrap();
+                let mut back = [0; 5];
+                socket.read_exact(&mut back).await.unwrap();
+                assert_eq!(&back, b"still");
+            }
+            drop(socket);
+            lab.assert_quiet().await;
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 
 use super::{Arrival, Guest, Load, body, deadline, is_retry};
-use crate::access::Standing;
+use crate::access::{Shown, Standing};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, Operation};
 use crate::proxy::media::Contents;
@@ -15,6 +15,7 @@ use crate::proxy::once::Once;
 use crate::proxy::recall::Recall;
 use crate::proxy::refuse::Refusal;
 use crate::proxy::settle::{Asked, Settle};
+use crate::proxy::tunnel::Switch;
 use crate::proxy::{Gateway, Snapshot, admission, byok, identity, leave};
 use crate::route::Resend;
 use crate::state::model::Shape;
@@ -41,6 +42,11 @@ pub async fn plain(
         .and_then(|()| leave::to_route(table, &caller, &arrival, Dialect::Http, index))
         .and_then(|()| byok::none_here(&arrival, Dialect::Http))
         .map_err(|refusal| refusal.closing_if_body(&arrival))?;
+    // Before our key is taken out of it: a tunnel ends with the key that it came with.
+    let shown = caller.key().filter(|_| arrival.upgrade.is_some()).map(|key| {
+        let head = &arrival.head;
+        Shown::new(&head.headers, head.uri.query(), key)
+    });
     access.strip(&mut arrival.head);
     let mut place =
         memory::place(gateway, snapshot, &arrival, Dialect::Http, caller.urgency(), limits.replay_body)?;
@@ -103,7 +109,7 @@ pub async fn plain(
         load,
         recall: Recall::nothing(),
         onward: None,
-        upgrade: arrival.upgrade,
+        upgrade: arrival.upgrade.map(|caller| Switch { caller, shown }),
         again: None,
         contents: Contents::default(),
         priority,
