@@ -62,6 +62,24 @@ pub fn to_route(
     Err(refusal(caller, member, field, "be used for this", arrival, dialect))
 }
 
+/// Whether the caller may use a route that he names himself, if there is one of that name.
+pub fn to_named(
+    table: &Table,
+    caller: &Caller,
+    arrival: &Arrival,
+    dialect: Dialect,
+    route: Option<usize>,
+) -> Result<(), Box<Refusal>> {
+    match route {
+        Some(route) => to_route(table, caller, arrival, dialect, route),
+        // Where some routes are allowed only, what is none is like one of the others.
+        None => match caller.lineage().and_then(|lineage| lineage.bars_route(None)) {
+            Some(member) => Err(refusal(caller, member, "routes", "be used for this", arrival, dialect)),
+            None => Ok(()),
+        },
+    }
+}
+
 /// Whether the caller may make a batch: nobody looks into it for what it asks for.
 pub fn to_batch(caller: &Caller, arrival: &Arrival, dialect: Dialect) -> Result<(), Box<Refusal>> {
     let Some((member, field)) = caller.lineage().and_then(Lineage::narrows_asking) else { return Ok(()) };

@@ -43,9 +43,25 @@ pub async fn guest(
     identity::turn_away(gateway, access, &known, (&arrival, dialect))
         .map_err(|refusal| refusal.closing_if_body(&arrival))?;
     let makes_batch = operation == Operation::Batches && left.want == Want::Create;
+    let holder = known.as_ref().ok().cloned();
+    if let Some(key) = &holder {
+        may(&Caller::from(Arc::clone(key)), &arrival, entry, makes_batch)
+            .map_err(|refusal| refusal.closing_if_body(&arrival))?;
+    }
+    // Before anything is read, or said of the route that he names.
+    if let Some((_, index)) = super::named(table, &arrival) {
+        let needed = index.map_or(access.whole(), |index| table.routes[index].config.access);
+        let caller = match &holder {
+            Some(key) => Ok(Caller::from(Arc::clone(key))),
+            None => access.decide(known.clone(), needed),
+        };
+        caller
+            .map_err(|denied| identity::refusal(gateway, &denied, &arrival, dialect))
+            .and_then(|caller| leave::to_named(table, &caller, &arrival, dialect, index))
+            .map_err(|refusal| refusal.closing_if_body(&arrival))?;
+    }
     let limits = &table.server.limits;
     let held = if makes_batch { limits.max_body } else { limits.replay_body };
-    let holder = known.as_ref().ok().cloned();
     let urgency = known.as_ref().map(|key| key.urgency).unwrap_or_default();
     let mut place = memory::place(gateway, snapshot, &arrival, dialect, urgency, held)?;
     let body_begun = gateway.live.now();
@@ -72,10 +88,6 @@ pub async fn guest(
         Load::Whole(body) => &body[..],
         Load::Ask { .. } | Load::Once(_) => &[],
     };
-    if let Some(key) = &holder {
-        may(&Caller::from(Arc::clone(key)), &arrival, entry, makes_batch)
-            .map_err(|refusal| refusal.closing_if_body(&arrival))?;
-    }
     let errand = asker.errand(entry, left, body).map_err(|refusal| refusal.closing_if_body(&arrival))?;
     let Errand { route: index, bond, .. } = errand;
     let route = &table.routes[index];

@@ -23,7 +23,7 @@ use super::intake::{Arrival, Guest};
 use super::refuse::{Refusal, in_short};
 use super::{Gateway, Snapshot};
 use crate::access::Access;
-use crate::config::{Lineage, Matcher, Origin};
+use crate::config::{self, Lineage, Matcher, Origin};
 use crate::dialect::entry::{Entry, Left, Want};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, Operation, left};
@@ -219,15 +219,16 @@ impl Asker<'_> {
 
     /// The route that the caller names.
     fn named(&self, dialect: Dialect) -> Result<Option<usize>, Box<Refusal>> {
-        let Some(name) = self.arrival.head.headers.get(&ROUTE) else { return Ok(None) };
-        let name = name.to_str().unwrap_or_default();
         let table = &self.snapshot.table;
-        let index = table.routes.iter().position(|route| &*route.config.name == name);
-        let index = index.or_else(|| table.route_of_model(name));
+        let Some((name, index)) = named(table, self.arrival) else { return Ok(None) };
         if let Some(index) = index.filter(|&index| speaks(&table.routes[index], dialect)) {
             return Ok(Some(index));
         }
-        let may = |route: &&str| self.lineage.is_none_or(|own| own.bars_route(Some(route)).is_none());
+        // Who needs a key and has none hears of no other route.
+        let is_stranger = self.caller.is_none() && self.snapshot.access.whole() == config::Access::Keys;
+        let may = |route: &&str| {
+            !is_stranger && self.lineage.is_none_or(|own| own.bars_route(Some(route)).is_none())
+        };
         let near = closest(name, table.model_names().filter(may));
         let hint = near.first().map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
         let message = format!("`{ROUTE}: {}` names no route of this dialect{hint}", in_short(name));
@@ -245,6 +246,13 @@ impl Asker<'_> {
         let message = "a list would show what other callers of this gateway have left at the same account, so it is not to be had where the gateway has keys; ask for each by its id";
         self.arrival.refuse(Kind::Forbidden, message, dialect)
     }
+}
+
+/// The route that a request names, and its index where there is one.
+fn named<'a>(table: &Table, arrival: &'a Arrival) -> Option<(&'a str, Option<usize>)> {
+    let name = arrival.head.headers.get(&ROUTE)?.to_str().unwrap_or_default();
+    let index = table.routes.iter().position(|route| &*route.config.name == name);
+    Some((name, index.or_else(|| table.route_of_model(name))))
 }
 
 /// Whether a channel of it is asked in this dialect itself.

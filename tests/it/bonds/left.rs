@@ -442,3 +442,54 @@ async fn the_route_of_something_new_is_said_or_plain_or_asked_for() {
     let lab = Lab::start(own);
     assert!(text(&lab.send(&look("x")).await.json(), "path").ends_with("/v1/files/x"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_have_a_route_is_not_told_whether_it_exists() {
+    let lab = Lab::start(
+        "
+version: 1
+access: keys
+keys:
+  shop: {secret: '${LAB_SHOP}'}
+  narrow: {secret: '${LAB_NARROW}', allow: {routes: [public]}}
+upstreams: {a: {provider: simulated, credentials: [secret-ka01]}}
+routes:
+  - {model: hidden, channels: [{upstream: a}]}
+  - {model: public, access: open, files: true, channels: [{upstream: a}]}
+",
+    );
+    let asks = |route: Option<&str>| {
+        let batch = r#"{"input_file_id":"file-1","endpoint":"/v1/chat/completions"}"#;
+        [upload("one"), look("file-1"), Ask::get("/v1/files"), Ask::post("/v1/batches", batch)]
+            .map(|ask| route.map_or(ask.clone(), |route| ask.clone().header("x-mainstay-route", route)))
+    };
+    // Who has no key is told that he needs one, whatever he guesses.
+    for route in ["hidden", "hiddem", "absent", "publix"] {
+        for ask in asks(Some(route)) {
+            let answer = lab.send(&ask).await;
+            assert_eq!(answer.status.as_u16(), 401, "{route}, {}: {}", ask.path, answer.text());
+            let told = answer.text().contains("hidden") || answer.text().contains("public");
+            assert!(!told, "{route}, {}: {}", ask.path, answer.text());
+        }
+    }
+    // What is open is served, without a word of what is not there.
+    for ask in asks(None) {
+        let answer = lab.send(&ask).await;
+        assert_ne!(answer.status.as_u16(), 401, "{}: {}", ask.path, answer.text());
+        assert!(!answer.text().contains("hidden"), "{}: {}", ask.path, answer.text());
+    }
+    // Nor does a key tell that does not reach them.
+    let mut told = Vec::new();
+    for route in ["hidden", "absent"] {
+        let ask = upload("one").header("x-mainstay-route", route);
+        let answer = lab.send(&ask.header("authorization", "Bearer secret-of-LAB_NARROW")).await;
+        told.push((answer.status.as_u16(), answer.text().to_owned()));
+    }
+    assert_eq!((told[0].0, &told[0]), (403, &told[1]));
+    // Whoever may have all of them is helped.
+    let ask = upload("one").header("x-mainstay-route", "hiddem");
+    let answer = lab.send(&ask.header("authorization", "Bearer secret-of-LAB_SHOP")).await;
+    assert_eq!(answer.status.as_u16(), 404);
+    assert!(answer.text().contains("`hidden`"), "{}", answer.text());
+    lab.assert_quiet().await;
+}

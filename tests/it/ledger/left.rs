@@ -118,7 +118,7 @@ async fn an_answer_that_had_not_come_says_itself_what_it_used_whole_or_streamed(
         let books = lab.keep_books();
         leaves_early(&lab, &ask).await;
         assert_eq!((lab.gateway.in_flight(), lab.gateway.unattended()), (1, 1), "{dialect}");
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_mins(1)).await;
         lab.assert_quiet().await;
         let seen = lab.sim("a").control().seen();
         assert!(matches!(seen[0].outcome, Outcome::Completed), "{dialect}: {:?}", seen[0].outcome);
@@ -154,7 +154,7 @@ async fn nothing_is_begun_for_nobody() {
         lab.sim("a").control().set(vec![Rule::new(fault)]);
         leaves_early(&lab, &Ask::chat("demo")).await;
         assert_eq!(lab.gateway.unattended(), 1);
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_mins(1)).await;
         lab.assert_quiet().await;
         let (request, attempts) = books.only().await;
         assert_eq!((request.outcome, attempts.len(), lab.arrived("b")), ("cancelled", 1, 0));
