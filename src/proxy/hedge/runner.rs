@@ -98,6 +98,7 @@ fn twin(guest: &Guest) -> Option<(Box<Guest>, Arc<Attendance>)> {
         most_output: guest.most_output,
         most_cost: None,
         session: guest.session,
+        stored_at: guest.stored_at,
         bond: guest.bond,
         thoughts: None,
         errand: None,
