@@ -1,0 +1,95 @@
+//! What the books hear of an attempt: its place there, what it has used as far as anybody says, and how it ended.
+//! What that costs is theirs to say.
+
+use std::sync::Arc;
+
+use super::Permit;
+use crate::algo::tick::Tick;
+use crate::state::books::{self, Attempt, Books, Metering, Prompt, Verdict};
+use crate::vocab::{Part, Stage, Usage};
+
+/// A place in the books that nobody has closed.
+#[derive(Debug)]
+pub(super) struct Entry {
+    books: Arc<dyn Books>,
+    place: u32,
+    part: Part,
+    pub(super) first_content: Option<Tick>,
+    account: books::Account,
+    prompt: Option<Arc<dyn Prompt>>,
+}
+
+impl Permit {
+    /// `books` hear how it ends.
+    pub fn book_in(&mut self, books: Arc<dyn Books>, part: Part, metering: Metering) {
+        let account = books::Account { metering, ..books::Account::default() };
+        let place = books.begins();
+        self.entry = Some(Box::new(Entry { books, place, part, first_content: None, account, prompt: None }));
+    }
+
+    /// Whom to ask for the tokens of its prompt, should nobody have said them at its end.
+    pub fn ask_for_prompt(&mut self, prompt: Arc<dyn Prompt>) {
+        if let Some(entry) = &mut self.entry {
+            entry.prompt = Some(prompt);
+        }
+    }
+
+    /// This is what it has used, as far as it has come: its key's quota pays that and no estimate.
+    pub fn used(&mut self, usage: &Usage) {
+        self.charged(usage);
+        self.correct(usage);
+    }
+
+    fn charged(&mut self, usage: &Usage) {
+        self.channel.handles.used(usage);
+        if let Some(entry) = &mut self.entry {
+            entry.account.told = Some(*usage);
+        }
+    }
+
+    /// Nobody says what it has used, but it answered in about so many tokens.
+    pub fn answered_in(&mut self, tokens: u64) {
+        if let Some(entry) = &mut self.entry {
+            entry.account.events = tokens;
+        }
+    }
+
+    /// The same of an attempt that failed while its answer was held back, of which so many content events had come.
+    pub fn used_in_vain(&mut self, usage: Option<&Usage>, events: u64) {
+        self.answered_in(events);
+        if let Some(usage) = usage {
+            self.charged(usage);
+        }
+    }
+
+    /// What it has used is all that it will: its stream has said its last.
+    pub fn has_told_all(&mut self) {
+        if let Some(entry) = &mut self.entry {
+            entry.account.is_whole = true;
+        }
+    }
+
+    /// Says how it ended, once.
+    pub(super) fn book(&mut self, verdict: Verdict, stage: Stage) {
+        let Some(entry) = self.entry.take() else { return };
+        let Entry { books, place, part, first_content, mut account, prompt } = *entry;
+        account.events = account.events.max(self.events);
+        if let Some(prompt) = prompt {
+            account.ask(&*prompt, verdict, stage);
+        }
+        books.ended(&Attempt {
+            place,
+            part,
+            channel: &self.channel,
+            model: &self.model.name,
+            credential: self.credential.as_ref(),
+            payer: self.payer,
+            begun: self.begun,
+            ended: self.live().now(),
+            first_content,
+            verdict,
+            stage,
+            used: account.used(verdict, stage),
+        });
+    }
+}
