@@ -1,0 +1,74 @@
+//! The last resort where nothing is eligible: what a route's throttle lets through goes to the least bad of its
+//! channels (D3, RESILIENCE §4.7).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Plan;
+use super::lack::{Exhausted, Lack};
+use crate::algo::tick::Tick;
+use crate::config::PanicMode;
+use crate::route::need::Need;
+use crate::route::shortlist::{self, Rank, WhyNot};
+use crate::state::model::Model;
+use crate::state::permit::Permit;
+use crate::state::table::Channel;
+
+/// Whether nothing was heard of it lately, when its breaker is asked again, its tier: smaller is better.
+type Badness = (bool, Tick, u8);
+
+/// The window of the throttle that lets requests through to the least bad channel (RESILIENCE §4.7).
+const LATELY: Duration = Duration::from_secs(20);
+
+impl<'t> Plan<'t> {
+    /// Nothing is eligible here nor on any fallback: the route that was asked for sends what its
+    /// throttle allows to the best of its channels, if only evidence speaks against one (D3).
+    pub fn panic(&mut self, need: &Need<'_>, exhausted: Exhausted) -> Result<Permit, Exhausted> {
+        // Somebody who can serve is only busy: what is down is no better for that (S34). Nor does it have what
+        // nobody has.
+        if matches!(exhausted.lack, Lack::Room | Lack::Model) {
+            return Err(exhausted);
+        }
+        let now = self.table.live.now();
+        self.route = self.visited[0];
+        let route = self.route();
+        let admitted = match route.config.panic.mode {
+            PanicMode::FailFast => false,
+            PanicMode::All => true,
+            PanicMode::Throttle => route.memory.throttle.lock().admit(now, &mut self.table.live.dice()),
+        };
+        let candidate = admitted.then(|| self.least_bad(need, now)).flatten();
+        let Some((channel, model)) = candidate else {
+            route.handles.panic_refused.increment(1);
+            return Err(exhausted);
+        };
+        let permit = Permit::force(channel, model, need.wants()).map_err(|_| exhausted)?;
+        route.handles.panic_admitted.increment(1);
+        self.count(now);
+        Ok(permit)
+    }
+
+    /// The channel that only evidence speaks against: one that answered lately before those that did not, for some
+    /// answers are better than none; then the one whose breaker would be asked again soonest.
+    fn least_bad(&self, need: &Need<'_>, now: Tick) -> Option<(&'t Arc<Channel>, Arc<Model>)> {
+        let free = need.freed();
+        let need = free.as_ref().unwrap_or(need);
+        let route = self.route();
+        let mut best: Option<(Badness, &Arc<Channel>, Arc<Model>)> = None;
+        for channel in &route.channels {
+            let model = need.memory(route, channel);
+            let until = match shortlist::judge(route, channel, &model, need, now) {
+                Err(WhyNot::BreakerOpen { until: Some(until) }) => until,
+                Err(why) if why.is_evidence_only() => Tick::MAX,
+                Ok(Rank::Ready | Rank::Doubted | Rank::Stalled | Rank::Last | Rank::Short | Rank::Trial)
+                | Err(_) => continue,
+            };
+            let dead = !channel.upstream.memory.proven_within(LATELY, now);
+            let badness = (dead, until, channel.config.tier);
+            if best.as_ref().is_none_or(|(least, ..)| badness < *least) {
+                best = Some((badness, channel, model));
+            }
+        }
+        best.map(|(_, channel, model)| (channel, model))
+    }
+}
