@@ -58,6 +58,28 @@ pub(super) enum What {
     All,
 }
 
+/// When all is to be said again.
+pub(super) struct Beat {
+    next: Tick,
+}
+
+impl Beat {
+    pub fn new(now: Tick) -> Self {
+        Self { next: now + BEAT }
+    }
+
+    /// The bell has rung. However often it does, a beat is not put off: what is reserved would lapse in Redis.
+    pub fn rung(&mut self, now: Tick) -> What {
+        if now < self.next { What::News } else { self.silent(now) }
+    }
+
+    /// It has not until the beat.
+    fn silent(&mut self, now: Tick) -> What {
+        self.next = now + BEAT;
+        What::All
+    }
+}
+
 /// What came of asking.
 pub(super) enum Judged {
     Decided(Result<Reserved, Broke>),
@@ -267,14 +289,11 @@ impl Budgets {
     /// share nothing, and nothing while nobody has budgets.
     pub async fn follow(self: Arc<Self>) {
         let Some(common) = self.common.get() else { return };
-        let mut next = self.live.now() + BEAT;
+        let mut beat = Beat::new(self.live.now());
         loop {
-            let patience = next.since(self.live.now());
+            let patience = beat.next.since(self.live.now());
             let rung = timeout(patience, common.bell.notified()).await;
-            let what = if rung.is_ok() { What::News } else { What::All };
-            if what == What::All {
-                next = self.live.now() + BEAT;
-            }
+            let what = if rung.is_ok() { beat.rung(self.live.now()) } else { beat.silent(self.live.now()) };
             common.tell(&self, what).await;
             sleep(PAUSE).await;
         }

@@ -1,6 +1,6 @@
 //! What is said of windows to other replicas, and under which names. (What Redis makes of it is shown with a real one.)
 
-use super::super::common::{Common, What};
+use super::super::common::{Beat, Common, What};
 use super::*;
 use crate::shared::{Link, Purses};
 use crate::telemetry::SharedHandles;
@@ -48,6 +48,15 @@ fn nothing_is_said_anew_under_a_name_that_others_may_have_counted_for_good() {
     // An answer to what was said under the old name is none to what is said now.
     windowed.hear(&first, 900, 0, bank.live.now());
     assert_eq!(windowed.purse.spent(), 105);
+}
+
+#[test]
+fn a_bell_that_never_rests_puts_off_no_beat() {
+    let mut beat = Beat::new(Tick::ZERO);
+    let rings = (0..600).map(|ring| Tick::ZERO + Duration::from_millis(20) * ring);
+    let all: Vec<Tick> = rings.filter(|now| beat.rung(*now) == What::All).collect();
+    let beats: Vec<Tick> = (1..6).map(|number| Tick::ZERO + Duration::from_secs(2) * number).collect();
+    assert_eq!(all, beats, "what is reserved is believed for five seconds");
 }
 
 #[test]
