@@ -34,33 +34,60 @@ const HOUR: u64 = 3600;
 #[derive(Default)]
 struct Before(HashMap<Wanted, Part>);
 
+type Sums = HashMap<Box<str>, Money>;
+
+#[derive(Default)]
 struct Part {
+    /// When the store was asked last, and is not asked again at once.
     asked: Option<Tick>,
-    sums: HashMap<Box<str>, Money>,
+    /// `None` before it has answered.
+    sums: Option<Sums>,
 }
 
 impl Before {
-    /// Sums are by whole hours. Where nobody can say it (the rows are gone, or too many to add up in time), that hour counts from
-    /// its beginning.
-    async fn of(&mut self, wanted: Wanted, now: Tick, store: &Store) -> &HashMap<Box<str>, Money> {
-        let part = self.0.entry(wanted).or_insert_with(|| Part { asked: None, sums: HashMap::new() });
-        let is_due = part.asked.is_none_or(|asked| now.since(asked) >= PART);
-        if !wanted.since.is_multiple_of(HOUR) && is_due {
-            part.asked = Some(now);
+    /// Sums are by whole hours. Where nobody can say it (the rows are gone), that hour counts from its beginning; `None`
+    /// where it has to be asked again at the next look.
+    async fn of(&mut self, wanted: Wanted, now: Tick, store: &Store) -> Option<&Sums> {
+        let part = self.0.entry(wanted).or_default();
+        if is_aligned(wanted) {
+            return Some(part.sums.get_or_insert_default());
+        }
+        if part.is_due(now) {
             let micros = |seconds: u64| micros(Duration::from_secs(seconds));
             let span = (micros(wanted.since - wanted.since % HOUR), micros(wanted.since));
-            match store.spent(field(wanted.holder), span, MOST).await {
-                Ok(Some(sums)) => {
-                    part.sums = sums.into_iter().map(|(name, sum)| (name.into(), sum)).collect();
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::debug!(%error, "what was spent before a budget began within an hour is not known");
-                }
+            part.hear(store.spent(field(wanted.holder), span, MOST).await, now);
+        }
+        part.sums.as_ref()
+    }
+}
+
+impl Part {
+    fn is_due(&self, now: Tick) -> bool {
+        self.asked.is_none_or(|asked| now.since(asked) >= PART)
+    }
+
+    fn hear(&mut self, answer: Result<Option<Vec<(String, Money)>>, Error>, now: Tick) {
+        match answer {
+            Ok(Some(sums)) => {
+                self.sums = Some(sums.into_iter().map(|(name, sum)| (name.into(), sum)).collect());
+            }
+            Ok(None) => {
+                self.sums.get_or_insert_default();
+            }
+            Err(error) => {
+                tracing::debug!(%error, "what was spent before a budget began within an hour is not known");
             }
         }
-        &part.sums
+        // What was never known cannot wait for long: without it, too much would count against the budget.
+        if self.sums.is_some() {
+            self.asked = Some(now);
+        }
     }
+}
+
+/// Whether sums by whole hours are all that it takes.
+fn is_aligned(wanted: Wanted) -> bool {
+    wanted.since.is_multiple_of(HOUR)
 }
 
 /// Looks again and again, for as long as the process lives.
@@ -101,7 +128,9 @@ async fn look(gateway: &Gateway, store: Option<&Store>, before: &mut Before) -> 
     let routes = snapshot.table.routes.iter().map(|route| &route.config);
     gateway.budgets.expect(&lineages, snapshot.access.issuers(), routes);
     let Some(store) = store else { return Ok(()) };
-    let all = gateway.budgets.wanted();
+    let mut all = gateway.budgets.wanted();
+    // The others may have to wait for the store for long.
+    all.sort_by_key(|wanted| !is_aligned(*wanted));
     before.0.retain(|wanted, _| all.contains(wanted));
     for wanted in all {
         let rows = store.usage(&query(wanted, gateway.live.clock.unix_now())).await?;
@@ -115,7 +144,9 @@ async fn look(gateway: &Gateway, store: Option<&Store>, before: &mut Before) -> 
                 *sum = sum.plus(row.totals.cost);
             }
         }
-        for (name, spent) in before.of(wanted, gateway.live.now(), store).await {
+        // Of whom that is not known, nothing is heard at this look.
+        let Some(part) = before.of(wanted, gateway.live.now(), store).await else { continue };
+        for (name, spent) in part {
             if let Some(sum) = sums.get_mut(name) {
                 *sum = sum.less(*spent);
             }
@@ -148,5 +179,37 @@ fn query(wanted: Wanted, now: Duration) -> Query {
         tag: None,
         only: Vec::new(),
         most: MOST,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sums(part: &Part) -> Option<Vec<(&str, u64)>> {
+        let sums = part.sums.as_ref()?;
+        Some(sums.iter().map(|(name, sum)| (&**name, sum.as_nano_usd())).collect())
+    }
+
+    #[test]
+    fn what_the_store_has_not_said_is_asked_again_and_not_taken_for_nothing() {
+        let mut part = Part::default();
+        part.hear(Err(Error::Late), Tick::ZERO);
+        assert_eq!((sums(&part), part.is_due(Tick::ZERO)), (None, true));
+        let answer = vec![("shop".to_owned(), Money::nano_usd(7))];
+        part.hear(Ok(Some(answer)), Tick::ZERO);
+        assert_eq!((sums(&part), part.is_due(Tick::ZERO)), (Some(vec![("shop", 7)]), false));
+        // What is known goes on, and the store is left alone.
+        let later = Tick::ZERO + PART;
+        assert!(part.is_due(later));
+        part.hear(Err(Error::Late), later);
+        assert_eq!((sums(&part), part.is_due(later)), (Some(vec![("shop", 7)]), false));
+    }
+
+    #[test]
+    fn where_the_rows_are_gone_the_hour_counts_from_its_beginning() {
+        let mut part = Part::default();
+        part.hear(Ok(None), Tick::ZERO);
+        assert_eq!((sums(&part), part.is_due(Tick::ZERO)), (Some(Vec::new()), false));
     }
 }
