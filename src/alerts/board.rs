@@ -13,8 +13,10 @@ use crate::vocab::{Alert, AlertKind, AlertState};
 const GROUPING: Duration = Duration::from_secs(10);
 /// What still fires is told again.
 pub const REMINDER: Duration = Duration::from_hours(4);
-/// Most that fire at once.
+/// Most of a kind that fire at once.
 const MOST: usize = 1024;
+/// The same of those that callers bring about, of whom there may be any number.
+const MOST_OF_CALLERS: usize = 512;
 /// Of what was, for people.
 const PAST: usize = 100;
 /// Longest subject or text that is kept, in characters.
@@ -101,7 +103,7 @@ impl Board {
                     fire.text = text;
                     return Ok(());
                 }
-                if self.fires.len() >= MOST {
+                if self.count(kind) >= most(kind) {
                     return Err(Full);
                 }
                 // Whoever was told of it and not yet that it is over needs to know nothing.
@@ -196,6 +198,16 @@ impl Board {
     }
 }
 
+/// No kind takes the room of another one.
+const fn most(kind: AlertKind) -> usize {
+    match kind {
+        AlertKind::Budget | AlertKind::SpendSpike => MOST_OF_CALLERS,
+        AlertKind::ErrorSpike | AlertKind::ChannelDown | AlertKind::CredentialDead | AlertKind::StoreAway => {
+            MOST
+        }
+    }
+}
+
 fn cut(text: &str) -> Box<str> {
     text.char_indices().nth(LONGEST).map_or(text, |(end, _)| &text[..end]).into()
 }
@@ -287,6 +299,19 @@ mod tests {
         }
         assert_eq!(board.hear(alert("more", AlertState::Firing), at(0), Duration::ZERO), Err(Full));
         assert_eq!(board.past().count(), PAST);
+        for kind in AlertKind::ALL.into_iter().filter(|kind| *kind != AlertKind::ChannelDown) {
+            let alert = Alert { kind, ..alert("one", AlertState::Firing) };
+            assert_eq!(board.hear(alert, at(0), Duration::ZERO), Ok(()), "{kind:?} has room of its own");
+        }
+        let mut board = Board::default();
+        let spent = |number: usize| Alert {
+            kind: AlertKind::Budget,
+            ..alert(&number.to_string(), AlertState::Firing)
+        };
+        for number in 0..MOST_OF_CALLERS {
+            board.hear(spent(number), at(0), Duration::ZERO).expect("room");
+        }
+        assert_eq!(board.hear(spent(MOST_OF_CALLERS), at(0), Duration::ZERO), Err(Full));
         let mut board = Board::default();
         board.at(0, &"ä".repeat(5000), AlertState::Firing);
         assert_eq!(board.firing().next().map(|(_, item)| item.subject.chars().count()), Some(LONGEST));
