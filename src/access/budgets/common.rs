@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use metrics::Counter;
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-use super::held::{Books, Held, Windowed};
+use super::held::{Books, Held, Listed, Windowed};
 use super::paid::{Entries, Reserved};
 use super::{Broke, Budgets, Subjects, Why, is_in_force};
 use crate::algo::spend::Grant;
@@ -33,6 +35,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 const AT_ONCE: usize = 128;
 /// Windows that are said again at each beat though nothing of them is news, so that Redis has again what it may have lost.
 const AGAIN: usize = 2048;
+/// Of all who have budgets, as many are looked at before others have their turn.
+const STRIDE: usize = 256;
 /// After so long a silence others may have counted for good what was said under a name (`shared::purses`), so that it is not
 /// used any more.
 const SILENCE: Duration = Duration::from_hours(12);
@@ -41,7 +45,9 @@ pub(super) struct Common {
     purses: Purses,
     replicas: AtomicU32,
     /// Rung when something is to be told.
-    pub bell: Notify,
+    bell: Notify,
+    /// Those whom it was rung for, each of them once (`Books::listed`).
+    eager: Mutex<Vec<Arc<Held>>>,
     alone: Counter,
     /// Names that were given to windows.
     lives: AtomicU64,
@@ -52,7 +58,7 @@ pub(super) struct Common {
 /// What is told to other replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
-    /// What they have not heard.
+    /// What the bell was rung for, and they have not heard.
     News,
     /// All that was ever spent or reserved here: that this replica is there, and what Redis may have lost.
     All,
@@ -95,6 +101,7 @@ impl Common {
             purses,
             replicas: AtomicU32::new(1),
             bell: Notify::new(),
+            eager: Mutex::default(),
             alone,
             lives: AtomicU64::new(0),
             next: AtomicUsize::new(0),
@@ -156,13 +163,37 @@ impl Common {
         })
     }
 
+    /// There is something to tell of him.
+    pub fn ring(&self, held: &Arc<Held>, books: &mut Books) {
+        if books.listed == Listed::No {
+            books.listed = Listed::Yes;
+            self.eager.lock().push(Arc::clone(held));
+        }
+        self.bell.notify_one();
+    }
+
+    #[cfg(test)]
+    pub fn eager(&self) -> Vec<Arc<Held>> {
+        self.eager.lock().clone()
+    }
+
     /// Says how things stand here, where that is something else than was said, or has to be said again.
-    async fn tell(&self, budgets: &Budgets, what: What) {
+    pub async fn tell(&self, budgets: &Budgets, what: What) {
         let mut all: Vec<(Arc<Held>, usize, Purse)> = Vec::new();
         let now = budgets.live.now();
         let (from, mut number, mut again) = (self.next.load(Relaxed), 0_usize, 0_usize);
-        for held in budgets.shelves.all() {
+        let held = match what {
+            What::News => std::mem::take(&mut *self.eager.lock()),
+            What::All => budgets.shelves.all(),
+        };
+        for (place, held) in held.into_iter().enumerate() {
+            if place % STRIDE == STRIDE - 1 {
+                yield_now().await;
+            }
             let mut books = held.books.lock();
+            if what == What::News {
+                books.listed = Listed::No;
+            }
             for (at, windowed) in books.purses.iter_mut().enumerate() {
                 let is_news = windowed.is_due(What::News) || windowed.purse.reserved_here() > 0;
                 let is_due = match what {

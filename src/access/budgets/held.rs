@@ -42,6 +42,15 @@ pub(super) struct Books {
     pub used: Duration,
     /// Shares that operators were told of: the window's place, the limit, the share.
     told: SmallVec<[(usize, Money, Percent); 2]>,
+    pub listed: Listed,
+}
+
+/// Whether he is among those of whom other replicas are told next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Listed {
+    #[default]
+    No,
+    Yes,
 }
 
 /// A purse, and which windows it goes through.

@@ -68,9 +68,9 @@ impl Reserved {
             let mut books = held.books.lock();
             books.purses[at].settle(entry, cost);
             books.tell(held, &self.budgets.live.alerts);
-        }
-        if let Some(common) = self.budgets.common.get() {
-            common.bell.notify_one();
+            if let Some(common) = self.budgets.common.get() {
+                common.ring(held, &mut books);
+            }
         }
     }
 }

@@ -79,3 +79,21 @@ fn two_windows_never_have_one_name() {
         .collect();
     assert_eq!(lives, [1, 2, 3, 4]);
 }
+
+#[tokio::test]
+async fn of_news_each_is_told_once_and_nobody_else_is_looked_at() {
+    let bank = Bank::open();
+    assert!(bank.budgets.common.set(common(&bank)).is_ok());
+    let common = bank.budgets.common.get().expect("it was set");
+    for _ in 0..3 {
+        bank.buy(&key("shop", &[budget(Per::Day, 100), budget(Per::Month, 100)], &[]), 1);
+    }
+    bank.buy(&key("desk", &[budget(Per::Day, 100)], &[]), 1);
+    let listed = || common.eager().iter().map(|held| held.name.to_string()).collect::<Vec<_>>();
+    assert_eq!(listed(), ["shop", "desk"]);
+    // Nobody answers; whoever rings again is told of again, and a beat tells all.
+    common.tell(&bank.budgets, What::News).await;
+    assert_eq!(listed(), Vec::<String>::new());
+    bank.buy(&key("desk", &[budget(Per::Day, 100)], &[]), 1);
+    assert_eq!(listed(), ["desk"]);
+}
