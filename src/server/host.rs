@@ -158,6 +158,7 @@ impl Host {
             let follow = keyring::follow(Arc::clone(desk), Arc::clone(&trail), Arc::clone(&gateway));
             tasks.spawn("managed keys", follow);
         }
+        tasks.spawn("room for callers", Arc::clone(&gateway.budgets).make_room());
         tasks.spawn("budgets", spending::follow(Arc::clone(&gateway), store.clone()));
         let ledger =
             store.as_ref().zip(spool).map(|(store, spool)| booking::keep(&gateway, store, spool, &tasks));

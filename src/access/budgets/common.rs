@@ -154,7 +154,7 @@ impl Common {
                     }
                 }
             }
-            book.tell(&subject.held, &budgets.live.alerts);
+            book.tell(&subject.guest.held, &budgets.live.alerts);
         });
         Judged::Decided(match (refused, downgrade) {
             (Some(refused), _) => Err(Broke::Refused(Box::new(refused))),
@@ -241,7 +241,7 @@ impl Common {
         let (mut asked, mut whose, mut entries) = (Vec::new(), Vec::new(), Entries::new());
         let mut books = subjects.lock();
         for (place, (book, subject)) in books.iter_mut().zip(&subjects.0).enumerate() {
-            book.meet(&subject.held, &subject.budgets, &budgets.sums, now);
+            book.meet(&subject.guest.held, &subject.budgets, &budgets.sums, now);
             book.used = now;
             for at in 0..book.purses.len() {
                 let of_this = |(_, budget): &(usize, &Budget)| {
@@ -263,7 +263,7 @@ impl Common {
                 let windowed = &mut book.purses[at];
                 entries.push((place, at, windowed.reserve(amount, Grant::Within)));
                 let limits = held.iter().map(|(_, budget)| budget.limit.as_nano_usd()).collect();
-                let said = windowed.asks(&subject.held, self, budgets.live.now());
+                let said = windowed.asks(&subject.guest.held, self, budgets.live.now());
                 asked.push(Purse { amount, limits, ..said });
                 whose.push(held.iter().map(|(number, _)| *number).collect());
             }

@@ -12,7 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 
 use super::common::What;
-use super::issued::{self, is_issued};
+use super::issued::{Room, is_issued};
 use super::known::Sums;
 use crate::access::limits::Holder;
 use crate::algo::spend::{Entry, Grant, Per, Purse};
@@ -29,6 +29,8 @@ pub(super) struct Held {
     pub holder: Holder,
     pub name: Arc<str>,
     pub books: Mutex<Books>,
+    /// Requests under way hold one of these each, and whoever only looks at him holds none.
+    under_way: Arc<()>,
 }
 
 /// What he has spent.
@@ -43,6 +45,15 @@ pub(super) struct Books {
     /// Shares that operators were told of: the window's place, the limit, the share.
     told: SmallVec<[(usize, Money, Percent); 2]>,
     pub listed: Listed,
+    remembered: Remembered,
+}
+
+/// Whether he is still found by his name. Whoever looked at all at once may come to him after that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Remembered {
+    #[default]
+    Yes,
+    No,
 }
 
 /// Whether he is among those of whom other replicas are told next.
@@ -132,7 +143,10 @@ impl Books {
 
     /// Raises what there is to be told, and takes back what is over.
     pub fn tell(&mut self, held: &Held, alerts: &Alerts) {
-        let Self { purses, budgets, told, .. } = self;
+        let Self { purses, budgets, told, remembered, .. } = self;
+        if *remembered == Remembered::No {
+            return;
+        }
         told.retain(|(place, limit, share)| {
             let windowed = &purses[*place];
             let is_over = windowed.purse.spent() < share_of(*limit, *share);
@@ -176,6 +190,7 @@ impl Books {
 
     /// He is not remembered any more: what operators were told of him is taken back.
     pub fn forget(&mut self, held: &Held, alerts: &Alerts) {
+        self.remembered = Remembered::No;
         for (place, limit, share) in std::mem::take(&mut self.told) {
             alerts.raise(Alert {
                 kind: AlertKind::Budget,
@@ -257,49 +272,76 @@ fn share_of(limit: Money, share: Percent) -> u64 {
 }
 
 impl Held {
+    fn new(holder: Holder, name: &Arc<str>) -> Arc<Self> {
+        let (books, under_way) = (Mutex::default(), Arc::default());
+        Arc::new(Self { holder, name: Arc::clone(name), books, under_way })
+    }
+
+    /// Nobody can come meanwhile where this is asked under the shelf's write lock.
+    pub fn has_requests(&self) -> bool {
+        Arc::strong_count(&self.under_way) > 1
+    }
+
     /// For people.
     fn called(&self) -> String {
         format!("{} `{}`", self.holder.name(), self.name)
     }
 }
 
-type Shelf = RwLock<HashMap<Arc<str>, Arc<Held>>>;
+pub(super) type Shelf = RwLock<HashMap<Arc<str>, Arc<Held>>>;
 
 /// One for each kind of holder, and one for callers with tokens.
 #[derive(Default)]
-pub(super) struct Shelves([Shelf; ISSUED + 1]);
+pub(super) struct Shelves {
+    all: [Shelf; ISSUED + 1],
+    /// How callers with tokens make room for each other.
+    pub room: Room,
+}
 
 const ISSUED: usize = Holder::ALL.len();
 
+/// Somebody as a request finds him: he is not forgotten while there is one of these.
+#[derive(Clone)]
+pub(super) struct Guest {
+    pub held: Arc<Held>,
+    _under_way: Arc<()>,
+}
+
+impl Guest {
+    fn of(held: &Arc<Held>) -> Self {
+        Self { held: Arc::clone(held), _under_way: Arc::clone(&held.under_way) }
+    }
+}
+
 impl Shelves {
-    pub fn held(&self, holder: Holder, name: &Arc<str>, alerts: &Alerts) -> Arc<Held> {
+    pub fn held(&self, holder: Holder, name: &Arc<str>, alerts: &Alerts) -> Guest {
         let is_issued = is_issued(holder, name);
         let kind = Holder::ALL.iter().position(|other| *other == holder).filter(|_| !is_issued);
-        let shelf = &self.0[kind.unwrap_or(ISSUED)];
+        let shelf = &self.all[kind.unwrap_or(ISSUED)];
         if let Some(held) = shelf.read().get(name) {
-            return Arc::clone(held);
+            return Guest::of(held);
         }
         let mut shelf = shelf.write();
         if is_issued {
-            if shelf.len() >= issued::MOST {
-                let all: Vec<Arc<Held>> = shelf.values().cloned().collect();
-                for gone in issued::to_forget(&all, alerts) {
-                    shelf.remove(&gone.name);
-                }
+            if !shelf.contains_key(name) {
+                self.room.make(&mut shelf, alerts);
             }
         } else if shelf.len() >= FULL && shelf.len().is_power_of_two() {
             shelf.retain(|_, held| Arc::strong_count(held) > 1 || !held.books.lock().is_idle());
         }
-        let held = Held { holder, name: Arc::clone(name), books: Mutex::default() };
-        Arc::clone(shelf.entry(Arc::clone(name)).or_insert_with(|| Arc::new(held)))
+        Guest::of(shelf.entry(Arc::clone(name)).or_insert_with(|| Held::new(holder, name)))
+    }
+
+    pub fn issued(&self) -> &Shelf {
+        &self.all[ISSUED]
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|shelf| shelf.read().is_empty())
+        self.all.iter().all(|shelf| shelf.read().is_empty())
     }
 
     pub fn all(&self) -> Vec<Arc<Held>> {
-        self.0.iter().flat_map(|shelf| shelf.read().values().cloned().collect::<Vec<_>>()).collect()
+        self.all.iter().flat_map(|shelf| shelf.read().values().cloned().collect::<Vec<_>>()).collect()
     }
 
     pub fn turn(&self, sums: &Sums, alerts: &Alerts, now: Duration) {

@@ -35,7 +35,7 @@ pub use known::Wanted;
 pub use paid::{Paid, Reserved};
 
 use common::{Common, Judged};
-use held::{Books, Held, Shelves};
+use held::{Books, Guest, Shelves};
 use issued::Templates;
 use known::Sums;
 
@@ -65,7 +65,7 @@ pub struct Subjects(SmallVec<[Subject; 2]>);
 /// Somebody with the budgets that a request finds.
 #[derive(Clone)]
 struct Subject {
-    held: Arc<Held>,
+    guest: Guest,
     budgets: Arc<[Budget]>,
 }
 
@@ -129,7 +129,7 @@ impl Budgets {
         let members = members.map(|member| (Holder::Member(member.level), &member.name, &member.budgets));
         let all = members.chain([(Holder::Route, &route.name, &route.budgets)]);
         let subject = |(holder, name, budgets): (Holder, &Arc<str>, &Arc<[Budget]>)| Subject {
-            held: self.shelves.held(holder, name, &self.live.alerts),
+            guest: self.shelves.held(holder, name, &self.live.alerts),
             budgets: Arc::clone(budgets),
         };
         Subjects(all.filter(|(_, _, budgets)| !budgets.is_empty()).map(subject).collect())
@@ -222,8 +222,8 @@ impl Budgets {
         if most.is_none()
             && let Some((subject, budget)) = subjects.strict(self.now())
         {
-            let mut books = subject.held.books.lock();
-            books.meet(&subject.held, &subject.budgets, &self.sums, self.now());
+            let mut books = subject.guest.held.books.lock();
+            books.meet(&subject.guest.held, &subject.budgets, &self.sums, self.now());
             return Err(Broke::Refused(Box::new(subject.refused(&books, budget, Why::Unpriced))));
         }
         match common.reserve(self, subjects, most, serving, waited).await {
@@ -245,9 +245,9 @@ impl Budgets {
         let mut downgrade = None;
         let mut grants: SmallVec<[(usize, usize, Grant); 2]> = SmallVec::new();
         for (place, (book, subject)) in books.iter_mut().zip(&subjects.0).enumerate() {
-            book.meet(&subject.held, &subject.budgets, &self.sums, now);
+            book.meet(&subject.guest.held, &subject.budgets, &self.sums, now);
             book.used = now;
-            book.tell(&subject.held, &self.live.alerts);
+            book.tell(&subject.guest.held, &self.live.alerts);
             let in_force = |budget: &&Budget| is_in_force(budget, now);
             for budget in subject.budgets.iter().filter(in_force) {
                 let at = book.place(budget);
@@ -321,8 +321,8 @@ impl Subject {
     fn refused(&self, book: &Books, budget: &Budget, why: Why) -> Refused {
         let purse = &book.purses[book.place(budget)].purse;
         Refused {
-            holder: self.held.holder,
-            name: Arc::clone(&self.held.name),
+            holder: self.guest.held.holder,
+            name: Arc::clone(&self.guest.held.name),
             per: budget.per,
             limit: budget.limit,
             spent: Money::nano_usd(purse.spent()),
@@ -347,6 +347,6 @@ impl Subjects {
 
     /// Everybody's at once, in the order in which everybody takes them.
     fn lock(&self) -> SmallVec<[MutexGuard<'_, Books>; 5]> {
-        self.0.iter().map(|subject| subject.held.books.lock()).collect()
+        self.0.iter().map(|subject| subject.guest.held.books.lock()).collect()
     }
 }

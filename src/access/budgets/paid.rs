@@ -51,7 +51,7 @@ impl Reserved {
     pub(super) fn each(&mut self, mut look: impl FnMut(usize, &Subject, &mut Books, usize, &mut Entry)) {
         for (number, (place, at, entry)) in self.entries.iter_mut().enumerate() {
             let subject = &self.subjects.0[*place];
-            look(number, subject, &mut subject.held.books.lock(), *at, entry);
+            look(number, subject, &mut subject.guest.held.books.lock(), *at, entry);
         }
     }
 
@@ -64,7 +64,7 @@ impl Reserved {
     fn settle(&mut self) {
         let cost = *self.cost.get_mut();
         for (place, at, entry) in self.entries.drain(..) {
-            let held = &self.subjects.0[place].held;
+            let held = &self.subjects.0[place].guest.held;
             let mut books = held.books.lock();
             books.purses[at].settle(entry, cost);
             books.tell(held, &self.budgets.live.alerts);

@@ -1,6 +1,6 @@
 //! Callers with tokens: that each has budgets of his own, and that their number is bounded.
 
-use super::super::issued::MOST;
+use super::super::issued::{CROWDED, MOST};
 use super::*;
 
 /// Issuers whose callers may spend 100 nano-dollars each month.
@@ -76,7 +76,12 @@ fn of_too_many_those_go_who_asked_longest_ago_and_are_known_elsewhere() {
     bank.buy(&caller(&okta, "unheard"), 95);
     hear(&bank, "okta:stored", 95);
     later(1);
-    for number in 0..3 * MOST {
+    let mut looking = Vec::new();
+    for number in 0..2 * MOST {
+        // Whoever only looks at all keeps nobody from being forgotten.
+        if number % 1024 == 1 {
+            looking = bank.budgets.shelves.all();
+        }
         bank.buy(&numbered(number), 1);
         // All but the one are in the store within a while.
         if number % 4096 == 0 {
@@ -108,5 +113,42 @@ fn of_too_many_those_go_who_asked_longest_ago_and_are_known_elsewhere() {
     assert_eq!(refused.spent, Money::nano_usd(95));
     bank.buy(&caller(&okta, "stored"), 5);
     assert!(bank.ask(&caller(&okta, "stored"), Some(1)).is_err(), "all of it is spent");
+    drop((running, looking));
+}
+
+#[tokio::test]
+async fn room_is_made_ahead_and_who_is_gone_is_told_of_no_more() {
+    let (bank, okta) = (Bank::open(), issuers("0.0000001"));
+    expect(&bank, &okta);
+    let running = bank.ask(&caller(&okta, "running"), Some(1)).map_err(|_| ()).expect("it fits");
+    bank.buy(&caller(&okta, "stored"), 95);
+    hear(&bank, "okta:stored", 95);
+    bank.hand.move_to(Tick::ZERO + Duration::from_secs(1));
+    let mut number = 0;
+    while bank.budgets.seen().len() < CROWDED {
+        for _ in 0..CROWDED / 8 {
+            bank.buy(&caller(&okta, &format!("{number:06}")), 1);
+            number += 1;
+        }
+    }
+    let before = bank.budgets.shelves.all();
+    let room = &bank.budgets.shelves.room;
+    room.make_ahead(bank.budgets.shelves.issued(), &bank.live.alerts).await;
+    let seen = bank.budgets.seen();
+    assert_eq!(seen.len(), before.len() - MOST / 8);
+    let is_there = |name: &str| seen.iter().any(|seen| &*seen.name == name);
+    assert_eq!((is_there("okta:running"), is_there("okta:stored")), (true, false));
+    // Whoever had found him before that says nothing more of him.
+    let stored = before.iter().find(|held| &*held.name == "okta:stored").expect("he was there");
+    stored.books.lock().tell(stored, &bank.live.alerts);
+    let told: Vec<AlertState> = bank.alerts().iter().map(|alert| alert.state).collect();
+    assert_eq!(told, [AlertState::Firing, AlertState::Resolved]);
+    // Nobody goes while there is room.
+    while bank.budgets.seen().len() >= CROWDED {
+        room.make_ahead(bank.budgets.shelves.issued(), &bank.live.alerts).await;
+    }
+    let left = bank.budgets.seen().len();
+    room.make_ahead(bank.budgets.shelves.issued(), &bank.live.alerts).await;
+    assert_eq!(bank.budgets.seen().len(), left);
     drop(running);
 }
