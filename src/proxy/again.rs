@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use super::flight::Flights;
 use super::intake::{Guest, Load};
 use super::limits::Reached;
-use super::named::{self, Claim, Named};
+use super::named::{self, Claim, Claimed, Named};
 use super::refuse::{DROPPED, ESTIMATED, Refusal, name_request};
 use super::reply::{Recorded, Replayed, Reply};
 use super::{Gateway, Snapshot, budgets, memory, share, steer, unattended};
@@ -401,6 +401,11 @@ impl Again {
     pub fn for_its_name(mut again: Box<Self>) -> Box<Self> {
         again.cache = None;
         again
+    }
+
+    /// The claim to the request's name, where it has one.
+    pub fn claimed(&self) -> Option<Claimed> {
+        self.claim.as_ref().map(Claim::claimed)
     }
 
     /// Most bytes of an answer that anybody wants to keep.

@@ -1,11 +1,13 @@
 //! Requests that their callers name by an `Idempotency-Key`: the name means the first answer that it got.
 //!
-//! Only successes are kept; after a failure, or a caller who hung up, the next one with the name begins anew. While the
-//! first is under way the others wait for it. The name with another request is refused, as Stripe does it.
+//! Only successes are kept; after a failure the next one with the name begins anew. While the first is under way the
+//! others wait for it, also where its caller hung up and it is read to its end without him (`unattended`): what is whole
+//! then is what the name means. Of a stream that nobody reads nothing is kept, so that one leaves its name to the next
+//! request as soon as its caller hangs up. The name with another request is refused, as Stripe does it.
 //! Forms of several parts are left out: SDKs divide them anew each time, so a retry is not the same bytes.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use http::HeaderName;
 use http::header::CONTENT_TYPE;
@@ -54,7 +56,12 @@ pub enum Standing {
 }
 
 /// The right to answer under a name; without an answer it goes to the next one.
-pub struct Claim {
+pub struct Claim(Arc<Mutex<Option<Held>>>);
+
+/// A claim that somebody else has, and may have to be relieved of before he has an answer.
+pub struct Claimed(Weak<Mutex<Option<Held>>>);
+
+struct Held {
     gateway: Arc<Gateway>,
     named: Named,
     /// Its end wakes those who wait.
@@ -112,7 +119,8 @@ impl Names {
                 let (sender, over) = watch::channel(());
                 under_way.insert(name, UnderWay { request, over });
                 let named = Named { name, request };
-                Now::Stands(Standing::First(Claim { gateway: Arc::clone(gateway), named, _over: sender }))
+                let held = Held { gateway: Arc::clone(gateway), named, _over: sender };
+                Now::Stands(Standing::First(Claim(Arc::new(Mutex::new(Some(held))))))
             }
         }
     }
@@ -125,11 +133,31 @@ impl Names {
 impl Claim {
     /// Most bytes of an answer that is kept.
     pub fn most(&self) -> u64 {
-        self.gateway.snapshot().table.server.idempotency.share()
+        self.0.lock().as_ref().map_or(0, |held| held.gateway.snapshot().table.server.idempotency.share())
     }
 
-    /// The name means this answer from now on.
+    /// For whoever may have to let go of it.
+    pub fn claimed(&self) -> Claimed {
+        Claimed(Arc::downgrade(&self.0))
+    }
+
+    /// The name means this answer from now on, unless it was left to the next request meanwhile.
     pub fn keep(self, kept: &Arc<Kept>) {
+        let Some(held) = self.0.lock().take() else { return };
+        held.keep(kept);
+    }
+}
+
+impl Claimed {
+    /// Leaves the name to the next request, which does not have to wait for the end of this one.
+    pub fn let_go(&self) {
+        let held = self.0.upgrade().and_then(|claim| claim.lock().take());
+        drop(held);
+    }
+}
+
+impl Held {
+    fn keep(self, kept: &Arc<Kept>) {
         let snapshot = self.gateway.snapshot();
         let settings = &snapshot.table.server.idempotency;
         if kept.size() > settings.share() {
@@ -148,7 +176,7 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for Held {
     fn drop(&mut self) {
         self.gateway.before.named.under_way.lock().remove(&self.named.name);
     }

@@ -20,12 +20,14 @@ use tokio::time::{sleep, sleep_until};
 
 use super::attempt::Attempted;
 use super::intake::{Guest, Load};
+use super::named::Claimed;
 use super::reply::{Audience, Reply};
 use super::{Gateway, Snapshot, drive as driving, metering};
 use crate::algo::tick::Tick;
 use crate::config::OnHangup;
 use crate::state::Channel;
 use crate::state::books::Metering;
+use crate::state::model::Shape;
 use crate::state::permit::Repeat;
 
 /// What is read on at the same moment; the rest is cancelled.
@@ -182,10 +184,14 @@ pub async fn drive(
     }
     let attendance = Arc::new(Attendance::default());
     guest.attendance = Some(Arc::clone(&attendance));
+    let claimed = match guest.shape {
+        Shape::Stream => guest.again.as_ref().and_then(|again| again.claimed()),
+        Shape::Whole => None,
+    };
     let (gateway, snapshot) = (Arc::clone(gateway), Arc::clone(snapshot));
     let keeper = Arc::clone(&gateway);
     let work = Box::pin(async move { driving::drive(&keeper, &snapshot, guest).await });
-    Attended { gateway, attendance, work: Some(work) }.await
+    Attended { gateway, attendance, claimed, work: Some(work) }.await
 }
 
 type Work = Pin<Box<dyn Future<Output = Response<Reply>> + Send>>;
@@ -194,6 +200,8 @@ type Work = Pin<Box<dyn Future<Output = Response<Reply>> + Send>>;
 struct Attended {
     gateway: Arc<Gateway>,
     attendance: Arc<Attendance>,
+    /// Its name, where nothing of the answer will be kept for that unless somebody reads it.
+    claimed: Option<Claimed>,
     /// Until it is done.
     work: Option<Work>,
 }
@@ -217,6 +225,9 @@ impl Drop for Attended {
         let Some(work) = self.work.take().filter(|_| self.attendance.is_under_way()) else { return };
         let (Ok(runtime), Some(place)) = (Handle::try_current(), Place::take(&self.gateway)) else { return };
         self.attendance.hang_up(self.gateway.live.now() + LONGEST);
+        if let Some(claimed) = &self.claimed {
+            claimed.let_go();
+        }
         runtime.spawn(read_on(Arc::clone(&self.gateway), Arc::clone(&self.attendance), work, place));
     }
 }

@@ -187,6 +187,31 @@ async fn who_comes_back_with_the_same_name_gets_the_answer_that_nobody_waited_fo
     lab.assert_quiet().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_for_a_stream_that_nobody_reads_does_not_wait_for_its_end() {
+    for (dialect, ask) in Ask::stream_in_every_dialect("demo") {
+        let lab = Lab::start(SLOW);
+        let ask = ask.header("idempotency-key", "once");
+        lab.sim("a").control().set(vec![Rule::new(Fault::Hang)]);
+        leaves_early(&lab, &ask).await;
+        assert_eq!(lab.gateway.unattended(), 1, "{dialect}");
+        lab.sim("a").control().clear();
+        let answer = lab.send(&ask).await;
+        assert_eq!(
+            (answer.spoken().as_deref(), answer.header("idempotent-replayed")),
+            (Ok("a"), ""),
+            "{dialect}"
+        );
+        assert!(answer.took < Duration::from_secs(10), "{dialect}: {:?}", answer.took);
+        // What the name means is the answer that somebody got; the end of the other one changes nothing.
+        sleep(Duration::from_mins(1)).await;
+        let again = lab.send(&ask).await;
+        assert_eq!((&again.body, again.header("idempotent-replayed")), (&answer.body, "true"), "{dialect}");
+        assert_eq!((lab.arrived("a"), lab.arrived("b")), (2, 0), "{dialect}");
+        lab.assert_quiet().await;
+    }
+}
+
 /// `a` is asked first, and `b` beside it.
 const RACE: &str = "
 version: 1
