@@ -126,7 +126,7 @@ pub async fn charge(
     }
     if let Load::Ask { body, scan } = load {
         let asks = (*dialect, *operation, &*scan.model);
-        settle.remember(|| gateway.reckoner.remember(&snapshot.table, *route, asks, body));
+        settle.remember(|| gateway.reckoner.remember(&snapshot.table.routes[*route], asks, body));
     }
     Ok((guest, look))
 }

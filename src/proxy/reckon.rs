@@ -22,8 +22,9 @@ use super::intake::{Guest, Load};
 use crate::algo::tick::Tick;
 use crate::dialect::tokens::{self, Vocabulary};
 use crate::dialect::{Dialect, Operation, translate, tree};
+use crate::state::Live;
 use crate::state::books;
-use crate::state::{Live, Table};
+use crate::state::route::Route;
 
 /// Longest body that is counted before a refusal, in bytes: a hundredth of a second or so.
 const LONGEST: usize = 128 * 1024;
@@ -67,12 +68,13 @@ impl Reckoner {
         }
     }
 
-    /// The tokens of a prompt, if every model that it may go to counts them alike, and it can be counted now.
+    /// The tokens of a prompt, if every model that it may go to counts them alike, those of fallbacks as well, and it can
+    /// be counted now.
     pub async fn prompt(&self, snapshot: &Snapshot, guest: &Guest) -> Option<u64> {
         let Load::Ask { body, scan } = &guest.load else { return None };
         let is_worth_it = body.len() <= LONGEST
             && translate::generates(guest.operation)
-            && is_openais(&snapshot.table, guest.route, &scan.model);
+            && snapshot.table.is_counted(guest.route, &scan.model);
         if !is_worth_it {
             return None;
         }
@@ -87,16 +89,15 @@ impl Reckoner {
         timeout(PATIENCE, counting).await.ok()?.ok()?
     }
 
-    /// Keeps a prompt for as long as its request lasts, if it is a short one for models of OpenAI's on this route.
+    /// Keeps a prompt for as long as its request lasts, if it is a short one for models of OpenAI's on this route. What a
+    /// fallback counts otherwise is not asked of it (`Settle::book`).
     pub fn remember(
         self: &Arc<Self>,
-        table: &Table,
-        route: usize,
+        route: &Route,
         (dialect, operation, model): (Dialect, Operation, &str),
         body: &Bytes,
     ) -> Option<Arc<Prompt>> {
-        let is_worth_it =
-            body.len() <= SHORT && translate::generates(operation) && is_openais(table, route, model);
+        let is_worth_it = body.len() <= SHORT && translate::generates(operation) && route.is_counted(model);
         if !is_worth_it {
             return None;
         }
@@ -147,13 +148,6 @@ impl fmt::Debug for Prompt {
 /// Whether prompts can be counted as this model counts them.
 pub fn is_counted(model: &str) -> bool {
     Vocabulary::of(model) == Vocabulary::O200k
-}
-
-/// Whether all models that a request of this route can go to are of one vocabulary that is known.
-fn is_openais(table: &Table, route: usize, asked: &str) -> bool {
-    let route = &table.routes[route];
-    let mut models = route.channels.iter().map(|channel| channel.model_name(&route.config, asked));
-    models.all(|model| is_counted(model.unwrap_or(asked)))
 }
 
 /// As many as OpenAI would count; `None` for what is no request of the dialect.

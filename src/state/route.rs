@@ -12,7 +12,8 @@ use crate::algo::budget::Budget;
 use crate::algo::share::Share;
 use crate::algo::throttle::Throttle;
 use crate::algo::wrr::Smooth;
-use crate::config;
+use crate::config::{self, ModelName};
+use crate::dialect::tokens::Vocabulary;
 use crate::telemetry::RequestHandles;
 
 /// What is known of a route. Survives reloads by the route's name.
@@ -44,10 +45,101 @@ pub struct Route {
     pub memory: Arc<Memory>,
     pub channels: Box<[Arc<Channel>]>,
     pub handles: Arc<RequestHandles>,
+    /// By which vocabulary its channels' models count.
+    pub(super) counts: Counts,
+}
+
+/// Whether prompts can be counted as a route's models count them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counts {
+    Known,
+    /// Of one at least the vocabulary is not public.
+    Unknown,
+    /// It is the callers who name a model, and the others can be.
+    AsAsked,
+}
+
+impl Counts {
+    pub fn of(route: &config::Route, channels: &[Arc<Channel>]) -> Self {
+        let by_name = |channel: &Channel| match &channel.config.model {
+            // Nobody asks for it by another name than its own.
+            ModelName::Fixed(_) | ModelName::AsAsked => channel.model_name(route, "").map(Vocabulary::of),
+            ModelName::Suffix => None,
+        };
+        let of = |channel: &Arc<Channel>| match by_name(channel) {
+            Some(Vocabulary::O200k) => Self::Known,
+            Some(Vocabulary::Unknown) => Self::Unknown,
+            None => Self::AsAsked,
+        };
+        let all: Vec<Self> = channels.iter().map(of).collect();
+        let some = |counts| all.contains(&counts).then_some(counts);
+        some(Self::Unknown).or_else(|| some(Self::AsAsked)).unwrap_or(Self::Known)
+    }
+}
+
+impl Route {
+    /// Whether all its channels count a prompt for `asked` by the one vocabulary that is known.
+    pub fn is_counted(&self, asked: &str) -> bool {
+        let names = || self.channels.iter().map(|channel| channel.model_name(&self.config, asked));
+        match self.counts {
+            Counts::Known => true,
+            Counts::Unknown => false,
+            Counts::AsAsked => names().all(|name| Vocabulary::of(name.unwrap_or(asked)) == Vocabulary::O200k),
+        }
+    }
 }
 
 impl std::fmt::Debug for Route {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Route").field("name", &self.config.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::testing::Given;
+    use crate::state::{Live, Registry, Table};
+
+    const ROUTES: &str = "
+version: 1
+upstreams:
+  one: {provider: openai, credentials: [sk-first-secret]}
+routes:
+  - {model: gpt-5.4, aliases: [smart], channels: [{upstream: one}, {upstream: one, model: o3}]}
+  - {model: mixed, channels: [{upstream: one, model: gpt-5.4}, {upstream: one, model: llama}]}
+  - {model: 'any-*', channels: [{upstream: one, model: '*'}, {upstream: one, model: gpt-5.4}]}
+  - {model: 'g*', channels: [{upstream: one}]}
+  - {model: safe, fallback: [next], channels: [{upstream: one, model: gpt-5.4}]}
+  - {model: next, fallback: [mixed], channels: [{upstream: one, model: o3}]}
+  - {model: sound, fallback: [smart], channels: [{upstream: one, model: gpt-5.4}]}
+";
+
+    #[test]
+    fn a_prompt_is_counted_where_every_model_that_it_may_go_to_counts_alike() {
+        let blueprint = config::load(ROUTES, &Given::default()).expect("a good file").blueprint;
+        let table = Table::compile(&blueprint, &mut Registry::default(), &Arc::new(Live::seeded(1)));
+        for (asked, by_itself, with_fallbacks) in [
+            ("gpt-5.4", true, true),
+            ("smart", true, true),
+            ("mixed", false, false),
+            ("any-gpt-5.4", true, true),
+            ("any-llama", false, false),
+            ("gpt-4o", true, true),
+            ("gemini-3", false, false),
+            ("safe", true, false),
+            ("next", true, false),
+            ("sound", true, true),
+        ] {
+            let route = table.route_of_model(asked).expect("a route has it");
+            assert_eq!(table.routes[route].is_counted(asked), by_itself, "{asked}");
+            assert_eq!(table.is_counted(route, asked), with_fallbacks, "{asked}");
+            let names = table.routes[route]
+                .channels
+                .iter()
+                .map(|channel| channel.model_name(&table.routes[route].config, asked).unwrap_or(asked));
+            let asked_each = names.map(Vocabulary::of).all(|of| of == Vocabulary::O200k);
+            assert_eq!(asked_each, by_itself, "{asked}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::listed::Listed;
 use super::live::Live;
 use super::model::Model;
 use super::registry::{First, Registry};
-use super::route::Route;
+use super::route::{Counts, Route};
 use super::served::{self, Served};
 use super::upstream::{self, Upstream};
 use crate::algo::budget::Budget;
@@ -140,7 +140,8 @@ impl Table {
                 if settings.continuation != Continuation::Off {
                     handles.expect_continuations(&live.metrics);
                 }
-                Arc::new(Route { config: settings.clone(), memory, channels, handles })
+                let counts = Counts::of(settings, &channels);
+                Arc::new(Route { config: settings.clone(), memory, channels, handles, counts })
             })
             .collect();
         registry.recalled();
@@ -212,6 +213,25 @@ impl Table {
         };
         let route = &self.routes[route];
         of(route) || route.config.fallback.iter().any(|&next| of(&self.routes[next]))
+    }
+
+    /// Whether all channels that a request for `model` may come to, by this route or whatever it falls back to, count its
+    /// prompt by the one vocabulary that is known.
+    pub fn is_counted(&self, route: usize, model: &str) -> bool {
+        let (mut routes, mut at) = (vec![route], 0);
+        while let Some(&next) = routes.get(at) {
+            let route = &self.routes[next];
+            if !route.is_counted(model) {
+                return false;
+            }
+            for &fallback in &route.config.fallback {
+                if !routes.contains(&fallback) {
+                    routes.push(fallback);
+                }
+            }
+            at += 1;
+        }
+        true
     }
 
     /// How much a request matters that came to `route` with a key of this `urgency`, and asks for `asked`: whoever

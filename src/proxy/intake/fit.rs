@@ -98,6 +98,11 @@ impl Guest {
             (self.session, self.bond) = (session, bond);
             (self.abilities, self.least_window) = (abilities, least_window);
         }
+        if !snapshot.table.is_counted(index, &scan.model) {
+            // Here a prompt that was counted as the other route's models count it is an estimate again.
+            self.prompt_tokens = scan.prompt_tokens;
+            self.settle.prompt_has(scan.prompt_tokens);
+        }
         self.route = index;
         self.settle.moves_to(&snapshot.table.routes[index], self.priority);
     }

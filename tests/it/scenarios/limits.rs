@@ -318,7 +318,9 @@ fn long(model: &str) -> Ask {
 #[tokio::test(start_paused = true)]
 async fn a_prompt_that_fits_as_its_model_counts_it_is_let_in_though_it_has_too_many_bytes() {
     let routes = "  - {model: smart, channels: [{upstream: a, model: gpt-5.4}]}\n  \
-                  - {model: mixed, channels: [{upstream: a, model: gpt-5.4}, {upstream: a, model: llama}]}\n";
+                  - {model: mixed, channels: [{upstream: a, model: gpt-5.4}, {upstream: a, model: llama}]}\n  \
+                  - {model: safe, fallback: [next], channels: [{upstream: a, model: gpt-5.4}]}\n  \
+                  - {model: next, fallback: [demo], channels: [{upstream: a, model: gpt-5.4-mini}]}\n";
     let a = Scribe::saying(answer(900, 20));
     let lab = Lab::beside(&(shop("tpm: 1100", SCRIBE) + routes), &[("a", &a)]);
     let refusals = || lab.metric(r#"mainstay_limit_refusals_total{level="key",limit="tpm"}"#);
@@ -334,13 +336,13 @@ async fn a_prompt_that_fits_as_its_model_counts_it_is_let_in_though_it_has_too_m
     assert!((850..1000).contains(&takes.parse::<u64>().unwrap()), "{said}");
     assert_eq!((used(&lab)["shop tpm"], refusals()), (920, 1.0));
 
-    // Nobody knows how others count.
-    for model in ["demo", "mixed"] {
+    // Nobody knows how others count, be it that they are asked only when everybody else has failed.
+    for model in ["demo", "mixed", "safe"] {
         after(secs(120)).await;
         let refused = lab.send(&long(model)).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{model}: {}", refused.text());
         assert!(refused.text().contains("this request alone takes about 12"), "{}", refused.text());
     }
-    assert_eq!((refusals(), a.heard().len()), (3.0, 1));
+    assert_eq!((refusals(), a.heard().len()), (4.0, 1));
     lab.assert_quiet().await;
 }
