@@ -131,7 +131,7 @@ impl Guest {
 /// What goes upstream.
 pub enum Load {
     /// An AI request: the body is whole, and `scan` knows where its model stands.
-    Ask { body: Bytes, scan: Box<Scan> },
+    Ask { body: Bytes, scan: Arc<Scan> },
     /// Plain HTTP, whole.
     Whole(Bytes),
     /// Plain HTTP too large to keep: it can be sent once.
@@ -416,7 +416,7 @@ async fn ask(
         errand: None,
         least_window,
         abilities,
-        load: Load::Ask { body, scan: Box::new(scan) },
+        load: Load::Ask { body, scan: Arc::new(scan) },
         recall,
         onward: None,
         upgrade: None,

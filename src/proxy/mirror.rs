@@ -224,7 +224,7 @@ fn shadow(guest: &Guest, index: usize, to: &Arc<Route>, begun: Tick) -> Option<B
         errand: None,
         least_window: guest.least_window,
         abilities: guest.abilities,
-        load: Load::Ask { body: body.clone(), scan: scan.clone() },
+        load: Load::Ask { body: body.clone(), scan: Arc::clone(scan) },
         recall: Recall::nothing(),
         onward: None,
         upgrade: None,

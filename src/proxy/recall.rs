@@ -31,7 +31,6 @@ use crate::dialect::{Dialect, conversation, write};
 use crate::telemetry::{Metrics, catalogue};
 
 /// What a request refers to, and whether its answer may be referred to.
-#[derive(Clone)]
 pub struct Recall {
     scope: Scope,
     keeping: Keeping,

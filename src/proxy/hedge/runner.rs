@@ -9,6 +9,7 @@ use super::Starters;
 use crate::proxy::attempt::{self, Attempted};
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::media::Contents;
+use crate::proxy::recall::Recall;
 use crate::proxy::unattended::{self, Attendance, is_read_on};
 use crate::route::{Limits, Plan};
 use crate::state::Permit;
@@ -72,14 +73,14 @@ impl Future for Runner<'_> {
 }
 
 /// All of `guest` that an attempt needs once its request is written, and whether that attempt is under way. `None` where
-/// none is read on.
+/// none is read on. Few requests that may be raced ever are, so what went into the request (headers, all that it refers to)
+/// and what only the answer's way to a caller takes is left out, and the rest is shared.
 fn twin(guest: &Guest) -> Option<(Box<Guest>, Arc<Attendance>)> {
     let (Load::Ask { body, scan }, Some(whole)) = (&guest.load, &guest.attendance) else { return None };
     let own = Attendance::of_attempt(whole);
     let (mut head, ()) = http::Request::new(()).into_parts();
     head.method = guest.head.method.clone();
     head.uri = guest.head.uri.clone();
-    head.headers = guest.head.headers.clone();
     let twin = Guest {
         head,
         request_id: guest.request_id.clone(),
@@ -104,8 +105,8 @@ fn twin(guest: &Guest) -> Option<(Box<Guest>, Arc<Attendance>)> {
         errand: None,
         least_window: guest.least_window,
         abilities: guest.abilities,
-        load: Load::Ask { body: body.clone(), scan: scan.clone() },
-        recall: guest.recall.clone(),
+        load: Load::Ask { body: body.clone(), scan: Arc::clone(scan) },
+        recall: Recall::nothing(),
         onward: None,
         upgrade: None,
         again: None,
