@@ -398,9 +398,8 @@ pub fn record(
 
 impl Again {
     /// Keeps an answer for the caller's name of it alone.
-    pub fn for_its_name(mut again: Box<Self>) -> Box<Self> {
-        again.cache = None;
-        again
+    pub fn for_its_name(&mut self) {
+        self.cache = None;
     }
 
     /// The claim to the request's name, where it has one.
@@ -424,15 +423,15 @@ pub struct Keep {
 
 impl Keep {
     /// It is larger than anybody wants to keep.
-    pub fn too_large(self: Box<Self>) {
+    pub fn too_large(self) {
         if self.again.cache.is_some() {
             count(&self.again.gateway, &self.again.route, "too_large");
         }
     }
 
     /// The answer has come to its end; this is all of it.
-    pub fn whole(self: Box<Self>, body: Bytes, pieces: Option<Box<[u32]>>, usage: Option<Usage>) {
-        let Self { again: Again { gateway, route, cache, claim, .. }, status, fields } = *self;
+    pub fn whole(self, body: Bytes, pieces: Option<Box<[u32]>>, usage: Option<Usage>) {
+        let Self { again: Again { gateway, route, cache, claim, .. }, status, fields } = self;
         let now = gateway.live.now();
         let length = body.len() as u64;
         let kept = Arc::new(Kept { status, fields, body, pieces, usage, at: now });

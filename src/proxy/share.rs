@@ -61,7 +61,10 @@ fn follow(mut guest: Box<Guest>, route: &Arc<Route>, mut head: Head, seat: Seat)
     guest.settle.first_byte();
     // Whoever asked pays, and keeps it for the route.
     guest.settle.owes_nothing();
-    let kept = guest.again.take().map(again::Again::for_its_name);
+    let mut kept = guest.again.take();
+    if let Some(kept) = &mut kept {
+        kept.for_its_name();
+    }
     let dialect = guest.dialect;
     let follower = Follower::new(guest.settle, guest.deadline, route);
     again::record(kept, route, respond(head, seat, dialect, Some(follower)))
