@@ -4,8 +4,10 @@ use super::script::{Kind, Row};
 use crate::vocab::usage::Other;
 use crate::vocab::{Money, Usage};
 
-/// The columns of [`Usage`], and what stands in them.
-const COLUMNS: [(&str, fn(&Usage) -> u64); 15] = [
+/// A column of [`Usage`], and what stands in it.
+type Column = (&'static str, fn(&Usage) -> u64);
+
+const COLUMNS: [Column; 15] = [
     ("input", |used| used.input),
     ("cache_read", |used| used.cache_read),
     ("cache_write", |used| used.cache_write),
