@@ -5,7 +5,7 @@
 //! those who publish such headers run token buckets that fill evenly (OpenAI's and Anthropic's
 //! documentation of rate limits). It only advises: an upstream may have more than it says, so a key
 //! that looks short is asked when nobody else is left, and no prompt is ever too large to be sent. What the
-//! operator configures (requests and tokens a minute, requests a day) is counted here and binds; tokens
+//! operator configures (requests and tokens, a minute and a day) is counted here and binds; tokens
 //! are let through while any of them is left, or the largest prompts would starve beside small ones.
 
 mod kept;
@@ -40,6 +40,8 @@ pub struct Caps {
     pub tpm: Option<u64>,
     /// Requests in any 24 hours.
     pub rpd: Option<u64>,
+    /// Tokens of prompts and answers in any 24 hours.
+    pub tpd: Option<u64>,
 }
 
 /// What an upstream says of one of its limits.
@@ -178,29 +180,31 @@ impl Quota {
     /// What is believed to be left, for people, of what the upstream said and of the caps.
     pub fn left(&self, now: Tick) -> PerLimit<Option<u64>> {
         let told = self.limits.map(|limit| limit.and_then(|limit| limit.left(now)));
-        let [rpm, tpm, rpd] = self.used(now).map(|cap| cap.map(|(cap, used)| cap.saturating_sub(used)));
+        let [rpm, tpm, rpd, tpd] = self.used(now).map(|cap| cap.map(|(cap, used)| cap.saturating_sub(used)));
         let requests = [told.requests, rpm, rpd].into_iter().flatten().min();
-        let tokens = [told.tokens, tpm].into_iter().flatten().min();
+        let tokens = [told.tokens, tpm, tpd].into_iter().flatten().min();
         PerLimit { requests, tokens, ..told }
     }
 
     /// When the last of the caps that are reached has room again.
     fn capped(&self, now: Tick) -> Option<Tick> {
-        let requests = |spent: &Spent| spent.requests;
+        let (requests, tokens) = (|spent: &Spent| spent.requests, |spent: &Spent| spent.tokens);
         let rpm = self.caps.rpm.and_then(|cap| room_at(&self.minute, requests, cap, now));
-        let tpm = self.caps.tpm.and_then(|cap| room_at(&self.minute, |spent| spent.tokens, cap, now));
+        let tpm = self.caps.tpm.and_then(|cap| room_at(&self.minute, tokens, cap, now));
         let rpd = self.caps.rpd.and_then(|cap| room_at(&self.day, requests, cap, now));
-        rpm.max(tpm).max(rpd)
+        let tpd = self.caps.tpd.and_then(|cap| room_at(&self.day, tokens, cap, now));
+        rpm.max(tpm).max(rpd).max(tpd)
     }
 
-    /// Cap and use of requests a minute, tokens a minute, requests a day.
-    fn used(&self, now: Tick) -> [Option<(u64, u64)>; 3] {
+    /// Cap and use of requests and tokens a minute, and of both a day.
+    fn used(&self, now: Tick) -> [Option<(u64, u64)>; 4] {
         let minute = |of: fn(&Spent) -> u64| self.minute.live(now).map(of).fold(0, u64::saturating_add);
-        let day = || self.day.live(now).map(|spent| spent.requests).sum();
+        let day = |of: fn(&Spent) -> u64| self.day.live(now).map(of).fold(0, u64::saturating_add);
         [
             self.caps.rpm.map(|cap| (cap, minute(|spent| spent.requests))),
             self.caps.tpm.map(|cap| (cap, minute(|spent| spent.tokens))),
-            self.caps.rpd.map(|cap| (cap, day())),
+            self.caps.rpd.map(|cap| (cap, day(|spent| spent.requests))),
+            self.caps.tpd.map(|cap| (cap, day(|spent| spent.tokens))),
         ]
     }
 }

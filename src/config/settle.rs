@@ -261,7 +261,7 @@ pub fn priority(said: PriorityName) -> Priority {
 }
 
 pub fn quota(said: &policy::Quota) -> Caps {
-    Caps { rpm: said.rpm, tpm: said.tpm, rpd: said.rpd }
+    Caps { rpm: said.rpm, tpm: said.tpm, rpd: said.rpd, tpd: said.tpd }
 }
 
 /// Anthropic's cache lives five minutes after its last use, OpenAI's five to ten.

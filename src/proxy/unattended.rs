@@ -6,7 +6,6 @@
 //! ([`MOST`]) and in time ([`LONGEST`], and the request's own deadline). A drain of the process waits for all of it, and
 //! cuts it off as any stream.
 
-use std::iter;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -167,9 +166,7 @@ fn may_be_read_on(snapshot: &Snapshot, guest: &Guest) -> bool {
     if !costs || !matches!(guest.load, Load::Ask { .. }) || guest.upgrade.is_some() {
         return false;
     }
-    let routes = &snapshot.table.routes;
-    let fallbacks = routes[guest.route].config.fallback.iter().map(|&next| &routes[next]);
-    let mut channels = iter::once(&routes[guest.route]).chain(fallbacks).flat_map(|route| &route.channels);
+    let mut channels = snapshot.table.reach(guest.route).flat_map(|route| &route.channels);
     channels.any(|channel| is_read_on(channel))
 }
 

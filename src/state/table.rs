@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
 use parking_lot::Mutex;
+use smallvec::{SmallVec, smallvec};
 
 use super::credential::Credential;
 use super::listed::Listed;
@@ -208,30 +209,31 @@ impl Table {
     /// Whether a channel that a request for `model` may come to, by this route or its fallbacks, is known to
     /// lack something that requests may need.
     pub fn is_choosy(&self, route: usize, model: &str) -> bool {
-        let of = |route: &Route| {
+        let lacks = |route: &Arc<Route>| {
             route.channels.iter().any(|channel| channel.facts(&route.config, model).is_choosy())
         };
-        let route = &self.routes[route];
-        of(route) || route.config.fallback.iter().any(|&next| of(&self.routes[next]))
+        self.reach(route).any(lacks)
     }
 
     /// Whether all channels that a request for `model` may come to, by this route or whatever it falls back to, count its
     /// prompt by the one vocabulary that is known.
     pub fn is_counted(&self, route: usize, model: &str) -> bool {
-        let (mut routes, mut at) = (vec![route], 0);
-        while let Some(&next) = routes.get(at) {
-            let route = &self.routes[next];
-            if !route.is_counted(model) {
-                return false;
-            }
-            for &fallback in &route.config.fallback {
+        self.reach(route).all(|route| route.is_counted(model))
+    }
+
+    /// This route, whatever it falls back to, and whatever those do, each once.
+    pub fn reach(&self, route: usize) -> impl Iterator<Item = &Arc<Route>> {
+        let (mut routes, mut at): (SmallVec<[usize; 4]>, usize) = (smallvec![route], 0);
+        std::iter::from_fn(move || {
+            let next = &self.routes[*routes.get(at)?];
+            for &fallback in &next.config.fallback {
                 if !routes.contains(&fallback) {
                     routes.push(fallback);
                 }
             }
             at += 1;
-        }
-        true
+            Some(next)
+        })
     }
 
     /// How much a request matters that came to `route` with a key of this `urgency`, and asks for `asked`: whoever

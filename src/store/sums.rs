@@ -31,7 +31,7 @@ pub const FIELDS: [&str; 11] = [
     "tag_value",
 ];
 
-/// What is counted beside the [`units`].
+/// What is counted beside the units of [`units::names`].
 const COUNTS: [&str; 7] = ["requests", "errors", "attempts", "failures", "unpriced", "estimated", "cost"];
 const MEASURES: usize = COUNTS.len() + units::UNITS;
 

@@ -65,7 +65,7 @@ mod tests {
             pause in 0..200_000_u64,
             future in prop::collection::vec((0..30_000_u64, 0..500_u64), 1..20),
         ) {
-            let caps = Caps { rpm: Some(8), tpm: Some(2_000), rpd: Some(60) };
+            let caps = Caps { rpm: Some(8), tpm: Some(2_000), rpd: Some(60), tpd: Some(9_000) };
             let (mut lived, mut millis) = (Quota::new(caps), 0);
             let cost = |tokens: u64| Tokens { input: tokens / 2, output: tokens - tokens / 2 };
             let at = |millis: u64| Tick::ZERO + Duration::from_millis(millis);

@@ -81,7 +81,7 @@ fn a_cap_binds_and_lets_go() {
 
 #[test]
 fn the_cap_that_lasts_longest_says_when() {
-    let mut quota = Quota::new(Caps { rpm: Some(2), tpm: Some(100), rpd: Some(3) });
+    let mut quota = Quota::new(Caps { rpm: Some(2), tpm: Some(100), rpd: Some(3), tpd: None });
     for secs in [0, 20, 3_700] {
         quota.spend(prompt(40), at(secs));
     }
@@ -91,6 +91,18 @@ fn the_cap_that_lasts_longest_says_when() {
     minute.spend(prompt(1), at(3));
     minute.spend(prompt(1), at(42));
     assert_eq!(minute.standing(prompt(1), at(43)), Standing::Capped { until: at(65) }, "one is enough");
+}
+
+#[test]
+fn a_days_tokens_bind_until_the_hour_has_left_in_which_they_were_used() {
+    let mut quota = Quota::new(Caps { tpd: Some(100), ..Caps::default() });
+    quota.spend(prompt(60), at(0));
+    quota.spend(prompt(30), at(7_200));
+    assert!(matches!(quota.standing(prompt(1), at(7_200)), Standing::Fits { .. }));
+    assert_eq!(both(&quota, 7_200), (None, Some(10)));
+    quota.spend(prompt(30), at(7_300));
+    assert_eq!(quota.standing(prompt(1), at(7_300)), Standing::Capped { until: at(25 * 3_600) });
+    assert!(matches!(quota.standing(prompt(1), at(25 * 3_600)), Standing::Fits { .. }));
 }
 
 /// What the upstream said since then knows of the request already.
@@ -112,11 +124,11 @@ fn what_was_used_is_booked_where_the_estimate_was() {
 
 #[test]
 fn what_never_left_is_given_back_to_the_caps_also_in_a_later_slot() {
-    let minute = Caps { rpm: Some(10), tpm: Some(100), rpd: None };
-    let day = Caps { rpd: Some(10), ..Caps::default() };
+    let minute = Caps { rpm: Some(10), tpm: Some(100), ..Caps::default() };
+    let day = Caps { rpd: Some(10), tpd: Some(200), ..Caps::default() };
     for (caps, later, spent, full) in [
         (minute, 20, (Some(9), Some(93)), (Some(10), Some(100))),
-        (day, 7_200, (Some(9), None), (Some(10), None)),
+        (day, 7_200, (Some(9), Some(193)), (Some(10), Some(200))),
     ] {
         let mut quota = Quota::new(caps);
         let booking = quota.spend(prompt(7), at(0));
@@ -197,10 +209,10 @@ proptest! {
     /// Whoever is told to come back later finds room then, and would have found none before.
     #[test]
     fn the_end_of_a_cap_is_neither_too_early_nor_too_late(
-        rpm in 1_u64..6, tpm in 1_u64..2_000, rpd in 1_u64..30,
+        rpm in 1_u64..6, tpm in 1_u64..2_000, rpd in 1_u64..30, tpd in 1_u64..20_000,
         asked in proptest::collection::vec((0_u64..400_000, 0_u64..900), 1..60),
     ) {
-        let mut quota = Quota::new(Caps { rpm: Some(rpm), tpm: Some(tpm), rpd: Some(rpd) });
+        let mut quota = Quota::new(Caps { rpm: Some(rpm), tpm: Some(tpm), rpd: Some(rpd), tpd: Some(tpd) });
         let mut now = Tick::ZERO;
         for (gap, tokens) in asked {
             now = now + Duration::from_millis(gap);
@@ -239,7 +251,7 @@ proptest! {
     fn nothing_that_is_said_upsets_it(
         remaining: u64, limit: Option<u64>, reset: Option<u32>, spend: u64, later: u32, tokens: u64,
     ) {
-        let mut quota = Quota::new(Caps { rpm: limit, tpm: Some(remaining), rpd: None });
+        let mut quota = Quota::new(Caps { rpm: limit, tpm: Some(remaining), tpd: Some(remaining), ..Caps::default() });
         let reset_after = reset.map(|secs| Duration::from_secs(secs.into()));
         let told = Some(Told { remaining, limit, reset_after });
         quota.heard(PerLimit { requests: told, input: told, output: told, tokens: told }, at(1));

@@ -326,6 +326,9 @@ section! {
         /// Requests in any 24 hours.
         #[schemars(range(min = 1))]
         pub rpd: Option<u64>,
+        /// Tokens in any 24 hours.
+        #[schemars(range(min = 1))]
+        pub tpd: Option<u64>,
     }
 
     /// For `select: sticky`.

@@ -85,7 +85,7 @@ fn a_gateway_that_is_killed_while_its_store_is_away_loses_a_second_at_most_and_b
     trial.comes_to("mainstay_store_up", 1.0);
     trial.under_load(40, "before", |_| {});
     line.set(Way::Hole);
-    let (mut answered, mut killed) = (Vec::new(), Vec::new());
+    let mut answered = Vec::new();
     for _ in 0..2 {
         let id = trial.gateway.id().to_string();
         let (heard, _, at) = trial.crowd(0, |trial| {
@@ -95,8 +95,7 @@ fn a_gateway_that_is_killed_while_its_store_is_away_loses_a_second_at_most_and_b
             Instant::now()
         });
         trial.next = heard.iter().map(|one| one.number + 1).max().unwrap_or(trial.next);
-        answered.extend(heard);
-        killed.push(at);
+        answered.extend(heard.into_iter().map(|one| (one, at)));
         trial.gateway.again();
     }
     line.set(Way::Open);
@@ -106,15 +105,16 @@ fn a_gateway_that_is_killed_while_its_store_is_away_loses_a_second_at_most_and_b
     assert!(known.is_subset(&booked), "what was written before");
     // Who was answered more than a second before the kill is there, and nobody who never asked.
     let (mut lost, mut furthest) = (0, Duration::ZERO);
-    for one in answered.iter().filter(|one| one.status == 200 && !booked.contains(&one.number)) {
+    for (one, killed) in answered.iter().filter(|(one, _)| one.status == 200 && !booked.contains(&one.number))
+    {
         // What was on its way when it was killed may be read a moment later.
-        let before =
-            killed.iter().find_map(|killed| killed.checked_duration_since(one.at)).unwrap_or_default();
+        let before = killed.checked_duration_since(one.at).unwrap_or_default();
         (lost, furthest) = (lost + 1, furthest.max(before));
     }
     println!("killed twice: {lost} of {} lost, the first {furthest:?} before", answered.len());
     assert!(furthest <= Duration::from_secs(1), "{lost} lost, {furthest:?} before the kill");
-    let there: Vec<Answered> = answered.iter().filter(|one| booked.contains(&one.number)).cloned().collect();
+    let there = answered.into_iter().map(|(one, _)| one).filter(|one| booked.contains(&one.number));
+    let there: Vec<Answered> = there.collect();
     assert!(there.len() > 50, "{}", there.len());
     trial.keep(there);
     super::is_bounded(&Books::Postgres(&server).equal(

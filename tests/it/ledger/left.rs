@@ -131,6 +131,36 @@ async fn an_answer_that_had_not_come_says_itself_what_it_used_whole_or_streamed(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fallback_of_a_fallback_is_read_on_as_any_other_channel() {
+    let lab = Lab::start(
+        "
+version: 1
+upstreams:
+  a: {provider: simulated, on_hangup: drain, simulated: {ttft: 9s}}
+  b: {provider: simulated}
+  c: {provider: simulated}
+routes:
+  - {model: demo, channels: [{upstream: b}], fallback: [second]}
+  - {model: second, channels: [{upstream: c}], fallback: [third]}
+  - {model: third, channels: [{upstream: a}]}
+",
+    );
+    let books = lab.keep_books();
+    for dead in ["b", "c"] {
+        lab.sim(dead).control().set(vec![Rule::new(Fault::Refuse)]);
+    }
+    assert!(timeout(Duration::from_secs(6), lab.open(&Ask::chat("demo"))).await.is_err());
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!((lab.arrived("a"), lab.gateway.unattended()), (1, 1));
+    sleep(Duration::from_mins(1)).await;
+    lab.assert_quiet().await;
+    let (request, attempts) = books.only().await;
+    let last = attempts.last().expect("three were made");
+    assert_eq!((request.outcome, &*last.upstream, last.verdict), ("cancelled", "a", "cancelled"));
+    assert_eq!((last.usage.output, last.estimated), (TOKENS, false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_had_not_come_is_cancelled_where_that_is_wanted() {
     let yaml = SLOW.replace("on_hangup: drain", "on_hangup: cancel");
     for ask in [Ask::chat("demo"), Ask::stream("demo")] {

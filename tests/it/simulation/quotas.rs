@@ -49,19 +49,24 @@ impl Quotas {
         channel: &Channel,
         key: Option<&str>,
     ) -> Option<(u64, u64)> {
-        let Caps { rpm, tpm, rpd } = channel.config.quota;
-        rpm.or(tpm).or(rpd)?;
+        let Caps { rpm, tpm, rpd, tpd } = channel.config.quota;
+        rpm.or(tpm).or(rpd).or(tpd)?;
         let account = (memory(channel), key.unwrap_or_default().to_owned(), model(channel).to_owned());
         let attempts = self.0.entry(account).or_default();
         let lately = || attempts.iter().rev().take_while(|attempt| now.since(attempt.at) < MINUTE);
         // Whoever comes while a token is left may take more than that.
         let tokens = lately().map(|attempt| attempt.tokens).sum::<u64>() + 1;
+        let all_tokens = attempts.iter().map(|attempt| attempt.tokens).sum::<u64>() + 1;
         let requests = lately().count() as u64 + 1;
         attempts.push_back(Attempt { at: now, request, tokens: TOKENS });
         // No world lasts a day.
         let all = attempts.len() as u64;
-        let used =
-            [rpm.map(|most| (requests, most)), tpm.map(|most| (tokens, most)), rpd.map(|most| (all, most))];
+        let used = [
+            rpm.map(|most| (requests, most)),
+            tpm.map(|most| (tokens, most)),
+            rpd.map(|most| (all, most)),
+            tpd.map(|most| (all_tokens, most)),
+        ];
         used.into_iter().flatten().min_by_key(|(used, most)| most.saturating_sub(*used))
     }
 
