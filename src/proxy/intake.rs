@@ -3,6 +3,7 @@
 //! Everything that is wrong with a request is found here, before any upstream hears of it.
 
 pub(super) mod body;
+mod copy;
 mod fit;
 mod plain;
 

@@ -17,8 +17,6 @@ use tokio::time::timeout_at;
 
 use super::attempt::{self, Attempted};
 use super::intake::{Guest, Load};
-use super::media::Contents;
-use super::recall::Recall;
 use super::reply::Reply;
 use super::{Gateway, Snapshot, drive, memory};
 use crate::algo::tick::Tick;
@@ -193,47 +191,21 @@ fn is_suitable(guest: &Guest) -> bool {
 
 /// The same request once more, for the route `index`. What its caller may not reach is not asked here either.
 fn shadow(guest: &Guest, index: usize, to: &Arc<Route>, begun: Tick) -> Option<Box<Guest>> {
-    let Load::Ask { body, scan } = &guest.load else { return None };
-    let (mut head, ()) = http::Request::new(()).into_parts();
-    head.method = guest.head.method.clone();
-    head.uri = guest.head.uri.clone();
-    head.version = guest.head.version;
-    head.headers = guest.head.headers.clone();
     let total = to.config.channels.iter().map(|channel| channel.timeouts.total).max().unwrap_or_default();
+    let mut shadow = guest.copy(|| guest.settle.unheard(to, begun))?;
+    shadow.head.headers = guest.head.headers.clone();
     Some(Box::new(Guest {
-        head,
-        request_id: guest.request_id.clone(),
-        caller: guest.caller.clone(),
-        dialect: guest.dialect,
-        operation: guest.operation,
         route: index,
         asked_for: index,
-        model: guest.model.clone(),
-        shape: guest.shape,
         resend: Resend::IfUnsent,
         begun,
         deadline: begun + total,
         is_retry: false,
-        prompt_tokens: guest.prompt_tokens,
-        most_output: guest.most_output,
-        most_cost: None,
         session: None,
         stored_at: None,
         bond: None,
-        thoughts: None,
-        errand: None,
-        least_window: guest.least_window,
-        abilities: guest.abilities,
-        load: Load::Ask { body: body.clone(), scan: Arc::clone(scan) },
-        recall: Recall::nothing(),
-        onward: None,
-        upgrade: None,
-        again: None,
-        contents: Contents::default(),
         priority: Priority::Sheddable,
-        shed: None,
-        settle: guest.settle.unheard(to, begun),
-        attendance: None,
+        ..shadow
     }))
 }
 

@@ -7,9 +7,7 @@ use std::task::{Context, Poll};
 
 use super::Starters;
 use crate::proxy::attempt::{self, Attempted};
-use crate::proxy::intake::{Guest, Load};
-use crate::proxy::media::Contents;
-use crate::proxy::recall::Recall;
+use crate::proxy::intake::Guest;
 use crate::proxy::unattended::{self, Attendance, is_read_on};
 use crate::route::{Limits, Plan};
 use crate::state::Permit;
@@ -76,45 +74,8 @@ impl Future for Runner<'_> {
 /// none is read on. Few requests that may be raced ever are, so what went into the request (headers, all that it refers to)
 /// and what only the answer's way to a caller takes is left out, and the rest is shared.
 fn twin(guest: &Guest) -> Option<(Box<Guest>, Arc<Attendance>)> {
-    let (Load::Ask { body, scan }, Some(whole)) = (&guest.load, &guest.attendance) else { return None };
-    let own = Attendance::of_attempt(whole);
-    let (mut head, ()) = http::Request::new(()).into_parts();
-    head.method = guest.head.method.clone();
-    head.uri = guest.head.uri.clone();
-    let twin = Guest {
-        head,
-        request_id: guest.request_id.clone(),
-        caller: guest.caller.clone(),
-        dialect: guest.dialect,
-        operation: guest.operation,
-        route: guest.route,
-        asked_for: guest.asked_for,
-        model: guest.model.clone(),
-        shape: guest.shape,
-        resend: guest.resend,
-        begun: guest.begun,
-        deadline: guest.deadline,
-        is_retry: guest.is_retry,
-        prompt_tokens: guest.prompt_tokens,
-        most_output: guest.most_output,
-        most_cost: None,
-        session: guest.session,
-        stored_at: guest.stored_at,
-        bond: guest.bond,
-        thoughts: None,
-        errand: None,
-        least_window: guest.least_window,
-        abilities: guest.abilities,
-        load: Load::Ask { body: body.clone(), scan: Arc::clone(scan) },
-        recall: Recall::nothing(),
-        onward: None,
-        upgrade: None,
-        again: None,
-        contents: Contents::default(),
-        priority: guest.priority,
-        shed: None,
-        settle: guest.settle.aside(),
-        attendance: Some(Arc::clone(&own)),
-    };
+    let own = Attendance::of_attempt(guest.attendance.as_ref()?);
+    let mut twin = guest.copy(|| guest.settle.aside())?;
+    twin.attendance = Some(Arc::clone(&own));
     Some((Box::new(twin), own))
 }

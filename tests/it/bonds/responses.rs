@@ -5,6 +5,12 @@ use serde_json::json;
 
 use crate::lab::{Ask, Lab, Said, Scribe};
 
+fn response(id: &str) -> Said {
+    let body = json!({"id": id, "object": "response", "created_at": 1, "model": "m", "status": "completed",
+        "output": [], "usage": {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}});
+    Said::json(200, body.to_string())
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_response_is_looked_for_where_it_is_after_a_restart() {
     // Whatever is not bound goes to `a` at first, and to `b` after the restart.
@@ -19,12 +25,7 @@ routes: [{{model: demo, channels: [{{upstream: a, tier: {tier}}}, {{upstream: b,
 "
         )
     };
-    let body = |id: &str| {
-        let body = json!({"id": id, "object": "response", "created_at": 1, "model": "m", "status": "completed",
-            "output": [], "usage": {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}});
-        Said::json(200, body.to_string())
-    };
-    let (a, b) = (Scribe::saying(body("resp_1")), Scribe::saying(body("resp_1")));
+    let (a, b) = (Scribe::saying(response("resp_1")), Scribe::saying(response("resp_1")));
     let before = Lab::beside(&yaml(0), &[("a", &a), ("b", &b)]);
     let asked = r#"{"model":"demo","input":"count"}"#;
     assert_eq!(before.send(&Ask::post("/v1/responses", asked)).await.status, StatusCode::OK);
@@ -63,18 +64,13 @@ routes: [{{model: demo, channels: [{{upstream: a, tier: {tier}}}, {{upstream: b,
 "
         )
     };
-    let body = |id: &str| {
-        let body = json!({"id": id, "object": "response", "created_at": 1, "model": "m", "status": "completed",
-            "output": [], "usage": {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}});
-        Said::json(200, body.to_string())
-    };
     let ask = |key: &str, body: serde_json::Value| {
         Ask::post("/v1/responses", body.to_string())
             .header("authorization", &format!("Bearer secret-of-LAB_{key}"))
     };
     // Who leaves it, and who comes back for it to whom it is known.
     for (owner, knows) in [("SHOP", vec!["SHOP", "TILL"]), ("SINGLE", vec!["SINGLE"])] {
-        let (a, b) = (Scribe::saying(body("resp_1")), Scribe::saying(body("resp_2")));
+        let (a, b) = (Scribe::saying(response("resp_1")), Scribe::saying(response("resp_2")));
         let lab = Lab::beside(&yaml(0), &[("a", &a), ("b", &b)]);
         let left = lab.send(&ask(owner, json!({"model": "demo", "input": "count"}))).await;
         assert_eq!((left.status, a.heard().len()), (StatusCode::OK, 1));

@@ -1,0 +1,55 @@
+//! The same request once more, for an attempt that goes its own way: a mirror's, or one that may outlast its race.
+
+use std::sync::Arc;
+
+use super::{Guest, Load};
+use crate::proxy::media::Contents;
+use crate::proxy::recall::Recall;
+use crate::proxy::settle::Settle;
+
+impl Guest {
+    /// What is asked, of whom and for whom; it ends as `settle` says. Headers are left out, and so is all that only the
+    /// answer's way to a caller takes. `None` of what can be sent once only.
+    pub fn copy(&self, settle: impl FnOnce() -> Settle) -> Option<Self> {
+        let Load::Ask { body, scan } = &self.load else { return None };
+        let (mut head, ()) = http::Request::new(()).into_parts();
+        head.method = self.head.method.clone();
+        head.uri = self.head.uri.clone();
+        head.version = self.head.version;
+        Some(Self {
+            head,
+            request_id: self.request_id.clone(),
+            caller: self.caller.clone(),
+            dialect: self.dialect,
+            operation: self.operation,
+            route: self.route,
+            asked_for: self.asked_for,
+            model: self.model.clone(),
+            shape: self.shape,
+            resend: self.resend,
+            begun: self.begun,
+            deadline: self.deadline,
+            is_retry: self.is_retry,
+            prompt_tokens: self.prompt_tokens,
+            most_output: self.most_output,
+            most_cost: None,
+            session: self.session,
+            stored_at: self.stored_at,
+            bond: self.bond,
+            thoughts: None,
+            errand: None,
+            least_window: self.least_window,
+            abilities: self.abilities,
+            load: Load::Ask { body: body.clone(), scan: Arc::clone(scan) },
+            recall: Recall::nothing(),
+            onward: None,
+            upgrade: None,
+            again: None,
+            contents: Contents::default(),
+            priority: self.priority,
+            shed: None,
+            settle: settle(),
+            attendance: None,
+        })
+    }
+}
