@@ -2,18 +2,22 @@
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Seen;
+use super::form::Form;
 use crate::access::budgets;
 use crate::config::Exceeded;
 
-#[derive(Serialize)]
+pub(super) const BUDGETS: Form = Form::json::<Budgets>("every budget, with what is left of it");
+
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Budgets {
     budgets: Vec<BudgetStatus>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct BudgetStatus {
     level: &'static str,
     name: String,

@@ -6,15 +6,63 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::explain::parameter;
+use super::form::{Body, Form, Kind, Need, Parameter, anything};
 use super::{Seen, problem};
-use crate::route::quote::{self, COUNTS, Unquoted};
+use crate::route::quote::{self, COUNTS, Estimate, Quote, Unquoted};
 use crate::vocab::{Tier, Usage};
 
 /// Longest request that is estimated: as long as a caller's may be (`server.limits.max_body`, unless the file says otherwise).
 pub(super) const LONGEST: usize = 64 << 20;
 /// What chat callers post to.
 const USUAL_PATH: &str = "/v1/chat/completions";
+
+/// The names of `COUNTS`, and of what else is asked for.
+const QUERY: &[Parameter] = &[
+    Parameter::required("model", Kind::Text, "`provider/model` or the model alone; several with commas"),
+    Parameter::optional("tier", Kind::Text, "`standard`, `batch`, `flex` or `priority` (standard)"),
+    Parameter::optional("input", Kind::Count, "tokens of the prompt, cached ones included (0)"),
+    Parameter::optional("output", Kind::Count, "tokens of the answer, reasoning included (0)"),
+    Parameter::optional("cached", Kind::Count, "tokens of the input that come from a cache (0)"),
+    Parameter::optional("cache_write", Kind::Count, "tokens of the input that are written to a cache (0)"),
+    Parameter::optional(
+        "cache_write_1h",
+        Kind::Count,
+        "tokens of the input that are written to a cache for an hour (0)",
+    ),
+    Parameter::optional("reasoning", Kind::Count, "tokens of the output that are reasoning (0)"),
+    Parameter::optional("images", Kind::Count, "pictures (0)"),
+    Parameter::optional("searches", Kind::Count, "searches of the web (0)"),
+    Parameter::optional("characters", Kind::Count, "characters, for what is paid by them (0)"),
+    Parameter::optional("seconds", Kind::Count, "seconds of sound (0)"),
+];
+pub(super) const COST: Form = Form::json::<Quotes>("what each of the models would charge")
+    .query(QUERY)
+    .refuses(&[(400, "a word of the query is not understood"), (404, "there is no such model")]);
+pub(super) const ESTIMATE: Form = Form::json::<Estimate>("the request at each channel of its route")
+    .query(&[Parameter::optional("path", Kind::Text, "where callers would post it (/v1/chat/completions)")])
+    .body(Body {
+        media: "application/json",
+        shape: anything,
+        need: Need::Required,
+        doc: "the request, as a caller would send it",
+    })
+    .refuses(&[
+        (400, "the body is no such request"),
+        (404, "no route takes its model"),
+        (413, "it is too long"),
+    ]);
+
+/// What so many tokens would cost.
+#[derive(Serialize, JsonSchema)]
+struct Quotes {
+    /// The day that the catalog's prices are of.
+    prices_as_of: String,
+    quotes: Vec<Quote>,
+}
 
 pub(super) async fn cost(State(running): Seen, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
@@ -39,7 +87,7 @@ pub(super) async fn cost(State(running): Seen, RawQuery(query): RawQuery) -> Res
     match quote::quotes(table.catalog(), &models, tier, &usage, table.live.clock.today()) {
         Ok(quotes) => {
             let as_of = table.catalog().as_of().to_string();
-            Json(serde_json::json!({ "prices_as_of": as_of, "quotes": quotes })).into_response()
+            Json(Quotes { prices_as_of: as_of, quotes }).into_response()
         }
         Err(unquoted) => refused(&unquoted),
     }

@@ -5,10 +5,24 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::form::{Form, Kind, Parameter};
 use super::{Seen, problem};
-use crate::route::{self, Question};
+use crate::route::{self, Explained, Question};
 use crate::state::model::Shape;
 use crate::vocab::Ability;
+
+const QUERY: &[Parameter] = &[
+    Parameter::required("model", Kind::Text, "as a caller would name it"),
+    Parameter::optional("dialect", Kind::Text, "the caller's, such as `openai` or `anthropic`"),
+    Parameter::optional("needs", Kind::Text, "what the request brings, with commas: `vision`, `tools`"),
+    Parameter::optional("prompt_tokens", Kind::Count, "how long it is"),
+    Parameter::optional("key", Kind::Text, "the name of the key that it comes with"),
+    Parameter::optional("header", Kind::Texts, "NAME:VALUE, for rules that look at headers"),
+    Parameter::optional("stream", Kind::Truth, "whether its answer is a stream"),
+];
+pub(super) const EXPLAIN: Form = Form::json::<Explained>("the route, and every channel of it")
+    .query(QUERY)
+    .refuses(&[(400, "a word of the query is not understood"), (404, "there is no such model or key")]);
 
 pub(super) async fn explain(State(running): Seen, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
@@ -85,7 +99,7 @@ fn header(said: &str) -> Option<(HeaderName, HeaderValue)> {
     Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
 }
 
-fn decoded(value: &str) -> String {
+pub(super) fn decoded(value: &str) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.as_bytes();
     while let Some((&byte, behind)) = rest.split_first() {

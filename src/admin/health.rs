@@ -3,10 +3,17 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
+use super::form::{Answer, Content, Form};
 use super::{Phase, Running, Seen};
 use crate::ledger::Disk;
 use crate::shared::Standing;
 use crate::store::Presence;
+
+pub(super) const LIVEZ: Form = Form::gives(Content::Text(&["text/plain"]), "it lives");
+pub(super) const READYZ: Form =
+    Form::gives(Content::Text(&["text/plain"]), "ready, and what is degraded, a line each").others(&[
+        Answer { status: 503, content: Content::Text(&["text/plain"]), doc: "starting or draining" },
+    ]);
 
 pub(super) async fn livez() -> &'static str {
     "alive\n"

@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::{Map, Value, json};
 
-use super::trail::{Deed, to_its_end};
+use super::form::{Body, Content, Form, Need, anything};
+use super::trail::Note;
 use super::{Operator, Running, Seen, problem};
 use crate::access::{Access, Desk, Key, Maker, OVERLAP, Refused};
 use crate::config::{self, Known, Level};
@@ -18,6 +19,55 @@ use crate::store::{Error, KeyRow};
 
 /// Longest time that a replaced secret goes on.
 const LONGEST_OVERLAP: Duration = Duration::from_hours(24 * 90);
+
+/// What may be said of any of them.
+const NO_DESK: (u16, &str) =
+    (409, "keys can be made once routing.yaml has a `store` and a `server.key_hash_secret`");
+const MISSING: (u16, &str) = (404, "no managed key is called this");
+const NO_JSON: (u16, &str) = (400, "the body is no JSON object, or says what it cannot");
+const WRONG: (u16, &str) = (422, "what it says of the key is wrong, with all the reasons");
+const AWAY: (u16, &str) = (503, "the store is away");
+
+pub(super) const LIST: Form = Form::gives(Content::Json(anything), "all of them");
+pub(super) const SHOW: Form =
+    Form::gives(Content::Json(anything), "the key").refuses(&[(404, "no key is called this")]);
+pub(super) const CREATE: Form =
+    Form::gives(Content::Json(anything), "the key, and its secret for the only time")
+        .status(201)
+        .body(SAID)
+        .refuses(&[NO_JSON, (409, "there is such a key, or nowhere to keep it"), WRONG, AWAY])
+        .does("key.create");
+pub(super) const CHANGE: Form = Form::gives(Content::Json(anything), "the key as it is now")
+    .body(SAID)
+    .refuses(&[NO_JSON, MISSING, NO_DESK, WRONG, AWAY])
+    .does("key.change");
+pub(super) const DELETE: Form = Form::gives(Content::Json(anything), "the key as it was")
+    .refuses(&[MISSING, NO_DESK, AWAY])
+    .does("key.delete");
+pub(super) const ROTATE: Form =
+    Form::gives(Content::Json(anything), "the key, and its new secret for the only time")
+        .body(OVERLAPPING)
+        .refuses(&[NO_JSON, MISSING, NO_DESK, AWAY])
+        .does("key.rotate");
+pub(super) const DISABLE: Form = Form::gives(Content::Json(anything), "the key as it is now")
+    .refuses(&[MISSING, NO_DESK, AWAY])
+    .does("key.disable");
+pub(super) const ENABLE: Form = Form::gives(Content::Json(anything), "the key as it is now")
+    .refuses(&[MISSING, NO_DESK, AWAY])
+    .does("key.enable");
+
+const SAID: Body = Body {
+    media: "application/json",
+    shape: anything,
+    need: Need::Required,
+    doc: "what is said of it: `name` (when it is made), `organisation`, `team`, `user`, `expires`, and what a key under           `keys:` may have: `tags`, `allow`, `limits`, `budgets`, `max_cost`, `priority`, `max_priority`",
+};
+const OVERLAPPING: Body = Body {
+    media: "application/json",
+    shape: anything,
+    need: Need::Optional,
+    doc: "{\"overlap\": \"24h\"}: how long the old secret goes on, 90d at most; 0s ends it now",
+};
 
 pub(super) async fn list(State(running): Seen) -> Response {
     let written = running.access().written();
@@ -53,20 +103,17 @@ pub(super) async fn create(
     if running.access().written().iter().any(|key| *key.name == *name) {
         return problem(StatusCode::CONFLICT, format!("routing.yaml has a key called {name}"));
     }
-    to_its_end(async move {
-        let here = Here::of(&running);
-        match desk.create(said, &here.maker(&operator)).await {
-            Ok((row, secret)) => {
-                running.stock();
-                note(&running, &operator, "key.create", &name, json!({ "after": shown(&row) })).await;
-                let mut answer = shown(&row);
-                answer["secret"] = secret.expose().into();
-                (StatusCode::CREATED, Json(answer)).into_response()
-            }
-            Err(refused) => refusal(&refused, &name),
+    let here = Here::of(&running);
+    match desk.create(said, &here.maker(&operator)).await {
+        Ok((row, secret)) => {
+            running.stock();
+            let note = Note::new(json!({ "after": shown(&row) })).about(name);
+            let mut answer = shown(&row);
+            answer["secret"] = secret.expose().into();
+            note.on((StatusCode::CREATED, Json(answer)))
         }
-    })
-    .await
+        Err(refused) => refusal(&refused, &name),
+    }
 }
 
 pub(super) async fn change(
@@ -82,12 +129,9 @@ pub(super) async fn change(
     if said.contains_key("name") {
         return problem(StatusCode::BAD_REQUEST, "a key keeps its name, by which bills know it");
     }
-    to_its_end(async move {
-        let here = Here::of(&running);
-        let result = desk.change(&name, said, &here.maker(&operator)).await;
-        done(&running, &operator, "key.change", &name, result).await
-    })
-    .await
+    let here = Here::of(&running);
+    let result = desk.change(&name, said, &here.maker(&operator)).await;
+    done(&running, &name, result)
 }
 
 /// What becomes of a key as a whole.
@@ -98,54 +142,34 @@ enum Turn {
     Delete,
 }
 
-pub(super) async fn disable(
-    State(running): Seen,
-    Extension(operator): Extension<Operator>,
-    Path(name): Path<String>,
-) -> Response {
-    turn(running, operator, name, Turn::Disable).await
+pub(super) async fn disable(State(running): Seen, Path(name): Path<String>) -> Response {
+    turn(&running, &name, Turn::Disable).await
 }
 
-pub(super) async fn enable(
-    State(running): Seen,
-    Extension(operator): Extension<Operator>,
-    Path(name): Path<String>,
-) -> Response {
-    turn(running, operator, name, Turn::Enable).await
+pub(super) async fn enable(State(running): Seen, Path(name): Path<String>) -> Response {
+    turn(&running, &name, Turn::Enable).await
 }
 
-pub(super) async fn delete(
-    State(running): Seen,
-    Extension(operator): Extension<Operator>,
-    Path(name): Path<String>,
-) -> Response {
-    turn(running, operator, name, Turn::Delete).await
+pub(super) async fn delete(State(running): Seen, Path(name): Path<String>) -> Response {
+    turn(&running, &name, Turn::Delete).await
 }
 
-async fn turn(running: Arc<dyn Running>, operator: Operator, name: String, turn: Turn) -> Response {
-    let desk = match managed(&running) {
+async fn turn(running: &Arc<dyn Running>, name: &str, turn: Turn) -> Response {
+    let desk = match managed(running) {
         Ok(desk) => desk,
         Err(refusal) => return *refusal,
     };
-    to_its_end(async move {
-        let now = now(&running);
-        let (action, result) = match turn {
-            Turn::Disable => ("key.disable", desk.disable(&name, now).await),
-            Turn::Enable => ("key.enable", desk.enable(&name, now).await),
-            Turn::Delete => ("key.delete", desk.delete(&name, now).await),
-        };
-        done(&running, &operator, action, &name, result).await
-    })
-    .await
+    let now = now(running);
+    let result = match turn {
+        Turn::Disable => desk.disable(name, now).await,
+        Turn::Enable => desk.enable(name, now).await,
+        Turn::Delete => desk.delete(name, now).await,
+    };
+    done(running, name, result)
 }
 
 /// `{"overlap": "24h"}` or nothing.
-pub(super) async fn rotate(
-    State(running): Seen,
-    Extension(operator): Extension<Operator>,
-    Path(name): Path<String>,
-    body: String,
-) -> Response {
+pub(super) async fn rotate(State(running): Seen, Path(name): Path<String>, body: String) -> Response {
     let body = if body.trim().is_empty() { "{}" } else { &body };
     let (desk, said) = match (managed(&running), object(body)) {
         (Ok(desk), Ok(said)) => (desk, said),
@@ -161,42 +185,27 @@ pub(super) async fn rotate(
             );
         }
     };
-    to_its_end(async move {
-        match desk.rotate(&name, overlap, now(&running)).await {
-            Ok((row, secret)) => {
-                running.stock();
-                let detail = json!({ "overlap_seconds": overlap.as_secs_f64(), "after": shown(&row) });
-                note(&running, &operator, "key.rotate", &name, detail).await;
-                let mut answer = shown(&row);
-                answer["secret"] = secret.expose().into();
-                Json(answer).into_response()
-            }
-            Err(refused) => refusal(&refused, &name),
-        }
-    })
-    .await
-}
-
-async fn done(
-    running: &Arc<dyn Running>,
-    operator: &Operator,
-    action: &str,
-    name: &str,
-    result: Result<(KeyRow, KeyRow), Refused>,
-) -> Response {
-    match result {
-        Ok((before, after)) => {
+    match desk.rotate(&name, overlap, now(&running)).await {
+        Ok((row, secret)) => {
             running.stock();
-            let detail = json!({ "before": shown(&before), "after": shown(&after) });
-            note(running, operator, action, name, detail).await;
-            Json(shown(&after)).into_response()
+            let note = Note::new(json!({ "overlap_seconds": overlap.as_secs_f64(), "after": shown(&row) }));
+            let mut answer = shown(&row);
+            answer["secret"] = secret.expose().into();
+            note.on(Json(answer))
         }
-        Err(refused) => refusal(&refused, name),
+        Err(refused) => refusal(&refused, &name),
     }
 }
 
-async fn note(running: &Arc<dyn Running>, operator: &Operator, action: &str, name: &str, detail: Value) {
-    running.trail().note(Deed { actor: &operator.0, action, subject: name, detail }).await;
+fn done(running: &Arc<dyn Running>, name: &str, result: Result<(KeyRow, KeyRow), Refused>) -> Response {
+    match result {
+        Ok((before, after)) => {
+            running.stock();
+            let after = shown(&after);
+            Note::new(json!({ "before": shown(&before), "after": after.clone() })).on(Json(after))
+        }
+        Err(refused) => refusal(&refused, name),
+    }
 }
 
 /// What is in force at this moment.

@@ -3,12 +3,16 @@
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Seen;
+use super::form::Form;
 use crate::access::limits;
 
-#[derive(Serialize)]
+pub(super) const LIMITS: Form = Form::json::<Limits>("everybody who has asked for something lately");
+
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Limits {
     /// That count together, as far as this one knows.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -16,14 +20,14 @@ pub(super) struct Limits {
     holders: Vec<HolderLimits>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct HolderLimits {
     level: &'static str,
     name: String,
     limits: Vec<LimitStatus>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LimitStatus {
     limit: &'static str,
     allowed: u64,

@@ -8,9 +8,12 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 
+use super::form::{Content, Form};
 use super::{Phase, Seen};
 use crate::access::budgets;
 use crate::telemetry::{Gauges, catalogue as c};
+
+pub(super) const METRICS: Form = Form::gives(Content::Text(&["text/plain"]), "every series");
 
 pub(super) async fn metrics(State(running): Seen) -> impl IntoResponse {
     let table = running.table();

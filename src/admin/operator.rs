@@ -1,5 +1,6 @@
-//! Who is at the admin side: whoever has `server.admin_token`, where there is one; else whoever is on this machine, but
-//! for the pages that a browser there shows.
+//! Who is at the admin side, and what he may do: whoever has `server.admin_token` everything, whoever has one of
+//! `server.admin_tokens` what its scopes say; where there are none, whoever is on this machine, but for the pages that a
+//! browser there shows.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -14,9 +15,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::{Running, problem};
+use super::routes::Route;
+use super::{Running, problem, trail};
 use crate::access::Guesses;
-use crate::vocab::Secret;
+use crate::config::Server;
+use crate::vocab::{OperatorScope, OperatorScopes, Secret};
 
 /// Somebody who may do this, as the audit trail calls him: his address, and how he has proven himself.
 #[derive(Clone, Debug)]
@@ -29,29 +32,94 @@ pub(super) struct Door {
     guesses: Arc<Guesses>,
 }
 
+/// The door at one endpoint.
+#[derive(Clone)]
+pub(super) struct Post {
+    pub door: Door,
+    pub route: &'static Route,
+}
+
+/// How somebody has proven himself, and what he may do for it.
+struct Proof {
+    what: String,
+    scopes: OperatorScopes,
+}
+
 impl Door {
     pub(super) fn of(running: &Arc<dyn Running>) -> Self {
         Self { running: Arc::clone(running), guesses: Arc::default() }
     }
+
+    /// Who asks; else what he is told.
+    fn who(&self, request: &Request) -> Result<Proof, Box<Response>> {
+        let table = self.running.table();
+        if !table.server.knows_operators() {
+            return if is_led_here(request) {
+                Err(Box::new(misled()))
+            } else {
+                Ok(Proof { what: "no token".to_owned(), scopes: OperatorScopes::all() })
+            };
+        }
+        by_token(request.headers(), &table.server).ok_or_else(|| {
+            let guesser = from(request).filter(|_| request.headers().contains_key(AUTHORIZATION));
+            Box::new(stranger(guesser.and_then(|from| self.guesses.wrong(from, table.live.now()))))
+        })
+    }
 }
 
-/// Lets operators through, with their names in the request.
-pub(super) async fn admit(State(door): State<Door>, mut request: Request, next: Next) -> Response {
-    let table = door.running.table();
-    let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(from)| from.ip());
-    let proof = match &table.server.admin_token {
-        Some(token) if has(request.headers(), token) => "admin_token",
-        Some(_) => {
-            let guesses = request.headers().contains_key(AUTHORIZATION);
-            let guesser = from.filter(|_| guesses);
-            return stranger(guesser.and_then(|from| door.guesses.wrong(from, table.live.now())));
-        }
-        None if is_led_here(&request) => return misled(),
-        None => "no token",
+/// Lets operators through who may do this, with their names in the request. What changes something goes into the audit
+/// trail, done or refused, as soon as somebody has proven who he is.
+pub(super) async fn admit(State(post): State<Post>, mut request: Request, next: Next) -> Response {
+    let Post { door, route } = post;
+    let proof = match door.who(&request) {
+        Ok(proof) => proof,
+        Err(refusal) => return *refusal,
     };
-    let address = from.map_or_else(|| "somewhere".to_owned(), |from| from.to_string());
-    request.extensions_mut().insert(Operator(format!("{address} ({proof})").into()));
-    next.run(request).await
+    let address = from(&request).map_or_else(|| "somewhere".to_owned(), |from| from.to_string());
+    let operator = Operator(format!("{address} ({})", proof.what).into());
+    let is_allowed = proof.scopes.allow(route.scope);
+    request.extensions_mut().insert(operator.clone());
+    let subject = trail::subject(route.path, request.uri().path());
+    let answer = async move { if is_allowed { next.run(request).await } else { out_of_scope(route.scope) } };
+    match route.form.deed {
+        None => answer.await,
+        Some(action) => {
+            let trail = door.running.trail();
+            trail::to_its_end(async move {
+                let response = answer.await;
+                trail.conclude(&operator, action, &subject, response).await
+            })
+            .await
+        }
+    }
+}
+
+fn from(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(from)| from.ip())
+}
+
+/// Whose token was sent. All are compared, whichever it is; both sides are hashed first, so that the comparison tells
+/// nothing of the lengths either.
+fn by_token(headers: &HeaderMap, server: &Server) -> Option<Proof> {
+    let sent = headers.get(AUTHORIZATION).and_then(|value| {
+        let (scheme, sent) = value.as_bytes().split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then_some(sent.trim_ascii())
+    })?;
+    let sent = digest(&SHA256, sent);
+    let is_it = |token: &Secret| {
+        let own = digest(&SHA256, token.expose().as_bytes());
+        verify_slices_are_equal(sent.as_ref(), own.as_ref()).is_ok()
+    };
+    let mut found = None;
+    for operator in &server.admin_tokens {
+        if is_it(&operator.token) {
+            found = Some(Proof { what: format!("token {}", operator.name), scopes: operator.scopes });
+        }
+    }
+    if server.admin_token.as_ref().is_some_and(is_it) {
+        found = Some(Proof { what: "admin_token".to_owned(), scopes: OperatorScopes::all() });
+    }
+    found
 }
 
 /// Whether another site's page asks, through the browser of somebody on this machine: it says so itself, or it came
@@ -75,20 +143,21 @@ fn is_own_address(host: &str) -> bool {
 }
 
 fn misled() -> Response {
-    let message = "a page of a browser, or a host's name other than `localhost`, is no way in here without a token;                    ask by the address, or set `server.admin_token` and send it";
+    let message = "a page of a browser, or a host's name other than `localhost`, is no way in here without a token; \
+                   ask by the address, or set `server.admin_token` and send it";
     problem(StatusCode::FORBIDDEN, message)
 }
 
-/// Both are hashed first, so that the comparison tells nothing of the length either.
-fn has(headers: &HeaderMap, token: &Secret) -> bool {
-    let sent = headers.get(AUTHORIZATION).and_then(|value| {
-        let (scheme, sent) = value.as_bytes().split_at_checked(7)?;
-        scheme.eq_ignore_ascii_case(b"bearer ").then_some(sent.trim_ascii())
-    });
-    let hash = |text: &[u8]| digest(&SHA256, text);
-    sent.is_some_and(|sent| {
-        verify_slices_are_equal(hash(sent).as_ref(), hash(token.expose().as_bytes()).as_ref()).is_ok()
-    })
+/// Who he is is known, and that he may not do this (RFC 6750, section 3.1).
+fn out_of_scope(needed: OperatorScope) -> Response {
+    let name = needed.name();
+    let message = format!("this takes the scope `{name}`, which yours are not among: {}", needed.about());
+    let mut response = problem(StatusCode::FORBIDDEN, message);
+    let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{name}\"");
+    if let Ok(challenge) = HeaderValue::try_from(challenge) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
 }
 
 /// `wait` is for whoever has tried too many.
@@ -100,7 +169,8 @@ fn stranger(wait: Option<Duration>) -> Response {
         response.headers_mut().insert(RETRY_AFTER, seconds);
         return response;
     }
-    let message = "this takes the gateway's `server.admin_token`, as `Authorization: Bearer TOKEN`";
+    let message = "this takes the gateway's `server.admin_token`, or one of its `server.admin_tokens`, as \
+                   `Authorization: Bearer TOKEN`";
     let mut response = problem(StatusCode::UNAUTHORIZED, message);
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response

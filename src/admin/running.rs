@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::trail::Trail;
@@ -21,7 +22,7 @@ use crate::store::Store;
 use crate::upstream::Pool;
 
 /// Where a gateway is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     Starting,
@@ -31,7 +32,7 @@ pub enum Phase {
 }
 
 /// What came of a reload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum Reloaded {
     Applied {
@@ -48,7 +49,7 @@ pub enum Reloaded {
 pub struct Refused(pub String);
 
 /// The last reload, for people.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Applied {
     /// Where the configuration comes from.
     pub source: String,

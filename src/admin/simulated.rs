@@ -1,15 +1,18 @@
 //! Faults of simulated upstreams, switched while they run. The JSON of a rule is described in
 //! [`crate::simulated`]; here a bare name stands for a fault without settings.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::trail::Deed;
-use super::{Operator, Seen, problem};
-use crate::simulated::{Rule, Simulated};
+use super::form::{Body, Form, Need, anything};
+use super::trail::Note;
+use super::{Seen, problem};
+use crate::simulated::{self, Counts, Rule, Simulated};
 
 /// Requests that an answer lists.
 const SHOWN: usize = 50;
@@ -28,39 +31,56 @@ const OF_A_FAULT: [&str; 11] = [
     "chunks",
 ];
 
+/// Why there is nothing to see or to switch.
+const MISSING: (u16, &str) = (404, "there is no simulated upstream of this name");
+
+pub(super) const SHOW: Form =
+    Form::json::<Control>("its rules, and the last requests that it has seen").refuses(&[MISSING]);
+pub(super) const SET: Form = Form::json::<Control>("its new rules")
+    .body(Body {
+        media: "application/json",
+        shape: anything,
+        need: Need::Required,
+        doc: "a fault's name, a rule, or a list of them, as docs/faults.md says",
+    })
+    .refuses(&[(400, "what is no rule, and which"), MISSING])
+    .does("simulated.set");
+pub(super) const CLEAR: Form =
+    Form::json::<Control>("it has no rules any more").refuses(&[MISSING]).does("simulated.clear");
+
 pub(super) async fn show(State(running): Seen, Path(name): Path<String>) -> Response {
     running.simulated(&name).map_or_else(|| unknown(&name), |upstream| view(&upstream))
 }
 
-pub(super) async fn set(
-    State(running): Seen,
-    Extension(operator): Extension<Operator>,
-    Path(name): Path<String>,
-    body: String,
-) -> Response {
+pub(super) async fn set(State(running): Seen, Path(name): Path<String>, body: String) -> Response {
     let Some(upstream) = running.simulated(&name) else { return unknown(&name) };
     match rules(&body) {
         Ok(rules) => {
             let detail = json!({ "rules": rules.len() });
             upstream.control().set(rules);
-            let deed = Deed { actor: &operator.0, action: "simulated.set", subject: &name, detail };
-            running.trail().note(deed).await;
-            view(&upstream)
+            Note::new(detail).on(view(&upstream))
         }
         Err(error) => problem(StatusCode::BAD_REQUEST, error),
     }
 }
 
-pub(super) async fn clear(
-    State(running): Seen,
-    Extension(operator): Extension<Operator>,
-    Path(name): Path<String>,
-) -> Response {
+pub(super) async fn clear(State(running): Seen, Path(name): Path<String>) -> Response {
     let Some(upstream) = running.simulated(&name) else { return unknown(&name) };
     upstream.control().clear();
-    let deed = Deed { actor: &operator.0, action: "simulated.clear", subject: &name, detail: Value::Null };
-    running.trail().note(deed).await;
     view(&upstream)
+}
+
+/// How a simulated upstream is.
+#[derive(Serialize, JsonSchema)]
+struct Control {
+    upstream: String,
+    address: String,
+    /// Each of them a rule as docs/faults.md describes it.
+    #[schemars(with = "Vec<Value>")]
+    rules: Vec<Rule>,
+    counts: Counts,
+    /// The last ones, the newest last.
+    seen: Vec<simulated::Seen>,
 }
 
 fn unknown(name: &str) -> Response {
@@ -71,13 +91,13 @@ fn view(upstream: &Simulated) -> Response {
     let control = upstream.control();
     let mut seen = control.seen();
     let shown = seen.split_off(seen.len().saturating_sub(SHOWN));
-    Json(json!({
-        "upstream": upstream.name(),
-        "address": upstream.address().to_string(),
-        "rules": control.rules(),
-        "counts": control.counts(),
-        "seen": shown,
-    }))
+    Json(Control {
+        upstream: upstream.name().to_owned(),
+        address: upstream.address().to_string(),
+        rules: control.rules(),
+        counts: control.counts(),
+        seen: shown,
+    })
     .into_response()
 }
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::form::Form;
 use super::{Applied, Phase, Seen};
 use crate::algo::breaker::{self, Snapshot};
 use crate::algo::cooldown::Readiness;
@@ -20,7 +22,9 @@ use crate::state::{Table, upstream};
 use crate::store::{self, Presence};
 use crate::upstream::PoolCounts;
 
-#[derive(Serialize)]
+pub(super) const STATUS: Form = Form::json::<Status>("how everything is");
+
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Status {
     version: &'static str,
     phase: Phase,
@@ -40,14 +44,14 @@ pub(super) struct Status {
 }
 
 /// What requests hold, and may hold.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct MemoryStatus {
     held_bytes: u64,
     limit_bytes: u64,
 }
 
 /// What the replicas share.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SharedStatus {
     connected: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +59,7 @@ struct SharedStatus {
 }
 
 /// What outlives the process.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct StoreStatus {
     database: &'static str,
     here: bool,
@@ -71,7 +75,7 @@ struct StoreStatus {
 }
 
 /// How far the ledger is behind.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LedgerStatus {
     /// Requests that have ended and are neither in the store nor on disk.
     waiting: usize,
@@ -83,7 +87,7 @@ struct LedgerStatus {
     disk: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct UpstreamStatus {
     name: String,
     provider: &'static str,
@@ -103,7 +107,7 @@ struct UpstreamStatus {
     models: Vec<ModelStatus>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct BreakerStatus {
     state: &'static str,
     level: u32,
@@ -114,7 +118,7 @@ struct BreakerStatus {
     opens_again_in_seconds: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PoolStatus {
     idle: usize,
     in_use: usize,
@@ -122,7 +126,7 @@ struct PoolStatus {
     streams: usize,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CredentialStatus {
     alias: String,
     state: &'static str,
@@ -130,14 +134,14 @@ struct CredentialStatus {
     for_seconds: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ModelStatus {
     model: String,
     breaker: BreakerStatus,
     in_flight: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 enum RouteStatus {
     Model(Explained),

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use tower::ServiceExt;
 
-use super::{Applied, Phase, ROUTES, Refused, Reloaded, Running, Trail, router};
+use super::routes::{ROUTES, Route};
+use super::{Applied, Phase, Refused, Reloaded, Running, Trail, router};
 use crate::access::budgets;
 use crate::access::limits::{Holder, Row, Seen};
 use crate::access::{Access, Desk};
@@ -26,7 +27,7 @@ use crate::simulated::{self, Simulated};
 use crate::state::{Live, Registry, Table};
 use crate::store::Store;
 use crate::upstream::{Pool, Target, TcpDial};
-use crate::vocab::Money;
+use crate::vocab::{Money, OperatorScope};
 
 const FILE: &str = "\
 version: 1
@@ -42,7 +43,10 @@ struct NoWorld;
 
 impl Env for NoWorld {
     fn var(&self, name: &str) -> Option<String> {
-        (name == "TOKEN").then(|| "the-word-of-operators".to_owned())
+        match name {
+            "TOKEN" => Some("the-word-of-operators".to_owned()),
+            name => name.strip_prefix("TOKEN_").map(|scope| format!("the-word-for-{scope}")),
+        }
     }
 
     fn file(&self, _: &str) -> Result<String, String> {
@@ -261,7 +265,9 @@ async fn every_endpoint_answers_and_is_listed() {
         assert_eq!(status, expected, "{} {path}: {body}", route.method);
     }
     assert_eq!(ask(&still, "GET", "/nowhere", "").await.0, StatusCode::NOT_FOUND);
-    assert_eq!(ask(&still, "POST", "/metrics", "").await.0, StatusCode::METHOD_NOT_ALLOWED);
+    let (status, said) = ask(&still, "POST", "/metrics", "").await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(said.contains("\"error\""), "{said}");
 }
 
 #[tokio::test]
@@ -386,8 +392,8 @@ async fn what_is_not_for_probes_takes_the_token_where_there_is_one() {
         router(running).oneshot(request.body(Body::empty()).unwrap()).await.expect("an answer")
     };
     for route in ROUTES {
-        let path = route.path.replace("{upstream}", "a").replace("{name}", "shop");
-        let is_open = ["/", "/livez", "/readyz", "/metrics"].contains(&route.path);
+        let path = concrete(route);
+        let is_open = route.scope == OperatorScope::Open;
         for token in
             [None, Some("Bearer the-word-of-operator"), Some("Basic the-word-of-operators"), Some("Bearer ")]
         {
@@ -405,6 +411,91 @@ async fn what_is_not_for_probes_takes_the_token_where_there_is_one() {
     }
     // Without one everybody on a loopback address is an operator.
     assert_eq!(ask(&still(), "GET", "/admin/keys", "").await.0, StatusCode::OK);
+}
+
+/// The path with something in the place of every name.
+fn concrete(route: &Route) -> String {
+    route.path.replace("{upstream}", "a").replace("{name}", "shop")
+}
+
+/// A gateway with a token for each scope.
+fn scoped() -> Arc<Still> {
+    let tokens = OperatorScope::GIVEN.map(OperatorScope::name);
+    let tokens = tokens.map(|name| format!("only-{name}: {{token: '${{TOKEN_{name}}}', scopes: [{name}]}}"));
+    let file = format!("{FILE}server: {{admin_tokens: {{{}}}}}\n", tokens.join(", "));
+    Still::of(&file, Ok(Reloaded::Applied { revision: "abc".to_owned() }))
+}
+
+async fn ask_with(still: &Arc<Still>, method: &str, path: &str, token: &str) -> Response<Body> {
+    let request =
+        Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
+    let running: Arc<dyn Running> = Arc::clone(still) as _;
+    router(running).oneshot(request.body(Body::from("[]")).unwrap()).await.expect("an answer")
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_its_scopes_and_for_nothing_else() {
+    let scoped = scoped();
+    for route in ROUTES.iter().filter(|route| route.scope != OperatorScope::Open) {
+        let path = concrete(route);
+        assert_eq!(ask_with(&scoped, route.method, &path, "the-word-for-rea").await.status(), 401, "{path}");
+        for given in OperatorScope::GIVEN {
+            let token = format!("the-word-for-{}", given.name());
+            let answer = ask_with(&scoped, route.method, &path, &token).await;
+            let is_refused = answer.status() == StatusCode::FORBIDDEN;
+            assert_eq!(is_refused, given != route.scope, "{} {path} with {given:?}", route.method);
+            assert_ne!(answer.status(), StatusCode::UNAUTHORIZED, "{} {path}", route.method);
+            if is_refused {
+                let challenge = answer.headers()["www-authenticate"].to_str().expect("text").to_owned();
+                let needed = route.scope.name();
+                assert_eq!(challenge, format!("Bearer error=\"insufficient_scope\", scope=\"{needed}\""));
+                let said = answer.into_body().collect().await.expect("a whole body").to_bytes();
+                let said = String::from_utf8_lossy(&said).into_owned();
+                assert!(said.contains(&format!("`{needed}`")), "{said}");
+            }
+        }
+    }
+    // Nobody is an operator for being on this machine, once somebody is one for his token.
+    assert_eq!(ask(&scoped, "GET", "/admin/status", "").await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn whatever_changes_something_is_in_the_trail_done_or_refused() {
+    for route in ROUTES {
+        let scoped = scoped();
+        let (own, other) = match route.scope {
+            OperatorScope::Open => continue,
+            OperatorScope::Read => (OperatorScope::Read, OperatorScope::Audit),
+            scope => (scope, OperatorScope::Read),
+        };
+        let path = concrete(route);
+        ask_with(&scoped, route.method, &path, "nobodys").await;
+        let mut statuses = Vec::new();
+        for scope in [own, other] {
+            let token = format!("the-word-for-{}", scope.name());
+            statuses.push(ask_with(&scoped, route.method, &path, &token).await.status());
+        }
+        let trail = ask_with(&scoped, "GET", "/admin/audit", "the-word-for-audit").await;
+        let trail = trail.into_body().collect().await.expect("a whole body").to_bytes();
+        let trail: serde_json::Value = serde_json::from_slice(&trail).expect("JSON");
+        let rows = trail["audit"].as_array().expect("rows");
+        let Some(deed) = route.form.deed else {
+            assert!(rows.is_empty(), "{} {path}: {rows:?}", route.method);
+            let asks = ["/admin/estimate"];
+            assert!(route.method == "GET" || asks.contains(&route.path), "{} {path}", route.method);
+            continue;
+        };
+        assert_ne!(route.method, "GET", "{path}");
+        assert_eq!(rows.len(), 2, "{} {path}: {rows:?}", route.method);
+        for (row, (scope, status)) in rows.iter().rev().zip([own, other].into_iter().zip(statuses)) {
+            assert_eq!(row["action"], deed, "{path}");
+            assert_eq!(row["actor"], format!("somewhere (token only-{})", scope.name()), "{path}");
+            assert_eq!(row["detail"]["status"], status.as_u16(), "{path}");
+            let named = path.split('/').nth(3).filter(|_| route.path.contains('{'));
+            assert!(named.is_none_or(|named| row["subject"] == named), "{path}: {row}");
+        }
+        assert_eq!(rows[0]["detail"]["status"], 403, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -439,8 +530,8 @@ async fn a_page_in_an_operators_browser_is_no_operator() {
     ];
     let still = still();
     for route in ROUTES {
-        let path = route.path.replace("{upstream}", "a").replace("{name}", "shop");
-        let is_open = ["/", "/livez", "/readyz", "/metrics"].contains(&route.path);
+        let path = concrete(route);
+        let is_open = route.scope == OperatorScope::Open;
         for fields in strange {
             let status = send(&still, (route.method, &path), fields).await;
             assert_eq!(status == StatusCode::FORBIDDEN, !is_open, "{} {path} {fields:?}", route.method);

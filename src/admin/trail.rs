@@ -1,4 +1,5 @@
-//! The audit trail: who changed what through the admin side, and which configuration came into force when.
+//! The audit trail: who changed what through the admin side, or was refused to, and which configuration came into force when.
+//! A handler changes things and says in its answer what became of them ([`said`]); the door books that ([`Trail::conclude`]).
 //!
 //! A row is in the log at once (target `mainstay::audit`), and in the store where there is one; what the store would not
 //! take is offered again. Without a store the last rows are kept in memory. Nothing is ever changed or taken out, and no
@@ -12,9 +13,13 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::{Seen, parameter, problem};
+use super::explain::decoded;
+use super::form::{Form, Kind, Parameter};
+use super::{Operator, Seen, parameter, problem};
 use crate::state::Live;
 use crate::store::rows::RowId;
 use crate::store::{AuditRow, Error, Store};
@@ -22,6 +27,8 @@ use crate::telemetry::catalogue;
 
 /// Rows in memory: of those that the store has not, and of the last ones where there is none.
 const KEPT: usize = 1000;
+/// Characters of a subject that a path names.
+const SUBJECT_MAX: usize = 200;
 /// Rows of one answer.
 const LISTED: u32 = 100;
 
@@ -49,6 +56,47 @@ pub struct Deed<'a> {
     pub detail: Value,
 }
 
+/// What a handler says of what it did; it goes along with the answer, and is no part of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Note {
+    /// Where it is not what the path names.
+    subject: Option<String>,
+    detail: Map<String, Value>,
+}
+
+impl Note {
+    /// What was before, and after, without any secret: an object.
+    pub(super) fn new(detail: Value) -> Self {
+        let detail = match detail {
+            Value::Object(detail) => detail,
+            Value::Null => Map::new(),
+            other => Map::from_iter([("detail".to_owned(), other)]),
+        };
+        Self { detail, ..Self::default() }
+    }
+
+    /// What it was done to, where the path does not name it.
+    pub(super) fn about(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// The answer that it goes along with.
+    pub(super) fn on(self, response: impl IntoResponse) -> Response {
+        let mut response = response.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// What a request is about: the parts of `path` for which the route's pattern has a name, else the path itself.
+pub(super) fn subject(pattern: &str, path: &str) -> String {
+    let pairs = pattern.split('/').zip(path.split('/'));
+    let named: Vec<&str> = pairs.filter(|(part, _)| part.starts_with('{')).map(|(_, said)| said).collect();
+    let subject = if named.is_empty() { path.to_owned() } else { decoded(&named.join("/")) };
+    subject.chars().take(SUBJECT_MAX).collect()
+}
+
 impl Trail {
     pub fn new(live: Arc<Live>, store: Option<Arc<Store>>) -> Arc<Self> {
         live.metrics.counter(&catalogue::AUDIT_LOST, &[]).increment(0);
@@ -65,6 +113,22 @@ impl Trail {
     pub async fn note(&self, deed: Deed<'_>) {
         self.take(deed);
         self.write().await;
+    }
+
+    /// Books what an operator did, or was refused, by its answer.
+    pub(super) async fn conclude(
+        &self,
+        operator: &Operator,
+        action: &'static str,
+        subject: &str,
+        mut response: Response,
+    ) -> Response {
+        let Note { subject: about, mut detail } =
+            response.extensions_mut().remove::<Note>().unwrap_or_default();
+        detail.insert("status".to_owned(), response.status().as_u16().into());
+        let subject = about.as_deref().unwrap_or(subject);
+        self.note(Deed { actor: &operator.0, action, subject, detail: Value::Object(detail) }).await;
+        response
     }
 
     fn take(&self, deed: Deed<'_>) {
@@ -139,6 +203,31 @@ pub(super) async fn to_its_end(work: impl Future<Output = Response> + Send + 'st
     })
 }
 
+pub(super) const AUDIT: Form = Form::json::<Audit>("at most 100 rows, the newest first")
+    .query(&[Parameter::optional("before", Kind::Text, "only what was done before the row of this id")])
+    .refuses(&[(400, "`before` is no id"), (503, "the store is away")]);
+
+/// A page of the trail.
+#[derive(Serialize, JsonSchema)]
+struct Audit {
+    audit: Vec<Entry>,
+    /// What to ask `before` for the rows that come next; null where there are none.
+    before: Option<String>,
+}
+
+/// Something that was done, or refused.
+#[derive(Serialize, JsonSchema)]
+struct Entry {
+    id: String,
+    /// Unix time in seconds.
+    at: f64,
+    actor: String,
+    action: String,
+    subject: String,
+    /// What was before and after, and the `status` of the answer.
+    detail: Value,
+}
+
 pub(super) async fn audit(State(running): Seen, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
     let before = match parameter(&query, "before").map(|text| u128::from_str_radix(&text, 16)).transpose() {
@@ -148,20 +237,19 @@ pub(super) async fn audit(State(running): Seen, RawQuery(query): RawQuery) -> Re
     match running.trail().read(before, LISTED).await {
         Ok(rows) => {
             let next = rows.last().filter(|_| rows.len() == LISTED as usize).map(|row| row.id.to_string());
-            let rows: Vec<Value> = rows.iter().map(shown).collect();
-            Json(json!({ "audit": rows, "before": next })).into_response()
+            Json(Audit { audit: rows.into_iter().map(shown).collect(), before: next }).into_response()
         }
         Err(error) => problem(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
     }
 }
 
-fn shown(row: &AuditRow) -> Value {
-    json!({
-        "id": row.id.to_string(),
-        "at": row.at_micros as f64 / 1e6,
-        "actor": row.actor,
-        "action": row.action,
-        "subject": row.subject,
-        "detail": serde_json::from_str::<Value>(&row.detail).unwrap_or_default(),
-    })
+fn shown(row: AuditRow) -> Entry {
+    Entry {
+        id: row.id.to_string(),
+        at: row.at_micros as f64 / 1e6,
+        actor: row.actor,
+        action: row.action,
+        subject: row.subject,
+        detail: serde_json::from_str(&row.detail).unwrap_or_default(),
+    }
 }

@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
@@ -12,16 +11,90 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body::Frame;
+use schemars::{Schema, SchemaGenerator, json_schema};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::explain::pairs;
-use super::trail::Deed;
-use super::{Operator, Running, Seen, problem};
-use crate::report::words::Mode;
+use super::form::{Content, Form, Kind, Parameter};
+use super::trail::Note;
+use super::{Running, Seen, problem};
 use crate::report::{self, Export, Failed, Words};
 use crate::store::{Error, Store};
+
+/// The store's part in what may go wrong.
+const NO_STORE: (u16, &str) = (409, "nothing is booked: routing.yaml has no `store`");
+const AWAY: (u16, &str) = (503, "the store is away");
+const WRONG: (u16, &str) = (400, "a word of the query is not understood");
+const FROM: Parameter = Parameter::optional("from", Kind::Text, "a day or a time (UTC): 2026-11-01");
+const TO: Parameter = Parameter::optional("to", Kind::Text, "up to it, without it");
+const LAST: Parameter = Parameter::optional("last", Kind::Text, "instead of both: 24h, 7d");
+const MONTH: Parameter = Parameter::optional("month", Kind::Text, "instead of both: 2026-11");
+
+pub(super) const USAGE: Form = Form::gives(Content::Either(sums, &["text/csv", "text/plain"]), "sums")
+    .query(&[
+        Parameter::optional("by", Kind::Texts, "what is told apart, with commas: hour or day, organisation, team, user, key, route, arm, upstream, provider, model, part, tag:NAME"),
+        Parameter::optional("only", Kind::Texts, "NAME=VALUE: only what is of it"),
+        Parameter::optional("at", Kind::Texts, "what the same would have cost at these models, with commas"),
+        FROM,
+        TO,
+        LAST,
+        MONTH,
+        Parameter::optional("format", Kind::Word(&["json", "csv", "table"]), "json, unless said"),
+    ])
+    .refuses(&[WRONG, NO_STORE, AWAY]);
+pub(super) const LEDGER: Form = Form::gives(Content::Either(rows, &["text/csv"]), "rows, the oldest first")
+    .query(&[
+        Parameter::optional("rows", Kind::Word(&["requests", "attempts"]), "requests, unless said"),
+        FROM,
+        TO,
+        LAST,
+        MONTH,
+        Parameter::optional("format", Kind::Word(&["json", "csv"]), "json, unless said"),
+    ])
+    .refuses(&[WRONG, NO_STORE, AWAY]);
+pub(super) const REPRICE: Form = Form::gives(Content::Json(repriced), "what has become of each model")
+    .query(&[
+        Parameter::required("from", Kind::Text, "the first day (UTC): 2026-11-01"),
+        Parameter::optional("to", Kind::Text, "up to that day, without it"),
+        Parameter::optional("model", Kind::Texts, "only of these, with commas"),
+        Parameter::optional("dry_run", Kind::Truth, "to say what would change, and change nothing"),
+    ])
+    .refuses(&[WRONG, NO_STORE, AWAY])
+    .does("reprice");
+
+fn sums(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "required": ["from", "to", "rows", "total"],
+        "properties": {
+            "from": { "type": "string" },
+            "to": { "type": "string" },
+            "rows": { "type": "array", "items": { "type": "object" } },
+            "total": { "type": "object" }
+        }
+    })
+}
+
+fn rows(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": { "type": "object" } })
+}
+
+fn repriced(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "required": ["from", "to", "dry_run", "models", "total", "attempts_without_rows"],
+        "properties": {
+            "from": { "type": "string" },
+            "to": { "type": "string" },
+            "dry_run": { "type": "boolean" },
+            "models": { "type": "array", "items": { "type": "object" } },
+            "total": { "type": "object" },
+            "attempts_without_rows": { "type": "integer", "minimum": 0 }
+        }
+    })
+}
 
 pub(super) async fn usage(State(running): Seen, RawQuery(query): RawQuery) -> Response {
     let (store, words, table) = match asked(&running, query) {
@@ -79,12 +152,7 @@ pub(super) async fn ledger(State(running): Seen, RawQuery(query): RawQuery) -> R
     ([(CONTENT_TYPE, format.media_type())], Body::new(Pages(taken))).into_response()
 }
 
-/// What is done is done to its end, whether somebody still waits for the answer or not.
-pub(super) async fn reprice(
-    State(running): Seen,
-    Extension(operator): Extension<Operator>,
-    RawQuery(query): RawQuery,
-) -> Response {
+pub(super) async fn reprice(State(running): Seen, RawQuery(query): RawQuery) -> Response {
     let (store, words) = match asked(&running, query) {
         Ok(asked) => asked,
         Err(refusal) => return *refusal,
@@ -94,22 +162,18 @@ pub(super) async fn reprice(
         Ok(asked) => asked,
         Err(failed) => return refused(&failed),
     };
-    let trail = running.trail();
+    let subject = asked.subject();
     let work = beside(async move {
         let done = report::reprice(&store, table.catalog(), &asked).await;
-        if asked.mode == Mode::Correct {
-            let (detail, subject) = match &done {
-                Ok(outcome) => (outcome.json(&asked), asked.subject()),
-                // Some of it may have been done; beginning again does the rest.
-                Err(failed) => (serde_json::json!({ "failed": failed.to_string() }), asked.subject()),
-            };
-            trail.note(Deed { actor: &operator.0, action: "reprice", subject: &subject, detail }).await;
-        }
         done.map(|outcome| outcome.json(&asked))
     });
     match work.await {
-        Ok(Ok(outcome)) => axum::Json(outcome).into_response(),
-        Ok(Err(failed)) => refused(&failed),
+        Ok(Ok(outcome)) => Note::new(outcome.clone()).about(subject).on(axum::Json(outcome)),
+        // Some of it may have been done; beginning again does the rest.
+        Ok(Err(failed)) => {
+            let note = Note::new(serde_json::json!({ "failed": failed.to_string() }));
+            note.about(subject).on(refused(&failed))
+        }
         Err(_) => problem(
             StatusCode::INTERNAL_SERVER_ERROR,
             "it broke off; what was not done is done by asking again",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
@@ -39,7 +40,7 @@ struct Desk {
 }
 
 /// How everything stands, for people.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Standing {
     pub firing: Vec<FiringNow>,
     pub webhooks: Vec<WebhookNow>,
@@ -47,7 +48,7 @@ pub struct Standing {
     pub history: Vec<Happened>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct FiringNow {
     pub kind: &'static str,
     pub subject: Box<str>,
@@ -56,7 +57,7 @@ pub struct FiringNow {
     pub since: f64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Happened {
     pub at: f64,
     pub kind: &'static str,
@@ -65,7 +66,7 @@ pub struct Happened {
     pub text: Box<str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct WebhookNow {
     pub name: Box<str>,
     /// Whoever knows more of its address can write there.
@@ -81,7 +82,7 @@ pub struct WebhookNow {
     pub last: Option<TriedNow>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TriedNow {
     pub at: f64,
     pub result: &'static str,

@@ -26,8 +26,18 @@ const SECRET_WORDS: [&str; 7] =
     ["credential", "secret", "token", "password", "authorization", "api_key", "apikey"];
 
 /// What stands beside secrets and is none.
-const OPEN_WORDS: [&str; 9] =
-    ["quota_group", "organisation", "team", "user", "tags", "allow", "expires", "priority", "max_priority"];
+const OPEN_WORDS: [&str; 10] = [
+    "quota_group",
+    "organisation",
+    "team",
+    "user",
+    "tags",
+    "allow",
+    "expires",
+    "priority",
+    "max_priority",
+    "scopes",
+];
 
 /// What has to be struck out.
 pub struct Redactor {

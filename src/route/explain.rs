@@ -6,6 +6,7 @@ mod steering;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::hedge::{self, Unhedged};
@@ -23,7 +24,7 @@ use crate::strategy;
 use crate::vocab::{Abilities, Money};
 
 /// A route as it stands for a request that would come now.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Explained {
     /// Which rules and arms led to the route, and who has the request as well, in words.
     pub steering: Vec<String>,
@@ -40,7 +41,7 @@ pub struct Explained {
     pub handling: Vec<String>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ExplainedChannel {
     pub channel: String,
     /// The dialect that it would be asked in; another one than the caller's is translated.

@@ -5,6 +5,7 @@
 //! guessed; the most that it may have is said.
 
 use http::{HeaderMap, Method};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::closest;
@@ -16,7 +17,7 @@ use crate::state::table::{Channel, Table};
 use crate::vocab::{Tier, Usage};
 
 /// A usage at one model.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Quote {
     pub provider: String,
     /// As the catalog calls it.
@@ -28,7 +29,7 @@ pub struct Quote {
 }
 
 /// One unit of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Part {
     pub unit: &'static str,
     /// `1200 x 2.5/M`: dollars for a million, or for one.
@@ -37,7 +38,7 @@ pub struct Part {
 }
 
 /// A request at the channels of its route.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Estimate {
     pub route: String,
     /// As the caller names it.
@@ -47,7 +48,7 @@ pub struct Estimate {
 }
 
 /// A request at one channel.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ChannelQuote {
     pub channel: String,
     pub prompt_tokens: u64,

@@ -3,18 +3,20 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Requests remembered; older ones are forgotten first (the figure is the house contract's).
 const CAPACITY: usize = 10_000;
 
 /// One request that arrived.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Seen {
     /// Counts arrivals at this upstream from 1; part of every word of the answer's text.
     pub serial: u64,
     /// When the head was read, since the upstream was started.
     #[serde(rename = "at_ms", with = "super::form::millis")]
+    #[schemars(with = "u64")]
     pub at: Duration,
     /// Counts connections to this upstream from 1, so that reuse can be seen.
     pub connection: u64,
@@ -36,7 +38,7 @@ pub struct Seen {
 }
 
 /// How a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It is still being served.

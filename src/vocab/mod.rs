@@ -1,5 +1,5 @@
-//! Plain values that every room may name: alerts, faults, usage, money, parts, models' facts, priorities, secrets, stages,
-//! tiers, rate hints.
+//! Plain values that every room may name: alerts, faults, usage, money, operators' scopes, parts, models' facts, priorities,
+//! secrets, stages, tiers, rate hints.
 //!
 //! Nothing here awaits, locks, logs or reads a clock. Times are `Duration`s relative to the moment
 //! of observation; turning them into points in time is the business of rooms that own a clock.
@@ -9,6 +9,7 @@ pub mod facts;
 pub mod fault;
 pub mod hint;
 pub mod money;
+pub mod operator;
 pub mod part;
 pub mod payer;
 pub mod priority;
@@ -22,6 +23,7 @@ pub use facts::{Abilities, Ability, Facts, Mode};
 pub use fault::{Class, Fault, Scope};
 pub use hint::RateHint;
 pub use money::Money;
+pub use operator::{OperatorScope, OperatorScopes};
 pub use part::Part;
 pub use payer::Payer;
 pub use priority::Priority;

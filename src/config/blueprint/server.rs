@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::degrade::Idempotency;
 use crate::config::Cidr;
-use crate::vocab::Secret;
+use crate::vocab::{OperatorScopes, Secret};
 
 /// The `server:` section.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,8 +16,10 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Where operators, probes and Prometheus connect.
     pub admin: SocketAddr,
-    /// What operators have to know; on a loopback address there may be none.
+    /// What operators have to know who may do everything.
     pub admin_token: Option<Secret>,
+    /// What those have to know who may do some of it.
+    pub admin_tokens: Vec<AdminToken>,
     /// What managed keys are hashed with; there are none without it.
     pub key_hash_secret: Option<Secret>,
     /// TLS for `listen`; plain HTTP without it.
@@ -36,6 +38,21 @@ pub struct Server {
     pub state_file: Option<PathBuf>,
     /// What this replica shares with others, and where.
     pub redis: Option<Redis>,
+}
+
+impl Server {
+    /// Whether the admin side asks who somebody is. Where it does not, everybody on this machine is an operator.
+    pub fn knows_operators(&self) -> bool {
+        self.admin_token.is_some() || !self.admin_tokens.is_empty()
+    }
+}
+
+/// What an operator proves himself with who may do some of what operators do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdminToken {
+    pub name: Arc<str>,
+    pub token: Secret,
+    pub scopes: OperatorScopes,
 }
 
 /// A Redis or Valkey that replicas share.

@@ -13,6 +13,7 @@ mod fallback;
 pub mod issuers;
 mod ledger;
 mod media;
+mod operators;
 pub mod reach;
 mod redis;
 mod routes;

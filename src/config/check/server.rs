@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::access::{Unfit, access, secret_at};
-use super::{Scene, media, redis};
+use super::{Scene, media, operators, redis};
 use crate::config::blueprint::{Access, Idempotency, Limits, Responses, Server, ServerTls};
 use crate::config::file::{degrade, server as file};
 use crate::config::path::Path;
@@ -36,8 +36,10 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
         );
     }
     let admin_token = own_secret(scene, said.admin_token.as_deref(), &path.key("admin_token"), 16, findings);
-    if admin.is_some_and(|admin| !admin.ip().is_loopback()) && !scene.root.has_value(&path.key("admin_token"))
-    {
+    let admin_tokens = operators::tokens(scene, admin_token.as_ref(), &path, findings);
+    let asks =
+        ["admin_token", "admin_tokens"].iter().any(|setting| scene.root.has_value(&path.key(*setting)));
+    if admin.is_some_and(|admin| !admin.ip().is_loopback()) && !asks {
         findings.error(
             &path.key("admin"),
             "other machines can reach the admin side, and nobody is asked who he is",
@@ -85,6 +87,7 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
         listen: listen?,
         admin: admin?,
         admin_token,
+        admin_tokens,
         key_hash_secret,
         tls,
         limits: limits(&said.limits, &path.key("limits"), findings),
@@ -104,7 +107,7 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
 }
 
 /// A secret of the gateway's own at `path`. One that is wrong, or not there, is an error: nothing may be open for it.
-fn own_secret(
+pub fn own_secret(
     scene: &Scene<'_>,
     said: Option<&str>,
     path: &Path,

@@ -11,7 +11,7 @@ use crate::config::rehearsal::FAULTS;
 use crate::dialect::provider::PROVIDERS;
 use crate::dialect::{Dialect, Operation};
 use crate::strategy;
-use crate::vocab::AlertKind;
+use crate::vocab::{AlertKind, OperatorScope};
 
 /// Every dialect that an upstream can speak.
 pub const DIALECTS: [Dialect; 8] = Dialect::ALL;
@@ -59,6 +59,8 @@ name! {
     EndpointName, "kind of request", "A kind of request.", endpoints().map(Operation::name);
     /// Something that operators are told of.
     AlertName, "kind of alert", "Something that operators are told of.", AlertKind::ALL.iter().map(|kind| kind.name());
+    /// What an operator may do.
+    OperatorScopeName, "scope", "What an operator may do.", OperatorScope::GIVEN.iter().map(|scope| scope.name());
     /// A fault that an upstream can commit.
     FaultName, "fault of upstreams", "How requests to an upstream fail.", FAULTS.iter().map(|fault| fault.name());
     /// A way to pick among channels.

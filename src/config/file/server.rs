@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::degrade::Idempotency;
+use super::indexed::Named;
+use super::names::OperatorScopeName;
 use super::policy::Budget;
 use crate::config::units::{Size, Span};
 
@@ -15,9 +17,12 @@ pub struct Server {
     pub listen: Option<String>,
     /// Address for operators, probes and Prometheus (127.0.0.1:9090).
     pub admin: Option<String>,
-    /// What operators prove themselves with at `admin`, as `Authorization: Bearer TOKEN`: `${NAME}` or `file:/path`, of 16
-    /// characters or more. /livez, /readyz and /metrics need none (none; needed where other machines reach `admin`).
+    /// What operators who may do everything prove themselves with at `admin`, as `Authorization: Bearer TOKEN`: `${NAME}` or
+    /// `file:/path`, of 16 characters or more. /livez, /readyz and /metrics need none (none; this or `admin_tokens` is needed
+    /// where other machines reach `admin`).
     pub admin_token: Option<String>,
+    /// Operators who may do some of it, by name: tokens with `scopes`. The audit trail calls them by their names (none).
+    pub admin_tokens: Named<AdminToken>,
     /// Whether anybody at all is served, without a key, where other machines reach `listen` (false).
     pub open_to_everybody: Option<bool>,
     /// What the hashes of managed keys are made with: `${NAME}` or `file:/path`, of 32 characters or more, the same for all
@@ -42,6 +47,18 @@ pub struct Server {
     pub state_file: Option<String>,
     /// Where replicas tell each other which keys have to rest, and count together what `limits` allow (none).
     pub redis: Option<Redis>,
+}
+
+/// A token that is good for some of what operators do.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["token", "scopes"]))]
+pub struct AdminToken {
+    /// `${NAME}` or `file:/path`, of 16 characters or more.
+    pub token: Option<String>,
+    /// What it is good for; none of them implies another.
+    #[schemars(length(min = 1))]
+    pub scopes: Option<Vec<OperatorScopeName>>,
 }
 
 /// A Redis (6.2 or newer) or Valkey that the replicas share. Only requests of whoever has `limits` wait for it, for

@@ -86,8 +86,10 @@ fn a_test_message_reaches_a_receiver_that_can_tell_whose_it_is() {
     assert_eq!(nobody.status, 404, "{}", nobody.body);
     let trail = http::get(gateway.admin, "/admin/audit").unwrap();
     let deeds = trail.json()["audit"].as_array().unwrap().clone();
-    let tests: Vec<_> = deeds.iter().filter(|deed| deed["action"] == "alerts.test").collect();
-    assert_eq!((tests.len(), &tests[0]["subject"]), (1, &"ops".into()), "{}", trail.body);
+    let tests = deeds.iter().filter(|deed| deed["action"] == "alerts.test");
+    let tests: Vec<_> = tests.map(|deed| (&deed["detail"]["status"], &deed["subject"])).collect();
+    let expected = [(&404.into(), &"/admin/alerts/test".into()), (&202.into(), &"ops".into())];
+    assert_eq!(tests, expected, "{}", trail.body);
     let delivered = || {
         let shown = http::get(gateway.admin, "/admin/alerts").unwrap();
         let webhook = shown.json()["webhooks"][0].clone();

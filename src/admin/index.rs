@@ -1,0 +1,35 @@
+//! The list of endpoints, as text.
+
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+
+use super::form::{Content, Form, Need, Parameter};
+use super::routes::{ROUTES, Route};
+
+pub(super) const INDEX: Form = Form::gives(Content::Text(&["text/plain"]), "the list of endpoints");
+
+pub(super) async fn index() -> Response {
+    ([(CONTENT_TYPE, "text/plain; charset=utf-8")], list()).into_response()
+}
+
+fn list() -> String {
+    ROUTES.iter().map(line).collect()
+}
+
+fn line(route: &Route) -> String {
+    let Route { method, path, scope, form, doc, .. } = route;
+    let query: String =
+        form.query.iter().enumerate().map(|(index, parameter)| word(index, parameter)).collect();
+    format!(
+        "{method:<7}{path:<30}{:<9}{doc}{}{query}\n",
+        scope.name(),
+        if query.is_empty() { "" } else { ": " }
+    )
+}
+
+/// `?model=…` or `[&tier=…]`.
+fn word(index: usize, parameter: &Parameter) -> String {
+    let mark = if index == 0 { '?' } else { '&' };
+    let word = format!("{mark}{}=…", parameter.name);
+    if parameter.need == Need::Required { word } else { format!("[{word}]") }
+}
