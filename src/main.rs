@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
@@ -24,6 +25,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// What is served where there is no file: the sample of the repository.
 const SAMPLE: &str = include_str!("../routing.yaml");
 const DEFAULT_FILE: &str = "routing.yaml";
+/// What standard error may take for the last lines of the log.
+const LAST_LINES: Duration = Duration::from_secs(1);
 /// Where the sample has its admin listener.
 const DEFAULT_ADMIN: &str = "http://127.0.0.1:9090";
 const ADMIN_TOKEN: &str = "MAINSTAY_ADMIN_TOKEN";
@@ -231,6 +234,7 @@ fn serve(source: Source) -> anyhow::Result<ExitCode> {
     });
     // Nothing that still hangs somewhere may keep the process.
     runtime.shutdown_background();
+    logs::finish(LAST_LINES);
     served
 }
 

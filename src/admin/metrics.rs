@@ -26,6 +26,7 @@ pub(super) async fn metrics(State(running): Seen) -> impl IntoResponse {
             gauges.set(&c::POOL, &[pool.name(), state], count as f64);
         }
     }
+    gauges.set(&c::JOURNAL_HELD, &[], running.journal().length() as f64);
     gauges.set(&c::CONNECTIONS, &[], running.connections() as f64);
     let held = running.remembered();
     gauges.set(&c::RESPONSES_HELD, &[], held.responses as f64);

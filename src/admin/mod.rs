@@ -17,6 +17,7 @@ mod limits;
 mod metrics;
 mod operator;
 mod reload;
+mod requests;
 mod routes;
 mod running;
 mod simulated;

@@ -7,8 +7,8 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use super::form::Form;
 use super::{
-    Running, alerts, budgets, cost, explain, health, index, keys, limits, metrics, reload, simulated, status,
-    trail, usage,
+    Running, alerts, budgets, cost, explain, health, index, keys, limits, metrics, reload, requests,
+    simulated, status, trail, usage,
 };
 use crate::vocab::OperatorScope as Scope;
 
@@ -138,6 +138,22 @@ pub(super) const ROUTES: &[Route] = &[
         handler: || get(usage::ledger),
         form: &usage::LEDGER,
         doc: "what was used, request by request",
+    },
+    Route {
+        method: "GET",
+        path: "/admin/requests",
+        scope: Scope::Usage,
+        handler: || get(requests::search),
+        form: &requests::SEARCH,
+        doc: "the last requests, the newest first: what became of each, and why",
+    },
+    Route {
+        method: "GET",
+        path: "/admin/requests/{id}",
+        scope: Scope::Usage,
+        handler: || get(requests::show),
+        form: &requests::SHOW,
+        doc: "one of them, by what its answer calls it",
     },
     Route {
         method: "POST",

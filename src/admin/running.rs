@@ -14,7 +14,7 @@ use crate::access::tokens::Published;
 use crate::access::{Access, Desk};
 use crate::alerts::Herald;
 use crate::cache::{Held, KeptNow};
-use crate::ledger;
+use crate::ledger::{self, Journal};
 use crate::shared::Standing;
 use crate::simulated::Simulated;
 use crate::state::Table;
@@ -110,6 +110,9 @@ pub trait Running: Send + Sync + 'static {
 
     /// What outlives the process; `None` where the configuration has no place for it.
     fn store(&self) -> Option<Arc<Store>>;
+
+    /// The last requests.
+    fn journal(&self) -> Arc<Journal>;
 
     /// How far the ledger is behind; `None` where none is kept.
     fn ledger(&self) -> Option<ledger::Standing>;

@@ -21,7 +21,7 @@ use crate::algo::limit::Unit;
 use crate::algo::spend::Per;
 use crate::cache::{Held, KeptNow};
 use crate::config::{self, Env, Level};
-use crate::ledger;
+use crate::ledger::{self, Journal};
 use crate::shared::Standing;
 use crate::simulated::{self, Simulated};
 use crate::state::{Live, Registry, Table};
@@ -62,6 +62,7 @@ struct Still {
     access: Arc<Access>,
     trail: Arc<Trail>,
     herald: Arc<Herald>,
+    journal: Arc<Journal>,
     reloaded: Result<Reloaded, Refused>,
 }
 
@@ -85,6 +86,7 @@ impl Still {
             simulated: Simulated::in_memory("a", simulated::Settings::default()),
             access: Arc::new(Access::compile(&blueprint, &live.metrics)),
             herald: Herald::new(&live),
+            journal: Journal::open(&live, 10).0,
             trail: Trail::new(live, None),
             reloaded,
         })
@@ -110,6 +112,10 @@ impl Running for Still {
 
     fn desk(&self) -> Option<Arc<Desk>> {
         None
+    }
+
+    fn journal(&self) -> Arc<Journal> {
+        Arc::clone(&self.journal)
     }
 
     fn issuers(&self) -> Vec<Arc<crate::access::tokens::Published>> {
@@ -254,8 +260,10 @@ async fn every_endpoint_answers_and_is_listed() {
         let expected = match (route.method, route.path) {
             // They ask nothing.
             (_, "/admin/explain" | "/admin/cost" | "/admin/estimate") => StatusCode::BAD_REQUEST,
-            // There is nobody to send it to, and no such key.
-            ("POST", "/admin/alerts/test") | ("GET", "/admin/keys/{name}") => StatusCode::NOT_FOUND,
+            // There is nobody to send it to, and no such key or request.
+            ("POST", "/admin/alerts/test") | ("GET", "/admin/keys/{name}" | "/admin/requests/{id}") => {
+                StatusCode::NOT_FOUND
+            }
             // Nothing is booked.
             (_, "/admin/usage" | "/admin/ledger" | "/admin/reprice") => StatusCode::CONFLICT,
             // There is nowhere to keep any.
@@ -415,7 +423,7 @@ async fn what_is_not_for_probes_takes_the_token_where_there_is_one() {
 
 /// The path with something in the place of every name.
 fn concrete(route: &Route) -> String {
-    route.path.replace("{upstream}", "a").replace("{name}", "shop")
+    route.path.replace("{upstream}", "a").replace("{name}", "shop").replace("{id}", "req_1")
 }
 
 /// A gateway with a token for each scope.

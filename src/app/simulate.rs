@@ -106,8 +106,8 @@ A workload (YAML):
     - {model: smart, key: nightly, priority: sheddable, dialect: anthropic}
     - {path: /echo/}
 
-An access log is what the gateway writes to standard error, in JSON where that is no terminal, with
-MAINSTAY_LOG=info,mainstay::request=debug: a line for each request, without prompts. Its requests come at their own times;
+An access log is what the gateway writes to standard error, in JSON where that is no terminal: a line for each request,
+without prompts. Its requests come at their own times;
 callers who hung up do so again, and what was wrong with a request still is. Upstreams are as fast as the log says, where
 the script does not say it.
 

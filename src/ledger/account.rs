@@ -11,16 +11,21 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::Ledger;
+use super::readers::Readers;
 use super::record::{Entry, Record, Whose};
+use super::waits::Waits;
 use crate::algo::tick::Tick;
 use crate::config::Lineage;
+use crate::state::Channel;
 use crate::state::books::{Attempt, Books};
+use crate::state::look::Look;
 use crate::telemetry::RequestOutcome;
-use crate::vocab::Money;
+use crate::vocab::{Money, Priority, Usage};
 
 /// Of a model's name, in bytes: as much as a row has of it. A caller may have sent megabytes.
 const LONGEST: usize = 512;
+/// Looks at a route's channels that are remembered of a request; a plan takes few.
+const MOST_LOOKS: usize = 16;
 
 /// A request's end.
 #[derive(Debug)]
@@ -30,14 +35,34 @@ pub struct Request {
     pub lineage: Option<Lineage>,
     /// From headers.
     pub tags: Vec<(Arc<str>, Box<str>)>,
+    /// The one that served it.
     pub route: Arc<str>,
+    /// The one that it came to, where that is another.
+    pub asked_route: Option<Arc<str>>,
     pub dialect: &'static str,
     pub operation: &'static str,
     /// As the caller named it.
     pub model: Box<str>,
     pub stream: bool,
+    pub priority: Priority,
+    /// The last channel that was asked.
+    pub channel: Option<Arc<Channel>>,
     pub outcome: RequestOutcome,
+    /// Of its answer; 0 where there was none.
+    pub status: u16,
+    /// What kind of error of ours it was answered with.
+    pub error: Option<&'static str>,
     pub replayed: Option<&'static str>,
+    /// `shared` or `answer`: it had a part in another one's attempt, or got what the route says when nobody is left.
+    pub instead: Option<&'static str>,
+    /// Why there was no room for it.
+    pub shed: Option<&'static str>,
+    /// A budget was spent, so that a cheaper route served it.
+    pub downgraded: bool,
+    /// Tokens that it asks to have read, estimated.
+    pub prompt_tokens: u32,
+    /// What its caller was told, as far as anybody said.
+    pub usage: Option<Usage>,
     /// The arm of a split that it was given to.
     pub arm: Option<Arc<str>>,
     /// When it came.
@@ -48,26 +73,37 @@ pub struct Request {
     pub first_byte: Option<Duration>,
     /// Of that, the gateway's own.
     pub own: Duration,
+    /// The rest of it.
+    pub waits: Waits,
 }
 
 /// What one request comes to.
 #[derive(Debug)]
 pub struct Account {
-    ledger: Arc<Ledger>,
+    readers: Arc<Readers>,
     begun: AtomicU32,
-    // Attempts of a request run in one task, but for a tunnel's: nobody has to wait here. In a box, which is all that
-    // leaves in the end; there is one until then.
-    record: Mutex<Option<Box<Record>>>,
+    // Attempts of a request run in one task, but for a tunnel's: nobody has to wait here. There is one until the end.
+    record: Mutex<Option<Record>>,
 }
 
 impl Account {
-    pub fn open(ledger: &Arc<Ledger>) -> Arc<Self> {
-        Self::of(ledger, Record::new(Whose::Callers))
+    /// One for a request, where anybody reads what it comes to.
+    pub fn open(readers: &Arc<Readers>) -> Option<Arc<Self>> {
+        readers.is_anybody().then(|| Self::of(readers, Record::new(Whose::Callers)))
     }
 
-    fn of(ledger: &Arc<Ledger>, record: Record) -> Arc<Self> {
-        let record = Mutex::new(Some(Box::new(record)));
-        Arc::new(Self { ledger: Arc::clone(ledger), begun: AtomicU32::new(0), record })
+    fn of(readers: &Arc<Readers>, record: Record) -> Arc<Self> {
+        let record = Mutex::new(Some(record));
+        Arc::new(Self { readers: Arc::clone(readers), begun: AtomicU32::new(0), record })
+    }
+
+    /// What was seen when somebody was to be picked.
+    pub fn looked(&self, look: Look) {
+        if let Some(record) = &mut *self.record.lock()
+            && record.looks.len() < MOST_LOOKS
+        {
+            record.looks.push(look);
+        }
     }
 
     /// One for a mirror of this request, of which `request` says what is known by now; `chance` is for its name. What is
@@ -79,7 +115,7 @@ impl Account {
         cut(&mut request);
         let record =
             Record { request: Some(request), named: Some((at, chance)), ..Record::new(Whose::Mirrors) };
-        Self::of(&self.ledger, record)
+        Self::of(&self.readers, record)
     }
 
     /// The request has ended; attempts of it may still be about to.
@@ -91,6 +127,14 @@ impl Account {
             }
             record.request = Some(request);
         }
+    }
+}
+
+/// A request has ended that came to no route: for those who look for it.
+pub fn turned_away(readers: &Arc<Readers>, mut request: Request) {
+    if readers.journal().is_some() {
+        cut(&mut request);
+        readers.take(Record { request: Some(request), ..Record::new(Whose::Strangers) });
     }
 }
 
@@ -117,10 +161,11 @@ impl Books for Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        let Some(record) = self.record.get_mut().take() else { return };
+        let Some(mut record) = self.record.get_mut().take() else { return };
         // Of a mirror that asked nobody there is nothing to say.
         if record.request.is_some() && (record.whose == Whose::Callers || !record.attempts.is_empty()) {
-            self.ledger.take(record);
+            record.attempts.sort_by_key(|attempt| attempt.place);
+            self.readers.take(record);
         }
     }
 }

@@ -28,9 +28,13 @@
 
 mod account;
 mod codec;
+mod decision;
+mod journal;
 mod lane;
+mod readers;
 mod record;
 mod spool;
+mod waits;
 mod writer;
 
 use std::sync::Arc;
@@ -40,8 +44,12 @@ use metrics::Counter;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-pub use account::{Account, Request, Till};
+pub use account::{Account, Request, Till, turned_away};
+pub use decision::Decision;
+pub use journal::{Clerk, Journal, Wanted};
+pub use readers::Readers;
 pub use spool::Spool;
+pub use waits::{Wait, Waits};
 pub use writer::{Sink, Writer};
 
 use crate::state::Live;
@@ -55,7 +63,7 @@ const QUEUE: usize = 16 * 1024;
 /// Where requests leave what they came to.
 #[derive(Debug)]
 pub struct Ledger {
-    queue: mpsc::Sender<Box<Record>>,
+    queue: mpsc::Sender<Arc<Record>>,
     flushes: mpsc::Sender<oneshot::Sender<usize>>,
     lane: Arc<Lane>,
     lost: Lost,
@@ -129,7 +137,7 @@ impl Ledger {
     }
 
     /// Never waits.
-    fn take(&self, record: Box<Record>) {
+    fn take(&self, record: Arc<Record>) {
         if let Err(refused) = self.queue.try_send(record) {
             let (mpsc::error::TrySendError::Full(record) | mpsc::error::TrySendError::Closed(record)) =
                 refused;

@@ -14,7 +14,8 @@ use crate::algo::tick::Tick;
 use crate::catalog::Cost;
 use crate::config::{Level, Lineage};
 use crate::state::Channel;
-use crate::state::books::{Attempt, Used, Verdict};
+use crate::state::books::{Attempt, Heard, Used, Verdict};
+use crate::state::look::Look;
 use crate::store::micros;
 use crate::store::rows::{AttemptRow, CALLERS_OWN, MIRRORED, RequestRow, RowId, Who};
 use crate::vocab::{Money, Part, Payer, Stage, Tier, Usage};
@@ -24,8 +25,10 @@ use crate::vocab::{Money, Part, Payer, Stage, Tier, Usage};
 pub(super) struct Record {
     /// None as long as it has not ended.
     pub request: Option<Request>,
-    /// In the order in which they ended.
+    /// In the order in which they ended; once all have, in that in which they began.
     pub attempts: SmallVec<[Entry; 1]>,
+    /// In their order.
+    pub looks: SmallVec<[Look; 1]>,
     pub whose: Whose,
     /// When it came by the wall, and what its name has of chance, where somebody else had to know that before.
     pub named: Option<(Duration, u128)>,
@@ -37,22 +40,25 @@ pub(super) enum Whose {
     Callers,
     /// A mirror of a caller's request, which ends when it likes.
     Mirrors,
+    /// Of a request that came to no route. It makes no rows.
+    Strangers,
 }
 
 /// An attempt that is over and priced.
 #[derive(Debug)]
 pub(super) struct Entry {
-    place: u32,
-    part: Part,
-    channel: Arc<Channel>,
-    model: Arc<str>,
-    credential: u16,
-    begun: Tick,
-    ended: Tick,
-    first_content: Option<Tick>,
-    verdict: Verdict,
-    stage: Stage,
-    used: Used,
+    pub place: u32,
+    pub part: Part,
+    pub channel: Arc<Channel>,
+    pub model: Arc<str>,
+    pub credential: u16,
+    pub begun: Tick,
+    pub ended: Tick,
+    pub heard: Heard,
+    pub verdict: Verdict,
+    pub stage: Stage,
+    pub used: Used,
+    pub detail: Option<Box<str>>,
     cost: Option<Cost>,
     tier: Tier,
 }
@@ -60,11 +66,11 @@ pub(super) struct Entry {
 impl Entry {
     /// Prices it, and counts what it cost.
     pub fn of(attempt: &Attempt<'_>) -> Self {
-        let Attempt { place, part, channel, model, credential, begun, ended, .. } = *attempt;
-        let Attempt { first_content, verdict, stage, used, .. } = *attempt;
+        let Attempt { place, part, channel, model, credential, begun, ended, payer, .. } = *attempt;
+        let Attempt { heard, verdict, stage, used, ref detail, .. } = *attempt;
         let tier = used.usage.tier.unwrap_or(Tier::Standard);
         // Of what nobody knows there is no price.
-        let cost = match attempt.payer {
+        let cost = match payer {
             // Whatever his provider asks of him, it is not us who pays.
             Payer::Caller => channel.charge(model, &Usage::default(), begun),
             Payer::Gateway if used.is_unknown() => None,
@@ -82,16 +88,17 @@ impl Entry {
             part,
             channel: Arc::clone(channel),
             model: Arc::clone(model),
-            credential: match attempt.payer {
+            credential: match payer {
                 Payer::Caller => CALLERS_OWN,
                 Payer::Gateway => key.map_or(0, |at| u16::try_from(at + 1).unwrap_or(CALLERS_OWN - 1)),
             },
             begun,
             ended,
-            first_content,
+            heard,
             verdict,
             stage,
             used,
+            detail: detail.clone(),
             cost,
             tier,
         }
@@ -106,43 +113,52 @@ impl Entry {
 
 impl Record {
     pub fn new(whose: Whose) -> Self {
-        Self { request: None, attempts: SmallVec::new(), whose, named: None }
+        Self { request: None, attempts: SmallVec::new(), looks: SmallVec::new(), whose, named: None }
+    }
+
+    /// Whether a caller's request had this id.
+    pub fn is_called(&self, request_id: &str) -> bool {
+        self.request.as_ref().is_some_and(|request| &*request.request_id == request_id)
+    }
+
+    pub fn outcome(&self) -> &'static str {
+        match (self.whose, &self.request) {
+            (Whose::Mirrors, _) => MIRRORED,
+            (Whose::Callers | Whose::Strangers, Some(request)) => request.outcome.name(),
+            (Whose::Callers | Whose::Strangers, None) => "",
+        }
     }
 
     /// How many rows it makes.
     pub fn rows(&self) -> usize {
         let own = match self.whose {
             Whose::Callers => 1,
-            Whose::Mirrors => 0,
+            Whose::Mirrors | Whose::Strangers => 0,
         };
         own + self.attempts.len()
     }
 
     /// Its rows, once it has ended; `chance` is what its name has of it, where it has no name yet.
-    pub fn into_rows(self, chance: u128) -> Option<(RequestRow, impl Iterator<Item = AttemptRow>)> {
-        let Self { request, mut attempts, whose, named } = self;
-        let request = request?;
-        attempts.sort_by_key(|attempt| attempt.place);
+    pub fn rows_of(&self, chance: u128) -> Option<(RequestRow, impl Iterator<Item = AttemptRow>)> {
+        let Self { request, attempts, whose, named, .. } = self;
+        let request = request.as_ref()?;
         let id = RowId::new(request.at, named.map_or(chance, |(_, chance)| chance));
-        let (outcome, first) = match whose {
-            Whose::Callers => (request.outcome.name(), 1),
-            Whose::Mirrors => (MIRRORED, 0),
-        };
+        let (outcome, first) = (self.outcome(), if *whose == Whose::Mirrors { 0 } else { 1 });
         let at_micros = micros(request.at);
         // A mirror is booked apart: nobody asked for it but the operator.
         let own = || attempts.iter().filter(|attempt| attempt.part != Part::Mirror);
-        let spoke = own().filter(|attempt| attempt.first_content.is_some());
+        let spoke = own().filter(|attempt| attempt.heard.first_content.is_some());
         let row = RequestRow {
             id,
-            request_id: request.request_id,
+            request_id: request.request_id.clone(),
             at_micros,
             who: request.lineage.as_ref().map(who).unwrap_or_default(),
-            tags: tags(request.lineage.as_ref(), request.tags),
-            route: request.route,
-            arm: request.arm,
+            tags: tags(request.lineage.as_ref(), &request.tags),
+            route: Arc::clone(&request.route),
+            arm: request.arm.clone(),
             dialect: request.dialect,
             operation: request.operation,
-            model: request.model,
+            model: request.model.clone(),
             stream: request.stream,
             outcome,
             replayed: request.replayed,
@@ -155,7 +171,7 @@ impl Record {
             estimated: own().any(|attempt| attempt.used.estimated),
         };
         let begun = request.begun;
-        let rows = attempts.into_iter().zip(first..).map(move |(attempt, number)| AttemptRow {
+        let rows = attempts.iter().zip(first..).map(move |(attempt, number)| AttemptRow {
             request: id,
             number,
             at_micros: at_micros.saturating_add(micros(attempt.begun.since(begun))),
@@ -167,7 +183,7 @@ impl Record {
             verdict: attempt.verdict.name(),
             stage: attempt.stage.name(),
             took: attempt.ended.since(attempt.begun),
-            first_byte: attempt.first_content.map(|at| at.since(attempt.begun)),
+            first_byte: attempt.heard.first_content.map(|at| at.since(attempt.begun)),
             usage: attempt.used.usage,
             estimated: attempt.used.estimated,
             cost: attempt.money(),
@@ -189,13 +205,13 @@ fn who(lineage: &Lineage) -> Who {
 }
 
 /// What the operator says of a key goes before what its holder says of himself.
-fn tags(lineage: Option<&Lineage>, said: Vec<(Arc<str>, Box<str>)>) -> Vec<(Arc<str>, Box<str>)> {
+pub(super) fn tags(lineage: Option<&Lineage>, said: &[(Arc<str>, Box<str>)]) -> Vec<(Arc<str>, Box<str>)> {
     let own = lineage.map(Lineage::tags).unwrap_or_default();
     let mut tags: Vec<(Arc<str>, Box<str>)> =
         own.into_iter().map(|(name, value)| (name, (&*value).into())).collect();
     for (name, value) in said {
-        if tags.iter().all(|(known, _)| *known != name) {
-            tags.push((name, value));
+        if tags.iter().all(|(known, _)| known != name) {
+            tags.push((Arc::clone(name), value.clone()));
         }
     }
     tags

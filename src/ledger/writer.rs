@@ -52,7 +52,7 @@ pub struct Writer<S> {
     live: Arc<Live>,
     sink: Arc<S>,
     lane: Arc<Lane>,
-    records: mpsc::Receiver<Box<Record>>,
+    records: mpsc::Receiver<Arc<Record>>,
     flushes: mpsc::Receiver<oneshot::Sender<usize>>,
     direct: Counter,
     replayed: Counter,
@@ -64,7 +64,7 @@ impl<S: Sink> Writer<S> {
         live: &Arc<Live>,
         sink: Arc<S>,
         lane: Arc<Lane>,
-        records: mpsc::Receiver<Box<Record>>,
+        records: mpsc::Receiver<Arc<Record>>,
         flushes: mpsc::Receiver<oneshot::Sender<usize>>,
     ) -> Self {
         let rows = |way| live.metrics.counter(&c::LEDGER_ROWS, &[way]);
@@ -132,7 +132,7 @@ impl<S: Sink> Writer<S> {
             while left > 0 && rows_of(&batch) < MOST_ROWS {
                 let Ok(record) = self.records.try_recv() else { break };
                 left -= 1;
-                let Some((request, attempts)) = record.into_rows(self.chance()) else { continue };
+                let Some((request, attempts)) = record.rows_of(self.chance()) else { continue };
                 batch.requests.push(request);
                 batch.attempts.extend(attempts);
                 if batch.requests.len().is_multiple_of(AT_ONCE) {

@@ -17,6 +17,7 @@ use super::refuse::Refusal;
 use crate::access::Caller;
 use crate::config::Urgency;
 use crate::dialect::trouble::Kind;
+use crate::ledger::Wait;
 use crate::route::line::{self, Turn};
 use crate::route::{Exhausted, Lack, Need, Plan};
 use crate::state::Permit;
@@ -119,7 +120,7 @@ async fn wait(
     let begun = gateway.live.now();
     let outcome = timeout(plan.patience_in_line(need), in_line(waiter, plan, need)).await;
     let waited = gateway.live.now().since(begun);
-    guest.settle.waited(waited);
+    guest.settle.waited(Wait::Queue, waited);
     plan.route().handles.queue_seconds.record(waited.as_secs_f64());
     guest.shed = Some(match outcome {
         Ok(Ok(permit)) => return Ok(permit),

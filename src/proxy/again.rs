@@ -23,6 +23,7 @@ use crate::cache::{Kept, KeptNow, Likeness, Likening, Replies, Stored};
 use crate::config::{Cache, CacheScope, Lineage};
 use crate::dialect::trouble::{self, Kind};
 use crate::dialect::{Dialect, Replay};
+use crate::ledger::Wait;
 use crate::state::route::Route;
 use crate::telemetry::{Metrics, RequestOutcome, catalogue};
 use crate::vocab::Usage;
@@ -125,7 +126,7 @@ async fn first_of_its_name(
     };
     let begun = gateway.live.now();
     let standing = named.stand(gateway, guest.deadline).await;
-    guest.settle.waited(gateway.live.now().since(begun));
+    guest.settle.waited(Wait::Another, gateway.live.now().since(begun));
     Err(Box::new(match standing {
         named::Standing::First(first) => return Ok((guest, Some(first))),
         named::Standing::Answered(kept) => {
@@ -241,7 +242,7 @@ pub fn say(mut guest: Box<Guest>, route: &Route, kept: &Arc<Kept>, mark: Mark) -
     guest.settle.channel = None;
     guest.settle.replayed = Some(mark.name());
     guest.settle.reached = Reached::Nobody;
-    guest.settle.first_byte();
+    guest.settle.first_byte(kept.status);
     guest.settle.ends(RequestOutcome::Ok);
     let settle = guest.settle;
     response.map(|()| match &kept.pieces {

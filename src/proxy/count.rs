@@ -68,7 +68,7 @@ pub async fn answer(live: &Arc<Live>, mut guest: Box<Guest>, plan: &Plan<'_>) ->
     let mut out = Vec::new();
     task::write_count(dialect, tokens, &mut out);
     guest.settle.attempts = plan.attempts;
-    guest.settle.first_byte();
+    guest.settle.first_byte(StatusCode::OK);
     guest.settle.ends(RequestOutcome::Ok);
     let mut response = Response::new(());
     let headers = response.headers_mut();

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use tokio::time::sleep;
 
 use super::Gateway;
@@ -24,6 +24,7 @@ use super::reply::Reply;
 use crate::config::Degradation;
 use crate::dialect::hub::{Family, Keeping, Manner, Mode};
 use crate::dialect::{translate, tree};
+use crate::ledger::Wait;
 use crate::route::{Exhausted, Lack, Need, Plan, Resend};
 use crate::state::Permit;
 use crate::state::model::Shape;
@@ -207,7 +208,7 @@ async fn wait(
         sleep(nap).await;
         let slept = gateway.live.now().since(begun);
         descent.waited += slept;
-        guest.settle.waited(slept);
+        guest.settle.waited(Wait::Recovery, slept);
         if Plan::begin(table, guest.route).has_untried(need) {
             break true;
         }
@@ -267,7 +268,8 @@ fn say(
     guest.settle.attempts = plan.attempts;
     guest.settle.channel = None;
     guest.settle.reached = Reached::Nobody;
-    guest.settle.first_byte();
+    guest.settle.instead = Some("answer");
+    guest.settle.first_byte(StatusCode::OK);
     guest.settle.ends(RequestOutcome::Ok);
     response.map(|()| Reply::whole(body, Some(guest.settle)))
 }

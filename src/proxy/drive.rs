@@ -18,6 +18,7 @@ use crate::access::Caller;
 use crate::algo::throttle;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
+use crate::ledger::Wait;
 use crate::route::{Exhausted, Hold, Lack, Need, Plan, Verdict, is_of_own_key};
 use crate::state::Permit;
 use crate::vocab::{Class, Fault, Part, Stage};
@@ -65,7 +66,9 @@ pub async fn drive(
         if gateway.live.now() >= guest.deadline {
             return too_late(gateway, guest, &plan, last, &need);
         }
-        let mut permit = match admission::choose(gateway, &mut guest, &mut plan, &need).await {
+        let choice = admission::choose(gateway, &mut guest, &mut plan, &need).await;
+        guest.settle.saw(plan.take_look());
+        let mut permit = match choice {
             Ok(permit) => permit,
             Err(_) if left::passes_over(&mut guest) => {
                 need.bond = guest.bond;
@@ -83,6 +86,7 @@ pub async fn drive(
                     Rest::Onward(still, failed, permit) => {
                         (guest, last) = (still, failed);
                         guest.shed = None;
+                        guest.settle.saw(plan.take_look());
                         let Some(permit) = permit else { continue };
                         permit
                     }
@@ -144,7 +148,7 @@ pub async fn drive(
                         if !wait.is_zero() {
                             let begun = gateway.live.now();
                             sleep(wait).await;
-                            guest.settle.waited(gateway.live.now().since(begun));
+                            guest.settle.waited(Wait::Backoff, gateway.live.now().since(begun));
                         }
                     }
                     Verdict::NextRoute if again && refused && plan.fall_back() => {}

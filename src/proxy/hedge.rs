@@ -24,6 +24,7 @@ use super::intake::Guest;
 use super::reply::Audience;
 use super::{Gateway, Snapshot, drive};
 use crate::dialect::Dialect;
+use crate::ledger::Wait;
 use crate::route::{Limits, Need, Plan};
 use crate::state::Permit;
 use crate::telemetry::Hedged;
@@ -58,7 +59,7 @@ pub async fn attempt(
         }
         Ok(_) | Err(_) => attempt::attempt(gateway, snapshot, guest, plan, permit, limits).await,
     };
-    guest.settle.waited(gateway.live.now().since(begun));
+    guest.settle.waited(Wait::Upstream, gateway.live.now().since(begun));
     attempted
 }
 
@@ -125,6 +126,7 @@ async fn race(
         request = %guest.request_id, silent = %channel.label, asked = %permit.channel().label, "hedged"
     );
     permit.race(&beaten);
+    guest.settle.saw(plan.take_look());
     guest.settle.book(&mut permit, Part::Hedge);
     let limits = plan.limits(&permit, need);
     let route = plan.route();

@@ -40,6 +40,7 @@ use crate::dialect::entry::{self, Entry, Miss, ModelAt};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, Operation};
+use crate::ledger::Wait;
 use crate::route::price::MostCost;
 use crate::route::{Bond, Resend, closest};
 use crate::state::model::Shape;
@@ -392,9 +393,10 @@ async fn ask(
     let shape = if scan.stream { Shape::Stream } else { Shape::Whole };
     let asked = Asked::new(operation, &scan.model, shape, priority, scan.prompt_tokens);
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
-    settle.waited(waited);
+    settle.waited(Wait::Body, waited);
     settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
     settle.taken = course.arm;
+    settle.came_to(&table.routes[asked_for]);
     Ok(Guest {
         caller,
         dialect,

@@ -19,6 +19,7 @@ use crate::dialect::Dialect;
 use crate::dialect::hub::{Ask, Terms};
 use crate::dialect::remote::{self, Held};
 use crate::dialect::tree::{Node, Wrong};
+use crate::ledger::Wait;
 use crate::state::holding::Holding;
 use crate::telemetry::{Metrics, catalogue};
 use crate::upstream::{FetchError, Fetched, Purse};
@@ -126,7 +127,7 @@ pub async fn fetch(gateway: &Gateway, snapshot: &Snapshot, guest: &mut Guest, ur
         let holding = guest.contents.holding.get_or_insert_with(|| memory::needed(&gateway.live.holdings));
         holding.hold(size);
     }
-    guest.settle.waited(gateway.live.now().since(begun));
+    guest.settle.waited(Wait::Media, gateway.live.now().since(begun));
 }
 
 fn encoded(fetched: Fetched) -> Content {

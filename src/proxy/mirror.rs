@@ -235,6 +235,7 @@ async fn ask(gateway: &Arc<Gateway>, snapshot: &Arc<Snapshot>, mut guest: Box<Gu
     let Ok(mut permit) = plan.choose(&need) else { return Outcome::NoChannel };
     guest.settle.attempts = plan.attempts;
     guest.settle.channel = Some(Arc::clone(permit.channel()));
+    guest.settle.saw(plan.take_look());
     guest.settle.book(&mut permit, Part::Mirror);
     let limits = plan.limits(&permit, &need);
     match attempt::attempt(gateway, snapshot, &guest, &plan, permit, limits).await {

@@ -29,6 +29,7 @@
 //! | `tail` | reads the usage at the end of an answer too large to hold |
 //! | `settle` | books a request's end exactly once |
 //! | `steer` | which route serves a request that came to another: rules and splits |
+//! | `stranger` | requests that came to no route, for those who look for them |
 //! | `mirror` | a share of the requests goes to another route as well, whose answers nobody gets |
 //! | `reckon` | a prompt's tokens, counted where an estimate will not do |
 //! | `refuse` | our own errors, in the caller's dialect |
@@ -78,14 +79,15 @@ mod reply;
 mod settle;
 mod share;
 mod steer;
+mod stranger;
 mod tail;
 mod thoughts;
 mod tunnel;
 mod unattended;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
@@ -97,7 +99,7 @@ use crate::access::budgets::Budgets;
 use crate::access::limits::Limiter;
 use crate::access::{Access, Caller, Guesses, OwnKeys};
 use crate::cache::{Held, KeptNow, Memory};
-use crate::ledger::{Ledger, Till};
+use crate::ledger::{Journal, Ledger, Readers, Till};
 use crate::route::Bond;
 use crate::state::{Live, Recent, Table};
 use crate::upstream::{Fetcher, Pool};
@@ -136,9 +138,9 @@ pub struct Gateway {
     cut_off: AtomicBool,
     memory: Memory,
     before: again::Before,
-    /// Where rows are kept, if they are.
-    ledger: OnceLock<Arc<Ledger>>,
-    /// Else.
+    /// Who reads what requests come to.
+    readers: Arc<Readers>,
+    /// Where nobody does.
     till: Arc<Till>,
     /// What callers have used of their limits.
     pub limiter: Arc<Limiter>,
@@ -174,7 +176,7 @@ impl Gateway {
             cut_off: AtomicBool::new(false),
             memory: Memory::default(),
             before: again::Before::default(),
-            ledger: OnceLock::new(),
+            readers: Arc::default(),
             till: Arc::new(Till),
             mirrors: mirror::Mirrors::default(),
             unattended: AtomicU32::new(0),
@@ -183,8 +185,12 @@ impl Gateway {
 
     /// Leaves what requests come to with `ledger`, from the next one on. For the very start.
     pub fn keep_books(&self, ledger: Arc<Ledger>) {
-        // The first one stays.
-        let _ = self.ledger.set(ledger);
+        self.readers.keep_books(ledger);
+    }
+
+    /// The same with `journal`.
+    pub fn keep_journal(&self, journal: Arc<Journal>) {
+        self.readers.keep_journal(journal);
     }
 
     /// Where what has this id is stored for the caller.
@@ -199,6 +205,9 @@ impl Gateway {
     /// Puts another snapshot in force and gives back the one before. Requests under way keep theirs.
     pub fn swap(&self, snapshot: Snapshot) -> Arc<Snapshot> {
         snapshot.connect_memories();
+        self.readers
+            .journal()
+            .inspect(|journal| journal.keep_most(snapshot.table.telemetry.journal_requests));
         let before = self.snapshot.swap(Arc::new(snapshot));
         self.budgets.changed();
         before
@@ -260,6 +269,7 @@ impl Gateway {
     ) -> Response<Reply> {
         let snapshot = self.snapshot();
         let arrival = intake::Arrival::new(self, request, from);
+        let begun = arrival.begun;
         match intake::admit(self, &snapshot, arrival).await {
             Ok(intake::Admitted::Guest(guest)) => {
                 let shown = limits::shown(&guest);
@@ -270,7 +280,10 @@ impl Gateway {
                 response
             }
             Ok(intake::Admitted::Answered(response)) => *response,
-            Err(refusal) => refusal.into_response(&self.live),
+            Err(refusal) => {
+                stranger::note(self, &refusal, begun);
+                refusal.into_response(&self.live)
+            }
         }
     }
 }

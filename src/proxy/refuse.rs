@@ -101,7 +101,9 @@ impl Refusal {
                     _ if self.exhausted => RequestOutcome::Failed,
                     _ => RequestOutcome::Refused,
                 });
-                settle.first_byte();
+                settle.error = Some(self.trouble.kind.name());
+                settle.shed = self.shed;
+                settle.first_byte(trouble::status(self.trouble.kind, self.dialect));
             }
             None => live.metrics.counter(&catalogue::REJECTED, &[self.trouble.kind.name()]).increment(1),
         }

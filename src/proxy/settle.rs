@@ -1,13 +1,11 @@
-//! Books the end of a request exactly once, however it ends: counts it, writes its line of the access log, and leaves
-//! it to the ledger.
-//!
-//! What a rehearsal reads of these lines is `config::rehearsal::log`'s affair: whoever changes a field changes it there too.
+//! Books the end of a request exactly once, however it ends: counts it, and leaves what it came to, and why, to the ledger
+//! and the journal.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 use super::limits::{Answered, Course, Drawn, Reached};
 use super::reckon::{self, Prompt};
@@ -16,14 +14,15 @@ use crate::access::Caller;
 use crate::access::budgets::{Paid, Reserved};
 use crate::algo::tick::Tick;
 use crate::dialect::Operation;
-use crate::ledger::{self, Account};
+use crate::ledger::{self, Account, Wait, Waits};
 use crate::route::steer::Taken;
 use crate::shared::Waited;
 use crate::state::books::Books;
+use crate::state::look::Look;
 use crate::state::model::Shape;
 use crate::state::route::Route;
 use crate::state::{Channel, Permit, Table};
-use crate::telemetry::{RequestOutcome, StreamOutcome, catalogue};
+use crate::telemetry::{RequestOutcome, Shed, StreamOutcome, catalogue};
 use crate::vocab::{Part, Priority, Usage};
 
 /// The longest name of a model that is written down.
@@ -72,8 +71,8 @@ pub struct Settle {
     dialect: &'static str,
     request_id: Box<str>,
     begun: Tick,
-    /// Time spent waiting for upstreams and for the caller's body, before the first byte back.
-    waited: Duration,
+    /// What it waited for before the first byte back.
+    waits: Waits,
     outcome: RequestOutcome,
     stream: Option<StreamOutcome>,
     asked: Asked,
@@ -82,6 +81,8 @@ pub struct Settle {
     first_byte: AtomicU64,
     /// Of that, the gateway's own, in nanoseconds.
     own: AtomicU64,
+    /// Of its answer; 0 while there is none.
+    status: AtomicU16,
     /// What its row is made of, where rows are kept.
     account: Option<Arc<Account>>,
     tags: Vec<(Arc<str>, Box<str>)>,
@@ -89,6 +90,13 @@ pub struct Settle {
     prompt: Option<Arc<Prompt>>,
     /// `hit`, `stale` or `repeat`: it got what was said before.
     pub replayed: Option<&'static str>,
+    /// `shared` or `answer`: it had a part in another one's attempt, or got what the route says when nobody is left.
+    pub instead: Option<&'static str>,
+    /// What kind of error of ours it is answered with.
+    pub error: Option<&'static str>,
+    pub shed: Option<Shed>,
+    /// The route that it came to.
+    asked_route: Arc<str>,
     pub attempts: u32,
     /// How many of them were made beside one that was silent and had not failed.
     pub hedges: u32,
@@ -160,20 +168,25 @@ impl Settle {
             dialect,
             request_id: request_id.into(),
             begun,
-            waited: Duration::ZERO,
+            waits: Waits::default(),
             outcome: RequestOutcome::Cancelled,
             stream: None,
             asked,
             audience,
             first_byte: AtomicU64::new(0),
             own: AtomicU64::new(0),
+            status: AtomicU16::new(0),
             account: match audience {
-                Audience::Caller => gateway.ledger.get().map(Account::open),
+                Audience::Caller => Account::open(&gateway.readers),
                 Audience::Nobody | Audience::Another => None,
             },
             tags: Vec::new(),
             prompt: None,
             replayed: None,
+            instead: None,
+            error: None,
+            shed: None,
+            asked_route: Arc::clone(&route.config.name),
             attempts: 0,
             hedges: 0,
             caller: Caller::default(),
@@ -216,6 +229,18 @@ impl Settle {
         permit.book_in(books, part, metering::of(operation, prompt_tokens.into()));
         if let Some(prompt) = self.prompt.as_ref().filter(|_| reckon::is_counted(&permit.model().name)) {
             permit.ask_for_prompt(Arc::clone(prompt) as _);
+        }
+    }
+
+    /// It came to that route, and a rule or a split sent it to this one.
+    pub fn came_to(&mut self, route: &Route) {
+        self.asked_route = Arc::clone(&route.config.name);
+    }
+
+    /// What was seen when somebody was to be picked for it, or nobody could be.
+    pub fn saw(&self, look: Option<Look>) {
+        if let (Some(account), Some(look)) = (&self.account, look) {
+            account.looked(look);
         }
     }
 
@@ -263,14 +288,15 @@ impl Settle {
     }
 
     /// Takes `waited` out of the gateway's own time.
-    pub fn waited(&mut self, waited: Duration) {
-        self.waited += waited;
+    pub fn waited(&mut self, what: Wait, waited: Duration) {
+        self.waits.add(what, waited);
     }
 
-    /// The first byte of an answer is about to leave.
-    pub fn first_byte(&self) {
+    /// The first byte of an answer of this status is about to leave.
+    pub fn first_byte(&self, status: StatusCode) {
         let after = self.gateway.live.now().since(self.begun);
-        let own = after.saturating_sub(self.waited);
+        let own = after.saturating_sub(self.waits.total());
+        self.status.store(status.as_u16(), Relaxed);
         let nanos = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
         self.first_byte.store(nanos.max(1), Relaxed);
         self.own.store(u64::try_from(own.as_nanos()).unwrap_or(u64::MAX), Relaxed);
@@ -359,32 +385,8 @@ impl Drop for Settle {
         }
         self.route.memory.in_flight.fetch_sub(1, Relaxed);
         self.gateway.in_flight.fetch_sub(1, Relaxed);
-        let (route, channel) =
-            (&*self.route.config.name, self.channel.as_ref().map_or("", |channel| &channel.label));
-        let (outcome, millis) = (self.outcome.name(), took.as_secs_f64() * 1e3);
-        let key = self.caller.name();
-        let arm = self.taken.as_ref().map(|taken| &*taken.arm);
-        let Asked { model, shape, priority, prompt_tokens, .. } = &self.asked;
-        let (stream, priority) = (*shape == Shape::Stream, priority.name());
         let first_byte = Some(self.first_byte.load(Relaxed)).filter(|nanos| *nanos > 0);
         let after = first_byte.map(Duration::from_nanos);
-        let first_byte = after.map(|after| after.as_secs_f64() * 1e3);
-        let input = self.usage.map_or((*prompt_tokens).into(), |usage| usage.input);
-        let output = self.usage.map(|usage| usage.output);
-        macro_rules! say {
-            ($level:ident) => {
-                tracing::$level!(
-                    target: "mainstay::request", request = %self.request_id, key, dialect = self.dialect, route,
-                    arm, model, stream, priority, channel, outcome, attempts = self.attempts, millis, first_byte, input,
-                    output, "request"
-                )
-            };
-        }
-        if good {
-            say!(debug);
-        } else {
-            say!(info);
-        }
         if let Some(account) = self.account.take() {
             account.ends(self.row(took, after));
         }
@@ -412,7 +414,7 @@ impl Settle {
         model: Box<str>,
         took: Duration,
     ) -> ledger::Request {
-        let Asked { operation, shape, .. } = self.asked;
+        let Asked { operation, shape, priority, prompt_tokens, .. } = self.asked;
         ledger::Request {
             request_id,
             lineage: self.caller.lineage().cloned(),
@@ -421,15 +423,27 @@ impl Settle {
             dialect: self.dialect,
             operation: operation.name(),
             model,
+            asked_route: (*self.asked_route != *self.route.config.name)
+                .then(|| Arc::clone(&self.asked_route)),
             stream: shape == Shape::Stream,
+            priority,
+            channel: self.channel.clone(),
             outcome: self.outcome,
+            status: self.status.load(Relaxed),
+            error: self.error,
             replayed: self.replayed,
+            instead: self.instead,
+            shed: self.shed.map(Shed::name),
+            downgraded: self.downgraded.is_some(),
+            prompt_tokens,
+            usage: self.usage,
             arm: self.taken.as_ref().map(|taken| Arc::clone(&taken.arm)),
             begun: self.begun,
             at: self.gateway.live.clock.unix_now().saturating_sub(took),
             took,
             first_byte: None,
             own: Duration::from_nanos(self.own.load(Relaxed)),
+            waits: self.waits,
         }
     }
 }

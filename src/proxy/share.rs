@@ -14,6 +14,7 @@ use super::reply::{Followed, Follower, Reply};
 use super::{Gateway, Snapshot, again, unattended};
 use crate::cache::Likeness;
 use crate::dialect::Dialect;
+use crate::ledger::Wait;
 use crate::state::route::Route;
 use crate::telemetry::catalogue;
 
@@ -40,7 +41,7 @@ pub async fn share(
     };
     let begun = gateway.live.now();
     let head = timeout_at(gateway.live.clock.instant(guest.deadline), seat.head()).await;
-    guest.settle.waited(gateway.live.now().since(begun));
+    guest.settle.waited(Wait::Another, gateway.live.now().since(begun));
     match head {
         Err(_) => again::too_late(gateway, guest),
         Ok(Some(head)) if head.status.is_success() => {
@@ -58,7 +59,8 @@ fn follow(mut guest: Box<Guest>, route: &Arc<Route>, mut head: Head, seat: Seat)
     head.fields.remove(REQUEST_ID);
     name_request(&mut head.fields, &guest.request_id, None);
     head.fields.insert(COALESCED, HeaderValue::from_static("true"));
-    guest.settle.first_byte();
+    guest.settle.instead = Some("shared");
+    guest.settle.first_byte(head.status);
     // Whoever asked pays, and keeps it for the route.
     guest.settle.owes_nothing();
     let mut kept = guest.again.take();

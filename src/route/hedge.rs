@@ -194,6 +194,7 @@ impl Plan<'_> {
             let Judged { channel, model, .. } = list.remove(pick);
             if let Ok(permit) = Permit::admit(channel, model, need.wants()) {
                 self.count(now);
+                self.picked(permit.channel(), now);
                 self.hedges += 1;
                 return Some(permit);
             }

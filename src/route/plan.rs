@@ -16,11 +16,13 @@ use smallvec::SmallVec;
 
 use super::need::Need;
 use crate::algo::tick::Tick;
+use crate::state::look::{Judgements, Look};
 use crate::state::permit::{Permit, Refusal};
 use crate::state::route::Route;
-use crate::state::table::Table;
+use crate::state::table::{Channel, Table};
 use crate::vocab::Fault;
 
+use list::Listed;
 use tried::Slots;
 
 pub use lack::{Exhausted, Lack};
@@ -54,6 +56,8 @@ pub struct Plan<'t> {
     failures: SmallVec<[(usize, usize, Fault); 2]>,
     /// Channels that had nothing to fail at: the request could not be put to them, or they lack what its caller names.
     unasked: u32,
+    /// What was seen when somebody was to be picked, the last time.
+    look: Option<Look>,
 }
 
 impl<'t> Plan<'t> {
@@ -75,6 +79,7 @@ impl<'t> Plan<'t> {
             overflown: 0,
             failures: SmallVec::new(),
             unasked: 0,
+            look: None,
         }
     }
 
@@ -104,7 +109,8 @@ impl<'t> Plan<'t> {
         let mut crowded = false;
         // Each turn of this loop takes one channel out, so it ends.
         loop {
-            let (list, exhausted) = self.shortlist(need, refused, now);
+            let Listed { list, exhausted, judged } = self.shortlist(need, refused, now);
+            self.look = Some(Look { at: now, route: Arc::clone(self.route()), judged, picked: None });
             let Some(pick) = self.pick(&list, need, now) else {
                 let lack = if crowded { Lack::Room } else { exhausted.lack };
                 return Err(Exhausted { lack, ..exhausted });
@@ -113,6 +119,7 @@ impl<'t> Plan<'t> {
             match Permit::admit(channel, Arc::clone(model), need.wants()) {
                 Ok(permit) => {
                     self.count(now);
+                    self.saw(channel);
                     return Ok(permit);
                 }
                 // Somebody was faster; look again without it.
@@ -121,6 +128,24 @@ impl<'t> Plan<'t> {
                     refused.add(channel.slot);
                 }
             }
+        }
+    }
+
+    /// What was seen when somebody was picked last, or nobody could be; once.
+    pub fn take_look(&mut self) -> Option<Look> {
+        self.look.take()
+    }
+
+    /// Somebody was picked for another reason than that he looked best.
+    pub(super) fn picked(&mut self, channel: &Channel, now: Tick) {
+        let (route, picked) = (Arc::clone(self.route()), Some(channel.slot));
+        self.look = Some(Look { at: now, route, judged: Judgements::new(), picked });
+    }
+
+    /// It was this one.
+    fn saw(&mut self, channel: &Channel) {
+        if let Some(look) = &mut self.look {
+            look.picked = Some(channel.slot);
         }
     }
 

@@ -37,6 +37,19 @@ pub enum Rank {
     Trial,
 }
 
+impl Rank {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Doubted => "doubted",
+            Self::Stalled => "stalled",
+            Self::Last => "last",
+            Self::Short => "short_of_quota",
+            Self::Trial => "trial",
+        }
+    }
+}
+
 /// Why a channel cannot be picked.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum WhyNot {

@@ -1,4 +1,4 @@
-//! Keeps the ledger where there is a store for it: opens its spool before the first request, runs its writer, and has
+//! Keeps the journal, and the ledger where there is a store for it: opens its spool before the first request, runs its writer, and has
 //! the last rows written when the process leaves.
 
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::{io, iter};
 use super::loader::{Draft, Loader, Rejection};
 use super::tasks::Tasks;
 use crate::config::{Blueprint, StorePlace};
-use crate::ledger::{Ledger, Spool};
+use crate::ledger::{Journal, Ledger, Spool};
 use crate::proxy::Gateway;
 use crate::store::Store;
 
@@ -86,6 +86,15 @@ fn place(blueprint: &Blueprint) -> PathBuf {
     blueprint.ledger.spool.path.clone().unwrap_or_else(beside)
 }
 
+/// From here on the last requests are at hand, and in the log.
+pub(super) fn note(gateway: &Gateway, tasks: &Tasks) -> Arc<Journal> {
+    let most = gateway.snapshot().table.telemetry.journal_requests;
+    let (journal, clerk) = Journal::open(&gateway.live, most);
+    gateway.keep_journal(Arc::clone(&journal));
+    tasks.spawn("journal", clerk.run());
+    journal
+}
+
 /// From here on rows are kept.
 pub(super) fn keep(gateway: &Gateway, store: &Arc<Store>, spool: Spool, tasks: &Tasks) -> Arc<Ledger> {
     let (ledger, writer) = Ledger::open(&gateway.live, Arc::clone(store), spool);
@@ -97,6 +106,11 @@ pub(super) fn keep(gateway: &Gateway, store: &Arc<Store>, spool: Spool, tasks: &
 /// Nobody leaves anything any more.
 pub(super) async fn close(ledger: &Ledger) {
     ledger.flush(GOODBYE).await;
+}
+
+/// The same of the journal.
+pub(super) async fn close_journal(journal: &Journal) {
+    journal.flush(GOODBYE).await;
 }
 
 #[cfg(test)]

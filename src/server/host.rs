@@ -34,7 +34,7 @@ use crate::admin::{Applied, Phase, Refused, Reloaded, Running, Trail};
 use crate::alerts::Herald;
 use crate::algo::breaker::State;
 use crate::cache::{Held, KeptNow};
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, Journal, Ledger};
 use crate::proxy::{Gateway, Snapshot};
 use crate::shared::{Link, Purses, Standing, Tallies};
 use crate::simulated::Simulated;
@@ -67,6 +67,7 @@ pub struct Host {
     messenger: Arc<Messenger>,
     trail: Arc<Trail>,
     ledger: Option<Arc<Ledger>>,
+    journal: Arc<Journal>,
     herald: Arc<Herald>,
 }
 
@@ -160,6 +161,7 @@ impl Host {
         }
         tasks.spawn("room for callers", Arc::clone(&gateway.budgets).make_room());
         tasks.spawn("budgets", spending::follow(Arc::clone(&gateway), store.clone()));
+        let journal = booking::note(&gateway, &tasks);
         let ledger =
             store.as_ref().zip(spool).map(|(store, spool)| booking::keep(&gateway, store, spool, &tasks));
         let keeping = store.clone().zip(ledger.clone());
@@ -179,6 +181,7 @@ impl Host {
             messenger,
             trail,
             ledger,
+            journal,
             herald,
         }))
     }
@@ -205,6 +208,7 @@ impl Host {
         if let Some(ledger) = &self.ledger {
             booking::close(ledger).await;
         }
+        booking::close_journal(&self.journal).await;
     }
 
     pub fn gateway(&self) -> &Arc<Gateway> {
@@ -288,6 +292,10 @@ impl Running for Host {
 
     fn store(&self) -> Option<Arc<Store>> {
         self.store.clone()
+    }
+
+    fn journal(&self) -> Arc<Journal> {
+        Arc::clone(&self.journal)
     }
 
     fn ledger(&self) -> Option<ledger::Standing> {

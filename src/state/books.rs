@@ -58,11 +58,23 @@ pub struct Attempt<'p> {
     pub payer: Payer,
     pub begun: Tick,
     pub ended: Tick,
-    /// When its first content came.
-    pub first_content: Option<Tick>,
+    pub heard: Heard,
     pub verdict: Verdict,
     pub stage: Stage,
     pub used: Used,
+    /// What went wrong, in words of ours.
+    pub detail: Option<Box<str>>,
+}
+
+/// How an attempt went, step by step, as far as it came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// When its connection was there and the request began to leave.
+    pub sent: Option<Tick>,
+    /// When the head of an answer came, and its status.
+    pub headed: Option<(Tick, u16)>,
+    /// When its first content came.
+    pub first_content: Option<Tick>,
 }
 
 /// What an attempt has used.

@@ -17,6 +17,7 @@ pub mod hearsay;
 pub mod holding;
 mod listed;
 pub mod live;
+pub mod look;
 pub mod memoir;
 pub mod model;
 pub mod network;

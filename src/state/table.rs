@@ -37,6 +37,7 @@ pub struct Table {
     pub budget: Arc<Mutex<Budget>>,
     pub server: config::Server,
     pub ledger: config::Ledger,
+    pub telemetry: config::Telemetry,
     pub alerts: config::Alerts,
     /// How much the requests of callers matter, by the names of the file's keys; for rehearsals, which have names only.
     urgencies: HashMap<Arc<str>, Urgency>,
@@ -154,6 +155,7 @@ impl Table {
             budget,
             server: blueprint.server.clone(),
             ledger: blueprint.ledger.clone(),
+            telemetry: blueprint.telemetry.clone(),
             alerts: blueprint.alerts.clone(),
             highest: blueprint.routes.iter().map(|route| route.priority).max().unwrap_or_default(),
             urgencies: blueprint.keys.iter().map(|key| (Arc::clone(&key.name), key.urgency)).collect(),

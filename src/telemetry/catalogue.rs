@@ -94,6 +94,9 @@ catalogue! {
     LEDGER_ROWS = "mainstay_ledger_rows_total" Counter, ["way"], "Rows of requests and attempts that were kept: direct (in the store at once), spooled (on disk first, while the store is away), replayed (from there into the store).";
     LEDGER_LOST = "mainstay_ledger_lost_rows_total" Counter, ["reason"], "Rows of requests and attempts that could be kept nowhere: queue_full (neither the store nor the disk took any for too long), spool_full (ledger.spool.max_bytes), unreadable (damaged or removed on disk, a batch at a time), too_old (spooled for longer than store.retention.requests, so that nobody can tell whether they were counted).";
     AUDIT_LOST = "mainstay_audit_lost_rows_total" Counter, [], "Rows of the audit trail that are in the log only: the store was away for longer than 1000 of them.";
+    JOURNAL_HELD = "mainstay_journal_requests" Gauge, [], "Ended requests that are at hand (GET /admin/requests), at most telemetry.journal.requests.";
+    JOURNAL_LOST = "mainstay_journal_lost_total" Counter, [], "Ended requests that are neither in the journal nor in the log, since too many ended at once.";
+    LOG_LOST = "mainstay_log_lost_lines_total" Counter, [], "Lines about requests that nobody took from standard error in time.";
     LEDGER_QUEUE = "mainstay_ledger_queue" Gauge, [], "Ended requests that nobody has written yet; absent without a store.";
     LEDGER_LAG = "mainstay_ledger_lag_seconds" Gauge, [], "Age of the oldest rows that are not in the store but spooled, 0 without any; absent without a store.";
     LEDGER_SPOOL_BYTES = "mainstay_ledger_spool_bytes" Gauge, [], "Bytes on disk of rows that the store has still to take, at most ledger.spool.max_bytes; absent without a store.";

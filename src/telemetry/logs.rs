@@ -1,10 +1,33 @@
 //! Set-up of the process's log: JSON when nobody watches, readable lines on a terminal.
 //!
-//! Prompts, replies and secrets are never log fields; the types that hold them do not print.
+//! Prompts, replies and secrets are never log fields; the types that hold them do not print. Lines about requests, of
+//! which there may be thousands a second, are written in batches by [`Lines`], everything else at once.
+
+mod lines;
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
+use std::time::Duration;
 
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
+
+pub use lines::{Lines, finish};
+
+use crate::algo::sigv4::Stamp;
+
+/// What lines about requests are called, in `MAINSTAY_LOG` too.
+pub const REQUEST: &str = "mainstay::request";
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    Json,
+    /// For people.
+    Plain,
+}
+
+static MANNER: OnceLock<Manner> = OnceLock::new();
 
 /// Starts logging to standard error. `MAINSTAY_LOG` holds the filter (`info` by default).
 /// A second call, as tests make, changes nothing.
@@ -13,14 +36,42 @@ use tracing_subscriber::EnvFilter;
 /// say it, and trying would panic.
 pub fn start() {
     let filter = EnvFilter::try_from_env("MAINSTAY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let manner = if std::io::stderr().is_terminal() { Manner::Plain } else { Manner::Json };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .log_internal_errors(false);
-    let started = if std::io::stderr().is_terminal() {
-        builder.with_target(false).compact().try_init()
-    } else {
-        builder.json().flatten_event(true).try_init()
+    let started = match manner {
+        Manner::Plain => builder.with_target(false).compact().try_init(),
+        Manner::Json => builder.json().flatten_event(true).try_init(),
     };
-    drop(started);
+    if started.is_ok() {
+        let _ = MANNER.set(manner);
+    }
+}
+
+/// Whether lines about requests of this level are wanted.
+pub fn wants_request(level: Level) -> bool {
+    if level == Level::WARN {
+        tracing::enabled!(target: REQUEST, Level::WARN)
+    } else {
+        tracing::enabled!(target: REQUEST, Level::INFO)
+    }
+}
+
+/// A time since the Unix epoch as every line has it: `2026-11-22T08:00:00.250000Z`.
+pub fn timestamp(unix: Duration) -> String {
+    let mut text = Stamp::at(unix).rfc3339();
+    text.truncate(text.trim_end_matches('Z').len());
+    format!("{text}.{:06}Z", unix.subsec_micros())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_has_microseconds() {
+        assert_eq!(timestamp(Duration::new(1_440_938_160, 250_000)), "2015-08-30T12:36:00.000250Z");
+    }
 }

@@ -227,7 +227,7 @@ fn what_cannot_be_rehearsed_is_said_with_its_place() {
         ("--workload|access.log|--from|noon", "how long after the log's begin"),
         ("--workload|access.log|--from|2h", "no request of it lies between"),
         ("--workload|other.log", "no route takes model `other`"),
-        ("--workload|quiet.log", "mainstay::request=debug"),
+        ("--workload|quiet.log", "mainstay::request=info"),
     ] {
         let (code, shown, said) = desk.simulate(asked);
         assert_eq!((code, shown.as_str()), (2, ""), "{asked}: {said}");
@@ -270,7 +270,7 @@ fn a_log_is_replayed_and_what_is_odd_in_it_is_said() {
 fn what_the_gateway_writes_of_its_requests_can_be_replayed() {
     let routing = "version: 1\nserver: {listen: LISTEN, admin: ADMIN}\nupstreams: {near: {provider: simulated, \
         simulated: {ttft: 40ms, pace: 2ms}}}\nroutes: [{model: 'demo-*', channels: [{upstream: near}]}]\n";
-    let gateway = Gateway::start_logging(routing, "info,mainstay::request=debug");
+    let gateway = Gateway::start_logging(routing, "info");
     for stream in [true, false, true, true] {
         let body = format!(
             r#"{{"model":"demo-1","stream":{stream},"messages":[{{"role":"user","content":"secret words"}}]}}"#

@@ -15,6 +15,7 @@ pub mod route;
 pub mod server;
 pub mod steer;
 pub mod store;
+pub mod telemetry;
 pub mod upstream;
 
 pub use access::{Access, CallerKey, Level, Lineage, Member, Names, Reach, Urgency};
@@ -31,6 +32,7 @@ pub use route::{Continuation, Delivery};
 pub use server::{AdminToken, Drain, Limits, Media, Redis, Responses, Server, ServerTimeouts, ServerTls};
 pub use steer::{Arm, Mirror, Rule, Split, Steering, Sticks, Time, Wanted, When};
 pub use store::{Retention, Store, StorePlace};
+pub use telemetry::Telemetry;
 pub use upstream::{
     BaseUrl, Credential, Http2, OnHangup, Pool, Probe, ProbeKind, Readiness, SimulatedSettings, Upstream,
     UpstreamTls, carries_credential,
@@ -47,6 +49,7 @@ use crate::catalog::Catalog;
 pub struct Blueprint {
     pub server: Server,
     pub ledger: Ledger,
+    pub telemetry: Telemetry,
     /// What operators are told of, and where.
     pub alerts: Alerts,
     /// Whom requests are taken from that no route is found for, and lists of models.

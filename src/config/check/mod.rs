@@ -70,6 +70,7 @@ pub fn check(
     Some(Blueprint {
         server: server?,
         ledger,
+        telemetry: settle::telemetry(&scene.file.telemetry),
         alerts,
         access: access::access(scene.file.access),
         members,

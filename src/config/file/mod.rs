@@ -19,6 +19,7 @@ pub mod rehearsal;
 pub mod server;
 pub mod steer;
 pub mod store;
+pub mod telemetry;
 
 use std::collections::BTreeMap;
 
@@ -46,6 +47,7 @@ use policy::{
 use server::Server;
 use steer::{Mirror, Rule, Split};
 use store::Store;
+use telemetry::Telemetry;
 
 /// The configuration of Mainstay.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -59,6 +61,8 @@ pub struct File {
     pub server: Server,
     /// What is written down of requests, where there is a store.
     pub ledger: Ledger,
+    /// What can be seen of the gateway from outside.
+    pub telemetry: Telemetry,
     /// What operators are told of without asking.
     pub alerts: Alerts,
     /// Whom requests are taken from (open).

@@ -131,8 +131,8 @@ impl AccessLog {
     /// Where it leaves none, or too many; for people.
     pub fn replay(&self, cut: &Cut) -> Result<Replay, String> {
         let begin = self.requests.first().map(|request| request.at).ok_or_else(|| {
-            "there is no request in it; MAINSTAY_LOG=info,mainstay::request=debug has those written that went \
-             well, too"
+            "there is no request in it; the gateway writes a line for each as long as MAINSTAY_LOG lets \
+             mainstay::request=info pass, which it does unless it is set"
                 .to_owned()
         })?;
         let moment = |moment: Moment| match moment {
@@ -267,11 +267,15 @@ fn request(line: &[u8]) -> Result<Option<Logged>, String> {
     if said.target.as_deref() != Some(TARGET) {
         return Ok(None);
     }
+    // It came to no route: nobody can say what it asked for.
+    if said.route.as_deref() == Some("") {
+        return Ok(None);
+    }
     let missing = |what: &str| format!("`{what}` is missing");
     let timestamp = said.timestamp.ok_or_else(|| missing("timestamp"))?;
     let ended = moment(&timestamp).ok_or_else(|| format!("`{timestamp}` is no time"))?;
     let lasted = said.millis.and_then(span).ok_or_else(|| missing("millis"))?;
-    let route = said.route.filter(|route| !route.is_empty()).ok_or_else(|| missing("route"))?;
+    let route = said.route.ok_or_else(|| missing("route"))?;
     let (outcome, caller) = match said.outcome.as_deref() {
         Some("ok") => (Outcome::Good, Caller::Usual),
         Some("client_fault") => (Outcome::Good, Caller::Mistaken),

@@ -123,6 +123,7 @@ async fn try_once(
             weigh(gateway, snapshot, guest, &permit, &mut failed, begun);
             let mut permit = permit;
             permit.used_in_vain(failed.usage.as_ref(), failed.events);
+            failed.detail.iter().for_each(|detail| permit.complains(detail));
             Attempted::Failed(permit, failed)
         }
     }
@@ -156,9 +157,9 @@ async fn send(
     snapshot: &Snapshot,
     guest: &Guest,
     built: Result<Built, Unbuilt>,
-    permit: Permit,
+    mut permit: Permit,
     (limits, begun): (Limits, Tick),
-    leaves: impl FnMut(),
+    mut leaves: impl FnMut(),
 ) -> Result<Sent, Box<Unsent>> {
     let pool = &snapshot.pools[permit.channel().upstream_index];
     let Built { mut request, spoken } = match built {
@@ -188,6 +189,7 @@ async fn send(
         if error.doubt == Doubt::Connection {
             permit.doubt_connection();
         }
+        permit.complains(&error.detail);
         let fault = fair(gateway, guest, begun, error.fault);
         let failure = Failure { fault, stage: error.stage, hint: RateHint::default() };
         let failed = Failed { detail: Some(error.detail), ..Failed::new(failure) };
@@ -202,9 +204,17 @@ async fn send(
     if let Err(error) = authorized {
         return refused(permit, error);
     }
-    match pool.call_noting(request, call_limits, leaves).await {
+    let mut sent = None;
+    let leaves = || {
+        sent = Some(gateway.live.now());
+        leaves();
+    };
+    let called = pool.call_noting(request, call_limits, leaves).await;
+    permit.left(sent);
+    match called {
         Ok(response) => {
             let (head, upstream) = response.into_parts();
+            permit.headed(gateway.live.now(), head.status.as_u16());
             Ok(Sent { permit, spoken, head, upstream })
         }
         Err(error) => refused(permit, error),
@@ -345,7 +355,7 @@ pub fn respond(
     }
     let audience = guest.audience();
     if audience == Audience::Caller {
-        guest.settle.first_byte();
+        guest.settle.first_byte(head.status);
     }
     let reply = match body {
         Content::Whole { body, usage, tokens } => {
@@ -431,7 +441,7 @@ pub fn pass_on(mut guest: Box<Guest>, spare: Spare, fault: Fault) -> Response<Re
     dress(&mut head, &guest.request_id, attempts, &channel, Switching::No);
     let theirs = fault.class() == Class::ClientFault;
     guest.settle.ends(if theirs { RequestOutcome::ClientFault } else { RequestOutcome::Failed });
-    guest.settle.first_byte();
+    guest.settle.first_byte(head.status);
     let opaque = Opaque::passed_on(begin, rest, guest.settle, idle, guest.deadline);
     Response::from_parts(head, Reply::opaque(opaque))
 }

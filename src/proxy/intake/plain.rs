@@ -8,6 +8,7 @@ use super::{Arrival, Guest, Load, body, deadline, is_retry};
 use crate::access::{Shown, Standing};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, Operation};
+use crate::ledger::Wait;
 use crate::proxy::media::Contents;
 use crate::proxy::memory::{self, content_length};
 use crate::proxy::named::IDEMPOTENCY_KEY;
@@ -82,7 +83,7 @@ pub async fn plain(
     let asked = Asked::new(Operation::Opaque, "", Shape::Whole, priority, 0);
     let mut settle =
         Settle::begin(gateway, route, Dialect::Http.name(), &arrival.request_id, arrival.begun, asked);
-    settle.waited(waited);
+    settle.waited(Wait::Body, waited);
     settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
     Ok(Guest {
         caller,

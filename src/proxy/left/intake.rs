@@ -11,6 +11,7 @@ use super::{Asker, Errand, Unknown};
 use crate::access::{Caller, Standing};
 use crate::dialect::Operation;
 use crate::dialect::entry::{Entry, Left, Want};
+use crate::ledger::Wait;
 use crate::proxy::intake::body::{Unread, read_some, read_whole};
 use crate::proxy::intake::{Arrival, Guest, Load, deadline, is_retry};
 use crate::proxy::media::Contents;
@@ -106,7 +107,7 @@ pub async fn guest(
     )?;
     let asked = Asked::new(operation, "", Shape::Whole, priority, 0);
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
-    settle.waited(waited);
+    settle.waited(Wait::Body, waited);
     settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
     let safe = [Method::GET, Method::DELETE].contains(&arrival.head.method);
     let keyed = arrival.head.headers.contains_key(IDEMPOTENCY_KEY) && matches!(load, Load::Whole(_));

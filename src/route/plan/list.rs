@@ -11,8 +11,12 @@ use super::tried::Slots;
 use crate::algo::tick::Tick;
 use crate::route::need::Need;
 use crate::route::shortlist::{self, Rank, WhyNot};
+use crate::state::look::Judgements;
 use crate::state::model::Model;
 use crate::state::table::Channel;
+
+/// What is said of a channel that could have been picked, had somebody not been faster.
+const TAKEN: &str = "taken";
 
 /// A channel that may be asked, and how it looks.
 pub(in crate::route) struct Judged<'t> {
@@ -23,18 +27,33 @@ pub(in crate::route) struct Judged<'t> {
 
 pub(in crate::route) type Shortlist<'t> = SmallVec<[Judged<'t>; 8]>;
 
+/// All channels of a route, as they look to a request.
+pub(super) struct Listed<'t> {
+    pub list: Shortlist<'t>,
+    /// What is to be said where nobody is on it.
+    pub exhausted: Exhausted,
+    pub judged: Judgements,
+}
+
 impl<'t> Plan<'t> {
     /// Channels that may be asked, untried ones; where none is left, tried ones that may be asked again.
-    pub(super) fn shortlist(&self, need: &Need<'_>, refused: Slots, now: Tick) -> (Shortlist<'t>, Exhausted) {
+    pub(super) fn shortlist(&self, need: &Need<'_>, refused: Slots, now: Tick) -> Listed<'t> {
         let route = self.route();
         let mut list = Shortlist::new();
         let mut again = Shortlist::new();
         let mut narrow = Shortlist::new();
         let mut summary = Summary::default();
         let mut awaited = false;
+        let mut words = Judgements::new();
         for channel in &route.channels {
             let model = need.memory(route, channel);
             let judged = self.judge(channel, &model, need, now);
+            words.push(match judged {
+                Ok(_) if refused.has(channel.slot) => TAKEN,
+                Ok(_) if self.tried.has(channel.slot) => WhyNot::Tried.name(),
+                Ok(rank) => rank.name(),
+                Err(why) => why.name(),
+            });
             if refused.has(channel.slot) {
                 // Somebody was faster: what he took is missing now, and the caller is told what it was.
                 if let Err(why) = judged {
@@ -71,7 +90,7 @@ impl<'t> Plan<'t> {
             again.clear();
         }
         let chosen = [list, narrow, again].into_iter().find(|list| !list.is_empty()).unwrap_or_default();
-        (chosen, summary.close(route.channels.len()))
+        Listed { list: chosen, exhausted: summary.close(route.channels.len()), judged: words }
     }
 
     /// Judges `channel`, with what this request has learnt about windows.
@@ -94,7 +113,7 @@ impl<'t> Plan<'t> {
     pub fn outlook(&self, need: &Need<'_>) -> Exhausted {
         let free = need.freed();
         let need = free.as_ref().unwrap_or(need);
-        self.shortlist(need, Slots::default(), self.table.live.now()).1
+        self.shortlist(need, Slots::default(), self.table.live.now()).exhausted
     }
 
     /// Whether a channel could be picked now that this request has not tried.

@@ -45,6 +45,7 @@ impl<'t> Plan<'t> {
         let permit = Permit::force(channel, model, need.wants()).map_err(|_| exhausted)?;
         route.handles.panic_admitted.increment(1);
         self.count(now);
+        self.picked(permit.channel(), now);
         Ok(permit)
     }
 

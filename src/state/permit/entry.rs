@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Permit;
 use crate::algo::tick::Tick;
-use crate::state::books::{self, Attempt, Books, Metering, Prompt, Verdict};
+use crate::state::books::{self, Attempt, Books, Heard, Metering, Prompt, Verdict};
 use crate::vocab::{Part, Stage, Usage};
 
 /// A place in the books that nobody has closed.
@@ -14,7 +14,8 @@ pub(super) struct Entry {
     books: Arc<dyn Books>,
     place: u32,
     part: Part,
-    pub(super) first_content: Option<Tick>,
+    pub(super) heard: Heard,
+    detail: Option<Box<str>>,
     account: books::Account,
     prompt: Option<Arc<dyn Prompt>>,
 }
@@ -24,7 +25,29 @@ impl Permit {
     pub fn book_in(&mut self, books: Arc<dyn Books>, part: Part, metering: Metering) {
         let account = books::Account { metering, ..books::Account::default() };
         let place = books.begins();
-        self.entry = Some(Box::new(Entry { books, place, part, first_content: None, account, prompt: None }));
+        let heard = Heard::default();
+        self.entry = Some(Box::new(Entry { books, place, part, heard, detail: None, account, prompt: None }));
+    }
+
+    /// Its request began to leave at `at`.
+    pub fn left(&mut self, at: Option<Tick>) {
+        if let Some(entry) = &mut self.entry {
+            entry.heard.sent = at;
+        }
+    }
+
+    /// The head of an answer is here.
+    pub fn headed(&mut self, at: Tick, status: u16) {
+        if let Some(entry) = &mut self.entry {
+            entry.heard.headed = Some((at, status));
+        }
+    }
+
+    /// What goes wrong, in words that hold nothing of a request or an answer.
+    pub fn complains(&mut self, detail: &str) {
+        if let Some(entry) = &mut self.entry {
+            entry.detail = Some(detail.into());
+        }
     }
 
     /// Whom to ask for the tokens of its prompt, should nobody have said them at its end.
@@ -72,7 +95,7 @@ impl Permit {
     /// Says how it ended, once.
     pub(super) fn book(&mut self, verdict: Verdict, stage: Stage) {
         let Some(entry) = self.entry.take() else { return };
-        let Entry { books, place, part, first_content, mut account, prompt } = *entry;
+        let Entry { books, place, part, heard, detail, mut account, prompt } = *entry;
         account.events = account.events.max(self.events);
         if let Some(prompt) = prompt {
             account.ask(&*prompt, verdict, stage);
@@ -86,10 +109,11 @@ impl Permit {
             payer: self.payer,
             begun: self.begun,
             ended: self.live().now(),
-            first_content,
+            heard,
             verdict,
             stage,
             used: account.used(verdict, stage),
+            detail,
         });
     }
 }

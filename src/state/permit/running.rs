@@ -49,7 +49,7 @@ impl Permit {
         let (now, mut dice) = (live.now(), live.dice());
         let ttft = at.since(self.begun);
         if let Some(entry) = &mut self.entry {
-            entry.first_content = Some(at);
+            entry.heard.first_content = Some(at);
         }
         self.model.answered(self.begun);
         self.model.observe(self.shape, now, ttft);

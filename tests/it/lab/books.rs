@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay::ledger::{Ledger, Sink, Spool};
+use mainstay::ledger::{self, Ledger, Sink, Spool, Wanted};
 use mainstay::store::rows::{AttemptRow, Batch, RequestRow};
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -138,5 +138,35 @@ impl Books {
             std::fs::copy(&path, kept.join(path.file_name().unwrap())).unwrap();
         }
         kept
+    }
+}
+
+/// The last requests; it ends with the test.
+pub struct Journal {
+    journal: Arc<ledger::Journal>,
+    _clerk: Writing,
+}
+
+impl Lab {
+    /// From here on the last requests are at hand.
+    pub fn keep_journal(&self) -> Journal {
+        let (journal, clerk) = ledger::Journal::open(&self.gateway.live, 1000);
+        self.gateway.keep_journal(Arc::clone(&journal));
+        Journal { journal, _clerk: Writing(tokio::spawn(clerk.run())) }
+    }
+}
+
+impl Journal {
+    /// What became of the requests so far, the newest first.
+    pub async fn decisions(&self) -> Vec<serde_json::Value> {
+        self.journal.flush(Duration::from_mins(1)).await;
+        self.journal.search(&Wanted::default(), |decision| serde_json::json!(decision)).0
+    }
+
+    /// Of the only one that there was.
+    pub async fn only(&self) -> serde_json::Value {
+        let mut all = self.decisions().await;
+        assert_eq!(all.len(), 1, "requests in the journal");
+        all.remove(0)
     }
 }

@@ -19,6 +19,7 @@ mod fate;
 mod files;
 mod harm;
 mod hedging;
+mod journal;
 mod legs;
 mod limits;
 mod memory;

@@ -98,7 +98,7 @@ fn requests_come_at_their_own_times_faster_more_often_and_again() {
 #[test]
 fn a_log_without_requests_says_how_to_have_some() {
     let none = log(&[]).replay(&ALL).expect_err("there is nothing in it");
-    assert!(none.contains("mainstay::request=debug"), "{none}");
+    assert!(none.contains("mainstay::request=info"), "{none}");
     let late = Cut { from: "2027-01-01T00:00:00Z".parse().ok(), ..ALL };
     assert!(log(&[WELL.to_owned()]).replay(&late).is_err_and(|why| why.contains("between --from and --to")));
     assert!("tomorrow".parse::<Moment>().is_err_and(|why| why.contains("as in 10m")));

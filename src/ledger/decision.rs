@@ -1,0 +1,279 @@
+//! What became of a request and why, for people: its line in the log, its entry in the journal, the answer's
+//! `x-mainstay-explain`. All of them say the same, in the same words. Never a word of a prompt, an answer or a secret.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::account::Request;
+use super::record::{Entry, Record, Whose, tags};
+use crate::algo::tick::Tick;
+use crate::config::Level;
+use crate::state::look::Look;
+use crate::store::rows::CALLERS_OWN;
+use crate::vocab::{Money, Part, Usage};
+
+/// A request that has ended. Times are in milliseconds; those of parts count from the request's arrival.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Decision<'r> {
+    /// As it stands in the answer's `x-mainstay-request-id`.
+    pub request: &'r str,
+    /// When it came, Unix time in seconds.
+    pub at: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organisation: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<&'r str>,
+    /// What the caller's key is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<&'r str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    pub dialect: &'r str,
+    pub operation: &'r str,
+    /// The one that served it.
+    pub route: &'r str,
+    /// The one that it came to, where a rule, a split or a spent budget sent it elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_route: Option<&'r str>,
+    /// The arm of a split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arm: Option<&'r str>,
+    /// Whether it was a spent budget.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub downgraded: bool,
+    /// As the caller named it.
+    pub model: &'r str,
+    pub stream: bool,
+    pub priority: &'r str,
+    /// The last one that was asked; empty where none was.
+    pub channel: &'r str,
+    /// ok, client_fault, refused, failed, broken, cancelled; or mirrored, where nobody got the answer.
+    pub outcome: &'r str,
+    /// Of HTTP; absent where the caller got no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// What kind of error the gateway answered with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'r str>,
+    /// hit, stale or repeat: it got what was said before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replayed: Option<&'r str>,
+    /// shared or answer: it had a part in another request's attempt, or got what the route says when nobody is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instead: Option<&'r str>,
+    /// Why there was no room for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shed: Option<&'r str>,
+    pub attempts: usize,
+    /// From its arrival to the end of its answer.
+    pub millis: f64,
+    /// To the first byte of its answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte: Option<f64>,
+    /// Of that, the gateway's own.
+    pub own: f64,
+    /// The rest of it: body, another, queue, media, upstream, backoff, recovery.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub waits: BTreeMap<&'static str, f64>,
+    /// Tokens, cached ones included; an estimate where nobody said.
+    pub input: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached: Option<u64>,
+    /// Tokens, those of reasoning included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<u64>,
+    /// Of all attempts; absent where one of them has no price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_nano_usd: Option<u64>,
+    /// A count or a price in it is an estimate.
+    pub estimated: bool,
+    /// Each attempt, in the order in which they began.
+    pub tried: Vec<Tried<'r>>,
+    /// Each time that a channel was to be picked, and what was thought of all of them.
+    pub looks: Vec<Looked<'r>>,
+}
+
+/// One attempt.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Tried<'r> {
+    /// turn, hedge, leg (of a continued stream) or mirror.
+    pub part: &'r str,
+    pub channel: &'r str,
+    pub provider: &'r str,
+    /// Which of the upstream's credentials, by its alias; absent where it needs none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
+    /// When it began.
+    pub begun: f64,
+    /// When its connection was there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent: Option<f64>,
+    /// When the head of an answer came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_content: Option<f64>,
+    pub ended: f64,
+    /// Of HTTP, as the upstream said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// ok, cancelled, or the fault.
+    pub verdict: &'r str,
+    /// How far it had got: not_sent, sending, waiting, headers, committed.
+    pub stage: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_nano_usd: Option<u64>,
+}
+
+/// One look at the channels of a route.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Looked<'r> {
+    pub at: f64,
+    pub route: &'r str,
+    /// Absent where nobody could be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picked: Option<&'r str>,
+    /// How gladly each would have been picked, or why not; in the order of the file. Empty where one was asked beside
+    /// another, or because nobody was eligible.
+    pub channels: Vec<Candidate<'r>>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Candidate<'r> {
+    pub channel: &'r str,
+    /// ready, doubted, stalled, last, short_of_quota, trial; or why it could not be, as `/admin/explain` has it.
+    pub standing: &'r str,
+}
+
+impl<'r> Decision<'r> {
+    /// `None` as long as it has not ended.
+    pub(super) fn of(record: &'r Record) -> Option<Self> {
+        record.request.as_ref().map(|request| Self::made(record, request))
+    }
+
+    fn made(record: &'r Record, request: &'r Request) -> Self {
+        let Record { attempts, looks, whose, .. } = record;
+        let begun = request.begun;
+        let level =
+            |level| request.lineage.as_ref().and_then(|lineage| lineage.at(level)).map(|who| &*who.name);
+        let is_mirrored = *whose == Whose::Mirrors;
+        let own = || attempts.iter().filter(|entry| (entry.part == Part::Mirror) == is_mirrored);
+        let last = attempts.iter().map(|entry| entry.ended.since(begun)).max();
+        let told = request.usage.filter(|_| !is_mirrored);
+        let said = |count: fn(&Usage) -> u64| told.as_ref().map(count);
+        Self {
+            request: &request.request_id,
+            at: (request.at.as_secs_f64() * 1e6).round() / 1e6,
+            organisation: level(Level::Organisation),
+            team: level(Level::Team),
+            user: level(Level::User),
+            key: level(Level::Key),
+            tags: tags(request.lineage.as_ref(), &request.tags)
+                .into_iter()
+                .map(|(name, value)| (name.to_string(), value.into()))
+                .collect(),
+            dialect: request.dialect,
+            operation: request.operation,
+            route: &request.route,
+            asked_route: request.asked_route.as_deref(),
+            arm: request.arm.as_deref(),
+            downgraded: request.downgraded,
+            model: &request.model,
+            stream: request.stream,
+            priority: request.priority.name(),
+            channel: match attempts.first().filter(|_| is_mirrored) {
+                Some(entry) => &entry.channel.label,
+                None => request.channel.as_ref().map_or("", |channel| &channel.label),
+            },
+            outcome: record.outcome(),
+            status: Some(request.status).filter(|status| *status > 0),
+            error: request.error,
+            replayed: request.replayed,
+            instead: request.instead,
+            shed: request.shed,
+            attempts: own().count(),
+            millis: millis(if is_mirrored { last.unwrap_or_default() } else { request.took }),
+            first_byte: request.first_byte.map(millis),
+            own: millis(request.own),
+            waits: request.waits.each().map(|(what, waited)| (what, millis(waited))).collect(),
+            input: said(|usage| usage.input).unwrap_or_else(|| request.prompt_tokens.into()),
+            cached: said(|usage| usage.cache_read).filter(|count| *count > 0),
+            output: said(|usage| usage.output),
+            reasoning: said(|usage| usage.reasoning).filter(|count| *count > 0),
+            cost_nano_usd: own().map(Entry::money).sum::<Option<Money>>().map(Money::as_nano_usd),
+            estimated: told.is_none() || own().any(|entry| entry.used.estimated),
+            tried: attempts.iter().map(|entry| Tried::of(entry, begun)).collect(),
+            looks: looks.iter().map(|look| Looked::of(look, begun)).collect(),
+        }
+    }
+}
+
+impl<'r> Tried<'r> {
+    fn of(entry: &'r Entry, begun: Tick) -> Self {
+        let after = |at: Tick| millis(at.since(begun));
+        let used = Some(entry.used.usage).filter(|usage| *usage != Usage::default());
+        Self {
+            part: entry.part.name(),
+            channel: &entry.channel.label,
+            provider: entry.channel.upstream.config.provider.name,
+            credential: credential(entry),
+            begun: after(entry.begun),
+            sent: entry.heard.sent.map(after),
+            headers: entry.heard.headed.map(|(at, _)| after(at)),
+            first_content: entry.heard.first_content.map(after),
+            ended: after(entry.ended),
+            status: entry.heard.headed.map(|(_, status)| status),
+            verdict: entry.verdict.name(),
+            stage: entry.stage.name(),
+            detail: entry.detail.as_deref(),
+            input: used.map(|usage| usage.input),
+            output: used.map(|usage| usage.output),
+            cost_nano_usd: entry.money().map(Money::as_nano_usd).filter(|_| used.is_some()),
+        }
+    }
+}
+
+/// What it is called in status and metrics: never a word of it.
+fn credential(entry: &Entry) -> Option<String> {
+    match entry.credential {
+        0 => None,
+        CALLERS_OWN => Some("caller's own".to_owned()),
+        place => {
+            let key = entry.channel.upstream.credentials.get(usize::from(place) - 1);
+            key.map(|key| key.alias.clone())
+        }
+    }
+}
+
+impl<'r> Looked<'r> {
+    fn of(look: &'r Look, begun: Tick) -> Self {
+        let channels = &look.route.channels;
+        let candidate = |(place, standing): (usize, &&'static str)| {
+            channels.get(place).map(|channel| Candidate { channel: &channel.label, standing: *standing })
+        };
+        Self {
+            at: millis(look.at.since(begun)),
+            route: &look.route.config.name,
+            picked: look.picked.and_then(|place| channels.get(place)).map(|channel| &*channel.label),
+            channels: look.judged.iter().enumerate().filter_map(candidate).collect(),
+        }
+    }
+}
+
+/// To the microsecond.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

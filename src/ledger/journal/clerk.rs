@@ -1,0 +1,73 @@
+//! Reads what requests leave, ten times a second: nothing on their path wakes anybody. Each goes into the journal, and,
+//! where the log wants it, becomes a line there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
+use tokio::time::sleep;
+
+use super::{Journal, line};
+use crate::ledger::decision::Decision;
+use crate::ledger::record::Record;
+use crate::state::Live;
+use crate::telemetry::logs;
+
+const TICK: Duration = Duration::from_millis(100);
+/// Requests that are read before others that run on the same thread have their turn: some 100 µs.
+const AT_ONCE: usize = 32;
+
+/// Who writes the journal.
+pub struct Clerk {
+    journal: Arc<Journal>,
+    records: mpsc::Receiver<Arc<Record>>,
+    flushes: mpsc::Receiver<oneshot::Sender<()>>,
+    lines: logs::Lines,
+}
+
+impl Clerk {
+    pub(super) fn new(
+        live: &Live,
+        journal: Arc<Journal>,
+        records: mpsc::Receiver<Arc<Record>>,
+        flushes: mpsc::Receiver<oneshot::Sender<()>>,
+    ) -> Self {
+        Self { journal, records, flushes, lines: logs::Lines::new(&live.metrics) }
+    }
+
+    /// Works until it is dropped.
+    pub async fn run(mut self) {
+        loop {
+            let asked = tokio::select! {
+                () = sleep(TICK) => None,
+                asked = self.flushes.recv() => asked,
+            };
+            self.read().await;
+            // Whoever asked may have lost his patience.
+            let _ = asked.map(|asked| asked.send(()));
+        }
+    }
+
+    /// All that was left by now.
+    pub(super) async fn read(&mut self) {
+        let mut read = 0_usize;
+        for _ in 0..self.records.len() {
+            let Ok(record) = self.records.try_recv() else { break };
+            self.log(&record);
+            self.journal.put(record);
+            read += 1;
+            if read.is_multiple_of(AT_ONCE) {
+                yield_now().await;
+            }
+        }
+        self.lines.flush();
+    }
+
+    fn log(&mut self, record: &Record) {
+        let Some(level) = line::level(record).filter(|level| logs::wants_request(*level)) else { return };
+        if let Some(decision) = Decision::of(record) {
+            self.lines.add(|text, manner| line::write(text, &decision, level, manner));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The last requests, at hand: what `GET /admin/requests` finds, and the log's line for each.
+//!
+//! | file | job |
+//! |---|---|
+//! | `clerk` | reads what requests leave, off their path: into the journal and the log |
+//! | `line` | a request's line of the log, for machines or for people |
+//! | `wanted` | what is looked for |
+//!
+//! A request leaves its record in a bounded queue and goes on; should nobody empty it, it is missing here and in the log,
+//! and counted. Beside the queue at most `journal.requests` records are held, some 1.5 KB each, in memory only.
+
+mod clerk;
+mod line;
+mod wanted;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use metrics::Counter;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::decision::Decision;
+use super::record::Record;
+use crate::state::Live;
+use crate::telemetry::catalogue;
+
+pub use clerk::Clerk;
+pub use wanted::Wanted;
+
+/// Requests that have ended since the clerk looked last; it does ten times a second.
+const QUEUE: usize = 16 * 1024;
+
+/// Where requests leave what became of them.
+pub struct Journal {
+    queue: mpsc::Sender<Arc<Record>>,
+    flushes: mpsc::Sender<oneshot::Sender<()>>,
+    kept: Mutex<VecDeque<Kept>>,
+    most: AtomicUsize,
+    written: AtomicU64,
+    lost: Counter,
+}
+
+/// One of the last requests.
+struct Kept {
+    /// In the order in which they ended, from 1.
+    number: u64,
+    record: Arc<Record>,
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Journal")
+    }
+}
+
+impl Journal {
+    /// One that keeps `most` requests, and who writes it; its future has to be run.
+    pub fn open(live: &Arc<Live>, most: usize) -> (Arc<Self>, Clerk) {
+        let (queue, records) = mpsc::channel(QUEUE);
+        let (flushes, asked) = mpsc::channel(1);
+        let journal = Arc::new(Self {
+            queue,
+            flushes,
+            kept: Mutex::default(),
+            most: AtomicUsize::new(most),
+            written: AtomicU64::new(0),
+            lost: live.metrics.counter(&catalogue::JOURNAL_LOST, &[]),
+        });
+        (Arc::clone(&journal), Clerk::new(live, journal, records, asked))
+    }
+
+    /// Returns once all that was left here before is at hand and in the log, or `patience` is over.
+    pub async fn flush(&self, patience: Duration) {
+        let (done, is_done) = oneshot::channel();
+        let flushed = async {
+            if self.flushes.send(done).await.is_ok() {
+                // Whoever went away without a word has nothing left to write.
+                let _ = is_done.await;
+            }
+        };
+        if timeout(patience, flushed).await.is_err() {
+            tracing::warn!("the last requests were not written down in time");
+        }
+    }
+
+    /// Never waits.
+    pub(super) fn take(&self, record: Arc<Record>) {
+        if self.queue.try_send(record).is_err() {
+            self.lost.increment(1);
+        }
+    }
+
+    /// Keeps so many from now on.
+    pub fn keep_most(&self, most: usize) {
+        self.most.store(most, Relaxed);
+        keep_last(&mut self.kept.lock(), most);
+    }
+
+    fn put(&self, record: Arc<Record>) {
+        let number = self.written.fetch_add(1, Relaxed) + 1;
+        let most = self.most.load(Relaxed);
+        let mut kept = self.kept.lock();
+        kept.push_back(Kept { number, record });
+        keep_last(&mut kept, most);
+    }
+
+    /// How many requests are at hand.
+    pub fn length(&self) -> usize {
+        self.kept.lock().len()
+    }
+
+    /// The last request of this id, as `show` has it.
+    pub fn find<T>(&self, request_id: &str, show: impl FnOnce(&Decision<'_>) -> T) -> Option<T> {
+        let is_it = |kept: &&Kept| kept.record.is_called(request_id);
+        let record = self.kept.lock().iter().rev().find(is_it).map(|kept| Arc::clone(&kept.record))?;
+        Decision::of(&record).map(|decision| show(&decision))
+    }
+
+    /// Those that are wanted, the newest first, as `show` has them; and the number of the last one, where there may be more.
+    pub fn search<T>(&self, wanted: &Wanted, show: impl Fn(&Decision<'_>) -> T) -> (Vec<T>, Option<u64>) {
+        let fits = |kept: &&Kept| {
+            wanted.before.is_none_or(|before| kept.number < before) && wanted.fits(&kept.record)
+        };
+        // Nobody is kept waiting while texts are made.
+        let found: Vec<(u64, Arc<Record>)> = {
+            let kept = self.kept.lock();
+            let found = kept.iter().rev().filter(fits).take(wanted.most);
+            found.map(|kept| (kept.number, Arc::clone(&kept.record))).collect()
+        };
+        let next = found.last().map(|(number, _)| *number).filter(|_| found.len() == wanted.most);
+        let shown =
+            found.iter().filter_map(|(_, record)| Decision::of(record)).map(|decision| show(&decision));
+        (shown.collect(), next)
+    }
+}
+
+fn keep_last<T>(queue: &mut VecDeque<T>, most: usize) {
+    queue.drain(..queue.len().saturating_sub(most));
+}
+
+#[cfg(test)]
+mod tests;

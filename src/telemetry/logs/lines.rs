@@ -1,0 +1,89 @@
+//! Lines about requests, gathered and written together by a thread of their own: whoever reads standard error may do so
+//! as slowly as he likes, or not at all, and no request waits for him.
+//!
+//! At most [`MOST`] batches wait for it; lines beyond that are lost, and counted.
+
+use std::io::Write;
+use std::sync::OnceLock;
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use metrics::Counter;
+
+use super::{MANNER, Manner};
+use crate::telemetry::{Metrics, catalogue};
+
+/// Batches that wait to be written. A busy gateway's are some 400 KB each, ten a second.
+const MOST: usize = 32;
+
+/// The thread of this process.
+static WRITER: OnceLock<Option<SyncSender<Piece>>> = OnceLock::new();
+
+enum Piece {
+    Text(String),
+    /// Says once that all before it is written.
+    Done(SyncSender<()>),
+}
+
+/// One gateway's lines until they are written.
+pub struct Lines {
+    text: String,
+    lines: u64,
+    lost: Counter,
+}
+
+impl Lines {
+    pub fn new(metrics: &Metrics) -> Self {
+        Self { text: String::new(), lines: 0, lost: metrics.counter(&catalogue::LOG_LOST, &[]) }
+    }
+
+    /// Has a line added.
+    pub fn add(&mut self, write: impl FnOnce(&mut String, Manner)) {
+        write(&mut self.text, MANNER.get().copied().unwrap_or(Manner::Json));
+        self.lines += 1;
+    }
+
+    /// Has what was added written.
+    pub fn flush(&mut self) {
+        if self.text.is_empty() {
+            return;
+        }
+        let size = self.text.len();
+        let text = std::mem::replace(&mut self.text, String::with_capacity(size));
+        let lines = std::mem::take(&mut self.lines);
+        let taken = WRITER
+            .get_or_init(start)
+            .as_ref()
+            .is_some_and(|writer| writer.try_send(Piece::Text(text)).is_ok());
+        if !taken {
+            self.lost.increment(lines);
+        }
+    }
+}
+
+/// `None` where the system gives no thread.
+fn start() -> Option<SyncSender<Piece>> {
+    let (pieces, taken) = sync_channel(MOST);
+    let work = move || {
+        for piece in taken {
+            match piece {
+                // As everything that standard error does not take, it is lost.
+                Piece::Text(text) => drop(std::io::stderr().write_all(text.as_bytes())),
+                Piece::Done(done) => drop(done.send(())),
+            }
+        }
+    };
+    thread::Builder::new().name("request log".to_owned()).spawn(work).ok().map(|_| pieces)
+}
+
+/// Waits until all that was flushed is written, or `patience` is over. For the very end of the process.
+pub fn finish(patience: Duration) {
+    let Some(Some(writer)) = WRITER.get() else { return };
+    let (done, is_done) = sync_channel(1);
+    if writer.try_send(Piece::Done(done)).is_ok() {
+        match is_done.recv_timeout(patience) {
+            Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+        }
+    }
+}
