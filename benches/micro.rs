@@ -33,6 +33,7 @@ use mainstay::state::gate::{Gate, Rescue};
 use mainstay::state::model::Shape;
 use mainstay::state::{Live, Registry, Table};
 use mainstay::strategy::{self, Contender, Kind};
+use mainstay::telemetry::catalogue;
 use mainstay::vocab::Abilities;
 
 /// Requests of a simulated 1,000/s: windows turn over as they do in life.
@@ -52,6 +53,7 @@ fn main() {
     streams(&mut criterion);
     swapping(&mut criterion);
     rehearsing(&mut criterion);
+    scraping(&mut criterion);
     criterion.final_summary();
 }
 
@@ -222,6 +224,30 @@ fn rehearsing(criterion: &mut Criterion) {
             sim::run(&rehearsal, &mut ledger).expect("a route takes them");
             ledger.report("bench")
         });
+    });
+    group.finish();
+}
+
+/// Target: 50 ms or less for a scrape of 1,000 channels, each an upstream of its own.
+fn scraping(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("metrics");
+    let table = table_of(&blueprint(100, 10, Kind::WeightedRoundRobin), &mut Registry::default());
+    let metrics = &table.live.metrics;
+    let text = metrics.scrape(|| table.export());
+    println!(
+        "a scrape of 1,000 channels: {} series, {} lines, {} bytes",
+        metrics.len(),
+        text.lines().count(),
+        text.len()
+    );
+    group.bench_function("scrape, 1,000 channels", |b| {
+        b.iter(|| metrics.scrape(|| table.export()));
+    });
+    let handles = &table.routes[0].handles;
+    group.bench_function("a sample of a histogram", |b| b.iter(|| handles.seconds.record(black_box(0.7))));
+    group.bench_function("a count by a handle", |b| b.iter(|| handles.saved.increment(black_box(1))));
+    group.bench_function("a count by name", |b| {
+        b.iter(|| metrics.counter(&catalogue::SAVED, &[black_box("bench-0")]).increment(1));
     });
     group.finish();
 }

@@ -35,12 +35,12 @@ mod standing;
 mod tests;
 pub mod tokens;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::{HeaderMap, request};
-use metrics::Counter;
 use parking_lot::Mutex;
 
 pub use caller::Caller;
@@ -55,7 +55,7 @@ pub use standing::{Denied, Received, Standing};
 
 use crate::algo::limit::Allowance;
 use crate::config::{self, Blueprint, Issuer, Lineage, Matcher};
-use crate::telemetry::{Metrics, catalogue};
+use crate::telemetry::{Counter, Metrics, catalogue};
 use managed::Shelf;
 use ring::{Ring, State};
 use tokens::{Issuers, Publishers};
@@ -176,6 +176,12 @@ impl Access {
         let shelf = self.shelf.load();
         let keys = self.ring.keys().chain(shelf.keys()).map(|key| key.lineage.clone());
         keys.chain(self.members.iter().cloned()).collect()
+    }
+
+    /// Everybody of the tree, and every key, by their names.
+    pub fn holders(&self) -> HashSet<Arc<str>> {
+        let lineages = self.lineages();
+        lineages.iter().flat_map(Lineage::members).map(|member| Arc::clone(&member.name)).collect()
     }
 
     /// Whose tokens are taken.

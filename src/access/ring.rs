@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{self, SHA256};
 use http::HeaderMap;
-use metrics::Counter;
 
 use super::digests::{Digest, Digests};
 use super::presented::{self, Signing};
 use super::standing::{Denied, Standing};
 use crate::algo::sigv4::{Claim, Refused};
 use crate::config::{CallerKey, Lineage, Urgency};
-use crate::telemetry::{Metrics, catalogue};
+use crate::telemetry::{Counter, Metrics, catalogue};
 use crate::vocab::Secret;
 
 /// A key that a caller may hold.

@@ -7,6 +7,7 @@ mod alerts;
 mod degrade;
 mod limits;
 mod store;
+mod telemetry;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ pub use alerts::{down_after, error_spike, spend_spike};
 pub use degrade::{cache, cache_memory, exhausted, idempotency};
 pub use limits::allowance;
 pub use store::retention;
+pub use telemetry::max_series;
 
 use super::Cidr;
 use super::blueprint::{Byok, Continuation, Delivery};

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use metrics::{Counter, Gauge};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::spawn_blocking;
@@ -19,7 +18,7 @@ use super::writer::rows_of;
 use super::{Lost, Standing};
 use crate::state::Live;
 use crate::store::rows::Batch;
-use crate::telemetry::catalogue as c;
+use crate::telemetry::{Counter, Gauge, catalogue as c};
 
 /// How long somebody waits for the disk; it goes on by itself then.
 const PATIENCE: Duration = Duration::from_millis(400);

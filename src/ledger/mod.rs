@@ -40,7 +40,6 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::Counter;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -53,7 +52,7 @@ pub use waits::{Wait, Waits};
 pub use writer::{Sink, Writer};
 
 use crate::state::Live;
-use crate::telemetry::catalogue as c;
+use crate::telemetry::{Counter, catalogue as c};
 use lane::Lane;
 use record::Record;
 

@@ -11,7 +11,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Counter, Gauge};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout, timeout_at};
@@ -22,7 +21,7 @@ use crate::algo::tick::Tick;
 use crate::state::Live;
 use crate::store::rows::{Batch, RowId};
 use crate::store::{self, Store};
-use crate::telemetry::catalogue as c;
+use crate::telemetry::{Counter, Gauge, catalogue as c};
 
 /// How often the queue is emptied.
 const TICK: Duration = Duration::from_millis(100);

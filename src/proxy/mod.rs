@@ -78,6 +78,7 @@ mod refuse;
 mod reply;
 mod settle;
 mod share;
+mod spent;
 mod steer;
 mod stranger;
 mod tail;

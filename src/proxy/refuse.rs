@@ -11,7 +11,7 @@ use crate::dialect::Dialect;
 use crate::dialect::allowance::{self, Standing};
 use crate::dialect::trouble::{self, Kind, Trouble};
 use crate::state::Live;
-use crate::telemetry::{RequestOutcome, Shed, catalogue};
+use crate::telemetry::{RequestOutcome, Shed, answered_nowhere, catalogue};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-mainstay-request-id");
 pub const CHANNEL: HeaderName = HeaderName::from_static("x-mainstay-channel");
@@ -88,27 +88,27 @@ impl Refusal {
     }
 
     pub fn into_response(mut self, live: &Live) -> Response<Reply> {
+        let status = trouble::status(self.trouble.kind, self.dialect);
         let attempts = self.settle.as_ref().map(|settle| settle.attempts);
         let channel = self.settle.as_ref().and_then(|settle| settle.channel.clone());
-        match &mut self.settle {
-            Some(settle) => {
-                settle.ends(match self.trouble.kind {
-                    Kind::BadRequest
-                    | Kind::ContextOverflow
-                    | Kind::ContentPolicy
-                    | Kind::NotFound
-                    | Kind::TooDear => RequestOutcome::ClientFault,
-                    _ if self.exhausted => RequestOutcome::Failed,
-                    _ => RequestOutcome::Refused,
-                });
-                settle.error = Some(self.trouble.kind.name());
-                settle.shed = self.shed;
-                settle.first_byte(trouble::status(self.trouble.kind, self.dialect));
-            }
-            None => live.metrics.counter(&catalogue::REJECTED, &[self.trouble.kind.name()]).increment(1),
+        if let Some(settle) = &mut self.settle {
+            settle.ends(match self.trouble.kind {
+                Kind::BadRequest
+                | Kind::ContextOverflow
+                | Kind::ContentPolicy
+                | Kind::NotFound
+                | Kind::TooDear => RequestOutcome::ClientFault,
+                _ if self.exhausted => RequestOutcome::Failed,
+                _ => RequestOutcome::Refused,
+            });
+            settle.error = Some(self.trouble.kind.name());
+            settle.shed = self.shed;
+            settle.first_byte(status);
+        } else {
+            live.metrics.counter(&catalogue::REJECTED, &[self.trouble.kind.name()]).increment(1);
+            answered_nowhere(&live.metrics, status.as_u16());
         }
         let body = trouble::render(&self.trouble, self.dialect, &self.request_id);
-        let status = trouble::status(self.trouble.kind, self.dialect);
         let mut response = Response::new(Reply::whole(body, self.settle));
         *response.status_mut() = status;
         let headers = response.headers_mut();

@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::limits::{Answered, Course, Drawn, Reached};
 use super::reckon::{self, Prompt};
+use super::spent::Spent;
 use super::{Gateway, metering};
 use crate::access::Caller;
 use crate::access::budgets::{Paid, Reserved};
@@ -222,9 +223,13 @@ impl Settle {
     /// An attempt begins: what becomes of it is booked.
     pub fn book(&self, permit: &mut Permit, part: Part) {
         let Asked { operation, prompt_tokens, .. } = self.asked;
-        let books = match &self.paid {
+        let books: Arc<dyn Books> = match &self.paid {
             Some(paid) => Arc::clone(paid) as _,
             None => self.books(),
+        };
+        let books = match self.caller.lineage() {
+            Some(lineage) => Spent::new(books, lineage, &self.gateway.live) as _,
+            None => books,
         };
         permit.book_in(books, part, metering::of(operation, prompt_tokens.into()));
         if let Some(prompt) = self.prompt.as_ref().filter(|_| reckon::is_counted(&permit.model().name)) {
@@ -304,6 +309,7 @@ impl Settle {
             return;
         }
         self.route.handles.overhead.record(own.as_secs_f64());
+        self.route.handles.first_byte.record(after.as_secs_f64());
     }
 
     /// What its limits have to know of it.
@@ -373,6 +379,7 @@ impl Drop for Settle {
         let handles = &self.route.handles;
         let took = self.gateway.live.now().since(self.begun);
         handles.finished(&self.gateway.live.metrics, self.dialect, self.outcome);
+        handles.answered(Some(self.status.load(Relaxed)).filter(|status| *status > 0));
         self.tell_memory();
         self.compare(took);
         handles.seconds.record(took.as_secs_f64());

@@ -87,6 +87,7 @@ impl Assembler {
             why: format!("cannot start a simulated upstream: {error}"),
         })?;
         let simulated = self.builtin.commit(prepared);
+        self.live.metrics.limit(draft.blueprint.telemetry.max_series);
         let mut before = std::mem::take(&mut self.pools);
         let mut pools = Vec::with_capacity(draft.blueprint.upstreams.len());
         for upstream in &draft.blueprint.upstreams {
@@ -111,6 +112,7 @@ impl Assembler {
                     )
                 }
             };
+            pool.count_in(&self.live.metrics);
             self.pools.insert(Arc::clone(&upstream.name), Kept { identity, pool: Arc::clone(&pool) });
             pools.push(pool);
         }

@@ -40,12 +40,13 @@ use crate::shared::{Link, Purses, Standing, Tallies};
 use crate::simulated::Simulated;
 use crate::state::{Live, Table};
 use crate::store::Store;
+use crate::telemetry::catalogue;
 use crate::upstream::{Dial, Pool};
 
 /// Leases end and levels decay with this resolution.
 const EXPIRE: Duration = Duration::from_millis(250);
-/// Samples are drained into their buckets.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// Series of what is gone are looked for.
+const FORGET: Duration = Duration::from_mins(1);
 /// Connections past their time are closed, refused keys rechecked.
 const SWEEP: Duration = Duration::from_secs(5);
 /// Certificate files are looked at.
@@ -126,7 +127,7 @@ impl Host {
         let certificate = draft.certificate.map(Arc::new);
 
         tasks.spawn("expire", expire(Arc::clone(&gateway), rescue));
-        tasks.spawn("upkeep", upkeep(Arc::clone(&live)));
+        tasks.spawn("series forgotten", forget(Arc::clone(&gateway)));
         tasks.spawn("pulse", pulse(live));
         tasks.spawn("sweep", sweep(Arc::clone(&gateway), Arc::clone(&reloader)));
         tasks.spawn("recheck", rechecks(Arc::clone(&gateway)));
@@ -336,18 +337,29 @@ fn close_idle_where_open(snapshot: &Snapshot) {
     }
 }
 
-async fn upkeep(live: Arc<Live>) {
+/// Series of what left the configuration go, a while after it.
+async fn forget(gateway: Arc<Gateway>) {
     loop {
-        sleep(UPKEEP).await;
-        live.metrics.upkeep();
+        sleep(FORGET).await;
+        let snapshot = gateway.snapshot();
+        let (names, now) = (snapshot.table.names(), gateway.live.now());
+        let members = snapshot.access.holders();
+        let is_known = |label: &str, value: &str| match label {
+            "name" => value.ends_with(":*") || members.contains(value),
+            _ => names.has(label, value),
+        };
+        gateway.live.metrics.forget(&is_known, now);
     }
 }
 
 async fn pulse(live: Arc<Live>) {
+    let lag = live.metrics.histogram(&catalogue::RUNTIME_LAG, &[]);
     loop {
         let begun = live.now();
         sleep(PULSE).await;
-        live.pulse(live.now().since(begun).saturating_sub(PULSE));
+        let late = live.now().since(begun).saturating_sub(PULSE);
+        lag.record(late.as_secs_f64());
+        live.pulse(late);
     }
 }
 

@@ -185,6 +185,7 @@ impl Link {
     ) -> Result<T, Silence> {
         let open = self.open.lock().clone();
         let Some(Open { mut connection, health }) = open else { return Err(Silence::Away) };
+        let begun = now();
         let answer = timeout(limit, commands.query_async(&mut connection)).await;
         let (counted, result) = match answer {
             Ok(Ok(value)) => (SharedAnswer::Ok, Ok(value)),
@@ -196,7 +197,7 @@ impl Link {
             },
             Err(_) => (SharedAnswer::Timeout, Err(Silence::Late)),
         };
-        self.handles.count(operation, counted);
+        self.handles.count(operation, counted, begun.elapsed());
         match &result {
             Ok(_) | Err(Silence::Refused(_) | Silence::Unread) => {
                 health.silences.store(0, Relaxed);

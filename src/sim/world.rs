@@ -144,7 +144,6 @@ impl<'t> World<'_, 't> {
                 Event::Expire => self.expire(),
                 Event::Recheck => {
                     self.watches.recheck(&self.weather, &self.live);
-                    self.live.metrics.upkeep();
                     self.plan(self.live.now() + RECHECK, Event::Recheck);
                 }
                 Event::Watch(call) => self.watch(call),

@@ -4,6 +4,8 @@
 //! word says "closed, this generation". It is written only under the lock, and a reader who was a
 //! moment too late holds a permit of an old generation, which the breaker ignores when it is settled.
 
+use std::time::Duration;
+
 use super::sync::Mutex;
 use super::sync::atomic::{
     AtomicU64,
@@ -42,6 +44,8 @@ struct Core {
     breaks_streams: bool,
     /// After how many content events the streams broke that broke since one came to its end: the most of them.
     broke_after: u64,
+    /// Since when the breaker has not been closed, where that was seen.
+    troubled: Option<Tick>,
 }
 
 /// How a gate looks to a request that wants through.
@@ -82,6 +86,7 @@ impl Gate {
                 shun: Shun::default(),
                 breaks_streams: false,
                 broke_after: 0,
+                troubled: None,
             }),
         };
         gate.publish(&gate.core.lock());
@@ -222,6 +227,22 @@ impl Gate {
         let transition = core.breaker.force(forced, now);
         self.publish(&core);
         transition
+    }
+
+    /// The breaker has come to `state`: for how long it had not been closed, should it be closed now.
+    pub fn came_to(&self, state: State, now: Tick) -> Option<Duration> {
+        let mut core = self.core.lock();
+        match state {
+            State::Closed => core.troubled.take().map(|since| now.since(since)),
+            State::Open { .. }
+            | State::HalfOpen
+            | State::ForcedClosed
+            | State::ForcedOpen
+            | State::MetricsOnly => {
+                core.troubled.get_or_insert(now);
+                None
+            }
+        }
     }
 
     /// New thresholds; what is known stays.

@@ -4,9 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::credential::Credential;
+use super::gate::{Gate, Standing};
 use super::model::Model;
-use super::table::Table;
+use super::table::{Channel, Table};
+use crate::algo::breaker::State;
 use crate::algo::cooldown::Readiness;
+use crate::algo::health;
 use crate::algo::quota::PerLimit;
 use crate::algo::tick::Tick;
 use crate::telemetry::{Gauges, catalogue as c};
@@ -16,6 +20,7 @@ const BREAKER_STATES: [&str; 6] =
 /// Of limits, as a label has them.
 const KINDS: PerLimit<&str> =
     PerLimit { requests: "requests", input: "input", output: "output", tokens: "tokens" };
+const CREDENTIAL_STATES: [&str; 3] = ["ready", "cooling", "dead"];
 const HEALTH_STATES: [&str; 3] = ["unknown", "up", "down"];
 
 impl Table {
@@ -28,8 +33,13 @@ impl Table {
         gauges.set(&c::NETWORK_SUSPECTED, &[], f64::from(u8::from(self.live.network.is_suspected(now))));
         gauges.set(&c::MEMORY_HELD, &[], self.live.holdings.bytes() as f64);
         gauges.set(&c::MEMORY_LIMIT, &[], self.server.limits.memory as f64);
+        gauges.set(&c::SERIES, &[], self.live.metrics.len() as f64);
         for route in &self.routes {
             let name: &str = &route.config.name;
+            let all = route.channels.len();
+            let available = route.channels.iter().filter(|channel| is_available(channel, now)).count();
+            gauges.set(&c::ROUTE_CHANNELS, &[name, "available"], available as f64);
+            gauges.set(&c::ROUTE_CHANNELS, &[name, "unavailable"], (all - available) as f64);
             gauges.set(&c::IN_FLIGHT, &[name], f64::from(route.memory.in_flight.load(Relaxed)));
             if route.config.steering.mirror.is_some() {
                 gauges.set(&c::MIRRORS, &[name], f64::from(route.memory.mirrors.load(Relaxed)));
@@ -42,22 +52,12 @@ impl Table {
             let name: &str = &upstream.config.name;
             let health = upstream.memory.health();
             gauges.one_of(&c::UPSTREAM_HEALTH, &[name], &HEALTH_STATES, health.name());
-            gauges.one_of(
-                &c::BREAKER_STATE,
-                &[name, ""],
-                &BREAKER_STATES,
-                upstream.memory.gate.state().name(),
-            );
+            breaker(&gauges, &[name, ""], &upstream.memory.gate, now);
             let mut others = upstream.memory.in_flight.load(Relaxed);
             let models = upstream.memory.fixed_models(self);
             for model in &models {
                 if let Some(gate) = &model.gate {
-                    gauges.one_of(
-                        &c::BREAKER_STATE,
-                        &[name, &model.name],
-                        &BREAKER_STATES,
-                        gate.state().name(),
-                    );
+                    breaker(&gauges, &[name, &model.name], gate, now);
                 }
                 let in_flight = model.in_flight();
                 others = others.saturating_sub(in_flight);
@@ -65,12 +65,13 @@ impl Table {
             }
             gauges.set(&c::ATTEMPTS_IN_FLIGHT, &[name, "other"], f64::from(others));
             for credential in &upstream.credentials {
-                let seconds = match credential.readiness(None, now) {
-                    Readiness::Ready | Readiness::Trickle => 0.0,
-                    Readiness::Cooling { until, .. } => seconds_until(until, now),
-                    Readiness::Disabled { recheck_at } => seconds_until(recheck_at, now),
+                let (state, seconds) = match credential.readiness(None, now) {
+                    Readiness::Ready | Readiness::Trickle => ("ready", 0.0),
+                    Readiness::Cooling { until, .. } => ("cooling", seconds_until(until, now)),
+                    Readiness::Disabled { recheck_at } => ("dead", seconds_until(recheck_at, now)),
                 };
                 gauges.set(&c::COOLDOWN_SECONDS, &[&credential.alias], seconds);
+                gauges.one_of(&c::CREDENTIAL_STATE, &[&credential.alias], &CREDENTIAL_STATES, state);
                 quotas(&gauges, &credential.alias, &credential.rate_key, &models, now);
                 for model in &models {
                     let room = model.room(&credential.rate_key, upstream.config.concurrency);
@@ -87,6 +88,30 @@ impl Table {
             }
         }
     }
+}
+
+/// A breaker's state, and when it lets a trial pass.
+fn breaker(gauges: &Gauges<'_>, labels: &[&str; 2], gate: &Gate, now: Tick) {
+    let state = gate.state();
+    gauges.one_of(&c::BREAKER_STATE, labels, &BREAKER_STATES, state.name());
+    let until_trial = match state {
+        State::Open { until } => seconds_until(until, now),
+        State::Closed | State::HalfOpen | State::ForcedClosed | State::ForcedOpen | State::MetricsOnly => 0.0,
+    };
+    gauges.set(&c::BREAKER_TRIAL, labels, until_trial);
+}
+
+/// Whether a request could be given to it, as far as that does not follow from the request.
+fn is_available(channel: &Channel, now: Tick) -> bool {
+    let (upstream, model) = (&channel.upstream, channel.own_model());
+    let passes = |gate: &Gate| !matches!(gate.standing(now), Standing::Refused { .. });
+    let is_ready =
+        |key: &Arc<Credential>| matches!(key.readiness(None, now), Readiness::Ready | Readiness::Trickle);
+    upstream.is_configured()
+        && upstream.memory.health() != health::State::Down
+        && passes(&upstream.memory.gate)
+        && model.and_then(|model| model.gate.as_ref()).is_none_or(passes)
+        && (upstream.credentials.is_empty() || upstream.credentials.iter().any(is_ready))
 }
 
 fn quotas(gauges: &Gauges<'_>, alias: &str, key: &Arc<str>, models: &[Arc<Model>], now: Tick) {

@@ -20,6 +20,7 @@ pub mod live;
 pub mod look;
 pub mod memoir;
 pub mod model;
+mod names;
 pub mod network;
 pub mod permit;
 pub mod queue;

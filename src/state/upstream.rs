@@ -318,6 +318,11 @@ impl Upstream {
         );
         let labels = [&*self.config.name, name, to.name(), reason.name()];
         self.live.metrics.counter(&catalogue::BREAKER_TRANSITIONS, &labels).increment(1);
+        let gate = model.map_or(Some(&self.memory.gate), |model| model.gate.as_ref());
+        if let Some(lasted) = gate.and_then(|gate| gate.came_to(to, now)) {
+            let labels = [&*self.config.name, name];
+            self.live.metrics.histogram(&catalogue::BREAKER_SECONDS, &labels).record(lasted.as_secs_f64());
+        }
         if to == breaker::State::Closed {
             match model {
                 Some(model) => model.ramp(now),

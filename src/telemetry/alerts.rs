@@ -1,8 +1,7 @@
 //! What is counted of alerts. Every series begins at 0: most of them stay silent for as long as all is well.
 
-use metrics::{Counter, Gauge};
-
 use super::catalogue as c;
+use super::cell::{Counter, Gauge};
 use super::registry::Metrics;
 use crate::vocab::AlertKind;
 

@@ -12,6 +12,8 @@ pub struct Metric {
     pub kind: Kind,
     pub labels: &'static [&'static str],
     pub help: &'static str,
+    /// Its place in [`ALL`].
+    pub index: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,15 +37,61 @@ const QUEUE_WAITS: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 /// A batch into a database: on the same machine to one that is nearly stuck.
 const STORE_WRITES: &[f64] = &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
+/// Silences within a stream: between two pieces of a quick model to what patience ends at.
+const GAPS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// As OpenTelemetry has them for `gen_ai.server.time_per_output_token`.
+const TOKEN_SECONDS: &[f64] = &[0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5];
+
+/// Tokens a second: a slow model on a slow machine to hardware made for it.
+const TOKEN_RATES: &[f64] = &[5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0, 1_000.0];
+
+/// As OpenTelemetry has them for `gen_ai.client.token.usage`.
+const TOKEN_COUNTS: &[f64] = &[
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
+/// How long breakers are not closed: one short trip to an hour's outage.
+const OUTAGES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0];
+
+/// Opening a connection: in this room to a lost packet or two far away.
+const CONNECTS: &[f64] = &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Answers of Redis.
+const SHARED_WAITS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
+
+/// How late timers are; tokio's own are exact to a millisecond.
+const LAGS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0];
+
 macro_rules! catalogue {
-    ($($id:ident = $name:literal $kind:expr, [$($label:literal),*], $help:literal;)*) => {
-        $(pub const $id: Metric = Metric { name: $name, kind: $kind, labels: &[$($label),*], help: $help };)*
+    ($([$group:literal] $($id:ident = $name:literal $kind:expr, [$($label:literal),*], $help:literal;)*)*) => {
+        #[expect(clippy::upper_case_acronyms, non_camel_case_types, reason = "named as the constants are")]
+        enum Place { $($($id,)*)* }
+        $($(pub const $id: Metric = Metric {
+            name: $name, kind: $kind, labels: &[$($label),*], help: $help, index: Place::$id as usize,
+        };)*)*
         /// The whole catalogue, in the order of the file.
-        pub const ALL: &[&Metric] = &[$(&$id),*];
+        pub const ALL: &[&Metric] = &[$($(&$id),*),*];
+        /// The same by what it is about.
+        pub const GROUPS: &[(&str, &[&Metric])] = &[$(($group, &[$(&$id),*])),*];
     };
 }
 
 catalogue! {
+    ["The gateway"]
     BUILD_INFO = "mainstay_build_info" Gauge, ["version"], "1, labelled with the running version.";
     CONFIG_INFO = "mainstay_config_info" Gauge, ["revision"], "1 for the applied routing table, labelled with its revision; 0 for earlier ones.";
     RELOADS = "mainstay_reloads_total" Counter, ["result"], "Reloads of routing.yaml by result: applied, unchanged, refused.";
@@ -56,8 +104,27 @@ catalogue! {
     DRAINING = "mainstay_draining" Gauge, [], "1 while this process refuses new connections and finishes open requests.";
     CONNECTIONS = "mainstay_connections" Gauge, [], "Open connections from callers.";
 
+    ["Its process"]
+    CPU_SECONDS = "process_cpu_seconds_total" Counter, [], "CPU time of this process, user and system; absent where there is no /proc.";
+    RESIDENT_BYTES = "process_resident_memory_bytes" Gauge, [], "Memory of this process that is in RAM.";
+    VIRTUAL_BYTES = "process_virtual_memory_bytes" Gauge, [], "Address space of this process.";
+    OPEN_FILES = "process_open_fds" Gauge, [], "Open file descriptors of this process, sockets included.";
+    MOST_FILES = "process_max_fds" Gauge, [], "File descriptors that it may have open.";
+    STARTED = "process_start_time_seconds" Gauge, [], "Unix time at which this process started.";
+    THREADS = "process_threads" Gauge, [], "Threads of this process.";
+    RUNTIME_WORKERS = "mainstay_runtime_workers" Gauge, [], "Threads that serve requests.";
+    RUNTIME_BUSY = "mainstay_runtime_busy_seconds_total" Counter, [], "Time for which those threads had work, all together: its rate by mainstay_runtime_workers is how busy they are.";
+    RUNTIME_TASKS = "mainstay_runtime_tasks" Gauge, [], "Tasks that have not ended: connections, and work in the background.";
+    RUNTIME_QUEUE = "mainstay_runtime_queue" Gauge, [], "Tasks that wait for any of those threads.";
+    RUNTIME_LAG = "mainstay_runtime_lag_seconds" Histogram(LAGS), [], "How late a timer of 100 ms fires: what everything here waits for CPU.";
+    SERIES = "mainstay_metrics_series" Gauge, [], "Series that this process exports; a histogram is one.";
+    OVERFLOWS = "mainstay_metrics_overflow_total" Counter, ["metric"], "Times that a series was asked for which telemetry.metrics.max_series does not allow: what is counted goes to labels `__overflow__` instead, gauges are left out.";
+
+    ["Requests"]
     REQUESTS = "mainstay_requests_total" Counter, ["route", "dialect", "outcome"], "Finished requests of callers by what they saw: ok, client_fault, refused, failed, broken, cancelled.";
     REQUEST_SECONDS = "mainstay_request_duration_seconds" Histogram(MODEL_SECONDS), ["route"], "From a request's arrival to the end of its answer.";
+    ANSWERS = "mainstay_answers_total" Counter, ["route", "status"], "Answers by the class of their HTTP status, as callers saw it; none is a caller who hung up before there was one. The route is empty where the request was refused before it had one.";
+    FIRST_BYTE = "mainstay_first_byte_seconds" Histogram(MODEL_SECONDS), ["route"], "From a request's arrival to the first byte of its answer.";
     OVERHEAD = "mainstay_gateway_overhead_seconds" Histogram(OVERHEAD_SECONDS), ["route"], "Our own time in a request up to the first byte to the caller, waiting for upstreams and for the caller's body excluded.";
     IN_FLIGHT = "mainstay_requests_in_flight" Gauge, ["route"], "Requests of callers that are being served.";
     SAVED = "mainstay_failovers_total" Counter, ["route"], "Requests that were answered well after at least one failed attempt: failures that no caller saw.";
@@ -70,6 +137,8 @@ catalogue! {
     MIRROR_SECONDS = "mainstay_mirror_duration_seconds" Histogram(MODEL_SECONDS), ["route", "to"], "Of mirrored requests that went well, to the end of the answer.";
     MIRRORS = "mainstay_mirrors_in_flight" Gauge, ["route"], "Mirrored requests of a route that have not ended.";
     SESSIONS = "mainstay_sessions_total" Counter, ["route", "result"], "Picks for a conversation under `select: sticky`: kept where it was served last, moved from there, new.";
+
+    ["Who is let in"]
     REJECTED = "mainstay_rejected_total" Counter, ["reason"], "Requests refused before any attempt, by reason.";
     SHED = "mainstay_shed_total" Counter, ["route", "reason", "priority"], "Requests refused because there was no room: queue_full, queue_timeout, or priority and memory, while the gateway is near its own limits. The route is empty where the body was not read.";
     MEMORY_HELD = "mainstay_memory_held_bytes" Gauge, [], "Bytes that are held for requests: bodies from their announcement on, answers that are held back or written down.";
@@ -81,7 +150,11 @@ catalogue! {
     ISSUER_AGE = "mainstay_issuer_keys_age_seconds" Gauge, ["issuer"], "Since an issuer's public keys came last; -1 while they never have.";
     ISSUER_FETCHES = "mainstay_issuer_fetches_total" Counter, ["issuer", "result"], "Fetches of an issuer's public keys: ok, failed.";
 
+    ["Attempts"]
     ATTEMPTS = "mainstay_attempts_total" Counter, ["route", "upstream", "model", "outcome"], "Attempts on a channel by outcome class.";
+    ATTEMPT_SECONDS = "mainstay_attempt_duration_seconds" Histogram(MODEL_SECONDS), ["upstream", "model", "outcome"], "From the begin of an attempt to its end, by outcome class.";
+    ATTEMPT_TOKENS = "mainstay_attempt_tokens" Histogram(TOKEN_COUNTS), ["upstream", "model", "kind"], "Tokens of an attempt, as the provider counted them: input (cached ones included), output (reasoning included).";
+    ROUTE_CHANNELS = "mainstay_route_channels" Gauge, ["route", "state"], "Channels of a route by whether a request could be given to one now: available; unavailable, by breaker, probes or credentials, or unconfigured.";
     FAULTS = "mainstay_faults_total" Counter, ["upstream", "fault", "stage"], "Failed attempts by exact fault and by how far they had got.";
     ATTEMPTS_IN_FLIGHT = "mainstay_attempts_in_flight" Gauge, ["upstream", "model"], "Attempts that hold a permit now.";
     TTFT = "mainstay_time_to_first_token_seconds" Histogram(MODEL_SECONDS), ["route", "upstream", "model"], "From sending a request upstream to its first content (streams) or whole answer (else).";
@@ -91,6 +164,10 @@ catalogue! {
     UNPRICED = "mainstay_attempts_unpriced_total" Counter, ["route", "upstream", "model"], "Attempts cancelled because another one answered: they may be charged, and nobody says how many tokens.";
     COST = "mainstay_cost_nano_usd_total" Counter, ["route", "upstream", "model"], "What attempts cost by the catalog's prices, in thousand-millionths of a US dollar; those whose tokens nobody said are estimated.";
     COST_UNKNOWN = "mainstay_cost_unknown_total" Counter, ["route", "upstream", "model"], "Attempts that used something that the catalog has no price for, or of which nobody knows what they used.";
+    SPEND = "mainstay_spend_nano_usd_total" Counter, ["level", "name"], "What attempts cost, in thousand-millionths of a US dollar, by the key that asked and by everybody above it; callers with tokens are `ISSUER:*` together.";
+    SPEND_TOKENS = "mainstay_spend_tokens_total" Counter, ["level", "name", "kind"], "Tokens of attempts by the key that asked and by everybody above it: input, output.";
+
+    ["The ledger"]
     LEDGER_ROWS = "mainstay_ledger_rows_total" Counter, ["way"], "Rows of requests and attempts that were kept: direct (in the store at once), spooled (on disk first, while the store is away), replayed (from there into the store).";
     LEDGER_LOST = "mainstay_ledger_lost_rows_total" Counter, ["reason"], "Rows of requests and attempts that could be kept nowhere: queue_full (neither the store nor the disk took any for too long), spool_full (ledger.spool.max_bytes), unreadable (damaged or removed on disk, a batch at a time), too_old (spooled for longer than store.retention.requests, so that nobody can tell whether they were counted).";
     AUDIT_LOST = "mainstay_audit_lost_rows_total" Counter, [], "Rows of the audit trail that are in the log only: the store was away for longer than 1000 of them.";
@@ -102,48 +179,74 @@ catalogue! {
     LEDGER_SPOOL_BYTES = "mainstay_ledger_spool_bytes" Gauge, [], "Bytes on disk of rows that the store has still to take, at most ledger.spool.max_bytes; absent without a store.";
     LEDGER_SPOOL_FAILED = "mainstay_ledger_spool_failed" Gauge, [], "1 while the disk takes no rows that the store does not take either, so that they wait in memory; absent without a store.";
     LEDGER_SPOOL_BATCHES = "mainstay_ledger_spool_batches" Gauge, [], "The same in batches.";
+
+    ["Attempts that are not made"]
     RETRY_TOKENS = "mainstay_retry_budget_tokens" Gauge, ["route"], "Retries that the route's budget allows now.";
     PANIC = "mainstay_panic_total" Counter, ["route", "result"], "Requests that met a route with nothing eligible: admitted to its best channel, or refused.";
 
+    ["Health"]
     BREAKER_STATE = "mainstay_breaker_state" Gauge, ["upstream", "model", "state"], "1 for the breaker's present state, 0 for the others. An empty model is the upstream's transport breaker.";
     BREAKER_TRANSITIONS = "mainstay_breaker_transitions_total" Counter, ["upstream", "model", "to", "reason"], "Breaker transitions.";
+    BREAKER_SECONDS = "mainstay_breaker_open_seconds" Histogram(OUTAGES), ["upstream", "model"], "For how long a breaker was not closed, when it closes: the time to recovery.";
+    BREAKER_TRIAL = "mainstay_breaker_next_trial_seconds" Gauge, ["upstream", "model"], "Seconds until an open breaker lets a trial pass; 0 where it is not open.";
     LATE_OUTCOMES = "mainstay_late_outcomes_total" Counter, ["upstream"], "Results that came after their breaker had moved on, and were ignored.";
     UPSTREAM_HEALTH = "mainstay_upstream_health" Gauge, ["upstream", "state"], "1 for what active probes say: unknown, up, down.";
     PROBES = "mainstay_probes_total" Counter, ["upstream", "result"], "Active probes: pass, fail, skipped (healthy traffic says enough).";
     CONFLICTS = "mainstay_active_passive_conflicts_total" Counter, ["upstream"], "Probes that failed while live traffic succeeded, and were overruled.";
     FATE_DEMOTIONS = "mainstay_fate_demotions_total" Counter, ["group"], "Times that several upstreams of a group failed alike, so that the others of it were picked after the rest.";
     NETWORK_SUSPECTED = "mainstay_network_suspected" Gauge, [], "1 while no provider can be reached and the network here is blamed instead of upstreams, else 0.";
+
+    ["Keys to providers"]
     COOLDOWNS = "mainstay_cooldowns_total" Counter, ["credential", "kind"], "Cooldowns begun: short (rate limit), long (quota), auth.";
+    CREDENTIAL_STATE = "mainstay_credential_state" Gauge, ["credential", "state"], "1 for the state of a key, 0 for the others: ready, cooling (it rests), dead (its provider refuses it).";
     QUOTA_LEFT = "mainstay_quota_left" Gauge, ["credential", "model", "kind"], "What a key is believed to have left at a model, of what its provider said and of its `quota`: requests; tokens of prompts (input) and of answers (output), where they are counted apart; tokens.";
     CONCURRENCY_LIMIT = "mainstay_concurrency_limit" Gauge, ["credential", "model"], "Requests that a key is believed to take at the same moment; an upstream's name where it has no keys.";
     COOLDOWN_SECONDS = "mainstay_cooldown_remaining_seconds" Gauge, ["credential"], "Seconds until the credential is tried again; 0 when it is ready.";
 
+    ["What replicas share"]
     SHARED_CONNECTED = "mainstay_shared_connected" Gauge, [], "1 while Redis or Valkey answers in time, 0 while this replica learns by itself; absent without server.redis.";
     SHARED_OPERATIONS = "mainstay_shared_operations_total" Counter, ["operation", "result"], "What was asked of Redis or Valkey: post (cooldowns), read (those of others), take (a request within limits), tell (what it has used), beat (that this replica is there), spend (a request within budgets, and what it has cost); ok, timeout (server.redis.timeout), failed (the connection broke), refused (an error).";
+    SHARED_SECONDS = "mainstay_shared_operation_seconds" Histogram(SHARED_WAITS), ["operation"], "How long Redis or Valkey took to answer, or was waited for in vain.";
     SHARED_COOLDOWNS = "mainstay_shared_cooldowns_total" Counter, ["kind", "how"], "Cooldowns told to other replicas and taken over from them: short (rate limit), long (quota), auth, healed (a refused key works again).";
     SHARED_UNREADABLE = "mainstay_shared_unreadable_total" Counter, [], "Shared cooldowns that could not be read and were ignored, each time that they were met.";
 
+    ["Limits"]
     LIMIT_REFUSALS = "mainstay_limit_refusals_total" Counter, ["level", "limit"], "Requests refused because their caller, or their route, has used its limit: key, user, team, organisation, route; rpm, rpd, tpm, tpd, concurrency.";
+    LIMIT_LEFT = "mainstay_limit_left" Gauge, ["level", "name", "limit"], "What is left of a limit now, as far as this replica knows; of the first 256 holders that it has met.";
     LIMITS_ALONE = "mainstay_limits_alone_total" Counter, [], "Requests that this replica held against its own part of their limits, since Redis or Valkey did not answer; absent without server.redis.";
     LIMITS_REPLICAS = "mainstay_limits_replicas" Gauge, [], "Replicas that share limits, as far as this one knows; absent without server.redis.";
+
+    ["Alerts"]
     ALERTS_FIRING = "mainstay_alerts_firing" Gauge, ["kind"], "Alerts that fire now: budget, spend_spike, error_spike, channel_down, credential_dead, store_away.";
     ALERT_DELIVERIES = "mainstay_alert_deliveries_total" Counter, ["webhook", "result"], "Tries to deliver a message: delivered, failed (and tried again), given_up (the last try failed), refused (the receiver does not want it), gone (nor anything else, 410).";
     ALERTS_DROPPED = "mainstay_alerts_dropped_total" Counter, ["webhook", "reason"], "Messages that nobody got: queue_full (more waited than may), gone (the webhook wants nothing); and, without a webhook, overflow: alerts that came at once, or fire, beyond what is kept.";
+
+    ["Budgets"]
     BUDGET_LEFT = "mainstay_budget_left_ratio" Gauge, ["level", "name", "per"], "Share of a budget that is not spent, as far as this replica knows; of the first 256 holders that it has met.";
     BUDGET_SPENT = "mainstay_budget_spent_nano_usd" Gauge, ["level", "name", "per"], "What was spent in a budget's present window by everybody, as far as this replica knows, in thousand-millionths of a US dollar.";
+    BUDGET_LIMIT = "mainstay_budget_limit_nano_usd" Gauge, ["level", "name", "per"], "What may be spent in a window of a budget, in thousand-millionths of a US dollar.";
+    BUDGET_ENDS = "mainstay_budget_window_left_seconds" Gauge, ["level", "name", "per"], "Seconds until a budget's present window ends; absent for those that never begin anew.";
     BUDGET_REFUSALS = "mainstay_budget_refusals_total" Counter, ["level", "per", "reason"], "Requests refused because of the budget of their key, user, team, organisation or route: spent (too little is left), unpriced (nobody knows what they would cost).";
     BUDGET_DOWNGRADES = "mainstay_budget_downgrades_total" Counter, ["route", "to"], "Requests that another route served because a budget was spent.";
     BUDGETS_ALONE = "mainstay_budgets_alone_total" Counter, [], "Requests that this replica held against its own part of what was left of their budgets, since Redis or Valkey did not answer; absent without server.redis.";
     BUDGET_UNPRICED = "mainstay_budget_unpriced_total" Counter, [], "Attempts of requests with budgets whose cost nobody knows, so that nothing was booked for them.";
     TOO_DEAR = "mainstay_too_dear_total" Counter, ["route"], "Requests refused because they could cost more than max_cost everywhere.";
+
+    ["The store"]
     STORE_UP = "mainstay_store_up" Gauge, [], "1 while the store (SQLite or PostgreSQL) does what it is asked, 0 while it is away or refuses to write; absent without `store`.";
     STORE_SECONDS = "mainstay_store_seconds" Histogram(STORE_WRITES), [], "Writes to the store, from being asked for to being done.";
     STORE_ERRORS = "mainstay_store_errors_total" Counter, ["kind"], "What the store was asked for in vain: away (nobody is there), late (no answer in time), refused (an error: a full disk, a missing right).";
 
+    ["Streams and answers"]
     STREAMS = "mainstay_streams_total" Counter, ["route", "outcome"], "Streams after their first content: complete, unterminated (whole, terminator added), error, cut, stalled, cancelled.";
+    STREAM_SECONDS = "mainstay_stream_duration_seconds" Histogram(MODEL_SECONDS), ["route", "upstream", "model"], "From a stream's first content to its last.";
+    STREAM_GAP = "mainstay_stream_longest_gap_seconds" Histogram(GAPS), ["route", "upstream", "model"], "The longest silence between two pieces of content within a stream; one sample a stream.";
+    TOKEN_TIME = "mainstay_time_per_output_token_seconds" Histogram(TOKEN_SECONDS), ["route", "upstream", "model"], "Time per token of a stream after its first content, hidden reasoning excluded; one sample a stream, since providers put several tokens into a piece.";
+    TOKEN_RATE = "mainstay_output_tokens_per_second" Histogram(TOKEN_RATES), ["route", "upstream", "model"], "The same the other way round: tokens per second of a stream.";
     CONTINUATIONS = "mainstay_continuations_total" Counter, ["route", "result", "method"], "Streams that broke after their first content and were given to another channel: continued, mismatch (its text does not continue the old one), prefill_refused, failed, exhausted (three legs, attempts, budget or deadline), no_channel, barred (tool calls, prescribed forms and the like); by prefill, instruction, anew, none.";
     STREAM_BROKEN_EVENTS = "mainstay_stream_broken_events_total" Counter, ["upstream"], "Unreadable events inside streams that went on.";
-    TOKENS = "mainstay_tokens_total" Counter, ["upstream", "model", "kind"], "Tokens as the providers counted them: input (cached ones included), cache_read, cache_write, output (reasoning included), reasoning.";
+    TOKENS = "mainstay_tokens_total" Counter, ["upstream", "model", "kind"], "Tokens as the providers counted them: input (cached ones included), cache_read, cache_write, output (reasoning included), reasoning; and, of these, from the first one on, input_audio, cache_read_audio, output_audio, input_image, output_image.";
+    UNITS = "mainstay_units_total" Counter, ["upstream", "model", "unit"], "What providers charge for beside tokens, from the first one on: images, searches, characters, audio_milliseconds.";
     MEDIA_FETCHES = "mainstay_media_fetches_total" Counter, ["result"], "Callers' URLs fetched for channels that take only the content: ok, refused, status, too_large, kind, timeout, failed.";
     RESPONSES_HELD = "mainstay_responses_remembered" Gauge, [], "Translated responses that callers may refer to.";
     RESPONSES_BYTES = "mainstay_responses_remembered_bytes" Gauge, [], "Memory that remembered responses take, at most server.responses.memory.";
@@ -158,7 +261,13 @@ catalogue! {
     WAITING = "mainstay_requests_waiting" Gauge, ["route"], "Requests that wait for a channel to come back.";
     COALESCED = "mainstay_coalesced_total" Counter, ["route"], "Requests that shared the attempt of another one that was under way.";
     IDEMPOTENT_REPLAYS = "mainstay_idempotent_replays_total" Counter, [], "Repeated Idempotency-Keys that got the first answer.";
+
+    ["Connections to upstreams"]
     POOL = "mainstay_pool_connections" Gauge, ["upstream", "state"], "Upstream connections: idle, in_use, opening.";
+    POOL_STREAMS = "mainstay_pool_streams" Gauge, ["upstream"], "HTTP/2 streams that are open.";
+    POOL_LINES = "mainstay_pool_lines_total" Counter, ["upstream", "way"], "Connections that calls got: kept from earlier, shared with others, opened; or failed.";
+    POOL_WAIT = "mainstay_pool_wait_seconds" Histogram(QUEUE_WAITS), ["upstream"], "Time that calls waited for one of pool.max_connections, in vain or not; those who did not wait are not in it.";
+    CONNECT_SECONDS = "mainstay_connect_seconds" Histogram(CONNECTS), ["upstream", "phase"], "Time to open a connection, where it came about: dial (its name's resolution included), tls.";
 }
 
 #[cfg(test)]
@@ -169,12 +278,15 @@ mod tests {
     fn names_follow_prometheus_conventions() {
         let mut seen = std::collections::BTreeSet::new();
         for metric in ALL {
-            assert!(metric.name.starts_with("mainstay_"), "{}", metric.name);
+            let of_any_process = metric.name.starts_with("process_");
+            assert!(metric.name.starts_with("mainstay_") || of_any_process, "{}", metric.name);
             assert!(seen.insert(metric.name), "{} is listed twice", metric.name);
             assert_eq!(metric.name.ends_with("_total"), metric.kind == Counter, "{}", metric.name);
             assert!(metric.help.ends_with('.'), "{}: help is a sentence", metric.name);
+            assert_eq!(ALL[metric.index].name, metric.name);
             if let Histogram(bounds) = metric.kind {
-                assert!(metric.name.ends_with("_seconds"), "{}", metric.name);
+                let units = ["_seconds", "_tokens", "_per_second"];
+                assert!(units.iter().any(|unit| metric.name.ends_with(unit)), "{}", metric.name);
                 assert!(bounds.is_sorted(), "{}", metric.name);
             }
         }

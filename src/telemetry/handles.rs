@@ -2,24 +2,23 @@
 
 use std::sync::OnceLock;
 
-use metrics::{Counter, Gauge, Histogram};
-
 use super::catalogue as c;
+use super::cell::{Counter, Histogram};
 use super::registry::Metrics;
-use crate::vocab::{Class, Fault, Money, Priority, Stage, Usage};
+use crate::vocab::{Class, Priority};
 
 /// A counter per word of a closed set, registered when it first counts.
-struct Words<const N: usize> {
+pub(super) struct Words<const N: usize> {
     slots: [OnceLock<Counter>; N],
 }
 
 impl<const N: usize> Words<N> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { slots: std::array::from_fn(|_| OnceLock::new()) }
     }
 
-    fn add(&self, slot: usize, register: impl FnOnce() -> Counter) {
-        self.slots[slot].get_or_init(register).increment(1);
+    pub(super) fn add(&self, slot: usize, by: u64, register: impl FnOnce() -> Counter) {
+        self.slots[slot].get_or_init(register).increment(by);
     }
 }
 
@@ -95,6 +94,9 @@ pub enum RefusedRetry {
 }
 
 impl RefusedRetry {
+    pub const ALL: [Self; 5] =
+        [Self::Budget, Self::Attempts, Self::Deadline, Self::NotReplayable, Self::NothingEligible];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Budget => "budget",
@@ -122,6 +124,9 @@ pub enum Hedged {
 }
 
 impl Hedged {
+    pub const ALL: [Self; 6] =
+        [Self::Won, Self::Lost, Self::Failed, Self::RefusedBudget, Self::RefusedCap, Self::RefusedSaturated];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Won => "won",
@@ -171,6 +176,8 @@ pub enum SessionPlace {
 }
 
 impl SessionPlace {
+    pub const ALL: [Self; 3] = [Self::Kept, Self::Moved, Self::New];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Kept => "kept",
@@ -178,6 +185,25 @@ impl SessionPlace {
             Self::New => "new",
         }
     }
+}
+
+/// The label `status` of `mainstay_answers_total`.
+const STATUSES: [&str; 5] = ["none", "2xx", "3xx", "4xx", "5xx"];
+
+/// Where a status stands among them. Protocols are switched by a 101, which is as good as any.
+fn class_of(status: Option<u16>) -> usize {
+    match status {
+        None => 0,
+        Some(..300) => 1,
+        Some(300..400) => 2,
+        Some(400..500) => 3,
+        Some(500..) => 4,
+    }
+}
+
+/// Counts the answer to a request that was refused before it had a route.
+pub fn answered_nowhere(metrics: &Metrics, status: u16) {
+    metrics.counter(&c::ANSWERS, &["", STATUSES[class_of(Some(status))]]).increment(1);
 }
 
 /// What is counted per route.
@@ -189,7 +215,9 @@ pub struct RequestHandles {
     refused: Words<5>,
     sessions: Words<3>,
     hedges: Words<6>,
+    answers: [Counter; 5],
     pub seconds: Histogram,
+    pub first_byte: Histogram,
     pub overhead: Histogram,
     pub saved: Counter,
     pub panic_admitted: Counter,
@@ -214,7 +242,9 @@ impl RequestHandles {
             refused: Words::new(),
             sessions: Words::new(),
             hedges: Words::new(),
+            answers: STATUSES.map(|status| metrics.counter(&c::ANSWERS, &[route, status])),
             seconds: metrics.histogram(&c::REQUEST_SECONDS, &[route]),
+            first_byte: metrics.histogram(&c::FIRST_BYTE, &[route]),
             overhead: metrics.histogram(&c::OVERHEAD, &[route]),
             saved: metrics.counter(&c::SAVED, &[route]),
             panic_admitted: metrics.counter(&c::PANIC, &[route, "admitted"]),
@@ -232,16 +262,22 @@ impl RequestHandles {
         }
     }
 
+    /// Its caller saw this status, or hung up before there was one.
+    pub fn answered(&self, status: Option<u16>) {
+        self.answers[class_of(status)].increment(1);
+    }
+
     pub fn stream_ended(&self, outcome: StreamOutcome) {
         self.streams[outcome as usize].increment(1);
     }
 
     pub fn retried(&self, metrics: &Metrics, after: Class) {
-        self.retries.add(after as usize, || metrics.counter(&c::RETRIES, &[&self.route, after.name()]));
+        self.retries.add(after as usize, 1, || metrics.counter(&c::RETRIES, &[&self.route, after.name()]));
     }
 
     pub fn retry_refused(&self, metrics: &Metrics, why: RefusedRetry) {
-        self.refused.add(why as usize, || metrics.counter(&c::RETRIES_REFUSED, &[&self.route, why.name()]));
+        self.refused
+            .add(why as usize, 1, || metrics.counter(&c::RETRIES_REFUSED, &[&self.route, why.name()]));
     }
 
     /// Somebody was refused for want of room.
@@ -317,147 +353,14 @@ impl RequestHandles {
     }
 
     pub fn hedged(&self, metrics: &Metrics, how: Hedged) {
-        self.hedges.add(how as usize, || metrics.counter(&c::HEDGES, &[&self.route, how.name()]));
+        self.hedges.add(how as usize, 1, || metrics.counter(&c::HEDGES, &[&self.route, how.name()]));
     }
 
     pub fn placed(&self, metrics: &Metrics, place: SessionPlace) {
-        self.sessions.add(place as usize, || metrics.counter(&c::SESSIONS, &[&self.route, place.name()]));
+        self.sessions.add(place as usize, 1, || metrics.counter(&c::SESSIONS, &[&self.route, place.name()]));
     }
 
     pub fn fell_back(&self, metrics: &Metrics, to: &str) {
         metrics.counter(&c::FALLBACKS, &[&self.route, to]).increment(1);
-    }
-}
-
-/// What is counted per channel.
-pub struct AttemptHandles {
-    labels: [String; 3],
-    success: Counter,
-    failures: Words<10>,
-    pub ttft: Histogram,
-    tokens: [Counter; 5],
-    cost: Counter,
-    cost_unknown: Counter,
-}
-
-impl AttemptHandles {
-    pub fn new(metrics: &Metrics, route: &str, upstream: &str, model: &str) -> Self {
-        let tokens = ["input", "cache_read", "cache_write", "output", "reasoning"];
-        Self {
-            success: metrics.counter(&c::ATTEMPTS, &[route, upstream, model, "success"]),
-            failures: Words::new(),
-            ttft: metrics.histogram(&c::TTFT, &[route, upstream, model]),
-            tokens: tokens.map(|kind| metrics.counter(&c::TOKENS, &[upstream, model, kind])),
-            cost: metrics.counter(&c::COST, &[route, upstream, model]),
-            cost_unknown: metrics.counter(&c::COST_UNKNOWN, &[route, upstream, model]),
-            labels: [route.to_owned(), upstream.to_owned(), model.to_owned()],
-        }
-    }
-
-    pub fn succeeded(&self) {
-        self.success.increment(1);
-    }
-
-    /// Counts a failed attempt twice: by class on the channel, by exact fault on the upstream.
-    pub fn failed(&self, metrics: &Metrics, fault: Fault, stage: Stage) {
-        let [route, upstream, model] = &self.labels;
-        let class = fault.class();
-        self.failures
-            .add(class as usize, || metrics.counter(&c::ATTEMPTS, &[route, upstream, model, class.name()]));
-        metrics.counter(&c::FAULTS, &[upstream, fault.name(), stage.name()]).increment(1);
-    }
-
-    /// Counts an attempt whose usage nobody will tell.
-    pub fn unpriced(&self, metrics: &Metrics) {
-        let [route, upstream, model] = &self.labels;
-        metrics.counter(&c::UNPRICED, &[route, upstream, model]).increment(1);
-    }
-
-    /// Counts what an attempt cost, or that nobody knows.
-    pub fn cost(&self, cost: Option<Money>) {
-        match cost {
-            Some(Money::ZERO) => {}
-            Some(money) => self.cost.increment(money.as_nano_usd()),
-            None => self.cost_unknown.increment(1),
-        }
-    }
-
-    pub fn used(&self, usage: &Usage) {
-        let counts = [
-            usage.input,
-            usage.cache_read,
-            usage.cache_write + usage.cache_write_1h,
-            usage.output,
-            usage.reasoning,
-        ];
-        for (counter, count) in self.tokens.iter().zip(counts) {
-            if count > 0 {
-                counter.increment(count);
-            }
-        }
-    }
-}
-
-/// What is counted per upstream.
-pub struct UpstreamHandles {
-    pub late: Counter,
-    pub probe_pass: Counter,
-    pub probe_fail: Counter,
-    pub probe_skipped: Counter,
-    pub conflicts: Counter,
-    pub broken_events: Counter,
-}
-
-impl std::fmt::Debug for UpstreamHandles {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("UpstreamHandles")
-    }
-}
-
-impl UpstreamHandles {
-    pub fn new(metrics: &Metrics, upstream: &str) -> Self {
-        let probe = |result| metrics.counter(&c::PROBES, &[upstream, result]);
-        Self {
-            late: metrics.counter(&c::LATE_OUTCOMES, &[upstream]),
-            probe_pass: probe("pass"),
-            probe_fail: probe("fail"),
-            probe_skipped: probe("skipped"),
-            conflicts: metrics.counter(&c::CONFLICTS, &[upstream]),
-            broken_events: metrics.counter(&c::STREAM_BROKEN_EVENTS, &[upstream]),
-        }
-    }
-}
-
-/// What is counted per credential.
-pub struct CredentialHandles {
-    pub short: Counter,
-    pub long: Counter,
-    pub auth: Counter,
-}
-
-impl CredentialHandles {
-    pub fn new(metrics: &Metrics, alias: &str) -> Self {
-        let of = |kind| metrics.counter(&c::COOLDOWNS, &[alias, kind]);
-        Self { short: of("short"), long: of("long"), auth: of("auth") }
-    }
-}
-
-/// Gauges are written when somebody looks: at a scrape, from the live state. Nothing on the path of
-/// a request touches them, so they cannot drift from what they describe.
-pub struct Gauges<'a>(pub &'a Metrics);
-
-impl Gauges<'_> {
-    pub fn set(&self, metric: &c::Metric, labels: &[&str], value: f64) {
-        let gauge: Gauge = self.0.gauge(metric, labels);
-        gauge.set(value);
-    }
-
-    /// 1 for the state that holds, 0 for the others; the state is the last label.
-    pub fn one_of(&self, metric: &c::Metric, labels: &[&str], states: &[&str], holds: &str) {
-        for state in states {
-            let mut all = labels.to_vec();
-            all.push(state);
-            self.set(metric, &all, f64::from(u8::from(*state == holds)));
-        }
     }
 }

@@ -1,9 +1,10 @@
 //! What is counted of the things that replicas share. Registered only where they share anything; then every
 //! series begins at 0, since most of them stay silent for as long as all is well.
 
-use metrics::{Counter, Gauge};
+use std::time::Duration;
 
 use super::catalogue as c;
+use super::cell::{Counter, Gauge, Histogram};
 use super::registry::Metrics;
 
 /// What is asked of Redis. The label `operation` of `mainstay_shared_operations_total`.
@@ -71,6 +72,7 @@ pub struct SharedHandles {
     /// Notes that are none of ours.
     pub unreadable: Counter,
     operations: [[Counter; 4]; 6],
+    seconds: [Histogram; 6],
     told: [Counter; 4],
     taken: [Counter; 4],
 }
@@ -91,13 +93,16 @@ impl SharedHandles {
                     begun(metrics.counter(&c::SHARED_OPERATIONS, &[operation.name(), answer.name()]))
                 })
             }),
+            seconds: SharedOperation::ALL
+                .map(|operation| metrics.histogram(&c::SHARED_SECONDS, &[operation.name()])),
             told: cooldowns("told"),
             taken: cooldowns("taken"),
         }
     }
 
-    pub fn count(&self, operation: SharedOperation, answer: SharedAnswer) {
+    pub fn count(&self, operation: SharedOperation, answer: SharedAnswer, took: Duration) {
         self.operations[operation as usize][answer as usize].increment(1);
+        self.seconds[operation as usize].record(took.as_secs_f64());
     }
 
     /// The others can read of a cooldown of this kind.

@@ -1,8 +1,7 @@
 //! What is counted of the store. Registered only where there is one; then every series begins at 0.
 
-use metrics::{Counter, Gauge, Histogram};
-
 use super::catalogue as c;
+use super::cell::{Counter, Gauge, Histogram};
 use super::registry::Metrics;
 
 /// Why something was not done. The label `kind` of `mainstay_store_errors_total`.

@@ -35,6 +35,16 @@ pub(super) enum Line {
     Http2(Lease),
 }
 
+/// How a call came to its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// It was idle.
+    Kept,
+    /// Others use it, too.
+    Shared,
+    Opened,
+}
+
 enum Found {
     Line(Line),
     /// Nothing kept will do: dial with this permit. Others may wait for the outcome.
@@ -52,13 +62,39 @@ impl Pool {
         fresh: Freshness,
         limits: &CallLimits,
     ) -> Result<Line, CallError> {
+        let obtained = self.find(offer, fresh, limits).await;
+        if let Some(handles) = self.handles.get() {
+            let way = match &obtained {
+                Ok((_, Way::Kept)) => &handles.kept,
+                Ok((_, Way::Shared)) => &handles.shared,
+                Ok((_, Way::Opened)) => &handles.opened,
+                Err(_) => &handles.failed,
+            };
+            way.increment(1);
+        }
+        obtained.map(|(line, _)| line)
+    }
+
+    async fn find(
+        self: &Arc<Self>,
+        offer: Offer,
+        fresh: Freshness,
+        limits: &CallLimits,
+    ) -> Result<(Line, Way), CallError> {
         let mut permit = None;
         let mut wait_until = None;
         loop {
             match self.look(offer, fresh, permit.take()) {
-                Found::Line(line) => return Ok(line),
+                Found::Line(line) => {
+                    let way = match line {
+                        Line::Http1(..) => Way::Kept,
+                        Line::Http2(_) => Way::Shared,
+                    };
+                    return Ok((line, way));
+                }
                 Found::Dial(permit, opening) => {
-                    return self.open(permit, opening, offer, limits).await;
+                    let opened = self.open(permit, opening, offer, limits).await;
+                    return opened.map(|line| (line, Way::Opened));
                 }
                 Found::Opening(mut outcome) => {
                     let patience = limits.connect.saturating_add(limits.tls);
@@ -181,7 +217,12 @@ impl Pool {
                 () = freed => None,
             }
         };
-        timeout_at(until, either).await.map_err(|_| {
+        let begun = now();
+        let room = timeout_at(until, either).await;
+        if let Some(handles) = self.handles.get() {
+            handles.wait.record(now().saturating_duration_since(begun).as_secs_f64());
+        }
+        room.map_err(|_| {
             let detail = format!("all {} connections of {} are in use", self.max_connections, self.name);
             CallError::unsent(Fault::PoolFull, detail)
         })
@@ -263,9 +304,15 @@ impl Pool {
         offer: Offer,
         limits: &CallLimits,
     ) -> Result<(Box<dyn Socket>, Protocol), CallError> {
+        let begun = now();
         let dialed = timeout(limits.connect, self.dial.dial(Arc::clone(&self.target))).await;
         let socket = match dialed {
-            Ok(Ok(socket)) => socket,
+            Ok(Ok(socket)) => {
+                if let Some(handles) = self.handles.get() {
+                    handles.dial.record(now().saturating_duration_since(begun).as_secs_f64());
+                }
+                socket
+            }
             Ok(Err(error)) => return Err(CallError::unsent(error.fault, error.detail)),
             Err(_) => {
                 let detail = format!("no connection to {} within {:?}", self.target.shown(), limits.connect);
@@ -283,7 +330,12 @@ impl Pool {
             CallError::unsent(Fault::Tls, format!("no TLS with {}: {reason}", self.target.shown()))
         };
         let tls = self.tls.as_ref().ok_or_else(|| failed("no roots to trust".into()))?;
-        match timeout(limits.tls, tls.handshake(socket, offer)).await {
+        let begun = now();
+        let secured = timeout(limits.tls, tls.handshake(socket, offer)).await;
+        if let (Ok(Ok(_)), Some(handles)) = (&secured, self.handles.get()) {
+            handles.tls.record(now().saturating_duration_since(begun).as_secs_f64());
+        }
+        match secured {
             Ok(Ok((socket, _)))
                 if self.target.http2 == Http2::PriorKnowledge && offer == Offer::Configured =>
             {

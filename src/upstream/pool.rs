@@ -6,7 +6,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -25,6 +25,7 @@ use super::target::Target;
 use super::tls::{Protocol, Tls};
 use crate::algo::dice::Dice;
 use crate::config;
+use crate::telemetry::{Metrics, PoolHandles};
 
 /// How many calls wait for one HTTP/2 connection to open before another is opened beside it, as long as
 /// no peer has said how many streams it allows: four fifths of the usual hundred.
@@ -55,6 +56,8 @@ pub struct Pool {
     pub(super) opening: AtomicUsize,
     /// Tokens that were got for credentials; they live as long as the pool.
     pub(super) vault: Vault,
+    /// What is counted of it, where anything is.
+    pub(super) handles: OnceLock<PoolHandles>,
 }
 
 pub(super) struct State {
@@ -134,6 +137,7 @@ impl Pool {
             streams: AtomicUsize::new(0),
             opening: AtomicUsize::new(0),
             vault: Vault::new(),
+            handles: OnceLock::new(),
         })
     }
 
@@ -160,6 +164,11 @@ impl Pool {
     /// had better go elsewhere.
     pub fn count_slow(&self, slow: &Arc<AtomicUsize>) {
         self.state.lock().slow = Arc::clone(slow);
+    }
+
+    /// From now on its connections are counted. Only the first call means anything.
+    pub fn count_in(&self, metrics: &Metrics) {
+        self.handles.get_or_init(|| PoolHandles::new(metrics, &self.name));
     }
 
     /// Closes what nobody uses. Exchanges under way are not touched.

@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use mainstay::telemetry::catalogue::{ALL, Kind, Metric};
-use mainstay::telemetry::{RequestOutcome, StreamOutcome};
-use mainstay::vocab::{Class, Fault, Stage};
+use mainstay::telemetry::words;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -316,10 +315,13 @@ impl<'a> Selector<'a> {
     }
 }
 
-/// Finds every `mainstay_…` of an expression; panics on one that the catalogue does not have.
+/// Finds every `mainstay_…` and `process_…` of an expression; panics on one that the catalogue does not have.
 fn selectors(expression: &str) -> Vec<Selector<'_>> {
     let mut all = Vec::new();
-    for (start, _) in expression.match_indices("mainstay_") {
+    let starts = ["mainstay_", "process_"].into_iter().flat_map(|prefix| expression.match_indices(prefix));
+    for (start, _) in
+        starts.filter(|(start, _)| !expression[..*start].ends_with(|c: char| c == '_' || c.is_alphanumeric()))
+    {
         let rest = &expression[start..];
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
         let (series, after) = rest.split_at(end);
@@ -340,28 +342,4 @@ fn is_series_of(series: &str, metric: &Metric) -> bool {
             matches!(suffix, "_bucket" | "_sum" | "_count")
         }
     }
-}
-
-/// The closed set of values of a label of a metric, where there is one.
-fn words(metric: &str, label: &str) -> Option<Vec<&'static str>> {
-    Some(match (metric, label) {
-        ("mainstay_requests_total", "outcome") => RequestOutcome::ALL.map(RequestOutcome::name).to_vec(),
-        ("mainstay_streams_total", "outcome") => StreamOutcome::ALL.map(StreamOutcome::name).to_vec(),
-        ("mainstay_attempts_total", "outcome") => {
-            Class::ALL.map(Class::name).into_iter().chain(["success"]).collect()
-        }
-        ("mainstay_faults_total", "fault") => Fault::ALL.map(Fault::name).to_vec(),
-        ("mainstay_faults_total", "stage") => {
-            [Stage::NotSent, Stage::Sending, Stage::Waiting, Stage::Headers, Stage::Committed]
-                .map(Stage::name)
-                .to_vec()
-        }
-        ("mainstay_breaker_state", "state") => {
-            vec!["closed", "open", "half_open", "forced_closed", "forced_open", "metrics_only"]
-        }
-        ("mainstay_upstream_health", "state") => vec!["unknown", "up", "down"],
-        ("mainstay_pool_connections", "state") => vec!["idle", "in_use", "opening"],
-        ("mainstay_cooldowns_total", "kind") => vec!["short", "long", "auth"],
-        _ => return None,
-    })
 }

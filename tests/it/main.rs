@@ -24,6 +24,7 @@ mod lab;
 mod laws;
 mod ledger;
 mod media;
+mod metrics;
 mod pairs;
 mod parsers;
 mod plain_http;

@@ -31,7 +31,7 @@ upstreams:
 routes:
   - {model: demo, channels: [{upstream: sim-a}, {upstream: sim-b}], fallback: [spare]}
   - {model: spare, select: sticky, continuation: any, coalesce: true, cache: {enabled: true}, on_exhausted: [stale, fail], channels: [{upstream: sim-c}]}
-  - {model: alone, budgets: [{per: day, limit: 1000, downgrade_to: spare}], channels: [{upstream: sim-d}]}
+  - {model: alone, limits: {rpm: 600000}, budgets: [{per: day, limit: 1000, downgrade_to: spare}], channels: [{upstream: sim-d}]}
   - {model: hedged, channels: [{upstream: sim-c}, {upstream: sim-d}], hedge: {enabled: true, delay: 1ms, max_share: 1}}
   - {model: steered, channels: [{upstream: sim-c}], rules: [{when: {stream: true}, use: alone}], split: {arms: {a: {share: 99%}, b: {share: 1%}}}, mirror: {to: spare, share: 100%}}
 defaults:
@@ -41,6 +41,12 @@ defaults:
 
 /// Alerts whose expression has data only when something is wrong that this run cannot show.
 const SILENT: [(&str, &str); 1] = [("MainstayNotScraped", "absent() answers only while nothing is scraped")];
+
+/// Metrics that this run has nothing of.
+const UNMADE: [(&str, &str); 2] = [
+    ("mainstay_units_total", "simulated upstreams make no pictures"),
+    ("mainstay_spend_", "its callers have no keys"),
+];
 
 /// Prometheus keeps a rate's samples this long here; the scrape interval is a second.
 const RATE_INTERVAL: &str = "10s";
@@ -107,6 +113,9 @@ fn every_expression_has_data_after_an_outage() {
     let mut wanted: Vec<(String, String)> = Vec::new();
     for (file, dashboard) in dashboards() {
         for (title, expression) in expressions(&dashboard) {
+            if UNMADE.iter().any(|(unmade, _)| expression.contains(unmade)) {
+                continue;
+            }
             wanted
                 .extend(without_thresholds(&filled_in(expression)).map(|e| (format!("{file}: {title}"), e)));
         }

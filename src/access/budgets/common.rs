@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use metrics::Counter;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
@@ -24,7 +23,7 @@ use crate::algo::spend::Grant;
 use crate::algo::tick::Tick;
 use crate::config::{Budget, Exceeded};
 use crate::shared::{Last, Purse, Purses, Verdict, Waited};
-use crate::telemetry::catalogue;
+use crate::telemetry::{Counter, catalogue};
 use crate::vocab::Money;
 
 /// How often a replica says all, or else it is not believed to be there any more.

@@ -12,7 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 
 use super::common::What;
-use super::issued::{Room, is_issued};
+use super::issued::Room;
 use super::known::Sums;
 use crate::access::limits::Holder;
 use crate::algo::spend::{Entry, Grant, Per, Purse};
@@ -98,7 +98,7 @@ pub struct Seen {
 impl Seen {
     /// Whether it is a caller with a token, whose name is none of the configuration's.
     pub fn is_issued(&self) -> bool {
-        is_issued(self.holder, &self.name)
+        self.holder.is_issued(&self.name)
     }
 
     pub fn left(&self) -> Money {
@@ -315,7 +315,7 @@ impl Guest {
 
 impl Shelves {
     pub fn held(&self, holder: Holder, name: &Arc<str>, alerts: &Alerts) -> Guest {
-        let is_issued = is_issued(holder, name);
+        let is_issued = holder.is_issued(name);
         let kind = Holder::ALL.iter().position(|other| *other == holder).filter(|_| !is_issued);
         let shelf = &self.all[kind.unwrap_or(ISSUED)];
         if let Some(held) = shelf.read().get(name) {

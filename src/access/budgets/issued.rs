@@ -36,11 +36,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// All callers with tokens are of this kind.
 const HOLDER: Holder = Holder::Member(Level::Key);
 
-/// Whether somebody of this kind and name has a token and no key.
-pub(super) fn is_issued(holder: Holder, name: &str) -> bool {
-    holder == HOLDER && name.contains(':')
-}
-
 /// What issuers let each of their callers spend.
 #[derive(Default)]
 pub(super) struct Templates(Vec<(Arc<str>, Arc<[Budget]>)>);
@@ -53,7 +48,7 @@ impl Templates {
 
     /// The budgets of the caller of this name, where he is an issuer's.
     pub fn find(&self, holder: Holder, name: &str) -> Option<&Arc<[Budget]>> {
-        let (issuer, _) = name.split_once(':').filter(|_| is_issued(holder, name))?;
+        let (issuer, _) = name.split_once(':').filter(|_| holder.is_issued(name))?;
         self.0.iter().find(|(name, _)| **name == *issuer).map(|(_, budgets)| budgets)
     }
 

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use metrics::{Counter, Gauge};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -21,7 +20,7 @@ use super::{Limiter, Refused, Row, Subjects, Until};
 use crate::algo::limit::{Booked, Measure, SLOTS, Spent, Unit, amount, corrections};
 use crate::algo::tick::Tick;
 use crate::shared::{self, Beat, Change, Correction, Silence, Taken, Takes, Tallies, Waited};
-use crate::telemetry::{Metrics, catalogue};
+use crate::telemetry::{Counter, Gauge, Metrics, catalogue};
 
 /// How often a replica says that it is there.
 const BEAT: Duration = Duration::from_secs(1);

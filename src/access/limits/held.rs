@@ -68,6 +68,13 @@ pub struct Seen {
     pub rows: Vec<Row>,
 }
 
+impl Seen {
+    /// Whether it is a caller with a token, whose name is none of the configuration's.
+    pub fn is_issued(&self) -> bool {
+        self.holder.is_issued(&self.name)
+    }
+}
+
 type Shelf = Mutex<HashMap<Arc<str>, Arc<Held>>>;
 
 #[derive(Default)]

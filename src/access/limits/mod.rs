@@ -60,6 +60,11 @@ impl Holder {
             Self::Route => "route",
         }
     }
+
+    /// Whether somebody of this kind and name has a token and no key: he is called `issuer:subject`, as no key can be.
+    pub fn is_issued(self, name: &str) -> bool {
+        self == Self::Member(Level::Key) && name.contains(':')
+    }
 }
 
 /// Everybody whose limits a request is held against: from the top of the tree down, its route last, so that two

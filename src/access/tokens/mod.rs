@@ -24,7 +24,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{self, SHA256};
-use metrics::Counter;
 
 pub use jwk::{KeySet, Unreadable};
 pub use published::{Published, Publishers};
@@ -32,7 +31,7 @@ pub use published::{Published, Publishers};
 use super::digests::Digest;
 use super::ring::{Counts, Key};
 use crate::config::{Issuer, Lineage};
-use crate::telemetry::{Metrics, catalogue};
+use crate::telemetry::{Counter, Metrics, catalogue};
 use claims::Tree;
 use proven::Proven;
 

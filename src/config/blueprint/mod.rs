@@ -52,6 +52,7 @@ pub struct Blueprint {
     pub telemetry: Telemetry,
     /// What operators are told of, and where.
     pub alerts: Alerts,
+    pub telemetry: Telemetry,
     /// Whom requests are taken from that no route is found for, and lists of models.
     pub access: Access,
     /// Organisations, teams and users, each with all above it.

@@ -1,8 +1,9 @@
-//! What can be seen of the gateway from outside.
+//! What the outside sees of the gateway.
 
-/// The `telemetry:` section.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Telemetry {
     /// How many of the last requests are at hand.
     pub journal_requests: usize,
+    /// Combinations of names that one metric may have.
+    pub max_series: usize,
 }

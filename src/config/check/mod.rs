@@ -20,6 +20,7 @@ mod routes;
 mod server;
 mod steer;
 pub mod store;
+mod telemetry;
 pub mod tree;
 mod upstreams;
 
@@ -53,6 +54,7 @@ pub fn check(
     let server = server::check(scene, findings);
     let ledger = ledger::check(scene, findings);
     let alerts = alerts::check(scene, findings);
+    let telemetry = telemetry::check(scene);
     let upstreams = upstreams::check(scene, findings);
     let routes = routes::check(scene, &upstreams, findings);
     let automatic = automatic::routes(scene, &upstreams, &catalog, findings);
@@ -72,6 +74,7 @@ pub fn check(
         ledger,
         telemetry: settle::telemetry(&scene.file.telemetry),
         alerts,
+        telemetry,
         access: access::access(scene.file.access),
         members,
         keys,

@@ -65,6 +65,8 @@ pub struct File {
     pub telemetry: Telemetry,
     /// What operators are told of without asking.
     pub alerts: Alerts,
+    /// What the outside sees of the gateway.
+    pub telemetry: Telemetry,
     /// Whom requests are taken from (open).
     pub access: Option<AccessName>,
     /// The top of the tree that keys belong to, by name.

@@ -29,7 +29,7 @@ use crate::proxy::recall::Keepsake;
 use crate::proxy::unattended::{LONGEST, is_read_on};
 use crate::state::permit::Permit;
 use crate::state::table::Channel;
-use crate::telemetry::StreamOutcome;
+use crate::telemetry::{Pace, StreamOutcome};
 use crate::upstream::Incoming;
 use crate::vocab::{Fault, Usage};
 
@@ -47,6 +47,9 @@ pub struct Streaming {
     /// When the last byte came, and the last content.
     last: Tick,
     last_content: Tick,
+    /// Since when this channel's content flows, and the longest silence in it so far.
+    flows_since: Tick,
+    longest_gap: Duration,
     /// When the caller last heard something, our own signs of life included.
     last_said: Tick,
     keep_alive: Option<&'static [u8]>,
@@ -113,6 +116,8 @@ impl Streaming {
             keepsake,
             last: now,
             last_content: now,
+            flows_since: now,
+            longest_gap: Duration::ZERO,
             last_said: now,
             keep_alive,
             deadline,
@@ -281,6 +286,11 @@ impl Streaming {
                 .increment(std::mem::take(&mut self.peeked.broken_events));
         }
         let Some((permit, party)) = &mut self.open else { return };
+        permit.streamed(Pace {
+            took: self.last_content.since(self.flows_since),
+            longest_gap: self.longest_gap,
+            tokens: self.peeked.watch.usage().map(|usage| usage.output.saturating_sub(usage.reasoning)),
+        });
         if self.peeked.watch.is_terminated() {
             permit.has_told_all();
         } else {

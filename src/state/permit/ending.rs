@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use super::{Permit, Phase};
 use crate::algo::breaker::Signal;
@@ -25,7 +26,7 @@ impl Permit {
             let now = self.live().now();
             self.pass_trial(since, now);
         }
-        self.channel.handles.succeeded();
+        self.channel.handles.succeeded(self.took());
         let completed = if self.flows() { Completed::Stream } else { Completed::Whole };
         self.channel.upstream.memory.gate.completed(completed, self.begun);
         if let Some(gate) = &self.model.gate {
@@ -42,7 +43,7 @@ impl Permit {
     pub fn fail(mut self, fault: Fault, stage: Stage, hint: &RateHint, repeat: Repeat) {
         let live = Arc::clone(self.live());
         let now = live.now();
-        self.channel.handles.failed(&live.metrics, fault, stage);
+        self.channel.handles.failed(&live.metrics, fault, stage, self.took());
         self.learn(hint);
         match stage {
             Stage::NotSent | Stage::Sending | Stage::Waiting => {}
@@ -97,7 +98,7 @@ impl Permit {
     pub fn fail_quietly(mut self, fault: Fault, stage: Stage) {
         let live = Arc::clone(self.live());
         let (now, mut dice) = (live.now(), live.dice());
-        self.channel.handles.failed(&live.metrics, fault, stage);
+        self.channel.handles.failed(&live.metrics, fault, stage, self.took());
         if let Some(held) = self.held.take() {
             held.neutral(now, &mut dice);
         }
@@ -127,7 +128,7 @@ impl Permit {
         match self.phase {
             Phase::Waiting => {
                 stage = Stage::Waiting;
-                self.channel.handles.failed(&live.metrics, Fault::Cancelled, Stage::Waiting);
+                self.channel.handles.failed(&live.metrics, Fault::Cancelled, Stage::Waiting, self.took());
                 let waited = now.since(self.begun);
                 self.model.at_least(self.shape, now, waited);
                 if let Some(held) = self.held.take() {
@@ -142,16 +143,20 @@ impl Permit {
                 self.tell(Blame { transport: Signal::Neutral, model }, now);
             }
             Phase::OnTrial { .. } => {
-                self.channel.handles.failed(&live.metrics, Fault::Cancelled, Stage::Committed);
+                self.channel.handles.failed(&live.metrics, Fault::Cancelled, Stage::Committed, self.took());
                 self.tell(Blame::NOBODY, now);
             }
             Phase::Streaming => {
-                self.channel.handles.failed(&live.metrics, Fault::Cancelled, Stage::Committed);
+                self.channel.handles.failed(&live.metrics, Fault::Cancelled, Stage::Committed, self.took());
             }
             Phase::Settled => return,
         }
         self.book(Verdict::Cancelled, stage);
         self.leave();
+    }
+
+    fn took(&self) -> Duration {
+        self.live().now().since(self.begun)
     }
 
     fn leave(&mut self) {

@@ -64,7 +64,7 @@ impl Permit {
     }
 
     fn charged(&mut self, usage: &Usage) {
-        self.channel.handles.used(usage);
+        self.channel.handles.used(&self.live().metrics, usage);
         if let Some(entry) = &mut self.entry {
             entry.account.told = Some(*usage);
         }

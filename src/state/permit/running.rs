@@ -14,6 +14,7 @@ use super::trial::{self, SoFar};
 use super::{Permit, Phase};
 use crate::algo::tick::Tick;
 use crate::state::model::Shape;
+use crate::telemetry::Pace;
 
 impl Permit {
     /// Another attempt may run for the same request: should it answer first, it sets `beaten`, and that this
@@ -76,6 +77,11 @@ impl Permit {
     /// A stream has sent `events` content events, and may break in the same breath.
     pub fn came(&mut self, events: u64) {
         self.events = events;
+    }
+
+    /// This is how its stream came, now that no more of it will.
+    pub fn streamed(&self, pace: Pace) {
+        self.channel.handles.streamed(pace);
     }
 
     /// The stream goes on after what came. A trial that has held settles here.

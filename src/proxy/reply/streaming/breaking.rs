@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -110,6 +111,7 @@ impl Streaming {
                 self.stage = if self.peeked.ended { Flow::Ended } else { Flow::Open(upstream) };
                 let now = self.gateway.live.now();
                 (self.last, self.last_content, self.last_said) = (now, now, now);
+                (self.flows_since, self.longest_gap) = (now, Duration::ZERO);
                 self.begin();
             }
             Err(Ended { onward, stream }) => {

@@ -28,6 +28,7 @@ impl Streaming {
         self.learn();
         let after = self.peeked.watch.content_events();
         if after > before {
+            self.longest_gap = self.longest_gap.max(now.since(self.last_content));
             self.last_content = now;
         }
         if let Some((permit, _)) = &mut self.open {

@@ -1,0 +1,95 @@
+//! `docs/metrics.md` is made of the catalogue: `MAINSTAY_BLESS=1 cargo test --test it docs_name` writes it anew.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use mainstay::telemetry::catalogue::{GROUPS, Kind, Metric};
+use mainstay::telemetry::words;
+
+const HEAD: &str = "\
+# Metrics
+
+<!-- Made of src/telemetry/catalogue.rs by tests/it/metrics.rs; do not edit. -->
+
+`GET /metrics` of the admin listener has them in the Prometheus text format. Durations are in seconds, sizes in bytes;
+money is in thousand-millionths of a US dollar (`nano_usd`). Counters end in `_total`.
+
+A label is either one of the words that stand behind it here, or a **name**: of what routing.yaml configures, or of a key
+that an operator made. No caller's words are ever a label. Every series that can be is there from the start, at 0.
+
+A metric has at most `telemetry.metrics.max_series` (2,000) combinations of names; words do not count. What is counted beyond
+that goes to series whose names are all `__overflow__`, and `mainstay_metrics_overflow_total` says of which metric; a gauge
+that finds no room is left out. Gauges of what left the configuration are gone with the next scrape, its counters and
+histograms a quarter of an hour later, once no request holds them.
+";
+
+#[test]
+fn docs_name_every_metric() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let made = document();
+    if std::env::var_os("MAINSTAY_BLESS").is_some() {
+        std::fs::write(&path, &made).expect("docs can be written");
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs = written.lines().zip(made.lines()).find(|(written, made)| written != made);
+    assert!(
+        written == made,
+        "MAINSTAY_BLESS=1 writes docs/metrics.md anew; the first difference: {differs:?}"
+    );
+}
+
+fn document() -> String {
+    let mut text = HEAD.to_owned();
+    for (group, metrics) in GROUPS {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "\n## {group}\n\n| metric | kind | unit | labels | meaning |\n|---|---|---|---|---|"
+        );
+        for metric in *metrics {
+            let _ = writeln!(
+                text,
+                "| `{}` | {} | {} | {} | {} |",
+                metric.name,
+                kind(metric),
+                unit(metric),
+                labels(metric),
+                metric.help.replace('|', "\\|")
+            );
+        }
+    }
+    text
+}
+
+fn kind(metric: &Metric) -> String {
+    match metric.kind {
+        Kind::Counter => "counter".to_owned(),
+        Kind::Gauge => "gauge".to_owned(),
+        Kind::Histogram(bounds) => {
+            let ends = bounds.first().zip(bounds.last());
+            ends.map_or_else(String::new, |(least, most)| format!("histogram, {least} to {most}"))
+        }
+    }
+}
+
+fn unit(metric: &Metric) -> &'static str {
+    let name = metric.name.strip_suffix("_total").unwrap_or(metric.name);
+    let units = [
+        ("_per_second", "1/s"),
+        ("_seconds", "s"),
+        ("_bytes", "bytes"),
+        ("_ratio", "0 to 1"),
+        ("_nano_usd", "nano-USD"),
+        ("_tokens", "tokens"),
+    ];
+    units.into_iter().find(|(suffix, _)| name.ends_with(suffix)).map_or("", |(_, unit)| unit)
+}
+
+fn labels(metric: &Metric) -> String {
+    let each = metric.labels.iter().map(|label| match words(metric.name, label) {
+        Some(_) if *label == "metric" => "`metric`: a name of this page".to_owned(),
+        Some(words) => format!("`{label}`: {}", words.join(", ")),
+        None => format!("`{label}`"),
+    });
+    each.collect::<Vec<_>>().join("; ")
+}
