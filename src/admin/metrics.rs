@@ -13,19 +13,22 @@ use super::{Phase, Running};
 use crate::access::budgets;
 use crate::access::limits::{Row, Seen};
 use crate::state::Table;
-use crate::telemetry::{Gauges, catalogue as c, process};
+use crate::telemetry::{Gauges, Metrics, catalogue as c, process};
 
 pub(super) const METRICS: Form = Form::gives(Content::Text(&["text/plain"]), "every series");
 
 pub(super) async fn metrics(State(running): super::Seen) -> impl IntoResponse {
     // With many channels it takes some milliseconds, which no request should wait for.
-    let scraping = tokio::task::spawn_blocking(move || {
-        let table = running.table();
-        table.live.metrics.scrape(|| export(&*running, &table))
-    });
+    let scraping = tokio::task::spawn_blocking(move || gathered(&*running, Metrics::render));
     // It does not panic, and nobody aborts it.
     let text = scraping.await.unwrap_or_default();
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+/// What `read` makes of all metrics as they are now.
+pub fn gathered<T>(running: &dyn Running, read: impl FnOnce(&Metrics) -> T) -> T {
+    let table = running.table();
+    table.live.metrics.gather(|| export(running, &table), read)
 }
 
 fn export(running: &dyn Running, table: &Table) {

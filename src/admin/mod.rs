@@ -36,6 +36,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use explain::parameter;
+pub use metrics::gathered;
 pub use operator::Operator;
 use operator::{Door, Post};
 use routes::ROUTES;

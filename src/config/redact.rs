@@ -109,7 +109,10 @@ impl Redactor {
             }
             Value::Map(entries) => {
                 for entry in entries {
-                    let headers = entry.key == "headers" && path.to_string().starts_with("upstreams");
+                    let headers = entry.key == "headers" && {
+                        let path = path.to_string();
+                        path.starts_with("upstreams") || path.starts_with("telemetry")
+                    };
                     // Whoever knows a webhook's address can write to it.
                     let address = entry.key == "url" && path.to_string().starts_with("alerts");
                     // The name of a key, and a number of tokens.

@@ -15,7 +15,7 @@ pub use alerts::{down_after, error_spike, spend_spike};
 pub use degrade::{cache, cache_memory, exhausted, idempotency};
 pub use limits::allowance;
 pub use store::retention;
-pub use telemetry::max_series;
+pub use telemetry::{max_series, otlp_interval, otlp_timeout};
 
 use super::Cidr;
 use super::blueprint::{Byok, Continuation, Delivery};

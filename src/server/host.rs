@@ -10,6 +10,7 @@ use super::alerting;
 use super::assemble::Assembler;
 use super::booking;
 use super::builtin::Simulating;
+use super::collector;
 use super::front::Front;
 use super::issuers::Messenger;
 use super::keeper::Keeper;
@@ -167,9 +168,9 @@ impl Host {
             store.as_ref().zip(spool).map(|(store, spool)| booking::keep(&gateway, store, spool, &tasks));
         let keeping = store.clone().zip(ledger.clone());
         let keeping = keeping.map(|(store, ledger)| alerting::Keeping { store, ledger });
-        let herald = alerting::begin(&gateway, dial, keeping, &tasks);
+        let herald = alerting::begin(&gateway, Arc::clone(&dial), keeping, &tasks);
         let front = Front::new(gateway, Arc::clone(&lifecycle));
-        Ok(Arc::new(Self {
+        let host = Arc::new(Self {
             front,
             lifecycle,
             tasks,
@@ -184,7 +185,9 @@ impl Host {
             ledger,
             journal,
             herald,
-        }))
+        });
+        collector::begin(&host, dial);
+        Ok(host)
     }
 
     /// Waits, not for long, until the keys of the store are known, and what was spent of budgets.

@@ -238,3 +238,60 @@ impl CredentialHandles {
         Self { short: of("short"), long: of("long"), auth: of("auth") }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(text: &str, name: &str) -> Option<f64> {
+        let series = format!("mainstay_{name}_sum{{route=\"r\",upstream=\"u\",model=\"m\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&series))?.parse().ok()
+    }
+
+    #[test]
+    fn the_first_token_is_there_before_the_time_of_the_others_begins() {
+        let metrics = Metrics::new();
+        let handles = AttemptHandles::new(&metrics, "r", "u", "m");
+        let (took, longest_gap) = (Duration::from_secs(2), Duration::from_millis(500));
+        handles.streamed(Pace { took, longest_gap, tokens: Some(101) });
+        let text = metrics.render();
+        let of = |name: &str| sample(&text, name).unwrap_or_else(|| panic!("{name}: {text}"));
+        assert_eq!((of("stream_duration_seconds"), of("stream_longest_gap_seconds")), (2.0, 0.5));
+        assert_eq!((of("time_per_output_token_seconds"), of("output_tokens_per_second")), (0.02, 50.0));
+    }
+
+    #[test]
+    fn nothing_is_said_of_tokens_where_nobody_says_how_many_there_were() {
+        for (seconds, tokens) in [(2, None), (2, Some(0)), (2, Some(1)), (0, Some(9))] {
+            let metrics = Metrics::new();
+            let handles = AttemptHandles::new(&metrics, "r", "u", "m");
+            let took = Duration::from_secs(seconds);
+            handles.streamed(Pace { took, longest_gap: Duration::ZERO, tokens });
+            let text = metrics.render();
+            assert_eq!(sample(&text, "time_per_output_token_seconds"), Some(0.0), "{seconds} {tokens:?}");
+            assert!(text.contains(
+                "mainstay_stream_duration_seconds_count{route=\"r\",upstream=\"u\",model=\"m\"} 1\n"
+            ));
+        }
+    }
+
+    #[test]
+    fn what_most_requests_have_nothing_of_is_counted_from_the_first_one_on() {
+        let metrics = Metrics::new();
+        let handles = AttemptHandles::new(&metrics, "r", "u", "m");
+        handles.used(&metrics, &Usage { input: 5, output: 7, ..Usage::default() });
+        assert!(!metrics.render().contains("kind=\"output_audio\""));
+        let other = crate::vocab::usage::Other { images: 2, ..Default::default() };
+        handles.used(&metrics, &Usage { output_audio: 3, other, ..Usage::default() });
+        let text = metrics.render();
+        assert!(
+            text.contains(r#"mainstay_tokens_total{upstream="u",model="m",kind="output_audio"} 3"#),
+            "{text}"
+        );
+        assert!(text.contains(r#"mainstay_units_total{upstream="u",model="m",unit="images"} 2"#), "{text}");
+        assert!(
+            text.contains(r#"mainstay_attempt_tokens_sum{upstream="u",model="m",kind="output"} 7"#),
+            "{text}"
+        );
+    }
+}

@@ -69,6 +69,10 @@ impl Histogram {
     pub(super) fn sum(&self) -> f64 {
         f64::from_bits(self.0.sum.load(Relaxed))
     }
+
+    pub(super) fn bounds(&self) -> &'static [f64] {
+        self.0.bounds
+    }
 }
 
 /// Any of them, as a family keeps it.

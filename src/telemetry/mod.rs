@@ -11,6 +11,7 @@ mod family;
 mod gauges;
 mod handles;
 pub mod logs;
+pub mod otlp;
 pub mod process;
 mod registry;
 mod render;

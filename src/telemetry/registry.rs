@@ -125,16 +125,21 @@ impl Metrics {
 
     /// The Prometheus text exposition, once `write` has set what scrapes find.
     pub fn scrape(&self, write: impl FnOnce()) -> String {
+        self.gather(write, Self::render)
+    }
+
+    /// What `read` makes of everything, once `write` has set what scrapes find.
+    pub fn gather<T>(&self, write: impl FnOnce(), read: impl FnOnce(&Self) -> T) -> T {
         let _one = self.scraping.lock();
         let round = self.round.fetch_add(1, Relaxed) + 1;
         write();
         for family in &self.families {
             family.drop_unwritten(round);
         }
-        self.render()
+        read(self)
     }
 
-    /// The same of what is there.
+    /// The exposition of what is there.
     pub fn render(&self) -> String {
         let mut text = String::with_capacity(self.length.load(Relaxed) + 1024);
         for family in &self.families {
@@ -161,6 +166,10 @@ impl Metrics {
         for family in &self.families {
             family.forget(&known, now, GRACE);
         }
+    }
+
+    pub(super) fn families(&self) -> &[Family] {
+        &self.families
     }
 }
 

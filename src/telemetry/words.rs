@@ -6,6 +6,7 @@
 use super::alerts::Posted;
 use super::catalogue as c;
 use super::handles::{Hedged, RefusedRetry, RequestOutcome, SessionPlace, Shed, StreamOutcome};
+use super::otlp::{Delivered, Signal};
 use super::shared::{SharedAnswer, SharedOperation};
 use crate::vocab::{AlertKind, Class, Fault, Priority, Stage};
 
@@ -147,6 +148,7 @@ pub fn words(metric: &str, label: &str) -> Option<&'static [&'static str]> {
         "limit" => LIMITS,
         "level" => HOLDERS,
         "store" => &["cache", "idempotency"],
+        "signal" => names!(Signal),
         "phase" => &["dial", "tls"],
         "unit" => &["images", "searches", "characters", "audio_milliseconds"],
         "to" if is(&c::BREAKER_TRANSITIONS) => BREAKER_STATES,
@@ -201,6 +203,7 @@ fn results(metric: &str) -> &'static [&'static str] {
         () if is(&c::RECALLS) => &["hit", "miss"],
         () if is(&c::THOUGHTS) => &["kept", "unknown", "left_out", "refused"],
         () if is(&c::LEFT) => &["known", "unknown", "foreign"],
+        () if is(&c::OTLP_BATCHES) => names!(Delivered),
         () if is(&c::CACHE) => &["hit", "stale", "miss", "stored", "too_large"],
         () => &["ok", "failed"],
     }

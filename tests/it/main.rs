@@ -13,6 +13,7 @@ mod billed;
 mod bonds;
 mod catalog;
 mod chaos;
+mod collector;
 mod deadlines;
 mod exchanged;
 mod faults;

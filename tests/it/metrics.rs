@@ -21,6 +21,23 @@ A metric has at most `telemetry.metrics.max_series` (2,000) combinations of name
 that goes to series whose names are all `__overflow__`, and `mainstay_metrics_overflow_total` says of which metric; a gauge
 that finds no room is left out. Gauges of what left the configuration are gone with the next scrape, its counters and
 histograms a quarter of an hour later, once no request holds them.
+
+## OpenTelemetry
+
+With `telemetry.otlp: {endpoint: \"http://collector:4318\"}` a collector is told the same every `interval` (60s): OTLP over HTTP,
+as protocol buffers, all sums since the process began. Four metrics go by the names of OpenTelemetry's conventions for
+generative AI, with `gen_ai.request.model`, `gen_ai.provider.name`, `gen_ai.token.type` and `error.type`:
+
+| OpenTelemetry | here |
+|---|---|
+| `gen_ai.client.operation.duration` | `mainstay_attempt_duration_seconds` |
+| `gen_ai.client.token.usage` | `mainstay_attempt_tokens` |
+| `gen_ai.server.time_to_first_token` | `mainstay_time_to_first_token_seconds` |
+| `gen_ai.server.time_per_output_token` | `mainstay_time_per_output_token_seconds` |
+
+All others are `mainstay.*`, without `_total` and `_seconds` (`mainstay_queue_seconds` is `mainstay.queue`, in `s`), and their labels
+`mainstay.*`, too. `gen_ai.operation.name` is not told. Batches that the collector does not take wait in memory: at most 64, and
+16 MiB; each is tried five times (429, 502, 503, 504 and what is no answer; `Retry-After` is heeded).
 ";
 
 #[test]

@@ -16,11 +16,12 @@ use super::process::{Gateway, Guest, free_address, program, skip, wait_for};
 
 /// Five routes: with somewhere else to go, for others to fall back to, alone, hedged, and steered. Times are short so
 /// that an outage and its end fit into seconds. Nobody is at the Redis's address, nor at the
-/// issuer's, which is no trouble to anybody.
+/// issuer's or the collector's, which is no trouble to anybody.
 const ROUTING: &str = r#"
 version: 1
 server: {listen: LISTEN, admin: ADMIN, state_file: state.json, key_hash_secret: "${MAINSTAY_IT_SECRET}", redis: {url: "redis://127.0.0.1:1"}}
 store: {url: "sqlite:ledger.db"}
+telemetry: {otlp: {endpoint: "http://127.0.0.1:1", interval: 1s}}
 alerts: {webhooks: {nobody: {url: "http://127.0.0.1:1/", format: slack}}}
 issuers: {nobody: {issuer: "http://127.0.0.1:1", audience: mainstay}}
 upstreams:

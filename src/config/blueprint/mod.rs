@@ -32,7 +32,7 @@ pub use route::{Continuation, Delivery};
 pub use server::{AdminToken, Drain, Limits, Media, Redis, Responses, Server, ServerTimeouts, ServerTls};
 pub use steer::{Arm, Mirror, Rule, Split, Steering, Sticks, Time, Wanted, When};
 pub use store::{Retention, Store, StorePlace};
-pub use telemetry::Telemetry;
+pub use telemetry::{Compression, Otlp, Telemetry};
 pub use upstream::{
     BaseUrl, Credential, Http2, OnHangup, Pool, Probe, ProbeKind, Readiness, SimulatedSettings, Upstream,
     UpstreamTls, carries_credential,

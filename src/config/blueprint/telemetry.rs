@@ -1,9 +1,39 @@
 //! What the outside sees of the gateway.
 
+use std::time::Duration;
+
+use http::HeaderName;
+
+use super::BaseUrl;
+use crate::vocab::Secret;
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Telemetry {
     /// How many of the last requests are at hand.
     pub journal_requests: usize,
     /// Combinations of names that one metric may have.
     pub max_series: usize,
+    pub otlp: Option<Otlp>,
+}
+
+/// An OpenTelemetry collector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Otlp {
+    /// What a signal's path is put behind.
+    pub endpoint: BaseUrl,
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// Between two batches of metrics.
+    pub interval: Duration,
+    /// For an answer.
+    pub timeout: Duration,
+    pub compression: Compression,
+    /// Whether it is told of metrics.
+    pub metrics: bool,
+}
+
+/// How bodies are made smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    Gzip,
+    None,
 }

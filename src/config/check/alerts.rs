@@ -149,7 +149,7 @@ fn parse(text: &str) -> Result<(BaseUrl, String), &'static str> {
 }
 
 /// On this machine nobody listens.
-fn is_here(host: &BaseUrl) -> bool {
+pub(super) fn is_here(host: &BaseUrl) -> bool {
     &*host.host == "localhost" || host.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

@@ -54,7 +54,7 @@ pub fn check(
     let server = server::check(scene, findings);
     let ledger = ledger::check(scene, findings);
     let alerts = alerts::check(scene, findings);
-    let telemetry = telemetry::check(scene);
+    let telemetry = telemetry::check(scene, findings);
     let upstreams = upstreams::check(scene, findings);
     let routes = routes::check(scene, &upstreams, findings);
     let automatic = automatic::routes(scene, &upstreams, &catalog, findings);

@@ -3,12 +3,17 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::indexed::Named;
+use crate::config::units::Span;
+
 /// What the outside sees of the gateway.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Telemetry {
     pub journal: Journal,
     pub metrics: Metrics,
+    /// An OpenTelemetry collector that is told of it (none).
+    pub otlp: Option<Otlp>,
 }
 
 /// The last requests: what became of each, and why; never a prompt or an answer.
@@ -28,4 +33,40 @@ pub struct Metrics {
     /// goes to `__overflow__` (2000).
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_series: Option<u32>,
+}
+
+/// Where to, and what.
+#[derive(Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["endpoint"]))]
+pub struct Otlp {
+    /// Its address for OTLP over HTTP, such as `http://collector:4318`: `/v1/metrics` is put behind it.
+    pub endpoint: Option<String>,
+    /// Sent along each time, as `authorization: "Bearer ${NAME}"` (none).
+    pub headers: Named<String>,
+    /// Between two batches of metrics (60s).
+    pub interval: Option<Span>,
+    /// For the collector to answer (10s).
+    pub timeout: Option<Span>,
+    pub compression: Option<CompressionName>,
+    /// Whether it is told of metrics (true).
+    pub metrics: Option<bool>,
+}
+
+impl std::fmt::Debug for Otlp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Otlp")
+            .field("interval", &self.interval)
+            .field("metrics", &self.metrics)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How bodies are made smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "choice"))]
+pub enum CompressionName {
+    Gzip,
+    None,
 }

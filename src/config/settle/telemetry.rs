@@ -1,8 +1,21 @@
 //! What the outside sees, where the file does not say.
 
+use std::time::Duration;
+
+use super::span;
 use crate::config::file::telemetry;
 use crate::telemetry::MOST_SERIES;
 
 pub fn max_series(said: &telemetry::Metrics) -> usize {
     said.max_series.map_or(MOST_SERIES, |most| most as usize)
+}
+
+/// As OpenTelemetry's SDKs have it (`OTEL_METRIC_EXPORT_INTERVAL`).
+pub fn otlp_interval(said: &telemetry::Otlp) -> Duration {
+    span(said.interval, Duration::from_mins(1))
+}
+
+/// As they have it, too (`OTEL_EXPORTER_OTLP_TIMEOUT`).
+pub fn otlp_timeout(said: &telemetry::Otlp) -> Duration {
+    span(said.timeout, Duration::from_secs(10))
 }

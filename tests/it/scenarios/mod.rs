@@ -22,6 +22,7 @@ mod hedging;
 mod journal;
 mod legs;
 mod limits;
+mod measured;
 mod memory;
 mod mirrored;
 mod onward;
