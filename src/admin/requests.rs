@@ -78,16 +78,14 @@ pub(super) async fn search(State(running): Seen, RawQuery(query): RawQuery) -> R
 
 pub(super) async fn show(State(running): Seen, Path(id): Path<String>) -> Response {
     let journal = running.journal();
-    match journal.find(&id, whole) {
-        Some(decision) => Json(decision).into_response(),
-        None => {
-            let message = format!(
-                "no request of this id is among the last {}; it may be older, still under way, or another replica's",
-                journal.length()
-            );
-            problem(StatusCode::NOT_FOUND, message)
-        }
+    if let Some(decision) = journal.find(&id, whole) {
+        return Json(decision).into_response();
     }
+    let message = format!(
+        "no request of this id is among the last {}; it may be older, still under way, or another replica's",
+        journal.length()
+    );
+    problem(StatusCode::NOT_FOUND, message)
 }
 
 fn whole(decision: &Decision<'_>) -> Value {

@@ -15,18 +15,18 @@ pub use alerts::{down_after, error_spike, spend_spike};
 pub use degrade::{cache, cache_memory, exhausted, idempotency};
 pub use limits::allowance;
 pub use store::retention;
-pub use telemetry::{max_series, otlp_interval, otlp_timeout};
+pub use telemetry::{journal_requests, max_series, otlp_interval, otlp_timeout};
 
 use super::Cidr;
 use super::blueprint::{Byok, Continuation, Delivery};
 use super::blueprint::{
     Drain, FallbackOn, FirstEvent, Hedge, HedgeDelay, Http2, Limits, Media, OnHangup, Panic, PanicMode, Pool,
-    Queue, Replay, Responses, Retry, ServerTimeouts, SimulatedSettings, SlowStart, Sticky, Telemetry,
-    Timeouts, Unsupported,
+    Queue, Replay, Responses, Retry, ServerTimeouts, SimulatedSettings, SlowStart, Sticky, Timeouts,
+    Unsupported,
 };
 use super::file::names::{ByokName, ContinuationName, DeliveryName, OnHangupName};
 use super::file::names::{Http2Name, PanicModeName, PriorityName, Refusal, ReplayName, UnsupportedName};
-use super::file::{ledger, policy, server, telemetry};
+use super::file::{ledger, policy, server};
 use super::units::{Size, Span};
 use crate::algo::aimd;
 use crate::algo::backoff::Backoff;
@@ -43,13 +43,6 @@ pub const MAX_INFLIGHT: u32 = 1024;
 /// Some hours of a busy gateway, or days of a usual one, for a store that is away.
 pub fn spool_bytes(said: &ledger::Spool) -> u64 {
     said.max_bytes.map_or(1024 * MIB, |Size(bytes)| bytes)
-}
-
-/// Of the last requests, so many are at hand: some minutes of a busy gateway.
-const JOURNAL_REQUESTS: u32 = 10_000;
-
-pub fn telemetry(said: &telemetry::Telemetry) -> Telemetry {
-    Telemetry { journal_requests: said.journal.requests.unwrap_or(JOURNAL_REQUESTS) as usize }
 }
 
 /// What sort of traffic a set of deadlines is for (RESILIENCE §4.12, E4).

@@ -262,7 +262,7 @@ impl<'r> Looked<'r> {
     fn of(look: &'r Look, begun: Tick) -> Self {
         let channels = &look.route.channels;
         let candidate = |(place, standing): (usize, &&'static str)| {
-            channels.get(place).map(|channel| Candidate { channel: &channel.label, standing: *standing })
+            channels.get(place).map(|channel| Candidate { channel: &channel.label, standing })
         };
         Self {
             at: millis(look.at.since(begun)),

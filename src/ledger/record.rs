@@ -143,7 +143,7 @@ impl Record {
         let Self { request, attempts, whose, named, .. } = self;
         let request = request.as_ref()?;
         let id = RowId::new(request.at, named.map_or(chance, |(_, chance)| chance));
-        let (outcome, first) = (self.outcome(), if *whose == Whose::Mirrors { 0 } else { 1 });
+        let (outcome, first) = (self.outcome(), u32::from(*whose != Whose::Mirrors));
         let at_micros = micros(request.at);
         // A mirror is booked apart: nobody asked for it but the operator.
         let own = || attempts.iter().filter(|attempt| attempt.part != Part::Mirror);

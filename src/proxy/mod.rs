@@ -78,7 +78,6 @@ mod refuse;
 mod reply;
 mod settle;
 mod share;
-mod spent;
 mod steer;
 mod stranger;
 mod tail;

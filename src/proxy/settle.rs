@@ -9,7 +9,6 @@ use http::{HeaderMap, StatusCode};
 
 use super::limits::{Answered, Course, Drawn, Reached};
 use super::reckon::{self, Prompt};
-use super::spent::Spent;
 use super::{Gateway, metering};
 use crate::access::Caller;
 use crate::access::budgets::{Paid, Reserved};
@@ -223,13 +222,9 @@ impl Settle {
     /// An attempt begins: what becomes of it is booked.
     pub fn book(&self, permit: &mut Permit, part: Part) {
         let Asked { operation, prompt_tokens, .. } = self.asked;
-        let books: Arc<dyn Books> = match &self.paid {
+        let books = match &self.paid {
             Some(paid) => Arc::clone(paid) as _,
             None => self.books(),
-        };
-        let books = match self.caller.lineage() {
-            Some(lineage) => Spent::new(books, lineage, &self.gateway.live) as _,
-            None => books,
         };
         permit.book_in(books, part, metering::of(operation, prompt_tokens.into()));
         if let Some(prompt) = self.prompt.as_ref().filter(|_| reckon::is_counted(&permit.model().name)) {

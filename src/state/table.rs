@@ -39,7 +39,6 @@ pub struct Table {
     pub ledger: config::Ledger,
     pub telemetry: config::Telemetry,
     pub alerts: config::Alerts,
-    pub telemetry: config::Telemetry,
     /// How much the requests of callers matter, by the names of the file's keys; for rehearsals, which have names only.
     urgencies: HashMap<Arc<str>, Urgency>,
     /// Of all routes.
@@ -158,7 +157,6 @@ impl Table {
             ledger: blueprint.ledger.clone(),
             telemetry: blueprint.telemetry.clone(),
             alerts: blueprint.alerts.clone(),
-            telemetry: blueprint.telemetry.clone(),
             highest: blueprint.routes.iter().map(|route| route.priority).max().unwrap_or_default(),
             urgencies: blueprint.keys.iter().map(|key| (Arc::clone(&key.name), key.urgency)).collect(),
             revision: blueprint.revision.clone(),

@@ -49,7 +49,6 @@ use crate::catalog::Catalog;
 pub struct Blueprint {
     pub server: Server,
     pub ledger: Ledger,
-    pub telemetry: Telemetry,
     /// What operators are told of, and where.
     pub alerts: Alerts,
     pub telemetry: Telemetry,

@@ -72,7 +72,6 @@ pub fn check(
     Some(Blueprint {
         server: server?,
         ledger,
-        telemetry: settle::telemetry(&scene.file.telemetry),
         alerts,
         telemetry,
         access: access::access(scene.file.access),

@@ -22,6 +22,7 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Telemetry {
     let said = &scene.file.telemetry;
     let path = Path::root().key("telemetry").key("otlp");
     Telemetry {
+        journal_requests: settle::journal_requests(&said.journal),
         max_series: settle::max_series(&said.metrics),
         otlp: said.otlp.as_ref().and_then(|said| otlp(said, &path, findings)),
     }

@@ -61,8 +61,6 @@ pub struct File {
     pub server: Server,
     /// What is written down of requests, where there is a store.
     pub ledger: Ledger,
-    /// What can be seen of the gateway from outside.
-    pub telemetry: Telemetry,
     /// What operators are told of without asking.
     pub alerts: Alerts,
     /// What the outside sees of the gateway.

@@ -19,3 +19,10 @@ pub fn otlp_interval(said: &telemetry::Otlp) -> Duration {
 pub fn otlp_timeout(said: &telemetry::Otlp) -> Duration {
     span(said.timeout, Duration::from_secs(10))
 }
+
+/// Of the last requests, so many are at hand: some minutes of a busy gateway.
+const JOURNAL_REQUESTS: u32 = 10_000;
+
+pub fn journal_requests(said: &telemetry::Journal) -> usize {
+    said.requests.unwrap_or(JOURNAL_REQUESTS) as usize
+}

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
+use super::spending::Spending;
 use super::{Journal, line};
 use crate::ledger::decision::Decision;
 use crate::ledger::record::Record;
@@ -24,16 +25,23 @@ pub struct Clerk {
     records: mpsc::Receiver<Arc<Record>>,
     flushes: mpsc::Receiver<oneshot::Sender<()>>,
     lines: logs::Lines,
+    spending: Spending,
 }
 
 impl Clerk {
     pub(super) fn new(
-        live: &Live,
+        live: &Arc<Live>,
         journal: Arc<Journal>,
         records: mpsc::Receiver<Arc<Record>>,
         flushes: mpsc::Receiver<oneshot::Sender<()>>,
     ) -> Self {
-        Self { journal, records, flushes, lines: logs::Lines::new(&live.metrics) }
+        Self {
+            journal,
+            records,
+            flushes,
+            lines: logs::Lines::new(&live.metrics),
+            spending: Spending::new(live),
+        }
     }
 
     /// Works until it is dropped.
@@ -54,6 +62,7 @@ impl Clerk {
         let mut read = 0_usize;
         for _ in 0..self.records.len() {
             let Ok(record) = self.records.try_recv() else { break };
+            self.spending.count(&record);
             self.log(&record);
             self.journal.put(record);
             read += 1;

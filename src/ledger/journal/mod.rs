@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `clerk` | reads what requests leave, off their path: into the journal and the log |
 //! | `line` | a request's line of the log, for machines or for people |
+//! | `spending` | what each key, and everybody above it, has spent, for the metrics |
 //! | `wanted` | what is looked for |
 //!
 //! A request leaves its record in a bounded queue and goes on; should nobody empty it, it is missing here and in the log,
@@ -11,6 +12,7 @@
 
 mod clerk;
 mod line;
+mod spending;
 mod wanted;
 
 use std::collections::VecDeque;
@@ -18,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use metrics::Counter;
+use crate::telemetry::Counter;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;

@@ -9,7 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use metrics::Counter;
+use super::super::Counter;
 
 use super::{MANNER, Manner};
 use crate::telemetry::{Metrics, catalogue};
@@ -29,19 +29,19 @@ enum Piece {
 /// One gateway's lines until they are written.
 pub struct Lines {
     text: String,
-    lines: u64,
+    count: u64,
     lost: Counter,
 }
 
 impl Lines {
     pub fn new(metrics: &Metrics) -> Self {
-        Self { text: String::new(), lines: 0, lost: metrics.counter(&catalogue::LOG_LOST, &[]) }
+        Self { text: String::new(), count: 0, lost: metrics.counter(&catalogue::LOG_LOST, &[]) }
     }
 
     /// Has a line added.
     pub fn add(&mut self, write: impl FnOnce(&mut String, Manner)) {
         write(&mut self.text, MANNER.get().copied().unwrap_or(Manner::Json));
-        self.lines += 1;
+        self.count += 1;
     }
 
     /// Has what was added written.
@@ -51,13 +51,13 @@ impl Lines {
         }
         let size = self.text.len();
         let text = std::mem::replace(&mut self.text, String::with_capacity(size));
-        let lines = std::mem::take(&mut self.lines);
+        let count = std::mem::take(&mut self.count);
         let taken = WRITER
             .get_or_init(start)
             .as_ref()
             .is_some_and(|writer| writer.try_send(Piece::Text(text)).is_ok());
         if !taken {
-            self.lost.increment(lines);
+            self.lost.increment(count);
         }
     }
 }

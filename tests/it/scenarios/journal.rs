@@ -140,3 +140,30 @@ async fn an_answer_that_was_said_before_asked_nobody() {
     assert_eq!(decisions[1].get("replayed"), None);
     lab.assert_quiet().await;
 }
+
+const KEYED: &str = "
+version: 1
+access: keys
+teams: {growth: {}}
+keys: {shop: {team: growth, secret: '${LAB_SHOP_KEY_LONG_ENOUGH}'}}
+upstreams: {near: {provider: simulated, simulated: {ttft: 20ms, pace: 1ms}}}
+routes: [{model: demo, channels: [{upstream: near}]}]
+";
+
+#[tokio::test(start_paused = true)]
+async fn what_a_key_has_used_is_counted_for_everybody_above_it_and_found_by_either() {
+    let lab = Lab::start(KEYED);
+    let journal = lab.keep_journal();
+    let ask = Ask::chat("demo").header("authorization", "Bearer secret-of-LAB_SHOP_KEY_LONG_ENOUGH");
+    lab.send(&ask).await.spoken().unwrap();
+    let told = journal.only().await;
+    assert_eq!((&told["key"], &told["team"]), (&json!("shop"), &json!("growth")));
+    for (level, name) in [("key", "shop"), ("team", "growth")] {
+        for kind in ["input", "output"] {
+            let series =
+                format!(r#"mainstay_spend_tokens_total{{level="{level}",name="{name}",kind="{kind}"}}"#);
+            assert_eq!(lab.metric(&series), told[kind].as_f64().unwrap(), "{series}");
+        }
+    }
+    lab.assert_quiet().await;
+}
