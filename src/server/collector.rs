@@ -132,7 +132,7 @@ fn say(works: &mut bool, signal: Signal, why: Option<&str>) {
     let signal = signal.name();
     match why {
         Some(why) if *works => {
-            tracing::warn!(signal, why, "the collector takes nothing; what waits is bounded")
+            tracing::warn!(signal, why, "the collector takes nothing; what waits is bounded");
         }
         None if !*works => tracing::info!(signal, "the collector takes what it is sent again"),
         Some(_) | None => {}

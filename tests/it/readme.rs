@@ -97,7 +97,14 @@ fn the_commands_do_what_is_said_of_them() {
 
 #[test]
 fn the_files_it_shows_are_good() {
-    let names = ["README.md", "docs/callers.md", "docs/costs.md", "docs/faults.md", "docs/routing.md"];
+    let names = [
+        "README.md",
+        "docs/callers.md",
+        "docs/costs.md",
+        "docs/faults.md",
+        "docs/metrics.md",
+        "docs/routing.md",
+    ];
     for name in names {
         for yaml in blocks(&text(name), "yaml") {
             if let Err(problems) = config::load(&yaml, &NoEnv) {
