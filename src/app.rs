@@ -6,6 +6,7 @@ mod explain;
 mod keys;
 mod panics;
 mod process;
+mod proof;
 mod reports;
 mod signals;
 mod simulate;
@@ -24,6 +25,7 @@ pub use explain::{automatic_routes, explain_cold, explain_path, local_url, table
 pub use keys::Keys;
 pub use panics::log_panics;
 pub use process::Process;
+pub use proof::Proof;
 pub use reports::{RepriceOf, UsageOf, Whence};
 pub use simulate::{HELP as SIMULATE_HELP, Outcome, Simulate};
 
@@ -104,7 +106,7 @@ impl App {
         host.know_keys().await;
         let router = admin::router(Arc::clone(host) as Arc<dyn admin::Running>);
         let operators = Console::new(Arc::clone(host.gateway()), Arc::clone(&host.lifecycle), router);
-        host.tasks.spawn("admin listener", operators.accept(console));
+        host.tasks.spawn("admin listener", operators.accept(console, host.admin_certificate.clone()));
         let certificate: Option<Arc<tls::Certificate>> = host.certificate.clone();
         host.tasks.spawn("listener", listen::accept(Arc::clone(&host.front), data, certificate));
         host.lifecycle.enter(Stage::Serving);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use http::{HeaderName, HeaderValue};
-use mainstay::app::{self, App, Process, StartError, ask};
+use mainstay::app::{self, App, Process, Proof, StartError, ask};
 use mainstay::config;
 use mainstay::dialect::Dialect;
 use mainstay::route::Question;
@@ -29,7 +29,10 @@ const DEFAULT_FILE: &str = "routing.yaml";
 const LAST_LINES: Duration = Duration::from_secs(1);
 /// Where the sample has its admin listener.
 const DEFAULT_ADMIN: &str = "http://127.0.0.1:9090";
+/// What operators prove themselves with: a token, or the PEM files of a certificate and its key.
 const ADMIN_TOKEN: &str = "MAINSTAY_ADMIN_TOKEN";
+const ADMIN_CERT: &str = "MAINSTAY_ADMIN_CERT";
+const ADMIN_KEY: &str = "MAINSTAY_ADMIN_KEY";
 
 /// An AI API gateway that makes provider outages invisible to callers.
 #[derive(Parser)]
@@ -167,15 +170,15 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Simulate(asked) => simulate(source, &asked),
         Command::Keys { what, admin } => keys(source, &what, admin),
         Command::Usage { asked, whence } => {
-            let (base, token) = operators(source.clone());
+            let (base, proof) = operators(source.clone())?;
             let mut out = std::io::stdout();
-            let done = asked.report(&whence, source, &base, token.as_ref(), &mut out);
+            let done = asked.report(&whence, source, &base, &proof, &mut out);
             Ok(reported(one_thread()?.block_on(done)?))
         }
         Command::Reprice { asked, whence } => {
-            let (base, token) = operators(source.clone());
+            let (base, proof) = operators(source.clone())?;
             let mut out = std::io::stdout();
-            let done = asked.report(&whence, source, &base, token.as_ref(), &mut out);
+            let done = asked.report(&whence, source, &base, &proof, &mut out);
             Ok(reported(one_thread()?.block_on(done)?))
         }
         Command::Version { json: true } => print(
@@ -186,7 +189,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             clap_complete::generate(shell, &mut Cli::command(), "mainstay", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Healthcheck { admin } => healthcheck(&admin.unwrap_or_else(|| operators(source).0)),
+        Command::Healthcheck { admin } => {
+            let (base, proof) = operators(source)?;
+            healthcheck(&admin.unwrap_or(base), &proof)
+        }
     }
 }
 
@@ -286,9 +292,9 @@ fn explain(
     admin: Option<String>,
 ) -> anyhow::Result<ExitCode> {
     let said = admin.is_some();
-    let (base, token) = operators(source.clone());
+    let (base, proof) = operators(source.clone())?;
     let base = admin.unwrap_or(base);
-    match one_thread()?.block_on(ask(&base, &app::explain_path(&question, key), token.as_ref())) {
+    match one_thread()?.block_on(ask(&base, &app::explain_path(&question, key), &proof)) {
         Ok(answer) if answer.status.is_success() => {
             let explained: serde_json::Value = serde_json::from_slice(&answer.body)?;
             print(&app::table_of(&explained))
@@ -353,10 +359,10 @@ fn simulate(source: Source, asked: &app::Simulate) -> anyhow::Result<ExitCode> {
 }
 
 fn keys(source: Source, what: &app::Keys, admin: Option<String>) -> anyhow::Result<ExitCode> {
-    let (base, token) = operators(source);
+    let (base, proof) = operators(source)?;
     let base = admin.unwrap_or(base);
     let (method, path, body) = what.request();
-    let answer = one_thread()?.block_on(app::tell(&base, method, &path, token.as_ref(), body))?;
+    let answer = one_thread()?.block_on(app::tell(&base, method, &path, &proof, body))?;
     if answer.status.is_success() {
         return print(&what.shown(&serde_json::from_slice(&answer.body)?));
     }
@@ -381,23 +387,36 @@ fn reported(done: Result<Option<String>, String>) -> ExitCode {
     }
 }
 
-fn healthcheck(base: &str) -> anyhow::Result<ExitCode> {
-    let answer = one_thread()?.block_on(ask(base, "/readyz", None))?;
+fn healthcheck(base: &str, proof: &Proof) -> anyhow::Result<ExitCode> {
+    let answer = one_thread()?.block_on(ask(base, "/readyz", proof))?;
     say(String::from_utf8_lossy(&answer.body).trim_end());
     Ok(if answer.status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Where operators connect and what they prove themselves with, by the file and by the variable
-/// `MAINSTAY_ADMIN_TOKEN`, which goes first; the sample's address where the file says nothing usable.
-fn operators(source: Source) -> (String, Option<Secret>) {
-    let own = std::env::var(ADMIN_TOKEN).ok().filter(|token| !token.is_empty()).map(Secret::new);
-    match Loader::new(source, Arc::new(Process)).load() {
-        Ok(draft) => {
-            let server = &draft.blueprint.server;
-            (app::local_url(server.admin), own.or_else(|| server.admin_token.clone()))
-        }
-        Err(_) => (DEFAULT_ADMIN.to_owned(), own),
+/// Where operators connect and what they prove themselves with, by the file and by the variables `MAINSTAY_ADMIN_TOKEN`,
+/// `MAINSTAY_ADMIN_CERT` and `MAINSTAY_ADMIN_KEY`, which go first; the sample's address where the file says nothing usable.
+fn operators(source: Source) -> anyhow::Result<(String, Proof)> {
+    let said = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let token = std::env::var(ADMIN_TOKEN).ok().filter(|token| !token.is_empty()).map(Secret::new);
+    let mut proof = token.map(Proof::from).unwrap_or_default();
+    if let (Some(cert), Some(key)) = (said(ADMIN_CERT), said(ADMIN_KEY)) {
+        proof = proof.with_certificate(cert.as_ref(), key.as_ref())?;
     }
+    let loader = Loader::new(source, Arc::new(Process));
+    let Ok(draft) = loader.load() else { return Ok((DEFAULT_ADMIN.to_owned(), proof)) };
+    let server = &draft.blueprint.server;
+    // Whoever shows a certificate means to be the one whom it names.
+    if proof.own.is_none() {
+        proof.token = proof.token.or_else(|| server.admin_token.clone());
+    }
+    let scheme = match &server.admin_tls {
+        Some(tls) => {
+            proof.known = std::fs::read(loader.beside(&tls.own.cert)).ok();
+            "https"
+        }
+        None => "http",
+    };
+    Ok((app::local_url(scheme, server.admin), proof))
 }
 
 fn one_thread() -> anyhow::Result<tokio::runtime::Runtime> {

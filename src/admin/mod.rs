@@ -37,7 +37,7 @@ use serde::Serialize;
 
 use explain::parameter;
 pub use metrics::gathered;
-pub use operator::Operator;
+pub use operator::{Certified, Operator};
 use operator::{Door, Post};
 use routes::ROUTES;
 pub use running::{Applied, Phase, Refused, Reloaded, Running};

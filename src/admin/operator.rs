@@ -1,6 +1,6 @@
 //! Who is at the admin side, and what he may do: whoever has `server.admin_token` everything, whoever has one of
-//! `server.admin_tokens` what its scopes say; where there are none, whoever is on this machine, but for the pages that a
-//! browser there shows.
+//! `server.admin_tokens`, or a certificate of one of `server.admin_tls.clients`, what its scopes say; where there are none,
+//! whoever is on this machine, but for the pages that a browser there shows.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -24,6 +24,11 @@ use crate::vocab::{OperatorScope, OperatorScopes, Secret};
 /// Somebody who may do this, as the audit trail calls him: his address, and how he has proven himself.
 #[derive(Clone, Debug)]
 pub struct Operator(pub Arc<str>);
+
+/// What the certificate calls its holder that a connection has shown: its common name and its alternative names. In a
+/// request's extensions, where whoever holds the listener has found it to be good.
+#[derive(Clone, Debug)]
+pub struct Certified(pub Arc<[String]>);
 
 /// What the door knows.
 #[derive(Clone)]
@@ -60,8 +65,15 @@ impl Door {
                 Ok(Proof { what: "no token".to_owned(), scopes: OperatorScopes::all() })
             };
         }
-        by_token(request.headers(), &table.server).ok_or_else(|| {
-            let guesser = from(request).filter(|_| request.headers().contains_key(AUTHORIZATION));
+        let headers = request.headers();
+        // A token is meant by whoever sends it; a certificate is shown by a browser for whatever page asks it to.
+        if !headers.contains_key(AUTHORIZATION)
+            && let Some(proof) = by_certificate(request, &table.server)
+        {
+            return if is_elsewheres(request) { Err(Box::new(misled())) } else { Ok(proof) };
+        }
+        by_token(headers, &table.server).ok_or_else(|| {
+            let guesser = from(request).filter(|_| headers.contains_key(AUTHORIZATION));
             Box::new(stranger(guesser.and_then(|from| self.guesses.wrong(from, table.live.now()))))
         })
     }
@@ -80,13 +92,16 @@ pub(super) async fn admit(State(post): State<Post>, mut request: Request, next: 
     let is_allowed = proof.scopes.allow(route.scope);
     request.extensions_mut().insert(operator.clone());
     let subject = trail::subject(route.path, request.uri().path());
-    let answer = async move { if is_allowed { next.run(request).await } else { out_of_scope(route.scope) } };
+    let answer = async move {
+        if is_allowed { next.run(request).await } else { out_of_scope(route.scope) }
+    };
     match route.form.deed {
         None => answer.await,
         Some(action) => {
             let trail = door.running.trail();
             trail::to_its_end(async move {
-                let response = answer.await;
+                // Whatever becomes of the handler, what came of it is said.
+                let response = trail::to_its_end(answer).await;
                 trail.conclude(&operator, action, &subject, response).await
             })
             .await
@@ -122,16 +137,32 @@ fn by_token(headers: &HeaderMap, server: &Server) -> Option<Proof> {
     found
 }
 
+/// Whom the certificate names that the connection has shown; of several the first in the file.
+fn by_certificate(request: &Request, server: &Server) -> Option<Proof> {
+    let Certified(names) = request.extensions().get::<Certified>()?;
+    let clients = &server.admin_tls.as_ref()?.clients;
+    let client = clients.iter().find(|client| names.iter().any(|name| **name == *client.subject))?;
+    Some(Proof { what: format!("certificate {}", client.name), scopes: client.scopes })
+}
+
 /// Whether another site's page asks, through the browser of somebody on this machine: it says so itself, or it came
 /// by a name that was made to lead here.
 fn is_led_here(request: &Request) -> bool {
+    let names = request.headers().get_all(HOST).iter().map(|host| host.to_str().ok());
+    let named = request.uri().authority().map(|authority| Some(authority.as_str()));
+    is_elsewheres(request) || names.chain(named).any(|host| !host.is_some_and(is_own_address))
+}
+
+/// Whether a page of another site asks, by what its browser says of it. A page of this listener's own is none.
+fn is_elsewheres(request: &Request) -> bool {
     let headers = request.headers();
     let elsewhere = |site: &HeaderValue| !matches!(site.as_bytes(), b"same-origin" | b"none");
-    let names = headers.get_all(HOST).iter().map(|host| host.to_str().ok());
-    let named = request.uri().authority().map(|authority| Some(authority.as_str()));
-    headers.contains_key(ORIGIN)
-        || headers.get_all("sec-fetch-site").iter().any(elsewhere)
-        || names.chain(named).any(|host| !host.is_some_and(is_own_address))
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let foreign = |origin: &HeaderValue| {
+        let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        origin.is_none_or(|(_, origin)| Some(origin) != host)
+    };
+    headers.get_all("sec-fetch-site").iter().any(elsewhere) || headers.get_all(ORIGIN).iter().any(foreign)
 }
 
 /// An address, or the one name that nobody else can give away; with a port or without.
@@ -143,7 +174,7 @@ fn is_own_address(host: &str) -> bool {
 }
 
 fn misled() -> Response {
-    let message = "a page of a browser, or a host's name other than `localhost`, is no way in here without a token; \
+    let message = "a page of another site, or a host's name other than `localhost`, is no way in here without a token; \
                    ask by the address, or set `server.admin_token` and send it";
     problem(StatusCode::FORBIDDEN, message)
 }
@@ -170,7 +201,7 @@ fn stranger(wait: Option<Duration>) -> Response {
         return response;
     }
     let message = "this takes the gateway's `server.admin_token`, or one of its `server.admin_tokens`, as \
-                   `Authorization: Bearer TOKEN`";
+                   `Authorization: Bearer TOKEN`, or the certificate of one of its `server.admin_tls.clients`";
     let mut response = problem(StatusCode::UNAUTHORIZED, message);
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response

@@ -1,8 +1,9 @@
 //! One question to a running gateway's admin listener, for the commands that ask it.
 //!
-//! Plain HTTP on purpose: the admin listener has no TLS.
+//! HTTP/1.1, over TLS where the admin side has that.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -11,10 +12,13 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header, requ
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
-use crate::vocab::Secret;
+use super::proof::Proof;
 
 /// The gateway answers from memory, or once its store has taken a change or has not.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -31,19 +35,19 @@ pub struct Answer {
 }
 
 /// `GET`s `path` from the admin listener at `base`, for example `http://127.0.0.1:9090`.
-pub async fn ask(base: &str, path: &str, token: Option<&Secret>) -> anyhow::Result<Answer> {
-    tell(base, Method::GET, path, token, Bytes::new()).await
+pub async fn ask(base: &str, path: &str, proof: &Proof) -> anyhow::Result<Answer> {
+    tell(base, Method::GET, path, proof, Bytes::new()).await
 }
 
-/// Sends `path` of the admin listener at `base` a `body`; `token` is what operators prove themselves with.
+/// Sends `path` of the admin listener at `base` a `body`.
 pub async fn tell(
     base: &str,
     method: Method,
     path: &str,
-    token: Option<&Secret>,
+    proof: &Proof,
     body: Bytes,
 ) -> anyhow::Result<Answer> {
-    tell_for(base, method, path, token, body, PATIENCE).await
+    tell_for(base, method, path, proof, body, PATIENCE).await
 }
 
 /// As [`tell`], for what takes its time.
@@ -51,22 +55,17 @@ pub async fn tell_for(
     base: &str,
     method: Method,
     path: &str,
-    token: Option<&Secret>,
+    proof: &Proof,
     body: Bytes,
     patience: Duration,
 ) -> anyhow::Result<Answer> {
-    let exchange = send(base, by(token, method, path)?, body, patience, whole);
+    let exchange = send(base, proof, by(proof, method, path)?, body, patience, whole);
     timeout(patience, exchange).await.with_context(|| format!("{base} did not answer in time"))?
 }
 
 /// `GET`s what has no known end, and writes it to `out` as it comes, if it is what was asked for. What was refused is in
 /// the answer, and nothing is written.
-pub async fn copy(
-    base: &str,
-    path: &str,
-    token: Option<&Secret>,
-    out: &mut dyn Write,
-) -> anyhow::Result<Answer> {
+pub async fn copy(base: &str, path: &str, proof: &Proof, out: &mut dyn Write) -> anyhow::Result<Answer> {
     let late = || format!("{base} did not answer in time");
     let take = async |response: Response<Incoming>| {
         let status = response.status();
@@ -87,12 +86,12 @@ pub async fn copy(
         Ok(Answer { status, body: Bytes::new() })
     };
     // However long it is, something of it comes all the time.
-    send(base, by(token, Method::GET, path)?, Bytes::new(), SLOW, take).await
+    send(base, proof, by(proof, Method::GET, path)?, Bytes::new(), SLOW, take).await
 }
 
-fn by(token: Option<&Secret>, method: Method, path: &str) -> anyhow::Result<request::Builder> {
+fn by(proof: &Proof, method: Method, path: &str) -> anyhow::Result<request::Builder> {
     let mut request = Request::builder().method(method).uri(path);
-    if let Some(token) = token {
+    if let Some(token) = &proof.token {
         let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose()))?;
         value.set_sensitive(true);
         request = request.header(header::AUTHORIZATION, value);
@@ -109,6 +108,7 @@ async fn whole(response: Response<Incoming>) -> anyhow::Result<Answer> {
 
 async fn send(
     base: &str,
+    proof: &Proof,
     request: request::Builder,
     body: Bytes,
     patience: Duration,
@@ -116,14 +116,38 @@ async fn send(
 ) -> anyhow::Result<Answer> {
     let with_scheme = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
     let uri: Uri = with_scheme.parse().with_context(|| format!("{base} is not a URL"))?;
-    anyhow::ensure!(uri.scheme_str() == Some("http"), "{base}: the admin listener speaks plain http");
+    let (is_tls, usual_port) = match uri.scheme_str() {
+        Some("http") => (false, 80),
+        Some("https") => (true, 443),
+        _ => anyhow::bail!("{base}: the admin side speaks http or https"),
+    };
     let host = uri.host().with_context(|| format!("{base} names no host"))?;
-    let port = uri.port_u16().unwrap_or(80);
+    let port = uri.port_u16().unwrap_or(usual_port);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let stream =
         TcpStream::connect((bare, port)).await.with_context(|| format!("cannot connect to {base}"))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let request = request.header(header::HOST, format!("{host}:{port}")).body(Full::new(body))?;
+    if !is_tls {
+        return exchange(base, stream, request, patience, take).await;
+    }
+    let name = ServerName::try_from(bare.to_owned()).with_context(|| format!("{base} names no server"))?;
+    let connecting = TlsConnector::from(Arc::new(proof.tls()?)).connect(name, stream);
+    let stream =
+        timeout(patience, connecting).await.with_context(|| format!("{base} did not answer in time"))?;
+    let stream = stream.with_context(|| {
+        format!("{base} is not the gateway that it should be, or takes no such certificate")
+    })?;
+    exchange(base, stream, request, patience, take).await
+}
+
+async fn exchange(
+    base: &str,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: Request<Full<Bytes>>,
+    patience: Duration,
+    take: impl AsyncFnOnce(Response<Incoming>) -> anyhow::Result<Answer>,
+) -> anyhow::Result<Answer> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let exchange = async {
         let response = timeout(patience, sender.send_request(request)).await;
         take(response.with_context(|| format!("{base} did not answer in time"))??).await

@@ -116,13 +116,13 @@ fn numbers_of(channel: &Value) -> Vec<String> {
 }
 
 /// How to reach a listener on this machine.
-pub fn local_url(address: SocketAddr) -> String {
+pub fn local_url(scheme: &str, address: SocketAddr) -> String {
     let ip = match address.ip() {
         ip if !ip.is_unspecified() => ip,
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
+    format!("{scheme}://{}", SocketAddr::new(ip, address.port()))
 }
 
 pub(super) fn escaped(text: &str) -> String {
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_listener_on_all_addresses_is_reached_on_the_local_one() {
-        let url = |address: &str| local_url(address.parse().unwrap());
+        let url = |address: &str| local_url("http", address.parse().unwrap());
         assert_eq!(url("0.0.0.0:9090"), "http://127.0.0.1:9090");
         assert_eq!(url("[::]:9090"), "http://[::1]:9090");
         assert_eq!(url("10.0.0.1:1"), "http://10.0.0.1:1");

@@ -13,7 +13,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::explain::escaped;
-use super::{Answer, Process, ask};
+use super::{Answer, Process, Proof, ask};
 use crate::config::{self, StorePlace};
 use crate::report::words::Mode;
 use crate::report::{self, Export, Failed, Repricing, Words};
@@ -22,7 +22,6 @@ use crate::server::storing;
 use crate::state::Live;
 use crate::store::rows::RowId;
 use crate::store::{AuditRow, Presence, Store};
-use crate::vocab::Secret;
 
 /// For a PostgreSQL to be there.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -128,14 +127,14 @@ impl UsageOf {
         whence: &Whence,
         source: Source,
         base: &str,
-        token: Option<&Secret>,
+        proof: &Proof,
         out: &mut dyn Write,
     ) -> anyhow::Result<Done> {
         let words = self.words();
-        let (base, remark) = match whence.gateway(base).await {
+        let (base, remark) = match whence.gateway(base, proof).await {
             Gateway::At(base) => {
                 let path = if self.rows.is_some() { "/admin/ledger" } else { "/admin/usage" };
-                return Ok(told(ask::copy(base, &query(path, &words), token, out).await?).map(|_| None));
+                return Ok(told(ask::copy(base, &query(path, &words), proof, out).await?).map(|_| None));
             }
             Gateway::Nowhere(base) => (base, true),
             Gateway::NotAsked => (base, false),
@@ -187,14 +186,14 @@ impl RepriceOf {
         whence: &Whence,
         source: Source,
         base: &str,
-        token: Option<&Secret>,
+        proof: &Proof,
         out: &mut dyn Write,
     ) -> anyhow::Result<Done> {
         let words = self.words();
-        let (outcome, remark) = match whence.gateway(base).await {
+        let (outcome, remark) = match whence.gateway(base, proof).await {
             Gateway::At(base) => {
                 let path = query("/admin/reprice", &words);
-                let answer = ask::tell_for(base, Method::POST, &path, token, Bytes::new(), LONG).await?;
+                let answer = ask::tell_for(base, Method::POST, &path, proof, Bytes::new(), LONG).await?;
                 match told(answer) {
                     Ok(body) => (serde_json::from_slice(&body)?, None),
                     Err(why) => return Ok(Err(why)),
@@ -230,11 +229,11 @@ enum Gateway<'a> {
 }
 
 impl Whence {
-    async fn gateway<'a>(&'a self, usual: &'a str) -> Gateway<'a> {
+    async fn gateway<'a>(&'a self, usual: &'a str, proof: &Proof) -> Gateway<'a> {
         match (&self.store, &self.admin) {
             (Some(_), _) => Gateway::NotAsked,
             (None, Some(admin)) => Gateway::At(admin),
-            (None, None) if ask(usual, "/livez", None).await.is_ok() => Gateway::At(usual),
+            (None, None) if ask(usual, "/livez", proof).await.is_ok() => Gateway::At(usual),
             (None, None) => Gateway::Nowhere(usual),
         }
     }

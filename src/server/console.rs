@@ -3,7 +3,7 @@
 //! There is no address that is trusted here: what comes to the admin port may be anybody's. Heads, bodies and readers
 //! have the deadlines that callers' have. Where all places are taken, whoever has been silent for longest gives his up, so that
 //! a crowd of connections that say nothing does not keep Prometheus and probes out. What is asked is `admin`'s affair, and
-//! so is who may ask it; there is no TLS and no HTTP/2.
+//! so is who may ask it, which a certificate of his may say; there is no HTTP/2.
 
 use std::convert::Infallible;
 use std::io;
@@ -23,18 +23,21 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep, timeout};
 use tower::ServiceExt;
 
+use super::certified;
 use super::conduct::{Conduct, Exchange, Patience};
 use super::guard;
 use super::lifecycle::{Lifecycle, Stage};
-use super::line::Line;
+use super::line::{Line, Place};
 use super::listen::{PAUSE, is_the_callers, tune};
 use super::places::Places;
 use super::tasks::Tasks;
+use super::tls::Certificate;
+use crate::admin::Certified;
 use crate::config::Limits;
 use crate::proxy::Gateway;
 
@@ -77,7 +80,7 @@ impl Console {
     }
 
     /// Accepts until the process is gone.
-    pub async fn accept(self: Arc<Self>, listener: TcpListener) {
+    pub async fn accept(self: Arc<Self>, listener: TcpListener, certificate: Option<Arc<Certificate>>) {
         let mut gone = pin!(self.lifecycle.reached(Stage::Gone));
         loop {
             // An accept that loses takes nothing from the backlog.
@@ -92,7 +95,10 @@ impl Console {
                         () = self.room() => {}
                     }
                     tune(&stream);
-                    self.open(stream, peer);
+                    match &certificate {
+                        Some(certificate) => self.open_tls(stream, peer, certificate),
+                        None => self.open(stream, peer),
+                    }
                 }
                 Err(error) if is_the_callers(&error) => {}
                 Err(error) => {
@@ -126,21 +132,52 @@ impl Console {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let (asked, place) = self.seat(peer);
+        Tasks::spawn_connection(asked.serve(io, place));
+    }
+
+    /// As [`Console::open`], once both sides know whom they have before them.
+    fn open_tls(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, certificate: &Certificate) {
+        let (mut asked, place) = self.seat(peer);
+        let acceptor = certificate.acceptor();
+        Tasks::spawn_connection(async move {
+            let (console, seat) = (Arc::clone(&asked.console), Arc::clone(&asked.seat));
+            // Whoever has to leave in the middle of a handshake has asked for nothing.
+            let shaken = tokio::select! {
+                () = console.lifecycle.reached(Stage::Gone) => return,
+                () = seat.asked_to_leave.notified() => return,
+                shaken = timeout(asked.header_read, acceptor.accept(stream)) => shaken,
+            };
+            match shaken {
+                Ok(Ok(stream)) => {
+                    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                    asked.certified = shown.map(|shown| Certified(certified::names(shown).into()));
+                    asked.serve(stream, place).await;
+                }
+                Ok(Err(error)) => tracing::debug!(%error, "an operator's TLS handshake failed"),
+                Err(_) => tracing::debug!("an operator's TLS handshake took too long"),
+            }
+        });
+    }
+
+    /// A new connection's, with the place that it takes.
+    fn seat(self: &Arc<Self>, peer: SocketAddr) -> (Asked, Place) {
         let snapshot = self.gateway.snapshot();
         let server = &snapshot.table.server;
         let conduct = Conduct::new(&self.gateway.live, &server.timeouts, 2 * BUFFER);
-        let place = Box::new(self.places.take());
-        let line = Line::new(io, Arc::clone(&conduct), server.timeouts.write_stall, Some(place));
         let seat = Arc::new(Seat { conduct, asked_to_leave: Notify::new() });
         self.seats.lock().push(Arc::clone(&seat));
         let asked = Asked {
             console: Arc::clone(self),
             seat,
             limits: server.limits.clone(),
+            header_read: server.timeouts.header_read,
             body_read: server.timeouts.body_read,
+            write_stall: server.timeouts.write_stall,
             peer,
+            certified: None,
         };
-        Tasks::spawn_connection(asked.serve(line));
+        (asked, Box::new(self.places.take()))
     }
 }
 
@@ -149,8 +186,12 @@ struct Asked {
     console: Arc<Console>,
     seat: Arc<Seat>,
     limits: Limits,
+    header_read: Duration,
     body_read: Duration,
+    write_stall: Duration,
     peer: SocketAddr,
+    /// What the certificate calls him that he has shown.
+    certified: Option<Certified>,
 }
 
 impl Drop for Asked {
@@ -160,10 +201,11 @@ impl Drop for Asked {
 }
 
 impl Asked {
-    async fn serve<T>(self, line: Line<T>)
+    async fn serve<T>(self, io: T, place: Place)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let line = Line::new(io, Arc::clone(&self.seat.conduct), self.write_stall, Some(place));
         let live = &self.console.gateway.live;
         let conduct = &self.seat.conduct;
         let mut builder = http1::Builder::new();
@@ -212,6 +254,9 @@ impl Asked {
                 let late = Box::pin(sleep(self.body_read));
                 let mut request = request.map(|body| axum::body::Body::new(Timely { body, late }));
                 request.extensions_mut().insert(ConnectInfo(self.peer));
+                if let Some(certified) = &self.certified {
+                    request.extensions_mut().insert(certified.clone());
+                }
                 Ok(self.console.router.clone().oneshot(request))
             }
             Err(refused) => Err(refused.answer(&request, &self.limits, &self.console.gateway.live)),

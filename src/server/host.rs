@@ -61,6 +61,8 @@ pub struct Host {
     pub tasks: Arc<Tasks>,
     pub reloader: Arc<Reloader>,
     pub certificate: Option<Arc<Certificate>>,
+    /// Of the admin side.
+    pub admin_certificate: Option<Arc<Certificate>>,
     pub(super) keeper: Option<Arc<Keeper>>,
     link: Option<Arc<Link>>,
     /// What outlives the process, where the configuration has a place for it.
@@ -126,13 +128,14 @@ impl Host {
             trail: Arc::clone(&trail),
         });
         let certificate = draft.certificate.map(Arc::new);
+        let admin_certificate = draft.admin_certificate.map(Arc::new);
 
         tasks.spawn("expire", expire(Arc::clone(&gateway), rescue));
         tasks.spawn("series forgotten", forget(Arc::clone(&gateway)));
         tasks.spawn("pulse", pulse(live));
         tasks.spawn("sweep", sweep(Arc::clone(&gateway), Arc::clone(&reloader)));
         tasks.spawn("recheck", rechecks(Arc::clone(&gateway)));
-        if let Some(certificate) = &certificate {
+        for certificate in certificate.iter().chain(&admin_certificate) {
             tasks.spawn("certificate", renewals(Arc::clone(certificate)));
         }
         if let Some(keeper) = &keeper {
@@ -176,6 +179,7 @@ impl Host {
             tasks,
             reloader,
             certificate,
+            admin_certificate,
             keeper,
             link,
             store,

@@ -17,7 +17,7 @@ use rustls::ClientConfig;
 use sha2::{Digest, Sha256};
 
 use super::keeper::place;
-use super::tls::Certificate;
+use super::tls::{self, Certificate, Files, Listener};
 use crate::config::problem::Severity;
 use crate::config::{self, Blueprint, Env, FILE_MAX, Problem};
 use crate::upstream::Roots;
@@ -43,6 +43,8 @@ pub struct Draft {
     /// How peers are checked, by `ca_file`.
     pub(super) roots: HashMap<Option<String>, Arc<ClientConfig>>,
     pub certificate: Option<Certificate>,
+    /// Of the admin side.
+    pub admin_certificate: Option<Certificate>,
     pub(super) fingerprint: Fingerprint,
 }
 
@@ -165,6 +167,13 @@ impl Loader {
             used.push((self.beside(&tls.cert), "the listener's certificate"));
             used.push((self.beside(&tls.key), "the listener's private key"));
         }
+        if let Some(tls) = &blueprint.server.admin_tls {
+            used.push((self.beside(&tls.own.cert), "the admin side's certificate"));
+            used.push((self.beside(&tls.own.key), "the admin side's private key"));
+            used.extend(
+                tls.client_ca.iter().map(|path| (self.beside(path), "the roots of operators' certificates")),
+            );
+        }
         match place::collision(&path, &used) {
             Some(why) => {
                 Err(Rejection::Unusable { file: self.source.name(), path: place::SETTING.to_owned(), why })
@@ -182,7 +191,9 @@ impl Loader {
     fn complete(&self, blueprint: Blueprint, world: &dyn Env) -> Result<Draft, Rejection> {
         let roots = self.roots_of(&blueprint, world)?;
         let certificate = self.certificate(&blueprint)?;
-        Ok(Draft { blueprint, warnings: Vec::new(), roots, certificate, fingerprint: Fingerprint::default() })
+        let admin_certificate = self.admin_certificate(&blueprint)?;
+        let (warnings, fingerprint) = (Vec::new(), Fingerprint::default());
+        Ok(Draft { blueprint, warnings, roots, certificate, admin_certificate, fingerprint })
     }
 
     /// Whether reading again would give what `last` was taken of.
@@ -237,14 +248,34 @@ impl Loader {
     }
 
     fn certificate(&self, blueprint: &Blueprint) -> Result<Option<Certificate>, Rejection> {
-        let Some(config::ServerTls { cert, key }) = &blueprint.server.tls else { return Ok(None) };
-        let files = config::ServerTls { cert: self.beside(cert), key: self.beside(key) };
-        let loaded = Certificate::load(&files).map(Some);
-        loaded.map_err(|error| {
-            let elsewhere = [cert, key].into_iter().find_map(|path| self.elsewhere(path));
-            let why = format!("{error}{}", elsewhere.unwrap_or_default());
-            Rejection::Unusable { file: self.source.name(), path: "server.tls".to_owned(), why }
-        })
+        let Some(tls) = &blueprint.server.tls else { return Ok(None) };
+        let files = Files { own: self.pair_beside(tls), listener: Listener::Callers };
+        let loaded = Certificate::load(files).map(Some);
+        loaded.map_err(|error| self.unusable("server.tls", &error, [&tls.cert, &tls.key]))
+    }
+
+    fn admin_certificate(&self, blueprint: &Blueprint) -> Result<Option<Certificate>, Rejection> {
+        let Some(tls) = &blueprint.server.admin_tls else { return Ok(None) };
+        let client_ca = tls.client_ca.as_ref().map(|path| self.beside(path));
+        let files = Files { own: self.pair_beside(&tls.own), listener: Listener::Operators { client_ca } };
+        let loaded = Certificate::load(files).map(Some);
+        let paths = [&tls.own.cert, &tls.own.key].into_iter().chain(&tls.client_ca);
+        loaded.map_err(|error| self.unusable("server.admin_tls", &error, paths))
+    }
+
+    fn pair_beside(&self, pair: &config::ServerTls) -> config::ServerTls {
+        config::ServerTls { cert: self.beside(&pair.cert), key: self.beside(&pair.key) }
+    }
+
+    fn unusable<'p>(
+        &self,
+        setting: &str,
+        error: &tls::Unusable,
+        paths: impl IntoIterator<Item = &'p PathBuf>,
+    ) -> Rejection {
+        let elsewhere = paths.into_iter().find_map(|path| self.elsewhere(path));
+        let why = format!("{error}{}", elsewhere.unwrap_or_default());
+        Rejection::Unusable { file: self.source.name(), path: setting.to_owned(), why }
     }
 
     /// What to say of a path at which there is nothing, while there is something in the working directory.

@@ -30,6 +30,7 @@ mod assemble;
 mod booking;
 pub mod builtin;
 mod busy;
+mod certified;
 mod collector;
 mod conduct;
 mod connection;

@@ -230,10 +230,13 @@ impl Reloader {
 
 /// What of `server:` differs and is only read when the process starts.
 fn fixed_at_start(before: &config::Server, after: &config::Server) -> Vec<&'static str> {
+    // Who operators are is looked up each time; the files are not.
+    let files = |server: &config::Server| server.admin_tls.clone().map(|tls| (tls.own, tls.client_ca));
     let changes = [
         ("server.listen", before.listen != after.listen),
         ("server.admin", before.admin != after.admin),
         ("server.tls", before.tls != after.tls),
+        ("server.admin_tls", files(before) != files(after)),
         ("server.state_file", before.state_file != after.state_file),
         ("server.redis", before.redis != after.redis),
         ("server.key_hash_secret", before.key_hash_secret != after.key_hash_secret),

@@ -1,16 +1,18 @@
-//! The listener's certificate: read from its files, and read again when they change.
+//! A listener's certificate: read from its files, and read again when they change. The admin side's may ask operators for
+//! certificates of their own; who has none may still come with a token.
 //!
 //! New connections get the new certificate, open ones keep theirs. Files that cannot be used leave the
 //! old certificate in place; an expired but served certificate can be renewed without a restart.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
 use tokio_rustls::TlsAcceptor;
 
@@ -19,8 +21,25 @@ use crate::config::ServerTls;
 /// Certificate chains and keys are a few KiB.
 const FILE_MAX: u64 = 1 << 20;
 
+/// What a listener's TLS is made of.
+#[derive(Clone, Debug)]
+pub struct Files {
+    pub own: ServerTls,
+    pub listener: Listener,
+}
+
+/// Which listener it is.
+#[derive(Clone, Debug)]
+pub enum Listener {
+    Callers,
+    Operators {
+        /// The roots of operators' certificates; they are not asked for any without it.
+        client_ca: Option<PathBuf>,
+    },
+}
+
 pub struct Certificate {
-    files: ServerTls,
+    files: Files,
     current: ArcSwap<ServerConfig>,
     /// Of the files' contents that were last looked at, usable or not.
     seen: Mutex<[u8; 32]>,
@@ -38,21 +57,20 @@ pub enum Unusable {
 }
 
 impl Certificate {
-    pub fn load(files: &ServerTls) -> Result<Self, Unusable> {
-        let (chain, key) = (read(&files.cert)?, read(&files.key)?);
-        let config = build(files, &chain, &key)?;
-        let seen = Mutex::new(digest(&chain, &key));
-        Ok(Self { files: files.clone(), current: ArcSwap::new(config), seen })
+    pub fn load(files: Files) -> Result<Self, Unusable> {
+        let texts = files.read()?;
+        let current = ArcSwap::new(build(&files, &texts)?);
+        Ok(Self { files, current, seen: Mutex::new(texts.digest()) })
     }
 
     /// Looks whether the files have changed; `Ok(true)` when another certificate is now in use.
     pub fn refresh(&self) -> Result<bool, Unusable> {
-        let (chain, key) = (read(&self.files.cert)?, read(&self.files.key)?);
-        let digest = digest(&chain, &key);
+        let texts = self.files.read()?;
+        let digest = texts.digest();
         if std::mem::replace(&mut *self.seen.lock(), digest) == digest {
             return Ok(false);
         }
-        self.current.store(build(&self.files, &chain, &key)?);
+        self.current.store(build(&self.files, &texts)?);
         Ok(true)
     }
 
@@ -70,33 +88,90 @@ fn read(path: &Path) -> Result<Vec<u8>, Unusable> {
     std::fs::read(path).map_err(|error| unreadable(error.to_string()))
 }
 
-fn digest(chain: &[u8], key: &[u8]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update((chain.len() as u64).to_be_bytes());
-    hash.update(chain);
-    hash.update(key);
-    hash.finalize().into()
+/// What is in the files.
+struct Texts {
+    chain: Vec<u8>,
+    key: Vec<u8>,
+    client_ca: Option<Vec<u8>>,
 }
 
-fn build(files: &ServerTls, chain: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, Unusable> {
-    let (cert_path, key_path) = (files.cert.display().to_string(), files.key.display().to_string());
-    let not_pem = |path: &str, what, why: String| Unusable::NotPem { path: path.to_owned(), what, why };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
-        .collect::<Result<_, _>>()
-        .map_err(|error| not_pem(&cert_path, "certificates", error.to_string()))?;
-    if chain.is_empty() {
-        return Err(not_pem(&cert_path, "certificates", "it holds none".to_owned()));
+impl Files {
+    fn read(&self) -> Result<Texts, Unusable> {
+        let client_ca = match &self.listener {
+            Listener::Callers => None,
+            Listener::Operators { client_ca } => client_ca.as_deref().map(read).transpose()?,
+        };
+        Ok(Texts { chain: read(&self.own.cert)?, key: read(&self.own.key)?, client_ca })
     }
-    let key = PrivateKeyDer::from_pem_slice(key)
-        .map_err(|error| not_pem(&key_path, "a private key", error.to_string()))?;
-    let mismatch =
-        |error: rustls::Error| Unusable::Mismatch { cert: cert_path, key: key_path, why: error.to_string() };
+}
+
+impl Texts {
+    fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for text in [&self.chain, &self.key].into_iter().chain(&self.client_ca) {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        hash.finalize().into()
+    }
+}
+
+fn build(files: &Files, texts: &Texts) -> Result<Arc<ServerConfig>, Unusable> {
+    let own = &files.own;
+    let chain = certificates(&own.cert, &texts.chain)?;
+    let key = PrivateKeyDer::from_pem_slice(&texts.key)
+        .map_err(|error| not_pem(&own.key, "a private key", error.to_string()))?;
+    let mismatch = |error: rustls::Error| Unusable::Mismatch {
+        cert: own.cert.display().to_string(),
+        key: own.key.display().to_string(),
+        why: error.to_string(),
+    };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = versions.and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
-    let mut config = config.map_err(mismatch)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let versions =
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+    let builder = versions.map_err(mismatch)?;
+    let (builder, protocols): (_, &[&[u8]]) = match &files.listener {
+        Listener::Callers => (builder.with_no_client_auth(), &[b"h2", b"http/1.1"]),
+        Listener::Operators { client_ca } => {
+            let builder = match client_ca.as_deref().zip(texts.client_ca.as_deref()) {
+                None => builder.with_no_client_auth(),
+                Some((path, text)) => {
+                    let verifier = WebPkiClientVerifier::builder_with_provider(roots(path, text)?, provider);
+                    let verifier = verifier.allow_unauthenticated().build();
+                    let verifier = verifier.map_err(|error| not_pem(path, "roots", error.to_string()))?;
+                    builder.with_client_cert_verifier(verifier)
+                }
+            };
+            (builder, &[b"http/1.1"])
+        }
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(mismatch)?;
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    if let Listener::Operators { .. } = files.listener {
+        // A session that is taken up again would outlast the certificate that it was begun with.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(Arc::new(config))
+}
+
+fn not_pem(path: &Path, what: &'static str, why: String) -> Unusable {
+    Unusable::NotPem { path: path.display().to_string(), what, why }
+}
+
+fn certificates(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Unusable> {
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| not_pem(path, "certificates", error.to_string()))?;
+    if chain.is_empty() { Err(not_pem(path, "certificates", "it holds none".to_owned())) } else { Ok(chain) }
+}
+
+fn roots(path: &Path, text: &[u8]) -> Result<Arc<RootCertStore>, Unusable> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path, text)? {
+        roots.add(certificate).map_err(|error| not_pem(path, "roots", error.to_string()))?;
+    }
+    Ok(Arc::new(roots))
 }
 
 #[cfg(test)]
@@ -111,11 +186,15 @@ mod tests {
         files
     }
 
+    fn of_callers(files: &ServerTls) -> Files {
+        Files { own: files.clone(), listener: Listener::Callers }
+    }
+
     #[test]
     fn a_renewed_certificate_is_taken_up_and_a_broken_one_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let files = write(directory.path(), "a.example");
-        let certificate = Certificate::load(&files).expect("usable files");
+        let certificate = Certificate::load(of_callers(&files)).expect("usable files");
         let first = certificate.current.load_full();
         assert_eq!(certificate.refresh(), Ok(false));
 
@@ -136,6 +215,6 @@ mod tests {
     fn a_key_of_another_certificate_is_refused() {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mixed = ServerTls { key: write(other.path(), "b").key, ..write(one.path(), "a") };
-        assert!(matches!(Certificate::load(&mixed), Err(Unusable::Mismatch { .. })));
+        assert!(matches!(Certificate::load(of_callers(&mixed)), Err(Unusable::Mismatch { .. })));
     }
 }

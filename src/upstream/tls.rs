@@ -50,7 +50,8 @@ impl Roots<'_> {
         Ok(Arc::new(config))
     }
 
-    fn store(self) -> Result<RootCertStore, RootsError> {
+    /// All of them.
+    pub fn store(self) -> Result<RootCertStore, RootsError> {
         let mut store = RootCertStore::empty();
         match self {
             Self::System => {

@@ -29,7 +29,10 @@ pub use route::{
     Pattern, Queue, Replay, Retry, Route, SlowStart, Sticky, Timeouts, Unsupported,
 };
 pub use route::{Continuation, Delivery};
-pub use server::{AdminToken, Drain, Limits, Media, Redis, Responses, Server, ServerTimeouts, ServerTls};
+pub use server::{
+    AdminClient, AdminTls, AdminToken, Drain, Limits, Media, Redis, Responses, Server, ServerTimeouts,
+    ServerTls,
+};
 pub use steer::{Arm, Mirror, Rule, Split, Steering, Sticks, Time, Wanted, When};
 pub use store::{Retention, Store, StorePlace};
 pub use telemetry::{Compression, Otlp, Telemetry};

@@ -20,6 +20,8 @@ pub struct Server {
     pub admin_token: Option<Secret>,
     /// What those have to know who may do some of it.
     pub admin_tokens: Vec<AdminToken>,
+    /// TLS for `admin`; plain HTTP without it.
+    pub admin_tls: Option<AdminTls>,
     /// What managed keys are hashed with; there are none without it.
     pub key_hash_secret: Option<Secret>,
     /// TLS for `listen`; plain HTTP without it.
@@ -43,7 +45,8 @@ pub struct Server {
 impl Server {
     /// Whether the admin side asks who somebody is. Where it does not, everybody on this machine is an operator.
     pub fn knows_operators(&self) -> bool {
-        self.admin_token.is_some() || !self.admin_tokens.is_empty()
+        let clients = self.admin_tls.iter().any(|tls| !tls.clients.is_empty());
+        clients || self.admin_token.is_some() || !self.admin_tokens.is_empty()
     }
 }
 
@@ -52,6 +55,25 @@ impl Server {
 pub struct AdminToken {
     pub name: Arc<str>,
     pub token: Secret,
+    pub scopes: OperatorScopes,
+}
+
+/// TLS of the admin side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminTls {
+    pub own: ServerTls,
+    /// PEM file of the roots of clients' certificates; nobody is asked for one without it.
+    pub client_ca: Option<PathBuf>,
+    /// In the order of the file.
+    pub clients: Vec<AdminClient>,
+}
+
+/// An operator who proves himself with a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminClient {
+    pub name: Arc<str>,
+    /// What his certificate calls him, by its common name or one of its alternative names.
+    pub subject: Arc<str>,
     pub scopes: OperatorScopes,
 }
 

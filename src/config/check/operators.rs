@@ -2,8 +2,8 @@
 
 use super::Scene;
 use super::access::{NAME_MAX, is_name};
-use super::server::own_secret;
-use crate::config::blueprint::AdminToken;
+use super::server::{certificate, own_secret};
+use crate::config::blueprint::{AdminClient, AdminTls, AdminToken};
 use crate::config::file::names::OperatorScopeName;
 use crate::config::path::Path;
 use crate::config::problem::Findings;
@@ -37,6 +37,52 @@ pub fn tokens(
         tokens.push(AdminToken { name: name.as_str().into(), token, scopes });
     }
     tokens
+}
+
+/// `admin_tls` below `server`.
+pub fn tls(scene: &Scene<'_>, server: &Path, findings: &mut Findings) -> Option<AdminTls> {
+    let said = &scene.file.server.admin_tls;
+    let path = server.key("admin_tls");
+    let clients = clients(scene, &path, findings);
+    let own = certificate(said.cert.as_deref(), said.key.as_deref(), &path, findings);
+    match (&said.client_ca, said.clients.0.is_empty()) {
+        (Some(_), false) | (None, true) => {}
+        (None, false) => {
+            let hint = "`client_ca`: PEM file with the roots that the clients have their certificates from";
+            findings.error_at_key(&path, "`client_ca` is missing, so no client can prove who he is", hint);
+        }
+        (Some(_), true) => {
+            let hint = "write `clients: {NAME: {subject: \"the certificate's common name\", scopes: [read]}}`, or remove it";
+            findings.error(
+                &path.key("client_ca"),
+                "clients are asked for certificates that are good for nothing",
+                hint,
+            );
+        }
+    }
+    if said.cert.is_none() && said.key.is_none() && scene.root.has_value(&path) {
+        let hint = "PEM files with the certificate chain and the private key of the admin side";
+        findings.error_at_key(&path, "`cert` and `key` are missing", hint);
+    }
+    Some(AdminTls { own: own?, client_ca: said.client_ca.as_deref().map(Into::into), clients })
+}
+
+fn clients(scene: &Scene<'_>, tls: &Path, findings: &mut Findings) -> Vec<AdminClient> {
+    let mut clients: Vec<AdminClient> = Vec::new();
+    for (name, said) in &scene.file.server.admin_tls.clients.0 {
+        let path = tls.key("clients").key(name.as_str());
+        check_name(name, &path, findings);
+        // What is missing is reported by its shape.
+        let Some(subject) = said.subject.as_deref() else { continue };
+        if let Some(same) = clients.iter().find(|other| &*other.subject == subject) {
+            let message = format!("the same subject as of `{}`", same.name);
+            findings.error(&path.key("subject"), message, "name everybody once, with all his scopes");
+            continue;
+        }
+        let scopes = scopes(said.scopes.as_deref());
+        clients.push(AdminClient { name: name.as_str().into(), subject: subject.into(), scopes });
+    }
+    clients
 }
 
 /// Names stand in the audit trail, and in messages.
@@ -109,6 +155,34 @@ mod tests {
         check("admin_tokens: {a: {token: '${ONE}', scopes: [open]}}", open);
         let name = "server.admin_tokens[\"a b\"]: an operator cannot be called this";
         check("admin_tokens: {a b: {token: '${ONE}', scopes: [read]}}", name);
+    }
+
+    #[test]
+    fn clients_have_a_subject_and_roots_to_prove_it_by() {
+        let text =
+            |tls: &str| format!("version: 1\nserver: {{admin: '0.0.0.0:1', admin_tls: {{{tls}}}}}\n{REST}\n");
+        let whole =
+            "cert: /c, key: /k, client_ca: /ca, clients: {ci: {subject: 'spiffe://x/ci', scopes: [read]}}";
+        let server = load(&text(whole), &env()).expect("it is well").blueprint.server;
+        let tls = server.admin_tls.as_ref().expect("TLS");
+        assert_eq!((&*tls.clients[0].name, &*tls.clients[0].subject), ("ci", "spiffe://x/ci"));
+        assert!(server.knows_operators());
+        let check = |tls: &str, said: &str| {
+            assert_eq!(refused(&format!("admin_tls: {{{tls}}}")), format!("server.admin_tls{said}"), "{tls}");
+        };
+        check("cert: /c", ": `key` is missing");
+        check("client_ca: /ca, clients: {a: {subject: a, scopes: [read]}}", ": `cert` and `key` are missing");
+        let blind = ": `client_ca` is missing, so no client can prove who he is";
+        check("cert: /c, key: /k, clients: {a: {subject: a, scopes: [read]}}", blind);
+        let vain = ".client_ca: clients are asked for certificates that are good for nothing";
+        check("cert: /c, key: /k, client_ca: /ca", vain);
+        let rest = "cert: /c, key: /k, client_ca: /ca, clients:";
+        check(&format!("{rest} {{a: {{scopes: [read]}}}}"), ".clients.a: `subject` is missing");
+        let twice =
+            format!("{rest} {{a: {{subject: x, scopes: [read]}}, b: {{subject: x, scopes: [audit]}}}}");
+        check(&twice, ".clients.b.subject: the same subject as of `a`");
+        let problems = load(&text("cert: /c, key: /k"), &env()).expect_err("anybody could reach it");
+        assert!(problems[0].message.contains("nobody is asked who he is"), "{problems:?}");
     }
 
     #[test]

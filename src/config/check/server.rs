@@ -37,8 +37,10 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
     }
     let admin_token = own_secret(scene, said.admin_token.as_deref(), &path.key("admin_token"), 16, findings);
     let admin_tokens = operators::tokens(scene, admin_token.as_ref(), &path, findings);
+    let admin_tls = operators::tls(scene, &path, findings);
     let asks =
-        ["admin_token", "admin_tokens"].iter().any(|setting| scene.root.has_value(&path.key(*setting)));
+        ["admin_token", "admin_tokens"].iter().any(|setting| scene.root.has_value(&path.key(*setting)))
+            || !said.admin_tls.clients.0.is_empty();
     if admin.is_some_and(|admin| !admin.ip().is_loopback()) && !asks {
         findings.error(
             &path.key("admin"),
@@ -67,27 +69,13 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
             "write `store: {url: \"sqlite:mainstay.db\"}`, or remove it",
         );
     }
-    let tls = match (&said.tls.cert, &said.tls.key) {
-        (Some(cert), Some(key)) => Some(ServerTls { cert: cert.into(), key: key.into() }),
-        (None, None) => None,
-        (Some(_), None) => {
-            findings.error_at_key(&path.key("tls"), "`key` is missing", "PEM file with the private key");
-            None
-        }
-        (None, Some(_)) => {
-            findings.error_at_key(
-                &path.key("tls"),
-                "`cert` is missing",
-                "PEM file with the certificate chain",
-            );
-            None
-        }
-    };
+    let tls = certificate(said.tls.cert.as_deref(), said.tls.key.as_deref(), &path.key("tls"), findings);
     Some(Server {
         listen: listen?,
         admin: admin?,
         admin_token,
         admin_tokens,
+        admin_tls,
         key_hash_secret,
         tls,
         limits: limits(&said.limits, &path.key("limits"), findings),
@@ -104,6 +92,23 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
             None => None,
         },
     })
+}
+
+/// Both files of a listener's certificate, or none.
+pub fn certificate(
+    cert: Option<&str>,
+    key: Option<&str>,
+    path: &Path,
+    findings: &mut Findings,
+) -> Option<ServerTls> {
+    let (missing, hint) = match (cert, key) {
+        (Some(cert), Some(key)) => return Some(ServerTls { cert: cert.into(), key: key.into() }),
+        (None, None) => return None,
+        (Some(_), None) => ("`key` is missing", "PEM file with the private key"),
+        (None, Some(_)) => ("`cert` is missing", "PEM file with the certificate chain"),
+    };
+    findings.error_at_key(path, missing, hint);
+    None
 }
 
 /// A secret of the gateway's own at `path`. One that is wrong, or not there, is an error: nothing may be open for it.

@@ -23,6 +23,7 @@ pub struct Server {
     pub admin_token: Option<String>,
     /// Operators who may do some of it, by name: tokens with `scopes`. The audit trail calls them by their names (none).
     pub admin_tokens: Named<AdminToken>,
+    pub admin_tls: AdminTls,
     /// Whether anybody at all is served, without a key, where other machines reach `listen` (false).
     pub open_to_everybody: Option<bool>,
     /// What the hashes of managed keys are made with: `${NAME}` or `file:/path`, of 32 characters or more, the same for all
@@ -57,6 +58,33 @@ pub struct AdminToken {
     /// `${NAME}` or `file:/path`, of 16 characters or more.
     pub token: Option<String>,
     /// What it is good for; none of them implies another.
+    #[schemars(length(min = 1))]
+    pub scopes: Option<Vec<OperatorScopeName>>,
+}
+
+/// TLS for `admin`, and whose certificates operators prove themselves with.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminTls {
+    /// PEM file with the certificate chain (none, and plain HTTP).
+    pub cert: Option<String>,
+    /// PEM file with the private key.
+    pub key: Option<String>,
+    /// PEM file with the roots that `clients` have their certificates from (none, and nobody is asked for one).
+    pub client_ca: Option<String>,
+    /// Operators whose certificate stands in for a token, by name; the audit trail calls them so (none).
+    pub clients: Named<AdminClient>,
+}
+
+/// An operator with a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["subject", "scopes"]))]
+pub struct AdminClient {
+    /// The common name of his certificate, or one of its alternative names (DNS, e-mail, URI), to the letter.
+    #[schemars(length(min = 1))]
+    pub subject: Option<String>,
+    /// What he may do; none of them implies another.
     #[schemars(length(min = 1))]
     pub scopes: Option<Vec<OperatorScopeName>>,
 }

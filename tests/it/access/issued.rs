@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::Method;
-use mainstay::app::{self, App};
+use mainstay::app::{self, App, Proof};
 use mainstay::config::Env;
 use mainstay::server::loader::Source;
 use mainstay::vocab::Secret;
@@ -145,7 +145,7 @@ async fn gateway(publisher: &Publisher) -> App {
 
 async fn listed(app: &App, token: &str) -> (u16, String) {
     let base = format!("http://{}", app.address());
-    let answer = app::ask(&base, "/v1/models", Some(&Secret::new(token))).await.expect("an answer");
+    let answer = app::ask(&base, "/v1/models", &Secret::new(token).into()).await.expect("an answer");
     (answer.status.as_u16(), String::from_utf8_lossy(&answer.body).into_owned())
 }
 
@@ -159,8 +159,9 @@ async fn comes_to(app: &App, token: &str, status: u16) {
 
 async fn metrics(app: &App) -> String {
     let base = format!("http://{}", app.admin_address());
-    let answer =
-        app::tell(&base, Method::GET, "/metrics", None, bytes::Bytes::new()).await.expect("an answer");
+    let answer = app::tell(&base, Method::GET, "/metrics", &Proof::default(), bytes::Bytes::new())
+        .await
+        .expect("an answer");
     String::from_utf8_lossy(&answer.body).into_owned()
 }
 

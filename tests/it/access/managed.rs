@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use mainstay::app::{self, App};
+use mainstay::app::{self, App, Proof};
 use mainstay::config::Env;
 use mainstay::server::loader::Source;
 use mainstay::vocab::Secret;
@@ -51,7 +51,7 @@ async fn gateway(directory: &Path) -> App {
 async fn admin(app: &App, method: Method, path: &str, body: Value) -> (u16, Value) {
     let base = format!("http://{}", app.admin_address());
     let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
-    let answer = app::tell(&base, method, path, Some(&Secret::new(TOKEN)), body).await.expect("an answer");
+    let answer = app::tell(&base, method, path, &Secret::new(TOKEN).into(), body).await.expect("an answer");
     (answer.status.as_u16(), serde_json::from_slice(&answer.body).expect("JSON"))
 }
 
@@ -62,7 +62,7 @@ async fn post(app: &App, path: &str, body: Value) -> (u16, Value) {
 /// What a caller is told who asks for `path` with this secret.
 async fn caller(app: &App, secret: &str, path: &str) -> (u16, String) {
     let base = format!("http://{}", app.address());
-    let answer = app::ask(&base, path, Some(&Secret::new(secret))).await.expect("an answer");
+    let answer = app::ask(&base, path, &Secret::new(secret).into()).await.expect("an answer");
     (answer.status.as_u16(), String::from_utf8_lossy(&answer.body).into_owned())
 }
 
@@ -222,7 +222,7 @@ async fn what_is_wrong_with_a_key_is_said_and_nothing_is_made() {
 
     // Without the token there is nothing to be had.
     let base = format!("http://{}", app.admin_address());
-    let answer = app::ask(&base, "/admin/keys", None).await.expect("an answer");
+    let answer = app::ask(&base, "/admin/keys", &Proof::default()).await.expect("an answer");
     assert_eq!(answer.status, 401);
-    assert_eq!(app::ask(&base, "/readyz", None).await.expect("an answer").status, 200);
+    assert_eq!(app::ask(&base, "/readyz", &Proof::default()).await.expect("an answer").status, 200);
 }

@@ -4,6 +4,7 @@ mod guesses;
 mod hostile;
 mod issued;
 mod managed;
+mod operators;
 mod own;
 mod pen;
 mod reach;
