@@ -62,6 +62,8 @@ enum Command {
     },
     /// Print the JSON Schema of the file, for editors
     Schema,
+    /// Print what the admin side can be asked (OpenAPI 3.1)
+    Openapi,
     /// Show which channels a model's requests go to, and why not to the others
     Explain {
         /// The model as callers name it
@@ -157,6 +159,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve => serve(source),
         Command::Check { format } => check(&Loader::new(source, Arc::new(Process)), format),
         Command::Schema => print(&pretty(&config::schema())?),
+        Command::Openapi => print(&pretty(&mainstay::admin::document())?),
         Command::Explain { model, dialect, needs, key, prompt_tokens, header, whole, admin } => {
             let shape = whole.then_some(Shape::Whole);
             let mut question =

@@ -22,7 +22,8 @@ const USUAL_PATH: &str = "/v1/chat/completions";
 
 /// The names of `COUNTS`, and of what else is asked for.
 const QUERY: &[Parameter] = &[
-    Parameter::required("model", Kind::Text, "`provider/model` or the model alone; several with commas"),
+    Parameter::required("model", Kind::Text, "`provider/model` or the model alone; several with commas")
+        .like("openai/gpt-5.4"),
     Parameter::optional("tier", Kind::Text, "`standard`, `batch`, `flex` or `priority` (standard)"),
     Parameter::optional("input", Kind::Count, "tokens of the prompt, cached ones included (0)"),
     Parameter::optional("output", Kind::Count, "tokens of the answer, reasoning included (0)"),
@@ -43,13 +44,15 @@ pub(super) const COST: Form = Form::json::<Quotes>("what each of the models woul
     .query(QUERY)
     .refuses(&[(400, "a word of the query is not understood"), (404, "there is no such model")]);
 pub(super) const ESTIMATE: Form = Form::json::<Estimate>("the request at each channel of its route")
-    .query(&[Parameter::optional("path", Kind::Text, "where callers would post it (/v1/chat/completions)")])
+    .query(&[Parameter::optional("path", Kind::Text, "where callers would post it (/v1/chat/completions)")
+        .like("/v1/chat/completions")])
     .body(Body {
         media: "application/json",
         shape: anything,
         need: Need::Required,
         doc: "the request, as a caller would send it",
     })
+    .example(r#"{"model": "demo", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]}"#)
     .refuses(&[
         (400, "the body is no such request"),
         (404, "no route takes its model"),

@@ -12,7 +12,7 @@ use crate::state::model::Shape;
 use crate::vocab::Ability;
 
 const QUERY: &[Parameter] = &[
-    Parameter::required("model", Kind::Text, "as a caller would name it"),
+    Parameter::required("model", Kind::Text, "as a caller would name it").like("demo"),
     Parameter::optional("dialect", Kind::Text, "the caller's, such as `openai` or `anthropic`"),
     Parameter::optional("needs", Kind::Text, "what the request brings, with commas: `vision`, `tools`"),
     Parameter::optional("prompt_tokens", Kind::Count, "how long it is"),

@@ -20,6 +20,8 @@ pub(super) fn anything(generator: &mut SchemaGenerator) -> Schema {
 pub(super) struct Form {
     pub query: &'static [Parameter],
     pub body: Option<Body>,
+    /// A body that is taken, as it is written.
+    pub example: Option<&'static str>,
     /// When all is well.
     pub answer: Answer,
     /// Other answers that are no refusals.
@@ -36,6 +38,7 @@ pub(super) struct Parameter {
     pub kind: Kind,
     pub need: Need,
     pub doc: &'static str,
+    pub example: Option<&'static str>,
 }
 
 /// What may stand there.
@@ -89,6 +92,7 @@ impl Form {
         Self {
             query: &[],
             body: None,
+            example: None,
             answer: Answer { status: 200, content, doc },
             others: &[],
             refusals: &[],
@@ -117,6 +121,11 @@ impl Form {
         self
     }
 
+    pub const fn example(mut self, example: &'static str) -> Self {
+        self.example = Some(example);
+        self
+    }
+
     pub const fn others(mut self, others: &'static [Answer]) -> Self {
         self.others = others;
         self
@@ -126,11 +135,8 @@ impl Form {
         self.refusals = refusals;
         self
     }
-}
 
-/// Of those that take a body.
-impl Form {
-    /// A `T` as JSON.
+    /// A `T` as JSON is sent along.
     pub const fn takes<T: JsonSchema>(self, need: Need, doc: &'static str) -> Self {
         self.body(Body { media: "application/json", shape: of::<T>, need, doc })
     }
@@ -143,10 +149,16 @@ impl Form {
 
 impl Parameter {
     pub const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Self {
-        Self { name, kind, need: Need::Required, doc }
+        Self { name, kind, need: Need::Required, doc, example: None }
     }
 
     pub const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Self {
-        Self { name, kind, need: Need::Optional, doc }
+        Self { name, kind, need: Need::Optional, doc, example: None }
+    }
+
+    /// With a value that could stand there.
+    pub const fn like(mut self, example: &'static str) -> Self {
+        self.example = Some(example);
+        self
     }
 }

@@ -7,8 +7,8 @@
 mod alerts;
 mod budgets;
 mod cost;
+mod document;
 mod explain;
-#[expect(dead_code, reason = "the document that is made of it comes next")]
 mod form;
 mod health;
 mod index;
@@ -35,6 +35,7 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use document::document;
 use explain::parameter;
 pub use metrics::gathered;
 pub use operator::{Certified, Operator};

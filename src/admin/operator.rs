@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
+use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
@@ -20,6 +21,9 @@ use super::{Running, problem, trail};
 use crate::access::Guesses;
 use crate::config::Server;
 use crate::vocab::{OperatorScope, OperatorScopes, Secret};
+
+/// Bytes of a refusal's text.
+const LONGEST_TEXT: usize = 4096;
 
 /// Somebody who may do this, as the audit trail calls him: his address, and how he has proven himself.
 #[derive(Clone, Debug)]
@@ -93,7 +97,7 @@ pub(super) async fn admit(State(post): State<Post>, mut request: Request, next: 
     request.extensions_mut().insert(operator.clone());
     let subject = trail::subject(route.path, request.uri().path());
     let answer = async move {
-        if is_allowed { next.run(request).await } else { out_of_scope(route.scope) }
+        if is_allowed { in_one_form(next.run(request).await).await } else { out_of_scope(route.scope) }
     };
     match route.form.deed {
         None => answer.await,
@@ -107,6 +111,18 @@ pub(super) async fn admit(State(post): State<Post>, mut request: Request, next: 
             .await
         }
     }
+}
+
+/// What is refused before a handler sees it is said as text; from here on it is said as everything is.
+async fn in_one_form(response: Response) -> Response {
+    let status = response.status();
+    let is_text =
+        response.headers().get(CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/plain"));
+    if !is_text || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let said = to_bytes(response.into_body(), LONGEST_TEXT).await.unwrap_or_default();
+    problem(status, String::from_utf8_lossy(&said))
 }
 
 fn from(request: &Request) -> Option<IpAddr> {

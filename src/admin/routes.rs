@@ -7,8 +7,8 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use super::form::Form;
 use super::{
-    Running, alerts, budgets, cost, explain, health, index, keys, limits, metrics, reload, requests,
-    simulated, status, trail, usage,
+    Running, alerts, budgets, cost, document, explain, health, index, keys, limits, metrics, reload,
+    requests, simulated, status, trail, usage,
 };
 use crate::vocab::OperatorScope as Scope;
 
@@ -58,6 +58,14 @@ pub(super) const ROUTES: &[Route] = &[
         handler: || get(metrics::metrics),
         form: &metrics::METRICS,
         doc: "Prometheus text",
+    },
+    Route {
+        method: "GET",
+        path: "/admin/openapi.json",
+        scope: Scope::Open,
+        handler: || get(document::openapi),
+        form: &document::OPENAPI,
+        doc: "all of this for machines (OpenAPI 3.1)",
     },
     Route {
         method: "GET",

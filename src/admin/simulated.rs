@@ -5,11 +5,11 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::form::{Body, Form, Need, anything};
+use super::form::{Body, Form, Need};
 use super::trail::Note;
 use super::{Seen, problem};
 use crate::simulated::{self, Counts, Rule, Simulated};
@@ -39,10 +39,11 @@ pub(super) const SHOW: Form =
 pub(super) const SET: Form = Form::json::<Control>("its new rules")
     .body(Body {
         media: "application/json",
-        shape: anything,
+        shape: what_to_switch,
         need: Need::Required,
         doc: "a fault's name, a rule, or a list of them, as docs/faults.md says",
     })
+    .example(r#"[{"fault": {"kind": "status", "status": 503}, "first": 2}]"#)
     .refuses(&[(400, "what is no rule, and which"), MISSING])
     .does("simulated.set");
 pub(super) const CLEAR: Form =
@@ -70,13 +71,17 @@ pub(super) async fn clear(State(running): Seen, Path(name): Path<String>) -> Res
     view(&upstream)
 }
 
+/// A fault's name, a rule, or a list of them.
+fn what_to_switch(generator: &mut SchemaGenerator) -> Schema {
+    let one = json_schema!({ "anyOf": [{ "type": "string" }, generator.subschema_for::<Rule>()] });
+    json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+}
+
 /// How a simulated upstream is.
 #[derive(Serialize, JsonSchema)]
 struct Control {
     upstream: String,
     address: String,
-    /// Each of them a rule as docs/faults.md describes it.
-    #[schemars(with = "Vec<Value>")]
     rules: Vec<Rule>,
     counts: Counts,
     /// The last ones, the newest last.

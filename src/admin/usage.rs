@@ -56,10 +56,11 @@ pub(super) const LEDGER: Form = Form::gives(Content::Either(rows, &["text/csv"])
     .refuses(&[WRONG, NO_STORE, AWAY]);
 pub(super) const REPRICE: Form = Form::gives(Content::Json(repriced), "what has become of each model")
     .query(&[
-        Parameter::required("from", Kind::Text, "the first day (UTC): 2026-11-01"),
+        Parameter::required("from", Kind::Text, "the first day (UTC)").like("2026-11-01"),
         Parameter::optional("to", Kind::Text, "up to that day, without it"),
         Parameter::optional("model", Kind::Texts, "only of these, with commas"),
-        Parameter::optional("dry_run", Kind::Truth, "to say what would change, and change nothing"),
+        Parameter::optional("dry_run", Kind::Truth, "to say what would change, and change nothing")
+            .like("true"),
     ])
     .refuses(&[WRONG, NO_STORE, AWAY])
     .does("reprice");

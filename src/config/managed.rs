@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::blueprint::{Level, Lineage, Urgency};
@@ -33,9 +34,10 @@ pub struct ManagedKey<'a> {
     pub limits: Allowance,
 }
 
-#[derive(Default, Deserialize)]
+/// What is said of a managed key beside its place, name and end, as under `keys:`.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Terms {
+pub struct Terms {
     tags: BTreeMap<String, String>,
     allow: Allow,
     limits: file::limits::Allowance,

@@ -2,12 +2,13 @@
 
 use std::num::NonZeroU32;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Fault, Often, Rule, When};
 
 /// [`Rule`] as it is written: `share`, `every` and `first` exclude each other.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleForm {
     #[serde(default, skip_serializing_if = "is_default")]
@@ -117,12 +118,14 @@ pub mod chunks {
     use std::time::Duration;
 
     use bytes::Bytes;
+    use schemars::JsonSchema;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    #[derive(Serialize, Deserialize)]
+    #[derive(Serialize, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
-    struct Chunk {
+    pub struct Chunk {
         #[serde(default, rename = "gap_ms", with = "super::millis")]
+        #[schemars(with = "u64")]
         gap: Duration,
         text: String,
     }

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::form;
 
 /// One rule. The first rule that matches a request and whose turn it is decides; the others are not asked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "form::RuleForm", into = "form::RuleForm")]
 pub struct Rule {
     pub when: When,
@@ -22,7 +23,7 @@ pub struct Rule {
 }
 
 /// Which requests a rule is about; what is absent matches everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct When {
     /// Exactly this model.
@@ -50,22 +51,25 @@ pub enum Often {
 }
 
 /// What goes wrong.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
     /// An error answer, with a body in the dialect's own shape unless one is given.
     Status {
         #[serde(with = "form::status")]
+        #[schemars(with = "u16", range(min = 200, max = 599))]
         status: StatusCode,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         body: Option<String>,
         #[serde(default, rename = "retry_after_ms", with = "form::millis::option")]
+        #[schemars(with = "Option<u64>")]
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_after: Option<Duration>,
     },
     /// 429 of a rate limit, in the provider's own words.
     RateLimited {
         #[serde(default, rename = "retry_after_ms", with = "form::millis::option")]
+        #[schemars(with = "Option<u64>")]
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_after: Option<Duration>,
     },
@@ -84,11 +88,13 @@ pub enum Fault {
     /// A good answer whose first byte comes this late.
     Slow {
         #[serde(rename = "ttft_ms", with = "form::millis")]
+        #[schemars(with = "u64")]
         ttft: Duration,
     },
     /// A good answer of which one byte at a time leaves, headers included.
     Drip {
         #[serde(rename = "gap_ms", with = "form::millis")]
+        #[schemars(with = "u64")]
         gap: Duration,
     },
     /// The answer begins well and ends in the middle.
@@ -108,7 +114,7 @@ pub enum Fault {
 }
 
 /// When a connection is reset.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResetAt {
     /// As soon as the request's head is here. The body is not read, so `when.model` matches nothing
@@ -120,7 +126,7 @@ pub enum ResetAt {
 }
 
 /// How an answer ends in the middle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
     /// The socket is closed with no last chunk or too few bytes: visible to a careful reader.
@@ -134,7 +140,7 @@ pub enum How {
 }
 
 /// What an in-band error says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InBand {
     #[default]
@@ -145,16 +151,18 @@ pub enum InBand {
 }
 
 /// An answer given in bytes, for replaying recorded exchanges.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Canned {
     #[serde(with = "form::status")]
+    #[schemars(with = "u16", range(min = 200, max = 599))]
     pub status: StatusCode,
     /// Sent as they are; those that are not valid HTTP are left out.
     #[serde(default)]
     pub headers: Vec<(String, String)>,
     /// Each chunk after its gap, written and flushed on its own.
     #[serde(default, with = "form::chunks")]
+    #[schemars(with = "Vec<form::chunks::Chunk>")]
     pub chunks: Vec<(Duration, Bytes)>,
 }
 

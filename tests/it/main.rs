@@ -26,6 +26,7 @@ mod laws;
 mod ledger;
 mod media;
 mod metrics;
+mod openapi;
 mod pairs;
 mod parsers;
 mod plain_http;

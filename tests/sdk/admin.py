@@ -1,0 +1,81 @@
+"""The admin side against its own document: the document is sound, and nothing that it allows, or forbids, is answered
+other than it says. Everything is asked for, what destroys included, so the gateway has to be the test's own.
+
+Schemathesis makes the questions: https://schemathesis.readthedocs.io/
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import urllib.parse
+import urllib.request
+
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+# Seconds for all questions together; what is asked first is the same each time.
+LONGEST = "40"
+CHECKS = [
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "unsupported_method",
+    "allow_header_conformance",
+]
+
+# The document is asked for before all questions, and nobody guesses the id of a request.
+UNGUESSED = {"get_admin_openapi_json", "get_admin_requests_id"}
+
+url = os.environ["MAINSTAY_ADMIN_URL"]
+token = os.environ["MAINSTAY_ADMIN_TOKEN"]
+
+
+def ask(path, method="GET", body=None):
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url + path, data=data, method=method, headers=headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+document = ask("/admin/openapi.json")
+OpenAPIV31SpecValidator(document).validate()
+
+# So that there is something to see, to change and to end.
+ask("/admin/keys", "POST", {"name": "shop"})
+
+
+def answered(har):
+    """How often each operation was answered as it is when all is well."""
+    patterns = {
+        (method.upper(), re.compile(re.sub(r"\\{[^/]+\\}", "[^/]+", re.escape(path)))): operation
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+    well = dict.fromkeys((operation["operationId"] for operation in patterns.values()), 0)
+    for entry in har["log"]["entries"]:
+        asked, path = entry["request"], urllib.parse.urlsplit(entry["request"]["url"]).path
+        for (method, pattern), operation in patterns.items():
+            if asked["method"] == method and pattern.fullmatch(path):
+                well[operation["operationId"]] += entry["response"]["status"] < 300
+    return well
+
+
+with tempfile.TemporaryDirectory() as directory:
+    words = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/admin/openapi.json"]
+    words += ["--header", f"Authorization: Bearer {token}", "--checks", ",".join(CHECKS)]
+    words += ["--max-examples", "25", "--max-time", LONGEST, "--seed", "1", "--generation-database", "none"]
+    words += ["--suppress-health-check", "all", "--request-timeout", "20", "--warnings", "off", "--no-color"]
+    words += ["--report", "har", "--report-har-path", "asked.har"]
+    subprocess.run(words, cwd=directory, check=True, timeout=150)
+    with open(os.path.join(directory, "asked.har")) as har:
+        well = answered(json.load(har))
+
+never = [name for name, times in well.items() if not times and name not in UNGUESSED]
+assert not never, f"only ever refused: {never}"
+changed = {row["action"] for row in ask("/admin/audit")["audit"]}
+assert changed, "nothing that changes something was asked for"
+print(f"{len(well)} operations answer as their document says")
