@@ -147,6 +147,7 @@ fn limits(criterion: &mut Criterion) {
             most: None,
             budgets: Arc::default(),
             max_cost: None,
+            explain: false,
             expires: None,
         };
         Some(Lineage::below(above.as_ref(), own))

@@ -218,6 +218,7 @@ fn key(row: &KeyRow, (members, limits): (&[Lineage], Allowance), metrics: &Metri
                 most: None,
                 budgets: Arc::default(),
                 max_cost: None,
+                explain: false,
                 expires: None,
             };
             (Lineage::below(None, own), Urgency::default(), State::Disabled)

@@ -29,6 +29,7 @@ fn ring() -> Ring {
                 most: None,
                 budgets: Arc::default(),
                 max_cost: None,
+                explain: false,
                 expires: None,
             },
         ),

@@ -76,6 +76,9 @@ pub struct Said {
     /// The most that it may ask for
     #[arg(long)]
     max_priority: Option<String>,
+    /// Whether it may ask with `x-mainstay-explain` why its requests went where they went
+    #[arg(long, value_name = "TRUE|FALSE", num_args = 0..=1, default_missing_value = "true")]
+    explain: Option<bool>,
 }
 
 fn object(text: &str) -> Result<Value, String> {
@@ -107,6 +110,7 @@ impl Said {
         body.extend(texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?.into()))));
         body.extend(self.allow.iter().map(|allow| ("allow".to_owned(), allow.clone())));
         body.extend(self.limits.iter().map(|limits| ("limits".to_owned(), limits.clone())));
+        body.extend(self.explain.map(|explain| ("explain".to_owned(), explain.into())));
         if !self.budget.is_empty() {
             body.insert("budgets".to_owned(), Value::Array(self.budget.clone()));
         }

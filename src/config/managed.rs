@@ -26,7 +26,7 @@ pub struct ManagedKey<'a> {
     pub organisation: Option<&'a str>,
     pub team: Option<&'a str>,
     pub user: Option<&'a str>,
-    /// JSON with `tags`, `allow`, `limits`, `budgets`, `max_cost`, `priority` and `max_priority`, as under `keys:`.
+    /// JSON with `tags`, `allow`, `limits`, `budgets`, `max_cost`, `priority`, `max_priority` and `explain`, as under `keys:`.
     pub terms: &'a str,
     /// Since the Unix epoch.
     pub expires: Option<Duration>,
@@ -45,6 +45,7 @@ pub struct Terms {
     max_cost: Option<Dollars>,
     priority: Option<PriorityName>,
     max_priority: Option<PriorityName>,
+    explain: Option<bool>,
 }
 
 /// Which names in an `allow` have to mean something.
@@ -83,6 +84,7 @@ pub fn managed(
         limits,
         budgets: &terms.budgets,
         max_cost: terms.max_cost,
+        explain: terms.explain,
         most: None,
         expires: None,
     };

@@ -183,6 +183,16 @@ pub const fn keep_alive(dialect: Dialect) -> Option<&'static [u8]> {
     }
 }
 
+/// Whether callers of this dialect leave out comments in a stream, as they have to (HTML standard, server-sent
+/// events): Google's for JavaScript takes what comes after the last
+/// answer for half of one, and the streams of the others are no such events.
+pub const fn has_comments(dialect: Dialect) -> bool {
+    match dialect {
+        Dialect::OpenAi | Dialect::Responses | Dialect::Cohere | Dialect::Anthropic => true,
+        Dialect::Gemini | Dialect::Bedrock | Dialect::Ollama | Dialect::Http => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::brief;
+use super::decision::Decision;
 use super::readers::Readers;
 use super::record::{Entry, Record, Whose};
 use super::waits::Waits;
@@ -104,6 +106,15 @@ impl Account {
         {
             record.looks.push(look);
         }
+    }
+
+    /// What is known of the request by now, as a text of at most `most` bytes for its caller; `so_far` stands for the
+    /// request as long as it has not ended.
+    pub fn explained(&self, so_far: &Request, most: usize) -> Option<String> {
+        let record = self.record.lock();
+        let record = record.as_ref()?;
+        let decision = Decision::of(record).unwrap_or_else(|| Decision::so_far(record, so_far));
+        Some(brief::text(decision, most))
     }
 
     /// One for a mirror of this request, of which `request` says what is known by now; `chance` is for its name. What is

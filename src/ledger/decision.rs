@@ -1,5 +1,5 @@
 //! What became of a request and why, for people: its line in the log, its entry in the journal, the answer's
-//! `x-mainstay-explain`. All of them say the same, in the same words. Never a word of a prompt, an answer or a secret.
+//! `x-mainstay-decision`. All of them say the same, in the same words. Never a word of a prompt, an answer or a secret.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,9 +13,10 @@ use crate::algo::tick::Tick;
 use crate::config::Level;
 use crate::state::look::Look;
 use crate::store::rows::CALLERS_OWN;
+use crate::telemetry::RequestOutcome;
 use crate::vocab::{Money, Part, Usage};
 
-/// A request that has ended. Times are in milliseconds; those of parts count from the request's arrival.
+/// A request that has ended, or what is known of one by now. Times are in milliseconds; those of parts count from the request's arrival.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Decision<'r> {
     /// As it stands in the answer's `x-mainstay-request-id`.
@@ -52,7 +53,8 @@ pub struct Decision<'r> {
     pub priority: &'r str,
     /// The last one that was asked; empty where none was.
     pub channel: &'r str,
-    /// ok, client_fault, refused, failed, broken, cancelled; or mirrored, where nobody got the answer.
+    /// ok, client_fault, refused, failed, broken, cancelled; mirrored, where nobody got the answer; under_way, where it
+    /// has not ended.
     pub outcome: &'r str,
     /// Of HTTP; absent where the caller got no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +100,9 @@ pub struct Decision<'r> {
     pub tried: Vec<Tried<'r>>,
     /// Each time that a channel was to be picked, and what was thought of all of them.
     pub looks: Vec<Looked<'r>>,
+    /// In an answer's `x-mainstay-decision`: there is more of it, which had no room.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
 }
 
 /// One attempt.
@@ -164,6 +169,21 @@ impl<'r> Decision<'r> {
         record.request.as_ref().map(|request| Self::made(record, request))
     }
 
+    /// What is known before its end: `request` is what will have been one.
+    pub(super) fn so_far(record: &'r Record, request: &'r Request) -> Self {
+        let mut decision = Self::made(record, request);
+        // As long as nothing else is said of it, it counts as one whose caller hung up.
+        decision.outcome = match request.outcome {
+            RequestOutcome::Cancelled => "under_way",
+            ended => ended.name(),
+        };
+        if decision.channel.is_empty() {
+            decision.channel = decision.looks.iter().rev().find_map(|look| look.picked).unwrap_or_default();
+        }
+        decision.tried.sort_by(|one, other| one.begun.total_cmp(&other.begun));
+        decision
+    }
+
     fn made(record: &'r Record, request: &'r Request) -> Self {
         let Record { attempts, looks, whose, .. } = record;
         let begun = request.begun;
@@ -217,6 +237,7 @@ impl<'r> Decision<'r> {
             estimated: told.is_none() || own().any(|entry| entry.used.estimated),
             tried: attempts.iter().map(|entry| Tried::of(entry, begun)).collect(),
             looks: looks.iter().map(|look| Looked::of(look, begun)).collect(),
+            cut: false,
         }
     }
 }

@@ -13,6 +13,9 @@
 //! | `lane` | the spool's disk work, beside everything else, with deadlines |
 //! | `spool` | whole batches on disk, in order, until the store has them |
 //! | `codec` | a batch as bytes, and back |
+//! | `decision` | a record, as people are told it |
+//! | `brief` | the same within a header |
+//! | `journal` | the last records, at hand |
 //!
 //! A request never waits for any of it: its record goes into a bounded queue or is counted as lost. Within a second
 //! of its end it is in the store or on disk, so that `kill -9` loses at most the batch that was under way. A batch
@@ -27,6 +30,7 @@
 //! given back, as many again, and 2,000 rows that are being replayed: 35,000 rows of some 600 bytes, 21 MB.
 
 mod account;
+mod brief;
 mod codec;
 mod decision;
 mod journal;

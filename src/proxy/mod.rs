@@ -15,6 +15,7 @@
 //! | `named` | requests that callers name by an `Idempotency-Key` |
 //! | `share`, `flight` | one attempt for all who ask the same at the same moment |
 //! | `drive` | the attempt loop |
+//! | `explain` | tells a caller who may ask why his request went where it went |
 //! | `degrade` | what becomes of a request that no channel can take |
 //! | `attempt` | one try on one channel, up to the commit |
 //! | `budgets` | whether a caller may spend more, and which route serves him if not |
@@ -55,6 +56,7 @@ mod count;
 mod deadline;
 mod degrade;
 mod drive;
+mod explain;
 mod flight;
 mod hedge;
 mod identity;
@@ -270,19 +272,23 @@ impl Gateway {
         let snapshot = self.snapshot();
         let arrival = intake::Arrival::new(self, request, from);
         let begun = arrival.begun;
+        let wish = explain::Wish::of(&arrival);
         match intake::admit(self, &snapshot, arrival).await {
             Ok(intake::Admitted::Guest(guest)) => {
                 let shown = limits::shown(&guest);
+                let explained = explain::granted(wish, &guest.settle, guest.dialect);
                 let mut response = again::serve(self, &snapshot, guest).await;
                 if let Some(shown) = &shown {
                     limits::say(self, response.headers_mut(), shown);
                 }
-                response
+                explain::on(explained, response)
             }
             Ok(intake::Admitted::Answered(response)) => *response,
             Err(refusal) => {
                 stranger::note(self, &refusal, begun);
-                refusal.into_response(&self.live)
+                let settle = refusal.settle.as_ref();
+                let explained = settle.and_then(|settle| explain::granted(wish, settle, refusal.dialect));
+                explain::on(explained, refusal.into_response(&self.live))
             }
         }
     }

@@ -202,6 +202,11 @@ impl Settle {
         }
     }
 
+    /// Where what becomes of it is collected.
+    pub fn account(&self) -> Option<&Arc<Account>> {
+        self.account.as_ref()
+    }
+
     /// The one that serves it.
     pub fn route_name(&self) -> &str {
         &self.route.config.name
@@ -403,8 +408,8 @@ impl Settle {
         ledger::Request { first_byte, ..self.row_of(request_id, tags, model, took) }
     }
 
-    /// The same before its end, for a mirror of it.
-    fn row_so_far(&self) -> ledger::Request {
+    /// The same before its end, for a mirror of it, or for its caller.
+    pub fn row_so_far(&self) -> ledger::Request {
         let took = self.gateway.live.now().since(self.begun);
         self.row_of(self.request_id.clone(), self.tags.clone(), self.asked.model.clone(), took)
     }

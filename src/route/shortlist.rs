@@ -16,6 +16,7 @@ use crate::algo::tick::Tick;
 use crate::config::Byok;
 use crate::dialect::{Dialect, translate};
 use crate::state::gate;
+use crate::state::look::ELIGIBLE;
 use crate::state::model::Model;
 use crate::state::route::Route;
 use crate::state::table::Channel;
@@ -39,16 +40,11 @@ pub enum Rank {
 
 impl Rank {
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Doubted => "doubted",
-            Self::Stalled => "stalled",
-            Self::Last => "last",
-            Self::Short => "short_of_quota",
-            Self::Trial => "trial",
-        }
+        ELIGIBLE[self as usize]
     }
 }
+
+const _: () = assert!(Rank::Trial as usize + 1 == ELIGIBLE.len(), "every rank has a name");
 
 /// Why a channel cannot be picked.
 #[derive(Clone, Copy, Debug, PartialEq)]

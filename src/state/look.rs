@@ -20,5 +20,8 @@ pub struct Look {
     pub picked: Option<usize>,
 }
 
-/// As `route::shortlist` calls them.
+/// What is thought of those who could be picked, the most gladly first.
+pub const ELIGIBLE: [&str; 6] = ["ready", "doubted", "stalled", "last", "short_of_quota", "trial"];
+
+/// One of [`ELIGIBLE`], or why not, as `route::shortlist` calls it.
 pub type Judgements = SmallVec<[&'static str; 4]>;

@@ -137,7 +137,7 @@ fn table_is_as_found(python: &Path) {
 
 /// A Node with the SDKs, or why there is none. First the one that `scripts/check` fetches where the machine's is
 /// older than what the newest SDKs demand.
-fn node() -> Result<PathBuf, &'static str> {
+pub fn node() -> Result<PathBuf, &'static str> {
     let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/node/bin/node");
     let node = if fetched.is_file() { Some(fetched) } else { program("node") };
     let node = node.ok_or("there is no Node (Debian: nodejs)")?;

@@ -1,4 +1,4 @@
-//! Official Python SDKs, unmodified, against the real binary: runs the files of `tests/sdk`.
+//! Official SDKs, unmodified, against the real binary: runs the files of `tests/sdk`.
 //!
 //! Which Python: `MAINSTAY_SDK_PYTHON`, else `.venv/bin/python`, which `scripts/check` makes from
 //! `tests/sdk/requirements.txt`.
@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::pairs::node;
 use super::process::{Gateway, Guest, skip, wait_for};
 
 /// Far beyond what the longest of them needs on a loaded machine.
@@ -31,22 +32,33 @@ fn an_upstream_dies_and_comes_back_and_the_sdk_sees_no_error() {
     run("failover.py");
 }
 
+#[test]
+fn the_sdks_for_javascript_leave_decisions_out() {
+    match node() {
+        Ok(node) => runs(&mut Command::new(node), "js/explained.mjs"),
+        Err(why) => skip("js/explained.mjs", why),
+    }
+}
+
 fn run(file: &str) {
     let Some(python) = python("import openai, anthropic, google.genai") else {
         return skip(file, "there is no Python with the SDKs (scripts/check makes one in .venv)");
     };
+    runs(Command::new(python).arg("-B"), file);
+}
+
+/// Runs `file` against a gateway of its own; it has to end well.
+fn runs(command: &mut Command, file: &str) {
     let home = home();
     let routing =
         std::fs::read_to_string(home.join("routing.yaml")).expect("tests/sdk/routing.yaml is there");
     let gateway = Gateway::start(&routing);
-    let mut command = Command::new(python);
     command
-        .arg("-B")
         .arg(home.join(file))
         .env("MAINSTAY_URL", format!("http://{}", gateway.callers))
         .env("MAINSTAY_ADMIN_URL", format!("http://{}", gateway.admin));
-    without_settings(&mut command);
-    let mut guest = Guest::start(&mut command, gateway.directory(), "python");
+    without_settings(command);
+    let mut guest = Guest::start(command, gateway.directory(), "sdk");
     let status = wait_for(LONGEST_SECS, || guest.ended());
     let well = status.is_some_and(|status| status.success());
     assert!(well, "{file}: {status:?}\n{}\ngateway:\n{}", guest.said(), gateway.said());

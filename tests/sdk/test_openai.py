@@ -77,6 +77,38 @@ class Answers(unittest.TestCase):
         self.assertEqual({model.id for model in client().models.list()} & {"demo", "alone"}, {"demo", "alone"})
 
 
+class Explained(unittest.TestCase):
+    """Who asks why gets the same answers, and a comment after the end of a stream that the SDK leaves out."""
+
+    ASK = {"x-mainstay-explain": "1"}
+
+    def test_streamed(self):
+        asking = client(default_headers=self.ASK)
+        chunks = list(asking.chat.completions.create(model="demo", messages=HELLO, stream=True))
+        speaker("".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices))
+        self.assertEqual(chunks[-1].choices[0].finish_reason, "stop")
+        events = list(asking.responses.create(model="demo", input="hello", stream=True))
+        self.assertEqual(events[-1].type, "response.completed")
+
+    def test_the_comment_is_there(self):
+        create = client(default_headers=self.ASK).chat.completions.with_streaming_response.create
+        with create(model="demo", messages=HELLO, stream=True) as response:
+            self.assertEqual(json.loads(response.headers["x-mainstay-decision"])["route"], "demo")
+            last = [line for line in response.iter_lines() if line][-1]
+        told = json.loads(last.removeprefix(": mainstay-decision "))
+        self.assertEqual((told["outcome"], len(told["tried"])), ("ok", 1))
+
+    def test_refused(self):
+        fault("lone", kind="refuse")
+        try:
+            with self.assertRaises(openai.APIStatusError) as caught:
+                client(default_headers=self.ASK, max_retries=0).chat.completions.create(model="alone", messages=HELLO)
+        finally:
+            fault("lone")
+        told = json.loads(caught.exception.response.headers["x-mainstay-decision"])
+        self.assertEqual(told["tried"][0]["verdict"], "connect")
+
+
 class Errors(unittest.TestCase):
     def tearDown(self):
         for upstream in ("sim-a", "sim-b", "sim-c", "lone"):

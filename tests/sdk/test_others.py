@@ -27,6 +27,19 @@ class Anthropic(unittest.TestCase):
             speaker("".join(stream.text_stream))
             self.assertEqual(stream.get_final_message().stop_reason, "end_turn")
 
+    def test_streamed_and_explained(self):
+        asks = {"x-mainstay-explain": "1"}
+        client = anthropic.Anthropic(base_url=f"{URL}/anthropic", api_key="callers-key", default_headers=asks)
+        asking = client.messages
+        with asking.stream(model="demo", max_tokens=100, messages=HELLO) as stream:
+            speaker("".join(stream.text_stream))
+            self.assertEqual(stream.get_final_message().stop_reason, "end_turn")
+            self.assertIn('"outcome":"under_way"', stream.response.headers["x-mainstay-decision"])
+        create = asking.with_streaming_response.create
+        with create(model="demo", max_tokens=100, messages=HELLO, stream=True) as response:
+            last = [line for line in response.iter_lines() if line][-1]
+        self.assertTrue(last.startswith(': mainstay-decision {"request"'), last)
+
     def test_without_the_prefix(self):
         bare = anthropic.Anthropic(base_url=URL, api_key="callers-key").messages
         self.assertGreater(bare.count_tokens(model="demo", messages=HELLO).input_tokens, 0)
@@ -50,6 +63,12 @@ class Gemini(unittest.TestCase):
 
     def test_streamed(self):
         chunks = list(self.ask().generate_content_stream(model="demo", contents="hello"))
+        speaker("".join(chunk.text or "" for chunk in chunks))
+
+    def test_streamed_and_explained(self):
+        asks = types.HttpOptions(base_url=f"{URL}/gemini", headers={"x-mainstay-explain": "1"})
+        client = genai.Client(api_key="callers-key", http_options=asks)
+        chunks = list(client.models.generate_content_stream(model="demo", contents="hello"))
         speaker("".join(chunk.text or "" for chunk in chunks))
 
     def test_an_unknown_model(self):

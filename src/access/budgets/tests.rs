@@ -29,6 +29,7 @@ fn member(level: Level, name: &str, budgets: &[Budget]) -> Member {
         limits: crate::algo::limit::Allowance::default(),
         budgets: budgets.into(),
         max_cost: None,
+        explain: false,
         most: None,
         expires: None,
     }

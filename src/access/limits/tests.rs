@@ -15,6 +15,7 @@ fn member(level: Level, name: &str, limits: Allowance) -> Member {
         limits,
         budgets: Arc::default(),
         max_cost: None,
+        explain: false,
         most: None,
         expires: None,
     }

@@ -98,6 +98,8 @@ pub struct Member {
     pub budgets: Arc<[Budget]>,
     /// What one of their requests may cost at most.
     pub max_cost: Option<Money>,
+    /// Whether they may ask why their requests went where they went.
+    pub explain: bool,
     /// The first moment at which it does not hold any more, since the Unix epoch.
     pub expires: Option<Duration>,
 }
@@ -193,6 +195,11 @@ impl Lineage {
             }
         }
         tags
+    }
+
+    /// Whether its requests may ask why they went where they went: one that says so is enough.
+    pub fn may_explain(&self) -> bool {
+        self.0.iter().any(|member| member.explain)
     }
 
     /// The topmost whose time is over.

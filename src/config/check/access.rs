@@ -37,6 +37,7 @@ pub fn keys(
             most: None,
             budgets: &said.budgets,
             max_cost: said.max_cost,
+            explain: said.explain,
             expires: said.expires.as_deref(),
         };
         let parents = Parents {

@@ -62,6 +62,7 @@ pub fn issuers(
             own: Member {
                 budgets: budgets::budgets(&said.budgets, &path.key("budgets"), known, findings),
                 max_cost: said.max_cost.map(|dollars| dollars.0),
+                explain: said.explain.unwrap_or_default(),
                 level: Level::Key,
                 name: name.as_str().into(),
                 tags: tree::tags(&said.tags, &path.key("tags"), findings),

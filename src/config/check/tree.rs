@@ -28,6 +28,7 @@ pub struct Said<'a> {
     pub most: Option<Priority>,
     pub budgets: &'a [Budget],
     pub max_cost: Option<Dollars>,
+    pub explain: Option<bool>,
     pub expires: Option<&'a str>,
 }
 
@@ -49,6 +50,7 @@ macro_rules! own {
             most: $said.max_priority.map(settle::priority),
             budgets: &$said.budgets,
             max_cost: $said.max_cost,
+            explain: $said.explain,
             expires: $said.expires.as_deref(),
         }
     };
@@ -99,6 +101,7 @@ pub fn child(
         most: said.most,
         budgets: budgets::budgets(said.budgets, &path.key("budgets"), known, findings),
         max_cost: said.max_cost.map(|dollars| dollars.0),
+        explain: said.explain.unwrap_or_default(),
         expires: said.expires.and_then(|text| {
             let moment = moment::parse(text);
             if moment.is_none() {

@@ -39,6 +39,8 @@ pub struct Organisation {
     pub expires: Option<String>,
     /// The most that requests of whoever is below it may matter, whatever keys and routes say.
     pub max_priority: Option<PriorityName>,
+    /// Whether all below may ask with `x-mainstay-explain` why their requests went where they went (false).
+    pub explain: Option<bool>,
 }
 
 /// A part of an organisation, or one that stands by itself.
@@ -60,6 +62,8 @@ pub struct Team {
     pub expires: Option<String>,
     /// The most that requests of whoever is below it may matter, whatever keys and routes say.
     pub max_priority: Option<PriorityName>,
+    /// Whether all below may ask with `x-mainstay-explain` why their requests went where they went (false).
+    pub explain: Option<bool>,
 }
 
 /// Somebody with one key or several.
@@ -83,6 +87,8 @@ pub struct User {
     pub expires: Option<String>,
     /// The most that requests of his keys may matter, whatever they and routes say.
     pub max_priority: Option<PriorityName>,
+    /// Whether all below may ask with `x-mainstay-explain` why their requests went where they went (false).
+    pub explain: Option<bool>,
 }
 
 /// A key that callers prove themselves with. Its name is what metrics and logs call them, and the access key id
@@ -114,6 +120,8 @@ pub struct CallerKey {
     pub priority: Option<PriorityName>,
     /// The most that it may ask for with the header `x-mainstay-priority` (its own, so that it may only ask for less).
     pub max_priority: Option<PriorityName>,
+    /// Whether it may ask with `x-mainstay-explain` why its requests went where they went (what those above it say).
+    pub explain: Option<bool>,
 }
 
 /// What may be asked for. What is not named here is not restricted here; every level above has its say as well.

@@ -47,6 +47,8 @@ pub struct Issuer {
     pub priority: Option<PriorityName>,
     /// The most that they may ask for with the header `x-mainstay-priority` (their own, so that they may only ask for less).
     pub max_priority: Option<PriorityName>,
+    /// Whether its callers may ask with `x-mainstay-explain` why their requests went where they went (what those above them say).
+    pub explain: Option<bool>,
     /// PEM file with the roots that are trusted when its keys are fetched (the system's).
     #[schemars(length(min = 1))]
     pub ca_file: Option<String>,

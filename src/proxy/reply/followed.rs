@@ -124,6 +124,10 @@ impl Followed {
         self.in_pieces
     }
 
+    pub(super) fn settle(&self) -> Option<&Settle> {
+        self.follower.as_ref().map(|follower| &follower.settle)
+    }
+
     pub(super) fn usage(&self) -> Option<Usage> {
         self.seat.usage()
     }

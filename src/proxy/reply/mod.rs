@@ -6,6 +6,7 @@
 //! (WIRE §0.4). Nothing here can try again.
 
 mod attended;
+mod explained;
 mod followed;
 mod opaque;
 mod patience;
@@ -24,6 +25,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 pub use attended::{Lasting, read_out};
+pub use explained::Explained;
 pub use followed::{Followed, Follower};
 pub use opaque::Opaque;
 pub use recorded::Recorded;
@@ -69,6 +71,7 @@ enum Shape {
     Recorded(Box<Recorded>),
     Followed(Box<Followed>),
     Replayed(Replayed),
+    Explained(Box<Explained>),
 }
 
 impl Reply {
@@ -100,6 +103,10 @@ impl Reply {
         Self(Shape::Replayed(replayed))
     }
 
+    pub fn explained(explained: Explained) -> Self {
+        Self(Shape::Explained(Box::new(explained)))
+    }
+
     /// All of it, where it is here.
     pub fn as_whole(&self) -> Option<&Bytes> {
         match &self.0 {
@@ -108,7 +115,8 @@ impl Reply {
             | Shape::Streaming(_)
             | Shape::Recorded(_)
             | Shape::Followed(_)
-            | Shape::Replayed(_) => None,
+            | Shape::Replayed(_)
+            | Shape::Explained(_) => None,
         }
     }
 
@@ -116,7 +124,7 @@ impl Reply {
     pub fn is_in_pieces(&self) -> bool {
         match &self.0 {
             Shape::Whole { .. } | Shape::Opaque(_) => false,
-            Shape::Streaming(_) | Shape::Replayed(_) => true,
+            Shape::Streaming(_) | Shape::Replayed(_) | Shape::Explained(_) => true,
             Shape::Recorded(recorded) => recorded.inner().is_in_pieces(),
             Shape::Followed(followed) => followed.is_in_pieces(),
         }
@@ -131,6 +139,20 @@ impl Reply {
             Shape::Recorded(recorded) => recorded.inner().usage(),
             Shape::Followed(followed) => followed.usage(),
             Shape::Replayed(_) => None,
+            Shape::Explained(explained) => explained.inner().usage(),
+        }
+    }
+
+    /// Who books its request's end, where that is tied to this answer's.
+    pub fn settle(&self) -> Option<&Settle> {
+        match &self.0 {
+            Shape::Whole { settle, .. } => settle.as_ref(),
+            Shape::Opaque(opaque) => opaque.get()?.settle(),
+            Shape::Streaming(streaming) => streaming.get()?.settle(),
+            Shape::Recorded(recorded) => recorded.inner().settle(),
+            Shape::Followed(followed) => followed.settle(),
+            Shape::Replayed(replayed) => replayed.settle(),
+            Shape::Explained(explained) => explained.inner().settle(),
         }
     }
 }
@@ -151,6 +173,7 @@ impl Body for Reply {
             Shape::Recorded(recorded) => recorded.poll_frame(cx),
             Shape::Followed(followed) => followed.poll_frame(cx),
             Shape::Replayed(replayed) => replayed.poll_frame(),
+            Shape::Explained(explained) => explained.poll_frame(cx),
         }
     }
 
@@ -158,7 +181,7 @@ impl Body for Reply {
         match &self.0 {
             Shape::Whole { body, .. } => body.is_empty(),
             Shape::Opaque(opaque) => opaque.get().is_none_or(Opaque::is_end),
-            Shape::Streaming(_) | Shape::Followed(_) | Shape::Replayed(_) => false,
+            Shape::Streaming(_) | Shape::Followed(_) | Shape::Replayed(_) | Shape::Explained(_) => false,
             Shape::Recorded(recorded) => recorded.inner().is_end_stream(),
         }
     }
@@ -167,7 +190,9 @@ impl Body for Reply {
         match &self.0 {
             Shape::Whole { body, .. } => SizeHint::with_exact(body.len() as u64),
             Shape::Opaque(opaque) => opaque.get().map_or_else(SizeHint::default, Opaque::hint),
-            Shape::Streaming(_) | Shape::Followed(_) | Shape::Replayed(_) => SizeHint::default(),
+            Shape::Streaming(_) | Shape::Followed(_) | Shape::Replayed(_) | Shape::Explained(_) => {
+                SizeHint::default()
+            }
             Shape::Recorded(recorded) => recorded.inner().size_hint(),
         }
     }

@@ -169,6 +169,10 @@ impl Opaque {
         self.counted.as_ref().and_then(Counted::usage)
     }
 
+    pub(super) fn settle(&self) -> Option<&Settle> {
+        self.open.as_ref().map(|(_, settle)| settle)
+    }
+
     pub(super) fn is_end(&self) -> bool {
         self.begin.is_none() && self.failing.is_none() && self.upstream.is_end_stream()
     }

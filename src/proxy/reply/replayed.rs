@@ -23,6 +23,10 @@ impl Replayed {
         Self { kept, next: 0, settle: Some(settle) }
     }
 
+    pub(super) fn settle(&self) -> Option<&Settle> {
+        self.settle.as_ref()
+    }
+
     pub(super) fn poll_frame(&mut self) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let piece = self.kept.piece(self.next);
         self.next += 1;

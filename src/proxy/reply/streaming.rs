@@ -26,6 +26,7 @@ use crate::proxy::Gateway;
 use crate::proxy::onward::Party;
 use crate::proxy::peek::Peeked;
 use crate::proxy::recall::Keepsake;
+use crate::proxy::settle::Settle;
 use crate::proxy::unattended::{LONGEST, is_read_on};
 use crate::state::permit::Permit;
 use crate::state::table::Channel;
@@ -275,6 +276,10 @@ impl Streaming {
     /// The tokens of it, as far as it has come.
     pub(super) fn usage(&self) -> Option<Usage> {
         self.peeked.watch.usage()
+    }
+
+    pub(super) fn settle(&self) -> Option<&Settle> {
+        self.open.as_ref().map(|(_, party)| party.settle())
     }
 
     fn book_usage(&mut self) {

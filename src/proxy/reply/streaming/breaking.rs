@@ -12,7 +12,6 @@ use super::super::Audience;
 use super::super::patience::Overdue;
 use super::{Flow, KEEP_ALIVE, Streaming};
 use crate::algo::tick::Tick;
-use crate::dialect::Dialect;
 use crate::dialect::classify::InBand;
 use crate::dialect::trouble::{self, Kind, Trouble};
 use crate::dialect::watch::Ending;
@@ -124,8 +123,7 @@ impl Streaming {
 
     /// Says, where the caller's dialect has comments, that somebody else goes on.
     pub(super) fn mark(&mut self, onward: &Onward, method: crate::dialect::continuation::Method) {
-        if matches!(self.dialect, Dialect::OpenAi | Dialect::Responses | Dialect::Anthropic | Dialect::Cohere)
-        {
+        if trouble::has_comments(self.dialect) {
             let mark = format!(": mainstay-continued leg={} method={}\n\n", onward.legs(), method.name());
             self.peeked.ready.push_back(mark.into());
         }
