@@ -50,7 +50,9 @@ pub struct Decision<'r> {
     /// As the caller named it.
     pub model: &'r str,
     pub stream: bool,
-    pub priority: &'r str,
+    /// Absent of what the store alone has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<&'r str>,
     /// The last one that was asked; empty where none was.
     pub channel: &'r str,
     /// ok, client_fault, refused, failed, broken, cancelled; mirrored, where nobody got the answer; under_way, where it
@@ -213,7 +215,7 @@ impl<'r> Decision<'r> {
             downgraded: request.downgraded,
             model: &request.model,
             stream: request.stream,
-            priority: request.priority.name(),
+            priority: Some(request.priority.name()),
             channel: match attempts.first().filter(|_| is_mirrored) {
                 Some(entry) => &entry.channel.label,
                 None => request.channel.as_ref().map_or("", |channel| &channel.label),
@@ -295,6 +297,6 @@ impl<'r> Looked<'r> {
 }
 
 /// To the microsecond.
-fn millis(duration: Duration) -> f64 {
+pub(super) fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -15,6 +15,7 @@
 //! | `codec` | a batch as bytes, and back |
 //! | `decision` | a record, as people are told it |
 //! | `brief` | the same within a header |
+//! | `stored` | the same of rows that the store has |
 //! | `journal` | the last records, at hand |
 //!
 //! A request never waits for any of it: its record goes into a bounded queue or is counted as lost. Within a second
@@ -38,6 +39,7 @@ mod lane;
 mod readers;
 mod record;
 mod spool;
+mod stored;
 mod waits;
 mod writer;
 
@@ -52,6 +54,7 @@ pub use decision::Decision;
 pub use journal::{Clerk, Journal, Wanted};
 pub use readers::Readers;
 pub use spool::Spool;
+pub use stored::Stored;
 pub use waits::{Wait, Waits};
 pub use writer::{Sink, Writer};
 

@@ -118,7 +118,12 @@ impl Record {
 
     /// Whether a caller's request had this id.
     pub fn is_called(&self, request_id: &str) -> bool {
-        self.request.as_ref().is_some_and(|request| &*request.request_id == request_id)
+        self.request_id() == Some(request_id)
+    }
+
+    /// Of a request that has ended.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request.as_ref().map(|request| &*request.request_id)
     }
 
     pub fn outcome(&self) -> &'static str {

@@ -50,7 +50,7 @@ pub use error::Error;
 pub use keys::{Digest, KeyRow};
 pub use pages::{AtAttempt, AtRequest, Page};
 pub use reprice::{Priced, Repriced};
-pub use search::{Cursor, FoundAttempt, FoundRequest, Search};
+pub use search::{Cursor, FoundAttempt, FoundRequest, MOST_AT_ONCE, Search};
 pub use standing::{Presence, Standing, Time};
 pub use usage::{Each, Field, Query, Totals, UsageRow};
 pub use write::{REMEMBERED, micros};

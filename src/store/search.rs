@@ -11,6 +11,9 @@ use super::write::{ATTEMPTS, REQUESTS};
 use super::{Store, units};
 use crate::vocab::{Money, Usage};
 
+/// Requests whose attempts are looked up together: no database takes more than some thousands of parameters.
+pub const MOST_AT_ONCE: usize = 1000;
+
 /// Which requests; all of what is said has to be so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Search {
@@ -21,6 +24,15 @@ pub struct Search {
     pub model: Option<String>,
     /// As `telemetry::RequestOutcome` is called.
     pub outcome: Option<String>,
+    pub team: Option<String>,
+    /// The one that served it.
+    pub route: Option<String>,
+    /// One that was asked, as `upstream/model` or by its upstream's name alone.
+    pub channel: Option<String>,
+    /// Of one of its attempts.
+    pub verdict: Option<String>,
+    /// Those that took so long, or longer.
+    pub slower_than: Option<Duration>,
     /// Microseconds of Unix time.
     pub from: Option<i64>,
     /// That moment excluded.
@@ -113,6 +125,22 @@ impl Store {
         Ok(rows.iter().map(request).collect())
     }
 
+    /// Of each of `requests`, by request, and in the order in which they began. [`MOST_AT_ONCE`] requests at most.
+    pub async fn attempts_of_all(&self, requests: &[RowId]) -> Result<Vec<FoundAttempt>, Error> {
+        let requests = &requests[..requests.len().min(MOST_AT_ONCE)];
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let places: Vec<String> = (1..=requests.len()).map(|place| format!("${place}")).collect();
+        let sql = format!(
+            "SELECT {} FROM attempts WHERE request IN ({}) ORDER BY request, number",
+            names(&ATTEMPTS.columns),
+            places.join(", ")
+        );
+        let rows = self.look(Script::ask(sql, requests.iter().map(|id| Value::id(id.0)).collect())).await?;
+        Ok(rows.iter().map(|row| attempt(row, 0)).collect())
+    }
+
     /// In the order in which they began.
     pub async fn attempts_of(&self, request: RowId) -> Result<Vec<FoundAttempt>, Error> {
         let sql =
@@ -135,6 +163,9 @@ fn script(search: &Search) -> Script {
         ("key_name =", text(&search.key)),
         ("model =", text(&search.model)),
         ("outcome =", text(&search.outcome)),
+        ("team =", text(&search.team)),
+        ("route =", text(&search.route)),
+        ("took >=", search.slower_than.map(|least| Value::Int(whole_nanos(least)))),
         ("at_micros >=", search.from.map(Value::Int)),
         ("at_micros <", search.to.map(Value::Int)),
         // Says the same as the one below, in the way that leaves out whole months.
@@ -145,6 +176,20 @@ fn script(search: &Search) -> Script {
             values.push(value);
             let join = if values.len() == 1 { "WHERE" } else { "AND" };
             let _ = write!(conditions, "{join} {condition} ${} ", values.len());
+        }
+    }
+    for (name, condition) in [
+        (&search.channel, "(a.upstream = $N OR a.upstream || '/' || a.model = $N)"),
+        (&search.verdict, "a.verdict = $N"),
+    ] {
+        if let Some(name) = name {
+            values.push(Value::text(name));
+            let join = if values.len() == 1 { "WHERE" } else { "AND" };
+            let condition = condition.replace("$N", &format!("${}", values.len()));
+            let _ = write!(
+                conditions,
+                "{join} EXISTS (SELECT 1 FROM attempts a WHERE a.request = requests.id AND {condition}) "
+            );
         }
     }
     if let Some(Cursor { at_micros, id }) = search.before {
@@ -158,6 +203,10 @@ fn script(search: &Search) -> Script {
         values.len()
     );
     Script::ask(sql, values)
+}
+
+fn whole_nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 fn nanos(row: &Row, at: usize) -> Duration {

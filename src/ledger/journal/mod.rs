@@ -15,7 +15,7 @@ mod line;
 mod spending;
 mod wanted;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -120,6 +120,27 @@ impl Journal {
         let is_it = |kept: &&Kept| kept.record.is_called(request_id);
         let record = self.kept.lock().iter().rev().find(is_it).map(|kept| Arc::clone(&kept.record))?;
         Decision::of(&record).map(|decision| show(&decision))
+    }
+
+    /// Those of these ids that are at hand, as `show` has them, by id.
+    pub fn find_all<T>(
+        &self,
+        request_ids: &HashSet<&str>,
+        show: impl Fn(&Decision<'_>) -> T,
+    ) -> HashMap<String, T> {
+        let found: Vec<Arc<Record>> = {
+            let kept = self.kept.lock();
+            let wanted = |kept: &&Kept| kept.record.request_id().is_some_and(|id| request_ids.contains(id));
+            kept.iter().filter(wanted).map(|kept| Arc::clone(&kept.record)).collect()
+        };
+        let decisions = found.iter().filter_map(|record| Decision::of(record));
+        decisions.map(|decision| (decision.request.to_owned(), show(&decision))).collect()
+    }
+
+    /// When the oldest one that is at hand came, since the Unix epoch.
+    pub fn oldest(&self) -> Option<Duration> {
+        let kept = self.kept.lock();
+        kept.front().and_then(|kept| kept.record.request.as_ref()).map(|request| request.at)
     }
 
     /// Those that are wanted, the newest first, as `show` has them; and the number of the last one, where there may be more.

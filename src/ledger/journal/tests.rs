@@ -116,6 +116,28 @@ async fn what_is_said_of_a_request_is_what_is_found_by_it() {
     assert_eq!(found(Wanted { verdict: Some("connect".to_owned()), ..any() }).len(), 0);
 }
 
+#[tokio::test]
+async fn ten_thousand_are_looked_through_within_the_blink_of_an_eye() {
+    let (live, readers, journal, mut clerk) = journal(10_000);
+    for number in 1..=10_000 {
+        turned_away(&readers, request(number, 200));
+    }
+    clerk.read().await;
+    let slow = Wanted { slower_than: Some(Duration::from_hours(1)), ..Wanted::default() };
+    let (any, none) = (Wanted::default(), Wanted { channel: Some("near".to_owned()), ..slow.clone() });
+    for (what, wanted) in [("the newest 100", any), ("the slowest", slow), ("nobody", none)] {
+        let begun = live.now();
+        let (found, _) = journal.search(&wanted, |decision| serde_json::json!(decision));
+        let took = live.now().since(begun);
+        println!("{what}: {} of 10,000 in {took:?}", found.len());
+        // Of an unoptimised build on a busy machine.
+        assert!(took < Duration::from_secs(2), "{what}: {took:?}");
+    }
+    let begun = live.now();
+    assert!(journal.find("req_1", |_| ()).is_some());
+    println!("the oldest by its id in {:?}", live.now().since(begun));
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_asks_for_a_flush_finds_all_that_was_left_before() {
     let (_live, readers, journal, clerk) = journal(100);

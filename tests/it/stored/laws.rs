@@ -1,10 +1,11 @@
 //! Random batches, some of them twice, and random questions: the model, SQLite and PostgreSQL agree on every answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mainstay::algo::dice::Dice;
 use mainstay::store::rows::{AttemptRow, Batch, RequestRow};
-use mainstay::store::{FoundAttempt, FoundRequest, Search};
+use mainstay::store::{FoundAttempt, FoundRequest, MOST_AT_ONCE, Search};
 
 use super::model::{batch, query, usage_of};
 use super::postgres::Postgres;
@@ -135,6 +136,58 @@ async fn every_row_is_found_again_as_it_was_written_the_newest_first() {
         assert!(matches!(&found[..], [found] if same_request(found, one)), "{found:?}");
         let none = Search { to: Some(one.at_micros), ..narrow };
         assert_eq!(store.requests(&none).await.unwrap(), []);
+
+        // Each way of looking finds what is so, and nothing else.
+        let attempts = |row: &RequestRow| {
+            let id = row.id;
+            batches.iter().flat_map(|batch| &batch.attempts).filter(move |attempt| attempt.request == id)
+        };
+        let middle = rows[rows.len() / 3].took;
+        let ways: [(Search, &dyn Fn(&RequestRow) -> bool); 6] = [
+            (Search { team: Some("core".into()), ..Search::default() }, &|row| {
+                row.who.team.as_deref() == Some("core")
+            }),
+            (Search { route: Some("fast".into()), ..Search::default() }, &|row| &*row.route == "fast"),
+            (Search { slower_than: Some(middle), ..Search::default() }, &|row| row.took >= middle),
+            (Search { channel: Some("west".into()), ..Search::default() }, &|row| {
+                attempts(row).any(|attempt| &*attempt.upstream == "west")
+            }),
+            (
+                Search {
+                    channel: Some("east/größte".into()),
+                    slower_than: Some(Duration::from_nanos(1)),
+                    ..Search::default()
+                },
+                &|row| {
+                    let asked =
+                        |attempt: &AttemptRow| &*attempt.upstream == "east" && &*attempt.model == "größte";
+                    row.took >= Duration::from_nanos(1) && attempts(row).any(asked)
+                },
+            ),
+            (
+                Search { verdict: Some("timeout".into()), channel: Some("east".into()), ..Search::default() },
+                &|row| {
+                    attempts(row).any(|attempt| attempt.verdict == "timeout")
+                        && attempts(row).any(|attempt| &*attempt.upstream == "east")
+                },
+            ),
+        ];
+        let mut fruitful = 0;
+        for (search, is_so) in ways {
+            let found = store.requests(&Search { most: 10_000, ..search.clone() }).await.unwrap();
+            let expected: Vec<_> = rows.iter().filter(|row| is_so(row)).map(|row| row.id).collect();
+            fruitful += usize::from(!expected.is_empty());
+            assert_eq!(found.iter().map(|row| row.id).collect::<Vec<_>>(), expected, "{search:?}");
+            let ids: Vec<_> = expected.iter().copied().take(MOST_AT_ONCE).collect();
+            let together = store.attempts_of_all(&ids).await.unwrap();
+            let mut apart = Vec::new();
+            for id in &ids {
+                apart.extend(store.attempts_of(*id).await.unwrap());
+            }
+            apart.sort_by_key(|attempt| attempt.request);
+            assert_eq!(together, apart, "{search:?}");
+        }
+        assert!(fruitful >= 4, "{fruitful} ways found anything");
     }
 }
 
