@@ -8,6 +8,7 @@ mod panics;
 mod process;
 mod proof;
 mod reports;
+mod requests;
 mod signals;
 mod simulate;
 
@@ -27,6 +28,7 @@ pub use panics::log_panics;
 pub use process::Process;
 pub use proof::Proof;
 pub use reports::{RepriceOf, UsageOf, Whence};
+pub use requests::Requests;
 pub use simulate::{HELP as SIMULATE_HELP, Outcome, Simulate};
 
 use crate::admin;

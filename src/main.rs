@@ -104,6 +104,8 @@ enum Command {
         #[arg(long, global = true, value_name = "URL")]
         admin: Option<String>,
     },
+    /// Say what became of requests, and why: the last ones, or one of them with all that is known of it
+    Requests(app::Requests),
     /// Report what was used and what it cost: of a running gateway, or straight from its store
     Usage {
         #[command(flatten)]
@@ -172,6 +174,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Cost(asked) => cost(source, &asked),
         Command::Simulate(asked) => simulate(source, &asked),
         Command::Keys { what, admin } => keys(source, &what, admin),
+        Command::Requests(asked) => requests(source, &asked),
         Command::Usage { asked, whence } => {
             let (base, proof) = operators(source.clone())?;
             let mut out = std::io::stdout();
@@ -366,8 +369,23 @@ fn keys(source: Source, what: &app::Keys, admin: Option<String>) -> anyhow::Resu
     let base = admin.unwrap_or(base);
     let (method, path, body) = what.request();
     let answer = one_thread()?.block_on(app::tell(&base, method, &path, &proof, body))?;
+    answered(&answer, |said| what.shown(said))
+}
+
+fn requests(source: Source, asked: &app::Requests) -> anyhow::Result<ExitCode> {
+    let (base, proof) = operators(source)?;
+    let base = asked.admin.clone().unwrap_or(base);
+    let answer = one_thread()?.block_on(ask(&base, &asked.path(), &proof))?;
+    answered(&answer, |said| asked.shown(said))
+}
+
+/// Prints what was said, or says why nothing was.
+fn answered(
+    answer: &app::Answer,
+    shown: impl FnOnce(&serde_json::Value) -> String,
+) -> anyhow::Result<ExitCode> {
     if answer.status.is_success() {
-        return print(&what.shown(&serde_json::from_slice(&answer.body)?));
+        return print(&shown(&serde_json::from_slice(&answer.body)?));
     }
     let said: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let text = String::from_utf8_lossy(&answer.body);

@@ -39,6 +39,7 @@ mod rehearsal;
 mod replay;
 mod replicas;
 mod reports;
+mod requests;
 mod restart;
 mod scenarios;
 mod sdk;

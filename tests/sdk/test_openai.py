@@ -99,14 +99,14 @@ class Explained(unittest.TestCase):
         self.assertEqual((told["outcome"], len(told["tried"])), ("ok", 1))
 
     def test_refused(self):
-        fault("lone", kind="refuse")
+        fault("lone", {"fault": {"kind": "status", "status": 503}})
         try:
             with self.assertRaises(openai.APIStatusError) as caught:
                 client(default_headers=self.ASK, max_retries=0).chat.completions.create(model="alone", messages=HELLO)
         finally:
             fault("lone")
         told = json.loads(caught.exception.response.headers["x-mainstay-decision"])
-        self.assertEqual(told["tried"][0]["verdict"], "connect")
+        self.assertEqual((told["tried"][0]["channel"], told["tried"][0]["status"]), ("lone/alone", 503))
 
 
 class Errors(unittest.TestCase):

@@ -45,6 +45,8 @@ pub(in crate::admin) struct FileKey {
     team: Option<String>,
     user: Option<String>,
     tags: BTreeMap<String, String>,
+    /// Whether it may be told why its requests went where they went.
+    explain: bool,
     /// Unix time.
     expires: Option<f64>,
 }
@@ -93,6 +95,7 @@ impl From<&Key> for Shown {
             team: at(Level::Team),
             user: at(Level::User),
             tags: tags.collect(),
+            explain: key.lineage.may_explain(),
             expires: own.and_then(|own| own.expires).map(|expires| expires.as_secs_f64()),
         })
     }
