@@ -38,6 +38,11 @@ impl Percent {
         share.filter(|share| *share <= Self::WHOLE).map(Self).ok_or_else(|| "is more than 100%".to_owned())
     }
 
+    /// So many, of a hundred at most.
+    pub const fn whole(percent: u32) -> Self {
+        Self(if percent > 100 { Self::WHOLE } else { percent * 100 })
+    }
+
     /// In hundredths of a percent.
     pub const fn hundredths(self) -> u32 {
         self.0

@@ -22,7 +22,7 @@ use crate::state::Channel;
 use crate::state::books::{Attempt, Books};
 use crate::state::look::Look;
 use crate::telemetry::RequestOutcome;
-use crate::vocab::{Money, Priority, Usage};
+use crate::vocab::{Money, Priority, Trace, Usage};
 
 /// Of a model's name, in bytes: as much as a row has of it. A caller may have sent megabytes.
 const LONGEST: usize = 512;
@@ -33,6 +33,8 @@ const MOST_LOOKS: usize = 16;
 #[derive(Debug)]
 pub struct Request {
     pub request_id: Box<str>,
+    /// Where it stands in its caller's trace or one of its own, where a collector is told of requests.
+    pub trace: Option<Trace>,
     /// The key that it came with, and all above it.
     pub lineage: Option<Lineage>,
     /// From headers.

@@ -21,6 +21,9 @@ use crate::vocab::{Money, Part, Usage};
 pub struct Decision<'r> {
     /// As it stands in the answer's `x-mainstay-request-id`.
     pub request: &'r str,
+    /// The trace that it belongs to, in 32 hexadecimal digits; absent where no collector is told of requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     /// When it came, Unix time in seconds.
     pub at: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,6 +201,7 @@ impl<'r> Decision<'r> {
         let said = |count: fn(&Usage) -> u64| told.as_ref().map(count);
         Self {
             request: &request.request_id,
+            trace: request.trace.map(|trace| trace.id.to_string()),
             at: (request.at.as_secs_f64() * 1e6).round() / 1e6,
             organisation: level(Level::Organisation),
             team: level(Level::Team),

@@ -30,6 +30,7 @@ use super::tunnel::Switch;
 use super::unattended::Attendance;
 use super::{
     Gateway, Snapshot, admission, budgets, byok, deadline, identity, leave, left, limits, models, steer,
+    trace,
 };
 use crate::access::{Caller, Denied, Standing};
 use crate::algo::tick::Tick;
@@ -45,7 +46,7 @@ use crate::route::price::MostCost;
 use crate::route::{Bond, Resend, closest};
 use crate::state::model::Shape;
 use crate::telemetry::Shed;
-use crate::vocab::{Abilities, Priority};
+use crate::vocab::{Abilities, Priority, Trace};
 
 const CALLERS_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -61,6 +62,7 @@ pub struct Arrival {
     /// The other end of its connection, where that is an address.
     pub from: Option<IpAddr>,
     pub begun: Tick,
+    pub trace: Option<Trace>,
 }
 
 /// A request that may come in: whole, understood, and with a route.
@@ -150,12 +152,18 @@ pub enum Admitted {
 const LONGEST_ID: usize = 64;
 
 impl Arrival {
-    pub fn new(gateway: &Gateway, mut request: Request<Incoming>, from: Option<IpAddr>) -> Self {
+    pub fn new(
+        gateway: &Gateway,
+        snapshot: &Snapshot,
+        mut request: Request<Incoming>,
+        from: Option<IpAddr>,
+    ) -> Self {
         let from = from.map(|from| from.to_canonical());
         let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
         let request_id = callers_id(&head.headers).unwrap_or_else(|| gateway.live.name_request());
-        Self { head, body: Some(body), upgrade, request_id, from, begun: gateway.live.now() }
+        let trace = trace::of(gateway, snapshot, &head.method, &head.headers);
+        Self { head, body: Some(body), upgrade, request_id, from, begun: gateway.live.now(), trace }
     }
 
     pub fn refuse(&self, kind: Kind, message: impl Into<String>, dialect: Dialect) -> Box<Refusal> {
@@ -393,6 +401,7 @@ async fn ask(
     let shape = if scan.stream { Shape::Stream } else { Shape::Whole };
     let asked = Asked::new(operation, &scan.model, shape, priority, scan.prompt_tokens);
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
+    settle.trace = arrival.trace;
     settle.waited(Wait::Body, waited);
     settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
     settle.taken = course.arm;

@@ -27,6 +27,7 @@
 //! | `peek` | holds a stream back until its first content |
 //! | `count` | counts tokens where no upstream does |
 //! | `reply` | the body that goes to the caller, and what happens when it breaks |
+//! | `trace` | where a request stands in a distributed trace, and who is told of that |
 //! | `tail` | reads the usage at the end of an answer too large to hold |
 //! | `settle` | books a request's end exactly once |
 //! | `steer` | which route serves a request that came to another: rules and splits |
@@ -84,6 +85,7 @@ mod steer;
 mod stranger;
 mod tail;
 mod thoughts;
+mod trace;
 mod tunnel;
 mod unattended;
 
@@ -137,6 +139,7 @@ pub struct Gateway {
     guesses: Guesses,
     own_keys: OwnKeys,
     in_flight: AtomicU32,
+    followed: trace::Followed,
     cut_off: AtomicBool,
     memory: Memory,
     before: again::Before,
@@ -175,6 +178,7 @@ impl Gateway {
             guesses: Guesses::default(),
             own_keys: OwnKeys::default(),
             in_flight: AtomicU32::new(0),
+            followed: trace::Followed::default(),
             cut_off: AtomicBool::new(false),
             memory: Memory::default(),
             before: again::Before::default(),
@@ -270,8 +274,8 @@ impl Gateway {
         from: Option<IpAddr>,
     ) -> Response<Reply> {
         let snapshot = self.snapshot();
-        let arrival = intake::Arrival::new(self, request, from);
-        let begun = arrival.begun;
+        let arrival = intake::Arrival::new(self, &snapshot, request, from);
+        let (begun, trace) = (arrival.begun, arrival.trace);
         let wish = explain::Wish::of(&arrival);
         match intake::admit(self, &snapshot, arrival).await {
             Ok(intake::Admitted::Guest(guest)) => {
@@ -281,14 +285,19 @@ impl Gateway {
                 if let Some(shown) = &shown {
                     limits::say(self, response.headers_mut(), shown);
                 }
+                let status = response.status();
+                trace::say(response.headers_mut(), status, trace);
                 explain::on(explained, response)
             }
             Ok(intake::Admitted::Answered(response)) => *response,
             Err(refusal) => {
-                stranger::note(self, &refusal, begun);
+                stranger::note(self, &refusal, begun, trace);
                 let settle = refusal.settle.as_ref();
                 let explained = settle.and_then(|settle| explain::granted(wish, settle, refusal.dialect));
-                explain::on(explained, refusal.into_response(&self.live))
+                let mut response = refusal.into_response(&self.live);
+                let status = response.status();
+                trace::say(response.headers_mut(), status, trace);
+                explain::on(explained, response)
             }
         }
     }

@@ -23,7 +23,7 @@ use crate::state::model::Shape;
 use crate::state::route::Route;
 use crate::state::{Channel, Permit, Table};
 use crate::telemetry::{RequestOutcome, Shed, StreamOutcome, catalogue};
-use crate::vocab::{Part, Priority, Usage};
+use crate::vocab::{Part, Priority, Trace, Usage};
 
 /// The longest name of a model that is written down.
 const LONGEST_NAME: usize = 128;
@@ -70,6 +70,8 @@ pub struct Settle {
     route: Arc<Route>,
     dialect: &'static str,
     request_id: Box<str>,
+    /// Where it stands in a trace.
+    pub trace: Option<Trace>,
     begun: Tick,
     /// What it waited for before the first byte back.
     waits: Waits,
@@ -139,10 +141,13 @@ impl Settle {
         let (gateway, asked) = (&self.gateway, self.asked.clone());
         let mut unheard =
             Self::of(gateway, route, self.dialect, &self.request_id, begun, asked, Audience::Nobody);
+        // It counts its attempts anew.
+        unheard.trace = self.trace.map(|trace| Trace { seed: gateway.live.dice().next_u64(), ..trace });
         // What its attempt costs stands with the caller's request, whose row does not wait for it.
         unheard.account = self.account.as_ref().map(|account| {
             let chance = u128::from(gateway.live.dice().next_u64()) << 64;
-            account.beside(self.row_so_far(), chance | u128::from(gateway.live.dice().next_u64()))
+            let row = ledger::Request { trace: unheard.trace, ..self.row_so_far() };
+            account.beside(row, chance | u128::from(gateway.live.dice().next_u64()))
         });
         unheard
     }
@@ -167,6 +172,7 @@ impl Settle {
             route: Arc::clone(route),
             dialect,
             request_id: request_id.into(),
+            trace: None,
             begun,
             waits: Waits::default(),
             outcome: RequestOutcome::Cancelled,
@@ -424,6 +430,7 @@ impl Settle {
         let Asked { operation, shape, priority, prompt_tokens, .. } = self.asked;
         ledger::Request {
             request_id,
+            trace: self.trace,
             lineage: self.caller.lineage().cloned(),
             tags,
             route: Arc::clone(&self.route.config.name),

@@ -10,16 +10,17 @@ use crate::algo::tick::Tick;
 use crate::dialect::trouble;
 use crate::ledger::{self, Waits};
 use crate::telemetry::{RequestOutcome, Shed};
-use crate::vocab::Priority;
+use crate::vocab::{Priority, Trace};
 
 /// Notes one that came at `begun`, unless a route books it.
-pub fn note(gateway: &Arc<Gateway>, refusal: &Refusal, begun: Tick) {
+pub fn note(gateway: &Arc<Gateway>, refusal: &Refusal, begun: Tick, trace: Option<Trace>) {
     if refusal.settle.is_some() {
         return;
     }
     let took = gateway.live.now().since(begun);
     let request = ledger::Request {
         request_id: refusal.request_id.clone(),
+        trace,
         lineage: None,
         tags: Vec::new(),
         route: "".into(),

@@ -1,5 +1,5 @@
-//! Tells an OpenTelemetry collector what `telemetry::otlp` has for it: makes batches of the metrics, and posts what waits in
-//! the mailboxes.
+//! Tells an OpenTelemetry collector what `telemetry::otlp` has for it: makes batches of the metrics, has the journal's clerk
+//! make those of traces, and posts what waits in the mailboxes.
 //!
 //! A batch is posted at most [`TRIES`] times; which answers are worth another try is OTLP's to say
 //! (<https://opentelemetry.io/docs/specs/otlp/#failures-1>). Nobody waits for any of it: a collector that is slow or away
@@ -14,15 +14,16 @@ use flate2::Compression as Level;
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::host::Host;
-use crate::admin;
+use crate::admin::{self, Running};
 use crate::algo::backoff::Backoff;
 use crate::config::{Compression, Otlp};
 use crate::dialect::classify::asked_wait;
+use crate::ledger::Journal;
 use crate::proxy::Gateway;
-use crate::telemetry::otlp::{Delivered, Export, Mailbox, Resource, Signal, batches};
+use crate::telemetry::otlp::{Delivered, Export, Mailbox, Resource, Signal, batches, vendor};
 use crate::upstream::{Dial, Poster};
 
 /// Of one batch.
@@ -33,6 +34,10 @@ const WAITS: Backoff = Backoff { base: Duration::from_secs(2), cap: Duration::fr
 const MOST_ASKED: Duration = Duration::from_mins(1);
 /// Between two looks whether there is a collector by now.
 const LOOK: Duration = Duration::from_secs(5);
+/// Between two looks whether the last spans are gone.
+const GLANCE: Duration = Duration::from_millis(20);
+/// For the last spans, when the process ends.
+const GOODBYE: Duration = Duration::from_secs(3);
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
@@ -40,14 +45,45 @@ const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 /// Begins to tell, as soon as the configuration has somebody.
 pub(super) fn begin(host: &Arc<Host>, dial: Arc<dyn Dial>) {
     let poster = Arc::new(Poster::new(dial));
-    host.tasks.spawn("metrics told", measure(Arc::downgrade(host), poster));
+    let name = host.gateway().live.name_request();
+    let resource = Resource { instance: name["req_".len()..].to_owned() };
+    host.tasks.spawn("requests told", trace(Arc::downgrade(host), Arc::clone(&poster), resource.clone()));
+    host.tasks.spawn("metrics told", measure(Arc::downgrade(host), poster, resource));
+}
+
+/// Returns once the collector has all spans that were made, or has had its time.
+pub(super) async fn finish(journal: &Journal) {
+    let Some(mailbox) = journal.mailbox() else { return };
+    let settled = async {
+        while !mailbox.is_settled() {
+            sleep(GLANCE).await;
+        }
+    };
+    if timeout(GOODBYE, settled).await.is_err() {
+        tracing::warn!("the collector did not take the last spans in time");
+    }
+}
+
+/// Has spans of requests made, from when there is somebody to be told.
+async fn trace(host: Weak<Host>, poster: Arc<Poster>, resource: Resource) {
+    loop {
+        let Some(host) = host.upgrade() else { return };
+        let gateway = host.gateway();
+        if collector(gateway).is_some_and(|settings| settings.traces.is_some()) {
+            let mailbox = Arc::new(Mailbox::new(Signal::Traces, &gateway.live.metrics));
+            host.journal().tell(Arc::clone(&mailbox), resource);
+            host.tasks.spawn("traces sent", deliver(mailbox, Arc::clone(gateway), poster));
+            return;
+        }
+        drop(host);
+        sleep(LOOK).await;
+    }
 }
 
 /// Makes batches of the metrics.
-async fn measure(host: Weak<Host>, poster: Arc<Poster>) {
+async fn measure(host: Weak<Host>, poster: Arc<Poster>, resource: Resource) {
     let Some(live) = host.upgrade().map(|host| Arc::clone(&host.gateway().live)) else { return };
     let since = nanos(live.clock.unix_now());
-    let resource = Resource { instance: live.name_request()["req_".len()..].to_owned() };
     let mut mailbox: Option<Arc<Mailbox>> = None;
     let mut pause = LOOK;
     loop {
@@ -81,19 +117,6 @@ async fn measure(host: Weak<Host>, poster: Arc<Poster>) {
     }
 }
 
-/// As OpenTelemetry's conventions call it, where they have a name for it.
-fn vendor(provider: &'static str) -> &'static str {
-    match provider {
-        "gemini" => "gcp.gemini",
-        "vertex" => "gcp.vertex_ai",
-        "bedrock" | "bedrock-mantle" => "aws.bedrock",
-        "azure" | "azure-legacy" => "azure.ai.openai",
-        "mistral" => "mistral_ai",
-        "xai" => "x_ai",
-        other => other,
-    }
-}
-
 fn collector(gateway: &Gateway) -> Option<Otlp> {
     gateway.snapshot().table.telemetry.otlp.clone()
 }
@@ -124,6 +147,7 @@ pub(super) async fn deliver(mailbox: Arc<Mailbox>, gateway: Arc<Gateway>, poster
             say(&mut works, mailbox.signal, why.as_deref());
             break;
         }
+        mailbox.settle();
     }
 }
 

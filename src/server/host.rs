@@ -217,6 +217,7 @@ impl Host {
             booking::close(ledger).await;
         }
         booking::close_journal(&self.journal).await;
+        collector::finish(&self.journal).await;
     }
 
     pub fn gateway(&self) -> &Arc<Gateway> {

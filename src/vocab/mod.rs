@@ -1,5 +1,5 @@
 //! Plain values that every room may name: alerts, faults, usage, money, operators' scopes, parts, models' facts, priorities,
-//! secrets, stages, tiers, rate hints.
+//! secrets, stages, tiers, rate hints, places in traces.
 //!
 //! Nothing here awaits, locks, logs or reads a clock. Times are `Duration`s relative to the moment
 //! of observation; turning them into points in time is the business of rooms that own a clock.
@@ -16,6 +16,7 @@ pub mod priority;
 pub mod secret;
 pub mod stage;
 pub mod tier;
+pub mod trace;
 pub mod usage;
 
 pub use alert::{Alert, AlertKind, AlertState};
@@ -30,4 +31,5 @@ pub use priority::Priority;
 pub use secret::Secret;
 pub use stage::Stage;
 pub use tier::Tier;
+pub use trace::Trace;
 pub use usage::Usage;

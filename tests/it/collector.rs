@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -102,11 +103,15 @@ fn read(stream: &TcpStream) -> Option<Posted> {
 }
 
 impl Posted {
-    fn request(&self) -> ExportMetricsServiceRequest {
+    fn whole(&self) -> Vec<u8> {
         assert_eq!(self.fields["content-encoding"], "gzip");
         let mut body = Vec::new();
         GzDecoder::new(&*self.body).read_to_end(&mut body).expect("gzip");
-        ExportMetricsServiceRequest::decode(&*body).expect("an ExportMetricsServiceRequest")
+        body
+    }
+
+    fn request(&self) -> ExportMetricsServiceRequest {
+        ExportMetricsServiceRequest::decode(&*self.whole()).expect("an ExportMetricsServiceRequest")
     }
 }
 
@@ -221,4 +226,23 @@ fn a_collector_that_is_broken_harms_nobody_and_is_tried_again() {
     assert_ne!(posted[2].body, posted[3].body);
     ask(&gateway, false);
     assert!(!gateway.said().contains("Bearer"), "{}", gateway.said());
+}
+
+#[test]
+fn requests_are_told_beside_metrics() {
+    let collector = Collector::start(&[]);
+    let traced = ROUTING.replace("timeout: 2s", "metrics: false, traces: {enabled: true, sample: 100%}");
+    let gateway = Gateway::start(&traced.replace("COLLECTOR", &collector.address.to_string()));
+    ask(&gateway, true);
+    let posted = wait_for(30, || collector.posted().into_iter().next());
+    let posted = posted.unwrap_or_else(|| panic!("nothing came\n{}", gateway.said()));
+    assert_eq!(posted.path, "/otlp/v1/traces");
+    assert!(posted.fields["authorization"].starts_with("Bearer "));
+    let request = ExportTraceServiceRequest::decode(&*posted.whole()).expect("an ExportTraceServiceRequest");
+    let spans: Vec<_> =
+        request.resource_spans.iter().flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans).collect();
+    let names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
+    assert_eq!(names, ["chat demo", "chat demo"]);
+    assert_eq!((&spans[1].trace_id, &spans[1].parent_span_id), (&spans[0].trace_id, &spans[0].span_id));
+    assert!(spans[0].end_time_unix_nano - spans[0].start_time_unix_nano > 5_000_000, "it took 5 ms at least");
 }

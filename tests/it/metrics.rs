@@ -37,7 +37,7 @@ generative AI, with `gen_ai.request.model`, `gen_ai.provider.name`, `gen_ai.toke
 
 All others are `mainstay.*`, without `_total` and `_seconds` (`mainstay_queue_seconds` is `mainstay.queue`, in `s`), and their labels
 `mainstay.*`, too. `gen_ai.operation.name` is not told. Batches that the collector does not take wait in memory: at most 64, and
-16 MiB; each is tried five times (429, 502, 503, 504 and what is no answer; `Retry-After` is heeded).
+16 MiB of metrics, and as much of traces ([traces.md](traces.md)); each is tried five times (429, 502, 503, 504 and what is no answer; `Retry-After` is heeded).
 ";
 
 #[test]

@@ -105,6 +105,7 @@ fn the_files_it_shows_are_good() {
         "docs/metrics.md",
         "docs/requests.md",
         "docs/routing.md",
+        "docs/traces.md",
     ];
     for name in names {
         for yaml in blocks(&text(name), "yaml") {

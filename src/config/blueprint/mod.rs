@@ -35,7 +35,7 @@ pub use server::{
 };
 pub use steer::{Arm, Mirror, Rule, Split, Steering, Sticks, Time, Wanted, When};
 pub use store::{Retention, Store, StorePlace};
-pub use telemetry::{Compression, Otlp, Telemetry};
+pub use telemetry::{Compression, Otlp, Propagate, Telemetry, Traces};
 pub use upstream::{
     BaseUrl, Credential, Http2, OnHangup, Pool, Probe, ProbeKind, Readiness, SimulatedSettings, Upstream,
     UpstreamTls, carries_credential,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::BaseUrl;
+use crate::config::percent::Percent;
 use crate::vocab::Secret;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,30 @@ pub struct Otlp {
     pub compression: Compression,
     /// Whether it is told of metrics.
     pub metrics: bool,
+    /// Of which requests, if of any.
+    pub traces: Option<Traces>,
+}
+
+/// Which requests a collector is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traces {
+    pub sample: Percent,
+    /// Of those where something fails.
+    pub failed: Percent,
+    /// Those that take so long, all.
+    pub slow: Option<Duration>,
+    /// A second, because their callers trace them.
+    pub followed: u32,
+    pub propagate: Propagate,
+}
+
+/// Which upstreams hear of traces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagate {
+    /// Plain HTTP only.
+    Services,
+    All,
+    None,
 }
 
 /// How bodies are made smaller.

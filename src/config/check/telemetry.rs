@@ -55,6 +55,11 @@ fn otlp(said: &telemetry::Otlp, path: &Path, findings: &mut Findings) -> Option<
     if !TIMEOUT.contains(&timeout) {
         findings.error(&path.key("timeout"), "an answer is waited for 100ms to 60s", "10s is the default");
     }
+    let traces = settle::otlp_traces(&said.traces);
+    if traces.and_then(|traces| traces.slow).is_some_and(|slow| slow.is_zero()) {
+        let hint = "write one like 30s, or `sample: 100%`";
+        findings.error(&path.key("traces").key("slow"), "every request takes longer than that", hint);
+    }
     Some(Otlp {
         endpoint: endpoint?,
         headers,
@@ -65,6 +70,7 @@ fn otlp(said: &telemetry::Otlp, path: &Path, findings: &mut Findings) -> Option<
             Some(CompressionName::None) => Compression::None,
         },
         metrics: said.metrics.unwrap_or(true),
+        traces,
     })
 }
 
@@ -95,6 +101,7 @@ fn headers(said: &telemetry::Otlp, path: &Path, findings: &mut Findings) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::blueprint::Propagate;
     use crate::config::testing::Given;
     use crate::config::{Loaded, Problem, Severity, load};
 
@@ -125,6 +132,7 @@ mod tests {
         );
         assert_eq!((usual.interval, usual.timeout), (Duration::from_mins(1), Duration::from_secs(10)));
         assert!(usual.metrics && usual.compression == Compression::Gzip && usual.headers.is_empty());
+        assert_eq!(usual.traces, None);
         let other = otlp(
             "{otlp: {endpoint: 'https://c.example.com/otlp/', headers: {Authorization: 'Bearer ${TOKEN}', x-scope: a}, \
              interval: 1s, timeout: 100ms, compression: none, metrics: false}}",
@@ -134,6 +142,23 @@ mod tests {
         assert_eq!(other.headers[0].1.expose(), "Bearer hunter2-of-the-collector");
         assert!(!other.metrics && other.compression == Compression::None);
         assert!(!format!("{other:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn of_requests_it_is_told_where_that_is_said() {
+        let traces = |said: &str| {
+            let said = format!("{{otlp: {{endpoint: 'http://c:4318', traces: {said}}}}}");
+            loaded(&said).expect("sound").blueprint.telemetry.otlp.and_then(|otlp| otlp.traces)
+        };
+        assert_eq!(traces("{sample: 100%}"), None);
+        let usual = traces("{enabled: true}").expect("it is told");
+        assert_eq!((usual.sample.hundredths(), usual.failed.hundredths()), (100, 10_000));
+        assert_eq!((usual.slow, usual.followed, usual.propagate), (None, 100, Propagate::Services));
+        let other = "{enabled: true, sample: 0.25%, failed: 0%, slow: 30s, followed: 0, propagate: all}";
+        let other = traces(other).expect("it is told");
+        assert_eq!((other.sample.hundredths(), other.failed.hundredths()), (25, 0));
+        assert_eq!((other.slow, other.followed), (Some(Duration::from_secs(30)), 0));
+        assert_eq!(other.propagate, Propagate::All);
     }
 
     #[test]
@@ -153,6 +178,11 @@ mod tests {
             (otlp(", headers: {'a b': a}"), "telemetry.otlp.headers[\"a b\"]"),
             (otlp(", headers: {a: ''}"), "telemetry.otlp.headers.a"),
             (otlp(", compression: zstd"), "telemetry.otlp.compression"),
+            (otlp(", traces: {sample: 0.01}"), "telemetry.otlp.traces.sample"),
+            (otlp(", traces: {failed: 101%}"), "telemetry.otlp.traces.failed"),
+            (otlp(", traces: {enabled: true, slow: 0s}"), "telemetry.otlp.traces.slow"),
+            (otlp(", traces: {followed: 100001}"), "telemetry.otlp.traces.followed"),
+            (otlp(", traces: {propagate: some}"), "telemetry.otlp.traces.propagate"),
         ] {
             let problems = loaded(&said).expect_err(&said);
             let errors: Vec<_> =

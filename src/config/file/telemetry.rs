@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::indexed::Named;
+use crate::config::percent::Percent;
 use crate::config::units::Span;
 
 /// What the outside sees of the gateway.
@@ -51,6 +52,38 @@ pub struct Otlp {
     pub compression: Option<CompressionName>,
     /// Whether it is told of metrics (true).
     pub metrics: Option<bool>,
+    /// And of requests, as spans (not).
+    pub traces: Traces,
+}
+
+/// Which requests it is told of, with a span for each and for each of its attempts; never a prompt or an answer.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Traces {
+    /// Whether it is told of any (false).
+    pub enabled: Option<bool>,
+    /// Of requests that nobody else traces, so many (1%).
+    pub sample: Option<Percent>,
+    /// Of those where something fails, the request or an attempt that no caller saw fail, so many (100%).
+    pub failed: Option<Percent>,
+    /// Those that take so long, or longer, all (none).
+    pub slow: Option<Span>,
+    /// Requests a second that are told of because their callers trace them; the others are sampled (100).
+    #[schemars(range(max = 100_000))]
+    pub followed: Option<u32>,
+    /// Which upstreams hear of the trace (services).
+    pub propagate: Option<PropagateName>,
+}
+
+/// Who gets `traceparent` and `tracestate`: plain HTTP services only, for a vendor of models has no use for it; AI upstreams as
+/// well; or nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "choice"))]
+pub enum PropagateName {
+    Services,
+    All,
+    None,
 }
 
 impl std::fmt::Debug for Otlp {

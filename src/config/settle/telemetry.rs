@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::span;
-use crate::config::file::telemetry;
+use crate::config::blueprint::{Propagate, Traces};
+use crate::config::file::telemetry::{self, PropagateName};
+use crate::config::percent::Percent;
 use crate::telemetry::MOST_SERIES;
 
 pub fn max_series(said: &telemetry::Metrics) -> usize {
@@ -18,6 +20,21 @@ pub fn otlp_interval(said: &telemetry::Otlp) -> Duration {
 /// As they have it, too (`OTEL_EXPORTER_OTLP_TIMEOUT`).
 pub fn otlp_timeout(said: &telemetry::Otlp) -> Duration {
     span(said.timeout, Duration::from_secs(10))
+}
+
+/// Few of what goes well, and all that does not: what is asked about later.
+pub fn otlp_traces(said: &telemetry::Traces) -> Option<Traces> {
+    said.enabled.unwrap_or(false).then(|| Traces {
+        sample: said.sample.unwrap_or(Percent::whole(1)),
+        failed: said.failed.unwrap_or(Percent::whole(100)),
+        slow: said.slow.map(|slow| span(Some(slow), Duration::ZERO)),
+        followed: said.followed.unwrap_or(100),
+        propagate: match said.propagate {
+            None | Some(PropagateName::Services) => Propagate::Services,
+            Some(PropagateName::All) => Propagate::All,
+            Some(PropagateName::None) => Propagate::None,
+        },
+    })
 }
 
 /// Of the last requests, so many are at hand: some minutes of a busy gateway.

@@ -1,5 +1,5 @@
 //! Reads what requests leave, ten times a second: nothing on their path wakes anybody. Each goes into the journal, and,
-//! where the log wants it, becomes a line there.
+//! where the log wants it, becomes a line there; and spans, where a collector is told of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::spending::Spending;
+use super::tracer::{self, Tracer};
 use super::{Journal, line};
 use crate::ledger::decision::Decision;
 use crate::ledger::record::Record;
@@ -26,6 +27,7 @@ pub struct Clerk {
     flushes: mpsc::Receiver<oneshot::Sender<()>>,
     lines: logs::Lines,
     spending: Spending,
+    tracer: Tracer,
 }
 
 impl Clerk {
@@ -41,6 +43,7 @@ impl Clerk {
             flushes,
             lines: logs::Lines::new(&live.metrics),
             spending: Spending::new(live),
+            tracer: Tracer::default(),
         }
     }
 
@@ -52,6 +55,12 @@ impl Clerk {
                 asked = self.flushes.recv() => asked,
             };
             self.read().await;
+            if let Some(outlet) = self.journal.outlet.get() {
+                match asked {
+                    Some(_) => self.tracer.send(outlet),
+                    None => self.tracer.looked(outlet),
+                }
+            }
             // Whoever asked may have lost his patience.
             let _ = asked.map(|asked| asked.send(()));
         }
@@ -63,7 +72,7 @@ impl Clerk {
         for _ in 0..self.records.len() {
             let Ok(record) = self.records.try_recv() else { break };
             self.spending.count(&record);
-            self.log(&record);
+            self.tell(&record);
             self.journal.put(record);
             read += 1;
             if read.is_multiple_of(AT_ONCE) {
@@ -73,10 +82,19 @@ impl Clerk {
         self.lines.flush();
     }
 
-    fn log(&mut self, record: &Record) {
-        let Some(level) = line::level(record).filter(|level| logs::wants_request(*level)) else { return };
-        if let Some(decision) = Decision::of(record) {
+    /// Tells the log and the collector, as far as they want to know.
+    fn tell(&mut self, record: &Record) {
+        let level = line::level(record).filter(|level| logs::wants_request(*level));
+        let outlet = self.journal.outlet.get().filter(|_| tracer::wants(record));
+        if level.is_none() && outlet.is_none() {
+            return;
+        }
+        let Some(decision) = Decision::of(record) else { return };
+        if let Some(level) = level {
             self.lines.add(|text, manner| line::write(text, &decision, level, manner));
+        }
+        if let Some(outlet) = outlet {
+            self.tracer.add(record, &decision, outlet);
         }
     }
 }

@@ -82,7 +82,8 @@ fn plain(text: &mut String, decision: &Decision<'_>, level: Level, at: &str) -> 
     for tried in decision.tried.iter().filter(|tried| tried.verdict != "ok") {
         failed(text, tried)?;
     }
-    write!(text, ", id {}", decision.request)
+    write!(text, ", id {}", decision.request)?;
+    decision.trace.as_ref().map_or(Ok(()), |trace| write!(text, ", trace {trace}"))
 }
 
 fn failed(text: &mut String, tried: &Tried<'_>) -> std::fmt::Result {

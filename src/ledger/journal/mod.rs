@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `clerk` | reads what requests leave, off their path: into the journal and the log |
 //! | `line` | a request's line of the log, for machines or for people |
+//! | `spans` | a request's spans, for a collector |
 //! | `spending` | what each key, and everybody above it, has spent, for the metrics |
+//! | `tracer` | which requests' spans are made, and when they leave |
 //! | `wanted` | what is looked for |
 //!
 //! A request leaves its record in a bounded queue and goes on; should nobody empty it, it is missing here and in the log,
@@ -12,12 +14,14 @@
 
 mod clerk;
 mod line;
+mod spans;
 mod spending;
+mod tracer;
 mod wanted;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::telemetry::Counter;
@@ -29,6 +33,8 @@ use super::decision::Decision;
 use super::record::Record;
 use crate::state::Live;
 use crate::telemetry::catalogue;
+use crate::telemetry::otlp::{Mailbox, Resource};
+use tracer::Outlet;
 
 pub use clerk::Clerk;
 pub use wanted::Wanted;
@@ -44,6 +50,7 @@ pub struct Journal {
     most: AtomicUsize,
     written: AtomicU64,
     lost: Counter,
+    outlet: OnceLock<Outlet>,
 }
 
 /// One of the last requests.
@@ -71,8 +78,19 @@ impl Journal {
             most: AtomicUsize::new(most),
             written: AtomicU64::new(0),
             lost: live.metrics.counter(&catalogue::JOURNAL_LOST, &[]),
+            outlet: OnceLock::new(),
         });
         (Arc::clone(&journal), Clerk::new(live, journal, records, asked))
+    }
+
+    /// Puts spans into `mailbox` from now on, as coming from `resource`. The first one stays.
+    pub fn tell(&self, mailbox: Arc<Mailbox>, resource: Resource) {
+        let _ = self.outlet.set(Outlet { mailbox, resource });
+    }
+
+    /// Where spans go.
+    pub fn mailbox(&self) -> Option<&Mailbox> {
+        self.outlet.get().map(|outlet| &*outlet.mailbox)
     }
 
     /// Returns once all that was left here before is at hand and in the log, or `patience` is over.

@@ -23,6 +23,7 @@ fn journal(most: usize) -> (Arc<Live>, Arc<Readers>, Arc<Journal>, Clerk) {
 fn request(number: u64, status: u16) -> Request {
     Request {
         request_id: format!("req_{number}").into(),
+        trace: None,
         lineage: None,
         tags: Vec::new(),
         route: if number.is_multiple_of(2) { "even" } else { "odd" }.into(),

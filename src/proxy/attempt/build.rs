@@ -16,7 +16,7 @@ use crate::dialect::scan::{self, Scan};
 use crate::dialect::splice::{self, Rewrite};
 use crate::dialect::{Dialect, Operation, encrypted, translate};
 use crate::proxy::intake::{Guest, Load};
-use crate::proxy::{Gateway, memory, thoughts};
+use crate::proxy::{Gateway, memory, thoughts, trace};
 use crate::route::Plan;
 use crate::state::Permit;
 use crate::state::model::Shape;
@@ -105,6 +105,7 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
         // Mandatory there, and callers of other dialects have none.
         fields.entry(VERSION).or_insert(HeaderValue::from_static("2023-06-01"));
     }
+    trace::tell(&mut fields, plan.table(), (guest, permit), towards);
     for (name, value) in upstream.provider.headers {
         fields.entry(*name).or_insert(HeaderValue::from_static(value));
     }

@@ -83,6 +83,7 @@ pub async fn plain(
     let asked = Asked::new(Operation::Opaque, "", Shape::Whole, priority, 0);
     let mut settle =
         Settle::begin(gateway, route, Dialect::Http.name(), &arrival.request_id, arrival.begun, asked);
+    settle.trace = arrival.trace;
     settle.waited(Wait::Body, waited);
     settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
     Ok(Guest {

@@ -107,6 +107,7 @@ pub async fn guest(
     )?;
     let asked = Asked::new(operation, "", Shape::Whole, priority, 0);
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
+    settle.trace = arrival.trace;
     settle.waited(Wait::Body, waited);
     settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
     let safe = [Method::GET, Method::DELETE].contains(&arrival.head.method);

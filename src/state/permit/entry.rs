@@ -29,6 +29,11 @@ impl Permit {
         self.entry = Some(Box::new(Entry { books, place, part, heard, detail: None, account, prompt: None }));
     }
 
+    /// Its place among the attempts of its request, where it is booked.
+    pub fn place(&self) -> Option<u32> {
+        self.entry.as_ref().map(|entry| entry.place)
+    }
+
     /// Its request began to leave at `at`.
     pub fn left(&mut self, at: Option<Tick>) {
         if let Some(entry) = &mut self.entry {

@@ -1,5 +1,6 @@
 //! What waits to be sent to the collector. Putting something in never waits; where there is no room, what has waited
-//! longest goes: of metrics it is what matters least, since each batch holds all that the one before it did.
+//! longest goes: of metrics it is what matters least, since each batch holds all that the one before it did; of traces it is
+//! what fewest will ask for.
 
 use std::collections::VecDeque;
 
@@ -57,6 +58,8 @@ pub struct Mailbox {
 struct Waiting {
     batches: VecDeque<Bytes>,
     bytes: usize,
+    /// Somebody took one and has not said what came of it.
+    is_posting: bool,
 }
 
 impl Mailbox {
@@ -99,6 +102,7 @@ impl Mailbox {
         let mut waiting = self.waiting.lock();
         let batch = waiting.batches.pop_front()?;
         waiting.bytes -= batch.len();
+        waiting.is_posting = true;
         self.length.set(waiting.batches.len() as f64);
         Some(batch)
     }
@@ -109,6 +113,17 @@ impl Mailbox {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether all that was put in is with the collector, or lost.
+    pub fn is_settled(&self) -> bool {
+        let waiting = self.waiting.lock();
+        waiting.batches.is_empty() && !waiting.is_posting
+    }
+
+    /// The batch that was taken last is with the collector, or nobody wants it.
+    pub fn settle(&self) {
+        self.waiting.lock().is_posting = false;
     }
 
     pub fn count(&self, result: Delivered) {
@@ -149,5 +164,8 @@ mod tests {
         assert_eq!((mailbox.next().await[0], mailbox.next().await[0]), (1, 2));
         let (taken, ()) = tokio::join!(mailbox.next(), async { mailbox.put(vec![3]) });
         assert_eq!(taken[0], 3);
+        assert!(!mailbox.is_settled());
+        mailbox.settle();
+        assert!(mailbox.is_settled());
     }
 }

@@ -69,6 +69,22 @@ impl Message {
         });
     }
 
+    /// A `KeyValue` with a number.
+    pub fn counted(&mut self, field: u32, key: &str, value: u64) {
+        self.message(field, |pair| {
+            pair.text(1, key);
+            pair.message(2, |any| any.uint(3, value));
+        });
+    }
+
+    /// A `KeyValue` that is true.
+    pub fn flagged(&mut self, field: u32, key: &str) {
+        self.message(field, |pair| {
+            pair.text(1, key);
+            pair.message(2, |any| any.uint(2, 1));
+        });
+    }
+
     fn tag(&mut self, field: u32, kind: u32) {
         self.varint((field << 3 | kind).into());
     }

@@ -34,6 +34,7 @@ mod secured;
 mod selection;
 mod steered;
 mod streams;
+mod traced;
 mod unserved;
 mod watched;
 
