@@ -106,6 +106,8 @@ enum Command {
     },
     /// Say what became of requests, and why: the last ones, or one of them with all that is known of it
     Requests(app::Requests),
+    #[command(flatten)]
+    Operate(app::Operate),
     /// Report what was used and what it cost: of a running gateway, or straight from its store
     Usage {
         #[command(flatten)]
@@ -175,6 +177,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Simulate(asked) => simulate(source, &asked),
         Command::Keys { what, admin } => keys(source, &what, admin),
         Command::Requests(asked) => requests(source, &asked),
+        Command::Operate(what) => operate(source, &what),
         Command::Usage { asked, whence } => {
             let (base, proof) = operators(source.clone())?;
             let mut out = std::io::stdout();
@@ -390,6 +393,18 @@ fn answered(
     let said: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let text = String::from_utf8_lossy(&answer.body);
     say(&format!("error: {}", said["error"].as_str().unwrap_or(&text)));
+    Ok(ExitCode::FAILURE)
+}
+
+fn operate(source: Source, what: &app::Operate) -> anyhow::Result<ExitCode> {
+    let question = what.request()?;
+    let (base, proof) = operators(source)?;
+    let base = what.admin().map_or(base, str::to_owned);
+    let answer = one_thread()?.block_on(question.put_to(&base, &proof))?;
+    if answer.status.is_success() {
+        return print(&what.shown(&serde_json::from_slice(&answer.body)?));
+    }
+    say(&format!("error: {}", app::refusal(&answer.body)));
     Ok(ExitCode::FAILURE)
 }
 

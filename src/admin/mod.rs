@@ -6,16 +6,23 @@
 
 mod alerts;
 mod budgets;
+mod catalog;
+mod channels;
+mod configuration;
 mod cost;
 mod document;
+mod editing;
 mod explain;
 mod form;
 mod health;
 mod index;
 mod keys;
 mod limits;
+mod log;
 mod metrics;
+mod operate;
 mod operator;
+mod overridden;
 mod reload;
 mod requests;
 mod routes;
@@ -23,6 +30,7 @@ mod running;
 mod simulated;
 mod status;
 mod trail;
+mod upstreams;
 mod usage;
 
 use std::sync::Arc;
@@ -36,12 +44,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use document::document;
+pub use editing::{Compared, Editing, Later, NotTaken, Past, Written};
 use explain::parameter;
 pub use metrics::gathered;
 pub use operator::{Certified, Operator};
 use operator::{Door, Post};
 use routes::ROUTES;
-pub use running::{Applied, Phase, Refused, Reloaded, Running};
+pub use running::{Applied, Phase, Probed, Refused, Reloaded, Running};
 pub use trail::{Deed, Trail};
 
 use crate::vocab::OperatorScope;

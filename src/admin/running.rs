@@ -7,6 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::editing::Editing;
 use super::trail::Trail;
 use crate::access::budgets;
 use crate::access::limits::Seen;
@@ -59,6 +60,18 @@ pub struct Applied {
     /// What is wrong with what is on disk now; the table in force is an older one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+}
+
+/// What came of a probe that an operator has asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Probed {
+    /// `pass`, `fail`, or `inconclusive` where it says more about this machine than about the upstream.
+    pub result: &'static str,
+    /// What was asked: `tcp`, `http`, `list_models`.
+    pub kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    pub took_ms: f64,
 }
 
 /// A gateway that runs.
@@ -118,6 +131,12 @@ pub trait Running: Send + Sync + 'static {
     fn ledger(&self) -> Option<ledger::Standing>;
 
     fn applied(&self) -> Applied;
+
+    /// Who reads and writes the configuration.
+    fn editing(&self) -> Arc<dyn Editing>;
+
+    /// Probes the upstream of this name now; `None` where there is none.
+    fn probe<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Option<Probed>> + Send + 'a>>;
 
     /// Reads the configuration again, and puts it in force where it is good and differs.
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<Reloaded, Refused>> + Send + '_>>;

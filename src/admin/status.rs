@@ -1,5 +1,6 @@
 //! The state of everything, as JSON. Shows no secret: credentials go by their alias.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::form::Form;
-use super::{Applied, Phase, Seen};
+use super::overridden::{self, ChangeStatus, OverrideStatus};
+use super::{Applied, Phase, Seen, upstreams};
 use crate::algo::breaker::{self, Snapshot};
 use crate::algo::cooldown::Readiness;
 use crate::algo::tick::Tick;
@@ -17,7 +19,9 @@ use crate::config;
 use crate::ledger;
 use crate::route::{self, Explained, Question};
 use crate::shared::Standing;
+use crate::state::credential::{Cell, Credential};
 use crate::state::gate::Gate;
+use crate::state::timeline::Timeline;
 use crate::state::{Table, upstream};
 use crate::store::{self, Presence};
 use crate::upstream::PoolCounts;
@@ -41,6 +45,14 @@ pub(super) struct Status {
     ledger: Option<LedgerStatus>,
     upstreams: Vec<UpstreamStatus>,
     routes: Vec<RouteStatus>,
+}
+
+/// How much is said of an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    /// Without its timelines.
+    Brief,
+    Whole,
 }
 
 /// What requests hold, and may hold.
@@ -88,7 +100,7 @@ struct LedgerStatus {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct UpstreamStatus {
+pub(super) struct UpstreamStatus {
     name: String,
     provider: &'static str,
     /// Host and port; no path, because paths can hold account names.
@@ -105,10 +117,16 @@ struct UpstreamStatus {
     pool: PoolStatus,
     credentials: Vec<CredentialStatus>,
     models: Vec<ModelStatus>,
+    /// What an operator has said of all of it.
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    overridden: Option<OverrideStatus>,
+    /// In the view of one upstream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeline: Option<Vec<ChangeStatus>>,
 }
 
 #[derive(Serialize, JsonSchema)]
-struct BreakerStatus {
+pub(super) struct BreakerStatus {
     state: &'static str,
     level: u32,
     consecutive_failures: u32,
@@ -127,11 +145,18 @@ struct PoolStatus {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct CredentialStatus {
+pub(super) struct CredentialStatus {
     alias: String,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     for_seconds: Option<f64>,
+}
+
+impl CredentialStatus {
+    /// Whether it is not to be used now, or by few.
+    pub(super) fn rests(&self) -> bool {
+        self.state != "ready"
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -139,11 +164,15 @@ struct ModelStatus {
     model: String,
     breaker: BreakerStatus,
     in_flight: u32,
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    overridden: Option<OverrideStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeline: Option<Vec<ChangeStatus>>,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
-enum RouteStatus {
+pub(super) enum RouteStatus {
     Model(Explained),
     Path { route: String, channels: Vec<String> },
 }
@@ -151,7 +180,7 @@ enum RouteStatus {
 pub(super) async fn status(State(running): Seen) -> Json<Status> {
     let table = running.table();
     let now = table.live.now();
-    let upstreams = table.upstreams.iter().zip(running.pools());
+    let of_each = upstreams::all(&*running, &table);
     Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         phase: running.phase(),
@@ -169,9 +198,7 @@ pub(super) async fn status(State(running): Seen) -> Json<Status> {
         }),
         store: running.store().map(|store| of_store(store.standing())),
         ledger: running.ledger().map(of_ledger),
-        upstreams: upstreams
-            .map(|(upstream, pool)| of_upstream(&table, upstream, pool.counts(), now))
-            .collect(),
+        upstreams: of_each,
         routes: (0..table.routes.len()).map(|index| of_route(&table, index)).collect(),
     })
 }
@@ -195,9 +222,29 @@ fn of_ledger(standing: ledger::Standing) -> LedgerStatus {
     LedgerStatus { waiting, spooled_batches, spooled_bytes, lag_seconds: seconds(lag), disk }
 }
 
-fn of_upstream(table: &Table, upstream: &upstream::Upstream, pool: PoolCounts, now: Tick) -> UpstreamStatus {
+pub(super) fn of_upstream(
+    table: &Table,
+    upstream: &upstream::Upstream,
+    pool: PoolCounts,
+    view: View,
+    now: Tick,
+) -> UpstreamStatus {
     let settings = &upstream.config;
-    let models = upstream.memory.fixed_models(table);
+    let said = |model: Option<&str>| {
+        let said = table.live.overrides.of(&settings.name, model, now)?;
+        Some(OverrideStatus::of(&said, now))
+    };
+    let told = |timeline: &Timeline| match view {
+        View::Brief => None,
+        View::Whole => Some(overridden::told(timeline, &table.live)),
+    };
+    let mut models = upstream.memory.fixed_models(table);
+    // Those that only callers name are shown where an operator has named them, too.
+    let others = upstream.memory.models.iter().map(|model| Arc::clone(&model));
+    let others: Vec<_> = others.filter(|model| said(Some(&model.name)).is_some()).collect();
+    models.extend(others);
+    models.sort_by(|a, b| a.name.cmp(&b.name));
+    models.dedup_by(|a, b| a.name == b.name);
     UpstreamStatus {
         name: settings.name.to_string(),
         provider: settings.provider.name,
@@ -218,31 +265,38 @@ fn of_upstream(table: &Table, upstream: &upstream::Upstream, pool: PoolCounts, n
             opening: pool.opening,
             streams: pool.streams,
         },
-        credentials: upstream
-            .credentials
-            .iter()
-            .map(|key| {
-                let (state, until) = match key.readiness(None, now) {
-                    Readiness::Ready => ("ready", None),
-                    Readiness::Trickle => ("trickle", None),
-                    Readiness::Cooling { until, .. } => ("cooling", Some(until)),
-                    Readiness::Disabled { recheck_at } => ("refused", Some(recheck_at)),
-                };
-                let for_seconds = until.map(|until| seconds(until.since(now)));
-                CredentialStatus { alias: key.alias.clone(), state, for_seconds }
-            })
-            .collect(),
+        credentials: upstream.credentials.iter().map(|key| of_credential(key, None, now)).collect(),
         models: models
             .iter()
             .filter_map(|model| {
                 let breaker = of_gate(model.gate.as_ref()?, now);
-                Some(ModelStatus { model: model.name.to_string(), breaker, in_flight: model.in_flight() })
+                Some(ModelStatus {
+                    model: model.name.to_string(),
+                    breaker,
+                    in_flight: model.in_flight(),
+                    overridden: said(Some(&model.name)),
+                    timeline: told(&model.timeline),
+                })
             })
             .collect(),
+        overridden: said(None),
+        timeline: told(&upstream.memory.timeline),
     }
 }
 
-fn of_gate(gate: &Gate, now: Tick) -> BreakerStatus {
+/// The state of a key: at one model, where its `rate` there is given.
+pub(super) fn of_credential(key: &Credential, rate: Option<&Cell>, now: Tick) -> CredentialStatus {
+    let (state, until) = match key.readiness(rate, now) {
+        Readiness::Ready => ("ready", None),
+        Readiness::Trickle => ("trickle", None),
+        Readiness::Cooling { until, .. } => ("cooling", Some(until)),
+        Readiness::Disabled { recheck_at } => ("refused", Some(recheck_at)),
+    };
+    let for_seconds = until.map(|until| seconds(until.since(now)));
+    CredentialStatus { alias: key.alias.clone(), state, for_seconds }
+}
+
+pub(super) fn of_gate(gate: &Gate, now: Tick) -> BreakerStatus {
     let Snapshot { state, level, consecutive, fast, .. } = gate.snapshot(now);
     BreakerStatus {
         state: state.name(),
@@ -262,7 +316,7 @@ fn of_gate(gate: &Gate, now: Tick) -> BreakerStatus {
 }
 
 /// A pattern is explained by a name that it could be asked for by: the pattern itself.
-fn of_route(table: &Table, index: usize) -> RouteStatus {
+pub(super) fn of_route(table: &Table, index: usize) -> RouteStatus {
     let route = &table.routes[index];
     let name = &route.config.name;
     match route.config.matcher {
@@ -277,6 +331,6 @@ fn of_route(table: &Table, index: usize) -> RouteStatus {
     }
 }
 
-fn seconds(duration: Duration) -> f64 {
+pub(super) fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
 }

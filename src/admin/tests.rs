@@ -29,6 +29,8 @@ use crate::store::Store;
 use crate::upstream::{Pool, Target, TcpDial};
 use crate::vocab::{Money, OperatorScope};
 
+mod editing;
+
 const FILE: &str = "\
 version: 1
 upstreams:
@@ -187,6 +189,19 @@ impl Running for Still {
         Some(ledger::Standing { waiting: 3, spooled_batches: 2, spooled_bytes: 400, lag, disk })
     }
 
+    fn editing(&self) -> Arc<dyn super::Editing> {
+        Arc::new(editing::Still)
+    }
+
+    fn probe<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Option<super::Probed>> + Send + 'a>> {
+        let probed = super::Probed { result: "pass", kind: "tcp", why: None, took_ms: 0.5 };
+        let is_known = self.table.upstreams.iter().any(|upstream| *upstream.config.name == *name);
+        Box::pin(async move { is_known.then_some(probed) })
+    }
+
     fn applied(&self) -> Applied {
         Applied { source: "routing.yaml".to_owned(), ..Applied::default() }
     }
@@ -255,17 +270,23 @@ async fn every_endpoint_answers_and_is_listed() {
     let (_, index) = ask(&still, "GET", "/", "").await;
     for route in ROUTES {
         assert!(index.contains(route.path), "{}", route.path);
-        let path = route.path.replace("{upstream}", "a");
-        let (status, body) = ask(&still, route.method, &path, "[]").await;
+        let path = route.path.replace("{upstream}", "a").replace("upstreams/{name}", "upstreams/a");
+        let path = path.replace("routes/{name}", "routes/demo");
+        let body = if path.starts_with("/admin/upstreams") { "" } else { "[]" };
+        let (status, body) = ask(&still, route.method, &path, body).await;
         let expected = match (route.method, route.path) {
             // They ask nothing.
-            (_, "/admin/explain" | "/admin/cost" | "/admin/estimate") => StatusCode::BAD_REQUEST,
+            (_, "/admin/explain" | "/admin/cost" | "/admin/estimate" | "/admin/catalog") => {
+                StatusCode::BAD_REQUEST
+            }
             // There is nobody to send it to, and no such key or request.
             ("POST", "/admin/alerts/test") | ("GET", "/admin/keys/{name}" | "/admin/requests/{id}") => {
                 StatusCode::NOT_FOUND
             }
-            // Nothing is booked.
-            (_, "/admin/usage" | "/admin/ledger" | "/admin/reprice") => StatusCode::CONFLICT,
+            // It names no revision, and nothing that is to be logged.
+            ("POST", "/admin/config/rollback") | ("PUT", "/admin/log") => StatusCode::BAD_REQUEST,
+            // Nothing is booked, and the tests have set up no log.
+            (_, "/admin/usage" | "/admin/ledger" | "/admin/reprice" | "/admin/log") => StatusCode::CONFLICT,
             // There is nowhere to keep any.
             ("POST" | "PATCH" | "DELETE", path) if path.starts_with("/admin/keys") => StatusCode::CONFLICT,
             _ => StatusCode::OK,
@@ -489,7 +510,7 @@ async fn whatever_changes_something_is_in_the_trail_done_or_refused() {
         let rows = trail["audit"].as_array().expect("rows");
         let Some(deed) = route.form.deed else {
             assert!(rows.is_empty(), "{} {path}: {rows:?}", route.method);
-            let asks = ["/admin/estimate"];
+            let asks = ["/admin/estimate", "/admin/config/validate", "/admin/config/diff"];
             assert!(route.method == "GET" || asks.contains(&route.path), "{} {path}", route.method);
             continue;
         };

@@ -34,6 +34,45 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub method: Method,
+    pub path: String,
+    pub body: Bytes,
+    /// The revision that has to be in force.
+    if_match: Option<String>,
+}
+
+impl Question {
+    pub fn new(method: Method, path: impl Into<String>) -> Self {
+        Self { method, path: path.into(), body: Bytes::new(), if_match: None }
+    }
+
+    #[must_use]
+    pub fn saying(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    #[must_use]
+    pub fn matching(mut self, revision: Option<&str>) -> Self {
+        self.if_match = revision.map(|revision| format!("\"{revision}\""));
+        self
+    }
+
+    /// The answer of the admin listener at `base`.
+    pub async fn put_to(self, base: &str, proof: &Proof) -> anyhow::Result<Answer> {
+        let Self { method, path, body, if_match } = self;
+        let mut request = by(proof, method, &path)?;
+        if let Some(revision) = if_match {
+            request = request.header(header::IF_MATCH, revision);
+        }
+        let exchange = send(base, proof, request, body, PATIENCE, whole);
+        timeout(PATIENCE, exchange).await.with_context(|| format!("{base} did not answer in time"))?
+    }
+}
+
 /// `GET`s `path` from the admin listener at `base`, for example `http://127.0.0.1:9090`.
 pub async fn ask(base: &str, path: &str, proof: &Proof) -> anyhow::Result<Answer> {
     tell(base, Method::GET, path, proof, Bytes::new()).await

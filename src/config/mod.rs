@@ -14,12 +14,15 @@
 //! | `lint` | warnings |
 //! | `fate` | which upstreams fail together |
 //! | `problem`, `redact`, `nearest` | what is shown of all that, without secrets |
+//! | [`veil`] | the text itself, for who edits it and may not see its secrets |
+//! | [`changes`] | what would be otherwise with another text |
 //!
 //! Every step reports all that it finds, cuts it out and lets the next one go on, so that one look
 //! shows all problems. Nothing here opens a file, reads a clock or logs: text and [`Env`] come in,
 //! a blueprint or problems go out.
 
 pub mod blueprint;
+pub mod changes;
 mod check;
 mod cidr;
 mod decode;
@@ -49,6 +52,7 @@ mod tests;
 mod tree;
 mod units;
 mod url;
+pub mod veil;
 
 pub use blueprint::*;
 pub use check::issuers::is_trustworthy;

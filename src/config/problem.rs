@@ -73,6 +73,17 @@ impl Problem {
         }
     }
 
+    /// Something that is wrong with what a setting refers to; `path` is empty for the file as a whole.
+    pub fn error(path: &str, message: String) -> Self {
+        Self { severity: Severity::Error, hint: None, ..Self::warning(path, message, "") }
+    }
+
+    /// The name that `did_you_mean` has proposed in its hint.
+    pub fn nearest(&self) -> Option<&str> {
+        let (_, name) = self.hint.as_deref()?.split_once("did you mean `")?;
+        name.split_once('`').map(|(name, _)| name)
+    }
+
     /// The problem as a compiler would show it. `file` is the name to show for routing.yaml.
     pub fn render(&self, file: &str) -> String {
         let file = self.file.as_deref().unwrap_or(file);
@@ -219,6 +230,14 @@ error: routes[0].channels[1].weight: 0 is not allowed
    = help: use 1 to 1000
 "
         );
+    }
+
+    #[test]
+    fn the_name_that_was_probably_meant_is_the_one_of_the_hint() {
+        let of = |hint: String| Problem::warning("", String::new(), &hint).nearest().map(str::to_owned);
+        let hint = crate::config::did_you_mean("wieght", ["weight", "tier"]) + "known are weight and tier";
+        assert_eq!(of(hint).as_deref(), Some("weight"));
+        assert_eq!(of("use 1 to 1000".to_owned()), None);
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! no YAML and so have no places. Struck out means as many `*` as there were characters: the marks
 //! below a quote stay where they were.
 
+use std::ops::Range;
+
 use super::path::Path;
 use super::problem::Mark;
 use super::tree::{Node, Scalar, Value};
@@ -26,7 +28,7 @@ const SECRET_WORDS: [&str; 7] =
     ["credential", "secret", "token", "password", "authorization", "api_key", "apikey"];
 
 /// What stands beside secrets and is none.
-const OPEN_WORDS: [&str; 10] = [
+const OPEN_WORDS: [&str; 13] = [
     "quota_group",
     "organisation",
     "team",
@@ -37,6 +39,9 @@ const OPEN_WORDS: [&str; 10] = [
     "priority",
     "max_priority",
     "scopes",
+    "limits",
+    "budgets",
+    "max_cost",
 ];
 
 /// What has to be struck out.
@@ -47,7 +52,9 @@ pub struct Redactor {
     /// chance, so only messages are cleaned of it.
     resolved: Vec<String>,
     /// Where they stand, for those that are written differently than they read (escapes, line breaks).
-    places: Vec<Mark>,
+    places: Vec<(Mark, String)>,
+    /// Values with a user and a password in them, and those: they may be written differently, too.
+    within: Vec<(Mark, String)>,
     tree: Tree,
 }
 
@@ -62,7 +69,8 @@ pub enum Tree {
 impl Redactor {
     /// Collects what stands where secrets stand.
     pub fn new(root: Option<&Node>, tree: Tree) -> Self {
-        let mut redactor = Self { secrets: Vec::new(), resolved: Vec::new(), places: Vec::new(), tree };
+        let mut redactor =
+            Self { secrets: Vec::new(), resolved: Vec::new(), places: Vec::new(), within: Vec::new(), tree };
         if let Some(root) = root {
             redactor.collect(root, &Path::root(), Stands::Openly);
         }
@@ -88,7 +96,7 @@ impl Redactor {
     /// Line `number` (from 1) of the file without secrets. `above` are the lines before it.
     pub fn clean_line(&self, number: usize, line: &str, above: &[&str]) -> String {
         let line =
-            self.places.iter().fold(line.to_owned(), |line, place| strike_place(&line, number, *place));
+            self.places.iter().fold(line.to_owned(), |line, (place, _)| strike_place(&line, number, *place));
         let line = self.clean(&line);
         match self.tree {
             Tree::Whole => line,
@@ -97,6 +105,21 @@ impl Redactor {
                 None => line,
             },
         }
+    }
+
+    /// What is struck out wherever it stands.
+    pub fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
+    /// Where secrets stand, and what they are there.
+    pub fn places(&self) -> &[(Mark, String)] {
+        &self.places
+    }
+
+    /// Values that hold a secret, and what it is there.
+    pub fn within(&self) -> &[(Mark, String)] {
+        &self.within
     }
 
     fn collect(&mut self, node: &Node, path: &Path, stands: Stands) {
@@ -136,7 +159,7 @@ impl Redactor {
         let pure = pure || scalar.raw == METADATA;
         let written = (stands == Stands::AsSecret && !pure).then_some(scalar.raw.as_str());
         if written.is_some() {
-            self.places.push(mark);
+            self.places.push((mark, scalar.raw.clone()));
         }
         // Messages are one line; a secret of several is looked for line by line.
         let parts = |text: &str| {
@@ -150,7 +173,10 @@ impl Redactor {
                 Stands::Openly => self.resolved.extend(parts(scalar.text())),
             }
         }
-        self.secrets.extend(userinfo(&scalar.raw).map(str::to_owned));
+        if let Some(user) = userinfo(&scalar.raw) {
+            self.within.push((mark, user.to_owned()));
+            self.secrets.push(user.to_owned());
+        }
     }
 }
 
@@ -193,19 +219,33 @@ fn userinfo(text: &str) -> Option<&str> {
 }
 
 fn strike_keylike(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut word = String::new();
-    for c in text.chars().chain([' ']) {
-        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
-            word.push(c);
-        } else {
-            out.push_str(&if is_keylike(&word) { stars(&word) } else { std::mem::take(&mut word) });
-            word.clear();
-            out.push(c);
+    let (mut out, mut from) = (String::with_capacity(text.len()), 0);
+    for word in keylike(text) {
+        out.push_str(&text[from..word.start]);
+        out.push_str(&stars(&text[word.clone()]));
+        from = word.end;
+    }
+    out + &text[from..]
+}
+
+/// Where there are words that look like keys, in their order.
+pub fn keylike(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut begun = None;
+    for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
+        let is_of_a_word = c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        match begun {
+            None if is_of_a_word => begun = Some(at),
+            Some(from) if !is_of_a_word => {
+                begun = None;
+                if is_keylike(&text[from..at]) {
+                    found.push(from..at);
+                }
+            }
+            None | Some(_) => {}
         }
     }
-    out.pop();
-    out
+    found
 }
 
 fn is_keylike(word: &str) -> bool {

@@ -30,6 +30,7 @@ impl Stored {
         let usage = &request.usage;
         Decision {
             request: &request.request_id,
+            trace: None,
             at: seconds(request.at_micros),
             organisation: request.who.organisation.as_deref(),
             team: request.who.team.as_deref(),

@@ -21,6 +21,7 @@ pub mod usage;
 mod what_if;
 pub mod words;
 
+pub use period::moment_of;
 pub use reprice::{Repricing, reprice};
 pub use rows::Export;
 pub use sheet::Format;

@@ -20,7 +20,7 @@ mod unserved;
 mod verdict;
 
 pub use closest::closest;
-pub use explain::{Explained, Question, explain, explain_route, generation};
+pub use explain::{Explained, ExplainedChannel, Question, explain, explain_route, generation};
 pub use limits::Limits;
 pub use need::{Bond, Hold, Need, Resend, USUAL_ANSWER};
 pub use plan::{Exhausted, Lack, Plan};

@@ -112,25 +112,26 @@ pub fn quotes(
     }
     let mut all = Vec::new();
     for name in models {
-        let found = named(catalog, name);
-        if found.is_empty() {
-            return Err(unknown(catalog, name));
-        }
+        let found = named(catalog, name)?;
         all.extend(found.into_iter().map(|(provider, entry)| quote(provider, &entry, tier, usage, on)));
     }
     all.sort_by_key(|quote| quote.cost_nano_usd.unwrap_or(u64::MAX));
     Ok(all)
 }
 
-fn named<'c>(catalog: &'c Catalog, name: &str) -> Vec<(&'c str, Entry<'c>)> {
+/// What the catalog has under a name: `provider/model`, or the model alone at every provider that has it.
+pub fn named<'c>(catalog: &'c Catalog, name: &str) -> Result<Vec<(&'c str, Entry<'c>)>, Unquoted> {
     let providers = catalog.providers();
     if let Some((provider, model)) = name.split_once('/')
         && let Some(provider) = providers.iter().find(|known| **known == provider)
         && let Some(entry) = catalog.find(provider, model)
     {
-        return vec![(provider, entry)];
+        return Ok(vec![(provider, entry)]);
     }
-    providers.into_iter().filter_map(|provider| Some((provider, catalog.find(provider, name)?))).collect()
+    let everywhere = providers.into_iter();
+    let found: Vec<_> =
+        everywhere.filter_map(|provider| Some((provider, catalog.find(provider, name)?))).collect();
+    if found.is_empty() { Err(unknown(catalog, name)) } else { Ok(found) }
 }
 
 fn unknown(catalog: &Catalog, name: &str) -> Unquoted {

@@ -15,11 +15,13 @@ use crate::algo::ramp;
 use crate::algo::tick::Tick;
 use crate::config::Byok;
 use crate::dialect::{Dialect, translate};
+use crate::state::bar::Keeps;
 use crate::state::gate;
 use crate::state::look::ELIGIBLE;
 use crate::state::model::Model;
 use crate::state::route::Route;
 use crate::state::table::Channel;
+use crate::state::upstream::Upstream;
 use crate::vocab::{Abilities, Ability, Payer};
 
 /// How gladly a channel is picked. Ordered: smaller is better.
@@ -51,6 +53,10 @@ const _: () = assert!(Rank::Trial as usize + 1 == ELIGIBLE.len(), "every rank ha
 pub enum WhyNot {
     /// A credential or address is missing.
     Unconfigured,
+    /// An operator keeps requests from it.
+    DisabledByOperator {
+        until: Option<Tick>,
+    },
     /// The caller's key does not reach it.
     OutOfReach,
     /// It speaks none of what the caller speaks.
@@ -94,6 +100,7 @@ impl WhyNot {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Unconfigured => "unconfigured",
+            Self::DisabledByOperator { .. } => "disabled_by_operator",
             Self::OutOfReach => "out_of_reach",
             Self::Speaks => "speaks_another_dialect",
             Self::Bound => "stored_elsewhere",
@@ -111,11 +118,33 @@ impl WhyNot {
         }
     }
 
+    /// Until when it holds, as far as that is known.
+    pub const fn until(self) -> Option<Tick> {
+        match self {
+            Self::DisabledByOperator { until } | Self::BreakerOpen { until } => until,
+            Self::Credentials { until }
+            | Self::Capped { until }
+            | Self::ModelMissing { until }
+            | Self::Unserved { until } => Some(until),
+            Self::Unconfigured
+            | Self::OutOfReach
+            | Self::Speaks
+            | Self::Bound
+            | Self::Lacks(_)
+            | Self::Window
+            | Self::TooDear
+            | Self::Down
+            | Self::Full
+            | Self::Tried => None,
+        }
+    }
+
     /// Whether the throttle of a panic may send to it all the same.
     pub const fn is_evidence_only(self) -> bool {
         match self {
             Self::Down | Self::BreakerOpen { .. } => true,
             Self::Unconfigured
+            | Self::DisabledByOperator { .. }
             | Self::OutOfReach
             | Self::Speaks
             | Self::Bound
@@ -144,6 +173,7 @@ pub fn judge(
     if !upstream.is_configured() {
         return Err(WhyNot::Unconfigured);
     }
+    barred(upstream, model, need, now)?;
     if need.lineage.is_some_and(|lineage| lineage.bars_upstream(&upstream.config).is_some())
         || !takes_key(route, channel, need)
     {
@@ -196,6 +226,21 @@ pub fn judge(
         };
     }
     Ok(rank)
+}
+
+/// Whether operators keep the request from it.
+fn barred(upstream: &Upstream, model: &Model, need: &Need<'_>, now: Tick) -> Result<(), WhyNot> {
+    for bar in [&upstream.memory.bar, &model.bar] {
+        let Some(down) = bar.down(now) else { continue };
+        let is_kept = match down.keeps {
+            Keeps::Everybody => true,
+            Keeps::NewComers => need.bond.is_none_or(|bond| bond.upstream != upstream.identity),
+        };
+        if is_kept {
+            return Err(WhyNot::DisabledByOperator { until: down.until });
+        }
+    }
+    Ok(())
 }
 
 /// Whether it is for callers with a key of their own or without one, and that key is for it.

@@ -4,6 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::alerting;
@@ -12,12 +14,13 @@ use super::booking;
 use super::builtin::Simulating;
 use super::collector;
 use super::front::Front;
+use super::history::History;
 use super::issuers::Messenger;
 use super::keeper::Keeper;
 use super::keyring;
 use super::lifecycle::{Lifecycle, Stage};
 use super::loader::{Draft, Loader, Rejection};
-use super::prober::Prober;
+use super::prober::{Prober, Subject, probe_now};
 use super::recheck::recheck;
 use super::reload::{Cause, First, Reloader};
 use super::rescue::Rescue;
@@ -31,7 +34,7 @@ use crate::access::budgets;
 use crate::access::limits::Seen;
 use crate::access::tokens::Published;
 use crate::access::{Access, Desk, Managed};
-use crate::admin::{Applied, Phase, Refused, Reloaded, Running, Trail};
+use crate::admin::{Applied, Deed, Editing, Phase, Probed, Refused, Reloaded, Running, Trail};
 use crate::alerts::Herald;
 use crate::algo::breaker::State;
 use crate::cache::{Held, KeptNow};
@@ -41,13 +44,15 @@ use crate::shared::{Link, Purses, Standing, Tallies};
 use crate::simulated::Simulated;
 use crate::state::{Live, Table};
 use crate::store::Store;
-use crate::telemetry::catalogue;
+use crate::telemetry::{catalogue, logs};
 use crate::upstream::{Dial, Pool};
 
 /// Leases end and levels decay with this resolution.
 const EXPIRE: Duration = Duration::from_millis(250);
 /// Series of what is gone are looked for.
 const FORGET: Duration = Duration::from_mins(1);
+/// What operators have said, and has ended by itself, is told of.
+const NOTE: Duration = Duration::from_secs(1);
 /// Connections past their time are closed, refused keys rechecked.
 const SWEEP: Duration = Duration::from_secs(5);
 /// Certificate files are looked at.
@@ -64,6 +69,8 @@ pub struct Host {
     /// Of the admin side.
     pub admin_certificate: Option<Arc<Certificate>>,
     pub(super) keeper: Option<Arc<Keeper>>,
+    /// How many probes may run at the same moment.
+    slots: Arc<Semaphore>,
     link: Option<Arc<Link>>,
     /// What outlives the process, where the configuration has a place for it.
     pub store: Option<Arc<Store>>,
@@ -91,9 +98,10 @@ impl Host {
             live: Arc::clone(&live),
         };
         let messenger = Arc::new(messenger);
-        let state_file = draft.blueprint.server.state_file.as_deref();
-        let keeper = state_file.map(|path| Arc::new(Keeper::new(loader.beside(path))));
+        let state_file = draft.blueprint.server.state_file.as_deref().map(|path| loader.beside(path));
+        let keeper = state_file.clone().map(|path| Arc::new(Keeper::new(path)));
         let recalled = keeper.as_ref().map(|keeper| keeper.recall(&live)).unwrap_or_default();
+        live.overrides.recall(&recalled.lasting.overrides, live.clock.unix_now(), live.now());
         if let Some(memoir) = recalled.memoir {
             assembler.recall(memoir);
         }
@@ -113,10 +121,11 @@ impl Host {
         });
         let (snapshot, _) = assembler.assemble(&loader.source().name(), &mut draft)?;
         let gateway = Gateway::new(Arc::clone(&live), snapshot);
-        gateway.recall_places(&recalled.places);
+        gateway.recall_places(&recalled.lasting.left);
         let lifecycle = Arc::new(Lifecycle::default());
         let tasks = Arc::new(Tasks::default());
         let prober = Prober::new(Arc::clone(&live), Arc::clone(&tasks));
+        let slots = Arc::clone(&prober.slots);
         let rescue = Rescue::new(Arc::clone(&live), Arc::clone(&tasks), Arc::clone(&prober));
         let reloader = Reloader::new(First {
             gateway: Arc::clone(&gateway),
@@ -126,12 +135,15 @@ impl Host {
             prober,
             store: draft.blueprint.store,
             trail: Arc::clone(&trail),
+            history: state_file.map_or_else(History::new, |path| History::beside(&path)),
+            text: draft.text,
         });
         let certificate = draft.certificate.map(Arc::new);
         let admin_certificate = draft.admin_certificate.map(Arc::new);
 
         tasks.spawn("expire", expire(Arc::clone(&gateway), rescue));
         tasks.spawn("series forgotten", forget(Arc::clone(&gateway)));
+        tasks.spawn("ended overrides", note_ended(Arc::clone(&live), Arc::clone(&trail)));
         tasks.spawn("pulse", pulse(live));
         tasks.spawn("sweep", sweep(Arc::clone(&gateway), Arc::clone(&reloader)));
         tasks.spawn("recheck", rechecks(Arc::clone(&gateway)));
@@ -181,6 +193,7 @@ impl Host {
             certificate,
             admin_certificate,
             keeper,
+            slots,
             link,
             store,
             desk,
@@ -315,6 +328,20 @@ impl Running for Host {
         self.reloader.applied()
     }
 
+    fn probe<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Option<Probed>> + Send + 'a>> {
+        Box::pin(async move {
+            let snapshot = self.gateway().snapshot();
+            let mut subjects = snapshot.table.upstreams.iter().zip(&snapshot.pools);
+            let (upstream, pool) = subjects.find(|(upstream, _)| *upstream.config.name == *name)?;
+            let subject = Subject { upstream: Arc::clone(upstream), pool: Arc::clone(pool) };
+            Some(probe_now(&self.gateway().live, &self.slots, &subject).await)
+        })
+    }
+
+    fn editing(&self) -> Arc<dyn Editing> {
+        Arc::clone(&self.reloader) as _
+    }
+
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<Reloaded, Refused>> + Send + '_>> {
         let reloaded = self.reloader.reload(Cause::Order);
         Box::pin(async move { reloaded.await.map_err(|rejection| Refused(rejection.to_string())) })
@@ -341,6 +368,19 @@ fn close_idle_where_open(snapshot: &Snapshot) {
     for (upstream, pool) in snapshot.table.upstreams.iter().zip(&snapshot.pools) {
         if matches!(upstream.memory.gate.state(), State::Open { .. }) {
             pool.close_idle();
+        }
+    }
+}
+
+/// What operators have said, and has had its time, is in the audit trail like what they take back.
+async fn note_ended(live: Arc<Live>, trail: Arc<Trail>) {
+    loop {
+        sleep(NOTE).await;
+        logs::pass(live.now());
+        for (subject, said) in live.overrides.take_ended() {
+            let detail = json!({ "ended": said.kind.name(), "said_by": &*said.by, "reason": &*said.reason });
+            let subject = subject.to_string();
+            trail.note(Deed { actor: "gateway", action: "upstream.enable", subject: &subject, detail }).await;
         }
     }
 }

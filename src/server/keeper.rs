@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 use crate::algo::tick::Tick;
 use crate::proxy::Gateway;
 use crate::state::Live;
-use crate::state::memoir::{LeftOut, Memoir, Unfit};
+use crate::state::memoir::{Lasting, LeftOut, Memoir, Unfit};
 use crate::telemetry::catalogue;
 
 /// How old the file is at most when the process is killed.
@@ -33,7 +33,8 @@ const ANEW: Duration = Duration::from_mins(5);
 const AT_THE_END: Duration = Duration::from_secs(5);
 
 /// What of a file that is too old is true all the same.
-const STILL: &str = "; where files and batches are is believed, however old it is";
+const STILL: &str =
+    "; where files and batches are, and what operators have said, is believed however old it is";
 
 pub(super) struct Keeper {
     path: PathBuf,
@@ -67,8 +68,8 @@ enum Done {
 #[derive(Default)]
 pub(super) struct Recalled {
     pub(super) memoir: Option<Memoir>,
-    /// Where files and batches are, which is true for longer than the rest.
-    pub(super) places: Vec<[u64; 4]>,
+    /// What is true for longer than the rest.
+    pub(super) lasting: Lasting,
 }
 
 impl Keeper {
@@ -90,7 +91,7 @@ impl Keeper {
             }
         };
         let unix = live.clock.unix_now();
-        let places = Memoir::lasting(&text);
+        let lasting = Memoir::lasting(&text);
         let memoir = match Memoir::decode(&text, unix) {
             Ok(memoir) => {
                 live.clock.resume(memoir.resumes_at(unix));
@@ -99,17 +100,21 @@ impl Keeper {
                 Some(memoir)
             }
             Err(unfit) => {
-                self.note_unfit(live, &unfit, if places.is_empty() { "" } else { STILL });
+                self.note_unfit(live, &unfit, if lasting.is_empty() { "" } else { STILL });
                 None
             }
         };
-        Recalled { memoir, places }
+        Recalled { memoir, lasting }
     }
 
     /// Writes the file for as long as the process lives.
     pub(super) async fn follow(self: Arc<Self>, gateway: Arc<Gateway>) {
         loop {
-            sleep(EVERY).await;
+            // What an operator says is not left to the next time.
+            tokio::select! {
+                () = sleep(EVERY) => {}
+                () = gateway.live.overrides.changed.notified() => {}
+            }
             self.write(&gateway, Write::IfChanged).await;
         }
     }

@@ -39,6 +39,8 @@ pub type World = Arc<dyn Env + Send + Sync>;
 /// A good file, with what it refers to.
 pub struct Draft {
     pub blueprint: Blueprint,
+    /// What it was made of; empty where no text was.
+    pub(super) text: String,
     pub warnings: Vec<Problem>,
     /// How peers are checked, by `ca_file`.
     pub(super) roots: HashMap<Option<String>, Arc<ClientConfig>>,
@@ -130,7 +132,16 @@ impl Loader {
 
     /// Reads everything.
     pub fn load(&self) -> Result<Draft, Rejection> {
-        let text = self.source.read()?;
+        self.load_text(self.source.read()?)
+    }
+
+    /// What is there now, whatever it is worth.
+    pub(super) fn read(&self) -> Result<String, Rejection> {
+        self.source.read()
+    }
+
+    /// As [`Loader::load`], if this were what is there.
+    pub(super) fn load_text(&self, text: String) -> Result<Draft, Rejection> {
         let noting = Noting { loader: self, asked: Mutex::default() };
         let loaded = config::load(&text, &noting);
         let loaded = loaded.map_err(|problems| Rejection::Invalid { file: self.source.name(), problems })?;
@@ -143,6 +154,7 @@ impl Loader {
         };
         draft.warnings = loaded.warnings;
         draft.warnings.extend(unwritable);
+        draft.text = text;
         Ok(draft)
     }
 
@@ -192,8 +204,8 @@ impl Loader {
         let roots = self.roots_of(&blueprint, world)?;
         let certificate = self.certificate(&blueprint)?;
         let admin_certificate = self.admin_certificate(&blueprint)?;
-        let (warnings, fingerprint) = (Vec::new(), Fingerprint::default());
-        Ok(Draft { blueprint, warnings, roots, certificate, admin_certificate, fingerprint })
+        let (text, warnings, fingerprint) = (String::new(), Vec::new(), Fingerprint::default());
+        Ok(Draft { blueprint, text, warnings, roots, certificate, admin_certificate, fingerprint })
     }
 
     /// Whether reading again would give what `last` was taken of.
@@ -334,6 +346,15 @@ fn digest<'a>(text: &str, contents: impl Iterator<Item = &'a Result<String, Stri
 }
 
 impl Rejection {
+    /// What is wrong, one by one.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        match self {
+            Self::Invalid { problems, .. } => problems,
+            Self::Unreadable { why, .. } => vec![Problem::error("", why)],
+            Self::Unusable { path, why, .. } => vec![Problem::error(&path, why)],
+        }
+    }
+
     /// What is wrong, as `check --format json` lists it.
     pub fn problems(&self) -> serde_json::Value {
         match self {

@@ -17,6 +17,7 @@
 //! | [`console`] | operators' connections |
 //! | [`host`], [`tasks`], [`lifecycle`], [`shutdown`] | background work, its stages, its end |
 //! | [`loader`], [`reload`], `watch`, `assemble`, [`builtin`] | from the file to the table in force |
+//! | `editing`, `overwrite`, `history` | what operators put into the file, and what was in it before |
 //! | `keyring` | the store's keys, kept up to date |
 //! | `keeper` | what outlasts the process |
 //! | `sharing` | what replicas tell each other |
@@ -36,9 +37,11 @@ mod conduct;
 mod connection;
 pub mod console;
 mod edge;
+mod editing;
 mod framing;
 pub mod front;
 mod guard;
+mod history;
 pub mod host;
 mod issuers;
 mod keeper;
@@ -47,6 +50,7 @@ pub mod lifecycle;
 mod line;
 pub mod listen;
 pub mod loader;
+mod overwrite;
 mod places;
 pub mod prober;
 mod recheck;

@@ -13,9 +13,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 
 use super::tasks::Tasks;
+use crate::admin::Probed;
 use crate::algo::breaker::Admissible;
 use crate::algo::cooldown::Readiness;
 use crate::algo::health::{self, Standing, Verdict};
@@ -187,6 +188,46 @@ pub(super) fn proves_nothing(fault: &ProbeFault, live: &Live, begun: Tick) -> bo
         Fault::HeadersTimeout | Fault::ConnectTimeout | Fault::Tls => live.starved_since(begun),
         _ => false,
     }
+}
+
+/// A probe that an operator wants now, whatever is planned. Its answer counts like any other's, where the upstream is
+/// probed at all; where it is not, whether it can be connected to is found out, and remembered by nobody.
+pub(super) async fn probe_now(live: &Live, slots: &Semaphore, subject: &Subject) -> Probed {
+    let Subject { upstream, .. } = subject;
+    let patience = upstream.config.probe.settings.timeout;
+    let is_probed = upstream.config.probe.kind != ProbeKind::Off;
+    let kind = if is_probed { &upstream.config.probe.kind } else { &ProbeKind::Tcp };
+    let begun = live.now();
+    let asked = async {
+        let slot = slots.acquire().await;
+        let answer = ask(live, subject, kind).await;
+        drop(slot);
+        answer
+    };
+    // All slots may be taken by probes that hang.
+    let answer = timeout(2 * patience, asked).await;
+    let now = live.now();
+    let (result, why) = match answer {
+        Ok(Ok(())) => ("pass", None),
+        Err(_) => ("inconclusive", Some("other probes were in the way for too long".to_owned())),
+        Ok(Err(fault)) if proves_nothing(&fault, live, begun) || upstream.is_cut_off(now) => {
+            ("inconclusive", Some(fault.to_string()))
+        }
+        Ok(Err(fault)) => ("fail", Some(fault.to_string())),
+    };
+    if is_probed {
+        match result {
+            "pass" => upstream.probed(Verdict::Pass, now),
+            "fail" => upstream.probed(Verdict::Fail, now),
+            _ => {}
+        }
+    }
+    let kind = match kind {
+        ProbeKind::Off | ProbeKind::Tcp => "tcp",
+        ProbeKind::Http { .. } => "http",
+        ProbeKind::ListModels { .. } => "list_models",
+    };
+    Probed { result, kind, why, took_ms: now.since(begun).as_secs_f64() * 1e3 }
 }
 
 fn next_gap(upstream: &Upstream, live: &Live) -> Duration {

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::assemble::{Assembler, Replaced};
 use super::builtin::Builtin;
+use super::history::History;
 use super::loader::{Draft, Fingerprint, Loader, Rejection};
 use super::prober::Prober;
 use crate::admin::{Applied, Deed, Reloaded, Trail};
@@ -32,13 +33,24 @@ pub enum Cause {
     Order,
 }
 
+impl Cause {
+    /// Who has done it, as the history has it.
+    const fn by(self) -> &'static str {
+        match self {
+            Self::Watch | Self::Poll => "gateway: the file was changed",
+            Self::Order => "gateway: a reload was asked for",
+        }
+    }
+}
+
 pub struct Reloader {
-    loader: Arc<Loader>,
+    pub(super) loader: Arc<Loader>,
     gateway: Arc<Gateway>,
     prober: Arc<Prober>,
     builtin: Arc<Builtin>,
-    workshop: tokio::sync::Mutex<Workshop>,
+    pub(super) workshop: tokio::sync::Mutex<Workshop>,
     applied: Mutex<Applied>,
+    pub(super) history: Mutex<History>,
     trail: Arc<Trail>,
     leaving: Mutex<Vec<Leaving>>,
     /// As it was at the start, and is for as long as the process lives.
@@ -46,7 +58,7 @@ pub struct Reloader {
 }
 
 /// What only one reload at a time may touch.
-struct Workshop {
+pub(super) struct Workshop {
     assembler: Assembler,
     fingerprint: Fingerprint,
 }
@@ -66,15 +78,19 @@ pub(super) struct First {
     pub(super) prober: Arc<Prober>,
     pub(super) trail: Arc<Trail>,
     pub(super) store: Option<config::Store>,
+    pub(super) history: History,
+    /// What the first table was made of.
+    pub(super) text: String,
 }
 
 impl Reloader {
     pub(super) fn new(first: First) -> Arc<Self> {
-        let First { gateway, loader, assembler, fingerprint, prober, store, trail } = first;
+        let First { gateway, loader, assembler, fingerprint, prober, store, trail, history, text } = first;
         let snapshot = gateway.snapshot();
         let reloader = Arc::new(Self {
             builtin: Arc::clone(&assembler.builtin),
             applied: Mutex::new(Applied { source: loader.source().name(), ..Applied::default() }),
+            history: Mutex::new(history),
             workshop: tokio::sync::Mutex::new(Workshop { assembler, fingerprint }),
             trail,
             leaving: Mutex::default(),
@@ -87,7 +103,7 @@ impl Reloader {
         for result in ["applied", "unchanged", "refused"] {
             drop(snapshot.table.live.metrics.counter(&catalogue::RELOADS, &[result]));
         }
-        reloader.note_applied(&snapshot);
+        reloader.note_applied(&snapshot, &text, "gateway: start");
         reloader.prober.follow(&snapshot);
         reloader
     }
@@ -107,18 +123,30 @@ impl Reloader {
     /// Reads the configuration again.
     pub async fn reload(&self, cause: Cause) -> Result<Reloaded, Rejection> {
         let mut workshop = self.workshop.lock().await;
+        let result = self.reload_in(&mut workshop, cause).await;
+        drop(workshop);
+        if let Ok(Reloaded::Applied { .. }) = &result {
+            self.write_history().await;
+        }
+        result
+    }
+
+    /// As [`Reloader::reload`], for who has the workshop.
+    pub(super) async fn reload_in(
+        &self,
+        workshop: &mut Workshop,
+        cause: Cause,
+    ) -> Result<Reloaded, Rejection> {
         let before = self.applied().revision;
-        let result = self.attempt(&mut workshop, cause).await;
-        let live = &self.gateway.live;
-        let count = |result| live.metrics.counter(&catalogue::RELOADS, &[result]).increment(1);
+        let result = self.attempt(workshop, cause).await;
         match &result {
-            Ok(Reloaded::Applied { .. }) => count("applied"),
+            Ok(Reloaded::Applied { .. }) => self.count("applied"),
             Ok(Reloaded::Unchanged { .. }) => {
                 // The file is again what is in force.
                 self.applied.lock().refused = None;
                 self.refused_gauge(0.0);
                 if cause == Cause::Order {
-                    count("unchanged");
+                    self.count("unchanged");
                 }
             }
             Err(rejection) => {
@@ -128,12 +156,11 @@ impl Reloader {
                 self.refused_gauge(1.0);
                 // A bad file lies there until somebody mends it; once is enough to say so.
                 if !known || cause == Cause::Order {
-                    count("refused");
+                    self.count("refused");
                     tracing::error!("configuration refused, the table in force stays\n{said}");
                 }
             }
         }
-        drop(workshop);
         if let Ok(Reloaded::Applied { revision }) = &result {
             let detail = json!({ "cause": format!("{cause:?}"), "before": before, "after": revision });
             let subject = self.loader.source().name();
@@ -142,6 +169,16 @@ impl Reloader {
                 .await;
         }
         result
+    }
+
+    pub(super) fn count(&self, result: &'static str) {
+        self.gateway.live.metrics.counter(&catalogue::RELOADS, &[result]).increment(1);
+    }
+
+    /// Writes down which configurations were in force, where there is a place for it.
+    pub(super) async fn write_history(&self) {
+        let Some(page) = self.history.lock().page() else { return };
+        drop(tokio::task::spawn_blocking(move || page.write()).await);
     }
 
     async fn attempt(&self, workshop: &mut Workshop, cause: Cause) -> Result<Reloaded, Rejection> {
@@ -156,11 +193,17 @@ impl Reloader {
         let Some(draft) = read else {
             return Ok(Reloaded::Unchanged { revision: self.applied().revision });
         };
-        self.apply(workshop, draft?, cause)
+        self.apply(workshop, draft?, cause, cause.by())
     }
 
     /// Puts `draft` in force.
-    fn apply(&self, workshop: &mut Workshop, mut draft: Draft, cause: Cause) -> Result<Reloaded, Rejection> {
+    pub(super) fn apply(
+        &self,
+        workshop: &mut Workshop,
+        mut draft: Draft,
+        cause: Cause,
+        by: &str,
+    ) -> Result<Reloaded, Rejection> {
         let name = self.loader.source().name();
         let (snapshot, replaced) = workshop.assembler.assemble(&name, &mut draft)?;
         workshop.fingerprint = draft.fingerprint;
@@ -171,7 +214,7 @@ impl Reloader {
         let after = self.gateway.snapshot();
         self.prober.follow(&after);
         self.gateway.live.metrics.gauge(&catalogue::CONFIG_INFO, &[&before.table.revision]).set(0.0);
-        self.note_applied(&after);
+        self.note_applied(&after, &draft.text, by);
         for warning in &draft.warnings {
             tracing::warn!(path = warning.path, "{}", warning.message);
         }
@@ -191,10 +234,10 @@ impl Reloader {
     pub async fn replace(&self, blueprint: config::Blueprint) -> Result<Reloaded, Rejection> {
         let mut workshop = self.workshop.lock().await;
         let draft = self.loader.draft_of(blueprint)?;
-        self.apply(&mut workshop, draft, Cause::Order)
+        self.apply(&mut workshop, draft, Cause::Order, Cause::Order.by())
     }
 
-    fn note_applied(&self, snapshot: &Snapshot) {
+    fn note_applied(&self, snapshot: &Snapshot, text: &str, by: &str) {
         let live = &self.gateway.live;
         let now = live.clock.unix_now().as_secs_f64();
         let mut applied = self.applied.lock();
@@ -202,6 +245,7 @@ impl Reloader {
         applied.applied_at = now;
         applied.refused = None;
         drop(applied);
+        self.history.lock().note(&snapshot.table.revision, text, now, by);
         live.metrics.gauge(&catalogue::CONFIG_INFO, &[&snapshot.table.revision]).set(1.0);
         live.metrics.gauge(&catalogue::RELOAD_SECONDS, &[]).set(now);
         self.refused_gauge(0.0);
@@ -229,7 +273,7 @@ impl Reloader {
 }
 
 /// What of `server:` differs and is only read when the process starts.
-fn fixed_at_start(before: &config::Server, after: &config::Server) -> Vec<&'static str> {
+pub(super) fn fixed_at_start(before: &config::Server, after: &config::Server) -> Vec<&'static str> {
     // Who operators are is looked up each time; the files are not.
     let files = |server: &config::Server| server.admin_tls.clone().map(|tls| (tls.own, tls.client_ca));
     let changes = [

@@ -110,6 +110,13 @@ impl Cell {
         !self.clear.load(Acquire) && self.cooldown.lock().rests_on_hearsay(now)
     }
 
+    /// Forgets everything held against it.
+    pub fn reset(&self, now: Tick) {
+        let mut cooldown = self.cooldown.lock();
+        cooldown.reset();
+        self.publish(&cooldown, now);
+    }
+
     pub fn reconfigure(&self, settings: &Settings) {
         self.cooldown.lock().reconfigure(settings.clone());
     }

@@ -245,6 +245,20 @@ impl Gate {
         }
     }
 
+    /// Forgets all that was held against it. What an operator has said stays.
+    pub fn reset(&self, now: Tick) -> Option<Transition> {
+        let mut core = self.core.lock();
+        let transition = match core.breaker.state() {
+            State::Closed | State::Open { .. } | State::HalfOpen => core.breaker.reset(now),
+            State::ForcedClosed | State::ForcedOpen | State::MetricsOnly => None,
+        };
+        core.shun = Shun::default();
+        core.breaks_streams = false;
+        core.broke_after = 0;
+        self.publish(&core);
+        transition
+    }
+
     /// New thresholds; what is known stays.
     pub fn reconfigure(&self, settings: &Settings, now: Tick) -> Option<Transition> {
         let mut core = self.core.lock();

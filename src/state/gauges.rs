@@ -34,6 +34,7 @@ impl Table {
         gauges.set(&c::MEMORY_HELD, &[], self.live.holdings.bytes() as f64);
         gauges.set(&c::MEMORY_LIMIT, &[], self.server.limits.memory as f64);
         gauges.set(&c::SERIES, &[], self.live.metrics.len() as f64);
+        self.export_overrides(&gauges, now);
         for route in &self.routes {
             let name: &str = &route.config.name;
             let all = route.channels.len();

@@ -11,6 +11,7 @@ use super::chance::Chance;
 use super::clock::{Clock, Hand};
 use super::holding::Holdings;
 use super::network::Network;
+use super::overrides::Overrides;
 use crate::algo::dice::Dice;
 use crate::algo::tick::Tick;
 use crate::telemetry::Metrics;
@@ -25,6 +26,8 @@ pub struct Live {
     pub resting: Notify,
     /// What operators should know.
     pub alerts: Alerts,
+    /// What operators have said of upstreams.
+    pub overrides: Overrides,
     /// What attempts have cost since the start, in nano-USD, as far as anybody knows.
     pub spent: AtomicU64,
     chance: Chance,

@@ -5,6 +5,7 @@
 //! one immutable compilation of a blueprint that holds `Arc`s to it.
 
 pub mod alerts;
+pub mod bar;
 mod blame;
 pub mod books;
 pub mod chance;
@@ -22,6 +23,7 @@ pub mod memoir;
 pub mod model;
 mod names;
 pub mod network;
+pub mod overrides;
 pub mod permit;
 pub mod queue;
 pub mod recent;
@@ -32,6 +34,7 @@ mod served;
 mod silence;
 pub mod sync;
 pub mod table;
+pub mod timeline;
 pub mod unserved;
 pub mod upstream;
 

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::bar::Bar;
 use super::credential::Cell;
 use super::gate::{Gate, Rescue};
 use super::memoir;
 use super::room::Room;
 use super::silence::Silence;
+use super::timeline::Timeline;
 use crate::algo::aimd;
 use crate::algo::breaker;
 use crate::algo::cooldown;
@@ -51,6 +53,15 @@ pub enum Shape {
     Whole,
 }
 
+/// Percentiles of latencies, and of how many they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spread {
+    pub count: u64,
+    pub p50: Duration,
+    pub p95: Duration,
+    pub p99: Duration,
+}
+
 #[derive(Debug)]
 pub struct Model {
     pub name: Arc<str>,
@@ -60,6 +71,9 @@ pub struct Model {
     configured: AtomicBool,
     /// `None` for plain HTTP, where the upstream's own gate says it all.
     pub gate: Option<Gate>,
+    /// Whether operators keep requests from it.
+    pub bar: Bar,
+    pub timeline: Timeline,
     latency: [Mutex<Latency>; 2],
     pub(super) silence: [Silence; 2],
     pub waiting: AtomicU32,
@@ -105,6 +119,8 @@ impl Model {
             hashed: OnceLock::new(),
             configured: AtomicBool::new(false),
             gate: breaker.map(|settings| Gate::new(settings, Rescue::None)),
+            bar: Bar::default(),
+            timeline: Timeline::default(),
             latency: [Mutex::new(Latency::new()), Mutex::new(Latency::new())],
             silence: [Silence::new(), Silence::new()],
             waiting: AtomicU32::new(0),
@@ -170,6 +186,19 @@ impl Model {
         }
     }
 
+    /// Forgets what was learnt of it, but for its quotas, which the upstream has told: faults, latencies, throttles.
+    pub(super) fn reset(&self, now: Tick) -> Option<breaker::Transition> {
+        for latency in &self.latency {
+            *latency.lock() = Latency::new();
+        }
+        self.missing_until.store(0, Relaxed);
+        self.refuses_prefill_until.store(0, Relaxed);
+        for (_, cell) in self.rates() {
+            cell.reset(now);
+        }
+        self.gate.as_ref().and_then(|gate| gate.reset(now))
+    }
+
     /// The configuration names this model.
     pub(super) fn configure(&self) {
         self.configured.store(true, Relaxed);
@@ -213,6 +242,14 @@ impl Model {
 
     pub fn latency(&self, shape: Shape, now: Tick) -> Option<Duration> {
         self.latency[shape as usize].lock().ewma.value(now)
+    }
+
+    /// How latencies of the last minute are spread; `None` where there was none.
+    pub fn spread(&self, shape: Shape, now: Tick) -> Option<Spread> {
+        let latency = self.latency[shape as usize].lock();
+        let count = latency.quantile.count(now);
+        let at = |share| latency.quantile.at(now, share);
+        Some(Spread { count, p50: at(0.5)?, p95: at(0.95)?, p99: at(0.99)? })
     }
 
     /// The 95th percentile of the last minute's latencies, if there were enough of them to have one.

@@ -168,6 +168,8 @@ impl Table {
             paths: Box::default(),
         };
         table.index(blueprint);
+        live.overrides.unsettle();
+        table.uphold();
         table
     }
 
@@ -285,6 +287,7 @@ impl Table {
         for upstream in &self.upstreams {
             upstream.expire(now, &mut dice);
         }
+        self.uphold();
     }
 }
 

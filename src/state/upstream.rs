@@ -8,6 +8,7 @@ use std::time::Duration;
 use dashmap::{DashMap, Entry};
 use parking_lot::Mutex;
 
+use super::bar::Bar;
 use super::credential::Credential;
 use super::fate;
 use super::gate::{Gate, Rescue};
@@ -16,6 +17,7 @@ use super::memoir;
 use super::model::Model;
 use super::network::{Guilt, WayOut};
 use super::queue::Awaited;
+use super::timeline::{Change, Subject, Timeline};
 use super::unserved::Unserved;
 use crate::algo::dice::Dice;
 use crate::algo::health::{self, Health};
@@ -36,6 +38,9 @@ const OTHER_MODELS: &str = "*";
 pub struct Memory {
     pub name: Arc<str>,
     pub gate: Gate,
+    /// Whether operators keep requests from it.
+    pub bar: Bar,
+    pub timeline: Timeline,
     pub health: Mutex<Health>,
     pub in_flight: AtomicU32,
     /// Connections to it that are slow to open, at this moment; its pool counts them.
@@ -67,6 +72,8 @@ impl Memory {
         Self {
             name,
             gate: Gate::new(settings.breaker.clone(), Rescue::Probes),
+            bar: Bar::default(),
+            timeline: Timeline::default(),
             health: Mutex::new(Health::new(settings.probe.settings.clone())),
             in_flight: AtomicU32::new(0),
             slow_to_open: Arc::default(),
@@ -292,6 +299,18 @@ impl Upstream {
         };
         if let Some((from, to)) = flip {
             tracing::info!(upstream = %self.config.name, from = from.name(), to = to.name(), "health changed");
+            let reason = match verdict {
+                health::Verdict::Pass => "probes pass",
+                health::Verdict::Fail => "probes fail",
+            };
+            let change = Change {
+                at: now,
+                of: Subject::Health,
+                from: from.name(),
+                to: to.name(),
+                reason: reason.into(),
+            };
+            self.memory.timeline.note(change);
             if from == health::State::Down && to == health::State::Up {
                 self.memory.ramp(now);
             }
@@ -316,6 +335,14 @@ impl Upstream {
             reason = reason.name(),
             "breaker changed"
         );
+        let timeline = model.map_or(&self.memory.timeline, |model| &model.timeline);
+        timeline.note(Change {
+            at: now,
+            of: Subject::Breaker,
+            from: from.name(),
+            to: to.name(),
+            reason: reason.name().into(),
+        });
         let labels = [&*self.config.name, name, to.name(), reason.name()];
         self.live.metrics.counter(&catalogue::BREAKER_TRANSITIONS, &labels).increment(1);
         let gate = model.map_or(Some(&self.memory.gate), |model| model.gate.as_ref());
@@ -329,6 +356,26 @@ impl Upstream {
                 None => self.memory.ramp(now),
             }
         }
+    }
+
+    /// Forgets what was learnt of it and of its models and keys: faults, latencies, cooldowns.
+    pub fn reset(&self, now: Tick) {
+        *self.memory.recalled.lock() = None;
+        self.note(None, self.memory.gate.reset(now), now);
+        let models: Vec<_> = self.memory.models.iter().map(|entry| Arc::clone(entry.value())).collect();
+        for model in models {
+            self.reset_model(&model, now);
+        }
+        for key in &self.credentials {
+            key.own.reset(now);
+            key.quota.reset(now);
+        }
+    }
+
+    /// As [`Upstream::reset`], of one model alone.
+    pub fn reset_model(&self, model: &Model, now: Tick) {
+        let transition = model.reset(now);
+        self.note(Some(model), transition, now);
     }
 
     /// Lets time act on every gate of this upstream.

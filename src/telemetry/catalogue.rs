@@ -101,6 +101,7 @@ catalogue! {
     STATE_FILE_FAILED = "mainstay_state_file_failed" Gauge, [], "1 while the state file could not be written at the last try, or not be read or believed at the start, else 0; absent without server.state_file.";
     CATALOG_AGE = "mainstay_catalog_age_seconds" Gauge, [], "Since the day on which the catalog of models was true.";
     CATALOG_MODELS = "mainstay_catalog_models" Gauge, [], "Models in the catalog, those of the operator's file included.";
+    OVERRIDES = "mainstay_overrides" Gauge, ["upstream", "model", "kind"], "What operators have said of an upstream, or of a model of it: 1 while it is disabled, draining, forced_open or forced_closed. An empty model is the upstream as a whole; `other` counts the models that only callers name.";
     DRAINING = "mainstay_draining" Gauge, [], "1 while this process refuses new connections and finishes open requests.";
     CONNECTIONS = "mainstay_connections" Gauge, [], "Open connections from callers.";
 

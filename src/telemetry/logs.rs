@@ -1,8 +1,10 @@
-//! Set-up of the process's log: JSON when nobody watches, readable lines on a terminal.
+//! Set-up of the process's log: JSON when nobody watches, readable lines on a terminal. [`turn`] changes what is logged
+//! for a while.
 //!
 //! Prompts, replies and secrets are never log fields; the types that hold them do not print. Lines about requests, of
 //! which there may be thousands a second, are written in batches by [`Lines`], everything else at once.
 
+mod dial;
 mod lines;
 
 use std::io::IsTerminal;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
 
+pub use dial::{Standing, Turned, Unturned, pass, standing, turn, turn_back};
 pub use lines::{Lines, finish};
 
 use crate::algo::sigv4::Stamp;
@@ -37,16 +40,27 @@ static MANNER: OnceLock<Manner> = OnceLock::new();
 pub fn start() {
     let filter = EnvFilter::try_from_env("MAINSTAY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let manner = if std::io::stderr().is_terminal() { Manner::Plain } else { Manner::Json };
+    let usual = filter.to_string();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .log_internal_errors(false);
-    let started = match manner {
-        Manner::Plain => builder.with_target(false).compact().try_init(),
-        Manner::Json => builder.json().flatten_event(true).try_init(),
+    // Each form of lines is another type.
+    let (set, started): (Box<dyn Fn(EnvFilter) -> bool + Send + Sync>, _) = match manner {
+        Manner::Plain => {
+            let builder = builder.with_target(false).compact().with_filter_reloading();
+            let handle = builder.reload_handle();
+            (Box::new(move |filter| handle.reload(filter).is_ok()), builder.try_init())
+        }
+        Manner::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            (Box::new(move |filter| handle.reload(filter).is_ok()), builder.try_init())
+        }
     };
     if started.is_ok() {
         let _ = MANNER.set(manner);
+        dial::started(usual, set);
     }
 }
 

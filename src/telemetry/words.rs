@@ -169,6 +169,7 @@ pub fn words(metric: &str, label: &str) -> Option<&'static [&'static str]> {
         "kind" if is(&c::ALERTS_FIRING) => names!(AlertKind),
         "kind" if is(&c::COOLDOWNS) => &["short", "long", "auth"],
         "kind" if is(&c::SHARED_COOLDOWNS) => &["short", "long", "auth", "healed"],
+        "kind" if is(&c::OVERRIDES) => &["disabled", "draining", "forced_open", "forced_closed"],
         "kind" if is(&c::QUOTA_LEFT) => &["requests", "input", "output", "tokens"],
         "kind" if is(&c::STORE_ERRORS) => &["away", "late", "refused"],
         "kind" if is(&c::TOKENS) => TOKENS,

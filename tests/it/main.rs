@@ -27,6 +27,7 @@ mod ledger;
 mod media;
 mod metrics;
 mod openapi;
+mod operators;
 mod pairs;
 mod parsers;
 mod plain_http;

@@ -103,6 +103,7 @@ fn the_files_it_shows_are_good() {
         "docs/costs.md",
         "docs/faults.md",
         "docs/metrics.md",
+        "docs/operating.md",
         "docs/requests.md",
         "docs/routing.md",
         "docs/traces.md",

@@ -121,7 +121,7 @@ impl Scene<'_> {
         said.some_text("mainstay.team", decision.team);
         said.some_text("mainstay.user", decision.user);
         said.some_text("mainstay.key", decision.key);
-        said.text("mainstay.priority", decision.priority);
+        said.some_text("mainstay.priority", decision.priority);
         said.count("mainstay.attempts", decision.attempts as u64);
         said.some_count("mainstay.cost_nano_usd", decision.cost_nano_usd);
         said.flag("mainstay.estimated", decision.estimated && !self.is_plain() && decision.attempts > 0);

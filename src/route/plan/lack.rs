@@ -57,24 +57,28 @@ const OTHER: usize = 8;
 impl Summary {
     pub(super) fn add(&mut self, why: WhyNot, now: Tick) {
         self.now = now;
-        let (slot, until) = match why {
-            WhyNot::Credentials { until } | WhyNot::Capped { until } => (CREDENTIALS, Some(until)),
-            WhyNot::Full => (FULL, None),
-            WhyNot::Speaks => (SPEAKS, None),
-            WhyNot::Bound => (BOUND, None),
-            WhyNot::OutOfReach => (OUT_OF_REACH, None),
-            WhyNot::Unconfigured => (UNCONFIGURED, None),
-            WhyNot::BreakerOpen { until } => (OTHER, until),
-            WhyNot::ModelMissing { until } => (OTHER, Some(until)),
-            WhyNot::Unserved { until } => (UNSERVED, Some(until)),
+        let slot = match why {
+            WhyNot::Credentials { .. } | WhyNot::Capped { .. } => CREDENTIALS,
+            WhyNot::Full => FULL,
+            WhyNot::Speaks => SPEAKS,
+            WhyNot::Bound => BOUND,
+            WhyNot::OutOfReach => OUT_OF_REACH,
+            WhyNot::Unconfigured => UNCONFIGURED,
+            WhyNot::Unserved { .. } => UNSERVED,
             WhyNot::Lacks(ability) => {
                 self.lacking = Some(ability);
-                (UNABLE, None)
+                UNABLE
             }
-            WhyNot::Down | WhyNot::Tried | WhyNot::Window | WhyNot::TooDear => (OTHER, None),
+            WhyNot::DisabledByOperator { .. }
+            | WhyNot::BreakerOpen { .. }
+            | WhyNot::ModelMissing { .. }
+            | WhyNot::Down
+            | WhyNot::Tried
+            | WhyNot::Window
+            | WhyNot::TooDear => OTHER,
         };
         self.counts[slot] += 1;
-        if let Some(until) = until {
+        if let Some(until) = why.until() {
             self.soonest = Some(self.soonest.map_or(until, |known| known.min(until)));
         }
     }

@@ -11,6 +11,7 @@ use crate::algo::cooldown::{self, Kind};
 use crate::algo::ring::{Counts, KeptSlots};
 use crate::algo::tick::Tick;
 use crate::algo::{health, quota};
+use crate::state::overrides::{self, Kind as OverrideKind, Subject};
 
 /// One upstream: found again by its name, if its transport is the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -376,5 +377,56 @@ impl From<&Health> for health::Kept {
             probes: form.probes,
             since: Tick::from_nanos(form.since),
         }
+    }
+}
+
+/// What an operator has said of an upstream, or of a model of it. Times are nanoseconds since the Unix epoch, for it is
+/// believed when the clock of the process that wrote it says nothing any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    upstream: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    kind: String,
+    since: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+    reason: String,
+    by: String,
+}
+
+impl Override {
+    pub(in crate::state) fn of(subject: &Subject, said: &overrides::Override) -> Self {
+        let nanos = |unix: Duration| u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX);
+        Self {
+            upstream: subject.upstream.to_string(),
+            model: subject.model.as_ref().map(ToString::to_string),
+            kind: said.kind.name().to_owned(),
+            since: nanos(said.since_unix),
+            until: said.until_unix.map(nanos),
+            reason: said.reason.to_string(),
+            by: said.by.to_string(),
+        }
+    }
+
+    /// What it says at this time since the epoch, which is `now`; `None` where its time is over, or where it is of a
+    /// kind that this program does not know.
+    pub(in crate::state) fn read(&self, unix: Duration, now: Tick) -> Option<(Subject, overrides::Override)> {
+        let until_unix = self.until.map(Duration::from_nanos);
+        let left = until_unix.map(|until| until.saturating_sub(unix));
+        if left == Some(Duration::ZERO) {
+            return None;
+        }
+        let said = overrides::Override {
+            kind: OverrideKind::parse(&self.kind)?,
+            since_unix: Duration::from_nanos(self.since),
+            until: left.map(|left| now + left),
+            until_unix,
+            reason: self.reason.as_str().into(),
+            by: self.by.as_str().into(),
+        };
+        let subject =
+            Subject { upstream: self.upstream.as_str().into(), model: self.model.as_deref().map(Into::into) };
+        Some((subject, said))
     }
 }

@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 pub use fit::{Encoded, LeftOut};
-pub use forms::{Breaker, Cooldown, Health, Model, Quota, Upstream};
+pub use forms::{Breaker, Cooldown, Health, Model, Override, Quota, Upstream};
 
 use super::registry::Transport;
 use super::table::{Table, quota_cell};
@@ -51,6 +51,24 @@ pub struct Memoir {
     /// Where files and batches are, as the proxy has it, the oldest first. Believed however old the file is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<[u64; 4]>,
+    /// What operators have said of upstreams. Believed however old the file is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    overrides: Vec<Override>,
+}
+
+/// What of a file does not grow old.
+#[derive(Debug, Default, PartialEq)]
+pub struct Lasting {
+    /// Where files and batches are.
+    pub left: Vec<[u64; 4]>,
+    /// What operators have said.
+    pub overrides: Vec<Override>,
+}
+
+impl Lasting {
+    pub fn is_empty(&self) -> bool {
+        self.left.is_empty() && self.overrides.is_empty()
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,7 +119,13 @@ impl Memoir {
             let transport = Transport::of(settings).fingerprint(settings);
             Upstream { transport, cells, ..upstream.memory.keep(now) }
         });
-        Self { saved: nanos(unix), tick: now.nanos(), upstreams: upstreams.collect(), left: Vec::new() }
+        Self {
+            saved: nanos(unix),
+            tick: now.nanos(),
+            upstreams: upstreams.collect(),
+            left: Vec::new(),
+            overrides: table.live.overrides.keep(now),
+        }
     }
 
     /// Whether it says anything else than `other`, but for the time.
@@ -114,6 +138,7 @@ impl Memoir {
             told
         };
         self.left != other.left
+            || self.overrides != other.overrides
             || self.upstreams.len() != other.upstreams.len()
             || self.upstreams.iter().zip(&other.upstreams).any(|(ours, theirs)| told(ours) != told(theirs))
     }
@@ -138,9 +163,10 @@ impl Memoir {
         if age > OLDEST { Err(Unfit::Old(age)) } else { Ok(memoir) }
     }
 
-    /// What a file says that does not grow old: where files and batches are.
-    pub fn lasting(text: &str) -> Vec<[u64; 4]> {
-        Self::read(text).map(|memoir| memoir.left).unwrap_or_default()
+    /// What a file says that does not grow old.
+    pub fn lasting(text: &str) -> Lasting {
+        let read = Self::read(text).ok();
+        read.map(|Self { left, overrides, .. }| Lasting { left, overrides }).unwrap_or_default()
     }
 
     fn read(text: &str) -> Result<Self, Unfit> {

@@ -27,6 +27,7 @@ mod measured;
 mod memory;
 mod mirrored;
 mod onward;
+mod operated;
 mod quotas;
 mod recovery;
 mod repeated;
