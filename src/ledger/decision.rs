@@ -18,6 +18,7 @@ use crate::vocab::{Money, Part, Usage};
 
 /// A request that has ended, or what is known of one by now. Times are in milliseconds; those of parts count from the request's arrival.
 #[derive(Debug, Serialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of its own for whoever reads it")]
 pub struct Decision<'r> {
     /// As it stands in the answer's `x-mainstay-request-id`.
     pub request: &'r str,

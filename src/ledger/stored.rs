@@ -26,7 +26,7 @@ impl Stored {
 
     pub fn decision(&self) -> Decision<'_> {
         let Self { request, attempts } = self;
-        let own = attempts.iter().filter(|(attempt, _)| attempt.part != "mirror");
+        let last = attempts.iter().rfind(|(attempt, _)| attempt.part != "mirror");
         let usage = &request.usage;
         Decision {
             request: &request.request_id,
@@ -46,7 +46,7 @@ impl Stored {
             model: &request.model,
             stream: request.stream,
             priority: None,
-            channel: own.last().map_or("", |(_, label)| label),
+            channel: last.map_or("", |(_, label)| label),
             outcome: &request.outcome,
             status: None,
             error: None,

@@ -15,6 +15,7 @@ use super::intake::Arrival;
 use super::reply::{Explained, Reply};
 use super::settle::Settle;
 use crate::access::Caller;
+use crate::config::Lineage;
 use crate::dialect::Dialect;
 use crate::dialect::trouble;
 use crate::ledger::{Account, Request};
@@ -70,7 +71,7 @@ pub fn granted(wish: Wish, settle: &Settle, dialect: Dialect) -> Option<Story> {
 }
 
 fn may(wish: Wish, caller: &Caller) -> bool {
-    caller.lineage().map_or(wish == Wish::FromHere, |lineage| lineage.may_explain())
+    caller.lineage().map_or(wish == Wish::FromHere, Lineage::may_explain)
 }
 
 /// Puts it on the answer.

@@ -53,7 +53,7 @@ pub(super) fn of(told: &Value) -> String {
 /// When it came, to the second.
 pub(super) fn came(told: &Value) -> String {
     let at = told["at"].as_f64().and_then(|at| Duration::try_from_secs_f64(at).ok()).unwrap_or_default();
-    let text = logs::timestamp(at).to_string();
+    let text = logs::timestamp(at);
     text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }
 
