@@ -74,7 +74,7 @@ struct Seen {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn words(attributes: &[KeyValue]) -> BTreeMap<String, String> {
