@@ -1,15 +1,22 @@
-//! The list of endpoints, as text.
+//! The first page: the console for a browser, and for everybody else the list of endpoints, as text.
 
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 
+use super::console;
 use super::form::{Content, Form, Need, Parameter};
 use super::routes::{ROUTES, Route};
 
-pub(super) const INDEX: Form = Form::gives(Content::Text(&["text/plain"]), "the list of endpoints");
+pub(super) const INDEX: Form =
+    Form::gives(Content::Text(&["text/plain", "text/html"]), "the list of endpoints, or the console");
 
-pub(super) async fn index() -> Response {
-    ([(CONTENT_TYPE, "text/plain; charset=utf-8")], list()).into_response()
+/// Browsers name HTML among what they accept, and curl does not.
+pub(super) async fn index(headers: HeaderMap) -> Response {
+    if console::is_wanted(&headers) {
+        return console::page(&headers);
+    }
+    ([(CONTENT_TYPE, "text/plain; charset=utf-8"), (VARY, "accept")], list()).into_response()
 }
 
 fn list() -> String {

@@ -5,10 +5,12 @@
 //! seen through [`Running`] only.
 
 mod alerts;
+mod attempt;
 mod budgets;
 mod catalog;
 mod channels;
 mod configuration;
+mod console;
 mod cost;
 mod document;
 mod editing;
@@ -18,6 +20,7 @@ mod health;
 mod index;
 mod keys;
 mod limits;
+mod live;
 mod log;
 mod metrics;
 mod operate;
@@ -46,11 +49,12 @@ use serde::Serialize;
 pub use document::document;
 pub use editing::{Compared, Editing, Later, NotTaken, Past, Written};
 use explain::parameter;
+pub use live::Pulse;
 pub use metrics::gathered;
 pub use operator::{Certified, Operator};
 use operator::{Door, Post};
 use routes::ROUTES;
-pub use running::{Applied, Phase, Probed, Refused, Reloaded, Running};
+pub use running::{Applied, Calling, Phase, Probed, Refused, Reloaded, Running, Uncalled};
 pub use trail::{Deed, Trail};
 
 use crate::vocab::OperatorScope;

@@ -7,8 +7,9 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use super::form::Form;
 use super::{
-    Running, alerts, budgets, catalog, channels, configuration, cost, document, explain, health, index, keys,
-    limits, log, metrics, operate, reload, requests, simulated, status, trail, upstreams, usage,
+    Running, alerts, attempt, budgets, catalog, channels, configuration, console, cost, document, explain,
+    health, index, keys, limits, live, log, metrics, operate, reload, requests, simulated, status, trail,
+    upstreams, usage,
 };
 use crate::vocab::OperatorScope as Scope;
 
@@ -33,7 +34,15 @@ pub(super) const ROUTES: &[Route] = &[
         scope: Scope::Open,
         handler: || get(index::index),
         form: &index::INDEX,
-        doc: "this list",
+        doc: "this list, or the console for a browser",
+    },
+    Route {
+        method: "GET",
+        path: "/console/{file}",
+        scope: Scope::Open,
+        handler: || get(console::file),
+        form: &console::FILE,
+        doc: "what the console is made of",
     },
     Route {
         method: "GET",
@@ -74,6 +83,14 @@ pub(super) const ROUTES: &[Route] = &[
         handler: || get(status::status),
         form: &status::STATUS,
         doc: "upstreams, credentials and channels with their state",
+    },
+    Route {
+        method: "GET",
+        path: "/admin/live",
+        scope: Scope::Read,
+        handler: || get(live::live),
+        form: &live::LIVE,
+        doc: "what happens at this moment, as a stream of events: one a second",
     },
     Route {
         method: "GET",
@@ -418,6 +435,14 @@ pub(super) const ROUTES: &[Route] = &[
         handler: || post(keys::enable),
         form: &keys::ENABLE,
         doc: "whoever could before can again",
+    },
+    Route {
+        method: "POST",
+        path: "/admin/try",
+        scope: Scope::Operate,
+        handler: || post(attempt::attempt),
+        form: &attempt::ATTEMPT,
+        doc: "send what a caller would; it is served, counted and priced as theirs",
     },
     Route {
         method: "GET",

@@ -3,11 +3,15 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::http::{Request, Response};
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::editing::Editing;
+use super::live::Pulse;
 use super::trail::Trail;
 use crate::access::budgets;
 use crate::access::limits::Seen;
@@ -48,6 +52,18 @@ pub enum Reloaded {
 /// The file is not usable; the table in force stays. The text is what `mainstay check` prints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused(pub String);
+
+/// Why a request that the gateway was to make of itself has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Uncalled {
+    #[error("it took longer than {0:?}")]
+    Late(Duration),
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// What [`Running::call`] comes to.
+pub type Calling<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Uncalled>> + Send + 'a>>;
 
 /// The last reload, for people.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
@@ -97,6 +113,9 @@ pub trait Running: Send + Sync + 'static {
 
     fn trail(&self) -> Arc<Trail>;
 
+    /// What pages that are left open listen to.
+    fn pulse(&self) -> Arc<Pulse>;
+
     /// Who tells operators.
     fn herald(&self) -> Arc<Herald>;
 
@@ -140,6 +159,9 @@ pub trait Running: Send + Sync + 'static {
 
     /// Reads the configuration again, and puts it in force where it is good and differs.
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<Reloaded, Refused>> + Send + '_>>;
+
+    /// Answers a request as if a caller had sent it.
+    fn call(&self, request: Request<Bytes>) -> Calling<'_>;
 
     /// The simulated upstream of this name.
     fn simulated(&self, name: &str) -> Option<Arc<Simulated>>;

@@ -64,7 +64,7 @@ struct MemoryStatus {
 
 /// What the replicas share.
 #[derive(Serialize, JsonSchema)]
-struct SharedStatus {
+pub(super) struct SharedStatus {
     connected: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
@@ -72,7 +72,7 @@ struct SharedStatus {
 
 /// What outlives the process.
 #[derive(Serialize, JsonSchema)]
-struct StoreStatus {
+pub(super) struct StoreStatus {
     database: &'static str,
     here: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,7 +88,7 @@ struct StoreStatus {
 
 /// How far the ledger is behind.
 #[derive(Serialize, JsonSchema)]
-struct LedgerStatus {
+pub(super) struct LedgerStatus {
     /// Requests that have ended and are neither in the store nor on disk.
     waiting: usize,
     /// On disk, until the store has them.
@@ -147,7 +147,7 @@ struct PoolStatus {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct CredentialStatus {
     alias: String,
-    state: &'static str,
+    pub state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     for_seconds: Option<f64>,
 }
@@ -192,10 +192,7 @@ pub(super) async fn status(State(running): Seen) -> Json<Status> {
             held_bytes: table.live.holdings.bytes(),
             limit_bytes: table.server.limits.memory,
         },
-        shared: running.shared().map(|standing| match standing {
-            Standing::Connected => SharedStatus { connected: true, why: None },
-            Standing::Away { why } => SharedStatus { connected: false, why: Some(why) },
-        }),
+        shared: running.shared().map(of_shared),
         store: running.store().map(|store| of_store(store.standing())),
         ledger: running.ledger().map(of_ledger),
         upstreams: of_each,
@@ -203,7 +200,14 @@ pub(super) async fn status(State(running): Seen) -> Json<Status> {
     })
 }
 
-fn of_store(standing: store::Standing) -> StoreStatus {
+pub(super) fn of_shared(standing: Standing) -> SharedStatus {
+    match standing {
+        Standing::Connected => SharedStatus { connected: true, why: None },
+        Standing::Away { why } => SharedStatus { connected: false, why: Some(why) },
+    }
+}
+
+pub(super) fn of_store(standing: store::Standing) -> StoreStatus {
     let store::Standing { database, presence, since, last_write, bytes } = standing;
     let (here, why) = match presence {
         Presence::Here => (true, None),
@@ -213,7 +217,7 @@ fn of_store(standing: store::Standing) -> StoreStatus {
     StoreStatus { database, here, why, since, last_write_seconds, bytes }
 }
 
-fn of_ledger(standing: ledger::Standing) -> LedgerStatus {
+pub(super) fn of_ledger(standing: ledger::Standing) -> LedgerStatus {
     let ledger::Standing { waiting, spooled_batches, spooled_bytes, lag, disk } = standing;
     let disk = match disk {
         ledger::Disk::Works => "works",

@@ -208,6 +208,12 @@ impl Herald {
         sent
     }
 
+    /// How many alerts fire.
+    pub fn firing(&self) -> usize {
+        let desk = self.desk.lock();
+        AlertKind::ALL.into_iter().map(|kind| desk.board.count(kind)).sum()
+    }
+
     pub fn standing(&self) -> Standing {
         let (now, _) = self.now();
         let desk = self.desk.lock();

@@ -346,16 +346,18 @@ impl Settle {
 }
 
 impl Settle {
+    /// Whether it went well after a failed attempt.
+    fn is_saved(&self) -> bool {
+        let good = matches!(self.outcome, RequestOutcome::Ok | RequestOutcome::ClientFault);
+        good && self.attempts > self.hedges + 1
+    }
+
     /// What the route remembers of it.
     fn tell_memory(&self) {
-        let failed = match self.outcome {
-            RequestOutcome::Ok | RequestOutcome::ClientFault => false,
-            RequestOutcome::Failed | RequestOutcome::Broken => true,
-            RequestOutcome::Refused | RequestOutcome::Cancelled => return,
-        };
-        self.route.memory.ended.fetch_add(1, Relaxed);
-        if failed {
-            self.route.memory.failed.fetch_add(1, Relaxed);
+        let outcomes = &self.route.memory.outcomes;
+        outcomes.add(self.outcome);
+        if self.is_saved() {
+            outcomes.save();
         }
     }
 
@@ -392,8 +394,7 @@ impl Drop for Settle {
         if let Some(stream) = self.stream {
             handles.stream_ended(stream);
         }
-        let good = matches!(self.outcome, RequestOutcome::Ok | RequestOutcome::ClientFault);
-        if good && self.attempts > self.hedges + 1 {
+        if self.is_saved() {
             handles.saved.increment(1);
         }
         self.route.memory.in_flight.fetch_sub(1, Relaxed);

@@ -1,9 +1,11 @@
 //! The running gateway as one thing: starts its background work, answers the console, and leaves.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Request;
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -29,12 +31,15 @@ use super::spending;
 use super::storing;
 use super::tasks::Tasks;
 use super::tls::Certificate;
+use super::visitor;
 use super::watch;
 use crate::access::budgets;
 use crate::access::limits::Seen;
 use crate::access::tokens::Published;
 use crate::access::{Access, Desk, Managed};
-use crate::admin::{Applied, Deed, Editing, Phase, Probed, Refused, Reloaded, Running, Trail};
+use crate::admin::{
+    Applied, Calling, Deed, Editing, Phase, Probed, Pulse, Refused, Reloaded, Running, Trail,
+};
 use crate::alerts::Herald;
 use crate::algo::breaker::State;
 use crate::cache::{Held, KeptNow};
@@ -53,6 +58,8 @@ const EXPIRE: Duration = Duration::from_millis(250);
 const FORGET: Duration = Duration::from_mins(1);
 /// What operators have said, and has ended by itself, is told of.
 const NOTE: Duration = Duration::from_secs(1);
+/// Pages that are left open are told what happens.
+const BEAT: Duration = Duration::from_secs(1);
 /// Connections past their time are closed, refused keys rechecked.
 const SWEEP: Duration = Duration::from_secs(5);
 /// Certificate files are looked at.
@@ -80,6 +87,7 @@ pub struct Host {
     ledger: Option<Arc<Ledger>>,
     journal: Arc<Journal>,
     herald: Arc<Herald>,
+    pulse: Arc<Pulse>,
 }
 
 impl Host {
@@ -140,11 +148,16 @@ impl Host {
         });
         let certificate = draft.certificate.map(Arc::new);
         let admin_certificate = draft.admin_certificate.map(Arc::new);
+        let live_pages = Arc::new(Pulse::default());
 
         tasks.spawn("expire", expire(Arc::clone(&gateway), rescue));
         tasks.spawn("series forgotten", forget(Arc::clone(&gateway)));
         tasks.spawn("ended overrides", note_ended(Arc::clone(&live), Arc::clone(&trail)));
         tasks.spawn("pulse", pulse(live));
+        tasks.spawn(
+            "live pages",
+            beats(Arc::clone(&live_pages), Arc::clone(&gateway), Arc::clone(&lifecycle)),
+        );
         tasks.spawn("sweep", sweep(Arc::clone(&gateway), Arc::clone(&reloader)));
         tasks.spawn("recheck", rechecks(Arc::clone(&gateway)));
         for certificate in certificate.iter().chain(&admin_certificate) {
@@ -202,6 +215,7 @@ impl Host {
             ledger,
             journal,
             herald,
+            pulse: live_pages,
         });
         collector::begin(&host, dial);
         Ok(host)
@@ -241,6 +255,7 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         self.lifecycle.enter(Stage::Gone);
+        self.pulse.end();
         self.tasks.abort_all();
         self.gateway().stop_mirrors();
     }
@@ -277,6 +292,10 @@ impl Running for Host {
 
     fn trail(&self) -> Arc<Trail> {
         Arc::clone(&self.trail)
+    }
+
+    fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
     }
 
     fn herald(&self) -> Arc<Herald> {
@@ -347,6 +366,10 @@ impl Running for Host {
         Box::pin(async move { reloaded.await.map_err(|rejection| Refused(rejection.to_string())) })
     }
 
+    fn call(&self, request: Request<Bytes>) -> Calling<'_> {
+        Box::pin(visitor::call(&self.front, request))
+    }
+
     fn simulated(&self, name: &str) -> Option<Arc<Simulated>> {
         self.reloader.simulated(name)
     }
@@ -408,6 +431,17 @@ async fn pulse(live: Arc<Live>) {
         let late = live.now().since(begun).saturating_sub(PULSE);
         lag.record(late.as_secs_f64());
         live.pulse(late);
+    }
+}
+
+async fn beats(pulse: Arc<Pulse>, gateway: Arc<Gateway>, lifecycle: Arc<Lifecycle>) {
+    let mut gone = pin!(lifecycle.reached(Stage::Gone));
+    loop {
+        // A pause that loses was one without news.
+        tokio::select! {
+            () = &mut gone => return pulse.end(),
+            () = sleep(BEAT) => pulse.beat(&gateway.snapshot().table),
+        }
     }
 }
 

@@ -18,6 +18,7 @@
 //! | [`host`], [`tasks`], [`lifecycle`], [`shutdown`] | background work, its stages, its end |
 //! | [`loader`], [`reload`], `watch`, `assemble`, [`builtin`] | from the file to the table in force |
 //! | `editing`, `overwrite`, `history` | what operators put into the file, and what was in it before |
+//! | `visitor` | a request that an operator tries out |
 //! | `keyring` | the store's keys, kept up to date |
 //! | `keeper` | what outlasts the process |
 //! | `sharing` | what replicas tell each other |
@@ -65,4 +66,5 @@ pub mod tasks;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod visitor;
 mod watch;

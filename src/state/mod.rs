@@ -23,6 +23,7 @@ pub mod memoir;
 pub mod model;
 mod names;
 pub mod network;
+pub mod outcomes;
 pub mod overrides;
 pub mod permit;
 pub mod queue;

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use super::credential::Cell;
 use super::fate::Fates;
 use super::memoir::{Memoir, Recall, hash12};
+use super::outcomes::Outcomes;
 use super::recent::Recent;
 use super::{route, upstream};
 use crate::algo::budget::{self, Budget};
@@ -132,8 +133,7 @@ impl Registry {
                 budget: Mutex::new(Budget::new(settings.retry.budget)),
                 hedges: Mutex::new(Share::new(settings.hedge.max_share, settings.retry.budget.window)),
                 in_flight: 0.into(),
-                ended: 0.into(),
-                failed: 0.into(),
+                outcomes: Outcomes::default(),
                 waiting: 0.into(),
                 mirrors: 0.into(),
                 affinity: Recent::default(),

@@ -1,10 +1,11 @@
 //! Memory of one route, and a route as a table holds it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::AtomicU32;
 
 use parking_lot::Mutex;
 
+use super::outcomes::Outcomes;
 use super::queue::Queue;
 use super::recent::Recent;
 use super::table::Channel;
@@ -25,10 +26,8 @@ pub struct Memory {
     /// What hedges may have, beside `budget`, which they share with retries.
     pub hedges: Mutex<Share>,
     pub in_flight: AtomicU32,
-    /// Requests that came to an end which was not their caller's doing, nor refused by us.
-    pub ended: AtomicU64,
-    /// Those of them that failed or broke off.
-    pub failed: AtomicU64,
+    /// How its requests ended.
+    pub outcomes: Outcomes,
     /// Requests that wait for a channel to come back.
     pub waiting: AtomicU32,
     /// Its requests that are mirrored now.

@@ -14,6 +14,7 @@ mod bonds;
 mod catalog;
 mod chaos;
 mod collector;
+mod console;
 mod deadlines;
 mod exchanged;
 mod faults;

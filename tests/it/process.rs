@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 use super::http;
 
+/// What every gateway finds in its environment as `MAINSTAY_IT_SECRET`.
+pub const SECRET: &str = "the-secret-of-all-the-gateways-of-tests";
 /// How often a condition is looked at again.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -148,7 +150,7 @@ impl Gateway {
         let mut command = Command::new(words.next().expect("the binary, at least"));
         command.args(words);
         command.env("MAINSTAY_LOG", filter);
-        command.env("MAINSTAY_IT_SECRET", "the-secret-of-all-the-gateways-of-tests");
+        command.env("MAINSTAY_IT_SECRET", SECRET);
         command
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use crate::algo::alarm::failures::Ended;
 use crate::algo::alarm::{Failures, Turn};
@@ -24,10 +23,8 @@ impl Errors {
         for route in &table.routes {
             let name = &route.config.name;
             let mut failures = before.remove(name).unwrap_or_default();
-            let memory = &route.memory;
-            // In this order, so that no more can have failed than ended.
-            let failed = memory.failed.load(Relaxed);
-            let total = Ended { all: memory.ended.load(Relaxed).max(failed), failed };
+            let counted = route.memory.outcomes.counted();
+            let total = Ended { all: counted.judged(), failed: counted.failed() };
             if let Some(turn) = failures.look(total, settings, now) {
                 let recent = failures.recent();
                 let said = format!("{} of {} requests", recent.failed, recent.all);

@@ -1,0 +1,76 @@
+// Asks the admin side, with a deadline, and says in one form what went wrong.
+
+import { refused, token } from "./session.ts";
+
+/** Longest wait for an answer, in milliseconds; a report of a year takes some seconds. */
+const PATIENCE = 30_000;
+
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly body: unknown = null,
+  ) {
+    super(message);
+  }
+}
+
+interface Asking {
+  body?: unknown;
+  /** Sent as it is. */
+  text?: string;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+export function headers(): Record<string, string> {
+  return token.value === null ? {} : { authorization: `Bearer ${token.value}` };
+}
+
+async function send(method: string, path: string, { body, text, headers: more, signal }: Asking): Promise<Response> {
+  const content = text ?? (body === undefined ? undefined : JSON.stringify(body));
+  const patience = AbortSignal.timeout(PATIENCE);
+  const said = {
+    ...headers(),
+    ...(content === undefined ? {} : { "content-type": text === undefined ? "application/json" : "application/yaml" }),
+    ...more,
+  };
+  let answer: Response;
+  try {
+    const until = signal === undefined ? patience : AbortSignal.any([signal, patience]);
+    answer = await fetch(path, { method, headers: said, body: content, signal: until, cache: "no-store" });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    const why = patience.aborted ? "does not answer in time" : "cannot be reached";
+    throw new Problem(0, `the gateway ${why}; look whether it runs, and try again`);
+  }
+  if (answer.status === 401) refused();
+  if (!answer.ok) throw await problem(answer);
+  return answer;
+}
+
+async function problem(answer: Response): Promise<Problem> {
+  const text = await answer.text();
+  try {
+    const body = JSON.parse(text);
+    const said = typeof body.error === "string" ? body.error : (body.error?.message ?? body.message);
+    return new Problem(answer.status, said ?? `the gateway answered ${answer.status}`, body);
+  } catch {
+    return new Problem(answer.status, text.trim() || `the gateway answered ${answer.status}`);
+  }
+}
+
+export async function ask<T>(method: string, path: string, asking: Asking = {}): Promise<T> {
+  const answer = await send(method, path, asking);
+  const text = await answer.text();
+  return (text === "" ? null : JSON.parse(text)) as T;
+}
+
+export async function askText(path: string, asking: Asking = {}): Promise<string> {
+  return (await send("GET", path, asking)).text();
+}
+
+/** What to tell people of anything that was thrown. */
+export function said(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,64 @@
+// A button that does something on the gateway: busy meanwhile, and says what came of it. What is hard to undo asks first.
+
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import { said } from "../api.ts";
+import { tell } from "../notices.ts";
+import { Dialog } from "./dialog.tsx";
+
+interface Acting {
+  label: string;
+  /** Ends with what to say of it; nothing is said of an empty text. */
+  act: () => Promise<string>;
+  after?: () => void;
+  /** What would happen, where that is asked first. */
+  confirm?: ComponentChildren;
+  kind?: "main" | "danger" | "quiet";
+  disabled?: boolean;
+  /** Said in place of the label to those who do not see where it stands. */
+  name?: string;
+}
+
+export function Act({ label, act, after, confirm, kind, disabled, name }: Acting) {
+  const [busy, setBusy] = useState(false);
+  const [asks, setAsks] = useState(false);
+  const run = async () => {
+    setAsks(false);
+    setBusy(true);
+    try {
+      const done = await act();
+      if (done !== "") tell("done", done);
+    } catch (error) {
+      tell("failed", said(error));
+    }
+    setBusy(false);
+    after?.();
+  };
+  return (
+    <>
+      <button
+        type="button"
+        class={kind}
+        disabled={disabled || busy}
+        aria-busy={busy}
+        aria-label={name}
+        onClick={() => (confirm === undefined ? void run() : setAsks(true))}
+      >
+        {busy ? `${label} …` : label}
+      </button>
+      {asks && (
+        <Dialog title={name ?? label} onClose={() => setAsks(false)}>
+          <div class="asked">{confirm}</div>
+          <p class="actions">
+            <button type="button" onClick={() => setAsks(false)}>
+              Cancel
+            </button>
+            <button type="button" class={kind === "danger" ? "danger" : "main"} onClick={() => void run()}>
+              {label}
+            </button>
+          </p>
+        </Dialog>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,245 @@
+// What the admin side answers, as far as the console reads it. The words are those of `src/admin`.
+
+export type Phase = "starting" | "serving" | "draining";
+
+export interface Breaker {
+  state: string;
+  level: number;
+  consecutive_failures: number;
+  recent_ok: number;
+  recent_bad: number;
+  opens_again_in_seconds?: number;
+}
+
+export interface Credential {
+  alias: string;
+  state: string;
+  for_seconds?: number;
+}
+
+export interface Upstream {
+  name: string;
+  provider: string;
+  address: string;
+  speaks: string[];
+  region?: string;
+  configured: boolean;
+  missing?: string[];
+  health: string;
+  breaker: Breaker;
+  in_flight: number;
+  pool: { idle: number; in_use: number; opening: number; streams: number };
+  credentials: Credential[];
+  models: { model: string; breaker: Breaker; in_flight: number }[];
+}
+
+export interface RouteChannel {
+  channel: string;
+  asked_in: string | null;
+  tier: number;
+  weight: number;
+  ramp: number;
+  quota_left: number;
+  picked: boolean;
+  standing: string;
+  detail: string;
+  breaker: string;
+  health: string;
+  in_flight: number;
+  limit: number;
+  latency_ms: number | null;
+  hedge: string | null;
+}
+
+export interface Explained {
+  steering: string[];
+  route: string;
+  select: string;
+  continuation: string;
+  delivery: string;
+  channels: RouteChannel[];
+  fallback: string[];
+  on_exhausted: string[];
+  handling: string[];
+}
+
+/** A path route says only where it goes. */
+export interface PathRoute {
+  route: string;
+  channels: string[];
+}
+
+export type Route = Explained | PathRoute;
+
+export interface Applied {
+  source: string;
+  revision: string;
+  applied_at: number;
+  refused?: string;
+}
+
+export interface Store {
+  database: string;
+  here: boolean;
+  why?: string;
+}
+
+export interface Ledger {
+  waiting: number;
+  spooled_batches: number;
+  spooled_bytes: number;
+  lag_seconds: number;
+  disk: "works" | "fails";
+}
+
+export interface Status {
+  version: string;
+  phase: Phase;
+  uptime_seconds: number;
+  configuration: Applied;
+  connections: number;
+  in_flight: number;
+  memory: { held_bytes: number; limit_bytes: number };
+  shared?: { connected: boolean; why?: string };
+  store?: Store;
+  ledger?: Ledger;
+  upstreams: Upstream[];
+  routes: Route[];
+}
+
+/** How requests ended in one second. */
+export interface Second {
+  ok: number;
+  client_fault: number;
+  refused: number;
+  failed: number;
+  broken: number;
+  cancelled: number;
+  saved: number;
+}
+
+export interface LiveModel {
+  model: string;
+  state: string;
+  /** Something failed there moments ago, and nothing has gone well since. */
+  failing: boolean;
+  since: number;
+  until_seconds?: number;
+  in_flight: number;
+  ok: number;
+  bad: number;
+  latency_ms?: number;
+}
+
+export interface LiveUpstream {
+  name: string;
+  configured: boolean;
+  health: string;
+  state: string;
+  failing: boolean;
+  since: number;
+  until_seconds?: number;
+  in_flight: number;
+  ok: number;
+  bad: number;
+  resting: Credential[];
+  models: LiveModel[];
+}
+
+export interface LiveRoute {
+  route: string;
+  in_flight: number;
+  waiting: number;
+  per_second: number;
+  failed_per_second: number;
+  saved_per_second: number;
+}
+
+/** One beat of `GET /admin/live`. */
+export interface Live {
+  at: number;
+  phase: Phase;
+  connections: number;
+  in_flight: number;
+  revision: string;
+  refused: boolean;
+  alerts: number;
+  store?: Store;
+  shared?: { connected: boolean; why?: string };
+  ledger?: Ledger;
+  now: Second;
+  upstreams: LiveUpstream[];
+  routes: LiveRoute[];
+}
+
+export interface Alerts {
+  firing: { kind: string; subject: string; text: string; since: number }[];
+  webhooks: Record<string, unknown>[];
+  history: { at: number; kind: string; state: string; subject: string; text: string }[];
+}
+
+export interface Budget {
+  level: string;
+  name: string;
+  per: string;
+  limit_nano_usd: number;
+  spent_nano_usd: number;
+  reserved_nano_usd: number;
+  left_nano_usd: number;
+  begins_at: number;
+  ends_at: number | null;
+  on_exceeded: string;
+  downgrade_to?: string;
+  soft: string[];
+}
+
+export interface Limits {
+  replicas?: number;
+  holders: { level: string; name: string; limits: { limit: string; allowed: number; used: number; whole_in_seconds: number }[] }[];
+}
+
+export interface Key {
+  name: string;
+  source: "file" | "store";
+  begins?: string;
+  organisation: string | null;
+  team: string | null;
+  user: string | null;
+  expires: number | string | null;
+  disabled_at?: number | null;
+  deleted_at?: number | null;
+  created_at?: number;
+  created_by?: string;
+  secrets?: { from: number; to: number | null }[];
+  limits?: Record<string, number>;
+  budgets?: unknown[];
+  allow?: Record<string, unknown>;
+}
+
+export interface Usage {
+  from: string;
+  to: string;
+  rows: UsageRow[];
+  total: UsageRow;
+}
+
+export type UsageRow = Record<string, string | number | null>;
+
+export interface Deed {
+  id: string;
+  at: number;
+  actor: string;
+  action: string;
+  subject: string;
+  detail: unknown;
+}
+
+export interface Simulated {
+  upstream: string;
+  address: string;
+  rules: { fault: { kind: string } & Record<string, unknown>; when?: unknown; every?: number; share?: number; first?: number }[];
+  counts: Record<string, number>;
+  seen: { at_ms: number; method: string; path: string; model: string | null; outcome: string; fault: unknown; serial: number }[];
+}
+
+export const isPath = (route: Route): route is PathRoute => typeof route.channels[0] === "string" || !("select" in route);

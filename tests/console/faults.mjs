@@ -1,0 +1,77 @@
+// A simulated upstream is broken on the page, and the page shows within three seconds that it is, and that nobody suffers.
+
+import assert from "node:assert/strict";
+import { call, isAccessible, open, under, withPage } from "./browser.mjs";
+
+const LIMIT = 3_000;
+
+export async function aBrokenUpstreamIsSeenWithinThreeSeconds(browser) {
+  await withPage(browser, {}, async (page) => {
+    await open(page, "faults");
+    let failed = 0;
+    const caller = async () => {
+      const answer = await call("demo");
+      await answer.text();
+      if (!answer.ok) failed += 1;
+    };
+    await under(caller, async () => {
+      await page.getByRole("button", { name: "Break sim-a" }).click();
+      await page.evaluate(() => (location.hash = "#/overview"));
+      const begun = Date.now();
+      const wrong = page.getByRole("region", { name: "What is wrong" });
+      await wrong.getByRole("link", { name: "sim-a", exact: true }).waitFor({ timeout: LIMIT });
+      const took = Date.now() - begun;
+      assert.ok(took < LIMIT, `it took ${took} ms`);
+      await wrong.getByText("its requests go to sim-b/gpt-5.4").first().waitFor();
+      await wrong.getByText("no errors").first().waitFor();
+      await page.evaluate(() => (location.hash = "#/faults"));
+      await page.getByRole("button", { name: "Make well: sim-a" }).click();
+      await page.evaluate(() => (location.hash = "#/overview"));
+      await page.getByText("Everything works.").waitFor({ timeout: 40_000 });
+    });
+    assert.equal(failed, 0, "no caller noticed");
+  });
+}
+
+export async function aRequestCanBeTriedOut(browser) {
+  await withPage(browser, {}, async (page) => {
+    await open(page, "faults");
+    await page.getByRole("button", { name: "Send", exact: true }).click();
+    const row = page.getByRole("table", { name: "Requests that were sent from here" }).getByRole("row").nth(1);
+    await row.getByText("200").waitFor();
+    await row.getByText("channel: sim-").waitFor();
+    await page.getByText("Own rules").first().click();
+    await page.getByRole("textbox", { name: "Rules as JSON" }).first().fill("{");
+    await page.getByRole("button", { name: "Set the rules of sim-a" }).click();
+    await page.getByText("that is no JSON").waitFor();
+  });
+}
+
+/** What a page shows while the gateway is silent is called old, and is new again when it speaks. */
+export async function silenceIsSaid(browser) {
+  await withPage(browser, { expects: ["Failed to load resource", "net::"] }, async (page) => {
+    await open(page, "overview");
+    const gateway = Number(process.env.MAINSTAY_PID);
+    process.kill(gateway, "SIGSTOP");
+    try {
+      await page.getByText(/last heard .* ago/).waitFor({ timeout: 20_000 });
+      await isAccessible(page, "the overview of a gateway that is silent");
+    } finally {
+      process.kill(gateway, "SIGCONT");
+    }
+    await page.getByRole("status").filter({ hasText: "live" }).first().waitFor({ timeout: 20_000 });
+  });
+}
+
+export async function aRouteIsExplained(browser) {
+  await withPage(browser, { expects: ["404"] }, async (page) => {
+    await open(page, "routes");
+    await page.getByRole("textbox", { name: "Model" }).fill("smart");
+    await page.getByRole("button", { name: "Explain" }).click();
+    await page.getByRole("img", { name: /smart goes to openai\/gpt-5.4 \(tier 0, unconfigured\), sim-a\/gpt-5.4 \(tier 1, 100 %\)/ }).waitFor();
+    await page.getByText("set MAINSTAY_IT_NO_SUCH_KEY").first().waitFor();
+    await page.getByRole("textbox", { name: "Model" }).fill("smrt");
+    await page.getByRole("button", { name: "Explain" }).click();
+    await page.getByRole("alert").getByText("no route takes smrt; near it: smart").waitFor();
+  });
+}

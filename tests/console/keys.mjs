@@ -1,0 +1,51 @@
+// A key is made on the page, called with, rotated, disabled and ended.
+
+import assert from "node:assert/strict";
+import { call, open, withPage } from "./browser.mjs";
+
+export async function aKeyIsMadeAndCalledWith(browser) {
+  await withPage(browser, { expects: ["422"] }, async (page) => {
+    await open(page, "keys");
+    await page.getByRole("textbox", { name: "Name" }).fill("shop");
+    await page.getByRole("textbox", { name: "Team" }).fill("nobody");
+    await page.getByRole("button", { name: "Make it" }).click();
+    await page.getByRole("alert").getByText("no team is called `nobody`").waitFor();
+    await page.getByRole("textbox", { name: "Team" }).fill("growth");
+    await page.getByRole("button", { name: "Make it" }).click();
+    const box = page.getByRole("region", { name: "The secret of shop" });
+    const first = await box.getByRole("textbox", { name: "Secret" }).inputValue();
+    await box.getByRole("button", { name: "Copy" }).click();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), first);
+    await box.getByRole("button", { name: "I have it" }).click();
+    assert.equal(await page.locator(`text=${first}`).count(), 0, "it is shown once");
+    assert.equal((await call("demo", { key: first })).status, 200);
+
+    const row = page.getByRole("row", { name: /shop/ });
+    await row.getByRole("button", { name: "Rotate shop" }).click();
+    await page.getByRole("dialog", { name: "Rotate shop" }).getByRole("button", { name: "Rotate" }).click();
+    await page.getByRole("region", { name: "The secret of shop" }).waitFor();
+    const second = await page.getByRole("textbox", { name: "Secret" }).inputValue();
+    assert.notEqual(first, second);
+    for (const key of [first, second]) assert.equal((await call("demo", { key })).status, 200, "both hold for a day");
+
+    await row.getByRole("button", { name: "Disable shop" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Disable" }).click();
+    await row.getByText(/disabled \d/).waitFor();
+    assert.equal((await call("demo", { key: second })).status, 401);
+    await row.getByRole("button", { name: "Enable shop" }).click();
+    await row.getByText("ready").waitFor();
+    assert.equal((await call("demo", { key: second })).status, 200);
+
+    await row.getByRole("button", { name: "Delete shop" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await row.waitFor({ state: "detached" });
+    assert.equal((await call("demo", { key: second })).status, 401);
+
+    await open(page, "audit");
+    for (const action of ["key.create", "key.rotate", "key.disable", "key.enable", "key.delete"]) {
+      await page.getByRole("cell", { name: action }).first().waitFor();
+    }
+    const text = await page.locator("body").innerText();
+    assert.ok(!text.includes(first) && !text.includes(second), "no secret is in the trail");
+  });
+}

@@ -1,0 +1,69 @@
+// Every page opens without complaint and is accessible: light and dark, wide and on a phone.
+
+import { PHONE, WIDE, call, isAccessible, open, withPage } from "./browser.mjs";
+
+export const PAGES = ["overview", "channels", "channels/sim-a", "routes", "routes/demo", "keys", "budgets", "usage", "faults", "audit"];
+
+export async function everyPageOpensAndIsAccessible(browser) {
+  for (let number = 0; number < 5; number += 1) await call("demo");
+  for (const [size, scheme] of [
+    [WIDE, "light"],
+    [WIDE, "dark"],
+    [PHONE, "light"],
+    [PHONE, "dark"],
+  ]) {
+    await withPage(browser, { size, scheme }, async (page) => {
+      for (const name of PAGES) {
+        await open(page, name);
+        await isAccessible(page, `${name}, ${scheme}, ${size.width}`);
+        const wider = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+        if (wider > 0) throw new Error(`${name} is ${wider} px too wide for ${size.width}`);
+      }
+    });
+  }
+}
+
+/** The theme can be set by hand, whatever the system has. */
+export async function theThemeCanBeChosen(browser) {
+  await withPage(browser, { scheme: "light" }, async (page) => {
+    await open(page, "overview");
+    const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+    const light = await ground();
+    await page.keyboard.press("t");
+    await page.keyboard.press("t");
+    await page.getByRole("button", { name: "Theme: dark" }).waitFor();
+    if ((await ground()) === light) throw new Error("dark is as light");
+    await page.reload();
+    await page.getByRole("button", { name: "Theme: dark" }).waitFor();
+    await isAccessible(page, "overview, dark by choice");
+  });
+}
+
+/** Everything that a mouse can reach can be reached by keys. */
+export async function theKeyboardReachesEverything(browser) {
+  await withPage(browser, {}, async (page) => {
+    await open(page, "overview");
+    await page.keyboard.press("Tab");
+    await page.getByRole("link", { name: "Skip to the content" }).waitFor();
+    const focused = () => page.evaluate(() => document.activeElement?.id || document.activeElement?.tagName);
+    await page.keyboard.press("Enter");
+    if ((await focused()) !== "content") throw new Error(`the skip link leads to ${await focused()}`);
+    await page.keyboard.press("?");
+    const help = page.getByRole("dialog", { name: "Shortcuts" });
+    await help.waitFor();
+    await isAccessible(page, "the list of shortcuts");
+    await page.keyboard.press("Escape");
+    await help.waitFor({ state: "hidden" });
+    for (const [key, title] of [["k", "Keys"], ["r", "Routes"], ["o", "Overview"]]) {
+      await page.keyboard.press("g");
+      await page.keyboard.press(key);
+      await page.waitForFunction((title) => document.title.startsWith(title), title);
+    }
+    await page.keyboard.press("g");
+    await page.keyboard.press("r");
+    await page.getByRole("searchbox").waitFor();
+    await page.keyboard.press("/");
+    await page.keyboard.type("gk");
+    await page.getByText("None has that in its name.").waitFor();
+  });
+}
