@@ -11,6 +11,7 @@ import { Channels } from "./pages/channels.tsx";
 import { Faults } from "./pages/faults.tsx";
 import { Keys } from "./pages/keys.tsx";
 import { Overview } from "./pages/overview.tsx";
+import { Requests } from "./pages/requests.tsx";
 import { Routes } from "./pages/routes.tsx";
 import { Usage } from "./pages/usage.tsx";
 import { Help } from "./parts/help.tsx";
@@ -25,6 +26,7 @@ const PAGES: Record<string, ComponentType> = {
   overview: Overview,
   channels: Channels,
   routes: Routes,
+  requests: Requests,
   keys: Keys,
   budgets: Budgets,
   usage: Usage,

@@ -17,6 +17,25 @@ export interface Credential {
   for_seconds?: number;
 }
 
+/** What an operator has said of an upstream, or of a model of it. */
+export interface Override {
+  kind: "disabled" | "draining" | "forced_open" | "forced_closed";
+  since: number;
+  until?: number;
+  for_seconds?: number;
+  reason: string;
+  by: string;
+}
+
+/** Something that has changed: a breaker's state, what probes say, what an operator has said. */
+export interface Change {
+  at: number;
+  of: "breaker" | "health" | "override";
+  from: string;
+  to: string;
+  reason: string;
+}
+
 export interface Upstream {
   name: string;
   provider: string;
@@ -30,7 +49,17 @@ export interface Upstream {
   in_flight: number;
   pool: { idle: number; in_use: number; opening: number; streams: number };
   credentials: Credential[];
-  models: { model: string; breaker: Breaker; in_flight: number }[];
+  models: UpstreamModel[];
+  override?: Override;
+  timeline?: Change[];
+}
+
+export interface UpstreamModel {
+  model: string;
+  breaker: Breaker;
+  in_flight: number;
+  override?: Override;
+  timeline?: Change[];
 }
 
 export interface RouteChannel {
@@ -240,6 +269,71 @@ export interface Simulated {
   rules: { fault: { kind: string } & Record<string, unknown>; when?: unknown; every?: number; share?: number; first?: number }[];
   counts: Record<string, number>;
   seen: { at_ms: number; method: string; path: string; model: string | null; outcome: string; fault: unknown; serial: number }[];
+}
+
+/** What became of a request and why. Times are in milliseconds; those of parts count from its arrival. */
+export interface Decision {
+  request: string;
+  at: number;
+  organisation?: string;
+  team?: string;
+  user?: string;
+  key?: string;
+  dialect: string;
+  operation: string;
+  route: string;
+  asked_route?: string;
+  arm?: string;
+  downgraded?: boolean;
+  model: string;
+  stream: boolean;
+  priority: string;
+  channel: string;
+  outcome: string;
+  status?: number;
+  error?: string;
+  replayed?: string;
+  instead?: string;
+  shed?: string;
+  attempts: number;
+  millis: number;
+  first_byte?: number;
+  own: number;
+  waits?: Record<string, number>;
+  input: number;
+  cached?: number;
+  output?: number;
+  reasoning?: number;
+  cost_nano_usd?: number;
+  estimated: boolean;
+  tried: Tried[];
+  looks: Look[];
+}
+
+export interface Tried {
+  part: string;
+  channel: string;
+  provider: string;
+  credential?: string;
+  begun: number;
+  sent?: number;
+  headers?: number;
+  first_content?: number;
+  ended: number;
+  status?: number;
+  verdict: string;
+  stage: string;
+  detail?: string;
+  input?: number;
+  output?: number;
+  cost_nano_usd?: number;
+}
+
+export interface Look {
+  at: number;
+  route: string;
+  picked?: string;
+  channels: { channel: string; standing: string }[];
 }
 
 export const isPath = (route: Route): route is PathRoute => typeof route.channels[0] === "string" || !("select" in route);

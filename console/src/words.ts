@@ -43,6 +43,7 @@ export function bytes(value: number): string {
 
 /** Of seconds. */
 export function span(seconds: number): string {
+  if (seconds > 0 && seconds < 0.01) return `${(seconds * 1000).toFixed(1)} ms`;
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 120) return `${Math.round(seconds)} s`;

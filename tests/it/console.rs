@@ -22,6 +22,11 @@ fn a_fault_is_seen_at_once_and_harms_nobody() {
 }
 
 #[test]
+fn what_became_of_a_request_is_found() {
+    run("requests.mjs", ("", ""));
+}
+
+#[test]
 fn a_key_is_made_and_called_with() {
     run("keys.mjs", ("version: 1", "version: 1\naccess: keys"));
 }

@@ -18,7 +18,7 @@ export function Mark({ kind }: { kind: Kind }) {
   );
 }
 
-/** Of a breaker's or an upstream's word. */
+/** Of a word for how a breaker, an upstream, a key or a channel stands. */
 export function kindOf(word: string): Kind {
   switch (word) {
     case "closed":
@@ -29,6 +29,11 @@ export function kindOf(word: string): Kind {
     case "works":
       return "good";
     case "open":
+    case "breaker_open":
+    case "probes_say_down":
+    case "credentials_cooling":
+    case "quota_used_up":
+    case "model_missing":
     case "down":
     case "refused":
     case "away":
@@ -37,6 +42,9 @@ export function kindOf(word: string): Kind {
     case "broken":
       return "bad";
     case "half_open":
+    case "doubted":
+    case "stalled":
+    case "full":
     case "failing":
     case "cooling":
     case "trickle":
@@ -45,6 +53,7 @@ export function kindOf(word: string): Kind {
     case "short_of_quota":
       return "warn";
     case "forced_open":
+    case "forced_closed":
     case "disabled":
     case "drain":
     case "draining":

@@ -1,0 +1,131 @@
+// What holds of the console's own arithmetic and reading, whatever comes. Seeded: a failure says with which seed.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { shares } from "../src/charts/tiers.tsx";
+import { roundUp } from "../src/charts/scale.ts";
+import { phases } from "../src/charts/waterfall.tsx";
+import { Reader } from "../src/events.ts";
+import { asked } from "../src/pages/create.tsx";
+import { labelsOf } from "../src/pages/usage.tsx";
+import { wrongs } from "../src/trouble.ts";
+import { percent, span } from "../src/words.ts";
+
+/** mulberry32. */
+function dice(seed) {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
+  };
+}
+
+function forSeeds(check) {
+  for (let seed = 1; seed <= 300; seed += 1) {
+    try {
+      check(dice(seed));
+    } catch (error) {
+      error.message = `seed ${seed}: ${error.message}`;
+      throw error;
+    }
+  }
+}
+
+test("events are the same however the stream is cut", () => {
+  const text = 'event: beat\ndata: {"a":1}\n\n: nothing\ndata: one\ndata:two\r\n\r\nevent: end\ndata: \n\ndata: not whole';
+  const whole = new Reader().read(text);
+  assert.deepEqual(whole, [
+    { name: "beat", data: '{"a":1}' },
+    { name: "message", data: "one\ntwo" },
+    { name: "end", data: "" },
+  ]);
+  forSeeds((draw) => {
+    const reader = new Reader();
+    const found = [];
+    for (let at = 0; at < text.length; ) {
+      const next = at + 1 + draw(12);
+      found.push(...reader.read(text.slice(at, next)));
+      at = next;
+    }
+    assert.deepEqual(found, whole);
+  });
+});
+
+test("a chart's top is round, and neither too low nor far too high", () => {
+  forSeeds((draw) => {
+    const value = (draw(1_000_000) + 1) / 10 ** draw(8);
+    const top = roundUp(value);
+    assert.ok(top >= value * (1 - 1e-9) && top <= value * 2.5, `${value} -> ${top}`);
+  });
+  assert.equal(roundUp(0), 1);
+});
+
+test("nothing is 100 % that is not all of it", () => {
+  forSeeds((draw) => {
+    const whole = draw(1_000_000) + 1;
+    const part = draw(whole);
+    assert.ok(!/^100/.test(percent(part, whole)), `${part} of ${whole}: ${percent(part, whole)}`);
+  });
+  assert.equal(percent(7, 7), "100 %");
+  assert.equal(percent(0, 0), "–");
+});
+
+test("an attempt's phases follow each other and fill its time", () => {
+  forSeeds((draw) => {
+    const begun = draw(50);
+    const steps = Array.from({ length: 4 }, () => draw(100)).sort((a, b) => a - b).map((step) => begun + step);
+    const tried = { begun, ended: steps[3] };
+    // A step that was not come to has none behind it.
+    const reached = draw(4);
+    ["sent", "headers", "first_content"].slice(0, reached).forEach((name, at) => (tried[name] = steps[at]));
+    const found = phases(tried);
+    assert.equal(found.reduce((sum, { from, to }) => sum + to - from, 0), tried.ended - begun);
+    found.forEach(({ from, to }, at) => assert.ok(to > from && (at === 0 || from === found[at - 1].to)));
+  });
+});
+
+test("shares are of those that are picked, and make one", () => {
+  forSeeds((draw) => {
+    const channels = Array.from({ length: 1 + draw(6) }, () => ({ picked: draw(2) === 1, weight: 1 + draw(9), ramp: (1 + draw(10)) / 10 }));
+    const found = shares(channels);
+    const sum = found.reduce((sum, share) => sum + share, 0);
+    const any = channels.some(({ picked }) => picked);
+    assert.ok(Math.abs(sum - (any ? 1 : 0)) < 1e-9);
+    channels.forEach(({ picked }, at) => assert.equal(found[at] > 0, picked));
+  });
+});
+
+test("what was left empty in the form is not asked for", () => {
+  const empty = { name: "shop", team: "", user: "", organisation: "", expires: "", models: "", rpm: "", tpm: "", concurrency: "", amount: "", per: "month" };
+  assert.deepEqual(asked(empty), { name: "shop" });
+  assert.deepEqual(asked({ ...empty, models: "a, b", rpm: "5", amount: "2.50" }), {
+    name: "shop",
+    limits: { rpm: 5 },
+    allow: { models: ["a", "b"] },
+    budgets: [{ per: "month", limit: 2.5 }],
+  });
+});
+
+test("a day without anything stands in the chart as well", () => {
+  const report = { from: "2026-11-01T00:00:00Z", to: "2026-11-04T10:00:00Z", rows: [{ day: "2026-11-03" }] };
+  assert.deepEqual(labelsOf(report, "day"), ["2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04"]);
+});
+
+test("a healthy gateway has nothing wrong, and what is wrong says what callers notice", () => {
+  const well = { name: "a", configured: true, health: "up", state: "closed", failing: false, since: 0, in_flight: 0, ok: 5, bad: 0, resting: [], models: [] };
+  const beat = { refused: false, upstreams: [well, { ...well, name: "b" }], routes: [{ route: "demo", failed_per_second: 0, saved_per_second: 2 }] };
+  const status = { routes: [{ route: "demo", select: "", channels: [{ channel: "a/m", picked: false }, { channel: "b/m", picked: true }] }] };
+  assert.deepEqual(wrongs(beat, status), []);
+  const [wrong, ...others] = wrongs({ ...beat, upstreams: [{ ...well, state: "open", until_seconds: 5 }, beat.upstreams[1]] }, status);
+  assert.deepEqual([wrong.subject, wrong.word, others.length], ["a", "open", 0]);
+  assert.match(wrong.does, /go to b\/m; the next trial comes in 5.0 s/);
+  assert.match(wrong.callers, /no errors: 2.0/);
+  const unconfigured = { ...well, configured: false, health: "down" };
+  assert.deepEqual(wrongs({ ...beat, upstreams: [unconfigured] }, status), [], "what was never set up is not broken");
+});
+
+test("a time has a unit that fits it", () => {
+  assert.deepEqual([0, 0.0034, 0.02, 5, 60, 600, 10_000, 400_000].map(span), ["0 ms", "3.4 ms", "20 ms", "5.0 s", "60 s", "10 min", "3 h", "5 d"]);
+});
