@@ -90,6 +90,7 @@ impl std::fmt::Debug for Lane {
 impl Lane {
     pub fn new(spool: Spool, live: &Arc<Live>, lost: Lost) -> Self {
         let (batches, bytes) = (AtomicU64::new(spool.batches()), AtomicU64::new(spool.bytes()));
+        live.metrics.gauge(&c::LEDGER_SPOOL_LIMIT, &[]).set(spool.most_bytes() as f64);
         let spooled = live.metrics.counter(&c::LEDGER_ROWS, &["spooled"]);
         let disk = Disk {
             spool: Mutex::new(spool),

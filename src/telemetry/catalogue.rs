@@ -180,8 +180,9 @@ catalogue! {
     LEDGER_QUEUE = "mainstay_ledger_queue" Gauge, [], "Ended requests that nobody has written yet; absent without a store.";
     LEDGER_LAG = "mainstay_ledger_lag_seconds" Gauge, [], "Age of the oldest rows that are not in the store but spooled, 0 without any; absent without a store.";
     LEDGER_SPOOL_BYTES = "mainstay_ledger_spool_bytes" Gauge, [], "Bytes on disk of rows that the store has still to take, at most ledger.spool.max_bytes; absent without a store.";
+    LEDGER_SPOOL_LIMIT = "mainstay_ledger_spool_limit_bytes" Gauge, [], "What they may be, ledger.spool.max_bytes; absent without a store.";
     LEDGER_SPOOL_FAILED = "mainstay_ledger_spool_failed" Gauge, [], "1 while the disk takes no rows that the store does not take either, so that they wait in memory; absent without a store.";
-    LEDGER_SPOOL_BATCHES = "mainstay_ledger_spool_batches" Gauge, [], "The same in batches.";
+    LEDGER_SPOOL_BATCHES = "mainstay_ledger_spool_batches" Gauge, [], "The same in batches on disk; absent without a store.";
 
     ["Attempts that are not made"]
     RETRY_TOKENS = "mainstay_retry_budget_tokens" Gauge, ["route"], "Retries that the route's budget allows now.";

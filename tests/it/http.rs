@@ -41,11 +41,29 @@ pub fn post(to: SocketAddr, path: &str, json: &str) -> io::Result<Answer> {
 
 /// One request with an optional JSON body; any status is an answer.
 pub fn call(to: SocketAddr, method: &str, path: &str, json: Option<&str>) -> io::Result<Answer> {
+    ask(to, method, path, &[], json)
+}
+
+/// The same of a caller who shows a key.
+pub fn post_as(key: &str, to: SocketAddr, path: &str, json: &str) -> io::Result<Answer> {
+    ask(to, "POST", path, &[("authorization", &format!("Bearer {key}"))], Some(json))
+}
+
+fn ask(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    json: Option<&str>,
+) -> io::Result<Answer> {
     let mut socket = TcpStream::connect_timeout(&to, PATIENCE)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
     let body = json.unwrap_or_default();
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        let _ = write!(request, "{name}: {value}\r\n");
+    }
     if json.is_some() {
         let _ = write!(request, "content-type: application/json\r\ncontent-length: {}\r\n", body.len());
     }

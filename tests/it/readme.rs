@@ -106,6 +106,7 @@ fn the_files_it_shows_are_good() {
             if let Err(problems) = config::load(&yaml, &NoEnv) {
                 panic!("{name}: {problems:#?}\n{yaml}");
             }
+            good += 1;
         }
     }
 }

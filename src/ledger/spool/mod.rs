@@ -158,6 +158,11 @@ impl Spool {
         self.segments.iter().map(|segment| segment.frames).sum()
     }
 
+    /// What it may take on disk.
+    pub(super) fn most_bytes(&self) -> u64 {
+        self.most_bytes
+    }
+
     /// What it takes on disk.
     pub(super) fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.length).sum()
