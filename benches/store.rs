@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use mainstay::algo::dice::Dice;
 use mainstay::config::{self, Env};
-use mainstay::ledger::{Account, Ledger, Request, Spool};
-use mainstay::state::books::{Attempt, Books as _, Used, Verdict};
+use mainstay::ledger::{Account, Ledger, Readers, Request, Spool};
+use mainstay::state::books::{Attempt, Books as _, Heard, Used, Verdict};
 use mainstay::state::{Channel, Live, Registry, Table};
 use mainstay::store::rows::{AttemptRow, Batch, RequestRow, RowId, Who};
 use mainstay::store::{Each, Field, Query, Store, Time};
@@ -98,6 +98,7 @@ fn around(live: &Arc<Live>) -> (Time, StoreHandles) {
 struct Bench {
     live: Arc<Live>,
     ledger: Arc<Ledger>,
+    readers: Arc<Readers>,
     channel: Arc<Channel>,
     asked: u64,
 }
@@ -107,7 +108,7 @@ impl Bench {
     fn ends(&mut self) {
         self.asked += 1;
         let now = self.live.now();
-        let account = Account::open(&self.ledger);
+        let account = Account::open(&self.readers).expect("a ledger reads it");
         let model = Arc::from("gpt-4o");
         let usage = Usage { input: 1_200 + self.asked % 100, output: 300, ..Usage::default() };
         account.ended(&Attempt {
@@ -119,28 +120,24 @@ impl Bench {
             payer: Payer::Gateway,
             begun: now,
             ended: now,
-            first_content: Some(now),
+            heard: Heard { first_content: Some(now), ..Heard::default() },
             verdict: Verdict::Ok,
             stage: Stage::Committed,
             used: Used { usage, estimated: false },
+            detail: None,
         });
+        let request_id = format!("req_{:024x}", self.asked).into();
         account.ends(Request {
-            request_id: format!("req_{:024x}", self.asked).into(),
-            lineage: None,
             tags: vec![("x-customer".into(), format!("customer-{}", self.asked % CUSTOMERS).into())],
             route: "gpt-4o".into(),
-            dialect: "openai",
             operation: "chat",
             model: "gpt-4o".into(),
             stream: true,
             outcome: RequestOutcome::Ok,
-            replayed: None,
-            arm: None,
-            begun: now,
-            at: self.live.clock.unix_now(),
             took: Duration::from_millis(900),
             first_byte: Some(Duration::from_millis(300)),
             own: Duration::from_micros(200),
+            ..Request::bare(request_id, "openai", now, self.live.clock.unix_now())
         });
     }
 
@@ -168,7 +165,9 @@ async fn measure(name: &str, live: &Arc<Live>, store: Arc<Store>) {
     let (ledger, writer) = Ledger::open(live, store, spool);
     let writing = tokio::spawn(writer.run());
     let channel = Arc::clone(&table.routes[0].channels[0]);
-    let mut bench = Bench { live: Arc::clone(live), ledger, channel, asked: 0 };
+    let readers = Arc::new(Readers::default());
+    readers.keep_books(Arc::clone(&ledger));
+    let mut bench = Bench { live: Arc::clone(live), ledger, readers, channel, asked: 0 };
 
     let (begun, mut longest) = (Instant::now(), 0);
     while begun.elapsed() < LENGTH {

@@ -40,6 +40,8 @@ CHANNELS = dashboard(
               (quantile(0.9, "mainstay_breaker_open_seconds", "upstream model", U), "{{upstream}} {{model}}")),
         graph("Until the next trial", "Seconds until an open breaker lets a request through again to see; 0 where none is open.", "s",
               (now("max", "mainstay_breaker_next_trial_seconds", "upstream model", U), "{{upstream}} {{model}}")),
+        graph("Said by operators", "What operators have said of upstreams and models, and still holds: disabled, draining, forced_open, forced_closed.", "short",
+              (now("max", "mainstay_overrides", "upstream model kind", U), "{{upstream}} {{model}}: {{kind}}")),
         graph("Probes", "Active probes by result. Healthy traffic makes them needless: `skipped`.", "ops",
               (rate("mainstay_probes_total", "result", U), "{{result}}"),
               (rate("mainstay_active_passive_conflicts_total", "", U), "overruled by traffic")),

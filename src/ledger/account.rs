@@ -81,6 +81,42 @@ pub struct Request {
     pub waits: Waits,
 }
 
+impl Request {
+    /// One of which nothing else is known: it was refused before it came to anything.
+    pub fn bare(request_id: Box<str>, dialect: &'static str, begun: Tick, at: Duration) -> Self {
+        Self {
+            request_id,
+            trace: None,
+            lineage: None,
+            tags: Vec::new(),
+            route: "".into(),
+            asked_route: None,
+            dialect,
+            operation: "",
+            model: "".into(),
+            stream: false,
+            priority: Priority::default(),
+            channel: None,
+            outcome: RequestOutcome::Refused,
+            status: 0,
+            error: None,
+            replayed: None,
+            instead: None,
+            shed: None,
+            downgraded: false,
+            prompt_tokens: 0,
+            usage: None,
+            arm: None,
+            begun,
+            at,
+            took: Duration::ZERO,
+            first_byte: None,
+            own: Duration::ZERO,
+            waits: Waits::default(),
+        }
+    }
+}
+
 /// What one request comes to.
 #[derive(Debug)]
 pub struct Account {

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
     use crate::ledger::decision::{Candidate, Looked, Tried};
 
-    fn decision<'r>(word: &'r str, parts: usize) -> Decision<'r> {
+    fn decision(word: &str, parts: usize) -> Decision<'_> {
         let candidate = |standing| Candidate { channel: word, standing };
         let tried = || Tried {
             part: "turn",
@@ -98,6 +98,7 @@ mod tests {
         };
         Decision {
             request: "req_1",
+            trace: None,
             at: 1.0,
             organisation: None,
             team: None,

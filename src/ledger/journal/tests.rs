@@ -5,11 +5,10 @@ use proptest::prelude::*;
 
 use super::{Clerk, Journal, Wanted};
 use crate::algo::tick::Tick;
+use crate::ledger::Readers;
 use crate::ledger::account::{Request, turned_away};
-use crate::ledger::{Readers, Waits};
 use crate::state::Live;
 use crate::telemetry::RequestOutcome;
-use crate::vocab::Priority;
 
 /// A journal of its own, with who writes it.
 fn journal(most: usize) -> (Arc<Live>, Arc<Readers>, Arc<Journal>, Clerk) {
@@ -22,34 +21,13 @@ fn journal(most: usize) -> (Arc<Live>, Arc<Readers>, Arc<Journal>, Clerk) {
 
 fn request(number: u64, status: u16) -> Request {
     Request {
-        request_id: format!("req_{number}").into(),
-        trace: None,
-        lineage: None,
-        tags: Vec::new(),
         route: if number.is_multiple_of(2) { "even" } else { "odd" }.into(),
-        asked_route: None,
-        dialect: "openai",
         operation: "chat",
         model: "demo".into(),
-        stream: false,
-        priority: Priority::default(),
-        channel: None,
         outcome: if status < 400 { RequestOutcome::Ok } else { RequestOutcome::Refused },
         status,
-        error: None,
-        replayed: None,
-        instead: None,
-        arm: None,
-        shed: None,
-        downgraded: false,
-        prompt_tokens: 0,
-        usage: None,
-        begun: Tick::ZERO,
-        at: Duration::from_secs(number),
         took: Duration::from_millis(number),
-        first_byte: None,
-        own: Duration::ZERO,
-        waits: Waits::default(),
+        ..Request::bare(format!("req_{number}").into(), "openai", Tick::ZERO, Duration::from_secs(number))
     }
 }
 

@@ -11,6 +11,9 @@ use super::model::{batch, query, usage_of};
 use super::postgres::Postgres;
 use super::{Held, both};
 
+/// What is looked for, and whether a row is that.
+type Way<'f> = (Search, &'f dyn Fn(&RequestRow) -> bool);
+
 #[tokio::test]
 async fn whatever_is_written_and_asked_the_answer_is_what_the_rows_add_up_to() {
     let server = Postgres::start("the store's laws against PostgreSQL");
@@ -143,7 +146,7 @@ async fn every_row_is_found_again_as_it_was_written_the_newest_first() {
             batches.iter().flat_map(|batch| &batch.attempts).filter(move |attempt| attempt.request == id)
         };
         let middle = rows[rows.len() / 3].took;
-        let ways: [(Search, &dyn Fn(&RequestRow) -> bool); 6] = [
+        let ways: [Way<'_>; 6] = [
             (Search { team: Some("core".into()), ..Search::default() }, &|row| {
                 row.who.team.as_deref() == Some("core")
             }),
