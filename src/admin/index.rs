@@ -28,7 +28,7 @@ fn line(route: &Route) -> String {
     let query: String =
         form.query.iter().enumerate().map(|(index, parameter)| word(index, parameter)).collect();
     format!(
-        "{method:<7}{path:<30}{:<9}{doc}{}{query}\n",
+        "{method:<7}{path:<38}{:<9}{doc}{}{query}\n",
         scope.name(),
         if query.is_empty() { "" } else { ": " }
     )

@@ -560,7 +560,7 @@ async fn a_page_in_an_operators_browser_is_no_operator() {
     };
     let strange: [&[(&str, &str)]; 12] = [
         &[("host", "127.0.0.1:9090"), ("origin", "http://127.0.0.1:8000")],
-        &[("host", "127.0.0.1:9090"), ("origin", "https://127.0.0.1:9090")],
+        &[("host", "127.0.0.1:9090"), ("origin", "https://127.0.0.1:9443")],
         &[("host", "rebound.example:9090"), ("origin", "http://rebound.example:9090")],
         &[("origin", "https://elsewhere.example")],
         &[("origin", "null")],
@@ -572,7 +572,9 @@ async fn a_page_in_an_operators_browser_is_no_operator() {
         &[("host", "")],
         &[("host", "localhost"), ("host", "rebound.example")],
     ];
-    let own: [&[(&str, &str)]; 8] = [
+    let own: [&[(&str, &str)]; 9] = [
+        // As pages of a listener with TLS have it.
+        &[("host", "127.0.0.1:9090"), ("origin", "https://127.0.0.1:9090")],
         &[],
         &[("host", "127.0.0.1:9090"), ("origin", "http://127.0.0.1:9090"), ("sec-fetch-site", "same-origin")],
         &[("host", "localhost:9090"), ("origin", "http://localhost:9090")],
