@@ -1,4 +1,4 @@
-//! What an endpoint takes and gives beyond its path: what its document says of it ([`super::document`]), and what the index
+//! What an endpoint takes and gives beyond its path: what its document says of it ([`mod@super::document`]), and what the index
 //! lists. It stands beside the handler that it describes.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};

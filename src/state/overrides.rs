@@ -3,7 +3,7 @@
 //!
 //! Here is who said what, and until when; it is found by names, so it outlives reloads and changes of transport, and
 //! a process by way of the state file. What is said last of an upstream or a model holds. How it takes effect is
-//! written into live memory: a [`Bar`](super::bar::Bar) that every request looks at, a gate that is forced.
+//! written into live memory: a [`Bar`] that every request looks at, a gate that is forced.
 //! [`Table::uphold`] sees to that, a few times a second and with every table, so that memory which was made
 //! meanwhile follows as well, and what has had its time ends.
 
