@@ -547,6 +547,18 @@ async fn whatever_changes_something_is_in_the_trail_done_or_refused() {
     }
 }
 
+#[test]
+fn the_documentation_says_which_scope_is_for_what() {
+    let page = include_str!("../../docs/admin.md");
+    for route in ROUTES.iter().filter(|route| route.scope != OperatorScope::Open) {
+        let name = route.scope.name();
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        let beginning: Vec<&str> = route.path.split('/').take(3).collect();
+        let beginning = beginning.join("/");
+        assert!(row.is_some_and(|row| row.contains(&beginning)), "{name}: {beginning} in docs/admin.md");
+    }
+}
+
 #[tokio::test]
 async fn a_page_in_an_operators_browser_is_no_operator() {
     let send = async |still: &Arc<Still>, (method, path): (&str, &str), fields: &[(&str, &str)]| {
