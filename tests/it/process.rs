@@ -43,9 +43,14 @@ impl Guest {
         self.child.try_wait().expect("a child can be asked")
     }
 
-    /// The end of what it said: enough to see why it failed.
+    /// All that it said.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The end of what it said: enough to see why it failed, and too little to judge what is in it and what is not.
     pub fn said(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let text = self.log();
         let start = text.char_indices().rev().nth(4_000).map_or(0, |(index, _)| index);
         text[start..].to_owned()
     }
@@ -169,7 +174,7 @@ impl Gateway {
 
     /// Its whole log.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.guest.log).unwrap_or_default()
+        self.guest.log()
     }
 
     pub fn metrics(&self) -> String {

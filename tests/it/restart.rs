@@ -158,7 +158,7 @@ fn what_was_known_outlasts_a_kill_and_a_polite_end_but_not_a_broken_file() {
     std::fs::write(&state, &std::fs::read(&state).unwrap()[..200]).unwrap();
     let fourth = serve(directory.path(), &routing, "fourth");
     assert_eq!(fourth.standings(), ["ready", "ready"]);
-    let said = fourth.guest.said();
+    let said = fourth.guest.log();
     assert_eq!(said.matches("the state file is ignored").count(), 1, "{said}");
     drop(fourth);
 

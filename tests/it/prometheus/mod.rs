@@ -283,4 +283,8 @@ fn outage(gateway: &Gateway) {
     for upstream in ["sim-a", "sim-b", "sim-d"] {
         fault(upstream, "[]");
     }
+
+    let said =
+        http::call(gateway.admin, "POST", "/admin/upstreams/sim-c/restore", Some(r#"{"model": "spare"}"#));
+    assert_eq!(said.expect("the admin side answers").status, 200, "an operator may speak of one model");
 }

@@ -29,7 +29,7 @@ fn a_password_is_asked_for_and_is_shown_nowhere() {
     assert!(why.to_lowercase().contains("pass"), "{why}\n{}", wrong.0.said());
     for replica in [&whole, &in_url, &wrong] {
         let shown =
-            [replica.0.said(), replica.0.metrics(), replica.json("/admin/status").to_string()].concat();
+            [replica.0.log(), replica.0.metrics(), replica.json("/admin/status").to_string()].concat();
         for secret in [PASSWORD, "word-of-the-tests", "wrong-word"] {
             assert!(!shown.contains(secret), "{shown}");
         }

@@ -66,7 +66,7 @@ fn a_redis_that_hangs_dawdles_or_dies_delays_no_request_and_is_caught_up_with() 
         one.connected(1);
         load.well(phase);
     }
-    assert_eq!(one.0.said().matches("not connected").count(), 2, "once each:\n{}", one.0.said());
+    assert_eq!(one.0.log().matches("not connected").count(), 2, "once each:\n{}", one.0.said());
     assert_eq!(one.metric("mainstay_shared_connected"), 1);
     assert!(one.metric(r#"mainstay_shared_operations_total{operation="read",result="timeout"}"#) >= 3);
 
@@ -108,7 +108,7 @@ fn a_primary_that_was_demoted_is_left_and_what_it_did_not_take_is_told_to_the_ne
     redis.say("REPLICAOF NO ONE");
     other.key_comes_to(0, "cooling");
     one.connected(1);
-    let said = one.0.said();
+    let said = one.0.log();
     assert_eq!(said.matches("not connected").count(), 1, "once, however often it was dialled:\n{said}");
     assert_eq!(said.matches("connected: replicas share").count(), 2, "at the start and again:\n{said}");
     let asked = vendor.asked(FIRST);
