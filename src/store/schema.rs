@@ -30,6 +30,10 @@ const ALL: &[Migration] = &[
         sqlite: include_str!("migrations/sqlite/003_alerts_told.sql"),
         postgres: include_str!("migrations/postgres/003_alerts_told.sql"),
     },
+    Migration {
+        sqlite: include_str!("migrations/sqlite/004_what_went_wrong.sql"),
+        postgres: include_str!("migrations/postgres/004_what_went_wrong.sql"),
+    },
 ];
 
 /// The lock under which replicas change tables; `mainstay` in ASCII.

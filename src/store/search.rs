@@ -9,6 +9,7 @@ use super::rows::{RowId, Who};
 use super::script::{Row, Script, Value};
 use super::write::{ATTEMPTS, REQUESTS};
 use super::{Store, units};
+use crate::telemetry::RequestOutcome;
 use crate::vocab::{Money, Usage};
 
 /// Requests whose attempts are looked up together: no database takes more than some thousands of parameters.
@@ -178,6 +179,10 @@ fn script(search: &Search) -> Script {
             let _ = write!(conditions, "{join} {condition} ${} ", values.len());
         }
     }
+    // In the words of the index of all that went wrong: databases do not conclude it from a parameter.
+    if search.outcome.as_deref().is_some_and(|outcome| outcome != RequestOutcome::Ok.name()) {
+        conditions.push_str("AND outcome <> 'ok' ");
+    }
     for (name, condition) in [
         (&search.channel, "(a.upstream = $N OR a.upstream || '/' || a.model = $N)"),
         (&search.verdict, "a.verdict = $N"),
@@ -276,6 +281,23 @@ pub(super) fn tags(row: &Row, at: usize) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::script::Step;
+
+    #[test]
+    fn what_went_wrong_is_found_without_a_look_at_all_that_went_well() {
+        let mut connection = rusqlite::Connection::open_in_memory().expect("memory is there");
+        crate::store::schema::sqlite(&mut connection).expect("a new one");
+        let plan = |outcome: &str| {
+            let search = Search { outcome: Some(outcome.to_owned()), most: 9, ..Search::default() };
+            let Script(steps) = script(&search);
+            let [Step::Ask { sql, .. }] = &steps[..] else { panic!("{steps:?}") };
+            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("SQL");
+            let steps = plan.query_map((outcome, 9), |row| row.get::<_, String>(3)).expect("a plan");
+            steps.collect::<Result<Vec<_>, _>>().expect("a plan").join("; ")
+        };
+        assert!(plan("failed").contains("requests_gone_wrong"), "{}", plan("failed"));
+        assert!(!plan("ok").contains("requests_gone_wrong"), "{}", plan("ok"));
+    }
 
     #[test]
     fn a_cursor_is_read_as_it_is_written() {

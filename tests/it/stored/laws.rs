@@ -146,7 +146,9 @@ async fn every_row_is_found_again_as_it_was_written_the_newest_first() {
             batches.iter().flat_map(|batch| &batch.attempts).filter(move |attempt| attempt.request == id)
         };
         let middle = rows[rows.len() / 3].took;
-        let ways: [Way<'_>; 6] = [
+        let ways: [Way<'_>; 8] = [
+            (Search { outcome: Some("ok".into()), ..Search::default() }, &|row| row.outcome == "ok"),
+            (Search { outcome: Some("failed".into()), ..Search::default() }, &|row| row.outcome == "failed"),
             (Search { team: Some("core".into()), ..Search::default() }, &|row| {
                 row.who.team.as_deref() == Some("core")
             }),
