@@ -26,6 +26,7 @@ use mainstay::dialect::scan::scan;
 use mainstay::dialect::splice::{Rewrite, splice};
 use mainstay::dialect::watch::Watch;
 use mainstay::dialect::{Dialect, Framing, Operation, Splitter, entry};
+use mainstay::ledger::{Journal, Readers, Request, Wanted, turned_away};
 use mainstay::route::{Need, Plan, Resend};
 use mainstay::shared::Waited;
 use mainstay::sim::{self, Ledger, Rehearsal, outages};
@@ -54,6 +55,7 @@ fn main() {
     swapping(&mut criterion);
     rehearsing(&mut criterion);
     scraping(&mut criterion);
+    looking_up(&mut criterion);
     criterion.final_summary();
 }
 
@@ -250,6 +252,39 @@ fn scraping(criterion: &mut Criterion) {
     group.bench_function("a count by name", |b| {
         b.iter(|| metrics.counter(&catalogue::SAVED, &[black_box("bench-0")]).increment(1));
     });
+    group.finish();
+}
+
+/// Target: 200 ms or less for a search of 10,000 requests, told as JSON.
+fn looking_up(criterion: &mut Criterion) {
+    const KEPT: u64 = 10_000;
+    let mut group = criterion.benchmark_group("journal");
+    let live = Arc::new(Live::seeded(1));
+    let (journal, clerk) = Journal::open(&live, 10_000);
+    let readers = Arc::new(Readers::default());
+    readers.keep_journal(Arc::clone(&journal));
+    for number in 0..KEPT {
+        let id = format!("req_{number:024}").into();
+        let request = Request::bare(id, "openai", Tick::ZERO, Duration::from_secs(number));
+        turned_away(&readers, Request { model: "bench".into(), status: 200, ..request });
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    runtime.block_on(async {
+        tokio::select! {
+            () = clerk.run() => {}
+            () = journal.flush(Duration::from_secs(10)) => {}
+        }
+    });
+    assert_eq!(journal.length(), 10_000);
+    let found = |wanted: &Wanted| {
+        let (told, _) = journal.search(wanted, |decision| serde_json::to_string(decision).expect("JSON"));
+        told.len()
+    };
+    let all = Wanted { most: 1_000, ..Wanted::default() };
+    let none = Wanted { model: Some("nobody's".to_owned()), ..Wanted::default() };
+    assert_eq!((found(&all), found(&none)), (1_000, 0));
+    group.bench_function("search 10,000, 1,000 found and told", |b| b.iter(|| found(black_box(&all))));
+    group.bench_function("search 10,000, none found", |b| b.iter(|| found(black_box(&none))));
     group.finish();
 }
 

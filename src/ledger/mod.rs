@@ -63,7 +63,7 @@ use crate::telemetry::{Counter, catalogue as c};
 use lane::Lane;
 use record::Record;
 
-/// Most requests that have ended and are not written yet; some 20 MB of them. The writer empties it ten times a second.
+/// Most requests that have ended and are not written yet; some 20 MB of them. The writer empties it five times a second.
 const QUEUE: usize = 16 * 1024;
 
 /// Where requests leave what they came to.

@@ -1,6 +1,6 @@
 //! Writes what requests leave, in batches: into the store, or onto disk while that is away or behind.
 //!
-//! The queue is looked into ten times a second, instead of waking somebody for every request. What the store has not
+//! The queue is looked into five times a second, instead of waking somebody for every request. What the store has not
 //! taken within [`PATIENCE`] is put on disk; that it may have taken it after all does no harm. As long as
 //! anything is on disk, everything goes there first, so that the store gets it in order and is asked by one only. What
 //! neither of them takes stays in memory and is tried again with every tick; nothing more is taken out of the queue
@@ -23,15 +23,15 @@ use crate::store::rows::{Batch, RowId};
 use crate::store::{self, Store};
 use crate::telemetry::{Counter, Gauge, catalogue as c};
 
-/// How often the queue is emptied.
-const TICK: Duration = Duration::from_millis(100);
+/// How often the queue is emptied. A transaction costs a database as much as some hundred rows.
+const TICK: Duration = Duration::from_millis(200);
 /// A batch has no more rows, but for the attempts of its last request.
 const MOST_ROWS: usize = 1_000;
 /// Requests whose rows are made before others that run on the same thread have their turn: some 100 µs.
 const AT_ONCE: usize = 32;
 /// What the store may take for all that has come since the last tick before the rest goes to disk. With a tick and the
 /// disk's own deadline it is less than a second.
-const PATIENCE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_millis(350);
 /// The same for a batch that is on disk already.
 const REPLAY_PATIENCE: Duration = Duration::from_secs(6);
 /// Between tries at a store that is away.

@@ -10,6 +10,7 @@ use http::HeaderName;
 use smallvec::SmallVec;
 
 use super::need::{Need, USUAL_ANSWER};
+use crate::catalog::Date;
 use crate::config::{self, Lineage, Unpriced};
 use crate::dialect::Operation;
 use crate::dialect::billed::Wish;
@@ -65,6 +66,11 @@ pub struct Range {
 impl Extent {
     /// `None` where no channel has a price for it.
     pub fn at(&self, route: &config::Route, channel: &Channel, asked: &str) -> Option<Money> {
+        self.on(channel.upstream.live.clock.today(), route, channel, asked)
+    }
+
+    /// The same on a day.
+    fn on(&self, day: Date, route: &config::Route, channel: &Channel, asked: &str) -> Option<Money> {
         let model = channel.model_name(route, asked).unwrap_or(asked);
         let longest = || channel.facts(route, asked).max_output.unwrap_or(UNKNOWN_ANSWER);
         let answers = u64::from(self.wish.answers.max(1));
@@ -80,8 +86,7 @@ impl Extent {
         };
         // Pictures and characters that it asks for.
         let asked_for = self.wish.complete(self.operation, Some(told)).unwrap_or(told);
-        let now = channel.upstream.live.now();
-        let charge = |usage: Usage| channel.charge(model, &usage, now).map(|cost| cost.money);
+        let charge = |usage: Usage| channel.charge_on(model, &usage, day).map(|cost| cost.money);
         // A tier that has no price of its own may be served, and charged, as the usual one.
         let plainly = Usage { tier: Some(Tier::Standard), ..asked_for };
         let uncached = Usage { cache_write: 0, cache_write_1h: 0, ..plainly };
@@ -93,6 +98,7 @@ impl Extent {
         let mut range = Range::default();
         let mut routes: SmallVec<[usize; 4]> = SmallVec::from_slice(&[index]);
         let mut at = 0;
+        let today = table.live.clock.today();
         while let Some(&index) = routes.get(at) {
             at += 1;
             let route = &table.routes[index];
@@ -107,7 +113,7 @@ impl Extent {
                     && lineage.is_none_or(|lineage| lineage.bars_upstream(&upstream.config).is_none())
             };
             for channel in route.channels.iter().map(|channel| &**channel).filter(within) {
-                match self.at(&route.config, channel, asked) {
+                match self.on(today, &route.config, channel, asked) {
                     Some(money) => {
                         range.cheapest = Some(range.cheapest.map_or(money, |least| least.min(money)));
                         range.dearest = range.dearest.max(Some(money));

@@ -80,12 +80,12 @@ impl Clock {
         }
     }
 
-    /// The day (UTC) that it is.
     /// Since the epoch, of a moment that is past.
     pub fn unix_at(&self, past: Tick) -> Duration {
         self.unix_now().saturating_sub(self.now().since(past))
     }
 
+    /// The day (UTC) that it is.
     pub fn today(&self) -> Date {
         Date::of_unix(self.unix_now().as_secs())
     }

@@ -332,8 +332,11 @@ impl Channel {
     /// `None` where nobody knows.
     pub fn charge(&self, model: &str, usage: &Usage, begun: Tick) -> Option<Cost> {
         let clock = &self.upstream.live.clock;
-        let ago = clock.now().since(begun);
-        let on = Date::of_unix(clock.unix_now().saturating_sub(ago).as_secs());
+        self.charge_on(model, usage, Date::of_unix(clock.unix_at(begun).as_secs()))
+    }
+
+    /// The same by an attempt that began on a day.
+    pub fn charge_on(&self, model: &str, usage: &Usage, on: Date) -> Option<Cost> {
         if self.fixed.is_some() {
             return catalog::charge(usage, || self.rates.as_ref().map(|rates| rates.prices(on)));
         }

@@ -71,7 +71,7 @@ impl Clerk {
         let mut read = 0_usize;
         for _ in 0..self.records.len() {
             let Ok(record) = self.records.try_recv() else { break };
-            self.spending.count(&record);
+            self.spending.add(&record);
             self.tell(&record);
             self.journal.put(record);
             read += 1;
@@ -79,6 +79,7 @@ impl Clerk {
                 yield_now().await;
             }
         }
+        self.spending.count();
         self.lines.flush();
     }
 

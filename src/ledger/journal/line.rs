@@ -3,6 +3,7 @@
 //! What a rehearsal reads of these lines is `config::rehearsal::log`'s affair: whoever changes a field changes it there too.
 
 use std::fmt::Write;
+use std::io;
 use std::time::Duration;
 
 use tracing::Level;
@@ -42,10 +43,25 @@ fn json(text: &mut String, decision: &Decision<'_>, level: Level, at: &str) -> s
         r#"{{"timestamp":"{at}","level":"{level}","message":"request","target":"{}""#,
         logs::REQUEST
     )?;
-    let said = serde_json::to_string(decision).map_err(|_| std::fmt::Error)?;
-    text.push(',');
-    text.push_str(said.strip_prefix('{').unwrap_or("}"));
+    let begun = text.len();
+    serde_json::to_writer(Onto(text), decision).map_err(|_| std::fmt::Error)?;
+    // The same object goes on.
+    text.replace_range(begun..=begun, ",");
     Ok(())
+}
+
+/// Lets JSON be written where the line is, and not first anywhere else.
+struct Onto<'t>(&'t mut String);
+
+impl io::Write for Onto<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.push_str(str::from_utf8(bytes).map_err(io::Error::other)?);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// `2026-11-22T08:00:00.250000Z  INFO request ok 200 demo -> sim-b/demo in 12.3 ms (first byte 11.0, own 0.2), 9+12

@@ -1,48 +1,74 @@
 //! Counts what requests cost and used by the key that asked and by everybody above it, once they have ended. Their names are
 //! operators' words; those of callers with tokens are their issuer's, so these are counted together.
+//!
+//! What came of one caller is summed first and counted once, since a series is looked for by its name.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::config::Level;
-use crate::ledger::record::{Entry, Record};
+use crate::config::{Level, Lineage};
+use crate::ledger::record::Record;
 use crate::state::Live;
 use crate::telemetry::catalogue as c;
 use crate::vocab::Money;
 
 /// Who counts it.
-pub(super) struct Spending(Arc<Live>);
+pub(super) struct Spending {
+    live: Arc<Live>,
+    /// What is not counted yet, by where the lineage lies, which is kept and so nobody else's place.
+    sums: HashMap<usize, (Lineage, Sum)>,
+}
+
+#[derive(Default)]
+struct Sum {
+    cost: Money,
+    input: u64,
+    output: u64,
+}
 
 impl Spending {
     pub fn new(live: &Arc<Live>) -> Self {
-        Self(Arc::clone(live))
+        Self { live: Arc::clone(live), sums: HashMap::new() }
     }
 
-    pub fn count(&self, record: &Record) {
+    pub fn add(&mut self, record: &Record) {
         let Some(lineage) = record.request.as_ref().and_then(|request| request.lineage.as_ref()) else {
             return;
         };
-        for member in lineage.members() {
-            // As no key can be called.
-            let issued = member.name.split_once(':').filter(|_| member.level == Level::Key);
-            match issued {
-                Some((issuer, _)) => self.add(member.level, &format!("{issuer}:*"), record),
-                None => self.add(member.level, &member.name, record),
-            }
+        let place = lineage.members().as_ptr().addr();
+        let (_, sum) = self.sums.entry(place).or_insert_with(|| (lineage.clone(), Sum::default()));
+        for entry in &record.attempts {
+            let usage = &entry.used.usage;
+            sum.cost = sum.cost.plus(entry.money().unwrap_or_default());
+            sum.input = sum.input.saturating_add(usage.input);
+            sum.output = sum.output.saturating_add(usage.output);
         }
     }
 
-    fn add(&self, level: Level, name: &str, record: &Record) {
-        let metrics = &self.0.metrics;
-        let cost: Money = record.attempts.iter().filter_map(Entry::money).sum();
-        if cost > Money::ZERO {
-            metrics.counter(&c::SPEND, &[level.name(), name]).increment(cost.as_nano_usd());
+    /// Counts what was added.
+    pub fn count(&mut self) {
+        for (_, (lineage, sum)) in self.sums.drain() {
+            for member in lineage.members() {
+                // As no key can be called.
+                let issued = member.name.split_once(':').filter(|_| member.level == Level::Key);
+                match issued {
+                    Some((issuer, _)) => sum.count(&self.live, member.level, &format!("{issuer}:*")),
+                    None => sum.count(&self.live, member.level, &member.name),
+                }
+            }
         }
-        let tokens = |of: fn(&Entry) -> u64| record.attempts.iter().map(of).fold(0, u64::saturating_add);
-        let (input, output) =
-            (tokens(|entry| entry.used.usage.input), tokens(|entry| entry.used.usage.output));
-        for (kind, count) in [("input", input), ("output", output)] {
+    }
+}
+
+impl Sum {
+    fn count(&self, live: &Live, level: Level, name: &str) {
+        let level = level.name();
+        if self.cost > Money::ZERO {
+            live.metrics.counter(&c::SPEND, &[level, name]).increment(self.cost.as_nano_usd());
+        }
+        for (kind, count) in [("input", self.input), ("output", self.output)] {
             if count > 0 {
-                metrics.counter(&c::SPEND_TOKENS, &[level.name(), name, kind]).increment(count);
+                live.metrics.counter(&c::SPEND_TOKENS, &[level, name, kind]).increment(count);
             }
         }
     }

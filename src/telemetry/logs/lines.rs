@@ -14,8 +14,10 @@ use super::super::Counter;
 use super::{MANNER, Manner};
 use crate::telemetry::{Metrics, catalogue};
 
-/// Batches that wait to be written. A busy gateway's are some 400 KB each, ten a second.
-const MOST: usize = 32;
+/// Bytes after which a batch is handed on, give or take a line: what is larger is new memory to the system each time.
+const BATCH: usize = 64 * 1024;
+/// Batches that wait to be written: 16 MB.
+const MOST: usize = 256;
 
 /// The thread of this process.
 static WRITER: OnceLock<Option<SyncSender<Piece>>> = OnceLock::new();
@@ -42,6 +44,9 @@ impl Lines {
     pub fn add(&mut self, write: impl FnOnce(&mut String, Manner)) {
         write(&mut self.text, MANNER.get().copied().unwrap_or(Manner::Json));
         self.count += 1;
+        if self.text.len() >= BATCH {
+            self.flush();
+        }
     }
 
     /// Has what was added written.
@@ -49,8 +54,7 @@ impl Lines {
         if self.text.is_empty() {
             return;
         }
-        let size = self.text.len();
-        let text = std::mem::replace(&mut self.text, String::with_capacity(size));
+        let text = std::mem::replace(&mut self.text, String::with_capacity(BATCH + BATCH / 8));
         let count = std::mem::take(&mut self.count);
         let taken = WRITER
             .get_or_init(start)
