@@ -78,6 +78,9 @@ GATEWAY = dashboard(
              size=(3, 4), steps=[(BLUE, None)]),
         stat("Catalog's age", "Since the day on which the catalog of models was true, on the instance with the oldest.", "s",
              now("max", "mainstay_catalog_age_seconds"), size=(3, 4), steps=[(GREEN, None), (ORANGE, 60 * 86400), (RED, 90 * 86400)]),
+        graph("Certificates end", "In how long the certificate that a listener shows, or the first of its chain, ends. Its files are looked at "
+              "every ten seconds.", "s", (f"min by (instance, listener) (mainstay_certificate_expiry_timestamp_seconds{{{J}}}) - time()", "{{instance}}: {{listener}}"),
+              (now("max", "mainstay_certificate_refused", "instance listener"), "{{instance}}: the files of {{listener}} are refused")),
         graph("Reloads", "Reloads of routing.yaml by result.", "short", (growth("mainstay_reloads_total", "result"), "{{result}}")),
         graph("Managed keys, since the store was read", "How old what is known of the store's keys is. Two seconds are usual; beyond that "
               "the store is away, and what was changed there does not hold here. -1 where it was never read.", "s",

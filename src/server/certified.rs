@@ -1,4 +1,7 @@
-//! What a client's certificate calls its holder. That it is good has been found out before: nothing is verified here.
+//! What a certificate says: how a client's calls its holder, and until when one holds. That it is good has been found out
+//! before: nothing is verified here.
+
+use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use x509_cert::Certificate;
@@ -29,6 +32,12 @@ pub(super) fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
         _ => None,
     });
     common.chain(alternative).take(MOST).collect()
+}
+
+/// When it does not hold any more, since the Unix epoch. `None` of what cannot be read.
+pub(super) fn ends(certificate: &CertificateDer<'_>) -> Option<Duration> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    Some(certificate.tbs_certificate().validity().not_after.to_unix_duration())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! fills its mailbox, which has a bound.
 
 use std::io::Write as _;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use flate2::Compression as Level;
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::host::Host;
@@ -34,13 +35,24 @@ const WAITS: Backoff = Backoff { base: Duration::from_secs(2), cap: Duration::fr
 const MOST_ASKED: Duration = Duration::from_mins(1);
 /// Between two looks whether there is a collector by now.
 const LOOK: Duration = Duration::from_secs(5);
-/// Between two looks whether the last spans are gone.
+/// Between two looks whether the last of it is gone.
 const GLANCE: Duration = Duration::from_millis(20);
-/// For the last spans, when the process ends.
+/// For the last of it, when the process ends.
 const GOODBYE: Duration = Duration::from_secs(3);
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+
+/// How the end of the process reaches who tells the collector.
+#[derive(Default)]
+pub(super) struct Farewell {
+    /// The last batch of metrics is wanted.
+    asked: Notify,
+    /// It is in the mailbox, or nobody wants any.
+    made: Notify,
+    /// Where metrics go.
+    metrics: OnceLock<Arc<Mailbox>>,
+}
 
 /// Begins to tell, as soon as the configuration has somebody.
 pub(super) fn begin(host: &Arc<Host>, dial: Arc<dyn Dial>) {
@@ -51,16 +63,18 @@ pub(super) fn begin(host: &Arc<Host>, dial: Arc<dyn Dial>) {
     host.tasks.spawn("metrics told", measure(Arc::downgrade(host), poster, resource));
 }
 
-/// Returns once the collector has all spans that were made, or has had its time.
-pub(super) async fn finish(journal: &Journal) {
-    let Some(mailbox) = journal.mailbox() else { return };
+/// Returns once the collector has all spans that were made and what the metrics came to, or has had its time.
+pub(super) async fn finish(journal: &Journal, farewell: &Farewell) {
     let settled = async {
-        while !mailbox.is_settled() {
+        farewell.asked.notify_one();
+        farewell.made.notified().await;
+        let mailboxes = [journal.mailbox(), farewell.metrics.get().map(|mailbox| &**mailbox)];
+        while !mailboxes.iter().flatten().all(|mailbox| mailbox.is_settled()) {
             sleep(GLANCE).await;
         }
     };
     if timeout(GOODBYE, settled).await.is_err() {
-        tracing::warn!("the collector did not take the last spans in time");
+        tracing::warn!("the collector did not take the last of metrics and spans in time");
     }
 }
 
@@ -80,41 +94,52 @@ async fn trace(host: Weak<Host>, poster: Arc<Poster>, resource: Resource) {
     }
 }
 
-/// Makes batches of the metrics.
+/// Makes batches of the metrics, the last one when the process ends.
 async fn measure(host: Weak<Host>, poster: Arc<Poster>, resource: Resource) {
     let Some(live) = host.upgrade().map(|host| Arc::clone(&host.gateway().live)) else { return };
+    let Some(farewell) = host.upgrade().map(|host| Arc::clone(&host.farewell)) else { return };
     let since = nanos(live.clock.unix_now());
-    let mut mailbox: Option<Arc<Mailbox>> = None;
     let mut pause = LOOK;
     loop {
-        sleep(pause).await;
+        let is_last = tokio::select! {
+            () = sleep(pause) => false,
+            () = farewell.asked.notified() => true,
+        };
         let Some(host) = host.upgrade() else { return };
         let settings = collector(host.gateway()).filter(|settings| settings.metrics);
         pause = settings.as_ref().map_or(LOOK, |settings| settings.interval);
-        if settings.is_none() {
-            continue;
+        if settings.is_some() {
+            let mailbox = farewell.metrics.get_or_init(|| {
+                let mailbox = Arc::new(Mailbox::new(Signal::Metrics, &live.metrics));
+                let gateway = Arc::clone(host.gateway());
+                host.tasks.spawn("metrics sent", deliver(Arc::clone(&mailbox), gateway, Arc::clone(&poster)));
+                mailbox
+            });
+            for batch in measured(&host, resource.clone(), since).await {
+                mailbox.put(batch);
+            }
         }
-        let mailbox = mailbox.get_or_insert_with(|| {
-            let mailbox = Arc::new(Mailbox::new(Signal::Metrics, &live.metrics));
-            let gateway = Arc::clone(host.gateway());
-            host.tasks.spawn("metrics sent", deliver(Arc::clone(&mailbox), gateway, Arc::clone(&poster)));
-            mailbox
-        });
-        let (mailbox, resource, now) = (Arc::clone(mailbox), resource.clone(), nanos(live.clock.unix_now()));
-        // With many channels it takes some milliseconds, which no request should wait for.
-        let made = tokio::task::spawn_blocking(move || {
-            let table = &host.gateway().snapshot().table;
-            let vendors = |upstream: &str| {
-                let found = table.upstreams.iter().find(|known| *known.config.name == *upstream)?;
-                Some(vendor(found.config.provider.name))
-            };
-            let export = Export { resource: &resource, since, now, vendors: &vendors };
-            admin::gathered(&*host, |metrics| batches(metrics, &export))
-        });
-        for batch in made.await.unwrap_or_default() {
-            mailbox.put(batch);
+        if is_last {
+            farewell.made.notify_one();
         }
     }
+}
+
+/// All metrics as they are.
+async fn measured(host: &Arc<Host>, resource: Resource, since: u64) -> Vec<Vec<u8>> {
+    let host = Arc::clone(host);
+    // With many channels it takes some milliseconds, which no request should wait for.
+    let made = tokio::task::spawn_blocking(move || {
+        let table = &host.gateway().snapshot().table;
+        let vendors = |upstream: &str| {
+            let found = table.upstreams.iter().find(|known| *known.config.name == *upstream)?;
+            Some(vendor(found.config.provider.name))
+        };
+        let now = nanos(host.gateway().live.clock.unix_now());
+        let export = Export { resource: &resource, since, now, vendors: &vendors };
+        admin::gathered(&*host, |metrics| batches(metrics, &export))
+    });
+    made.await.unwrap_or_default()
 }
 
 fn collector(gateway: &Gateway) -> Option<Otlp> {

@@ -14,7 +14,7 @@ use super::alerting;
 use super::assemble::Assembler;
 use super::booking;
 use super::builtin::Simulating;
-use super::collector;
+use super::collector::{self, Farewell};
 use super::front::Front;
 use super::history::History;
 use super::issuers::Messenger;
@@ -25,6 +25,7 @@ use super::loader::{Draft, Loader, Rejection};
 use super::prober::{Prober, Subject, probe_now};
 use super::recheck::recheck;
 use super::reload::{Cause, First, Reloader};
+use super::renewal::renew;
 use super::rescue::Rescue;
 use super::sharing::{self, Sharing};
 use super::spending;
@@ -62,8 +63,6 @@ const NOTE: Duration = Duration::from_secs(1);
 const BEAT: Duration = Duration::from_secs(1);
 /// Connections past their time are closed, refused keys rechecked.
 const SWEEP: Duration = Duration::from_secs(5);
-/// Certificate files are looked at.
-const CERTIFICATE: Duration = Duration::from_secs(10);
 /// A timer of this period tells how late timers are.
 const PULSE: Duration = Duration::from_millis(100);
 
@@ -88,6 +87,7 @@ pub struct Host {
     journal: Arc<Journal>,
     herald: Arc<Herald>,
     pulse: Arc<Pulse>,
+    pub(super) farewell: Arc<Farewell>,
 }
 
 impl Host {
@@ -161,7 +161,7 @@ impl Host {
         tasks.spawn("sweep", sweep(Arc::clone(&gateway), Arc::clone(&reloader)));
         tasks.spawn("recheck", rechecks(Arc::clone(&gateway)));
         for certificate in certificate.iter().chain(&admin_certificate) {
-            tasks.spawn("certificate", renewals(Arc::clone(certificate)));
+            tasks.spawn("certificate", renew(Arc::clone(certificate), Arc::clone(&gateway.live)));
         }
         if let Some(keeper) = &keeper {
             tasks.spawn("state file", Arc::clone(keeper).follow(Arc::clone(&gateway)));
@@ -216,6 +216,7 @@ impl Host {
             journal,
             herald,
             pulse: live_pages,
+            farewell: Arc::default(),
         });
         collector::begin(&host, dial);
         Ok(host)
@@ -244,7 +245,7 @@ impl Host {
             booking::close(ledger).await;
         }
         booking::close_journal(&self.journal).await;
-        collector::finish(&self.journal).await;
+        collector::finish(&self.journal, &self.farewell).await;
     }
 
     pub fn gateway(&self) -> &Arc<Gateway> {
@@ -459,17 +460,5 @@ async fn rechecks(gateway: Arc<Gateway>) {
     loop {
         sleep(SWEEP).await;
         recheck(&gateway.live, &gateway.snapshot()).await;
-    }
-}
-
-async fn renewals(certificate: Arc<Certificate>) {
-    loop {
-        sleep(CERTIFICATE).await;
-        let looked_at = Arc::clone(&certificate);
-        match tokio::task::spawn_blocking(move || looked_at.refresh()).await {
-            Ok(Ok(true)) => tracing::info!("another certificate is in use"),
-            Ok(Ok(false)) | Err(_) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the certificate in use stays"),
-        }
     }
 }

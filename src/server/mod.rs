@@ -56,6 +56,7 @@ mod places;
 pub mod prober;
 mod recheck;
 pub mod reload;
+mod renewal;
 mod rescue;
 mod sharing;
 pub mod shutdown;

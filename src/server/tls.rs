@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -16,6 +17,7 @@ use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
 use tokio_rustls::TlsAcceptor;
 
+use super::certified;
 use crate::config::ServerTls;
 
 /// Certificate chains and keys are a few KiB.
@@ -40,9 +42,16 @@ pub enum Listener {
 
 pub struct Certificate {
     files: Files,
-    current: ArcSwap<ServerConfig>,
+    current: ArcSwap<Shown>,
     /// Of the files' contents that were last looked at, usable or not.
     seen: Mutex<[u8; 32]>,
+}
+
+/// What new connections get.
+struct Shown {
+    config: Arc<ServerConfig>,
+    /// When the first of its chain does not hold any more, since the Unix epoch.
+    ends: Duration,
 }
 
 /// Why a certificate cannot be used.
@@ -59,7 +68,7 @@ pub enum Unusable {
 impl Certificate {
     pub fn load(files: Files) -> Result<Self, Unusable> {
         let texts = files.read()?;
-        let current = ArcSwap::new(build(&files, &texts)?);
+        let current = ArcSwap::from_pointee(build(&files, &texts)?);
         Ok(Self { files, current, seen: Mutex::new(texts.digest()) })
     }
 
@@ -70,12 +79,25 @@ impl Certificate {
         if std::mem::replace(&mut *self.seen.lock(), digest) == digest {
             return Ok(false);
         }
-        self.current.store(build(&self.files, &texts)?);
+        self.current.store(Arc::new(build(&self.files, &texts)?));
         Ok(true)
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.current.load_full())
+        TlsAcceptor::from(Arc::clone(&self.current.load().config))
+    }
+
+    /// When what is shown does not hold any more, since the Unix epoch.
+    pub(super) fn ends(&self) -> Duration {
+        self.current.load().ends
+    }
+
+    /// Which listener it is of, in a word.
+    pub(super) const fn listener(&self) -> &'static str {
+        match self.files.listener {
+            Listener::Callers => "callers",
+            Listener::Operators { .. } => "operators",
+        }
     }
 }
 
@@ -116,9 +138,10 @@ impl Texts {
     }
 }
 
-fn build(files: &Files, texts: &Texts) -> Result<Arc<ServerConfig>, Unusable> {
+fn build(files: &Files, texts: &Texts) -> Result<Shown, Unusable> {
     let own = &files.own;
     let chain = certificates(&own.cert, &texts.chain)?;
+    let ends = chain.iter().filter_map(certified::ends).min().unwrap_or_default();
     let key = PrivateKeyDer::from_pem_slice(&texts.key)
         .map_err(|error| not_pem(&own.key, "a private key", error.to_string()))?;
     let mismatch = |error: rustls::Error| Unusable::Mismatch {
@@ -152,7 +175,7 @@ fn build(files: &Files, texts: &Texts) -> Result<Arc<ServerConfig>, Unusable> {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
-    Ok(Arc::new(config))
+    Ok(Shown { config: Arc::new(config), ends })
 }
 
 fn not_pem(path: &Path, what: &'static str, why: String) -> Unusable {
@@ -175,30 +198,36 @@ fn roots(path: &Path, text: &[u8]) -> Result<Arc<RootCertStore>, Unusable> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
     use super::*;
 
-    fn write(directory: &Path, name: &str) -> ServerTls {
-        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("a certificate");
+    /// A certificate that ends when the year begins.
+    pub fn write(directory: &Path, name: &str, year: i32) -> ServerTls {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        params.not_after = date_time_ymd(year, 1, 1);
+        let key = KeyPair::generate().expect("a key");
+        let made = params.self_signed(&key).expect("a certificate");
         let files = ServerTls { cert: directory.join("tls.crt"), key: directory.join("tls.key") };
-        std::fs::write(&files.cert, made.cert.pem()).unwrap();
-        std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        std::fs::write(&files.cert, made.pem()).unwrap();
+        std::fs::write(&files.key, key.serialize_pem()).unwrap();
         files
     }
 
-    fn of_callers(files: &ServerTls) -> Files {
+    pub fn of_callers(files: &ServerTls) -> Files {
         Files { own: files.clone(), listener: Listener::Callers }
     }
 
     #[test]
     fn a_renewed_certificate_is_taken_up_and_a_broken_one_is_not() {
         let directory = tempfile::tempdir().unwrap();
-        let files = write(directory.path(), "a.example");
+        let files = write(directory.path(), "a.example", 2040);
         let certificate = Certificate::load(of_callers(&files)).expect("usable files");
         let first = certificate.current.load_full();
         assert_eq!(certificate.refresh(), Ok(false));
 
-        write(directory.path(), "b.example");
+        write(directory.path(), "b.example", 2040);
         assert_eq!(certificate.refresh(), Ok(true));
         let second = certificate.current.load_full();
         assert!(!Arc::ptr_eq(&first, &second));
@@ -214,7 +243,7 @@ mod tests {
     #[test]
     fn a_key_of_another_certificate_is_refused() {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let mixed = ServerTls { key: write(other.path(), "b").key, ..write(one.path(), "a") };
+        let mixed = ServerTls { key: write(other.path(), "b", 2040).key, ..write(one.path(), "a", 2040) };
         assert!(matches!(Certificate::load(of_callers(&mixed)), Err(Unusable::Mismatch { .. })));
     }
 }

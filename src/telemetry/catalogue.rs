@@ -99,6 +99,8 @@ catalogue! {
     RELOAD_SECONDS = "mainstay_config_applied_timestamp_seconds" Gauge, [], "Unix time at which the serving table was applied.";
     STATE_FILE_WRITTEN = "mainstay_state_file_written_timestamp_seconds" Gauge, [], "Unix time at which the state file was written last, by the process before where this one has not written it yet; absent without server.state_file, and until there is one.";
     STATE_FILE_FAILED = "mainstay_state_file_failed" Gauge, [], "1 while the state file could not be written at the last try, or not be read or believed at the start, else 0; absent without server.state_file.";
+    CERTIFICATE_ENDS = "mainstay_certificate_expiry_timestamp_seconds" Gauge, ["listener"], "Unix time at which the certificate that a listener shows, or the first of its chain, ends; absent without TLS.";
+    CERTIFICATE_REFUSED = "mainstay_certificate_refused" Gauge, ["listener"], "1 while the files of a listener's certificate cannot be used and it shows what was in them before, else 0; absent without TLS.";
     CATALOG_AGE = "mainstay_catalog_age_seconds" Gauge, [], "Since the day on which the catalog of models was true.";
     CATALOG_MODELS = "mainstay_catalog_models" Gauge, [], "Models in the catalog, those of the operator's file included.";
     OVERRIDES = "mainstay_overrides" Gauge, ["upstream", "model", "kind"], "What operators have said of an upstream, or of a model of it: 1 while it is disabled, draining, forced_open or forced_closed. An empty model is the upstream as a whole; `other` counts the models that only callers name.";

@@ -149,6 +149,7 @@ pub fn words(metric: &str, label: &str) -> Option<&'static [&'static str]> {
         "level" => HOLDERS,
         "store" => &["cache", "idempotency"],
         "signal" => names!(Signal),
+        "listener" => &["callers", "operators"],
         "phase" => &["dial", "tls"],
         "unit" => &["images", "searches", "characters", "audio_milliseconds"],
         "to" if is(&c::BREAKER_TRANSITIONS) => BREAKER_STATES,

@@ -225,7 +225,20 @@ fn a_collector_that_is_broken_harms_nobody_and_is_tried_again() {
     assert_eq!(posted[1].body, posted[2].body);
     assert_ne!(posted[2].body, posted[3].body);
     ask(&gateway, false);
-    assert!(!gateway.said().contains("Bearer"), "{}", gateway.said());
+    assert!(!gateway.log().contains("Bearer"), "{}", gateway.said());
+}
+
+#[test]
+fn what_metrics_came_to_is_told_before_the_process_ends() {
+    let collector = Collector::start(&[]);
+    let seldom = ROUTING.replace("interval: 1s", "interval: 1h");
+    let mut gateway = Gateway::start(&seldom.replace("COLLECTOR", &collector.address.to_string()));
+    ask(&gateway, false);
+    gateway.terminate();
+    let metrics = collector.metrics();
+    let took =
+        metrics.get("gen_ai.client.operation.duration").unwrap_or_else(|| panic!("{:?}", metrics.keys()));
+    assert_eq!(histogram(took).iter().map(|point| point.count).sum::<u64>(), 1, "{took:?}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ histograms a quarter of an hour later, once no request holds them.
 
 ## OpenTelemetry
 
-With `telemetry.otlp: {endpoint: \"http://collector:4318\"}` a collector is told the same every `interval` (60s): OTLP over HTTP,
+With `telemetry.otlp: {endpoint: \"http://collector:4318\"}` a collector is told the same every `interval` (60s), and at the end of the process: OTLP over HTTP,
 as protocol buffers, all sums since the process began. Four metrics go by the names of OpenTelemetry's conventions for
 generative AI, with `gen_ai.request.model`, `gen_ai.provider.name`, `gen_ai.token.type` and `error.type`:
 

@@ -57,6 +57,14 @@ impl Guest {
 }
 
 impl Guest {
+    /// Asks it to end, and sees that it does, and well.
+    pub fn terminate(&mut self) {
+        let told = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
+        assert!(told.expect("kill starts").success());
+        let ended = wait_for(60, || self.ended());
+        assert!(ended.is_some_and(|status| status.success()), "{ended:?}\n{}", self.said());
+    }
+
     /// Ends it, if it has not ended.
     fn kill(&mut self) {
         // Both fail only for a process that is gone already.
@@ -146,6 +154,11 @@ impl Gateway {
             "mainstay",
         );
         assert!(self.is_ready(), "its ports were taken meanwhile:\n{}", self.guest.said());
+    }
+
+    /// As whoever runs it asks it to end.
+    pub fn terminate(&mut self) {
+        self.guest.terminate();
     }
 
     fn command(file: &Path, filter: &str, by: &[&str]) -> Command {

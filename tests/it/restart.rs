@@ -145,9 +145,7 @@ fn what_was_known_outlasts_a_kill_and_a_polite_end_but_not_a_broken_file() {
     second.ask("gone");
     assert_eq!(asked.load(SeqCst), 1, "the key still rests");
     let left = std::fs::read(&state).unwrap();
-    let told = Command::new("kill").args(["-TERM", &second.guest.id().to_string()]).status().unwrap();
-    assert!(told.success());
-    assert!(wait_for(60, || second.guest.ended()).is_some_and(|status| status.success()));
+    second.guest.terminate();
     assert_ne!(std::fs::read(&state).unwrap(), left, "written once more at the end");
 
     let third = serve(directory.path(), &routing, "third");
