@@ -219,6 +219,7 @@ fn key(row: &KeyRow, (members, limits): (&[Lineage], Allowance), metrics: &Metri
                 budgets: Arc::default(),
                 max_cost: None,
                 explain: false,
+                zero_log: false,
                 expires: None,
             };
             (Lineage::below(None, own), Urgency::default(), State::Disabled)

@@ -284,7 +284,8 @@ impl Access {
             Denied::Signature { key: Some(key), why } => key.counts.of(*why),
             Denied::Token(rejected) => return rejected.count(),
             Denied::Over(key) => {
-                tracing::info!(target: "mainstay::access", key = &*key.name, "a key that is over was sent");
+                let name = key.lineage.public_name();
+                tracing::info!(target: "mainstay::access", key = %name, "a key that is over was sent");
                 &key.counts.over
             }
         }

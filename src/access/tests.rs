@@ -30,6 +30,7 @@ fn ring() -> Ring {
                 budgets: Arc::default(),
                 max_cost: None,
                 explain: false,
+                zero_log: false,
                 expires: None,
             },
         ),

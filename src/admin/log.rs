@@ -18,7 +18,7 @@ use crate::telemetry::logs::{self, Unturned};
 
 /// How long it lasts where nobody says.
 const USUAL: Duration = Duration::from_mins(10);
-/// Longest time: what is to be logged for longer is for `MAINSTAY_LOG`.
+/// Longest time: what is to be logged for longer is for `telemetry.log`.
 const LONGEST: Duration = Duration::from_hours(24);
 
 pub(super) const SHOW: Form = Form::json::<Logged>("what is logged").refuses(&[ELSEWHERE]);
@@ -43,7 +43,7 @@ pub(super) struct Asked {
 #[derive(Serialize, JsonSchema)]
 struct Logged {
     filter: String,
-    /// What `MAINSTAY_LOG` says, to which it goes back by itself.
+    /// What `telemetry.log` and, before it, `MAINSTAY_LOG` say, to which it goes back by itself.
     usual: String,
     /// When it does: Unix time in seconds, and in how many seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +69,7 @@ pub(super) async fn set(State(running): Seen, body: String) -> Response {
         Err(why) => return problem(StatusCode::BAD_REQUEST, why),
     };
     if lasting > LONGEST {
-        return problem(StatusCode::BAD_REQUEST, "`for` is a day at most; set MAINSTAY_LOG for what lasts");
+        return problem(StatusCode::BAD_REQUEST, "`for` is a day at most; set telemetry.log for what lasts");
     }
     let turned = match &asked.filter {
         Some(filter) => logs::turn(filter, lasting, running.table().live.now()),

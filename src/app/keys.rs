@@ -79,6 +79,9 @@ pub struct Said {
     /// Whether it may ask with `x-mainstay-explain` why its requests went where they went
     #[arg(long, value_name = "TRUE|FALSE", num_args = 0..=1, default_missing_value = "true")]
     explain: Option<bool>,
+    /// Whether nothing that stands in its requests, or in their answers, is written down anywhere
+    #[arg(long, value_name = "TRUE|FALSE", num_args = 0..=1, default_missing_value = "true")]
+    zero_log: Option<bool>,
 }
 
 fn object(text: &str) -> Result<Value, String> {
@@ -111,6 +114,7 @@ impl Said {
         body.extend(self.allow.iter().map(|allow| ("allow".to_owned(), allow.clone())));
         body.extend(self.limits.iter().map(|limits| ("limits".to_owned(), limits.clone())));
         body.extend(self.explain.map(|explain| ("explain".to_owned(), explain.into())));
+        body.extend(self.zero_log.map(|zero_log| ("zero_log".to_owned(), zero_log.into())));
         if !self.budget.is_empty() {
             body.insert("budgets".to_owned(), Value::Array(self.budget.clone()));
         }

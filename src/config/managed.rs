@@ -26,7 +26,8 @@ pub struct ManagedKey<'a> {
     pub organisation: Option<&'a str>,
     pub team: Option<&'a str>,
     pub user: Option<&'a str>,
-    /// JSON with `tags`, `allow`, `limits`, `budgets`, `max_cost`, `priority`, `max_priority` and `explain`, as under `keys:`.
+    /// JSON with `tags`, `allow`, `limits`, `budgets`, `max_cost`, `priority`, `max_priority`, `explain` and
+    /// `zero_log`, as under `keys:`.
     pub terms: &'a str,
     /// Since the Unix epoch.
     pub expires: Option<Duration>,
@@ -46,6 +47,7 @@ pub struct Terms {
     priority: Option<PriorityName>,
     max_priority: Option<PriorityName>,
     explain: Option<bool>,
+    zero_log: Option<bool>,
 }
 
 /// Which names in an `allow` have to mean something.
@@ -85,6 +87,7 @@ pub fn managed(
         budgets: &terms.budgets,
         max_cost: terms.max_cost,
         explain: terms.explain,
+        zero_log: terms.zero_log,
         most: None,
         expires: None,
     };

@@ -22,7 +22,7 @@ use crate::state::Channel;
 use crate::state::books::{Attempt, Books};
 use crate::state::look::Look;
 use crate::telemetry::RequestOutcome;
-use crate::vocab::{Money, Priority, Trace, Usage};
+use crate::vocab::{Money, Priority, Privacy, Trace, Usage};
 
 /// Of a model's name, in bytes: as much as a row has of it. A caller may have sent megabytes.
 const LONGEST: usize = 512;
@@ -35,6 +35,8 @@ pub struct Request {
     pub request_id: Box<str>,
     /// Where it stands in its caller's trace or one of its own, where a collector is told of requests.
     pub trace: Option<Trace>,
+    /// What may be kept of it beside numbers.
+    pub privacy: Privacy,
     /// The key that it came with, and all above it.
     pub lineage: Option<Lineage>,
     /// From headers.
@@ -87,6 +89,7 @@ impl Request {
         Self {
             request_id,
             trace: None,
+            privacy: Privacy::default(),
             lineage: None,
             tags: Vec::new(),
             route: "".into(),
@@ -183,7 +186,9 @@ impl Account {
 pub fn turned_away(readers: &Arc<Readers>, mut request: Request) {
     if readers.journal().is_some() {
         cut(&mut request);
-        readers.take(Record { request: Some(request), ..Record::new(Whose::Strangers) });
+        let mut record = Record { request: Some(request), ..Record::new(Whose::Strangers) };
+        record.hush();
+        readers.take(record);
     }
 }
 
@@ -214,6 +219,7 @@ impl Drop for Account {
         // Of a mirror that asked nobody there is nothing to say.
         if record.request.is_some() && (record.whose == Whose::Callers || !record.attempts.is_empty()) {
             record.attempts.sort_by_key(|attempt| attempt.place);
+            record.hush();
             self.readers.take(record);
         }
     }

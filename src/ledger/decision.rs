@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::account::Request;
-use super::record::{Entry, Record, Whose, tags};
+use super::record::{Entry, Record, Whose};
 use crate::algo::tick::Tick;
 use crate::config::Level;
 use crate::state::look::Look;
@@ -22,25 +22,32 @@ use crate::vocab::{Money, Part, Usage};
 pub struct Decision<'r> {
     /// As it stands in the answer's `x-mainstay-request-id`.
     pub request: &'r str,
-    /// The trace that it belongs to, in 32 hexadecimal digits; absent where no collector is told of requests.
+    /// The trace that it belongs to, in 32 hexadecimal digits; absent where its caller named none and no
+    /// collector is told of requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
     /// When it came, Unix time in seconds.
     pub at: f64,
+    /// Above the key, by its name in the configuration; as `team` and `user`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organisation: Option<&'r str>,
+    /// See `organisation`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub team: Option<&'r str>,
+    /// See `organisation`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<&'r str>,
-    /// What the caller's key is called.
+    /// What the caller's key is called; of one with a token `issuer:` and who he is there, or with `zero_log` a `*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<&'r str>,
+    /// Its labels: the key's and those of whoever is above it, and the caller's headers that `ledger.tags` lists.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
+    /// The caller's wire language; `http` of path routes.
     pub dialect: &'r str,
+    /// What was asked for, such as `chat`; empty where it came to no route.
     pub operation: &'r str,
-    /// The one that served it.
+    /// The one that served it; empty where none did.
     pub route: &'r str,
     /// The one that it came to, where a rule, a split or a spent budget sent it elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,10 +58,11 @@ pub struct Decision<'r> {
     /// Whether it was a spent budget.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub downgraded: bool,
-    /// As the caller named it.
+    /// As the caller named it; with `zero_log`, `other` where that is no name of the configuration's or the catalog's.
     pub model: &'r str,
+    /// Whether the answer was asked for as a stream.
     pub stream: bool,
-    /// Absent of what the store alone has.
+    /// How much it mattered; absent of what the store alone has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<&'r str>,
     /// The last one that was asked; empty where none was.
@@ -77,27 +85,30 @@ pub struct Decision<'r> {
     /// Why there was no room for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shed: Option<&'r str>,
+    /// How many were made for it.
     pub attempts: usize,
-    /// From its arrival to the end of its answer.
+    /// Milliseconds from its arrival to the end of its answer.
     pub millis: f64,
-    /// To the first byte of its answer.
+    /// Milliseconds to the first byte of its answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_byte: Option<f64>,
-    /// Of that, the gateway's own.
+    /// Of these, the gateway's own.
     pub own: f64,
-    /// The rest of it: body, another, queue, media, upstream, backoff, recovery.
+    /// The rest of them: body, another, queue, media, upstream, backoff, recovery.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub waits: BTreeMap<&'static str, f64>,
-    /// Tokens, cached ones included; an estimate where nobody said.
+    /// Tokens read, cached ones included; an estimate where nobody said.
     pub input: u64,
+    /// Of the tokens read, those from the provider's cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cached: Option<u64>,
-    /// Tokens, those of reasoning included.
+    /// Tokens written, those of reasoning included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<u64>,
+    /// Of the tokens written, those of reasoning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<u64>,
-    /// Of all attempts; absent where one of them has no price.
+    /// Of all attempts, in thousand-millionths of a US dollar; absent where one of them has no price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_nano_usd: Option<u64>,
     /// A count or a price in it is an estimate.
@@ -116,7 +127,9 @@ pub struct Decision<'r> {
 pub struct Tried<'r> {
     /// turn, hedge, leg (of a continued stream) or mirror.
     pub part: &'r str,
+    /// As `upstream/model`, or with the route's pattern where callers name the model.
     pub channel: &'r str,
+    /// Of the upstream.
     pub provider: &'r str,
     /// Which of the upstream's credentials, by its alias; absent where it needs none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,8 +142,10 @@ pub struct Tried<'r> {
     /// When the head of an answer came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<f64>,
+    /// When the first content of it came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_content: Option<f64>,
+    /// When it was over.
     pub ended: f64,
     /// Of HTTP, as the upstream said it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,12 +154,16 @@ pub struct Tried<'r> {
     pub verdict: &'r str,
     /// How far it had got: not_sent, sending, waiting, headers, committed.
     pub stage: &'r str,
+    /// What went wrong, in the gateway's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'r str>,
+    /// Tokens read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<u64>,
+    /// Tokens written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<u64>,
+    /// In thousand-millionths of a US dollar.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_nano_usd: Option<u64>,
 }
@@ -152,9 +171,11 @@ pub struct Tried<'r> {
 /// One look at the channels of a route.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Looked<'r> {
+    /// When it was.
     pub at: f64,
+    /// Whose channels they are.
     pub route: &'r str,
-    /// Absent where nobody could be.
+    /// Who was to be asked; absent where nobody could be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub picked: Option<&'r str>,
     /// How gladly each would have been picked, or why not; in the order of the file. Empty where one was asked beside
@@ -164,6 +185,7 @@ pub struct Looked<'r> {
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Candidate<'r> {
+    /// As in an attempt.
     pub channel: &'r str,
     /// ready, doubted, stalled, last, short_of_quota, trial; or why it could not be, as `/admin/explain` has it.
     pub standing: &'r str,
@@ -208,7 +230,8 @@ impl<'r> Decision<'r> {
             team: level(Level::Team),
             user: level(Level::User),
             key: level(Level::Key),
-            tags: tags(request.lineage.as_ref(), &request.tags)
+            tags: request
+                .labels()
                 .into_iter()
                 .map(|(name, value)| (name.to_string(), value.into()))
                 .collect(),

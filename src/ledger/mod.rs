@@ -53,6 +53,7 @@ pub use account::{Account, Request, Till, turned_away};
 pub use decision::Decision;
 pub use journal::{Clerk, Journal, Wanted};
 pub use readers::Readers;
+pub use record::OTHER;
 pub use spool::Spool;
 pub use stored::Stored;
 pub use waits::{Wait, Waits};

@@ -20,6 +20,9 @@ use crate::store::micros;
 use crate::store::rows::{AttemptRow, CALLERS_OWN, MIRRORED, RequestRow, RowId, Who};
 use crate::vocab::{Money, Part, Payer, Stage, Tier, Usage};
 
+/// Stands for a model that only callers have a name for.
+pub const OTHER: &str = "other";
+
 /// What leaves a request.
 #[derive(Debug)]
 pub(super) struct Record {
@@ -32,6 +35,8 @@ pub(super) struct Record {
     pub whose: Whose,
     /// When it came by the wall, and what its name has of chance, where somebody else had to know that before.
     pub named: Option<(Duration, u128)>,
+    /// Whose budgets its row is held against, where nothing else of the record says it.
+    pub holder: Option<Arc<str>>,
 }
 
 /// Who an account is kept for.
@@ -113,7 +118,34 @@ impl Entry {
 
 impl Record {
     pub fn new(whose: Whose) -> Self {
-        Self { request: None, attempts: SmallVec::new(), looks: SmallVec::new(), whose, named: None }
+        Self {
+            request: None,
+            attempts: SmallVec::new(),
+            looks: SmallVec::new(),
+            whose,
+            named: None,
+            holder: None,
+        }
+    }
+
+    /// Leaves out what others have written, where it is not to be kept: labels, callers' names for models, what an issuer
+    /// calls a caller, and what upstreams said of their failures.
+    pub fn hush(&mut self) {
+        let Some(request) = self.request.as_mut().filter(|request| request.privacy.is_zero_log()) else {
+            return;
+        };
+        request.tags.clear();
+        if let Some(lineage) = request.lineage.take() {
+            let own = lineage.at(Level::Key).filter(|own| !own.budgets.is_empty());
+            self.holder = own.map(|own| Arc::clone(&own.name));
+            request.lineage = Some(lineage.unnamed());
+        }
+        for entry in &mut self.attempts {
+            entry.detail = None;
+            if !entry.model.is_empty() && !entry.channel.knows(&entry.model) {
+                entry.model = OTHER.into();
+            }
+        }
     }
 
     /// Whether a caller's request had this id.
@@ -131,6 +163,17 @@ impl Record {
             (Whose::Mirrors, _) => MIRRORED,
             (Whose::Callers | Whose::Strangers, Some(request)) => request.outcome.name(),
             (Whose::Callers | Whose::Strangers, None) => "",
+        }
+    }
+
+    fn who(&self) -> Who {
+        let lineage = self.request.as_ref().and_then(|request| request.lineage.as_ref());
+        let at = |level| lineage?.at(level).map(|member| Arc::clone(&member.name));
+        Who {
+            organisation: at(Level::Organisation),
+            team: at(Level::Team),
+            user: at(Level::User),
+            key: self.holder.clone().or_else(|| at(Level::Key)),
         }
     }
 
@@ -157,8 +200,8 @@ impl Record {
             id,
             request_id: request.request_id.clone(),
             at_micros,
-            who: request.lineage.as_ref().map(who).unwrap_or_default(),
-            tags: tags(request.lineage.as_ref(), &request.tags),
+            who: self.who(),
+            tags: request.labels(),
             route: Arc::clone(&request.route),
             arm: request.arm.clone(),
             dialect: request.dialect,
@@ -199,25 +242,78 @@ impl Record {
     }
 }
 
-fn who(lineage: &Lineage) -> Who {
-    let at = |level| lineage.at(level).map(|member| Arc::clone(&member.name));
-    Who {
-        organisation: at(Level::Organisation),
-        team: at(Level::Team),
-        user: at(Level::User),
-        key: at(Level::Key),
+impl Request {
+    /// What the operator says of a key goes before what its holder says of himself.
+    pub(super) fn labels(&self) -> Vec<(Arc<str>, Box<str>)> {
+        if self.privacy.is_zero_log() {
+            return Vec::new();
+        }
+        let own = self.lineage.as_ref().map(Lineage::tags).unwrap_or_default();
+        let mut tags: Vec<(Arc<str>, Box<str>)> =
+            own.into_iter().map(|(name, value)| (name, (&*value).into())).collect();
+        for (name, value) in &self.tags {
+            if tags.iter().all(|(known, _)| known != name) {
+                tags.push((Arc::clone(name), value.clone()));
+            }
+        }
+        tags
     }
 }
 
-/// What the operator says of a key goes before what its holder says of himself.
-pub(super) fn tags(lineage: Option<&Lineage>, said: &[(Arc<str>, Box<str>)]) -> Vec<(Arc<str>, Box<str>)> {
-    let own = lineage.map(Lineage::tags).unwrap_or_default();
-    let mut tags: Vec<(Arc<str>, Box<str>)> =
-        own.into_iter().map(|(name, value)| (name, (&*value).into())).collect();
-    for (name, value) in said {
-        if tags.iter().all(|(known, _)| known != name) {
-            tags.push((Arc::clone(name), value.clone()));
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::algo::limit::Allowance;
+    use crate::algo::spend::Per;
+    use crate::config::{Budget, Exceeded, Member, Reach, Unpriced};
+    use crate::vocab::Privacy;
+
+    /// A request of somebody whom an issuer calls `ada`, with labels.
+    fn of_ada(privacy: Privacy, budgets: &[Budget]) -> Record {
+        let ada = Member {
+            level: Level::Key,
+            name: "okta:ada".into(),
+            tags: vec![("floor".into(), "1".into())],
+            reach: Reach::default(),
+            limits: Allowance::default(),
+            most: None,
+            budgets: budgets.into(),
+            max_cost: None,
+            explain: false,
+            zero_log: false,
+            expires: None,
+        };
+        let request = Request {
+            privacy,
+            lineage: Some(Lineage::below(None, ada)),
+            tags: vec![("x-customer".into(), "acme".into())],
+            ..Request::bare("req_1".into(), "openai", Tick::ZERO, Duration::ZERO)
+        };
+        let mut record = Record { request: Some(request), ..Record::new(Whose::Callers) };
+        record.hush();
+        record
     }
-    tags
+
+    fn check(record: &Record, said: &str, booked: &str, labels: usize) {
+        let request = record.request.as_ref().expect("it has ended");
+        let own = request.lineage.as_ref().and_then(|lineage| lineage.at(Level::Key)).expect("a key");
+        let (row, _) = record.rows_of(1).expect("it has ended");
+        assert_eq!((&*own.name, row.who.key.as_deref()), (said, Some(booked)));
+        assert_eq!((request.labels().len(), row.tags.len()), (labels, labels));
+    }
+
+    #[test]
+    fn who_a_token_names_is_left_out_unless_his_row_is_held_against_a_budget_of_his() {
+        check(&of_ada(Privacy::Usual, &[]), "okta:ada", "okta:ada", 2);
+        check(&of_ada(Privacy::ZeroLog, &[]), "okta:*", "okta:*", 0);
+        let budget = Budget {
+            per: Per::Day,
+            starts: None,
+            limit: Money::nano_usd(1),
+            soft: Vec::new(),
+            exceeded: Exceeded::Refuse,
+            unpriced: Unpriced::Allow,
+        };
+        check(&of_ada(Privacy::ZeroLog, &[budget]), "okta:*", "okta:ada", 0);
+    }
 }

@@ -14,6 +14,7 @@ use crate::algo::tick::Tick;
 use crate::route::{Bond, Hold};
 use crate::state::Recent;
 use crate::state::permit::Whose;
+use crate::vocab::Privacy;
 
 /// OpenAI keeps responses for thirty days; a bond that is forgotten lets the request go anywhere, as one that was
 /// never seen does.
@@ -22,22 +23,30 @@ const KEPT: Duration = Duration::from_hours(30 * 24);
 const NO_ROUTE: u64 = 0;
 
 #[derive(Default)]
-pub struct Bonds(Recent<Bond>);
+pub struct Bonds(Recent<Stored>);
+
+#[derive(Clone, Copy)]
+struct Stored {
+    bond: Bond,
+    /// What may be kept of the request that stored it.
+    privacy: Privacy,
+}
 
 impl Bonds {
     /// Where what has this number is stored for the caller.
     pub fn find(&self, caller: &Caller, name: u64, now: Tick) -> Option<Bond> {
-        self.0.find(of(caller.household(), name), KEPT, now)
+        self.0.find(of(caller.household(), name), KEPT, now).map(|stored| stored.bond)
     }
 
-    /// What has this number is stored for the caller with this key, or with no key, of this upstream.
-    pub fn put(&self, caller: &Caller, name: u64, place: (u64, Option<u64>), now: Tick) {
-        self.put_as(of(caller.household(), name), place, now);
+    /// What has this number is stored for the caller with this key, or with no key, of this upstream, by a request of which
+    /// so much may be kept.
+    pub fn put(&self, caller: &Caller, name: u64, place: (u64, Option<u64>), said: (Privacy, Tick)) {
+        self.put_as(of(caller.household(), name), place, said);
     }
 
-    fn put_as(&self, number: u64, (upstream, key): (u64, Option<u64>), now: Tick) {
+    fn put_as(&self, number: u64, (upstream, key): (u64, Option<u64>), (privacy, now): (Privacy, Tick)) {
         let bond = Bond { upstream, key: key.map(Whose::Key), hold: Hold::Firm };
-        self.0.put(number, bond, now);
+        self.0.put(number, Stored { bond, privacy }, now);
     }
 
     /// It is not stored there after all.
@@ -45,13 +54,14 @@ impl Bonds {
         self.0.forget(of(caller.household(), name::number(id.as_bytes())));
     }
 
-    /// All of them, in the form that the state file has for places.
+    /// All that may be kept, in the form that the state file has for places.
     pub fn keep(&self) -> Vec<[u64; 4]> {
         let number = |bond: Bond| match bond.key {
             Some(Whose::Key(key) | Whose::Account(key)) => key,
             None => 0,
         };
         let all = self.0.all().into_iter();
+        let all = all.filter_map(|(name, stored)| Some((name, stored.privacy.keeps(Some(stored.bond))?)));
         let mut all: Vec<[u64; 4]> =
             all.map(|(name, bond)| [name, bond.upstream, number(bond), NO_ROUTE]).collect();
         // So that what has not changed is the same.
@@ -63,7 +73,7 @@ impl Bonds {
     pub fn recall(&self, kept: &[[u64; 4]], now: Tick) -> Vec<[u64; 4]> {
         let (bonds, places): (Vec<_>, Vec<_>) = kept.iter().copied().partition(|place| place[3] == NO_ROUTE);
         for [name, upstream, key, _] in bonds {
-            self.put_as(name, (upstream, (key != 0).then_some(key)), now);
+            self.put_as(name, (upstream, (key != 0).then_some(key)), (Privacy::Usual, now));
         }
         places
     }
@@ -93,8 +103,8 @@ mod tests {
         let bonds = Bonds::default();
         let nobody = Caller::default();
         let somebody = Caller::default().apart("somebody".into());
-        bonds.put(&nobody, name::number(b"resp_1"), (7, Some(3)), now);
-        bonds.put(&somebody, name::number(b"resp_2"), (8, None), now);
+        bonds.put(&nobody, name::number(b"resp_1"), (7, Some(3)), (Privacy::Usual, now));
+        bonds.put(&somebody, name::number(b"resp_2"), (8, None), (Privacy::Usual, now));
         let file = [1, 2, 3, 4];
         let kept = [bonds.keep(), vec![file]].concat();
 
@@ -114,6 +124,15 @@ mod tests {
         next.forget(&nobody, "resp_1");
         assert_eq!(next.find(&nobody, first, now), None);
         assert_eq!(next.find(&nobody, 1, now), None);
+    }
+
+    #[test]
+    fn what_nobody_may_know_of_is_found_and_not_kept() {
+        let (now, bonds, nobody) = (Tick::ZERO, Bonds::default(), Caller::default());
+        let name = name::number(b"resp_1");
+        bonds.put(&nobody, name, (7, None), (Privacy::ZeroLog, now));
+        assert!(bonds.find(&nobody, name, now).is_some());
+        assert_eq!(bonds.keep(), Vec::<[u64; 4]>::new());
     }
 
     #[test]

@@ -134,7 +134,7 @@ pub async fn drive(
                     channel = guest.settle.channel.as_ref().map(|channel| &*channel.label),
                     fault = failed.failure.fault.name(),
                     stage = failed.failure.stage.name(),
-                    detail = failed.detail.as_deref(),
+                    detail = guest.settle.privacy.keeps(failed.detail.as_deref()),
                     ?verdict,
                     "attempt failed"
                 );

@@ -222,7 +222,7 @@ fn note(plan: &mut Plan<'_>, starters: Starters<'_>, permit: Permit, failed: &Fa
         channel = %permit.channel().label,
         fault = failed.failure.fault.name(),
         stage = failed.failure.stage.name(),
-        detail = failed.detail.as_deref(),
+        detail = guest.settle.privacy.keeps(failed.detail.as_deref()),
         "attempt failed beside another"
     );
     drive::hear(plan, gateway, failed);

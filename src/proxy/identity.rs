@@ -69,7 +69,7 @@ pub fn refusal(gateway: &Gateway, denied: &Denied, arrival: &Arrival, dialect: D
         let message = format!(
             "more than {MOST_GUESSES} wrong API keys came from your address within a minute; wait, and send the right one"
         );
-        let mut refusal = Refusal::new(Kind::RateLimited, message, dialect, &arrival.request_id);
+        let mut refusal = arrival.refuse(Kind::RateLimited, message, dialect);
         refusal.retry_after = Some(wait);
         // To try again would be to guess again.
         refusal.hopeless = true;
@@ -95,7 +95,7 @@ pub fn refusal(gateway: &Gateway, denied: &Denied, arrival: &Arrival, dialect: D
         Denied::Signature { why, .. } => (Kind::BadSignature, format!("{why}; {}", mending(*why))),
         Denied::Token(rejected) => return of_token(rejected, arrival, dialect),
     };
-    Refusal::new(kind, message, dialect, &arrival.request_id)
+    arrival.refuse(kind, message, dialect)
 }
 
 /// Where callers of a dialect put their key.
@@ -171,7 +171,7 @@ fn of_token(rejected: &Rejected, arrival: &Arrival, dialect: Dialect) -> Box<Ref
             ),
         ),
     };
-    let mut refusal = Refusal::new(kind, message, dialect, &arrival.request_id);
+    let mut refusal = arrival.refuse(kind, message, dialect);
     if rejected.why == Unfit::Unknown {
         refusal.retry_after = Some(DEFAULT_RETRY_AFTER);
     }

@@ -29,12 +29,12 @@ use super::thoughts::Thoughts;
 use super::tunnel::Switch;
 use super::unattended::Attendance;
 use super::{
-    Gateway, Snapshot, admission, budgets, byok, deadline, identity, leave, left, limits, models, steer,
-    trace,
+    Gateway, Snapshot, admission, budgets, byok, deadline, identity, leave, left, limits, models, privacy,
+    steer, trace,
 };
 use crate::access::{Caller, Denied, Standing};
 use crate::algo::tick::Tick;
-use crate::config::{Limits, Urgency};
+use crate::config::Urgency;
 use crate::dialect::billed::Wish;
 use crate::dialect::continuation::Asking;
 use crate::dialect::entry::{self, Entry, Miss, ModelAt};
@@ -46,7 +46,7 @@ use crate::route::price::MostCost;
 use crate::route::{Bond, Resend, closest};
 use crate::state::model::Shape;
 use crate::telemetry::Shed;
-use crate::vocab::{Abilities, Priority, Trace};
+use crate::vocab::{Abilities, Priority, Privacy, Trace};
 
 const CALLERS_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -63,6 +63,8 @@ pub struct Arrival {
     pub from: Option<IpAddr>,
     pub begun: Tick,
     pub trace: Option<Trace>,
+    /// What may be kept of it, as far as it is known whose it is.
+    pub privacy: Privacy,
 }
 
 /// A request that may come in: whole, understood, and with a route.
@@ -161,13 +163,18 @@ impl Arrival {
         let from = from.map(|from| from.to_canonical());
         let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
-        let request_id = callers_id(&head.headers).unwrap_or_else(|| gateway.live.name_request());
-        let trace = trace::of(gateway, snapshot, &head.method, &head.headers);
-        Self { head, body: Some(body), upgrade, request_id, from, begun: gateway.live.now(), trace }
+        let privacy = privacy::of(&snapshot.table, None);
+        let request_id = privacy.keeps(callers_id(&head.headers));
+        let request_id = request_id.unwrap_or_else(|| gateway.live.name_request());
+        let said = privacy.keeps(trace::context(&head.headers));
+        let trace = trace::of(gateway, snapshot, &head.method, said);
+        Self { head, body: Some(body), upgrade, request_id, from, begun: gateway.live.now(), trace, privacy }
     }
 
     pub fn refuse(&self, kind: Kind, message: impl Into<String>, dialect: Dialect) -> Box<Refusal> {
-        Refusal::new(kind, message, dialect, &self.request_id)
+        let mut refusal = Refusal::new(kind, message, dialect, &self.request_id);
+        refusal.trace = self.trace;
+        refusal
     }
 }
 
@@ -182,7 +189,7 @@ fn callers_id(headers: &HeaderMap) -> Option<Box<str>> {
 pub async fn admit(
     gateway: &Arc<Gateway>,
     snapshot: &Snapshot,
-    arrival: Arrival,
+    mut arrival: Arrival,
 ) -> Result<Admitted, Box<Refusal>> {
     let limits = &snapshot.table.server.limits;
     let busy = gateway.in_flight() >= limits.max_inflight;
@@ -196,7 +203,7 @@ pub async fn admit(
                 && snapshot.table.route_of_path(&path).is_none() =>
         {
             if busy {
-                return Err(overloaded(&arrival, entry.dialect, limits));
+                return Err(overloaded(gateway, snapshot, arrival, entry.dialect));
             }
             let guest = left::guest(gateway, snapshot, arrival, entry, wanted).await?;
             come_in(gateway, snapshot, guest).await
@@ -206,10 +213,10 @@ pub async fn admit(
         }
         Ok(entry) => {
             if busy {
-                return Err(overloaded(&arrival, entry.dialect, limits));
+                return Err(overloaded(gateway, snapshot, arrival, entry.dialect));
             }
             if matches!(entry.operation, Operation::Models | Operation::Model) {
-                let caller = caller_of_the_whole(gateway, snapshot, &arrival, entry.dialect)?;
+                let caller = caller_of_the_whole(gateway, snapshot, &mut arrival, entry.dialect)?;
                 leave::to_ask(&caller, &arrival, entry.dialect, None)?;
                 return models::answer(snapshot, &caller, &arrival, &entry)
                     .map(|response| Admitted::Answered(Box::new(response)));
@@ -219,9 +226,9 @@ pub async fn admit(
         }
         Err(_) if let Some(way) = recall::asked(snapshot, &arrival, &path) => {
             if busy {
-                return Err(overloaded(&arrival, Dialect::Responses, limits));
+                return Err(overloaded(gateway, snapshot, arrival, Dialect::Responses));
             }
-            let caller = caller_of_the_whole(gateway, snapshot, &arrival, Dialect::Responses)?;
+            let caller = caller_of_the_whole(gateway, snapshot, &mut arrival, Dialect::Responses)?;
             leave::to_ask(&caller, &arrival, Dialect::Responses, Some(Operation::Responses))?;
             let (caller, _) = byok::sent(gateway, caller, &arrival, Dialect::Responses)?;
             let answered = recall::answer(gateway, snapshot, (&arrival, caller.scope()), way);
@@ -250,12 +257,12 @@ async fn plain_or_nowhere(
     (path, busy): (&str, bool),
 ) -> Result<Admitted, Box<Refusal>> {
     match snapshot.table.route_of_path(path) {
-        Some(_) if busy => Err(overloaded(&arrival, Dialect::Http, &snapshot.table.server.limits)),
+        Some(_) if busy => Err(overloaded(gateway, snapshot, arrival, Dialect::Http)),
         Some(route) => {
             let guest = plain::plain(gateway, snapshot, arrival, route).await?;
             come_in(gateway, snapshot, guest).await
         }
-        None => Err(nowhere(&arrival, miss, path)),
+        None => Err(nowhere(gateway, snapshot, arrival, (miss, path))),
     }
 }
 
@@ -263,28 +270,44 @@ async fn plain_or_nowhere(
 fn caller_of_the_whole(
     gateway: &Gateway,
     snapshot: &Snapshot,
-    arrival: &Arrival,
+    arrival: &mut Arrival,
     dialect: Dialect,
 ) -> Result<Caller, Box<Refusal>> {
     let access = &snapshot.access;
     let signing = identity::signing(dialect);
     let known = identity::judge(gateway, access, arrival, signing);
+    if let Some(key) = known.as_ref().ok().and_then(Standing::known) {
+        arrival.comes_from(gateway, snapshot, &key.lineage);
+    }
     access
         .decide(known.and_then(Standing::unsigned), access.whole())
         .map_err(|denied| identity::refusal(gateway, &denied, arrival, dialect))
 }
 
-fn overloaded(arrival: &Arrival, dialect: Dialect, limits: &Limits) -> Box<Refusal> {
+fn overloaded(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    mut arrival: Arrival,
+    dialect: Dialect,
+) -> Box<Refusal> {
+    arrival.shows_whose_it_is(gateway, snapshot, dialect);
     let message = format!(
         "the gateway serves {} requests, as many as server.limits.max_inflight allows",
-        limits.max_inflight
+        snapshot.table.server.limits.max_inflight
     );
     let mut refusal = arrival.refuse(Kind::Unavailable, message, dialect).closing();
     refusal.retry_after = Some(super::refuse::DEFAULT_RETRY_AFTER);
     refusal
 }
 
-fn nowhere(arrival: &Arrival, miss: Miss, path: &str) -> Box<Refusal> {
+fn nowhere(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    mut arrival: Arrival,
+    (miss, path): (Miss, &str),
+) -> Box<Refusal> {
+    let (Miss::NotFound { dialect } | Miss::MethodNotAllowed { dialect, .. }) = miss;
+    arrival.shows_whose_it_is(gateway, snapshot, dialect);
     match miss {
         Miss::NotFound { dialect } => {
             let message = format!("nothing is served at {} {}", arrival.head.method, in_short(path));
@@ -297,7 +320,7 @@ fn nowhere(arrival: &Arrival, miss: Miss, path: &str) -> Box<Refusal> {
             refusal
         }
     }
-    .closing_if_body(arrival)
+    .closing_if_body(&arrival)
 }
 
 impl Refusal {
@@ -318,6 +341,9 @@ async fn ask(
     let access = &snapshot.access;
     let signing = identity::signing(dialect);
     let known = identity::judge(gateway, access, &arrival, signing);
+    if let Some(key) = known.as_ref().ok().and_then(Standing::named) {
+        arrival.comes_from(gateway, snapshot, &key.lineage);
+    }
     identity::turn_away(gateway, access, &known, (&arrival, dialect))
         .map_err(|refusal| refusal.closing_if_body(&arrival))?;
     let mut place = memory::place(gateway, snapshot, &arrival, dialect, urgency(&known), limits.max_body)?;
@@ -338,6 +364,9 @@ async fn ask(
     let received = identity::received(snapshot, &arrival, &body, gateway.live.clock.unix_now());
     let proof = known.and_then(|standing| standing.proven(&received));
     identity::turn_away(gateway, access, &proof, (&arrival, dialect))?;
+    if let Ok(key) = &proof {
+        arrival.comes_from(gateway, snapshot, &key.lineage);
+    }
     let content_type = arrival.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let unread = |error: scan::ScanError| arrival.refuse(Kind::BadRequest, error.to_string(), dialect);
     let mut scan = scan::scan(entry, content_type, &body).map_err(unread)?;

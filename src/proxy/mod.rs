@@ -24,6 +24,7 @@
 //! | `memory` | who may make the gateway hold more bytes |
 //! | `metering` | what attempts are metered by, and the labels of a request's row |
 //! | `onward` | has another channel go on with a stream that broke off |
+//! | `privacy` | what may be kept of a request beside numbers |
 //! | `peek` | holds a stream back until its first content |
 //! | `count` | counts tokens where no upstream does |
 //! | `reply` | the body that goes to the caller, and what happens when it breaks |
@@ -75,6 +76,7 @@ mod needs;
 mod once;
 mod onward;
 mod peek;
+mod privacy;
 mod recall;
 mod reckon;
 mod refuse;
@@ -275,11 +277,11 @@ impl Gateway {
     ) -> Response<Reply> {
         let snapshot = self.snapshot();
         let arrival = intake::Arrival::new(self, &snapshot, request, from);
-        let (begun, trace) = (arrival.begun, arrival.trace);
+        let begun = arrival.begun;
         let wish = explain::Wish::of(&arrival);
         match intake::admit(self, &snapshot, arrival).await {
             Ok(intake::Admitted::Guest(guest)) => {
-                let shown = limits::shown(&guest);
+                let (trace, shown) = (guest.settle.trace, limits::shown(&guest));
                 let explained = explain::granted(wish, &guest.settle, guest.dialect);
                 let mut response = again::serve(self, &snapshot, guest).await;
                 if let Some(shown) = &shown {
@@ -291,8 +293,9 @@ impl Gateway {
             }
             Ok(intake::Admitted::Answered(response)) => *response,
             Err(refusal) => {
-                stranger::note(self, &refusal, begun, trace);
+                stranger::note(self, &refusal, begun);
                 let settle = refusal.settle.as_ref();
+                let trace = settle.map_or(refusal.trace, |settle| settle.trace);
                 let explained = settle.and_then(|settle| explain::granted(wish, settle, refusal.dialect));
                 let mut response = refusal.into_response(&self.live);
                 let status = response.status();

@@ -38,9 +38,7 @@ pub fn answer(
         }
         ModelAt::Path(_) | ModelAt::Body | ModelAt::Multipart | ModelAt::Left(_) | ModelAt::Nowhere => {
             list(table, caller, entry.dialect, arrival.head.uri.query()).map_err(|bad| {
-                let refusal =
-                    Refusal::new(Kind::BadRequest, bad.message(), entry.dialect, &arrival.request_id);
-                refusal.param(bad.param)
+                arrival.refuse(Kind::BadRequest, bad.message(), entry.dialect).param(bad.param)
             })?
         }
     };
@@ -92,5 +90,5 @@ fn unknown(
     let near = closest(model, leave::names(snapshot, caller)).join(", ");
     let hint = if near.is_empty() { String::new() } else { format!("; the closest are {near}") };
     let message = format!("model `{}` is not configured on this gateway{hint}", in_short(model));
-    Refusal::new(Kind::NotFound, message, entry.dialect, &arrival.request_id).code("model_not_found")
+    arrival.refuse(Kind::NotFound, message, entry.dialect).code("model_not_found")
 }

@@ -260,7 +260,7 @@ impl Onward {
                     request = %self.guest.request_id,
                     channel = &*channel.label,
                     fault = failed.failure.fault.name(),
-                    detail = failed.detail.as_deref(),
+                    detail = self.guest.settle.privacy.keeps(failed.detail.as_deref()),
                     ?verdict,
                     "an attempt to go on failed"
                 );

@@ -12,6 +12,7 @@ use crate::dialect::allowance::{self, Standing};
 use crate::dialect::trouble::{self, Kind, Trouble};
 use crate::state::Live;
 use crate::telemetry::{RequestOutcome, Shed, answered_nowhere, catalogue};
+use crate::vocab::Trace;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-mainstay-request-id");
 pub const CHANNEL: HeaderName = HeaderName::from_static("x-mainstay-channel");
@@ -37,6 +38,8 @@ pub struct Refusal {
     pub trouble: Trouble,
     pub dialect: Dialect,
     pub request_id: Box<str>,
+    /// Where it stands in a trace, as long as no route books it.
+    pub trace: Option<Trace>,
     pub retry_after: Option<Duration>,
     /// Channels were tried, or could have been: the caller's SDK would only repeat our work.
     pub exhausted: bool,
@@ -58,6 +61,7 @@ impl Refusal {
             trouble: Trouble::new(kind, message),
             dialect,
             request_id: request_id.into(),
+            trace: None,
             retry_after: None,
             exhausted: false,
             allow: None,

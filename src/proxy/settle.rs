@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::limits::{Answered, Course, Drawn, Reached};
 use super::reckon::{self, Prompt};
-use super::{Gateway, metering};
+use super::{Gateway, metering, privacy};
 use crate::access::Caller;
 use crate::access::budgets::{Paid, Reserved};
 use crate::algo::tick::Tick;
@@ -23,7 +23,7 @@ use crate::state::model::Shape;
 use crate::state::route::Route;
 use crate::state::{Channel, Permit, Table};
 use crate::telemetry::{RequestOutcome, Shed, StreamOutcome, catalogue};
-use crate::vocab::{Part, Priority, Trace, Usage};
+use crate::vocab::{Part, Priority, Privacy, Trace, Usage};
 
 /// The longest name of a model that is written down.
 const LONGEST_NAME: usize = 128;
@@ -52,6 +52,13 @@ impl Asked {
         let model = model.chars().take(LONGEST_NAME).collect();
         Self { operation, model, shape, priority, prompt_tokens }
     }
+
+    /// Leaves out what only its caller calls the model.
+    fn forget_name(&mut self, table: &Table) {
+        if !self.model.is_empty() && !table.knows(&self.model) {
+            self.model = ledger::OTHER.into();
+        }
+    }
 }
 
 /// Who waits for an answer.
@@ -72,6 +79,8 @@ pub struct Settle {
     request_id: Box<str>,
     /// Where it stands in a trace.
     pub trace: Option<Trace>,
+    /// What may be kept of it.
+    pub privacy: Privacy,
     begun: Tick,
     /// What it waited for before the first byte back.
     waits: Waits,
@@ -141,6 +150,7 @@ impl Settle {
         let (gateway, asked) = (&self.gateway, self.asked.clone());
         let mut unheard =
             Self::of(gateway, route, self.dialect, &self.request_id, begun, asked, Audience::Nobody);
+        unheard.privacy = self.privacy;
         // It counts its attempts anew.
         unheard.trace = self.trace.map(|trace| Trace { seed: gateway.live.dice().next_u64(), ..trace });
         // What its attempt costs stands with the caller's request, whose row does not wait for it.
@@ -155,7 +165,10 @@ impl Settle {
     /// For an attempt of the same request that goes its own way: this one books the end.
     pub fn aside(&self) -> Self {
         let (gateway, route, asked) = (&self.gateway, &self.route, self.asked.clone());
-        Self::of(gateway, route, self.dialect, &self.request_id, self.begun, asked, Audience::Another)
+        let mut aside =
+            Self::of(gateway, route, self.dialect, &self.request_id, self.begun, asked, Audience::Another);
+        aside.privacy = self.privacy;
+        aside
     }
 
     fn of(
@@ -173,6 +186,7 @@ impl Settle {
             dialect,
             request_id: request_id.into(),
             trace: None,
+            privacy: Privacy::default(),
             begun,
             waits: Waits::default(),
             outcome: RequestOutcome::Cancelled,
@@ -225,7 +239,10 @@ impl Settle {
     /// Who asks, and with what labels.
     pub fn comes_from(&mut self, caller: &Caller, table: &Table, headers: &HeaderMap) {
         self.caller.clone_from(caller);
-        if self.account.is_some() {
+        self.privacy = privacy::of(table, caller.lineage());
+        if self.privacy.is_zero_log() {
+            self.asked.forget_name(table);
+        } else if self.account.is_some() {
             self.tags = metering::tags(&table.ledger.tags, headers);
         }
     }
@@ -237,6 +254,9 @@ impl Settle {
             Some(paid) => Arc::clone(paid) as _,
             None => self.books(),
         };
+        if !self.privacy.is_zero_log() {
+            permit.model().quote();
+        }
         permit.book_in(books, part, metering::of(operation, prompt_tokens.into()));
         if let Some(prompt) = self.prompt.as_ref().filter(|_| reckon::is_counted(&permit.model().name)) {
             permit.ask_for_prompt(Arc::clone(prompt) as _);
@@ -432,6 +452,7 @@ impl Settle {
         ledger::Request {
             request_id,
             trace: self.trace,
+            privacy: self.privacy,
             lineage: self.caller.lineage().cloned(),
             tags,
             route: Arc::clone(&self.route.config.name),

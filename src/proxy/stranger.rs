@@ -9,17 +9,16 @@ use crate::algo::tick::Tick;
 use crate::dialect::trouble;
 use crate::ledger;
 use crate::telemetry::Shed;
-use crate::vocab::Trace;
 
 /// Notes one that came at `begun`, unless a route books it.
-pub fn note(gateway: &Arc<Gateway>, refusal: &Refusal, begun: Tick, trace: Option<Trace>) {
+pub fn note(gateway: &Arc<Gateway>, refusal: &Refusal, begun: Tick) {
     if refusal.settle.is_some() {
         return;
     }
     let took = gateway.live.now().since(begun);
     let at = gateway.live.clock.unix_now().saturating_sub(took);
     let request = ledger::Request {
-        trace,
+        trace: refusal.trace,
         status: trouble::status(refusal.trouble.kind, refusal.dialect).as_u16(),
         error: Some(refusal.trouble.kind.name()),
         shed: refusal.shed.map(Shed::name),

@@ -43,11 +43,13 @@ fn settings(table: &Table) -> Option<Traces> {
     table.telemetry.otlp.as_ref()?.traces
 }
 
-/// The place of a request that has just come; `None` where no collector is told of requests.
-pub fn of(gateway: &Gateway, snapshot: &Snapshot, method: &Method, headers: &HeaderMap) -> Option<Trace> {
-    let Traces { sample, failed, slow, followed, .. } = settings(&snapshot.table)?;
+/// The place of a request that has just come, of which its caller says so much; `None` where he says nothing and no
+/// collector is told of requests.
+pub fn of(gateway: &Gateway, snapshot: &Snapshot, method: &Method, said: Option<Context>) -> Option<Trace> {
+    let Some(Traces { sample, failed, slow, followed, .. }) = settings(&snapshot.table) else {
+        return said.map(|said| untold(said, method));
+    };
     let mut dice = gateway.live.dice();
-    let said = context(headers);
     let id = said.map_or_else(
         || TraceId(u128::from(dice.next_u64()) << 64 | u128::from(dice.next_u64().max(1))),
         |context| context.id,
@@ -70,8 +72,14 @@ pub fn of(gateway: &Gateway, snapshot: &Snapshot, method: &Method, headers: &Hea
     Some(Trace { id, parent, span, seed, keep, slow, method: name(method) })
 }
 
+/// Of a request that no collector is told of: its line of the log has the trace all the same.
+fn untold(Context { id, span, .. }: Context, method: &Method) -> Trace {
+    let (keep, slow, method) = (Keep::Never, None, name(method));
+    Trace { id, parent: Some(span), span: 0, seed: 0, keep, slow, method }
+}
+
 /// What the caller says. Two of them are as good as none.
-fn context(headers: &HeaderMap) -> Option<Context> {
+pub fn context(headers: &HeaderMap) -> Option<Context> {
     let mut said = headers.get_all(TRACEPARENT).iter();
     let (first, second) = (said.next()?, said.next());
     second.is_none().then(|| first.to_str().ok().and_then(Context::parse)).flatten()

@@ -65,8 +65,8 @@ async fn key_is_over(gateway: &Gateway, shown: Option<&Shown>) {
         sleep(LOOK).await;
         let now = gateway.live.clock.unix_now();
         if !gateway.snapshot().access.still_takes(shown, now) {
-            let key = &*shown.key().name;
-            return tracing::info!(target: "mainstay::access", key, "a tunnel ends with its key");
+            let key = shown.key().lineage.public_name();
+            return tracing::info!(target: "mainstay::access", %key, "a tunnel ends with its key");
         }
     }
 }

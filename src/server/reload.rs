@@ -19,7 +19,7 @@ use crate::config;
 use crate::proxy::{Gateway, Snapshot};
 use crate::simulated::Simulated;
 use crate::state::Live;
-use crate::telemetry::catalogue;
+use crate::telemetry::{catalogue, logs};
 use crate::upstream::PoolCounts;
 
 /// Who wants it.
@@ -238,6 +238,7 @@ impl Reloader {
     }
 
     fn note_applied(&self, snapshot: &Snapshot, text: &str, by: &str) {
+        logs::follow(snapshot.table.telemetry.log);
         let live = &self.gateway.live;
         let now = live.clock.unix_now().as_secs_f64();
         let mut applied = self.applied.lock();

@@ -236,7 +236,7 @@ fn each(
         };
         by_rate.insert(&key.rate_key, name);
     }
-    for model in &upstream.memory.models {
+    for model in upstream.memory.models.iter().filter(|model| model.may_be_told()) {
         for (rate_key, cell) in model.rates() {
             // A key that is gone from the configuration is nobody's any more.
             if let Some(key) = by_rate.get(&rate_key) {

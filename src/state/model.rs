@@ -69,6 +69,8 @@ pub struct Model {
     hashed: OnceLock<Arc<str>>,
     /// Whether the configuration names this model; only then may the name be a label.
     configured: AtomicBool,
+    /// Whether a request has named it of which something may be kept beside numbers.
+    quotable: AtomicBool,
     /// `None` for plain HTTP, where the upstream's own gate says it all.
     pub gate: Option<Gate>,
     /// Whether operators keep requests from it.
@@ -118,6 +120,7 @@ impl Model {
             name,
             hashed: OnceLock::new(),
             configured: AtomicBool::new(false),
+            quotable: AtomicBool::new(false),
             gate: breaker.map(|settings| Gate::new(settings, Rescue::None)),
             bar: Bar::default(),
             timeline: Timeline::default(),
@@ -202,6 +205,18 @@ impl Model {
     /// The configuration names this model.
     pub(super) fn configure(&self) {
         self.configured.store(true, Relaxed);
+    }
+
+    /// A request has named it whose words may be kept.
+    pub fn quote(&self) {
+        if !self.quotable.load(Relaxed) {
+            self.quotable.store(true, Relaxed);
+        }
+    }
+
+    /// Whether its name, hashed where callers made it up, may leave this process.
+    pub(super) fn may_be_told(&self) -> bool {
+        self.configured.load(Relaxed) || self.quotable.load(Relaxed)
     }
 
     /// The name as a metric's label: callers choose names under a pattern, so those are one.

@@ -276,6 +276,17 @@ impl Table {
         self.models.contains_key(model)
     }
 
+    /// Whether `model` is a name of the configuration's or the catalog's, and none that a caller made up.
+    pub fn knows(&self, model: &str) -> bool {
+        let is_known = |route: &Route| {
+            route.channels.iter().any(|channel| {
+                let name = channel.model_name(&route.config, model).unwrap_or(model);
+                !channel.has_own_model() && channel.knows(name)
+            })
+        };
+        self.is_named(model) || self.route_of_model(model).is_some_and(|route| is_known(&self.routes[route]))
+    }
+
     /// Every name of the catalog that automatic routes are there for, in order. A written route may take it.
     pub fn listed_names(&self) -> Vec<&str> {
         self.listed.names(&self.catalog)
@@ -307,6 +318,11 @@ impl Channel {
                 Matcher::Path { .. } => None,
             },
         }
+    }
+
+    /// Whether this name of a model is one of the configuration's or the catalog's, whoever says it.
+    pub fn knows(&self, model: &str) -> bool {
+        self.fixed.is_some() || self.catalog.exactly(self.upstream.config.provider.name, model).is_some()
     }
 
     /// What is known of the model that this channel would serve for `asked`.

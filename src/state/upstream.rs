@@ -110,7 +110,8 @@ impl Memory {
     /// What it knows; `now` is when its probes are taken to have spoken last.
     pub(super) fn keep(&self, now: Tick) -> memoir::Upstream {
         let known = |nanos: &AtomicU64| Some(nanos.load(Relaxed)).filter(|&nanos| nanos != NEVER);
-        let mut models: Vec<_> = self.models.iter().map(|model| model.keep()).collect();
+        let mut models: Vec<_> =
+            self.models.iter().filter(|model| model.may_be_told()).map(|model| model.keep()).collect();
         // Those that nobody has asked for since the start are as they were.
         models.extend(self.recalled.lock().iter().flat_map(|recalled| recalled.models.values().cloned()));
         models.sort_by(|a, b| a.name.cmp(&b.name));
@@ -132,6 +133,8 @@ impl Memory {
             let by_name = recalled.models.remove(&**name);
             if let Some(kept) = by_name.or_else(|| recalled.models.remove(&memoir::hashed(name))) {
                 model.recall(&kept, &recalled.cooldown, recalled.at);
+                // It was told before.
+                model.quote();
             }
         }
         Arc::new(model)

@@ -1,66 +1,54 @@
-//! Set-up of the process's log: JSON when nobody watches, readable lines on a terminal. [`turn`] changes what is logged
-//! for a while.
+//! Set-up of the process's log: JSON when nobody watches, readable lines on a terminal, or as the configuration has it
+//! ([`follow`]). [`turn`] changes what is logged for a while.
 //!
 //! Prompts, replies and secrets are never log fields; the types that hold them do not print. Lines about requests, of
 //! which there may be thousands a second, are written in batches by [`Lines`], everything else at once.
 
 mod dial;
+mod form;
 mod lines;
+mod settings;
 
 use std::io::IsTerminal;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
 
-pub use dial::{Standing, Turned, Unturned, pass, standing, turn, turn_back};
+pub use dial::{Standing, Turned, Unturned, follow, pass, standing, turn, turn_back};
+pub use form::{Choice, Manner};
 pub use lines::{Lines, finish};
+pub use settings::{Requests, Settings};
+
+use form::Form;
 
 use crate::algo::sigv4::Stamp;
 
 /// What lines about requests are called, in `MAINSTAY_LOG` too.
 pub const REQUEST: &str = "mainstay::request";
 
-/// How lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
-    Json,
-    /// For people.
-    Plain,
-}
-
-static MANNER: OnceLock<Manner> = OnceLock::new();
-
-/// Starts logging to standard error. `MAINSTAY_LOG` holds the filter (`info` by default).
-/// A second call, as tests make, changes nothing.
+/// Starts logging to standard error: what [`follow`] is told later, and until then what `MAINSTAY_LOG` says (`info` by
+/// default), in the manner that fits a terminal or a file. A second call, as tests make, changes nothing.
 ///
 /// What cannot be written, because the disk behind standard error is full, is lost without a word: there is nowhere to
 /// say it, and trying would panic.
 pub fn start() {
-    let filter = EnvFilter::try_from_env("MAINSTAY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let manner = if std::io::stderr().is_terminal() { Manner::Plain } else { Manner::Json };
-    let usual = filter.to_string();
+    let said = std::env::var("MAINSTAY_LOG").ok();
+    let environment = said.filter(|said| !said.trim().is_empty() && EnvFilter::try_new(said).is_ok());
+    let usual = Settings::default().filter(environment.as_deref());
+    // <https://no-color.org>
+    let colour = std::env::var_os("NO_COLOR").is_none_or(|said| said.is_empty());
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(EnvFilter::new(&usual))
         .with_writer(std::io::stderr)
-        .log_internal_errors(false);
-    // Each form of lines is another type.
-    let (set, started): (Box<dyn Fn(EnvFilter) -> bool + Send + Sync>, _) = match manner {
-        Manner::Plain => {
-            let builder = builder.with_target(false).compact().with_filter_reloading();
-            let handle = builder.reload_handle();
-            (Box::new(move |filter| handle.reload(filter).is_ok()), builder.try_init())
-        }
-        Manner::Json => {
-            let builder = builder.json().flatten_event(true).with_filter_reloading();
-            let handle = builder.reload_handle();
-            (Box::new(move |filter| handle.reload(filter).is_ok()), builder.try_init())
-        }
-    };
-    if started.is_ok() {
-        let _ = MANNER.set(manner);
-        dial::started(usual, set);
+        .with_ansi(std::io::stderr().is_terminal() && colour)
+        .log_internal_errors(false)
+        .event_format(Form::new())
+        .with_filter_reloading();
+    let handle = builder.reload_handle();
+    Choice::default().manner().set();
+    if builder.try_init().is_ok() {
+        dial::started(environment, usual, Box::new(move |filter| handle.reload(filter).is_ok()));
     }
 }
 

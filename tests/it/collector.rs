@@ -30,21 +30,21 @@ routes:
 
 /// What came in one request.
 #[derive(Clone, Debug)]
-struct Posted {
+pub struct Posted {
     path: String,
     fields: BTreeMap<String, String>,
     body: Vec<u8>,
 }
 
 /// A collector that answers as it is told, and with 200 afterwards.
-struct Collector {
-    address: SocketAddr,
+pub struct Collector {
+    pub address: SocketAddr,
     posted: Arc<Mutex<Vec<Posted>>>,
     answers: Arc<Mutex<VecDeque<&'static str>>>,
 }
 
 impl Collector {
-    fn start(answers: &[&'static str]) -> Self {
+    pub fn start(answers: &[&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
         let posted: Arc<Mutex<Vec<Posted>>> = Arc::default();
@@ -68,7 +68,7 @@ impl Collector {
         Gateway::start(&ROUTING.replace("COLLECTOR", &self.address.to_string()))
     }
 
-    fn posted(&self) -> Vec<Posted> {
+    pub fn posted(&self) -> Vec<Posted> {
         self.posted.lock().unwrap().clone()
     }
 
@@ -103,7 +103,12 @@ fn read(stream: &TcpStream) -> Option<Posted> {
 }
 
 impl Posted {
-    fn whole(&self) -> Vec<u8> {
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What was sent, without gzip.
+    pub fn whole(&self) -> Vec<u8> {
         assert_eq!(self.fields["content-encoding"], "gzip");
         let mut body = Vec::new();
         GzDecoder::new(&*self.body).read_to_end(&mut body).expect("gzip");

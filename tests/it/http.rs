@@ -56,16 +56,28 @@ fn ask(
     headers: &[(&str, &str)],
     json: Option<&str>,
 ) -> io::Result<Answer> {
+    let json_type = json.map(|_| ("content-type", "application/json"));
+    let headers: Vec<_> = headers.iter().copied().chain(json_type).collect();
+    send(to, method, path, &headers, json.unwrap_or_default())
+}
+
+/// One request with these headers and this body, which may be none.
+pub fn send(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> io::Result<Answer> {
     let mut socket = TcpStream::connect_timeout(&to, PATIENCE)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
-    let body = json.unwrap_or_default();
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n");
     for (name, value) in headers {
         let _ = write!(request, "{name}: {value}\r\n");
     }
-    if json.is_some() {
-        let _ = write!(request, "content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    if !body.is_empty() || method == "POST" {
+        let _ = write!(request, "content-length: {}\r\n", body.len());
     }
     let _ = write!(request, "\r\n{body}");
     socket.write_all(request.as_bytes())?;

@@ -99,30 +99,39 @@ impl Gateway {
 
     /// As [`Gateway::start`], where whoever writes beyond a limit is told so, and not ended by a signal.
     pub fn start_within_limits(routing: &str) -> Self {
-        Self::start_by(routing, "info", &["env", "--ignore-signal=XFSZ"])
+        Self::start_by(routing, "info", &["env", "--ignore-signal=XFSZ"], &[])
     }
 
     /// As [`Gateway::start`], with this filter of its log.
     pub fn start_logging(routing: &str, filter: &str) -> Self {
-        Self::start_by(routing, filter, &[])
+        Self::start_by(routing, filter, &[], &[])
     }
 
-    fn start_by(routing: &str, filter: &str, by: &[&'static str]) -> Self {
+    /// The same with these files beside `routing`.
+    pub fn start_beside(routing: &str, filter: &str, files: &[(&str, &str)]) -> Self {
+        Self::start_by(routing, filter, &[], files)
+    }
+
+    fn start_by(routing: &str, filter: &str, by: &[&'static str], files: &[(&str, &str)]) -> Self {
         // A port is free when it is looked for and may be taken when it is used; then another is tried.
         for _ in 0..5 {
-            if let Some(gateway) = Self::try_start(routing, filter, by) {
+            if let Some(gateway) = Self::try_start(routing, filter, by, files) {
                 return gateway;
             }
         }
         panic!("the gateway found no free ports")
     }
 
-    fn try_start(routing: &str, filter: &str, by: &[&'static str]) -> Option<Self> {
+    fn try_start(routing: &str, filter: &str, by: &[&'static str], files: &[(&str, &str)]) -> Option<Self> {
         let directory = TempDir::with_prefix("mainstay-it-").expect("there is a temporary directory");
         let (callers, admin) = (free_address(), free_address());
         let text = routing.replace("LISTEN", &callers.to_string()).replace("ADMIN", &admin.to_string());
         let file = directory.path().join("routing.yaml");
         std::fs::write(&file, text).expect("the temporary directory can be written");
+        for (name, text) in files {
+            std::fs::write(directory.path().join(name), text)
+                .expect("the temporary directory can be written");
+        }
         let guest = Guest::start(&mut Self::command(&file, filter, by), directory.path(), "mainstay");
         let mut gateway =
             Self { callers, admin, file, filter: filter.to_owned(), by: by.to_vec(), guest, directory };

@@ -30,6 +30,7 @@ fn member(level: Level, name: &str, budgets: &[Budget]) -> Member {
         budgets: budgets.into(),
         max_cost: None,
         explain: false,
+        zero_log: false,
         most: None,
         expires: None,
     }

@@ -16,6 +16,7 @@ fn member(level: Level, name: &str, limits: Allowance) -> Member {
         budgets: Arc::default(),
         max_cost: None,
         explain: false,
+        zero_log: false,
         most: None,
         expires: None,
     }

@@ -47,6 +47,8 @@ pub(in crate::admin) struct FileKey {
     tags: BTreeMap<String, String>,
     /// Whether it may be told why its requests went where they went.
     explain: bool,
+    /// Whether nothing that stands in its requests is written down, by its own settings or those of anybody above it.
+    zero_log: bool,
     /// Unix time.
     expires: Option<f64>,
 }
@@ -96,6 +98,7 @@ impl From<&Key> for Shown {
             user: at(Level::User),
             tags: tags.collect(),
             explain: key.lineage.may_explain(),
+            zero_log: key.lineage.privacy().is_zero_log(),
             expires: own.and_then(|own| own.expires).map(|expires| expires.as_secs_f64()),
         })
     }

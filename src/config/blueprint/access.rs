@@ -9,7 +9,7 @@ use super::upstream::Upstream;
 use crate::algo::limit::Allowance;
 use crate::config::Cidr;
 use crate::dialect::Operation;
-use crate::vocab::{Money, Priority, Secret};
+use crate::vocab::{Money, Priority, Privacy, Secret};
 
 /// Whom requests are taken from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,6 +100,8 @@ pub struct Member {
     pub max_cost: Option<Money>,
     /// Whether they may ask why their requests went where they went.
     pub explain: bool,
+    /// Whether nothing that they send or get is written down.
+    pub zero_log: bool,
     /// The first moment at which it does not hold any more, since the Unix epoch.
     pub expires: Option<Duration>,
 }
@@ -200,6 +202,31 @@ impl Lineage {
     /// Whether its requests may ask why they went where they went: one that says so is enough.
     pub fn may_explain(&self) -> bool {
         self.0.iter().any(|member| member.explain)
+    }
+
+    /// What may be kept of its requests: one that says `zero_log` is enough.
+    pub fn privacy(&self) -> Privacy {
+        if self.0.iter().any(|member| member.zero_log) { Privacy::ZeroLog } else { Privacy::Usual }
+    }
+
+    /// What its own end is called where nobody is to know whom an issuer means: `issuer:*`, or the name of a key.
+    pub fn public_name(&self) -> Arc<str> {
+        let Some(own) = self.0.last() else { return "".into() };
+        let issuer = own.name.split_once(':').filter(|_| own.level == Level::Key);
+        issuer.map_or_else(|| Arc::clone(&own.name), |(issuer, _)| format!("{issuer}:*").into())
+    }
+
+    /// The same, its own end by that name.
+    #[must_use]
+    pub fn unnamed(mut self) -> Self {
+        let name = self.public_name();
+        // Who has nothing to hide is not copied.
+        if self.0.last().is_some_and(|own| own.name != name)
+            && let Some(own) = Arc::make_mut(&mut self.0).last_mut()
+        {
+            Arc::make_mut(own).name = name;
+        }
+        self
     }
 
     /// The topmost whose time is over.

@@ -6,10 +6,14 @@ use http::HeaderName;
 
 use super::BaseUrl;
 use crate::config::percent::Percent;
-use crate::vocab::Secret;
+use crate::telemetry::logs;
+use crate::vocab::{Privacy, Secret};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Telemetry {
+    pub log: logs::Settings,
+    /// What may be kept of all requests.
+    pub privacy: Privacy,
     /// How many of the last requests are at hand.
     pub journal_requests: usize,
     /// Combinations of names that one metric may have.

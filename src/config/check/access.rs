@@ -38,6 +38,7 @@ pub fn keys(
             budgets: &said.budgets,
             max_cost: said.max_cost,
             explain: said.explain,
+            zero_log: said.zero_log,
             expires: said.expires.as_deref(),
         };
         let parents = Parents {

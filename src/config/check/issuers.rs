@@ -63,6 +63,7 @@ pub fn issuers(
                 budgets: budgets::budgets(&said.budgets, &path.key("budgets"), known, findings),
                 max_cost: said.max_cost.map(|dollars| dollars.0),
                 explain: said.explain.unwrap_or_default(),
+                zero_log: said.zero_log.unwrap_or_default(),
                 level: Level::Key,
                 name: name.as_str().into(),
                 tags: tree::tags(&said.tags, &path.key("tags"), findings),

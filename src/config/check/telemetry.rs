@@ -21,7 +21,14 @@ const MOST_HEADERS: usize = 16;
 pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Telemetry {
     let said = &scene.file.telemetry;
     let path = Path::root().key("telemetry").key("otlp");
+    let privacy = settle::privacy(said);
+    if privacy.is_zero_log() && scene.file.ledger.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
+        let message = "no request has labels where `telemetry.zero_log` is on";
+        findings.warn(&Path::root().key("ledger").key("tags"), message, "remove them");
+    }
     Telemetry {
+        log: settle::log(said),
+        privacy,
         journal_requests: settle::journal_requests(&said.journal),
         max_series: settle::max_series(&said.metrics),
         otlp: said.otlp.as_ref().and_then(|said| otlp(said, &path, findings)),
@@ -100,10 +107,14 @@ fn headers(said: &telemetry::Otlp, path: &Path, findings: &mut Findings) -> Vec<
 
 #[cfg(test)]
 mod tests {
+    use tracing::level_filters::LevelFilter;
+
     use super::*;
     use crate::config::blueprint::Propagate;
     use crate::config::testing::Given;
     use crate::config::{Loaded, Problem, Severity, load};
+    use crate::telemetry::logs::{self, Choice, Requests};
+    use crate::vocab::Privacy;
 
     fn loaded(telemetry: &str) -> Result<Loaded, Vec<Problem>> {
         let text = format!(
@@ -142,6 +153,39 @@ mod tests {
         assert_eq!(other.headers[0].1.expose(), "Bearer hunter2-of-the-collector");
         assert!(!other.metrics && other.compression == Compression::None);
         assert!(!format!("{other:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_log_is_as_it_is_said_to_be() {
+        let telemetry = |said: &str| loaded(said).expect("sound").blueprint.telemetry;
+        assert_eq!(telemetry("{}").log, logs::Settings::default());
+        let other = telemetry("{log: {format: pretty, requests: none, level: 'off'}, zero_log: true}");
+        assert_eq!((other.log.format, other.log.requests), (Choice::Plain, Requests::None));
+        assert_eq!((other.log.level, other.log.privacy), (LevelFilter::OFF, Privacy::ZeroLog));
+        assert_eq!(other.privacy, Privacy::ZeroLog);
+    }
+
+    #[test]
+    fn whoever_is_above_a_key_may_say_that_nothing_of_its_requests_is_kept() {
+        const TREE: &str = "version: 1\naccess: keys\nupstreams: {a: {provider: simulated}}\n\
+            routes: [{model: m, channels: [{upstream: a}]}]\n\
+            organisations: {acme: {zero_log: ORGANISATION}}\nteams: {growth: {organisation: acme, zero_log: TEAM}}\n\
+            users: {ada: {team: growth, zero_log: USER}}\n\
+            keys: {desk: {secret: '${TOKEN}', user: ada, zero_log: KEY}}\n\
+            issuers: {okta: {issuer: 'https://okta.example.com', audience: a, otherwise: {user: ada}, zero_log: ISSUER}}\n";
+        const WHO: [&str; 5] = ["ORGANISATION", "TEAM", "USER", "KEY", "ISSUER"];
+        let kept = |says: Option<&str>| {
+            let word = |who| if says == Some(who) { "true" } else { "false" };
+            let text = WHO.iter().fold(TREE.to_owned(), |text, who| text.replace(who, word(who)));
+            let env = Given::default().var("TOKEN", "hunter2-of-the-desk-of-ada");
+            let blueprint = load(&text, &env).expect("sound").blueprint;
+            (blueprint.keys[0].lineage.privacy(), blueprint.issuers[0].own.zero_log)
+        };
+        assert_eq!(kept(None), (Privacy::Usual, false));
+        for who in &WHO[..4] {
+            assert_eq!(kept(Some(who)), (Privacy::ZeroLog, false), "{who}");
+        }
+        assert_eq!(kept(Some("ISSUER")), (Privacy::Usual, true));
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub struct Said<'a> {
     pub budgets: &'a [Budget],
     pub max_cost: Option<Dollars>,
     pub explain: Option<bool>,
+    pub zero_log: Option<bool>,
     pub expires: Option<&'a str>,
 }
 
@@ -51,6 +52,7 @@ macro_rules! own {
             budgets: &$said.budgets,
             max_cost: $said.max_cost,
             explain: $said.explain,
+            zero_log: $said.zero_log,
             expires: $said.expires.as_deref(),
         }
     };
@@ -102,6 +104,7 @@ pub fn child(
         budgets: budgets::budgets(said.budgets, &path.key("budgets"), known, findings),
         max_cost: said.max_cost.map(|dollars| dollars.0),
         explain: said.explain.unwrap_or_default(),
+        zero_log: said.zero_log.unwrap_or_default(),
         expires: said.expires.and_then(|text| {
             let moment = moment::parse(text);
             if moment.is_none() {

@@ -41,6 +41,8 @@ pub struct Organisation {
     pub max_priority: Option<PriorityName>,
     /// Whether all below may ask with `x-mainstay-explain` why their requests went where they went (false).
     pub explain: Option<bool>,
+    /// Whether nothing that stands in the requests of all below, or in their answers, is written down anywhere (false).
+    pub zero_log: Option<bool>,
 }
 
 /// A part of an organisation, or one that stands by itself.
@@ -64,6 +66,8 @@ pub struct Team {
     pub max_priority: Option<PriorityName>,
     /// Whether all below may ask with `x-mainstay-explain` why their requests went where they went (false).
     pub explain: Option<bool>,
+    /// Whether nothing that stands in the requests of all below, or in their answers, is written down anywhere (false).
+    pub zero_log: Option<bool>,
 }
 
 /// Somebody with one key or several.
@@ -89,6 +93,8 @@ pub struct User {
     pub max_priority: Option<PriorityName>,
     /// Whether all below may ask with `x-mainstay-explain` why their requests went where they went (false).
     pub explain: Option<bool>,
+    /// Whether nothing that stands in the requests of all below, or in their answers, is written down anywhere (false).
+    pub zero_log: Option<bool>,
 }
 
 /// A key that callers prove themselves with. Its name is what metrics and logs call them, and the access key id
@@ -122,6 +128,8 @@ pub struct CallerKey {
     pub max_priority: Option<PriorityName>,
     /// Whether it may ask with `x-mainstay-explain` why its requests went where they went (what those above it say).
     pub explain: Option<bool>,
+    /// Whether nothing that stands in its requests, or in their answers, is written down anywhere (what those above it say).
+    pub zero_log: Option<bool>,
 }
 
 /// What may be asked for. What is not named here is not restricted here; every level above has its say as well.

@@ -49,6 +49,9 @@ pub struct Issuer {
     pub max_priority: Option<PriorityName>,
     /// Whether its callers may ask with `x-mainstay-explain` why their requests went where they went (what those above them say).
     pub explain: Option<bool>,
+    /// Whether nothing that stands in its callers' requests, or in their answers, is written down anywhere (what those above
+    /// them say).
+    pub zero_log: Option<bool>,
     /// PEM file with the roots that are trusted when its keys are fetched (the system's).
     #[schemars(length(min = 1))]
     pub ca_file: Option<String>,

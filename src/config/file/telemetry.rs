@@ -11,10 +11,56 @@ use crate::config::units::Span;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Telemetry {
+    pub log: Log,
+    /// Whether nothing that stands in requests or answers is written down anywhere (false). Organisations, teams, users, keys
+    /// and issuers may say so of theirs.
+    pub zero_log: Option<bool>,
     pub journal: Journal,
     pub metrics: Metrics,
     /// An OpenTelemetry collector that is told of it (none).
     pub otlp: Option<Otlp>,
+}
+
+/// What the process says on standard error. `MAINSTAY_LOG` and the admin side go before it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    pub format: Option<FormatName>,
+    pub requests: Option<RequestsName>,
+    pub level: Option<LevelName>,
+}
+
+/// How lines are written: as JSON, for people, or (auto) for people on a terminal and as JSON elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "choice"))]
+pub enum FormatName {
+    Auto,
+    Json,
+    Pretty,
+}
+
+/// Which requests have a line (all): failed are those that failed or broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "choice"))]
+pub enum RequestsName {
+    All,
+    Failed,
+    None,
+}
+
+/// How much is said (info); of other people's code `info` at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "level"))]
+pub enum LevelName {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
 }
 
 /// The last requests: what became of each, and why; never a prompt or an answer.

@@ -2,11 +2,44 @@
 
 use std::time::Duration;
 
+use tracing::level_filters::LevelFilter;
+
 use super::span;
 use crate::config::blueprint::{Propagate, Traces};
-use crate::config::file::telemetry::{self, PropagateName};
+use crate::config::file::telemetry::{self, FormatName, LevelName, PropagateName, RequestsName};
 use crate::config::percent::Percent;
 use crate::telemetry::MOST_SERIES;
+use crate::telemetry::logs::{self, Choice, Requests};
+use crate::vocab::Privacy;
+
+pub fn privacy(said: &telemetry::Telemetry) -> Privacy {
+    if said.zero_log.unwrap_or(false) { Privacy::ZeroLog } else { Privacy::Usual }
+}
+
+pub fn log(said: &telemetry::Telemetry) -> logs::Settings {
+    let telemetry::Log { format, requests, level } = said.log;
+    logs::Settings {
+        format: match format {
+            None | Some(FormatName::Auto) => Choice::Auto,
+            Some(FormatName::Json) => Choice::Json,
+            Some(FormatName::Pretty) => Choice::Plain,
+        },
+        requests: match requests {
+            None | Some(RequestsName::All) => Requests::All,
+            Some(RequestsName::Failed) => Requests::Failed,
+            Some(RequestsName::None) => Requests::None,
+        },
+        level: match level {
+            Some(LevelName::Off) => LevelFilter::OFF,
+            Some(LevelName::Error) => LevelFilter::ERROR,
+            Some(LevelName::Warn) => LevelFilter::WARN,
+            None | Some(LevelName::Info) => LevelFilter::INFO,
+            Some(LevelName::Debug) => LevelFilter::DEBUG,
+            Some(LevelName::Trace) => LevelFilter::TRACE,
+        },
+        privacy: privacy(said),
+    }
+}
 
 pub fn max_series(said: &telemetry::Metrics) -> usize {
     said.max_series.map_or(MOST_SERIES, |most| most as usize)

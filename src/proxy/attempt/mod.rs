@@ -430,7 +430,7 @@ fn bind(guest: &Guest, permit: &Permit, body: &Content, is_native: bool) {
     let upstream = permit.channel().upstream.identity;
     let key = permit.credential().map(|key| key.identity);
     for name in names.into_iter().flatten() {
-        gateway.bonds.put(&guest.caller, name, (upstream, key), gateway.live.now());
+        gateway.bonds.put(&guest.caller, name, (upstream, key), (guest.settle.privacy, gateway.live.now()));
     }
 }
 

@@ -39,6 +39,9 @@ pub async fn plain(
         access.decide(known.and_then(Standing::unsigned), route.config.access).map_err(|denied| {
             identity::refusal(gateway, &denied, &arrival, Dialect::Http).closing_if_body(&arrival)
         })?;
+    if let Some(lineage) = caller.lineage() {
+        arrival.comes_from(gateway, snapshot, lineage);
+    }
     leave::to_ask(&caller, &arrival, Dialect::Http, Some(Operation::Opaque))
         .and_then(|()| leave::to_route(table, &caller, &arrival, Dialect::Http, index))
         .and_then(|()| byok::none_here(&arrival, Dialect::Http))

@@ -46,6 +46,7 @@ pub async fn guest(
     let makes_batch = operation == Operation::Batches && left.want == Want::Create;
     let holder = known.as_ref().ok().cloned();
     if let Some(key) = &holder {
+        arrival.comes_from(gateway, snapshot, &key.lineage);
         may(&Caller::from(Arc::clone(key)), &arrival, entry, makes_batch)
             .map_err(|refusal| refusal.closing_if_body(&arrival))?;
     }

@@ -310,7 +310,7 @@ pub fn learn(guest: &Guest, errand: &Errand, permit: &Permit, body: Bytes) -> By
     let key = permit.credential().map(|key| Whose::Key(key.identity));
     let bond = Bond { upstream: permit.channel().upstream.identity, key, hold: Hold::Firm };
     let caller = guest.caller.scope();
-    let place = Place { bond, route: errand.home };
+    let place = Place { bond, route: errand.home, privacy: guest.settle.privacy };
     for name in left::said(&body) {
         gateway.left.put(caller, &name, place, now);
     }

@@ -11,6 +11,7 @@ use crate::dialect::Dialect;
 use crate::route::{Bond, Hold};
 use crate::state::Recent;
 use crate::state::permit::Whose;
+use crate::vocab::Privacy;
 
 /// Longer than anything is left there, as a rule; memory is bounded by numbers, not by this.
 const KEPT: Duration = Duration::from_hours(365 * 24);
@@ -24,6 +25,8 @@ pub struct Place {
     pub bond: Bond,
     /// The route that led there, by its name.
     pub route: u64,
+    /// What may be kept of the request that it is known from.
+    pub privacy: Privacy,
 }
 
 /// What is known of a name.
@@ -50,13 +53,14 @@ impl Places {
         self.0.put(key(None, name), place, now);
     }
 
-    /// The oldest first; what has not changed is the same.
+    /// All that may be kept, the oldest first; what has not changed is the same.
     pub fn keep(&self) -> Vec<[u64; 4]> {
         let number = |place: Place| match place.bond.key {
             Some(Whose::Key(key) | Whose::Account(key)) => key,
             None => 0,
         };
         let all = self.0.all().into_iter();
+        let all = all.filter(|(_, place)| !place.privacy.is_zero_log());
         all.map(|(name, place)| [name, place.bond.upstream, number(place), place.route]).collect()
     }
 
@@ -67,7 +71,7 @@ impl Places {
             let at = Tick::from_nanos(now.nanos().saturating_sub(age));
             let key = (*key != 0).then_some(Whose::Key(*key));
             let bond = Bond { upstream: *upstream, key, hold: Hold::Firm };
-            self.0.put(*name, Place { bond, route: *route }, at);
+            self.0.put(*name, Place { bond, route: *route, privacy: Privacy::Usual }, at);
         }
     }
 
@@ -102,5 +106,9 @@ mod tests {
         let now = Tick::ZERO + Duration::from_secs(5);
         places.recall(&kept, now);
         assert_eq!(places.keep(), kept);
+        let bond = Bond { upstream: 1, key: None, hold: Hold::Firm };
+        places.put(None, "file-1", Place { bond, route: 2, privacy: Privacy::ZeroLog }, now);
+        assert!(matches!(places.find(None, "file-1", now), Known::Here(_)));
+        assert_eq!(places.keep(), kept, "what nobody may know of is not kept");
     }
 }

@@ -33,6 +33,12 @@ fn replica(file: &str, seed: u64) -> Table {
 
 /// A request for `model` with the key of this place fails.
 fn fail(table: &Table, route: usize, model: &str, key: usize, fault: Fault, wait: Option<u64>) {
+    table.routes[route].channels[0].model(&table.routes[route].config, model).quote();
+    fail_in_secret(table, route, model, key, fault, wait);
+}
+
+/// The same of a request without a log of it.
+fn fail_in_secret(table: &Table, route: usize, model: &str, key: usize, fault: Fault, wait: Option<u64>) {
     let channel = &table.routes[route].channels[0];
     let memory = channel.model(&table.routes[route].config, model);
     let key = Some(Whose::Key(table.upstreams[0].credentials[key].identity));
@@ -118,6 +124,17 @@ async fn a_models_name_that_callers_made_up_is_hashed_and_found_again() {
     assert_eq!(rests(&other, pasted)[0], 0);
     assert_eq!(hear(&other, &notes).taken, ["short"]);
     assert!(rests(&other, pasted)[0] >= 59);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_stands_only_in_requests_without_a_log_is_not_told() {
+    let one = replica(FILE, 1);
+    let name = "made-up-in-secret";
+    fail_in_secret(&one, 1, name, 0, Fault::Throttled, Some(60));
+    assert_eq!(tell(&one), []);
+    assert!(rests(&one, name)[0] >= 59, "it rests here all the same");
+    one.upstreams[0].memory.model(name, None).quote();
+    assert_eq!(tell(&one).len(), 1, "another request has named it");
 }
 
 #[tokio::test(start_paused = true)]

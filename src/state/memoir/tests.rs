@@ -72,6 +72,11 @@ fn troubled() -> String {
     let route = &table.routes[1];
     let made_up = route.channels[0].model(&route.config, "made-up-sk-pasted-by-mistake");
     made_up.observe(Shape::Stream, table.live.now(), Duration::from_millis(300));
+    let nobodys = route.channels[0].model(&route.config, "made-up-in-secret");
+    nobodys.observe(Shape::Stream, table.live.now(), Duration::from_millis(300));
+    let without = Memoir::of(&table, DAY).encode().expect("small").text;
+    assert!(!without.contains(HASHED), "no request has named it that may be told of");
+    made_up.quote();
     Memoir::of(&table, DAY).encode().expect("small").text
 }
 
@@ -192,6 +197,7 @@ fn crowded() -> Memoir {
     let (route, now) = (&table.routes[1], table.live.now());
     for number in 0..60 {
         let model = route.channels[0].model(&route.config, &format!("made-up-{number}"));
+        model.quote();
         model.observe(Shape::Whole, now + Duration::from_secs(number), Duration::from_millis(300));
     }
     // The first one of all, and there is more to say of it than when it was asked.

@@ -1,4 +1,4 @@
-//! What is logged, changed while the process runs, for a while.
+//! What is logged, changed while the process runs: by its configuration, or by an operator for a while.
 //!
 //! Secrets are in no line of ours. Of other people's code nobody can say that, so whoever asks while the gateway runs has
 //! their words down to `info` at most.
@@ -9,10 +9,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tracing_subscriber::EnvFilter;
 
+use super::Settings;
 use crate::algo::tick::Tick;
 
 /// How our own targets begin.
-const OWN: &str = "mainstay";
+pub(super) const OWN: &str = "mainstay";
 /// Characters of a filter.
 const LONGEST: usize = 500;
 
@@ -20,10 +21,16 @@ const LONGEST: usize = 500;
 static LOG: OnceLock<Log> = OnceLock::new();
 
 struct Log {
-    /// As `MAINSTAY_LOG` has it.
-    usual: String,
+    /// What `MAINSTAY_LOG` says, if anything that can be read.
+    environment: Option<String>,
     set: Box<dyn Fn(EnvFilter) -> bool + Send + Sync>,
-    turned: Mutex<Option<Turned>>,
+    dial: Mutex<Dial>,
+}
+
+/// How it stands.
+struct Dial {
+    usual: String,
+    turned: Option<Turned>,
 }
 
 /// What is logged in place of the usual.
@@ -49,15 +56,34 @@ pub enum Unturned {
     Elsewhere,
 }
 
-/// The process has set up its log, with this filter, and this is how it gets another one.
-pub(super) fn started(usual: String, set: Box<dyn Fn(EnvFilter) -> bool + Send + Sync>) {
-    drop(LOG.set(Log { usual, set, turned: Mutex::default() }));
+/// The process has set up its log, with the `usual` filter, and this is how it gets another one.
+pub(super) fn started(
+    environment: Option<String>,
+    usual: String,
+    set: Box<dyn Fn(EnvFilter) -> bool + Send + Sync>,
+) {
+    drop(LOG.set(Log { environment, set, dial: Mutex::new(Dial { usual, turned: None }) }));
+}
+
+/// Logs what a configuration says from now on, or once what an operator said is over. Nothing happens where this process has
+/// not set up its log.
+pub fn follow(settings: Settings) {
+    let Some(log) = LOG.get() else { return };
+    settings.format.manner().set();
+    let usual = settings.filter(log.environment.as_deref());
+    let mut dial = log.dial.lock();
+    if dial.usual != usual {
+        dial.usual = usual;
+        if dial.turned.is_none() {
+            (log.set)(EnvFilter::new(&dial.usual));
+        }
+    }
 }
 
 /// What is logged; `None` where this process has not set up its log.
 pub fn standing() -> Option<Standing> {
-    let log = LOG.get()?;
-    Some(Standing { usual: log.usual.clone(), turned: log.turned.lock().clone() })
+    let dial = LOG.get()?.dial.lock();
+    Some(Standing { usual: dial.usual.clone(), turned: dial.turned.clone() })
 }
 
 /// Logs what `filter` says, until then.
@@ -65,34 +91,45 @@ pub fn turn(filter: &str, lasting: Duration, now: Tick) -> Result<(), Unturned> 
     let filter = read(filter).map_err(Unturned::Wrong)?;
     let log = LOG.get().ok_or(Unturned::Elsewhere)?;
     let parsed = EnvFilter::try_new(&filter).map_err(|error| Unturned::Wrong(error.to_string()))?;
-    let mut turned = log.turned.lock();
+    let mut dial = log.dial.lock();
     if !(log.set)(parsed) {
         return Err(Unturned::Elsewhere);
     }
-    *turned = Some(Turned { filter, until: now + lasting });
+    dial.turned = Some(Turned { filter, until: now + lasting });
     Ok(())
 }
 
 /// Logs the usual again.
 pub fn turn_back() -> Result<(), Unturned> {
     let log = LOG.get().ok_or(Unturned::Elsewhere)?;
-    back(log, &mut log.turned.lock());
+    back(log, &mut log.dial.lock());
     Ok(())
 }
 
 /// Goes back to the usual when it is time. To be called every second or so.
 pub fn pass(now: Tick) {
     let Some(log) = LOG.get() else { return };
-    let mut turned = log.turned.lock();
-    if turned.as_ref().is_some_and(|turned| turned.until <= now) {
-        back(log, &mut turned);
-        tracing::info!(filter = log.usual, "the log is as usual again");
+    let mut dial = log.dial.lock();
+    if dial.turned.as_ref().is_some_and(|turned| turned.until <= now) {
+        back(log, &mut dial);
+        tracing::info!(filter = dial.usual, "the log is as usual again");
     }
 }
 
-fn back(log: &Log, turned: &mut Option<Turned>) {
-    *turned = None;
-    (log.set)(EnvFilter::new(&log.usual));
+fn back(log: &Log, dial: &mut Dial) {
+    dial.turned = None;
+    (log.set)(EnvFilter::new(&dial.usual));
+}
+
+/// A filter as it stands in the environment, without what others than our own targets say below `info`, and what no filter
+/// that is asked for at the admin side may have.
+pub(super) fn without_others(text: &str) -> String {
+    let directives = text.split(',').map(str::trim).filter(|directive| !directive.is_empty());
+    let kept = directives.filter_map(|text| {
+        let less = || text.rsplit_once('=').map(|(target, _)| format!("{target}=info"));
+        directive(text).ok().or_else(|| less().filter(|less| directive(less).is_ok()))
+    });
+    kept.collect::<Vec<_>>().join(",")
 }
 
 /// A filter as somebody may ask for it: `info,mainstay::request=debug`. A level alone is that of our own targets, where it
@@ -162,9 +199,21 @@ mod tests {
     }
 
     #[test]
+    fn what_others_say_below_info_can_be_left_out() {
+        let check = |said: &str, kept: &str| assert_eq!(without_others(said), kept, "{said}");
+        check("trace", "info,mainstay=trace");
+        check(
+            "info,h2=trace, hyper=off,mainstay::proxy=debug",
+            "info,h2=info,hyper=off,mainstay::proxy=debug",
+        );
+        check("warn,mainstays=debug,h2[span{key=x}]=trace,loud", "warn,mainstays=info");
+    }
+
+    #[test]
     fn a_log_that_is_another_ones_is_left_alone() {
         assert_eq!(turn("debug", Duration::from_secs(1), Tick::ZERO), Err(Unturned::Elsewhere));
         assert_eq!((turn_back(), standing()), (Err(Unturned::Elsewhere), None));
         pass(Tick::MAX);
+        follow(Settings::default());
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::super::Counter;
 
-use super::{MANNER, Manner};
+use super::Manner;
 use crate::telemetry::{Metrics, catalogue};
 
 /// Bytes after which a batch is handed on, give or take a line: what is larger is new memory to the system each time.
@@ -42,7 +42,7 @@ impl Lines {
 
     /// Has a line added.
     pub fn add(&mut self, write: impl FnOnce(&mut String, Manner)) {
-        write(&mut self.text, MANNER.get().copied().unwrap_or(Manner::Json));
+        write(&mut self.text, Manner::now());
         self.count += 1;
         if self.text.len() >= BATCH {
             self.flush();

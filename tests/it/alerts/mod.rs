@@ -1,7 +1,7 @@
 //! What operators are told of without asking: scenarios in memory, a receiver on a real socket, and what the store's
 //! sums say of an hour.
 
-mod receiver;
+pub mod receiver;
 mod replicas;
 mod scenarios;
 mod spending;
