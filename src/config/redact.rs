@@ -28,7 +28,7 @@ const SECRET_WORDS: [&str; 7] =
     ["credential", "secret", "token", "password", "authorization", "api_key", "apikey"];
 
 /// What stands beside secrets and is none.
-const OPEN_WORDS: [&str; 13] = [
+const OPEN_WORDS: [&str; 15] = [
     "quota_group",
     "organisation",
     "team",
@@ -42,6 +42,8 @@ const OPEN_WORDS: [&str; 13] = [
     "limits",
     "budgets",
     "max_cost",
+    "explain",
+    "zero_log",
 ];
 
 /// What has to be struck out.
@@ -90,13 +92,16 @@ impl Redactor {
         for secret in &self.secrets {
             text = text.replace(secret.as_str(), &stars(secret));
         }
-        strike_keylike(&text)
+        strike(&strike(&text, keylike), |text| userinfo(text, Within::Text))
     }
 
     /// Line `number` (from 1) of the file without secrets. `above` are the lines before it.
     pub fn clean_line(&self, number: usize, line: &str, above: &[&str]) -> String {
         let line =
             self.places.iter().fold(line.to_owned(), |line, (place, _)| strike_place(&line, number, *place));
+        // Written with escapes or over several lines it cannot be found in the value, of which nothing is shown then.
+        let hidden = self.within.iter().filter(|(_, user)| !line.contains(user.as_str()));
+        let line = hidden.fold(line.clone(), |line, (place, _)| strike_place(&line, number, *place));
         let line = self.clean(&line);
         match self.tree {
             Tree::Whole => line,
@@ -173,7 +178,7 @@ impl Redactor {
                 Stands::Openly => self.resolved.extend(parts(scalar.text())),
             }
         }
-        if let Some(user) = userinfo(&scalar.raw) {
+        for user in userinfo(&scalar.raw, Within::Value).into_iter().map(|user| &scalar.raw[user]) {
             self.within.push((mark, user.to_owned()));
             self.secrets.push(user.to_owned());
         }
@@ -211,16 +216,41 @@ fn is_secret_word(key: &str) -> bool {
         || key.ends_with("_keys")
 }
 
-/// `user:password` of a URL.
-fn userinfo(text: &str) -> Option<&str> {
-    let (_, rest) = text.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    authority.rsplit_once('@').map(|(user, _)| user).filter(|user| user.len() >= SECRET_MIN)
+/// Where a URL stands: alone, or among other words, which may quote it.
+#[derive(Clone, Copy)]
+enum Within {
+    Value,
+    Text,
 }
 
-fn strike_keylike(text: &str) -> String {
+/// Where `user:password` of URLs is, in their order. Some write `:\/\/` in a text between quotes.
+fn userinfo(text: &str, within: Within) -> Vec<Range<usize>> {
+    let begins = text.match_indices("//").chain(text.match_indices("\\/\\/"));
+    let begins = begins.filter(|(at, _)| text[..*at].ends_with(':')).map(|(at, begin)| at + begin.len());
+    let mut found: Vec<Range<usize>> = begins
+        .filter_map(|from| {
+            let ends = |c: char| match within {
+                Within::Value => matches!(c, '/' | '?' | '#'),
+                Within::Text => matches!(c, '/' | '?' | '#' | '"' | '\'' | '`') || c.is_whitespace(),
+            };
+            let authority = text[from..].split(ends).next()?;
+            let length = authority.rfind('@').filter(|length| *length >= SECRET_MIN)?;
+            // Our own hints have a user in them.
+            let is_secret = match within {
+                Within::Value => true,
+                Within::Text => authority[..length].contains(':'),
+            };
+            is_secret.then_some(from..from + length)
+        })
+        .collect();
+    found.sort_unstable_by_key(|user| user.start);
+    found
+}
+
+/// `text` without what `find` finds there, in its order.
+fn strike(text: &str, find: impl Fn(&str) -> Vec<Range<usize>>) -> String {
     let (mut out, mut from) = (String::with_capacity(text.len()), 0);
-    for word in keylike(text) {
+    for word in find(text) {
         out.push_str(&text[from..word.start]);
         out.push_str(&stars(&text[word.clone()]));
         from = word.end;
@@ -338,6 +368,29 @@ mod tests {
         }
         assert!(clean.contains("eu-west") && clean.contains("credentials"), "{clean}");
         assert_eq!(clean.chars().count(), text.chars().count());
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_struck_out_however_it_is_written() {
+        for (text, shown) in [
+            ("a: 'https://user:uvwx@h/'", "a: 'https://*********@h/'"),
+            (r#"a: "https://user:uv\x77x@h/""#, "a: *************************"),
+            (r#"a: "https:\/\/user:uvwx@h\/x""#, r#"a: "https:\/\/*********@h\/x""#),
+            (
+                "a: see http://user:abcd@h or ws://other:efgh@i/",
+                "a: see http://*********@h or ws://**********@i/",
+            ),
+            ("a: 'https://h/?user@example.com'", "a: 'https://h/?user@example.com'"),
+        ] {
+            let root = tree::parse(text, &mut Findings::default()).unwrap();
+            assert_eq!(Redactor::new(Some(&root), Tree::Whole).clean_line(1, text, &[]), shown, "{text}");
+        }
+        let torn = "a: [http://user:uvwx@h, 'x";
+        let clean = Redactor::new(None, Tree::Partial).clean_line(1, torn, &[]);
+        assert_eq!(clean, "a: [http://*********@h, 'x");
+        let said = "cannot read \"https://user:uvwx@h/\"";
+        let clean = Redactor::new(None, Tree::Partial).clean_message(said);
+        assert_eq!(clean, "cannot read \"https://*********@h/\"");
     }
 
     #[test]
