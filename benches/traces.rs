@@ -16,7 +16,7 @@ use mainstay::state::{Live, Registry, Table};
 use mainstay::telemetry::RequestOutcome;
 use mainstay::telemetry::otlp::{Mailbox, Resource, Signal};
 use mainstay::vocab::trace::{Context, Keep, TraceId};
-use mainstay::vocab::{Part, Payer, Priority, Stage, Trace, Usage};
+use mainstay::vocab::{Part, Payer, Priority, Privacy, Stage, Trace, Usage};
 
 const REQUESTS: u64 = 1000;
 const ROUTING: &str = "
@@ -87,6 +87,7 @@ fn end(readers: &Arc<Readers>, table: &Table, number: u64, trace: Option<Trace>)
     account.ends(Request {
         request_id: format!("req_{number}").into(),
         trace,
+        privacy: Privacy::default(),
         lineage: None,
         tags: Vec::new(),
         route: "demo".into(),
