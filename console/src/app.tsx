@@ -8,6 +8,7 @@ import { dismiss, notices } from "./notices.ts";
 import { Audit } from "./pages/audit.tsx";
 import { Budgets } from "./pages/budgets.tsx";
 import { Channels } from "./pages/channels.tsx";
+import { Config } from "./pages/config.tsx";
 import { Faults } from "./pages/faults.tsx";
 import { Keys } from "./pages/keys.tsx";
 import { Overview } from "./pages/overview.tsx";
@@ -31,6 +32,7 @@ const PAGES: Record<string, ComponentType> = {
   budgets: Budgets,
   usage: Usage,
   faults: Faults,
+  config: Config,
   audit: Audit,
 };
 

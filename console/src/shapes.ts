@@ -62,6 +62,13 @@ export interface UpstreamModel {
   timeline?: Change[];
 }
 
+/** What came of something that was done to an upstream. */
+export interface Acted {
+  in_flight: number;
+  override: Override | null;
+  probe?: { result: "pass" | "fail" | "inconclusive"; kind: string; why?: string; took_ms: number };
+}
+
 export interface RouteChannel {
   channel: string;
   asked_in: string | null;
@@ -152,6 +159,8 @@ export interface LiveModel {
   state: string;
   /** Something failed there moments ago, and nothing has gone well since. */
   failing: boolean;
+  /** What an operator has said of it. */
+  override?: Override["kind"];
   since: number;
   until_seconds?: number;
   in_flight: number;
@@ -166,6 +175,7 @@ export interface LiveUpstream {
   health: string;
   state: string;
   failing: boolean;
+  override?: Override["kind"];
   since: number;
   until_seconds?: number;
   in_flight: number;
@@ -334,6 +344,54 @@ export interface Look {
   route: string;
   picked?: string;
   channels: { channel: string; standing: string }[];
+}
+
+export interface Finding {
+  severity: string;
+  file?: string;
+  path: string;
+  /** From 1; 0 where there is no place. */
+  line: number;
+  column: number;
+  message: string;
+  hint?: string;
+  nearest?: string;
+}
+
+export interface Findings {
+  problems: Finding[];
+  warnings: Finding[];
+}
+
+export interface Written {
+  source: string;
+  revision: string;
+  applied_at: number;
+  refused?: string;
+  is_file: boolean;
+  text: string;
+}
+
+export interface Names {
+  added: string[];
+  removed: string[];
+  changed: string[];
+}
+
+export interface Compared {
+  revision: string;
+  new_revision: string;
+  changes: Record<"upstreams" | "routes" | "keys" | "members" | "issuers", Names> & { sections: string[] };
+  after_restart: string[];
+  unified: string;
+}
+
+export interface Past {
+  revision: string;
+  at: number;
+  by: string;
+  is_current: boolean;
+  text: string;
 }
 
 export const isPath = (route: Route): route is PathRoute => typeof route.channels[0] === "string" || !("select" in route);

@@ -17,11 +17,12 @@ export interface Wrong {
 }
 
 /** States in which nobody is sent there. */
-const OUT = new Set(["open", "forced_open", "down"]);
+const OUT = new Set(["open", "forced_open", "down", "disabled", "draining"]);
 const WELL = new Set(["closed", "forced_closed", "metrics_only"]);
 
-/** How a breaker stands, and how its last requests went. */
-export function modelWord({ state, failing }: { state: string; failing: boolean }): string {
+/** What an operator has said; else how a breaker stands, and how its last requests went. */
+export function modelWord({ state, failing, override }: { state: string; failing: boolean; override?: string }): string {
+  if (override !== undefined) return override;
   return state === "closed" && failing ? "failing" : state;
 }
 
@@ -114,7 +115,11 @@ function treatment(state: string): string {
   return state === "failing" ? "asks others first" : "sends hardly anything there";
 }
 
+/** An operator's word holds until it ends or is taken back. */
+const SAID = new Set(["disabled", "draining", "forced_open"]);
+
 function nextStep(state: string, until: number | undefined): string {
+  if (SAID.has(state)) return "an operator wants it so";
   if (until !== undefined) return `the next trial comes in ${span(until)}`;
   if (state === "half_open") return "a few requests find out whether it is back";
   return state === "failing" ? "one request at a time finds out whether it is back" : "probes ask whether it is back";

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { shares } from "../src/charts/tiers.tsx";
 import { roundUp } from "../src/charts/scale.ts";
 import { phases } from "../src/charts/waterfall.tsx";
+import { diffLines } from "../src/editor.ts";
 import { Reader } from "../src/events.ts";
 import { asked } from "../src/pages/create.tsx";
 import { labelsOf } from "../src/pages/usage.tsx";
@@ -111,6 +112,11 @@ test("what was left empty in the form is not asked for", () => {
 test("a day without anything stands in the chart as well", () => {
   const report = { from: "2026-11-01T00:00:00Z", to: "2026-11-04T10:00:00Z", rows: [{ day: "2026-11-03" }] };
   assert.deepEqual(labelsOf(report, "day"), ["2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04"]);
+});
+
+test("a diff's lines are what their first character says", () => {
+  const unified = "--- a\n+++ b\n@@ -1 +1 @@\n same\n-old\n+new\n";
+  assert.deepEqual(diffLines(unified).map(({ kind }) => kind), ["place", "kept", "removed", "added"]);
 });
 
 test("a healthy gateway has nothing wrong, and what is wrong says what callers notice", () => {

@@ -2,7 +2,7 @@
 
 import { PHONE, WIDE, call, isAccessible, open, withPage } from "./browser.mjs";
 
-export const PAGES = ["overview", "channels", "channels/sim-a", "routes", "routes/demo", "requests", "keys", "budgets", "usage", "faults", "audit"];
+export const PAGES = ["overview", "channels", "channels/sim-a", "routes", "routes/demo", "requests", "keys", "budgets", "usage", "faults", "config", "audit"];
 
 export async function everyPageOpensAndIsAccessible(browser) {
   for (let number = 0; number < 5; number += 1) await call("demo");

@@ -27,6 +27,16 @@ fn what_became_of_a_request_is_found() {
 }
 
 #[test]
+fn a_configuration_is_edited_refused_and_rolled_back() {
+    run("config.mjs", ("", ""));
+}
+
+#[test]
+fn an_upstream_is_taken_out_of_use_and_given_back() {
+    run("operate.mjs", ("", ""));
+}
+
+#[test]
 fn a_key_is_made_and_called_with() {
     run("keys.mjs", ("version: 1", "version: 1\naccess: keys"));
 }

@@ -23,7 +23,7 @@ export function Channels() {
         {(status) => {
           if (name === undefined) return <All upstreams={status.upstreams} />;
           const found = status.upstreams.find((upstream) => upstream.name === name);
-          return found ? <Channel upstream={found} status={status} again={() => undefined} /> : <Empty>There is no upstream {name} any more.</Empty>;
+          return found ? <Channel name={name} status={status} /> : <Empty>There is no upstream {name} any more.</Empty>;
         }}
       </Answer>
     </>
@@ -63,7 +63,7 @@ function All({ upstreams }: { upstreams: Upstream[] }) {
               <td>
                 {upstream.provider} <small>{upstream.address}</small>
               </td>
-              <td>{upstream.configured ? <State word={upstream.health} /> : <State word="unconfigured" say={`set ${upstream.missing?.join(", ")}`} />}</td>
+              <td>{upstream.override ? <State word={upstream.override.kind} /> : upstream.configured ? <State word={upstream.health} /> : <State word="unconfigured" say={`set ${upstream.missing?.join(", ")}`} />}</td>
               <td>
                 <State word={upstream.breaker.state} say={breakerWords(upstream.breaker)} />
               </td>

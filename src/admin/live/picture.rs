@@ -73,6 +73,9 @@ struct UpstreamNow {
     #[serde(flatten)]
     breaker: BreakerNow,
     in_flight: u32,
+    /// What an operator has said of all of it: `disabled`, `draining`, `forced_open`, `forced_closed`.
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    overridden: Option<&'static str>,
     /// Keys that are not ready.
     resting: Vec<CredentialStatus>,
     /// Those with traffic, or with something wrong.
@@ -99,6 +102,8 @@ struct ModelNow {
     #[serde(flatten)]
     breaker: BreakerNow,
     in_flight: u32,
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    overridden: Option<&'static str>,
     /// Smoothed time to first content.
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ms: Option<f64>,
@@ -167,28 +172,31 @@ impl Second {
 fn of_upstream(table: &Table, upstream: &Upstream, moment: Moment) -> UpstreamNow {
     let keys = upstream.credentials.iter().map(|key| status::of_credential(key, None, moment.tick));
     let models = upstream.memory.fixed_models(table);
+    let name = &upstream.config.name;
+    let said = |model: Option<&str>| Some(table.live.overrides.of(name, model, moment.tick)?.kind.name());
     UpstreamNow {
-        name: upstream.config.name.to_string(),
+        name: name.to_string(),
+        overridden: said(None),
         configured: upstream.is_configured(),
         health: upstream.memory.health().name(),
         breaker: of_gate(&upstream.memory.gate, moment),
         in_flight: upstream.memory.in_flight.load(Relaxed),
         resting: keys.filter(|key| key.state != "ready").collect(),
-        models: models.iter().filter_map(|model| of_model(model, moment)).collect(),
+        models: models.iter().filter_map(|model| of_model(model, said(Some(&model.name)), moment)).collect(),
     }
 }
 
-fn of_model(model: &Model, moment: Moment) -> Option<ModelNow> {
+fn of_model(model: &Model, overridden: Option<&'static str>, moment: Moment) -> Option<ModelNow> {
     let breaker = of_gate(model.gate.as_ref()?, moment);
     let in_flight = model.in_flight();
-    let is_well = breaker.state == breaker::State::Closed.name() && !breaker.failing;
+    let is_well = breaker.state == breaker::State::Closed.name() && !breaker.failing && overridden.is_none();
     if is_well && breaker.ok + breaker.bad + in_flight == 0 {
         return None;
     }
     let latency =
         model.latency(Shape::Stream, moment.tick).or_else(|| model.latency(Shape::Whole, moment.tick));
     let latency_ms = latency.map(|latency| latency.as_secs_f64() * 1e3);
-    Some(ModelNow { model: model.name.to_string(), breaker, in_flight, latency_ms })
+    Some(ModelNow { model: model.name.to_string(), breaker, in_flight, overridden, latency_ms })
 }
 
 fn of_gate(gate: &Gate, moment: Moment) -> BreakerNow {

@@ -1,0 +1,69 @@
+// What a text would change: in meaning, and line by line.
+
+import { diffLines } from "../editor.ts";
+import { Mark } from "../parts/mark.tsx";
+import { Empty, Panel } from "../parts/panel.tsx";
+import type { Compared, Names } from "../shapes.ts";
+
+const KINDS = ["upstreams", "routes", "keys", "members", "issuers"] as const;
+
+export function Comparison({ of: { changes, after_restart, unified } }: { of: Compared }) {
+  const named = KINDS.filter((kind) => count(changes[kind]) > 0);
+  return (
+    <Panel title="What would change">
+      {named.length === 0 && changes.sections.length === 0 && <Empty>Nothing of meaning.</Empty>}
+      <dl class="facts">
+        {named.map((kind) => (
+          <Kind key={kind} name={kind} names={changes[kind]} />
+        ))}
+        {changes.sections.length > 0 && (
+          <>
+            <dt>sections</dt>
+            <dd>{changes.sections.join(", ")}</dd>
+          </>
+        )}
+      </dl>
+      {after_restart.length > 0 && (
+        <p>
+          <Mark kind="warn" /> Only after a restart: {after_restart.join(", ")}.
+        </p>
+      )}
+      <Diff unified={unified} />
+    </Panel>
+  );
+}
+
+const count = ({ added, removed, changed }: Names) => added.length + removed.length + changed.length;
+
+function Kind({ name, names: { added, removed, changed } }: { name: string; names: Names }) {
+  const parts = [
+    ["added", added],
+    ["removed", removed],
+    ["changed", changed],
+  ] as const;
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>
+        {parts
+          .filter(([, names]) => names.length > 0)
+          .map(([word, names]) => `${word}: ${names.join(", ")}`)
+          .join("; ")}
+      </dd>
+    </>
+  );
+}
+
+export function Diff({ unified }: { unified: string }) {
+  if (unified.trim() === "") return <Empty>The texts are the same.</Empty>;
+  return (
+    <pre class="diff" tabIndex={0} role="group" aria-label="The difference, line by line">
+      {diffLines(unified).map(({ kind, text }, at) => (
+        <span key={at} class={kind}>
+          {text}
+          {"\n"}
+        </span>
+      ))}
+    </pre>
+  );
+}
