@@ -297,7 +297,8 @@ export interface Decision {
   downgraded?: boolean;
   model: string;
   stream: boolean;
-  priority: string;
+  /** Absent where the store is who knows. */
+  priority?: string;
   channel: string;
   outcome: string;
   status?: number;
@@ -316,6 +317,10 @@ export interface Decision {
   reasoning?: number;
   cost_nano_usd?: number;
   estimated: boolean;
+  /** The trace that it is part of. */
+  trace?: string;
+  /** Whether there was more of it than is kept. */
+  cut?: boolean;
   tried: Tried[];
   looks: Look[];
 }

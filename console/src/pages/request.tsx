@@ -37,8 +37,9 @@ function Summary({ of: decision }: { of: Decision }) {
     decision.arm !== undefined && `arm ${decision.arm}`,
     decision.replayed !== undefined && `answered from what was said before (${decision.replayed})`,
     decision.instead !== undefined && plain(decision.instead),
+    decision.cut && "there was more of it than is kept",
     decision.shed !== undefined && `no room: ${plain(decision.shed)}`,
-  ].filter((part) => part !== false);
+  ].filter((part) => typeof part === "string");
   return (
     <Panel title="What became of it" tools={<a href={link("requests")}>All requests</a>}>
       <dl class="facts">
@@ -60,9 +61,17 @@ function Summary({ of: decision }: { of: Decision }) {
         <dt>Asked</dt>
         <dd>
           {decision.model} in {decision.dialect} ({decision.operation}
-          {decision.stream && ", a stream"}), priority {decision.priority}; route <a href={link("routes", decision.route)}>{decision.route}</a>
+          {decision.stream && ", a stream"}){decision.priority !== undefined && `, priority ${decision.priority}`}; route <a href={link("routes", decision.route)}>{decision.route}</a>
           {instead.length > 0 && `; ${instead.join("; ")}`}
         </dd>
+        {decision.trace !== undefined && (
+          <>
+            <dt>Trace</dt>
+            <dd>
+              <code>{decision.trace}</code>
+            </dd>
+          </>
+        )}
         <dt>By</dt>
         <dd>{who.length > 0 ? who.join(" / ") : "nobody who is known"}</dd>
         <dt>Tokens</dt>

@@ -12,7 +12,7 @@ import { Request } from "./request.tsx";
 
 interface Found {
   requests: Decision[];
-  next_before: number | null;
+  next_before: string | null;
   at_hand: number;
 }
 
@@ -38,10 +38,10 @@ function Search() {
   const [asked, setAsked] = useState<Record<string, string>>(Object.fromEntries(place.value.query));
   const [found, setFound] = useState<Found | null>(null);
   const [error, setError] = useState<unknown>(null);
-  const look = async (before: number | null) => {
+  const look = async (before: string | null) => {
     const query = new URLSearchParams(Object.entries(asked).filter(([, value]) => value.trim() !== ""));
     query.set("limit", String(PAGE));
-    if (before !== null) query.set("before", String(before));
+    if (before !== null) query.set("before", before);
     try {
       const page = await ask<Found>("GET", `admin/requests?${query}`);
       setFound((known) => (before === null || known === null ? page : { ...page, requests: [...known.requests, ...page.requests] }));
