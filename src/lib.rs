@@ -10,9 +10,10 @@
 //! | 2 | [`config`] |
 //! | 3 | [`state`], [`shared`], [`store`] |
 //! | 4 | [`access`], [`route`], [`upstream`], [`simulated`], [`cache`], [`ledger`], [`report`], [`alerts`] |
-//! | 5 | [`proxy`], [`admin`] |
-//! | 6 | [`server`], [`sim`] |
-//! | 7 | [`app`], `main` |
+//! | 5 | [`proxy`], [`sim`] |
+//! | 6 | [`admin`] |
+//! | 7 | [`server`] |
+//! | 8 | [`app`], `main` |
 
 #![forbid(unsafe_code)]
 

@@ -58,7 +58,7 @@ struct History {
 
 /// What there is to say of a text.
 #[derive(Serialize, JsonSchema)]
-struct Problems {
+pub(super) struct Problems {
     /// Why it cannot be used; empty where it can.
     problems: Vec<ProblemStatus>,
     warnings: Vec<ProblemStatus>,
@@ -186,7 +186,7 @@ fn invalid(problems: Vec<Problem>) -> Response {
 }
 
 impl Problems {
-    fn of(all: Vec<Problem>) -> Self {
+    pub fn of(all: Vec<Problem>) -> Self {
         let (errors, warnings): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|problem| problem.severity == Severity::Error);
         let shown = |problems: Vec<Problem>| problems.into_iter().map(ProblemStatus::of).collect();

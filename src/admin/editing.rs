@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Reloaded;
-use crate::config::Problem;
 use crate::config::changes::Changes;
+use crate::config::{Blueprint, Problem};
 
 /// What will be known later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -80,6 +80,9 @@ pub trait Editing: Send + Sync {
 
     /// What is to be said of a text: warnings where it can be used, else everything.
     fn check(&self, text: String) -> Later<'_, Result<Vec<Problem>, Vec<Problem>>>;
+
+    /// What a text means, or what is in force as it would be read now.
+    fn read(&self, text: Option<String>) -> Later<'_, Result<Blueprint, Vec<Problem>>>;
 
     fn compare(&self, text: String) -> Later<'_, Result<Compared, Vec<Problem>>>;
 

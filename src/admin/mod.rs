@@ -30,6 +30,7 @@ mod reload;
 mod requests;
 mod routes;
 mod running;
+mod simulate;
 mod simulated;
 mod status;
 mod trail;

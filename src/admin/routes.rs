@@ -8,8 +8,8 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use super::form::Form;
 use super::{
     Running, alerts, attempt, budgets, catalog, channels, configuration, console, cost, document, explain,
-    health, index, keys, limits, live, log, metrics, operate, reload, requests, simulated, status, trail,
-    upstreams, usage,
+    health, index, keys, limits, live, log, metrics, operate, reload, requests, simulate, simulated, status,
+    trail, upstreams, usage,
 };
 use crate::vocab::OperatorScope as Scope;
 
@@ -347,6 +347,14 @@ pub(super) const ROUTES: &[Route] = &[
         handler: || post(configuration::roll_back),
         form: &configuration::ROLLBACK,
         doc: "put one of those in force again",
+    },
+    Route {
+        method: "POST",
+        path: "/admin/simulate",
+        scope: Scope::Config,
+        handler: simulate::endpoint,
+        form: &simulate::SIMULATE,
+        doc: "rehearse an outage on what is in force, and on another configuration: {\"outages\": [\"provider-down\"]}",
     },
     Route {
         method: "GET",

@@ -30,6 +30,7 @@ use crate::upstream::{Pool, Target, TcpDial};
 use crate::vocab::{Money, OperatorScope};
 
 mod editing;
+mod simulate;
 
 const FILE: &str = "\
 version: 1
@@ -295,15 +296,18 @@ async fn every_endpoint_answers_and_is_listed() {
         let (status, body) = ask(&still, route.method, &path, body).await;
         let expected = match (route.method, route.path) {
             // They ask nothing.
-            (_, "/admin/explain" | "/admin/cost" | "/admin/estimate" | "/admin/catalog" | "/admin/try") => {
-                StatusCode::BAD_REQUEST
-            }
+            (
+                _,
+                "/admin/explain" | "/admin/cost" | "/admin/estimate" | "/admin/catalog" | "/admin/try"
+                | "/admin/simulate",
+            )
+            // It names no revision, and nothing that is to be logged.
+            | ("POST", "/admin/config/rollback")
+            | ("PUT", "/admin/log") => StatusCode::BAD_REQUEST,
             // There is nobody to send it to, and no such key or request.
             ("POST", "/admin/alerts/test") | ("GET", "/admin/keys/{name}" | "/admin/requests/{id}") => {
                 StatusCode::NOT_FOUND
             }
-            // It names no revision, and nothing that is to be logged.
-            ("POST", "/admin/config/rollback") | ("PUT", "/admin/log") => StatusCode::BAD_REQUEST,
             // Nothing is booked, and the tests have set up no log.
             (_, "/admin/usage" | "/admin/ledger" | "/admin/reprice" | "/admin/log") => StatusCode::CONFLICT,
             // There is nowhere to keep any.
@@ -530,7 +534,13 @@ async fn whatever_changes_something_is_in_the_trail_done_or_refused() {
         let rows = trail["audit"].as_array().expect("rows");
         let Some(deed) = route.form.deed else {
             assert!(rows.is_empty(), "{} {path}: {rows:?}", route.method);
-            let asks = ["/admin/estimate", "/admin/config/validate", "/admin/config/diff", "/admin/try"];
+            let asks = [
+                "/admin/estimate",
+                "/admin/config/validate",
+                "/admin/config/diff",
+                "/admin/simulate",
+                "/admin/try",
+            ];
             assert!(route.method == "GET" || asks.contains(&route.path), "{} {path}", route.method);
             continue;
         };

@@ -11,22 +11,24 @@ use serde_json::json;
 
 use super::Process;
 use crate::config::rehearsal::log::{AccessLog, Cut, Moment, Replay};
-use crate::config::rehearsal::{self, Script, Whom, Workload};
+use crate::config::rehearsal::{self, Script, Workload};
 use crate::config::{Blueprint, Problem};
 use crate::server::loader::{Loader, Source};
-use crate::sim::claim::{Claim, Judgement};
-use crate::sim::outages::{self, BuiltIn};
-use crate::sim::page::{self, Head, Held, Judged};
+use crate::sim::claim::Claim;
+use crate::sim::outages::{self, ReadyMade};
+use crate::sim::page::{self, Head, Held};
 use crate::sim::report::Report;
-use crate::sim::{self, Ledger, Rehearsal, habits, text, unmodelled};
+use crate::sim::said::{Claimed, RehearsedReport};
+use crate::sim::told::{Stop, judged};
+use crate::sim::{self, Rehearsal, habits, text};
 
 /// What to rehearse, as the command line says it.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Simulate {
     /// A ready-made outage: of an upstream (of the one with most weight where nobody is named), or of all upstreams
     /// of a provider (`storm=provider:openai`) or of a fate group (`storm=fate:rack`); several may be given
-    #[arg(long, value_name = "NAME[=WHOM]", value_parser = ready_made)]
-    outage: Vec<(BuiltIn, Option<Whom>)>,
+    #[arg(long, value_name = "NAME[=WHOM]")]
+    outage: Vec<ReadyMade>,
     /// A script of outages
     #[arg(long, value_name = "FILE")]
     outage_file: Option<PathBuf>,
@@ -116,8 +118,6 @@ them fails. To hold one file to it, rehearse that file alone.
 
 Exit codes: 0, 1 when an assertion fails, 2 when something cannot be read or used.";
 
-/// Kinds of requests without a route that are named.
-const MOST_UNROUTED: usize = 5;
 /// By so many bytes a log is told from a workload.
 const PEEKED: u64 = 64 * 1024;
 
@@ -170,13 +170,20 @@ impl Simulate {
             Some(log) => habits::learn(&mut script, &log.requests, &subject.blueprint),
             None => Vec::new(),
         };
+        let mut about = Vec::new();
         let mut reports = Vec::new();
-        for subject in std::iter::once(&subject).chain(&compared) {
-            reports.push(rehearse(subject, &script, &workload, duration, self.seed, &mut remarks)?);
+        for Subject { name, blueprint } in std::iter::once(&subject).chain(&compared) {
+            let rehearsal = Rehearsal::of(blueprint, &script, &workload, duration, self.seed);
+            let report = rehearsal.report(name, &Stop::default(), &mut remarks);
+            reports.push(report.map_err(|error| format!("{name}: {error}"))?);
+            if about.is_empty() {
+                about = rehearsal.about();
+            }
         }
-        let reports: Vec<&Report> = reports.iter().collect();
-        let mut head = self.head(&subject, &script, &workload, duration);
-        head.claims = self.judged(&reports);
+        if script.outages.is_empty() {
+            about.push("nothing goes wrong; --outage and --outage-file change that".to_owned());
+        }
+        let mut head = Head { about, claims: judged(&self.assert, &reports) };
         if let Some(replay) = &replay {
             head.about.insert(1, self.about_log(replay, &measured));
         }
@@ -217,7 +224,7 @@ impl Simulate {
     }
 
     fn replay(&self, log: &AccessLog, script: &Script) -> Result<Replay, String> {
-        let last = || self.outage.iter().map(|(ready, _)| ready.ends());
+        let last = || self.outage.iter().map(ReadyMade::ends);
         let outages = script.outages.iter().map(|outage| outage.to).chain(last()).max();
         let usual = || outages.map_or(outages::QUIET, |end| end + outages::AFTERWARDS);
         let until = self.again.then(|| self.duration.unwrap_or_else(usual));
@@ -278,94 +285,12 @@ impl Simulate {
         subject: &Subject,
         workload: &Workload,
     ) -> Result<(), String> {
-        let blueprint = &subject.blueprint;
-        for (ready, whom) in &self.outage {
-            let heaviest = || outages::heaviest(blueprint, workload).map(Whom::Upstream);
-            let Some(whom) = whom.clone().or_else(heaviest) else {
-                return Err(format!("--outage {0}: say of which upstream: {0}=NAME", ready.name()));
-            };
-            if whom.among(blueprint).next().is_none() {
-                let (name, file, hint) = (ready.name(), &subject.name, whom.hint(blueprint));
-                return Err(format!("--outage {name}: there is no {whom} in {file}; {hint}"));
-            }
-            script.outages.push(ready.outage(whom));
+        for ready in &self.outage {
+            let outage = ready.outage(&subject.blueprint, workload, &subject.name);
+            script.outages.push(outage.map_err(|why| format!("--outage {why}"))?);
         }
         Ok(())
     }
-
-    fn head(&self, subject: &Subject, script: &Script, workload: &Workload, duration: Duration) -> Head {
-        let mut about = vec![format!(
-            "{} of {} requests a second, seed {}",
-            text::time(duration),
-            text::rate(workload.rate),
-            self.seed
-        )];
-        about.extend(script.outages.iter().map(|outage| {
-            let what = outage.fault.map_or("slower or narrower", |fault| fault.name()).replace('_', " ");
-            format!(
-                "{}: {what} from {} to {}",
-                outage.befallen(&subject.blueprint),
-                text::time(outage.from),
-                text::time(outage.to)
-            )
-        }));
-        if script.outages.is_empty() {
-            about.push("nothing goes wrong; --outage and --outage-file change that".to_owned());
-        }
-        Head { about, claims: Vec::new() }
-    }
-
-    /// What became of each claim in each configuration, which is named where there are several.
-    fn judged(&self, reports: &[&Report]) -> Vec<Judged> {
-        let mut judged = Vec::new();
-        for claim in &self.assert {
-            for report in reports {
-                let place = if reports.len() > 1 { format!(" in {}", report.config) } else { String::new() };
-                let (said, held) = match claim.judge(&report.totals) {
-                    Judgement::Holds { found } => (format!("holds{place}: {claim} ({found})"), Held::Yes),
-                    Judgement::Fails { found } => (format!("FAILS{place}: {claim} ({found})"), Held::No),
-                };
-                judged.push(Judged { config: report.config.clone(), said, held });
-            }
-        }
-        judged
-    }
-}
-
-fn rehearse(
-    subject: &Subject,
-    script: &Script,
-    workload: &Workload,
-    duration: Duration,
-    seed: u64,
-    remarks: &mut Vec<String>,
-) -> Result<Report, String> {
-    let blueprint = &subject.blueprint;
-    let mut ledger = Ledger::new(script, &blueprint.catalog);
-    let rehearsal = Rehearsal::of(blueprint, script, workload, duration, seed);
-    let unrouted = sim::run(&rehearsal, &mut ledger).map_err(|error| format!("{}: {error}", subject.name))?;
-    if !unrouted.is_empty() {
-        let shown: Vec<String> = unrouted.iter().map(|(what, count)| format!("{what} ({count})")).collect();
-        let few = shown.get(..MOST_UNROUTED).unwrap_or(&shown).join(", ");
-        let more = shown.len().saturating_sub(MOST_UNROUTED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        remarks.push(format!("{}: no route takes {few}{more}; these requests fail here", subject.name));
-    }
-    let unmodelled = unmodelled::of(blueprint);
-    let does_not_happen = does_not_happen(subject, script);
-    Ok(Report { unmodelled, does_not_happen, ..ledger.report(&subject.name) })
-}
-
-/// Which outages befall nobody in this configuration, a line each: without a word, it would look immune.
-fn does_not_happen(subject: &Subject, script: &Script) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for lack in script.outages.iter().filter_map(|outage| outage.lacks(&subject.blueprint)) {
-        let line = format!("{} {lack}: what befalls it does not happen there", subject.name);
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    lines
 }
 
 /// Requests a second, if that is what is said.
@@ -411,7 +336,7 @@ fn shown(problems: &[Problem]) -> String {
     shown.join("\n").trim_end().to_owned()
 }
 
-fn as_text(head: &Head, reports: &[&Report]) -> String {
+fn as_text(head: &Head, reports: &[Report]) -> String {
     let mut out = head.about.join("\n");
     out.push('\n');
     for report in reports {
@@ -426,30 +351,19 @@ fn as_text(head: &Head, reports: &[&Report]) -> String {
     out.trim_end().to_owned()
 }
 
-fn as_json(head: &Head, reports: &[&Report]) -> String {
-    let claims = head.claims.iter().map(
-        |Judged { config, said, held }| json!({"config": config, "claim": said, "holds": *held == Held::Yes}),
-    );
+fn as_json(head: &Head, reports: &[Report]) -> String {
     let value = json!({
         "about": head.about,
-        "claims": claims.collect::<Vec<_>>(),
-        "reports": reports.iter().map(|report| report.json()).collect::<Vec<_>>(),
+        "claims": head.claims.iter().map(Claimed::from).collect::<Vec<_>>(),
+        "reports": reports.iter().map(RehearsedReport::from).collect::<Vec<_>>(),
     });
     format!("{value:#}")
-}
-
-fn ready_made(said: &str) -> Result<(BuiltIn, Option<Whom>), String> {
-    let (name, whom) = said.split_once('=').map_or((said, None), |(name, of)| (name, Some(Whom::read(of))));
-    let found = BuiltIn::ALL.into_iter().find(|known| known.name() == name);
-    found.map(|found| (found, whom)).ok_or_else(|| {
-        let known: Vec<&str> = BuiltIn::ALL.into_iter().map(BuiltIn::name).collect();
-        format!("ready-made outages are {}", known.join(", "))
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::outages::BuiltIn;
 
     #[test]
     fn the_help_lists_every_outage_and_every_fault() {

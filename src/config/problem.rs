@@ -78,6 +78,12 @@ impl Problem {
         Self { severity: Severity::Error, hint: None, ..Self::warning(path, message, "") }
     }
 
+    /// The same, with how to mend it.
+    #[must_use]
+    pub fn hinted(self, hint: &str) -> Self {
+        Self { hint: Some(hint.to_owned()), ..self }
+    }
+
     /// The name that `did_you_mean` has proposed in its hint.
     pub fn nearest(&self) -> Option<&str> {
         let (_, name) = self.hint.as_deref()?.split_once("did you mean `")?;

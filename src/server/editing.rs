@@ -137,6 +137,11 @@ impl Editing for Reloader {
         Box::pin(async move { self.drafted(&text).await.map(|(_, draft)| draft.warnings) })
     }
 
+    fn read(&self, text: Option<String>) -> Later<'_, Result<Blueprint, Vec<Problem>>> {
+        let text = text.unwrap_or_else(|| self.history.lock().current().to_owned());
+        Box::pin(async move { self.drafted(&text).await.map(|(_, draft)| draft.blueprint) })
+    }
+
     fn compare(&self, text: String) -> Later<'_, Result<Compared, Vec<Problem>>> {
         Box::pin(self.compared(text))
     }

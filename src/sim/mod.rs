@@ -16,7 +16,8 @@
 //! | [`outages`] | ready-made ones, and what is rehearsed where nobody says |
 //! | [`habits`] | how upstreams answered, as an access log has it |
 //! | [`unmodelled`] | what no rehearsal of a configuration shows |
-//! | [`text`], [`page`], `chart` | a report at a terminal, and as one file for a browser |
+//! | [`told`] | from a rehearsal to its report, with what people should know beside it |
+//! | [`text`], [`page`], `chart`, [`said`] | a report at a terminal, as one file for a browser, and for programs |
 //!
 //! Synchronous and alone: no socket, no task, no clock but its own, no chance but its seed's. The same
 //! setup gives the same run, event by event. It rehearses decisions, not wires: what a dialect, a
@@ -34,11 +35,13 @@ pub mod outages;
 pub mod page;
 mod queue;
 pub mod report;
+pub mod said;
 mod seen;
 mod setup;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod told;
 mod turns;
 pub mod unmodelled;
 mod watch;

@@ -1,5 +1,6 @@
 //! Outages that people remember, ready-made; and what is rehearsed where nobody says.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::config::Blueprint;
@@ -15,6 +16,14 @@ pub enum BuiltIn {
     OutOfQuota,
     SlowCreep,
     Flapping,
+}
+
+/// One of them, and whom it befalls, as people say it: `storm`, `storm=openai`, `storm=fate:rack`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadyMade {
+    what: BuiltIn,
+    /// `None` is the upstream with most weight.
+    whom: Option<Whom>,
 }
 
 const fn minutes(minutes: u64) -> Duration {
@@ -74,6 +83,44 @@ impl BuiltIn {
             }
             Self::Flapping => Outage { flapping: by_turns(20, 40), ..of(Some(Fault::Connect), minutes(30)) },
         }
+    }
+}
+
+impl ReadyMade {
+    /// When it is over.
+    pub fn ends(&self) -> Duration {
+        self.what.ends()
+    }
+
+    /// As an outage of `blueprint`, which people call `file`.
+    ///
+    /// # Errors
+    /// Where it befalls nobody there; for people.
+    pub fn outage(&self, blueprint: &Blueprint, workload: &Workload, file: &str) -> Result<Outage, String> {
+        let name = self.what.name();
+        let heaviest = || heaviest(blueprint, workload).map(Whom::Upstream);
+        let Some(whom) = self.whom.clone().or_else(heaviest) else {
+            return Err(format!("{name}: say of which upstream: {name}=NAME"));
+        };
+        if whom.among(blueprint).next().is_none() {
+            let hint = whom.hint(blueprint);
+            return Err(format!("{name}: there is no {whom} in {file}; {hint}"));
+        }
+        Ok(self.what.outage(whom))
+    }
+}
+
+impl FromStr for ReadyMade {
+    type Err = String;
+
+    fn from_str(said: &str) -> Result<Self, String> {
+        let (name, whom) =
+            said.split_once('=').map_or((said, None), |(name, of)| (name, Some(Whom::read(of))));
+        let found = BuiltIn::ALL.into_iter().find(|known| known.name() == name);
+        found.map(|what| Self { what, whom }).ok_or_else(|| {
+            let known: Vec<&str> = BuiltIn::ALL.into_iter().map(BuiltIn::name).collect();
+            format!("ready-made outages are {}", known.join(", "))
+        })
     }
 }
 

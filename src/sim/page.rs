@@ -65,7 +65,7 @@ pub enum Held {
 }
 
 /// The page of one report, or of two side by side.
-pub fn render(head: &Head, reports: &[&Report]) -> String {
+pub fn render(head: &Head, reports: &[Report]) -> String {
     let mut out = format!(
         "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\"><head><meta charset=\"utf-8\"/>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\

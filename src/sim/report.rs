@@ -1,8 +1,6 @@
-//! What a rehearsal came to, in numbers; how they are shown is `text`'s and `page`'s affair.
+//! What a rehearsal came to, in numbers; how they are shown is the affair of `text`, `page` and `said`.
 
 use std::time::Duration;
-
-use serde_json::{Value as Json, json};
 
 /// One rehearsal of one configuration.
 #[derive(Clone, Debug, Default)]
@@ -173,72 +171,6 @@ impl Minute {
             }
         }
         sum
-    }
-}
-
-impl Report {
-    /// For programs. Times are seconds, money is dollars, and what is unknown is null.
-    pub fn json(&self) -> Json {
-        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
-        let attempts = |attempts: &[Attempts]| -> Json {
-            let of = |attempts: &Attempts| json!({"good": attempts.good, "bad": attempts.bad, "cancelled": attempts.cancelled});
-            self.upstreams.iter().zip(attempts).map(|(name, own)| (name.clone(), of(own))).collect()
-        };
-        let minutes = self.minutes.iter().enumerate().map(|(number, minute)| {
-            json!({
-                "minute": number,
-                "requests": minute.requests(),
-                "answered": minute.answered,
-                "failed": minute.failed,
-                "broken": minute.broken,
-                "hung_up": minute.hung_up,
-                "success": minute.success(),
-                "p50_ttft": seconds(minute.ttft(0.5)),
-                "p99_ttft": seconds(minute.ttft(0.99)),
-                "attempts": attempts(&minute.attempts),
-                "cost_usd": minute.cost.usd(),
-                "unpriced_attempts": minute.cost.unpriced,
-            })
-        });
-        let lanes = self.lanes.iter().map(|lane| {
-            let spans = lane.spans.iter().map(|span| {
-                json!({"from": span.from.as_secs_f64(), "to": span.to.as_secs_f64(), "state": span.state})
-            });
-            json!({"of": lane.label, "spans": spans.collect::<Vec<_>>()})
-        });
-        let totals = &self.totals;
-        let reasons: Json = totals.reasons.iter().map(|(name, count)| (name.clone(), json!(count))).collect();
-        json!({
-            "config": self.config,
-            "totals": {
-                "requests": totals.requests,
-                "answered": totals.answered,
-                "failed": totals.failed,
-                "broken": totals.broken,
-                "hung_up": totals.hung_up,
-                "success": totals.success,
-                "p50_ttft": seconds(totals.p50_ttft),
-                "p99_ttft": seconds(totals.p99_ttft),
-                "attempts": totals.attempts,
-                "amplification": totals.amplification,
-                "cost_usd": totals.cost.usd(),
-                "unpriced_attempts": totals.cost.unpriced,
-                "recovery": seconds(totals.recovery),
-                "probes": totals.probes,
-                "hedges": totals.hedges,
-                "hedges_won": totals.hedges_won,
-                "queued": totals.queued,
-                "p99_queue": seconds(totals.p99_queue),
-                "continued": totals.continued,
-                "continued_in_vain": totals.continued_in_vain,
-                "continuation_cost_usd": totals.legs_cost.usd(),
-                "reasons": reasons,
-            },
-            "minutes": minutes.collect::<Vec<_>>(),
-            "timeline": lanes.collect::<Vec<_>>(),
-            "not_rehearsed": self.unmodelled,
-            "does_not_happen": self.does_not_happen,
-        })
     }
 }
 

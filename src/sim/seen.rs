@@ -99,7 +99,12 @@ pub trait Witness {
         let _ = (now, table);
     }
 
-    /// The last request is over. Every table that was ever in force, the last one last.
+    /// Asked after everything that happens: whether anybody still wants to hear what follows.
+    fn goes_on(&self) -> bool {
+        true
+    }
+
+    /// The last request is over, or nobody wants to hear more. Every table that was ever in force, the last one last.
     fn closed(&mut self, now: Tick, tables: &[&Table]) {
         let _ = (now, tables);
     }

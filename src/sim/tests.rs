@@ -10,6 +10,8 @@ use std::time::Duration;
 use super::outages::{self, BuiltIn};
 use super::page::{self, Head};
 use super::report::{Attempts, Lane, Report};
+use super::said::RehearsedReport;
+use super::told::{Stop, Untold};
 use super::{Ledger, Rehearsal, Seen, Witness, run};
 use crate::algo::tick::Tick;
 use crate::config::rehearsal::{Call, Delivery, Outage, Script, Target, Whom, Workload};
@@ -200,7 +202,9 @@ fn the_same_seed_gives_the_same_report_and_another_one_another() {
     let blueprint = blueprint(TWO);
     let script = outage(&blueprint, BuiltIn::Flapping, Some(minutes(3)));
     let workload = outages::usual_workload(&blueprint).expect("a route names a model");
-    let of = |seed| report(&blueprint, &script, &workload, minutes(10), seed).json().to_string();
+    let of = |seed| report(&blueprint, &script, &workload, minutes(10), seed);
+    let of =
+        |seed| serde_json::to_string(&RehearsedReport::from(&of(seed))).expect("figures and names are JSON");
     assert_eq!(of(7), of(7));
     assert_ne!(of(7), of(8));
 }
@@ -315,7 +319,7 @@ fn the_page_is_well_formed_and_stands_by_itself() {
     one.config = "a<b>&\"c\"\u{1}.yaml".to_owned();
     let two = Report { config: "nothing at all".to_owned(), ..Report::default() };
     let head = Head { about: vec!["5 < 6 & 7".to_owned()], ..Head::default() };
-    for reports in [vec![&one], vec![&one, &two]] {
+    for reports in [vec![one.clone()], vec![one.clone(), two]] {
         let page = page::render(&head, &reports);
         assert_well_formed(&page);
         assert_eq!(page.matches("<section>").count(), reports.len());
@@ -327,6 +331,21 @@ fn the_page_is_well_formed_and_stands_by_itself() {
         assert!(page.contains("prefers-color-scheme"), "light and dark");
         assert!(!page.contains("NaN") && !page.contains("inf"), "every number is one");
     }
-    let charts = page::render(&head, &[&one]).matches("<svg").count();
+    let charts = page::render(&head, &[one]).matches("<svg").count();
     assert_eq!(charts, 4, "the price of a simulated model is unknown");
+}
+
+#[test]
+fn a_rehearsal_ends_when_nobody_waits_for_it() {
+    let blueprint = blueprint(TWO);
+    let workload = outages::usual_workload(&blueprint).expect("a route names a model");
+    let script = Script::default();
+    let rehearsal = Rehearsal::of(&blueprint, &script, &workload, minutes(10), 1);
+    let stop = Stop::default();
+    let waiting = stop.waiting();
+    let told = rehearsal.report("routing.yaml", &stop, &mut Vec::new());
+    assert_eq!(told.map(|report| report.minutes.len() >= 10), Ok(true));
+    drop(waiting);
+    let untold = rehearsal.report("routing.yaml", &stop, &mut Vec::new());
+    assert_eq!(untold.err(), Some(Untold::Stopped));
 }

@@ -19,7 +19,7 @@ pub fn render(report: &Report) -> String {
     table(report, &mut out);
     timeline(report, &mut out);
     out.push('\n');
-    out.push_str(&totals(&[report]));
+    out.push_str(&totals(std::slice::from_ref(report)));
     foot(report, &mut out);
     out
 }
@@ -87,7 +87,7 @@ fn timeline(report: &Report, out: &mut String) {
 }
 
 /// What it all came to, a column for each report.
-pub fn totals(reports: &[&Report]) -> String {
+pub fn totals(reports: &[Report]) -> String {
     let mut out = String::new();
     let mut row = |name: &str, of: &dyn Fn(&Report) -> String| {
         let _ = write!(out, "{name:<14}");
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn two_configurations_stand_side_by_side() {
         let of = |config: &str| Report { config: config.to_owned(), ..Report::default() };
-        let shown = totals(&[&of("one.yaml"), &of("two.yaml")]);
+        let shown = totals(&[of("one.yaml"), of("two.yaml")]);
         assert!(
             shown.lines().next().is_some_and(|line| line.contains("one.yaml") && line.contains("two.yaml"))
         );

@@ -167,7 +167,7 @@ impl<'t> World<'_, 't> {
             }
             self.call();
             self.witness.looked(self.live.now(), self.table());
-            if self.is_over() {
+            if self.is_over() || !self.witness.goes_on() {
                 break;
             }
         }

@@ -48,7 +48,7 @@ impl OperatorScope {
             Self::Usage => "see what was used and what it cost, request by request",
             Self::Keys => "see, make, change, rotate and end callers' keys",
             Self::Operate => "change how the gateway runs, and what was booked",
-            Self::Config => "read and change the configuration",
+            Self::Config => "read and change the configuration, and rehearse outages on it",
             Self::Audit => "read who did what",
         }
     }

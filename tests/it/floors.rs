@@ -12,8 +12,9 @@ const FLOORS: &[&[&str]] = &[
     &["config"],
     &["state", "shared", "store"],
     &["access", "route", "upstream", "simulated", "cache", "ledger", "report", "alerts"],
-    &["proxy", "admin"],
-    &["server", "sim"],
+    &["proxy", "sim"],
+    &["admin"],
+    &["server"],
     &["app"],
     // The binary, a crate of its own that sees the library as any program would.
     &["main", "lib"],

@@ -72,7 +72,7 @@ with tempfile.TemporaryDirectory() as directory:
     words = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/admin/openapi.json"]
     words += ["--header", f"Authorization: Bearer {token}", "--checks", ",".join(CHECKS)]
     words += ["--max-examples", "25", "--max-time", LONGEST, "--seed", "1", "--generation-database", "none"]
-    words += ["--suppress-health-check", "all", "--request-timeout", "20", "--warnings", "off", "--no-color"]
+    words += ["--suppress-health-check", "all", "--request-timeout", "70", "--warnings", "off", "--no-color"]
     words += [word for name in ENDLESS for word in ("--exclude-operation-id", name)]
     words += ["--report", "har", "--report-har-path", "asked.har"]
     subprocess.run(words, cwd=directory, check=True, timeout=150)

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::admin::{Compared, Editing, Later, NotTaken, Past, Written};
-use crate::config::{Problem, changes::Changes};
+use crate::config::{Blueprint, Problem, changes::Changes};
 
 /// What it was sent decides what comes of it.
 pub(super) struct Still;
@@ -40,6 +40,11 @@ impl Editing for Still {
     fn check(&self, text: String) -> Later<'_, Result<Vec<Problem>, Vec<Problem>>> {
         let warning = || Problem::warning("routes", "few".to_owned(), "add some");
         Box::pin(async move { if text == "wrong" { Err(problems()) } else { Ok(vec![warning()]) } })
+    }
+
+    fn read(&self, text: Option<String>) -> Later<'_, Result<Blueprint, Vec<Problem>>> {
+        let text = text.unwrap_or_else(|| FILE.to_owned());
+        Box::pin(async move { config::load(&text, &NoWorld).map(|loaded| loaded.blueprint) })
     }
 
     fn compare(&self, text: String) -> Later<'_, Result<Compared, Vec<Problem>>> {
