@@ -2,7 +2,7 @@
 
 import { refused, token } from "./session.ts";
 
-/** Longest wait for an answer, in milliseconds; a report of a year takes some seconds. */
+/** Longest wait for an answer, in milliseconds, where nobody says; a report of a year takes some seconds. */
 const PATIENCE = 30_000;
 
 export class Problem extends Error {
@@ -21,15 +21,17 @@ interface Asking {
   text?: string;
   headers?: Record<string, string>;
   signal?: AbortSignal;
+  /** In milliseconds. */
+  patience?: number;
 }
 
 export function headers(): Record<string, string> {
   return token.value === null ? {} : { authorization: `Bearer ${token.value}` };
 }
 
-async function send(method: string, path: string, { body, text, headers: more, signal }: Asking): Promise<Response> {
+async function send(method: string, path: string, { body, text, headers: more, signal, patience: longest = PATIENCE }: Asking): Promise<Response> {
   const content = text ?? (body === undefined ? undefined : JSON.stringify(body));
-  const patience = AbortSignal.timeout(PATIENCE);
+  const patience = AbortSignal.timeout(longest);
   const said = {
     ...headers(),
     ...(content === undefined ? {} : { "content-type": text === undefined ? "application/json" : "application/yaml" }),

@@ -14,6 +14,7 @@ import { Keys } from "./pages/keys.tsx";
 import { Overview } from "./pages/overview.tsx";
 import { Requests } from "./pages/requests.tsx";
 import { Routes } from "./pages/routes.tsx";
+import { Simulate } from "./pages/simulate.tsx";
 import { Usage } from "./pages/usage.tsx";
 import { Help } from "./parts/help.tsx";
 import { Mark } from "./parts/mark.tsx";
@@ -33,6 +34,7 @@ const PAGES: Record<string, ComponentType> = {
   usage: Usage,
   faults: Faults,
   config: Config,
+  simulate: Simulate,
   audit: Audit,
 };
 
@@ -136,7 +138,10 @@ function Content() {
   useEffect(() => {
     document.title = `${SHOWN.find((shown) => shown.page === page)?.name ?? "Not here"} · Mainstay`;
     // Whoever follows a link by keyboard or by ear goes on at what it led to.
-    if (!first.current) main.current?.focus();
+    if (!first.current) {
+      main.current?.focus({ preventScroll: true });
+      window.scrollTo(0, 0);
+    }
     first.current = false;
   }, [page]);
   const Page = PAGES[page];

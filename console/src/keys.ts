@@ -18,6 +18,7 @@ export const PLACES: { key: string; page: string; name: string }[] = [
   { key: "u", page: "usage", name: "Usage" },
   { key: "f", page: "faults", name: "Faults" },
   { key: "e", page: "config", name: "Config" },
+  { key: "s", page: "simulate", name: "Simulate" },
   { key: "a", page: "audit", name: "Audit" },
 ];
 

@@ -5,10 +5,12 @@ import { test } from "node:test";
 import { shares } from "../src/charts/tiers.tsx";
 import { roundUp } from "../src/charts/scale.ts";
 import { phases } from "../src/charts/waterfall.tsx";
-import { diffLines } from "../src/editor.ts";
+import { stretches } from "../src/charts/lines.tsx";
+import { byLine, diffLines, offset } from "../src/editor.ts";
 import { Reader } from "../src/events.ts";
 import { asked } from "../src/pages/create.tsx";
 import { labelsOf } from "../src/pages/usage.tsx";
+import { bars, busiest } from "../src/rehearsal.ts";
 import { wrongs } from "../src/trouble.ts";
 import { percent, span } from "../src/words.ts";
 
@@ -134,4 +136,50 @@ test("a healthy gateway has nothing wrong, and what is wrong says what callers n
 
 test("a time has a unit that fits it", () => {
   assert.deepEqual([0, 0.0034, 0.02, 5, 60, 600, 10_000, 400_000].map(span), ["0 ms", "3.4 ms", "20 ms", "5.0 s", "60 s", "10 min", "3 h", "5 d"]);
+});
+
+test("a place of a text is in its line, and at its column where the line is so long", () => {
+  forSeeds((draw) => {
+    const lines = Array.from({ length: 1 + draw(20) }, () => "x".repeat(draw(12)));
+    const text = lines.join("\n");
+    const [line, column] = [1 + draw(lines.length), draw(20)];
+    const before = text.slice(0, offset(text, { line, column })).split("\n");
+    assert.equal(before.length, line);
+    assert.equal(before.at(-1).length, Math.min(Math.max(0, column - 1), lines[line - 1].length));
+  });
+});
+
+test("findings stand at the lines of their own text only", () => {
+  const finding = (line, file) => ({ severity: "error", line, column: 1, path: "", message: "", file });
+  const findings = { problems: [finding(3), finding(3, "script"), finding(0)], warnings: [finding(5)] };
+  const counts = (file) => [...byLine(findings, file)].map(([line, found]) => [line, found.length]).sort();
+  assert.deepEqual(counts(undefined), [[0, 2], [3, 1], [5, 1]]);
+  assert.deepEqual(counts("script"), [[0, 3], [3, 1]]);
+});
+
+test("bars lose no request and no attempt, and are never too many", () => {
+  forSeeds((draw) => {
+    const attempts = () => ({ good: draw(9), bad: draw(9), cancelled: draw(9) });
+    const minutes = Array.from({ length: draw(1_500) }, (_, minute) => ({ minute, answered: draw(99), failed: draw(9), broken: draw(9), hung_up: draw(9), attempts: { a: attempts(), ...(draw(2) ? { b: attempts() } : {}) } }));
+    const found = bars(minutes);
+    assert.ok(found.length <= 130);
+    const sum = (rows, of) => rows.reduce((sum, row) => sum + of(row), 0);
+    for (const name of ["answered", "failed", "broken", "hung_up"]) assert.equal(sum(found, (row) => row[name]), sum(minutes, (row) => row[name]));
+    for (const [upstream, what] of [["a", "good"], ["b", "bad"], ["b", "cancelled"]]) {
+      const of = (row) => row.attempts[upstream]?.[what] ?? 0;
+      assert.equal(sum(found, of), sum(minutes, of));
+    }
+    const served = (name) => sum(minutes, (row) => row.attempts[name]?.good ?? 0);
+    const order = busiest(minutes).map(served);
+    assert.deepEqual(order, [...order].sort((a, b) => b - a));
+  });
+});
+
+test("a line is drawn where something is known, and nowhere else", () => {
+  forSeeds((draw) => {
+    const values = Array.from({ length: draw(40) }, () => (draw(3) === 0 ? null : draw(100)));
+    const found = stretches(values);
+    assert.deepEqual(found.flat(), [...values.entries()].filter(([, value]) => value !== null));
+    for (const stretch of found) assert.deepEqual(stretch.map(([at]) => at), stretch.map((_, at) => stretch[0][0] + at));
+  });
 });

@@ -370,6 +370,8 @@ mod tests {
         for ready in BuiltIn::ALL {
             let line = HELP.lines().find(|line| line.trim_start().starts_with(ready.name()));
             assert!(line.is_some_and(|line| line.ends_with(ready.about())), "{}", ready.name());
+            let console = include_str!("../../console/src/rehearsal.ts");
+            assert!(console.contains(&format!("[\"{}\", ", ready.name())), "{}", ready.name());
         }
         for fault in rehearsal::FAULTS {
             assert!(HELP.contains(fault.name()), "{}", fault.name());

@@ -2,7 +2,7 @@
 
 import { PHONE, WIDE, call, isAccessible, open, withPage } from "./browser.mjs";
 
-export const PAGES = ["overview", "channels", "channels/sim-a", "routes", "routes/demo", "requests", "keys", "budgets", "usage", "faults", "config", "audit"];
+export const PAGES = ["overview", "channels", "channels/sim-a", "routes", "routes/demo", "requests", "keys", "budgets", "usage", "faults", "config", "simulate", "audit"];
 
 export async function everyPageOpensAndIsAccessible(browser) {
   for (let number = 0; number < 5; number += 1) await call("demo");
@@ -65,5 +65,15 @@ export async function theKeyboardReachesEverything(browser) {
     await page.keyboard.press("/");
     await page.keyboard.type("gk");
     await page.getByText("None has that in its name.").waitFor();
+  });
+}
+
+/** No limit, for a machine may be slow: the figure stands in what the test prints. */
+export async function theFirstPaintIsTimed(browser) {
+  await withPage(browser, {}, async (page) => {
+    await open(page, "overview");
+    const paints = await page.evaluate(() => performance.getEntriesByType("paint").map(({ name, startTime }) => `${name} after ${Math.round(startTime)} ms`));
+    if (paints.length === 0) throw new Error("nothing was painted");
+    console.log(`        ${paints.join(", ")}`);
   });
 }

@@ -10,6 +10,17 @@ const TO = join(import.meta.dirname, "../../docs/img");
 const browser = await launch();
 const page = await (await browser.newContext({ viewport: { ...WIDE, height: 800 }, colorScheme: "light" })).newPage();
 const shoot = (name) => page.screenshot({ path: join(TO, `console-${name}.png`) });
+await admin("PUT", "/admin/simulated/sim-a", { fault: "status", status: 500, first: 1 });
+let id;
+for (let number = 0; number < 8 && id === undefined; number += 1) {
+  const answer = await call("demo", { stream: true });
+  await answer.text();
+  if (answer.headers.get("x-mainstay-attempts") === "2") id = answer.headers.get("x-mainstay-request-id");
+}
+await admin("DELETE", "/admin/simulated/sim-a");
+await open(page, `requests/${id}`);
+await shoot("request");
+
 const caller = async () => {
   await Promise.all(["demo", "demo", "smart"].map(async (model) => (await call(model)).text()));
 };
@@ -28,4 +39,23 @@ await under(
   },
   150,
 );
+
+await open(page, "config");
+const field = page.getByRole("textbox", { name: "routing.yaml" });
+await field.fill((await field.inputValue()).replace("weight: 3", "wieght: 3"));
+await page.getByRole("button", { name: /^line/ }).first().click();
+await page.setViewportSize({ ...WIDE, height: 620 });
+await page.evaluate(() => document.querySelector(".editor").style.setProperty("height", "330px"));
+await shoot("config");
+
+await page.setViewportSize({ ...WIDE, height: 1_060 });
+await open(page, "simulate");
+await page.getByLabel("Of which upstream").fill("sim-a");
+await page.getByLabel("Requests a second").fill("2");
+await page.getByLabel("What should hold").fill("success >= 99.9%");
+await page.getByRole("button", { name: "Rehearse", exact: true }).click();
+await page.getByRole("region", { name: /^Report of/ }).waitFor({ timeout: 60_000 });
+await page.mouse.wheel(0, 190);
+await page.waitForTimeout(500);
+await shoot("simulate");
 await browser.close();

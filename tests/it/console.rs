@@ -32,6 +32,11 @@ fn a_configuration_is_edited_refused_and_rolled_back() {
 }
 
 #[test]
+fn an_outage_is_rehearsed() {
+    run("simulate.mjs", ("", ""));
+}
+
+#[test]
 fn an_upstream_is_taken_out_of_use_and_given_back() {
     run("operate.mjs", ("", ""));
 }

@@ -6,6 +6,8 @@ export interface Series {
   name: string;
   /** One for each label. */
   values: number[];
+  /** A fill that says what it is of, in place of the next one. */
+  fill?: string;
 }
 
 interface Shown {
@@ -22,6 +24,8 @@ const TOP = 12;
 const LEFT = 64;
 /** Different fills; what is beyond them is summed up as "others" by whoever makes the series. */
 export const FILLS = 8;
+
+const fill = (one: Series, index: number) => one.fill ?? `fill-${index % FILLS}`;
 
 export function Bars({ labels, series, say, name }: Shown) {
   const sums = labels.map((_, at) => series.reduce((sum, one) => sum + (one.values[at] ?? 0), 0));
@@ -52,7 +56,7 @@ export function Bars({ labels, series, say, name }: Shown) {
                 const bottom = y(below);
                 below += value;
                 return (
-                  <rect key={one.name} class={`fill-${index % FILLS}`} x={x} y={y(below)} width={thick} height={Math.max(0.5, bottom - y(below))}>
+                  <rect key={one.name} class={fill(one, index)} x={x} y={y(below)} width={thick} height={Math.max(0.5, bottom - y(below))}>
                     <title>{`${label}, ${one.name}: ${say(value)}`}</title>
                   </rect>
                 );
@@ -70,7 +74,7 @@ export function Bars({ labels, series, say, name }: Shown) {
         <figcaption>
           {series.map((one, index) => (
             <span class="legend" key={one.name}>
-              <span class={`swatch fill-${index % FILLS}`} /> {one.name}
+              <span class={`swatch ${fill(one, index)}`} /> {one.name}
             </span>
           ))}
         </figcaption>

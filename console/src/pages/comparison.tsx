@@ -1,16 +1,38 @@
 // What a text would change: in meaning, and line by line.
 
-import { diffLines } from "../editor.ts";
+import { useEffect, useState } from "preact/hooks";
+import { ask } from "../api.ts";
+import { type Compared, type Names, diffLines } from "../editor.ts";
 import { Mark } from "../parts/mark.tsx";
-import { Empty, Panel } from "../parts/panel.tsx";
-import type { Compared, Names } from "../shapes.ts";
+import { Empty, Panel, Trouble } from "../parts/panel.tsx";
 
 const KINDS = ["upstreams", "routes", "keys", "members", "issuers"] as const;
 
-export function Comparison({ of: { changes, after_restart, unified } }: { of: Compared }) {
-  const named = KINDS.filter((kind) => count(changes[kind]) > 0);
+/** What `text` would change of what is in force at this moment. */
+export function Review({ text }: { text: string }) {
+  const [compared, setCompared] = useState<Compared | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  useEffect(() => {
+    const leave = new AbortController();
+    ask<Compared>("POST", "admin/config/diff", { text, signal: leave.signal }).then(setCompared, (error: unknown) => !leave.signal.aborted && setError(error));
+    return () => leave.abort();
+  }, [text]);
+  if (error !== null) return <Trouble error={error} />;
+  return compared === null ? <Empty>Comparing …</Empty> : <Changes of={compared} />;
+}
+
+export function Comparison({ of }: { of: Compared }) {
   return (
     <Panel title="What would change">
+      <Changes of={of} />
+    </Panel>
+  );
+}
+
+function Changes({ of: { changes, after_restart, unified } }: { of: Compared }) {
+  const named = KINDS.filter((kind) => count(changes[kind]) > 0);
+  return (
+    <>
       {named.length === 0 && changes.sections.length === 0 && <Empty>Nothing of meaning.</Empty>}
       <dl class="facts">
         {named.map((kind) => (
@@ -29,7 +51,7 @@ export function Comparison({ of: { changes, after_restart, unified } }: { of: Co
         </p>
       )}
       <Diff unified={unified} />
-    </Panel>
+    </>
   );
 }
 
@@ -54,7 +76,7 @@ function Kind({ name, names: { added, removed, changed } }: { name: string; name
   );
 }
 
-export function Diff({ unified }: { unified: string }) {
+function Diff({ unified }: { unified: string }) {
   if (unified.trim() === "") return <Empty>The texts are the same.</Empty>;
   return (
     <pre class="diff" tabIndex={0} role="group" aria-label="The difference, line by line">

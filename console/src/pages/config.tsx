@@ -1,68 +1,45 @@
 // The configuration: edited with what is wrong at its line, compared, put in force, and taken back.
 
-import { useEffect, useRef, useState } from "preact/hooks";
-import { Problem, ask, said } from "../api.ts";
-import { byLine } from "../editor.ts";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { ask } from "../api.ts";
+import { draft } from "../draft.ts";
+import { type Findings, type Written, byLine, findingsOf, validate } from "../editor.ts";
 import { useAnswer } from "../load.ts";
-import { tell } from "../notices.ts";
 import { Act } from "../parts/act.tsx";
 import { Editor } from "../parts/editor.tsx";
-import { Mark, State } from "../parts/mark.tsx";
+import { Found } from "../parts/found.tsx";
+import { Mark } from "../parts/mark.tsx";
 import { Answer, Panel, Trouble } from "../parts/panel.tsx";
-import type { Compared, Finding, Findings, Written } from "../shapes.ts";
+import { link } from "../router.ts";
 import { moment, plural } from "../words.ts";
-import { Comparison } from "./comparison.tsx";
+import { Review } from "./comparison.tsx";
 import { Past } from "./past.tsx";
 
 /** So long after the last key the text is looked at, in milliseconds. */
 const PAUSE = 400;
+/** How often it is looked whether another revision has come into force, in milliseconds. */
+const EVERY = 10_000;
 const WELL: Findings = { problems: [], warnings: [] };
 
 export function Config() {
-  const answer = useAnswer<Written>("admin/config");
+  const answer = useAnswer<Written>("admin/config", EVERY);
   return (
     <>
       <h1>Configuration</h1>
-      <Answer of={answer}>{(written) => <Edited key={written.revision} written={written} again={answer.again} />}</Answer>
+      <Answer of={answer}>{(written) => <Edited written={written} again={answer.again} />}</Answer>
     </>
-  );}
-
-/** What the gateway finds wrong with a text. */
-async function validate(text: string, signal?: AbortSignal): Promise<Findings> {
-  try {
-    return await ask<Findings>("POST", "admin/config/validate", { text, signal });
-  } catch (error) {
-    const found = findingsOf(error);
-    if (found === null) throw error;
-    return found;
-  }
+  );
 }
 
-function findingsOf(error: unknown): Findings | null {
-  if (!(error instanceof Problem) || error.status !== 422) return null;
-  const body = error.body as Partial<Findings> | null;
-  return body?.problems === undefined ? null : { problems: body.problems, warnings: body.warnings ?? [] };
-}
-
-function Edited({ written, again }: { written: Written; again: () => void }) {
-  const [text, setText] = useState(written.text);
-  const [findings, setFindings] = useState<Findings>(WELL);
-  const [looked, setLooked] = useState(written.text);
-  const [trouble, setTrouble] = useState<unknown>(null);
-  const [compared, setCompared] = useState<Compared | null>(null);
-  const area = useRef<HTMLTextAreaElement>(null);
-  const changed = text !== written.text;
-
+/** What is wrong with a text, some time after somebody has stopped typing, and of which text that is said. */
+function useFindings(text: string): { findings: Findings; looked: string | null; trouble: unknown; find: (findings: Findings) => void } {
+  const [found, setFound] = useState<{ findings: Findings; looked: string | null; trouble: unknown }>({ findings: WELL, looked: null, trouble: null });
   useEffect(() => {
     const leave = new AbortController();
     const timer = setTimeout(() => {
       validate(text, leave.signal).then(
-        (found) => {
-          setFindings(found);
-          setLooked(text);
-          setTrouble(null);
-        },
-        (error: unknown) => !leave.signal.aborted && setTrouble(error),
+        (findings) => setFound({ findings, looked: text, trouble: null }),
+        (trouble: unknown) => !leave.signal.aborted && setFound((before) => ({ ...before, trouble })),
       );
     }, PAUSE);
     return () => {
@@ -70,6 +47,27 @@ function Edited({ written, again }: { written: Written; again: () => void }) {
       leave.abort();
     };
   }, [text]);
+  return { ...found, find: (findings) => setFound({ findings, looked: text, trouble: null }) };
+}
+
+function Edited({ written, again }: { written: Written; again: () => void }) {
+  const area = useRef<HTMLTextAreaElement>(null);
+  /** What this page has put in force, until the gateway shows it. */
+  const applied = useRef<string | null>(null);
+  const now = useRef(written.revision);
+  now.current = written.revision;
+  const [compares, setCompares] = useState(false);
+  const text = draft.value?.text ?? written.text;
+  const changed = text !== written.text;
+  const stale = changed && draft.value !== null && draft.value.base !== written.revision;
+  const { findings, looked, trouble, find } = useFindings(text);
+  const edit = (text: string) => (draft.value = { base: draft.value?.base ?? written.revision, text });
+
+  useLayoutEffect(() => {
+    // What is not changed follows what is in force.
+    if (written.revision === applied.current || !changed) draft.value = null;
+    applied.current = null;
+  }, [written.revision]);
 
   useEffect(() => {
     const warn = (event: BeforeUnloadEvent) => event.preventDefault();
@@ -77,50 +75,42 @@ function Edited({ written, again }: { written: Written; again: () => void }) {
     return () => window.removeEventListener("beforeunload", warn);
   }, [changed]);
 
-  const edit = (text: string) => {
-    setText(text);
-    setCompared(null);
-  };
-  const compare = async () => {
-    try {
-      setCompared(await ask<Compared>("POST", "admin/config/diff", { text }));
-    } catch (error) {
-      const found = findingsOf(error);
-      if (found === null) tell("failed", said(error));
-      else setFindings(found);
-    }
-  };
   const apply = async () => {
     try {
-      const { revision } = await ask<{ revision: string }>("PUT", "admin/config", { text, headers: { "if-match": `"${written.revision}"` } });
+      const { revision } = await ask<{ revision: string }>("PUT", "admin/config", { text, headers: { "if-match": `"${draft.value?.base ?? written.revision}"` } });
+      if (revision === now.current) draft.value = null;
+      else applied.current = revision;
       return `Revision ${revision} is in force.`;
     } catch (error) {
       const found = findingsOf(error);
       if (found === null) throw error;
-      setFindings(found);
+      find(found);
       throw new Error(`it was not applied: ${plural(found.problems.length, "problem")}, the old configuration stays`);
     }
   };
+  const what = <Review text={text} />;
   return (
     <>
       <Panel
         title={written.source}
         tools={
           <span class="buttons">
-            <button type="button" disabled={!changed} onClick={() => edit(written.text)}>
+            <button type="button" disabled={!changed} onClick={() => (draft.value = null)}>
               Undo all
             </button>
-            <button type="button" disabled={!changed} onClick={() => void compare()}>
-              Compare
-            </button>
+            {changed && findings.problems.length === 0 && <a href={`${link("simulate")}?beside`}>Rehearse it</a>}
             <Act
               label="Apply"
               kind="main"
-              disabled={!changed || findings.problems.length > 0 || looked !== text || !written.is_file}
+              broad
+              disabled={!changed || stale || findings.problems.length > 0 || looked !== text || !written.is_file}
               confirm={
-                <p>
-                  {written.source} is written and put in force. Open streams finish on what they began with, breakers and cooldowns stay. It can be rolled back below.
-                </p>
+                <>
+                  <p>
+                    {written.source} is written and put in force. Open streams finish on what they began with, breakers and cooldowns stay. It can be rolled back.
+                  </p>
+                  {what}
+                </>
               }
               act={apply}
               after={again}
@@ -139,49 +129,33 @@ function Edited({ written, again }: { written: Written; again: () => void }) {
             {written.refused}
           </p>
         )}
+        {stale && <Overtaken by={written.revision} />}
         {trouble !== null && <Trouble error={trouble} />}
-        <Editor text={text} onEdit={edit} findings={byLine(findings)} area={area} readOnly={!written.is_file} />
-        <Found findings={findings} changed={changed} area={area} />
+        <Editor name="routing.yaml" text={text} onEdit={edit} findings={byLine(findings)} area={area} readOnly={!written.is_file} />
+        <Found findings={findings} well={changed ? "It can be used." : "This is in force."} area={area} />
+        {changed && looked === text && findings.problems.length === 0 && (
+          <details open={compares || stale} onToggle={(event) => setCompares(event.currentTarget.open)}>
+            <summary>What it would change</summary>
+            {(compares || stale) && what}
+          </details>
+        )}
       </Panel>
-      {compared !== null && <Comparison of={compared} />}
       <Past revision={written.revision} onRolledBack={again} />
     </>
   );
 }
 
-function Found({ findings, changed, area }: { findings: Findings; changed: boolean; area: { current: HTMLTextAreaElement | null } }) {
-  const all = [...findings.problems, ...findings.warnings];
-  const go = ({ line, column }: Finding) => {
-    const field = area.current;
-    if (!field || line === 0) return;
-    const before = field.value.split("\n").slice(0, line - 1);
-    const at = before.reduce((sum, text) => sum + text.length + 1, 0) + Math.max(0, column - 1);
-    field.focus();
-    field.setSelectionRange(at, at);
+/** Somebody else was faster. Nothing of what was typed is lost, and nothing of his is written over unseen. */
+function Overtaken({ by }: { by: string }) {
+  const goOn = () => {
+    if (draft.value !== null) draft.value = { ...draft.value, base: by };
   };
   return (
-    <div aria-live="polite" class="found">
-      {findings.problems.length === 0 && (
-        <p>
-          <State word="ok" say={changed ? "It can be used." : "This is in force."} />
-        </p>
-      )}
-      {all.length > 0 && (
-        <ul class="plain">
-          {all.map((finding, at) => (
-            <li key={at}>
-              <Mark kind={finding.severity === "error" ? "bad" : "warn"} /> <strong>{finding.severity}</strong>{" "}
-              {finding.line > 0 && (
-                <button type="button" class="quiet" onClick={() => go(finding)}>
-                  line {finding.line}
-                </button>
-              )}{" "}
-              {finding.file !== undefined && <code>{finding.file}</code>} {finding.path !== "" && <code>{finding.path}</code>} {finding.message}
-              {finding.hint !== undefined && <small> ({finding.hint})</small>}
-            </li>
-          ))}
-        </ul>
-      )}
+    <div class="error" role="alert">
+      <Mark kind="bad" /> Revision <code>{by}</code> has come into force since you began, so yours is not applied. What it would change of that one stands below; take over what you want to keep of it.{" "}
+      <button type="button" onClick={goOn}>
+        Go on from revision {by}
+      </button>
     </div>
   );
 }

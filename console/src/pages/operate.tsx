@@ -39,6 +39,7 @@ export function Operate({ upstream, model, overridden, after }: Shown) {
     const said = { ...(reason === "" ? {} : { reason }), ...(lasts && lasting !== "" ? { for: lasting } : {}) };
     const { in_flight } = await send(verb, said);
     setReason("");
+    setLasting("");
     const left = verb === "drain" || verb === "disable" ? `; ${plural(in_flight, "request")} still under way` : "";
     return `${label}: done for ${subject}${left}.`;
   };

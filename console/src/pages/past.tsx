@@ -1,18 +1,19 @@
 // What was in force before, and the way back to it.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { ask } from "../api.ts";
+import type { Compared, Past as Revision } from "../editor.ts";
 import { useAnswer } from "../load.ts";
 import { Act } from "../parts/act.tsx";
 import { State } from "../parts/mark.tsx";
 import { Answer, Empty, Panel } from "../parts/panel.tsx";
 import { Table } from "../parts/table.tsx";
-import type { Compared, Past as Revision } from "../shapes.ts";
 import { moment } from "../words.ts";
-import { Comparison } from "./comparison.tsx";
+import { Comparison, Review } from "./comparison.tsx";
 
 export function Past({ revision, onRolledBack }: { revision: string; onRolledBack: () => void }) {
   const answer = useAnswer<{ history: Revision[] }>("admin/config/history");
+  useEffect(answer.again, [revision]);
   const [compared, setCompared] = useState<Compared | null>(null);
   return (
     <Panel title="History">
@@ -44,7 +45,13 @@ export function Past({ revision, onRolledBack }: { revision: string; onRolledBac
                           label="Roll back"
                           name={`Roll back to ${past.revision}`}
                           kind="danger"
-                          confirm={<p>The file is written as it was at {moment(past.at)}, and put in force.</p>}
+                          broad
+                          confirm={
+                            <>
+                              <p>The file is written as it was at {moment(past.at)}, and put in force.</p>
+                              <Review text={past.text} />
+                            </>
+                          }
                           act={async () => {
                             await ask("POST", "admin/config/rollback", { body: { revision: past.revision }, headers: { "if-match": `"${revision}"` } });
                             return `Revision ${past.revision} is in force again.`;
@@ -65,4 +72,5 @@ export function Past({ revision, onRolledBack }: { revision: string; onRolledBac
       </Answer>
       {compared !== null && <Comparison of={compared} />}
     </Panel>
-  );}
+  );
+}

@@ -13,13 +13,15 @@ interface Acting {
   after?: () => void;
   /** What would happen, where that is asked first. */
   confirm?: ComponentChildren;
+  /** There is much to read before. */
+  broad?: boolean;
   kind?: "main" | "danger" | "quiet";
   disabled?: boolean;
   /** Said in place of the label to those who do not see where it stands. */
   name?: string;
 }
 
-export function Act({ label, act, after, confirm, kind, disabled, name }: Acting) {
+export function Act({ label, act, after, confirm, broad, kind, disabled, name }: Acting) {
   const [busy, setBusy] = useState(false);
   const [asks, setAsks] = useState(false);
   const run = async () => {
@@ -47,7 +49,7 @@ export function Act({ label, act, after, confirm, kind, disabled, name }: Acting
         {busy ? `${label} …` : label}
       </button>
       {asks && (
-        <Dialog title={name ?? label} onClose={() => setAsks(false)}>
+        <Dialog title={name ?? label} broad={broad} onClose={() => setAsks(false)}>
           <div class="asked">{confirm}</div>
           <p class="actions">
             <button type="button" onClick={() => setAsks(false)}>

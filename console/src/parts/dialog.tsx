@@ -6,10 +6,12 @@ import { useEffect, useId, useRef } from "preact/hooks";
 interface Asked {
   title: string;
   onClose: () => void;
+  /** There is much to read in it. */
+  broad?: boolean;
   children: ComponentChildren;
 }
 
-export function Dialog({ title, onClose, children }: Asked) {
+export function Dialog({ title, onClose, broad = false, children }: Asked) {
   const dialog = useRef<HTMLDialogElement>(null);
   const name = useId();
   useEffect(() => {
@@ -22,7 +24,7 @@ export function Dialog({ title, onClose, children }: Asked) {
     };
   }, []);
   return (
-    <dialog ref={dialog} aria-labelledby={name} onCancel={onClose} onClose={onClose}>
+    <dialog ref={dialog} class={broad ? "broad" : undefined} aria-labelledby={name} onCancel={onClose} onClose={onClose}>
       <h2 id={name}>{title}</h2>
       {children}
     </dialog>

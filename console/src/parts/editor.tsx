@@ -2,17 +2,21 @@
 // and a screen reader can do with one works.
 
 import { useRef } from "preact/hooks";
-import type { Finding } from "../shapes.ts";
+import type { Finding } from "../editor.ts";
 
 interface Shown {
+  /** What the text is. */
+  name: string;
   text: string;
   onEdit: (text: string) => void;
   findings: Map<number, Finding[]>;
   area: { current: HTMLTextAreaElement | null };
-  readOnly: boolean;
+  readOnly?: boolean;
+  /** A few lines are enough for most. */
+  low?: boolean;
 }
 
-export function Editor({ text, onEdit, findings, area, readOnly }: Shown) {
+export function Editor({ name, text, onEdit, findings, area, readOnly = false, low = false }: Shown) {
   const gutter = useRef<HTMLPreElement>(null);
   const lines = text.split("\n").length;
   const follow = () => {
@@ -36,7 +40,7 @@ export function Editor({ text, onEdit, findings, area, readOnly }: Shown) {
     leaving.current = false;
   };
   return (
-    <div class="editor">
+    <div class={low ? "editor low" : "editor"}>
       <pre class="gutter" aria-hidden="true" ref={gutter}>
         {Array.from({ length: lines }, (_, at) => {
           const found = findings.get(at + 1);
@@ -57,7 +61,7 @@ export function Editor({ text, onEdit, findings, area, readOnly }: Shown) {
         wrap="off"
         spellcheck={false}
         autocapitalize="off"
-        aria-label="routing.yaml; Escape and then Tab leaves"
+        aria-label={`${name}; Escape and then Tab leaves`}
         aria-invalid={[...findings.values()].flat().some((finding) => finding.severity === "error")}
         onInput={(event) => onEdit(event.currentTarget.value)}
         onScroll={follow}
