@@ -150,6 +150,7 @@ fn limits(criterion: &mut Criterion) {
             budgets: Arc::default(),
             max_cost: None,
             explain: false,
+            zero_log: false,
             expires: None,
         };
         Some(Lineage::below(above.as_ref(), own))
