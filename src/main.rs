@@ -49,7 +49,7 @@ const LONG_ABOUT: &str = "\
 An AI API gateway that makes provider outages invisible to callers.
 
 Point an OpenAI, Anthropic or Gemini SDK at it; one routing.yaml says which upstreams serve which \
-models. Without a command it serves. MAINSTAY_LOG sets the log filter (info).";
+models. Without a command it serves. MAINSTAY_LOG sets what is logged (info, or what the file says).";
 
 #[derive(Subcommand)]
 enum Command {
