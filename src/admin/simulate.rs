@@ -37,7 +37,7 @@ pub(super) const SIMULATE: Form = Form::json::<Came>("what it came to")
     .refuses(&[(429, "another rehearsal runs"), (503, "the machine has no thread left")]);
 
 /// Longest time that one may take, by the wall's clock.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// Who is told to wait does so for about this many seconds: few take longer.
 const SOON: HeaderValue = HeaderValue::from_static("3");
 /// By how much a rehearsal's thread stands back (nice(2)): it has a tenth of a core that others want whole.

@@ -98,3 +98,23 @@ export async function nobodysEditIsWrittenOverUnseen(browser) {
     assert.ok((await put(was)).ok);
   });
 }
+
+/** Tab indents there, so it takes Escape before it to go on. */
+export async function theEditorIsNoTrapForTheKeyboard(browser) {
+  await withPage(browser, {}, async (page) => {
+    await open(page, "overview");
+    await page.keyboard.press("g");
+    await page.keyboard.press("e");
+    await field(page).focus();
+    const text = await field(page).inputValue();
+    await page.keyboard.press("Tab");
+    assert.equal((await field(page).inputValue()).length, text.length + 2);
+    const isIn = () => field(page).evaluate((area) => area === document.activeElement);
+    assert.ok(await isIn());
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Tab");
+    assert.ok(!(await isIn()), "it is left");
+    await page.getByRole("button", { name: "Undo all" }).press("Enter");
+    assert.equal(await field(page).inputValue(), text);
+  });
+}
