@@ -9,7 +9,7 @@
 //! | 1 | [`catalog`], [`dialect`], [`strategy`], [`telemetry`] |
 //! | 2 | [`config`] |
 //! | 3 | [`state`], [`shared`], [`store`] |
-//! | 4 | [`access`], [`route`], [`upstream`], [`simulated`], [`cache`], [`ledger`], [`report`], [`alerts`] |
+//! | 4 | [`access`], [`route`], [`upstream`], [`simulated`], [`cache`], [`ledger`], [`capture`], [`report`], [`alerts`] |
 //! | 5 | [`proxy`], [`sim`] |
 //! | 6 | [`admin`] |
 //! | 7 | [`server`] |
@@ -23,6 +23,7 @@ pub mod alerts;
 pub mod algo;
 pub mod app;
 pub mod cache;
+pub mod capture;
 pub mod catalog;
 pub mod config;
 pub mod dialect;

@@ -138,6 +138,10 @@ GATEWAY = dashboard(
         graph("Requests that nobody can look up", "Ended requests a second that neither the journal nor the log has, because too many ended "
               "at once; and lines of the log that nobody took in time.", "ops",
               (rate("mainstay_journal_lost_total"), "neither kept nor logged"), (rate("mainstay_log_lost_lines_total"), "lines not logged")),
+        graph("Captures", "Requests a second that were to be captured (`telemetry.capture`), by what became of them. None of them waits for the disk.",
+              "ops", (rate("mainstay_captures_total", "result"), "{{result}}")),
+        graph("Captures on disk", "Bytes of requests and answers on disk, at most telemetry.capture.max_total.", "bytes",
+              (now("sum", "mainstay_capture_bytes", "instance"), "{{instance}}")),
         graph("Memory of kept answers", "Bytes of answers that are kept, at most server.cache_memory and server.idempotency.memory.", "bytes",
               (now("sum", "mainstay_cache_bytes", "store"), "{{store}}")),
         graph("Kept answers", "How many answers are kept.", "short", (now("sum", "mainstay_cache_entries", "store"), "{{store}}")),

@@ -28,7 +28,7 @@ pub(super) struct Form {
     pub others: &'static [Answer],
     /// Refusals with a status of their own, and when; those of the door are not among them.
     pub refusals: &'static [(u16, &'static str)],
-    /// What the audit trail calls it; `None` for what changes nothing.
+    /// What the audit trail calls it; `None` for what changes nothing, and shows nobody's words.
     pub deed: Option<&'static str>,
 }
 

@@ -7,6 +7,7 @@
 mod alerts;
 mod attempt;
 mod budgets;
+mod capture;
 mod catalog;
 mod channels;
 mod configuration;

@@ -7,9 +7,9 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use super::form::Form;
 use super::{
-    Running, alerts, attempt, budgets, catalog, channels, configuration, console, cost, document, explain,
-    health, index, keys, limits, live, log, metrics, operate, reload, requests, simulate, simulated, status,
-    trail, upstreams, usage,
+    Running, alerts, attempt, budgets, capture, catalog, channels, configuration, console, cost, document,
+    explain, health, index, keys, limits, live, log, metrics, operate, reload, requests, simulate, simulated,
+    status, trail, upstreams, usage,
 };
 use crate::vocab::OperatorScope as Scope;
 
@@ -283,6 +283,14 @@ pub(super) const ROUTES: &[Route] = &[
         handler: || get(requests::show),
         form: &requests::SHOW,
         doc: "one of them, by what its answer calls it",
+    },
+    Route {
+        method: "GET",
+        path: "/admin/requests/{id}/capture",
+        scope: Scope::Capture,
+        handler: || get(capture::show),
+        form: &capture::SHOW,
+        doc: "what its caller asked and was answered, redacted, where that was captured; whoever looks is in the audit trail",
     },
     Route {
         method: "POST",

@@ -19,6 +19,7 @@ use crate::access::tokens::Published;
 use crate::access::{Access, Desk};
 use crate::alerts::Herald;
 use crate::cache::{Held, KeptNow};
+use crate::capture::Captures;
 use crate::ledger::{self, Journal};
 use crate::shared::Standing;
 use crate::simulated::Simulated;
@@ -145,6 +146,9 @@ pub trait Running: Send + Sync + 'static {
 
     /// The last requests.
     fn journal(&self) -> Arc<Journal>;
+
+    /// What callers asked and were answered, where that is captured.
+    fn captures(&self) -> Arc<Captures>;
 
     /// How far the ledger is behind; `None` where none is kept.
     fn ledger(&self) -> Option<ledger::Standing>;

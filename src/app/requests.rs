@@ -17,6 +17,9 @@ pub struct Requests {
     /// One of them, as its answer's x-mainstay-request-id names it: all that is known of it
     #[arg(value_name = "ID", conflicts_with_all = ["key", "team", "model", "route", "channel", "outcome", "verdict", "status", "slower_than", "last", "limit"])]
     id: Option<String>,
+    /// What its caller asked and was answered, redacted, where that was captured: as JSON
+    #[arg(long, requires = "id")]
+    capture: bool,
     /// What the caller's key is called
     #[arg(long)]
     key: Option<String>,
@@ -74,7 +77,8 @@ impl Requests {
 
     fn path_at(&self, now: Duration) -> String {
         if let Some(id) = &self.id {
-            return format!("/admin/requests/{}", escaped(id));
+            let capture = if self.capture { "/capture" } else { "" };
+            return format!("/admin/requests/{}{capture}", escaped(id));
         }
         let millis = self.slower_than.map(|least| (least.as_secs_f64() * 1e3).to_string());
         let from = self.last.map(|last| now.saturating_sub(last).as_secs_f64().to_string());
@@ -105,6 +109,7 @@ impl Requests {
     /// What the gateway answered, for people, or as it is.
     pub fn shown(&self, answer: &Value) -> String {
         match (self.format, &self.id) {
+            _ if self.capture => serde_json::to_string_pretty(answer).unwrap_or_default(),
             (Format::Json, _) => serde_json::to_string_pretty(answer).unwrap_or_default(),
             (Format::Table, Some(_)) => waterfall::of(answer),
             (Format::Table, None) => table(answer),
@@ -167,12 +172,14 @@ mod tests {
         check(&[], "/admin/requests");
         check(&["req_1"], "/admin/requests/req_1");
         check(&["a b"], "/admin/requests/a%20b");
+        check(&["req_1", "--capture"], "/admin/requests/req_1/capture");
         check(&["--key", "a b", "--outcome", "failed"], "/admin/requests?key=a%20b&outcome=failed");
         check(
             &["--slower-than", "1500ms", "--last", "1h", "--limit", "7", "--channel", "sim-a"],
             "/admin/requests?channel=sim-a&slower_than=1500&from=6400&limit=7",
         );
         assert!(line(&["req_1", "--key", "a"]).is_err());
+        assert!(line(&["--capture"]).is_err());
         assert!(line(&["--last", "yesterday"]).is_err());
     }
 

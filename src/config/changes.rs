@@ -41,6 +41,7 @@ pub fn changes(before: &Blueprint, after: &Blueprint) -> Changes {
         ("server", before.server != after.server),
         ("ledger", before.ledger != after.ledger),
         ("alerts", before.alerts != after.alerts),
+        ("telemetry", before.telemetry != after.telemetry),
         ("access", before.access != after.access),
         ("store", before.store != after.store),
         ("catalog", before.catalog != after.catalog),

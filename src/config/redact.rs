@@ -145,6 +145,9 @@ impl Redactor {
                     let address = entry.key == "url" && path.to_string().starts_with("alerts");
                     // The name of a key, and a number of tokens.
                     let named = matches!(entry.key.as_str(), "key" | "prompt_tokens") && is_condition(path);
+                    // Whose requests are captured, and whether keys are struck out of them.
+                    let named =
+                        named || entry.key == "keys" && path.to_string().starts_with("telemetry.capture");
                     let below = match stands {
                         Stands::Openly if named => Stands::Openly,
                         _ if headers || address || is_secret_word(&entry.key) => Stands::AsSecret,

@@ -15,7 +15,10 @@ pub use alerts::{down_after, error_spike, spend_spike};
 pub use degrade::{cache, cache_memory, exhausted, idempotency};
 pub use limits::allowance;
 pub use store::retention;
-pub use telemetry::{journal_requests, log, max_series, otlp_interval, otlp_timeout, otlp_traces, privacy};
+pub use telemetry::{
+    capture_body, capture_retention, capture_share, capture_total, captured, journal_requests, log,
+    max_series, otlp_interval, otlp_timeout, otlp_traces, privacy,
+};
 
 use super::Cidr;
 use super::blueprint::{Byok, Continuation, Delivery};

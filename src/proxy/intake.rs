@@ -29,8 +29,8 @@ use super::thoughts::Thoughts;
 use super::tunnel::Switch;
 use super::unattended::Attendance;
 use super::{
-    Gateway, Snapshot, admission, budgets, byok, deadline, identity, leave, left, limits, models, privacy,
-    steer, trace,
+    Gateway, Snapshot, admission, budgets, byok, capture, deadline, identity, leave, left, limits, models,
+    privacy, steer, trace,
 };
 use crate::access::{Caller, Denied, Standing};
 use crate::algo::tick::Tick;
@@ -242,8 +242,9 @@ pub async fn admit(
 async fn come_in(
     gateway: &Arc<Gateway>,
     snapshot: &Snapshot,
-    guest: Guest,
+    mut guest: Guest,
 ) -> Result<Admitted, Box<Refusal>> {
+    capture::begin(gateway, snapshot, &mut guest);
     let guest = admission::let_in(gateway, snapshot, guest)?;
     limits::take(gateway, snapshot, guest).await.map(Admitted::Guest)
 }

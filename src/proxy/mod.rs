@@ -14,6 +14,7 @@
 //! | `again` | answers that are kept, for the same request later |
 //! | `named` | requests that callers name by an `Idempotency-Key` |
 //! | `share`, `flight` | one attempt for all who ask the same at the same moment |
+//! | `capture` | which requests are captured, and what of them is seen |
 //! | `drive` | the attempt loop |
 //! | `explain` | tells a caller who may ask why his request went where it went |
 //! | `degrade` | what becomes of a request that no channel can take |
@@ -54,6 +55,7 @@ mod attempt;
 mod bonds;
 mod budgets;
 mod byok;
+mod capture;
 mod count;
 mod deadline;
 mod degrade;
@@ -92,8 +94,8 @@ mod tunnel;
 mod unattended;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
@@ -105,6 +107,7 @@ use crate::access::budgets::Budgets;
 use crate::access::limits::Limiter;
 use crate::access::{Access, Caller, Guesses, OwnKeys};
 use crate::cache::{Held, KeptNow, Memory};
+use crate::capture::Captures;
 use crate::ledger::{Journal, Ledger, Readers, Till};
 use crate::route::Bond;
 use crate::state::{Live, Recent, Table};
@@ -147,6 +150,8 @@ pub struct Gateway {
     before: again::Before,
     /// Who reads what requests come to.
     readers: Arc<Readers>,
+    /// Where what they say is kept, if it is.
+    captures: OnceLock<Arc<Captures>>,
     /// Where nobody does.
     till: Arc<Till>,
     /// What callers have used of their limits.
@@ -185,6 +190,7 @@ impl Gateway {
             memory: Memory::default(),
             before: again::Before::default(),
             readers: Arc::default(),
+            captures: OnceLock::new(),
             till: Arc::new(Till),
             mirrors: mirror::Mirrors::default(),
             unattended: AtomicU32::new(0),
@@ -199,6 +205,13 @@ impl Gateway {
     /// The same with `journal`.
     pub fn keep_journal(&self, journal: Arc<Journal>) {
         self.readers.keep_journal(journal);
+    }
+
+    /// The same with what they say, where that is to be captured.
+    pub fn keep_captures(&self, captures: Arc<Captures>) {
+        captures.follow(self.snapshot().table.telemetry.capture.as_ref());
+        // The first one stays.
+        let _ = self.captures.set(captures);
     }
 
     /// Where what has this id is stored for the caller.
@@ -216,6 +229,9 @@ impl Gateway {
         self.readers
             .journal()
             .inspect(|journal| journal.keep_most(snapshot.table.telemetry.journal_requests));
+        if let Some(captures) = self.captures.get() {
+            captures.follow(snapshot.table.telemetry.capture.as_ref());
+        }
         let before = self.snapshot.swap(Arc::new(snapshot));
         self.budgets.changed();
         before
@@ -283,13 +299,14 @@ impl Gateway {
             Ok(intake::Admitted::Guest(guest)) => {
                 let (trace, shown) = (guest.settle.trace, limits::shown(&guest));
                 let explained = explain::granted(wish, &guest.settle, guest.dialect);
+                let taking = guest.settle.taking.clone();
                 let mut response = again::serve(self, &snapshot, guest).await;
                 if let Some(shown) = &shown {
                     limits::say(self, response.headers_mut(), shown);
                 }
                 let status = response.status();
                 trace::say(response.headers_mut(), status, trace);
-                explain::on(explained, response)
+                explain::on(explained, capture::on(taking, response))
             }
             Ok(intake::Admitted::Answered(response)) => *response,
             Err(refusal) => {
@@ -297,10 +314,11 @@ impl Gateway {
                 let settle = refusal.settle.as_ref();
                 let trace = settle.map_or(refusal.trace, |settle| settle.trace);
                 let explained = settle.and_then(|settle| explain::granted(wish, settle, refusal.dialect));
+                let taking = settle.and_then(|settle| settle.taking.clone());
                 let mut response = refusal.into_response(&self.live);
                 let status = response.status();
                 trace::say(response.headers_mut(), status, trace);
-                explain::on(explained, response)
+                explain::on(explained, capture::on(taking, response))
             }
         }
     }

@@ -34,6 +34,11 @@ impl Once {
         Self { slot: Arc::new(Mutex::new(Some(large))), hint }
     }
 
+    /// Its length in bytes, or as much of it as is sure.
+    pub fn length(&self) -> u64 {
+        self.hint.exact().unwrap_or_else(|| self.hint.lower())
+    }
+
     /// Whether an attempt has read of it.
     pub fn is_spent(&self) -> bool {
         self.slot.lock().is_none()

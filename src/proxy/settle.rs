@@ -13,6 +13,7 @@ use super::{Gateway, metering, privacy};
 use crate::access::Caller;
 use crate::access::budgets::{Paid, Reserved};
 use crate::algo::tick::Tick;
+use crate::capture::Taking;
 use crate::dialect::Operation;
 use crate::ledger::{self, Account, Wait, Waits};
 use crate::route::steer::Taken;
@@ -96,6 +97,8 @@ pub struct Settle {
     status: AtomicU16,
     /// What its row is made of, where rows are kept.
     account: Option<Arc<Account>>,
+    /// Where what it says is captured, if it is.
+    pub taking: Option<Arc<Taking>>,
     tags: Vec<(Arc<str>, Box<str>)>,
     /// What it asks to have read, where that may have to be counted.
     prompt: Option<Arc<Prompt>>,
@@ -200,6 +203,7 @@ impl Settle {
                 Audience::Caller => Account::open(&gateway.readers),
                 Audience::Nobody | Audience::Another => None,
             },
+            taking: None,
             tags: Vec::new(),
             prompt: None,
             replayed: None,
@@ -419,6 +423,9 @@ impl Drop for Settle {
         }
         self.route.memory.in_flight.fetch_sub(1, Relaxed);
         self.gateway.in_flight.fetch_sub(1, Relaxed);
+        if let Some(taking) = self.taking.take() {
+            taking.ends(self.outcome, self.channel.as_ref().map(|channel| &*channel.label));
+        }
         let first_byte = Some(self.first_byte.load(Relaxed)).filter(|nanos| *nanos > 0);
         let after = first_byte.map(Duration::from_nanos);
         if let Some(account) = self.account.take() {

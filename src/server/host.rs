@@ -14,6 +14,7 @@ use super::alerting;
 use super::assemble::Assembler;
 use super::booking;
 use super::builtin::Simulating;
+use super::capturing;
 use super::collector::{self, Farewell};
 use super::front::Front;
 use super::history::History;
@@ -44,6 +45,7 @@ use crate::admin::{
 use crate::alerts::Herald;
 use crate::algo::breaker::State;
 use crate::cache::{Held, KeptNow};
+use crate::capture::Captures;
 use crate::ledger::{self, Journal, Ledger};
 use crate::proxy::{Gateway, Snapshot};
 use crate::shared::{Link, Purses, Standing, Tallies};
@@ -85,6 +87,7 @@ pub struct Host {
     trail: Arc<Trail>,
     ledger: Option<Arc<Ledger>>,
     journal: Arc<Journal>,
+    captures: Arc<Captures>,
     herald: Arc<Herald>,
     pulse: Arc<Pulse>,
     pub(super) farewell: Arc<Farewell>,
@@ -135,6 +138,7 @@ impl Host {
         let prober = Prober::new(Arc::clone(&live), Arc::clone(&tasks));
         let slots = Arc::clone(&prober.slots);
         let rescue = Rescue::new(Arc::clone(&live), Arc::clone(&tasks), Arc::clone(&prober));
+        let captures = capturing::begin(&gateway, Arc::clone(&loader), &tasks);
         let reloader = Reloader::new(First {
             gateway: Arc::clone(&gateway),
             loader,
@@ -214,6 +218,7 @@ impl Host {
             trail,
             ledger,
             journal,
+            captures,
             herald,
             pulse: live_pages,
             farewell: Arc::default(),
@@ -245,6 +250,7 @@ impl Host {
             booking::close(ledger).await;
         }
         booking::close_journal(&self.journal).await;
+        capturing::close(&self.captures).await;
         collector::finish(&self.journal, &self.farewell).await;
     }
 
@@ -338,6 +344,10 @@ impl Running for Host {
 
     fn journal(&self) -> Arc<Journal> {
         Arc::clone(&self.journal)
+    }
+
+    fn captures(&self) -> Arc<Captures> {
+        Arc::clone(&self.captures)
     }
 
     fn ledger(&self) -> Option<ledger::Standing> {

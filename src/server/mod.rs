@@ -25,6 +25,7 @@
 //! | `storing` | the store, opened and tended |
 //! | `alerting` | what operators are told, looked for and posted |
 //! | `booking` | the ledger, where there is a store for it |
+//! | `capturing` | what callers say, where that is captured |
 //! | [`prober`], `rescue`, `recheck` | asking upstreams and credentials how they are |
 
 mod alerting;
@@ -32,6 +33,7 @@ mod assemble;
 mod booking;
 pub mod builtin;
 mod busy;
+mod capturing;
 mod certified;
 mod collector;
 mod conduct;

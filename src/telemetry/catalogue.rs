@@ -122,6 +122,8 @@ catalogue! {
     RUNTIME_LAG = "mainstay_runtime_lag_seconds" Histogram(LAGS), [], "How late a timer of 100 ms fires: what everything here waits for CPU.";
     SERIES = "mainstay_metrics_series" Gauge, [], "Series that this process exports; a histogram is one.";
     OVERFLOWS = "mainstay_metrics_overflow_total" Counter, ["metric"], "Times that a series was asked for which telemetry.metrics.max_series does not allow: what is counted goes to labels `__overflow__` instead, gauges are left out.";
+    CAPTURES = "mainstay_captures_total" Counter, ["result"], "Requests that were to be captured: written; no_room (more than 64 MiB of them were under way, or waited to be written); failed (the disk did not take them); opted_out (their callers refused).";
+    CAPTURE_BYTES = "mainstay_capture_bytes" Gauge, [], "Captures on disk, at most telemetry.capture.max_total.";
     OTLP_BATCHES = "mainstay_otlp_batches_total" Counter, ["signal", "result"], "Batches for the OpenTelemetry collector: sent; retried (a try failed); or lost: refused (the collector does not want it), given_up (the last try failed), queue_full (more waited than may). Absent without telemetry.otlp.";
     OTLP_QUEUE = "mainstay_otlp_queue" Gauge, ["signal"], "Batches that wait for the collector; absent without telemetry.otlp.";
 

@@ -206,6 +206,7 @@ fn results(metric: &str) -> &'static [&'static str] {
         () if is(&c::THOUGHTS) => &["kept", "unknown", "left_out", "refused"],
         () if is(&c::LEFT) => &["known", "unknown", "foreign"],
         () if is(&c::OTLP_BATCHES) => names!(Delivered),
+        () if is(&c::CAPTURES) => &["written", "no_room", "failed", "opted_out"],
         () if is(&c::CACHE) => &["hit", "stale", "miss", "stored", "too_large"],
         () => &["ok", "failed"],
     }

@@ -19,14 +19,24 @@ pub enum OperatorScope {
     Config,
     /// To read who did what.
     Audit,
+    /// To read what callers asked and were answered.
+    Capture,
 }
 
 impl OperatorScope {
-    pub const ALL: [Self; 7] =
-        [Self::Open, Self::Read, Self::Usage, Self::Keys, Self::Operate, Self::Config, Self::Audit];
+    pub const ALL: [Self; 8] = [
+        Self::Open,
+        Self::Read,
+        Self::Usage,
+        Self::Keys,
+        Self::Operate,
+        Self::Config,
+        Self::Audit,
+        Self::Capture,
+    ];
     /// Those that tokens and certificates may have.
-    pub const GIVEN: [Self; 6] =
-        [Self::Read, Self::Usage, Self::Keys, Self::Operate, Self::Config, Self::Audit];
+    pub const GIVEN: [Self; 7] =
+        [Self::Read, Self::Usage, Self::Keys, Self::Operate, Self::Config, Self::Audit, Self::Capture];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -37,6 +47,7 @@ impl OperatorScope {
             Self::Operate => "operate",
             Self::Config => "config",
             Self::Audit => "audit",
+            Self::Capture => "capture",
         }
     }
 
@@ -50,6 +61,7 @@ impl OperatorScope {
             Self::Operate => "change how the gateway runs, and what was booked",
             Self::Config => "read and change the configuration, and rehearse outages on it",
             Self::Audit => "read who did what",
+            Self::Capture => "read what callers asked and were answered, where that is captured",
         }
     }
 

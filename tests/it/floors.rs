@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["catalog", "dialect", "strategy", "telemetry"],
     &["config"],
     &["state", "shared", "store"],
-    &["access", "route", "upstream", "simulated", "cache", "ledger", "report", "alerts"],
+    &["access", "route", "upstream", "simulated", "cache", "capture", "ledger", "report", "alerts"],
     &["proxy", "sim"],
     &["admin"],
     &["server"],

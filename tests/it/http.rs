@@ -49,7 +49,8 @@ pub fn post_as(key: &str, to: SocketAddr, path: &str, json: &str) -> io::Result<
     ask(to, "POST", path, &[("authorization", &format!("Bearer {key}"))], Some(json))
 }
 
-fn ask(
+/// The same with these headers.
+pub fn ask(
     to: SocketAddr,
     method: &str,
     path: &str,

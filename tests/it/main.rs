@@ -11,6 +11,7 @@ mod bad_asks;
 mod bad_input;
 mod billed;
 mod bonds;
+mod captured;
 mod catalog;
 mod chaos;
 mod collector;

@@ -14,6 +14,7 @@ const ROUTING: &str = "
 version: 1
 server: {listen: LISTEN, admin: ADMIN, admin_token: '${MAINSTAY_IT_SECRET}', key_hash_secret: '${MAINSTAY_IT_SECRET}'}
 store: {url: 'sqlite:fuzzed.db'}
+telemetry: {capture: {enabled: true, path: captures, share: 100%}}
 teams: {growth: {}}
 keys: {filed: {secret: '${MAINSTAY_IT_SECRET}', team: growth, budgets: [{per: day, limit: 5}]}}
 alerts: {webhooks: {nobody: {url: 'http://127.0.0.1:1/', secret: '${MAINSTAY_IT_SECRET}'}}}

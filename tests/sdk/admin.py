@@ -13,6 +13,7 @@ import tempfile
 import urllib.parse
 import urllib.request
 
+import jsonschema
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 # Seconds for all questions together; what is asked first is the same each time.
@@ -27,7 +28,7 @@ CHECKS = [
 ]
 
 # The document is asked for before all questions, and nobody guesses the id of a request, or what the console is made of.
-UNGUESSED = {"get_admin_openapi_json", "get_admin_requests_id", "get_console_file"}
+UNGUESSED = {"get_admin_openapi_json", "get_admin_requests_id", "get_admin_requests_id_capture", "get_console_file"}
 # Nobody guesses a whole routing.yaml; tests/it/operators.rs sends some.
 UNGUESSED |= {"put_admin_config", "post_admin_config_diff", "post_admin_config_validate"}
 # Its answer has no end.
@@ -50,6 +51,13 @@ OpenAPIV31SpecValidator(document).validate()
 
 # So that there is something to see, to change and to end.
 ask("/admin/keys", "POST", {"name": "shop"})
+
+# What a request said is there under an id that nobody guesses.
+came = ask("/admin/try", "POST", {"model": "demo", "prompt": "I am ada@example.com"})
+capture = ask(f"/admin/requests/{came['said']['request-id']}/capture")
+form = document["paths"]["/admin/requests/{id}/capture"]["get"]["responses"]["200"]["content"]["application/json"]
+jsonschema.validate(capture, form["schema"] | {"components": document["components"]})
+assert "I am [EMAIL]" in json.dumps(capture), capture
 
 
 def answered(har):

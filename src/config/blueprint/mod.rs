@@ -8,6 +8,7 @@
 pub mod access;
 pub mod alerts;
 pub mod budgets;
+pub mod capture;
 pub mod degrade;
 pub mod issuer;
 pub mod ledger;
@@ -21,6 +22,7 @@ pub mod upstream;
 pub use access::{Access, CallerKey, Level, Lineage, Member, Names, Reach, Urgency};
 pub use alerts::{Alerts, MessageForm, Webhook};
 pub use budgets::{Budget, Exceeded, Unpriced};
+pub use capture::{Capture, Captured, Expression, Redact};
 pub use degrade::{Cache, CacheScope, Degradation, Idempotency, WhenExhausted};
 pub use issuer::{Algorithm, Issuer, KeysAt};
 pub use ledger::{Ledger, SpoolSettings};

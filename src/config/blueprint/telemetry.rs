@@ -1,10 +1,11 @@
 //! What the outside sees of the gateway.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
 
-use super::BaseUrl;
+use super::{BaseUrl, Capture};
 use crate::config::percent::Percent;
 use crate::telemetry::logs;
 use crate::vocab::{Privacy, Secret};
@@ -19,6 +20,8 @@ pub struct Telemetry {
     /// Combinations of names that one metric may have.
     pub max_series: usize,
     pub otlp: Option<Otlp>,
+    /// `None` where the file names no place for captures.
+    pub capture: Option<Arc<Capture>>,
 }
 
 /// An OpenTelemetry collector.

@@ -9,6 +9,7 @@ mod access;
 mod alerts;
 mod automatic;
 mod budgets;
+mod capture;
 mod fallback;
 pub mod issuers;
 mod ledger;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use reach::Known;
 
 use super::Env;
-use super::blueprint::{Blueprint, Route};
+use super::blueprint::{Blueprint, Route, Telemetry};
 use super::file::File;
 use super::path::Path;
 use super::problem::Findings;
@@ -59,6 +60,7 @@ pub fn check(
     let routes = routes::check(scene, &upstreams, findings);
     let automatic = automatic::routes(scene, &upstreams, &catalog, findings);
     let known = Known::of(scene, routes.as_deref(), &automatic);
+    let telemetry = Telemetry { capture: capture::check(scene, &known, findings), ..telemetry };
     let members = tree::tree(scene, &known, findings);
     let keys = access::keys(scene, &members, &known, findings);
     let issuers = issuers::issuers(scene, &members, &known, findings);

@@ -56,6 +56,11 @@ impl<'a> Known<'a> {
         self.routes.clone().unwrap_or_default().into_iter().filter(exact)
     }
 
+    /// The names of all routes, patterns and prefixes included; `None` where a route is wrong, which is said elsewhere.
+    pub(super) fn all_routes(&self) -> Option<&[&'a str]> {
+        self.routes.as_deref()
+    }
+
     /// Every name will do.
     pub fn anything() -> Self {
         Self::default()

@@ -32,6 +32,8 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Telemetry {
         journal_requests: settle::journal_requests(&said.journal),
         max_series: settle::max_series(&said.metrics),
         otlp: said.otlp.as_ref().and_then(|said| otlp(said, &path, findings)),
+        // It names routes and keys: see `capture`.
+        capture: None,
     }
 }
 

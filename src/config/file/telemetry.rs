@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::indexed::Named;
 use crate::config::percent::Percent;
-use crate::config::units::Span;
+use crate::config::units::{Size, Span};
 
 /// What the outside sees of the gateway.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -19,6 +19,8 @@ pub struct Telemetry {
     pub metrics: Metrics,
     /// An OpenTelemetry collector that is told of it (none).
     pub otlp: Option<Otlp>,
+    /// Requests and answers themselves, redacted, on disk for a while (none).
+    pub capture: Capture,
 }
 
 /// What the process says on standard error. `MAINSTAY_LOG` and the admin side go before it.
@@ -148,4 +150,55 @@ impl std::fmt::Debug for Otlp {
 pub enum CompressionName {
     Gzip,
     None,
+}
+
+/// What callers ask and are answered: redacted, on disk, for a while.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Capture {
+    /// Whether any is captured (false).
+    pub enabled: Option<bool>,
+    /// A directory of its own, beside this file; it is made where there is none.
+    pub path: Option<String>,
+    /// Only requests that come to these routes, or are served by them (all).
+    pub routes: Vec<String>,
+    /// Only requests with these keys (all).
+    pub keys: Vec<String>,
+    /// Of all those, so many (1%).
+    pub share: Option<Percent>,
+    pub only: Option<CapturedName>,
+    /// Of a request or an answer, so much of its beginning (64KiB).
+    pub max_body: Option<Size>,
+    /// Of all that is on disk; what is oldest goes (1GiB).
+    pub max_total: Option<Size>,
+    /// What is older goes (7d).
+    pub retention: Option<Span>,
+    /// Whether callers may refuse with `x-mainstay-no-capture: 1` (true).
+    pub opt_out: Option<bool>,
+    pub redact: Redact,
+}
+
+/// Which requests are kept: all, or those that went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("x-what" = "choice"))]
+pub enum CapturedName {
+    All,
+    Failed,
+}
+
+/// What is struck out before anything is written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Redact {
+    /// Keys of providers and of this gateway, tokens, passwords in addresses (true).
+    pub keys: Option<bool>,
+    /// E-mail addresses (true).
+    pub email: Option<bool>,
+    /// Numbers of payment cards (true).
+    pub cards: Option<bool>,
+    /// Telephone numbers (true).
+    pub phone: Option<bool>,
+    /// Whatever else: regular expressions, in the syntax of Rust's `regex` (none).
+    pub patterns: Vec<String>,
 }

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
-use super::span;
-use crate::config::blueprint::{Propagate, Traces};
-use crate::config::file::telemetry::{self, FormatName, LevelName, PropagateName, RequestsName};
+use super::{KIB, MIB, span};
+use crate::config::blueprint::{Captured, Propagate, Traces};
+use crate::config::file::telemetry::{
+    self, CapturedName, FormatName, LevelName, PropagateName, RequestsName,
+};
 use crate::config::percent::Percent;
+use crate::config::units::Size;
 use crate::telemetry::MOST_SERIES;
 use crate::telemetry::logs::{self, Choice, Requests};
 use crate::vocab::Privacy;
@@ -75,4 +78,31 @@ const JOURNAL_REQUESTS: u32 = 10_000;
 
 pub fn journal_requests(said: &telemetry::Journal) -> usize {
     said.requests.unwrap_or(JOURNAL_REQUESTS) as usize
+}
+
+/// Few, where somebody wants any: they are for looking into, and every one is somebody's words.
+pub fn capture_share(said: &telemetry::Capture) -> Percent {
+    said.share.unwrap_or(Percent::whole(1))
+}
+
+pub fn captured(said: &telemetry::Capture) -> Captured {
+    match said.only {
+        None | Some(CapturedName::All) => Captured::All,
+        Some(CapturedName::Failed) => Captured::Failed,
+    }
+}
+
+/// A long conversation; documents and histories of agents are larger.
+pub fn capture_body(said: &telemetry::Capture) -> u64 {
+    said.max_body.map_or(64 * KIB, |Size(bytes)| bytes)
+}
+
+/// Some hundred thousand usual requests.
+pub fn capture_total(said: &telemetry::Capture) -> u64 {
+    said.max_total.map_or(1024 * MIB, |Size(bytes)| bytes)
+}
+
+/// Long enough to look into what somebody reports after a weekend.
+pub fn capture_retention(said: &telemetry::Capture) -> Duration {
+    span(said.retention, Duration::from_hours(7 * 24))
 }

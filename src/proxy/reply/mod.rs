@@ -6,6 +6,7 @@
 //! (WIRE §0.4). Nothing here can try again.
 
 mod attended;
+mod captured;
 mod explained;
 mod followed;
 mod opaque;
@@ -25,6 +26,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 pub use attended::{Lasting, read_out};
+pub use captured::Captured;
 pub use explained::Explained;
 pub use followed::{Followed, Follower};
 pub use opaque::Opaque;
@@ -72,6 +74,7 @@ enum Shape {
     Followed(Box<Followed>),
     Replayed(Replayed),
     Explained(Box<Explained>),
+    Captured(Box<Captured>),
 }
 
 impl Reply {
@@ -107,6 +110,10 @@ impl Reply {
         Self(Shape::Explained(Box::new(explained)))
     }
 
+    pub fn captured(captured: Captured) -> Self {
+        Self(Shape::Captured(Box::new(captured)))
+    }
+
     /// All of it, where it is here.
     pub fn as_whole(&self) -> Option<&Bytes> {
         match &self.0 {
@@ -116,7 +123,8 @@ impl Reply {
             | Shape::Recorded(_)
             | Shape::Followed(_)
             | Shape::Replayed(_)
-            | Shape::Explained(_) => None,
+            | Shape::Explained(_)
+            | Shape::Captured(_) => None,
         }
     }
 
@@ -127,6 +135,7 @@ impl Reply {
             Shape::Streaming(_) | Shape::Replayed(_) | Shape::Explained(_) => true,
             Shape::Recorded(recorded) => recorded.inner().is_in_pieces(),
             Shape::Followed(followed) => followed.is_in_pieces(),
+            Shape::Captured(captured) => captured.inner().is_in_pieces(),
         }
     }
 
@@ -140,6 +149,7 @@ impl Reply {
             Shape::Followed(followed) => followed.usage(),
             Shape::Replayed(_) => None,
             Shape::Explained(explained) => explained.inner().usage(),
+            Shape::Captured(captured) => captured.inner().usage(),
         }
     }
 
@@ -153,6 +163,7 @@ impl Reply {
             Shape::Followed(followed) => followed.settle(),
             Shape::Replayed(replayed) => replayed.settle(),
             Shape::Explained(explained) => explained.inner().settle(),
+            Shape::Captured(captured) => captured.inner().settle(),
         }
     }
 }
@@ -174,6 +185,7 @@ impl Body for Reply {
             Shape::Followed(followed) => followed.poll_frame(cx),
             Shape::Replayed(replayed) => replayed.poll_frame(),
             Shape::Explained(explained) => explained.poll_frame(cx),
+            Shape::Captured(captured) => captured.poll_frame(cx),
         }
     }
 
@@ -183,6 +195,7 @@ impl Body for Reply {
             Shape::Opaque(opaque) => opaque.get().is_none_or(Opaque::is_end),
             Shape::Streaming(_) | Shape::Followed(_) | Shape::Replayed(_) | Shape::Explained(_) => false,
             Shape::Recorded(recorded) => recorded.inner().is_end_stream(),
+            Shape::Captured(captured) => captured.inner().is_end_stream(),
         }
     }
 
@@ -194,6 +207,7 @@ impl Body for Reply {
                 SizeHint::default()
             }
             Shape::Recorded(recorded) => recorded.inner().size_hint(),
+            Shape::Captured(captured) => captured.inner().size_hint(),
         }
     }
 }

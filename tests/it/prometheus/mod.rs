@@ -28,7 +28,7 @@ version: 1
 server: {listen: LISTEN, admin: ADMIN, state_file: state.json, key_hash_secret: "${MAINSTAY_IT_SECRET}", redis: {url: "redis://127.0.0.1:1"}}
 store: {url: "sqlite:ledger.db"}
 catalog: {file: 'PRICES'}
-telemetry: {otlp: {endpoint: "http://127.0.0.1:1", interval: 1s}}
+telemetry: {otlp: {endpoint: "http://127.0.0.1:1", interval: 1s}, capture: {enabled: true, path: captures, share: 100%}}
 alerts: {webhooks: {nobody: {url: "http://127.0.0.1:1/", format: slack}}}
 keys: {ada: {secret: "${MAINSTAY_IT_SECRET}"}}
 issuers: {nobody: {issuer: "http://127.0.0.1:1", audience: mainstay}}
