@@ -44,10 +44,9 @@ pub enum Choice {
 impl Choice {
     pub(super) fn manner(self) -> Manner {
         match self {
-            Self::Json => Manner::Json,
             Self::Plain => Manner::Plain,
             Self::Auto if std::io::stderr().is_terminal() => Manner::Plain,
-            Self::Auto => Manner::Json,
+            Self::Auto | Self::Json => Manner::Json,
         }
     }
 }

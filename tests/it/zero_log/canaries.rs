@@ -1,6 +1,7 @@
 //! Words that stand nowhere but in the requests of one caller, and the search for them in whatever is written.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -84,7 +85,6 @@ impl Canaries {
         let low = text.to_lowercase();
         let stands = |kind: &Kind| {
             let word = self.word(*kind);
-            let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
             low.contains(&word)
                 || *kind == Kind::Trace && has(bytes, &from_hex(&word))
                 || low.contains(&hex(word.as_bytes()))
@@ -113,6 +113,13 @@ fn in_base64(word: &str) -> [String; 3] {
     })
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 #[test]
 fn a_canary_is_found_however_it_is_written() {
     let canaries = Canaries("one");
@@ -124,7 +131,7 @@ fn a_canary_is_found_however_it_is_written() {
         assert_eq!(canaries.found_in(BASE64_STANDARD_NO_PAD.encode(&text).as_bytes()), only, "{before}");
     }
     let hash = digest(&SHA256, word.as_bytes());
-    let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(hash.as_ref());
     assert_eq!(canaries.found_in(format!("sha256:{}", &hex[..12]).as_bytes()), only);
     assert_eq!(canaries.found_in(word.to_uppercase().as_bytes()), only);
     assert_eq!(Canaries("two").found_in(word.as_bytes()), BTreeSet::new());

@@ -1,5 +1,6 @@
 //! Requests of every dialect whose every part that a caller may write has a canary in it.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 
@@ -196,7 +197,7 @@ impl Caller {
         let mut socket = TcpStream::connect(self.gateway).expect("the gateway listens");
         let mut head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: {}\r\n", self.gateway);
         for (name, value) in self.headers(&[("content-length", body.len().to_string())]) {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         socket.write_all(format!("{head}\r\n{body}").as_bytes()).expect("it reads");
     }
