@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use mainstay::telemetry::catalogue::{GROUPS, Kind, Metric};
+use mainstay::telemetry::catalogue::{ALL, GROUPS, Kind, Metric};
 use mainstay::telemetry::words;
 
 const HEAD: &str = "\
@@ -53,6 +53,34 @@ fn docs_name_every_metric() {
         written == made,
         "MAINSTAY_BLESS=1 writes docs/metrics.md anew; the first difference: {differs:?}"
     );
+}
+
+#[test]
+fn pages_name_no_metric_that_is_not_there() {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs =
+        std::fs::read_dir(home.join("docs")).expect("there are docs").flatten().map(|entry| entry.path());
+    let pages = docs.filter(|path| path.extension().is_some_and(|kind| kind == "md"));
+    let pages = pages.chain(["README.md", "CHANGELOG.md", "routing.yaml"].map(|name| home.join(name)));
+    let is_there = |name: &str| {
+        let series = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end));
+        ALL.iter().any(|metric| metric.name == name || Some(metric.name) == series)
+    };
+    let mut seen = 0;
+    for page in pages {
+        let text = std::fs::read_to_string(&page).expect("a page can be read");
+        // A rule's name has colons round it; `mainstay_ledger_*` is a few.
+        let names = text.match_indices("mainstay_").filter(|(at, _)| !text[..*at].ends_with([':', '_']));
+        for (at, _) in names {
+            let rest = &text[at..];
+            let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(rest.len());
+            if !rest[end..].starts_with('*') {
+                assert!(is_there(&rest[..end]), "{}: {}", page.display(), &rest[..end]);
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 300, "{seen} names were looked at");
 }
 
 fn document() -> String {

@@ -1,9 +1,9 @@
 //! What is written down of requests, found by words that stand nowhere else: in the log, the store, the spool, the state
-//! file, Redis, spans, metrics, webhooks and answers of the admin side. With `zero_log` there is none; without it only what
-//! `docs/logs.md` says.
+//! file, captures, Redis, spans, metrics, webhooks and answers of the admin side. With `zero_log` there is none; without it
+//! only what `docs/logs.md` says, and prompts and answers in captures alone, which are turned on here for everybody.
 //!
-//! The same search over the same traffic finds labels, models' names and ids where they may be kept: what it does not find is
-//! not there.
+//! The same search over the same traffic finds labels, models' names and ids where they may be kept, and prompts in captures:
+//! what it does not find is not there.
 
 mod canaries;
 mod echo;
@@ -49,6 +49,7 @@ ledger: {tags: [x-customer], spool: {path: spool}}
 alerts: {down_after: 5s, webhooks: {ops: {url: "http://WEBHOOK/hook", secret: "file:hook.key"}}}
 telemetry:
   zero_log: ALL
+  capture: {enabled: true, path: captures, share: 100%}
   otlp: {endpoint: "http://COLLECTOR/otlp", interval: 1s, traces: {enabled: true, sample: 100%}}
 upstreams:
   sim: {provider: simulated, simulated: {ttft: 1ms, pace: 0ms, words: 5}}
@@ -304,7 +305,11 @@ fn without_it_labels_names_of_models_and_ids_are_written_and_never_a_prompt_nor_
     world.is_asked(&EVERYBODY);
     let written = world.ends();
     assert_eq!(found(&written, QUIET), BTreeMap::new(), "its team has zero_log");
-    let loud = found(&written, LOUD);
+    let (captures, rest): (Written, Written) =
+        written.into_iter().partition(|(place, _)| place.starts_with("captures"));
+    let captured = found(&captures, LOUD);
+    assert!([Kind::Prompt, Kind::Answer].iter().all(|kind| captured.contains_key(kind)), "{captured:?}");
+    let loud = found(&rest, LOUD);
     let kinds: BTreeSet<Kind> = loud.keys().copied().collect();
     assert_eq!(kinds, BTreeSet::from([Kind::Tag, Kind::RequestId, Kind::Trace, Kind::Model]), "{loud:?}");
     let stands = |kind: Kind, place: &str| loud[&kind].iter().any(|found| found.starts_with(place));
