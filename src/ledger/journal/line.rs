@@ -2,8 +2,7 @@
 //!
 //! What a rehearsal reads of these lines is `config::rehearsal::log`'s affair: whoever changes a field changes it there too.
 
-use std::fmt::Write;
-use std::io;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use tracing::Level;
@@ -26,47 +25,33 @@ pub(super) fn level(record: &Record) -> Option<Level> {
 }
 
 /// Adds the line, its end included.
-pub(super) fn write(text: &mut String, decision: &Decision<'_>, level: Level, manner: Manner) {
+pub(super) fn write(text: &mut Vec<u8>, decision: &Decision<'_>, level: Level, manner: Manner) {
     let ended = Duration::from_secs_f64((decision.at + decision.millis / 1e3).max(0.0));
     let at = logs::timestamp(ended);
-    // A `String` takes everything.
+    // Memory takes everything.
     let _ = match manner {
         Manner::Json => json(text, decision, level, &at),
         Manner::Plain => plain(text, decision, level, &at),
     };
-    text.push('\n');
+    text.push(b'\n');
 }
 
-fn json(text: &mut String, decision: &Decision<'_>, level: Level, at: &str) -> std::fmt::Result {
+fn json(text: &mut Vec<u8>, decision: &Decision<'_>, level: Level, at: &str) -> io::Result<()> {
     write!(
         text,
         r#"{{"timestamp":"{at}","level":"{level}","message":"request","target":"{}""#,
         logs::REQUEST
     )?;
     let begun = text.len();
-    serde_json::to_writer(Onto(text), decision).map_err(|_| std::fmt::Error)?;
+    serde_json::to_writer(&mut *text, decision)?;
     // The same object goes on.
-    text.replace_range(begun..=begun, ",");
+    text[begun] = b',';
     Ok(())
-}
-
-/// Lets JSON be written where the line is, and not first anywhere else.
-struct Onto<'t>(&'t mut String);
-
-impl io::Write for Onto<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.push_str(str::from_utf8(bytes).map_err(io::Error::other)?);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// `2026-11-22T08:00:00.250000Z  INFO request ok 200 demo -> sim-b/demo in 12.3 ms (first byte 11.0, own 0.2), 9+12
 /// tokens, $0.000123, tried sim-a/demo: connect at not_sent (cannot connect to ...), id req_1`.
-fn plain(text: &mut String, decision: &Decision<'_>, level: Level, at: &str) -> std::fmt::Result {
+fn plain(text: &mut Vec<u8>, decision: &Decision<'_>, level: Level, at: &str) -> io::Result<()> {
     let Decision { outcome, route, channel, millis, first_byte, own, input, output, .. } = decision;
     write!(text, "{at} {level:>5} request {outcome}")?;
     if let Some(status) = decision.status {
@@ -102,7 +87,7 @@ fn plain(text: &mut String, decision: &Decision<'_>, level: Level, at: &str) -> 
     decision.trace.as_ref().map_or(Ok(()), |trace| write!(text, ", trace {trace}"))
 }
 
-fn failed(text: &mut String, tried: &Tried<'_>) -> std::fmt::Result {
+fn failed(text: &mut Vec<u8>, tried: &Tried<'_>) -> io::Result<()> {
     write!(text, ", tried {}: {} at {}", tried.channel, tried.verdict, tried.stage)?;
     tried.detail.map_or(Ok(()), |detail| write!(text, " ({detail})"))
 }

@@ -23,25 +23,25 @@ const MOST: usize = 256;
 static WRITER: OnceLock<Option<SyncSender<Piece>>> = OnceLock::new();
 
 enum Piece {
-    Text(String),
+    Text(Vec<u8>),
     /// Says once that all before it is written.
     Done(SyncSender<()>),
 }
 
 /// One gateway's lines until they are written.
 pub struct Lines {
-    text: String,
+    text: Vec<u8>,
     count: u64,
     lost: Counter,
 }
 
 impl Lines {
     pub fn new(metrics: &Metrics) -> Self {
-        Self { text: String::new(), count: 0, lost: metrics.counter(&catalogue::LOG_LOST, &[]) }
+        Self { text: Vec::new(), count: 0, lost: metrics.counter(&catalogue::LOG_LOST, &[]) }
     }
 
     /// Has a line added.
-    pub fn add(&mut self, write: impl FnOnce(&mut String, Manner)) {
+    pub fn add(&mut self, write: impl FnOnce(&mut Vec<u8>, Manner)) {
         write(&mut self.text, Manner::now());
         self.count += 1;
         if self.text.len() >= BATCH {
@@ -54,7 +54,7 @@ impl Lines {
         if self.text.is_empty() {
             return;
         }
-        let text = std::mem::replace(&mut self.text, String::with_capacity(BATCH + BATCH / 8));
+        let text = std::mem::replace(&mut self.text, Vec::with_capacity(BATCH + BATCH / 8));
         let count = std::mem::take(&mut self.count);
         let taken = WRITER
             .get_or_init(start)
@@ -73,7 +73,7 @@ fn start() -> Option<SyncSender<Piece>> {
         for piece in taken {
             match piece {
                 // As everything that standard error does not take, it is lost.
-                Piece::Text(text) => drop(std::io::stderr().write_all(text.as_bytes())),
+                Piece::Text(text) => drop(std::io::stderr().write_all(&text)),
                 Piece::Done(done) => drop(done.send(())),
             }
         }
