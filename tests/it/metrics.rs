@@ -69,18 +69,18 @@ fn pages_name_no_metric_that_is_not_there() {
     let mut seen = 0;
     for page in pages {
         let text = std::fs::read_to_string(&page).expect("a page can be read");
-        // A rule's name has colons round it; `mainstay_ledger_*` is a few.
+        // A rule's name has colons round it; what ends with `_` is the beginning of a few.
         let names = text.match_indices("mainstay_").filter(|(at, _)| !text[..*at].ends_with([':', '_']));
         for (at, _) in names {
             let rest = &text[at..];
             let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(rest.len());
-            if !rest[end..].starts_with('*') {
+            if !rest[..end].ends_with('_') {
                 assert!(is_there(&rest[..end]), "{}: {}", page.display(), &rest[..end]);
                 seen += 1;
             }
         }
     }
-    assert!(seen > 300, "{seen} names were looked at");
+    assert!(seen > 150, "{seen} names were looked at");
 }
 
 fn document() -> String {
