@@ -47,7 +47,6 @@ pub struct Descent {
     waited: Duration,
     /// Attempts that were made before the first wait. Whoever has made more since does not wait again.
     attempts: Option<u32>,
-    panicked: bool,
 }
 
 /// Whether another channel may have the request.
@@ -87,8 +86,8 @@ pub async fn rest(
     loop {
         let ahead = tries.get(descent.next..).unwrap_or_default();
         let falls_back = ahead.contains(&Degradation::Fallback);
-        let may_panic = onward == Onward::Anywhere && plan.attempts == 0 && !falls_back;
-        if may_panic && !std::mem::replace(&mut descent.panicked, true) {
+        let may_panic = onward == Onward::Anywhere && plan.may_panic() && !falls_back;
+        if may_panic {
             match plan.panic(need, exhausted) {
                 Ok(permit) => return Rest::Onward(guest, last, Some(permit)),
                 Err(still) => exhausted = still,

@@ -109,12 +109,13 @@ impl Trail {
         Round { plan, routes: SmallVec::from_slice(&[begin]), soonest: None, possible: false, paid: false }
     }
 
-    /// A plan has come to a route: attempts that were made there count, and to ask the same one again is for the next
-    /// round, not for the plan.
+    /// A plan has come to a route: attempts that were made there count, and to ask the same one again, or a last
+    /// resort, is for the next round, not for the plan.
     fn arrive(&self, plan: &mut Plan<'_>) {
         plan.attempts_in_route = self.failures.on(plan.route_index());
         plan.asked_again = true;
         plan.waited = true;
+        plan.panicked = true;
     }
 
     /// Leaves out the channels of the plan's route that must not go on, or not now.

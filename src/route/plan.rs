@@ -51,6 +51,10 @@ pub struct Plan<'t> {
     pub(super) asked_again: bool,
     /// A Retry-After was waited out.
     pub(super) waited: bool,
+    /// The one question to a last resort was put, or refused.
+    pub(super) panicked: bool,
+    /// Everybody who could be chosen has failed this request: nobody of them is to be asked again before a last resort.
+    pub(super) seeks_last_resort: bool,
     /// Windows of up to this many tokens were too small, as an upstream said.
     pub(super) overflown: u64,
     failures: SmallVec<[(usize, usize, Fault); 2]>,
@@ -76,6 +80,8 @@ impl<'t> Plan<'t> {
             hedges: 0,
             asked_again: false,
             waited: false,
+            panicked: false,
+            seeks_last_resort: false,
             overflown: 0,
             failures: SmallVec::new(),
             unasked: 0,
@@ -94,6 +100,9 @@ impl<'t> Plan<'t> {
 
     /// The next attempt's permit, or why there is none. A bond that yields does so when nobody else is left.
     pub fn choose(&mut self, need: &Need<'_>) -> Result<Permit, Exhausted> {
+        if std::mem::take(&mut self.seeks_last_resort) && !self.has_untried(need) {
+            return Err(self.outlook(need));
+        }
         let Some(free) = need.freed() else { return self.choose_for(need) };
         if self.is_untried(need)
             && let Ok(permit) = self.choose_for(need)

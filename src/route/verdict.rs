@@ -154,6 +154,15 @@ impl Plan<'_> {
                 self.refuse(RefusedRetry::Budget)
             };
         }
+        if !self.has_fallback() && self.has_last_resort(need) {
+            let wait = self.courtesy(fault);
+            return if free || self.pay() {
+                self.seeks_last_resort = true;
+                Verdict::Retry { wait }
+            } else {
+                self.refuse(RefusedRetry::Budget)
+            };
+        }
         self.next_route_or(RefusedRetry::NothingEligible)
     }
 

@@ -196,7 +196,7 @@ impl<'t> Drive<'t> {
         if self.falls_back() {
             return None;
         }
-        if self.plan.attempts > 0 {
+        if !self.plan.may_panic() {
             return Some(self.part(exhausted.lack));
         }
         Some(match self.plan.panic(&self.need, exhausted) {

@@ -121,7 +121,7 @@ fn play(table: &Table, resend: Resend, fates: &mut impl Iterator<Item = Fate>) -
         let permit = match plan.choose(&need) {
             Ok(permit) => permit,
             Err(_) if plan.fall_back() => continue,
-            Err(exhausted) if plan.attempts == 0 => match plan.panic(&need, exhausted) {
+            Err(exhausted) if plan.may_panic() => match plan.panic(&need, exhausted) {
                 Ok(permit) => permit,
                 Err(_) => return on_first,
             },

@@ -1,5 +1,9 @@
 //! The last resort where nothing is eligible: what a route's throttle lets through goes to the least bad of its
 //! channels (D3, RESILIENCE §4.7).
+//!
+//! D3 forbids retries here. One is made nevertheless: a request that failed at the last eligible channel would be
+//! worse off than one that found none. A budget pays for it as for any other, and only somebody gets it who answered
+//! lately: he may be well again before his breaker is asked, while what is dead has nothing to gain.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +25,22 @@ type Badness = (bool, Tick, u8);
 const LATELY: Duration = Duration::from_secs(20);
 
 impl<'t> Plan<'t> {
+    /// Whether [`Plan::panic`] is open to a request that has come so far; it is so once.
+    pub fn may_panic(&self) -> bool {
+        !self.panicked && (self.attempts == 0 || self.visited.len() == 1)
+    }
+
+    /// Whether a request that failed here has somebody left whom only a panic asks.
+    pub(in crate::route) fn has_last_resort(&self, need: &Need<'_>) -> bool {
+        self.may_panic()
+            && self.route().config.panic.mode != PanicMode::FailFast
+            && self.least_bad(need, self.table.live.now()).is_some()
+    }
+
     /// Nothing is eligible here nor on any fallback: the route that was asked for sends what its
     /// throttle allows to the best of its channels, if only evidence speaks against one (D3).
     pub fn panic(&mut self, need: &Need<'_>, exhausted: Exhausted) -> Result<Permit, Exhausted> {
+        self.panicked = true;
         // Somebody who can serve is only busy: what is down is no better for that (S34). Nor does it have what
         // nobody has.
         if matches!(exhausted.lack, Lack::Room | Lack::Model) {
@@ -50,7 +67,8 @@ impl<'t> Plan<'t> {
     }
 
     /// The channel that only evidence speaks against: one that answered lately before those that did not, for some
-    /// answers are better than none; then the one whose breaker would be asked again soonest.
+    /// answers are better than none; then the one whose breaker would be asked again soonest. For a retry none but
+    /// those that answered lately.
     fn least_bad(&self, need: &Need<'_>, now: Tick) -> Option<(&'t Arc<Channel>, Arc<Model>)> {
         let free = need.freed();
         let need = free.as_ref().unwrap_or(need);
@@ -65,6 +83,9 @@ impl<'t> Plan<'t> {
                 | Err(_) => continue,
             };
             let dead = !channel.upstream.memory.proven_within(LATELY, now);
+            if self.attempts > 0 && (dead || self.tried.has(channel.slot)) {
+                continue;
+            }
             let badness = (dead, until, channel.config.tier);
             if best.as_ref().is_none_or(|(least, ..)| badness < *least) {
                 best = Some((badness, channel, model));

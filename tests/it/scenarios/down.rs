@@ -204,3 +204,37 @@ async fn s04_dead_connections_are_not_held_against_the_model() {
     assert!(report.between(secs(12), secs(30)).share_of("a") > 0.2);
     lab.assert_quiet().await;
 }
+
+/// A's breaker is open, and B, the last one that may be chosen, turns a request away.
+#[tokio::test(start_paused = true)]
+async fn a_last_resort_is_asked_after_the_last_choice_if_it_answered_lately() {
+    let lab = Lab::start(&THREE.replace(", {upstream: c}", ""));
+    let overloaded = || vec![Rule::new(Fault::status(StatusCode::from_u16(529).expect("a status")))];
+    lab.under_load(Ask::chat("demo"), 30.0, WARM, async {}).await.assert_no_errors();
+    lab.sim("a").control().set(vec![Rule::new(Fault::Refuse)]);
+    while lab.breaker("a", "") != "open" {
+        lab.send(&Ask::chat("demo")).await.spoken().expect("B answers");
+    }
+    // Well again, though nobody knows.
+    lab.sim("a").control().clear();
+    lab.sim("b").control().set(overloaded());
+    let (at_a, at_b) = (lab.arrived("a"), lab.arrived("b"));
+    let answer = lab.send(&Ask::chat("demo")).await;
+    answer.spoken().expect("A answers");
+    assert_eq!((answer.header("x-mainstay-attempts"), answer.header("x-mainstay-channel")), ("2", "a/demo"));
+    assert_eq!((lab.arrived("a") - at_a, lab.arrived("b") - at_b), (1, 1));
+    assert_eq!(lab.metric_sum("mainstay_panic_total", &["admitted"]), 1.0);
+
+    // What has been dead for long is no resort: the answer is B's, and nobody waits for A.
+    lab.sim("a").control().set(vec![Rule::new(Fault::Refuse)]);
+    lab.sim("b").control().clear();
+    lab.under_load(Ask::chat("demo"), 30.0, secs(30), async {}).await.assert_no_errors();
+    while lab.breaker("a", "") != "open" {
+        lab.send(&Ask::chat("demo")).await.spoken().expect("B answers");
+    }
+    lab.sim("b").control().set(overloaded());
+    let answer = lab.send(&Ask::chat("demo")).await;
+    assert_eq!((answer.status, answer.header("x-mainstay-attempts")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+    assert_eq!(lab.metric_sum("mainstay_panic_total", &["admitted"]), 1.0);
+    lab.assert_quiet().await;
+}
