@@ -15,7 +15,7 @@ await build({
   bundle: true,
   minify: true,
   format: "esm",
-  target: ["es2022", "chrome111", "firefox115", "safari16.4"],
+  target: ["es2022", "chrome123", "firefox128", "safari17.5"],
   charset: "utf8",
   legalComments: "none",
   logLevel: "warning",
@@ -26,7 +26,7 @@ await build({
   outdir: out,
   bundle: true,
   minify: true,
-  target: ["chrome111", "firefox115", "safari16.4"],
+  target: ["chrome123", "firefox128", "safari17.5"],
   charset: "utf8",
   logLevel: "warning",
 });

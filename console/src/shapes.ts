@@ -154,8 +154,8 @@ export interface Second {
   saved: number;
 }
 
-export interface LiveModel {
-  model: string;
+/** How an upstream, or a model of it, does now. */
+interface LiveStanding {
   state: string;
   /** Something failed there moments ago, and nothing has gone well since. */
   failing: boolean;
@@ -166,21 +166,17 @@ export interface LiveModel {
   in_flight: number;
   ok: number;
   bad: number;
+}
+
+export interface LiveModel extends LiveStanding {
+  model: string;
   latency_ms?: number;
 }
 
-export interface LiveUpstream {
+export interface LiveUpstream extends LiveStanding {
   name: string;
   configured: boolean;
   health: string;
-  state: string;
-  failing: boolean;
-  override?: Override["kind"];
-  since: number;
-  until_seconds?: number;
-  in_flight: number;
-  ok: number;
-  bad: number;
   resting: Credential[];
   models: LiveModel[];
 }

@@ -36,6 +36,9 @@ impl Arrival {
 
     /// The same of one that is answered before anybody has asked whose it is, by the key in its head.
     pub fn shows_whose_it_is(&mut self, gateway: &Gateway, snapshot: &Snapshot, dialect: Dialect) {
+        if self.privacy.is_zero_log() {
+            return;
+        }
         let known = identity::judge(gateway, &snapshot.access, self, identity::signing(dialect));
         if let Some(key) = known.as_ref().ok().and_then(Standing::named) {
             self.comes_from(gateway, snapshot, &key.lineage);

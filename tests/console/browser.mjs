@@ -75,6 +75,17 @@ export async function admin(method, path, body) {
   return answer.json();
 }
 
+/** The id of a request that another channel answered, since sim-a failed it. */
+export async function failedOver() {
+  await admin("PUT", "/admin/simulated/sim-a", { fault: "status", status: 500, first: 1 });
+  for (let number = 0; number < 8; number += 1) {
+    const answer = await call("demo", { stream: true });
+    await answer.text();
+    if (answer.headers.get("x-mainstay-attempts") === "2") return answer.headers.get("x-mainstay-request-id");
+  }
+  assert.fail("none of eight requests needed another attempt");
+}
+
 /** Calls `work` again and again for as long as `meanwhile` takes. */
 export async function under(work, meanwhile, every = 100) {
   let goesOn = true;

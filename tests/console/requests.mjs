@@ -1,17 +1,9 @@
 // What became of a request is found on the page, with its attempts along its time and why not elsewhere.
 
-import assert from "node:assert/strict";
-import { admin, call, isAccessible, open, withPage } from "./browser.mjs";
+import { admin, failedOver, isAccessible, open, withPage } from "./browser.mjs";
 
 export async function aFailoverIsFoundWithItsAttempts(browser) {
-  await admin("PUT", "/admin/simulated/sim-a", { fault: "status", status: 500, first: 1 });
-  let id;
-  for (let number = 0; number < 8 && id === undefined; number += 1) {
-    const answer = await call("demo", { stream: true });
-    await answer.text();
-    if (answer.headers.get("x-mainstay-attempts") === "2") id = answer.headers.get("x-mainstay-request-id");
-  }
-  assert.ok(id, "one of them needed another attempt");
+  const id = await failedOver();
   await withPage(browser, { expects: ["404"] }, async (page) => {
     await open(page, "requests");
     await isAccessible(page, "the list of requests");

@@ -3,20 +3,14 @@
 //   MAINSTAY_URL=… MAINSTAY_ADMIN_URL=… MAINSTAY_CHROMIUM=/usr/bin/chromium node tests/console/shots.mjs
 
 import { join } from "node:path";
-import { admin, call, launch, open, under, WIDE } from "./browser.mjs";
+import { admin, call, failedOver, launch, open, under, WIDE } from "./browser.mjs";
 
 const TO = join(import.meta.dirname, "../../docs/img");
 
 const browser = await launch();
 const page = await (await browser.newContext({ viewport: { ...WIDE, height: 800 }, colorScheme: "light" })).newPage();
 const shoot = (name) => page.screenshot({ path: join(TO, `console-${name}.png`) });
-await admin("PUT", "/admin/simulated/sim-a", { fault: "status", status: 500, first: 1 });
-let id;
-for (let number = 0; number < 8 && id === undefined; number += 1) {
-  const answer = await call("demo", { stream: true });
-  await answer.text();
-  if (answer.headers.get("x-mainstay-attempts") === "2") id = answer.headers.get("x-mainstay-request-id");
-}
+const id = await failedOver();
 await admin("DELETE", "/admin/simulated/sim-a");
 await open(page, `requests/${id}`);
 await shoot("request");

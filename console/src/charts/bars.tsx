@@ -1,5 +1,6 @@
 // Stacked bars over days or hours. Every value also stands in the table below it, which is what screen readers read.
 
+import { Grid } from "./grid.tsx";
 import { roundUp } from "./scale.ts";
 
 export interface Series {
@@ -37,14 +38,7 @@ export function Bars({ labels, series, say, name }: Shown) {
   return (
     <figure class="chart">
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={`${name}; the table below has every value`}>
-        {[0, 0.5, 1].map((share) => (
-          <g key={share}>
-            <path class="grid" d={`M${LEFT} ${y(top * share)}H${WIDTH}`} />
-            <text class="tick" x={LEFT - 6} y={y(top * share) + 4} text-anchor="end">
-              {say(top * share)}
-            </text>
-          </g>
-        ))}
+        <Grid left={LEFT} right={WIDTH} top={top} y={y} say={say} />
         {labels.map((label, at) => {
           let below = 0;
           const x = LEFT + at * step + (step - thick) / 2;

@@ -1,5 +1,6 @@
 // Lines over time, from nothing up. What they say also stands in a table.
 
+import { Grid } from "./grid.tsx";
 import { path, roundUp } from "./scale.ts";
 
 export interface Line {
@@ -44,14 +45,7 @@ export function Lines({ lines, name, say, from, to }: Shown) {
   return (
     <figure class="chart">
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={`${name}: at most ${known.length === 0 ? "unknown" : say(Math.max(...known))}; the table has every value`}>
-        {[0, 0.5, 1].map((share) => (
-          <g key={share}>
-            <path class="grid" d={`M${LEFT} ${y(top * share)}H${WIDTH}`} />
-            <text class="tick" x={LEFT - 6} y={y(top * share) + 4} text-anchor="end">
-              {say(top * share)}
-            </text>
-          </g>
-        ))}
+        <Grid left={LEFT} right={WIDTH} top={top} y={y} say={say} />
         {lines.map((line, index) =>
           stretches(line.values).map((stretch) => <path key={`${line.name} ${stretch[0]?.[0]}`} class={`stroke-${index}`} d={path(stretch.map(([at, value]) => [x(at), y(value)]))} />),
         )}
