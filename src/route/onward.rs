@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use failures::Failures;
 
 use super::need::Need;
-use super::plan::{Exhausted, Lack, Plan};
+use super::plan::{Exhausted, Lack, LastResort, Plan};
 use super::verdict::{Failure, Verdict};
 use crate::algo::dice::Dice;
 use crate::algo::tick::Tick;
@@ -115,7 +115,7 @@ impl Trail {
         plan.attempts_in_route = self.failures.on(plan.route_index());
         plan.asked_again = true;
         plan.waited = true;
-        plan.panicked = true;
+        plan.last_resort = LastResort::Spent;
     }
 
     /// Leaves out the channels of the plan's route that must not go on, or not now.

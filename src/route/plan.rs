@@ -51,10 +51,7 @@ pub struct Plan<'t> {
     pub(super) asked_again: bool,
     /// A Retry-After was waited out.
     pub(super) waited: bool,
-    /// The one question to a last resort was put, or refused.
-    pub(super) panicked: bool,
-    /// Everybody who could be chosen has failed this request: nobody of them is to be asked again before a last resort.
-    pub(super) seeks_last_resort: bool,
+    pub(super) last_resort: LastResort,
     /// Windows of up to this many tokens were too small, as an upstream said.
     pub(super) overflown: u64,
     failures: SmallVec<[(usize, usize, Fault); 2]>,
@@ -62,6 +59,16 @@ pub struct Plan<'t> {
     unasked: u32,
     /// What was seen when somebody was to be picked, the last time.
     look: Option<Look>,
+}
+
+/// The one question to a channel that only a panic asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LastResort {
+    Open,
+    /// Everybody who could be chosen has failed this request: nobody of them is asked again before it.
+    Sought,
+    /// It was put, or refused.
+    Spent,
 }
 
 impl<'t> Plan<'t> {
@@ -80,8 +87,7 @@ impl<'t> Plan<'t> {
             hedges: 0,
             asked_again: false,
             waited: false,
-            panicked: false,
-            seeks_last_resort: false,
+            last_resort: LastResort::Open,
             overflown: 0,
             failures: SmallVec::new(),
             unasked: 0,
@@ -100,8 +106,11 @@ impl<'t> Plan<'t> {
 
     /// The next attempt's permit, or why there is none. A bond that yields does so when nobody else is left.
     pub fn choose(&mut self, need: &Need<'_>) -> Result<Permit, Exhausted> {
-        if std::mem::take(&mut self.seeks_last_resort) && !self.has_untried(need) {
-            return Err(self.outlook(need));
+        if self.last_resort == LastResort::Sought {
+            self.last_resort = LastResort::Open;
+            if !self.has_untried(need) {
+                return Err(self.outlook(need));
+            }
         }
         let Some(free) = need.freed() else { return self.choose_for(need) };
         if self.is_untried(need)

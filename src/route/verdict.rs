@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::need::{Need, Resend};
-use super::plan::Plan;
+use super::plan::{LastResort, Plan};
 use super::{purse, shortlist, unserved};
 use crate::state::permit::Permit;
 use crate::telemetry::RefusedRetry;
@@ -157,7 +157,7 @@ impl Plan<'_> {
         if !self.has_fallback() && self.has_last_resort(need) {
             let wait = self.courtesy(fault);
             return if free || self.pay() {
-                self.seeks_last_resort = true;
+                self.last_resort = LastResort::Sought;
                 Verdict::Retry { wait }
             } else {
                 self.refuse(RefusedRetry::Budget)

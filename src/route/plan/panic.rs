@@ -8,8 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Plan;
 use super::lack::{Exhausted, Lack};
+use super::{LastResort, Plan};
 use crate::algo::tick::Tick;
 use crate::config::PanicMode;
 use crate::route::need::Need;
@@ -27,7 +27,7 @@ const LATELY: Duration = Duration::from_secs(20);
 impl<'t> Plan<'t> {
     /// Whether [`Plan::panic`] is open to a request that has come so far; it is so once.
     pub fn may_panic(&self) -> bool {
-        !self.panicked && (self.attempts == 0 || self.visited.len() == 1)
+        self.last_resort != LastResort::Spent && (self.attempts == 0 || self.visited.len() == 1)
     }
 
     /// Whether a request that failed here has somebody left whom only a panic asks.
@@ -40,7 +40,7 @@ impl<'t> Plan<'t> {
     /// Nothing is eligible here nor on any fallback: the route that was asked for sends what its
     /// throttle allows to the best of its channels, if only evidence speaks against one (D3).
     pub fn panic(&mut self, need: &Need<'_>, exhausted: Exhausted) -> Result<Permit, Exhausted> {
-        self.panicked = true;
+        self.last_resort = LastResort::Spent;
         // Somebody who can serve is only busy: what is down is no better for that (S34). Nor does it have what
         // nobody has.
         if matches!(exhausted.lack, Lack::Room | Lack::Model) {
