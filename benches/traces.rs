@@ -86,7 +86,7 @@ fn end(readers: &Arc<Readers>, table: &Table, number: u64, trace: Option<Trace>)
     });
     account.ends(Request {
         request_id: format!("req_{number}").into(),
-        trace,
+        trace: trace.map(Box::new),
         privacy: Privacy::default(),
         lineage: None,
         tags: Vec::new(),

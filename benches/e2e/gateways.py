@@ -70,6 +70,7 @@ class Mainstay:
     """The release build with the whole engine on: breakers, keys, budgets, metrics, retries."""
 
     name = "mainstay"
+    process = None
 
     def __init__(self, mock_ports, folder, binary="mainstay"):
         self.port, self.admin = free_ports(2)

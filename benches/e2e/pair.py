@@ -20,6 +20,8 @@ BURSTS = {
 }
 # Seconds after which everything is written that a burst has left.
 BEHIND = 0.3
+# Rounds of one process. Where its memory happens to lie decides some percent of what it takes, as long as it lives.
+LIFE = 3
 
 
 class Stage:
@@ -48,10 +50,9 @@ class Stage:
         figures = {"off": {}, "on": {}}
         pair = [("off", off), ("on", on)]
         try:
-            for _, gateway in pair:
-                gateway.start()
-                self.ends.load("unary", gateway, per_second=500, count=500)
             for number in range(rounds):
+                if number % LIFE == 0:
+                    self.begin_anew(pair)
                 for name, gateway in pair if number % 2 == 0 else reversed(pair):
                     for what, value in self.burst(gateway).items():
                         figures[name].setdefault(what, []).append(value)
@@ -60,6 +61,15 @@ class Stage:
                 if gateway.process:
                     gateway.stop()
         return figures
+
+    def begin_anew(self, pair):
+        for _, gateway in pair:
+            if gateway.process:
+                gateway.stop()
+            gateway.start()
+            # What is kept of the last requests is full.
+            self.ends.load("flood", gateway, connections=64, count=12000)
+        time.sleep(1)
 
     def burst(self, gateway):
         """CPU seconds for 10,000 requests or chunks, what is written behind their backs included, and how long callers waited."""

@@ -41,7 +41,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -52,6 +52,7 @@ pub use writer::Writer;
 
 use crate::config;
 use crate::state::Live;
+use crate::state::flush::Flush;
 use crate::state::holding::{Holding, Holdings};
 use crate::telemetry::{Counter, catalogue};
 use segments::Place;
@@ -69,7 +70,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Where requests leave what was seen of them, and operators find it.
 pub struct Captures {
     queue: mpsc::Sender<Left>,
-    flushes: mpsc::Sender<oneshot::Sender<()>>,
+    flush: Flush<()>,
     settings: watch::Sender<Option<Arc<config::Capture>>>,
     /// From where the file's paths are counted.
     beside: Beside,
@@ -102,7 +103,7 @@ impl Captures {
     /// The front, and who writes what is left there; its future has to be run.
     pub fn open(live: &Arc<Live>, beside: Beside) -> (Arc<Self>, Writer) {
         let (queue, left) = mpsc::channel(QUEUE);
-        let (flushes, asked) = mpsc::channel(1);
+        let (flush, asked) = Flush::open();
         let (settings, in_force) = watch::channel(None);
         let count = |result| {
             let counter = live.metrics.counter(&catalogue::CAPTURES, &[result]);
@@ -112,7 +113,7 @@ impl Captures {
         };
         let captures = Arc::new(Self {
             queue,
-            flushes,
+            flush,
             settings,
             beside: Arc::clone(&beside),
             holdings: Arc::default(),
@@ -151,14 +152,7 @@ impl Captures {
 
     /// Returns once all that was left here before was written, or could not be, or `patience` is over.
     pub async fn flush(&self, patience: Duration) {
-        let (done, is_done) = oneshot::channel();
-        let flushed = async {
-            if self.flushes.send(done).await.is_ok() {
-                // Whoever went away without a word has nothing left to write.
-                let _ = is_done.await;
-            }
-        };
-        if timeout(patience, flushed).await.is_err() {
+        if self.flush.ask(patience).await.is_err() {
             tracing::warn!("the last captures were not written in time");
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
@@ -15,6 +15,7 @@ use super::segments::{Bounds, Segments};
 use super::taking::Left;
 use crate::config;
 use crate::state::Live;
+use crate::state::flush::Flushes;
 use crate::telemetry::{Counter, Gauge, catalogue};
 
 /// Captures that are redacted and written together.
@@ -25,7 +26,7 @@ const TEND: Duration = Duration::from_mins(1);
 type Settings = watch::Receiver<Option<Arc<config::Capture>>>;
 
 /// What comes in: captures, questions whether all is written, and other settings.
-type Ways = (mpsc::Receiver<Left>, mpsc::Receiver<oneshot::Sender<()>>, Settings);
+type Ways = (mpsc::Receiver<Left>, Flushes<()>, Settings);
 
 /// What became of captures.
 pub(super) struct Results {
@@ -36,7 +37,7 @@ pub(super) struct Results {
 /// Who writes captures.
 pub struct Writer {
     left: mpsc::Receiver<Left>,
-    flushes: mpsc::Receiver<oneshot::Sender<()>>,
+    flushes: Flushes<()>,
     settings: Settings,
     desk: Arc<Desk>,
 }

@@ -20,7 +20,7 @@ use crate::vocab::{Money, Tier, Usage};
 pub struct Cost {
     pub money: Money,
     /// One for each unit that was used, none where nothing was or the provider said the sum itself.
-    pub lines: SmallVec<[Line; 6]>,
+    pub lines: SmallVec<[Line; 3]>,
     pub by: By,
 }
 
@@ -108,7 +108,7 @@ struct Bill<'p, 'a> {
     tier: Tier,
     /// Tokens that decide which threshold is passed.
     prompt: u64,
-    lines: SmallVec<[Line; 6]>,
+    lines: SmallVec<[Line; 3]>,
 }
 
 /// `Err` names the unit whose price is missing.

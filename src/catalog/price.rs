@@ -142,11 +142,16 @@ impl<'a> Prices<'a> {
 
     /// The same with its threshold, in thousands of tokens.
     pub(super) fn step(&self, unit: Unit, tier: Tier, prompt_tokens: u64) -> Option<(u32, Price)> {
-        self.all()
-            .filter(|(meter, _)| meter.unit == unit && meter.tier == tier)
-            .filter(|(meter, _)| meter.above == 0 || prompt_tokens > u64::from(meter.above) * 1000)
-            .map(|(meter, price)| (meter.above, price))
-            .max_by_key(|(above, _)| *above)
+        let holds = |meter: &Meter| {
+            let is_passed = || meter.above == 0 || prompt_tokens > u64::from(meter.above) * 1000;
+            meter.unit == unit && meter.tier == tier && is_passed()
+        };
+        let step = |(meter, price): (Meter, Price)| (meter.above, price);
+        if self.row.is_empty() && self.own.is_none() {
+            let read = self.read.iter().filter(|(meter, _)| holds(meter));
+            return read.copied().map(step).max_by_key(|(above, _)| *above);
+        }
+        self.all().filter(|(meter, _)| holds(meter)).map(step).max_by_key(|(above, _)| *above)
     }
 
     /// Every price, the operator's first.

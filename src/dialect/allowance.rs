@@ -1,13 +1,19 @@
 //! What a caller has left of his limits, in the headers in which his dialect says it (WIRE §2.2): SDKs and agents pace
 //! themselves by them. Dialects whose vendors say nothing of the kind have none.
 
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
+use smallvec::SmallVec;
 
 use super::Dialect;
 use crate::algo::sigv4::Stamp;
+
+/// Bytes of all values together, as a rule.
+const ROOM: usize = 160;
 
 /// How a limit stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,17 +45,44 @@ pub fn say(headers: &mut HeaderMap, dialect: Dialect, standing: &Standing, unix_
             headers.remove(name);
         }
     }
+    let mut said = Said { text: String::with_capacity(ROOM), values: SmallVec::new() };
     for (names, left) in [(&REQUESTS, standing.requests), (&TOKENS, standing.tokens)] {
         let Some(Left { limit, remaining, whole_in }) = left else { continue };
-        let ([limits, remains, resets], reset) = if dialect == Dialect::Anthropic {
-            (&names.anthropic, Stamp::at(unix_now + whole_in).rfc3339())
-        } else {
-            (&names.openai, span(whole_in))
-        };
-        headers.insert(limits, limit.into());
-        headers.insert(remains, remaining.into());
-        if let Ok(reset) = HeaderValue::try_from(reset) {
-            headers.insert(resets, reset);
+        let [limits, remains, resets] =
+            if dialect == Dialect::Anthropic { &names.anthropic } else { &names.openai };
+        said.add(limits, |text| write!(text, "{limit}"));
+        said.add(remains, |text| write!(text, "{remaining}"));
+        said.add(resets, |text| match dialect {
+            Dialect::Anthropic => text.write_str(&Stamp::at(unix_now + whole_in).rfc3339()),
+            _ => span(text, whole_in),
+        });
+    }
+    said.put(headers);
+}
+
+/// Values that share one piece of memory.
+struct Said {
+    text: String,
+    /// Where each ends, and what it is called.
+    values: SmallVec<[(&'static HeaderName, usize); 6]>,
+}
+
+impl Said {
+    fn add(&mut self, name: &'static HeaderName, write: impl FnOnce(&mut String) -> fmt::Result) {
+        // A string takes everything.
+        let _ = write(&mut self.text);
+        self.values.push((name, self.text.len()));
+    }
+
+    fn put(self, headers: &mut HeaderMap) {
+        let text = Bytes::from(self.text);
+        let mut begin = 0;
+        headers.reserve(self.values.len());
+        for (name, end) in self.values {
+            if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(begin..end)) {
+                headers.insert(name, value);
+            }
+            begin = end;
         }
     }
 }
@@ -87,25 +120,24 @@ static TOKENS: Names = Names {
 };
 
 /// As OpenAI writes it: `1h2m3s`, `6m0s`, `1.5s`, `20ms`.
-fn span(duration: Duration) -> String {
+fn span(text: &mut String, duration: Duration) -> fmt::Result {
     let millis = duration.as_millis() as u64;
     let (seconds, rest) = (millis / 1000 % 60, millis % 1000);
     let (hours, minutes) = (millis / 3_600_000, millis / 60_000 % 60);
     if millis > 0 && millis < 1000 {
-        return format!("{millis}ms");
+        return write!(text, "{millis}ms");
     }
-    let mut text = match (hours, minutes) {
-        (0, 0) => seconds.to_string(),
-        (0, minutes) => format!("{minutes}m{seconds}"),
-        (hours, minutes) => format!("{hours}h{minutes}m{seconds}"),
-    };
+    match (hours, minutes) {
+        (0, 0) => write!(text, "{seconds}")?,
+        (0, minutes) => write!(text, "{minutes}m{seconds}")?,
+        (hours, minutes) => write!(text, "{hours}h{minutes}m{seconds}")?,
+    }
     if rest > 0 {
         // Nobody minds a zero behind a decimal, but OpenAI writes none.
-        let decimals = format!(".{rest:03}");
-        text.push_str(decimals.trim_end_matches('0'));
+        write!(text, ".{rest:03}")?;
+        text.truncate(text.trim_end_matches('0').len());
     }
-    text.push('s');
-    text
+    text.write_char('s')
 }
 
 #[cfg(test)]
@@ -158,7 +190,11 @@ mod tests {
 
     #[test]
     fn spans_are_written_as_openai_writes_them() {
-        let check = |millis, text: &str| assert_eq!(span(Duration::from_millis(millis)), text);
+        let check = |millis, expected: &str| {
+            let mut text = String::new();
+            span(&mut text, Duration::from_millis(millis)).expect("a string takes everything");
+            assert_eq!(text, expected);
+        };
         check(0, "0s");
         check(20, "20ms");
         check(1500, "1.5s");

@@ -22,7 +22,7 @@ use crate::state::Channel;
 use crate::state::books::{Attempt, Books};
 use crate::state::look::Look;
 use crate::telemetry::RequestOutcome;
-use crate::vocab::{Money, Priority, Privacy, Trace, Usage};
+use crate::vocab::{Money, Priority, Privacy, RequestId, Trace, Usage};
 
 /// Of a model's name, in bytes: as much as a row has of it. A caller may have sent megabytes.
 const LONGEST: usize = 512;
@@ -30,11 +30,11 @@ const LONGEST: usize = 512;
 const MOST_LOOKS: usize = 16;
 
 /// A request's end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
-    pub request_id: Box<str>,
+    pub request_id: RequestId,
     /// Where it stands in its caller's trace or one of its own, where a collector is told of requests.
-    pub trace: Option<Trace>,
+    pub trace: Option<Box<Trace>>,
     /// What may be kept of it beside numbers.
     pub privacy: Privacy,
     /// The key that it came with, and all above it.
@@ -48,7 +48,7 @@ pub struct Request {
     pub dialect: &'static str,
     pub operation: &'static str,
     /// As the caller named it.
-    pub model: Box<str>,
+    pub model: Arc<str>,
     pub stream: bool,
     pub priority: Priority,
     /// The last channel that was asked.
@@ -85,7 +85,7 @@ pub struct Request {
 
 impl Request {
     /// One of which nothing else is known: it was refused before it came to anything.
-    pub fn bare(request_id: Box<str>, dialect: &'static str, begun: Tick, at: Duration) -> Self {
+    pub fn bare(request_id: RequestId, dialect: &'static str, begun: Tick, at: Duration) -> Self {
         Self {
             request_id,
             trace: None,
@@ -126,7 +126,8 @@ pub struct Account {
     readers: Arc<Readers>,
     begun: AtomicU32,
     // Attempts of a request run in one task, but for a tunnel's: nobody has to wait here. There is one until the end.
-    record: Mutex<Option<Record>>,
+    // Nobody else has it until then, so that it is written where its readers will find it.
+    record: Mutex<Option<Arc<Record>>>,
 }
 
 impl Account {
@@ -136,17 +137,22 @@ impl Account {
     }
 
     fn of(readers: &Arc<Readers>, record: Record) -> Arc<Self> {
-        let record = Mutex::new(Some(record));
+        let record = Mutex::new(Some(Arc::new(record)));
         Arc::new(Self { readers: Arc::clone(readers), begun: AtomicU32::new(0), record })
+    }
+
+    /// Writes something down, unless it has been sent off.
+    fn note<T>(&self, write: impl FnOnce(&mut Record) -> T) -> Option<T> {
+        self.record.lock().as_mut().and_then(Arc::get_mut).map(write)
     }
 
     /// What was seen when somebody was to be picked.
     pub fn looked(&self, look: Look) {
-        if let Some(record) = &mut *self.record.lock()
-            && record.looks.len() < MOST_LOOKS
-        {
-            record.looks.push(look);
-        }
+        self.note(|record| {
+            if record.looks.len() < MOST_LOOKS {
+                record.looks.push(look);
+            }
+        });
     }
 
     /// What is known of the request by now, as a text of at most `most` bytes for its caller; `so_far` stands for the
@@ -161,7 +167,7 @@ impl Account {
     /// One for a mirror of this request, of which `request` says what is known by now; `chance` is for its name. What is
     /// booked there stands with this request's attempts, and neither waits for the other.
     pub fn beside(&self, mut request: Request, chance: u128) -> Arc<Self> {
-        let named = self.record.lock().as_mut().map(|own| *own.named.get_or_insert((request.at, chance)));
+        let named = self.note(|own| *own.named.get_or_insert((request.at, chance)));
         let (at, chance) = named.unwrap_or((request.at, chance));
         request.at = at;
         cut(&mut request);
@@ -173,12 +179,12 @@ impl Account {
     /// The request has ended; attempts of it may still be about to.
     pub fn ends(&self, mut request: Request) {
         cut(&mut request);
-        if let Some(record) = &mut *self.record.lock() {
+        self.note(|record| {
             if let Some((at, _)) = record.named {
                 request.at = at;
             }
             record.request = Some(request);
-        }
+        });
     }
 }
 
@@ -188,7 +194,7 @@ pub fn turned_away(readers: &Arc<Readers>, mut request: Request) {
         cut(&mut request);
         let mut record = Record { request: Some(request), ..Record::new(Whose::Strangers) };
         record.hush();
-        readers.take(record);
+        readers.take(Arc::new(record));
     }
 }
 
@@ -206,21 +212,20 @@ impl Books for Account {
     fn ended(&self, attempt: &Attempt<'_>) -> Option<Money> {
         let entry = Entry::of(attempt);
         let money = entry.money();
-        if let Some(record) = &mut *self.record.lock() {
-            record.attempts.push(entry);
-        }
+        self.note(|record| record.attempts.push(entry));
         money
     }
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
-        let Some(mut record) = self.record.get_mut().take() else { return };
+        let Some(mut own) = self.record.get_mut().take() else { return };
+        let Some(record) = Arc::get_mut(&mut own) else { return };
         // Of a mirror that asked nobody there is nothing to say.
         if record.request.is_some() && (record.whose == Whose::Callers || !record.attempts.is_empty()) {
             record.attempts.sort_by_key(|attempt| attempt.place);
             record.hush();
-            self.readers.take(record);
+            self.readers.take(own);
         }
     }
 }

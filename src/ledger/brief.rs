@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::decision::Decision;
+use super::waits::Waits;
 use crate::state::look::ELIGIBLE;
 
 /// What is left out, one after the other, until the rest has room.
@@ -17,7 +18,7 @@ const CUTS: [fn(&mut Decision<'_>); 5] = [
     |decision| decision.tried.iter_mut().for_each(|tried| tried.detail = None),
     |decision| {
         decision.tags.clear();
-        decision.waits.clear();
+        decision.waits = Waits::default();
     },
     |decision| decision.tried.clear(),
 ];
@@ -62,7 +63,6 @@ fn ascii(decision: &Decision<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use proptest::prelude::*;
     use serde_json::Value;
@@ -125,7 +125,7 @@ mod tests {
             millis: 1.0,
             first_byte: None,
             own: 0.1,
-            waits: BTreeMap::new(),
+            waits: Waits::default(),
             input: 1,
             cached: None,
             output: None,

@@ -1,6 +1,7 @@
 //! What became of a request and why, for people: its line in the log, its entry in the journal, the answer's
 //! `x-mainstay-decision`. All of them say the same, in the same words. Never a word of a prompt, an answer or a secret.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use super::account::Request;
 use super::record::{Entry, Record, Whose};
+use super::waits::Waits;
 use crate::algo::tick::Tick;
 use crate::config::Level;
 use crate::state::look::Look;
@@ -95,8 +97,9 @@ pub struct Decision<'r> {
     /// Of these, the gateway's own.
     pub own: f64,
     /// The rest of them: body, another, queue, media, upstream, backoff, recovery.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub waits: BTreeMap<&'static str, f64>,
+    #[serde(skip_serializing_if = "Waits::is_empty")]
+    #[schemars(with = "BTreeMap<String, f64>")]
+    pub waits: Waits,
     /// Tokens read, cached ones included; an estimate where nobody said.
     pub input: u64,
     /// Of the tokens read, those from the provider's cache.
@@ -133,7 +136,7 @@ pub struct Tried<'r> {
     pub provider: &'r str,
     /// Which of the upstream's credentials, by its alias; absent where it needs none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub credential: Option<String>,
+    pub credential: Option<Cow<'r, str>>,
     /// When it began.
     pub begun: f64,
     /// When its connection was there.
@@ -224,7 +227,7 @@ impl<'r> Decision<'r> {
         let said = |count: fn(&Usage) -> u64| told.as_ref().map(count);
         Self {
             request: &request.request_id,
-            trace: request.trace.map(|trace| trace.id.to_string()),
+            trace: request.trace.as_ref().map(|trace| trace.id.to_string()),
             at: (request.at.as_secs_f64() * 1e6).round() / 1e6,
             organisation: level(Level::Organisation),
             team: level(Level::Team),
@@ -258,7 +261,7 @@ impl<'r> Decision<'r> {
             millis: millis(if is_mirrored { last.unwrap_or_default() } else { request.took }),
             first_byte: request.first_byte.map(millis),
             own: millis(request.own),
-            waits: request.waits.each().map(|(what, waited)| (what, millis(waited))).collect(),
+            waits: request.waits,
             input: said(|usage| usage.input).unwrap_or_else(|| request.prompt_tokens.into()),
             cached: said(|usage| usage.cache_read).filter(|count| *count > 0),
             output: said(|usage| usage.output),
@@ -298,13 +301,13 @@ impl<'r> Tried<'r> {
 }
 
 /// What it is called in status and metrics: never a word of it.
-fn credential(entry: &Entry) -> Option<String> {
+fn credential(entry: &Entry) -> Option<Cow<'_, str>> {
     match entry.credential {
         0 => None,
-        CALLERS_OWN => Some("caller's own".to_owned()),
+        CALLERS_OWN => Some("caller's own".into()),
         place => {
             let key = entry.channel.upstream.credentials.get(usize::from(place) - 1);
-            key.map(|key| key.alias.clone())
+            key.map(|key| Cow::Borrowed(&*key.alias))
         }
     }
 }

@@ -46,8 +46,7 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::sync::{Notify, mpsc};
 
 pub use account::{Account, Request, Till, turned_away};
 pub use decision::Decision;
@@ -60,18 +59,24 @@ pub use waits::{Wait, Waits};
 pub use writer::{Sink, Writer};
 
 use crate::state::Live;
+use crate::state::flush::Flush;
 use crate::telemetry::{Counter, catalogue as c};
 use lane::Lane;
 use record::Record;
 
-/// Most requests that have ended and are not written yet; some 20 MB of them. The writer empties it five times a second.
+/// Most requests that have ended and are not written yet; some 20 MB of them. The writer empties it five times a second, and
+/// when there are [`MANY`].
 const QUEUE: usize = 16 * 1024;
+/// As a rule these are a batch, of two rows each; and read while they are in a processor's cache.
+const MANY: usize = 500;
 
 /// Where requests leave what they came to.
 #[derive(Debug)]
 pub struct Ledger {
     queue: mpsc::Sender<Arc<Record>>,
-    flushes: mpsc::Sender<oneshot::Sender<usize>>,
+    /// Rung when there is a batch in it.
+    many: Arc<Notify>,
+    flush: Flush<usize>,
     lane: Arc<Lane>,
     lost: Lost,
 }
@@ -132,11 +137,12 @@ impl Ledger {
     /// The front for requests, and who writes to `sink` what they leave; the writer's futures have to be run.
     pub fn open<S: Sink>(live: &Arc<Live>, sink: Arc<S>, spool: Spool) -> (Arc<Self>, Writer<S>) {
         let (queue, records) = mpsc::channel(QUEUE);
-        let (flushes, asked) = mpsc::channel(1);
+        let (flush, asked) = Flush::open();
         let lost = Lost::new(live);
         let lane = Arc::new(Lane::new(spool, live, lost.clone()));
-        let ledger = Self { queue, flushes, lane: Arc::clone(&lane), lost };
-        (Arc::new(ledger), Writer::new(live, sink, lane, records, asked))
+        let many = Arc::new(Notify::new());
+        let ledger = Self { queue, many: Arc::clone(&many), flush, lane: Arc::clone(&lane), lost };
+        (Arc::new(ledger), Writer::new(live, sink, lane, records, many, asked))
     }
 
     pub fn standing(&self) -> Standing {
@@ -149,23 +155,18 @@ impl Ledger {
             let (mpsc::error::TrySendError::Full(record) | mpsc::error::TrySendError::Closed(record)) =
                 refused;
             self.lost.queue_full.add(record.rows());
+        } else if QUEUE - self.queue.capacity() == MANY {
+            self.many.notify_one();
         }
     }
 
     /// Returns once all that was left here before is in the store or on disk, or `patience` is over.
     pub async fn flush(&self, patience: Duration) {
-        let (done, is_done) = oneshot::channel();
-        let flushed = async {
-            if self.flushes.send(done).await.is_ok() {
-                // Whoever went away without a word has nothing left to write.
-                is_done.await.unwrap_or_default()
-            } else {
-                0
+        match self.flush.ask(patience).await {
+            Ok(None | Some(0)) => {}
+            Ok(Some(rows)) => {
+                tracing::error!(rows, "neither the store nor the disk takes the ledger's last rows");
             }
-        };
-        match timeout(patience, flushed).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::error!(rows, "neither the store nor the disk takes the ledger's last rows"),
             Err(_) => tracing::warn!("the ledger's last rows were not written in time"),
         }
     }

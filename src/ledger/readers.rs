@@ -34,8 +34,7 @@ impl Readers {
     }
 
     /// Never waits.
-    pub(super) fn take(&self, record: Record) {
-        let record = Arc::new(record);
+    pub(super) fn take(&self, record: Arc<Record>) {
         if let Some(journal) = self.journal.get() {
             journal.take(Arc::clone(&record));
         }

@@ -3,6 +3,7 @@
 //! What is summed is summed here, off the path of requests: the request's row says of its attempts' what they say
 //! together, or that one of them does not know.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::vocab::{Money, Part, Payer, Stage, Tier, Usage};
 pub const OTHER: &str = "other";
 
 /// What leaves a request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Record {
     /// None as long as it has not ended.
     pub request: Option<Request>,
@@ -50,7 +51,7 @@ pub(super) enum Whose {
 }
 
 /// An attempt that is over and priced.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub place: u32,
     pub part: Part,
@@ -206,7 +207,7 @@ impl Record {
             arm: request.arm.clone(),
             dialect: request.dialect,
             operation: request.operation,
-            model: request.model.clone(),
+            model: Arc::clone(&request.model),
             stream: request.stream,
             outcome,
             replayed: request.replayed,
@@ -235,11 +236,18 @@ impl Record {
             usage: attempt.used.usage,
             estimated: attempt.used.estimated,
             cost: attempt.money(),
-            priced: attempt.cost.as_ref().map(|cost| cost.to_string().into()).unwrap_or_default(),
+            priced: attempt.cost.as_ref().map(priced).unwrap_or_default(),
             tier: attempt.tier.name(),
         });
         Some((row, rows))
     }
+}
+
+fn priced(cost: &Cost) -> Box<str> {
+    let mut text = String::with_capacity(64);
+    // A string takes everything.
+    let _ = write!(text, "{cost}");
+    text.into()
 }
 
 impl Request {

@@ -1,9 +1,10 @@
 //! A request as the store has it, in the words of a decision. What no column has is absent: looks, waits, the status, the
 //! steps of attempts and what upstreams said.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use super::decision::{Decision, Tried, millis};
+use super::waits::Waits;
 use crate::store::rows::CALLERS_OWN;
 use crate::store::{FoundAttempt, FoundRequest};
 use crate::vocab::{Money, Usage};
@@ -57,7 +58,7 @@ impl Stored {
             millis: millis(request.took),
             first_byte: request.first_byte.map(millis),
             own: millis(request.own),
-            waits: BTreeMap::new(),
+            waits: Waits::default(),
             input: usage.input,
             cached: Some(usage.cache_read).filter(|count| *count > 0),
             output: Some(usage.output).filter(|_| *usage != Usage::default()),
@@ -80,8 +81,8 @@ fn tried<'r>(attempt: &'r FoundAttempt, label: &'r str, came: i64) -> Tried<'r> 
         provider: &attempt.provider,
         credential: match attempt.credential {
             0 => None,
-            own if own == u64::from(CALLERS_OWN) => Some("caller's own".to_owned()),
-            place => Some(format!("{}#{place}", attempt.upstream)),
+            own if own == u64::from(CALLERS_OWN) => Some(Cow::Borrowed("caller's own")),
+            place => Some(Cow::Owned(format!("{}#{place}", attempt.upstream))),
         },
         begun,
         sent: None,

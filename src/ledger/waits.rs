@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
+use super::decision::millis;
+
 /// What it may wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
@@ -38,18 +42,22 @@ impl Wait {
     }
 }
 
-/// How long it waited for each.
+/// How long it waited for each, in nanoseconds: half of what durations take, in every request that is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waits([Duration; Wait::ALL.len()]);
+pub struct Waits([u64; Wait::ALL.len()]);
 
 impl Waits {
     pub fn add(&mut self, what: Wait, waited: Duration) {
         let sum = &mut self.0[what as usize];
-        *sum = sum.saturating_add(waited);
+        *sum = sum.saturating_add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0 == [0; Wait::ALL.len()]
     }
 
     pub fn total(&self) -> Duration {
-        self.0.iter().sum()
+        self.0.iter().copied().map(Duration::from_nanos).sum()
     }
 
     /// Those that there were.
@@ -57,8 +65,15 @@ impl Waits {
         Wait::ALL
             .into_iter()
             .zip(self.0)
-            .filter(|(_, waited)| !waited.is_zero())
-            .map(|(what, waited)| (what.name(), waited))
+            .filter(|(_, waited)| *waited > 0)
+            .map(|(what, waited)| (what.name(), Duration::from_nanos(waited)))
+    }
+}
+
+/// By name, in milliseconds.
+impl Serialize for Waits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.each().map(|(what, waited)| (what, millis(waited))))
     }
 }
 
@@ -69,7 +84,7 @@ mod tests {
     #[test]
     fn every_wait_has_a_place_of_its_own_and_all_of_them_are_the_total() {
         let mut waits = Waits::default();
-        assert_eq!(waits.each().count(), 0);
+        assert_eq!((waits.each().count(), waits.is_empty()), (0, true));
         for (millis, what) in (1..).zip(Wait::ALL) {
             waits.add(what, Duration::from_millis(millis));
             waits.add(what, Duration::from_millis(millis));

@@ -1,6 +1,6 @@
 //! Writes what requests leave, in batches: into the store, or onto disk while that is away or behind.
 //!
-//! The queue is looked into five times a second, instead of waking somebody for every request. What the store has not
+//! The queue is looked into five times a second, and when it has a batch, instead of waking somebody for every request. What the store has not
 //! taken within [`PATIENCE`] is put on disk; that it may have taken it after all does no harm. As long as
 //! anything is on disk, everything goes there first, so that the store gets it in order and is asked by one only. What
 //! neither of them takes stays in memory and is tried again with every tick; nothing more is taken out of the queue
@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout, timeout_at};
 
@@ -19,6 +19,7 @@ use super::lane::Lane;
 use super::record::Record;
 use crate::algo::tick::Tick;
 use crate::state::Live;
+use crate::state::flush::Flushes;
 use crate::store::rows::{Batch, RowId};
 use crate::store::{self, Store};
 use crate::telemetry::{Counter, Gauge, catalogue as c};
@@ -26,7 +27,7 @@ use crate::telemetry::{Counter, Gauge, catalogue as c};
 /// How often the queue is emptied. A transaction costs a database as much as some hundred rows.
 const TICK: Duration = Duration::from_millis(200);
 /// A batch has no more rows, but for the attempts of its last request.
-const MOST_ROWS: usize = 1_000;
+const MOST_ROWS: usize = 2 * super::MANY;
 /// Requests whose rows are made before others that run on the same thread have their turn: some 100 µs.
 const AT_ONCE: usize = 32;
 /// What the store may take for all that has come since the last tick before the rest goes to disk. With a tick and the
@@ -52,7 +53,8 @@ pub struct Writer<S> {
     sink: Arc<S>,
     lane: Arc<Lane>,
     records: mpsc::Receiver<Arc<Record>>,
-    flushes: mpsc::Receiver<oneshot::Sender<usize>>,
+    many: Arc<Notify>,
+    flushes: Flushes<usize>,
     direct: Counter,
     replayed: Counter,
     queue: Gauge,
@@ -64,7 +66,8 @@ impl<S: Sink> Writer<S> {
         sink: Arc<S>,
         lane: Arc<Lane>,
         records: mpsc::Receiver<Arc<Record>>,
-        flushes: mpsc::Receiver<oneshot::Sender<usize>>,
+        many: Arc<Notify>,
+        flushes: Flushes<usize>,
     ) -> Self {
         let rows = |way| live.metrics.counter(&c::LEDGER_ROWS, &[way]);
         Self {
@@ -72,6 +75,7 @@ impl<S: Sink> Writer<S> {
             sink,
             lane,
             records,
+            many,
             flushes,
             direct: rows("direct"),
             replayed: rows("replayed"),
@@ -99,6 +103,7 @@ impl<S: Sink> Writer<S> {
         loop {
             let asked = tokio::select! {
                 () = sleep(TICK) => None,
+                () = self.many.notified() => None,
                 asked = self.flushes.recv() => match asked {
                     Some(asked) => Some(asked),
                     // Nobody leaves anything any more, or asks for it.
@@ -127,7 +132,9 @@ impl<S: Sink> Writer<S> {
         }
         let mut left = self.records.len();
         while left > 0 && self.lane.held().1 == 0 {
-            let mut batch = Batch { id: self.chance_name(), ..Batch::default() };
+            let most = left.min(super::MANY);
+            let (requests, attempts) = (Vec::with_capacity(most), Vec::with_capacity(most));
+            let mut batch = Batch { id: self.chance_name(), requests, attempts };
             while left > 0 && rows_of(&batch) < MOST_ROWS {
                 let Ok(record) = self.records.try_recv() else { break };
                 left -= 1;

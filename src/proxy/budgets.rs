@@ -7,10 +7,10 @@
 //! so a route's is held against requests that it serves, whatever route they asked for. Files, batches, counts of tokens and
 //! plain HTTP have no cost here.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 
 use super::again::Look;
 use super::intake::{Guest, Load};
@@ -253,11 +253,14 @@ impl Asking<'_> {
     }
 }
 
+/// As Anthropic and Bedrock ask for it.
+static WORDS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [Finder::new("\"cache_control\""), Finder::new("\"cachePoint\"")]);
+
 /// Whether parts of the prompt are to be kept in a cache. A text may speak of it as well: then too much is reserved.
 fn written(body: &[u8]) -> Written {
-    let has = |words: &[u8]| memmem::find(body, words).is_some();
-    match has(b"\"cache_control\"") || has(b"\"cachePoint\"") {
-        true if has(b"\"1h\"") => Written::Hour,
+    match WORDS.iter().any(|words| words.find(body).is_some()) {
+        true if memmem::find(body, b"\"1h\"").is_some() => Written::Hour,
         true => Written::FiveMinutes,
         false => Written::Nothing,
     }

@@ -46,7 +46,7 @@ use crate::route::price::MostCost;
 use crate::route::{Bond, Resend, closest};
 use crate::state::model::Shape;
 use crate::telemetry::Shed;
-use crate::vocab::{Abilities, Priority, Privacy, Trace};
+use crate::vocab::{Abilities, Priority, Privacy, RequestId, Trace};
 
 const CALLERS_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -58,7 +58,7 @@ pub struct Arrival {
     pub head: request::Parts,
     pub(super) body: Option<Incoming>,
     upgrade: Option<OnUpgrade>,
-    pub request_id: Box<str>,
+    pub request_id: RequestId,
     /// The other end of its connection, where that is an address.
     pub from: Option<IpAddr>,
     pub begun: Tick,
@@ -70,7 +70,7 @@ pub struct Arrival {
 /// A request that may come in: whole, understood, and with a route.
 pub struct Guest {
     pub head: request::Parts,
-    pub request_id: Box<str>,
+    pub request_id: RequestId,
     /// The key that the caller proved to hold.
     pub caller: Caller,
     pub dialect: Dialect,
@@ -179,7 +179,7 @@ impl Arrival {
 }
 
 /// The caller's own name for the request, where it is harmless.
-fn callers_id(headers: &HeaderMap) -> Option<Box<str>> {
+fn callers_id(headers: &HeaderMap) -> Option<RequestId> {
     let id = headers.get(CALLERS_ID)?.to_str().ok()?;
     let harmless = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
     ((1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(harmless)).then(|| id.into())
@@ -429,7 +429,7 @@ async fn ask(
         .on(gateway, snapshot, index)
         .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
     let shape = if scan.stream { Shape::Stream } else { Shape::Whole };
-    let asked = Asked::new(operation, &scan.model, shape, priority, scan.prompt_tokens);
+    let asked = Asked::new(operation, (&scan.model, route), shape, priority, scan.prompt_tokens);
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
     settle.trace = arrival.trace;
     settle.waited(Wait::Body, waited);

@@ -12,7 +12,7 @@ use crate::dialect::allowance::{self, Standing};
 use crate::dialect::trouble::{self, Kind, Trouble};
 use crate::state::Live;
 use crate::telemetry::{RequestOutcome, Shed, answered_nowhere, catalogue};
-use crate::vocab::Trace;
+use crate::vocab::{RequestId, Trace};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-mainstay-request-id");
 pub const CHANNEL: HeaderName = HeaderName::from_static("x-mainstay-channel");
@@ -37,7 +37,7 @@ const LONGEST_QUOTE: usize = 256;
 pub struct Refusal {
     pub trouble: Trouble,
     pub dialect: Dialect,
-    pub request_id: Box<str>,
+    pub request_id: RequestId,
     /// Where it stands in a trace, as long as no route books it.
     pub trace: Option<Trace>,
     pub retry_after: Option<Duration>,

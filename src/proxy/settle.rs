@@ -24,7 +24,7 @@ use crate::state::model::Shape;
 use crate::state::route::Route;
 use crate::state::{Channel, Permit, Table};
 use crate::telemetry::{RequestOutcome, Shed, StreamOutcome, catalogue};
-use crate::vocab::{Part, Priority, Privacy, Trace, Usage};
+use crate::vocab::{Part, Priority, Privacy, RequestId, Trace, Usage};
 
 /// The longest name of a model that is written down.
 const LONGEST_NAME: usize = 128;
@@ -34,7 +34,7 @@ const LONGEST_NAME: usize = 128;
 pub struct Asked {
     operation: Operation,
     /// The model as the caller named it; empty for plain HTTP.
-    model: Box<str>,
+    model: Arc<str>,
     shape: Shape,
     priority: Priority,
     /// Estimated, for those that no upstream counts.
@@ -44,13 +44,17 @@ pub struct Asked {
 impl Asked {
     pub fn new(
         operation: Operation,
-        model: &str,
+        (model, route): (&str, &Route),
         shape: Shape,
         priority: Priority,
         prompt_tokens: u64,
     ) -> Self {
         let prompt_tokens = u32::try_from(prompt_tokens).unwrap_or(u32::MAX);
-        let model = model.chars().take(LONGEST_NAME).collect();
+        let model = match &route.config.name {
+            // As it is called for most routes.
+            name if **name == *model => Arc::clone(name),
+            _ => model.char_indices().nth(LONGEST_NAME).map_or(model, |(end, _)| &model[..end]).into(),
+        };
         Self { operation, model, shape, priority, prompt_tokens }
     }
 
@@ -77,7 +81,7 @@ pub struct Settle {
     gateway: Arc<Gateway>,
     route: Arc<Route>,
     dialect: &'static str,
-    request_id: Box<str>,
+    request_id: RequestId,
     /// Where it stands in a trace.
     pub trace: Option<Trace>,
     /// What may be kept of it.
@@ -159,7 +163,7 @@ impl Settle {
         // What its attempt costs stands with the caller's request, whose row does not wait for it.
         unheard.account = self.account.as_ref().map(|account| {
             let chance = u128::from(gateway.live.dice().next_u64()) << 64;
-            let row = ledger::Request { trace: unheard.trace, ..self.row_so_far() };
+            let row = ledger::Request { trace: unheard.trace.map(Box::new), ..self.row_so_far() };
             account.beside(row, chance | u128::from(gateway.live.dice().next_u64()))
         });
         unheard
@@ -438,7 +442,7 @@ impl Settle {
     /// What the ledger hears of it, at its end.
     fn row(&mut self, took: Duration, first_byte: Option<Duration>) -> ledger::Request {
         let (request_id, tags) = (std::mem::take(&mut self.request_id), std::mem::take(&mut self.tags));
-        let model = std::mem::take(&mut self.asked.model);
+        let model = Arc::clone(&self.asked.model);
         ledger::Request { first_byte, ..self.row_of(request_id, tags, model, took) }
     }
 
@@ -450,15 +454,15 @@ impl Settle {
 
     fn row_of(
         &self,
-        request_id: Box<str>,
+        request_id: RequestId,
         tags: Vec<(Arc<str>, Box<str>)>,
-        model: Box<str>,
+        model: Arc<str>,
         took: Duration,
     ) -> ledger::Request {
         let Asked { operation, shape, priority, prompt_tokens, .. } = self.asked;
         ledger::Request {
             request_id,
-            trace: self.trace,
+            trace: self.trace.map(Box::new),
             privacy: self.privacy,
             lineage: self.caller.lineage().cloned(),
             tags,

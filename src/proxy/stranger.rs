@@ -18,7 +18,7 @@ pub fn note(gateway: &Arc<Gateway>, refusal: &Refusal, begun: Tick) {
     let took = gateway.live.now().since(begun);
     let at = gateway.live.clock.unix_now().saturating_sub(took);
     let request = ledger::Request {
-        trace: refusal.trace,
+        trace: refusal.trace.map(Box::new),
         status: trouble::status(refusal.trouble.kind, refusal.dialect).as_u16(),
         error: Some(refusal.trouble.kind.name()),
         shed: refusal.shed.map(Shed::name),

@@ -15,6 +15,7 @@ use super::overrides::Overrides;
 use crate::algo::dice::Dice;
 use crate::algo::tick::Tick;
 use crate::telemetry::Metrics;
+use crate::vocab::RequestId;
 
 #[derive(Debug, Default)]
 pub struct Live {
@@ -60,7 +61,7 @@ impl Live {
 
     /// A name for a request: `req_`, 48 bits of the Unix time in milliseconds, and as many of chance. So they are in the
     /// order in which they came, and stand beside each other in an index.
-    pub fn name_request(&self) -> Box<str> {
+    pub fn name_request(&self) -> RequestId {
         let millis = self.clock.unix_now().as_millis() as u64;
         let name = u128::from(millis) << 48 | u128::from(self.dice().next_u64() >> 16);
         let mut text = *b"req_000000000000000000000000";

@@ -12,6 +12,7 @@ pub mod chance;
 pub mod clock;
 pub mod credential;
 pub mod fate;
+pub mod flush;
 pub mod gate;
 pub mod gauges;
 pub mod hearsay;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::vocab::Part;
-use crate::vocab::{Money, Usage};
+use crate::vocab::{Money, RequestId, Usage};
 
 /// A name that no two rows share: 48 bits of the Unix time in milliseconds, then chance (as UUIDv7, RFC 9562,
 /// without its version bits), so that rows written one after the other stand beside each other.
@@ -43,7 +43,7 @@ pub struct Who {
 pub struct RequestRow {
     pub id: RowId,
     /// As it stands in the answer's `x-mainstay-request-id`.
-    pub request_id: Box<str>,
+    pub request_id: RequestId,
     pub at_micros: i64,
     pub who: Who,
     /// From headers that the operator allowed, in his order.
@@ -54,7 +54,7 @@ pub struct RequestRow {
     pub dialect: &'static str,
     pub operation: &'static str,
     /// As the caller named it.
-    pub model: Box<str>,
+    pub model: Arc<str>,
     pub stream: bool,
     /// As `telemetry::RequestOutcome` is called.
     pub outcome: &'static str,

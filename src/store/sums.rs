@@ -6,10 +6,11 @@
 //! apart, once more for each of its tags. Requests as such are counted with the attempt that answered.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
+use rustc_hash::FxHashMap;
 use sha2::{Digest as _, Sha256};
 
 use super::rows::{AttemptRow, RequestRow, Who};
@@ -99,7 +100,7 @@ impl Hash for Name<'_> {
 
 /// What one batch adds.
 #[derive(Default)]
-pub struct Sums<'a>(HashMap<(Name<'a>, i64, Fields<'a>), Measures>);
+pub struct Sums<'a>(FxHashMap<(Name<'a>, i64, Fields<'a>), Measures>);
 
 impl<'a> Sums<'a> {
     pub fn attempt(&mut self, request: Option<&'a RequestRow>, attempt: &'a AttemptRow) {

@@ -1,8 +1,9 @@
 //! The ledger's batches: written whole or not at all, and once however often they come.
 
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+
+use rustc_hash::FxHashMap;
 
 use super::error::Error;
 use super::old::Witness;
@@ -168,7 +169,8 @@ fn name(batch: &Batch, unix: Duration) -> Vec<Value> {
 fn rows(mut script: Script, batches: &[Arc<Batch>]) -> Script {
     let mut sums = Sums::default();
     for batch in batches {
-        let requests: HashMap<RowId, &RequestRow> = batch.requests.iter().map(|row| (row.id, row)).collect();
+        let requests: FxHashMap<RowId, &RequestRow> =
+            batch.requests.iter().map(|row| (row.id, row)).collect();
         for attempt in &batch.attempts {
             sums.attempt(requests.get(&attempt.request).copied(), attempt);
         }
@@ -186,8 +188,8 @@ fn rows(mut script: Script, batches: &[Arc<Batch>]) -> Script {
 
 /// By request, the attempt that it is counted with: the last that went well, or else the last. What goes to a shadow
 /// channel answers nobody.
-fn answering(attempts: &[AttemptRow]) -> HashMap<RowId, &AttemptRow> {
-    let mut found: HashMap<RowId, &AttemptRow> = HashMap::new();
+fn answering(attempts: &[AttemptRow]) -> FxHashMap<RowId, &AttemptRow> {
+    let mut found: FxHashMap<RowId, &AttemptRow> = FxHashMap::default();
     let rank = |attempt: &AttemptRow| (attempt.verdict == "ok", attempt.number);
     for attempt in attempts.iter().filter(|attempt| attempt.part != super::rows::Part::Mirror) {
         let known = found.entry(attempt.request).or_insert(attempt);

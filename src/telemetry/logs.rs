@@ -61,11 +61,33 @@ pub fn wants_request(level: Level) -> bool {
     }
 }
 
-/// A time since the Unix epoch as every line has it: `2026-11-22T08:00:00.250000Z`.
+/// Writes times since the Unix epoch as every line has them, `2026-11-22T08:00:00.250000Z`; within the same second as the
+/// one before that is little work.
+#[derive(Debug, Default)]
+pub struct Timestamps {
+    second: Option<u64>,
+    /// What its times begin with.
+    begin: String,
+}
+
+impl Timestamps {
+    pub fn write(&mut self, unix: Duration, text: &mut Vec<u8>) {
+        if self.second != Some(unix.as_secs()) {
+            self.second = Some(unix.as_secs());
+            self.begin = Stamp::at(unix).rfc3339().replace('Z', ".");
+        }
+        let micros = unix.subsec_micros();
+        text.extend_from_slice(self.begin.as_bytes());
+        text.extend([100_000, 10_000, 1_000, 100, 10, 1].map(|place| b'0' + (micros / place % 10) as u8));
+        text.push(b'Z');
+    }
+}
+
+/// One such time.
 pub fn timestamp(unix: Duration) -> String {
-    let mut text = Stamp::at(unix).rfc3339();
-    text.truncate(text.trim_end_matches('Z').len());
-    format!("{text}.{:06}Z", unix.subsec_micros())
+    let mut text = Vec::new();
+    Timestamps::default().write(unix, &mut text);
+    String::from_utf8(text).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -75,5 +97,17 @@ mod tests {
     #[test]
     fn a_timestamp_has_microseconds() {
         assert_eq!(timestamp(Duration::new(1_440_938_160, 250_000)), "2015-08-30T12:36:00.000250Z");
+    }
+
+    #[test]
+    fn one_timestamp_after_the_other_is_as_each_alone() {
+        let (mut times, mut text) = (Timestamps::default(), Vec::new());
+        for (seconds, nanos) in [(1_440_938_160, 0), (1_440_938_160, 999_999_999), (1_440_938_161, 7_000)] {
+            text.clear();
+            let unix = Duration::new(seconds, nanos);
+            times.write(unix, &mut text);
+            assert_eq!(text, timestamp(unix).as_bytes());
+        }
+        assert_eq!(text, b"2015-08-30T12:36:01.000007Z");
     }
 }

@@ -1,5 +1,5 @@
 //! Plain values that every room may name: alerts, faults, usage, money, operators' scopes, parts, models' facts, priorities,
-//! privacy, secrets, stages, tiers, rate hints, places in traces.
+//! privacy, names of requests, secrets, stages, tiers, rate hints, places in traces.
 //!
 //! Nothing here awaits, locks, logs or reads a clock. Times are `Duration`s relative to the moment
 //! of observation; turning them into points in time is the business of rooms that own a clock.
@@ -14,6 +14,7 @@ pub mod part;
 pub mod payer;
 pub mod priority;
 pub mod privacy;
+pub mod request_id;
 pub mod secret;
 pub mod stage;
 pub mod tier;
@@ -30,6 +31,7 @@ pub use part::Part;
 pub use payer::Payer;
 pub use priority::Priority;
 pub use privacy::Privacy;
+pub use request_id::RequestId;
 pub use secret::Secret;
 pub use stage::Stage;
 pub use tier::Tier;

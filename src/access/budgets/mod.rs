@@ -60,7 +60,7 @@ pub struct Budgets {
 
 /// Everybody whose budgets a request is held against: from the top of the tree down, its route last, so that two
 /// requests never wait for each other.
-pub struct Subjects(SmallVec<[Subject; 2]>);
+pub struct Subjects(SmallVec<[Subject; 4]>);
 
 /// Somebody with the budgets that a request finds.
 #[derive(Clone)]
@@ -202,7 +202,7 @@ impl Budgets {
 
     /// Whether somebody lets nothing in that has no price.
     pub fn unpriced(&self, subjects: &Subjects) -> Unpriced {
-        if subjects.strict(self.now()).is_some() { Unpriced::Refuse } else { Unpriced::Allow }
+        if subjects.strict(|| self.now()).is_some() { Unpriced::Refuse } else { Unpriced::Allow }
     }
 
     /// Reserves what a request may cost, `most`, if all of `subjects` let it in; `None`: nobody knows it. `serving` is
@@ -220,7 +220,7 @@ impl Budgets {
     ) -> Result<Reserved, Broke> {
         let Some(common) = self.common.get() else { return self.alone(subjects, most, serving, 1) };
         if most.is_none()
-            && let Some((subject, budget)) = subjects.strict(self.now())
+            && let Some((subject, budget)) = subjects.strict(|| self.now())
         {
             let mut books = subject.guest.held.books.lock();
             books.meet(&subject.guest.held, &subject.budgets, &self.sums, self.now());
@@ -243,7 +243,7 @@ impl Budgets {
         let (now, amount) = (self.now(), most.unwrap_or_default().as_nano_usd());
         let mut books = subjects.lock();
         let mut downgrade = None;
-        let mut grants: SmallVec<[(usize, usize, Grant); 2]> = SmallVec::new();
+        let mut grants: SmallVec<[(usize, usize, Grant); 4]> = SmallVec::new();
         for (place, (book, subject)) in books.iter_mut().zip(&subjects.0).enumerate() {
             book.meet(&subject.guest.held, &subject.budgets, &self.sums, now);
             book.used = now;
@@ -339,10 +339,10 @@ impl Subjects {
     }
 
     /// Whose budget lets nothing in that has no price, now that it is in force.
-    fn strict(&self, now: Duration) -> Option<(&Subject, &Budget)> {
+    fn strict(&self, now: impl Fn() -> Duration) -> Option<(&Subject, &Budget)> {
         let mut all =
             self.0.iter().flat_map(|subject| subject.budgets.iter().map(move |budget| (subject, budget)));
-        all.find(|(_, budget)| is_in_force(budget, now) && budget.unpriced == Unpriced::Refuse)
+        all.find(|(_, budget)| budget.unpriced == Unpriced::Refuse && is_in_force(budget, now()))
     }
 
     /// Everybody's at once, in the order in which everybody takes them.

@@ -17,7 +17,7 @@ use crate::telemetry::catalogue;
 use crate::vocab::Money;
 
 /// Of which subject, in which window, and what.
-pub(super) type Entries = SmallVec<[(usize, usize, Entry); 2]>;
+pub(super) type Entries = SmallVec<[(usize, usize, Entry); 4]>;
 
 /// Dropped, it books what was spent and gives back the rest.
 pub struct Reserved {

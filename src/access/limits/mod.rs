@@ -69,10 +69,10 @@ impl Holder {
 
 /// Everybody whose limits a request is held against: from the top of the tree down, its route last, so that two
 /// requests never wait for each other.
-pub struct Subjects(SmallVec<[Subject; 2]>);
+pub struct Subjects(SmallVec<[Subject; 4]>);
 
 /// How many requests each subject has, with the turn of that number.
-type Present = SmallVec<[(u64, u32); 2]>;
+type Present = SmallVec<[(u64, u32); 4]>;
 
 /// How a limit stands once a request has been judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,8 +134,9 @@ impl Limiter {
         let limited = members
             .chain([(Holder::Route, route.0, route.1)])
             .filter(|(_, _, allowance)| !allowance.is_unlimited());
+        let now = self.live.now();
         let subject = |(holder, name, allowance): (Holder, &Arc<str>, Allowance)| {
-            let held = self.shelves.held(holder, name, self.live.now());
+            let held = self.shelves.held(holder, name, now);
             Subject { held, allowance }
         };
         Subjects(limited.map(subject).collect())

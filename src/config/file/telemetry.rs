@@ -69,7 +69,7 @@ pub enum LevelName {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Journal {
-    /// How many are at hand in memory, some 1.5 KB each (10000; 0: none).
+    /// How many are at hand in memory, some 1.2 KB each (10000; 0: none).
     #[schemars(range(max = 1_000_000))]
     pub requests: Option<u32>,
 }

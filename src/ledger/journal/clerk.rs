@@ -1,10 +1,12 @@
-//! Reads what requests leave, ten times a second: nothing on their path wakes anybody. Each goes into the journal, and,
-//! where the log wants it, becomes a line there; and spans, where a collector is told of it.
+//! Reads what requests leave, ten times a second or when there are many: nothing on their path wakes anybody otherwise.
+//! Each goes into the journal, and, where the log wants it, becomes a line there; and spans, where a collector is told of
+//! it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
@@ -14,7 +16,8 @@ use super::{Journal, line};
 use crate::ledger::decision::Decision;
 use crate::ledger::record::Record;
 use crate::state::Live;
-use crate::telemetry::logs;
+use crate::state::flush::Flushes;
+use crate::telemetry::logs::{self, Timestamps};
 
 const TICK: Duration = Duration::from_millis(100);
 /// Requests that are read before others that run on the same thread have their turn: some 100 µs.
@@ -24,8 +27,9 @@ const AT_ONCE: usize = 32;
 pub struct Clerk {
     journal: Arc<Journal>,
     records: mpsc::Receiver<Arc<Record>>,
-    flushes: mpsc::Receiver<oneshot::Sender<()>>,
+    flushes: Flushes<()>,
     lines: logs::Lines,
+    times: Timestamps,
     spending: Spending,
     tracer: Tracer,
 }
@@ -35,13 +39,14 @@ impl Clerk {
         live: &Arc<Live>,
         journal: Arc<Journal>,
         records: mpsc::Receiver<Arc<Record>>,
-        flushes: mpsc::Receiver<oneshot::Sender<()>>,
+        flushes: Flushes<()>,
     ) -> Self {
         Self {
             journal,
             records,
             flushes,
             lines: logs::Lines::new(&live.metrics),
+            times: Timestamps::default(),
             spending: Spending::new(live),
             tracer: Tracer::default(),
         }
@@ -49,12 +54,20 @@ impl Clerk {
 
     /// Works until it is dropped.
     pub async fn run(mut self) {
+        let mut tick = pin!(sleep(TICK));
         loop {
             let asked = tokio::select! {
-                () = sleep(TICK) => None,
+                () = &mut tick => None,
+                () = self.journal.many.notified() => {
+                    self.read().await;
+                    continue;
+                }
                 asked = self.flushes.recv() => asked,
             };
             self.read().await;
+            self.spending.count();
+            self.lines.flush();
+            tick.set(sleep(TICK));
             if let Some(outlet) = self.journal.outlet.get() {
                 match asked {
                     Some(_) => self.tracer.send(outlet),
@@ -79,8 +92,6 @@ impl Clerk {
                 yield_now().await;
             }
         }
-        self.spending.count();
-        self.lines.flush();
     }
 
     /// Tells the log and the collector, as far as they want to know.
@@ -92,7 +103,8 @@ impl Clerk {
         }
         let Some(decision) = Decision::of(record) else { return };
         if let Some(level) = level {
-            self.lines.add(|text, manner| line::write(text, &decision, level, manner));
+            let times = &mut self.times;
+            self.lines.add(|text, manner| line::write(text, &decision, level, manner, times));
         }
         if let Some(outlet) = outlet {
             self.tracer.add(record, &decision, outlet);

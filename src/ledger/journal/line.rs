@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tracing::Level;
 
+use super::json;
 use crate::ledger::decision::{Decision, Tried};
 use crate::ledger::record::{Record, Whose};
 use crate::telemetry::RequestOutcome;
-use crate::telemetry::logs::{self, Manner};
+use crate::telemetry::logs::{self, Manner, Timestamps};
 
 /// How loud it is; `None` where there is no line.
 pub(super) fn level(record: &Record) -> Option<Level> {
@@ -25,25 +26,38 @@ pub(super) fn level(record: &Record) -> Option<Level> {
 }
 
 /// Adds the line, its end included.
-pub(super) fn write(text: &mut Vec<u8>, decision: &Decision<'_>, level: Level, manner: Manner) {
+pub(super) fn write(
+    text: &mut Vec<u8>,
+    decision: &Decision<'_>,
+    level: Level,
+    manner: Manner,
+    times: &mut Timestamps,
+) {
     let ended = Duration::from_secs_f64((decision.at + decision.millis / 1e3).max(0.0));
-    let at = logs::timestamp(ended);
     // Memory takes everything.
     let _ = match manner {
-        Manner::Json => json(text, decision, level, &at),
-        Manner::Plain => plain(text, decision, level, &at),
+        Manner::Json => {
+            text.extend_from_slice(br#"{"timestamp":""#);
+            times.write(ended, text);
+            structured(text, decision, level)
+        }
+        Manner::Plain => {
+            times.write(ended, text);
+            plain(text, decision, level)
+        }
     };
     text.push(b'\n');
 }
 
-fn json(text: &mut Vec<u8>, decision: &Decision<'_>, level: Level, at: &str) -> io::Result<()> {
-    write!(
-        text,
-        r#"{{"timestamp":"{at}","level":"{level}","message":"request","target":"{}""#,
-        logs::REQUEST
-    )?;
+/// Behind the time.
+fn structured(text: &mut Vec<u8>, decision: &Decision<'_>, level: Level) -> io::Result<()> {
+    for part in
+        [r#"","level":""#, level.as_str(), r#"","message":"request","target":""#, logs::REQUEST, r#"""#]
+    {
+        text.extend_from_slice(part.as_bytes());
+    }
     let begun = text.len();
-    serde_json::to_writer(&mut *text, decision)?;
+    json::write(text, decision)?;
     // The same object goes on.
     text[begun] = b',';
     Ok(())
@@ -51,9 +65,9 @@ fn json(text: &mut Vec<u8>, decision: &Decision<'_>, level: Level, at: &str) -> 
 
 /// `2026-11-22T08:00:00.250000Z  INFO request ok 200 demo -> sim-b/demo in 12.3 ms (first byte 11.0, own 0.2), 9+12
 /// tokens, $0.000123, tried sim-a/demo: connect at not_sent (cannot connect to ...), id req_1`.
-fn plain(text: &mut Vec<u8>, decision: &Decision<'_>, level: Level, at: &str) -> io::Result<()> {
+fn plain(text: &mut Vec<u8>, decision: &Decision<'_>, level: Level) -> io::Result<()> {
     let Decision { outcome, route, channel, millis, first_byte, own, input, output, .. } = decision;
-    write!(text, "{at} {level:>5} request {outcome}")?;
+    write!(text, " {level:>5} request {outcome}")?;
     if let Some(status) = decision.status {
         write!(text, " {status}")?;
     }

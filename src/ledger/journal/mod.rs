@@ -3,6 +3,7 @@
 //! | file | job |
 //! |---|---|
 //! | `clerk` | reads what requests leave, off their path: into the journal and the log |
+//! | `json` | how a decision is written there |
 //! | `line` | a request's line of the log, for machines or for people |
 //! | `spans` | a request's spans, for a collector |
 //! | `spending` | what each key, and everybody above it, has spent, for the metrics |
@@ -10,9 +11,10 @@
 //! | `wanted` | what is looked for |
 //!
 //! A request leaves its record in a bounded queue and goes on; should nobody empty it, it is missing here and in the log,
-//! and counted. Beside the queue at most `journal.requests` records are held, some 1.5 KB each, in memory only.
+//! and counted. Beside the queue at most `journal.requests` records are held, some 1.2 KB each, in memory only.
 
 mod clerk;
+mod json;
 mod line;
 mod spans;
 mod spending;
@@ -26,12 +28,12 @@ use std::time::Duration;
 
 use crate::telemetry::Counter;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::sync::{Notify, mpsc};
 
 use super::decision::Decision;
 use super::record::Record;
 use crate::state::Live;
+use crate::state::flush::Flush;
 use crate::telemetry::catalogue;
 use crate::telemetry::otlp::{Mailbox, Resource};
 use tracer::Outlet;
@@ -39,13 +41,21 @@ use tracer::Outlet;
 pub use clerk::Clerk;
 pub use wanted::Wanted;
 
-/// Requests that have ended since the clerk looked last; it does ten times a second.
+/// Requests that have ended since the clerk looked last; it does ten times a second, and when there are [`MANY`].
 const QUEUE: usize = 16 * 1024;
+/// As many records as are still in a processor's cache when they are read.
+const MANY: usize = 64;
+/// Most requests for which room is reserved; beyond that it grows.
+const RESERVED: usize = 16 * 1024;
 
 /// Where requests leave what became of them.
 pub struct Journal {
     queue: mpsc::Sender<Arc<Record>>,
-    flushes: mpsc::Sender<oneshot::Sender<()>>,
+    /// Rung when there are [`MANY`] in it.
+    many: Notify,
+    flush: Flush<()>,
+    /// One beside the other: memory that was last touched thousands of requests ago is slow to come by, the more so in
+    /// many places.
     kept: Mutex<VecDeque<Kept>>,
     most: AtomicUsize,
     written: AtomicU64,
@@ -57,7 +67,7 @@ pub struct Journal {
 struct Kept {
     /// In the order in which they ended, from 1.
     number: u64,
-    record: Arc<Record>,
+    record: Record,
 }
 
 impl std::fmt::Debug for Journal {
@@ -70,11 +80,12 @@ impl Journal {
     /// One that keeps `most` requests, and who writes it; its future has to be run.
     pub fn open(live: &Arc<Live>, most: usize) -> (Arc<Self>, Clerk) {
         let (queue, records) = mpsc::channel(QUEUE);
-        let (flushes, asked) = mpsc::channel(1);
+        let (flush, asked) = Flush::open();
         let journal = Arc::new(Self {
             queue,
-            flushes,
-            kept: Mutex::default(),
+            many: Notify::new(),
+            flush,
+            kept: Mutex::new(VecDeque::with_capacity(most.min(RESERVED))),
             most: AtomicUsize::new(most),
             written: AtomicU64::new(0),
             lost: live.metrics.counter(&catalogue::JOURNAL_LOST, &[]),
@@ -95,14 +106,7 @@ impl Journal {
 
     /// Returns once all that was left here before is at hand and in the log, or `patience` is over.
     pub async fn flush(&self, patience: Duration) {
-        let (done, is_done) = oneshot::channel();
-        let flushed = async {
-            if self.flushes.send(done).await.is_ok() {
-                // Whoever went away without a word has nothing left to write.
-                let _ = is_done.await;
-            }
-        };
-        if timeout(patience, flushed).await.is_err() {
+        if self.flush.ask(patience).await.is_err() {
             tracing::warn!("the last requests were not written down in time");
         }
     }
@@ -111,21 +115,29 @@ impl Journal {
     pub(super) fn take(&self, record: Arc<Record>) {
         if self.queue.try_send(record).is_err() {
             self.lost.increment(1);
+        } else if QUEUE - self.queue.capacity() == MANY {
+            self.many.notify_one();
         }
     }
 
     /// Keeps so many from now on.
     pub fn keep_most(&self, most: usize) {
         self.most.store(most, Relaxed);
-        keep_last(&mut self.kept.lock(), most);
+        let mut kept = self.kept.lock();
+        keep_last(&mut kept, most);
+        kept.shrink_to(most);
     }
 
+    /// It is given back at once to whoever allocates next, unless somebody else has still to read it.
     fn put(&self, record: Arc<Record>) {
+        let record = Arc::unwrap_or_clone(record);
         let number = self.written.fetch_add(1, Relaxed) + 1;
         let most = self.most.load(Relaxed);
         let mut kept = self.kept.lock();
-        kept.push_back(Kept { number, record });
-        keep_last(&mut kept, most);
+        keep_last(&mut kept, most.saturating_sub(1));
+        if most > 0 {
+            kept.push_back(Kept { number, record });
+        }
     }
 
     /// How many requests are at hand.
@@ -136,7 +148,7 @@ impl Journal {
     /// The last request of this id, as `show` has it.
     pub fn find<T>(&self, request_id: &str, show: impl FnOnce(&Decision<'_>) -> T) -> Option<T> {
         let is_it = |kept: &&Kept| kept.record.is_called(request_id);
-        let record = self.kept.lock().iter().rev().find(is_it).map(|kept| Arc::clone(&kept.record))?;
+        let record = self.kept.lock().iter().rev().find(is_it).map(|kept| kept.record.clone())?;
         Decision::of(&record).map(|decision| show(&decision))
     }
 
@@ -146,12 +158,12 @@ impl Journal {
         request_ids: &HashSet<&str>,
         show: impl Fn(&Decision<'_>) -> T,
     ) -> HashMap<String, T> {
-        let found: Vec<Arc<Record>> = {
+        let found: Vec<Record> = {
             let kept = self.kept.lock();
             let wanted = |kept: &&Kept| kept.record.request_id().is_some_and(|id| request_ids.contains(id));
-            kept.iter().filter(wanted).map(|kept| Arc::clone(&kept.record)).collect()
+            kept.iter().filter(wanted).map(|kept| kept.record.clone()).collect()
         };
-        let decisions = found.iter().filter_map(|record| Decision::of(record));
+        let decisions = found.iter().filter_map(Decision::of);
         decisions.map(|decision| (decision.request.to_owned(), show(&decision))).collect()
     }
 
@@ -167,10 +179,10 @@ impl Journal {
             wanted.before.is_none_or(|before| kept.number < before) && wanted.fits(&kept.record)
         };
         // Nobody is kept waiting while texts are made.
-        let found: Vec<(u64, Arc<Record>)> = {
+        let found: Vec<(u64, Record)> = {
             let kept = self.kept.lock();
             let found = kept.iter().rev().filter(fits).take(wanted.most);
-            found.map(|kept| (kept.number, Arc::clone(&kept.record))).collect()
+            found.map(|kept| (kept.number, kept.record.clone())).collect()
         };
         let next = found.last().map(|(number, _)| *number).filter(|_| found.len() == wanted.most);
         let shown =

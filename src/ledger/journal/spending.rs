@@ -3,8 +3,9 @@
 //!
 //! What came of one caller is summed first and counted once, since a series is looked for by its name.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::config::{Level, Lineage};
 use crate::ledger::record::Record;
@@ -16,7 +17,7 @@ use crate::vocab::Money;
 pub(super) struct Spending {
     live: Arc<Live>,
     /// What is not counted yet, by where the lineage lies, which is kept and so nobody else's place.
-    sums: HashMap<usize, (Lineage, Sum)>,
+    sums: FxHashMap<usize, (Lineage, Sum)>,
 }
 
 #[derive(Default)]
@@ -28,7 +29,7 @@ struct Sum {
 
 impl Spending {
     pub fn new(live: &Arc<Live>) -> Self {
-        Self { live: Arc::clone(live), sums: HashMap::new() }
+        Self { live: Arc::clone(live), sums: FxHashMap::default() }
     }
 
     pub fn add(&mut self, record: &Record) {

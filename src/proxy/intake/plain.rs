@@ -83,7 +83,7 @@ pub async fn plain(
     let priority = admission::priority(snapshot, index, &caller, &arrival.head.headers, is_retry).map_err(
         |message| arrival.refuse(Kind::BadRequest, message, Dialect::Http).closing_if_body(&arrival),
     )?;
-    let asked = Asked::new(Operation::Opaque, "", Shape::Whole, priority, 0);
+    let asked = Asked::new(Operation::Opaque, ("", route), Shape::Whole, priority, 0);
     let mut settle =
         Settle::begin(gateway, route, Dialect::Http.name(), &arrival.request_id, arrival.begun, asked);
     settle.trace = arrival.trace;

@@ -106,7 +106,7 @@ pub async fn guest(
                 .closing_if_body(&arrival)
         },
     )?;
-    let asked = Asked::new(operation, "", Shape::Whole, priority, 0);
+    let asked = Asked::new(operation, ("", route), Shape::Whole, priority, 0);
     let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
     settle.trace = arrival.trace;
     settle.waited(Wait::Body, waited);

@@ -1,7 +1,7 @@
 //! Lines about requests, gathered and written together by a thread of their own: whoever reads standard error may do so
 //! as slowly as he likes, or not at all, and no request waits for him.
 //!
-//! At most [`MOST`] batches wait for it; lines beyond that are lost, and counted.
+//! At most [`MOST`] times [`TOGETHER`] batches wait for it; lines beyond that are lost, and counted.
 
 use std::io::Write;
 use std::sync::OnceLock;
@@ -16,14 +16,16 @@ use crate::telemetry::{Metrics, catalogue};
 
 /// Bytes after which a batch is handed on, give or take a line: what is larger is new memory to the system each time.
 const BATCH: usize = 64 * 1024;
-/// Batches that wait to be written: 16 MB.
-const MOST: usize = 256;
+/// Batches that are handed on together, but for the last ones: waking whoever writes takes as long as some twenty lines.
+const TOGETHER: usize = 4;
+/// What waits to be written: 16 MB.
+const MOST: usize = 256 / TOGETHER;
 
 /// The thread of this process.
 static WRITER: OnceLock<Option<SyncSender<Piece>>> = OnceLock::new();
 
 enum Piece {
-    Text(Vec<u8>),
+    Texts(Vec<Vec<u8>>),
     /// Says once that all before it is written.
     Done(SyncSender<()>),
 }
@@ -31,13 +33,20 @@ enum Piece {
 /// One gateway's lines until they are written.
 pub struct Lines {
     text: Vec<u8>,
+    /// Batches that are full.
+    full: Vec<Vec<u8>>,
     count: u64,
     lost: Counter,
 }
 
 impl Lines {
     pub fn new(metrics: &Metrics) -> Self {
-        Self { text: Vec::new(), count: 0, lost: metrics.counter(&catalogue::LOG_LOST, &[]) }
+        Self {
+            text: Vec::new(),
+            full: Vec::new(),
+            count: 0,
+            lost: metrics.counter(&catalogue::LOG_LOST, &[]),
+        }
     }
 
     /// Has a line added.
@@ -45,21 +54,30 @@ impl Lines {
         write(&mut self.text, Manner::now());
         self.count += 1;
         if self.text.len() >= BATCH {
-            self.flush();
+            self.full.push(std::mem::replace(&mut self.text, Vec::with_capacity(BATCH + BATCH / 8)));
+            if self.full.len() == TOGETHER {
+                self.hand_on();
+            }
         }
     }
 
     /// Has what was added written.
     pub fn flush(&mut self) {
-        if self.text.is_empty() {
-            return;
+        if !self.text.is_empty() {
+            self.full.push(std::mem::take(&mut self.text));
         }
-        let text = std::mem::replace(&mut self.text, Vec::with_capacity(BATCH + BATCH / 8));
+        if !self.full.is_empty() {
+            self.hand_on();
+        }
+    }
+
+    fn hand_on(&mut self) {
+        let texts = std::mem::take(&mut self.full);
         let count = std::mem::take(&mut self.count);
         let taken = WRITER
             .get_or_init(start)
             .as_ref()
-            .is_some_and(|writer| writer.try_send(Piece::Text(text)).is_ok());
+            .is_some_and(|writer| writer.try_send(Piece::Texts(texts)).is_ok());
         if !taken {
             self.lost.increment(count);
         }
@@ -73,7 +91,11 @@ fn start() -> Option<SyncSender<Piece>> {
         for piece in taken {
             match piece {
                 // As everything that standard error does not take, it is lost.
-                Piece::Text(text) => drop(std::io::stderr().write_all(&text)),
+                Piece::Texts(texts) => {
+                    for text in texts {
+                        drop(std::io::stderr().write_all(&text));
+                    }
+                }
                 Piece::Done(done) => drop(done.send(())),
             }
         }
