@@ -1,11 +1,12 @@
 //! Lines about requests, gathered and written together by a thread of their own: whoever reads standard error may do so
 //! as slowly as he likes, or not at all, and no request waits for him.
 //!
-//! At most [`MOST`] times [`TOGETHER`] batches wait for it; lines beyond that are lost, and counted.
+//! At most [`MOST`] bytes wait for it; lines beyond that are lost, and counted.
 
 use std::io::Write;
 use std::sync::OnceLock;
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -18,11 +19,13 @@ use crate::telemetry::{Metrics, catalogue};
 const BATCH: usize = 64 * 1024;
 /// Batches that are handed on together, but for the last ones: waking whoever writes takes as long as some twenty lines.
 const TOGETHER: usize = 4;
-/// What waits to be written: 16 MB.
-const MOST: usize = 256 / TOGETHER;
+/// Most bytes that wait to be written.
+const MOST: usize = 16 << 20;
 
 /// The thread of this process.
-static WRITER: OnceLock<Option<SyncSender<Piece>>> = OnceLock::new();
+static WRITER: OnceLock<Option<Sender<Piece>>> = OnceLock::new();
+/// Bytes that wait for it.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
 
 enum Piece {
     Texts(Vec<Vec<u8>>),
@@ -74,19 +77,19 @@ impl Lines {
     fn hand_on(&mut self) {
         let texts = std::mem::take(&mut self.full);
         let count = std::mem::take(&mut self.count);
-        let taken = WRITER
-            .get_or_init(start)
-            .as_ref()
-            .is_some_and(|writer| writer.try_send(Piece::Texts(texts)).is_ok());
-        if !taken {
+        let bytes = texts.iter().map(Vec::len).sum();
+        let has_room = WAITING.fetch_add(bytes, Relaxed) + bytes <= MOST;
+        let writer = WRITER.get_or_init(start).as_ref().filter(|_| has_room);
+        if !writer.is_some_and(|writer| writer.send(Piece::Texts(texts)).is_ok()) {
+            WAITING.fetch_sub(bytes, Relaxed);
             self.lost.increment(count);
         }
     }
 }
 
 /// `None` where the system gives no thread.
-fn start() -> Option<SyncSender<Piece>> {
-    let (pieces, taken) = sync_channel(MOST);
+fn start() -> Option<Sender<Piece>> {
+    let (pieces, taken) = channel();
     let work = move || {
         for piece in taken {
             match piece {
@@ -94,6 +97,7 @@ fn start() -> Option<SyncSender<Piece>> {
                 Piece::Texts(texts) => {
                     for text in texts {
                         drop(std::io::stderr().write_all(&text));
+                        WAITING.fetch_sub(text.len(), Relaxed);
                     }
                 }
                 Piece::Done(done) => drop(done.send(())),
@@ -107,7 +111,7 @@ fn start() -> Option<SyncSender<Piece>> {
 pub fn finish(patience: Duration) {
     let Some(Some(writer)) = WRITER.get() else { return };
     let (done, is_done) = sync_channel(1);
-    if writer.try_send(Piece::Done(done)).is_ok() {
+    if writer.send(Piece::Done(done)).is_ok() {
         match is_done.recv_timeout(patience) {
             Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
