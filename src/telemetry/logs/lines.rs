@@ -80,7 +80,7 @@ impl Lines {
         let bytes = texts.iter().map(Vec::len).sum();
         let has_room = WAITING.fetch_add(bytes, Relaxed) + bytes <= MOST;
         let writer = WRITER.get_or_init(start).as_ref().filter(|_| has_room);
-        if !writer.is_some_and(|writer| writer.send(Piece::Texts(texts)).is_ok()) {
+        if writer.is_none_or(|writer| writer.send(Piece::Texts(texts)).is_err()) {
             WAITING.fetch_sub(bytes, Relaxed);
             self.lost.increment(count);
         }
