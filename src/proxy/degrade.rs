@@ -215,11 +215,8 @@ async fn wait(
     drop(waiter);
     count(gateway, asked, if back { "wait" } else { "wait_vain" });
     if back {
-        let attempts = plan.attempts;
-        *plan = Plan::begin(table, guest.route);
-        // They were made, and the caller is told of them.
-        plan.attempts = attempts;
-        descent.attempts = Some(attempts);
+        *plan = plan.anew(guest.route);
+        descent.attempts = Some(plan.attempts);
         descent.next = 0;
     }
     back

@@ -20,7 +20,8 @@ use crate::state::look::{Judgements, Look};
 use crate::state::permit::{Permit, Refusal};
 use crate::state::route::Route;
 use crate::state::table::{Channel, Table};
-use crate::vocab::Fault;
+use crate::telemetry::RefusedRetry;
+use crate::vocab::{Class, Fault};
 
 use list::Listed;
 use tried::Slots;
@@ -66,9 +67,19 @@ pub struct Plan<'t> {
 pub(super) enum LastResort {
     Open,
     /// Everybody who could be chosen has failed this request: nobody of them is asked again before it.
-    Sought,
+    Sought(Retry),
+    /// It is to be put now.
+    Due(Retry),
     /// It was put, or refused.
     Spent,
+}
+
+/// A retry that is not paid yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Retry {
+    pub after: Class,
+    /// Nobody has to pay for it.
+    pub free: bool,
 }
 
 impl<'t> Plan<'t> {
@@ -100,17 +111,35 @@ impl<'t> Plan<'t> {
         Self { ahead: SmallVec::new(), deposited: true, ..Self::begin(table, route) }
     }
 
+    /// The same request's way from `route` on, after it has waited.
+    pub fn anew(&self, route: usize) -> Self {
+        let last_resort = match self.last_resort {
+            LastResort::Spent => LastResort::Spent,
+            LastResort::Open | LastResort::Sought(_) | LastResort::Due(_) => LastResort::Open,
+        };
+        // Its attempts were made, and the caller is told of them.
+        Self { attempts: self.attempts, last_resort, ..Self::begin(self.table, route) }
+    }
+
     pub fn route(&self) -> &'t Arc<Route> {
         &self.table.routes[self.route]
     }
 
     /// The next attempt's permit, or why there is none. A bond that yields does so when nobody else is left.
     pub fn choose(&mut self, need: &Need<'_>) -> Result<Permit, Exhausted> {
-        if self.last_resort == LastResort::Sought {
-            self.last_resort = LastResort::Open;
+        if let LastResort::Sought(retry) = self.last_resort {
             if !self.has_untried(need) {
-                return Err(self.outlook(need));
+                self.last_resort = LastResort::Due(retry);
+                return Err(self.outlook_without_room(need));
             }
+            // Somebody is back.
+            self.last_resort = LastResort::Open;
+            if !retry.free && !self.pay() {
+                self.last_resort = LastResort::Spent;
+                self.route().handles.retry_refused(&self.table.live.metrics, RefusedRetry::Budget);
+                return Err(self.outlook_without_room(need));
+            }
+            self.route().handles.retried(&self.table.live.metrics, retry.after);
         }
         let Some(free) = need.freed() else { return self.choose_for(need) };
         if self.is_untried(need)
@@ -147,6 +176,13 @@ impl<'t> Plan<'t> {
                 }
             }
         }
+    }
+
+    /// How the route looks to a request that does not wait in line for those who have failed it.
+    fn outlook_without_room(&self, need: &Need<'_>) -> Exhausted {
+        let outlook = self.outlook(need);
+        let lack = if outlook.lack == Lack::Room { Lack::Health } else { outlook.lack };
+        Exhausted { lack, ..outlook }
     }
 
     /// What was seen when somebody was picked last, or nobody could be; once.

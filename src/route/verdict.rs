@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::need::{Need, Resend};
-use super::plan::{LastResort, Plan};
+use super::plan::{LastResort, Plan, Retry};
 use super::{purse, shortlist, unserved};
 use crate::state::permit::Permit;
 use crate::telemetry::RefusedRetry;
@@ -52,7 +52,10 @@ impl Plan<'_> {
             || unserved::is_callers(fault, &channel, need);
         let verdict = self.decide(failure, forced, trial || nobodys, resend, need);
         let route = self.route();
-        if let Verdict::Retry { .. } = verdict {
+        let is_sought = matches!(self.last_resort, LastResort::Sought(_));
+        if let Verdict::Retry { .. } = verdict
+            && !is_sought
+        {
             route.handles.retried(&self.table().live.metrics, fault.class());
         }
         verdict
@@ -128,7 +131,7 @@ impl Plan<'_> {
         if !may_be_sent_again(fault, stage, resend) {
             return self.refuse(RefusedRetry::NotReplayable);
         }
-        // A panic's one attempt is a gift; a retry would be what made the panic.
+        // A panic has one attempt; a retry would be what made the panic.
         if forced {
             return self.next_route_or(RefusedRetry::NothingEligible);
         }
@@ -155,13 +158,9 @@ impl Plan<'_> {
             };
         }
         if !self.has_fallback() && self.has_last_resort(need) {
-            let wait = self.courtesy(fault);
-            return if free || self.pay() {
-                self.last_resort = LastResort::Sought;
-                Verdict::Retry { wait }
-            } else {
-                self.refuse(RefusedRetry::Budget)
-            };
+            // Paid and counted once it is made.
+            self.last_resort = LastResort::Sought(Retry { after: fault.class(), free });
+            return Verdict::Retry { wait: self.courtesy(fault) };
         }
         self.next_route_or(RefusedRetry::NothingEligible)
     }

@@ -28,6 +28,8 @@ use crate::algo::dice::Dice;
 use crate::config;
 use crate::telemetry::{SharedAnswer, SharedHandles, SharedOperation};
 
+/// For Redis to compile the scripts; it has no other to do for us meanwhile.
+const TEACHING: Duration = Duration::from_secs(1);
 /// For a name, a connection, its TLS and its greeting, all told: nobody waits for it.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Unanswered commands in a row that end a connection.
@@ -293,14 +295,15 @@ impl Link {
         }
     }
 
-    /// Before anybody asks. Where that is not granted, or takes too long, scripts are sent whole when they are needed.
+    /// Before anybody asks, so that nobody waits for it. Where that is not granted, or takes longer than [`TEACHING`], scripts
+    /// are sent whole when they are needed.
     async fn load_scripts(&self, connection: &mut MultiplexedConnection) {
         let mut commands = redis::pipe();
         for script in self.scripts.lock().iter() {
             commands.cmd("SCRIPT").arg("LOAD").arg(script).ignore();
         }
         if !commands.is_empty() {
-            let _ = timeout(self.settings.timeout, commands.query_async::<()>(connection)).await;
+            let _ = timeout(TEACHING, commands.query_async::<()>(connection)).await;
         }
     }
 

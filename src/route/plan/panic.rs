@@ -17,6 +17,7 @@ use crate::route::shortlist::{self, Rank, WhyNot};
 use crate::state::model::Model;
 use crate::state::permit::Permit;
 use crate::state::table::Channel;
+use crate::telemetry::RefusedRetry;
 
 /// Whether nothing was heard of it lately, when its breaker is asked again, its tier: smaller is better.
 type Badness = (bool, Tick, u8);
@@ -27,12 +28,17 @@ const LATELY: Duration = Duration::from_secs(20);
 impl<'t> Plan<'t> {
     /// Whether [`Plan::panic`] is open to a request that has come so far; it is so once.
     pub fn may_panic(&self) -> bool {
-        self.last_resort != LastResort::Spent && (self.attempts == 0 || self.visited.len() == 1)
+        match self.last_resort {
+            LastResort::Open => self.attempts == 0,
+            LastResort::Due(_) => true,
+            LastResort::Sought(_) | LastResort::Spent => false,
+        }
     }
 
     /// Whether a request that failed here has somebody left whom only a panic asks.
     pub(in crate::route) fn has_last_resort(&self, need: &Need<'_>) -> bool {
-        self.may_panic()
+        self.last_resort == LastResort::Open
+            && self.visited.len() == 1
             && self.route().config.panic.mode != PanicMode::FailFast
             && self.least_bad(need, self.table.live.now()).is_some()
     }
@@ -40,7 +46,10 @@ impl<'t> Plan<'t> {
     /// Nothing is eligible here nor on any fallback: the route that was asked for sends what its
     /// throttle allows to the best of its channels, if only evidence speaks against one (D3).
     pub fn panic(&mut self, need: &Need<'_>, exhausted: Exhausted) -> Result<Permit, Exhausted> {
-        self.last_resort = LastResort::Spent;
+        let retry = match std::mem::replace(&mut self.last_resort, LastResort::Spent) {
+            LastResort::Due(retry) => Some(retry),
+            LastResort::Open | LastResort::Sought(_) | LastResort::Spent => None,
+        };
         // Somebody who can serve is only busy: what is down is no better for that (S34). Nor does it have what
         // nobody has.
         if matches!(exhausted.lack, Lack::Room | Lack::Model) {
@@ -48,19 +57,38 @@ impl<'t> Plan<'t> {
         }
         let now = self.table.live.now();
         self.route = self.visited[0];
-        let route = self.route();
+        let (route, metrics) = (self.route(), &self.table.live.metrics);
+        let candidate = self.least_bad(need, now);
+        let is_paid = retry.is_some_and(|retry| !retry.free);
+        if retry.is_some() && candidate.is_none() {
+            return Err(exhausted);
+        }
+        if is_paid && !self.pay() {
+            route.handles.retry_refused(metrics, RefusedRetry::Budget);
+            return Err(exhausted);
+        }
         let admitted = match route.config.panic.mode {
             PanicMode::FailFast => false,
             PanicMode::All => true,
             PanicMode::Throttle => route.memory.throttle.lock().admit(now, &mut self.table.live.dice()),
         };
-        let candidate = admitted.then(|| self.least_bad(need, now)).flatten();
-        let Some((channel, model)) = candidate else {
+        let Some((channel, model)) = candidate.filter(|_| admitted) else {
             route.handles.panic_refused.increment(1);
+            if is_paid {
+                self.refund();
+            }
             return Err(exhausted);
         };
-        let permit = Permit::force(channel, model, need.wants()).map_err(|_| exhausted)?;
+        let Ok(permit) = Permit::force(channel, model, need.wants()) else {
+            if is_paid {
+                self.refund();
+            }
+            return Err(exhausted);
+        };
         route.handles.panic_admitted.increment(1);
+        if let Some(retry) = retry {
+            route.handles.retried(metrics, retry.after);
+        }
         self.count(now);
         self.picked(permit.channel(), now);
         Ok(permit)

@@ -238,3 +238,27 @@ async fn a_last_resort_is_asked_after_the_last_choice_if_it_answered_lately() {
     assert_eq!(lab.metric_sum("mainstay_panic_total", &["admitted"]), 1.0);
     lab.assert_quiet().await;
 }
+
+/// The same on a route whose list ends with it although it has a fallback: nobody is asked twice, or for nothing.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_ends_asks_nobody_else_and_nobody_again() {
+    let route = "on_exhausted: [fail]\n    fallback: [other]\n    channels: [{upstream: a}, {upstream: b}]";
+    let yaml = THREE.replace("channels: [{upstream: a}, {upstream: b}, {upstream: c}]", route);
+    let lab = Lab::start(&format!("{yaml}  - {{model: other, channels: [{{upstream: c}}]}}\n"));
+    lab.under_load(Ask::chat("demo"), 30.0, WARM, async {}).await.assert_no_errors();
+    lab.sim("a").control().set(vec![Rule::new(Fault::Refuse)]);
+    while lab.breaker("a", "") != "open" {
+        lab.send(&Ask::chat("demo")).await.spoken().expect("B answers");
+    }
+    lab.sim("a").control().clear();
+    let overloaded = Fault::status(StatusCode::from_u16(529).expect("a status"));
+    lab.sim("b").control().set(vec![Rule::new(overloaded)]);
+    let before = ["a", "b", "c"].map(|name| lab.arrived(name));
+    let answer = lab.send(&Ask::chat("demo")).await;
+    assert_eq!((answer.status, answer.header("x-mainstay-attempts")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+    let asked: Vec<u64> =
+        ["a", "b", "c"].iter().zip(before).map(|(name, was)| lab.arrived(name) - was).collect();
+    assert_eq!(asked, [0, 1, 0]);
+    assert_eq!(lab.metric_sum("mainstay_panic_total", &[]), 0.0);
+    lab.assert_quiet().await;
+}
