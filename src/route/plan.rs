@@ -112,6 +112,7 @@ impl<'t> Plan<'t> {
     }
 
     /// The same request's way from `route` on, after it has waited.
+    #[must_use]
     pub fn anew(&self, route: usize) -> Self {
         let last_resort = match self.last_resort {
             LastResort::Spent => LastResort::Spent,
