@@ -40,8 +40,8 @@ const HEALED_SECS: u32 = 15;
 const GROWTH_MIB: f64 = 12.0;
 
 /// Faults last seconds here, and streams three: whatever is a time is about a tenth of its default. Whoever was ill is asked
-/// again, a fifth of jitter included, before the one who was sound no longer is ([`schedule::AFTER_TWO`]). Retries are
-/// allowed for, since up to half of all attempts fail.
+/// again, a fifth of jitter included, before the one who was sound no longer is ([`schedule::AFTER_TWO`]). A place comes free when
+/// a stream ends, which takes three seconds and more, not a second. Retries are allowed for, since up to half of all attempts fail.
 const ROUTING: &str = r#"
 version: 1
 server: {listen: LISTEN, admin: ADMIN, retry_budget: {ratio: 1, reserve_per_sec: 10}}
@@ -54,10 +54,10 @@ defaults:
   breaker: {open: {base: 500ms, max: 4s}, decay_interval: 3s}
   retry: {budget: {ratio: 1, reserve_per_sec: 10}}
 routes:
-  - {model: demo, continuation: any, channels: [{upstream: a, model: m}, {upstream: b, model: m}, {upstream: c, model: m}]}
-  - {model: held, delivery: buffered, channels: [{upstream: a, model: h}, {upstream: b, model: h}, {upstream: c, model: h}]}
-  - {model: whole, channels: [{upstream: a, model: w}, {upstream: b, model: w}, {upstream: c, model: w}]}
-  - {model: formed, continuation: any, channels: [{upstream: a, model: f}, {upstream: b, model: f}, {upstream: c, model: f}]}
+  - {model: demo, continuation: any, queue: {timeout: 4s}, channels: [{upstream: a, model: m}, {upstream: b, model: m}, {upstream: c, model: m}]}
+  - {model: held, delivery: buffered, queue: {timeout: 4s}, channels: [{upstream: a, model: h}, {upstream: b, model: h}, {upstream: c, model: h}]}
+  - {model: whole, queue: {timeout: 4s}, channels: [{upstream: a, model: w}, {upstream: b, model: w}, {upstream: c, model: w}]}
+  - {model: formed, continuation: any, queue: {timeout: 4s}, channels: [{upstream: a, model: f}, {upstream: b, model: f}, {upstream: c, model: f}]}
 "#;
 
 #[test]
