@@ -63,7 +63,6 @@ fn ascii(decision: &Decision<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-
     use proptest::prelude::*;
     use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! Writes what requests leave, in batches: into the store, or onto disk while that is away or behind.
 //!
-//! The queue is looked into five times a second, and when it has a batch, instead of waking somebody for every request. What the store has not
-//! taken within [`PATIENCE`] is put on disk; that it may have taken it after all does no harm. As long as
+//! The queue is looked into five times a second, and when it has a batch, instead of waking somebody for every request.
+//! What the store has not taken within [`PATIENCE`] is put on disk; that it may have taken it after all does no harm. As long as
 //! anything is on disk, everything goes there first, so that the store gets it in order and is asked by one only. What
 //! neither of them takes stays in memory and is tried again with every tick; nothing more is taken out of the queue
 //! meanwhile, so that no more than that and the queue is ever held.

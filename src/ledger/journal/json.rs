@@ -42,16 +42,7 @@ impl Open<'_> {
     }
 }
 
-/// A number of at most three decimals that no other one has, in thousandths: the whole ones, and the rest.
-fn thousandths(number: f64) -> Option<(u64, u16)> {
-    let count = number * 1e3;
-    let is_plain = number.is_sign_positive() && count < 1e15;
-    let whole = if is_plain { count as u64 } else { return None };
-    // No other number is nearer to that decimal.
-    (whole as f64 == count && count / 1e3 == number).then_some((whole / 1000, (whole % 1000) as u16))
-}
-
-/// Other numbers are written as `serde_json` writes them, by it.
+/// Numbers are written as `serde_json` writes them, by it.
 macro_rules! numbers {
     ($($serialize:ident: $number:ty),*) => {
         $(fn $serialize(self, number: $number) -> Result<(), Error> {
@@ -74,19 +65,8 @@ impl<'t> Serializer for Json<'t> {
     numbers!(
         serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
         serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64,
-        serialize_f32: f32
+        serialize_f32: f32, serialize_f64: f64
     );
-
-    /// Most are milliseconds, to the microsecond.
-    fn serialize_f64(self, number: f64) -> Result<(), Error> {
-        let Some((whole, rest)) = thousandths(number) else { return serde_json::to_writer(self.0, &number) };
-        serde_json::to_writer(&mut *self.0, &whole)?;
-        let digits = [rest / 100, rest / 10 % 10, rest % 10].map(|digit| b'0' + digit as u8);
-        let zeros = if rest.is_multiple_of(100) { 2 } else { usize::from(rest.is_multiple_of(10)) };
-        self.0.push(b'.');
-        self.0.extend_from_slice(&digits[..digits.len() - zeros]);
-        Ok(())
-    }
 
     fn serialize_bool(self, value: bool) -> Result<(), Error> {
         self.0.extend_from_slice(if value { b"true" } else { b"false" });

@@ -72,14 +72,10 @@ impl<'t> Plan<'t> {
             PanicMode::All => true,
             PanicMode::Throttle => route.memory.throttle.lock().admit(now, &mut self.table.live.dice()),
         };
-        let Some((channel, model)) = candidate.filter(|_| admitted) else {
+        let forced = candidate.filter(|_| admitted);
+        let permit = forced.and_then(|(channel, model)| Permit::force(channel, model, need.wants()).ok());
+        let Some(permit) = permit else {
             route.handles.panic_refused.increment(1);
-            if is_paid {
-                self.refund();
-            }
-            return Err(exhausted);
-        };
-        let Ok(permit) = Permit::force(channel, model, need.wants()) else {
             if is_paid {
                 self.refund();
             }
