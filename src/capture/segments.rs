@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::record::beginning;
 use crate::telemetry::logs;
+use crate::vocab::RequestId;
 
 const PREFIX: &str = "capture-";
 const SUFFIX: &str = ".jsonl";
@@ -94,7 +95,7 @@ impl Place {
     /// The last line of a request of this id, unless `is_given_up` says meanwhile that nobody wants it any more.
     pub fn find(&self, request_id: &str, is_given_up: impl Fn() -> bool) -> io::Result<Option<Value>> {
         let line = beginning(request_id);
-        let earliest = arrival(request_id).map(|at| name_of(at.saturating_sub(SLACK), 0));
+        let earliest = RequestId::arrival(request_id).map(|at| name_of(at.saturating_sub(SLACK), 0));
         for segment in self.list()?.iter().rev() {
             if is_given_up() || earliest.as_ref().is_some_and(|earliest| segment.name < *earliest) {
                 break;
@@ -219,14 +220,6 @@ impl Segments {
 fn name_of(at: Duration, number: u32) -> String {
     let time = logs::timestamp(at);
     format!("{PREFIX}{}-{number:04}{SUFFIX}", &time[..HOUR])
-}
-
-/// When a request came, where its id is one of ours.
-fn arrival(request_id: &str) -> Option<Duration> {
-    let digits = request_id.strip_prefix("req_").filter(|digits| digits.len() == 24)?;
-    let is_hex = digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
-    let millis = is_hex.then(|| u64::from_str_radix(&digits[..12], 16).ok()).flatten()?;
-    Some(Duration::from_millis(millis))
 }
 
 /// The last whole line that begins so.

@@ -182,7 +182,8 @@ impl Arrival {
 fn callers_id(headers: &HeaderMap) -> Option<RequestId> {
     let id = headers.get(CALLERS_ID)?.to_str().ok()?;
     let harmless = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
-    ((1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(harmless)).then(|| id.into())
+    let fits = (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(harmless);
+    (fits && RequestId::may_be_callers(id)).then(|| id.into())
 }
 
 /// Lets a request in, answers it at once, or says why not.

@@ -59,16 +59,9 @@ impl Live {
         self.chance.dice()
     }
 
-    /// A name for a request: `req_`, 48 bits of the Unix time in milliseconds, and as many of chance. So they are in the
-    /// order in which they came, and stand beside each other in an index.
+    /// A name for a request.
     pub fn name_request(&self) -> RequestId {
-        let millis = self.clock.unix_now().as_millis() as u64;
-        let name = u128::from(millis) << 48 | u128::from(self.dice().next_u64() >> 16);
-        let mut text = *b"req_000000000000000000000000";
-        for (at, digit) in text[4..].iter_mut().rev().enumerate() {
-            *digit = b"0123456789abcdef"[(name >> (4 * at)) as usize & 15];
-        }
-        std::str::from_utf8(&text).expect("digits are ASCII").into()
+        RequestId::given(self.clock.unix_now(), self.dice().next_u64())
     }
 
     /// A timer that should have fired `late` ago has just fired.

@@ -1,5 +1,8 @@
-//! All rows of a time, in the order in which they began, a page at a time: nobody holds more of them than a page, and
-//! rows that come meanwhile are on a later page or were there before it.
+//! All rows of a time, in the order in which their requests came, a page at a time: nobody holds more of them than a page,
+//! and rows that come meanwhile are on a later page or were there before it. An attempt is of the time of its request, to
+//! the millisecond, so that the attempts of a time belong to the requests of that time.
+
+use std::time::Duration;
 
 use super::Store;
 use super::error::Error;
@@ -30,7 +33,6 @@ pub struct AtRequest {
 /// An attempt's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AtAttempt {
-    pub at_micros: i64,
     pub request: RowId,
     pub number: u64,
 }
@@ -42,7 +44,7 @@ impl AtRequest {
 
 impl AtAttempt {
     /// Before all others.
-    pub const START: Self = Self { at_micros: i64::MIN, request: RowId(0), number: 0 };
+    pub const START: Self = Self { request: RowId(0), number: 0 };
 }
 
 impl FoundRequest {
@@ -53,7 +55,7 @@ impl FoundRequest {
 
 impl FoundAttempt {
     pub fn place(&self) -> AtAttempt {
-        AtAttempt { at_micros: self.at_micros, request: self.request, number: self.number }
+        AtAttempt { request: self.request, number: self.number }
     }
 }
 
@@ -78,14 +80,16 @@ impl Store {
 
     pub async fn page_of_attempts(&self, page: &Page<AtAttempt>) -> Result<Vec<FoundAttempt>, Error> {
         let sql = format!(
-            "SELECT {} FROM attempts WHERE at_micros >= $1 AND at_micros < $2 \
-             AND (at_micros, request, number) > ($3, $4, $5) ORDER BY at_micros, request, number LIMIT $6",
+            "SELECT {} FROM attempts WHERE at_micros >= $1 AND request >= $2 AND request < $3 \
+             AND (request, number) > ($4, $5) ORDER BY request, number LIMIT $6",
             names(&ATTEMPTS.columns)
         );
+        let first = |micros: i64| RowId::new(Duration::from_micros(micros.max(0).unsigned_abs()), 0);
         let values = vec![
-            Value::Int(page.from.max(page.after.at_micros)),
-            Value::Int(page.to),
-            Value::Int(page.after.at_micros),
+            // No attempt begins before its request does; that leaves out whole months.
+            Value::Int(page.from),
+            Value::id(first(page.from).max(page.after.request).0),
+            Value::id(first(page.to).0),
             Value::id(page.after.request.0),
             Value::Int(page.after.number.cast_signed()),
             Value::Int(page.most.into()),

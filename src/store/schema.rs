@@ -34,6 +34,10 @@ const ALL: &[Migration] = &[
         sqlite: include_str!("migrations/sqlite/004_what_went_wrong.sql"),
         postgres: include_str!("migrations/postgres/004_what_went_wrong.sql"),
     },
+    Migration {
+        sqlite: include_str!("migrations/sqlite/005_fewer_indexes.sql"),
+        postgres: include_str!("migrations/postgres/005_fewer_indexes.sql"),
+    },
 ];
 
 /// The lock under which replicas change tables; `mainstay` in ASCII.

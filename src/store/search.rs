@@ -7,10 +7,10 @@ use std::time::Duration;
 use super::error::Error;
 use super::rows::{RowId, Who};
 use super::script::{Row, Script, Value};
-use super::write::{ATTEMPTS, REQUESTS};
+use super::write::{ATTEMPTS, REQUESTS, micros};
 use super::{Store, units};
 use crate::telemetry::RequestOutcome;
-use crate::vocab::{Money, Usage};
+use crate::vocab::{Money, RequestId, Usage};
 
 /// Requests whose attempts are looked up together: no database takes more than some thousands of parameters.
 pub const MOST_AT_ONCE: usize = 1000;
@@ -18,8 +18,6 @@ pub const MOST_AT_ONCE: usize = 1000;
 /// Which requests; all of what is said has to be so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Search {
-    /// As it stood in the answer's `x-mainstay-request-id`.
-    pub request_id: Option<String>,
     pub key: Option<String>,
     /// As the caller named it.
     pub model: Option<String>,
@@ -126,6 +124,17 @@ impl Store {
         Ok(rows.iter().map(request).collect())
     }
 
+    /// The one of this name, as it stood in the answer's `x-mainstay-request-id`; the last, where callers have given it to
+    /// several.
+    pub async fn request(&self, request_id: &str) -> Result<Option<FoundRequest>, Error> {
+        for script in by_name(request_id) {
+            if let Some(row) = self.look(script).await?.first() {
+                return Ok(Some(request(row)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Of each of `requests`, by request, and in the order in which they began. [`MOST_AT_ONCE`] requests at most.
     pub async fn attempts_of_all(&self, requests: &[RowId]) -> Result<Vec<FoundAttempt>, Error> {
         let requests = &requests[..requests.len().min(MOST_AT_ONCE)];
@@ -160,7 +169,6 @@ fn script(search: &Search) -> Script {
     let mut conditions = String::new();
     let text = |text: &Option<String>| text.as_deref().map(Value::text);
     let said = [
-        ("request_id =", text(&search.request_id)),
         ("key_name =", text(&search.key)),
         ("model =", text(&search.model)),
         ("outcome =", text(&search.outcome)),
@@ -208,6 +216,35 @@ fn script(search: &Search) -> Script {
         values.len()
     );
     Script::ask(sql, values)
+}
+
+/// Between the time that a name of ours tells of and that of its row: clocks are put right while a request lasts, and another
+/// Mainstay before this one may have given the name. Few rows are looked at first, and never so many that it takes long.
+const APART: [Duration; 2] = [Duration::from_secs(1), Duration::from_mins(10)];
+
+/// What is asked, one after the other, for the request of this name. Those that we give tell of their time and are in no
+/// index; callers' own are.
+fn by_name(request_id: &str) -> Vec<Script> {
+    let ask = |condition: &str, values| {
+        let names = names(&REQUESTS.columns);
+        let sql = format!(
+            "SELECT {names} FROM requests WHERE request_id = $1{condition} ORDER BY at_micros DESC, id DESC LIMIT 1"
+        );
+        Script::ask(sql, values)
+    };
+    let id = Value::text(request_id);
+    match RequestId::arrival(request_id) {
+        Some(at) => APART
+            .map(|apart| {
+                let (from, to) = (micros(at.saturating_sub(apart)), micros(at + apart));
+                let values = vec![id.clone(), Value::Int(from), Value::Int(to)];
+                ask(" AND at_micros >= $2 AND at_micros <= $3", values)
+            })
+            .into(),
+        None if !RequestId::may_be_callers(request_id) => Vec::new(),
+        // In the words of the index.
+        None => vec![ask(" AND substr(request_id, 1, 5) <> 'req_0'", vec![id])],
+    }
 }
 
 fn whole_nanos(duration: Duration) -> i64 {
@@ -280,20 +317,53 @@ pub(super) fn tags(row: &Row, at: usize) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+    use rusqlite::types::Null;
+
     use super::*;
     use crate::store::script::Step;
 
+    /// How SQLite finds what a script asks for.
+    fn plan(connection: &Connection, Script(steps): &Script) -> String {
+        let [Step::Ask { sql, values }] = &steps[..] else { panic!("{steps:?}") };
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("SQL");
+        let values = rusqlite::params_from_iter(values.iter().map(|_| Null));
+        let steps = plan.query_map(values, |row| row.get::<_, String>(3)).expect("a plan");
+        steps.collect::<Result<Vec<_>, _>>().expect("a plan").join("; ")
+    }
+
+    fn made() -> Connection {
+        let mut connection = Connection::open_in_memory().expect("memory is there");
+        crate::store::schema::sqlite(&mut connection).expect("a new one");
+        connection
+    }
+
+    #[test]
+    fn a_request_is_found_by_its_name_without_a_look_at_all_others() {
+        let connection = made();
+        let plans = |name: &str| -> Vec<String> {
+            by_name(name).iter().map(|script| plan(&connection, script)).collect()
+        };
+        let ours = RequestId::given(Duration::from_hours(498_648), 7);
+        for plan in plans(&ours) {
+            assert!(
+                plan.contains("SEARCH requests USING PRIMARY KEY (at_micros>? AND at_micros<?)"),
+                "{plan}"
+            );
+        }
+        for theirs in ["order-17", "req_abc"] {
+            let plans = plans(theirs);
+            assert!(plans[0].contains("requests_by_callers_id (request_id=?)"), "{plans:?}");
+        }
+        assert!(plans("req_011CSHoEeqs5C35K2UUqR7Fy").is_empty());
+    }
+
     #[test]
     fn what_went_wrong_is_found_without_a_look_at_all_that_went_well() {
-        let mut connection = rusqlite::Connection::open_in_memory().expect("memory is there");
-        crate::store::schema::sqlite(&mut connection).expect("a new one");
+        let connection = made();
         let plan = |outcome: &str| {
             let search = Search { outcome: Some(outcome.to_owned()), most: 9, ..Search::default() };
-            let Script(steps) = script(&search);
-            let [Step::Ask { sql, .. }] = &steps[..] else { panic!("{steps:?}") };
-            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("SQL");
-            let steps = plan.query_map((outcome, 9), |row| row.get::<_, String>(3)).expect("a plan");
-            steps.collect::<Result<Vec<_>, _>>().expect("a plan").join("; ")
+            plan(&connection, &script(&search))
         };
         assert!(plan("failed").contains("requests_gone_wrong"), "{}", plan("failed"));
         assert!(!plan("ok").contains("requests_gone_wrong"), "{}", plan("ok"));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::Error;
 use super::months::{self, Month, TABLES};
+use super::rows::RowId;
 use super::script::{Answer, Script, Value};
 use super::sums::{DAY, HOUR};
 use super::write::{REMEMBERED, micros};
@@ -29,10 +30,12 @@ impl Store {
         let (_, unix) = self.watch.now();
         let before = |kept: Duration| micros(unix.saturating_sub(kept));
         let (requests, hours) = (before(retention.requests), before(retention.hours));
+        // The ids of attempts' requests begin with the time.
+        let first_kept = Value::id(RowId::new(unix.saturating_sub(retention.requests), 0).0);
         match self.database {
             Database::Sqlite => {
-                self.delete("requests", "at_micros", "at_micros, id", requests).await?;
-                self.delete("attempts", "at_micros", "request, number, at_micros", requests).await?;
+                self.delete("requests", "at_micros", "at_micros, id", Value::Int(requests)).await?;
+                self.delete("attempts", "request", "request, number, at_micros", first_kept).await?;
             }
             Database::Postgres => {
                 for made in months::ahead(unix) {
@@ -43,31 +46,31 @@ impl Store {
                     }
                 }
                 self.drop_months(requests).await?;
-                self.delete("requests_other", "at_micros", "ctid", requests).await?;
-                self.delete("attempts_other", "at_micros", "ctid", requests).await?;
+                self.delete("requests_other", "at_micros", "ctid", Value::Int(requests)).await?;
+                self.delete("attempts_other", "request", "ctid", first_kept).await?;
             }
         }
-        self.delete("hours", "bucket", "tag, bucket, series", hours.div_euclid(HOUR)).await?;
+        self.delete("hours", "bucket", "tag, bucket, series", Value::Int(hours.div_euclid(HOUR))).await?;
         if let Some(kept) = retention.days {
             let day = before(kept).div_euclid(HOUR).div_euclid(DAY);
-            if self.delete("days", "bucket", "tag, bucket, series", day).await? == Deleted::Some {
+            if self.delete("days", "bucket", "tag, bucket, series", Value::Int(day)).await? == Deleted::Some {
                 self.delete_series().await?;
             }
         }
-        self.delete("batches", "at_micros", "id", before(REMEMBERED)).await?;
+        self.delete("batches", "at_micros", "id", Value::Int(before(REMEMBERED))).await?;
         // What still fires was told again since then.
-        self.delete("alerts", "told_micros", "id", before(REMEMBERED)).await?;
+        self.delete("alerts", "told_micros", "id", Value::Int(before(REMEMBERED))).await?;
         self.measure().await
     }
 
     /// Deletes what of `table` has less than `than` in `column`, a little at a time. `key` is what it is told apart by.
-    async fn delete(&self, table: &str, column: &str, key: &str, than: i64) -> Result<Deleted, Error> {
+    async fn delete(&self, table: &str, column: &str, key: &str, than: Value) -> Result<Deleted, Error> {
         let sql = format!(
             "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {column} < $1 LIMIT $2)"
         );
         let mut deleted = Deleted::None;
         loop {
-            let values = vec![Value::Int(than), Value::Int(AT_ONCE)];
+            let values = vec![than.clone(), Value::Int(AT_ONCE)];
             match self.change(Script::only_if_dynamic(sql.clone(), values)).await? {
                 Answer::Done(_) => deleted = Deleted::Some,
                 Answer::Undone => return Ok(deleted),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -12,6 +13,42 @@ const USUAL: usize = 32;
 /// usual length takes no memory of its own.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(SmallVec<[u8; USUAL]>);
+
+/// Before the digits of the names that we give.
+const BEGINNING: &str = "req_";
+/// Of those digits, the ones that say when the request came.
+const TIME: usize = 12;
+
+/// How all of them begin until the year 2527. No name that a caller gives begins so, so that each is known for what it is.
+const OURS: &str = "req_0";
+
+impl RequestId {
+    /// A name that we give: 48 bits of the Unix time in milliseconds, and as many of `chance`. So they are in the order in
+    /// which requests came, and stand beside each other in an index.
+    pub fn given(unix: Duration, chance: u64) -> Self {
+        let name = unix.as_millis() << 48 | u128::from(chance >> 16);
+        let mut text = *b"req_000000000000000000000000";
+        for (at, digit) in text[BEGINNING.len()..].iter_mut().rev().enumerate() {
+            *digit = b"0123456789abcdef"[(name >> (4 * at)) as usize & 15];
+        }
+        Self(SmallVec::from_slice(&text))
+    }
+
+    /// Whether a caller may give this name: none that could be taken for one of ours, but for those that another Mainstay
+    /// has given.
+    pub fn may_be_callers(text: &str) -> bool {
+        !text.starts_with(OURS) || Self::arrival(text).is_some()
+    }
+
+    /// When the request came, in whole milliseconds of Unix time, where `text` is a name that we give; callers may give
+    /// their own.
+    pub fn arrival(text: &str) -> Option<Duration> {
+        let digits = text.strip_prefix(BEGINNING).filter(|digits| digits.len() == 2 * TIME)?;
+        let is_hex = digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
+        let millis = is_hex.then(|| u64::from_str_radix(&digits[..TIME], 16).ok()).flatten()?;
+        Some(Duration::from_millis(millis))
+    }
+}
 
 impl Deref for RequestId {
     type Target = str;
@@ -58,5 +95,30 @@ mod tests {
             let id = RequestId::from(&*text);
             prop_assert_eq!((&*id, id.to_string(), format!("{id:?}")), (&*text, text.clone(), format!("{text:?}")));
         }
+
+        #[test]
+        fn a_name_that_we_give_says_when_its_request_came(millis in 0_u64..1 << 48, chance: u64) {
+            let came = Duration::from_millis(millis);
+            let id = RequestId::given(came + Duration::from_micros(999), chance);
+            prop_assert_eq!(RequestId::arrival(&id), Some(came));
+            prop_assert!(id <= RequestId::given(came, u64::MAX));
+            prop_assert!(!id.0.spilled());
+        }
+    }
+
+    #[test]
+    fn names_that_callers_give_say_nothing_of_the_time() {
+        for name in [
+            "",
+            "a",
+            "req_1",
+            "req_zzzzzzzzzzzzzzzzzzzzzzzz",
+            "req_01A203725DBF31E703A03746",
+            "req_011CSHoEeqs5C35K2UUqR7Fy",
+        ] {
+            assert_eq!(RequestId::arrival(name), None, "{name}");
+            assert_eq!(RequestId::may_be_callers(name), !name.starts_with("req_0"), "{name}");
+        }
+        assert!(RequestId::may_be_callers("req_01a203725dbf31e703a03746"));
     }
 }

@@ -82,7 +82,6 @@ impl Asked {
             ));
         }
         Ok(Search {
-            request_id: None,
             key,
             team,
             model,

@@ -8,7 +8,7 @@ use super::asked::Asked;
 use super::{Whence, told};
 use crate::ledger::{Journal, Stored};
 use crate::store::rows::RowId;
-use crate::store::{Error, FoundAttempt, FoundRequest, Search, Store};
+use crate::store::{Error, FoundAttempt, FoundRequest, Store};
 
 /// Why nothing was found.
 pub(super) enum Failed {
@@ -48,8 +48,7 @@ pub(super) async fn search(
 
 /// The request of this id.
 pub(super) async fn find(store: &Store, id: &str) -> Result<Option<Value>, Error> {
-    let search = Search { request_id: Some(id.to_owned()), most: 1, ..Search::default() };
-    let Some(row) = store.requests(&search).await?.pop() else { return Ok(None) };
+    let Some(row) = store.request(id).await? else { return Ok(None) };
     let attempts = store.attempts_of(row.id).await?;
     Ok(Some(of(row, attempts)))
 }

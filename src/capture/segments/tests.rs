@@ -134,11 +134,7 @@ fn where_nothing_can_be_written_it_is_said_and_goes_on_when_it_can() {
 #[test]
 fn an_id_of_ours_is_not_looked_for_in_earlier_files() {
     let mut disk = Disk::new();
-    let request = format!("req_{:012x}{:012x}", 100 * HOURS * 1000, 1);
-    assert_eq!(arrival(&request), Some(at(100 * HOURS)));
-    for other in ["req_1", "a", "req_zzzzzzzzzzzzzzzzzzzzzzzz"] {
-        assert_eq!(arrival(other), None);
-    }
+    let request = RequestId::given(at(100 * HOURS), 1);
     let long = Bounds { age: at(1000 * HOURS), ..BOUNDS };
     disk.segments.write(&line(&request, 1, 10), at(90 * HOURS), long).expect("it is written");
     assert_eq!(disk.finds(&request), None, "no clock is so wrong");

@@ -175,11 +175,31 @@ async fn all_rows_are_exported_once_and_in_order_page_after_page() {
     whole.requests[1].model = "two\r\nlines, \"quoted\"".into();
     for held in both(server.as_ref()).await {
         held.store.write(whole.clone()).await.unwrap();
+        // The attempts of a time are those of its requests, though they began later.
+        for (from, to) in
+            [("2026-11-20T03:00:00Z", "2026-11-20T09:30:00Z"), ("2026-11-21T05:30:00Z", "2026-11-22")]
+        {
+            let of = async |kind: &str, id: &str| -> Vec<String> {
+                let text = rows(&held.store, &format!("rows={kind}&from={from}&to={to}&format=csv")).await;
+                csv(&text).into_iter().map(|mut row| row.remove(id).unwrap()).collect()
+            };
+            let (requests, attempts) = (of("requests", "id").await, of("attempts", "request").await);
+            let are_theirs = whole.attempts.iter().map(|row| row.request.to_string());
+            let theirs = are_theirs.filter(|request| requests.contains(request)).count();
+            assert!(
+                theirs > 0 && attempts.iter().all(|request| requests.contains(request)),
+                "{from} to {to}"
+            );
+            assert_eq!(attempts.len(), theirs, "{from} to {to}");
+        }
         for (kind, count) in [("requests", whole.requests.len()), ("attempts", whole.attempts.len())] {
             let text = rows(&held.store, &format!("rows={kind}&from=2026-11-01&format=csv")).await;
             let read = csv(&text);
             assert_eq!(read.len(), count, "{kind}");
-            assert!(read.is_sorted_by(|one, next| one["at"][..19] <= next["at"][..19]), "{kind}");
+            // An attempt's place is that of its request.
+            let came = if kind == "requests" { "at" } else { "request" };
+            let length = if kind == "requests" { 19 } else { 12 };
+            assert!(read.is_sorted_by(|one, next| one[came][..length] <= next[came][..length]), "{kind}");
             let said = rows(&held.store, &format!("rows={kind}&from=2026-11-01&format=json")).await;
             assert_eq!(json(&serde_json::from_str(&said).unwrap()), read, "{kind}");
             if kind == "requests" {

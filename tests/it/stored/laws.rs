@@ -123,9 +123,13 @@ async fn every_row_is_found_again_as_it_was_written_the_newest_first() {
         }
 
         let one = rows[rows.len() / 2];
-        let by_id = Search { request_id: Some(one.request_id.to_string()), most: 9, ..Search::default() };
-        let found = store.requests(&by_id).await.unwrap();
-        assert!(matches!(&found[..], [found] if same_request(found, one)), "{found:?}");
+        for row in &rows {
+            let found = store.request(&row.request_id).await.unwrap();
+            assert!(found.as_ref().is_some_and(|found| same_request(found, row)), "{found:?}\n{row:?}");
+        }
+        for nobodys in ["", "req_0", "req-0", "req_01a2037000000000000000", "req_01a203725dbf31e703a03746"] {
+            assert_eq!(store.request(nobodys).await.unwrap(), None);
+        }
         let narrow = Search {
             key: one.who.key.as_deref().map(str::to_owned),
             model: Some(one.model.to_string()),

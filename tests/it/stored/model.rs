@@ -8,7 +8,7 @@ use mainstay::algo::dice::Dice;
 use mainstay::store::rows::{AttemptRow, Batch, Part, RequestRow, RowId, Who};
 use mainstay::store::{Each, Field, Query, Totals, UsageRow};
 use mainstay::vocab::usage::Other;
-use mainstay::vocab::{Money, Usage};
+use mainstay::vocab::{Money, RequestId, Usage};
 
 /// The beginning of 20 November 2026, in seconds.
 pub const BEGIN: u64 = 1_795_132_800;
@@ -98,7 +98,13 @@ pub fn batch(dice: &mut Dice) -> Batch {
         };
         batch.requests.push(RequestRow {
             id,
-            request_id: format!("req-{}", dice.next_u64()).into(),
+            // Ours, ours of another clock, and callers' own.
+            request_id: match dice.below(4) {
+                0 => RequestId::given(at, dice.next_u64()),
+                1 => RequestId::given(at + Duration::from_mins(9), dice.next_u64()),
+                2 => format!("req_{:09}", 100_000_000 + dice.below(100_000_000)).into(),
+                _ => format!("req-{}", dice.next_u64()).into(),
+            },
             at_micros,
             who,
             tags,
