@@ -24,7 +24,7 @@ pub enum Value {
 }
 
 /// The same, seen where it lies: what is written is not copied before it is.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Cell<'a> {
     Null,
     Int(i64),
@@ -59,6 +59,11 @@ pub trait Rows: fmt::Debug + Send + Sync {
 
     /// What a row, counted from 0, has in the table's column of that place.
     fn cell(&self, row: usize, column: usize) -> Cell<'_>;
+
+    /// Whether a row has nothing but zeros in the columns that are [rarely](Table::rarely) filled.
+    fn is_short(&self, _row: usize) -> bool {
+        false
+    }
 }
 
 impl Rows for Vec<Vec<Value>> {
@@ -175,12 +180,22 @@ pub enum Kind {
     Bytes,
 }
 
+/// How a row is put into a table that has nothing but zeros in the last columns: what SQLite need not be told of costs
+/// nothing.
+#[derive(Debug, Default)]
+pub struct Short {
+    pub columns: usize,
+    pub sqlite: String,
+}
+
 /// How rows are put into a table, many at a time.
 #[derive(Debug)]
 pub struct Table {
     pub columns: Vec<(&'static str, Kind)>,
     /// For one row.
     pub sqlite: String,
+    /// For a short one.
+    pub short: Short,
     /// For all of them, a list for each column.
     pub postgres: String,
 }
@@ -203,9 +218,23 @@ impl Table {
         }
         Self {
             sqlite: format!("INSERT INTO {name} ({names}) VALUES ({marks}) {conflict}"),
+            short: Short::default(),
             postgres: format!("INSERT INTO {name} ({names}) SELECT * FROM unnest({lists}) {conflict}"),
             columns,
         }
+    }
+
+    /// The last columns, so many of them, have only zeros as a rule.
+    #[must_use]
+    pub fn rarely(mut self, columns: usize) -> Self {
+        let all = self.columns.len();
+        let columns = all - columns.min(all);
+        let mut sqlite = self.sqlite.clone();
+        for rare in (columns + 1..=all).rev() {
+            sqlite = sqlite.replace(&format!("?{rare}"), "0");
+        }
+        self.short = Short { columns, sqlite };
+        self
     }
 }
 
@@ -338,5 +367,15 @@ mod tests {
             table.postgres,
             "INSERT INTO t (a, b) SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT DO NOTHING"
         );
+    }
+
+    #[test]
+    fn a_short_row_is_put_without_its_zeros() {
+        let columns =
+            ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"].map(|name| (name, Kind::Int));
+        let table = Table::new("t", columns.into(), "").rarely(10);
+        let Short { columns, sqlite } = table.short;
+        assert_eq!(columns, 2);
+        assert!(sqlite.ends_with("VALUES (?1, ?2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) "), "{sqlite}");
     }
 }

@@ -27,6 +27,8 @@ const COLUMNS: [Column; 15] = [
 
 /// How many there are.
 pub const UNITS: usize = COLUMNS.len();
+/// Of them, the last ones, which hardly any request uses: sound, pictures, searches, characters.
+pub const RARE: usize = 9;
 
 /// More of anything than this is no count but a provider's mistake, and eight million of them fit into a sum.
 pub const MOST_UNITS: u64 = 1 << 40;
@@ -50,6 +52,11 @@ pub fn counts(usage: &Usage) -> [i64; UNITS] {
 /// What stands in one of them; nothing where there are not so many.
 pub fn count(usage: &Usage, at: usize) -> i64 {
     COLUMNS.get(at).map_or(0, |(_, count)| count(usage).min(MOST_UNITS).cast_signed())
+}
+
+/// Whether any of the last [`RARE`] was used.
+pub fn has_rare(usage: &Usage) -> bool {
+    COLUMNS[UNITS - RARE..].iter().any(|(_, count)| count(usage) > 0)
 }
 
 pub fn nano_usd(cost: Money) -> i64 {

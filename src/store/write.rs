@@ -69,9 +69,9 @@ const ATTEMPT: [Column<AttemptRow>; 16] = [
 
 // Two rows of one id would be a mistake of the writer's; it must not hold up all that comes after.
 pub static REQUESTS: LazyLock<Table> =
-    LazyLock::new(|| Table::new("requests", columns(&REQUEST), "ON CONFLICT DO NOTHING"));
+    LazyLock::new(|| Table::new("requests", columns(&REQUEST), "ON CONFLICT DO NOTHING").rarely(units::RARE));
 pub static ATTEMPTS: LazyLock<Table> =
-    LazyLock::new(|| Table::new("attempts", columns(&ATTEMPT), "ON CONFLICT DO NOTHING"));
+    LazyLock::new(|| Table::new("attempts", columns(&ATTEMPT), "ON CONFLICT DO NOTHING").rarely(units::RARE));
 
 /// These, and behind them what was used.
 fn columns<R>(own: &[Column<R>]) -> Vec<(&'static str, Kind)> {
@@ -99,6 +99,10 @@ impl Rows for Requests {
         let row = &self.0.requests[self.1[row]];
         cell(&REQUEST, row, &row.usage, column)
     }
+
+    fn is_short(&self, row: usize) -> bool {
+        !units::has_rare(&self.0.requests[self.1[row]].usage)
+    }
 }
 
 /// A batch's attempts.
@@ -113,6 +117,10 @@ impl Rows for Attempts {
     fn cell(&self, row: usize, column: usize) -> Cell<'_> {
         let row = &self.0.attempts[row];
         cell(&ATTEMPT, row, &row.usage, column)
+    }
+
+    fn is_short(&self, row: usize) -> bool {
+        !units::has_rare(&self.0.attempts[row].usage)
     }
 }
 
