@@ -125,9 +125,9 @@ impl Request {
 pub struct Account {
     readers: Arc<Readers>,
     begun: AtomicU32,
-    // Attempts of a request run in one task, but for a tunnel's: nobody has to wait here. There is one until the end.
-    // Nobody else has it until then, so that it is written where its readers will find it.
-    record: Mutex<Option<Arc<Record>>>,
+    // Attempts of a request run in one task, but for a tunnel's: nobody has to wait here. There is one until the end, written
+    // where its readers will find it.
+    record: Mutex<Option<Box<Record>>>,
 }
 
 impl Account {
@@ -137,13 +137,13 @@ impl Account {
     }
 
     fn of(readers: &Arc<Readers>, record: Record) -> Arc<Self> {
-        let record = Mutex::new(Some(Arc::new(record)));
+        let record = Mutex::new(Some(Box::new(record)));
         Arc::new(Self { readers: Arc::clone(readers), begun: AtomicU32::new(0), record })
     }
 
     /// Writes something down, unless it has been sent off.
     fn note<T>(&self, write: impl FnOnce(&mut Record) -> T) -> Option<T> {
-        self.record.lock().as_mut().and_then(Arc::get_mut).map(write)
+        self.record.lock().as_deref_mut().map(write)
     }
 
     /// What was seen when somebody was to be picked.
@@ -194,7 +194,7 @@ pub fn turned_away(readers: &Arc<Readers>, mut request: Request) {
         cut(&mut request);
         let mut record = Record { request: Some(request), ..Record::new(Whose::Strangers) };
         record.hush();
-        readers.take(Arc::new(record));
+        readers.take(Box::new(record));
     }
 }
 
@@ -219,13 +219,12 @@ impl Books for Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        let Some(mut own) = self.record.get_mut().take() else { return };
-        let Some(record) = Arc::get_mut(&mut own) else { return };
+        let Some(mut record) = self.record.get_mut().take() else { return };
         // Of a mirror that asked nobody there is nothing to say.
         if record.request.is_some() && (record.whose == Whose::Callers || !record.attempts.is_empty()) {
             record.attempts.sort_by_key(|attempt| attempt.place);
             record.hush();
-            self.readers.take(own);
+            self.readers.take(record);
         }
     }
 }

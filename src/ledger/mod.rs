@@ -1,14 +1,15 @@
 //! What every request came to, and what it cost: from the ends of attempts and requests to rows in the store.
 //!
 //! ```text
-//! Permit ─ ended ─► Account ─ the last one lets go ─► queue ─► Writer ─┬─► store
-//!                                                                      └─► Spool ─► replay ─► store
+//! Permit ─ ended ─► Account ─ the last one lets go ─┬─► Pending ─► Writer ─┬─► store
+//!                                                   └─► Journal            └─► Spool ─► replay ─► store
 //! ```
 //!
 //! | file | job |
 //! |---|---|
 //! | `account` | collects a request's attempts and its end; prices each attempt |
 //! | `record` | all of that together -> rows |
+//! | `pending` | rows that wait for it |
 //! | `writer` | batches, off the path of requests; the spool instead while the store is away |
 //! | `lane` | the spool's disk work, beside everything else, with deadlines |
 //! | `spool` | whole batches on disk, in order, until the store has them |
@@ -18,15 +19,16 @@
 //! | `stored` | the same of rows that the store has |
 //! | `journal` | the last records, at hand |
 //!
-//! A request never waits for any of it: its record goes into a bounded queue or is counted as lost. Within a second
+//! A request never waits for any of it: its rows are put beside others', of which there are not too many, or are counted as
+//! lost. Within a second
 //! of its end it is in the store or on disk, so that `kill -9` loses at most the batch that was under way. A batch
 //! has a name, and the store takes it once however often it is told. Without a store nothing is kept, but what attempts
 //! cost is counted all the same. Never a word of a prompt or an answer comes here.
 //!
 //! # Memory
 //!
-//! No more than [`QUEUE`] requests wait here, however long the store and the disk are away. A record is some 1.2 KB with
-//! one attempt (texts of callers are cut at 512 bytes, a label at 64), which makes 20 MB of them. Beside the queue there
+//! No more than 16,384 requests wait here, however long the store and the disk are away. The rows of one are some 1.2 KB
+//! with one attempt (texts of callers are cut at 512 bytes, a label at 64), which makes 20 MB of them. Beside these there
 //! are at most the batch that is being written, 16 batches of 1,000 rows that a hanging disk holds up, those that it has
 //! given back, as many again, and 2,000 rows that are being replayed: 35,000 rows of some 600 bytes, 21 MB.
 
@@ -36,6 +38,7 @@ mod codec;
 mod decision;
 mod journal;
 mod lane;
+mod pending;
 mod readers;
 mod record;
 mod spool;
@@ -46,7 +49,7 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
 pub use account::{Account, Request, Till, turned_away};
 pub use decision::Decision;
@@ -62,20 +65,15 @@ use crate::state::Live;
 use crate::state::flush::Flush;
 use crate::telemetry::{Counter, catalogue as c};
 use lane::Lane;
+use pending::{Pending, Put};
 use record::Record;
-
-/// Most requests that have ended and are not written yet; some 20 MB of them. The writer empties it five times a second, and
-/// when there are [`MANY`].
-const QUEUE: usize = 16 * 1024;
-/// As a rule these are a batch, of two rows each; and read while they are in a processor's cache.
-const MANY: usize = 500;
 
 /// Where requests leave what they came to.
 #[derive(Debug)]
 pub struct Ledger {
-    queue: mpsc::Sender<Arc<Record>>,
-    /// Rung when there is a batch in it.
-    many: Arc<Notify>,
+    pending: Arc<Pending>,
+    /// Rung when a batch is whole.
+    whole: Arc<Notify>,
     flush: Flush<usize>,
     lane: Arc<Lane>,
     lost: Lost,
@@ -136,27 +134,25 @@ impl Lost {
 impl Ledger {
     /// The front for requests, and who writes to `sink` what they leave; the writer's futures have to be run.
     pub fn open<S: Sink>(live: &Arc<Live>, sink: Arc<S>, spool: Spool) -> (Arc<Self>, Writer<S>) {
-        let (queue, records) = mpsc::channel(QUEUE);
         let (flush, asked) = Flush::open();
         let lost = Lost::new(live);
         let lane = Arc::new(Lane::new(spool, live, lost.clone()));
-        let many = Arc::new(Notify::new());
-        let ledger = Self { queue, many: Arc::clone(&many), flush, lane: Arc::clone(&lane), lost };
-        (Arc::new(ledger), Writer::new(live, sink, lane, records, many, asked))
+        let (pending, whole) = (Arc::new(Pending::new(live.dice())), Arc::new(Notify::new()));
+        let writer =
+            Writer::new(live, sink, Arc::clone(&lane), (Arc::clone(&pending), Arc::clone(&whole)), asked);
+        (Arc::new(Self { pending, whole, flush, lane, lost }), writer)
     }
 
     pub fn standing(&self) -> Standing {
-        self.lane.standing(self.queue.max_capacity() - self.queue.capacity())
+        self.lane.standing(self.pending.requests())
     }
 
     /// Never waits.
-    fn take(&self, record: Arc<Record>) {
-        if let Err(refused) = self.queue.try_send(record) {
-            let (mpsc::error::TrySendError::Full(record) | mpsc::error::TrySendError::Closed(record)) =
-                refused;
-            self.lost.queue_full.add(record.rows());
-        } else if QUEUE - self.queue.capacity() == MANY {
-            self.many.notify_one();
+    fn take(&self, record: &Record) {
+        match self.pending.put(record) {
+            Put::Waits => {}
+            Put::Completes => self.whole.notify_one(),
+            Put::Lost => self.lost.queue_full.add(record.rows()),
         }
     }
 

@@ -34,12 +34,12 @@ impl Readers {
     }
 
     /// Never waits.
-    pub(super) fn take(&self, record: Arc<Record>) {
-        if let Some(journal) = self.journal.get() {
-            journal.take(Arc::clone(&record));
-        }
+    pub(super) fn take(&self, record: Box<Record>) {
         if let Some(ledger) = self.ledger.get().filter(|_| record.whose != Whose::Strangers) {
-            ledger.take(record);
+            ledger.take(&record);
+        }
+        if let Some(journal) = self.journal.get() {
+            journal.take(record);
         }
     }
 }

@@ -1,22 +1,21 @@
 //! Writes what requests leave, in batches: into the store, or onto disk while that is away or behind.
 //!
-//! The queue is looked into five times a second, and when it has a batch, instead of waking somebody for every request.
+//! What waits is taken five times a second, and when a batch of it is whole, instead of waking somebody for every request.
 //! What the store has not taken within [`PATIENCE`] is put on disk; that it may have taken it after all does no harm. As long as
 //! anything is on disk, everything goes there first, so that the store gets it in order and is asked by one only. What
-//! neither of them takes stays in memory and is tried again with every tick; nothing more is taken out of the queue
-//! meanwhile, so that no more than that and the queue is ever held.
+//! neither of them takes stays in memory and is tried again with every tick; nothing more is taken meanwhile, so that no
+//! more than that and what may wait is ever held.
 
 use std::fmt::Display;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
-use tokio::task::yield_now;
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout, timeout_at};
 
 use super::lane::Lane;
-use super::record::Record;
+use super::pending::Pending;
 use crate::algo::tick::Tick;
 use crate::state::Live;
 use crate::state::flush::Flushes;
@@ -24,12 +23,8 @@ use crate::store::rows::{Batch, RowId};
 use crate::store::{self, Store};
 use crate::telemetry::{Counter, Gauge, catalogue as c};
 
-/// How often the queue is emptied. A transaction costs a database as much as some hundred rows.
+/// How often what waits is written. A transaction costs a database as much as some hundred rows.
 const TICK: Duration = Duration::from_millis(200);
-/// A batch has no more rows, but for the attempts of its last request.
-const MOST_ROWS: usize = 2 * super::MANY;
-/// Requests whose rows are made before others that run on the same thread have their turn: some 100 µs.
-const AT_ONCE: usize = 32;
 /// What the store may take for all that has come since the last tick before the rest goes to disk. With a tick and the
 /// disk's own deadline it is less than a second.
 const PATIENCE: Duration = Duration::from_millis(350);
@@ -47,13 +42,13 @@ pub trait Sink: Send + Sync + 'static {
     fn write(&self, batches: &[Arc<Batch>]) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
-/// Takes records out of the queue, and what is on disk to the store.
+/// Takes what waits, and what is on disk, to the store.
 pub struct Writer<S> {
     live: Arc<Live>,
     sink: Arc<S>,
     lane: Arc<Lane>,
-    records: mpsc::Receiver<Arc<Record>>,
-    many: Arc<Notify>,
+    pending: Arc<Pending>,
+    whole: Arc<Notify>,
     flushes: Flushes<usize>,
     direct: Counter,
     replayed: Counter,
@@ -65,8 +60,7 @@ impl<S: Sink> Writer<S> {
         live: &Arc<Live>,
         sink: Arc<S>,
         lane: Arc<Lane>,
-        records: mpsc::Receiver<Arc<Record>>,
-        many: Arc<Notify>,
+        (pending, whole): (Arc<Pending>, Arc<Notify>),
         flushes: Flushes<usize>,
     ) -> Self {
         let rows = |way| live.metrics.counter(&c::LEDGER_ROWS, &[way]);
@@ -74,8 +68,8 @@ impl<S: Sink> Writer<S> {
             live: Arc::clone(live),
             sink,
             lane,
-            records,
-            many,
+            pending,
+            whole,
             flushes,
             direct: rows("direct"),
             replayed: rows("replayed"),
@@ -103,7 +97,7 @@ impl<S: Sink> Writer<S> {
         loop {
             let asked = tokio::select! {
                 () = sleep(TICK) => None,
-                () = self.many.notified() => None,
+                () = self.whole.notified() => None,
                 asked = self.flushes.recv() => match asked {
                     Some(asked) => Some(asked),
                     // Nobody leaves anything any more, or asks for it.
@@ -119,7 +113,7 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// Writes all that is in the queue now, after what could not be written before.
+    /// Writes all that waits now, after what could not be written before.
     async fn empty(&mut self) {
         self.show_queue();
         let until = self.live.now() + PATIENCE;
@@ -130,31 +124,17 @@ impl<S: Sink> Writer<S> {
                 return self.show_queue();
             }
         }
-        let mut left = self.records.len();
+        let mut left = self.pending.requests();
         while left > 0 && self.lane.held().1 == 0 {
-            let most = left.min(super::MANY);
-            let (requests, attempts) = (Vec::with_capacity(most), Vec::with_capacity(most));
-            let mut batch = Batch { id: self.chance_name(), requests, attempts };
-            while left > 0 && rows_of(&batch) < MOST_ROWS {
-                let Ok(record) = self.records.try_recv() else { break };
-                left -= 1;
-                let Some((request, attempts)) = record.rows_of(self.chance()) else { continue };
-                batch.requests.push(request);
-                batch.attempts.extend(attempts);
-                if batch.requests.len().is_multiple_of(AT_ONCE) {
-                    yield_now().await;
-                }
-            }
-            if batch.requests.is_empty() {
-                break;
-            }
+            let Some(batch) = self.pending.take(self.chance_name()) else { break };
+            left = left.saturating_sub(batch.requests.len());
             self.deliver(Arc::new(batch), until).await;
         }
         self.show_queue();
     }
 
     fn show_queue(&self) {
-        self.queue.set((self.records.len() + self.lane.held().0) as f64);
+        self.queue.set((self.pending.requests() + self.lane.held().0) as f64);
     }
 
     async fn deliver(&self, batch: Arc<Batch>, until: Tick) {
@@ -175,13 +155,10 @@ impl<S: Sink> Writer<S> {
         self.lane.append(batch).await;
     }
 
-    fn chance(&self) -> u128 {
-        let mut dice = self.live.dice();
-        u128::from(dice.next_u64()) << 64 | u128::from(dice.next_u64())
-    }
-
     fn chance_name(&self) -> u128 {
-        RowId::new(self.live.clock.unix_now(), self.chance()).0
+        let mut dice = self.live.dice();
+        let chance = u128::from(dice.next_u64()) << 64 | u128::from(dice.next_u64());
+        RowId::new(self.live.clock.unix_now(), chance).0
     }
 }
 

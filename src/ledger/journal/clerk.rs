@@ -26,7 +26,7 @@ const AT_ONCE: usize = 32;
 /// Who writes the journal.
 pub struct Clerk {
     journal: Arc<Journal>,
-    records: mpsc::Receiver<Arc<Record>>,
+    records: mpsc::Receiver<Box<Record>>,
     flushes: Flushes<()>,
     lines: logs::Lines,
     times: Timestamps,
@@ -38,7 +38,7 @@ impl Clerk {
     pub(super) fn new(
         live: &Arc<Live>,
         journal: Arc<Journal>,
-        records: mpsc::Receiver<Arc<Record>>,
+        records: mpsc::Receiver<Box<Record>>,
         flushes: Flushes<()>,
     ) -> Self {
         Self {

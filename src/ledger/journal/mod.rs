@@ -50,7 +50,7 @@ const RESERVED: usize = 16 * 1024;
 
 /// Where requests leave what became of them.
 pub struct Journal {
-    queue: mpsc::Sender<Arc<Record>>,
+    queue: mpsc::Sender<Box<Record>>,
     /// Rung when there are [`MANY`] in it.
     many: Notify,
     flush: Flush<()>,
@@ -112,7 +112,7 @@ impl Journal {
     }
 
     /// Never waits.
-    pub(super) fn take(&self, record: Arc<Record>) {
+    pub(super) fn take(&self, record: Box<Record>) {
         if self.queue.try_send(record).is_err() {
             self.lost.increment(1);
         } else if QUEUE - self.queue.capacity() == MANY {
@@ -128,15 +128,14 @@ impl Journal {
         kept.shrink_to(most);
     }
 
-    /// It is given back at once to whoever allocates next, unless somebody else has still to read it.
-    fn put(&self, record: Arc<Record>) {
-        let record = Arc::unwrap_or_clone(record);
+    fn put(&self, record: Box<Record>) {
         let number = self.written.fetch_add(1, Relaxed) + 1;
         let most = self.most.load(Relaxed);
         let mut kept = self.kept.lock();
         keep_last(&mut kept, most.saturating_sub(1));
         if most > 0 {
-            kept.push_back(Kept { number, record });
+            // Its own memory is given back at once to whoever allocates next.
+            kept.push_back(Kept { number, record: *record });
         }
     }
 

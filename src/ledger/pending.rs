@@ -1,0 +1,139 @@
+//! Rows that wait for the writer, side by side in the batches that they will be written in.
+//!
+//! They are made where a request ends, while all that it came to is in a processor's cache: to read it later, with hundreds
+//! of others, costs more than making the rows does.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+
+use super::record::Record;
+use crate::algo::dice::Dice;
+use crate::store::rows::Batch;
+
+/// Most requests that have ended and are not written yet; some 20 MB of rows. The writer takes them five times a second, and
+/// when a batch is whole.
+const MOST: usize = 16 * 1024;
+/// A batch has no more rows, but for the attempts of its last request.
+const WHOLE: usize = 1_000;
+
+pub(super) struct Pending(Mutex<Waiting>);
+
+struct Waiting {
+    /// The oldest first; the last one is open.
+    batches: VecDeque<Batch>,
+    requests: usize,
+    /// Requests and attempts of the last one that was taken: of the next there will be about as many.
+    usual: (usize, usize),
+    /// For what the names of requests' rows have of chance.
+    dice: Dice,
+}
+
+/// What becomes of a record's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Put {
+    Waits,
+    /// They wait as well, and make a batch whole.
+    Completes,
+    /// Too many wait.
+    Lost,
+}
+
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pending")
+    }
+}
+
+impl Pending {
+    pub fn new(dice: Dice) -> Self {
+        let waiting = Waiting { batches: VecDeque::new(), requests: 0, usual: (0, 0), dice };
+        Self(Mutex::new(waiting))
+    }
+
+    /// Makes the rows of a request; there are none as long as it has not ended.
+    pub fn put(&self, record: &Record) -> Put {
+        let mut waiting = self.0.lock();
+        let Waiting { batches, requests, usual, dice } = &mut *waiting;
+        if *requests >= MOST {
+            return Put::Lost;
+        }
+        let chance = u128::from(dice.next_u64()) << 64 | u128::from(dice.next_u64());
+        let Some((request, attempts)) = record.rows_of(chance) else { return Put::Waits };
+        let batch = match batches.back_mut() {
+            Some(open) if length(open) < WHOLE => open,
+            Some(_) | None => batches.push_back_mut(Batch {
+                id: 0,
+                requests: Vec::with_capacity(usual.0),
+                attempts: Vec::with_capacity(usual.1),
+            }),
+        };
+        batch.requests.push(request);
+        batch.attempts.extend(attempts);
+        *requests += 1;
+        if length(batch) < WHOLE { Put::Waits } else { Put::Completes }
+    }
+
+    /// The oldest batch, whole or not, under this name.
+    pub fn take(&self, id: u128) -> Option<Batch> {
+        let mut waiting = self.0.lock();
+        let batch = waiting.batches.pop_front()?;
+        waiting.requests -= batch.requests.len();
+        waiting.usual = (batch.requests.len(), batch.attempts.len());
+        Some(Batch { id, ..batch })
+    }
+
+    /// How many requests wait.
+    pub fn requests(&self) -> usize {
+        self.0.lock().requests
+    }
+}
+
+fn length(batch: &Batch) -> usize {
+    batch.requests.len() + batch.attempts.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::algo::tick::Tick;
+    use crate::ledger::Request;
+    use crate::ledger::record::Whose;
+
+    fn ended(number: usize) -> Record {
+        let id = format!("req_{number}").into();
+        let request = Request::bare(id, "openai", Tick::ZERO, Duration::from_secs(1));
+        Record { request: Some(request), ..Record::new(Whose::Callers) }
+    }
+
+    #[test]
+    fn rows_leave_in_the_order_in_which_they_came_and_no_batch_is_too_large() {
+        let pending = Pending::new(Dice::seeded(1));
+        assert_eq!(pending.put(&Record::new(Whose::Callers)), Put::Waits);
+        assert_eq!((pending.requests(), pending.take(1)), (0, None));
+        for number in 0..2 * WHOLE + 5 {
+            let put = pending.put(&ended(number));
+            assert_eq!(put == Put::Completes, number % WHOLE == WHOLE - 1, "{number}: {put:?}");
+        }
+        let batches: Vec<Batch> = (1..=4).map_while(|id| pending.take(id)).collect();
+        assert_eq!(
+            batches.iter().map(|batch| (batch.id, length(batch))).collect::<Vec<_>>(),
+            [(1, WHOLE), (2, WHOLE), (3, 5)]
+        );
+        let rows = batches.iter().flat_map(|batch| &batch.requests);
+        assert!(rows.enumerate().all(|(number, row)| *row.request_id == *format!("req_{number}")));
+    }
+
+    #[test]
+    fn no_more_than_so_many_wait() {
+        let pending = Pending::new(Dice::seeded(1));
+        for number in 0..MOST {
+            assert_ne!(pending.put(&ended(number)), Put::Lost);
+        }
+        assert_eq!((pending.put(&ended(MOST)), pending.requests()), (Put::Lost, MOST));
+        assert!(pending.take(1).is_some());
+        assert_eq!(pending.put(&ended(MOST)), Put::Waits);
+    }
+}
