@@ -15,13 +15,14 @@ use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput};
 use http::{HeaderMap, Method};
 use mainstay::access::limits::Limiter;
+use mainstay::access::{Access, Caller};
 use mainstay::algo::breaker::{Breaker, Settings, Signal};
 use mainstay::algo::dice::Dice;
 use mainstay::algo::limit::{Allowance, Spent};
 use mainstay::algo::tick::Tick;
 use mainstay::algo::wrr::Smooth;
 use mainstay::config::rehearsal::{Script, Workload};
-use mainstay::config::{self, Blueprint, Level, Lineage, Member, Reach};
+use mainstay::config::{self, Blueprint};
 use mainstay::dialect::scan::scan;
 use mainstay::dialect::splice::{Rewrite, splice};
 use mainstay::dialect::watch::Watch;
@@ -34,7 +35,7 @@ use mainstay::state::gate::{Gate, Rescue};
 use mainstay::state::model::Shape;
 use mainstay::state::{Live, Registry, Table};
 use mainstay::strategy::{self, Contender, Kind};
-use mainstay::telemetry::catalogue;
+use mainstay::telemetry::{Metrics, catalogue};
 use mainstay::vocab::Abilities;
 
 /// Requests of a simulated 1,000/s: windows turn over as they do in life.
@@ -130,36 +131,40 @@ fn admission(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A key with a user, a team and an organisation above it, all with every limit there is.
+fn callers() -> String {
+    let limits =
+        "limits: {rpm: 1000000000, rpd: 1000000000, tpm: 1000000000, tpd: 1000000000, concurrency: 1000000}";
+    format!(
+        "
+version: 1
+organisations: {{acme: {{{limits}}}}}
+teams: {{growth: {{organisation: acme, {limits}}}}}
+users: {{ada: {{team: growth, {limits}}}}}
+keys: {{shop: {{user: ada, secret: '${{SHOP}}', {limits}}}}}
+upstreams: {{a: {{provider: simulated}}}}
+routes: [{{model: m, channels: [{{upstream: a}}]}}]
+"
+    )
+}
+
 /// A request of somebody whose key, user, team, organisation and route have every limit there is.
 fn limits(criterion: &mut Criterion) {
     let allowance = Allowance {
-        rpm: Some(u64::MAX),
-        rpd: Some(u64::MAX),
-        tpm: Some(u64::MAX),
-        tpd: Some(u64::MAX),
-        concurrency: Some(u32::MAX),
+        rpm: Some(1 << 40),
+        rpd: Some(1 << 40),
+        tpm: Some(1 << 40),
+        tpd: Some(1 << 40),
+        concurrency: Some(1 << 30),
     };
-    let lineage = Level::ALL.into_iter().fold(None, |above: Option<Lineage>, level| {
-        let own = Member {
-            level,
-            name: level.name().into(),
-            tags: Vec::new(),
-            reach: Reach::default(),
-            limits: allowance,
-            most: None,
-            budgets: Arc::default(),
-            max_cost: None,
-            explain: false,
-            zero_log: false,
-            expires: None,
-        };
-        Some(Lineage::below(above.as_ref(), own))
-    });
+    let blueprint = config::load(&callers(), &Keys).expect("it is well").blueprint;
+    let access = Access::compile(&blueprint, &Metrics::new());
+    let caller = Caller::from(access.key("shop").expect("it is there"));
     let route: Arc<str> = "gpt-5.4".into();
     let limiter = Limiter::new(&Arc::new(Live::seeded(1)));
     criterion.bench_function("limits of five holders, reserved and settled", |bencher| {
         bencher.iter(|| {
-            let subjects = limiter.subjects(lineage.as_ref(), (&route, allowance));
+            let subjects = limiter.subjects(&caller, (&route, allowance));
             let mut waited = Waited::default();
             let reserving = pin!(limiter.reserve(subjects, 700, &mut waited));
             match reserving.poll(&mut Context::from_waker(Waker::noop())) {
@@ -172,7 +177,9 @@ fn limits(criterion: &mut Criterion) {
         });
     });
     criterion.bench_function("limits of nobody", |bencher| {
-        bencher.iter(|| black_box(limiter.subjects(None, (&route, Allowance::default())).is_empty()));
+        bencher.iter(|| {
+            black_box(limiter.subjects(&Caller::default(), (&route, Allowance::default())).is_empty())
+        });
     });
 }
 
@@ -413,7 +420,7 @@ struct Keys;
 
 impl config::Env for Keys {
     fn var(&self, _: &str) -> Option<String> {
-        Some("sk-bench".to_owned())
+        Some("sk-bench-0123456789".to_owned())
     }
 
     fn file(&self, _: &str) -> Result<String, String> {

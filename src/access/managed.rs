@@ -12,6 +12,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use parking_lot::Mutex;
 
 use super::digests::{Digest, Digests};
+use super::found::Found;
 use super::ring::{Counts, Key, State};
 use crate::algo::limit::Allowance;
 use crate::config::managed::{ManagedKey, Naming, managed};
@@ -234,6 +235,7 @@ fn key(row: &KeyRow, (members, limits): (&[Lineage], Allowance), metrics: &Metri
         secrets: Vec::new(),
         state,
         counts: Counts::of_key(&row.name, metrics),
+        found: Found::default(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! | [`budgets`] | what callers may spend, and have spent |
 //! | `caller` | who it turned out to be |
 //! | `desk` | managed keys made, changed, rotated |
+//! | `found` | where what a key has used and spent is kept |
 //! | `guesses` | who tries keys that are none |
 //! | [`limits`] | what callers may use, and have used |
 //! | `managed` | what is known of the keys in the store |
@@ -23,6 +24,7 @@ pub mod budgets;
 mod caller;
 mod desk;
 mod digests;
+mod found;
 mod guesses;
 pub mod limits;
 mod managed;

@@ -7,6 +7,7 @@ use aws_lc_rs::digest::{self, SHA256};
 use http::HeaderMap;
 
 use super::digests::{Digest, Digests};
+use super::found::Found;
 use super::presented::{self, Signing};
 use super::standing::{Denied, Standing};
 use crate::algo::sigv4::{Claim, Refused};
@@ -28,6 +29,7 @@ pub struct Key {
     pub(super) secrets: Vec<Secret>,
     pub(super) state: State,
     pub(super) counts: Counts,
+    pub(super) found: Found,
 }
 
 /// Whether anybody can call with it.
@@ -99,6 +101,7 @@ impl Ring {
                 secrets: secrets.clone(),
                 state: State::Good,
                 counts: Counts::of_key(name, metrics),
+                found: Found::default(),
             });
             for secret in secrets {
                 entries.push((hash(secret.expose().as_bytes()), Arc::clone(&key)));

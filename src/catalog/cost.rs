@@ -315,14 +315,13 @@ struct Decimal {
 
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (self.number / self.parts).fmt(f)?;
-        let mut decimals = self.number % self.parts;
+        let mut digits = itoa::Buffer::new();
+        f.write_str(digits.format(self.number / self.parts))?;
+        let decimals = self.number % self.parts;
         if decimals > 0 {
-            let mut places = self.parts.ilog10() as usize;
-            while decimals.is_multiple_of(10) {
-                (decimals, places) = (decimals / 10, places - 1);
-            }
-            write!(f, ".{decimals:0places$}")?;
+            f.write_str(".")?;
+            // With its zeros in front, and none behind.
+            f.write_str(digits.format(self.parts + decimals)[1..].trim_end_matches('0'))?;
         }
         f.write_str(self.of)
     }

@@ -1,7 +1,6 @@
 //! What a caller has left of his limits, in the headers in which his dialect says it (WIRE §2.2): SDKs and agents pace
 //! themselves by them. Dialects whose vendors say nothing of the kind have none.
 
-use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -50,10 +49,10 @@ pub fn say(headers: &mut HeaderMap, dialect: Dialect, standing: &Standing, unix_
         let Some(Left { limit, remaining, whole_in }) = left else { continue };
         let [limits, remains, resets] =
             if dialect == Dialect::Anthropic { &names.anthropic } else { &names.openai };
-        said.add(limits, |text| write!(text, "{limit}"));
-        said.add(remains, |text| write!(text, "{remaining}"));
+        said.add(limits, |text| number(text, limit));
+        said.add(remains, |text| number(text, remaining));
         said.add(resets, |text| match dialect {
-            Dialect::Anthropic => text.write_str(&Stamp::at(unix_now + whole_in).rfc3339()),
+            Dialect::Anthropic => text.push_str(&Stamp::at(unix_now + whole_in).rfc3339()),
             _ => span(text, whole_in),
         });
     }
@@ -68,9 +67,8 @@ struct Said {
 }
 
 impl Said {
-    fn add(&mut self, name: &'static HeaderName, write: impl FnOnce(&mut String) -> fmt::Result) {
-        // A string takes everything.
-        let _ = write(&mut self.text);
+    fn add(&mut self, name: &'static HeaderName, write: impl FnOnce(&mut String)) {
+        write(&mut self.text);
         self.values.push((name, self.text.len()));
     }
 
@@ -119,25 +117,34 @@ static TOKENS: Names = Names {
     ],
 };
 
+fn number(text: &mut String, number: u64) {
+    text.push_str(itoa::Buffer::new().format(number));
+}
+
 /// As OpenAI writes it: `1h2m3s`, `6m0s`, `1.5s`, `20ms`.
-fn span(text: &mut String, duration: Duration) -> fmt::Result {
+fn span(text: &mut String, duration: Duration) {
     let millis = duration.as_millis() as u64;
-    let (seconds, rest) = (millis / 1000 % 60, millis % 1000);
+    if (1..1000).contains(&millis) {
+        number(text, millis);
+        return text.push_str("ms");
+    }
     let (hours, minutes) = (millis / 3_600_000, millis / 60_000 % 60);
-    if millis > 0 && millis < 1000 {
-        return write!(text, "{millis}ms");
+    if hours > 0 {
+        number(text, hours);
+        text.push('h');
     }
-    match (hours, minutes) {
-        (0, 0) => write!(text, "{seconds}")?,
-        (0, minutes) => write!(text, "{minutes}m{seconds}")?,
-        (hours, minutes) => write!(text, "{hours}h{minutes}m{seconds}")?,
+    if hours > 0 || minutes > 0 {
+        number(text, minutes);
+        text.push('m');
     }
+    number(text, millis / 1000 % 60);
+    let rest = millis % 1000;
     if rest > 0 {
-        // Nobody minds a zero behind a decimal, but OpenAI writes none.
-        write!(text, ".{rest:03}")?;
-        text.truncate(text.trim_end_matches('0').len());
+        text.push('.');
+        // With its zeros in front, and none behind: OpenAI writes none.
+        text.push_str(itoa::Buffer::new().format(1000 + rest)[1..].trim_end_matches('0'));
     }
-    text.write_char('s')
+    text.push('s');
 }
 
 #[cfg(test)]
@@ -192,12 +199,13 @@ mod tests {
     fn spans_are_written_as_openai_writes_them() {
         let check = |millis, expected: &str| {
             let mut text = String::new();
-            span(&mut text, Duration::from_millis(millis)).expect("a string takes everything");
+            span(&mut text, Duration::from_millis(millis));
             assert_eq!(text, expected);
         };
         check(0, "0s");
         check(20, "20ms");
         check(1500, "1.5s");
+        check(2_007, "2.007s");
         check(60_500, "1m0.5s");
         check(360_000, "6m0s");
         check(3_723_000, "1h2m3s");

@@ -16,7 +16,7 @@ use super::again::Look;
 use super::intake::{Guest, Load};
 use super::refuse::{Refusal, in_short};
 use super::{Gateway, Snapshot, metering};
-use crate::access::budgets::{Broke, Budgets, Refused, Reserved, Why};
+use crate::access::budgets::{Broke, Refused, Reserved, Why};
 use crate::algo::spend;
 use crate::config::{Byok, Lineage, Unpriced};
 use crate::dialect::scan::Scan;
@@ -27,7 +27,7 @@ use crate::route::{Bond, Hold};
 use crate::shared::Waited;
 use crate::state::books::Metering;
 use crate::telemetry::catalogue;
-use crate::vocab::{Money, Payer};
+use crate::vocab::Money;
 
 /// The route that served a request because a budget was spent.
 const DOWNGRADED: HeaderName = HeaderName::from_static("x-mainstay-downgraded");
@@ -38,8 +38,6 @@ struct Asking<'a> {
     snapshot: &'a Snapshot,
     guest: &'a Guest,
     lineage: Option<&'a Lineage>,
-    /// Who pays the provider. Nobody's budget hears of what a caller pays himself.
-    payer: Payer,
     scan: &'a Scan,
     body: &'a [u8],
     /// What the caller says that it may cost.
@@ -100,7 +98,6 @@ pub async fn charge(
         snapshot,
         guest: &guest,
         lineage: guest.caller.lineage(),
-        payer: if guest.caller.own().is_some() { Payer::Caller } else { Payer::Gateway },
         scan,
         body,
         // What nobody can read was refused when it came in.
@@ -179,8 +176,7 @@ impl Asking<'_> {
             return Ok(());
         }
         let route = &self.snapshot.table.routes[index].config;
-        let has_budget =
-            self.payer == Payer::Gateway && !self.gateway.budgets.subjects(self.lineage, route).is_empty();
+        let has_budget = !self.gateway.budgets.subjects(&self.guest.caller, route).is_empty();
         if !has_budget && price::bound(self.lineage, route, self.most).is_none() {
             return Ok(());
         }
@@ -194,10 +190,7 @@ impl Asking<'_> {
     ) -> Result<(Option<Reserved>, Option<MostCost>), Stop> {
         let (table, budgets) = (&self.snapshot.table, &self.gateway.budgets);
         let route = &table.routes[index].config;
-        let subjects = match self.payer {
-            Payer::Gateway => budgets.subjects(self.lineage, route),
-            Payer::Caller => Budgets::nobody(),
-        };
+        let subjects = budgets.subjects(&self.guest.caller, route);
         let bound = price::bound(self.lineage, route, self.most);
         if subjects.is_empty() && bound.is_none() {
             return Ok((None, None));
@@ -253,13 +246,16 @@ impl Asking<'_> {
     }
 }
 
-/// As Anthropic and Bedrock ask for it.
-static WORDS: LazyLock<[Finder<'static>; 2]> =
-    LazyLock::new(|| [Finder::new("\"cache_control\""), Finder::new("\"cachePoint\"")]);
+/// As Anthropic (`cache_control`) and Bedrock (`cachePoint`) ask for it.
+static CACHE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"cache"));
 
 /// Whether parts of the prompt are to be kept in a cache. A text may speak of it as well: then too much is reserved.
 fn written(body: &[u8]) -> Written {
-    match WORDS.iter().any(|words| words.find(body).is_some()) {
+    let is_asked = |at: usize| {
+        let rest = &body[at + CACHE.needle().len()..];
+        rest.starts_with(b"_control\"") || rest.starts_with(b"Point\"")
+    };
+    match CACHE.find_iter(body).any(is_asked) {
         true if memmem::find(body, b"\"1h\"").is_some() => Written::Hour,
         true => Written::FiveMinutes,
         false => Written::Nothing,
@@ -374,6 +370,7 @@ mod tests {
     #[test]
     fn a_prompt_that_is_to_be_cached_is_found_by_its_words() {
         assert_eq!(written(br#"{"messages":[]}"#), Written::Nothing);
+        assert_eq!(written(br#"{"cache":"cachePoints","cached":1,"cache"#), Written::Nothing);
         assert_eq!(written(br#"{"cache_control":{"type":"ephemeral"}}"#), Written::FiveMinutes);
         assert_eq!(written(br#"{"cache_control":{"type":"ephemeral","ttl":"1h"}}"#), Written::Hour);
         assert_eq!(written(br#"{"cachePoint":{"type":"default"}}"#), Written::FiveMinutes);

@@ -109,7 +109,7 @@ async fn draw(
     guest: &mut Guest,
     estimate: Estimate,
 ) -> Result<(), Box<Refused>> {
-    let subjects = gateway.limiter.subjects(guest.caller.lineage(), (&route.name, route.limits));
+    let subjects = gateway.limiter.subjects(&guest.caller, (&route.name, route.limits));
     if subjects.is_empty() {
         return Ok(());
     }

@@ -99,6 +99,8 @@ impl Extent {
         let mut routes: SmallVec<[usize; 4]> = SmallVec::from_slice(&[index]);
         let mut at = 0;
         let today = table.live.clock.today();
+        // Channels of a route are often one model at one provider, which is one price.
+        let mut last: Option<((&str, &str), Option<Money>)> = None;
         while let Some(&index) = routes.get(at) {
             at += 1;
             let route = &table.routes[index];
@@ -113,7 +115,12 @@ impl Extent {
                     && lineage.is_none_or(|lineage| lineage.bars_upstream(&upstream.config).is_none())
             };
             for channel in route.channels.iter().map(|channel| &**channel).filter(within) {
-                match self.on(today, &route.config, channel, asked) {
+                let model = channel.model_name(&route.config, asked).unwrap_or(asked);
+                let whose = (channel.upstream.config.provider.name, model);
+                let known = last.filter(|(of, _)| *of == whose).map(|(_, money)| money);
+                let money = known.unwrap_or_else(|| self.on(today, &route.config, channel, asked));
+                last = Some((whose, money));
+                match money {
                     Some(money) => {
                         range.cheapest = Some(range.cheapest.map_or(money, |least| least.min(money)));
                         range.dearest = range.dearest.max(Some(money));

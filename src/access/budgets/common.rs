@@ -240,7 +240,7 @@ impl Common {
         let (mut asked, mut whose, mut entries) = (Vec::new(), Vec::new(), Entries::new());
         let mut books = subjects.lock();
         for (place, (book, subject)) in books.iter_mut().zip(&subjects.0).enumerate() {
-            book.meet(&subject.guest.held, &subject.budgets, &budgets.sums, now);
+            book.meet(&subject.guest.held, &subject.budgets, budgets.beside(), now);
             book.used = now;
             for at in 0..book.purses.len() {
                 let of_this = |(_, budget): &(usize, &Budget)| {

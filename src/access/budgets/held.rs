@@ -113,9 +113,17 @@ impl Seen {
 }
 
 impl Books {
-    /// Brings his windows up to `now`, those of `budgets` included.
-    pub fn meet(&mut self, held: &Held, budgets: &Arc<[Budget]>, sums: &Sums, now: Duration) {
+    /// Brings his windows up to `now`, those of `budgets` included; what there is to be told of that is.
+    pub fn meet(
+        &mut self,
+        held: &Held,
+        budgets: &Arc<[Budget]>,
+        (sums, alerts): (&Sums, &Alerts),
+        now: Duration,
+    ) {
+        let mut is_news = false;
         if !Arc::ptr_eq(&self.budgets, budgets) {
+            is_news = true;
             self.budgets = Arc::clone(budgets);
             for budget in budgets.iter() {
                 if !self.purses.iter().any(|known| known.is_of(budget)) {
@@ -130,9 +138,13 @@ impl Books {
             }
             let span = windowed.per.span(windowed.starts, now);
             if windowed.purse.turn(span) {
+                is_news = true;
                 (windowed.life, windowed.heard, windowed.stored) = (0, None, 0);
                 windowed.hear_stored(sums.of(held.holder, &held.name, windowed.per, span.begins));
             }
+        }
+        if is_news {
+            self.tell(held, alerts);
         }
     }
 
@@ -348,8 +360,7 @@ impl Shelves {
         for held in self.all() {
             let mut books = held.books.lock();
             let budgets = Arc::clone(&books.budgets);
-            books.meet(&held, &budgets, sums, now);
-            books.tell(&held, alerts);
+            books.meet(&held, &budgets, (sums, alerts), now);
         }
     }
 

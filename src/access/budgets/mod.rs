@@ -40,10 +40,12 @@ use issued::Templates;
 use known::Sums;
 
 use super::limits::Holder;
+use super::{Caller, Key};
 use crate::algo::spend::{Grant, Per};
-use crate::config::{self, Budget, Exceeded, Issuer, Level, Lineage, Unpriced};
+use crate::config::{self, Budget, Exceeded, Issuer, Level, Lineage, Member, Unpriced};
 use crate::shared::Waited;
 use crate::state::Live;
+use crate::state::alerts::Alerts;
 use crate::telemetry::{Metrics, catalogue};
 use crate::vocab::Money;
 
@@ -60,6 +62,7 @@ pub struct Budgets {
 
 /// Everybody whose budgets a request is held against: from the top of the tree down, its route last, so that two
 /// requests never wait for each other.
+#[derive(Clone, Default)]
 pub struct Subjects(SmallVec<[Subject; 4]>);
 
 /// Somebody with the budgets that a request finds.
@@ -123,21 +126,38 @@ impl Budgets {
         })
     }
 
-    /// Whose budgets a request is held against that this route serves; nobody's where nobody has any.
-    pub fn subjects(&self, lineage: Option<&Lineage>, route: &config::Route) -> Subjects {
-        let members = lineage.map(Lineage::members).unwrap_or_default().iter();
-        let members = members.map(|member| (Holder::Member(member.level), &member.name, &member.budgets));
-        let all = members.chain([(Holder::Route, &route.name, &route.budgets)]);
-        let subject = |(holder, name, budgets): (Holder, &Arc<str>, &Arc<[Budget]>)| Subject {
-            guest: self.shelves.held(holder, name, &self.live.alerts),
-            budgets: Arc::clone(budgets),
+    /// Whose budgets a request of `caller` is held against that this route serves; nobody's where nobody has any, or where
+    /// he pays the provider himself.
+    pub fn subjects(&self, caller: &Caller, route: &config::Route) -> Subjects {
+        if caller.own().is_some() {
+            return Subjects::default();
+        }
+        let members = |key: &Arc<Key>| {
+            let looked_for = || self.members(&key.lineage);
+            // Others may take the place of a caller with a token while nothing of his is under way.
+            if Holder::Member(Level::Key).is_issued(&key.name) {
+                return looked_for();
+            }
+            key.found.budgets.get_or_init(looked_for).clone()
         };
-        Subjects(all.filter(|(_, _, budgets)| !budgets.is_empty()).map(subject).collect())
+        let mut subjects = caller.key().map(members).unwrap_or_default();
+        if !route.budgets.is_empty() {
+            subjects.0.push(self.subject(Holder::Route, &route.name, &route.budgets));
+        }
+        subjects
     }
 
-    /// Of a request that its caller pays for.
-    pub fn nobody() -> Subjects {
-        Subjects(SmallVec::new())
+    /// Those of a key and of all above it.
+    fn members(&self, lineage: &Lineage) -> Subjects {
+        let with = lineage.members().iter().filter(|member| !member.budgets.is_empty());
+        let subject =
+            |member: &Arc<Member>| self.subject(Holder::Member(member.level), &member.name, &member.budgets);
+        Subjects(with.map(subject).collect())
+    }
+
+    fn subject(&self, holder: Holder, name: &Arc<str>, budgets: &Arc<[Budget]>) -> Subject {
+        let guest = self.shelves.held(holder, name, &self.live.alerts);
+        Subject { guest, budgets: Arc::clone(budgets) }
     }
 
     /// Makes those known who have budgets, before any of their requests come; whoever has none any more is not shown.
@@ -169,8 +189,7 @@ impl Budgets {
             let present = present.get(&(held.holder, &*held.name)).copied();
             let budgets = present.or_else(|| templates.find(held.holder, &held.name)).unwrap_or(&none);
             let mut books = held.books.lock();
-            books.meet(&held, budgets, &self.sums, now);
-            books.tell(&held, &self.live.alerts);
+            books.meet(&held, budgets, self.beside(), now);
         }
         *self.templates.lock() = templates;
     }
@@ -223,7 +242,7 @@ impl Budgets {
             && let Some((subject, budget)) = subjects.strict(|| self.now())
         {
             let mut books = subject.guest.held.books.lock();
-            books.meet(&subject.guest.held, &subject.budgets, &self.sums, self.now());
+            books.meet(&subject.guest.held, &subject.budgets, self.beside(), self.now());
             return Err(Broke::Refused(Box::new(subject.refused(&books, budget, Why::Unpriced))));
         }
         match common.reserve(self, subjects, most, serving, waited).await {
@@ -245,9 +264,8 @@ impl Budgets {
         let mut downgrade = None;
         let mut grants: SmallVec<[(usize, usize, Grant); 4]> = SmallVec::new();
         for (place, (book, subject)) in books.iter_mut().zip(&subjects.0).enumerate() {
-            book.meet(&subject.guest.held, &subject.budgets, &self.sums, now);
+            book.meet(&subject.guest.held, &subject.budgets, self.beside(), now);
             book.used = now;
-            book.tell(&subject.guest.held, &self.live.alerts);
             let in_force = |budget: &&Budget| is_in_force(budget, now);
             for budget in subject.budgets.iter().filter(in_force) {
                 let at = book.place(budget);
@@ -305,6 +323,11 @@ impl Budgets {
     /// Since the Unix epoch.
     fn now(&self) -> Duration {
         self.live.clock.unix_now()
+    }
+
+    /// What books have to know of others, and whom they tell.
+    fn beside(&self) -> (&Sums, &Alerts) {
+        (&self.sums, &self.live.alerts)
     }
 
     fn metrics(&self) -> &Metrics {

@@ -46,19 +46,13 @@ struct Bank {
     budgets: Arc<Budgets>,
     live: Arc<Live>,
     hand: Hand,
-    route: config::Route,
 }
-
-const FILE: &str =
-    "version: 1\nupstreams: {a: {provider: simulated}}\nroutes: [{model: m, channels: [{upstream: a}]}]\n";
 
 impl Bank {
     fn open() -> Self {
         let hand = Hand::default();
         let live = Arc::new(Live::moved_by(&hand, 3));
-        let blueprint =
-            config::load(FILE, &config::testing::Given::default()).expect("a good file").blueprint;
-        Self { budgets: Budgets::new(&live), live, hand, route: blueprint.routes[0].clone() }
+        Self { budgets: Budgets::new(&live), live, hand }
     }
 
     fn ask(&self, line: &Lineage, most: Option<u64>) -> Result<Reserved, Broke> {
@@ -66,7 +60,7 @@ impl Bank {
     }
 
     fn ask_by(&self, line: &Lineage, most: Option<u64>, serving: &str) -> Result<Reserved, Broke> {
-        let subjects = self.budgets.subjects(Some(line), &self.route);
+        let subjects = self.budgets.members(line);
         self.budgets.alone(subjects, most.map(Money::nano_usd), serving, 1)
     }
 
@@ -228,7 +222,7 @@ fn a_budget_that_is_not_in_force_yet_refuses_nothing_that_has_no_price() {
     let starts = bank.live.clock.unix_now() + Duration::from_mins(1);
     let strict = Budget { starts: Some(starts), unpriced: Unpriced::Refuse, ..budget(Per::Total, 5) };
     let line = key("shop", &[strict], &[]);
-    let unpriced = || bank.budgets.unpriced(&bank.budgets.subjects(Some(&line), &bank.route));
+    let unpriced = || bank.budgets.unpriced(&bank.budgets.members(&line));
     assert_eq!(unpriced(), Unpriced::Allow);
     bank.hand.move_to(Tick::ZERO + Duration::from_mins(1));
     assert_eq!(unpriced(), Unpriced::Refuse);

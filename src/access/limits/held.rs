@@ -4,20 +4,17 @@
 //! his shelf fills up, so that names which come and go do not pile up.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::booking::Told;
 use super::{Holder, Row};
 use crate::algo::limit::{Allowance, Booked, Tally, Unit};
 use crate::algo::tick::Tick;
 
-/// Shelves for each kind of holder.
-const SHELVES: usize = 8;
-/// Names on a shelf from which on it is cleared of those who are not needed.
-const FULL: usize = 1024;
+/// Names of one kind from which on those are cleared away who are not needed.
+const FULL: usize = 8192;
 
 /// Somebody with limits.
 pub struct Held {
@@ -75,38 +72,34 @@ impl Seen {
     }
 }
 
-type Shelf = Mutex<HashMap<Arc<str>, Arc<Held>>>;
+type Shelf = RwLock<HashMap<Arc<str>, Arc<Held>>>;
 
+/// One for each kind of holder.
 #[derive(Default)]
-pub(super) struct Shelves {
-    shelves: [[Shelf; SHELVES]; Holder::ALL.len()],
-    hasher: RandomState,
-}
+pub(super) struct Shelves([Shelf; Holder::ALL.len()]);
 
 impl Shelves {
     pub fn held(&self, holder: Holder, name: &Arc<str>, now: Tick) -> Arc<Held> {
         let kind = Holder::ALL.iter().position(|other| *other == holder).unwrap_or_default();
-        let place = self.hasher.hash_one(name) as usize % SHELVES;
-        let mut shelf = self.shelves[kind][place].lock();
-        if let Some(held) = shelf.get(name) {
+        if let Some(held) = self.0[kind].read().get(name) {
             return Arc::clone(held);
         }
+        let mut shelf = self.0[kind].write();
         if shelf.len() >= FULL && shelf.len().is_power_of_two() {
             let needed =
                 |held: &Arc<Held>| Arc::strong_count(held) > 1 || !held.books.lock().all.is_idle(now);
             shelf.retain(|_, held| needed(held));
         }
-        let held = Held { holder, name: Arc::clone(name), books: Mutex::default() };
-        Arc::clone(shelf.entry(Arc::clone(name)).or_insert_with(|| Arc::new(held)))
+        let held = || Arc::new(Held { holder, name: Arc::clone(name), books: Mutex::default() });
+        Arc::clone(shelf.entry(Arc::clone(name)).or_insert_with(held))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.shelves.iter().flatten().all(|shelf| shelf.lock().is_empty())
+        self.0.iter().all(|shelf| shelf.read().is_empty())
     }
 
     pub fn all(&self) -> Vec<Arc<Held>> {
-        let shelves = self.shelves.iter().flatten();
-        shelves.flat_map(|shelf| shelf.lock().values().cloned().collect::<Vec<_>>()).collect()
+        self.0.iter().flat_map(|shelf| shelf.read().values().cloned().collect::<Vec<_>>()).collect()
     }
 
     pub fn seen(&self, now: Tick) -> Vec<Seen> {

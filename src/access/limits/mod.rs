@@ -30,9 +30,10 @@ use booking::Told;
 use common::{Common, Judged};
 use held::{Books, Shelves, Subject};
 
+use super::{Caller, Key};
 use crate::algo::limit::{Allowance, Booked, Short, Unit, Used, When};
 use crate::algo::tick::Tick;
-use crate::config::{Level, Lineage};
+use crate::config::{Level, Lineage, Member};
 use crate::shared::{Tallies, Wait, Waited};
 use crate::state::Live;
 use crate::telemetry::catalogue;
@@ -69,6 +70,7 @@ impl Holder {
 
 /// Everybody whose limits a request is held against: from the top of the tree down, its route last, so that two
 /// requests never wait for each other.
+#[derive(Clone, Default)]
 pub struct Subjects(SmallVec<[Subject; 4]>);
 
 /// How many requests each subject has, with the turn of that number.
@@ -127,19 +129,26 @@ impl Limiter {
         self.common.get_or_init(|| Common::new(tallies, &self.live.metrics));
     }
 
-    /// Whose limits a request is held against; nobody's where nobody has any.
-    pub fn subjects(&self, lineage: Option<&Lineage>, route: (&Arc<str>, Allowance)) -> Subjects {
-        let members = lineage.map(Lineage::members).unwrap_or_default().iter();
-        let members = members.map(|member| (Holder::Member(member.level), &member.name, member.limits));
-        let limited = members
-            .chain([(Holder::Route, route.0, route.1)])
-            .filter(|(_, _, allowance)| !allowance.is_unlimited());
-        let now = self.live.now();
-        let subject = |(holder, name, allowance): (Holder, &Arc<str>, Allowance)| {
-            let held = self.shelves.held(holder, name, now);
-            Subject { held, allowance }
-        };
+    /// Whose limits a request of `caller` is held against; nobody's where nobody has any.
+    pub fn subjects(&self, caller: &Caller, (route, allowance): (&Arc<str>, Allowance)) -> Subjects {
+        let members = |key: &Arc<Key>| key.found.limits.get_or_init(|| self.members(&key.lineage)).clone();
+        let mut subjects = caller.key().map(members).unwrap_or_default();
+        if !allowance.is_unlimited() {
+            subjects.0.push(self.subject(Holder::Route, route, allowance));
+        }
+        subjects
+    }
+
+    /// Those of a key and of all above it.
+    fn members(&self, lineage: &Lineage) -> Subjects {
+        let limited = lineage.members().iter().filter(|member| !member.limits.is_unlimited());
+        let subject =
+            |member: &Arc<Member>| self.subject(Holder::Member(member.level), &member.name, member.limits);
         Subjects(limited.map(subject).collect())
+    }
+
+    fn subject(&self, holder: Holder, name: &Arc<str>, allowance: Allowance) -> Subject {
+        Subject { held: self.shelves.held(holder, name, self.live.now()), allowance }
     }
 
     /// Counts a request that is estimated to take so many tokens, if all of `subjects` grant it.
@@ -268,8 +277,11 @@ impl Subjects {
 }
 
 fn rows(books: &mut [MutexGuard<'_, Books>], allowances: &[Allowance], now: Tick) -> Vec<Row> {
-    let used = books.iter_mut().zip(allowances).flat_map(|(book, allowance)| book.all.used(*allowance, now));
-    used.map(|used| Row::new(used, now)).collect()
+    let mut rows = Vec::with_capacity(2 * allowances.len());
+    for (book, allowance) in books.iter_mut().zip(allowances) {
+        rows.extend(book.all.used(*allowance, now).map(|used| Row::new(used, now)));
+    }
+    rows
 }
 
 impl Row {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use super::*;
 use crate::algo::limit::Spent;
-use crate::config::{Member, Reach};
+use crate::config::Reach;
 
 fn member(level: Level, name: &str, limits: Allowance) -> Member {
     Member {
@@ -42,7 +42,7 @@ impl Desk {
     }
 
     async fn ask(&self, line: &Lineage, tokens: u64) -> Result<Booking, Box<Refused>> {
-        let subjects = self.0.subjects(Some(line), (&"m".into(), NONE));
+        let subjects = self.0.members(line);
         self.0.reserve(subjects, tokens, &mut Waited::default()).await.map(|(booking, _)| booking)
     }
 
@@ -76,13 +76,13 @@ async fn who_is_refused_by_one_has_taken_nothing_of_the_others() {
 #[tokio::test(start_paused = true)]
 async fn a_route_limits_those_without_a_key_too() {
     let desk = Desk::open();
-    let subjects = || desk.0.subjects(None, (&"m".into(), rpm(1)));
+    let subjects = || desk.0.subjects(&Caller::default(), (&"m".into(), rpm(1)));
     let booking =
         desk.0.reserve(subjects(), 0, &mut Waited::default()).await.map_err(|_| ()).expect("the first one").0;
     spend(booking, Spent::Tokens(0));
     let refused = desk.0.reserve(subjects(), 0, &mut Waited::default()).await.err().expect("the second one");
     assert_eq!((refused.holder, &*refused.name), (Holder::Route, "m"));
-    assert!(desk.0.subjects(None, (&"m".into(), NONE)).is_empty());
+    assert!(desk.0.subjects(&Caller::default(), (&"m".into(), NONE)).is_empty());
 }
 
 #[tokio::test(start_paused = true)]

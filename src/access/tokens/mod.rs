@@ -29,6 +29,7 @@ pub use jwk::{KeySet, Unreadable};
 pub use published::{Published, Publishers};
 
 use super::digests::Digest;
+use super::found::Found;
 use super::ring::{Counts, Key};
 use crate::config::{Issuer, Lineage};
 use crate::telemetry::{Counter, Metrics, catalogue};
@@ -198,6 +199,7 @@ impl Issuers {
             secrets: Vec::new(),
             state: super::ring::State::Good,
             counts: trusted.counts.clone(),
+            found: Found::default(),
         };
         Ok((Arc::new(key), generation, until))
     }

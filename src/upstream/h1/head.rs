@@ -151,9 +151,13 @@ pub(super) fn fields<const MAX: usize>(text: &Bytes) -> Result<HeaderMap, Malfor
     }
 }
 
+/// Fields that the gateway is going to add for its caller, so that the map need not grow: id, channel, attempts, what is left
+/// of his limits, a trace.
+const OF_THE_GATEWAY: usize = 12;
+
 /// The values stay where they are: slices of `text`.
 fn collect(text: &Bytes, fields: &[httparse::Header<'_>]) -> Result<HeaderMap, Malformed> {
-    let mut map = HeaderMap::with_capacity(fields.len());
+    let mut map = HeaderMap::with_capacity(fields.len() + OF_THE_GATEWAY);
     for field in fields {
         let name =
             HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed("not a field name"))?;
