@@ -23,8 +23,8 @@ struct Waiting {
     /// The oldest first; the last one is open.
     batches: VecDeque<Batch>,
     requests: usize,
-    /// Requests and attempts of the last one that was taken: of the next there will be about as many.
-    usual: (usize, usize),
+    /// The memory of one that was written: it is in a processor's cache, which new memory is not.
+    spare: Batch,
     /// For what the names of requests' rows have of chance.
     dice: Dice,
 }
@@ -47,14 +47,14 @@ impl std::fmt::Debug for Pending {
 
 impl Pending {
     pub fn new(dice: Dice) -> Self {
-        let waiting = Waiting { batches: VecDeque::new(), requests: 0, usual: (0, 0), dice };
+        let waiting = Waiting { batches: VecDeque::new(), requests: 0, spare: Batch::default(), dice };
         Self(Mutex::new(waiting))
     }
 
     /// Makes the rows of a request; there are none as long as it has not ended.
     pub fn put(&self, record: &Record) -> Put {
         let mut waiting = self.0.lock();
-        let Waiting { batches, requests, usual, dice } = &mut *waiting;
+        let Waiting { batches, requests, spare, dice } = &mut *waiting;
         if *requests >= MOST {
             return Put::Lost;
         }
@@ -62,11 +62,7 @@ impl Pending {
         let Some((request, attempts)) = record.rows_of(chance) else { return Put::Waits };
         let batch = match batches.back_mut() {
             Some(open) if length(open) < WHOLE => open,
-            Some(_) | None => batches.push_back_mut(Batch {
-                id: 0,
-                requests: Vec::with_capacity(usual.0),
-                attempts: Vec::with_capacity(usual.1),
-            }),
+            Some(_) | None => batches.push_back_mut(std::mem::take(spare)),
         };
         batch.requests.push(request);
         batch.attempts.extend(attempts);
@@ -79,8 +75,14 @@ impl Pending {
         let mut waiting = self.0.lock();
         let batch = waiting.batches.pop_front()?;
         waiting.requests -= batch.requests.len();
-        waiting.usual = (batch.requests.len(), batch.attempts.len());
         Some(Batch { id, ..batch })
+    }
+
+    /// One that is written, and that nobody else has any more.
+    pub fn give_back(&self, mut batch: Batch) {
+        batch.requests.clear();
+        batch.attempts.clear();
+        self.0.lock().spare = batch;
     }
 
     /// How many requests wait.
@@ -133,7 +135,22 @@ mod tests {
             assert_ne!(pending.put(&ended(number)), Put::Lost);
         }
         assert_eq!((pending.put(&ended(MOST)), pending.requests()), (Put::Lost, MOST));
-        assert!(pending.take(1).is_some());
+        let batch = pending.take(1).expect("there are many");
+        pending.give_back(batch);
         assert_eq!(pending.put(&ended(MOST)), Put::Waits);
+    }
+
+    #[test]
+    fn what_is_given_back_is_empty_and_used_again() {
+        let pending = Pending::new(Dice::seeded(1));
+        let room = |batch: &Batch| batch.requests.as_ptr();
+        pending.put(&ended(1));
+        let first = pending.take(7).expect("one waits");
+        let place = room(&first);
+        pending.give_back(first);
+        pending.put(&ended(2));
+        let second = pending.take(8).expect("another one waits");
+        assert_eq!((second.id, length(&second), room(&second)), (8, 1, place));
+        assert_eq!(*second.requests[0].request_id, *"req_2");
     }
 }

@@ -144,6 +144,9 @@ impl<S: Sink> Writer<S> {
                 Ok(Ok(())) => {
                     self.direct.increment(rows_of(&batch) as u64);
                     self.lane.is_not_needed();
+                    if let Some(batch) = Arc::into_inner(batch) {
+                        self.pending.give_back(batch);
+                    }
                     return;
                 }
                 Ok(Err(error)) => {

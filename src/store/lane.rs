@@ -28,7 +28,9 @@ pub struct Job {
 }
 
 impl Job {
+    /// Whoever waited has what he lent it again.
     pub fn answer(self, result: Result<Answer, Error>) {
+        drop(self.script);
         // Who has given up needs none.
         let _ = self.answer.send(result);
     }

@@ -239,7 +239,7 @@ impl Common {
         let (now, amount) = (budgets.now(), most.unwrap_or_default().as_nano_usd());
         let (mut asked, mut whose, mut entries) = (Vec::new(), Vec::new(), Entries::new());
         let mut books = subjects.lock();
-        for (place, (book, subject)) in books.iter_mut().zip(&subjects.0).enumerate() {
+        for (place, (book, subject)) in books.iter_mut().zip(subjects.0.iter()).enumerate() {
             book.meet(&subject.guest.held, &subject.budgets, budgets.beside(), now);
             book.used = now;
             for at in 0..book.purses.len() {

@@ -63,7 +63,7 @@ pub struct Budgets {
 /// Everybody whose budgets a request is held against: from the top of the tree down, its route last, so that two
 /// requests never wait for each other.
 #[derive(Clone, Default)]
-pub struct Subjects(SmallVec<[Subject; 4]>);
+pub struct Subjects(Arc<[Subject]>);
 
 /// Somebody with the budgets that a request finds.
 #[derive(Clone)]
@@ -140,11 +140,12 @@ impl Budgets {
             }
             key.found.budgets.get_or_init(looked_for).clone()
         };
-        let mut subjects = caller.key().map(members).unwrap_or_default();
-        if !route.budgets.is_empty() {
-            subjects.0.push(self.subject(Holder::Route, &route.name, &route.budgets));
+        let members = caller.key().map(members).unwrap_or_default();
+        if route.budgets.is_empty() {
+            return members;
         }
-        subjects
+        let route = self.subject(Holder::Route, &route.name, &route.budgets);
+        Subjects(members.0.iter().cloned().chain([route]).collect())
     }
 
     /// Those of a key and of all above it.
@@ -263,7 +264,7 @@ impl Budgets {
         let mut books = subjects.lock();
         let mut downgrade = None;
         let mut grants: SmallVec<[(usize, usize, Grant); 4]> = SmallVec::new();
-        for (place, (book, subject)) in books.iter_mut().zip(&subjects.0).enumerate() {
+        for (place, (book, subject)) in books.iter_mut().zip(subjects.0.iter()).enumerate() {
             book.meet(&subject.guest.held, &subject.budgets, self.beside(), now);
             book.used = now;
             let in_force = |budget: &&Budget| is_in_force(budget, now);

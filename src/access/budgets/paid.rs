@@ -58,7 +58,7 @@ impl Reserved {
     /// It is given back as if it had never been, and somebody else decides.
     pub(super) fn withdraw(mut self) -> Subjects {
         self.settle();
-        Subjects(std::mem::take(&mut self.subjects.0))
+        std::mem::take(&mut self.subjects)
     }
 
     fn settle(&mut self) {

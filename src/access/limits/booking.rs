@@ -44,7 +44,7 @@ impl Booking {
 
     /// It is granted.
     pub(super) fn book(&mut self, booked: Booked, told: Told) {
-        for subject in &self.subjects.0 {
+        for subject in self.subjects.0.iter() {
             subject.held.books.lock().book(subject.allowance, booked, told);
         }
         self.booked = Some((booked, told));
@@ -53,7 +53,7 @@ impl Booking {
     /// The request ends here, and lets somebody else decide.
     pub(super) fn withdraw(mut self) -> Subjects {
         self.end();
-        Subjects(std::mem::take(&mut self.subjects.0))
+        std::mem::take(&mut self.subjects)
     }
 
     /// What the request turns out to have used; nothing, where this is never said.
@@ -63,7 +63,7 @@ impl Booking {
 
     fn end(&mut self) {
         let now = self.limiter.live.now();
-        for subject in &self.subjects.0 {
+        for subject in self.subjects.0.iter() {
             let (held, allowance) = (&subject.held, subject.allowance);
             let mut books = held.books.lock();
             books.all.leave();

@@ -71,7 +71,7 @@ impl Holder {
 /// Everybody whose limits a request is held against: from the top of the tree down, its route last, so that two
 /// requests never wait for each other.
 #[derive(Clone, Default)]
-pub struct Subjects(SmallVec<[Subject; 4]>);
+pub struct Subjects(Arc<[Subject]>);
 
 /// How many requests each subject has, with the turn of that number.
 type Present = SmallVec<[(u64, u32); 4]>;
@@ -132,11 +132,12 @@ impl Limiter {
     /// Whose limits a request of `caller` is held against; nobody's where nobody has any.
     pub fn subjects(&self, caller: &Caller, (route, allowance): (&Arc<str>, Allowance)) -> Subjects {
         let members = |key: &Arc<Key>| key.found.limits.get_or_init(|| self.members(&key.lineage)).clone();
-        let mut subjects = caller.key().map(members).unwrap_or_default();
-        if !allowance.is_unlimited() {
-            subjects.0.push(self.subject(Holder::Route, route, allowance));
+        let members = caller.key().map(members).unwrap_or_default();
+        if allowance.is_unlimited() {
+            return members;
         }
-        subjects
+        let route = self.subject(Holder::Route, route, allowance);
+        Subjects(members.0.iter().cloned().chain([route]).collect())
     }
 
     /// Those of a key and of all above it.
@@ -203,7 +204,7 @@ impl Limiter {
             }
         }
         if worst.is_none() {
-            for (book, subject) in books.iter_mut().zip(&subjects.0) {
+            for (book, subject) in books.iter_mut().zip(subjects.0.iter()) {
                 book.enter(subject.allowance);
                 book.book(subject.allowance, Booked { tokens, at: now }, told);
             }
@@ -245,13 +246,13 @@ impl Subjects {
     /// Somebody has as many as he may have here already: the number of the subject, and his limit.
     fn enter(&self) -> Result<Present, (usize, u64)> {
         let mut books = self.lock();
-        for (place, (book, subject)) in books.iter().zip(&self.0).enumerate() {
+        for (place, (book, subject)) in books.iter().zip(self.0.iter()).enumerate() {
             let limit = subject.allowance.concurrency.filter(|most| book.all.in_flight() >= *most);
             if let Some(limit) = limit {
                 return Err((place, limit.into()));
             }
         }
-        let entered = books.iter_mut().zip(&self.0).map(|(book, subject)| {
+        let entered = books.iter_mut().zip(self.0.iter()).map(|(book, subject)| {
             book.enter(subject.allowance);
             book.all.presence()
         });
