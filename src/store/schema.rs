@@ -126,6 +126,27 @@ mod tests {
     }
 
     #[test]
+    fn a_store_of_any_older_version_becomes_what_a_new_one_is() {
+        let made = |connection: &Connection| -> Vec<String> {
+            let sql = "SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_master ORDER BY 1";
+            let mut statement = connection.prepare(sql).expect("SQL");
+            let found = statement.query_map([], |row| row.get(0)).expect("what was made");
+            found.collect::<Result<_, _>>().expect("texts")
+        };
+        let mut new = Connection::open_in_memory().expect("memory is there");
+        sqlite(&mut new).expect("a new one");
+        for version in 1..=ALL.len() {
+            let mut old = Connection::open_in_memory().expect("memory is there");
+            for migration in &ALL[..version] {
+                old.execute_batch(migration.sqlite).expect("as it was then");
+            }
+            old.pragma_update(None, "user_version", i64::try_from(version).expect("few")).expect("a number");
+            sqlite(&mut old).expect("an older one");
+            assert_eq!(made(&old), made(&new), "from version {version}");
+        }
+    }
+
+    #[test]
     fn tables_are_made_once() {
         let mut connection = Connection::open_in_memory().expect("memory is there");
         sqlite(&mut connection).expect("a new one");
