@@ -124,8 +124,8 @@ impl Store {
         Ok(rows.iter().map(request).collect())
     }
 
-    /// The one of this name, as it stood in the answer's `x-mainstay-request-id`; the last, where callers have given it to
-    /// several.
+    /// The one of this name, as it stood in the answer's `x-mainstay-request-id`; where callers have given it to several, the
+    /// last, and of those that another Mainstay gave, as to its retries, the last within a minute.
     pub async fn request(&self, request_id: &str) -> Result<Option<FoundRequest>, Error> {
         for script in by_name(request_id) {
             if let Some(row) = self.look(script).await?.first() {
@@ -218,9 +218,11 @@ fn script(search: &Search) -> Script {
     Script::ask(sql, values)
 }
 
-/// Between the time that a name of ours tells of and that of its row: clocks are put right while a request lasts, and another
-/// Mainstay before this one may have given the name. Few rows are looked at first, and never so many that it takes long.
-const APART: [Duration; 2] = [Duration::from_secs(1), Duration::from_mins(10)];
+/// So long before and after the time that a name of ours tells of its row may be: clocks are put right while a request lasts,
+/// and a Mainstay before this one may have given the name to a request that it sent on later, or again. Few rows are looked
+/// at first, and never those of hours.
+const APART: [(Duration, Duration); 2] =
+    [(Duration::from_secs(1), Duration::from_mins(1)), (Duration::from_mins(1), Duration::from_mins(10))];
 
 /// What is asked, one after the other, for the request of this name. Those that we give tell of their time and are in no
 /// index; callers' own are.
@@ -235,8 +237,8 @@ fn by_name(request_id: &str) -> Vec<Script> {
     let id = Value::text(request_id);
     match RequestId::arrival(request_id) {
         Some(at) => APART
-            .map(|apart| {
-                let (from, to) = (micros(at.saturating_sub(apart)), micros(at + apart));
+            .map(|(before, after)| {
+                let (from, to) = (micros(at.saturating_sub(before)), micros(at + after));
                 let values = vec![id.clone(), Value::Int(from), Value::Int(to)];
                 ask(" AND at_micros >= $2 AND at_micros <= $3", values)
             })

@@ -101,8 +101,8 @@ pub fn batch(dice: &mut Dice) -> Batch {
             // Ours, ours of another clock, and callers' own.
             request_id: match dice.below(4) {
                 0 => RequestId::given(at, dice.next_u64()),
-                1 => RequestId::given(at + Duration::from_mins(9), dice.next_u64()),
-                2 => format!("req_{:09}", 100_000_000 + dice.below(100_000_000)).into(),
+                1 => RequestId::given(at.saturating_sub(Duration::from_mins(9)), dice.next_u64()),
+                2 => format!("req_{:024x}", (u128::from(dice.next_u64()) << 32) | 1 << 95).into(),
                 _ => format!("req-{}", dice.next_u64()).into(),
             },
             at_micros,
