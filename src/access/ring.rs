@@ -29,6 +29,7 @@ pub struct Key {
     pub(super) secrets: Vec<Secret>,
     pub(super) state: State,
     pub(super) counts: Counts,
+    /// Where what its requests use and spend is counted.
     pub(super) found: Found,
 }
 

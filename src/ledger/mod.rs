@@ -20,10 +20,9 @@
 //! | `journal` | the last records, at hand |
 //!
 //! A request never waits for any of it: its rows are put beside others', of which there are not too many, or are counted as
-//! lost. Within a second
-//! of its end it is in the store or on disk, so that `kill -9` loses at most the batch that was under way. A batch
-//! has a name, and the store takes it once however often it is told. Without a store nothing is kept, but what attempts
-//! cost is counted all the same. Never a word of a prompt or an answer comes here.
+//! lost. Within a second of its end it is in the store or on disk, so that `kill -9` loses at most the batch that was
+//! under way. A batch has a name, and the store takes it once however often it is told. Without a store nothing is kept,
+//! but what attempts cost is counted all the same. Never a word of a prompt or an answer comes here.
 //!
 //! # Memory
 //!
@@ -49,8 +48,6 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 pub use account::{Account, Request, Till, turned_away};
 pub use decision::Decision;
 pub use journal::{Clerk, Journal, Wanted};
@@ -65,15 +62,13 @@ use crate::state::Live;
 use crate::state::flush::Flush;
 use crate::telemetry::{Counter, catalogue as c};
 use lane::Lane;
-use pending::{Pending, Put};
+use pending::{Full, Pending};
 use record::Record;
 
 /// Where requests leave what they came to.
 #[derive(Debug)]
 pub struct Ledger {
     pending: Arc<Pending>,
-    /// Rung when a batch is whole.
-    whole: Arc<Notify>,
     flush: Flush<usize>,
     lane: Arc<Lane>,
     lost: Lost,
@@ -137,10 +132,9 @@ impl Ledger {
         let (flush, asked) = Flush::open();
         let lost = Lost::new(live);
         let lane = Arc::new(Lane::new(spool, live, lost.clone()));
-        let (pending, whole) = (Arc::new(Pending::new(live.dice())), Arc::new(Notify::new()));
-        let writer =
-            Writer::new(live, sink, Arc::clone(&lane), (Arc::clone(&pending), Arc::clone(&whole)), asked);
-        (Arc::new(Self { pending, whole, flush, lane, lost }), writer)
+        let pending = Arc::new(Pending::new(live.dice()));
+        let writer = Writer::new(live, sink, Arc::clone(&lane), Arc::clone(&pending), asked);
+        (Arc::new(Self { pending, flush, lane, lost }), writer)
     }
 
     pub fn standing(&self) -> Standing {
@@ -149,10 +143,8 @@ impl Ledger {
 
     /// Never waits.
     fn take(&self, record: &Record) {
-        match self.pending.put(record) {
-            Put::Waits => {}
-            Put::Completes => self.whole.notify_one(),
-            Put::Lost => self.lost.queue_full.add(record.rows()),
+        if self.pending.put(record) == Err(Full) {
+            self.lost.queue_full.add(record.rows());
         }
     }
 

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::record::Record;
 use crate::algo::dice::Dice;
@@ -17,7 +18,11 @@ const MOST: usize = 16 * 1024;
 /// A batch has no more rows, but for the attempts of its last request.
 const WHOLE: usize = 1_000;
 
-pub(super) struct Pending(Mutex<Waiting>);
+pub(super) struct Pending {
+    waiting: Mutex<Waiting>,
+    /// Rung when a batch is whole.
+    whole: Notify,
+}
 
 struct Waiting {
     /// The oldest first; the last one is open.
@@ -29,15 +34,9 @@ struct Waiting {
     dice: Dice,
 }
 
-/// What becomes of a record's rows.
+/// Too many wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Put {
-    Waits,
-    /// They wait as well, and make a batch whole.
-    Completes,
-    /// Too many wait.
-    Lost,
-}
+pub(super) struct Full;
 
 impl std::fmt::Debug for Pending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -48,18 +47,18 @@ impl std::fmt::Debug for Pending {
 impl Pending {
     pub fn new(dice: Dice) -> Self {
         let waiting = Waiting { batches: VecDeque::new(), requests: 0, spare: Batch::default(), dice };
-        Self(Mutex::new(waiting))
+        Self { waiting: Mutex::new(waiting), whole: Notify::new() }
     }
 
     /// Makes the rows of a request; there are none as long as it has not ended.
-    pub fn put(&self, record: &Record) -> Put {
-        let mut waiting = self.0.lock();
+    pub fn put(&self, record: &Record) -> Result<(), Full> {
+        let mut waiting = self.waiting.lock();
         let Waiting { batches, requests, spare, dice } = &mut *waiting;
         if *requests >= MOST {
-            return Put::Lost;
+            return Err(Full);
         }
         let chance = u128::from(dice.next_u64()) << 64 | u128::from(dice.next_u64());
-        let Some((request, attempts)) = record.rows_of(chance) else { return Put::Waits };
+        let Some((request, attempts)) = record.rows_of(chance) else { return Ok(()) };
         let batch = match batches.back_mut() {
             Some(open) if length(open) < WHOLE => open,
             Some(_) | None => batches.push_back_mut(std::mem::take(spare)),
@@ -67,12 +66,20 @@ impl Pending {
         batch.requests.push(request);
         batch.attempts.extend(attempts);
         *requests += 1;
-        if length(batch) < WHOLE { Put::Waits } else { Put::Completes }
+        if length(batch) >= WHOLE {
+            self.whole.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Returns when a batch has become whole, or at once if one has since the last time.
+    pub async fn whole(&self) {
+        self.whole.notified().await;
     }
 
     /// The oldest batch, whole or not, under this name.
     pub fn take(&self, id: u128) -> Option<Batch> {
-        let mut waiting = self.0.lock();
+        let mut waiting = self.waiting.lock();
         let batch = waiting.batches.pop_front()?;
         waiting.requests -= batch.requests.len();
         Some(Batch { id, ..batch })
@@ -82,12 +89,12 @@ impl Pending {
     pub fn give_back(&self, mut batch: Batch) {
         batch.requests.clear();
         batch.attempts.clear();
-        self.0.lock().spare = batch;
+        self.waiting.lock().spare = batch;
     }
 
     /// How many requests wait.
     pub fn requests(&self) -> usize {
-        self.0.lock().requests
+        self.waiting.lock().requests
     }
 }
 
@@ -97,6 +104,8 @@ fn length(batch: &Batch) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
     use std::time::Duration;
 
     use super::*;
@@ -110,14 +119,19 @@ mod tests {
         Record { request: Some(request), ..Record::new(Whose::Callers) }
     }
 
+    /// Whether the writer would be woken now.
+    fn rings(pending: &Pending) -> bool {
+        pin!(pending.whole()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
     #[test]
     fn rows_leave_in_the_order_in_which_they_came_and_no_batch_is_too_large() {
         let pending = Pending::new(Dice::seeded(1));
-        assert_eq!(pending.put(&Record::new(Whose::Callers)), Put::Waits);
+        assert_eq!(pending.put(&Record::new(Whose::Callers)), Ok(()));
         assert_eq!((pending.requests(), pending.take(1)), (0, None));
         for number in 0..2 * WHOLE + 5 {
-            let put = pending.put(&ended(number));
-            assert_eq!(put == Put::Completes, number % WHOLE == WHOLE - 1, "{number}: {put:?}");
+            assert_eq!(pending.put(&ended(number)), Ok(()));
+            assert_eq!(rings(&pending), number % WHOLE == WHOLE - 1, "{number}");
         }
         let batches: Vec<Batch> = (1..=4).map_while(|id| pending.take(id)).collect();
         assert_eq!(
@@ -132,23 +146,23 @@ mod tests {
     fn no_more_than_so_many_wait() {
         let pending = Pending::new(Dice::seeded(1));
         for number in 0..MOST {
-            assert_ne!(pending.put(&ended(number)), Put::Lost);
+            assert_eq!(pending.put(&ended(number)), Ok(()));
         }
-        assert_eq!((pending.put(&ended(MOST)), pending.requests()), (Put::Lost, MOST));
+        assert_eq!((pending.put(&ended(MOST)), pending.requests()), (Err(Full), MOST));
         let batch = pending.take(1).expect("there are many");
         pending.give_back(batch);
-        assert_eq!(pending.put(&ended(MOST)), Put::Waits);
+        assert_eq!(pending.put(&ended(MOST)), Ok(()));
     }
 
     #[test]
     fn what_is_given_back_is_empty_and_used_again() {
         let pending = Pending::new(Dice::seeded(1));
         let room = |batch: &Batch| batch.requests.as_ptr();
-        pending.put(&ended(1));
+        pending.put(&ended(1)).expect("there is room");
         let first = pending.take(7).expect("one waits");
         let place = room(&first);
         pending.give_back(first);
-        pending.put(&ended(2));
+        pending.put(&ended(2)).expect("there is room");
         let second = pending.take(8).expect("another one waits");
         assert_eq!((second.id, length(&second), room(&second)), (8, 1, place));
         assert_eq!(*second.requests[0].request_id, *"req_2");

@@ -11,7 +11,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::{sleep, timeout, timeout_at};
 
 use super::lane::Lane;
@@ -48,7 +47,6 @@ pub struct Writer<S> {
     sink: Arc<S>,
     lane: Arc<Lane>,
     pending: Arc<Pending>,
-    whole: Arc<Notify>,
     flushes: Flushes<usize>,
     direct: Counter,
     replayed: Counter,
@@ -60,7 +58,7 @@ impl<S: Sink> Writer<S> {
         live: &Arc<Live>,
         sink: Arc<S>,
         lane: Arc<Lane>,
-        (pending, whole): (Arc<Pending>, Arc<Notify>),
+        pending: Arc<Pending>,
         flushes: Flushes<usize>,
     ) -> Self {
         let rows = |way| live.metrics.counter(&c::LEDGER_ROWS, &[way]);
@@ -69,7 +67,6 @@ impl<S: Sink> Writer<S> {
             sink,
             lane,
             pending,
-            whole,
             flushes,
             direct: rows("direct"),
             replayed: rows("replayed"),
@@ -97,7 +94,7 @@ impl<S: Sink> Writer<S> {
         loop {
             let asked = tokio::select! {
                 () = sleep(TICK) => None,
-                () = self.whole.notified() => None,
+                () = self.pending.whole() => None,
                 asked = self.flushes.recv() => match asked {
                     Some(asked) => Some(asked),
                     // Nobody leaves anything any more, or asks for it.

@@ -11,7 +11,7 @@ use super::error::Error;
 use super::pages::{AtRequest, Page};
 use super::rows::{RowId, Who};
 use super::schema::LOCK;
-use super::script::{Answer, Kind, Row, Script, Short, Table, Value};
+use super::script::{Answer, Kind, Row, Script, Table, Value};
 use super::search::{FoundAttempt, attempt, names, tags};
 use super::sums::{Corrections, Counted};
 use super::write::ATTEMPTS;
@@ -58,7 +58,7 @@ static COSTS: LazyLock<Table> = LazyLock::new(|| {
     sqlite: "UPDATE attempts SET cost = ?6, priced = ?7 WHERE at_micros = ?1 AND request = ?2 AND number = ?3 \
              AND cost IS ?4 AND priced = ?5"
         .to_owned(),
-    short: Short::default(),
+    short: None,
     postgres: "UPDATE attempts AS a SET cost = u.cost, priced = u.priced \
                FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[]) \
                AS u(at_micros, request, number, old_cost, old_priced, cost, priced) \
@@ -79,7 +79,7 @@ static WHOLE: LazyLock<Table> = LazyLock::new(|| {
     Table {
         columns: vec![("at_micros", Kind::Int), ("id", Kind::Bytes)],
         sqlite: format!("UPDATE requests SET cost = {} WHERE at_micros = ?1 AND id = ?2", sum("?2")),
-        short: Short::default(),
+        short: None,
         postgres: format!(
             "UPDATE requests AS r SET cost = {} FROM unnest($1::bigint[], $2::bytea[]) AS u(at_micros, id) \
              WHERE r.at_micros = u.at_micros AND r.id = u.id",

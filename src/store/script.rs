@@ -182,7 +182,7 @@ pub enum Kind {
 
 /// How a row is put into a table that has nothing but zeros in the last columns: what SQLite need not be told of costs
 /// nothing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Short {
     pub columns: usize,
     pub sqlite: String,
@@ -194,8 +194,8 @@ pub struct Table {
     pub columns: Vec<(&'static str, Kind)>,
     /// For one row.
     pub sqlite: String,
-    /// For a short one.
-    pub short: Short,
+    /// For a short one, where there are such.
+    pub short: Option<Short>,
     /// For all of them, a list for each column.
     pub postgres: String,
 }
@@ -218,7 +218,7 @@ impl Table {
         }
         Self {
             sqlite: format!("INSERT INTO {name} ({names}) VALUES ({marks}) {conflict}"),
-            short: Short::default(),
+            short: None,
             postgres: format!("INSERT INTO {name} ({names}) SELECT * FROM unnest({lists}) {conflict}"),
             columns,
         }
@@ -233,7 +233,7 @@ impl Table {
         for rare in (columns + 1..=all).rev() {
             sqlite = sqlite.replace(&format!("?{rare}"), "0");
         }
-        self.short = Short { columns, sqlite };
+        self.short = Some(Short { columns, sqlite });
         self
     }
 }
@@ -374,7 +374,7 @@ mod tests {
         let columns =
             ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"].map(|name| (name, Kind::Int));
         let table = Table::new("t", columns.into(), "").rarely(10);
-        let Short { columns, sqlite } = table.short;
+        let Short { columns, sqlite } = table.short.expect("it was said");
         assert_eq!(columns, 2);
         assert!(sqlite.ends_with("VALUES (?1, ?2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) "), "{sqlite}");
     }

@@ -244,10 +244,9 @@ fn run(connection: &mut Connection, script: &Script) -> rusqlite::Result<Answer>
             }
             Step::Fill { table, rows, then } => {
                 let mut whole = Filler::new(&transaction, &table.sqlite, table.columns.len())?;
-                let mut short = match &table.short {
-                    Short { columns: 0, .. } => None,
-                    Short { columns, sqlite } => Some(Filler::new(&transaction, sqlite, *columns)?),
-                };
+                let short = table.short.as_ref();
+                let filler = |short: &Short| Filler::new(&transaction, &short.sqlite, short.columns);
+                let mut short = short.map(filler).transpose()?;
                 for row in 0..rows.count() {
                     let filler = short.as_mut().filter(|_| rows.is_short(row)).unwrap_or(&mut whole);
                     if filler.put(&**rows, row)? == 0 && *then == Then::IfChanged {

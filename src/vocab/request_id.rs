@@ -9,18 +9,17 @@ use smallvec::SmallVec;
 /// Bytes of the names that we give: `req_` and 24 hexadecimal digits. Four more, since memory comes in eights.
 const USUAL: usize = 32;
 
-/// As it stands in the answer's `x-mainstay-request-id`. Every request has one and hands it on from room to room; one of
-/// usual length takes no memory of its own.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(SmallVec<[u8; USUAL]>);
-
 /// Before the digits of the names that we give.
 const BEGINNING: &str = "req_";
 /// Of those digits, the ones that say when the request came.
 const TIME: usize = 12;
-
 /// How all of them begin until the year 2527. No other name that a caller may give begins so: each is known for what it is.
 const OURS: &str = "req_0";
+
+/// As it stands in the answer's `x-mainstay-request-id`. Every request has one and hands it on from room to room; one of
+/// usual length takes no memory of its own.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(SmallVec<[u8; USUAL]>);
 
 impl RequestId {
     /// A name that we give: 48 bits of the Unix time in milliseconds, and as many of `chance`. So they are in the order in
