@@ -31,8 +31,13 @@ use super::script::{Answer, Cell, Row, Rows, Script, Step, Table, Then, Value};
 use super::standing::Watch;
 use crate::algo::dice::Dice;
 
-/// For a name, a connection, its TLS, its greeting and the tables, all told: nobody waits for it.
+/// For a name, a connection, its TLS and its greeting, all told: nobody waits for it.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// For what a newer version changes about tables with many rows: an index of a hundred million takes minutes.
+const CHANGING: Duration = Duration::from_hours(2);
+/// What is said of a store meanwhile.
+const UNFINISHED: &str =
+    "its tables are being made those of this version, which takes a while where there are many rows";
 /// Between two tries to connect: this at first, doubling, and never longer than the other.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// Statements that stay prepared.
@@ -71,10 +76,10 @@ pub async fn serve(server: Server, role: Role, mut jobs: Jobs, watch: Arc<Watch>
     let mut pause = first;
     let mut why = "the first try has not ended yet".to_owned();
     loop {
-        let connecting = timeout(PATIENCE, session(&server, watch.now().1));
+        let connecting = session(&server, &watch, role);
         let Some(opened) = refusing(&mut jobs, connecting, &why).await else { return };
         why = match opened {
-            Ok(Ok((session, connection))) => {
+            Ok((session, connection)) => {
                 if role == Role::Write {
                     watch.here();
                 }
@@ -83,8 +88,7 @@ pub async fn serve(server: Server, role: Role, mut jobs: Jobs, watch: Arc<Watch>
                     None => return,
                 }
             }
-            Ok(Err(error)) => why_not(error),
-            Err(_) => format!("not connected within {} s", PATIENCE.as_secs()),
+            Err(error) => why_not(error),
         };
         if role == Role::Write {
             watch.away(&why);
@@ -119,19 +123,28 @@ async fn refusing<T>(jobs: &mut Jobs, until: impl Future<Output = T>, why: &str)
 /// What has to be polled for a session to go on; it ends with the connection, and says why.
 type Driver = Pin<Box<dyn Future<Output = String> + Send>>;
 
-async fn session(server: &Server, unix: Duration) -> Result<(Session, Driver), Error> {
-    let (client, connection) =
-        server.config.connect(server.tls.clone()).await.map_err(|error| meaning(&error))?;
-    let mut driver: Driver = Box::pin(async move {
-        match connection.await {
-            Ok(()) => "the connection was closed".to_owned(),
-            Err(error) => why_not(meaning(&error)),
-        }
-    });
-    let greeted = async {
-        client.batch_execute(GREETING).await.map_err(|error| meaning(&error))?;
-        schema::postgres(&client).await?;
-        for month in months::ahead(unix) {
+async fn session(server: &Server, watch: &Watch, role: Role) -> Result<(Session, Driver), Error> {
+    let wrong = |error: tokio_postgres::Error| meaning(&error);
+    let late = |_| Error::Away(format!("not connected within {} s", PATIENCE.as_secs()));
+    let opened = async {
+        let (client, connection) = server.config.connect(server.tls.clone()).await.map_err(wrong)?;
+        let mut driver: Driver = Box::pin(async move {
+            match connection.await {
+                Ok(()) => "the connection was closed".to_owned(),
+                Err(error) => why_not(meaning(&error)),
+            }
+        });
+        let greeted = async {
+            client.batch_execute(GREETING).await.map_err(wrong)?;
+            schema::look(&client).await
+        };
+        let missing = while_connected(&mut driver, greeted).await?;
+        Ok((client, driver, missing))
+    };
+    let (client, mut driver, missing) = timeout(PATIENCE, opened).await.map_err(late)??;
+    let completed = async {
+        schema::complete(&client, missing).await?;
+        for month in months::ahead(watch.now().1) {
             match client.batch_execute(&month).await {
                 Err(error) if is_unfit(&error) => return Err(meaning(&error)),
                 // What is there of that month already is in the table for all others, and stays there.
@@ -140,11 +153,27 @@ async fn session(server: &Server, unix: Duration) -> Result<(Session, Driver), E
         }
         Ok(())
     };
-    tokio::select! {
-        greeted = greeted => greeted?,
-        why = &mut driver => return Err(Error::Away(why)),
+    match role {
+        // The other lane makes what is missing.
+        Role::Read if !missing.is_nothing() => return Err(Error::Away(UNFINISHED.to_owned())),
+        Role::Write if missing.changes_old() => watch.away(UNFINISHED),
+        Role::Read | Role::Write => {}
     }
+    let patience = if missing.changes_old() { CHANGING } else { PATIENCE };
+    let late = |_| Error::Away(format!("its tables were not ready within {} s", patience.as_secs()));
+    timeout(patience, while_connected(&mut driver, completed)).await.map_err(late)??;
     Ok((Session { client, prepared: HashMap::new() }, driver))
+}
+
+/// What comes of `asked`, or why the connection ended before.
+async fn while_connected<T>(
+    driver: &mut Driver,
+    asked: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::select! {
+        answered = asked => answered,
+        why = driver => Err(Error::Away(why)),
+    }
 }
 
 /// Serves a connection until it is of no use any more, and says why. `None` when nobody can ask any more.

@@ -48,16 +48,48 @@ fn newest() -> i64 {
     i64::try_from(ALL.len()).expect("there are few")
 }
 
-/// What is still to be applied to a store with `applied` migrations.
-fn missing(applied: i64) -> Result<&'static [Migration], Error> {
-    let newer = || {
-        Error::Refused(format!(
-            "its tables are of version {applied}, of a newer mainstay than this one, which knows {}; use that one, \
-             or another store",
-            ALL.len()
-        ))
-    };
-    ALL.get(usize::try_from(applied).unwrap_or(0)..).ok_or_else(newer)
+/// What is still to be applied to a store.
+#[derive(Clone, Copy)]
+pub struct Missing {
+    migrations: &'static [Migration],
+    /// Whether there is anything that they change.
+    old: bool,
+}
+
+impl Missing {
+    /// Of a store with `applied` migrations.
+    fn behind(applied: i64) -> Result<Self, Error> {
+        let newer = || {
+            Error::Refused(format!(
+                "its tables are of version {applied}, of a newer mainstay than this one, which knows {}; use that one, \
+                 or another store",
+                ALL.len()
+            ))
+        };
+        let migrations = ALL.get(usize::try_from(applied).unwrap_or(0)..).ok_or_else(newer)?;
+        Ok(Self { migrations, old: applied > 0 && !migrations.is_empty() })
+    }
+
+    pub const fn is_nothing(&self) -> bool {
+        self.migrations.is_empty()
+    }
+
+    /// Whether it may take long, since there are rows.
+    pub const fn changes_old(&self) -> bool {
+        self.old
+    }
+
+    /// Says so in that case.
+    fn tell(&self) {
+        if self.old {
+            let missing = self.migrations.len();
+            tracing::info!(
+                missing,
+                version = newest(),
+                "the store's tables are being changed into those of this version"
+            );
+        }
+    }
 }
 
 pub fn sqlite(connection: &mut Connection) -> Result<(), Error> {
@@ -66,18 +98,20 @@ pub fn sqlite(connection: &mut Connection) -> Result<(), Error> {
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(applied)?;
     let version = transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
     let version = version.map_err(applied)?;
-    let missing = missing(version)?;
-    for migration in missing {
+    let missing = Missing::behind(version)?;
+    missing.tell();
+    for migration in missing.migrations {
         transaction.execute_batch(migration.sqlite).map_err(applied)?;
     }
-    if !missing.is_empty() {
+    if !missing.is_nothing() {
         transaction.pragma_update(None, "user_version", newest()).map_err(applied)?;
     }
     transaction.commit().map_err(applied)
 }
 
-/// Needs a connection on which nothing else is asked meanwhile, and whose tables are those of the schema `mainstay`.
-pub async fn postgres(client: &Client) -> Result<(), Error> {
+/// Begins a transaction that [`complete`] ends, and finds what is missing. Needs a connection on which nothing else is
+/// asked meanwhile, and whose tables are those of the schema `mainstay`.
+pub async fn look(client: &Client) -> Result<Missing, Error> {
     let wrong = |error: tokio_postgres::Error| super::postgres::meaning(&error);
     let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})");
     client.batch_execute(&begin).await.map_err(wrong)?;
@@ -89,11 +123,18 @@ pub async fn postgres(client: &Client) -> Result<(), Error> {
     let migrations = "CREATE TABLE IF NOT EXISTS migrations (version BIGINT NOT NULL)";
     client.batch_execute(migrations).await.map_err(wrong)?;
     let row = client.query_one("SELECT coalesce(max(version), 0) FROM migrations", &[]).await;
-    let missing = missing(row.and_then(|row| row.try_get(0)).map_err(wrong)?)?;
-    for migration in missing {
-        client.batch_execute(migration.postgres).await.map_err(wrong)?;
-    }
-    if !missing.is_empty() {
+    Missing::behind(row.and_then(|row| row.try_get(0)).map_err(wrong)?)
+}
+
+/// Applies what is missing, however long that takes.
+pub async fn complete(client: &Client, missing: Missing) -> Result<(), Error> {
+    let wrong = |error: tokio_postgres::Error| super::postgres::meaning(&error);
+    missing.tell();
+    if !missing.is_nothing() {
+        client.batch_execute("SET LOCAL statement_timeout TO 0").await.map_err(wrong)?;
+        for migration in missing.migrations {
+            client.batch_execute(migration.postgres).await.map_err(wrong)?;
+        }
         let applied = format!("INSERT INTO migrations (version) VALUES ({})", newest());
         client.batch_execute(&applied).await.map_err(wrong)?;
     }
@@ -106,8 +147,11 @@ mod tests {
 
     #[test]
     fn a_store_of_a_newer_version_is_left_alone() {
-        assert!(missing(0).is_ok_and(|missing| missing.len() == ALL.len()));
-        assert!(missing(newest()).is_ok_and(<[_]>::is_empty));
+        let missing =
+            |applied| Missing::behind(applied).map(|missing| (missing.migrations.len(), missing.old));
+        assert_eq!(missing(0), Ok((ALL.len(), false)));
+        assert_eq!(missing(newest() - 1), Ok((1, true)));
+        assert_eq!(missing(newest()), Ok((0, false)));
         assert!(missing(newest() + 1).is_err_and(|error| error.to_string().contains("newer mainstay")));
     }
 

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -58,6 +59,39 @@ fn a_postgres_that_is_away_keeps_nobody_from_being_served() {
     let rows = || server.sql("SELECT count(*) FROM mainstay.requests");
     assert!(wait_for(60, || (rows() == "1").then_some(())).is_some(), "{}", rows());
     assert!(!gateway.log().contains("hidden-word") && !store(&gateway).to_string().contains("hidden-word"));
+}
+
+/// Longer than a connection may take to be there, and than any other statement may take.
+const SLOW: Duration = Duration::from_secs(32);
+
+#[test]
+fn tables_with_many_rows_may_take_long_to_be_changed() {
+    let Some(server) = Postgres::start("a PostgreSQL with many rows") else { return };
+    let routing = ROUTING.replace("URL", &server.url());
+    let before = Gateway::start(&routing);
+    becomes_here(&before);
+    drop(before);
+    // As version 4 was, with a change to come that takes its time.
+    server.sql(
+        "DELETE FROM mainstay.migrations; INSERT INTO mainstay.migrations VALUES (4); \
+         CREATE INDEX attempts_by_time ON mainstay.attempts (at_micros)",
+    );
+    server.sql(&format!(
+        "CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep({}); END'; \
+         CREATE EVENT TRIGGER slow ON ddl_command_start WHEN TAG IN ('DROP INDEX') EXECUTE FUNCTION wait()",
+        SLOW.as_secs(),
+    ));
+    let gateway = Gateway::start(&routing);
+    is_away_for(&gateway, "its tables are being made those of this version");
+    ask(&gateway);
+    let version = "SELECT max(version) FROM mainstay.migrations";
+    assert_eq!(server.sql(version), "4", "what takes long was done at once");
+    becomes_here(&gateway);
+    let left = "SELECT count(*) FROM pg_class WHERE relname = 'attempts_by_time'";
+    assert_eq!((server.sql(left), server.sql(version)), ("0".to_owned(), "5".to_owned()));
+    // What was asked meanwhile gets there.
+    let rows = || server.sql("SELECT count(*) FROM mainstay.requests");
+    assert!(wait_for(60, || (rows() == "1").then_some(())).is_some(), "{}", rows());
 }
 
 fn becomes_here(gateway: &Gateway) {
