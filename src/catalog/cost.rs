@@ -279,31 +279,58 @@ fn thousandths(unit: Unit) -> Option<u64> {
     matches!(unit, Unit::InputSecond | Unit::InputAudioSecond).then_some(1000)
 }
 
+/// `input 1200 x 2.5/M, output 30 x 10/M`, or `as its provider says`; empty where nothing was used.
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+impl Cost {
+    /// The same, without the detour that a formatter is.
+    pub fn write(&self, to: &mut impl fmt::Write) -> fmt::Result {
+        if self.by == By::Provider {
+            return to.write_str(SAID);
+        }
+        for (number, line) in self.lines.iter().enumerate() {
+            if number > 0 {
+                to.write_str(", ")?;
+            }
+            line.write(to)?;
+        }
+        Ok(())
+    }
+}
+
 /// `input 1200 x 2.5/M`
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.unit.word())?;
-        f.write_str(" ")?;
-        self.counted().fmt(f)?;
-        f.write_str(" x ")?;
-        rate(self.unit, self.price).fmt(f)
+        self.write(f)
     }
 }
 
 impl Line {
+    fn write(&self, to: &mut impl fmt::Write) -> fmt::Result {
+        to.write_str(self.unit.word())?;
+        to.write_str(" ")?;
+        self.decimal().write(to)?;
+        to.write_str(" x ")?;
+        Decimal::rate(self.unit, self.price).write(to)
+    }
+
     /// How many, for people.
     pub fn counted(&self) -> impl fmt::Display {
+        self.decimal()
+    }
+
+    fn decimal(&self) -> Decimal {
         Decimal { number: self.count, parts: thousandths(self.unit).unwrap_or(1), of: "" }
     }
 }
 
 /// Dollars for a million or for one: `2.5/M`, `0.04`.
 pub fn rate(unit: Unit, price: Price) -> impl fmt::Display {
-    let (parts, of) = match unit.per() {
-        Per::Million => (1_000_000_000, "/M"),
-        Per::One => (1_000_000_000_000_000, ""),
-    };
-    Decimal { number: price.femto_usd(), parts, of }
+    Decimal::rate(unit, price)
 }
 
 /// `number / parts` with all the decimals that there are; `parts` is a power of ten.
@@ -313,33 +340,31 @@ struct Decimal {
     of: &'static str,
 }
 
-impl fmt::Display for Decimal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Decimal {
+    fn rate(unit: Unit, price: Price) -> Self {
+        let (parts, of) = match unit.per() {
+            Per::Million => (1_000_000_000, "/M"),
+            Per::One => (1_000_000_000_000_000, ""),
+        };
+        Self { number: price.femto_usd(), parts, of }
+    }
+
+    fn write(&self, to: &mut impl fmt::Write) -> fmt::Result {
         let mut digits = itoa::Buffer::new();
-        f.write_str(digits.format(self.number / self.parts))?;
+        to.write_str(digits.format(self.number / self.parts))?;
         let decimals = self.number % self.parts;
         if decimals > 0 {
-            f.write_str(".")?;
+            to.write_str(".")?;
             // With its zeros in front, and none behind.
-            f.write_str(digits.format(self.parts + decimals)[1..].trim_end_matches('0'))?;
+            to.write_str(digits.format(self.parts + decimals)[1..].trim_end_matches('0'))?;
         }
-        f.write_str(self.of)
+        to.write_str(self.of)
     }
 }
 
-/// `input 1200 x 2.5/M, output 30 x 10/M`, or `as its provider says`; empty where nothing was used.
-impl fmt::Display for Cost {
+impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.by == By::Provider {
-            return f.write_str(SAID);
-        }
-        for (number, line) in self.lines.iter().enumerate() {
-            if number > 0 {
-                f.write_str(", ")?;
-            }
-            line.fmt(f)?;
-        }
-        Ok(())
+        self.write(f)
     }
 }
 

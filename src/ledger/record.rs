@@ -3,7 +3,6 @@
 //! What is summed is summed here, off the path of requests: the request's row says of its attempts' what they say
 //! together, or that one of them does not know.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -246,7 +245,7 @@ impl Record {
 fn priced(cost: &Cost) -> Box<str> {
     let mut text = String::with_capacity(64);
     // A string takes everything.
-    let _ = write!(text, "{cost}");
+    let _ = cost.write(&mut text);
     text.into()
 }
 

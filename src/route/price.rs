@@ -14,7 +14,7 @@ use crate::catalog::Date;
 use crate::config::{self, Lineage, Unpriced};
 use crate::dialect::Operation;
 use crate::dialect::billed::Wish;
-use crate::state::table::{Channel, Table};
+use crate::state::{Channel, Table};
 use crate::vocab::{Money, Tier, Usage};
 
 /// By which a caller says what his request may cost, in US dollars.
@@ -66,12 +66,18 @@ pub struct Range {
 impl Extent {
     /// `None` where no channel has a price for it.
     pub fn at(&self, route: &config::Route, channel: &Channel, asked: &str) -> Option<Money> {
-        self.on(channel.upstream.live.clock.today(), route, channel, asked)
+        let model = channel.model_name(route, asked).unwrap_or(asked);
+        self.on(channel.upstream.live.clock.today(), route, (channel, model), asked)
     }
 
-    /// The same on a day.
-    fn on(&self, day: Date, route: &config::Route, channel: &Channel, asked: &str) -> Option<Money> {
-        let model = channel.model_name(route, asked).unwrap_or(asked);
+    /// The same on a day, for the model that the channel would serve.
+    fn on(
+        &self,
+        day: Date,
+        route: &config::Route,
+        (channel, model): (&Channel, &str),
+        asked: &str,
+    ) -> Option<Money> {
         let longest = || channel.facts(route, asked).max_output.unwrap_or(UNKNOWN_ANSWER);
         let answers = u64::from(self.wish.answers.max(1));
         let told = Usage {
@@ -118,7 +124,7 @@ impl Extent {
                 let model = channel.model_name(&route.config, asked).unwrap_or(asked);
                 let whose = (channel.upstream.config.provider.name, model);
                 let known = last.filter(|(of, _)| *of == whose).map(|(_, money)| money);
-                let money = known.unwrap_or_else(|| self.on(today, &route.config, channel, asked));
+                let money = known.unwrap_or_else(|| self.on(today, &route.config, (channel, model), asked));
                 last = Some((whose, money));
                 match money {
                     Some(money) => {

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::error::Error;
 use super::old::Witness;
-use super::rows::{AttemptRow, Batch, RequestRow, RowId};
+use super::rows::{AttemptRow, Batch, Part, RequestRow, RowId};
 use super::script::{Cell, Kind, Rows, Script, Table, Value};
 use super::sums::Sums;
 use super::{Store, units};
@@ -177,15 +177,18 @@ fn name(batch: &Batch, unix: Duration) -> Vec<Value> {
 fn rows(mut script: Script, batches: &[Arc<Batch>]) -> Script {
     let mut sums = Sums::default();
     for batch in batches {
-        let requests: FxHashMap<RowId, &RequestRow> =
-            batch.requests.iter().map(|row| (row.id, row)).collect();
+        let mut known: FxHashMap<RowId, Known<'_>> =
+            batch.requests.iter().map(|request| (request.id, Known { request, answering: None })).collect();
         for attempt in &batch.attempts {
-            sums.attempt(requests.get(&attempt.request).copied(), attempt);
+            let known = known.get_mut(&attempt.request);
+            sums.attempt(known.as_ref().map(|known| known.request), attempt);
+            if let Some(known) = known {
+                known.hear(attempt);
+            }
         }
-        let answering = answering(&batch.attempts);
         let mut own = Vec::with_capacity(batch.requests.len());
         for (place, request) in batch.requests.iter().enumerate().filter(|(_, row)| row.is_own()) {
-            sums.request(request, answering.get(&request.id).copied());
+            sums.request(request, known.get(&request.id).and_then(|known| known.answering));
             own.push(place);
         }
         script = script.fill(&REQUESTS, Requests(Arc::clone(batch), own));
@@ -194,18 +197,21 @@ fn rows(mut script: Script, batches: &[Arc<Batch>]) -> Script {
     sums.put(script)
 }
 
-/// By request, the attempt that it is counted with: the last that went well, or else the last. What goes to a shadow
-/// channel answers nobody.
-fn answering(attempts: &[AttemptRow]) -> FxHashMap<RowId, &AttemptRow> {
-    let mut found: FxHashMap<RowId, &AttemptRow> = FxHashMap::default();
-    let rank = |attempt: &AttemptRow| (attempt.verdict == "ok", attempt.number);
-    for attempt in attempts.iter().filter(|attempt| attempt.part != super::rows::Part::Mirror) {
-        let known = found.entry(attempt.request).or_insert(attempt);
-        if rank(attempt) > rank(known) {
-            *known = attempt;
+/// What a batch has of a request.
+struct Known<'a> {
+    request: &'a RequestRow,
+    /// The attempt that it is counted with: the last that went well, or else the last.
+    answering: Option<&'a AttemptRow>,
+}
+
+impl<'a> Known<'a> {
+    fn hear(&mut self, attempt: &'a AttemptRow) {
+        let rank = |attempt: &AttemptRow| (attempt.verdict == "ok", attempt.number);
+        // What goes to a shadow channel answers nobody.
+        if attempt.part != Part::Mirror && self.answering.is_none_or(|known| rank(attempt) > rank(known)) {
+            self.answering = Some(attempt);
         }
     }
-    found
 }
 
 /// Time as rows have it; what no row can hold is as late as one can say.

@@ -18,7 +18,7 @@ const OURS: &str = "req_0";
 
 /// As it stands in the answer's `x-mainstay-request-id`. Every request has one and hands it on from room to room; one of
 /// usual length takes no memory of its own.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(SmallVec<[u8; USUAL]>);
 
 impl RequestId {
@@ -47,6 +47,13 @@ impl RequestId {
         let is_hex = digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
         let millis = is_hex.then(|| u64::from_str_radix(&digits[..TIME], 16).ok()).flatten()?;
         Some(Duration::from_millis(millis))
+    }
+}
+
+impl Clone for RequestId {
+    fn clone(&self) -> Self {
+        // At once, and not byte by byte as the list itself does it.
+        Self(SmallVec::from_slice(&self.0))
     }
 }
 

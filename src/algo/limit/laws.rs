@@ -141,7 +141,7 @@ fn a_burst_counts_for_a_minute_and_at_most_a_slot() {
     window.add(5, begun);
     assert_eq!(window.used(begun + MINUTE), 5);
     assert_eq!(window.fits_at(1, 5, begun), Some(at(0) + Duration::from_millis(70_500)));
-    assert_eq!(window.empty_at(begun), at(0) + Duration::from_millis(70_500));
+    assert_eq!(window.standing(begun).1, at(0) + Duration::from_millis(70_500));
     assert_eq!(window.used(at(0) + Duration::from_millis(70_499)), 5);
     assert_eq!(window.used(at(0) + Duration::from_millis(70_500)), 0);
 }

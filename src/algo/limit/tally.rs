@@ -169,10 +169,11 @@ impl Tally {
     pub fn used(&mut self, allowance: Allowance, now: Tick) -> impl Iterator<Item = Used> {
         Unit::ALL.into_iter().filter_map(move |unit| {
             let limit = allowance.limit(unit)?;
-            Some(match self.windows.of(unit) {
-                Some(window) => Used { unit, limit, used: window.used(now), whole_at: window.empty_at(now) },
-                None => Used { unit, limit, used: self.in_flight.into(), whole_at: now },
-            })
+            let (used, whole_at) = match self.windows.of(unit) {
+                Some(window) => window.standing(now),
+                None => (self.in_flight.into(), now),
+            };
+            Some(Used { unit, limit, used, whole_at })
         })
     }
 

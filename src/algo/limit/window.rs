@@ -33,19 +33,21 @@ impl Window {
 
     /// What counts at `now`.
     pub fn used(&mut self, now: Tick) -> u64 {
-        let current = self.slot(now);
-        while let Some((_, amount)) = self.slots.pop_front_if(|(slot, _)| *slot + SLOTS < current) {
-            self.sum -= amount;
-        }
+        self.advance(now);
         self.sum
+    }
+
+    /// What counts at `now`, and when nothing of it does any more.
+    pub fn standing(&mut self, now: Tick) -> (u64, Tick) {
+        self.advance(now);
+        (self.sum, self.slots.back().map_or(now, |(slot, _)| self.leaves(*slot)))
     }
 
     pub fn add(&mut self, amount: u64, now: Tick) {
         if amount == 0 {
             return;
         }
-        self.used(now);
-        let current = self.slot(now);
+        let current = self.advance(now);
         self.sum = self.sum.saturating_add(amount);
         match self.slots.back_mut() {
             // Whoever looked at the clock a moment earlier counts with the others.
@@ -56,9 +58,9 @@ impl Window {
 
     /// Takes out `amount` of what was added at `then`, as far as it still counts.
     pub fn give_back(&mut self, amount: u64, then: Tick, now: Tick) {
-        self.used(now);
+        let current = self.advance(now);
         let first = self.slot(then);
-        if first + SLOTS < self.slot(now) {
+        if first + SLOTS < current {
             return;
         }
         let from = self.slots.partition_point(|(slot, _)| *slot < first);
@@ -94,12 +96,6 @@ impl Window {
         Some(now)
     }
 
-    /// When nothing counts any more of what does now.
-    pub fn empty_at(&mut self, now: Tick) -> Tick {
-        self.used(now);
-        self.slots.back().map_or(now, |(slot, _)| self.leaves(*slot))
-    }
-
     /// What counts, by when it was used, and rid of it: the oldest first.
     pub fn drain(&mut self, now: Tick) -> impl Iterator<Item = (Tick, u64)> {
         self.used(now);
@@ -112,6 +108,15 @@ impl Window {
     pub fn parts(&mut self, now: Tick) -> impl Iterator<Item = (Tick, u64)> {
         self.used(now);
         self.slots.iter().map(|(slot, used)| (began(*slot, self.width), *used))
+    }
+
+    /// Forgets what does not count any more; the slot of `now`.
+    fn advance(&mut self, now: Tick) -> u64 {
+        let current = self.slot(now);
+        while let Some((_, amount)) = self.slots.pop_front_if(|(slot, _)| *slot + SLOTS < current) {
+            self.sum -= amount;
+        }
+        current
     }
 
     fn slot(&self, at: Tick) -> u64 {
