@@ -1,28 +1,27 @@
 //! A request or an answer of one dialect -> another.
 //!
 //! Says what can be translated into what, and leads each body through the hub: one dialect reads, the
-//! other writes. Nothing is kept between requests. Streams go frame by frame: what a frame means is
-//! written before the next one is read.
+//! other writes. Nothing is kept between requests.
 
 mod said;
+mod stream;
 
 use std::borrow::Cow;
 
 pub use said::{said, said_in_stream};
+pub use stream::Stream;
 
 use bytes::Bytes;
 
-use super::continuation::{Joint, Splice, Standing, Told};
-use super::framing::{Frame, Framing};
+use super::framing::Framing;
 use super::hub::{
-    Ask, Content, Delta, Event, Family, Losses, Manner, Mode, Part, Reply, Source, Terms, Thought,
-    ToolChoice, custom,
+    Ask, Content, Family, Losses, Manner, Mode, Part, Reply, Source, Terms, Thought, ToolChoice, custom,
 };
 use super::quirks::Quirks;
 use super::task::Task;
 use super::tree::{self, Node, Wrong};
-use super::{Begun, Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
-use crate::vocab::{Abilities, Ability, Usage};
+use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
+use crate::vocab::{Abilities, Ability};
 
 /// What a translated request leaves behind.
 #[derive(Debug)]
@@ -301,277 +300,6 @@ fn whole(to: Dialect, reply: &Reply<'_>, manner: &Manner, room: usize) -> Bytes 
         Dialect::Ollama | Dialect::Http => {}
     }
     out.into()
-}
-
-/// A streamed answer on its way from one dialect to another.
-#[derive(Debug)]
-pub struct Stream {
-    from: Dialect,
-    /// Whose signatures they are that it does not tell of.
-    family: Family,
-    reader: Reader,
-    restorer: custom::Restorer,
-    writer: Writer,
-    /// Where the stream may be continued by another upstream.
-    joint: Option<Box<Joint>>,
-    /// Where the caller is sent the upstream's own bytes.
-    follower: Option<Box<responses::stream::Follower>>,
-    /// What is said is for nobody: the caller is sent the upstream's own bytes.
-    follows: bool,
-    /// Goes before what is said next.
-    owed: Vec<u8>,
-}
-
-#[derive(Debug)]
-enum Reader {
-    OpenAi(openai::stream::Reader),
-    Responses(responses::stream::Reader),
-    Anthropic(anthropic::stream::Reader),
-    Gemini(gemini::stream::Reader),
-    Cohere(cohere::stream::Reader),
-    Bedrock(bedrock::stream::Reader),
-    Ollama(ollama::stream::Reader),
-}
-
-#[derive(Debug)]
-enum Writer {
-    OpenAi(openai::stream::Writer),
-    Responses(responses::stream::Writer),
-    Anthropic(anthropic::stream::Writer),
-    Gemini(gemini::stream::Writer),
-    Cohere(cohere::stream::Writer),
-    Bedrock(bedrock::stream::Writer),
-}
-
-impl Stream {
-    /// `None` when one of the two has no streams that can be translated.
-    pub fn new(from: Dialect, to: Dialect, manner: Manner) -> Option<Self> {
-        let reader = Reader::new(from)?;
-        let family = manner.family;
-        let writer = Writer::new(to, manner)?;
-        let (joint, follower) = (None, None);
-        Some(Self {
-            from,
-            family,
-            reader,
-            restorer: custom::Restorer::default(),
-            writer,
-            joint,
-            follower,
-            follows: false,
-            owed: Vec::new(),
-        })
-    }
-
-    /// The same, remembering what is said, so that another upstream can go on.
-    #[must_use]
-    pub fn continuable(mut self) -> Self {
-        self.joint = Some(Box::default());
-        self
-    }
-
-    /// Follows a stream whose bytes pass to the caller as they are. What it says is for nobody, until
-    /// another upstream goes on.
-    pub fn following(dialect: Dialect, manner: Manner) -> Option<Self> {
-        let mut stream = Self::new(dialect, dialect, manner)?.continuable();
-        stream.follower = (dialect == Dialect::Responses).then(Box::default);
-        stream.follows = true;
-        Some(stream)
-    }
-
-    /// What the caller was told, where that is remembered.
-    pub fn told(&self) -> Option<&Told> {
-        self.joint.as_ref().map(|joint| joint.told())
-    }
-
-    /// From now on an upstream of another dialect goes on; `before` is what the earlier ones have used.
-    /// Whether it can.
-    pub fn go_on(&mut self, (from, family): (Dialect, Family), splice: Splice, before: Usage) -> bool {
-        let (Some(reader), Some(joint)) = (Reader::new(from), &mut self.joint) else { return false };
-        (self.from, self.family) = (from, family);
-        self.reader = reader;
-        self.restorer = custom::Restorer::default();
-        joint.begin(splice, before);
-        true
-    }
-
-    /// Puts the writer of the rest into the place of a stream that was only followed. `manner` is the
-    /// caller's, now that it matters. Whether enough is known.
-    pub fn take_over(&mut self, manner: impl FnOnce() -> Option<Manner>) -> bool {
-        if std::mem::take(&mut self.follows)
-            && let Writer::Gemini(writer) = &mut self.writer
-        {
-            writer.forget_held();
-        }
-        let Some(follower) = self.follower.take() else { return true };
-        let open = self.joint.as_ref().and_then(|joint| joint.told().open_text());
-        let writer = manner().and_then(|manner| follower.writer(manner, open, &mut self.owed));
-        let known = writer.is_some();
-        if let Some(writer) = writer {
-            self.writer = Writer::Responses(writer);
-        }
-        known
-    }
-
-    /// How far an upstream that goes on has come.
-    pub fn standing(&self) -> Standing {
-        self.joint.as_ref().map_or(Standing::Joined, |joint| joint.standing())
-    }
-
-    /// What a frame of the upstream is for the caller; often nothing.
-    pub fn frame(&mut self, frame: &Frame) -> Result<Bytes, Wrong> {
-        let Some(data) = frame.data().map(<[u8]>::trim_ascii).filter(|data| !matches!(*data, [] | b"[DONE]"))
-        else {
-            return Ok(Bytes::new());
-        };
-        let root = tree::parse(data)?;
-        let name = frame.event().and_then(|name| std::str::from_utf8(name).ok());
-        let mut events = Vec::with_capacity(4);
-        self.reader.read(name, &root, &mut events).map_err(|wrong| wrong.place(&root))?;
-        if let Some(follower) = &mut self.follower {
-            follower.follow(&root);
-        }
-        Ok(self.say(events))
-    }
-
-    /// The upstream's stream is whole: what is left to say, the caller's terminator last.
-    pub fn end(&mut self) -> Bytes {
-        let mut events = Vec::new();
-        self.reader.end(&mut events);
-        events.push(Event::End);
-        self.say(events)
-    }
-
-    /// The number of the caller's next event, for an error that has to follow (responses only).
-    pub fn next_sequence(&self) -> u64 {
-        if let Some(follower) = &self.follower {
-            return follower.next_sequence();
-        }
-        match &self.writer {
-            Writer::Responses(writer) => writer.next_sequence(),
-            Writer::OpenAi(_)
-            | Writer::Anthropic(_)
-            | Writer::Gemini(_)
-            | Writer::Cohere(_)
-            | Writer::Bedrock(_) => 0,
-        }
-    }
-
-    /// The response as the caller was told that it begins, where that was said here (responses only).
-    pub fn begun(&self) -> Option<Begun> {
-        match &self.writer {
-            Writer::Responses(writer) => writer.begun(),
-            Writer::OpenAi(_)
-            | Writer::Anthropic(_)
-            | Writer::Gemini(_)
-            | Writer::Cohere(_)
-            | Writer::Bedrock(_) => None,
-        }
-    }
-
-    /// The whole answer, once, after its end, where it is to be remembered (responses only).
-    pub fn take_whole(&mut self) -> Option<String> {
-        match &mut self.writer {
-            Writer::Responses(writer) => writer.take_whole(),
-            Writer::OpenAi(_)
-            | Writer::Anthropic(_)
-            | Writer::Gemini(_)
-            | Writer::Cohere(_)
-            | Writer::Bedrock(_) => None,
-        }
-    }
-
-    fn say(&mut self, events: Vec<Event<'_>>) -> Bytes {
-        let Self { from, family, restorer, writer, joint, follower, owed, .. } = self;
-        let mut out = Vec::new();
-        for mut event in events {
-            if let Event::Delta { delta: Delta::Signature(signature), .. } = &mut event {
-                signature.made_by(*family, *from);
-            }
-            let Some(event) = &restorer.restore(event) else { continue };
-            match joint {
-                None => writer.write(event, &mut out),
-                // The follower knows better what the caller was sent than a writer could.
-                Some(joint) if follower.is_some() => joint.pass(event, &mut |_| {}),
-                Some(joint) => joint.pass(event, &mut |event| writer.write(event, &mut out)),
-            }
-        }
-        if !owed.is_empty() && !out.is_empty() {
-            out.splice(0..0, std::mem::take(owed));
-        }
-        out.into()
-    }
-}
-
-impl Writer {
-    /// `None` for what no caller speaks.
-    fn new(to: Dialect, manner: Manner) -> Option<Self> {
-        Some(match to {
-            Dialect::OpenAi => Self::OpenAi(openai::stream::Writer::new(manner)),
-            Dialect::Responses => Self::Responses(responses::stream::Writer::new(manner)),
-            Dialect::Anthropic => Self::Anthropic(anthropic::stream::Writer::new(manner)),
-            Dialect::Gemini => Self::Gemini(gemini::stream::Writer::new(manner)),
-            Dialect::Cohere => Self::Cohere(cohere::stream::Writer::new(manner)),
-            Dialect::Bedrock => Self::Bedrock(bedrock::stream::Writer::new(manner)),
-            Dialect::Ollama | Dialect::Http => return None,
-        })
-    }
-
-    fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        match self {
-            Self::OpenAi(writer) => writer.write(event, out),
-            Self::Responses(writer) => writer.write(event, out),
-            Self::Anthropic(writer) => writer.write(event, out),
-            Self::Gemini(writer) => writer.write(event, out),
-            Self::Cohere(writer) => writer.write(event, out),
-            Self::Bedrock(writer) => writer.write(event, out),
-        }
-    }
-}
-
-impl Reader {
-    /// `None` for what is not read.
-    fn new(from: Dialect) -> Option<Self> {
-        Some(match from {
-            Dialect::OpenAi => Self::OpenAi(openai::stream::Reader::default()),
-            Dialect::Responses => Self::Responses(responses::stream::Reader::default()),
-            Dialect::Anthropic => Self::Anthropic(anthropic::stream::Reader::default()),
-            Dialect::Gemini => Self::Gemini(gemini::stream::Reader::default()),
-            Dialect::Cohere => Self::Cohere(cohere::stream::Reader::default()),
-            Dialect::Bedrock => Self::Bedrock(bedrock::stream::Reader::default()),
-            Dialect::Ollama => Self::Ollama(ollama::stream::Reader::default()),
-            Dialect::Http => return None,
-        })
-    }
-
-    fn read<'f>(
-        &mut self,
-        name: Option<&str>,
-        root: &Node<'f>,
-        events: &mut Vec<Event<'f>>,
-    ) -> Result<(), Wrong> {
-        match self {
-            Self::OpenAi(reader) => reader.read(name, root, events),
-            Self::Responses(reader) => reader.read(name, root, events),
-            Self::Anthropic(reader) => reader.read(name, root, events),
-            Self::Gemini(reader) => reader.read(name, root, events),
-            Self::Cohere(reader) => reader.read(name, root, events),
-            Self::Bedrock(reader) => reader.read(name, root, events),
-            Self::Ollama(reader) => reader.read(name, root, events),
-        }
-    }
-
-    fn end(&mut self, events: &mut Vec<Event<'_>>) {
-        match self {
-            Self::OpenAi(reader) => reader.end(events),
-            Self::Responses(reader) => reader.end(events),
-            Self::Anthropic(reader) => reader.end(events),
-            Self::Gemini(reader) => reader.end(events),
-            Self::Cohere(reader) => reader.end(events),
-            Self::Bedrock(reader) => reader.end(events),
-            Self::Ollama(reader) => reader.end(events),
-        }
-    }
 }
 
 /// The content type of a translated stream.

@@ -2,6 +2,7 @@
 //!
 //! Everything that is wrong with a request is found here, before any upstream hears of it.
 
+mod ask;
 pub(super) mod body;
 mod copy;
 mod fit;
@@ -11,39 +12,35 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fit::{Fit, Fitting};
-use http::header::{CONTENT_TYPE, UPGRADE};
+use http::header::UPGRADE;
 use http::{HeaderMap, HeaderName, Request, Response, request};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 
 use super::again::Again;
 use super::media::Contents;
-use super::memory;
 use super::once::Once;
 use super::recall::{self, Recall};
 use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
-use super::settle::{Asked, Settle};
+use super::settle::Settle;
 use super::thoughts::Thoughts;
 use super::tunnel::Switch;
 use super::unattended::Attendance;
 use super::{
-    Gateway, Snapshot, admission, budgets, byok, capture, deadline, identity, leave, left, limits, models,
-    privacy, steer, trace,
+    Gateway, Snapshot, admission, byok, capture, deadline, identity, leave, left, limits, models, privacy,
+    trace,
 };
-use crate::access::{Caller, Denied, Standing};
+use crate::access::{Caller, Standing};
 use crate::algo::tick::Tick;
-use crate::config::Urgency;
 use crate::dialect::billed::Wish;
 use crate::dialect::continuation::Asking;
 use crate::dialect::entry::{self, Entry, Miss, ModelAt};
-use crate::dialect::scan::{self, Scan};
+use crate::dialect::scan::Scan;
 use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, Operation};
-use crate::ledger::Wait;
 use crate::route::price::MostCost;
-use crate::route::{Bond, Resend, closest};
+use crate::route::{Bond, Resend};
 use crate::state::model::Shape;
 use crate::telemetry::Shed;
 use crate::vocab::{Abilities, Priority, Privacy, RequestId, Trace};
@@ -222,7 +219,7 @@ pub async fn admit(
                 return models::answer(snapshot, &caller, &arrival, &entry)
                     .map(|response| Admitted::Answered(Box::new(response)));
             }
-            let guest = ask(gateway, snapshot, arrival, &entry).await?;
+            let guest = ask::ask(gateway, snapshot, arrival, &entry).await?;
             come_in(gateway, snapshot, guest).await
         }
         Err(_) if let Some(way) = recall::asked(snapshot, &arrival, &path) => {
@@ -331,169 +328,6 @@ impl Refusal {
     }
 }
 
-async fn ask(
-    gateway: &Arc<Gateway>,
-    snapshot: &Snapshot,
-    mut arrival: Arrival,
-    entry: &Entry<'_>,
-) -> Result<Guest, Box<Refusal>> {
-    let table = &snapshot.table;
-    let (dialect, operation) = (entry.dialect, entry.operation);
-    let limits = &table.server.limits;
-    let access = &snapshot.access;
-    let signing = identity::signing(dialect);
-    let known = identity::judge(gateway, access, &arrival, signing);
-    if let Some(key) = known.as_ref().ok().and_then(Standing::named) {
-        arrival.comes_from(gateway, snapshot, &key.lineage);
-    }
-    identity::turn_away(gateway, access, &known, (&arrival, dialect))
-        .map_err(|refusal| refusal.closing_if_body(&arrival))?;
-    let mut place = memory::place(gateway, snapshot, &arrival, dialect, urgency(&known), limits.max_body)?;
-    let body_begun = gateway.live.now();
-    let body = match body::read_whole(
-        arrival.body.as_mut(),
-        &arrival.head.headers,
-        limits.max_body,
-        table.server.timeouts.body_read,
-        &mut place.holding,
-    )
-    .await
-    {
-        Ok(body) => place.holding.keep(body),
-        Err(error) => return Err(error.into_refusal(gateway, snapshot, (&arrival, dialect), &place)),
-    };
-    let waited = gateway.live.now().since(body_begun);
-    let received = identity::received(snapshot, &arrival, &body, gateway.live.clock.unix_now());
-    let proof = known.and_then(|standing| standing.proven(&received));
-    identity::turn_away(gateway, access, &proof, (&arrival, dialect))?;
-    if let Ok(key) = &proof {
-        arrival.comes_from(gateway, snapshot, &key.lineage);
-    }
-    let content_type = arrival.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let unread = |error: scan::ScanError| arrival.refuse(Kind::BadRequest, error.to_string(), dialect);
-    let mut scan = scan::scan(entry, content_type, &body).map_err(unread)?;
-    let index = table.route_of_model(&scan.model);
-    let needed = index.map_or(access.whole(), |index| table.routes[index].config.access);
-    let caller = access
-        .decide(proof, needed)
-        .map_err(|denied| identity::refusal(gateway, &denied, &arrival, dialect))?;
-    leave::to_ask(&caller, &arrival, dialect, Some(operation))?;
-    leave::to_model(table, &caller, &arrival, dialect, (&scan.model, index))?;
-    for other in &scan.others {
-        leave::to_model(table, &caller, &arrival, dialect, (other, table.route_of_model(other)))?;
-    }
-    let (caller, own) = byok::sent(gateway, caller, &arrival, dialect)?;
-    let (whole, recall) =
-        recall::recall(gateway, snapshot, (&arrival, caller.scope()), entry, (&scan, &body))?;
-    let body = match whole {
-        Some(whole) => {
-            scan = scan::scan(entry, content_type, &whole).map_err(unread)?;
-            memory::needed(&gateway.live.holdings).keep(whole)
-        }
-        None => body,
-    };
-    let Some(asked_for) = index else {
-        return Err(unknown_model(snapshot, &caller, &arrival, entry, &scan.model));
-    };
-    let asker = left::Asker {
-        gateway,
-        snapshot,
-        arrival: &arrival,
-        caller: caller.scope(),
-        lineage: caller.lineage(),
-        unknown: if own.is_some() { left::Unknown::Passes } else { left::Unknown::of(access) },
-    };
-    let stored_at = scan.refers_to.and_then(|id| gateway.bond(&caller, id));
-    let stored_at = stored_at.or(asker.bond(dialect, &body)?);
-    let asks = (&arrival, caller.lineage());
-    let course = steer::course(gateway, snapshot, asked_for, asks, entry, (&scan, &body), stored_at);
-    let caller = byok::on_route(table, course.route, (caller, own), &arrival, dialect)?;
-    budgets::most_asked(&arrival.head.headers)
-        .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
-    let index = course.route;
-    let route = &table.routes[index];
-    let is_retry = is_retry(&arrival.head.headers);
-    let thoughts = Thoughts::of(gateway, caller.scope(), (dialect, operation), (&scan.model, &body));
-    let fitting = Fitting {
-        head: &arrival.head,
-        begun: arrival.begun,
-        dialect,
-        operation,
-        caller: &caller,
-        scan: &scan,
-        body: &body,
-        is_retry,
-        stored_at,
-        thoughts: thoughts.as_deref(),
-    };
-    let Fit { resend, priority, deadline, session, bond, abilities, least_window } = fitting
-        .on(gateway, snapshot, index)
-        .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
-    let shape = if scan.stream { Shape::Stream } else { Shape::Whole };
-    let asked = Asked::new(operation, (&scan.model, route), shape, priority, scan.prompt_tokens);
-    let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
-    settle.trace = arrival.trace;
-    settle.waited(Wait::Body, waited);
-    settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
-    settle.taken = course.arm;
-    settle.came_to(&table.routes[asked_for]);
-    Ok(Guest {
-        caller,
-        dialect,
-        operation,
-        route: index,
-        asked_for,
-        model: scan.model.clone(),
-        shape,
-        resend,
-        begun: arrival.begun,
-        deadline,
-        is_retry,
-        prompt_tokens: scan.prompt_tokens,
-        most_output: scan.max_output_tokens,
-        most_cost: None,
-        session,
-        stored_at,
-        bond,
-        thoughts,
-        errand: None,
-        least_window,
-        abilities,
-        load: Load::Ask { body, scan: Arc::new(scan) },
-        recall,
-        onward: None,
-        upgrade: None,
-        again: None,
-        contents: Contents::default(),
-        priority,
-        shed: None,
-        settle,
-        attendance: None,
-        head: arrival.head,
-        request_id: arrival.request_id,
-    })
-}
-
-fn unknown_model(
-    snapshot: &Snapshot,
-    caller: &Caller,
-    arrival: &Arrival,
-    entry: &Entry<'_>,
-    model: &str,
-) -> Box<Refusal> {
-    let near = closest(model, leave::names(snapshot, caller));
-    let hint = match near.as_slice() {
-        [] => "GET /v1/models lists the models that are".to_owned(),
-        names => format!(
-            "did you mean {}?",
-            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-        ),
-    };
-    let message = format!("model `{}` is not configured on this gateway; {hint}", in_short(model));
-    let refusal = arrival.refuse(Kind::NotFound, message, entry.dialect).code("model_not_found");
-    if entry.model == ModelAt::Body { refusal.param("model") } else { refusal }
-}
-
 /// The longest `total` of the route's channels, or what the caller allows if that is less.
 pub(super) fn deadline(
     gateway: &Gateway,
@@ -510,9 +344,4 @@ pub(super) fn deadline(
 pub(super) fn is_retry(headers: &HeaderMap) -> bool {
     let count = headers.get(RETRY_COUNT).and_then(|value| value.to_str().ok());
     count.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 0)
-}
-
-/// How much the requests of the key matter that the head proves. Anybody can name one.
-fn urgency(known: &Result<Standing, Denied>) -> Urgency {
-    known.as_ref().ok().and_then(Standing::known).map(|key| key.urgency).unwrap_or_default()
 }

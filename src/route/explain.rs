@@ -20,7 +20,7 @@ use crate::config::{self, Degradation, Lineage};
 use crate::dialect::{Dialect, Operation};
 use crate::state::model::{Model, Shape};
 use crate::state::route::Route;
-use crate::state::table::{Channel, Table};
+use crate::state::{Channel, Table};
 use crate::strategy;
 use crate::vocab::{Abilities, Money};
 

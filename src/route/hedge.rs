@@ -11,10 +11,10 @@ use super::plan::{Judged, Plan, Shortlist};
 use super::shortlist::{self, Rank, WhyNot};
 use crate::algo::tick::Tick;
 use crate::config::{Hedge, HedgeDelay};
+use crate::state::Channel;
 use crate::state::model::Model;
 use crate::state::permit::Permit;
 use crate::state::route::Route;
-use crate::state::table::Channel;
 use crate::telemetry::Hedged;
 
 /// Fewer answers than this say nothing of how long one is usually waited for.

@@ -19,7 +19,7 @@ use crate::algo::tick::Tick;
 use crate::catalog;
 use crate::config::{self, Continuation};
 use crate::state::Permit;
-use crate::state::table::{Channel, Table};
+use crate::state::{Channel, Table};
 use crate::vocab::{Class, Scope};
 
 /// Channels that may contribute to one stream, the first one included. One that refuses a prefill, or says

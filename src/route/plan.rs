@@ -19,7 +19,7 @@ use crate::algo::tick::Tick;
 use crate::state::look::{Judgements, Look};
 use crate::state::permit::{Permit, Refusal};
 use crate::state::route::Route;
-use crate::state::table::{Channel, Table};
+use crate::state::{Channel, Table};
 use crate::telemetry::RefusedRetry;
 use crate::vocab::{Class, Fault};
 

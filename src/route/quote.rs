@@ -13,7 +13,7 @@ use crate::catalog::{Catalog, Cost, Date, Entry, Line, cost};
 use crate::dialect::entry;
 use crate::dialect::tokens::{self, Vocabulary};
 use crate::dialect::{scan, translate, tree};
-use crate::state::table::{Channel, Table};
+use crate::state::{Channel, Table};
 use crate::vocab::{Tier, Usage};
 
 /// A usage at one model.

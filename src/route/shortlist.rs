@@ -15,12 +15,12 @@ use crate::algo::ramp;
 use crate::algo::tick::Tick;
 use crate::config::Byok;
 use crate::dialect::{Dialect, translate};
+use crate::state::Channel;
 use crate::state::bar::Keeps;
 use crate::state::gate;
 use crate::state::look::ELIGIBLE;
 use crate::state::model::Model;
 use crate::state::route::Route;
-use crate::state::table::Channel;
 use crate::state::upstream::Upstream;
 use crate::vocab::{Abilities, Ability, Payer};
 

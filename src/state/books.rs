@@ -5,8 +5,8 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::channel::Channel;
 use super::credential::Credential;
-use super::table::Channel;
 use crate::algo::tick::Tick;
 use crate::vocab::{Fault, Money, Part, Payer, Stage, Usage};
 

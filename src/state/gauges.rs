@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::channel::Channel;
 use super::credential::Credential;
 use super::gate::{Gate, Standing};
 use super::model::Model;
-use super::table::{Channel, Table};
+use super::table::Table;
 use crate::algo::breaker::State;
 use crate::algo::cooldown::Readiness;
 use crate::algo::health;

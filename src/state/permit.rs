@@ -18,12 +18,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::channel::Channel;
 use super::credential::{Credential, Held};
 use super::live::Live;
 use super::model::{Model, Shape};
 use super::room::Room;
 use super::silence::Silence;
-use super::table::Channel;
 use crate::algo::breaker::{self, Signal};
 use crate::algo::quota::{Booking, Quota, Tokens};
 use crate::algo::tick::Tick;

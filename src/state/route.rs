@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicU32;
 
 use parking_lot::Mutex;
 
+use super::channel::Channel;
 use super::outcomes::Outcomes;
 use super::queue::Queue;
 use super::recent::Recent;
-use super::table::Channel;
 use crate::algo::budget::Budget;
 use crate::algo::share::Share;
 use crate::algo::throttle::Throttle;

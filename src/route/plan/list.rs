@@ -11,9 +11,9 @@ use super::tried::Slots;
 use crate::algo::tick::Tick;
 use crate::route::need::Need;
 use crate::route::shortlist::{self, Rank, WhyNot};
+use crate::state::Channel;
 use crate::state::look::Judgements;
 use crate::state::model::Model;
-use crate::state::table::Channel;
 
 /// What is said of a channel that could have been picked, had somebody not been faster.
 const TAKEN: &str = "taken";

@@ -14,9 +14,9 @@ use crate::algo::tick::Tick;
 use crate::config::PanicMode;
 use crate::route::need::Need;
 use crate::route::shortlist::{self, Rank, WhyNot};
+use crate::state::Channel;
 use crate::state::model::Model;
 use crate::state::permit::Permit;
-use crate::state::table::Channel;
 use crate::telemetry::RefusedRetry;
 
 /// Whether nothing was heard of it lately, when its breaker is asked again, its tier: smaller is better.

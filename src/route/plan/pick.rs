@@ -8,9 +8,9 @@ use crate::algo::quota;
 use crate::algo::tick::Tick;
 use crate::route::need::{Need, Resend};
 use crate::route::shortlist::{self, Rank};
+use crate::state::Channel;
 use crate::state::model::Shape;
 use crate::state::permit::Permit;
-use crate::state::table::Channel;
 use crate::strategy::{self, Contender, Session};
 use crate::telemetry::SessionPlace;
 

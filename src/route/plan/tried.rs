@@ -4,8 +4,8 @@
 use super::Plan;
 use crate::route::need::Need;
 use crate::route::verdict::Failure;
+use crate::state::Channel;
 use crate::state::permit::{Permit, Repeat};
-use crate::state::table::Channel;
 use crate::vocab::Fault;
 
 /// Each of them is another reading of the whole body, or another question in vain.

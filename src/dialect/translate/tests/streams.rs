@@ -10,7 +10,8 @@ use crate::dialect::framing::eventstream::{MessageKind, message};
 use crate::dialect::framing::{Frame, Framing, Splitter};
 use crate::dialect::hub::samples::{self, manner};
 use crate::dialect::hub::{Event, Losses, Manner, Mode};
-use crate::dialect::translate::{GENERATING, Reader, Stream, generation};
+use crate::dialect::translate::stream::Reader;
+use crate::dialect::translate::{GENERATING, Stream, generation};
 use crate::dialect::tree;
 use crate::dialect::watch::{Beat, Ending, Watch};
 

@@ -1,0 +1,182 @@
+//! What vendors say when they fail, and what they mean by it.
+
+use crate::vocab::Fault;
+
+/// What vendors write, lower case, and what they mean by it.
+pub(super) struct Rule {
+    pub fault: Fault,
+    /// Only with these statuses; empty: with any.
+    pub statuses: &'static [u16],
+    /// One of these is the error's code, type, status or reason.
+    pub tags: &'static [&'static str],
+    /// Or one of these is in its message.
+    pub texts: &'static [&'static str],
+}
+
+/// First match wins.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        fault: Fault::Overloaded,
+        statuses: &[],
+        tags: &[
+            "server_is_overloaded",
+            "slow_down",
+            "overloaded_error",
+            "overloaded",
+            "engine_overloaded",
+            "engine_overloaded_error",
+            "unavailable",
+            "service_unavailable",
+            "modelnotreadyexception",
+            "serviceunavailableexception",
+        ],
+        texts: &[],
+    },
+    // The vendor's capacity, not the credential's limit (Azure, Groq, OpenRouter).
+    Rule {
+        fault: Fault::Overloaded,
+        statuses: &[429],
+        tags: &[],
+        texts: &["high demand", "overloaded", "at capacity", "over capacity", "rate-limited upstream"],
+    },
+    Rule {
+        fault: Fault::QuotaExhausted,
+        statuses: &[],
+        tags: &[
+            "insufficient_quota",
+            "insufficient_balance",
+            "insufficient_credits",
+            "billing_hard_limit_reached",
+            "billing_not_active",
+            "billing_error",
+            "enforced_spend_limit_reached",
+            "quota_exhausted",
+            "usage_limit_reached",
+            "usage_not_included",
+        ],
+        texts: &[],
+    },
+    Rule {
+        fault: Fault::QuotaExhausted,
+        statuses: &[400, 403, 429],
+        tags: &[],
+        texts: &[
+            "credit balance is too low",
+            "insufficient balance",
+            "insufficient credits",
+            "used all available credits",
+            "monthly spending limit",
+            // Cohere's trial keys.
+            "api calls / month",
+        ],
+    },
+    Rule {
+        fault: Fault::QuotaExhausted,
+        statuses: &[400],
+        tags: &["servicequotaexceededexception"],
+        texts: &[],
+    },
+    Rule { fault: Fault::Throttled, statuses: &[], tags: &["throttlingexception"], texts: &[] },
+    // The model itself failed, whatever the status says (Amazon's is 424).
+    Rule {
+        fault: Fault::ServerError,
+        statuses: &[],
+        tags: &["modelerrorexception", "modelstreamerrorexception", "modeltimeoutexception"],
+        texts: &[],
+    },
+    Rule {
+        fault: Fault::AuthRefused,
+        statuses: &[],
+        tags: &["invalid_api_key", "authentication_error", "api_key_invalid", "unauthenticated"],
+        texts: &[],
+    },
+    Rule {
+        fault: Fault::AuthRefused,
+        statuses: &[400],
+        tags: &["api_key_expired", "api_key_service_blocked"],
+        texts: &["api key not valid", "api key expired"],
+    },
+    Rule {
+        fault: Fault::ModelMissing,
+        statuses: &[],
+        tags: &[
+            "model_not_found",
+            "deploymentnotfound",
+            "invalid_model",
+            "unsupported_country_region_territory",
+            "unsupported_model",
+        ],
+        texts: &[],
+    },
+    Rule {
+        fault: Fault::ModelMissing,
+        statuses: &[400, 403],
+        tags: &[],
+        texts: &[
+            "user location is not supported",
+            "model identifier is invalid",
+            "on-demand throughput isn",
+            "end of its life",
+        ],
+    },
+    Rule {
+        fault: Fault::ContentPolicy,
+        statuses: &[400, 403, 422, 451],
+        tags: &[
+            "content_filter",
+            "content_policy_violation",
+            "responsibleaipolicyviolation",
+            "moderation_blocked",
+            "moderation",
+        ],
+        texts: &["content management policy", "rejected by the safety system"],
+    },
+    Rule {
+        fault: Fault::ContextOverflow,
+        statuses: &[],
+        tags: &["context_length_exceeded", "exceed_context_size_error", "context_window_exceeded"],
+        texts: &[],
+    },
+    Rule {
+        fault: Fault::ContextOverflow,
+        statuses: &[400, 413, 422],
+        tags: &[],
+        texts: &[
+            "maximum context length",
+            "exceeds the available context size",
+            "exceeds the context window",
+            "exceed context limit",
+            "prompt is too long",
+            "input is too long",
+            // Cohere's and Ollama's words.
+            "too many tokens",
+            "exceeds the context length",
+            "exceeds context length",
+            "exceeds the maximum number of tokens",
+        ],
+    },
+    // What another organisation's model encrypted.
+    Rule { fault: Fault::ForeignReasoning, statuses: &[], tags: &["invalid_encrypted_content"], texts: &[] },
+    // The model wrote a tool call that its own vendor refuses; the next try usually does better.
+    Rule { fault: Fault::Busy, statuses: &[], tags: &["tool_use_failed"], texts: &[] },
+    // A cached content or file that is not this project's: the caller's reference, not the credential.
+    Rule {
+        fault: Fault::BadRequest,
+        statuses: &[403],
+        tags: &[],
+        texts: &["not found (or permission denied)"],
+    },
+];
+
+/// MiniMax's `base_resp.status_code` (its error reference).
+pub(super) const MINIMAX: &[(u16, Fault)] = &[
+    (1002, Fault::Throttled),
+    (1004, Fault::AuthRefused),
+    (1008, Fault::QuotaExhausted),
+    (1026, Fault::ContentPolicy),
+    (1027, Fault::ContentPolicy),
+    (1039, Fault::Throttled),
+    (2013, Fault::BadRequest),
+    (2049, Fault::AuthRefused),
+    (2056, Fault::QuotaExhausted),
+];

@@ -1,0 +1,252 @@
+//! A request that names a model, from its head and body to a [`Guest`]: heard, understood, and sent on its way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+
+use super::fit::{Fit, Fitting};
+use super::{Arrival, Guest, Load, body, is_retry};
+use crate::access::{Caller, Denied, Key, Standing};
+use crate::config::Urgency;
+use crate::dialect::entry::{Entry, ModelAt};
+use crate::dialect::scan::{self, Scan};
+use crate::dialect::trouble::Kind;
+use crate::ledger::Wait;
+use crate::proxy::media::Contents;
+use crate::proxy::recall::{self, Recall};
+use crate::proxy::refuse::{Refusal, in_short};
+use crate::proxy::settle::{Asked, Settle};
+use crate::proxy::thoughts::Thoughts;
+use crate::proxy::{Gateway, Snapshot, budgets, byok, identity, leave, left, memory, steer};
+use crate::route::closest;
+use crate::state::model::Shape;
+use crate::vocab::Secret;
+
+/// # Errors
+/// He is refused.
+pub async fn ask(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    mut arrival: Arrival,
+    entry: &Entry<'_>,
+) -> Result<Guest, Box<Refusal>> {
+    let heard = hear(gateway, snapshot, &mut arrival, entry).await?;
+    let meant = understand(gateway, snapshot, &arrival, entry, heard)?;
+    send_on(gateway, snapshot, arrival, entry, meant)
+}
+
+/// A request that is all there.
+struct Heard {
+    body: Bytes,
+    /// Who the caller is, by its head and, where that is signed, its body.
+    proof: Result<Arc<Key>, Denied>,
+    /// For the body.
+    waited: Duration,
+}
+
+/// Reads the body, unless it is known before that nobody may send it.
+async fn hear(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    arrival: &mut Arrival,
+    entry: &Entry<'_>,
+) -> Result<Heard, Box<Refusal>> {
+    let (dialect, table, access) = (entry.dialect, &snapshot.table, &snapshot.access);
+    let limits = &table.server.limits;
+    let known = identity::judge(gateway, access, arrival, identity::signing(dialect));
+    if let Some(key) = known.as_ref().ok().and_then(Standing::named) {
+        arrival.comes_from(gateway, snapshot, &key.lineage);
+    }
+    identity::turn_away(gateway, access, &known, (arrival, dialect))
+        .map_err(|refusal| refusal.closing_if_body(arrival))?;
+    let mut place = memory::place(gateway, snapshot, arrival, dialect, urgency(&known), limits.max_body)?;
+    let begun = gateway.live.now();
+    let read = body::read_whole(
+        arrival.body.as_mut(),
+        &arrival.head.headers,
+        limits.max_body,
+        table.server.timeouts.body_read,
+        &mut place.holding,
+    );
+    let body = match read.await {
+        Ok(body) => place.holding.keep(body),
+        Err(error) => return Err(error.into_refusal(gateway, snapshot, (arrival, dialect), &place)),
+    };
+    let waited = gateway.live.now().since(begun);
+    let received = identity::received(snapshot, arrival, &body, gateway.live.clock.unix_now());
+    let proof = known.and_then(|standing| standing.proven(&received));
+    identity::turn_away(gateway, access, &proof, (arrival, dialect))?;
+    if let Ok(key) = &proof {
+        arrival.comes_from(gateway, snapshot, &key.lineage);
+    }
+    Ok(Heard { body, proof, waited })
+}
+
+/// How much the requests of the key matter that the head proves. Anybody can name one.
+fn urgency(known: &Result<Standing, Denied>) -> Urgency {
+    known.as_ref().ok().and_then(Standing::known).map(|key| key.urgency).unwrap_or_default()
+}
+
+/// A request of which it is known what it asks for, and that its caller may.
+struct Meant {
+    caller: Caller,
+    /// A provider's key that he brought.
+    own: Option<Secret>,
+    scan: Scan,
+    /// With what it refers to, where that is kept here.
+    body: Bytes,
+    recall: Recall,
+    /// The route of its model.
+    asked_for: usize,
+    /// For the body.
+    waited: Duration,
+}
+
+fn understand(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    arrival: &Arrival,
+    entry: &Entry<'_>,
+    heard: Heard,
+) -> Result<Meant, Box<Refusal>> {
+    let Heard { body, proof, waited } = heard;
+    let (dialect, table, access) = (entry.dialect, &snapshot.table, &snapshot.access);
+    let content_type = arrival.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let unread = |error: scan::ScanError| arrival.refuse(Kind::BadRequest, error.to_string(), dialect);
+    let mut scan = scan::scan(entry, content_type, &body).map_err(unread)?;
+    let index = table.route_of_model(&scan.model);
+    let needed = index.map_or(access.whole(), |index| table.routes[index].config.access);
+    let caller = access
+        .decide(proof, needed)
+        .map_err(|denied| identity::refusal(gateway, &denied, arrival, dialect))?;
+    leave::to_ask(&caller, arrival, dialect, Some(entry.operation))?;
+    leave::to_model(table, &caller, arrival, dialect, (&scan.model, index))?;
+    for other in &scan.others {
+        leave::to_model(table, &caller, arrival, dialect, (other, table.route_of_model(other)))?;
+    }
+    let (caller, own) = byok::sent(gateway, caller, arrival, dialect)?;
+    let (whole, recall) =
+        recall::recall(gateway, snapshot, (arrival, caller.scope()), entry, (&scan, &body))?;
+    let body = match whole {
+        Some(whole) => {
+            scan = scan::scan(entry, content_type, &whole).map_err(unread)?;
+            memory::needed(&gateway.live.holdings).keep(whole)
+        }
+        None => body,
+    };
+    let Some(asked_for) = index else {
+        return Err(unknown_model(snapshot, &caller, arrival, entry, &scan.model));
+    };
+    Ok(Meant { caller, own, scan, body, recall, asked_for, waited })
+}
+
+fn unknown_model(
+    snapshot: &Snapshot,
+    caller: &Caller,
+    arrival: &Arrival,
+    entry: &Entry<'_>,
+    model: &str,
+) -> Box<Refusal> {
+    let near = closest(model, leave::names(snapshot, caller));
+    let hint = match near.as_slice() {
+        [] => "GET /v1/models lists the models that are".to_owned(),
+        names => format!(
+            "did you mean {}?",
+            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        ),
+    };
+    let message = format!("model `{}` is not configured on this gateway; {hint}", in_short(model));
+    let refusal = arrival.refuse(Kind::NotFound, message, entry.dialect).code("model_not_found");
+    if entry.model == ModelAt::Body { refusal.param("model") } else { refusal }
+}
+
+/// Finds the route that serves it, and what of it matters there.
+fn send_on(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    arrival: Arrival,
+    entry: &Entry<'_>,
+    meant: Meant,
+) -> Result<Guest, Box<Refusal>> {
+    let Meant { caller, own, scan, body, recall, asked_for, waited } = meant;
+    let (dialect, operation, table) = (entry.dialect, entry.operation, &snapshot.table);
+    let asker = left::Asker {
+        gateway,
+        snapshot,
+        arrival: &arrival,
+        caller: caller.scope(),
+        lineage: caller.lineage(),
+        unknown: if own.is_some() { left::Unknown::Passes } else { left::Unknown::of(&snapshot.access) },
+    };
+    let stored_at = scan.refers_to.and_then(|id| gateway.bond(&caller, id));
+    let stored_at = stored_at.or(asker.bond(dialect, &body)?);
+    let asks = (&arrival, caller.lineage());
+    let course = steer::course(gateway, snapshot, asked_for, asks, entry, (&scan, &body), stored_at);
+    let caller = byok::on_route(table, course.route, (caller, own), &arrival, dialect)?;
+    budgets::most_asked(&arrival.head.headers)
+        .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
+    let index = course.route;
+    let route = &table.routes[index];
+    let is_retry = is_retry(&arrival.head.headers);
+    let thoughts = Thoughts::of(gateway, caller.scope(), (dialect, operation), (&scan.model, &body));
+    let fitting = Fitting {
+        head: &arrival.head,
+        begun: arrival.begun,
+        dialect,
+        operation,
+        caller: &caller,
+        scan: &scan,
+        body: &body,
+        is_retry,
+        stored_at,
+        thoughts: thoughts.as_deref(),
+    };
+    let Fit { resend, priority, deadline, session, bond, abilities, least_window } = fitting
+        .on(gateway, snapshot, index)
+        .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
+    let shape = if scan.stream { Shape::Stream } else { Shape::Whole };
+    let asked = Asked::new(operation, (&scan.model, route), shape, priority, scan.prompt_tokens);
+    let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
+    settle.trace = arrival.trace;
+    settle.waited(Wait::Body, waited);
+    settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
+    settle.taken = course.arm;
+    settle.came_to(&table.routes[asked_for]);
+    Ok(Guest {
+        caller,
+        dialect,
+        operation,
+        route: index,
+        asked_for,
+        model: scan.model.clone(),
+        shape,
+        resend,
+        begun: arrival.begun,
+        deadline,
+        is_retry,
+        prompt_tokens: scan.prompt_tokens,
+        most_output: scan.max_output_tokens,
+        most_cost: None,
+        session,
+        stored_at,
+        bond,
+        thoughts,
+        errand: None,
+        least_window,
+        abilities,
+        load: Load::Ask { body, scan: Arc::new(scan) },
+        recall,
+        onward: None,
+        upgrade: None,
+        again: None,
+        contents: Contents::default(),
+        priority,
+        shed: None,
+        settle,
+        attendance: None,
+        head: arrival.head,
+        request_id: arrival.request_id,
+    })
+}
