@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::Gateway;
 use super::again::{self, Mark};
 use super::attempt::{self, Failed};
-use super::drive;
+use super::drive::Drive;
 use super::intake::{Guest, Load};
 use super::limits::Reached;
 use super::refuse::name_request;
@@ -25,7 +25,7 @@ use crate::config::Degradation;
 use crate::dialect::hub::{Family, Keeping, Manner, Mode};
 use crate::dialect::{translate, tree};
 use crate::ledger::Wait;
-use crate::route::{Exhausted, Lack, Need, Plan, Resend};
+use crate::route::{Exhausted, Lack, Plan, Resend};
 use crate::state::Permit;
 use crate::state::model::Shape;
 use crate::state::route::Route;
@@ -64,39 +64,36 @@ pub enum Onward {
 )]
 pub enum Rest {
     /// The plan has something to choose from again, or a permit that was forced.
-    Onward(Box<Guest>, Option<Box<Failed>>, Option<Permit>),
+    Onward(Box<Guest>, Option<Permit>),
     Over(Response<Reply>),
 }
 
 /// Goes on in the list of `guest`'s route, for nothing is eligible, or the last attempt was the last one.
-#[expect(clippy::too_many_arguments, reason = "all that the attempt loop has; it calls this in two places")]
 pub async fn rest(
-    gateway: &Arc<Gateway>,
+    drive: &mut Drive<'_>,
     mut guest: Box<Guest>,
-    plan: &mut Plan<'_>,
-    descent: &mut Descent,
-    need: &Need<'_>,
-    last: Option<Box<Failed>>,
     mut exhausted: Exhausted,
     onward: Onward,
 ) -> Rest {
-    let asked = Arc::clone(&plan.table().routes[guest.route]);
+    let gateway = drive.gateway;
+    let asked = Arc::clone(&drive.plan.table().routes[guest.route]);
     let tries = &asked.config.exhausted.tries;
-    let degradable = is_degradable(&guest, last.as_deref(), exhausted);
+    let degradable = is_degradable(&guest, drive.last.as_deref(), exhausted);
     loop {
+        let Drive { plan, need, descent, .. } = drive;
         let ahead = tries.get(descent.next..).unwrap_or_default();
         let falls_back = ahead.contains(&Degradation::Fallback);
         let may_panic = onward == Onward::Anywhere && plan.may_panic() && !falls_back;
         if may_panic {
             match plan.panic(need, exhausted) {
-                Ok(permit) => return Rest::Onward(guest, last, Some(permit)),
+                Ok(permit) => return Rest::Onward(guest, Some(permit)),
                 Err(still) => exhausted = still,
             }
         }
         match ahead.first() {
             Some(Degradation::Fallback) => {
                 if onward == Onward::Anywhere && plan.fall_back() {
-                    return Rest::Onward(guest, last, None);
+                    return Rest::Onward(guest, None);
                 }
             }
             Some(Degradation::Stale) if degradable => {
@@ -107,8 +104,8 @@ pub async fn rest(
                 }
             }
             Some(Degradation::Wait) if degradable && may_wait(&guest, plan, descent) => {
-                if wait(gateway, &mut guest, plan, descent, need, &asked).await {
-                    return Rest::Onward(guest, last, None);
+                if wait(drive, &mut guest, &asked).await {
+                    return Rest::Onward(guest, None);
                 }
             }
             Some(Degradation::Answer) if degradable => {
@@ -120,9 +117,9 @@ pub async fn rest(
             Some(Degradation::Stale | Degradation::Wait | Degradation::Answer) => {}
             Some(Degradation::Fail) | None => break,
         }
-        descent.next += 1;
+        drive.descent.next += 1;
     }
-    Rest::Over(drive::part(gateway, guest, plan, need, last, exhausted).await)
+    Rest::Over(drive.part(guest, exhausted).await)
 }
 
 fn count(gateway: &Gateway, route: &Route, how: &'static str) {
@@ -179,14 +176,8 @@ impl Drop for Waiter<'_> {
 
 /// Waits until the asked route has somebody to choose; then the plan begins anew. `false` where that takes
 /// too long, or too many wait already.
-async fn wait(
-    gateway: &Gateway,
-    guest: &mut Guest,
-    plan: &mut Plan<'_>,
-    descent: &mut Descent,
-    need: &Need<'_>,
-    asked: &Route,
-) -> bool {
+async fn wait(drive: &mut Drive<'_>, guest: &mut Guest, asked: &Route) -> bool {
+    let Drive { gateway, plan, need, descent, .. } = drive;
     let settings = &asked.config.exhausted;
     let Some(waiter) = Waiter::enter(&asked.memory.waiting, settings.waiters) else {
         count(gateway, asked, "wait_full");

@@ -57,46 +57,77 @@ pub async fn drive(
     mirror::cast(gateway, snapshot, &guest);
     let model = std::mem::take(&mut guest.model);
     let caller = guest.caller.clone();
-    let mut need = need(&guest, &model, &caller);
-    let mut plan = Plan::begin(&snapshot.table, guest.route);
-    let mut descent = Descent::default();
-    let mut last: Option<Box<Failed>> = None;
-    loop {
-        guest.is_attended().await;
-        if gateway.live.now() >= guest.deadline {
-            return too_late(gateway, guest, &plan, last, &need);
+    let drive = Drive {
+        gateway,
+        snapshot,
+        plan: Plan::begin(&snapshot.table, guest.route),
+        need: need(&guest, &model, &caller),
+        descent: Descent::default(),
+        last: None,
+    };
+    drive.run(guest).await
+}
+
+/// A request on its way from channel to channel.
+pub struct Drive<'a> {
+    pub(super) gateway: &'a Arc<Gateway>,
+    snapshot: &'a Arc<Snapshot>,
+    pub(super) plan: Plan<'a>,
+    pub(super) need: Need<'a>,
+    pub(super) descent: Descent,
+    /// The attempt that failed last.
+    pub(super) last: Option<Box<Failed>>,
+}
+
+impl Drive<'_> {
+    async fn run(mut self, mut guest: Box<Guest>) -> Response<Reply> {
+        let mut permit = None;
+        loop {
+            let next = match permit {
+                Some(permit) => self.attempt(guest, permit).await,
+                None => self.choose(guest).await,
+            };
+            (guest, permit) = match next {
+                Rest::Onward(guest, permit) => (guest, permit),
+                Rest::Over(response) => return response,
+            };
         }
-        let choice = admission::choose(gateway, &mut guest, &mut plan, &need).await;
-        guest.settle.saw(plan.take_look());
-        let mut permit = match choice {
-            Ok(permit) => permit,
+    }
+
+    /// A channel that may be asked now; without one, what else can be done.
+    async fn choose(&mut self, mut guest: Box<Guest>) -> Rest {
+        guest.is_attended().await;
+        if self.gateway.live.now() >= guest.deadline {
+            return Rest::Over(self.too_late(guest));
+        }
+        let choice = admission::choose(self.gateway, &mut guest, &mut self.plan, &self.need).await;
+        guest.settle.saw(self.plan.take_look());
+        match choice {
+            Ok(permit) => Rest::Onward(guest, Some(permit)),
             Err(_) if left::passes_over(&mut guest) => {
-                need.bond = guest.bond;
-                continue;
+                self.need.bond = guest.bond;
+                Rest::Onward(guest, None)
             }
             Err(exhausted) => {
                 if left::may_be_there(&guest) {
-                    last = None;
+                    self.last = None;
                 }
-                let onward = Onward::Anywhere;
-                match degrade::rest(gateway, guest, &mut plan, &mut descent, &need, last, exhausted, onward)
-                    .await
-                {
-                    Rest::Over(response) => return response,
-                    Rest::Onward(still, failed, permit) => {
-                        (guest, last) = (still, failed);
-                        guest.shed = None;
-                        guest.settle.saw(plan.take_look());
-                        let Some(permit) = permit else { continue };
-                        permit
-                    }
+                let mut rest = degrade::rest(self, guest, exhausted, Onward::Anywhere).await;
+                if let Rest::Onward(guest, _) = &mut rest {
+                    guest.shed = None;
+                    guest.settle.saw(self.plan.take_look());
                 }
+                rest
             }
-        };
+        }
+    }
+
+    async fn attempt(&mut self, mut guest: Box<Guest>, mut permit: Permit) -> Rest {
+        let Self { gateway, snapshot, plan, need, last, .. } = self;
         guest.settle.attempts = plan.attempts;
         guest.settle.channel = Some(Arc::clone(permit.channel()));
         guest.settle.book(&mut permit, Part::Turn);
-        let attempted = hedge::attempt(gateway, snapshot, &mut guest, &mut plan, &need, permit).await;
+        let attempted = hedge::attempt(gateway, snapshot, &mut guest, plan, need, permit).await;
         if let Attempted::Failed(_, failed) = &attempted
             && failed.failure.stage != Stage::NotSent
         {
@@ -104,11 +135,12 @@ pub async fn drive(
         }
         match attempted {
             Attempted::Answered(answer) => {
-                record(&plan, gateway, throttle::Outcome::Ok);
+                record(plan, gateway, throttle::Outcome::Ok);
                 guest.settle.reached = Reached::Upstream;
-                plan.keep(&need, answer.permit());
+                plan.keep(need, answer.permit());
                 let kept = guest.again.take();
-                return again::record(kept, plan.route(), attempt::respond(guest, &plan, snapshot, *answer));
+                let response = attempt::respond(guest, plan, snapshot, *answer);
+                return Rest::Over(again::record(kept, plan.route(), response));
             }
             Attempted::Unfetched(permit, urls) => {
                 plan.withdraw(permit);
@@ -118,79 +150,131 @@ pub async fn drive(
             Attempted::Failed(permit, failed) if left::seeks_on(&mut guest, &failed) => {
                 plan.excuse(permit, failed.failure);
                 need.bond = guest.bond;
-                last = Some(failed);
+                *last = Some(failed);
             }
             Attempted::Failed(permit, failed)
                 if thoughts::gives_up(&mut guest, &plan.route().config, &failed) =>
             {
                 plan.excuse(permit, failed.failure);
-                last = Some(failed);
+                *last = Some(failed);
             }
-            Attempted::Failed(permit, failed) => {
-                let verdict = judge(&mut plan, gateway, permit, &failed, &need);
-                let again = !matches!(&guest.load, Load::Once(once) if once.is_spent());
-                tracing::debug!(
-                    request = %guest.request_id,
-                    channel = guest.settle.channel.as_ref().map(|channel| &*channel.label),
-                    fault = failed.failure.fault.name(),
-                    stage = failed.failure.stage.name(),
-                    detail = guest.settle.privacy.keeps(failed.detail.as_deref()),
-                    ?verdict,
-                    "attempt failed"
-                );
-                let refused = failed.failure.fault.class() == Class::ClientFault;
-                if is_of_own_key(failed.failure.fault, &need) {
-                    return give_up(gateway, guest, &plan, &need, Some(failed), plan.outlook(&need));
-                }
-                last = Some(failed);
-                match verdict {
-                    Verdict::Retry { wait } if again => {
-                        if !wait.is_zero() {
-                            let begun = gateway.live.now();
-                            sleep(wait).await;
-                            guest.settle.waited(Wait::Backoff, gateway.live.now().since(begun));
-                        }
-                    }
-                    Verdict::NextRoute if again && refused && plan.fall_back() => {}
-                    Verdict::Retry { .. } | Verdict::NextRoute | Verdict::GiveUp => {
-                        let onward = match verdict {
-                            Verdict::NextRoute if again && !refused => Onward::Anywhere,
-                            Verdict::Retry { .. } | Verdict::NextRoute | Verdict::GiveUp => Onward::Nowhere,
-                        };
-                        let outlook = plan.outlook(&need);
-                        match degrade::rest(
-                            gateway,
-                            guest,
-                            &mut plan,
-                            &mut descent,
-                            &need,
-                            last,
-                            outlook,
-                            onward,
-                        )
-                        .await
-                        {
-                            Rest::Over(response) => return response,
-                            Rest::Onward(still, failed, _) => (guest, last) = (still, failed),
-                        }
-                    }
-                }
-            }
+            Attempted::Failed(permit, failed) => return self.fail(guest, permit, failed).await,
         }
+        Rest::Onward(guest, None)
     }
-}
 
-fn judge(
-    plan: &mut Plan<'_>,
-    gateway: &Gateway,
-    permit: Permit,
-    failed: &Failed,
-    need: &Need<'_>,
-) -> Verdict {
-    if !is_of_own_key(failed.failure.fault, need) {
-        hear(plan, gateway, failed);
+    /// What follows a failure: the next channel after a pause, another route, or the end.
+    async fn fail(&mut self, mut guest: Box<Guest>, permit: Permit, failed: Box<Failed>) -> Rest {
+        let Self { gateway, plan, need, .. } = self;
+        let of_own_key = is_of_own_key(failed.failure.fault, need);
+        if !of_own_key {
+            hear(plan, gateway, &failed);
+        }
+        let verdict = plan.verdict(permit, failed.failure, need);
+        let again = !matches!(&guest.load, Load::Once(once) if once.is_spent());
+        tracing::debug!(
+            request = %guest.request_id,
+            channel = guest.settle.channel.as_ref().map(|channel| &*channel.label),
+            fault = failed.failure.fault.name(),
+            stage = failed.failure.stage.name(),
+            detail = guest.settle.privacy.keeps(failed.detail.as_deref()),
+            ?verdict,
+            "attempt failed"
+        );
+        let refused = failed.failure.fault.class() == Class::ClientFault;
+        let outlook = plan.outlook(need);
+        self.last = Some(failed);
+        if of_own_key {
+            return Rest::Over(self.give_up(guest, outlook));
+        }
+        let onward = match verdict {
+            Verdict::Retry { wait } if again => {
+                if !wait.is_zero() {
+                    let begun = self.gateway.live.now();
+                    sleep(wait).await;
+                    guest.settle.waited(Wait::Backoff, self.gateway.live.now().since(begun));
+                }
+                return Rest::Onward(guest, None);
+            }
+            Verdict::NextRoute if again && refused && self.plan.fall_back() => {
+                return Rest::Onward(guest, None);
+            }
+            Verdict::NextRoute if again && !refused => Onward::Anywhere,
+            Verdict::Retry { .. } | Verdict::NextRoute | Verdict::GiveUp => Onward::Nowhere,
+        };
+        degrade::rest(self, guest, outlook, onward).await
     }
-    plan.verdict(permit, failed.failure, need)
+
+    /// Nobody answered. What can be had here is had here.
+    pub(super) async fn part(&mut self, guest: Box<Guest>, exhausted: Exhausted) -> Response<Reply> {
+        if count::can(&guest, self.last.as_deref(), exhausted) {
+            return count::answer(&self.gateway.live, guest, &self.plan).await;
+        }
+        self.give_up(guest, exhausted)
+    }
+
+    /// The caller gets the upstream's own words where they are about the caller's request, or where we
+    /// are only a reverse proxy; else ours, which say what was tried.
+    fn give_up(&mut self, mut guest: Box<Guest>, exhausted: Exhausted) -> Response<Reply> {
+        let Self { gateway, plan, need, last, .. } = self;
+        guest.settle.attempts = plan.attempts;
+        if exhausted.lack == Lack::Model {
+            let said = nothing_eligible(plan, exhausted, &guest, need);
+            return refuse(guest, plan, said, None, true)
+                .code("model_not_found")
+                .into_response(&gateway.live);
+        }
+        // Who was turned away while waiting for somebody better is told of that.
+        let Some(mut failed) = last.take().filter(|_| guest.shed.is_none()) else {
+            let said = nothing_eligible(plan, exhausted, &guest, need);
+            return refuse(guest, plan, said, exhausted.soonest, true).into_response(&gateway.live);
+        };
+        let fault = failed.failure.fault;
+        let of_own_key = is_of_own_key(fault, need);
+        let theirs = fault.class() == Class::ClientFault || guest.dialect == Dialect::Http || of_own_key;
+        if theirs && let Some(spare) = failed.spare.take() {
+            return attempt::pass_on(guest, *spare, fault);
+        }
+        let (kind, what) = if of_own_key { of_own_key_kind(fault) } else { kind_of(fault) };
+        // About the caller's own request, so it needs no story of ours.
+        let about_request = fault == Fault::Unsayable || fault.class() == Class::ClientFault;
+        if about_request && let Some(message) = failed.message.take() {
+            let mut refusal = refuse(guest, plan, (kind, message), None, true);
+            refusal.trouble.param = failed.param.take();
+            refusal.trouble.code = match fault {
+                Fault::ContextOverflow => Some("context_length_exceeded".to_owned()),
+                Fault::ContentPolicy => Some("content_policy_violation".to_owned()),
+                _ => None,
+            };
+            return refusal.into_response(&gateway.live);
+        }
+        let mut message =
+            format!("{what} after {} on route `{}`", times(plan.attempts), plan.route().config.name);
+        if let Some(channel) = &guest.settle.channel {
+            message = format!("{message}; last tried {}: {}", channel.label, fault.name().replace('_', " "));
+        }
+        if let Some(words) = failed.message.as_deref() {
+            message = format!("{message} ({words})");
+        }
+        // A refused credential rests as well, but no caller has to slow down for it.
+        let limited = exhausted.lack == Lack::Credentials && fault.class() != Class::AuthFault && !of_own_key;
+        let kind = if limited { Kind::RateLimited } else { kind };
+        let retry_after = match kind {
+            Kind::RateLimited => exhausted.soonest.or(failed.failure.hint.retry_after),
+            _ => failed.failure.hint.retry_after.or(exhausted.soonest),
+        };
+        refuse(guest, plan, (kind, message), retry_after, true).into_response(&gateway.live)
+    }
+
+    /// The request's time is up: nobody is asked for what nobody waits for.
+    fn too_late(&mut self, guest: Box<Guest>) -> Response<Reply> {
+        if self.last.is_some() {
+            let outlook = self.plan.outlook(&self.need);
+            return self.give_up(guest, outlook);
+        }
+        let message = "the request's deadline had passed before an upstream could be asked".to_owned();
+        refuse(guest, &self.plan, (Kind::Timeout, message), None, true).into_response(&self.gateway.live)
+    }
 }
 
 /// Tells the throttle of a panic how an attempt failed.
@@ -211,93 +295,6 @@ pub fn hear(plan: &Plan<'_>, gateway: &Gateway, failed: &Failed) {
 /// The throttle of a panic judges by what was forwarded before it, too.
 fn record(plan: &Plan<'_>, gateway: &Gateway, outcome: throttle::Outcome) {
     plan.route().memory.throttle.lock().record(gateway.live.now(), outcome);
-}
-
-/// Nobody answered. What can be had here is had here.
-pub(super) async fn part(
-    gateway: &Arc<Gateway>,
-    guest: Box<Guest>,
-    plan: &Plan<'_>,
-    need: &Need<'_>,
-    last: Option<Box<Failed>>,
-    exhausted: Exhausted,
-) -> Response<Reply> {
-    if count::can(&guest, last.as_deref(), exhausted) {
-        return count::answer(&gateway.live, guest, plan).await;
-    }
-    give_up(gateway, guest, plan, need, last, exhausted)
-}
-
-/// The caller gets the upstream's own words where they are about the caller's request, or where we
-/// are only a reverse proxy; else ours, which say what was tried.
-fn give_up(
-    gateway: &Arc<Gateway>,
-    mut guest: Box<Guest>,
-    plan: &Plan<'_>,
-    need: &Need<'_>,
-    last: Option<Box<Failed>>,
-    exhausted: Exhausted,
-) -> Response<Reply> {
-    guest.settle.attempts = plan.attempts;
-    if exhausted.lack == Lack::Model {
-        let said = nothing_eligible(plan, exhausted, &guest, need);
-        return refuse(guest, plan, said, None, true).code("model_not_found").into_response(&gateway.live);
-    }
-    // Who was turned away while waiting for somebody better is told of that.
-    let Some(mut failed) = last.filter(|_| guest.shed.is_none()) else {
-        let said = nothing_eligible(plan, exhausted, &guest, need);
-        return refuse(guest, plan, said, exhausted.soonest, true).into_response(&gateway.live);
-    };
-    let fault = failed.failure.fault;
-    let of_own_key = is_of_own_key(fault, need);
-    let theirs = fault.class() == Class::ClientFault || guest.dialect == Dialect::Http || of_own_key;
-    if theirs && let Some(spare) = failed.spare.take() {
-        return attempt::pass_on(guest, *spare, fault);
-    }
-    let (kind, what) = if of_own_key { of_own_key_kind(fault) } else { kind_of(fault) };
-    // About the caller's own request, so it needs no story of ours.
-    let about_request = fault == Fault::Unsayable || fault.class() == Class::ClientFault;
-    if about_request && let Some(message) = failed.message.take() {
-        let mut refusal = refuse(guest, plan, (kind, message), None, true);
-        refusal.trouble.param = failed.param.take();
-        refusal.trouble.code = match fault {
-            Fault::ContextOverflow => Some("context_length_exceeded".to_owned()),
-            Fault::ContentPolicy => Some("content_policy_violation".to_owned()),
-            _ => None,
-        };
-        return refusal.into_response(&gateway.live);
-    }
-    let mut message =
-        format!("{what} after {} on route `{}`", times(plan.attempts), plan.route().config.name);
-    if let Some(channel) = &guest.settle.channel {
-        message = format!("{message}; last tried {}: {}", channel.label, fault.name().replace('_', " "));
-    }
-    if let Some(words) = failed.message.as_deref() {
-        message = format!("{message} ({words})");
-    }
-    // A refused credential rests as well, but no caller has to slow down for it.
-    let limited = exhausted.lack == Lack::Credentials && fault.class() != Class::AuthFault && !of_own_key;
-    let kind = if limited { Kind::RateLimited } else { kind };
-    let retry_after = match kind {
-        Kind::RateLimited => exhausted.soonest.or(failed.failure.hint.retry_after),
-        _ => failed.failure.hint.retry_after.or(exhausted.soonest),
-    };
-    refuse(guest, plan, (kind, message), retry_after, true).into_response(&gateway.live)
-}
-
-/// The request's time is up: nobody is asked for what nobody waits for.
-fn too_late(
-    gateway: &Arc<Gateway>,
-    guest: Box<Guest>,
-    plan: &Plan<'_>,
-    last: Option<Box<Failed>>,
-    need: &Need<'_>,
-) -> Response<Reply> {
-    if last.is_some() {
-        return give_up(gateway, guest, plan, need, last, plan.outlook(need));
-    }
-    let message = "the request's deadline had passed before an upstream could be asked".to_owned();
-    refuse(guest, plan, (Kind::Timeout, message), None, true).into_response(&gateway.live)
 }
 
 fn refuse(

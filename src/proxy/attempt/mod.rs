@@ -15,7 +15,7 @@ pub use read::{Failed, Spare, failed};
 pub use spoken::{Spoken, framing, manner_at_home};
 
 use build::{Built, Unbuilt};
-use read::Content;
+use read::{Content, Reading};
 use unheard::book;
 
 use super::intake::{Guest, Load};
@@ -108,8 +108,9 @@ async fn try_once(
             Ok(sent) => sent,
             Err(unsent) => return (*unsent).into(),
         };
-    let until = begun + limits.first_event;
-    match read::read(gateway, snapshot, guest, &permit, &spoken, head, upstream, until).await {
+    let first = begun + limits.first_event;
+    let reading = Reading { gateway, snapshot, guest, permit: &permit, spoken: &spoken, first };
+    match reading.read(head, upstream).await {
         Ok((head, body)) => {
             let mut permit = permit;
             let first = match &body {

@@ -91,171 +91,176 @@ impl Spare {
     }
 }
 
-/// From the response's head to something that may go to the caller, or to a failure. The first content, or the whole of
-/// what has to be whole, is to be here at `first`.
-#[expect(clippy::too_many_arguments, reason = "all that one attempt has; it is read once")]
-pub async fn read(
-    gateway: &Gateway,
-    snapshot: &Snapshot,
-    guest: &Guest,
-    permit: &Permit,
-    spoken: &Spoken,
-    mut head: response::Parts,
-    upstream: Incoming,
-    first: Tick,
-) -> Result<(response::Parts, Content), Box<Failed>> {
-    let limits = &snapshot.table.server.limits;
-    let until = gateway.live.clock.instant(first);
-    if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return if guest.upgrade.is_some() {
-            Ok((head, Content::Tunnel { upstream }))
-        } else {
-            Err(failed(Fault::Protocol, "switched protocols unasked"))
-        };
-    }
-    if is_error(spoken.dialect, head.status) {
-        return Err(read_error(gateway, permit, spoken, head, upstream).await);
-    }
-    if let Some(errand) = &guest.errand {
-        let bounds = (limits.max_body, until, memory::needed(&gateway.live.holdings));
-        return Box::pin(left_there(gateway, guest, errand, permit, (head, upstream), bounds)).await;
-    }
-    if guest.dialect == Dialect::Http {
-        return Ok((head, Content::Opaque { begin: None, upstream, tail: None }));
-    }
-    permit.heard(&classify::hints(&head.headers, gateway.live.clock.unix_now()));
-    legible(&head.headers)?;
-    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let framing = Framing::of(spoken.dialect, spoken.operation, content_type);
-    let json = content_type.is_some_and(|kind| kind.contains("json"));
-    match framing {
-        framing @ (Framing::Sse | Framing::JsonArray | Framing::Lines | Framing::EventStream) => {
-            let strip_usage = spoken.is_native() && asked_for_usage(guest, permit);
-            let translation = spoken
-                .manner
-                .as_deref()
-                .and_then(|manner| translate::Stream::new(spoken.dialect, guest.dialect, manner.clone()));
-            if let Some(manner) = &spoken.manner {
-                head = translated_head(&head, translate::stream_type(guest.dialect, manner.framing));
-            }
-            let route = &snapshot.table.routes[guest.route].config;
-            let (mut translation, mut follower) = (translation, None);
-            if let Some(scan) = onward::wanted(guest, route) {
-                translation = translation.map(translate::Stream::continuable);
-                if spoken.is_native() {
-                    let nonce = format!("{:016x}", gateway.live.dice().next_u64());
-                    let now = gateway.live.clock.unix_now().as_secs();
-                    let manner = spoken::manner_at_home(guest, scan, nonce, now);
-                    follower = translate::Stream::following(guest.dialect, manner);
-                }
-            }
-            let hold = (route.delivery == Delivery::Buffered).then_some(limits.stream_buffer);
-            let (translation, follower) = (translation.map(Box::new), follower.map(Box::new));
-            let holding = memory::answers(gateway, snapshot);
-            let times = Times::new(first, &permit.channel().config.timeouts, guest.deadline);
-            let live = &gateway.live;
-            let listener = peek::Listener {
-                spoken,
-                framing,
-                strip_usage,
-                translation,
-                follower,
-                holding,
-                live,
-                permit,
-                times,
-                wish: guest.wish(),
-            };
-            let (peeked, upstream) = peek::peek(listener, upstream, limits, hold).await?;
-            Ok((head, Content::Stream { peeked: Box::new(peeked), upstream }))
-        }
-        Framing::Opaque => {
-            // What has to be translated has to be here as a whole.
-            let (most, holding) = if spoken.is_native() {
-                (limits.unary_buffer, memory::answers(gateway, snapshot))
+/// An answer that is being read, and what it answers.
+pub struct Reading<'a> {
+    pub gateway: &'a Gateway,
+    pub snapshot: &'a Snapshot,
+    pub guest: &'a Guest,
+    pub permit: &'a Permit,
+    pub spoken: &'a Spoken,
+    /// When the first content, or the whole of what has to be whole, is to be here.
+    pub first: Tick,
+}
+
+/// Something that may go to the caller, or a failure.
+type Read = Result<(response::Parts, Content), Box<Failed>>;
+
+impl Reading<'_> {
+    pub async fn read(&self, head: response::Parts, upstream: Incoming) -> Read {
+        let Self { gateway, guest, permit, spoken, .. } = *self;
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return if guest.upgrade.is_some() {
+                Ok((head, Content::Tunnel { upstream }))
             } else {
-                (limits.max_body, memory::needed(&gateway.live.holdings))
+                Err(failed(Fault::Protocol, "switched protocols unasked"))
             };
-            let (begin, upstream) = hold(upstream, most, until, holding).await?;
-            let Some(upstream) = upstream else {
-                if spoken.dialect == Dialect::Responses {
-                    let encrypted = encrypted::of_answer(&begin);
-                    thoughts::learn(gateway, guest.caller.scope(), permit, &encrypted);
-                }
-                let facts = if json {
-                    meter::reply(spoken.dialect, spoken.operation, &begin)
-                } else {
-                    ReplyFacts::default()
-                };
-                if let Some(in_band) = facts.in_band {
-                    let failure =
-                        Failure { fault: in_band.fault, stage: Stage::Headers, hint: in_band.hint() };
-                    return Err(Box::new(Failed { message: Some(in_band.message), ..Failed::new(failure) }));
-                }
-                if json && !facts.whole {
-                    return Err(failed(Fault::Truncated, "the answer is cut short"));
-                }
-                let Some(manner) = &spoken.manner else {
-                    return Ok((
-                        head,
-                        Content::Whole { body: begin, usage: facts.usage, tokens: Tokens::Told },
-                    ));
-                };
-                if guest.shape == Shape::Stream {
-                    return Err(failed(Fault::Protocol, "a whole answer to a request for a stream"));
-                }
-                if let Some(errand) = &spoken.errand {
-                    let answered = task::reply(spoken.dialect, guest.dialect, &begin, manner, errand)
-                        .map_err(unanswered)?;
-                    head = translated_head(&head, answered.content_type);
-                    let holding = memory::needed(&gateway.live.holdings);
-                    let (body, tokens) = (holding.keep(answered.body.into()), answered.tokens);
-                    let usage = facts.usage.or(answered.usage);
-                    return Ok((head, Content::Whole { body, usage, tokens }));
-                }
-                let body =
-                    translate::reply(spoken.dialect, guest.dialect, &begin, manner).map_err(|wrong| {
-                        failed(Fault::Protocol, &format!("the answer cannot be read: {wrong}"))
-                    })?;
-                head = translated_head(&head, "application/json");
-                let body = memory::needed(&gateway.live.holdings).keep(body);
-                return Ok((head, Content::Whole { body, usage: facts.usage, tokens: Tokens::Told }));
-            };
-            if !spoken.is_native() {
-                return Err(failed(Fault::Protocol, "the answer is too large to be translated"));
-            }
-            let tail = json.then(|| Tail::new(spoken.dialect, &begin));
-            Ok((head, Content::Opaque { begin: Some(begin), upstream, tail }))
         }
+        if is_error(spoken.dialect, head.status) {
+            return Err(read_error(gateway, permit, spoken, head, upstream).await);
+        }
+        if let Some(errand) = &guest.errand {
+            return Box::pin(self.left_there(errand, head, upstream)).await;
+        }
+        if guest.dialect == Dialect::Http {
+            return Ok((head, Content::Opaque { begin: None, upstream, tail: None }));
+        }
+        permit.heard(&classify::hints(&head.headers, gateway.live.clock.unix_now()));
+        legible(&head.headers)?;
+        match Framing::of(spoken.dialect, spoken.operation, content_type(&head)) {
+            framing @ (Framing::Sse | Framing::JsonArray | Framing::Lines | Framing::EventStream) => {
+                self.stream(head, upstream, framing).await
+            }
+            Framing::Opaque => self.in_one_piece(head, upstream).await,
+        }
+    }
+
+    /// Waits for a stream's first content.
+    async fn stream(&self, mut head: response::Parts, upstream: Incoming, framing: Framing) -> Read {
+        let Self { gateway, snapshot, guest, permit, spoken, first } = *self;
+        let limits = &snapshot.table.server.limits;
+        let (mut translation, mut follower) = (None, None);
+        if let Some(manner) = &spoken.manner {
+            head = translated_head(&head, translate::stream_type(guest.dialect, manner.framing));
+            translation = translate::Stream::new(spoken.dialect, guest.dialect, (**manner).clone());
+        }
+        let route = &snapshot.table.routes[guest.route].config;
+        if let Some(scan) = onward::wanted(guest, route) {
+            translation = translation.map(translate::Stream::continuable);
+            if spoken.is_native() {
+                let nonce = format!("{:016x}", gateway.live.dice().next_u64());
+                let now = gateway.live.clock.unix_now().as_secs();
+                let manner = spoken::manner_at_home(guest, scan, nonce, now);
+                follower = translate::Stream::following(guest.dialect, manner);
+            }
+        }
+        let hold = (route.delivery == Delivery::Buffered).then_some(limits.stream_buffer);
+        let listener = peek::Listener {
+            spoken,
+            framing,
+            strip_usage: spoken.is_native() && asked_for_usage(guest, permit),
+            translation: translation.map(Box::new),
+            follower: follower.map(Box::new),
+            holding: memory::answers(gateway, snapshot),
+            live: &gateway.live,
+            permit,
+            times: Times::new(first, &permit.channel().config.timeouts, guest.deadline),
+            wish: guest.wish(),
+        };
+        let (peeked, upstream) = peek::peek(listener, upstream, limits, hold).await?;
+        Ok((head, Content::Stream { peeked: Box::new(peeked), upstream }))
+    }
+
+    /// What is too long to be held passes unread, but for what has to be translated: that has to be here as a whole.
+    async fn in_one_piece(&self, head: response::Parts, upstream: Incoming) -> Read {
+        let Self { gateway, snapshot, spoken, .. } = *self;
+        let limits = &snapshot.table.server.limits;
+        let (most, holding) = if spoken.is_native() {
+            (limits.unary_buffer, memory::answers(gateway, snapshot))
+        } else {
+            (limits.max_body, memory::needed(&gateway.live.holdings))
+        };
+        let (begin, upstream) = hold(upstream, most, self.until(), holding).await?;
+        match upstream {
+            None => self.whole(head, begin),
+            Some(upstream) if spoken.is_native() => {
+                let tail = is_json(&head).then(|| Tail::new(spoken.dialect, &begin));
+                Ok((head, Content::Opaque { begin: Some(begin), upstream, tail }))
+            }
+            Some(_) => Err(failed(Fault::Protocol, "the answer is too large to be translated")),
+        }
+    }
+
+    fn whole(&self, head: response::Parts, said: Bytes) -> Read {
+        let Self { gateway, guest, permit, spoken, .. } = *self;
+        if spoken.dialect == Dialect::Responses {
+            let encrypted = encrypted::of_answer(&said);
+            thoughts::learn(gateway, guest.caller.scope(), permit, &encrypted);
+        }
+        let json = is_json(&head);
+        let facts =
+            if json { meter::reply(spoken.dialect, spoken.operation, &said) } else { ReplyFacts::default() };
+        if let Some(in_band) = facts.in_band {
+            let failure = Failure { fault: in_band.fault, stage: Stage::Headers, hint: in_band.hint() };
+            return Err(Box::new(Failed { message: Some(in_band.message), ..Failed::new(failure) }));
+        }
+        if json && !facts.whole {
+            return Err(failed(Fault::Truncated, "the answer is cut short"));
+        }
+        let whole = |body, usage, tokens| Content::Whole { body, usage, tokens };
+        let Some(manner) = &spoken.manner else {
+            return Ok((head, whole(said, facts.usage, Tokens::Told)));
+        };
+        if guest.shape == Shape::Stream {
+            return Err(failed(Fault::Protocol, "a whole answer to a request for a stream"));
+        }
+        let holding = memory::needed(&gateway.live.holdings);
+        if let Some(errand) = &spoken.errand {
+            let answered =
+                task::reply(spoken.dialect, guest.dialect, &said, manner, errand).map_err(unanswered)?;
+            let head = translated_head(&head, answered.content_type);
+            let (body, usage) = (holding.keep(answered.body.into()), facts.usage.or(answered.usage));
+            return Ok((head, whole(body, usage, answered.tokens)));
+        }
+        let body = translate::reply(spoken.dialect, guest.dialect, &said, manner)
+            .map_err(|wrong| failed(Fault::Protocol, &format!("the answer cannot be read: {wrong}")))?;
+        let head = translated_head(&head, "application/json");
+        Ok((head, whole(holding.keep(body), facts.usage, Tokens::Told)))
+    }
+
+    /// An answer about files or batches. Their content passes unread; whatever else is said of them names them.
+    async fn left_there(&self, errand: &left::Errand, mut head: response::Parts, upstream: Incoming) -> Read {
+        let Self { gateway, snapshot, guest, permit, .. } = *self;
+        permit.heard(&classify::hints(&head.headers, gateway.live.clock.unix_now()));
+        if errand.want == Want::Content {
+            return Ok((head, Content::Opaque { begin: None, upstream, tail: None }));
+        }
+        legible(&head.headers)?;
+        let (most, holding) = (snapshot.table.server.limits.max_body, memory::needed(&gateway.live.holdings));
+        let (said, None) = hold(upstream, most, self.until(), holding).await? else {
+            return Err(failed(Fault::Protocol, "more is said of files or batches than can be read"));
+        };
+        if tree::parse(&said).is_err() {
+            return Err(failed(Fault::Truncated, "the answer is cut short"));
+        }
+        let length = said.len();
+        let body = left::learn(guest, errand, permit, said);
+        if body.len() != length {
+            head.headers.remove(CONTENT_LENGTH);
+        }
+        Ok((head, Content::Whole { body, usage: None, tokens: Tokens::Told }))
+    }
+
+    fn until(&self) -> Instant {
+        self.gateway.live.clock.instant(self.first)
     }
 }
 
-/// An answer about files or batches. Their content passes unread; whatever else is said of them names them.
-async fn left_there(
-    gateway: &Gateway,
-    guest: &Guest,
-    errand: &left::Errand,
-    permit: &Permit,
-    (mut head, upstream): (response::Parts, Incoming),
-    (most, until, holding): (u64, Instant, Holding),
-) -> Result<(response::Parts, Content), Box<Failed>> {
-    permit.heard(&classify::hints(&head.headers, gateway.live.clock.unix_now()));
-    if errand.want == Want::Content {
-        return Ok((head, Content::Opaque { begin: None, upstream, tail: None }));
-    }
-    legible(&head.headers)?;
-    let (said, None) = hold(upstream, most, until, holding).await? else {
-        return Err(failed(Fault::Protocol, "more is said of files or batches than can be read"));
-    };
-    if tree::parse(&said).is_err() {
-        return Err(failed(Fault::Truncated, "the answer is cut short"));
-    }
-    let length = said.len();
-    let body = left::learn(guest, errand, permit, said);
-    if body.len() != length {
-        head.headers.remove(CONTENT_LENGTH);
-    }
-    Ok((head, Content::Whole { body, usage: None, tokens: Tokens::Told }))
+fn content_type(head: &response::Parts) -> Option<&str> {
+    head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok())
+}
+
+fn is_json(head: &response::Parts) -> bool {
+    content_type(head).is_some_and(|kind| kind.contains("json"))
 }
 
 /// From the head of an answer to a request to go on, to a stream that does. The stream that broke off is given
@@ -276,8 +281,7 @@ pub(super) async fn join(
     if let Err(failed) = legible(&head.headers) {
         return Err(not(failed, stream));
     }
-    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let framing = Framing::of(spoken.dialect, spoken.operation, content_type);
+    let framing = Framing::of(spoken.dialect, spoken.operation, content_type(&head));
     let Some(put) = spoken.put.filter(|_| framing != Framing::Opaque) else {
         return Err(not(failed(Fault::Protocol, "a whole answer to a request for a stream"), stream));
     };
