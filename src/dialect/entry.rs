@@ -256,6 +256,30 @@ fn decode(raw: &str) -> Option<Cow<'_, str>> {
     sound.then_some(model)
 }
 
+/// Whether somebody who resolves a path's dots (RFC 3986 §5.2.4), or decodes its `%2e` and `%2f` before he does, would come
+/// to another one than it seems.
+pub fn wanders(path: &str) -> bool {
+    let is_dots = |part: &[u8]| matches!(part, b"." | b"..");
+    if !path.as_bytes().contains(&b'.') && !path.contains("%2") && !path.contains("%5") {
+        return false;
+    }
+    let mut plain = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let (byte, behind) = match rest {
+            [b'%', b'2', b'e' | b'E', behind @ ..] => (b'.', behind),
+            [b'%', b'2', b'f' | b'F', behind @ ..] | [b'%', b'5', b'c' | b'C', behind @ ..] => (b'/', behind),
+            _ => (if *first == b'\\' { b'/' } else { *first }, behind),
+        };
+        plain.push(byte);
+        rest = behind;
+    }
+    // Some servers take what follows a `;` for a parameter of the part before it.
+    plain
+        .split(|byte| *byte == b'/')
+        .any(|part| is_dots(part.split(|byte| *byte == b';').next().unwrap_or(part)))
+}
+
 impl<'a> Entry<'a> {
     /// A request of an `http` route: `path` is what is left of its path, raw.
     pub fn opaque(path: &'a str) -> Self {

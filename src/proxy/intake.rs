@@ -256,6 +256,15 @@ async fn plain_or_nowhere(
     (path, busy): (&str, bool),
 ) -> Result<Admitted, Box<Refusal>> {
     match snapshot.table.route_of_path(path) {
+        // Another route, or none, might be meant by it where it is going.
+        Some(_) if entry::wanders(path) => {
+            let message = format!(
+                "the path {} has `.` or `..` in it, and might lead elsewhere than to the route that it begins like; send the \
+                 path that is meant",
+                in_short(path)
+            );
+            Err(arrival.refuse(Kind::BadRequest, message, Dialect::Http).closing_if_body(&arrival))
+        }
         Some(_) if busy => Err(overloaded(gateway, snapshot, arrival, Dialect::Http)),
         Some(route) => {
             let guest = plain::plain(gateway, snapshot, arrival, route).await?;

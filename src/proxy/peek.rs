@@ -229,6 +229,10 @@ impl Peeked {
             if self.look(&frame)? == Look::Commits {
                 look = Look::Commits;
             }
+            // Whatever comes behind an error is no part of the answer, be it the end of one.
+            if self.error.is_some() {
+                return Ok(look);
+            }
         }
     }
 
@@ -247,9 +251,9 @@ impl Peeked {
                 self.error = Some(Box::new(in_band));
                 return Ok(Look::Commits);
             }
+            // Nobody can read it, so that it is no use to the caller either (RESILIENCE §5.5, E5).
             Beat::Broken => {
                 self.broken_events += 1;
-                self.pass(frame);
                 return Ok(Look::Nothing);
             }
             Beat::UsageOnly if self.strip_usage => {
@@ -372,6 +376,9 @@ impl Peeked {
         if let Some(rest) = self.splitter.leftover() {
             self.look(&rest)?;
         }
+        if self.error.is_some() {
+            return Ok(());
+        }
         match self.watch.end() {
             Ending::Complete { missing_terminator } => {
                 self.complete(missing_terminator);
@@ -388,8 +395,14 @@ impl Peeked {
     pub fn complete(&mut self, missing_terminator: Option<&'static [u8]>) {
         if self.is_translated() {
             self.say_end();
-        } else {
-            self.ready.extend(missing_terminator.map(Bytes::from_static));
+        } else if let Some(terminator) = missing_terminator {
+            // What came last may lack the empty line that ends an event.
+            let is_open =
+                |last: &Bytes| ![&b"\n\n"[..], b"\r\n\r\n", b"\r\r"].iter().any(|end| last.ends_with(end));
+            if matches!(self.splitter, Splitter::Sse(_)) && self.ready.back().is_some_and(is_open) {
+                self.ready.push_back(Bytes::from_static(b"\n\n"));
+            }
+            self.ready.push_back(Bytes::from_static(terminator));
         }
     }
 }

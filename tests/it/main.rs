@@ -51,4 +51,5 @@ mod simulation;
 mod stored;
 mod suitable;
 mod tasks;
+mod verbatim;
 mod zero_log;

@@ -145,12 +145,12 @@ impl Streaming {
         if let Some((permit, _)) = &mut self.open {
             permit.came(self.peeked.watch.content_events());
         }
-        if self.peeked.ended {
-            self.finish(StreamOutcome::Complete);
-        } else if let Some(in_band) = self.peeked.error.take() {
+        if let Some(in_band) = self.peeked.error.take() {
             let at = self.peeked.error_at.min(self.peeked.ready.len());
             let raw = self.peeked.ready.split_off(at);
             self.upstream_failed(*in_band, raw);
+        } else if self.peeked.ended {
+            self.finish(StreamOutcome::Complete);
         }
     }
 
@@ -222,7 +222,8 @@ impl Streaming {
 
     fn upstream_ended(&mut self) {
         if let Some(rest) = self.peeked.splitter.leftover() {
-            if let Beat::Error(in_band) = self.peeked.watch.frame(&rest) {
+            let beat = self.peeked.watch.frame(&rest);
+            if let Beat::Error(in_band) = beat {
                 let raw = if self.peeked.is_translated() { None } else { Some(rest.raw) };
                 self.upstream_failed(in_band, raw.into_iter().collect());
                 return;
@@ -232,7 +233,11 @@ impl Streaming {
                 self.breaks(Break::of(Fault::StreamCut));
                 return;
             }
-            self.peeked.pass(&rest);
+            if beat == Beat::Broken {
+                self.peeked.broken_events += 1;
+            } else {
+                self.peeked.pass(&rest);
+            }
         }
         match self.peeked.watch.end() {
             Ending::Complete { missing_terminator } => {

@@ -126,8 +126,12 @@ pub(super) fn parse(input: &mut Bytes, asked: Asked) -> Result<Parsed, Malformed
         input.advance(length);
         return Ok(Parsed::Interim);
     }
-    let fields = collect(input, response.headers)?;
+    let mut fields = collect(input, response.headers)?;
     let (framing, sound) = framing(asked, status, version, &fields)?;
+    if matches!(framing, Framing::Chunked(_)) {
+        // The coding overrides it, and nobody may hear of it: it is not the body's length (RFC 9112 §6.3).
+        fields.remove(CONTENT_LENGTH);
+    }
     let kept = if version == Version::HTTP_10 {
         lists(&fields, "keep-alive") && !lists(&fields, "close")
     } else {
@@ -298,6 +302,13 @@ mod tests {
         ] {
             assert_eq!(framed(ok, lines, PLAIN), expected, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn a_length_beside_chunks_goes_to_nobody() {
+        let both = answer("HTTP/1.1 200 OK", &["content-length: 5", "transfer-encoding: chunked"]);
+        let head = whole(&both, PLAIN);
+        assert!(!head.fields.contains_key(CONTENT_LENGTH) && !head.persistent);
     }
 
     #[test]

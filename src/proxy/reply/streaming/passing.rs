@@ -61,7 +61,11 @@ impl Streaming {
                     continue;
                 }
                 Beat::Error(in_band) => break Some(Stop::Failed(in_band, Some(frame.raw))),
-                Beat::Broken => self.peeked.broken_events += 1,
+                // Nobody can read it, so that it is no use to the caller either.
+                Beat::Broken => {
+                    self.peeked.broken_events += 1;
+                    continue;
+                }
                 Beat::Lifecycle | Beat::Content | Beat::UsageOnly | Beat::Finish | Beat::Terminal => {}
             }
             self.peeked.follow(&frame);

@@ -1,0 +1,210 @@
+//! What an upstream's bytes, exactly these, come to at the caller: what is malformed, and what lies side by side in one
+//! read.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use crate::process::{Gateway, wait_for};
+
+const ROUTING: &str = "
+version: 1
+server: {listen: LISTEN, admin: ADMIN}
+upstreams:
+  chat: {provider: custom, dialect: openai, base_url: 'http://CHAT/v1', probe: {kind: 'off'}, credentials: [k]}
+  messages: {provider: custom, dialect: anthropic, base_url: 'http://MESSAGES', probe: {kind: 'off'}, credentials: [k]}
+  plain: {provider: http, base_url: 'http://PLAIN/base', probe: {kind: 'off'}}
+routes:
+  - {model: chat, channels: [{upstream: chat}]}
+  - {model: messages, channels: [{upstream: messages}]}
+  - {path: /open/, channels: [{upstream: plain}]}
+defaults: {retry: {max_attempts: 1}}
+";
+
+/// An upstream that says the same to everybody, in one piece, and remembers the lines that it was asked by.
+struct Upstream {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Upstream {
+    fn says(said: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&asked);
+        thread::spawn(move || {
+            for socket in listener.incoming().flatten() {
+                let line = answer(socket, said);
+                lines.lock().unwrap().extend(line);
+            }
+        });
+        Self { address, asked }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// The line that it was asked by.
+fn answer(mut socket: TcpStream, said: &str) -> Option<String> {
+    let mut reader = BufReader::new(socket.try_clone().ok()?);
+    let (mut lines, mut length) = (Vec::new(), 0);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? <= 2 {
+            break;
+        }
+        if let Some(said) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = said.trim().parse().ok()?;
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    reader.read_exact(&mut vec![0; length]).ok()?;
+    socket.write_all(said.as_bytes()).ok()?;
+    lines.into_iter().next()
+}
+
+fn gateway(chat: &Upstream, messages: &Upstream, plain: &Upstream) -> Gateway {
+    let at = |routing: String, word: &str, upstream: &Upstream| {
+        routing.replace(word, &upstream.address.to_string())
+    };
+    let routing = at(ROUTING.to_owned(), "CHAT", chat);
+    Gateway::start(&at(at(routing, "MESSAGES", messages), "PLAIN", plain))
+}
+
+const NOTHING: &str = "HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n";
+
+/// All that comes back to these bytes until the connection ends.
+fn exchange(to: SocketAddr, said: &str) -> String {
+    let mut socket = TcpStream::connect(to).unwrap();
+    socket.write_all(said.as_bytes()).unwrap();
+    let mut came = Vec::new();
+    // A cut is an end as well.
+    let _ = socket.read_to_end(&mut came);
+    String::from_utf8_lossy(&came).into_owned()
+}
+
+fn ask(path: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn stream(path: &str, model: &str) -> String {
+    ask(
+        path,
+        &format!(
+            r#"{{"model":"{model}","stream":true,"max_tokens":9,"messages":[{{"role":"user","content":"hi"}}]}}"#
+        ),
+    )
+}
+
+fn is_quiet(gateway: &Gateway) {
+    let gauges = ["mainstay_requests_in_flight", "mainstay_attempts_in_flight"];
+    let quiet = || {
+        let metrics = gateway.metrics();
+        let busy = |line: &&str| gauges.iter().any(|name| line.starts_with(name)) && !line.ends_with(" 0");
+        metrics.lines().find(busy).is_none().then_some(())
+    };
+    assert!(wait_for(10, quiet).is_some(), "{}", gateway.metrics());
+}
+
+#[test]
+fn a_length_beside_chunks_is_passed_to_nobody() {
+    // The second answer's beginning lies where the wrong length ends.
+    let both = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n\
+                b\r\n{\"id\":\"abc\"\r\n1\r\n}\r\n0\r\n\r\n";
+    let (chat, plain) = (Upstream::says(both), Upstream::says(both));
+    let gateway = gateway(&chat, &Upstream::says(NOTHING), &plain);
+    let whole = ask("/v1/chat/completions", r#"{"model":"chat","messages":[]}"#);
+    for said in [whole, "GET /open/x HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n".to_owned()] {
+        let came = exchange(gateway.callers, &said);
+        assert!(!came.contains("content-length: 3"), "{came}");
+        let (_, body) = came.split_once("\r\n\r\n").expect("a head");
+        let joined: String = body.split("\r\n").filter(|line| line.contains(['{', '}'])).collect();
+        assert_eq!(joined, r#"{"id":"abc"}"#, "{came}");
+    }
+    is_quiet(&gateway);
+}
+
+#[test]
+fn what_lies_behind_an_error_is_no_part_of_the_answer() {
+    let chat = Upstream::says(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n\
+         data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"},\"finish_reason\":null}]}\n\n\
+         data: {\"error\":{\"message\":\"the engine died\",\"type\":\"server_error\",\"code\":500}}\n\n\
+         data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"UNSAID\"},\"finish_reason\":\"stop\"}]}\n\n\
+         data: [DONE]\n\n",
+    );
+    let messages = Upstream::says(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n\
+         event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"type\":\"message\",\"role\":\"assistant\",\"content\":[],\"model\":\"m\",\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":3,\"output_tokens\":1}}}\n\n\
+         event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n\
+         event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello\"}}\n\n\
+         event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"the engine died\"}}\n\n\
+         event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+    );
+    let gateway = gateway(&chat, &messages, &Upstream::says(NOTHING));
+    for (path, end) in [("/v1/chat/completions", "[DONE]"), ("/anthropic/v1/messages", "message_stop")] {
+        for model in ["chat", "messages"] {
+            let came = exchange(gateway.callers, &stream(path, model));
+            let what = format!("{path} of {model}: {came}");
+            assert!(came.contains("Hello") && came.contains("error"), "{what}");
+            for unsaid in ["UNSAID", end, "\"stop\"", "end_turn", "\r\n0\r\n"] {
+                assert!(!came.contains(unsaid), "{unsaid}: {what}");
+            }
+        }
+    }
+    is_quiet(&gateway);
+}
+
+#[test]
+fn half_an_event_is_not_glued_to_the_end() {
+    let chat = Upstream::says(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n\
+         data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"},\"finish_reason\":null}]}\n\n\
+         data: {broken\n\n\
+         data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
+         data: [DO",
+    );
+    let nothing = Upstream::says(NOTHING);
+    let gateway = gateway(&chat, &nothing, &nothing);
+    let came = exchange(gateway.callers, &stream("/v1/chat/completions", "chat"));
+    assert!(came.contains("Hello") && came.contains("data: [DONE]\n\n"), "{came}");
+    assert!(!came.contains("broken") && !came.contains("data: [DOdata"), "{came}");
+    assert!(came.ends_with("\r\n0\r\n\r\n"), "it is whole: {came}");
+    is_quiet(&gateway);
+}
+
+#[test]
+fn a_path_leads_nowhere_but_to_the_route_that_it_begins_like() {
+    let plain = Upstream::says("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+    let nothing = Upstream::says(NOTHING);
+    let gateway = gateway(&nothing, &nothing, &plain);
+    let get = |path: &str| {
+        let asked = format!("GET {path} HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n");
+        exchange(gateway.callers, &asked).lines().next().unwrap_or_default().to_owned()
+    };
+    for path in [
+        "/open/../private",
+        "/open/%2e%2e/private",
+        "/open/%2E./private",
+        "/open/..%2fprivate",
+        "/open/x/..%5Cprivate",
+        "/open/..;a=1/private",
+        "/open/./x",
+        "/open/x/..",
+    ] {
+        assert_eq!(get(path), "HTTP/1.1 400 Bad Request", "{path}");
+    }
+    assert_eq!(plain.asked(), [""; 0], "nobody was asked for any of it");
+    for path in ["/open/a..b/.hidden/c.json", "/open/group%2Fproject", "/open/...", "/open/x?to=../y"] {
+        assert_eq!(get(path), "HTTP/1.1 200 OK", "{path}");
+    }
+    is_quiet(&gateway);
+}
