@@ -32,7 +32,8 @@ impl Wish {
             usage.other = Other { images, ..usage.other };
         }
         usage.other.characters = usage.other.characters.max(characters);
-        usage.tier = usage.tier.or(self.tier);
+        // Who serves a tier that nobody here knows says so; who passes over the word has served the usual one.
+        usage.tier = usage.tier.or(self.tier.filter(|tier| *tier != Tier::Other));
         // Models that answer with nothing else do not say what their tokens are.
         if pictures && usage.output_image == 0 {
             usage.output_image = usage.output;
@@ -60,6 +61,9 @@ mod tests {
         let tier = |tier| asked.complete(Operation::Chat, Some(told(tier))).and_then(|usage| usage.tier);
         assert_eq!(tier(Some(Tier::Standard)), Some(Tier::Standard));
         assert_eq!(tier(None), Some(Tier::Priority));
+        let unknown = Wish { tier: Some(Tier::Other), ..asked };
+        let tier = |tier| unknown.complete(Operation::Chat, Some(told(tier))).and_then(|usage| usage.tier);
+        assert_eq!((tier(None), tier(Some(Tier::Other))), (None, Some(Tier::Other)));
         assert_eq!(asked.complete(Operation::Chat, None), None);
         let other = |operation| asked.complete(operation, None).expect("counted").other;
         assert_eq!(other(Operation::Images), Other { images: 3, ..Other::default() });

@@ -195,6 +195,8 @@ struct Seen {
     messages: bool,
     store: Option<bool>,
     tier: Option<Tier>,
+    /// Anthropic's faster answers, and those from within one country, cost more than any list says.
+    surcharged: bool,
     /// Pictures, or answers.
     several: Option<u64>,
     best_of: Option<u64>,
@@ -255,7 +257,7 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
         },
         prompt_tokens: prompt_tokens(body.len(), walker.media()),
         wish: Wish {
-            tier: seen.tier,
+            tier: if seen.surcharged { Some(Tier::Other) } else { seen.tier },
             images: count(seen.several),
             // Of `best_of` answers one is shown, or `n` are, and all are charged.
             answers: if chat { count(seen.several.max(seen.best_of)) } else { 1 },
@@ -320,6 +322,9 @@ impl Seen {
             self.store = Some(walker.skip()? != Kind::False);
         } else if key.is("service_tier") {
             self.tier = tier::read(walker)?;
+        } else if key.is("speed") || key.is("inference_geo") {
+            let (_, span) = walker.value()?;
+            self.surcharged |= matches!(walker.slice(span), b"\"fast\"" | b"\"us\"");
         } else if key.is("n") {
             self.several = walker.count()?;
         } else if key.is("best_of") {

@@ -14,7 +14,7 @@ use memchr::memmem::{self, Finder};
 
 use super::again::Look;
 use super::intake::{Guest, Load};
-use super::refuse::{Refusal, in_short};
+use super::refuse::{DEFAULT_RETRY_AFTER, Refusal, in_short};
 use super::{Gateway, Snapshot, metering};
 use crate::access::budgets::{Broke, Refused, Reserved, Why};
 use crate::algo::spend;
@@ -195,14 +195,14 @@ impl Asking<'_> {
         if subjects.is_empty() && bound.is_none() {
             return Ok((None, None));
         }
-        let extent = self.extent();
+        let unknown = budgets.unpriced(&subjects);
+        let extent = self.extent(unknown);
         let range = extent.range(table, index, &self.scan.model, self.lineage);
         if let (Some(most), Range { cheapest: Some(cheapest), unpriced: 0, .. }) = (bound, range)
             && cheapest > most
         {
             return Err(Stop::Short(Short::TooDear { most, cheapest }));
         }
-        let unknown = budgets.unpriced(&subjects);
         let most_cost = (bound.is_some() || unknown == Unpriced::Refuse).then_some(MostCost {
             most: bound.unwrap_or(Money::MAX),
             unknown,
@@ -224,7 +224,7 @@ impl Asking<'_> {
         }
     }
 
-    fn extent(&self) -> Extent {
+    fn extent(&self, unpriced: Unpriced) -> Extent {
         let operation = self.guest.operation;
         let makes_text = translate::generates(operation);
         Extent {
@@ -233,6 +233,7 @@ impl Asking<'_> {
             most_output: if makes_text { self.scan.max_output_tokens } else { Some(0) },
             wish: self.scan.wish,
             written: written(self.body),
+            unpriced,
         }
     }
 
@@ -269,7 +270,11 @@ impl Short {
         let (kind, message) = match &self {
             Self::Budget { refused, most } => {
                 gateway.budgets.count(refused);
-                (Kind::QuotaExhausted, spent(refused, *most))
+                let kind = match refused.why {
+                    Why::Reserved => Kind::RateLimited,
+                    Why::Spent | Why::Unpriced => Kind::QuotaExhausted,
+                };
+                (kind, spent(refused, *most))
             }
             Self::TooDear { most, cheapest } => {
                 let route = guest.settle.route_name();
@@ -291,6 +296,9 @@ impl Short {
         if let Some(field) = field {
             refusal = refusal.param(field);
         }
+        if kind == Kind::RateLimited {
+            refusal.retry_after = Some(DEFAULT_RETRY_AFTER);
+        }
         refusal.settle = Some(guest.settle);
         refusal
     }
@@ -299,21 +307,25 @@ impl Short {
 fn spent(refused: &Refused, most: Option<Money>) -> String {
     let Refused { holder, name, per, limit, spent, reserved, ends, why } = refused;
     let whose = format!("{} `{name}`", holder.name());
+    let window = match ends {
+        Some(_) => format!("this {}", per.name()),
+        None => "altogether".to_owned(),
+    };
+    let takes = most.map(|most| format!(" This one may cost up to {most}.")).unwrap_or_default();
     match why {
+        Why::Reserved => format!(
+            "the budget of {whose} has too little left while requests are under way: {spent} of {limit} are spent {window}, and \
+             they may cost up to {reserved}.{takes} Come again when they have ended, or allow answers fewer tokens"
+        ),
         Why::Unpriced => format!(
             "{whose} has a budget that lets nothing in of which nobody knows what it costs, and no channel has a price \
              for this request; ask for a model that the catalog has prices for"
         ),
         Why::Spent => {
-            let window = match ends {
-                Some(_) => format!("this {}", per.name()),
-                None => "altogether".to_owned(),
-            };
             let under_way = match *reserved {
                 Money::ZERO => String::new(),
                 reserved => format!(" and up to {reserved} reserved by requests under way"),
             };
-            let takes = most.map(|most| format!(" This one may cost up to {most}.")).unwrap_or_default();
             let until = match ends {
                 Some(ends) => format!("the next {} begins at {}T00:00:00Z", per.name(), spend::day(*ends)),
                 None => "it does not begin anew".to_owned(),
@@ -362,6 +374,12 @@ mod tests {
         refused = Refused { ends: None, reserved: Money::ZERO, per: Per::Total, ..refused };
         assert!(
             spent(&refused, None).ends_with("are spent altogether. Have it raised: it does not begin anew")
+        );
+        let held = Refused { why: Why::Reserved, reserved: usd("0.5"), ..refused.clone() };
+        assert_eq!(
+            spent(&held, None),
+            "the budget of team `blue` has too little left while requests are under way: $29.50 of $30.00 are spent \
+             altogether, and they may cost up to $0.50. Come again when they have ended, or allow answers fewer tokens"
         );
         let unpriced = Refused { why: Why::Unpriced, ..refused };
         assert!(spent(&unpriced, None).contains("no channel has a price"));

@@ -3,8 +3,8 @@
 //!
 //! The longest answer is the request's own limit, else the model's, else [`UNKNOWN_ANSWER`]. Of
 //! several answers at once (`n`) each may be that long. Where it wants parts of its
-//! prompt kept in a cache, all of it counts as written there. What is not known beforehand (an answer's pictures or sound,
-//! searches) is not in here; it is booked once it is known.
+//! prompt kept in a cache, all of it counts as written there. What is not known beforehand (pictures or sound of an answer
+//! that is charged in tokens, searches beyond the one that ranks documents) is not in here; it is booked once it is known.
 
 use http::HeaderName;
 use smallvec::SmallVec;
@@ -15,6 +15,7 @@ use crate::config::{self, Lineage, Unpriced};
 use crate::dialect::Operation;
 use crate::dialect::billed::Wish;
 use crate::state::{Channel, Table};
+use crate::vocab::usage::Other;
 use crate::vocab::{Money, Tier, Usage};
 
 /// By which a caller says what his request may cost, in US dollars.
@@ -33,6 +34,8 @@ pub struct Extent {
     pub most_output: Option<u64>,
     pub wish: Wish,
     pub written: Written,
+    /// Whether a price that may not be the one that is charged is good enough.
+    pub unpriced: Unpriced,
 }
 
 /// How much of its prompt a request wants kept in a cache, where that costs more than reading it.
@@ -80,9 +83,15 @@ impl Extent {
     ) -> Option<Money> {
         let longest = || channel.facts(route, asked).max_output.unwrap_or(UNKNOWN_ANSWER);
         let answers = u64::from(self.wish.answers.max(1));
+        // Words that nobody here knows, of which some cost more.
+        if self.unpriced == Unpriced::Refuse && self.wish.tier == Some(Tier::Other) {
+            return None;
+        }
+        let searches = u32::from(self.operation == Operation::Rerank);
         let told = Usage {
             input: self.prompt_tokens,
             output: self.most_output.unwrap_or_else(longest).saturating_mul(answers),
+            other: Other { searches, ..Other::default() },
             ..Usage::default()
         };
         let told = match self.written {
@@ -90,13 +99,24 @@ impl Extent {
             Written::FiveMinutes => Usage { cache_write: told.input, ..told },
             Written::Hour => Usage { cache_write_1h: told.input, ..told },
         };
-        // Pictures and characters that it asks for.
-        let asked_for = self.wish.complete(self.operation, Some(told)).unwrap_or(told);
+        // With pictures and characters that it asks for.
+        let complete = |usage| self.wish.complete(self.operation, Some(usage)).unwrap_or(usage);
         let charge = |usage: Usage| channel.charge_on(model, &usage, day).map(|cost| cost.money);
-        // A tier that has no price of its own may be served, and charged, as the usual one.
-        let plainly = Usage { tier: Some(Tier::Standard), ..asked_for };
-        let uncached = Usage { cache_write: 0, cache_write_1h: 0, ..plainly };
-        charge(asked_for).or_else(|| charge(plainly)).or_else(|| charge(uncached))
+        let uncached = |usage: Usage| Usage { cache_write: 0, cache_write_1h: 0, ..usage };
+        let price = |usage: Usage| match self.unpriced {
+            // A tier that has no price of its own may be served, and charged, as the usual one.
+            Unpriced::Allow => {
+                let plainly = Usage { tier: Some(Tier::Standard), ..usage };
+                charge(usage).or_else(|| charge(plainly)).or_else(|| charge(uncached(plainly)))
+            }
+            Unpriced::Refuse => charge(usage).or_else(|| charge(uncached(usage))),
+        };
+        // Who sells pictures, characters or searches may not sell tokens.
+        let by_piece = || {
+            let pieces = complete(Usage { input: 0, output: 0, ..uncached(told) });
+            (pieces.other != Other::default()).then(|| price(pieces)).flatten()
+        };
+        price(complete(told)).or_else(by_piece)
     }
 
     /// At all channels that may have the request: those of its route and of its fallbacks that the caller reaches.
@@ -155,6 +175,7 @@ pub fn is_too_dear(route: &config::Route, channel: &Channel, need: &Need<'_>) ->
             most_output: need.most_output,
             wish: bound.wish,
             written: bound.written,
+            unpriced: bound.unknown,
         };
         match extent.at(route, channel, need.model) {
             Some(money) => money > bound.most,
@@ -213,6 +234,7 @@ routes:
             most_output,
             wish: Wish::default(),
             written: Written::Nothing,
+            unpriced: Unpriced::Allow,
         }
     }
 
@@ -247,6 +269,54 @@ routes:
         assert_eq!((at(0), at(1)), (at(1), Some(Money::nano_usd(4_500_000))));
         assert_eq!(at(8), Some(Money::nano_usd(15_000_000)));
         assert!(at(u32::MAX) > at(8));
+    }
+
+    fn priced_by_piece() -> Table {
+        const FILE: &str = "
+version: 1
+upstreams:
+  openai: {provider: openai, credentials: [k]}
+  cohere: {provider: cohere, credentials: [k]}
+routes:
+  - {model: pic, channels: [{upstream: openai, model: 1024-x-1024/gpt-image-1.5}]}
+  - {model: voice, channels: [{upstream: openai, model: tts-1}]}
+  - {model: rank, channels: [{upstream: cohere, model: rerank-v3.5}]}
+";
+        let blueprint = config::load(FILE, &NoWorld).expect("a good file").blueprint;
+        Table::compile(&blueprint, &mut Registry::default(), &Arc::new(Live::seeded(1)))
+    }
+
+    #[test]
+    fn what_is_sold_by_the_piece_costs_that_and_not_nothing() {
+        let table = priced_by_piece();
+        let at = |operation, route: usize, wish, unpriced| {
+            let extent = Extent { operation, wish, unpriced, ..extent(Some(0)) };
+            extent.range(&table, route, "x", None).dearest
+        };
+        let wish = Wish { images: 3, characters: 110, ..Wish::default() };
+        for unpriced in [Unpriced::Allow, Unpriced::Refuse] {
+            let picture = at(Operation::Images, 0, Wish { images: 1, ..wish }, unpriced);
+            let one = picture.expect("a price").as_nano_usd();
+            assert!(one > 0);
+            assert_eq!(at(Operation::Images, 0, wish, unpriced), Some(Money::nano_usd(3 * one)));
+            // 110 characters at 15 USD a million.
+            assert_eq!(at(Operation::Speech, 1, wish, unpriced), Some(Money::nano_usd(1_650_000)));
+            assert_eq!(at(Operation::Rerank, 2, wish, unpriced), Some(Money::nano_usd(2_000_000)));
+        }
+    }
+
+    #[test]
+    fn a_price_that_may_be_another_is_none_where_that_matters() {
+        let table = table();
+        let at = |tier, unpriced| {
+            let wish = Wish { tier: Some(tier), ..Wish::default() };
+            Extent { wish, unpriced, ..extent(Some(100)) }.range(&table, 1, "other", None).dearest
+        };
+        let usual = at(Tier::Standard, Unpriced::Refuse);
+        assert_eq!(usual, Some(Money::nano_usd(4_500_000)));
+        for tier in [Tier::Other, Tier::Flex] {
+            assert_eq!((at(tier, Unpriced::Allow), at(tier, Unpriced::Refuse)), (usual, None), "{tier:?}");
+        }
     }
 
     #[test]

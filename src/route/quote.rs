@@ -9,12 +9,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::closest;
-use crate::catalog::{Catalog, Cost, Date, Entry, Line, cost};
+use super::price::{Extent, Written};
+use crate::catalog::{Catalog, Date, Entry, Line, cost};
+use crate::config::Unpriced;
 use crate::dialect::entry;
 use crate::dialect::tokens::{self, Vocabulary};
 use crate::dialect::{scan, translate, tree};
-use crate::state::{Channel, Table};
-use crate::vocab::{Tier, Usage};
+use crate::state::Table;
+use crate::vocab::{Money, Tier, Usage};
 
 /// A usage at one model.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -178,6 +180,7 @@ pub fn estimate(table: &Table, path: &str, body: &[u8]) -> Result<Estimate, Unqu
         .and_then(|root| translate::read(entry.dialect, entry.operation, &scan.model, root).ok());
     let most = scan.max_output_tokens.or(ask.as_ref().and_then(|ask| ask.max_tokens));
     let tier = scan.wish.tier.unwrap_or(Tier::Standard);
+    let makes_text = translate::generates(entry.operation);
     let route = &table.routes[index];
     let mut counts = [None; 2];
     let channels = route.channels.iter().map(|channel| {
@@ -189,15 +192,28 @@ pub fn estimate(table: &Table, path: &str, body: &[u8]) -> Result<Estimate, Unqu
         };
         let count = || ask.as_ref().map_or(scan.prompt_tokens, |ask| tokens::estimate(ask, vocabulary));
         let prompt_tokens = *counts[place].get_or_insert_with(count);
-        let most_output = most.or(channel.facts(&route.config, &scan.model).max_output);
-        let at = |output| at_channel(table, channel, model, tier, prompt_tokens, output);
+        let longest = || most.or(channel.facts(&route.config, &scan.model).max_output);
+        let most_output = if makes_text { longest() } else { Some(0) };
+        let prompt = Usage { input: prompt_tokens, tier: scan.wish.tier, ..Usage::default() };
+        let prompt = channel.charge_on(model, &prompt, table.live.clock.today());
+        let most_cost = most_output.and_then(|most_output| {
+            let extent = Extent {
+                operation: entry.operation,
+                prompt_tokens,
+                most_output: Some(most_output),
+                wish: scan.wish,
+                written: Written::Nothing,
+                unpriced: Unpriced::Refuse,
+            };
+            extent.at(&route.config, channel, &scan.model)
+        });
         ChannelQuote {
             channel: channel.label.to_string(),
             prompt_tokens,
             counted,
-            prompt_nano_usd: at(0).map(|cost| cost.money.as_nano_usd()),
+            prompt_nano_usd: prompt.map(|cost| cost.money.as_nano_usd()),
             most_output,
-            most_nano_usd: most_output.and_then(at).map(|cost| cost.money.as_nano_usd()),
+            most_nano_usd: most_cost.map(Money::as_nano_usd),
         }
     });
     let channels = channels.collect();
@@ -207,19 +223,6 @@ pub fn estimate(table: &Table, path: &str, body: &[u8]) -> Result<Estimate, Unqu
         tier: tier.name(),
         channels,
     })
-}
-
-fn at_channel(
-    table: &Table,
-    channel: &Channel,
-    model: &str,
-    tier: Tier,
-    input: u64,
-    output: u64,
-) -> Option<Cost> {
-    let entry = table.catalog().find(channel.upstream.config.provider.name, model)?;
-    let prices = entry.prices(table.live.clock.today());
-    cost(&prices, tier, &Usage { input, output, ..Usage::default() })
 }
 
 #[cfg(test)]
@@ -319,6 +322,23 @@ routes:
         assert_eq!((claude.counted, claude.prompt_tokens), ("estimate", 18));
         assert_eq!(claude.most_nano_usd, Some(18 * 3_000 + 1000 * 15_000));
         assert_eq!((own.prompt_nano_usd, own.most_nano_usd), (None, None));
+    }
+
+    #[test]
+    fn as_many_answers_as_are_asked_for_and_pictures_count() {
+        let found = |path, body: &str| estimate(&table(), path, body.as_bytes()).expect("an estimate");
+        let most = |several: &str| {
+            let body = format!(
+                r#"{{"model":"smart",{several}"max_tokens":1000,"messages":[{{"role":"user","content":"one two three four"}}]}}"#
+            );
+            found("/v1/chat/completions", &body).channels[0].most_nano_usd
+        };
+        assert_eq!(most(""), Some(16 * 2_500 + 1000 * 15_000));
+        assert_eq!(most(r#""n":10,"#), Some(16 * 2_500 + 10 * 1000 * 15_000));
+        // Nobody writes an answer to it.
+        let embedded = found("/v1/embeddings", r#"{"model":"smart","input":"one two three four"}"#);
+        assert_eq!(embedded.channels[0].most_output, Some(0));
+        assert_eq!(embedded.channels[0].most_nano_usd, embedded.channels[0].prompt_nano_usd);
     }
 
     #[test]

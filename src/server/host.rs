@@ -233,7 +233,7 @@ impl Host {
             keyring::first(desk, self.gateway()).await;
         }
         self.messenger.first().await;
-        spending::first(self.gateway(), self.store.as_deref()).await;
+        spending::first(self.gateway(), self.store.as_deref(), self.ledger.as_deref()).await;
     }
 
     /// Begins to follow the configuration's source.

@@ -14,6 +14,7 @@ use crate::access::budgets::Wanted;
 use crate::access::limits::Holder;
 use crate::algo::tick::Tick;
 use crate::config::Level;
+use crate::ledger::Ledger;
 use crate::proxy::Gateway;
 use crate::store::{Each, Error, Field, Query, Store};
 use crate::vocab::{self, Money};
@@ -22,6 +23,8 @@ use crate::vocab::{self, Money};
 const POLL: Duration = Duration::from_secs(5);
 /// How long the first request may have to wait for the store when the process starts.
 const FIRST: Duration = Duration::from_secs(2);
+/// How long it may have to wait until what the last process has left on disk is in the store: some million requests.
+const REPLAYED: Duration = Duration::from_secs(10);
 /// Between two looks until then.
 const AGAIN: Duration = Duration::from_millis(50);
 /// Most sums of one answer.
@@ -108,7 +111,7 @@ pub(super) async fn follow(gateway: Arc<Gateway>, store: Option<Arc<Store>>) {
 }
 
 /// The first look, before anybody is served.
-pub(super) async fn first(gateway: &Gateway, store: Option<&Store>) {
+pub(super) async fn first(gateway: &Gateway, store: Option<&Store>, ledger: Option<&Ledger>) {
     let looked = async {
         // A PostgreSQL may be about to answer its first knock.
         while look(gateway, store, &mut Before::default()).await.is_err() {
@@ -118,6 +121,24 @@ pub(super) async fn first(gateway: &Gateway, store: Option<&Store>) {
     if timeout(FIRST, looked).await.is_err() {
         tracing::warn!(
             "what was spent of budgets before is not known yet; it counts once the store has said it"
+        );
+        return;
+    }
+    // What is on disk is in nobody's sums.
+    let is_behind = || ledger.is_some_and(|ledger| ledger.standing().spooled_batches > 0);
+    if !is_behind() {
+        return;
+    }
+    let replayed = async {
+        while is_behind() {
+            sleep(AGAIN).await;
+        }
+        // If it does not answer, it is asked again soon.
+        let _ = look(gateway, store, &mut Before::default()).await;
+    };
+    if timeout(REPLAYED, replayed).await.is_err() {
+        tracing::warn!(
+            "what the last process has left on disk counts against no budget before the store has it"
         );
     }
 }

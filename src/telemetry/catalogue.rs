@@ -234,7 +234,7 @@ catalogue! {
     BUDGET_SPENT = "mainstay_budget_spent_nano_usd" Gauge, ["level", "name", "per"], "What was spent in a budget's present window by everybody, as far as this replica knows, in thousand-millionths of a US dollar.";
     BUDGET_LIMIT = "mainstay_budget_limit_nano_usd" Gauge, ["level", "name", "per"], "What may be spent in a window of a budget, in thousand-millionths of a US dollar.";
     BUDGET_ENDS = "mainstay_budget_window_left_seconds" Gauge, ["level", "name", "per"], "Seconds until a budget's present window ends; absent for those that never begin anew.";
-    BUDGET_REFUSALS = "mainstay_budget_refusals_total" Counter, ["level", "per", "reason"], "Requests refused because of the budget of their key, user, team, organisation or route: spent (too little is left), unpriced (nobody knows what they would cost).";
+    BUDGET_REFUSALS = "mainstay_budget_refusals_total" Counter, ["level", "per", "reason"], "Requests refused because of the budget of their key, user, team, organisation or route: spent (nothing is left), reserved (what is left may be spent by requests under way), unpriced (nobody knows what they would cost).";
     BUDGET_DOWNGRADES = "mainstay_budget_downgrades_total" Counter, ["route", "to"], "Requests that another route served because a budget was spent.";
     BUDGETS_ALONE = "mainstay_budgets_alone_total" Counter, [], "Requests that this replica held against its own part of what was left of their budgets, since Redis or Valkey did not answer; absent without server.redis.";
     BUDGET_UNPRICED = "mainstay_budget_unpriced_total" Counter, [], "Attempts of requests with budgets whose cost nobody knows, so that nothing was booked for them.";

@@ -182,7 +182,7 @@ pub fn words(metric: &str, label: &str) -> Option<&'static [&'static str]> {
         "reason" if is(&c::BREAKER_TRANSITIONS) => BREAKER_REASONS,
         "reason" if is(&c::LEDGER_LOST) => &["queue_full", "spool_full", "unreadable", "too_old"],
         "reason" if is(&c::ALERTS_DROPPED) => &["queue_full", "gone", "overflow"],
-        "reason" => &["spent", "unpriced"],
+        "reason" => &["spent", "reserved", "unpriced"],
         "result" => results(metric),
         _ => return None,
     })

@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use super::held::{Books, Held, Listed, Windowed};
 use super::paid::{Entries, Reserved};
-use super::{Broke, Budgets, Subjects, Why, is_in_force};
+use super::{Broke, Budgets, Subjects, is_in_force};
 use crate::algo::spend::Grant;
 use crate::algo::tick::Tick;
 use crate::config::{Budget, Exceeded};
@@ -144,12 +144,10 @@ impl Common {
                     (Some(Grant::Within), _) => {}
                     (Some(Grant::Last), _) => purse.make_last(entry),
                     (None, Exceeded::Downgrade(to)) => {
-                        downgrade.get_or_insert_with(|| {
-                            (Arc::clone(to), subject.refused(book, budget, Why::Spent))
-                        });
+                        downgrade.get_or_insert_with(|| (Arc::clone(to), subject.refused(book, budget)));
                     }
                     (None, Exceeded::Refuse | Exceeded::Alert) => {
-                        refused.get_or_insert_with(|| subject.refused(book, budget, Why::Spent));
+                        refused.get_or_insert_with(|| subject.refused(book, budget));
                     }
                 }
             }

@@ -229,6 +229,17 @@ impl Windowed {
         self.purse.hear(sum);
     }
 
+    /// The same where the store alone knows of others: less than it has said before is a correction, for whoever asks it
+    /// never hears an older sum after a newer one.
+    pub fn hear_all_stored(&mut self, sum: u64) {
+        if sum < self.stored {
+            self.turn += 1;
+            self.purse.correct(self.stored - sum);
+            self.stored = sum;
+        }
+        self.hear_stored(sum);
+    }
+
     /// Whether nothing is lost when it is forgotten here.
     pub fn is_known_elsewhere(&self) -> bool {
         let spent = self.purse.spent();

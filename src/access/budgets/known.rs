@@ -63,8 +63,12 @@ impl Budgets {
             let mut books = held.books.lock();
             let of_this = |per, since| per == wanted.per && since == wanted.since;
             for known in &mut books.purses {
-                if of_this(known.per, known.purse.span().begins) {
-                    known.hear_stored(sum.as_nano_usd());
+                if !of_this(known.per, known.purse.span().begins) {
+                    continue;
+                }
+                match self.common.get() {
+                    Some(_) => known.hear_stored(sum.as_nano_usd()),
+                    None => known.hear_all_stored(sum.as_nano_usd()),
                 }
             }
             books.tell(&held, &self.live.alerts);

@@ -98,8 +98,10 @@ pub struct Refused {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// Too little is left for the request.
+    /// Nothing is left.
     Spent,
+    /// What is left may be spent by requests under way.
+    Reserved,
     /// Nobody knows what it would cost.
     Unpriced,
 }
@@ -108,6 +110,7 @@ impl Why {
     const fn name(self) -> &'static str {
         match self {
             Self::Spent => "spent",
+            Self::Reserved => "reserved",
             Self::Unpriced => "unpriced",
         }
     }
@@ -196,8 +199,10 @@ impl Budgets {
     }
 
     fn count_refusals_from_nothing(&self, holder: Holder, budget: &Budget) {
-        let labels = [holder.name(), budget.per.name(), Why::Spent.name()];
-        self.metrics().counter(&catalogue::BUDGET_REFUSALS, &labels).increment(0);
+        for why in [Why::Spent, Why::Reserved] {
+            let labels = [holder.name(), budget.per.name(), why.name()];
+            self.metrics().counter(&catalogue::BUDGET_REFUSALS, &labels).increment(0);
+        }
     }
 
     /// Somebody may have other budgets than before: what was spent of them has to be found out.
@@ -244,7 +249,7 @@ impl Budgets {
         {
             let mut books = subject.guest.held.books.lock();
             books.meet(&subject.guest.held, &subject.budgets, self.beside(), self.now());
-            return Err(Broke::Refused(Box::new(subject.refused(&books, budget, Why::Unpriced))));
+            return Err(Broke::Refused(Box::new(subject.unpriced(&books, budget))));
         }
         match common.reserve(self, subjects, most, serving, waited).await {
             Judged::Decided(decided) => decided,
@@ -270,19 +275,19 @@ impl Budgets {
             let in_force = |budget: &&Budget| is_in_force(budget, now);
             for budget in subject.budgets.iter().filter(in_force) {
                 let at = book.place(budget);
-                let refused = |book: &Books, why| subject.refused(book, budget, why);
+                let refused = |book: &Books| subject.refused(book, budget);
                 if most.is_none() && budget.unpriced == Unpriced::Refuse {
-                    return Err(Broke::Refused(Box::new(refused(book, Why::Unpriced))));
+                    return Err(Broke::Refused(Box::new(subject.unpriced(book, budget))));
                 }
                 let purse = &mut book.purses[at].purse;
                 let part = purse.part(budget.limit.as_nano_usd(), replicas);
                 let judged = purse.judge(part, amount);
                 match (judged, &budget.exceeded) {
                     (None, Exceeded::Refuse) => {
-                        return Err(Broke::Refused(Box::new(refused(book, Why::Spent))));
+                        return Err(Broke::Refused(Box::new(refused(book))));
                     }
                     (None, Exceeded::Downgrade(to)) if **to != *serving => {
-                        downgrade.get_or_insert_with(|| (Arc::clone(to), refused(book, Why::Spent)));
+                        downgrade.get_or_insert_with(|| (Arc::clone(to), refused(book)));
                     }
                     (None, Exceeded::Downgrade(_) | Exceeded::Alert) | (Some(_), _) => {}
                 }
@@ -341,9 +346,11 @@ fn is_in_force(budget: &Budget, now: Duration) -> bool {
 }
 
 impl Subject {
-    /// How it stands with a budget of his that refuses a request.
-    fn refused(&self, book: &Books, budget: &Budget, why: Why) -> Refused {
+    /// How it stands with a budget of his that has too little left for a request.
+    fn refused(&self, book: &Books, budget: &Budget) -> Refused {
         let purse = &book.purses[book.place(budget)].purse;
+        let is_spent = purse.spent() >= budget.limit.as_nano_usd();
+        let why = if is_spent { Why::Spent } else { Why::Reserved };
         Refused {
             holder: self.guest.held.holder,
             name: Arc::clone(&self.guest.held.name),
@@ -354,6 +361,11 @@ impl Subject {
             ends: purse.span().ends,
             why,
         }
+    }
+
+    /// The same where nobody knows what the request would cost.
+    fn unpriced(&self, book: &Books, budget: &Budget) -> Refused {
+        Refused { why: Why::Unpriced, ..self.refused(book, budget) }
     }
 }
 

@@ -117,15 +117,38 @@ fn one_request_that_does_not_fit_is_let_in_while_anything_is_left() {
     let line = key("shop", &[budget(Per::Day, 10)], &[]);
     let within = bank.ask(&line, Some(8)).map_err(|_| ()).expect("it fits");
     let last = bank.ask(&line, Some(8)).map_err(|_| ()).expect("the last one");
-    assert!(bank.ask(&line, Some(1)).is_err(), "nothing is left");
+    let why = |amount| match bank.ask(&line, Some(amount)) {
+        Err(Broke::Refused(refused)) => Some(refused.why),
+        Ok(_) | Err(Broke::Downgraded(..)) => None,
+    };
+    assert_eq!(why(1), Some(Why::Reserved), "nothing is left");
     assert_eq!(bank.stand(), ["shop day 0 16"]);
     within.spend(Some(Money::nano_usd(3)));
     drop(within);
-    assert!(bank.ask(&line, Some(1)).is_err(), "3 are spent and 8 reserved");
+    assert_eq!(why(1), Some(Why::Reserved), "3 are spent and 8 reserved");
     drop(last);
     assert_eq!(bank.stand(), ["shop day 3 0"]);
     bank.buy(&line, 7);
-    assert!(bank.ask(&line, Some(0)).is_err(), "all of it is spent, to the last nano-dollar");
+    assert_eq!(why(0), Some(Why::Spent), "all of it is spent, to the last nano-dollar");
+}
+
+#[test]
+fn what_is_corrected_in_the_store_is_given_back() {
+    let bank = Bank::open();
+    let line = key("shop", &[budget(Per::Day, 30)], &[]);
+    bank.buy(&line, 12);
+    // Another replica's 20 are in it.
+    bank.wanted("shop", 32);
+    assert_eq!(bank.stand(), ["shop day 32 0"]);
+    assert!(bank.ask(&line, Some(1)).is_err());
+    // All of it at an eighth of the price, and then two more that the store does not have yet.
+    bank.wanted("shop", 4);
+    assert_eq!(bank.stand(), ["shop day 4 0"]);
+    bank.buy(&line, 2);
+    bank.wanted("shop", 4);
+    assert_eq!(bank.stand(), ["shop day 6 0"], "nothing counts twice, and nothing is forgotten");
+    bank.wanted("shop", 6);
+    assert_eq!(bank.stand(), ["shop day 6 0"]);
 }
 
 #[test]

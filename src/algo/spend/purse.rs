@@ -7,7 +7,8 @@
 //! never as much as the limit and the reserve of one request together.
 //!
 //! What others spend (other replicas, the process before) is told as sums that only grow; what was booked here is never
-//! taken out of a sum that may not have it yet, so that nothing counts twice.
+//! taken out of a sum that may not have it yet, so that nothing counts twice. Less it becomes only where somebody corrects
+//! what things have cost.
 
 use std::time::Duration;
 
@@ -175,6 +176,13 @@ impl Purse {
     /// now. A sum that came late changes nothing.
     pub fn hear(&mut self, sum: u64) {
         self.others = self.others.max(sum.saturating_sub(self.own));
+    }
+
+    /// All that was spent turns out to have cost so much less.
+    pub fn correct(&mut self, less: u64) {
+        let of_others = less.min(self.others);
+        self.others -= of_others;
+        self.own = self.own.saturating_sub(less - of_others);
     }
 
     /// What others have spent (it only grows) and what their requests under way may still cost (it is as it is said).

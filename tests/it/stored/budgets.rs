@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -76,6 +77,30 @@ fn what_was_spent_before_a_kill_is_known_before_the_first_request() {
     written(&second, 7);
     std::thread::sleep(Duration::from_secs(6));
     assert_eq!(spent(&second), 5 * TEN);
+}
+
+#[test]
+fn what_was_left_on_disk_is_known_before_the_first_request() {
+    let directory = TempDir::with_prefix("mainstay-budgets-").unwrap();
+    let file = directory.path().join("ledger.db");
+    let url = format!("sqlite:{}", file.display());
+    let first = gateway(&url, directory.path());
+    let holder = Connection::open(&file).unwrap();
+    holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    assert_eq!([ask(&first), ask(&first)], [200; 2]);
+    let spooled = || {
+        let said: Value = http::get(first.admin, "/admin/status").unwrap().json();
+        let ledger = &said["ledger"];
+        (ledger["waiting"] == 0 && ledger["spooled_batches"].as_u64() > Some(0)).then_some(())
+    };
+    assert!(wait_for(30, spooled).is_some(), "{}", first.said());
+    // It is killed.
+    drop(first);
+    holder.execute_batch("ROLLBACK").unwrap();
+    let second = gateway(&url, directory.path());
+    assert_eq!(spent(&second), 2 * TEN);
+    assert_eq!([ask(&second), ask(&second), ask(&second)], [200; 3], "two fit, and the last one");
+    assert_eq!(ask(&second), 429);
 }
 
 #[test]
