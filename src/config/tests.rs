@@ -425,7 +425,27 @@ routes:
     .blueprint;
     let idle: Vec<_> =
         blueprint.routes[0].channels.iter().map(|one| (one.reasoning, one.timeouts.idle)).collect();
-    assert_eq!(idle, [(true, s(90)), (false, s(30)), (false, s(30))]);
+    assert_eq!(idle, [(Reasoning::Yes, s(90)), (Reasoning::No, s(30)), (Reasoning::No, s(30))]);
+}
+
+#[test]
+fn where_callers_name_models_each_is_as_patient_as_its_name_says() {
+    let blueprint = loaded(
+        "version: 1
+upstreams: {a: {provider: simulated}, b: {provider: simulated}}
+routes:
+  - {model: 'gpt-*', channels: [{upstream: a}, {upstream: b, reasoning: false}]}
+  - {model: 'or/*', channels: [{upstream: a, model: '*'}]}
+  - {model: 'demo-*', channels: [{upstream: a}]}
+",
+    )
+    .blueprint;
+    let thinks = |route: usize, channel: usize, model: &str| {
+        blueprint.routes[route].channels[channel].reasoning.of(model)
+    };
+    assert!(thinks(0, 0, "gpt-5.4") && !thinks(0, 0, "gpt-4o") && !thinks(0, 1, "gpt-5.4"));
+    assert!(thinks(1, 0, "deepseek-r1") && !thinks(1, 0, "llama-4"));
+    assert!(!thinks(2, 0, "demo-1"));
 }
 
 #[test]

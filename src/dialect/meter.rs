@@ -113,7 +113,7 @@ fn whole(dialect: Dialect, body: &[u8]) -> Option<Seen> {
 
 /// Takes a usage object.
 fn object(dialect: Dialect, walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
-    match dialect {
+    let said = match dialect {
         Dialect::OpenAi => openai::usage::read(walker),
         Dialect::Responses => responses::usage::read(walker),
         Dialect::Anthropic => Ok(anthropic::usage::Counts::read(walker)?.sum()),
@@ -122,7 +122,8 @@ fn object(dialect: Dialect, walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
         Dialect::Bedrock => bedrock::usage::read(walker),
         Dialect::Ollama => ollama::usage::read(walker),
         Dialect::Http => walker.skip().map(|_| None),
-    }
+    };
+    said.map(|usage| usage.filter(Usage::is_plausible))
 }
 
 /// Reads the usage object that `json` begins with.
@@ -136,6 +137,16 @@ mod tests {
 
     use super::*;
     use crate::vocab::{Fault, Money, Tier};
+
+    #[test]
+    fn what_no_provider_can_mean_is_not_said() {
+        for body in [
+            r#"{"usage":{"prompt_tokens":18446744073709551615,"completion_tokens":1}}"#,
+            r#"{"usage":{"prompt_tokens":1,"completion_tokens":1000000000000}}"#,
+        ] {
+            assert_eq!(reply(Dialect::OpenAi, Operation::Chat, body.as_bytes()).usage, None, "{body}");
+        }
+    }
 
     #[test]
     fn usage_is_read_in_every_dialect() {

@@ -242,6 +242,11 @@ impl Watch {
         let Some(usage) = glimpse.usage.clone().and_then(|span| json.get(span)) else {
             return;
         };
+        // Counts only grow: one that has nothing any more was made before the others.
+        let says_nothing = !usage.iter().any(|byte| matches!(byte, b'1'..=b'9'));
+        if says_nothing && !self.usage_last.is_empty() {
+            return;
+        }
         let first = self.dialect == Dialect::Anthropic && self.usage_start.is_empty();
         let kept = if first { &mut self.usage_start } else { &mut self.usage_last };
         kept.clear();
@@ -300,7 +305,9 @@ impl Watch {
     pub fn usage(&self) -> Option<Usage> {
         let read = |json| anthropic::usage::Counts::read(&mut Walker::new(json)).unwrap_or_default();
         let told = match self.dialect {
-            Dialect::Anthropic => read(&self.usage_start).then(read(&self.usage_last)).sum(),
+            Dialect::Anthropic => {
+                read(&self.usage_start).then(read(&self.usage_last)).sum().filter(Usage::is_plausible)
+            }
             Dialect::OpenAi
             | Dialect::Responses
             | Dialect::Gemini

@@ -326,6 +326,10 @@ fn refuse(
 fn nothing_eligible(plan: &Plan<'_>, exhausted: Exhausted, guest: &Guest, need: &Need<'_>) -> (Kind, String) {
     let name = &plan.route().config.name;
     let bound = guest.bond.is_some_and(|bond| bond.hold == Hold::Firm);
+    let refused = || {
+        let mut keys = plan.route().channels.iter().flat_map(|channel| &channel.upstream.credentials);
+        keys.all(|key| key.is_refused())
+    };
     match exhausted.lack {
         Lack::Bound if guest.errand.is_some() => (
             Kind::BadRequest,
@@ -375,6 +379,9 @@ fn nothing_eligible(plan: &Plan<'_>, exhausted: Exhausted, guest: &Guest, need: 
                 in_short(need.model)
             ),
         ),
+        Lack::Credentials if refused() => {
+            (Kind::Unavailable, format!("every credential of route `{name}` is refused by its provider"))
+        }
         Lack::Credentials => {
             (Kind::RateLimited, format!("every credential of route `{name}` is rate limited or out of quota"))
         }

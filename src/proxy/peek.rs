@@ -376,8 +376,9 @@ impl Peeked {
         if let Some(rest) = self.splitter.leftover() {
             self.look(&rest)?;
         }
-        if self.error.is_some() {
-            return Ok(());
+        // Nothing of it has gone on yet.
+        if let Some(in_band) = self.error.take() {
+            return Err(fault_of(*in_band));
         }
         match self.watch.end() {
             Ending::Complete { missing_terminator } => {

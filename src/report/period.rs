@@ -69,6 +69,15 @@ impl Said {
 }
 
 impl Period {
+    /// The hours that it touches: sums are by whole ones. None of those to come, but where they were asked for.
+    #[must_use]
+    pub fn in_whole_hours(self, now: Duration) -> Self {
+        let hour = micros(3600);
+        let end = self.to.saturating_add(hour - 1) / hour * hour;
+        let present = micros(now.as_secs() + 1);
+        Self { from: self.from / hour * hour, to: end.min(present).max(self.to) }
+    }
+
     /// The day that its last moment is in.
     pub fn last_day(&self) -> Date {
         Date::of_unix((self.to - 1).max(0).unsigned_abs() / 1_000_000)
@@ -142,6 +151,27 @@ mod tests {
         check("last=24h", "2026-11-19T13:00:00Z", "2026-11-20T13:00:01Z");
         check("from=2026-11-01", "2026-11-01T00:00:00Z", "2026-11-20T13:00:01Z");
         check("from=2026-11-01 to=2026-11-02T12:30:00+02:00", "2026-11-01T00:00:00Z", "2026-11-02T10:30:00Z");
+    }
+
+    #[test]
+    fn hours_count_whole() {
+        let check = |text: &str, from: &str, to: &str| {
+            let period = said(text).period(NOW).expect("a time").in_whole_hours(NOW);
+            assert_eq!((&*moment_of(period.from), &*moment_of(period.to)), (from, to), "{text}");
+        };
+        check(
+            "from=2026-11-20T09:30:04Z to=2026-11-20T10:30:00Z",
+            "2026-11-20T09:00:00Z",
+            "2026-11-20T11:00:00Z",
+        );
+        check(
+            "from=2026-11-20T09:00:00Z to=2026-11-20T10:00:00Z",
+            "2026-11-20T09:00:00Z",
+            "2026-11-20T10:00:00Z",
+        );
+        check("last=90m", "2026-11-20T11:00:00Z", "2026-11-20T13:00:01Z");
+        check("from=2026-11-20 to=2026-11-21", "2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z");
+        check("month=", "2026-11-01T00:00:00Z", "2026-11-20T13:00:01Z");
     }
 
     #[test]

@@ -74,7 +74,7 @@ const WHEN: [&str; 4] = ["from", "to", "last", "month"];
 impl Words {
     pub fn usage(&self, now: Duration) -> Result<UsageAsked, Failed> {
         self.known(&["by", "only", "at", "format"])?;
-        let period = self.period(now)?;
+        let period = self.period(now)?.in_whole_hours(now);
         let (mut each, mut tag, mut by) = (Each::All, None, Vec::new());
         for word in self.several("by") {
             match word {

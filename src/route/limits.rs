@@ -76,7 +76,8 @@ impl Plan<'_> {
             }
             (FirstEvent::Auto, Shape::Stream) => {
                 let elsewhere = self.has_other(channel, need);
-                let limit = match (elsewhere, channel.config.reasoning) {
+                let model = channel.model_name(&self.route().config, need.model).unwrap_or(need.model);
+                let limit = match (elsewhere, channel.config.reasoning.of(model)) {
                     (true, true) => REASONING,
                     (true, false) => {
                         let prefill = PER_10K_TOKENS.mul_f64(need.prompt_tokens as f64 / 10_000.0);

@@ -78,6 +78,7 @@ where
         streams,
         edge: edge(Arc::clone(&front.gateway), from),
         front: Arc::clone(&front),
+        since: front.lifecycle.stage(),
     };
     // A connection outlives tables; it must not keep one alive.
     drop(snapshot);
@@ -186,6 +187,8 @@ struct Caller {
     conduct: Arc<Conduct>,
     streams: Streams,
     edge: Edge,
+    /// The stage in which the connection began.
+    since: Stage,
 }
 
 impl Caller {
@@ -201,13 +204,16 @@ impl Caller {
             Ok(()) => Ok(self.edge.clone().call(request)),
             Err(refused) => Err(refused.answer(&request, &self.limits, &self.front.gateway.live)),
         };
-        let front = Arc::clone(&self.front);
+        let (front, since) = (Arc::clone(&self.front), self.since);
         async move {
             let mut response = match answer {
                 Ok(answer) => answer.await?.map(Either::Left),
                 Err(refusal) => refusal.map(Either::Right),
             };
-            if http1 && front.lifecycle.stage() >= Stage::Closing {
+            // Whoever is told before it ends sends nothing more into it. Each is told once: those that come while this
+            // process leaves may well come back to it.
+            let now = front.lifecycle.stage();
+            if http1 && (now >= Stage::Closing || (now >= Stage::Leaving && since < Stage::Leaving)) {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(response.map(|content| Answer::new(content, handed, exchange)))

@@ -91,6 +91,13 @@ mod tests {
         idle.write_all(chat("", false).as_bytes()).await.unwrap();
         let answer = read_to(&mut idle, "usage").await;
         assert!(answer.starts_with("HTTP/1.1 200"), "still served before it stops accepting: {answer}");
+        assert!(answer.contains("connection: close"), "and told that it is the last time: {answer}");
+        let mut late = bench.connect(1 << 16);
+        for _ in 0..2 {
+            late.write_all(chat("", false).as_bytes()).await.unwrap();
+            let answer = read_to(&mut late, "usage").await;
+            assert!(!answer.contains("connection: close"), "it would come back at once: {answer}");
+        }
 
         assert!(read_to(&mut busy, "[DONE]").await.contains("[DONE]"));
         let mut rest = Vec::new();

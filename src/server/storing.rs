@@ -44,8 +44,8 @@ pub fn open(loader: &Loader, draft: &Draft, live: &Arc<Live>) -> Result<Option<O
             let store = Store::sqlite(&path, time, handles).map_err(|error| {
                 let shown = path.display();
                 unusable(format!(
-                    "{shown} cannot be opened as a store ({error}); name a file of SQLite's, or a new one, in a \
-                     directory that the gateway's user may write into"
+                    "{shown} cannot be opened as a store ({error}); name a file of SQLite's that no other \
+                     process holds, or a new one, in a directory that the gateway's user may write into"
                 ))
             })?;
             (store, Vec::new())

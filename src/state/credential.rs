@@ -148,6 +148,11 @@ impl std::fmt::Debug for Credential {
 }
 
 impl Credential {
+    /// Whether its provider does not accept it.
+    pub fn is_refused(&self) -> bool {
+        self.own.state() == State::Cooling(Kind::Auth)
+    }
+
     /// The worst of its three memories; `rate` is the one at the model that is asked for.
     pub fn readiness(&self, rate: Option<&Cell>, now: Tick) -> Readiness {
         let mut worst = Readiness::Ready;

@@ -23,6 +23,8 @@ use super::script::{Answer, Cell, Row, Rows, Script, Short, Step, Then, Value};
 
 /// How long another process may hold the lock.
 const BUSY: Duration = Duration::from_secs(2);
+/// What is said of a file that is locked for longer.
+const HELD: &str = "another process holds its lock";
 /// Statements that stay compiled.
 const COMPILED: usize = 64;
 /// Bytes of a page, in a file that is made: twice as many as SQLite's own choice, which takes some 8 % off what 500 requests
@@ -324,6 +326,7 @@ pub fn meaning(error: &rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) if is_double(error) => Error::Taken,
         Some(ErrorCode::OperationInterrupted) => Error::Late,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Refused(HELD.to_owned()),
         // What a constraint or a type says repeats no value.
         Some(_) | None => Error::Refused(error.to_string()),
     }

@@ -5,7 +5,7 @@
 
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
@@ -139,6 +139,22 @@ fn is_for_providers(name: &HeaderName) -> bool {
 pub fn for_caller(headers: &mut HeaderMap, switching: Switching) {
     strip_hop_by_hop(headers, switching);
     strip_ours(headers);
+}
+
+/// What of a provider's answer is between it and the gateway: whose account pays, and cookies, which callers' requests
+/// would bring to nobody.
+const OF_ACCOUNT: [HeaderName; 4] = [
+    SET_COOKIE,
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
+    HeaderName::from_static("anthropic-organization-id"),
+];
+
+/// Takes that out of an answer.
+pub fn strip_account(headers: &mut HeaderMap) {
+    for name in &OF_ACCOUNT {
+        headers.remove(name);
+    }
 }
 
 fn strip_hop_by_hop(headers: &mut HeaderMap, switching: Switching) {

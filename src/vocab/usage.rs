@@ -61,7 +61,15 @@ impl Other {
     }
 }
 
+/// Tokens that no model reads or writes at once: ten times the longest context that is sold (Llama 4 Scout's, ten million).
+const TOO_MANY: u64 = 100_000_000;
+
 impl Usage {
+    /// Whether a provider can mean it. What it cannot mean is as good as not said: it would cost somebody his budget.
+    pub fn is_plausible(&self) -> bool {
+        self.input < TOO_MANY && self.output < TOO_MANY
+    }
+
     /// The tokens of two attempts together; the tier is that of the later one.
     #[must_use]
     pub const fn plus(self, other: &Self) -> Self {

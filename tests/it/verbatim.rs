@@ -182,6 +182,54 @@ fn half_an_event_is_not_glued_to_the_end() {
 }
 
 #[test]
+fn whose_account_pays_is_no_callers_affair() {
+    let said = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 12\r\nset-cookie: __cf_bm=1\r\n\
+                openai-organization: org-1\r\nopenai-project: proj-1\r\nanthropic-organization-id: org-2\r\nx-kept: 1\r\n\r\n\
+                {\"id\":\"abc\"}";
+    let (chat, plain) = (Upstream::says(said), Upstream::says(said));
+    let gateway = gateway(&chat, &Upstream::says(NOTHING), &plain);
+    let came = exchange(gateway.callers, &ask("/v1/chat/completions", r#"{"model":"chat","messages":[]}"#));
+    assert!(came.contains("x-kept") && came.ends_with(r#"{"id":"abc"}"#), "{came}");
+    for name in ["set-cookie", "openai-organization", "openai-project", "anthropic-organization-id"] {
+        assert!(!came.contains(name), "{name}: {came}");
+    }
+    // A service's cookies are its callers'.
+    let came =
+        exchange(gateway.callers, "GET /open/x HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n");
+    assert!(came.contains("set-cookie: __cf_bm=1"), "{came}");
+    is_quiet(&gateway);
+}
+
+#[test]
+fn what_is_no_answer_is_no_success() {
+    let said = |kind: &str, body: &str| -> &'static str {
+        let length = body.len();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n");
+        Box::leak((head + body).into_boxed_str())
+    };
+    let nothing = Upstream::says(NOTHING);
+    let good = r#"{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}"#;
+    let whole = ask("/v1/chat/completions", r#"{"model":"chat","messages":[]}"#);
+    let streamed = stream("/v1/chat/completions", "chat");
+    for (asked, kind, body) in [
+        (&whole, "text/html", "<html>Are you a human?</html>"),
+        (&whole, "application/json", "null"),
+        (&whole, "application/json", "{}"),
+        (&whole, "application/json", "[]"),
+        (&streamed, "text/html", "<html>Are you a human?</html>"),
+        (&streamed, "application/json", "null"),
+    ] {
+        let gateway = gateway(&Upstream::says(said(kind, body)), &nothing, &nothing);
+        let came = exchange(gateway.callers, asked);
+        assert!(came.starts_with("HTTP/1.1 502"), "{kind} {body}: {came}");
+        is_quiet(&gateway);
+    }
+    // Whoever forgets to say what it is may still have answered.
+    let gateway = gateway(&Upstream::says(said("x", good)), &nothing, &nothing);
+    assert!(exchange(gateway.callers, &whole).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
 fn a_path_leads_nowhere_but_to_the_route_that_it_begins_like() {
     let plain = Upstream::says("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
     let nothing = Upstream::says(NOTHING);

@@ -30,7 +30,7 @@ pub use route::{
     Byok, Channel, FallbackOn, FirstEvent, Hedge, HedgeDelay, Matcher, ModelName, Origin, Panic, PanicMode,
     Pattern, Queue, Replay, Retry, Route, SlowStart, Sticky, Timeouts, Unsupported,
 };
-pub use route::{Continuation, Delivery};
+pub use route::{Continuation, Delivery, Reasoning};
 pub use server::{
     AdminClient, AdminTls, AdminToken, Drain, Limits, Media, Redis, Responses, Server, ServerTimeouts,
     ServerTls,

@@ -11,6 +11,7 @@ use crate::algo::backoff::Backoff;
 use crate::algo::limit::Allowance;
 use crate::algo::quota::Caps;
 use crate::algo::{breaker, budget};
+use crate::config::reasoning;
 use crate::strategy;
 use crate::vocab::{Money, Priority};
 
@@ -111,6 +112,26 @@ impl Pattern {
     }
 }
 
+/// Whether a channel thinks for a long time before it speaks; `first_event: auto` and `idle` are longer for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reasoning {
+    Yes,
+    No,
+    /// Callers name its models, and one of them may.
+    ByName,
+}
+
+impl Reasoning {
+    /// Of a model of this name.
+    pub fn of(self, model: &str) -> bool {
+        match self {
+            Self::Yes => true,
+            Self::No => false,
+            Self::ByName => reasoning::by_name(model),
+        }
+    }
+}
+
 /// One upstream serving one model in this route: the unit of selection.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Channel {
@@ -121,8 +142,7 @@ pub struct Channel {
     pub weight: u32,
     /// Tier 1 is used only while tier 0 has nothing eligible, and so on.
     pub tier: u8,
-    /// Thinks for a long time before it speaks; `first_event: auto` and `idle` are longer for it.
-    pub reasoning: bool,
+    pub reasoning: Reasoning,
     pub timeouts: Timeouts,
     /// The model breaker's settings.
     pub breaker: breaker::Settings,

@@ -12,9 +12,9 @@ use crate::config::layer::stack;
 use crate::config::nearest::{did_you_mean, listed};
 use crate::config::path::Path;
 use crate::config::problem::Findings;
-use crate::config::reasoning;
 use crate::config::settle::{self, MAX_INFLIGHT, Traffic};
 use crate::config::tree::Value;
+use crate::config::{Reasoning, reasoning};
 use crate::dialect::Dialect;
 use std::sync::Arc;
 
@@ -265,11 +265,16 @@ impl Context<'_> {
                 }
             }
         }
-        let reasoning = said.reasoning.unwrap_or_else(|| self.thinks(&model));
+        let reasoning = match said.reasoning {
+            _ if plain => Reasoning::No,
+            Some(true) => Reasoning::Yes,
+            Some(false) => Reasoning::No,
+            None => self.thinks(&model),
+        };
         let traffic = match (plain, reasoning) {
             (true, _) => Traffic::PlainHttp,
-            (false, true) => Traffic::Reasoning,
-            (false, false) => Traffic::Ordinary,
+            (false, Reasoning::Yes | Reasoning::ByName) => Traffic::Reasoning,
+            (false, Reasoning::No) => Traffic::Ordinary,
         };
         let timeouts = stack([
             said.timeouts.clone(),
@@ -291,7 +296,7 @@ impl Context<'_> {
             model,
             weight: said.weight.unwrap_or(1),
             tier: said.tier.unwrap_or(0),
-            reasoning: reasoning && !plain,
+            reasoning,
             breaker: settle::breaker(&breaker, timeouts.ttfb),
             timeouts,
             quota: settle::quota(&stack([said.quota.clone(), below.quota.clone()])),
@@ -358,17 +363,18 @@ impl Context<'_> {
     }
 
     /// Guessed from the model's name where it is known.
-    fn thinks(&self, model: &ModelName) -> bool {
+    fn thinks(&self, model: &ModelName) -> Reasoning {
+        let known = |name: &str| if reasoning::by_name(name) { Reasoning::Yes } else { Reasoning::No };
         match (model, self.matcher) {
-            (ModelName::Fixed(name), _) => reasoning::by_name(name),
-            (_, Matcher::Model { pattern: Pattern::Exact(name) }) => reasoning::by_name(name),
-            (ModelName::AsAsked, Matcher::Model { pattern: Pattern::Prefix(prefix) }) => {
-                reasoning::possible_below(prefix)
+            (ModelName::Fixed(name), _) => known(name),
+            (_, Matcher::Model { pattern: Pattern::Exact(name) }) => known(name),
+            (ModelName::AsAsked, Matcher::Model { pattern: Pattern::Prefix(prefix) })
+                if !reasoning::possible_below(prefix) =>
+            {
+                Reasoning::No
             }
-            (ModelName::Suffix, _) | (ModelName::AsAsked, Matcher::Model { pattern: Pattern::Listed(_) }) => {
-                true
-            }
-            (ModelName::AsAsked, Matcher::Path { .. }) => false,
+            (ModelName::AsAsked | ModelName::Suffix, Matcher::Model { .. }) => Reasoning::ByName,
+            (ModelName::AsAsked | ModelName::Suffix, Matcher::Path { .. }) => Reasoning::No,
         }
     }
 }

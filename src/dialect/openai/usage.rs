@@ -54,7 +54,8 @@ pub fn read(walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
             b"output_tokens" => &mut counts.output_tokens,
             b"total_tokens" => &mut counts.total_tokens,
             b"prompt_cache_hit_tokens" => &mut counts.prompt_cache_hit_tokens,
-            b"num_cached_tokens" => &mut counts.num_cached_tokens,
+            // Mistral's word for it, and Moonshot's.
+            b"num_cached_tokens" | b"cached_tokens" => &mut counts.num_cached_tokens,
             b"reasoning_tokens" => &mut counts.reasoning_tokens,
             // Whisper's, and Mistral's.
             b"seconds" | b"prompt_audio_seconds" => {

@@ -104,6 +104,16 @@ fn everything_that_a_caller_can_see_is_content() {
 }
 
 #[test]
+fn counts_that_were_told_are_not_taken_back() {
+    let usage = |input, output| {
+        format!(r#"{{"choices":[],"usage":{{"prompt_tokens":{input},"completion_tokens":{output}}}}}"#)
+    };
+    let said = [usage(100, 1), usage(100, 50), usage(0, 0)];
+    let watch = check(Dialect::OpenAi, Operation::Chat, &said.each_ref().map(String::as_str), "uuu");
+    assert_eq!(watch.usage().map(|usage| (usage.input, usage.output)), Some((100, 50)));
+}
+
+#[test]
 fn only_an_empty_chunk_with_usage_is_usage_only() {
     chat(
         &[

@@ -458,6 +458,9 @@ fn dress(
     head.version = Version::HTTP_11;
     let fields = &mut head.headers;
     headers::for_caller(fields, switching);
+    if !channel.upstream.config.speaks.contains(&Dialect::Http) {
+        headers::strip_account(fields);
+    }
     name_request(fields, request_id, Some(attempts));
     fields.insert(CHANNEL, channel.label_header.clone());
 }

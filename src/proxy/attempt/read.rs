@@ -182,6 +182,9 @@ impl Reading<'_> {
         let (begin, upstream) = hold(upstream, most, self.until(), holding).await?;
         match upstream {
             None => self.whole(head, begin),
+            Some(_) if translate::generates(spoken.operation) && !may_be_object(&begin) => {
+                Err(failed(Fault::Protocol, NO_OBJECT))
+            }
             Some(upstream) if spoken.is_native() => {
                 let tail = is_json(&head).then(|| Tail::new(spoken.dialect, &begin));
                 Ok((head, Content::Opaque { begin: Some(begin), upstream, tail }))
@@ -205,6 +208,11 @@ impl Reading<'_> {
         }
         if json && !facts.whole {
             return Err(failed(Fault::Truncated, "the answer is cut short"));
+        }
+        // A page of whatever stands between, say, with the status of a success.
+        let is_empty = !may_be_object(&said) || said.trim_ascii() == b"{}";
+        if is_empty && translate::generates(spoken.operation) {
+            return Err(failed(Fault::Protocol, NO_OBJECT));
         }
         let whole = |body, usage, tokens| Content::Whole { body, usage, tokens };
         let Some(manner) = &spoken.manner else {
@@ -253,6 +261,12 @@ impl Reading<'_> {
     fn until(&self) -> Instant {
         self.gateway.live.clock.instant(self.first)
     }
+}
+
+const NO_OBJECT: &str = "the answer is no JSON object with anything in it";
+
+fn may_be_object(begin: &[u8]) -> bool {
+    begin.trim_ascii_start().starts_with(b"{")
 }
 
 fn content_type(head: &response::Parts) -> Option<&str> {

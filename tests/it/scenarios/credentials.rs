@@ -70,6 +70,20 @@ async fn when_every_key_is_throttled_the_caller_is_told_429_and_for_how_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_has_no_key_that_is_accepted_is_told_of_no_limit() {
+    let lab = Lab::start(TWO_KEYS);
+    lab.sim("a").control().set(vec![Rule::new(Fault::status(http::StatusCode::UNAUTHORIZED))]);
+    for attempt in 0..3 {
+        let answer = lab.send(&Ask::chat("demo")).await;
+        let text = answer.text();
+        assert_eq!(answer.status, 503, "{attempt}: {text}");
+        assert!(text.contains("refuse") && !text.contains("limit"), "{attempt}: {text}");
+    }
+    assert_eq!(lab.arrived("a"), 2, "each key once");
+    lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_short_retry_after_is_waited_out_within_the_request() {
     let lab = Lab::start(TWO_KEYS);
     let throttled = Fault::RateLimited { retry_after: Some(secs(2)) };
