@@ -24,7 +24,7 @@ use super::script::{Answer, Cell, Row, Rows, Script, Short, Step, Then, Value};
 /// How long another process may hold the lock.
 const BUSY: Duration = Duration::from_secs(2);
 /// What is said of a file that is locked for longer.
-const HELD: &str = "another process holds its lock";
+const HELD: &str = "it is locked by another process";
 /// Statements that stay compiled.
 const COMPILED: usize = 64;
 /// Bytes of a page, in a file that is made: twice as many as SQLite's own choice, which takes some 8 % off what 500 requests
