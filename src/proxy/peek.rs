@@ -397,15 +397,23 @@ impl Peeked {
         if self.is_translated() {
             self.say_end();
         } else if let Some(terminator) = missing_terminator {
-            // What came last may lack the empty line that ends an event.
-            let is_open =
-                |last: &Bytes| ![&b"\n\n"[..], b"\r\n\r\n", b"\r\r"].iter().any(|end| last.ends_with(end));
-            if matches!(self.splitter, Splitter::Sse(_)) && self.ready.back().is_some_and(is_open) {
+            let is_open = self.ready.back().is_some_and(|last| !ends_event(last));
+            if matches!(self.splitter, Splitter::Sse(_)) && is_open {
                 self.ready.push_back(Bytes::from_static(b"\n\n"));
             }
             self.ready.push_back(Bytes::from_static(terminator));
         }
     }
+}
+
+/// Whether what came last of a stream ends with the empty line that ends an event, or is the rest of one.
+fn ends_event(last: &[u8]) -> bool {
+    let text = last.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |at| at + 1);
+    let ends = &last[text..];
+    // A carriage return and the line feed behind it are one end of a line.
+    let is_end = |at: &usize| ends[*at] == b'\n' || ends.get(at + 1) != Some(&b'\n');
+    let lines = (0..ends.len()).filter(is_end).count();
+    lines >= 2 || text == 0
 }
 
 fn fault_of(in_band: InBand) -> Box<Failed> {
@@ -415,4 +423,21 @@ fn fault_of(in_band: InBand) -> Box<Failed> {
         detail: Some("an error inside a 200".to_owned()),
         ..Failed::new(failure)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_ends_with_an_empty_line_of_any_kind() {
+        for whole in
+            ["data: x\n\n", "data: x\r\n\r\n", "data: x\r\r", "data: x\n\r\n", "data: x\r\n\r", "\n", "\r\n"]
+        {
+            assert!(ends_event(whole.as_bytes()), "{whole:?}");
+        }
+        for open in ["data: x", "data: x\n", "data: x\r\n", "data: x\r"] {
+            assert!(!ends_event(open.as_bytes()), "{open:?}");
+        }
+    }
 }

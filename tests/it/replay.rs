@@ -661,8 +661,9 @@ routes:
 
 #[tokio::test(start_paused = true)]
 async fn recorded_requests_go_up_untouched_and_are_respliced_only_at_the_model() {
-    // Not JSON, so that nobody looks for a stream or for usage in it.
-    let scribe = Scribe::saying(Said::status(200).header("content-type", "text/plain").data("ok"));
+    // It says that it is no JSON, so that nobody looks for a stream or for usage in it.
+    let scribe =
+        Scribe::saying(Said::status(200).header("content-type", "text/plain").data(r#"{"ok":true}"#));
     let start = |channel: &str| {
         let yaml = format!(
             "
