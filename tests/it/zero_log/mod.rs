@@ -148,7 +148,12 @@ impl World {
             self.caller(*canaries).asks_everything();
         }
         let spool = self.gateway.directory().join("spool");
-        let spooled = || files(&spool).iter().any(|file| size(file) > 1_000).then_some(());
+        let spooled = || {
+            let status: serde_json::Value =
+                serde_json::from_str(&self.admin("GET", "/admin/status", None)).ok()?;
+            let is_written = status["ledger"]["waiting"] == 0;
+            (is_written && files(&spool).iter().any(|file| size(file) > 1_000)).then_some(())
+        };
         wait_for(30, spooled).expect("rows are on disk while the store is away");
         self.keeps_files("while the store is away");
         lock.execute_batch("ROLLBACK").expect("the store is there again");
