@@ -57,7 +57,7 @@ pub async fn drive(
     mirror::cast(gateway, snapshot, &guest);
     let model = std::mem::take(&mut guest.model);
     let caller = guest.caller.clone();
-    let drive = Drive {
+    let mut drive = Drive {
         gateway,
         snapshot,
         plan: Plan::begin(&snapshot.table, guest.route),
@@ -80,7 +80,7 @@ pub struct Drive<'a> {
 }
 
 impl Drive<'_> {
-    async fn run(mut self, mut guest: Box<Guest>) -> Response<Reply> {
+    async fn run(&mut self, mut guest: Box<Guest>) -> Response<Reply> {
         let mut permit = None;
         loop {
             let next = match permit {
@@ -182,9 +182,9 @@ impl Drive<'_> {
             "attempt failed"
         );
         let refused = failed.failure.fault.class() == Class::ClientFault;
-        let outlook = plan.outlook(need);
         self.last = Some(failed);
         if of_own_key {
+            let outlook = self.plan.outlook(&self.need);
             return Rest::Over(self.give_up(guest, outlook));
         }
         let onward = match verdict {
@@ -202,6 +202,7 @@ impl Drive<'_> {
             Verdict::NextRoute if again && !refused => Onward::Anywhere,
             Verdict::Retry { .. } | Verdict::NextRoute | Verdict::GiveUp => Onward::Nowhere,
         };
+        let outlook = self.plan.outlook(&self.need);
         degrade::rest(self, guest, outlook, onward).await
     }
 

@@ -152,7 +152,14 @@ const OF_ACCOUNT: [HeaderName; 4] = [
 
 /// Takes that out of an answer.
 pub fn strip_account(headers: &mut HeaderMap) {
-    for name in &OF_ACCOUNT {
+    strip(headers, &OF_ACCOUNT);
+}
+
+fn strip(headers: &mut HeaderMap, names: &[HeaderName]) {
+    // A message has fewer names than the table, and comparing known names is cheaper than hashing them.
+    let present: SmallVec<[HeaderName; 4]> =
+        headers.keys().filter(|name| names.contains(name)).cloned().collect();
+    for name in present {
         headers.remove(name);
     }
 }
@@ -167,12 +174,7 @@ fn strip_hop_by_hop(headers: &mut HeaderMap, switching: Switching) {
             headers.remove(name);
         }
     }
-    // A message has fewer names than the table, and comparing known names is cheaper than hashing them.
-    let present: SmallVec<[HeaderName; 4]> =
-        headers.keys().filter(|name| HOP_BY_HOP.contains(name)).cloned().collect();
-    for name in present {
-        headers.remove(name);
-    }
+    strip(headers, &HOP_BY_HOP);
     if let Some(upgrade) = upgrade {
         headers.insert(UPGRADE, upgrade);
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
