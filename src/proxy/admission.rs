@@ -59,7 +59,7 @@ fn asked(headers: &HeaderMap) -> Result<Option<Priority>, String> {
 }
 
 /// Refuses who matters least while the gateway is near its own limits.
-pub fn let_in(gateway: &Gateway, snapshot: &Snapshot, guest: Guest) -> Result<Box<Guest>, Box<Refusal>> {
+pub fn let_in(gateway: &Gateway, snapshot: &Snapshot, guest: Box<Guest>) -> Result<Box<Guest>, Box<Refusal>> {
     let most = snapshot.table.server.limits.max_inflight;
     // This one is counted already.
     let others = gateway.in_flight().saturating_sub(1);
@@ -76,7 +76,7 @@ pub fn let_in(gateway: &Gateway, snapshot: &Snapshot, guest: Guest) -> Result<Bo
     } else if let Some(message) = memory::scarce(gateway, snapshot, guest.priority) {
         (Shed::Memory, message)
     } else {
-        return Ok(Box::new(guest));
+        return Ok(guest);
     };
     let mut refusal = Refusal::new(Kind::Unavailable, message, guest.dialect, &guest.request_id);
     snapshot.table.routes[guest.route].handles.shed(&gateway.live.metrics, shed, guest.priority);

@@ -6,44 +6,32 @@ mod ask;
 pub(super) mod body;
 mod copy;
 mod fit;
+mod guest;
 mod plain;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::UPGRADE;
 use http::{HeaderMap, HeaderName, Request, Response, request};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 
-use super::again::Again;
-use super::media::Contents;
-use super::once::Once;
-use super::recall::{self, Recall};
+use super::recall;
 use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
-use super::settle::Settle;
-use super::thoughts::Thoughts;
-use super::tunnel::Switch;
-use super::unattended::Attendance;
 use super::{
     Gateway, Snapshot, admission, byok, capture, deadline, identity, leave, left, limits, models, privacy,
     trace,
 };
 use crate::access::{Caller, Standing};
 use crate::algo::tick::Tick;
-use crate::dialect::billed::Wish;
-use crate::dialect::continuation::Asking;
 use crate::dialect::entry::{self, Entry, Miss, ModelAt};
-use crate::dialect::scan::Scan;
 use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, Operation};
-use crate::route::price::MostCost;
-use crate::route::{Bond, Resend};
-use crate::state::model::Shape;
-use crate::telemetry::Shed;
-use crate::vocab::{Abilities, Priority, Privacy, RequestId, Trace};
+use crate::vocab::{Privacy, RequestId, Trace};
+
+pub use guest::{Entrance, Guest, Load};
 
 const CALLERS_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -62,83 +50,6 @@ pub struct Arrival {
     pub trace: Option<Trace>,
     /// What may be kept of it, as far as it is known whose it is.
     pub privacy: Privacy,
-}
-
-/// A request that may come in: whole, understood, and with a route.
-pub struct Guest {
-    pub head: request::Parts,
-    pub request_id: RequestId,
-    /// The key that the caller proved to hold.
-    pub caller: Caller,
-    pub dialect: Dialect,
-    pub operation: Operation,
-    /// The route that serves it.
-    pub route: usize,
-    /// The one that it asked for, where rules or a split sent it elsewhere.
-    pub asked_for: usize,
-    pub model: String,
-    pub shape: Shape,
-    pub resend: Resend,
-    pub begun: Tick,
-    pub deadline: Tick,
-    /// The caller's SDK retries by itself, and this is one of its retries.
-    pub is_retry: bool,
-    pub prompt_tokens: u64,
-    /// The caller's limit on the answer's tokens.
-    pub most_output: Option<u64>,
-    /// The conversation that it belongs to, on a route that cares.
-    pub session: Option<u64>,
-    /// Where what it refers to is stored, if that was seen.
-    pub stored_at: Option<Bond>,
-    /// That, or where what is encrypted in it was made.
-    pub bond: Option<Bond>,
-    /// What is encrypted in it.
-    pub thoughts: Option<Box<Thoughts>>,
-    /// Channels where it could cost more are not asked.
-    pub most_cost: Option<MostCost>,
-    /// For what was left at an upstream.
-    pub errand: Option<Box<left::Errand>>,
-    /// A window of fewer tokens cannot hold the prompt; 0 where that cannot be told.
-    pub least_window: u64,
-    /// What the model has to be able to do.
-    pub abilities: Abilities,
-    pub load: Load,
-    /// What it refers to, and whether its answer may be referred to.
-    pub recall: Recall,
-    /// What is asked is to go on with an answer that broke off.
-    pub onward: Option<Box<Asking>>,
-    pub upgrade: Option<Switch>,
-    /// For an answer that is to be kept.
-    pub again: Option<Box<Again>>,
-    /// Of the URLs that were fetched for it.
-    pub contents: Contents,
-    /// How much it matters.
-    pub priority: Priority,
-    /// It was refused for want of room.
-    pub shed: Option<Shed>,
-    pub settle: Settle,
-    /// Whether somebody waits for the answer, where that is not all.
-    pub attendance: Option<Arc<Attendance>>,
-}
-
-impl Guest {
-    /// What it asks for that has a price.
-    pub fn wish(&self) -> Wish {
-        match &self.load {
-            Load::Ask { scan, .. } => scan.wish,
-            Load::Whole(_) | Load::Once(_) => Wish::default(),
-        }
-    }
-}
-
-/// What goes upstream.
-pub enum Load {
-    /// An AI request: the body is whole, and `scan` knows where its model stands.
-    Ask { body: Bytes, scan: Arc<Scan> },
-    /// Plain HTTP, whole.
-    Whole(Bytes),
-    /// Plain HTTP too large to keep: it can be sent once.
-    Once(Once),
 }
 
 pub enum Admitted {
@@ -240,7 +151,7 @@ pub async fn admit(
 async fn come_in(
     gateway: &Arc<Gateway>,
     snapshot: &Snapshot,
-    mut guest: Guest,
+    mut guest: Box<Guest>,
 ) -> Result<Admitted, Box<Refusal>> {
     capture::begin(gateway, snapshot, &mut guest);
     let guest = admission::let_in(gateway, snapshot, guest)?;

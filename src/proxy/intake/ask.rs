@@ -7,17 +7,15 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 
 use super::fit::{Fit, Fitting};
+use super::guest::Entrance;
 use super::{Arrival, Guest, Load, body, is_retry};
 use crate::access::{Caller, Denied, Key, Standing};
 use crate::config::Urgency;
 use crate::dialect::entry::{Entry, ModelAt};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::trouble::Kind;
-use crate::ledger::Wait;
-use crate::proxy::media::Contents;
 use crate::proxy::recall::{self, Recall};
 use crate::proxy::refuse::{Refusal, in_short};
-use crate::proxy::settle::{Asked, Settle};
 use crate::proxy::thoughts::Thoughts;
 use crate::proxy::{Gateway, Snapshot, budgets, byok, identity, leave, left, memory, steer};
 use crate::route::closest;
@@ -31,7 +29,7 @@ pub async fn ask(
     snapshot: &Snapshot,
     mut arrival: Arrival,
     entry: &Entry<'_>,
-) -> Result<Guest, Box<Refusal>> {
+) -> Result<Box<Guest>, Box<Refusal>> {
     let heard = hear(gateway, snapshot, &mut arrival, entry).await?;
     let meant = understand(gateway, snapshot, &arrival, entry, heard)?;
     send_on(gateway, snapshot, arrival, entry, meant)
@@ -169,7 +167,7 @@ fn send_on(
     arrival: Arrival,
     entry: &Entry<'_>,
     meant: Meant,
-) -> Result<Guest, Box<Refusal>> {
+) -> Result<Box<Guest>, Box<Refusal>> {
     let Meant { caller, own, scan, body, recall, asked_for, waited } = meant;
     let (dialect, operation, table) = (entry.dialect, entry.operation, &snapshot.table);
     let asker = left::Asker {
@@ -187,9 +185,8 @@ fn send_on(
     let caller = byok::on_route(table, course.route, (caller, own), &arrival, dialect)?;
     budgets::most_asked(&arrival.head.headers)
         .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
-    let index = course.route;
-    let route = &table.routes[index];
     let is_retry = is_retry(&arrival.head.headers);
+    let scan = Arc::new(scan);
     let thoughts = Thoughts::of(gateway, caller.scope(), (dialect, operation), (&scan.model, &body));
     let fitting = Fitting {
         head: &arrival.head,
@@ -204,49 +201,28 @@ fn send_on(
         thoughts: thoughts.as_deref(),
     };
     let Fit { resend, priority, deadline, session, bond, abilities, least_window } = fitting
-        .on(gateway, snapshot, index)
+        .on(gateway, snapshot, course.route)
         .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
-    let shape = if scan.stream { Shape::Stream } else { Shape::Whole };
-    let asked = Asked::new(operation, (&scan.model, route), shape, priority, scan.prompt_tokens);
-    let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
-    settle.trace = arrival.trace;
-    settle.waited(Wait::Body, waited);
-    settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
-    settle.taken = course.arm;
-    settle.came_to(&table.routes[asked_for]);
-    Ok(Guest {
+    let entrance = Entrance {
         caller,
         dialect,
         operation,
-        route: index,
-        asked_for,
-        model: scan.model.clone(),
-        shape,
+        route: course.route,
+        model: &scan.model,
+        shape: if scan.stream { Shape::Stream } else { Shape::Whole },
+        load: Load::Ask { body, scan: Arc::clone(&scan) },
         resend,
-        begun: arrival.begun,
-        deadline,
         is_retry,
-        prompt_tokens: scan.prompt_tokens,
-        most_output: scan.max_output_tokens,
-        most_cost: None,
-        session,
-        stored_at,
-        bond,
-        thoughts,
-        errand: None,
-        least_window,
-        abilities,
-        load: Load::Ask { body, scan: Arc::new(scan) },
-        recall,
-        onward: None,
-        upgrade: None,
-        again: None,
-        contents: Contents::default(),
         priority,
-        shed: None,
-        settle,
-        attendance: None,
-        head: arrival.head,
-        request_id: arrival.request_id,
-    })
+        deadline,
+        waited,
+    };
+    let mut guest = Guest::begin(gateway, snapshot, arrival, entrance);
+    guest.settle.taken = course.arm;
+    guest.settle.came_to(&table.routes[asked_for]);
+    guest.asked_for = asked_for;
+    guest.most_output = scan.max_output_tokens;
+    (guest.session, guest.bond, guest.stored_at, guest.thoughts) = (session, bond, stored_at, thoughts);
+    (guest.abilities, guest.least_window, guest.recall) = (abilities, least_window, recall);
+    Ok(guest)
 }

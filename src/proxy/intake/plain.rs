@@ -4,23 +4,19 @@ use std::sync::Arc;
 
 use http::Method;
 
+use super::guest::Entrance;
 use super::{Arrival, Guest, Load, body, deadline, is_retry};
 use crate::access::{Shown, Standing};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, Operation};
-use crate::ledger::Wait;
-use crate::proxy::media::Contents;
 use crate::proxy::memory::{self, content_length};
 use crate::proxy::named::IDEMPOTENCY_KEY;
 use crate::proxy::once::Once;
-use crate::proxy::recall::Recall;
 use crate::proxy::refuse::Refusal;
-use crate::proxy::settle::{Asked, Settle};
 use crate::proxy::tunnel::Switch;
 use crate::proxy::{Gateway, Snapshot, admission, byok, identity, leave};
 use crate::route::Resend;
 use crate::state::model::Shape;
-use crate::vocab::Abilities;
 
 /// Reads as much of it as may be sent again; a larger body streams through.
 pub async fn plain(
@@ -28,7 +24,7 @@ pub async fn plain(
     snapshot: &Snapshot,
     mut arrival: Arrival,
     index: usize,
-) -> Result<Guest, Box<Refusal>> {
+) -> Result<Box<Guest>, Box<Refusal>> {
     let table = &snapshot.table;
     let limits = &table.server.limits;
     let route = &table.routes[index];
@@ -83,45 +79,22 @@ pub async fn plain(
     let priority = admission::priority(snapshot, index, &caller, &arrival.head.headers, is_retry).map_err(
         |message| arrival.refuse(Kind::BadRequest, message, Dialect::Http).closing_if_body(&arrival),
     )?;
-    let asked = Asked::new(Operation::Opaque, ("", route), Shape::Whole, priority, 0);
-    let mut settle =
-        Settle::begin(gateway, route, Dialect::Http.name(), &arrival.request_id, arrival.begun, asked);
-    settle.trace = arrival.trace;
-    settle.waited(Wait::Body, waited);
-    settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
-    Ok(Guest {
+    let entrance = Entrance {
         caller,
         dialect: Dialect::Http,
         operation: Operation::Opaque,
         route: index,
-        asked_for: index,
-        model: String::new(),
+        model: "",
         shape: Shape::Whole,
-        resend: if repeatable { Resend::Allowed } else { Resend::IfUnsent },
-        begun: arrival.begun,
-        deadline: deadline(gateway, snapshot, index, (&arrival.head.headers, arrival.begun)),
-        is_retry,
-        prompt_tokens: 0,
-        most_output: None,
-        most_cost: None,
-        session: None,
-        stored_at: None,
-        bond: None,
-        thoughts: None,
-        errand: None,
-        least_window: 0,
-        abilities: Abilities::default(),
         load,
-        recall: Recall::nothing(),
-        onward: None,
-        upgrade: arrival.upgrade.map(|caller| Switch { caller, shown }),
-        again: None,
-        contents: Contents::default(),
+        resend: if repeatable { Resend::Allowed } else { Resend::IfUnsent },
+        is_retry,
         priority,
-        shed: None,
-        settle,
-        attendance: None,
-        head: arrival.head,
-        request_id: arrival.request_id,
-    })
+        deadline: deadline(gateway, snapshot, index, (&arrival.head.headers, arrival.begun)),
+        waited,
+    };
+    let upgrade = arrival.upgrade.take().map(|caller| Switch { caller, shown });
+    let mut guest = Guest::begin(gateway, snapshot, arrival, entrance);
+    guest.upgrade = upgrade;
+    Ok(guest)
 }

@@ -11,21 +11,16 @@ use super::{Asker, Errand, Unknown};
 use crate::access::{Caller, Standing};
 use crate::dialect::Operation;
 use crate::dialect::entry::{Entry, Left, Want};
-use crate::ledger::Wait;
 use crate::proxy::intake::body::{Unread, read_some, read_whole};
-use crate::proxy::intake::{Arrival, Guest, Load, deadline, is_retry};
-use crate::proxy::media::Contents;
+use crate::proxy::intake::{Arrival, Entrance, Guest, Load, deadline, is_retry};
 use crate::proxy::memory::{self, content_length};
 use crate::proxy::named::IDEMPOTENCY_KEY;
 use crate::proxy::once::Once;
-use crate::proxy::recall::Recall;
 use crate::proxy::refuse::Refusal;
-use crate::proxy::settle::{Asked, Settle};
 use crate::proxy::{Gateway, Snapshot, admission, byok, identity, leave};
 use crate::route::Resend;
 use crate::state::holding::Holding;
 use crate::state::model::Shape;
-use crate::vocab::Abilities;
 
 /// Lets a request for what is left in, or says why not.
 pub async fn guest(
@@ -34,7 +29,7 @@ pub async fn guest(
     mut arrival: Arrival,
     entry: &Entry<'_>,
     left: &Left<'_>,
-) -> Result<Guest, Box<Refusal>> {
+) -> Result<Box<Guest>, Box<Refusal>> {
     let table = &snapshot.table;
     let (dialect, operation) = (entry.dialect, entry.operation);
     let access = &snapshot.access;
@@ -92,9 +87,8 @@ pub async fn guest(
     };
     let errand = asker.errand(entry, left, body).map_err(|refusal| refusal.closing_if_body(&arrival))?;
     let Errand { route: index, bond, .. } = errand;
-    let route = &table.routes[index];
     let refused = |denied| identity::refusal(gateway, &denied, &arrival, dialect).closing_if_body(&arrival);
-    let caller = access.decide(known, route.config.access).map_err(refused)?;
+    let caller = access.decide(known, table.routes[index].config.access).map_err(refused)?;
     leave::to_route(table, &caller, &arrival, dialect, index)
         .and_then(|()| byok::none_here(&arrival, dialect))
         .map_err(|refusal| refusal.closing_if_body(&arrival))?;
@@ -106,48 +100,26 @@ pub async fn guest(
                 .closing_if_body(&arrival)
         },
     )?;
-    let asked = Asked::new(operation, ("", route), Shape::Whole, priority, 0);
-    let mut settle = Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
-    settle.trace = arrival.trace;
-    settle.waited(Wait::Body, waited);
-    settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
     let safe = [Method::GET, Method::DELETE].contains(&arrival.head.method);
     let keyed = arrival.head.headers.contains_key(IDEMPOTENCY_KEY) && matches!(load, Load::Whole(_));
-    Ok(Guest {
+    let entrance = Entrance {
         caller,
         dialect,
         operation,
         route: index,
-        asked_for: index,
-        model: String::new(),
+        model: "",
         shape: Shape::Whole,
-        resend: if safe || keyed { Resend::Allowed } else { Resend::IfUnsent },
-        begun: arrival.begun,
-        deadline: deadline(gateway, snapshot, index, (&arrival.head.headers, arrival.begun)),
-        is_retry,
-        prompt_tokens: 0,
-        most_output: None,
-        most_cost: None,
-        session: None,
-        stored_at: None,
-        bond,
-        thoughts: None,
-        errand: Some(Box::new(errand)),
-        least_window: 0,
-        abilities: Abilities::default(),
         load,
-        recall: Recall::nothing(),
-        onward: None,
-        upgrade: None,
-        again: None,
-        contents: Contents::default(),
+        resend: if safe || keyed { Resend::Allowed } else { Resend::IfUnsent },
+        is_retry,
         priority,
-        shed: None,
-        settle,
-        attendance: None,
-        head: arrival.head,
-        request_id: arrival.request_id,
-    })
+        deadline: deadline(gateway, snapshot, index, (&arrival.head.headers, arrival.begun)),
+        waited,
+    };
+    let mut guest = Guest::begin(gateway, snapshot, arrival, entrance);
+    guest.bond = bond;
+    guest.errand = Some(Box::new(errand));
+    Ok(guest)
 }
 
 /// Whether the caller's key reaches so far, wherever that may be.

@@ -1,0 +1,196 @@
+//! What comes in, and all that is known of it on its way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request;
+
+use super::Arrival;
+use crate::access::Caller;
+use crate::algo::tick::Tick;
+use crate::dialect::billed::Wish;
+use crate::dialect::continuation::Asking;
+use crate::dialect::scan::Scan;
+use crate::dialect::{Dialect, Operation};
+use crate::ledger::Wait;
+use crate::proxy::again::Again;
+use crate::proxy::media::Contents;
+use crate::proxy::once::Once;
+use crate::proxy::recall::Recall;
+use crate::proxy::settle::{Asked, Settle};
+use crate::proxy::thoughts::Thoughts;
+use crate::proxy::tunnel::Switch;
+use crate::proxy::unattended::Attendance;
+use crate::proxy::{Gateway, Snapshot, left};
+use crate::route::price::MostCost;
+use crate::route::{Bond, Resend};
+use crate::state::model::Shape;
+use crate::telemetry::Shed;
+use crate::vocab::{Abilities, Priority, RequestId};
+
+/// A request that may come in: whole, understood, and with a route.
+pub struct Guest {
+    pub head: request::Parts,
+    pub request_id: RequestId,
+    /// The key that the caller proved to hold.
+    pub caller: Caller,
+    pub dialect: Dialect,
+    pub operation: Operation,
+    /// The route that serves it.
+    pub route: usize,
+    /// The one that it asked for, where rules or a split sent it elsewhere.
+    pub asked_for: usize,
+    pub model: String,
+    pub shape: Shape,
+    pub resend: Resend,
+    pub begun: Tick,
+    pub deadline: Tick,
+    /// The caller's SDK retries by itself, and this is one of its retries.
+    pub is_retry: bool,
+    pub prompt_tokens: u64,
+    /// The caller's limit on the answer's tokens.
+    pub most_output: Option<u64>,
+    /// The conversation that it belongs to, on a route that cares.
+    pub session: Option<u64>,
+    /// Where what it refers to is stored, if that was seen.
+    pub stored_at: Option<Bond>,
+    /// That, or where what is encrypted in it was made.
+    pub bond: Option<Bond>,
+    /// What is encrypted in it.
+    pub thoughts: Option<Box<Thoughts>>,
+    /// Channels where it could cost more are not asked.
+    pub most_cost: Option<MostCost>,
+    /// For what was left at an upstream.
+    pub errand: Option<Box<left::Errand>>,
+    /// A window of fewer tokens cannot hold the prompt; 0 where that cannot be told.
+    pub least_window: u64,
+    /// What the model has to be able to do.
+    pub abilities: Abilities,
+    pub load: Load,
+    /// What it refers to, and whether its answer may be referred to.
+    pub recall: Recall,
+    /// What is asked is to go on with an answer that broke off.
+    pub onward: Option<Box<Asking>>,
+    pub upgrade: Option<Switch>,
+    /// For an answer that is to be kept.
+    pub again: Option<Box<Again>>,
+    /// Of the URLs that were fetched for it.
+    pub contents: Contents,
+    /// How much it matters.
+    pub priority: Priority,
+    /// It was refused for want of room.
+    pub shed: Option<Shed>,
+    pub settle: Settle,
+    /// Whether somebody waits for the answer, where that is not all.
+    pub attendance: Option<Arc<Attendance>>,
+}
+
+/// With what a request comes in, whatever it is for.
+pub struct Entrance<'a> {
+    pub caller: Caller,
+    pub dialect: Dialect,
+    pub operation: Operation,
+    /// The route that serves it.
+    pub route: usize,
+    /// Empty for plain HTTP.
+    pub model: &'a str,
+    pub shape: Shape,
+    pub load: Load,
+    pub resend: Resend,
+    pub is_retry: bool,
+    pub priority: Priority,
+    pub deadline: Tick,
+    /// For its body.
+    pub waited: Duration,
+}
+
+impl Guest {
+    /// Its account is open from here on, and it counts as in flight. What an [`Entrance`] does not say is as it is for plain
+    /// HTTP: the caller of this says what is otherwise.
+    pub fn begin(
+        gateway: &Arc<Gateway>,
+        snapshot: &Snapshot,
+        arrival: Arrival,
+        entrance: Entrance<'_>,
+    ) -> Box<Self> {
+        let Entrance {
+            caller,
+            dialect,
+            operation,
+            route: index,
+            model,
+            shape,
+            load,
+            resend,
+            is_retry,
+            priority,
+            deadline,
+            waited,
+        } = entrance;
+        let route = &snapshot.table.routes[index];
+        let prompt_tokens = match &load {
+            Load::Ask { scan, .. } => scan.prompt_tokens,
+            Load::Whole(_) | Load::Once(_) => 0,
+        };
+        let asked = Asked::new(operation, (model, route), shape, priority, prompt_tokens);
+        let mut settle =
+            Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
+        settle.trace = arrival.trace;
+        settle.waited(Wait::Body, waited);
+        settle.comes_from(&caller, &snapshot.table, &arrival.head.headers);
+        Box::new(Self {
+            caller,
+            dialect,
+            operation,
+            route: index,
+            asked_for: index,
+            model: model.to_owned(),
+            shape,
+            resend,
+            begun: arrival.begun,
+            deadline,
+            is_retry,
+            prompt_tokens,
+            most_output: None,
+            most_cost: None,
+            session: None,
+            stored_at: None,
+            bond: None,
+            thoughts: None,
+            errand: None,
+            least_window: 0,
+            abilities: Abilities::default(),
+            load,
+            recall: Recall::nothing(),
+            onward: None,
+            upgrade: None,
+            again: None,
+            contents: Contents::default(),
+            priority,
+            shed: None,
+            settle,
+            attendance: None,
+            head: arrival.head,
+            request_id: arrival.request_id,
+        })
+    }
+
+    /// What it asks for that has a price.
+    pub fn wish(&self) -> Wish {
+        match &self.load {
+            Load::Ask { scan, .. } => scan.wish,
+            Load::Whole(_) | Load::Once(_) => Wish::default(),
+        }
+    }
+}
+
+/// What goes upstream.
+pub enum Load {
+    /// An AI request: the body is whole, and `scan` knows where its model stands.
+    Ask { body: Bytes, scan: Arc<Scan> },
+    /// Plain HTTP, whole.
+    Whole(Bytes),
+    /// Plain HTTP too large to keep: it can be sent once.
+    Once(Once),
+}
