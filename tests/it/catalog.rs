@@ -185,6 +185,35 @@ async fn the_list_has_what_is_served_in_the_shape_of_whoever_asks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pattern_is_listed_as_the_models_that_it_stands_for() {
+    let routing = "
+version: 1
+upstreams:
+  main: {provider: openai, base_url: 'http://main/v1'}
+  claude: {provider: anthropic, base_url: 'http://claude'}
+  later: {provider: mistral}
+routes:
+  - {model: gpt-5.4-mini, channels: [{upstream: main}]}
+  - {model: 'gpt-5*', channels: [{upstream: main}, {upstream: later}]}
+  - {model: 'house/*', channels: [{upstream: claude, model: '*'}]}
+  - {model: 'one/*', channels: [{upstream: main, model: gpt-5.4}]}
+";
+    let lab = Lab::beside(routing, &[]);
+    let list = lab.send(&Ask::get("/v1/models")).await.json();
+    let ids: Vec<&str> =
+        list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
+    assert_eq!(ids[0], "gpt-5.4-mini");
+    for id in ["gpt-5.4", "gpt-5.4-mini", "house/claude-sonnet-4-6"] {
+        assert_eq!(ids.iter().filter(|known| **known == id).count(), 1, "{id}");
+    }
+    // Of no route, turned off, by no name in particular, of somebody without a key.
+    for part in ["gpt-4.1", "gpt-5-chat-latest", "one/", "mistral", "*"] {
+        assert!(!ids.iter().any(|id| id.contains(part)), "{part}");
+    }
+    assert!(ids.is_sorted_by_key(|id| (id.starts_with("house/"), *id != "gpt-5.4-mini", *id)), "{ids:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_page_that_makes_no_sense_is_refused_in_the_callers_shape() {
     let scene = Scene::new();
     let answer = scene.get("/anthropic/v1/models?limit=0", &[]).await;
