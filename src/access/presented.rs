@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, request};
 use smallvec::SmallVec;
 
 /// Fields that hold a key and nothing else: Anthropic's, Google's and Azure's SDKs.
-pub const FIELDS: [HeaderName; 3] = [
+pub static FIELDS: [HeaderName; 3] = [
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-goog-api-key"),
     HeaderName::from_static("api-key"),
@@ -37,7 +37,7 @@ pub struct Presented<'a> {
 
 pub fn read<'a>(headers: &'a HeaderMap, query: Option<&'a str>, signing: Signing) -> Presented<'a> {
     let authorization = || headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-    let plain = FIELDS.into_iter().flat_map(|name| headers.get_all(name)).map(HeaderValue::as_bytes);
+    let plain = FIELDS.iter().flat_map(|name| headers.get_all(name)).map(HeaderValue::as_bytes);
     let params = query.into_iter().flat_map(|query| query.split('&')).filter_map(parameter);
     let secrets = authorization()
         .filter_map(bearer)

@@ -21,7 +21,7 @@ use super::patience::{Patience, Sent};
 use crate::vocab::{Fault, Stage};
 
 /// Fields that belong to an HTTP/1.1 connection and make an HTTP/2 request malformed (RFC 9113 §8.2.2).
-const CONNECTION_FIELDS: [HeaderName; 5] = [
+static CONNECTION_FIELDS: [HeaderName; 5] = [
     CONNECTION,
     TRANSFER_ENCODING,
     UPGRADE,

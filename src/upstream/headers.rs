@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 /// Fields of one hop. `Upgrade` and `Connection: upgrade` are put back for a protocol switch.
-const HOP_BY_HOP: [HeaderName; 10] = [
+static HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -26,7 +26,7 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 
 /// Fields that `Connection` cannot name away: without them the message would mean something else, or a
 /// caller could strip what the gateway or the upstream relies on.
-const PROTECTED: [HeaderName; 11] = [
+static PROTECTED: [HeaderName; 11] = [
     HOST,
     CONTENT_LENGTH,
     CONTENT_TYPE,
@@ -41,7 +41,7 @@ const PROTECTED: [HeaderName; 11] = [
 ];
 
 /// What a caller authenticates to the gateway with. The last three belong to a signature of AWS's.
-const CALLER_CREDENTIALS: [HeaderName; 7] = [
+static CALLER_CREDENTIALS: [HeaderName; 7] = [
     AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("api-key"),
@@ -143,7 +143,7 @@ pub fn for_caller(headers: &mut HeaderMap, switching: Switching) {
 
 /// What of a provider's answer is between it and the gateway: whose account pays, and cookies, which callers' requests
 /// would bring to nobody.
-const OF_ACCOUNT: [HeaderName; 4] = [
+static OF_ACCOUNT: [HeaderName; 4] = [
     SET_COOKIE,
     HeaderName::from_static("openai-organization"),
     HeaderName::from_static("openai-project"),
