@@ -97,6 +97,11 @@ impl Desk {
             digests: vec![self.digest(&secret, maker.now)],
         };
         apply(&mut row, said, maker)?;
+        if row.expires_at.is_some_and(|expires| expires <= micros(maker.now)) {
+            return Err(wrong(
+                "`expires` is over already, and nobody could ever use the key; name a moment that is to come",
+            ));
+        }
         self.store.insert_key(&row).await?;
         self.look_after(maker.now).await;
         Ok((row, secret))

@@ -205,6 +205,7 @@ fn refusals(route: &Route) -> impl Iterator<Item = (StatusCode, &'static str)> {
     let path = [(400, "a name in the path is no text")].into_iter().filter(move |_| names);
     let is_guarded = route.scope != OperatorScope::Open;
     let door = [
+        (400, "the query has something in it that this does not take"),
         (401, "no token, a wrong one, or no certificate of an operator"),
         (403, "the operator has not the scope, or a page of another site asks"),
         (429, "too many wrong tokens came from this address"),

@@ -3,6 +3,11 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::explain::pairs;
+
+/// So much of what somebody wrote is said back to him.
+const LONGEST_NAME: usize = 60;
+
 /// Where a type's schema comes from.
 pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
 
@@ -134,6 +139,19 @@ impl Form {
     pub const fn refuses(mut self, refusals: &'static [(u16, &'static str)]) -> Self {
         self.refusals = refusals;
         self
+    }
+
+    /// What is said to somebody whose query has a name in it that means nothing here: misspelt, it would change the answer
+    /// in silence.
+    pub fn misses(&self, query: &str) -> Option<String> {
+        let is_known = |name: &str| self.query.iter().any(|parameter| parameter.name == name);
+        let (name, _) = pairs(query).into_iter().find(|(name, _)| !is_known(name))?;
+        let name: String = name.chars().take(LONGEST_NAME).collect();
+        let all: Vec<&str> = self.query.iter().map(|parameter| parameter.name).collect();
+        Some(match &all[..] {
+            [] => format!("`{name}` is nothing that this takes in its query; it takes nothing there"),
+            all => format!("`{name}` is nothing that this takes in its query; there are {}", all.join(", ")),
+        })
     }
 
     /// A `T` as JSON is sent along.

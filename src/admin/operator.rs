@@ -97,7 +97,13 @@ pub(super) async fn admit(State(post): State<Post>, mut request: Request, next: 
     request.extensions_mut().insert(operator.clone());
     let subject = trail::subject(route.path, request.uri().path());
     let answer = async move {
-        if is_allowed { in_one_form(next.run(request).await).await } else { out_of_scope(route.scope) }
+        if !is_allowed {
+            return out_of_scope(route.scope);
+        }
+        match request.uri().query().and_then(|query| route.form.misses(query)) {
+            Some(message) => problem(StatusCode::BAD_REQUEST, message),
+            None => in_one_form(next.run(request).await).await,
+        }
     };
     match route.form.deed {
         None => answer.await,

@@ -288,6 +288,22 @@ async fn what_is_away_is_said_and_keeps_nobody_away() {
 }
 
 #[tokio::test]
+async fn a_word_that_means_nothing_in_a_query_is_refused_and_not_passed_over() {
+    let still = still();
+    for route in ROUTES.iter().filter(|route| route.scope != OperatorScope::Open) {
+        let path = route.path.replace("{upstream}", "a").replace("{name}", "a");
+        let (status, said) = ask(&still, route.method, &format!("{path}?lmit=5"), "").await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{} {path}: {said}", route.method);
+        assert!(said.contains("`lmit`"), "{said}");
+        for known in route.form.query {
+            assert!(said.contains(known.name), "{path}: {said}");
+        }
+    }
+    // Whoever probes may add what he likes.
+    assert_eq!(ask(&still, "GET", "/livez?verbose=1", "").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn every_endpoint_answers_and_is_listed() {
     let still = still();
     let (_, index) = ask(&still, "GET", "/", "").await;

@@ -57,12 +57,8 @@ impl Asked {
                     let limit = value.parse().ok().filter(|limit| (1..=MOST).contains(limit));
                     wanted.most = limit.ok_or_else(|| format!("limit is 1 to {MOST}, not `{value}`"))?;
                 }
-                other => {
-                    return Err(format!(
-                        "{other} is nothing to look for; there are key, team, model, route, channel, outcome, verdict, status, \
-                     from, to, slower_than, before and limit"
-                    ));
-                }
+                // What the form does not list is refused at the door.
+                _ => {}
             }
         }
         Ok(Self { wanted, cursor })

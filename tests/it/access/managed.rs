@@ -195,6 +195,7 @@ async fn what_is_wrong_with_a_key_is_said_and_nothing_is_made() {
         (json!({ "name": "x", "team": "grwth" }), 422, "did you mean `growth`?"),
         (json!({ "name": "x", "team": "growth", "user": "ada" }), 422, "both `user` and `team`"),
         (json!({ "name": "x", "expires": "soon" }), 422, "no point in time"),
+        (json!({ "name": "x", "expires": "2020-01-31" }), 422, "over already"),
         (json!({ "name": "x", "allow": { "upstreams": ["b"] } }), 422, "no upstream is called `b`"),
         (json!({ "name": "x", "allow": { "endpoints": ["chatt"] } }), 422, "there is no `chatt`"),
         (json!({ "name": "x", "allow": { "model": ["demo"] } }), 422, "unknown field `model`"),
