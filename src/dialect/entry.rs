@@ -256,28 +256,39 @@ fn decode(raw: &str) -> Option<Cow<'_, str>> {
     sound.then_some(model)
 }
 
-/// Whether somebody who resolves a path's dots (RFC 3986 §5.2.4), or decodes its `%2e` and `%2f` before he does, would come
-/// to another one than it seems.
-pub fn wanders(path: &str) -> bool {
-    let is_dots = |part: &[u8]| matches!(part, b"." | b"..");
-    if !path.as_bytes().contains(&b'.') && !path.contains("%2") && !path.contains("%5") {
-        return false;
+/// A path as a server may read it that decodes all of it (RFC 3986 §2.1) before it looks where it leads: `\` as `/`,
+/// several `/` as one, and no part with what follows a `;` in it. `None` where that is what is written, as in nearly all.
+pub fn loosely(path: &str) -> Option<Vec<u8>> {
+    if !path.contains(['%', '\\', ';']) && !path.contains("//") {
+        return None;
     }
-    let mut plain = Vec::with_capacity(path.len());
+    let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let [first, behind @ ..] = rest {
-        let (byte, behind) = match rest {
-            [b'%', b'2', b'e' | b'E', behind @ ..] => (b'.', behind),
-            [b'%', b'2', b'f' | b'F', behind @ ..] | [b'%', b'5', b'c' | b'C', behind @ ..] => (b'/', behind),
-            _ => (if *first == b'\\' { b'/' } else { *first }, behind),
-        };
-        plain.push(byte);
-        rest = behind;
+        let escaped = behind.first_chunk().filter(|_| *first == b'%').and_then(|digits: &[u8; 2]| {
+            let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+            u8::try_from(high? << 4 | low?).ok()
+        });
+        decoded.push(match escaped.unwrap_or(*first) {
+            b'\\' => b'/',
+            byte => byte,
+        });
+        rest = if escaped.is_some() { &behind[2..] } else { behind };
     }
-    // Some servers take what follows a `;` for a parameter of the part before it.
-    plain
-        .split(|byte| *byte == b'/')
-        .any(|part| is_dots(part.split(|byte| *byte == b';').next().unwrap_or(part)))
+    let mut loose = Vec::with_capacity(decoded.len());
+    for (place, part) in decoded.split(|byte| *byte == b'/').enumerate() {
+        // The first is what stands before the first `/`, which is nothing.
+        if place > 0 && loose.last() != Some(&b'/') {
+            loose.push(b'/');
+        }
+        loose.extend(part.iter().take_while(|byte| **byte != b';'));
+    }
+    Some(loose)
+}
+
+/// Whether somebody who resolves the dots of a path (RFC 3986 §5.2.4) that is [loose](loosely) would come to another one.
+pub fn wanders(loose: &[u8]) -> bool {
+    loose.split(|byte| *byte == b'/').any(|part| matches!(part, b"." | b".."))
 }
 
 impl<'a> Entry<'a> {

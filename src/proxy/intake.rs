@@ -29,6 +29,7 @@ use crate::algo::tick::Tick;
 use crate::dialect::entry::{self, Entry, Miss, ModelAt};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, Operation};
+use crate::state::Table;
 use crate::vocab::{Privacy, RequestId, Trace};
 
 pub use guest::{Entrance, Guest, Load};
@@ -167,11 +168,10 @@ async fn plain_or_nowhere(
     (path, busy): (&str, bool),
 ) -> Result<Admitted, Box<Refusal>> {
     match snapshot.table.route_of_path(path) {
-        // Another route, or none, might be meant by it where it is going.
-        Some(_) if entry::wanders(path) => {
+        Some(route) if may_lead_elsewhere(&snapshot.table, path, route) => {
             let message = format!(
-                "the path {} has `.` or `..` in it, and might lead elsewhere than to the route that it begins like; send the \
-                 path that is meant",
+                "the path {} might lead elsewhere than to the route that it begins like, once its `.`, `..`, `//` or escapes are \
+                 resolved; send the path that is meant",
                 in_short(path)
             );
             Err(arrival.refuse(Kind::BadRequest, message, Dialect::Http).closing_if_body(&arrival))
@@ -183,6 +183,14 @@ async fn plain_or_nowhere(
         }
         None => Err(nowhere(gateway, snapshot, arrival, (miss, path))),
     }
+}
+
+/// Whether another route, or none, might be meant by a path that begins like those of `route`, where it is going: what
+/// stands behind this gateway may read it otherwise.
+fn may_lead_elsewhere(table: &Table, path: &str, route: usize) -> bool {
+    let loose = entry::loosely(path);
+    let as_read = loose.as_deref().unwrap_or(path.as_bytes());
+    entry::wanders(as_read) || (loose.is_some() && table.route_of_loose_path(as_read) != Some(route))
 }
 
 /// Who asks for something that belongs to no route, and has no body that could be signed.

@@ -20,7 +20,7 @@ use crate::algo::budget::Budget;
 use crate::algo::name;
 use crate::catalog::Catalog;
 use crate::config::{self, Blueprint, Continuation, Degradation, Matcher, Origin, Pattern, Urgency};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, entry};
 use crate::strategy;
 use crate::telemetry::{CredentialHandles, UpstreamHandles};
 use crate::vocab::Priority;
@@ -174,6 +174,15 @@ impl Table {
     /// The path route with the longest prefix of `path`. `/orders` means `/orders/` too.
     pub fn route_of_path(&self, path: &str) -> Option<usize> {
         let takes = |prefix: &str| path.starts_with(prefix) || prefix.strip_suffix('/') == Some(path);
+        self.paths.iter().find(|(prefix, _)| takes(prefix)).map(|(_, index)| *index)
+    }
+
+    /// The same of a path that is [loose](entry::loosely): the route that is meant by it where it is going.
+    pub fn route_of_loose_path(&self, path: &[u8]) -> Option<usize> {
+        let takes = |prefix: &str| {
+            let prefix = entry::loosely(prefix).unwrap_or_else(|| prefix.into());
+            path.starts_with(&prefix) || prefix.strip_suffix(b"/") == Some(path)
+        };
         self.paths.iter().find(|(prefix, _)| takes(prefix)).map(|(_, index)| *index)
     }
 

@@ -15,10 +15,13 @@ upstreams:
   chat: {provider: custom, dialect: openai, base_url: 'http://CHAT/v1', probe: {kind: 'off'}, credentials: [k]}
   messages: {provider: custom, dialect: anthropic, base_url: 'http://MESSAGES', probe: {kind: 'off'}, credentials: [k]}
   plain: {provider: http, base_url: 'http://PLAIN/base', probe: {kind: 'off'}}
+  inner: {provider: http, base_url: 'http://CHAT/inner', probe: {kind: 'off'}}
 routes:
   - {model: chat, channels: [{upstream: chat}]}
   - {model: messages, channels: [{upstream: messages}]}
   - {path: /open/, channels: [{upstream: plain}]}
+  - {path: /all/, channels: [{upstream: plain}]}
+  - {path: /all/private/, channels: [{upstream: inner}]}
 defaults: {retry: {max_attempts: 1}}
 ";
 
@@ -218,6 +221,13 @@ fn what_is_no_answer_is_no_success() {
         (&whole, "application/json", "[]"),
         (&streamed, "text/html", "<html>Are you a human?</html>"),
         (&streamed, "application/json", "null"),
+        // In the other form than the one that was asked for, in which nobody's SDK finds it.
+        (&streamed, "application/json", good),
+        (
+            &whole,
+            "text/event-stream",
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\ndata: [DONE]\n\n",
+        ),
     ] {
         let gateway = gateway(&Upstream::says(said(kind, body)), &nothing, &nothing);
         let came = exchange(gateway.callers, asked);
@@ -247,11 +257,25 @@ fn a_path_leads_nowhere_but_to_the_route_that_it_begins_like() {
         "/open/..;a=1/private",
         "/open/./x",
         "/open/x/..",
+        "/open//../private",
+        "/open/%2e%2e%2fprivate",
+        "/all//private/x",
+        "/all/%70rivate/x",
+        "/all/private%2fx",
+        "/all/private;a=1/x",
+        "/all/\\private/x",
     ] {
         assert_eq!(get(path), "HTTP/1.1 400 Bad Request", "{path}");
     }
     assert_eq!(plain.asked(), [""; 0], "nobody was asked for any of it");
-    for path in ["/open/a..b/.hidden/c.json", "/open/group%2Fproject", "/open/...", "/open/x?to=../y"] {
+    for path in [
+        "/open/a..b/.hidden/c.json",
+        "/open/group%2Fproject",
+        "/open/...",
+        "/open/x?to=../y",
+        "/open/https://example.com/%7Eada;v=1",
+        "/open/%zz%",
+    ] {
         assert_eq!(get(path), "HTTP/1.1 200 OK", "{path}");
     }
     is_quiet(&gateway);
