@@ -137,6 +137,9 @@ impl Reading<'_> {
     /// Waits for a stream's first content.
     async fn stream(&self, mut head: response::Parts, upstream: Incoming, framing: Framing) -> Read {
         let Self { gateway, snapshot, guest, permit, spoken, first } = *self;
+        if guest.shape == Shape::Whole && translate::generates(spoken.operation) {
+            return Err(failed(Fault::Protocol, "a stream to a request for a whole answer"));
+        }
         let limits = &snapshot.table.server.limits;
         let (mut translation, mut follower) = (None, None);
         if let Some(manner) = &spoken.manner {
@@ -214,13 +217,14 @@ impl Reading<'_> {
         if is_empty && translate::generates(spoken.operation) {
             return Err(failed(Fault::Protocol, NO_OBJECT));
         }
+        // Who reads events finds none in it, and takes that for an empty answer.
+        if json && guest.shape == Shape::Stream && translate::generates(spoken.operation) {
+            return Err(failed(Fault::Protocol, "a whole answer to a request for a stream"));
+        }
         let whole = |body, usage, tokens| Content::Whole { body, usage, tokens };
         let Some(manner) = &spoken.manner else {
             return Ok((head, whole(said, facts.usage, Tokens::Told)));
         };
-        if guest.shape == Shape::Stream {
-            return Err(failed(Fault::Protocol, "a whole answer to a request for a stream"));
-        }
         let holding = memory::needed(&gateway.live.holdings);
         if let Some(errand) = &spoken.errand {
             let answered =

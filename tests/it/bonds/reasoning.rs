@@ -63,15 +63,23 @@ fn refusal() -> Said {
 
 /// The next turn of a conversation in which the model thought `thoughts`.
 fn turn(thoughts: &[&str]) -> Ask {
+    Ask::post("/v1/responses", next_turn(thoughts).to_string())
+}
+
+fn streamed_turn(thoughts: &[&str]) -> Ask {
+    let mut body = next_turn(thoughts);
+    body["stream"] = json!(true);
+    Ask::post("/v1/responses", body.to_string())
+}
+
+fn next_turn(thoughts: &[&str]) -> Value {
     let mut input = vec![json!({"role": "user", "content": "why?"})];
     for thought in thoughts {
         input.push(json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": thought}));
         input.push(json!({"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
             "content": [{"type": "output_text", "text": "so", "annotations": []}]}));
     }
-    let body =
-        json!({"model": "m", "store": false, "include": ["reasoning.encrypted_content"], "input": input});
-    Ask::post("/v1/responses", body.to_string())
+    json!({"model": "m", "store": false, "include": ["reasoning.encrypted_content"], "input": input})
 }
 
 fn channel(answer: &Answer) -> &str {
@@ -99,8 +107,12 @@ impl Scene {
 
     /// Asks until each has answered a first turn once.
     async fn both_have_thought(&self) {
+        self.both_have_thought_of(&turn(&[])).await;
+    }
+
+    async fn both_have_thought_of(&self, ask: &Ask) {
         for _ in 0..2 {
-            channel(&self.lab.send(&turn(&[])).await);
+            channel(&self.lab.send(ask).await);
         }
         assert_eq!((self.one.only().whole, self.two.only().whole), (true, true));
     }
@@ -108,11 +120,12 @@ impl Scene {
 
 #[tokio::test(start_paused = true)]
 async fn a_thought_goes_back_to_whoever_made_it_and_byte_for_byte() {
-    for said in [whole, streamed] {
+    type Way = (fn(&str) -> Said, fn(&[&str]) -> Ask);
+    for (said, turn) in [(whole, turn), (streamed, streamed_turn)] as [Way; 2] {
         let scene = Scene::new(TWO);
         scene.one.say(said("gAAAone"));
         scene.two.say(said("gAAAtwo"));
-        scene.both_have_thought().await;
+        scene.both_have_thought_of(&turn(&[])).await;
         for _ in 0..4 {
             for (thought, scribe, name) in
                 [("gAAAtwo", &scene.two, "two/m"), ("gAAAone", &scene.one, "one/m")]
