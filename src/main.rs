@@ -27,8 +27,6 @@ const SAMPLE: &str = include_str!("../routing.yaml");
 const DEFAULT_FILE: &str = "routing.yaml";
 /// What standard error may take for the last lines of the log.
 const LAST_LINES: Duration = Duration::from_secs(1);
-/// Where the sample has its admin listener.
-const DEFAULT_ADMIN: &str = "http://127.0.0.1:9090";
 /// What operators prove themselves with: a token, or the PEM files of a certificate and its key.
 const ADMIN_TOKEN: &str = "MAINSTAY_ADMIN_TOKEN";
 const ADMIN_CERT: &str = "MAINSTAY_ADMIN_CERT";
@@ -179,13 +177,13 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Requests(asked) => requests(source, &asked),
         Command::Operate(what) => operate(source, &what),
         Command::Usage { asked, whence } => {
-            let (base, proof) = operators(source.clone())?;
+            let (base, proof) = gateway(source.clone(), &whence)?;
             let mut out = std::io::stdout();
             let done = asked.report(&whence, source, &base, &proof, &mut out);
             Ok(reported(one_thread()?.block_on(done)?))
         }
         Command::Reprice { asked, whence } => {
-            let (base, proof) = operators(source.clone())?;
+            let (base, proof) = gateway(source.clone(), &whence)?;
             let mut out = std::io::stdout();
             let done = asked.report(&whence, source, &base, &proof, &mut out);
             Ok(reported(one_thread()?.block_on(done)?))
@@ -195,12 +193,14 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         ),
         Command::Version { json: false } => print(concat!("mainstay ", env!("CARGO_PKG_VERSION"))),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "mainstay", &mut std::io::stdout());
-            Ok(ExitCode::SUCCESS)
+            // It panics where nobody reads on.
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "mainstay", &mut text);
+            print(String::from_utf8_lossy(&text).trim_end())
         }
         Command::Healthcheck { admin } => {
-            let (base, proof) = operators(source)?;
-            healthcheck(&admin.unwrap_or(base), &proof)
+            let (base, proof) = operators(source, admin.as_deref())?;
+            healthcheck(&base, &proof)
         }
     }
 }
@@ -301,8 +301,7 @@ fn explain(
     admin: Option<String>,
 ) -> anyhow::Result<ExitCode> {
     let said = admin.is_some();
-    let (base, proof) = operators(source.clone())?;
-    let base = admin.unwrap_or(base);
+    let (base, proof) = operators(source.clone(), admin.as_deref())?;
     match one_thread()?.block_on(ask(&base, &app::explain_path(&question, key), &proof)) {
         Ok(answer) if answer.status.is_success() => {
             let explained: serde_json::Value = serde_json::from_slice(&answer.body)?;
@@ -368,16 +367,14 @@ fn simulate(source: Source, asked: &app::Simulate) -> anyhow::Result<ExitCode> {
 }
 
 fn keys(source: Source, what: &app::Keys, admin: Option<String>) -> anyhow::Result<ExitCode> {
-    let (base, proof) = operators(source)?;
-    let base = admin.unwrap_or(base);
+    let (base, proof) = operators(source, admin.as_deref())?;
     let (method, path, body) = what.request();
     let answer = one_thread()?.block_on(app::tell(&base, method, &path, &proof, body))?;
     answered(&answer, |said| what.shown(said))
 }
 
 fn requests(source: Source, asked: &app::Requests) -> anyhow::Result<ExitCode> {
-    let (base, proof) = operators(source)?;
-    let base = asked.admin.clone().unwrap_or(base);
+    let (base, proof) = operators(source, asked.admin.as_deref())?;
     let answer = one_thread()?.block_on(ask(&base, &asked.path(), &proof))?;
     answered(&answer, |said| asked.shown(said))
 }
@@ -398,8 +395,7 @@ fn answered(
 
 fn operate(source: Source, what: &app::Operate) -> anyhow::Result<ExitCode> {
     let question = what.request()?;
-    let (base, proof) = operators(source)?;
-    let base = what.admin().map_or(base, str::to_owned);
+    let (base, proof) = operators(source, what.admin())?;
     let answer = one_thread()?.block_on(question.put_to(&base, &proof))?;
     if answer.status.is_success() {
         return print(&what.shown(&serde_json::from_slice(&answer.body)?));
@@ -429,9 +425,15 @@ fn healthcheck(base: &str, proof: &Proof) -> anyhow::Result<ExitCode> {
     Ok(if answer.status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Where operators connect and what they prove themselves with, by the file and by the variables `MAINSTAY_ADMIN_TOKEN`,
-/// `MAINSTAY_ADMIN_CERT` and `MAINSTAY_ADMIN_KEY`, which go first; the sample's address where the file says nothing usable.
-fn operators(source: Source) -> anyhow::Result<(String, Proof)> {
+/// As [`operators`], unless no gateway is asked.
+fn gateway(source: Source, whence: &app::Whence) -> anyhow::Result<(String, Proof)> {
+    if whence.is_store() { Ok(Default::default()) } else { operators(source, whence.admin()) }
+}
+
+/// Where operators connect and what they prove themselves with: `admin` if they say it, or by the file, and by the variables
+/// `MAINSTAY_ADMIN_TOKEN`, `MAINSTAY_ADMIN_CERT` and `MAINSTAY_ADMIN_KEY`, which go first. The file may have mistakes, as that of a
+/// gateway has which serves on beside them; where it does not say where that is, no other one is asked.
+fn operators(source: Source, admin: Option<&str>) -> anyhow::Result<(String, Proof)> {
     let said = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let token = std::env::var(ADMIN_TOKEN).ok().filter(|token| !token.is_empty()).map(Secret::new);
     let mut proof = token.map(Proof::from).unwrap_or_default();
@@ -439,20 +441,25 @@ fn operators(source: Source) -> anyhow::Result<(String, Proof)> {
         proof = proof.with_certificate(cert.as_ref(), key.as_ref())?;
     }
     let loader = Loader::new(source, Arc::new(Process));
-    let Ok(draft) = loader.load() else { return Ok((DEFAULT_ADMIN.to_owned(), proof)) };
-    let server = &draft.blueprint.server;
+    let side = match (loader.admin_side(), admin) {
+        (Ok(side), _) => side,
+        (Err(_), Some(admin)) => return Ok((admin.to_owned(), proof)),
+        (Err(rejection), None) => {
+            anyhow::bail!("{rejection}\nso nobody knows where the gateway is; `--admin URL` says it as well")
+        }
+    };
     // Whoever shows a certificate means to be the one whom it names.
     if proof.own.is_none() {
-        proof.token = proof.token.or_else(|| server.admin_token.clone());
+        proof.token = proof.token.or(side.token);
     }
-    let scheme = match &server.admin_tls {
-        Some(tls) => {
-            proof.known = std::fs::read(loader.beside(&tls.own.cert)).ok();
+    let scheme = match &side.certificate {
+        Some(certificate) => {
+            proof.known = std::fs::read(loader.beside(certificate)).ok();
             "https"
         }
         None => "http",
     };
-    Ok((app::local_url(scheme, server.admin), proof))
+    Ok((admin.map_or_else(|| app::local_url(scheme, side.address), str::to_owned), proof))
 }
 
 fn one_thread() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -41,6 +41,18 @@ pub struct Whence {
     store: Option<String>,
 }
 
+impl Whence {
+    /// What is said to be the gateway's address.
+    pub fn admin(&self) -> Option<&str> {
+        self.admin.as_deref()
+    }
+
+    /// Whether a store is asked, and no gateway.
+    pub const fn is_store(&self) -> bool {
+        self.store.is_some()
+    }
+}
+
 #[derive(Args, Clone, Debug, Default)]
 struct When {
     /// From this day (UTC) or moment on: 2026-11-01, 2026-11-01T12:00:00Z

@@ -66,6 +66,7 @@ pub use problem::{Problem, Severity};
 pub use schema::schema;
 
 use check::Scene;
+use path::Path;
 use problem::{Findings, Mark, Quote, Spot};
 use redact::{Redactor, Tree};
 use tree::Node;
@@ -108,6 +109,35 @@ pub fn load(text: &str, env: &dyn Env) -> Result<Loaded, Vec<Problem>> {
         Some(blueprint) => Ok(Loaded { blueprint, warnings: problems }),
         None => Err(problems),
     }
+}
+
+/// Where the admin side is, whatever else is wrong with `text`: a gateway serves on beside a file with a mistake, and whoever asks
+/// for it may have none of its secrets.
+///
+/// # Errors
+/// Why that cannot be told.
+pub fn admin_side(text: &str, env: &dyn Env) -> Result<AdminSide, Vec<Problem>> {
+    let address = Path::root().key("server").key("admin");
+    let mut findings = Findings::default();
+    let root = tree::parse(text, &mut findings).or_else(|| {
+        // What stands before the mistake says it, or nothing does.
+        let sound = text.split_inclusive('\n').take(findings.first_line().saturating_sub(1));
+        let before = tree::parse(&sound.collect::<String>(), &mut Findings::default());
+        before.filter(|root| root.has_value(&address))
+    });
+    // Of what else is wrong nobody has to hear.
+    let mut unheard = Findings::default();
+    let side = root.and_then(|mut root| {
+        expand::expand(&mut root, env, &mut unheard);
+        let whole = root.clone();
+        shape::fit(&mut root, &schema::strict(), &mut unheard);
+        let file = decode::decode::<file::File>(&root).ok()?;
+        // What led nowhere, or is no text, was cut out.
+        let is_lost = whole.has_value(&address) && file.server.admin.is_none();
+        let scene = Scene { file: &file, root: &whole, env };
+        check::admin_side(&scene, &mut unheard).filter(|_| !is_lost)
+    });
+    side.ok_or_else(|| load(text, env).err().unwrap_or_default())
 }
 
 /// The tree comes back as it was before anything was cut out of it, for places; and with it what is wrong

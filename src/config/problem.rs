@@ -178,6 +178,15 @@ impl Findings {
         self.push(Severity::Warning, path, Spot::Key, message, hint);
     }
 
+    /// The line of the first that has one of its own, from 1; 0 where none has.
+    pub fn first_line(&self) -> usize {
+        let line = |finding: &Finding| match finding.spot {
+            Spot::At(mark) => Some(mark.line),
+            Spot::Value | Spot::Key => None,
+        };
+        self.0.iter().find_map(line).unwrap_or_default()
+    }
+
     pub fn any_error(&self) -> bool {
         self.0.iter().any(|finding| finding.severity == Severity::Error)
     }

@@ -888,3 +888,30 @@ fn memory_for_requests_has_room_for_two_of_the_largest_bodies() {
         assert!(said.contains("server.limits.memory"), "{wrong}: {said}");
     }
 }
+
+#[test]
+fn the_admin_side_is_found_in_a_file_with_mistakes_or_not_at_all() {
+    let at = |text: &str| {
+        let env = Given::default().var("TOKEN", "0123456789abcdef");
+        admin_side(text, &env).map(|side| (side.address.to_string(), side.token.is_some())).map_err(|_| ())
+    };
+    let upstreams = "upstreams: {a: {provider: simulated, credentials: ['${UNSET:?needed}']}}";
+    let found = |address: &str, token| Ok((address.to_owned(), token));
+    assert_eq!(at("upstreams: {a: {provider: nobody}}\nfoo: 1"), found("127.0.0.1:9090", false));
+    let said = "server: {admin: 127.0.0.1:7000, admin_token: '${TOKEN}', key_hash_secret: '${UNSET}'}";
+    assert_eq!(at(&format!("version: 9\n{said}\n{upstreams}")), found("127.0.0.1:7000", true));
+    let said = "server: {admin: 127.0.0.1:7000, admin_token: '${UNSET}'}";
+    assert_eq!(at(said), found("127.0.0.1:7000", false));
+    // No YAML from there on.
+    assert_eq!(at(&format!("{said}\nroutes: [}}\n")), found("127.0.0.1:7000", false));
+    for nothing in [
+        "server: {admin: '${UNSET}'}",
+        "server: {admin: 7000}",
+        "server: {admin: [127.0.0.1:7000]}",
+        "routes: [}\nserver: {admin: 127.0.0.1:7000}",
+        "routes: [}",
+        "",
+    ] {
+        assert_eq!(at(nothing), Err(()), "{nothing}");
+    }
+}

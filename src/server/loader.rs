@@ -135,6 +135,13 @@ impl Loader {
         self.load_text(self.source.read()?)
     }
 
+    /// Where the admin side is, as far as what is there now says it, whatever else is wrong with that.
+    pub fn admin_side(&self) -> Result<config::AdminSide, Rejection> {
+        let noting = Noting { loader: self, asked: Mutex::default() };
+        let side = config::admin_side(&self.source.read()?, &noting);
+        side.map_err(|problems| Rejection::Invalid { file: self.source.name(), problems })
+    }
+
     /// What is there now, whatever it is worth.
     pub(super) fn read(&self) -> Result<String, Rejection> {
         self.source.read()

@@ -2,6 +2,7 @@
 //! the file between.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use tempfile::TempDir;
 
 use crate::http;
-use crate::process::{Guest, free_address, wait_for};
+use crate::process::{Gateway, Guest, free_address, wait_for};
 
 const KEY: &str = "sk-live-key-of-the-throttled-one";
 
@@ -72,7 +73,7 @@ fn serve(directory: &Path, routing: &str, name: &str) -> Served {
         let (callers, admin) = (free_address(), free_address());
         let file = directory.join("routing.yaml");
         let text = routing.replace("LISTEN", &callers.to_string()).replace("ADMIN", &admin.to_string());
-        std::fs::write(&file, text).unwrap();
+        fs::write(&file, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
         command.args([OsStr::new("serve"), OsStr::new("--config"), file.as_os_str()]).env("BUSY_KEY", KEY);
         let mut guest = Guest::start(&mut command, directory, name);
@@ -122,11 +123,11 @@ fn what_was_known_outlasts_a_kill_and_a_polite_end_but_not_a_broken_file() {
     }
     assert_eq!(first.standings(), known);
     let written = wait_for(30, || {
-        std::fs::read_to_string(&state).ok().filter(|text| text.contains(r#""stage":"open""#))
+        fs::read_to_string(&state).ok().filter(|text| text.contains(r#""stage":"open""#))
     });
     let written = written.expect("it is written within ten seconds");
     assert!(!written.contains(KEY) && !written.contains("throttled-one"), "{written}");
-    assert_eq!(std::fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o600);
     let metrics = |served: &Served| http::get(served.admin, "/metrics").unwrap().body;
     assert!(metrics(&first).contains("\nmainstay_state_file_failed 0\n"));
     let at = |served: &Served| {
@@ -144,16 +145,16 @@ fn what_was_known_outlasts_a_kill_and_a_polite_end_but_not_a_broken_file() {
     second.ask("busy");
     second.ask("gone");
     assert_eq!(asked.load(SeqCst), 1, "the key still rests");
-    let left = std::fs::read(&state).unwrap();
+    let left = fs::read(&state).unwrap();
     second.guest.terminate();
-    assert_ne!(std::fs::read(&state).unwrap(), left, "written once more at the end");
+    assert_ne!(fs::read(&state).unwrap(), left, "written once more at the end");
 
     let third = serve(directory.path(), &routing, "third");
     assert_eq!(third.standings(), known, "{}", third.guest.said());
     assert_eq!(asked.load(SeqCst), 1);
     drop(third);
 
-    std::fs::write(&state, &std::fs::read(&state).unwrap()[..200]).unwrap();
+    fs::write(&state, &fs::read(&state).unwrap()[..200]).unwrap();
     let fourth = serve(directory.path(), &routing, "fourth");
     assert_eq!(fourth.standings(), ["ready", "ready"]);
     let said = fourth.guest.log();
@@ -162,10 +163,45 @@ fn what_was_known_outlasts_a_kill_and_a_polite_end_but_not_a_broken_file() {
 
     let bad = routing.replace("state_file: state.json", "state_file: routing.yaml");
     let file = directory.path().join("routing.yaml");
-    std::fs::write(&file, bad.replace("LISTEN", "127.0.0.1:1").replace("ADMIN", "127.0.0.1:2")).unwrap();
+    fs::write(&file, bad.replace("LISTEN", "127.0.0.1:1").replace("ADMIN", "127.0.0.1:2")).unwrap();
     let mut check = Command::new(env!("CARGO_BIN_EXE_mainstay"));
     check.args([OsStr::new("check"), OsStr::new("--config"), file.as_os_str()]).env("BUSY_KEY", KEY);
     let checked = check.output().unwrap();
     let said = String::from_utf8_lossy(&checked.stderr);
     assert!(!checked.status.success() && said.contains("error: server.state_file: "), "{said}");
 }
+
+/// A bad edit beside a gateway that serves on, and shells that have none of its secrets, are everyday things.
+#[test]
+fn the_command_line_asks_the_gateway_of_its_file_and_never_another() {
+    let gateway = Gateway::start(ROUTING_OF_COMMANDS);
+    let says = |file: &Path, words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+        let done = command.arg("--config").arg(file).args(words).output().expect("it starts");
+        (done.status.success(), String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned())
+    };
+    let sound = fs::read_to_string(&gateway.file).expect("it is there");
+    for broken in ["foo: 1\n", "keys: {k: {secret: '${NOBODY_SET_THIS:?}'}}\n", "]: [\n"] {
+        fs::write(&gateway.file, format!("{sound}{broken}")).expect("it can be written");
+        let (well, said) = says(&gateway.file, &["healthcheck"]);
+        assert!(well && said.contains("ready"), "{broken}: {said}");
+    }
+    let missing = gateway.directory().join("nofile.yaml");
+    let lost = gateway.directory().join("lost.yaml");
+    fs::write(&lost, "server: {admin: '${NOBODY_SET_THIS}'}").expect("it can be written");
+    for (file, word) in [(&missing, "nofile.yaml"), (&lost, "NOBODY_SET_THIS")] {
+        for words in [&["healthcheck"][..], &["drain", "a"], &["keys", "list"], &["explain", "--model", "m"]]
+        {
+            let (well, said) = says(file, words);
+            assert!(!well && said.contains(word) && !said.contains("9090"), "{words:?}: {said}");
+        }
+        let admin = format!("http://{}", gateway.admin);
+        assert!(says(file, &["healthcheck", "--admin", &admin]).0, "{word}");
+    }
+}
+
+const ROUTING_OF_COMMANDS: &str = "version: 1
+server: {listen: LISTEN, admin: ADMIN}
+upstreams: {a: {provider: simulated}}
+routes: [{model: m, channels: [{upstream: a}]}]
+";

@@ -32,8 +32,8 @@ pub use route::{
 };
 pub use route::{Continuation, Delivery, Reasoning};
 pub use server::{
-    AdminClient, AdminTls, AdminToken, Drain, Limits, Media, Redis, Responses, Server, ServerTimeouts,
-    ServerTls,
+    AdminClient, AdminSide, AdminTls, AdminToken, Drain, Limits, Media, Redis, Responses, Server,
+    ServerTimeouts, ServerTls,
 };
 pub use steer::{Arm, Mirror, Rule, Split, Steering, Sticks, Time, Wanted, When};
 pub use store::{Retention, Store, StorePlace};

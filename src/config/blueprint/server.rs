@@ -153,6 +153,15 @@ impl Responses {
     }
 }
 
+/// What whoever asks the admin side has to know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminSide {
+    pub address: SocketAddr,
+    pub token: Option<Secret>,
+    /// The PEM file of its certificate, where it has one.
+    pub certificate: Option<PathBuf>,
+}
+
 /// PEM files of the listener's certificate. Paths only: this room opens no file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerTls {

@@ -45,6 +45,8 @@ pub struct Scene<'a> {
     pub env: &'a dyn Env,
 }
 
+pub use server::admin_side;
+
 /// Checks everything. `None` when something has to be mended first.
 pub fn check(
     scene: &Scene<'_>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::access::{Unfit, access, secret_at};
 use super::{Scene, media, operators, redis};
-use crate::config::blueprint::{Access, Idempotency, Limits, Responses, Server, ServerTls};
+use crate::config::blueprint::{Access, AdminSide, Idempotency, Limits, Responses, Server, ServerTls};
 use crate::config::file::{degrade, server as file};
 use crate::config::path::Path;
 use crate::config::problem::Findings;
@@ -91,6 +91,17 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
             Some(said) => Some(redis::check(said, &path.key("redis"), scene, findings)?),
             None => None,
         },
+    })
+}
+
+/// Of `server`, what whoever asks the admin side has to know. `None` where its address is wrong.
+pub fn admin_side(scene: &Scene<'_>, findings: &mut Findings) -> Option<AdminSide> {
+    let said = &scene.file.server;
+    let path = Path::root().key("server");
+    Some(AdminSide {
+        address: address(said.admin.as_deref(), ADMIN, &path.key("admin"), findings)?,
+        token: own_secret(scene, said.admin_token.as_deref(), &path.key("admin_token"), 16, findings),
+        certificate: said.admin_tls.cert.as_deref().map(Into::into),
     })
 }
 
