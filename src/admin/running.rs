@@ -77,6 +77,9 @@ pub struct Applied {
     /// What is wrong with what is on disk now; the table in force is an older one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
+    /// Settings that are in force as they were at the start, and otherwise after a restart.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after_restart: Vec<&'static str>,
 }
 
 /// What came of a probe that an operator has asked for.

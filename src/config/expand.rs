@@ -51,7 +51,15 @@ fn resolve(scalar: &mut Scalar, path: &Path, env: &dyn Env, findings: &mut Findi
             Text::Broken
         }
         Ok(text) if missing.is_empty() => Text::Resolved(text),
-        Ok(_) if may_be_missing(path) => Text::Missing(missing.into_iter().map(|gap| gap.name).collect()),
+        Ok(_) if may_be_missing(path) => {
+            // Variables may well be set on another machine only; a file that is named is meant to be here. What is said of a
+            // caller's key says so already.
+            let of_upstream = matches!(path.steps(), [Step::Key(section), ..] if section == "upstreams");
+            for gap in missing.iter().filter(|gap| of_upstream && gap.name.starts_with(FILE)) {
+                findings.warn(path, gap.message.clone(), gap.hint.clone());
+            }
+            Text::Missing(missing.into_iter().map(|gap| gap.name).collect())
+        }
         Ok(_) => {
             for gap in missing {
                 findings.error(path, gap.message, gap.hint);
@@ -167,9 +175,11 @@ fn read(name: &str, env: &dyn Env, missing: &mut Vec<Gap>) -> Result<String, Bad
         hint: "create the file, or check its path and permissions".to_owned(),
     };
     match env.file(name) {
-        // Editors and `echo` end a file with a line break that is no part of the secret.
+        // Editors begin a file with a byte order mark, and they and `echo` end it with a line break; neither is part of the
+        // secret.
         Ok(text) => {
-            let text = text.strip_suffix('\n').unwrap_or(&text);
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+            let text = text.strip_suffix('\n').unwrap_or(text);
             let text = text.strip_suffix('\r').unwrap_or(text).to_owned();
             if text.is_empty() {
                 missing.push(gap("is empty".to_owned()));
@@ -196,6 +206,7 @@ mod tests {
             .var("EMPTY", "")
             .file("/run/key", "sk-2\n")
             .file("/run/two", "a\nb\r\n")
+            .file("/run/marked", "\u{feff}sk-3\r\n")
             .file("/run/empty", "\n");
         let mut findings = Findings::default();
         let mut root = tree::parse(&format!("x: '{value}'"), &mut findings).unwrap();
@@ -216,6 +227,7 @@ mod tests {
         check("${UNSET:-}", "");
         check("${UNSET:-http://x:1/}", "http://x:1/");
         check("${KEY:?needed}", "sk-1");
+        check("file:/run/marked", "sk-3");
         check("a$$b", "a$b");
         check("$${KEY}", "${KEY}");
         check("file:/run/key", "sk-2");

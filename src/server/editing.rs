@@ -11,7 +11,7 @@ use similar::TextDiff;
 
 use super::loader::{Draft, Rejection, Source};
 use super::overwrite::overwrite;
-use super::reload::{Cause, Reloader, fixed_at_start};
+use super::reload::{Cause, Reloader};
 use crate::admin::{Compared, Editing, Later, NotTaken, Past, Reloaded, Written};
 use crate::config::changes::changes;
 use crate::config::veil::Lifted;
@@ -62,10 +62,7 @@ impl Reloader {
         });
         let unified = unified.await.unwrap_or_default();
         let changes = changes(&before, &draft.blueprint);
-        let after_restart = fixed_at_start(&before.server, &draft.blueprint.server)
-            .into_iter()
-            .chain((before.store != draft.blueprint.store).then_some("store"))
-            .collect();
+        let after_restart = self.started.differs_from(&draft.blueprint);
         let [revision, new_revision] = [before.revision, draft.blueprint.revision];
         Ok(Compared { revision, new_revision, changes, after_restart, unified })
     }

@@ -45,7 +45,16 @@ pub(super) fn check<B: http_body::Body>(
         if chunked && !is_plainly_chunked(headers) {
             return Err(Refused::Smuggling("transfer-encoding must be chunked, once, and nothing else"));
         }
-        if headers.get_all(HOST).iter().nth(1).is_some() {
+        let mut hosts = headers.get_all(HOST).iter();
+        // RFC 9112 §3.2: a 400 for each of these.
+        match hosts.next() {
+            None if request.version() == Version::HTTP_11 => {
+                return Err(Refused::Smuggling("no host"));
+            }
+            Some(host) if !is_host(host) => return Err(Refused::Smuggling("a host that is none")),
+            Some(_) | None => {}
+        }
+        if hosts.next().is_some() {
             return Err(Refused::Smuggling("more than one host"));
         }
     }
@@ -59,6 +68,11 @@ pub(super) fn check<B: http_body::Body>(
         return Err(Refused::HeadersTooLarge);
     }
     Ok(())
+}
+
+/// A name or an address, and perhaps a port; empty where the target has none.
+fn is_host(value: &HeaderValue) -> bool {
+    value.as_bytes().iter().all(|byte| byte.is_ascii_graphic() && !b"/\\@?#,<>\"".contains(byte))
 }
 
 const fn sentence(doubt: Doubt) -> &'static str {

@@ -74,6 +74,8 @@ pub enum Rejection {
 pub struct Fingerprint {
     /// Referenced files, in the order in which they were asked for.
     files: Vec<String>,
+    /// Those in which there was nothing, or which could not be read, and why.
+    lost: Vec<(String, String)>,
     digest: [u8; 32],
 }
 
@@ -157,6 +159,7 @@ impl Loader {
         let unwritable = self.state_file(&draft.blueprint, asked.iter().map(|(path, _)| path.as_str()))?;
         draft.fingerprint = Fingerprint {
             digest: digest(&text, asked.iter().map(|(_, content)| content)),
+            lost: asked.iter().filter_map(|(path, content)| Some((path.clone(), lost(content)?))).collect(),
             files: asked.into_iter().map(|(path, _)| path).collect(),
         };
         draft.warnings = loaded.warnings;
@@ -332,6 +335,24 @@ impl Env for Noting<'_> {
         let content = self.loader.world.file(own);
         self.asked.lock().push((own.to_owned(), content.clone()));
         content.map_err(|why| why + &self.loader.elsewhere(Path::new(path)).unwrap_or_default())
+    }
+}
+
+impl Fingerprint {
+    /// A file that something was in when `before` was taken, and nothing is any more; and why.
+    pub(super) fn loses(&self, before: &Self) -> Option<(&str, &str)> {
+        let was_there =
+            |path: &String| before.files.contains(path) && !before.lost.iter().any(|(lost, _)| lost == path);
+        let found = self.lost.iter().find(|(path, _)| was_there(path));
+        found.map(|(path, why)| (path.as_str(), why.as_str()))
+    }
+}
+
+/// Why a file is as good as none.
+fn lost(content: &Result<String, String>) -> Option<String> {
+    match content {
+        Ok(text) => text.trim_end_matches(['\r', '\n']).is_empty().then(|| "it is empty".to_owned()),
+        Err(why) => Some(why.clone()),
     }
 }
 

@@ -15,7 +15,7 @@ use super::history::History;
 use super::loader::{Draft, Fingerprint, Loader, Rejection};
 use super::prober::Prober;
 use crate::admin::{Applied, Deed, Reloaded, Trail};
-use crate::config;
+use crate::config::{self, Blueprint};
 use crate::proxy::{Gateway, Snapshot};
 use crate::simulated::Simulated;
 use crate::state::Live;
@@ -53,8 +53,23 @@ pub struct Reloader {
     pub(super) history: Mutex<History>,
     trail: Arc<Trail>,
     leaving: Mutex<Vec<Leaving>>,
-    /// As it was at the start, and is for as long as the process lives.
+    pub(super) started: Started,
+}
+
+/// What is read at the start only, as it was then, and is for as long as the process lives.
+pub(super) struct Started {
+    server: config::Server,
+    spool: config::SpoolSettings,
     store: Option<config::Store>,
+}
+
+impl Started {
+    /// What of `after` is otherwise.
+    pub(super) fn differs_from(&self, after: &Blueprint) -> Vec<&'static str> {
+        let store = (after.store != self.store).then_some("store");
+        let spool = (after.ledger.spool != self.spool).then_some("ledger.spool");
+        fixed_at_start(&self.server, &after.server).into_iter().chain(store).chain(spool).collect()
+    }
 }
 
 /// What only one reload at a time may touch.
@@ -97,7 +112,11 @@ impl Reloader {
             loader,
             gateway,
             prober,
-            store,
+            started: Started {
+                server: snapshot.table.server.clone(),
+                spool: snapshot.table.ledger.spool.clone(),
+                store,
+            },
         });
         // A counter that first appears at its first event hides that event from `increase()`.
         for result in ["applied", "unchanged", "refused"] {
@@ -205,6 +224,13 @@ impl Reloader {
         by: &str,
     ) -> Result<Reloaded, Rejection> {
         let name = self.loader.source().name();
+        // An upstream whose key was never there stays unconfigured; one whose key is being replaced has it still.
+        if let Some((path, why)) = draft.fingerprint.loses(&workshop.fingerprint) {
+            let why = format!(
+                "there was something in it, and now there is not ({why}); put it back, or take what refers to it out of {name}"
+            );
+            return Err(Rejection::Unusable { file: name, path: path.to_owned(), why });
+        }
         let (snapshot, replaced) = workshop.assembler.assemble(&name, &mut draft)?;
         workshop.fingerprint = draft.fingerprint;
         for pool in &replaced.pools {
@@ -218,10 +244,9 @@ impl Reloader {
         for warning in &draft.warnings {
             tracing::warn!(path = warning.path, "{}", warning.message);
         }
-        let store = (draft.blueprint.store != self.store).then_some("store");
-        let spool = (after.table.ledger.spool != before.table.ledger.spool).then_some("ledger.spool");
-        let changed = fixed_at_start(&before.table.server, &after.table.server);
-        for path in changed.into_iter().chain(store).chain(spool) {
+        let waiting = self.started.differs_from(&draft.blueprint);
+        let known = std::mem::replace(&mut self.applied.lock().after_restart, waiting.clone());
+        for path in waiting.into_iter().filter(|path| !known.contains(path)) {
             tracing::warn!(path, "changed, and takes effect after a restart only");
         }
         let revision = after.table.revision.clone();
@@ -231,7 +256,7 @@ impl Reloader {
     }
 
     /// As [`Reloader::reload`], for a blueprint that no file describes. For tests of what reloads do.
-    pub async fn replace(&self, blueprint: config::Blueprint) -> Result<Reloaded, Rejection> {
+    pub async fn replace(&self, blueprint: Blueprint) -> Result<Reloaded, Rejection> {
         let mut workshop = self.workshop.lock().await;
         let draft = self.loader.draft_of(blueprint)?;
         self.apply(&mut workshop, draft, Cause::Order, Cause::Order.by())
@@ -274,7 +299,7 @@ impl Reloader {
 }
 
 /// What of `server:` differs and is only read when the process starts.
-pub(super) fn fixed_at_start(before: &config::Server, after: &config::Server) -> Vec<&'static str> {
+fn fixed_at_start(before: &config::Server, after: &config::Server) -> Vec<&'static str> {
     // Who operators are is looked up each time; the files are not.
     let files = |server: &config::Server| server.admin_tls.clone().map(|tls| (tls.own, tls.client_ca));
     let changes = [

@@ -162,6 +162,75 @@ async fn a_changed_transport_is_probed_anew_and_a_switched_off_probe_is_not() {
     assert_eq!(bench.metric(r#"mainstay_probes_total{upstream="b",result="pass"}"#), off);
 }
 
-fn blueprint() -> config::Blueprint {
+fn blueprint() -> Blueprint {
     config::load(FILE, &NoWorld).expect("a good file").blueprint
+}
+
+/// The disk, and no variables.
+struct Disk;
+
+impl config::Env for Disk {
+    fn var(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        std::fs::read_to_string(path).map_err(|error| error.to_string())
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_being_replaced_is_not_taken_away() {
+    let text = FILE.replace(
+        "a: {provider: simulated}",
+        "a: {provider: simulated, credentials: ['file:key', 'file:never']}",
+    );
+    let (directory, path) = file(&text);
+    let key = directory.path().join("key");
+    std::fs::write(&key, "sk-1\n").unwrap();
+    let loader = Arc::new(Loader::new(Source::File(path.clone()), Arc::new(Disk)));
+    let draft = loader.load().unwrap_or_else(|rejection| panic!("{rejection}"));
+    let warned: Vec<&str> = draft.warnings.iter().map(|warning| warning.path.as_str()).collect();
+    assert!(warned.contains(&"upstreams.a.credentials[1]"), "{warned:?}");
+    let host = Host::start(Arc::new(Live::seeded(1)), loader, draft, Arc::new(TcpDial), Simulating::Here);
+    let host = host.expect("a host");
+    let keys = || host.gateway().snapshot().table.upstreams[0].credentials.len();
+    let before = keys();
+    let gone: [&dyn Fn(); 2] =
+        [&|| std::fs::remove_file(&key).unwrap(), &|| std::fs::write(&key, "\n").unwrap()];
+    for goes in gone {
+        goes();
+        let rejection = host.reloader.reload(Cause::Watch).await.expect_err("it was there");
+        let said = rejection.to_string();
+        assert!(said.contains("key") && said.contains("put it back"), "{said}");
+        assert_eq!((keys(), host.reloader.applied().refused.is_some()), (before, true));
+        // Whoever edits the file meanwhile loses it as little.
+        std::fs::write(&path, text.replace("upstream: b", "upstream: b, weight: 2")).unwrap();
+        assert!(host.reloader.reload(Cause::Watch).await.is_err());
+        std::fs::write(&path, &text).unwrap();
+        std::fs::write(&key, "sk-1\n").unwrap();
+        host.reloader.reload(Cause::Watch).await.expect("as before");
+        assert!(host.reloader.applied().refused.is_none());
+    }
+    std::fs::remove_file(&key).unwrap();
+    std::fs::write(&path, text.replace("'file:key', ", "")).unwrap();
+    host.reloader.reload(Cause::Watch).await.expect("nobody refers to it any more");
+    assert_eq!(keys(), before - 1);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_restart_is_said_for_as_long_as_it_does() {
+    let (_directory, path) = file(FILE);
+    let host = host(&path);
+    let waits = || host.reloader.applied().after_restart;
+    let listening = FILE.replace("server: {", "server: {listen: 127.0.0.1:8081, ");
+    for (text, waiting) in [
+        (listening.clone(), &["server.listen"][..]),
+        (listening.replace("demo", "other"), &["server.listen"]),
+        (FILE.to_owned(), &[]),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        host.reloader.reload(Cause::Order).await.expect("a good file");
+        assert_eq!(waits(), waiting);
+    }
 }
