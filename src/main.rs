@@ -169,11 +169,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             for ability in needs {
                 question.needs.add(ability);
             }
-            explain(source, question, key.as_deref(), admin)
+            explain(source, question, key.as_deref(), admin.as_deref())
         }
         Command::Cost(asked) => cost(source, &asked),
         Command::Simulate(asked) => simulate(source, &asked),
-        Command::Keys { what, admin } => keys(source, &what, admin),
+        Command::Keys { what, admin } => keys(source, &what, admin.as_deref()),
         Command::Requests(asked) => requests(source, &asked),
         Command::Operate(what) => operate(source, &what),
         Command::Usage { asked, whence } => {
@@ -238,11 +238,13 @@ fn serve(source: Source) -> anyhow::Result<ExitCode> {
             }
             Err(error @ StartError::Bind { .. }) => return Err(error.into()),
         };
-        let scheme = if app.host().certificate.is_some() { "https" } else { "http" };
+        let scheme = |is_secured: bool| if is_secured { "https" } else { "http" };
         say(&format!(
-            "mainstay {} serves {name}\n  callers    {scheme}://{}\n  operators  http://{}",
+            "mainstay {} serves {name}\n  callers    {}://{}\n  operators  {}://{}",
             env!("CARGO_PKG_VERSION"),
+            scheme(app.host().certificate.is_some()),
             app.address(),
+            scheme(app.host().admin_certificate.is_some()),
             app.admin_address(),
         ));
         app.run_to_signal().await.map(|()| ExitCode::SUCCESS)
@@ -298,10 +300,10 @@ fn explain(
     source: Source,
     question: Question,
     key: Option<&str>,
-    admin: Option<String>,
+    admin: Option<&str>,
 ) -> anyhow::Result<ExitCode> {
     let said = admin.is_some();
-    let (base, proof) = operators(source.clone(), admin.as_deref())?;
+    let (base, proof) = operators(source.clone(), admin)?;
     match one_thread()?.block_on(ask(&base, &app::explain_path(&question, key), &proof)) {
         Ok(answer) if answer.status.is_success() => {
             let explained: serde_json::Value = serde_json::from_slice(&answer.body)?;
@@ -366,8 +368,8 @@ fn simulate(source: Source, asked: &app::Simulate) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn keys(source: Source, what: &app::Keys, admin: Option<String>) -> anyhow::Result<ExitCode> {
-    let (base, proof) = operators(source, admin.as_deref())?;
+fn keys(source: Source, what: &app::Keys, admin: Option<&str>) -> anyhow::Result<ExitCode> {
+    let (base, proof) = operators(source, admin)?;
     let (method, path, body) = what.request();
     let answer = one_thread()?.block_on(app::tell(&base, method, &path, &proof, body))?;
     answered(&answer, |said| what.shown(said))

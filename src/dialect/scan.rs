@@ -38,8 +38,7 @@ pub struct Scan {
     /// Has tools, and does not forbid the model to reason (chat only).
     pub calls_tools: bool,
     pub shape: Shape,
-    /// Refers to, or leaves behind, state at the upstream (responses only).
-    pub stateful: bool,
+    pub state: State,
     pub store: Store,
     /// The response or conversation at the upstream that it refers to, as `stored_at` names it.
     pub refers_to: Option<u64>,
@@ -47,6 +46,24 @@ pub struct Scan {
     pub prompt_tokens: u64,
     /// What it asks for that has a price.
     pub wish: Wish,
+}
+
+impl Scan {
+    /// Whether it refers to, or leaves behind, anything at its upstream.
+    pub fn is_stateful(&self) -> bool {
+        self.state != State::None
+    }
+}
+
+/// What a request refers to, or leaves behind, at its upstream (responses only).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    None,
+    /// A response. Stored twice, it is one that nobody refers to.
+    Kept,
+    /// Something beside its own answer: a conversation, which would have it twice, or work that goes on when nobody waits
+    /// for it.
+    Lasting,
 }
 
 /// Does the caller want to refer to the answer later (responses only)?
@@ -150,7 +167,7 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
         max_output_tokens: None,
         calls_tools: false,
         shape: Shape::Own,
-        stateful: false,
+        state: State::None,
         store: Store::Declined,
         refers_to: None,
         prompt_tokens: prompt_tokens(body.len(), walker.media()),
@@ -187,6 +204,7 @@ struct Seen {
     stream_options: Option<IncludeUsage>,
     max_output_tokens: Option<u64>,
     refers_to_state: bool,
+    lasting: bool,
     refers_to: Option<u64>,
     tools: bool,
     effort_none: bool,
@@ -249,7 +267,11 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
             (Operation::Chat, true) => Shape::OfResponses,
             _ => Shape::Own,
         },
-        stateful: entry.dialect == Dialect::Responses && (seen.refers_to_state || seen.store != Some(false)),
+        state: match entry.dialect {
+            Dialect::Responses if seen.lasting => State::Lasting,
+            Dialect::Responses if seen.refers_to_state || seen.store != Some(false) => State::Kept,
+            _ => State::None,
+        },
         refers_to: seen.refers_to.filter(|_| entry.dialect == Dialect::Responses),
         store: match (entry.operation, seen.store) {
             (Operation::Responses, None | Some(true)) => Store::Wanted,
@@ -317,7 +339,10 @@ impl Seen {
         } else if key.is("previous_response_id") || key.is("conversation") {
             let (kind, span) = walker.value()?;
             self.refers_to_state |= kind != Kind::Null;
+            self.lasting |= kind != Kind::Null && key.is("conversation");
             self.refers_to = responses::stored_at::of_reference(walker.slice(span)).or(self.refers_to);
+        } else if key.is("background") {
+            self.lasting |= walker.skip()? == Kind::True;
         } else if key.is("store") {
             self.store = Some(walker.skip()? != Kind::False);
         } else if key.is("service_tier") {
@@ -418,7 +443,7 @@ pub(super) mod tests {
         .expect("sound");
         assert_eq!((seen.model.as_str(), seen.stream), ("gpt-5", true));
         assert_eq!((seen.include_usage, seen.max_output_tokens), (IncludeUsage::Yes, Some(7)));
-        assert!(!seen.stateful);
+        assert_eq!(seen.state, State::None);
     }
 
     #[test]
@@ -479,12 +504,19 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn responses_are_stateful_unless_nothing_is_stored_and_nothing_continued() {
-        let stateful =
-            |body: &str| scan(&entry("/v1/responses"), None, body.as_bytes()).expect("sound").stateful;
-        assert!(stateful(r#"{"model":"m"}"#));
-        assert!(!stateful(r#"{"model":"m","store":false,"previous_response_id":null}"#));
-        assert!(stateful(r#"{"model":"m","store":false,"previous_response_id":"r"}"#));
+    fn responses_keep_something_unless_nothing_is_stored_and_nothing_continued() {
+        let check = |beside: &str, state: State| {
+            let body = format!(r#"{{"model":"m"{beside}}}"#);
+            let seen = scan(&entry("/v1/responses"), None, body.as_bytes()).expect("sound");
+            assert_eq!(seen.state, state, "{beside}");
+        };
+        check("", State::Kept);
+        check(r#","store":false,"previous_response_id":null"#, State::None);
+        check(r#","store":false,"previous_response_id":"r""#, State::Kept);
+        check(r#","store":true,"background":false,"conversation":null"#, State::Kept);
+        check(r#","conversation":"c""#, State::Lasting);
+        check(r#","conversation":{"id":"c"}"#, State::Lasting);
+        check(r#","background":true"#, State::Lasting);
     }
 
     #[test]

@@ -320,7 +320,7 @@ impl Cacheable {
             && guest.dialect != Dialect::Http
             && guest.operation.replay() == Replay::Allowed
             && !guest.operation.health_neutral()
-            && !scan.stateful;
+            && !scan.is_stateful();
         if !asked || says(&guest.head.headers, "no-store") {
             return None;
         }

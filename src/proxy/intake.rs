@@ -70,7 +70,7 @@ impl Arrival {
         from: Option<IpAddr>,
     ) -> Self {
         let from = from.map(|from| from.to_canonical());
-        let upgrade = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
+        let upgrade = may_switch(request.headers()).then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
         let privacy = privacy::of(&snapshot.table, None);
         let request_id = privacy.keeps(callers_id(&head.headers));
@@ -85,6 +85,18 @@ impl Arrival {
         refusal.trace = self.trace;
         refusal
     }
+}
+
+/// Whether a request asks for another protocol on its connection, and for none that is HTTP again: through such a tunnel
+/// requests would go to an upstream that no route and no key was held against.
+fn may_switch(headers: &HeaderMap) -> bool {
+    let is_http = |protocol: &str| {
+        let name = protocol.split('/').next().unwrap_or_default().trim();
+        ["h2c", "h2", "http", "tls"].iter().any(|http| name.eq_ignore_ascii_case(http))
+    };
+    let mut asked = headers.get_all(UPGRADE).iter().peekable();
+    asked.peek().is_some()
+        && asked.all(|value| value.to_str().is_ok_and(|text| !text.split(',').any(is_http)))
 }
 
 /// The caller's own name for the request, where it is harmless.

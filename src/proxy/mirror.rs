@@ -181,7 +181,7 @@ fn is_suitable(guest: &Guest) -> bool {
     let asks = guest.dialect != Dialect::Http
         && guest.operation.replay() == Replay::Allowed
         && !guest.operation.health_neutral();
-    let refers = scan.stateful
+    let refers = scan.is_stateful()
         || guest.bond.is_some()
         || guest.thoughts.is_some()
         || guest.errand.is_some()

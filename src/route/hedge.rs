@@ -297,7 +297,7 @@ mod tests {
             ("a second hedge", attempt(Attempt::Hedged), Err(Unhedged::Attempt(Attempt::Hedged))),
             ("counted tokens", attempt(Attempt::Aside), Err(Unhedged::Attempt(Attempt::Aside))),
             ("an order", resend(Resend::IfUnsent), Err(Unhedged::NotRepeatable)),
-            ("a stored response", resend(Resend::IfUnsentOrTranslated), Err(Unhedged::NotRepeatable)),
+            ("a conversation", resend(Resend::IfUnsentOrTranslated), Err(Unhedged::NotRepeatable)),
             ("the last attempt", Circumstances { more_attempts: 0, ..usual }, Err(Unhedged::NoMoreAttempts)),
             ("short patience", Circumstances { patience: ms(800), ..usual }, Err(Unhedged::Impatient)),
             ("little time", Circumstances { left: ms(1600), ..usual }, Err(Unhedged::TooLate)),

@@ -122,9 +122,8 @@ fn what_was_known_outlasts_a_kill_and_a_polite_end_but_not_a_broken_file() {
         first.ask("gone");
     }
     assert_eq!(first.standings(), known);
-    let written = wait_for(30, || {
-        fs::read_to_string(&state).ok().filter(|text| text.contains(r#""stage":"open""#))
-    });
+    let written =
+        wait_for(30, || fs::read_to_string(&state).ok().filter(|text| text.contains(r#""stage":"open""#)));
     let written = written.expect("it is written within ten seconds");
     assert!(!written.contains(KEY) && !written.contains("throttled-one"), "{written}");
     assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o600);

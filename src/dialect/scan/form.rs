@@ -81,7 +81,7 @@ pub(super) fn scan(boundary: &[u8], body: &[u8]) -> Result<Scan, ScanError> {
         max_output_tokens: None,
         calls_tools: false,
         shape: super::Shape::Own,
-        stateful: false,
+        state: super::State::None,
         refers_to: None,
         store: super::Store::Declined,
         prompt_tokens: prompt_tokens(texts, media),

@@ -7,7 +7,7 @@ use super::{Guest, Load};
 use crate::access::Caller;
 use crate::algo::tick::Tick;
 use crate::config::Replay as ReplayPolicy;
-use crate::dialect::scan::Scan;
+use crate::dialect::scan::{Scan, State};
 use crate::dialect::{self, Dialect, Operation, Replay};
 use crate::proxy::named::IDEMPOTENCY_KEY;
 use crate::proxy::thoughts::Thoughts;
@@ -52,7 +52,7 @@ impl Fitting<'_> {
         let table = &snapshot.table;
         let config = &table.routes[index].config;
         let headers = &self.head.headers;
-        let stateful = self.scan.stateful && !headers.contains_key(IDEMPOTENCY_KEY);
+        let lasting = self.scan.state == State::Lasting && !headers.contains_key(IDEMPOTENCY_KEY);
         let may_repeat =
             self.operation.replay() == Replay::Allowed && config.retry.replay == ReplayPolicy::Allowed;
         let asks = (self.dialect, self.operation);
@@ -60,7 +60,7 @@ impl Fitting<'_> {
         let encrypted_at = || self.thoughts.and_then(|thoughts| thoughts.bond(config.unsupported));
         let is_sticky = config.select == strategy::Kind::Sticky;
         Ok(Fit {
-            resend: match (may_repeat, stateful) {
+            resend: match (may_repeat, lasting) {
                 (false, _) => Resend::IfUnsent,
                 (true, true) => Resend::IfUnsentOrTranslated,
                 (true, false) => Resend::Allowed,

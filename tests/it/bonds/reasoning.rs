@@ -303,3 +303,30 @@ async fn through_a_caller_of_another_dialect_it_finds_its_way_as_well() {
     assert_eq!(answer.headers["x-mainstay-dropped"], "reasoning.encrypted_content");
     scene.lab.assert_quiet().await;
 }
+
+/// What OpenAI's SDK sends unless it is told otherwise is stored; a response that nobody refers to does no harm.
+#[tokio::test(start_paused = true)]
+async fn a_response_that_would_be_stored_fails_over_and_a_conversation_is_changed_once() {
+    for (beside, heard, status) in [
+        (r#""store":true"#, 1, 200),
+        (r#""previous_response_id":null"#, 1, 200),
+        (r#""conversation":"conv_1""#, 0, 503),
+        (r#""background":true"#, 0, 503),
+    ] {
+        let scene = Scene::new(TWO);
+        scene.one.say(Said::json(503, r#"{"error":{"message":"down"}}"#));
+        let (asked_of_one, mut answers) = (|| scene.one.heard().len(), Vec::new());
+        // Whoever has the turn: one of the two is asked first.
+        for _ in 0..2 {
+            let body = format!(r#"{{"model":"m","input":"hi",{beside}}}"#);
+            answers.push(scene.lab.send(&Ask::post("/v1/responses", body)).await.status.as_u16());
+            if asked_of_one() > 0 {
+                break;
+            }
+        }
+        assert_eq!(answers.last(), Some(&status), "{beside}");
+        let others = scene.two.heard().len() - (answers.len() - 1);
+        assert_eq!(others, heard, "{beside}");
+        scene.lab.assert_quiet().await;
+    }
+}
