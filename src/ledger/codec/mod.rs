@@ -58,6 +58,11 @@ pub fn write(batch: &Batch, to: &mut Vec<u8>) {
     }
 }
 
+/// Whether this may be the beginning of what [`write()`] wrote.
+pub fn is_ours(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&VERSION)
+}
+
 /// Reads what [`write()`] wrote.
 pub fn read(bytes: &[u8], words: &mut Words) -> Option<Batch> {
     let mut eye = Eye { rest: bytes, words };

@@ -5,7 +5,8 @@
 //! taken for a batch. What was taken out is not written down: a segment goes when all of it is gone, and what is left of
 //! one after a crash is told again, which is harmless because a batch has a name. When `most_bytes` are full, what comes is
 //! refused and what is there stays: it was promised to be kept. Should somebody remove files of it, their batches are
-//! counted as unreadable and new ones begin. Blocks; reads no clock.
+//! counted as unreadable and new ones begin. What a disk has changed costs the batches that it is in, which are counted as
+//! well, and the segment is put aside for people when the rest of it is gone. Blocks; reads no clock.
 
 mod frame;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use self::frame::Stretch;
 use super::codec::Words;
 use crate::store::rows::Batch;
 
@@ -50,12 +52,21 @@ pub struct Spool {
 #[derive(Debug)]
 struct Segment {
     number: u64,
-    /// Of whole frames.
+    /// Without what a crash has left half written at its end.
     length: u64,
     /// Where the first frame is that is still wanted.
     at: u64,
-    /// How many are.
+    /// How many are; damaged ones that cannot be told from each other are one.
     frames: u64,
+    when_done: WhenDone,
+}
+
+/// What becomes of a segment of which nothing is wanted any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WhenDone {
+    Removed,
+    /// There is more in it than could be read.
+    PutAside,
 }
 
 /// Where a frame is that was written.
@@ -100,8 +111,11 @@ impl Spool {
             unreadable: 0,
             _lock: lock,
         };
-        for number in spool.numbers()? {
-            spool.next = number + 1;
+        // Nor is a number taken again while what was put aside has it.
+        let numbers = spool.numbers(SUFFIX)?;
+        let last = spool.numbers(ASIDE)?.into_iter().chain(numbers.iter().copied()).max();
+        spool.next = last.map_or(0, |last| last + 1);
+        for number in numbers {
             spool.mend(number)?;
         }
         Ok(spool)
@@ -120,23 +134,25 @@ impl Spool {
         File::open(&self.directory)?.sync_all()
     }
 
-    /// The segments in the directory, in order.
-    fn numbers(&self) -> io::Result<Vec<u64>> {
+    /// The segments in the directory whose names end so, in order.
+    fn numbers(&self, suffix: &str) -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
             let name = entry?.file_name();
-            let number = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)?.strip_suffix('.'));
-            numbers.extend(number.and_then(|number| u64::from_str_radix(number, 16).ok()));
+            let number = name.to_str().and_then(|name| name.strip_suffix(suffix)?.strip_suffix('.'));
+            let number = number.and_then(|number| u64::from_str_radix(number, 16).ok());
+            // Larger ones nobody here has given, and there would be none behind them.
+            numbers.extend(number.filter(|number| *number < u64::MAX / 2));
         }
         numbers.sort_unstable();
         Ok(numbers)
     }
 
-    /// Cuts a segment to its whole frames.
+    /// Cuts off what a crash has left half written. What is damaged otherwise stays until its turn comes.
     fn mend(&mut self, number: u64) -> io::Result<()> {
         let path = self.path(number);
         let bytes = fs::read(&path)?;
-        let (frames, length) = frame::whole(&bytes);
+        let (frames, length) = frame::survey(&bytes);
         if length == 0 {
             return fs::remove_file(&path);
         }
@@ -145,7 +161,13 @@ impl Spool {
             file.set_len(length as u64)?;
             file.sync_all()?;
         }
-        self.segments.push_back(Segment { number, length: length as u64, at: 0, frames });
+        self.segments.push_back(Segment {
+            number,
+            length: length as u64,
+            at: 0,
+            frames,
+            when_done: WhenDone::Removed,
+        });
         Ok(())
     }
 
@@ -229,7 +251,8 @@ impl Spool {
         self.next += 1;
         // Its name has to outlast a crash as well as its bytes.
         File::open(&self.directory)?.sync_all()?;
-        self.segments.push_back(Segment { number, length: 0, at: 0, frames: 0 });
+        let when_done = WhenDone::Removed;
+        self.segments.push_back(Segment { number, length: 0, at: 0, frames: 0, when_done });
         self.writing = Some(file);
         Ok(())
     }
@@ -248,10 +271,10 @@ impl Spool {
                 self.drop_first()?;
                 continue;
             };
-            let (at, end, frames) = (first.at, first.length, first.frames as usize);
+            let at = first.at;
             file.seek(SeekFrom::Start(at))?;
-            let (mut left, mut rows) = (end - at, 0);
-            while batches.len() < frames {
+            let (mut left, mut rows) = (first.length - at, 0);
+            while left > 0 {
                 let mut head = [0; frame::HEAD];
                 if let Err(error) = file.read_exact(&mut head) {
                     self.fails(error, &batches)?;
@@ -279,14 +302,8 @@ impl Spool {
                 if !batches.is_empty() {
                     return Ok(batches);
                 }
-                // It was whole when it was written or opened: the disk has changed it, or a later version wrote it.
-                self.unreadable += frame::rows(head);
-                if let Some(length) = length {
-                    self.pass(length)?;
-                } else {
-                    // Where the next one begins cannot be told; how many rows the others had neither.
-                    self.unreadable += frames - 1;
-                    self.drop_first()?;
+                if let Err(error) = self.skip(&mut file, frame::rows(head)) {
+                    self.fails(error, &batches)?;
                 }
                 break;
             }
@@ -295,6 +312,27 @@ impl Spool {
             }
         }
         Ok(batches)
+    }
+
+    /// The first frame that is wanted, of so many rows as it says, is not what was written, or a later version wrote it:
+    /// what stands behind it goes on.
+    fn skip(&mut self, file: &mut File, rows: usize) -> io::Result<()> {
+        let Some(first) = self.segments.front_mut() else { return Ok(()) };
+        let mut rest = vec![0; usize::try_from(first.length - first.at).unwrap_or_default()];
+        file.seek(SeekFrom::Start(first.at))?;
+        file.read_exact(&mut rest)?;
+        let length = match Stretch::of(&rest) {
+            Stretch::Whole(length) | Stretch::Damaged(length) => length,
+            Stretch::Torn => rest.len(),
+        };
+        if first.when_done == WhenDone::Removed {
+            first.when_done = WhenDone::PutAside;
+            let file = file_name(first.number);
+            tracing::warn!(file, at = first.at, "rows of the ledger are damaged on disk and are lost");
+        }
+        // Where it says that there is none it is damaged there.
+        self.unreadable += rows.max(1);
+        self.pass(length as u64)
     }
 
     /// The first segment cannot be read any further. What was read of it before goes first; then it is put aside, since
@@ -306,19 +344,10 @@ impl Spool {
         if !read.is_empty() {
             return Ok(());
         }
-        let Some(first) = self.segments.front() else { return Ok(()) };
+        let Some(first) = self.segments.front_mut() else { return Ok(()) };
         self.unreadable += first.frames as usize;
-        let path = self.path(first.number);
-        let aside = path.with_extension(ASIDE);
-        match fs::rename(&path, &aside) {
-            Ok(()) => {
-                tracing::error!(%error, file = %aside.display(), "rows of the ledger cannot be read and are put aside");
-            }
-            // Or it would be read again and again.
-            Err(why) => {
-                tracing::error!(%error, %why, file = %path.display(), "rows of the ledger cannot be read");
-            }
-        }
+        first.when_done = WhenDone::PutAside;
+        tracing::error!(%error, file = file_name(first.number), "rows of the ledger cannot be read");
         self.drop_first()
     }
 
@@ -342,8 +371,11 @@ impl Spool {
     fn pass(&mut self, length: u64) -> io::Result<()> {
         let Some(first) = self.segments.front_mut() else { return Ok(()) };
         first.at += length;
-        first.frames = first.frames.saturating_sub(1);
-        if first.frames == 0 { self.drop_first() } else { Ok(()) }
+        if first.at >= first.length {
+            return self.drop_first();
+        }
+        first.frames = first.frames.saturating_sub(1).max(1);
+        Ok(())
     }
 
     fn drop_first(&mut self) -> io::Result<()> {
@@ -352,7 +384,21 @@ impl Spool {
         if self.segments.is_empty() {
             self.writing = None;
         }
-        match fs::remove_file(self.path(first.number)) {
+        let path = self.path(first.number);
+        if first.when_done == WhenDone::PutAside {
+            let aside = path.with_extension(ASIDE);
+            match fs::rename(&path, &aside) {
+                Ok(()) => {
+                    tracing::warn!(file = %aside.display(), "what could not be read of the ledger's rows is put aside");
+                    return Ok(());
+                }
+                // Or it would be read again and again.
+                Err(error) => {
+                    tracing::error!(%error, file = %path.display(), "it cannot be put aside and is removed");
+                }
+            }
+        }
+        match fs::remove_file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed,
         }

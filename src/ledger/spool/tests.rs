@@ -78,30 +78,84 @@ fn a_crash_at_any_byte_leaves_whole_batches_in_order_each_once() {
     }
 }
 
-#[test]
-fn a_byte_that_the_disk_has_changed_never_makes_another_batch() {
-    let directory = tempfile::tempdir().unwrap();
-    let written = batches(3, 1);
-    let mut spool = open(directory.path());
-    for batch in &written {
+/// What was put aside for people.
+fn aside(directory: &Path) -> usize {
+    let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().ends_with(ASIDE)).count()
+}
+
+/// Batches, the segment that they are in, and where each of them ends there.
+fn in_one_segment(directory: &Path, written: &[Batch]) -> (PathBuf, Vec<u8>, Vec<usize>) {
+    let mut spool = open(directory);
+    let put = |batch| {
         spool.append(batch).expect("there is room");
-    }
+        usize::try_from(spool.bytes()).expect("it is small")
+    };
+    let ends = written.iter().map(put).collect();
     drop(spool);
-    let [segment] = &segments(directory.path())[..] else { panic!("one segment") };
-    let bytes = fs::read(segment).unwrap();
-    for at in 0..bytes.len() {
+    let [segment] = &segments(directory)[..] else { panic!("one segment") };
+    (segment.clone(), fs::read(segment).expect("it is there"), ends)
+}
+
+#[test]
+fn a_byte_that_the_disk_has_changed_costs_its_batch_alone_and_is_counted() {
+    let written = batches(3, 1);
+    let home = tempfile::tempdir().unwrap();
+    let (segment, bytes, ends) = in_one_segment(home.path(), &written);
+    for (at, bit) in (0..bytes.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
         let mut changed = bytes.clone();
-        changed[at] ^= 0x10;
-        fs::write(segment, &changed).unwrap();
-        let out = drain(&mut open(directory.path()));
-        assert!(written.starts_with(&out) && out.len() < written.len(), "{at}");
+        changed[at] ^= 1 << bit;
+        fs::write(&segment, &changed).unwrap();
+        let mut spool = open(home.path());
+        let mut expected = written.clone();
+        expected.remove(ends.iter().filter(|end| **end <= at).count());
+        assert_eq!(drain(&mut spool), expected, "{at} {bit}");
+        assert!(spool.take_unreadable() > 0, "{at} {bit}");
+        assert_eq!((spool.batches(), aside(home.path())), (0, 1), "{at} {bit}");
+        fs::remove_file(segment.with_extension(ASIDE)).unwrap();
+    }
+}
+
+#[test]
+fn what_was_put_aside_stays_when_more_is() {
+    let directory = tempfile::tempdir().unwrap();
+    for times in 1..=3 {
+        let (segment, mut bytes, _) = in_one_segment(directory.path(), &batches(2, 2));
+        bytes[20] ^= 1;
+        fs::write(segment, bytes).unwrap();
+        assert_eq!(drain(&mut open(directory.path())).len(), 1);
+        assert_eq!(aside(directory.path()), times);
+    }
+}
+
+#[test]
+fn a_file_with_the_last_of_all_numbers_is_nobodys() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join(file_name(u64::MAX)), "anything").unwrap();
+    let written = batches(1, 2);
+    let mut spool = open(directory.path());
+    spool.append(&written[0]).expect("there is room");
+    assert_eq!(drain(&mut spool), written);
+}
+
+#[test]
+fn a_segment_of_zeros_is_one_that_a_crash_has_left_and_one_of_anything_else_is_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    for (byte, lost) in [(0, 0), (0xff, 1), (b'a', 1)] {
+        for length in [frame::HEAD, frame::HEAD + 1, 5_000] {
+            fs::write(directory.path().join(file_name(0)), vec![byte; length]).unwrap();
+            let mut spool = open(directory.path());
+            assert_eq!(drain(&mut spool), []);
+            assert_eq!(spool.take_unreadable().min(1), lost, "{byte} {length}");
+            assert_eq!(segments(directory.path()).len(), 0);
+        }
     }
 }
 
 #[test]
 fn what_is_damaged_while_it_waits_is_passed_over_and_counted() {
     let directory = tempfile::tempdir().unwrap();
-    let written = batches(3, 2);
+    let written = batches(3, 20);
     let mut spool = open(directory.path());
     let mut ends = Vec::new();
     for batch in &written {
@@ -114,6 +168,7 @@ fn what_is_damaged_while_it_waits_is_passed_over_and_counted() {
     fs::write(segment, &bytes).unwrap();
     assert_eq!(drain(&mut spool), [written[0].clone(), written[2].clone()]);
     let rows = written[1].requests.len() + written[1].attempts.len();
+    assert!(rows > 1);
     assert_eq!((spool.take_unreadable(), spool.take_unreadable()), (rows, 0));
     assert_eq!(segments(directory.path()).len(), 0);
 }
@@ -241,9 +296,7 @@ fn a_segment_that_cannot_be_read_any_more_holds_nothing_up_behind_it() {
         let expected: Vec<Batch> = written[..kept].iter().chain(&written[2..]).cloned().collect();
         assert_eq!(drain(&mut spool), expected, "{what}");
         assert_eq!((spool.take_unreadable(), spool.batches(), spool.bytes()), (2 - kept, 0, 0), "{what}");
-        let names = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
-        let aside = names.filter(|name| name.to_string_lossy().ends_with(ASIDE)).count();
-        assert_eq!((aside, segments(directory.path()).len()), (1, 0), "{what}");
+        assert_eq!((aside(directory.path()), segments(directory.path()).len()), (1, 0), "{what}");
         spool.append(&written[0]).expect("there is room");
         drop(spool);
         assert_eq!(drain(&mut open(directory.path())), written[..1], "{what}: and it begins anew");
@@ -262,6 +315,36 @@ fn a_directory_is_one_processs() {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// However many bytes of a segment are changed, at once or in several places, while it waits or before it is opened.
+    #[test]
+    fn damage_costs_the_batches_that_it_touches_and_no_other(
+        damages in proptest::collection::vec((0..usize::MAX, proptest::collection::vec(any::<u8>(), 1..40)), 1..4),
+        is_open in any::<bool>(),
+    ) {
+        let written = batches(6, 2);
+        let home = tempfile::tempdir().unwrap();
+        let (segment, bytes, ends) = in_one_segment(home.path(), &written);
+        let before = is_open.then(|| open(home.path()));
+        let mut changed = bytes.clone();
+        for (at, damage) in damages {
+            let at = at % bytes.len();
+            changed.iter_mut().skip(at).zip(damage).for_each(|(byte, damage)| *byte = damage);
+        }
+        fs::write(&segment, &changed).unwrap();
+        let starts = [0].into_iter().chain(ends.iter().copied());
+        let is_touched: Vec<bool> =
+            starts.zip(&ends).map(|(start, end)| bytes[start..*end] != changed[start..*end]).collect();
+        let expected: Vec<Batch> =
+            written.iter().zip(&is_touched).filter(|(_, is_touched)| !**is_touched).map(|(batch, _)| batch.clone()).collect();
+        let mut spool = before.unwrap_or_else(|| open(home.path()));
+        prop_assert_eq!(drain(&mut spool), expected);
+        // The last one may look as if it had never been written to its end.
+        if is_touched[..written.len() - 1].contains(&true) {
+            prop_assert!(spool.take_unreadable() > 0);
+            prop_assert_eq!(aside(home.path()), 1);
+        }
+    }
 
     /// Against a list: appended behind, taken from the front, and the same again after every crash but for what was
     /// taken of a segment that is still there.

@@ -160,3 +160,35 @@ fn a_database_that_somebody_holds_gets_its_rows_when_it_is_let_go() {
     let totals = totals(directory.path());
     assert_eq!((totals.requests, totals.tokens.output), (all, all * TOKENS));
 }
+
+#[test]
+fn a_byte_that_is_damaged_on_disk_costs_the_batch_that_it_is_in_and_is_told() {
+    let directory = TempDir::with_prefix("mainstay-ledger-").unwrap();
+    let served = serve(directory.path(), "held");
+    let holder = rusqlite::Connection::open(directory.path().join("ledger.db")).unwrap();
+    holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let mut all = 0;
+    for _ in 0..4 {
+        all += served.asked(|answered| answered < 10);
+        wait_for(60, || (served.kept() == all).then_some(())).expect("they are on disk");
+    }
+    let batches = served.metric("mainstay_ledger_spool_batches");
+    assert!(batches > 2.0, "{batches}: {}", served.guest.said());
+    drop(served);
+    holder.execute_batch("ROLLBACK").unwrap();
+    drop(holder);
+    let segment = directory.path().join("mainstay-spool/0000000000000000.rows");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[300] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+
+    let served = serve(directory.path(), "after");
+    served.brings_all();
+    let lost = served.metric("mainstay_ledger_lost_rows_total{reason=\"unreadable\"}") as u64;
+    let said = served.guest.said();
+    drop(served);
+    assert!(lost > 0 && said.contains("rows of the ledger are damaged"), "{lost}: {said}");
+    assert!(segment.with_extension("unreadable").exists());
+    // A request is two rows.
+    assert_eq!(totals(directory.path()).requests, all - lost / 2);
+}
