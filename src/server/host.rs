@@ -254,6 +254,13 @@ impl Host {
         collector::finish(&self.journal, &self.farewell).await;
     }
 
+    /// The same of the store, once nobody asks for changes any more either.
+    pub(super) async fn close_store(&self) {
+        if let Some(store) = &self.store {
+            storing::close(store).await;
+        }
+    }
+
     pub fn gateway(&self) -> &Arc<Gateway> {
         &self.front.gateway
     }

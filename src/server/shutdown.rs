@@ -49,6 +49,7 @@ pub async fn drain(host: &Arc<Host>) -> Drained {
     };
     host.keep().await;
     let _ = timeout(close_spread + GOODBYES, host.front.emptied()).await;
+    host.close_store().await;
     host.lifecycle.enter(Stage::Gone);
     drained
 }

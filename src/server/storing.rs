@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::loader::{Draft, Loader, Rejection};
 use crate::config::{self, StorePlace};
@@ -21,6 +21,9 @@ const TEND: Duration = Duration::from_hours(1);
 const AT_FIRST: Duration = Duration::from_secs(1);
 /// After it was tried in vain.
 const SOON: Duration = Duration::from_secs(10);
+
+/// For the log of SQLite's to be moved: more than another program is waited for, and no more than a disk that hangs is.
+const GOODBYE: Duration = Duration::from_secs(4);
 
 /// What was opened.
 pub struct Opened {
@@ -75,4 +78,14 @@ pub(super) async fn tend(store: Arc<Store>, retention: config::Retention) {
             }
         };
     }
+}
+
+/// Nobody writes any more.
+pub(super) async fn close(store: &Store) {
+    let why = match timeout(GOODBYE, store.settle()).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the disk takes too long".to_owned(),
+    };
+    tracing::warn!(why, "the store's last changes stay in the -wal file beside it; copy both, or neither");
 }

@@ -72,9 +72,9 @@ impl Tells {
 impl Store {
     /// Whether other replicas use it as well.
     pub const fn is_shared(&self) -> bool {
-        match self.database {
+        match &self.database {
             Database::Postgres => true,
-            Database::Sqlite => false,
+            Database::Sqlite(_) => false,
         }
     }
 

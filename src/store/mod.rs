@@ -58,6 +58,7 @@ pub use write::{REMEMBERED, micros};
 use self::lane::Lane;
 use self::postgres::Role;
 use self::script::{Answer, Script};
+use self::sqlite::Checkpoint;
 use self::standing::Watch;
 use crate::algo::dice::Dice;
 use crate::config::Retention;
@@ -78,9 +79,9 @@ pub struct Store {
     kept_millis: AtomicU64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 enum Database {
-    Sqlite,
+    Sqlite(Arc<sqlite::File>),
     Postgres,
 }
 
@@ -97,12 +98,12 @@ impl Store {
             let begun = std::thread::Builder::new().name(name.to_owned()).spawn(serve);
             begun.map(drop).map_err(|error| Error::Refused(format!("no thread for it: {error}")))
         };
-        let read = Arc::clone(&file);
-        begin("store write", Box::new(move || sqlite::write(&file, connection, writes)))?;
+        let (write, read) = (Arc::clone(&file), Arc::clone(&file));
+        begin("store write", Box::new(move || sqlite::write(&write, connection, writes)))?;
         begin("store read", Box::new(move || sqlite::read_only(&read, reads)))?;
         watch.here();
         Ok(Arc::new(Self {
-            database: Database::Sqlite,
+            database: Database::Sqlite(file),
             writer,
             reader,
             watch,
@@ -156,6 +157,23 @@ impl Store {
     /// Reads something, within [`READ`].
     async fn look(&self, script: Script) -> Result<Vec<script::Row>, Error> {
         self.noted(self.reader.run(script, READ).await).map(Answer::rows)
+    }
+
+    /// Leaves a file of SQLite's that is whole without its log, so that a copy of it is one of everything. What is written
+    /// afterwards is in a new log.
+    pub async fn settle(&self) -> Result<(), Error> {
+        self.checkpoint(Checkpoint::Truncate).await
+    }
+
+    async fn checkpoint(&self, how: Checkpoint) -> Result<(), Error> {
+        match &self.database {
+            Database::Sqlite(file) => {
+                let file = Arc::clone(file);
+                let done = tokio::task::spawn_blocking(move || file.checkpoint(how)).await;
+                done.unwrap_or_else(|error| Err(Error::Away(error.to_string())))
+            }
+            Database::Postgres => Ok(()),
+        }
     }
 
     fn noted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {

@@ -164,8 +164,8 @@ impl Store {
         if changed == 0 {
             return Ok(0);
         }
-        let script = match self.database {
-            Database::Sqlite => Script::default(),
+        let script = match &self.database {
+            Database::Sqlite(_) => Script::default(),
             Database::Postgres => {
                 Script::default().say("SELECT pg_advisory_xact_lock($1)", vec![Value::Int(TURN)])
             }

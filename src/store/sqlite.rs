@@ -52,6 +52,24 @@ pub struct File {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity(u64, u64);
 
+/// How much of the log goes into the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// What nobody reads; nobody waits for it.
+    Passive,
+    /// All, so that the log is empty.
+    Truncate,
+}
+
+impl Checkpoint {
+    const fn pragma(self) -> &'static str {
+        match self {
+            Self::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
+            Self::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
+        }
+    }
+}
+
 /// What has become of the file that was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
@@ -88,6 +106,25 @@ impl File {
         let connection = Connection::open_with_flags(&self.path, flags).map_err(|error| meaning(&error))?;
         connection.busy_timeout(BUSY).map_err(|error| meaning(&error))?;
         Ok(connection)
+    }
+
+    /// Moves what the log holds into the file, over a connection of its own: whoever writes goes on beside it.
+    pub fn checkpoint(&self, how: Checkpoint) -> Result<(), Error> {
+        // Nothing is opened in the place of a file that is gone; whoever writes next will say so.
+        if self.fate() != Fate::There {
+            return Ok(());
+        }
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let moved = Connection::open_with_flags(&self.path, flags).and_then(|connection| {
+            connection.busy_timeout(BUSY)?;
+            connection.query_row(how.pragma(), [], |row| row.get(0))
+        });
+        let is_held: bool = moved.map_err(|error| meaning(&error))?;
+        match how {
+            Checkpoint::Truncate if is_held => Err(Error::Refused(HELD.to_owned())),
+            Checkpoint::Truncate | Checkpoint::Passive => Ok(()),
+        }
     }
 
     fn beside(&self, suffix: &str) -> PathBuf {

@@ -1,4 +1,5 @@
-//! What has to be done from time to time: old rows thrown away, months made ahead, the size looked at.
+//! What has to be done from time to time: old rows thrown away, months made ahead, SQLite's log put where it belongs, the
+//! size looked at.
 //!
 //! SQLite deletes a few rows at a time, so that no batch waits for longer than that takes. PostgreSQL drops whole
 //! months of requests. Nothing of it is urgent: what fails is tried again at the next time.
@@ -9,6 +10,7 @@ use super::error::Error;
 use super::months::{self, Month, TABLES};
 use super::rows::RowId;
 use super::script::{Answer, Script, Value};
+use super::sqlite::Checkpoint;
 use super::sums::{DAY, HOUR};
 use super::write::{REMEMBERED, micros};
 use super::{Database, Store, WRITE};
@@ -32,8 +34,8 @@ impl Store {
         let (requests, hours) = (before(retention.requests), before(retention.hours));
         // The ids of attempts' requests begin with the time.
         let first_kept = Value::id(RowId::new(unix.saturating_sub(retention.requests), 0).0);
-        match self.database {
-            Database::Sqlite => {
+        match &self.database {
+            Database::Sqlite(_) => {
                 self.delete("requests", "at_micros", "at_micros, id", Value::Int(requests)).await?;
                 self.delete("attempts", "request", "request, number, at_micros", first_kept).await?;
             }
@@ -60,6 +62,8 @@ impl Store {
         self.delete("batches", "at_micros", "id", Value::Int(before(REMEMBERED))).await?;
         // What still fires was told again since then.
         self.delete("alerts", "told_micros", "id", Value::Int(before(REMEMBERED))).await?;
+        // The log is moved by itself only when it is large, which little traffic may not make it for weeks.
+        self.checkpoint(Checkpoint::Passive).await?;
         self.measure().await
     }
 
@@ -85,8 +89,8 @@ impl Store {
             "SELECT id FROM series EXCEPT SELECT series FROM days EXCEPT SELECT series FROM hours LIMIT $1";
         const MANY: i64 = 10_000;
         while !self.look(Script::ask(UNUSED, vec![Value::Int(1)])).await?.is_empty() {
-            let script = match self.database {
-                Database::Sqlite => Script::default(),
+            let script = match &self.database {
+                Database::Sqlite(_) => Script::default(),
                 Database::Postgres => {
                     Script::default().say("LOCK TABLE series IN SHARE ROW EXCLUSIVE MODE", Vec::new())
                 }
@@ -116,8 +120,8 @@ impl Store {
     }
 
     async fn measure(&self) -> Result<(), Error> {
-        let sql = match self.database {
-            Database::Sqlite => {
+        let sql = match &self.database {
+            Database::Sqlite(_) => {
                 "SELECT c.page_count * s.page_size FROM pragma_page_count() AS c, pragma_page_size() AS s"
             }
             Database::Postgres => {

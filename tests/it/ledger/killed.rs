@@ -192,3 +192,29 @@ fn a_byte_that_is_damaged_on_disk_costs_the_batch_that_it_is_in_and_is_told() {
     // A request is two rows.
     assert_eq!(totals(directory.path()).requests, all - lost / 2);
 }
+
+/// What a copy of the file alone has.
+fn copied(directory: &Path) -> u64 {
+    let copy = TempDir::with_prefix("mainstay-copy-").unwrap();
+    std::fs::copy(directory.join("ledger.db"), copy.path().join("ledger.db")).unwrap();
+    totals(copy.path()).requests
+}
+
+#[test]
+fn a_clean_stop_leaves_all_in_the_file_even_where_somebody_reads_it() {
+    let directory = TempDir::with_prefix("mainstay-ledger-").unwrap();
+    let mut served = serve(directory.path(), "alone");
+    let mut all = served.asked(|answered| answered < 20);
+    served.guest.terminate();
+    assert_eq!(copied(directory.path()), all, "{}", served.guest.said());
+
+    // Another program that is in the middle of reading keeps the log, and nobody from leaving.
+    let mut served = serve(directory.path(), "read");
+    let reader = rusqlite::Connection::open(directory.path().join("ledger.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM days").unwrap();
+    all += served.asked(|answered| answered < 20);
+    served.guest.terminate();
+    assert!(served.guest.said().contains("stay in the -wal file"), "{}", served.guest.said());
+    drop(reader);
+    assert_eq!(totals(directory.path()).requests, all);
+}

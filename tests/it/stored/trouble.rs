@@ -154,6 +154,28 @@ async fn two_replicas_write_the_same_sums_without_waiting_for_each_other_for_goo
 }
 
 #[tokio::test]
+async fn what_was_written_an_hour_ago_is_in_a_copy_of_the_file_alone() {
+    let held = Held::sqlite();
+    let directory = held.directory.as_ref().unwrap().path();
+    let copied = || {
+        let copy = directory.join("copy.db");
+        std::fs::copy(directory.join("ledger.db"), &copy).unwrap();
+        let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        rusqlite::Connection::open(copy).unwrap().query_row("SELECT COUNT(*) FROM requests", [], count)
+    };
+    let all = batches(20);
+    for batch in &all {
+        held.store.write(batch.clone()).await.unwrap();
+    }
+    assert!(copied().is_err(), "not even the tables are there");
+    let kept = Duration::from_hours(24 * 400);
+    let retention = mainstay::config::Retention { requests: kept, hours: kept, days: None };
+    held.store.tend(&retention).await.unwrap();
+    let requests = all.iter().map(|batch| batch.requests.len()).sum::<usize>();
+    assert_eq!(copied(), Ok(i64::try_from(requests).unwrap()));
+}
+
+#[tokio::test]
 async fn what_is_old_goes_and_the_sums_by_day_stay() {
     use mainstay::config::Retention;
     let server = Postgres::start("old rows in PostgreSQL");
