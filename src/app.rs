@@ -31,6 +31,7 @@ pub use process::Process;
 pub use proof::Proof;
 pub use reports::{RepriceOf, UsageOf, Whence};
 pub use requests::Requests;
+pub use signals::outlive_file_limits;
 pub use simulate::{HELP as SIMULATE_HELP, Outcome, Simulate};
 
 use crate::admin;

@@ -229,6 +229,7 @@ fn serve(source: Source) -> anyhow::Result<ExitCode> {
     app::log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(async {
+        app::outlive_file_limits()?;
         let name = source.name();
         let app = match App::start(source, Arc::new(Process)).await {
             Ok(app) => app,

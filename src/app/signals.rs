@@ -1,11 +1,18 @@
 //! What the operating system tells the process: reload (SIGHUP), leave (SIGTERM, SIGINT), leave now
-//! (the second of them).
+//! (the second of them), and that a file may not grow (SIGXFSZ), which is no reason to leave.
 
 use anyhow::Context;
+use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::App;
 use crate::server::reload::Cause;
+
+/// A limit of files' sizes (`ulimit -f`) is a full disk from here on, which whoever writes is told: nobody waits for the
+/// signal, but that somebody might keeps it from ending the process.
+pub fn outlive_file_limits() -> anyhow::Result<()> {
+    listen(SignalKind::from_raw(Number::XFSZ.as_raw())).map(drop)
+}
 
 impl App {
     /// Serves until a signal ends it: drains after the first, returns at once after the second.

@@ -86,7 +86,6 @@ pub struct Gateway {
     /// The file that it serves; may be rewritten.
     pub file: PathBuf,
     filter: String,
-    by: Vec<&'static str>,
     guest: Guest,
     directory: TempDir,
 }
@@ -97,32 +96,23 @@ impl Gateway {
         Self::start_logging(routing, "info")
     }
 
-    /// As [`Gateway::start`], where whoever writes beyond a limit is told so, and not ended by a signal.
-    pub fn start_within_limits(routing: &str) -> Self {
-        Self::start_by(routing, "info", &["env", "--ignore-signal=XFSZ"], &[])
-    }
-
     /// As [`Gateway::start`], with this filter of its log.
     pub fn start_logging(routing: &str, filter: &str) -> Self {
-        Self::start_by(routing, filter, &[], &[])
+        Self::start_beside(routing, filter, &[])
     }
 
     /// The same with these files beside `routing`.
     pub fn start_beside(routing: &str, filter: &str, files: &[(&str, &str)]) -> Self {
-        Self::start_by(routing, filter, &[], files)
-    }
-
-    fn start_by(routing: &str, filter: &str, by: &[&'static str], files: &[(&str, &str)]) -> Self {
         // A port is free when it is looked for and may be taken when it is used; then another is tried.
         for _ in 0..5 {
-            if let Some(gateway) = Self::try_start(routing, filter, by, files) {
+            if let Some(gateway) = Self::try_start(routing, filter, files) {
                 return gateway;
             }
         }
         panic!("the gateway found no free ports")
     }
 
-    fn try_start(routing: &str, filter: &str, by: &[&'static str], files: &[(&str, &str)]) -> Option<Self> {
+    fn try_start(routing: &str, filter: &str, files: &[(&str, &str)]) -> Option<Self> {
         let directory = TempDir::with_prefix("mainstay-it-").expect("there is a temporary directory");
         let (callers, admin) = (free_address(), free_address());
         let text = routing.replace("LISTEN", &callers.to_string()).replace("ADMIN", &admin.to_string());
@@ -132,9 +122,8 @@ impl Gateway {
             std::fs::write(directory.path().join(name), text)
                 .expect("the temporary directory can be written");
         }
-        let guest = Guest::start(&mut Self::command(&file, filter, by), directory.path(), "mainstay");
-        let mut gateway =
-            Self { callers, admin, file, filter: filter.to_owned(), by: by.to_vec(), guest, directory };
+        let guest = Guest::start(&mut Self::command(&file, filter), directory.path(), "mainstay");
+        let mut gateway = Self { callers, admin, file, filter: filter.to_owned(), guest, directory };
         gateway.is_ready().then_some(gateway)
     }
 
@@ -157,11 +146,8 @@ impl Gateway {
     /// Ends it without a word, if it has not ended, and starts it again: at the same addresses, with the same file.
     pub fn again(&mut self) {
         self.guest.kill();
-        self.guest = Guest::start(
-            &mut Self::command(&self.file, &self.filter, &self.by),
-            self.directory.path(),
-            "mainstay",
-        );
+        self.guest =
+            Guest::start(&mut Self::command(&self.file, &self.filter), self.directory.path(), "mainstay");
         assert!(self.is_ready(), "its ports were taken meanwhile:\n{}", self.guest.said());
     }
 
@@ -170,12 +156,9 @@ impl Gateway {
         self.guest.terminate();
     }
 
-    fn command(file: &Path, filter: &str, by: &[&str]) -> Command {
-        let binary = env!("CARGO_BIN_EXE_mainstay");
-        let words = by.iter().copied().chain([binary, "serve", "--config"]).map(OsStr::new);
-        let mut words = words.chain([file.as_os_str()]);
-        let mut command = Command::new(words.next().expect("the binary, at least"));
-        command.args(words);
+    fn command(file: &Path, filter: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+        command.args([OsStr::new("serve"), OsStr::new("--config"), file.as_os_str()]);
         command.env("MAINSTAY_LOG", filter);
         command.env("MAINSTAY_IT_SECRET", SECRET);
         command

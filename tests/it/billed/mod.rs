@@ -108,7 +108,7 @@ impl Trial {
         let office = Office::default();
         let [a, b] = ["a", "b"].map(|name| office.vendor(name).to_string());
         let routing = routing.replace("VENDOR-A", &a).replace("VENDOR-B", &b).replace("BUDGET", AMPLE);
-        let gateway = Gateway::start_within_limits(&routing);
+        let gateway = Gateway::start(&routing);
         Self { gateway, office, answered: Vec::new(), next: 1, _turn: turn }
     }
 
