@@ -1,7 +1,7 @@
 //! How much was used and what it cost, by anything that sums are kept by.
 //!
 //! Answered from the sums alone, days where whole days are asked for and hours at the edges, so that a year takes no
-//! longer than its days.
+//! longer than its days. What has a tag is summed apart and what has none is not: it is all but what has it.
 
 use std::fmt::Write as _;
 
@@ -69,7 +69,7 @@ pub struct Query {
     pub to: i64,
     pub by: Vec<Field>,
     pub each: Each,
-    /// Only what has this tag.
+    /// Whose values [`Field::Tag`] stands for.
     pub tag: Option<String>,
     /// Only where these are so. An empty text: where there is none.
     pub only: Vec<(Field, String)>,
@@ -193,6 +193,45 @@ fn pieces(from: i64, to: i64, each: Each) -> Vec<Piece> {
     all.into_iter().filter(|(_, from, to)| from < to).collect()
 }
 
+/// Sums that are taken together where values of a tag are told apart.
+#[derive(Clone, Copy)]
+enum Share {
+    /// By the values of the tag; where no tag is asked for, of everything.
+    OfTag,
+    /// Of everything, as if it had no tag,
+    All,
+    /// less what has one.
+    LessOfTag,
+}
+
+impl Share {
+    /// Whose sums they are, their sign, and whether they stand for what has no tag.
+    const fn terms(self) -> (&'static str, &'static str, u8) {
+        match self {
+            Self::OfTag => ("$1", "", 0),
+            Self::All => ("''", "", 1),
+            Self::LessOfTag => ("$1", "-", 1),
+        }
+    }
+}
+
+/// What a sum has in a column of its series. What has no tag has no value of it.
+fn column(field: Field) -> String {
+    match field {
+        Field::Tag => "CASE p.untagged WHEN 1 THEN '' ELSE s.tag_value END".to_owned(),
+        Field::Organisation
+        | Field::Team
+        | Field::User
+        | Field::Key
+        | Field::Route
+        | Field::Arm
+        | Field::Upstream
+        | Field::Provider
+        | Field::Model
+        | Field::Part => format!("s.{}", field.column()),
+    }
+}
+
 fn script(query: &Query) -> Script {
     let first = query.from.div_euclid(HOUR);
     let after = query.to.div_euclid(HOUR) + i64::from(query.to.rem_euclid(HOUR) != 0);
@@ -201,6 +240,10 @@ fn script(query: &Query) -> Script {
         pieces.push(("hours", 0, 0));
     }
     let mut values = vec![Value::text(query.tag.as_deref().unwrap_or_default())];
+    let shares: &[Share] = match query.tag {
+        Some(_) => &[Share::OfTag, Share::All, Share::LessOfTag],
+        None => &[Share::OfTag],
+    };
     let mut parts = Vec::new();
     for (table, from, to) in pieces {
         let bucket = match (query.each, table) {
@@ -213,28 +256,34 @@ fn script(query: &Query) -> Script {
             Each::All => ("SUM(", ")", " GROUP BY 1, 2"),
             Each::Hour | Each::Day => ("", "", ""),
         };
-        let sums: Vec<String> = measures().map(|name| format!("{open}{name}{close} AS {name}")).collect();
-        let (sums, number) = (sums.join(", "), values.len());
-        parts.push(format!(
-            "SELECT series, {bucket} AS at, {sums} FROM {table} \
-             WHERE tag = $1 AND bucket >= ${} AND bucket < ${}{group}",
-            number + 1,
-            number + 2
-        ));
+        let number = values.len();
+        for share in shares {
+            let (tag, sign, untagged) = share.terms();
+            let sums: Vec<String> =
+                measures().map(|name| format!("{sign}{open}{name}{close} AS {name}")).collect();
+            parts.push(format!(
+                "SELECT series, {bucket} AS at, {untagged} AS untagged, {} FROM {table} \
+                 WHERE tag = {tag} AND bucket >= ${} AND bucket < ${}{group}",
+                sums.join(", "),
+                number + 1,
+                number + 2
+            ));
+        }
         values.extend([Value::Int(from), Value::Int(to)]);
     }
-    let fields: Vec<String> = query.by.iter().map(|field| format!("s.{}, ", field.column())).collect();
+    let fields: Vec<String> = query.by.iter().map(|field| format!("{}, ", column(*field))).collect();
     let fields = fields.concat();
     let sums: Vec<String> = measures().map(|name| format!("CAST(SUM(p.{name}) AS BIGINT)")).collect();
     let mut only = String::new();
     for (at, (field, value)) in query.only.iter().enumerate() {
         let join = if at == 0 { "WHERE" } else { "AND" };
         values.push(Value::text(value));
-        let _ = write!(only, "{join} s.{} = ${} ", field.column(), values.len());
+        let _ = write!(only, "{join} {} = ${} ", column(*field), values.len());
     }
     values.push(Value::Int(query.most.into()));
     let sql = format!(
         "SELECT {fields}p.at, {} FROM ({}) AS p JOIN series s ON s.id = p.series {only}GROUP BY {fields}p.at \
+         HAVING SUM(p.requests) + SUM(p.attempts) > 0 \
          ORDER BY p.at, SUM(p.cost) DESC, SUM(p.requests) DESC LIMIT ${}",
         sums.join(", "),
         parts.join(" UNION ALL "),

@@ -7,7 +7,7 @@ use mainstay::algo::dice::Dice;
 use mainstay::catalog::Catalog;
 use mainstay::report::{Export, Failed, Words, usage};
 use mainstay::store::Store;
-use mainstay::store::rows::{Batch, Part};
+use mainstay::store::rows::{Batch, Part, RequestRow};
 use serde_json::Value;
 
 use super::both;
@@ -147,7 +147,18 @@ async fn any_report_adds_up_to_the_rows_and_csv_says_what_json_does() {
             let told_apart = !text.starts_with("by=&") && !text.starts_with('&');
             assert_eq!(table.lines().count(), 3 + if told_apart { rows.len() } else { 0 }, "{text}\n{table}");
         }
-        // A tag is told apart from nothing, and what has none is left out.
+        // What has no tag is a row as well, and can be asked for.
+        let (by, of_none) = ("by=tag:x-customer&from=2026-11-01", "&only=tag:x-customer=");
+        for (text, rows) in [(by.to_owned(), 3), (format!("{by}{of_none}"), 1)] {
+            let told: Value = serde_json::from_str(&report(&held.store, &text).await.unwrap()).unwrap();
+            assert_eq!(told["rows"].as_array().unwrap().len(), rows, "{told}");
+            let none = told["rows"].as_array().unwrap().iter().find(|row| row["tag:x-customer"].is_null());
+            let requests = batches.iter().flat_map(|batch| &batch.requests);
+            let has_none = |row: &&RequestRow| {
+                row.tags.iter().all(|(name, value)| &**name != "x-customer" || value.is_empty())
+            };
+            assert_eq!(none.unwrap()["requests"], requests.filter(has_none).count());
+        }
         let tagged =
             report(&held.store, "by=tag:x-customer&only=tag:x-customer=ada&from=2026-11-01").await.unwrap();
         let tagged: Value = serde_json::from_str(&tagged).unwrap();

@@ -223,14 +223,9 @@ fn count(
     if hour < query.from / HOUR || hour >= (query.to + HOUR - 1) / HOUR {
         return;
     }
-    let tag_value = match &query.tag {
-        None => "",
-        Some(tag) => {
-            let tags = request.map(|request| &request.tags[..]).unwrap_or_default();
-            let Some((_, value)) = tags.iter().find(|(name, _)| **name == **tag) else { return };
-            &**value
-        }
-    };
+    let tags = request.map(|request| &request.tags[..]).unwrap_or_default();
+    let tag = tags.iter().find(|(name, _)| query.tag.as_deref() == Some(&**name));
+    let tag_value = tag.map_or("", |(_, value)| &**value);
     let value = |field| {
         let who = request.map(|request| &request.who);
         let named = |name: Option<&Arc<str>>| name.map(ToString::to_string).unwrap_or_default();
