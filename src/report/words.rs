@@ -8,6 +8,7 @@ use super::sheet::Format;
 use crate::catalog::Date;
 use crate::config::did_you_mean;
 use crate::store::{Each, Field, Query};
+use crate::vocab::Part;
 
 /// Most models that the same tokens are priced at.
 const MOST_MODELS: usize = 8;
@@ -97,7 +98,11 @@ impl Words {
             let Some((word, value)) = said.split_once('=') else {
                 return Failed::wrong(format!("`only` is NAME=VALUE, as in team=blue, and not `{said}`"));
             };
-            only.push((field(word, "only", &mut tag)?, value.to_owned()));
+            let field = field(word, "only", &mut tag)?;
+            if field == Field::Part {
+                part(value)?;
+            }
+            only.push((field, value.to_owned()));
         }
         let at: Vec<String> = self.several("at").map(str::to_owned).collect();
         if at.len() > MOST_MODELS {
@@ -203,6 +208,17 @@ pub const FIELDS: [(&str, Field); 10] = [
     ("part", Field::Part),
 ];
 
+/// Of the words that anything may have only these are known beforehand. None at all is what a request without attempts has.
+fn part(value: &str) -> Result<(), Failed> {
+    let names = || Part::ALL.into_iter().map(Part::name);
+    if value.is_empty() || names().any(|name| name == value) {
+        return Ok(());
+    }
+    let close = did_you_mean(value, names());
+    let list = names().collect::<Vec<_>>().join(", ");
+    Failed::wrong(format!("no part is `{value}`; {close}there are {list}"))
+}
+
 /// Sums are kept by one tag at a time, so that all words have to mean the same.
 fn field(word: &str, of: &str, tag: &mut Option<String>) -> Result<Field, Failed> {
     if let Some(name) = word.strip_prefix("tag:").filter(|name| !name.is_empty()) {
@@ -266,6 +282,7 @@ mod tests {
             ("by=tag:a&only=tag:b=1", "by a or by b"),
             ("only=blue", "NAME=VALUE"),
             ("only=day=1", "knows no `day`"),
+            ("only=part=hedg", "did you mean `hedge`? there are turn, hedge, leg, mirror"),
             ("form=2026-11-01", "did you mean `from`?"),
             ("format=xml", "table, csv and json"),
             ("format=csv&format=json", "said twice"),

@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use super::MOST;
 use crate::admin::explain::pairs;
+use crate::config::did_you_mean;
 use crate::ledger::Wanted;
+use crate::store::rows::MIRRORED;
 use crate::store::{Cursor, Search, micros};
+use crate::telemetry::RequestOutcome;
+use crate::vocab::Fault;
 
 /// What is looked for, and where a page before ended.
 #[derive(Debug)]
@@ -32,12 +36,11 @@ impl Asked {
                 "model" => wanted.model = Some(value),
                 "route" => wanted.route = Some(value),
                 "channel" => wanted.channel = Some(value),
-                "outcome" => wanted.outcome = Some(value),
-                "verdict" => wanted.verdict = Some(value),
+                "outcome" => wanted.outcome = Some(one_of(&outcomes(), "outcome", value)?),
+                "verdict" => wanted.verdict = Some(one_of(&verdicts(), "verdict", value)?),
                 "status" => {
-                    let status = value.trim_end_matches("xx").parse().ok();
-                    wanted.status =
-                        Some(status.ok_or_else(|| format!("status is 429 or 5xx, not `{value}`"))?);
+                    let said = || format!("status is 429 or 5xx, not `{value}`");
+                    wanted.status = Some(status(&value).ok_or_else(said)?);
                 }
                 "from" => wanted.from = Some(moment()?),
                 "to" => wanted.to = Some(moment()?),
@@ -91,5 +94,57 @@ impl Asked {
             before: self.cursor,
             most: u32::try_from(most).unwrap_or(u32::MAX),
         })
+    }
+}
+
+fn outcomes() -> Vec<&'static str> {
+    RequestOutcome::ALL.into_iter().map(RequestOutcome::name).chain([MIRRORED]).collect()
+}
+
+fn verdicts() -> Vec<&'static str> {
+    ["ok"].into_iter().chain(Fault::ALL.into_iter().map(Fault::name)).collect()
+}
+
+/// A word that nothing has would find nothing, which looks as if all were well.
+fn one_of(words: &[&str], name: &str, value: String) -> Result<String, String> {
+    if words.contains(&&*value) {
+        return Ok(value);
+    }
+    let close = did_you_mean(&value, words.iter().copied());
+    Err(format!("no {name} is `{value}`; {close}there are {}", words.join(", ")))
+}
+
+/// A status, or the first digit of several.
+fn status(value: &str) -> Option<u16> {
+    let (digits, all) = match value.strip_suffix("xx") {
+        Some(digit) => (digit, 1..=5),
+        None => (value, 100..=599),
+    };
+    digits.parse().ok().filter(|status| all.contains(status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_request_has_is_refused_with_what_there_is() {
+        for (query, why) in [
+            ("outcome=faild", "did you mean `failed`? there are ok, client_fault, refused"),
+            ("outcome=", "there are ok"),
+            ("verdict=zzz", "no verdict is `zzz`; there are ok, "),
+            ("status=9xx", "429 or 5xx"),
+            ("status=0xx", "429 or 5xx"),
+            ("status=600", "429 or 5xx"),
+            ("status=99", "429 or 5xx"),
+            ("status=429xx", "429 or 5xx"),
+        ] {
+            let said = Asked::read(query).expect_err(query);
+            assert!(said.contains(why), "{query}: {said}");
+        }
+        for query in ["outcome=mirrored", "outcome=broken", "verdict=ok", "verdict=cancelled", "status=599"] {
+            assert!(Asked::read(query).is_ok(), "{query}");
+        }
+        assert_eq!(Asked::read("status=5xx").expect("good").wanted.status, Some(5));
     }
 }
