@@ -3,6 +3,7 @@
 //! Says what can be translated into what, and leads each body through the hub: one dialect reads, the
 //! other writes. Nothing is kept between requests.
 
+mod halves;
 mod said;
 mod stream;
 
@@ -266,7 +267,14 @@ fn say_errors(ask: &mut Ask<'_>, to: Dialect) {
 
 /// An upstream's answer in one piece, as the caller's dialect says it.
 pub fn reply(from: Dialect, to: Dialect, body: &[u8], manner: &Manner) -> Result<Bytes, Wrong> {
-    let root = tree::parse(body)?;
+    let mended;
+    let root = match tree::parse(body) {
+        Ok(root) => root,
+        Err(wrong) => {
+            mended = halves::replace(body).ok_or(wrong)?;
+            tree::parse(&mended)?
+        }
+    };
     let mut reply = match from {
         Dialect::OpenAi => openai::reply::read(&root),
         Dialect::Responses => responses::reply::read(&root),

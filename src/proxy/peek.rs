@@ -207,6 +207,11 @@ pub async fn join(
     Err((why, stream, usage))
 }
 
+/// An event of which the caller cannot be told, and without which the answer is not whole.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("an event of the stream cannot be read")]
+pub struct Unreadable;
+
 /// Why an upstream that was asked to go on does not.
 pub enum NotJoined {
     Failed(Box<Failed>),
@@ -251,26 +256,17 @@ impl Peeked {
                 self.error = Some(Box::new(in_band));
                 return Ok(Look::Commits);
             }
-            // Nobody can read it, so that it is no use to the caller either (RESILIENCE §5.5, E5).
-            Beat::Broken => {
-                self.broken_events += 1;
-                return Ok(Look::Nothing);
-            }
-            Beat::UsageOnly if self.strip_usage => {
-                self.follow(frame);
-                return Ok(Look::Nothing);
-            }
-            Beat::UsageOnly | Beat::Lifecycle => {
-                self.pass(frame);
-                return Ok(Look::Nothing);
-            }
-            Beat::Content | Beat::Finish => self.pass(frame),
-            Beat::Terminal => {
-                self.pass(frame);
-                self.say_end();
+            Beat::UsageOnly if self.strip_usage => self.follow(frame),
+            beat => {
+                let commits = matches!(beat, Beat::Content | Beat::Finish | Beat::Terminal);
+                self.pass(frame, &beat)
+                    .map_err(|unreadable| failed(Fault::Protocol, &unreadable.to_string()))?;
+                if commits {
+                    return Ok(Look::Commits);
+                }
             }
         }
-        Ok(Look::Commits)
+        Ok(Look::Nothing)
     }
 
     /// The next bytes for the caller.
@@ -296,21 +292,38 @@ impl Peeked {
     }
 
     /// Makes a frame ready for the caller: as it is, or as his dialect says it.
-    pub fn pass(&mut self, frame: &Frame) {
+    pub fn pass(&mut self, frame: &Frame, beat: &Beat) -> Result<(), Unreadable> {
         match &mut self.translation {
+            // Nobody can read it, so that it is no use to the caller either (RESILIENCE §5.5, E5).
+            None if *beat == Beat::Broken => self.broken_events += 1,
             None => {
                 self.ready.push_back(frame.raw.clone());
                 self.follow(frame);
             }
             Some(translation) => match translation.frame(frame) {
-                Ok(said) => {
-                    if !said.is_empty() {
-                        self.ready.push_back(said);
-                    }
-                }
-                // What cannot be read can be said to nobody.
+                Ok(said) if said.is_empty() => {}
+                Ok(said) => self.ready.push_back(said),
+                // The rest without it would look like the whole.
+                Err(_) if self.is_a_piece(frame, beat) => return Err(Unreadable),
                 Err(_) => self.broken_events += 1,
             },
+        }
+        if *beat == Beat::Terminal {
+            self.say_end();
+        }
+        Ok(())
+    }
+
+    /// Whether an event that cannot be read is, or may be, a piece of the answer.
+    fn is_a_piece(&self, frame: &Frame, beat: &Beat) -> bool {
+        match beat {
+            Beat::Content | Beat::Finish | Beat::Terminal => true,
+            Beat::Lifecycle | Beat::UsageOnly | Beat::Error(_) => false,
+            // Not what was never meant to be one, nor what comes when all is said.
+            Beat::Broken => {
+                frame.data().is_some_and(|data| data.trim_ascii().starts_with(b"{"))
+                    && self.watch.end() == Ending::Truncated
+            }
         }
     }
 
@@ -344,7 +357,7 @@ impl Peeked {
     }
 
     /// Says the caller's own end, once; in the same dialect the upstream has said it.
-    pub fn say_end(&mut self) {
+    fn say_end(&mut self) {
         if let Some(translation) = &mut self.translation
             && !std::mem::replace(&mut self.end_said, true)
         {
@@ -373,8 +386,12 @@ impl Peeked {
 
     /// The upstream ended cleanly and nothing has committed.
     fn close(&mut self) -> Result<(), Box<Failed>> {
-        if let Some(rest) = self.splitter.leftover() {
-            self.look(&rest)?;
+        if let Some(rest) = self.splitter.leftover()
+            && let Err(failed) = self.look(&rest)
+        {
+            // Half an event cannot be read either, but that is a cut.
+            let is_cut = failed.failure.fault == Fault::Protocol && self.watch.end() == Ending::Truncated;
+            return Err(if is_cut { cut_before_content() } else { failed });
         }
         // Nothing of it has gone on yet.
         if let Some(in_band) = self.error.take() {
@@ -386,9 +403,13 @@ impl Peeked {
                 self.ended = true;
                 Ok(())
             }
-            Ending::Truncated => Err(failed(Fault::Truncated, "the stream ended before any content")),
+            Ending::Truncated => Err(cut_before_content()),
         }
     }
+}
+
+fn cut_before_content() -> Box<Failed> {
+    failed(Fault::Truncated, "the stream ended before any content")
 }
 
 impl Peeked {

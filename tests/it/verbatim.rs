@@ -184,6 +184,85 @@ fn half_an_event_is_not_glued_to_the_end() {
     is_quiet(&gateway);
 }
 
+/// Chat's stream of these events, each in a chunk of its own.
+fn chunks(events: &[&str]) -> &'static str {
+    const HEAD: &str =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunk = |event: &&str| {
+        let event = format!("data: {event}\n\n");
+        format!("{:x}\r\n{event}\r\n", event.len())
+    };
+    let body: Vec<String> = events.iter().map(chunk).collect();
+    Box::leak([HEAD, &body.concat(), "0\r\n\r\n"].concat().into_boxed_str())
+}
+
+/// One of chat's events.
+macro_rules! delta {
+    ($delta:literal) => {
+        delta!($delta, "null")
+    };
+    ($delta:literal, $reason:literal) => {
+        concat!(
+            r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"#,
+            $delta,
+            r#"},"finish_reason":"#,
+            $reason,
+            "}]}"
+        )
+    };
+}
+
+const STOP: &str = delta!("", r#""stop""#);
+
+#[test]
+fn half_a_character_waits_for_its_other_half() {
+    let chat = Upstream::says(chunks(&[
+        delta!(r#""content":"The price is ""#),
+        delta!(r#""content":"100 \ud83d""#),
+        delta!(r#""content":"\ude00 not 200""#),
+        delta!(r#""content":" euro.""#),
+        STOP,
+        "[DONE]",
+    ]));
+    let nothing = Upstream::says(NOTHING);
+    let gateway = gateway(&chat, &nothing, &nothing);
+    let came = exchange(gateway.callers, &stream("/anthropic/v1/messages", "chat"));
+    for said in ["The price is ", "100 ", "\u{1f600} not 200", " euro.", "end_turn"] {
+        assert!(came.contains(&format!("\"{said}\"")), "{said}: {came}");
+    }
+    is_quiet(&gateway);
+}
+
+#[test]
+fn an_answer_of_which_a_piece_cannot_be_read_is_never_told_as_a_whole_one() {
+    let broken = r#"{"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"10"#;
+    let hello = delta!(r#""content":"Hello""#);
+    let nothing = Upstream::says(NOTHING);
+    let chat = Upstream::says(chunks(&[hello, broken, delta!(r#""content":" euro""#), STOP, "[DONE]"]));
+    let gateway = gateway(&chat, &nothing, &nothing);
+    let came = exchange(gateway.callers, &stream("/anthropic/v1/messages", "chat"));
+    assert!(came.contains("Hello") && came.contains("\"error\""), "{came}");
+    for unsaid in [" euro", "end_turn", "message_stop", "\r\n0\r\n"] {
+        assert!(!came.contains(unsaid), "{unsaid}: {came}");
+    }
+    // In its own dialect it goes on, without what nobody can read.
+    let came = exchange(gateway.callers, &stream("/v1/chat/completions", "chat"));
+    assert!(came.contains(" euro") && came.ends_with("\r\n0\r\n\r\n"), "{came}");
+    is_quiet(&gateway);
+    // As long as nothing has gone on, it is a failed attempt.
+    let chat = Upstream::says(chunks(&[broken, hello, STOP, "[DONE]"]));
+    let gateway = self::gateway(&chat, &nothing, &nothing);
+    let came = exchange(gateway.callers, &stream("/anthropic/v1/messages", "chat"));
+    assert!(came.starts_with("HTTP/1.1 502"), "{came}");
+    is_quiet(&gateway);
+    // Neither what was never meant to be a piece nor what comes behind all of them is missed.
+    let chat = Upstream::says(chunks(&["ping", hello, "ping", STOP, broken, "[DONE]"]));
+    let gateway = self::gateway(&chat, &nothing, &nothing);
+    let came = exchange(gateway.callers, &stream("/anthropic/v1/messages", "chat"));
+    assert!(came.contains("end_turn") && came.ends_with("\r\n0\r\n\r\n"), "{came}");
+    is_quiet(&gateway);
+}
+
 #[test]
 fn whose_account_pays_is_no_callers_affair() {
     let said = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 12\r\nset-cookie: __cf_bm=1\r\n\

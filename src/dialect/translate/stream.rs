@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::halves::Halves;
 use crate::dialect::continuation::{Joint, Splice, Standing, Told};
 use crate::dialect::framing::Frame;
 use crate::dialect::hub::{Delta, Event, Family, Manner, custom};
@@ -16,6 +17,7 @@ pub struct Stream {
     from: Dialect,
     /// Whose signatures they are that it does not tell of.
     family: Family,
+    halves: Halves,
     reader: Reader,
     restorer: custom::Restorer,
     writer: Writer,
@@ -60,6 +62,7 @@ impl Stream {
         Some(Self {
             from,
             family,
+            halves: Halves::default(),
             reader,
             restorer: custom::Restorer::default(),
             writer,
@@ -96,6 +99,7 @@ impl Stream {
     pub fn go_on(&mut self, (from, family): (Dialect, Family), splice: Splice, before: Usage) -> bool {
         let (Some(reader), Some(joint)) = (Reader::new(from), &mut self.joint) else { return false };
         (self.from, self.family) = (from, family);
+        self.halves = Halves::default();
         self.reader = reader;
         self.restorer = custom::Restorer::default();
         joint.begin(splice, before);
@@ -131,7 +135,14 @@ impl Stream {
         else {
             return Ok(Bytes::new());
         };
-        let root = tree::parse(data)?;
+        let mended;
+        let root = match tree::parse(data) {
+            Ok(root) => root,
+            Err(wrong) => {
+                mended = self.halves.join(data).ok_or(wrong)?;
+                tree::parse(&mended)?
+            }
+        };
         let name = frame.event().and_then(|name| std::str::from_utf8(name).ok());
         let mut events = Vec::with_capacity(4);
         self.reader.read(name, &root, &mut events).map_err(|wrong| wrong.place(&root))?;

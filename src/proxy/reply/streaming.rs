@@ -233,10 +233,9 @@ impl Streaming {
                 self.breaks(Break::of(Fault::StreamCut));
                 return;
             }
-            if beat == Beat::Broken {
-                self.peeked.broken_events += 1;
-            } else {
-                self.peeked.pass(&rest);
+            if self.peeked.pass(&rest, &beat).is_err() {
+                self.breaks(Break::of(Fault::Protocol));
+                return;
             }
         }
         match self.peeked.watch.end() {

@@ -36,7 +36,7 @@ impl Streaming {
         }
         match stop {
             Some(Stop::Failed(in_band, raw)) => self.upstream_failed(in_band, raw.into_iter().collect()),
-            Some(Stop::Unframeable) => self.breaks(Break::of(Fault::Protocol)),
+            Some(Stop::Unreadable) => self.breaks(Break::of(Fault::Protocol)),
             None => {
                 if let Some((permit, _)) = &mut self.open {
                     permit.keeps_going();
@@ -53,7 +53,7 @@ impl Streaming {
             let frame = match self.peeked.splitter.next() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break None,
-                Err(_) => break Some(Stop::Unframeable),
+                Err(_) => break Some(Stop::Unreadable),
             };
             match self.peeked.watch.frame(&frame) {
                 Beat::UsageOnly if self.peeked.strip_usage => {
@@ -82,16 +82,14 @@ impl Streaming {
             let frame = match self.peeked.splitter.next() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return None,
-                Err(_) => return Some(Stop::Unframeable),
+                Err(_) => return Some(Stop::Unreadable),
             };
             match self.peeked.watch.frame(&frame) {
                 Beat::Error(in_band) => return Some(Stop::Failed(in_band, None)),
-                Beat::Terminal => {
-                    self.peeked.pass(&frame);
-                    self.peeked.say_end();
-                }
-                Beat::Broken | Beat::Lifecycle | Beat::Content | Beat::UsageOnly | Beat::Finish => {
-                    self.peeked.pass(&frame);
+                beat => {
+                    if self.peeked.pass(&frame, &beat).is_err() {
+                        return Some(Stop::Unreadable);
+                    }
                 }
             }
         }
@@ -119,5 +117,5 @@ impl Streaming {
 enum Stop {
     /// The upstream said so, in these bytes if the caller can read them.
     Failed(InBand, Option<Bytes>),
-    Unframeable,
+    Unreadable,
 }
