@@ -171,7 +171,7 @@ fn stream(from: Dialect, to: Dialect) -> translate::Stream {
 fn tell(from: Dialect, to: Dialect, frames: &[Frame]) -> usize {
     let mut stream = stream(from, to);
     let said: usize = frames.iter().map(|frame| stream.frame(frame).map_or(0, |said| said.len())).sum();
-    said + stream.end().len()
+    said + stream.end().expect("an answer").len()
 }
 
 fn request(from: Dialect, to: Dialect, body: &[u8]) -> Vec<u8> {
@@ -284,7 +284,7 @@ fn frames(dialect: Dialect, events: usize) -> Vec<Frame> {
     for frame in &chat {
         said.extend_from_slice(&translation.frame(frame).expect("an event of the bench is sound"));
     }
-    said.extend_from_slice(&translation.end());
+    said.extend_from_slice(&translation.end().expect("an answer"));
     split(if dialect == Dialect::Bedrock { Framing::EventStream } else { Framing::Sse }, said.into())
 }
 

@@ -127,7 +127,8 @@ fn translated(from: Dialect, to: Dialect, said_in: Framing, frames: &[Frame]) {
         }
     }
     let _ = translation.next_sequence();
-    said.extend_from_slice(&translation.end());
+    let Ok(end) = translation.end() else { return };
+    said.extend_from_slice(&end);
     let framing = if to == Dialect::Bedrock { Framing::EventStream } else { said_in };
     let (events, whole) = self::frames(framing, &[&said]);
     assert!(whole, "{from} to {to}: what was said cannot be framed: {}", said.escape_ascii());

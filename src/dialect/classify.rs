@@ -46,6 +46,14 @@ pub struct InBand {
     pub code: Option<String>,
 }
 
+impl InBand {
+    /// A failure that says nothing of itself but this.
+    pub fn unnamed(message: &str) -> Self {
+        let message = message.to_owned();
+        Self { fault: Fault::ServerError, retry_after: None, daily: false, message, code: None }
+    }
+}
+
 /// What went wrong in an answer that is no success. `body` may be cut off (16 KiB are plenty);
 /// `now_unix` is the wall clock since 1970, for dates in headers.
 pub fn classify(

@@ -117,6 +117,14 @@ impl Dialect {
         Self::Http,
     ];
 
+    /// Whether a call's arguments are an object in it, and not the text of one.
+    pub const fn has_objects_for_arguments(self) -> bool {
+        match self {
+            Self::Anthropic | Self::Gemini | Self::Bedrock | Self::Ollama => true,
+            Self::OpenAi | Self::Responses | Self::Cohere | Self::Http => false,
+        }
+    }
+
     /// The name in configuration, metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 
 mod halves;
 mod said;
+mod sound;
 mod stream;
 
 use std::borrow::Cow;
@@ -16,12 +17,13 @@ use bytes::Bytes;
 
 use super::framing::Framing;
 use super::hub::{
-    Ask, Content, Family, Losses, Manner, Mode, Part, Reply, Source, Terms, Thought, ToolChoice, custom,
+    Ask, CallKind, Content, Family, Losses, Manner, Mode, Part, Reply, Source, Terms, Thought, ToolChoice,
+    custom,
 };
 use super::quirks::Quirks;
 use super::task::Task;
 use super::tree::{self, Node, Wrong};
-use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
+use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses, write};
 use crate::vocab::{Abilities, Ability};
 
 /// What a translated request leaves behind.
@@ -31,6 +33,17 @@ pub struct Translated {
     /// What is asked of the upstream, in its dialect.
     pub operation: Operation,
     pub losses: Losses,
+}
+
+/// Why an upstream's answer cannot be told to a caller of another dialect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Untold {
+    /// It is not what the upstream's dialect allows.
+    #[error("the answer cannot be read: {0}")]
+    Unreadable(#[from] Wrong),
+    /// It can be read, and is none: another try may give one.
+    #[error("{0}")]
+    Failed(&'static str),
 }
 
 /// Dialects whose generations can be reached from any other one.
@@ -191,6 +204,9 @@ pub fn write(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Transl
     if !knows_custom {
         custom::emulate(ask, &mut losses);
     }
+    if to.has_objects_for_arguments() {
+        wrap_arguments(ask, &mut losses);
+    }
     let mut body = Vec::with_capacity(room(ask));
     match to {
         Dialect::OpenAi => openai::request::write(ask, terms, &mut losses, &mut body),
@@ -243,6 +259,23 @@ fn refuse_state(ask: &Ask<'_>, to: Dialect, losses: &mut Losses) {
     }
 }
 
+/// Makes an object of what a model once wrote for arguments and was none, as Anthropic advises: its own text is what the
+/// tool's error is about ("Handling invalid JSON in tool responses").
+fn wrap_arguments(ask: &mut Ask<'_>, losses: &mut Losses) {
+    for part in ask.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
+        let Content::Call(call) = &mut part.content else { continue };
+        if call.kind == CallKind::Function && call.object().is_none() {
+            losses.drop("tool_calls.function.arguments");
+            let wrapped = write::text(|out| {
+                write::object(out, |o| {
+                    o.str("INVALID_JSON", &call.arguments);
+                });
+            });
+            call.arguments = Cow::Owned(wrapped);
+        }
+    }
+}
+
 /// Says in words that a tool failed, where the dialect has no other way.
 fn say_errors(ask: &mut Ask<'_>, to: Dialect) {
     match to {
@@ -266,7 +299,7 @@ fn say_errors(ask: &mut Ask<'_>, to: Dialect) {
 }
 
 /// An upstream's answer in one piece, as the caller's dialect says it.
-pub fn reply(from: Dialect, to: Dialect, body: &[u8], manner: &Manner) -> Result<Bytes, Wrong> {
+pub fn reply(from: Dialect, to: Dialect, body: &[u8], manner: &Manner) -> Result<Bytes, Untold> {
     let mended;
     let root = match tree::parse(body) {
         Ok(root) => root,
@@ -286,6 +319,7 @@ pub fn reply(from: Dialect, to: Dialect, body: &[u8], manner: &Manner) -> Result
         Dialect::Http => Err(Wrong::whole("no answer of this dialect can be translated")),
     }
     .map_err(|wrong| wrong.place(&root))?;
+    sound::check(&mut reply, to)?;
     custom::restore(&mut reply);
     for part in reply.choices.iter_mut().flat_map(|choice| &mut choice.parts) {
         if let Content::Thought(Thought { signature: Some(signature), .. }) = &mut part.content {

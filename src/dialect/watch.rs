@@ -16,7 +16,7 @@ use super::json::{Walked, Walker};
 use super::{
     Begun, Dialect, Operation, anthropic, bedrock, cohere, gemini, meter, ollama, openai, responses,
 };
-use crate::vocab::{Fault, Tier, Usage};
+use crate::vocab::{Tier, Usage};
 use mould::Mould;
 pub use mould::words;
 
@@ -178,7 +178,7 @@ impl Watch {
             return Beat::Content;
         }
         let Ok(glimpse) = self.glimpse(frame.event(), json) else {
-            return if named_error { Beat::Error(unnamed(FAILED)) } else { Beat::Broken };
+            return if named_error { Beat::Error(InBand::unnamed(FAILED)) } else { Beat::Broken };
         };
         self.keep_usage(&glimpse, json);
         if self.dialect == Dialect::Responses {
@@ -196,7 +196,7 @@ impl Watch {
                 Some(kind) if self.framing == Framing::EventStream => classify::exception(kind, json),
                 _ => classify::in_band(json),
             };
-            return Beat::Error(error.unwrap_or_else(|| unnamed(FAILED)));
+            return Beat::Error(error.unwrap_or_else(|| InBand::unnamed(FAILED)));
         }
         if glimpse.says == Says::Content && glimpse.usage.is_none() {
             self.mould.keep(json, glimpse.sequence.is_some());
@@ -256,7 +256,7 @@ impl Watch {
     fn beat(&self, glimpse: &Glimpse) -> Beat {
         // After content it is how the answer ends; before, another try may give one.
         if glimpse.model_failed && glimpse.says < Says::Content && self.content_events == 0 {
-            return Beat::Error(unnamed("the model failed to produce a valid answer"));
+            return Beat::Error(InBand::unnamed("the model failed to produce a valid answer"));
         }
         match glimpse.says {
             Says::Lifecycle => Beat::Lifecycle,
@@ -339,9 +339,4 @@ impl Watch {
     pub fn next_sequence(&self) -> u64 {
         self.next_sequence
     }
-}
-
-fn unnamed(message: &str) -> InBand {
-    let message = message.to_owned();
-    InBand { fault: Fault::ServerError, retry_after: None, daily: false, message, code: None }
 }

@@ -3,7 +3,6 @@
 //! No tree is built and nothing is kept; members leave in the order in which they are said. Text that
 //! came as JSON (arguments, schemas) goes in as it is.
 
-use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::Write;
 
@@ -171,15 +170,9 @@ pub fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// `text` as a JSON value if it is one whole JSON object, else as `{}` would stand for it: arguments
-/// that a model wrote need not be JSON.
-pub fn object_or<'a>(text: &'a str, otherwise: &'static str) -> Cow<'a, str> {
-    let trimmed = text.trim();
-    if trimmed.starts_with('{') && super::json::is_whole(trimmed.as_bytes()) {
-        Cow::Borrowed(trimmed)
-    } else {
-        Cow::Borrowed(otherwise)
-    }
+/// The one whole JSON object that `text` is, if it is one.
+pub fn as_object(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| text.starts_with('{') && super::json::is_whole(text.as_bytes()))
 }
 
 fn number(out: &mut Vec<u8>, value: impl Display) {
@@ -223,10 +216,10 @@ mod tests {
     }
 
     #[test]
-    fn arguments_that_are_no_object_are_replaced() {
-        assert_eq!(object_or(" {\"a\":1}\n", "{}"), "{\"a\":1}");
-        for text in ["", "[1]", "{\"a\":", "null"] {
-            assert_eq!(object_or(text, "{}"), "{}");
+    fn a_text_is_an_object_when_it_is_one_whole_one() {
+        assert_eq!(as_object(" {\"a\":1}\n"), Some("{\"a\":1}"));
+        for text in ["", "[1]", "{\"a\":", "null", "{} {}"] {
+            assert_eq!(as_object(text), None, "{text}");
         }
     }
 

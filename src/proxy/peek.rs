@@ -22,7 +22,7 @@ use crate::dialect::billed::Wish;
 use crate::dialect::classify::InBand;
 use crate::dialect::continuation::{Standing, Told};
 use crate::dialect::framing::{Frame, Framing, Splitter};
-use crate::dialect::translate;
+use crate::dialect::translate::{self, Untold};
 use crate::dialect::watch::{Beat, Ending, Watch};
 use crate::route::Failure;
 use crate::state::holding::Holding;
@@ -207,11 +207,6 @@ pub async fn join(
     Err((why, stream, usage))
 }
 
-/// An event of which the caller cannot be told, and without which the answer is not whole.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("an event of the stream cannot be read")]
-pub struct Unreadable;
-
 /// Why an upstream that was asked to go on does not.
 pub enum NotJoined {
     Failed(Box<Failed>),
@@ -259,8 +254,7 @@ impl Peeked {
             Beat::UsageOnly if self.strip_usage => self.follow(frame),
             beat => {
                 let commits = matches!(beat, Beat::Content | Beat::Finish | Beat::Terminal);
-                self.pass(frame, &beat)
-                    .map_err(|unreadable| failed(Fault::Protocol, &unreadable.to_string()))?;
+                self.pass(frame, &beat).map_err(untold)?;
                 if commits {
                     return Ok(Look::Commits);
                 }
@@ -292,7 +286,7 @@ impl Peeked {
     }
 
     /// Makes a frame ready for the caller: as it is, or as his dialect says it.
-    pub fn pass(&mut self, frame: &Frame, beat: &Beat) -> Result<(), Unreadable> {
+    pub fn pass(&mut self, frame: &Frame, beat: &Beat) -> Result<(), Untold> {
         match &mut self.translation {
             // Nobody can read it, so that it is no use to the caller either (RESILIENCE §5.5, E5).
             None if *beat == Beat::Broken => self.broken_events += 1,
@@ -304,14 +298,11 @@ impl Peeked {
                 Ok(said) if said.is_empty() => {}
                 Ok(said) => self.ready.push_back(said),
                 // The rest without it would look like the whole.
-                Err(_) if self.is_a_piece(frame, beat) => return Err(Unreadable),
-                Err(_) => self.broken_events += 1,
+                Err(Untold::Unreadable(_)) if !self.is_a_piece(frame, beat) => self.broken_events += 1,
+                Err(untold) => return Err(untold),
             },
         }
-        if *beat == Beat::Terminal {
-            self.say_end();
-        }
-        Ok(())
+        if *beat == Beat::Terminal { self.say_end() } else { Ok(()) }
     }
 
     /// Whether an event that cannot be read is, or may be, a piece of the answer.
@@ -357,12 +348,13 @@ impl Peeked {
     }
 
     /// Says the caller's own end, once; in the same dialect the upstream has said it.
-    fn say_end(&mut self) {
+    fn say_end(&mut self) -> Result<(), Untold> {
         if let Some(translation) = &mut self.translation
             && !std::mem::replace(&mut self.end_said, true)
         {
-            self.ready.push_back(translation.end());
+            self.ready.push_back(translation.end()?);
         }
+        Ok(())
     }
 
     /// The whole answer, once, where it has ended and is to be remembered.
@@ -399,7 +391,7 @@ impl Peeked {
         }
         match self.watch.end() {
             Ending::Complete { missing_terminator } => {
-                self.complete(missing_terminator);
+                self.complete(missing_terminator).map_err(untold)?;
                 self.ended = true;
                 Ok(())
             }
@@ -414,16 +406,18 @@ fn cut_before_content() -> Box<Failed> {
 
 impl Peeked {
     /// The stream is whole; the caller gets what his dialect ends with.
-    pub fn complete(&mut self, missing_terminator: Option<&'static [u8]>) {
+    pub fn complete(&mut self, missing_terminator: Option<&'static [u8]>) -> Result<(), Untold> {
         if self.is_translated() {
-            self.say_end();
-        } else if let Some(terminator) = missing_terminator {
+            return self.say_end();
+        }
+        if let Some(terminator) = missing_terminator {
             let is_open = self.ready.back().is_some_and(|last| !ends_event(last));
             if matches!(self.splitter, Splitter::Sse(_)) && is_open {
                 self.ready.push_back(Bytes::from_static(b"\n\n"));
             }
             self.ready.push_back(Bytes::from_static(terminator));
         }
+        Ok(())
     }
 }
 
@@ -435,6 +429,14 @@ fn ends_event(last: &[u8]) -> bool {
     let is_end = |at: &usize| ends[*at] == b'\n' || ends.get(at + 1) != Some(&b'\n');
     let lines = (0..ends.len()).filter(is_end).count();
     lines >= 2 || text == 0
+}
+
+/// An attempt whose answer cannot be told, of which nothing was.
+pub fn untold(why: Untold) -> Box<Failed> {
+    match why {
+        Untold::Unreadable(_) => failed(Fault::Protocol, &why.to_string()),
+        Untold::Failed(message) => fault_of(InBand::unnamed(message)),
+    }
 }
 
 fn fault_of(in_band: InBand) -> Box<Failed> {

@@ -358,8 +358,7 @@ fn translated(said: &Said, to: Dialect) -> Result<Option<Vec<u8>>, String> {
         keeping: Keeping::Passing,
     };
     if said.kind == Kind::Reply {
-        let body = translate::reply(said.dialect, to, &said.body, &manner);
-        return body.map(|body| Some(body.to_vec())).map_err(|wrong| wrong.to_string());
+        return told(translate::reply(said.dialect, to, &said.body, &manner));
     }
     let framing = said.framing();
     let mut watch = Watch::new(said.dialect, streaming(said.dialect), framing);
@@ -382,7 +381,10 @@ fn translated(said: &Said, to: Dialect) -> Result<Option<Vec<u8>>, String> {
         if let Beat::Error(_) = beat {
             return Ok(None);
         }
-        out.extend_from_slice(&translation.frame(&frame).map_err(|wrong| wrong.to_string())?);
+        match told(translation.frame(&frame))? {
+            Some(said) => out.extend(said),
+            None => return Ok(None),
+        }
         if beat == Beat::Terminal {
             break;
         }
@@ -390,8 +392,16 @@ fn translated(said: &Said, to: Dialect) -> Result<Option<Vec<u8>>, String> {
     if watch.end() == Ending::Truncated {
         return Ok(None);
     }
-    out.extend_from_slice(&translation.end());
-    Ok(Some(out))
+    Ok(told(translation.end())?.map(|end| [out, end].concat()))
+}
+
+/// `None` where the model failed.
+fn told(said: Result<Bytes, translate::Untold>) -> Result<Option<Vec<u8>>, String> {
+    match said {
+        Ok(said) => Ok(Some(said.to_vec())),
+        Err(translate::Untold::Failed(_)) => Ok(None),
+        Err(translate::Untold::Unreadable(wrong)) => Err(wrong.to_string()),
+    }
 }
 
 const fn streaming(dialect: Dialect) -> Operation {

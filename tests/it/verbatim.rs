@@ -264,6 +264,26 @@ fn an_answer_of_which_a_piece_cannot_be_read_is_never_told_as_a_whole_one() {
 }
 
 #[test]
+fn a_call_with_half_its_arguments_is_never_told_as_a_whole_one() {
+    let call = delta!(
+        r#""tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":"{\"path\":"}}]"#
+    );
+    let finish = delta!("", r#""tool_calls""#);
+    let chat = Upstream::says(chunks(&[delta!(r#""content":"Hello""#), call, finish, "[DONE]"]));
+    let nothing = Upstream::says(NOTHING);
+    let gateway = gateway(&chat, &nothing, &nothing);
+    for path in ["/anthropic/v1/messages", "/v1beta/models/chat:streamGenerateContent?alt=sse"] {
+        let said = r#"{"model":"chat","stream":true,"max_tokens":9,"messages":[{"role":"user","content":"hi"}],"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#;
+        let came = exchange(gateway.callers, &ask(path, said));
+        assert!(came.contains("Hello") && came.contains("\"error\""), "{path}: {came}");
+        for unsaid in ["functionCall", "STOP", "message_stop", "\r\n0\r\n"] {
+            assert!(!came.contains(unsaid), "{path} {unsaid}: {came}");
+        }
+    }
+    is_quiet(&gateway);
+}
+
+#[test]
 fn whose_account_pays_is_no_callers_affair() {
     let said = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 12\r\nset-cookie: __cf_bm=1\r\n\
                 openai-organization: org-1\r\nopenai-project: proj-1\r\nanthropic-organization-id: org-2\r\nx-kept: 1\r\n\r\n\

@@ -202,7 +202,7 @@ fn write_call(call: &Call<'_>, index: usize, manner: &Manner, blocks: &mut Array
     blocks.object(|block| {
         block.str("type", "tool_use").str("id", &id).str("name", &call.name);
         match call.kind {
-            CallKind::Function => block.raw("input", &write::object_or(&call.arguments, "{}")),
+            CallKind::Function => block.raw("input", call.input()),
             CallKind::Custom => block.raw("input", &stand_in::custom_input(&call.arguments)),
         };
     });

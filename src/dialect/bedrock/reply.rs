@@ -135,7 +135,7 @@ fn write_call(call: &Call<'_>, id: &str, extras: &Extras<'_>, blocks: &mut Array
         block::thought(&Thought::default(), Some(&stand_in::carry(id, signature)), blocks);
     }
     match call.kind {
-        CallKind::Function => block::call(id, &call.name, &call.arguments, extras, blocks),
+        CallKind::Function => block::call(id, &call.name, call.input(), extras, blocks),
         CallKind::Custom => {
             block::call(id, &call.name, &stand_in::custom_input(&call.arguments), extras, blocks);
         }

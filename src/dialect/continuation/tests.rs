@@ -37,7 +37,7 @@ fn rest_of(dialect: Dialect, first: &[Value], rest: &str) -> Vec<Value> {
         [chunk(json!({"role": "assistant", "content": rest}), Value::Null), chunk(json!({}), json!("stop"))];
     let mut said: Vec<u8> =
         frames(&leg).iter().flat_map(|frame| stream.frame(frame).expect("sound").to_vec()).collect();
-    said.extend(stream.end());
+    said.extend(stream.end().expect("an answer"));
     assert_eq!(stream.standing(), Standing::Joined);
     let text = String::from_utf8(said).expect("text");
     text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect()

@@ -9,7 +9,7 @@ mod outcome;
 
 use crate::dialect::hub::{Call, CallKind, Content, Part, Signature, Text, Thought};
 use crate::dialect::tree::{Node, Wrong};
-use crate::dialect::write::{self, Object};
+use crate::dialect::write::Object;
 
 use super::names::{self, camel, member};
 use super::signature;
@@ -127,7 +127,7 @@ pub fn write_call(
     o.object("functionCall", |o| {
         o.str_if("id", id).str("name", &call.name);
         match call.kind {
-            CallKind::Function => o.raw("args", &write::object_or(&call.arguments, "{}")),
+            CallKind::Function => o.raw("args", call.input()),
             CallKind::Custom => o.object("args", |o| {
                 o.str("input", &call.arguments);
             }),

@@ -38,7 +38,9 @@ pub use embed::{Embed, Encoding, Input, Purpose, Truncate, Vector, Vectors};
 pub use event::{Block, Delta, Event, Sequencer};
 pub use losses::{Loss, Losses};
 pub use media::{Draw, Drawn, Picture, Said, Sound, Speak};
-pub use part::{CacheMark, Call, CallKind, Citation, Content, Media, Outcome, Part, Source, Thought};
+pub use part::{
+    CacheMark, Call, CallKind, Citation, Content, Media, Outcome, Part, Source, Thought, as_object,
+};
 pub use reply::{Choice, Reply, Stop};
 pub use rerank::{Document, Ranked, Ranking, Rerank};
 pub use terms::{Keeping, Manner, Terms};

@@ -2,6 +2,7 @@
 
 use super::carry::Signature;
 use super::{Extras, Text};
+use crate::dialect::write;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part<'a> {
@@ -147,6 +148,27 @@ impl<'a> Part<'a> {
     /// Its text, if that is what it is.
     pub fn as_text(&self) -> Option<&Text<'a>> {
         if let Content::Text(text) = &self.content { Some(text) } else { None }
+    }
+}
+
+impl Call<'_> {
+    /// A function's arguments as the object that they have to be; `None` where they are none.
+    pub fn object(&self) -> Option<&str> {
+        as_object(&self.arguments)
+    }
+
+    /// The same for dialects that have nothing but an object there. What is none was dealt with before (`translate`).
+    pub fn input(&self) -> &str {
+        self.object().unwrap_or("{}")
+    }
+}
+
+/// The JSON object that a function's arguments have to be. None at all are an empty one: many models write nothing
+/// where a tool takes nothing.
+pub fn as_object(arguments: &str) -> Option<&str> {
+    match arguments.trim() {
+        "" | "null" => Some("{}"),
+        text => write::as_object(text),
     }
 }
 

@@ -210,7 +210,7 @@ fn recorded_streams_say_what_their_own_fields_say() {
                 }
             }
         }
-        out.extend_from_slice(&translated.end());
+        out.extend_from_slice(&translated.end().expect("an answer"));
         assert_eq!(said, expected, "{stream}");
         check_end(&stop.expect("an end"), usage, &said, &last);
         assert_eq!((watch.end(), watch.usage()), (Ending::Complete { missing_terminator: None }, usage));

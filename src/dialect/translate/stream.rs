@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 
+use super::Untold;
 use super::halves::Halves;
+use super::sound::Sound;
 use crate::dialect::continuation::{Joint, Splice, Standing, Told};
 use crate::dialect::framing::Frame;
 use crate::dialect::hub::{Delta, Event, Family, Manner, custom};
@@ -18,6 +20,7 @@ pub struct Stream {
     /// Whose signatures they are that it does not tell of.
     family: Family,
     halves: Halves,
+    sound: Sound,
     reader: Reader,
     restorer: custom::Restorer,
     writer: Writer,
@@ -63,6 +66,7 @@ impl Stream {
             from,
             family,
             halves: Halves::default(),
+            sound: Sound::new(to),
             reader,
             restorer: custom::Restorer::default(),
             writer,
@@ -100,6 +104,7 @@ impl Stream {
         let (Some(reader), Some(joint)) = (Reader::new(from), &mut self.joint) else { return false };
         (self.from, self.family) = (from, family);
         self.halves = Halves::default();
+        self.sound = Sound::new(self.sound.to());
         self.reader = reader;
         self.restorer = custom::Restorer::default();
         joint.begin(splice, before);
@@ -130,7 +135,7 @@ impl Stream {
     }
 
     /// What a frame of the upstream is for the caller; often nothing.
-    pub fn frame(&mut self, frame: &Frame) -> Result<Bytes, Wrong> {
+    pub fn frame(&mut self, frame: &Frame) -> Result<Bytes, Untold> {
         let Some(data) = frame.data().map(<[u8]>::trim_ascii).filter(|data| !matches!(*data, [] | b"[DONE]"))
         else {
             return Ok(Bytes::new());
@@ -146,6 +151,7 @@ impl Stream {
         let name = frame.event().and_then(|name| std::str::from_utf8(name).ok());
         let mut events = Vec::with_capacity(4);
         self.reader.read(name, &root, &mut events).map_err(|wrong| wrong.place(&root))?;
+        self.sound.check(&events)?;
         if let Some(follower) = &mut self.follower {
             follower.follow(&root);
         }
@@ -153,11 +159,12 @@ impl Stream {
     }
 
     /// The upstream's stream is whole: what is left to say, the caller's terminator last.
-    pub fn end(&mut self) -> Bytes {
+    pub fn end(&mut self) -> Result<Bytes, Untold> {
         let mut events = Vec::new();
         self.reader.end(&mut events);
+        self.sound.check(&events)?;
         events.push(Event::End);
-        self.say(events)
+        Ok(self.say(events))
     }
 
     /// The number of the caller's next event, for an error that has to follow (responses only).

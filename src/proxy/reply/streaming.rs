@@ -4,6 +4,7 @@
 mod breaking;
 mod passing;
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -148,7 +149,7 @@ impl Streaming {
         if let Some(in_band) = self.peeked.error.take() {
             let at = self.peeked.error_at.min(self.peeked.ready.len());
             let raw = self.peeked.ready.split_off(at);
-            self.upstream_failed(*in_band, raw);
+            self.breaks(Break::said(*in_band, raw));
         } else if self.peeked.ended {
             self.finish(StreamOutcome::Complete);
         }
@@ -224,23 +225,23 @@ impl Streaming {
         if let Some(rest) = self.peeked.splitter.leftover() {
             let beat = self.peeked.watch.frame(&rest);
             if let Beat::Error(in_band) = beat {
-                let raw = if self.peeked.is_translated() { None } else { Some(rest.raw) };
-                self.upstream_failed(in_band, raw.into_iter().collect());
-                return;
+                let raw: Option<Bytes> = (!self.peeked.is_translated()).then_some(rest.raw);
+                return self.breaks(Break::said(in_band, VecDeque::from_iter(raw)));
             }
             if let Ending::Truncated = self.peeked.watch.end() {
                 // Half an event; the error event takes its place.
                 self.breaks(Break::of(Fault::StreamCut));
                 return;
             }
-            if self.peeked.pass(&rest, &beat).is_err() {
-                self.breaks(Break::of(Fault::Protocol));
-                return;
+            if let Err(untold) = self.peeked.pass(&rest, &beat) {
+                return self.breaks(untold.into());
             }
         }
         match self.peeked.watch.end() {
             Ending::Complete { missing_terminator } => {
-                self.peeked.complete(missing_terminator);
+                if let Err(untold) = self.peeked.complete(missing_terminator) {
+                    return self.breaks(untold.into());
+                }
                 self.finish(if missing_terminator.is_none() {
                     StreamOutcome::Complete
                 } else {

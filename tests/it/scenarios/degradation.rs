@@ -312,7 +312,7 @@ fn read(dialect: Dialect, operation: Operation, answer: &Answer) -> String {
         said.push(chat.frame(frame).expect("sound events"));
     }
     assert!(matches!(watch.end(), Ending::Complete { missing_terminator: None }), "{dialect}");
-    said.push(chat.end());
+    said.push(chat.end().expect("an answer"));
     let said = said.concat();
     let text = std::str::from_utf8(&said).unwrap();
     let events = text.lines().filter_map(|line| line.strip_prefix("data: "));

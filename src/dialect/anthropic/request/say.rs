@@ -13,7 +13,7 @@ use crate::dialect::anthropic::{block, stand_in};
 use crate::dialect::hub::{
     CacheMark, Call, CallKind, Content, Extras, Losses, Media, Outcome, Part, Source, Terms, Thought,
 };
-use crate::dialect::write::{self, Array, Object};
+use crate::dialect::write::{Array, Object};
 
 const PDF: &str = "application/pdf";
 
@@ -183,7 +183,7 @@ fn write_call(call: &Call<'_>, id: &str, block: &mut Object<'_>) {
     block.str("type", "tool_use").str("id", id);
     match call.kind {
         CallKind::Function => {
-            block.str("name", &call.name).raw("input", &write::object_or(&call.arguments, "{}"));
+            block.str("name", &call.name).raw("input", call.input());
         }
         CallKind::Custom => {
             block.str("name", &tools::custom(&call.name));

@@ -6,7 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 use crate::dialect::bedrock::block::CITED;
 use crate::dialect::bedrock::media::Medium;
 use crate::dialect::hub::{CacheMark, Citation, Extras, Source, Thought};
-use crate::dialect::write::{Array, Object, object_or};
+use crate::dialect::write::{Array, Object};
 
 /// `{"image": {"format", "source"}}` and its like. `name` is a document's.
 pub fn media(
@@ -45,10 +45,11 @@ fn write_source(source: &Source<'_>, extras: &Extras<'_>, object: &mut Object<'_
     }
 }
 
-pub fn call(id: &str, name: &str, arguments: &str, extras: &Extras<'_>, blocks: &mut Array<'_>) {
+/// A call; `input` is an object.
+pub fn call(id: &str, name: &str, input: &str, extras: &Extras<'_>, blocks: &mut Array<'_>) {
     blocks.object(|block| {
         block.object("toolUse", |call| {
-            call.str("toolUseId", id).str("name", name).raw("input", &object_or(arguments, "{}"));
+            call.str("toolUseId", id).str("name", name).raw("input", input);
             extras.write(call);
         });
     });

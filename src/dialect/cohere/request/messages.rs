@@ -9,7 +9,7 @@ use crate::dialect::cohere::{document, tools};
 use crate::dialect::hub::{
     Ask, Call, CallKind, Content, Extras, Losses, Media, Outcome, Part, Role, Terms, Text, Turn,
 };
-use crate::dialect::write::{self, Array, Object};
+use crate::dialect::write::{Array, Object};
 use crate::vocab::facts::Ability;
 
 /// Writes the conversation.
@@ -269,7 +269,7 @@ impl Writer<'_> {
         let arguments = match call.kind {
             CallKind::Custom => Text::Owned(tools::free_text(&call.arguments)),
             CallKind::Function if own => Text::Borrowed(&*call.arguments),
-            CallKind::Function => write::object_or(&call.arguments, "{}"),
+            CallKind::Function => Text::Borrowed(call.object().unwrap_or(&call.arguments)),
         };
         list.object(|o| {
             o.str("id", &id).str("type", "function");

@@ -204,8 +204,7 @@ fn what_other_dialects_say_finds_its_place() {
         is_error: None,
         kind: CallKind::Function,
     };
-    let call_json =
-        |id: &str| json!({"id": id, "type": "function", "function": {"name": "get_time", "arguments": "{}"}});
+    let call_json = |id: &str| json!({"id": id, "type": "function", "function": {"name": "get_time", "arguments": "not json"}});
     let told = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "noon"});
     // Calls in turns of their own become one message; without ids they are told apart all the same.
     check(

@@ -55,7 +55,7 @@ fn unwrap<'a>(response: &Node<'a>) -> Result<(Option<Text<'a>>, bool), Wrong> {
         return Ok(((!response.members().is_empty()).then(|| response.raw().into()), false));
     };
     // A text that looks like an object would be taken for one when it is written again.
-    let text = value.text().filter(|text| write::object_or(text, "").is_empty());
+    let text = value.text().filter(|text| write::as_object(text).is_none());
     Ok(match (&**key, text) {
         ("result", Some(text)) => (Some(text), false),
         ("error", Some(text)) => (Some(text), true),
@@ -75,11 +75,9 @@ pub fn write_outcome(
         o.str_if("id", id).str("name", outcome.name.as_deref().unwrap_or("tool"));
         let text = text(&outcome.content);
         let failed = outcome.is_error == Some(true);
-        match text.as_deref().map(|text| (text, write::object_or(text, ""))) {
+        match text.as_deref().map(|text| (text, write::as_object(text))) {
             None => o.object("response", |_| {}),
-            Some((_, object)) if !object.is_empty() && (!failed || tells_error(&object)) => {
-                o.raw("response", &object)
-            }
+            Some((_, Some(object))) if !failed || tells_error(object) => o.raw("response", object),
             Some((text, _)) => o.object("response", |o| {
                 o.str(if failed { "error" } else { "result" }, text);
             }),

@@ -7,7 +7,9 @@
 
 use crate::dialect::framing::Framing;
 use crate::dialect::gemini::{logprobs, part, reply, signature, stop, usage};
-use crate::dialect::hub::{Block, Call, Delta, Event, Family, Manner, Media, Signature, Stop, Text};
+use crate::dialect::hub::{
+    Block, Call, CallKind, Delta, Event, Family, Manner, Media, Signature, Stop, Text,
+};
 use crate::dialect::write::{self, Object};
 use crate::vocab::Usage;
 
@@ -78,6 +80,8 @@ impl Writer {
             Event::Close { choice, block } => {
                 let at = self.open.iter().position(|open| (open.choice, open.block) == (*choice, *block));
                 match at.map(|at| self.open.swap_remove(at).kind) {
+                    // Cut off: it was never made.
+                    Some(Kind::Call(call)) if call.kind == CallKind::Function && call.object().is_none() => {}
                     Some(Kind::Call(call)) => self.call(*choice, &call, out),
                     Some(Kind::Thought { held, .. }) => self.thought(*choice, &held, None, out),
                     Some(Kind::Text) | None => {}

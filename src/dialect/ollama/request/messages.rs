@@ -5,7 +5,7 @@
 
 use crate::dialect::cohere::{document, tools};
 use crate::dialect::hub::{Ask, Call, CallKind, Content, Losses, Media, Outcome, Part, Role, Source, Text};
-use crate::dialect::write::{self, Array, Object};
+use crate::dialect::write::{Array, Object};
 
 /// Writes the conversation.
 pub fn write(ask: &Ask<'_>, losses: &mut Losses, messages: &mut Array<'_>) {
@@ -103,7 +103,7 @@ impl<'m> Message<'m> {
 /// Arguments are an object here, not a text of one.
 fn write_call(call: &Call<'_>, object: &mut Object<'_>) {
     let arguments = match call.kind {
-        CallKind::Function => write::object_or(&call.arguments, "{}"),
+        CallKind::Function => Text::Borrowed(call.input()),
         CallKind::Custom => Text::Owned(tools::free_text(&call.arguments)),
     };
     object.str_if("id", Some(&*call.id).filter(|id| !id.is_empty()));

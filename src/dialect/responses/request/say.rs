@@ -156,8 +156,8 @@ impl<'w, 'a> Speaker<'w, 'a> {
             match call.kind {
                 CallKind::Function => {
                     o.str("type", "function_call").str("call_id", &id).str("name", &call.name);
-                    let sound = write::object_or(&call.arguments, "{}");
-                    o.str("arguments", if here { &call.arguments } else { &sound });
+                    let sound = call.object().unwrap_or(&call.arguments);
+                    o.str("arguments", if here { &call.arguments } else { sound });
                 }
                 CallKind::Custom => {
                     o.str("type", "custom_tool_call").str("call_id", &id).str("name", &call.name);

@@ -102,14 +102,14 @@ pub fn translated_for(from: Dialect, to: Dialect, frames: &[Frame], manner: Mann
             Beat::Error(_) => panic!("no sample fails"),
             Beat::Terminal if !ended => {
                 out.extend_from_slice(&translation.frame(frame).expect("a sound frame"));
-                out.extend_from_slice(&translation.end());
+                out.extend_from_slice(&translation.end().expect("an answer"));
                 ended = true;
             }
             _ => out.extend_from_slice(&translation.frame(frame).expect("a sound frame")),
         }
     }
     if !ended && watch.end() != Ending::Truncated {
-        out.extend_from_slice(&translation.end());
+        out.extend_from_slice(&translation.end().expect("an answer"));
     }
     out
 }

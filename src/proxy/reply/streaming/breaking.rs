@@ -13,6 +13,7 @@ use super::super::patience::Overdue;
 use super::{Flow, KEEP_ALIVE, Streaming};
 use crate::algo::tick::Tick;
 use crate::dialect::classify::InBand;
+use crate::dialect::translate::Untold;
 use crate::dialect::trouble::{self, Kind, Trouble};
 use crate::dialect::watch::Ending;
 use crate::proxy::drive;
@@ -37,13 +38,8 @@ pub(super) struct Break {
 }
 
 impl Streaming {
-    /// The upstream said inside its stream that it failed; `raw` is how, for a caller of its dialect.
-    pub(super) fn upstream_failed(&mut self, in_band: InBand, raw: VecDeque<Bytes>) {
-        self.breaks(Break { fault: Fault::StreamError, in_band: Some(in_band), raw });
-    }
-
     /// The stream cannot go on as it is: another channel goes on, or the caller is told.
-    pub(super) fn breaks(&mut self, broken: Break) {
+    pub(super) fn breaks(&mut self, mut broken: Break) {
         if self.audience == Audience::Nobody {
             return self.ends_unheard();
         }
@@ -52,9 +48,12 @@ impl Streaming {
             && let Ending::Complete { missing_terminator } = self.peeked.watch.end()
         {
             // Nothing but the end was still to come.
-            self.peeked.complete(missing_terminator);
-            self.finish(StreamOutcome::Unterminated);
-        } else if broken.may_be_gone_on_with() && self.peeked.told().is_some() {
+            match self.peeked.complete(missing_terminator) {
+                Ok(()) => return self.finish(StreamOutcome::Unterminated),
+                Err(untold) => broken = untold.into(),
+            }
+        }
+        if broken.may_be_gone_on_with() && self.peeked.told().is_some() {
             self.go_on(broken);
         } else {
             self.fail_as(broken);
@@ -181,11 +180,25 @@ impl Break {
         Self { fault, in_band: None, raw: VecDeque::new() }
     }
 
+    /// The upstream said inside its stream that it failed; `raw` is how, for a caller of its dialect.
+    pub(super) fn said(in_band: InBand, raw: impl Into<VecDeque<Bytes>>) -> Self {
+        Self { fault: Fault::StreamError, in_band: Some(in_band), raw: raw.into() }
+    }
+
     /// The upstream's failure, and not the request's: that would go with it.
     pub(super) fn may_be_gone_on_with(&self) -> bool {
         let about_request =
             self.in_band.as_ref().is_some_and(|said| said.fault.class() == Class::ClientFault);
         !about_request && !matches!(self.fault, Fault::DeadlineExceeded | Fault::Cancelled)
+    }
+}
+
+impl From<Untold> for Break {
+    fn from(untold: Untold) -> Self {
+        match untold {
+            Untold::Unreadable(_) => Self::of(Fault::Protocol),
+            Untold::Failed(message) => Self::said(InBand::unnamed(message), []),
+        }
     }
 }
 

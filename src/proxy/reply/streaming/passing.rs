@@ -5,7 +5,6 @@ use bytes::Bytes;
 use super::super::run::Run;
 use super::Streaming;
 use super::breaking::Break;
-use crate::dialect::classify::InBand;
 use crate::dialect::watch::Beat;
 use crate::proxy::thoughts;
 use crate::vocab::Fault;
@@ -35,8 +34,7 @@ impl Streaming {
             permit.came(after);
         }
         match stop {
-            Some(Stop::Failed(in_band, raw)) => self.upstream_failed(in_band, raw.into_iter().collect()),
-            Some(Stop::Unreadable) => self.breaks(Break::of(Fault::Protocol)),
+            Some(broken) => self.breaks(broken),
             None => {
                 if let Some((permit, _)) = &mut self.open {
                     permit.keeps_going();
@@ -46,21 +44,21 @@ impl Streaming {
     }
 
     /// Passes a chunk's events on as they are.
-    fn forward(&mut self, chunk: Bytes) -> Option<Stop> {
+    fn forward(&mut self, chunk: Bytes) -> Option<Break> {
         let mut run = Run::new(chunk.clone());
         self.peeked.splitter.push(chunk);
         let stop = loop {
             let frame = match self.peeked.splitter.next() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break None,
-                Err(_) => break Some(Stop::Unreadable),
+                Err(_) => break Some(Break::of(Fault::Protocol)),
             };
             match self.peeked.watch.frame(&frame) {
                 Beat::UsageOnly if self.peeked.strip_usage => {
                     self.peeked.follow(&frame);
                     continue;
                 }
-                Beat::Error(in_band) => break Some(Stop::Failed(in_band, Some(frame.raw))),
+                Beat::Error(in_band) => break Some(Break::said(in_band, [frame.raw])),
                 // Nobody can read it, so that it is no use to the caller either.
                 Beat::Broken => {
                     self.peeked.broken_events += 1;
@@ -76,19 +74,19 @@ impl Streaming {
     }
 
     /// Passes a chunk's events on as the caller's dialect says them.
-    fn translate(&mut self, chunk: Bytes) -> Option<Stop> {
+    fn translate(&mut self, chunk: Bytes) -> Option<Break> {
         self.peeked.splitter.push(chunk);
         loop {
             let frame = match self.peeked.splitter.next() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return None,
-                Err(_) => return Some(Stop::Unreadable),
+                Err(_) => return Some(Break::of(Fault::Protocol)),
             };
             match self.peeked.watch.frame(&frame) {
-                Beat::Error(in_band) => return Some(Stop::Failed(in_band, None)),
+                Beat::Error(in_band) => return Some(Break::said(in_band, [])),
                 beat => {
-                    if self.peeked.pass(&frame, &beat).is_err() {
-                        return Some(Stop::Unreadable);
+                    if let Err(untold) = self.peeked.pass(&frame, &beat) {
+                        return Some(untold.into());
                     }
                 }
             }
@@ -111,11 +109,4 @@ impl Streaming {
             thoughts::learn(&self.gateway, party.settle().caller.scope(), permit, &encrypted);
         }
     }
-}
-
-/// Why no more of a stream can be passed on.
-enum Stop {
-    /// The upstream said so, in these bytes if the caller can read them.
-    Failed(InBand, Option<Bytes>),
-    Unreadable,
 }

@@ -124,7 +124,7 @@ pub fn write(
         Content::Call(call) => {
             let extras = draft.own(placed.part);
             match call.kind {
-                CallKind::Function => block::call(&placed.id, &call.name, &call.arguments, &extras, blocks),
+                CallKind::Function => block::call(&placed.id, &call.name, call.input(), &extras, blocks),
                 CallKind::Custom => {
                     let (name, input) = (custom(&call.name), stand_in::custom_input(&call.arguments));
                     block::call(&placed.id, &name, &input, &extras, blocks);
