@@ -254,7 +254,7 @@ impl Peeked {
             Beat::UsageOnly if self.strip_usage => self.follow(frame),
             beat => {
                 let commits = matches!(beat, Beat::Content | Beat::Finish | Beat::Terminal);
-                self.pass(frame, &beat).map_err(untold)?;
+                self.pass(frame, &beat).map_err(|why| untold(&why))?;
                 if commits {
                     return Ok(Look::Commits);
                 }
@@ -391,7 +391,7 @@ impl Peeked {
         }
         match self.watch.end() {
             Ending::Complete { missing_terminator } => {
-                self.complete(missing_terminator).map_err(untold)?;
+                self.complete(missing_terminator).map_err(|why| untold(&why))?;
                 self.ended = true;
                 Ok(())
             }
@@ -432,7 +432,7 @@ fn ends_event(last: &[u8]) -> bool {
 }
 
 /// An attempt whose answer cannot be told, of which nothing was.
-pub fn untold(why: Untold) -> Box<Failed> {
+pub fn untold(why: &Untold) -> Box<Failed> {
     match why {
         Untold::Unreadable(_) => failed(Fault::Protocol, &why.to_string()),
         Untold::Failed(message) => fault_of(InBand::unnamed(message)),

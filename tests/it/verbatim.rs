@@ -284,6 +284,35 @@ fn a_call_with_half_its_arguments_is_never_told_as_a_whole_one() {
 }
 
 #[test]
+fn an_answer_that_failed_in_its_middle_is_never_told_as_a_whole_one() {
+    let failed = delta!("", r#""insufficient_system_resource""#);
+    let chat = Upstream::says(chunks(&[delta!(r#""content":"Hello""#), failed, "[DONE]"]));
+    let body = r#"{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"insufficient_system_resource"}]}"#;
+    let whole = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let nothing = Upstream::says(NOTHING);
+    let streams = gateway(&chat, &nothing, &nothing);
+    let wholes = gateway(&Upstream::says(Box::leak(whole.into_boxed_str())), &nothing, &nothing);
+    for (path, end) in [("/anthropic/v1/messages", "end_turn"), ("/v1/responses", "response.completed")] {
+        let said = r#"{"model":"chat","stream":true,"max_tokens":9,"messages":[{"role":"user","content":"hi"}],"input":"hi"}"#;
+        let came = exchange(streams.callers, &ask(path, said));
+        assert!(came.contains("Hello") && came.contains("the model failed"), "{path}: {came}");
+        for unsaid in [end, "message_stop", "\r\n0\r\n"] {
+            assert!(!came.contains(unsaid), "{path} {unsaid}: {came}");
+        }
+        let came = exchange(wholes.callers, &ask(path, &said.replace("true", "false")));
+        assert!(came.starts_with("HTTP/1.1 502"), "another channel could answer: {came}");
+    }
+    // His own vendor's words pass as they are.
+    let came = exchange(streams.callers, &stream("/v1/chat/completions", "chat"));
+    assert!(came.contains("insufficient_system_resource") && came.ends_with("\r\n0\r\n\r\n"), "{came}");
+    is_quiet(&streams);
+    is_quiet(&wholes);
+}
+
+#[test]
 fn whose_account_pays_is_no_callers_affair() {
     let said = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 12\r\nset-cookie: __cf_bm=1\r\n\
                 openai-organization: org-1\r\nopenai-project: proj-1\r\nanthropic-organization-id: org-2\r\nx-kept: 1\r\n\r\n\

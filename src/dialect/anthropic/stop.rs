@@ -17,7 +17,7 @@ pub fn read<'a>(reason: &str, sequence: Option<Text<'a>>) -> Option<Stop<'a>> {
 }
 
 /// The reason, and the stop sequence that came. A filter is a refusal here; a model that failed has no
-/// reason of its own and has, after all, ended its turn.
+/// reason of its own, and no caller is told of it as an answer (`translate`).
 pub fn write<'s>(stop: &'s Stop<'_>) -> (&'static str, Option<&'s str>) {
     match stop {
         // Without its sequence that reason would promise a text that is not there.

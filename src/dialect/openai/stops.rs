@@ -1,7 +1,8 @@
 //! Why an answer ended: `finish_reason` (WIRE §3.2).
 //!
-//! OpenAI has no words for a pause and for a failure of the model. Both are `stop` to a caller: his SDK
-//! knows no other word for an answer that simply ends there, and strict ones refuse unknown words.
+//! OpenAI has no word for a pause, which is `stop` to a caller: his SDK knows no other word for an answer
+//! that simply ends there, and strict ones refuse unknown words. Nor has it one for a failure of the model,
+//! which no caller is told as an answer (`translate`).
 
 use std::borrow::Cow;
 

@@ -7,10 +7,17 @@
 use super::{Dialect, Untold};
 use crate::dialect::hub::{Block, Call, CallKind, Content, Delta, Event, Reply, Stop, as_object, custom};
 
+/// What a model that failed has left; few dialects have a word for it, and none that all SDKs raise on.
+const FAILED: &str = "the model failed to produce a valid answer";
+const BROKEN: &str = "the model called a tool with arguments that are no JSON object";
+
 /// Looks at an answer in one piece, and takes out calls that were cut off.
 pub(super) fn check(reply: &mut Reply<'_>, to: Dialect) -> Result<(), Untold> {
     let is_broken = |call: &Call<'_>| needs_object(to, &call.name, call.kind) && call.object().is_none();
     for choice in &mut reply.choices {
+        if choice.stop == Stop::Failed {
+            return Err(Untold::Failed(FAILED));
+        }
         let is_cut = is_cut(&choice.stop);
         let before = choice.parts.len();
         choice.parts.retain(|part| !matches!(&part.content, Content::Call(call) if is_broken(call)));
@@ -20,8 +27,6 @@ pub(super) fn check(reply: &mut Reply<'_>, to: Dialect) -> Result<(), Untold> {
     }
     Ok(())
 }
-
-const BROKEN: &str = "the model called a tool with arguments that are no JSON object";
 
 /// The same for a stream. Its writers leave out what is cut off, if they can.
 #[derive(Debug)]
@@ -66,6 +71,7 @@ impl Sound {
                         self.broken.push(*choice);
                     }
                 }
+                Event::Finish { stop: Stop::Failed, .. } => return Err(Untold::Failed(FAILED)),
                 Event::Finish { choice, stop } if self.broken.contains(choice) && !is_cut(stop) => {
                     return Err(Untold::Failed(BROKEN));
                 }

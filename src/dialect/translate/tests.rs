@@ -8,6 +8,7 @@
 mod calls;
 mod citations;
 mod excepts;
+mod failures;
 mod families;
 mod gist;
 mod logprobs;

@@ -233,7 +233,8 @@ impl Reading<'_> {
             let (body, usage) = (holding.keep(answered.body.into()), facts.usage.or(answered.usage));
             return Ok((head, whole(body, usage, answered.tokens)));
         }
-        let body = translate::reply(spoken.dialect, guest.dialect, &said, manner).map_err(peek::untold)?;
+        let body = translate::reply(spoken.dialect, guest.dialect, &said, manner)
+            .map_err(|why| Box::new(Failed { usage: facts.usage, ..*peek::untold(&why) }))?;
         let head = translated_head(&head, "application/json");
         Ok((head, whole(holding.keep(body), facts.usage, Tokens::Told)))
     }
