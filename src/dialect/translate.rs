@@ -17,8 +17,8 @@ use bytes::Bytes;
 
 use super::framing::Framing;
 use super::hub::{
-    Ask, CallKind, Content, Family, Losses, Manner, Mode, Part, Reply, Source, Terms, Thought, ToolChoice,
-    custom,
+    Ask, CallKind, Content, Family, Losses, Manner, Mode, Part, Reply, Role, Source, Terms, Thought,
+    ToolChoice, Turn, custom,
 };
 use super::quirks::Quirks;
 use super::task::Task;
@@ -199,6 +199,7 @@ pub fn write(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Transl
     let operation = generation(to, ask.mode)?;
     let mut losses = Losses::default();
     refuse_state(ask, to, &mut losses);
+    say_something(ask, to);
     say_errors(ask, to);
     let knows_custom = to == Dialect::Responses || (to == Dialect::OpenAi && terms.family == Family::OpenAi);
     if !knows_custom {
@@ -256,6 +257,30 @@ fn refuse_state(ask: &Ask<'_>, to: Dialect, losses: &mut Losses) {
             "`{name}` refers to what is stored at OpenAI, not at this gateway, and no channel here could look it up; send the whole conversation in `input`"
         );
         losses.refuse(*name, message);
+    }
+}
+
+/// Leaves out turns that say nothing, which most dialects refuse. Where nobody else has said anything, or the model
+/// has and is not to go on with that, the user says as little as he can.
+fn say_something(ask: &mut Ask<'_>, to: Dialect) {
+    const NOTHING: &str = ".";
+    match to {
+        Dialect::Responses | Dialect::Anthropic | Dialect::Gemini | Dialect::Cohere | Dialect::Bedrock => {}
+        Dialect::OpenAi | Dialect::Ollama | Dialect::Http => return,
+    }
+    if to == ask.dialect {
+        return;
+    }
+    let is_blank = |part: &Part<'_>| matches!(&part.content, Content::Text(text) | Content::Refusal(text) if text.trim().is_empty());
+    let last = |ask: &Ask<'_>| {
+        let spoken = ask.turns.iter().rfind(|turn| matches!(turn.role, Role::User | Role::Assistant));
+        spoken.map(|turn| turn.role)
+    };
+    let before = last(ask);
+    ask.turns.retain(|turn| !turn.parts.iter().all(is_blank));
+    let after = last(ask);
+    if after.is_none() || (before, after) == (Some(Role::User), Some(Role::Assistant)) {
+        ask.turns.push(Turn::new(Role::User, vec![Part::text(NOTHING)]));
     }
 }
 
