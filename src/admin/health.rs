@@ -33,11 +33,17 @@ pub(super) async fn readyz(State(running): Seen) -> (StatusCode, String) {
     }
 }
 
-/// What is away, a line each. Why is for operators to see, in `/admin/status`.
+/// What is away or refuses, a line each. Why is for operators to see, in `/admin/status`.
 fn degraded(running: &dyn Running) -> String {
     let mut said = String::new();
-    if matches!(running.shared(), Some(Standing::Away { .. })) {
-        said += "degraded: Redis is away; each replica grants its part of limits and learns by itself\n";
+    match running.shared() {
+        Some(Standing::Away { .. }) => {
+            said += "degraded: Redis is away; each replica grants its part of limits and learns by itself\n";
+        }
+        Some(Standing::Refuses { .. }) => {
+            said += "degraded: Redis refuses what it is asked; each replica does that part by itself\n";
+        }
+        Some(Standing::Connected) | None => {}
     }
     let presence = running.store().map(|store| store.standing().presence);
     if matches!(presence, Some(Presence::Away { .. })) {

@@ -203,6 +203,7 @@ pub(super) async fn status(State(running): Seen) -> Json<Status> {
 pub(super) fn of_shared(standing: Standing) -> SharedStatus {
     match standing {
         Standing::Connected => SharedStatus { connected: true, why: None },
+        Standing::Refuses { why } => SharedStatus { connected: true, why: Some(why) },
         Standing::Away { why } => SharedStatus { connected: false, why: Some(why) },
     }
 }

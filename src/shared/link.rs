@@ -38,6 +38,8 @@ const SILENCES: u32 = 3;
 const SOUND: u32 = 10;
 /// Between two tries to connect: this at first, doubling, and never longer than the other.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// What was refused longer ago may be granted by now: some things are asked for once a day.
+const RECENT: Duration = Duration::from_mins(1);
 
 /// The connection, or the lack of it.
 pub struct Link {
@@ -49,8 +51,15 @@ pub struct Link {
     trust: Mutex<Trust>,
     /// Scripts that will be run by their digests.
     scripts: Mutex<Vec<&'static str>>,
-    /// What was refused last, by operation, so that it is said once.
-    refusals: Mutex<Vec<(SharedOperation, String)>>,
+    /// What was refused last, by operation, until it is granted: so it is said once, and known meanwhile.
+    refusals: Mutex<Vec<Refusal>>,
+}
+
+struct Refusal {
+    of: SharedOperation,
+    why: String,
+    /// When it was refused last.
+    at: Instant,
 }
 
 /// Whether a new connection counts as one at once.
@@ -85,7 +94,13 @@ struct Health {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     Connected,
-    Away { why: String },
+    /// It answers, and does not do what it is asked: it is full, or a right is missing.
+    Refuses {
+        why: String,
+    },
+    Away {
+        why: String,
+    },
 }
 
 /// Why there is no answer. Whoever asked goes on without.
@@ -135,7 +150,16 @@ impl Link {
 
     pub fn standing(&self) -> Standing {
         let known = self.standing.lock().clone();
-        known.unwrap_or_else(|| Standing::Away { why: "the first try has not ended yet".to_owned() })
+        match known {
+            None => Standing::Away { why: "the first try has not ended yet".to_owned() },
+            Some(Standing::Connected) => {
+                match self.refusals.lock().iter().find(|refusal| refusal.at.elapsed() < RECENT) {
+                    Some(refusal) => Standing::Refuses { why: refusal.why.clone() },
+                    None => Standing::Connected,
+                }
+            }
+            Some(known) => known,
+        }
     }
 
     /// Has Redis know a script from the next connection on.
@@ -164,7 +188,7 @@ impl Link {
         let result = self.wait(operation, commands, limit).await;
         waited.add(begun.elapsed());
         if result.is_ok() {
-            self.refusals.lock().retain(|(of, _)| *of != operation);
+            self.refusals.lock().retain(|refusal| refusal.of != operation);
         }
         result
     }
@@ -344,8 +368,10 @@ impl Link {
 
     fn note_refusal(&self, operation: SharedOperation, why: &str) {
         let mut refusals = self.refusals.lock();
-        if refusals.iter().all(|(of, _)| *of != operation) {
-            refusals.push((operation, why.to_owned()));
+        if let Some(refusal) = refusals.iter_mut().find(|refusal| refusal.of == operation) {
+            refusal.at = now();
+        } else {
+            refusals.push(Refusal { of: operation, why: why.to_owned(), at: now() });
             let operation = operation.name();
             tracing::warn!(redis = self.settings.shown(), operation, why, "a command was refused");
         }

@@ -201,7 +201,11 @@ async fn an_error_is_an_answer() {
     for _ in 0..10 {
         assert!(matches!(lab.ask().await, Err(Silence::Refused(why)) if why.contains("not of that kind")));
     }
-    assert_eq!((lab.link.standing(), lab.count("refused")), (Standing::Connected, 10));
+    let Standing::Refuses { why } = lab.link.standing() else { panic!("it refuses") };
+    assert!(why.contains("not of that kind"), "{why}");
+    assert_eq!(lab.count("refused"), 10);
+    sleep(RECENT).await;
+    assert_eq!(lab.link.standing(), Standing::Connected, "nobody has asked since");
 }
 
 /// What a Redis says that is there and of no use: another one is, by the same name.
@@ -264,6 +268,7 @@ async fn what_is_answered_before_the_gist_does_not_take_a_refusal_back() {
     }
     let asked: Result<(String,), Silence> = lab.link.ask(SharedOperation::Read, &ping).await;
     assert!(asked.is_ok() && lab.link.refusals.lock().is_empty());
+    assert_eq!(lab.link.standing(), Standing::Connected);
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,6 +34,12 @@ fn whatever_befalls_redis_nobody_waits_for_it_and_all_is_booked_as_billed() {
         line.set(Way::Open);
         trial.comes_to("mainstay_shared_connected", 1.0);
     }
+    trial.under_load(120, "full", |trial| {
+        redis.say("CONFIG SET maxmemory 1");
+        let is_said = || trial.ready().contains("degraded: Redis refuses").then_some(());
+        assert!(wait_for(30, is_said).is_some(), "{}", trial.ready());
+        redis.say("CONFIG SET maxmemory 0");
+    });
     trial.under_load(200, "killed", |trial| {
         redis.kill();
         trial.comes_to("mainstay_shared_connected", 0.0);
