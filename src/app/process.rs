@@ -1,6 +1,6 @@
 //! What `${VAR}` and `file:` mean for this process: its environment and its disk.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 
 use crate::config::Env;
@@ -17,6 +17,12 @@ impl Env for Process {
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
+        // Whoever opens a pipe waits for its other end, and all reloads with him.
+        let kind = fs::metadata(path).map_err(|error| error.to_string())?.file_type();
+        if !kind.is_file() {
+            let what = if kind.is_dir() { "a directory" } else { "a pipe or a device" };
+            return Err(format!("it is {what}, not a file"));
+        }
         let file = File::open(path).map_err(|error| error.to_string())?;
         let mut text = String::new();
         file.take(FILE_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
@@ -40,5 +46,8 @@ mod tests {
         assert!(read().is_ok());
         std::fs::write(&path, vec![b'x'; (1 << 20) + 1]).unwrap();
         assert!(read().is_err());
+        let directory = directory.path().to_str().unwrap();
+        assert_eq!(Process.file(directory), Err("it is a directory, not a file".to_owned()));
+        assert_eq!(Process.file("/dev/null"), Err("it is a pipe or a device, not a file".to_owned()));
     }
 }
