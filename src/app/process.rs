@@ -40,11 +40,11 @@ mod tests {
         let path = directory.path().join("secret");
         let read = || Process.file(path.to_str().unwrap());
         assert!(read().is_err());
-        std::fs::write(&path, "sk-1\n").unwrap();
+        fs::write(&path, "sk-1\n").unwrap();
         assert_eq!(read().as_deref(), Ok("sk-1\n"));
-        std::fs::write(&path, vec![b'x'; 1 << 20]).unwrap();
+        fs::write(&path, vec![b'x'; 1 << 20]).unwrap();
         assert!(read().is_ok());
-        std::fs::write(&path, vec![b'x'; (1 << 20) + 1]).unwrap();
+        fs::write(&path, vec![b'x'; (1 << 20) + 1]).unwrap();
         assert!(read().is_err());
         let directory = directory.path().to_str().unwrap();
         assert_eq!(Process.file(directory), Err("it is a directory, not a file".to_owned()));

@@ -69,6 +69,25 @@ fn resolve(scalar: &mut Scalar, path: &Path, env: &dyn Env, findings: &mut Findi
     };
 }
 
+/// The files that upstreams' settings name and that cannot be had, as they are named.
+pub fn lost_files(root: &Node) -> Vec<String> {
+    fn collect(node: &Node, lost: &mut Vec<String>) {
+        match &node.value {
+            Value::Scalar(Scalar { text: Text::Missing(names), .. }) => {
+                lost.extend(names.iter().filter_map(|name| name.strip_prefix(FILE)).map(str::to_owned));
+            }
+            Value::Scalar(_) => {}
+            Value::List(items) => items.iter().for_each(|item| collect(item, lost)),
+            Value::Map(entries) => entries.iter().for_each(|entry| collect(&entry.node, lost)),
+        }
+    }
+    let mut lost = Vec::new();
+    if let Some(upstreams) = root.entry("upstreams") {
+        collect(&upstreams.node, &mut lost);
+    }
+    lost
+}
+
 /// Where an upstream or a caller's key simply stays unconfigured: whom it speaks to, and as whom.
 fn may_be_missing(path: &Path) -> bool {
     match path.steps() {

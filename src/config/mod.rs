@@ -89,6 +89,8 @@ pub struct Loaded {
     pub blueprint: Blueprint,
     /// In the order of the file.
     pub warnings: Vec<Problem>,
+    /// Files that upstreams' settings name and that cannot be had.
+    pub lost_files: Vec<String>,
 }
 
 /// Reads, checks and settles `text`.
@@ -106,7 +108,10 @@ pub fn load(text: &str, env: &dyn Env) -> Result<Loaded, Vec<Problem>> {
     let mut problems = problems(findings, text, root.as_ref(), &redactor);
     problems.extend(elsewhere);
     match blueprint {
-        Some(blueprint) => Ok(Loaded { blueprint, warnings: problems }),
+        Some(blueprint) => {
+            let lost_files = root.as_ref().map(expand::lost_files).unwrap_or_default();
+            Ok(Loaded { blueprint, warnings: problems, lost_files })
+        }
         None => Err(problems),
     }
 }

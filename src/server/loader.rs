@@ -74,7 +74,8 @@ pub enum Rejection {
 pub struct Fingerprint {
     /// Referenced files, in the order in which they were asked for.
     files: Vec<String>,
-    /// Those in which there was nothing, or which could not be read, and why.
+    /// Those of upstreams in which there was nothing, or which could not be read, and why. A caller's key that is taken away
+    /// is meant to end.
     lost: Vec<(String, String)>,
     digest: [u8; 32],
 }
@@ -159,7 +160,13 @@ impl Loader {
         let unwritable = self.state_file(&draft.blueprint, asked.iter().map(|(path, _)| path.as_str()))?;
         draft.fingerprint = Fingerprint {
             digest: digest(&text, asked.iter().map(|(_, content)| content)),
-            lost: asked.iter().filter_map(|(path, content)| Some((path.clone(), lost(content)?))).collect(),
+            lost: {
+                let of_upstreams: Vec<PathBuf> =
+                    loaded.lost_files.iter().map(|name| self.beside(Path::new(name))).collect();
+                let lost =
+                    asked.iter().filter(|(path, _)| of_upstreams.iter().any(|lost| *lost == Path::new(path)));
+                lost.map(|(path, content)| (path.clone(), why_lost(content))).collect()
+            },
             files: asked.into_iter().map(|(path, _)| path).collect(),
         };
         draft.warnings = loaded.warnings;
@@ -349,10 +356,10 @@ impl Fingerprint {
 }
 
 /// Why a file is as good as none.
-fn lost(content: &Result<String, String>) -> Option<String> {
+fn why_lost(content: &Result<String, String>) -> String {
     match content {
-        Ok(text) => text.trim_end_matches(['\r', '\n']).is_empty().then(|| "it is empty".to_owned()),
-        Err(why) => Some(why.clone()),
+        Ok(_) => "it is empty".to_owned(),
+        Err(why) => why.clone(),
     }
 }
 

@@ -219,6 +219,21 @@ async fn a_key_that_is_being_replaced_is_not_taken_away() {
 }
 
 #[tokio::test]
+async fn a_callers_key_that_is_taken_away_ends() {
+    let keys = "keys: {shop: {secret: ['file:old', 'file:new']}}\n";
+    let (directory, path) = file(&format!("{FILE}{keys}"));
+    for name in ["old", "new"] {
+        std::fs::write(directory.path().join(name), format!("a-key-of-a-caller-{name}\n")).unwrap();
+    }
+    let loader = Arc::new(Loader::new(Source::File(path), Arc::new(Disk)));
+    let draft = loader.load().unwrap_or_else(|rejection| panic!("{rejection}"));
+    let host = Host::start(Arc::new(Live::seeded(1)), loader, draft, Arc::new(TcpDial), Simulating::Here);
+    let host = host.expect("a host");
+    std::fs::remove_file(directory.path().join("old")).unwrap();
+    assert!(matches!(host.reloader.reload(Cause::Watch).await, Ok(Reloaded::Applied { .. })));
+}
+
+#[tokio::test]
 async fn what_waits_for_a_restart_is_said_for_as_long_as_it_does() {
     let (_directory, path) = file(FILE);
     let host = host(&path);
