@@ -448,7 +448,9 @@ fn operators(source: Source, admin: Option<&str>) -> anyhow::Result<(String, Pro
         (Ok(side), _) => side,
         (Err(_), Some(admin)) => return Ok((admin.to_owned(), proof)),
         (Err(rejection), None) => {
-            anyhow::bail!("{rejection}\nso nobody knows where the gateway is; `--admin URL` says it as well")
+            let said = rejection.to_string();
+            let said = said.strip_prefix("error: ").unwrap_or(&said);
+            anyhow::bail!("{said}\nso nobody knows where the gateway is; `--admin URL` says it as well")
         }
     };
     // Whoever shows a certificate means to be the one whom it names.
