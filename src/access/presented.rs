@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::header::AUTHORIZATION;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, request};
+use percent_encoding::percent_decode_str;
 use smallvec::SmallVec;
 
 /// Fields that hold a key and nothing else: Anthropic's, Google's and Azure's SDKs.
@@ -94,21 +95,5 @@ fn parameter(param: &str) -> Option<Cow<'_, [u8]>> {
 
 /// A parameter's value; a `%` that begins nothing stands for itself.
 fn decoded(value: &str) -> Cow<'_, [u8]> {
-    if !value.contains('%') {
-        return Cow::Borrowed(value.as_bytes());
-    }
-    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
-    let mut out = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        rest = behind;
-        match (digit(behind.first()), digit(behind.get(1))) {
-            (Some(high), Some(low)) if *first == b'%' => {
-                out.push((high * 16 + low) as u8);
-                rest = behind.get(2..).unwrap_or_default();
-            }
-            _ => out.push(*first),
-        }
-    }
-    Cow::Owned(out)
+    percent_decode_str(value).into()
 }

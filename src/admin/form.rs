@@ -4,6 +4,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::explain::pairs;
+use crate::config::did_you_mean;
 
 /// So much of what somebody wrote is said back to him.
 const LONGEST_NAME: usize = 60;
@@ -141,17 +142,15 @@ impl Form {
         self
     }
 
-    /// What is said to somebody whose query has a name in it that means nothing here: misspelt, it would change the answer
-    /// in silence.
-    pub fn misses(&self, query: &str) -> Option<String> {
-        let is_known = |name: &str| self.query.iter().any(|parameter| parameter.name == name);
-        let (name, _) = pairs(query).into_iter().find(|(name, _)| !is_known(name))?;
+    /// What is said of a query with a name in it that means nothing here: misspelt, it would change the answer in silence.
+    pub fn unknown_in(&self, query: &str) -> Option<String> {
+        let names = || self.query.iter().map(|parameter| parameter.name);
+        let (name, _) = pairs(query).into_iter().find(|(name, _)| !names().any(|known| known == name))?;
         let name: String = name.chars().take(LONGEST_NAME).collect();
-        let all: Vec<&str> = self.query.iter().map(|parameter| parameter.name).collect();
-        Some(match &all[..] {
-            [] => format!("`{name}` is nothing that this takes in its query; it takes nothing there"),
-            all => format!("`{name}` is nothing that this takes in its query; there are {}", all.join(", ")),
-        })
+        let close = did_you_mean(&name, names());
+        let all = names().collect::<Vec<_>>().join(", ");
+        let there = if all.is_empty() { "there is nothing".to_owned() } else { format!("there are {all}") };
+        Some(format!("the query has `{name}`, which means nothing here; {close}{there}"))
     }
 
     /// A `T` as JSON is sent along.

@@ -100,7 +100,7 @@ pub(super) async fn admit(State(post): State<Post>, mut request: Request, next: 
         if !is_allowed {
             return out_of_scope(route.scope);
         }
-        match request.uri().query().and_then(|query| route.form.misses(query)) {
+        match request.uri().query().and_then(|query| route.form.unknown_in(query)) {
             Some(message) => problem(StatusCode::BAD_REQUEST, message),
             None => in_one_form(next.run(request).await).await,
         }

@@ -13,6 +13,7 @@ mod ways;
 use std::borrow::Cow;
 
 use http::{HeaderMap, Method};
+use percent_encoding::percent_decode_str;
 
 use super::{Dialect, Operation};
 use path::{is_key, params};
@@ -262,19 +263,8 @@ pub fn loosely(path: &str) -> Option<Vec<u8>> {
     if !path.contains(['%', '\\', ';']) && !path.contains("//") {
         return None;
     }
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let escaped = behind.first_chunk().filter(|_| *first == b'%').and_then(|digits: &[u8; 2]| {
-            let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-            u8::try_from(high? << 4 | low?).ok()
-        });
-        decoded.push(match escaped.unwrap_or(*first) {
-            b'\\' => b'/',
-            byte => byte,
-        });
-        rest = if escaped.is_some() { &behind[2..] } else { behind };
-    }
+    let decoded: Vec<u8> =
+        percent_decode_str(path).map(|byte| if byte == b'\\' { b'/' } else { byte }).collect();
     let mut loose = Vec::with_capacity(decoded.len());
     for (place, part) in decoded.split(|byte| *byte == b'/').enumerate() {
         // The first is what stands before the first `/`, which is nothing.

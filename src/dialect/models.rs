@@ -9,6 +9,7 @@
 
 use std::ops::Range;
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::Dialect;
@@ -283,17 +284,7 @@ fn gemini(card: &Card<'_>) -> Value {
 
 /// A value of a query string; broken escapes stay as they are.
 fn decoded(value: &str) -> String {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let Some((&byte, behind)) = rest.split_first() {
-        let escaped = behind.first_chunk().filter(|_| byte == b'%').and_then(|digits: &[u8; 2]| {
-            let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-            u8::try_from(high? << 4 | low?).ok()
-        });
-        rest = if escaped.is_some() { behind.get(2..).unwrap_or_default() } else { behind };
-        bytes.push(escaped.unwrap_or(if byte == b'+' { b' ' } else { byte }));
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

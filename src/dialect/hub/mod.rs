@@ -39,7 +39,7 @@ pub use event::{Block, Delta, Event, Sequencer};
 pub use losses::{Loss, Losses};
 pub use media::{Draw, Drawn, Picture, Said, Sound, Speak};
 pub use part::{
-    CacheMark, Call, CallKind, Citation, Content, Media, Outcome, Part, Source, Thought, as_object,
+    CacheMark, Call, CallKind, Citation, Content, Media, Outcome, Part, Source, Thought, object_of,
 };
 pub use reply::{Choice, Reply, Stop};
 pub use rerank::{Document, Ranked, Ranking, Rerank};

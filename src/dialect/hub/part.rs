@@ -154,7 +154,7 @@ impl<'a> Part<'a> {
 impl Call<'_> {
     /// A function's arguments as the object that they have to be; `None` where they are none.
     pub fn object(&self) -> Option<&str> {
-        as_object(&self.arguments)
+        object_of(&self.arguments)
     }
 
     /// The same for dialects that have nothing but an object there. What is none was dealt with before (`translate`).
@@ -165,7 +165,7 @@ impl Call<'_> {
 
 /// The JSON object that a function's arguments have to be. None at all are an empty one: many models write nothing
 /// where a tool takes nothing.
-pub fn as_object(arguments: &str) -> Option<&str> {
+pub fn object_of(arguments: &str) -> Option<&str> {
     match arguments.trim() {
         "" | "null" => Some("{}"),
         text => write::as_object(text),

@@ -5,7 +5,7 @@
 //! call their tools with whatever they get: the answer has failed, or, where it was cut off, the call was never made.
 
 use super::{Dialect, Untold};
-use crate::dialect::hub::{Block, Call, CallKind, Content, Delta, Event, Reply, Stop, as_object, custom};
+use crate::dialect::hub::{Block, Call, CallKind, Content, Delta, Event, Reply, Stop, custom, object_of};
 
 /// What a model that failed has left; few dialects have a word for it, and none that all SDKs raise on.
 const FAILED: &str = "the model failed to produce a valid answer";
@@ -66,7 +66,7 @@ impl Sound {
                 Event::Close { choice, block } => {
                     let at = self.open.iter().position(|(c, b, _)| (*c, *b) == (*choice, *block));
                     if let Some((_, _, arguments)) = at.map(|at| self.open.swap_remove(at))
-                        && as_object(&arguments).is_none()
+                        && object_of(&arguments).is_none()
                     {
                         self.broken.push(*choice);
                     }

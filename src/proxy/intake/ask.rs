@@ -19,7 +19,6 @@ use crate::proxy::refuse::{Refusal, in_short};
 use crate::proxy::thoughts::Thoughts;
 use crate::proxy::{Gateway, Snapshot, budgets, byok, identity, leave, left, memory, steer};
 use crate::route::closest;
-use crate::state::model::Shape;
 use crate::vocab::Secret;
 
 /// # Errors
@@ -186,7 +185,6 @@ fn send_on(
     budgets::most_asked(&arrival.head.headers)
         .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
     let is_retry = is_retry(&arrival.head.headers);
-    let scan = Arc::new(scan);
     let thoughts = Thoughts::of(gateway, caller.scope(), (dialect, operation), (&scan.model, &body));
     let fitting = Fitting {
         head: &arrival.head,
@@ -208,9 +206,7 @@ fn send_on(
         dialect,
         operation,
         route: course.route,
-        model: &scan.model,
-        shape: if scan.stream { Shape::Stream } else { Shape::Whole },
-        load: Load::Ask { body, scan: Arc::clone(&scan) },
+        load: Load::Ask { body, scan: Arc::new(scan) },
         resend,
         is_retry,
         priority,
@@ -221,7 +217,6 @@ fn send_on(
     guest.settle.taken = course.arm;
     guest.settle.came_to(&table.routes[asked_for]);
     guest.asked_for = asked_for;
-    guest.most_output = scan.max_output_tokens;
     (guest.session, guest.bond, guest.stored_at, guest.thoughts) = (session, bond, stored_at, thoughts);
     (guest.abilities, guest.least_window, guest.recall) = (abilities, least_window, recall);
     Ok(guest)

@@ -87,15 +87,12 @@ pub struct Guest {
 }
 
 /// With what a request comes in, whatever it is for.
-pub struct Entrance<'a> {
+pub struct Entrance {
     pub caller: Caller,
     pub dialect: Dialect,
     pub operation: Operation,
     /// The route that serves it.
     pub route: usize,
-    /// Empty for plain HTTP.
-    pub model: &'a str,
-    pub shape: Shape,
     pub load: Load,
     pub resend: Resend,
     pub is_retry: bool,
@@ -112,15 +109,13 @@ impl Guest {
         gateway: &Arc<Gateway>,
         snapshot: &Snapshot,
         arrival: Arrival,
-        entrance: Entrance<'_>,
+        entrance: Entrance,
     ) -> Box<Self> {
         let Entrance {
             caller,
             dialect,
             operation,
             route: index,
-            model,
-            shape,
             load,
             resend,
             is_retry,
@@ -129,11 +124,15 @@ impl Guest {
             waited,
         } = entrance;
         let route = &snapshot.table.routes[index];
-        let prompt_tokens = match &load {
-            Load::Ask { scan, .. } => scan.prompt_tokens,
-            Load::Whole(_) | Load::Once(_) => 0,
+        let scan = match &load {
+            Load::Ask { scan, .. } => Some(&**scan),
+            Load::Whole(_) | Load::Once(_) => None,
         };
-        let asked = Asked::new(operation, (model, route), shape, priority, prompt_tokens);
+        let model = scan.map(|scan| scan.model.clone()).unwrap_or_default();
+        let shape = if scan.is_some_and(|scan| scan.stream) { Shape::Stream } else { Shape::Whole };
+        let prompt_tokens = scan.map_or(0, |scan| scan.prompt_tokens);
+        let most_output = scan.and_then(|scan| scan.max_output_tokens);
+        let asked = Asked::new(operation, (&model, route), shape, priority, prompt_tokens);
         let mut settle =
             Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
         settle.trace = arrival.trace;
@@ -145,14 +144,14 @@ impl Guest {
             operation,
             route: index,
             asked_for: index,
-            model: model.to_owned(),
+            model,
             shape,
             resend,
             begun: arrival.begun,
             deadline,
             is_retry,
             prompt_tokens,
-            most_output: None,
+            most_output,
             most_cost: None,
             session: None,
             stored_at: None,

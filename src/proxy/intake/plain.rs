@@ -16,7 +16,6 @@ use crate::proxy::refuse::Refusal;
 use crate::proxy::tunnel::Switch;
 use crate::proxy::{Gateway, Snapshot, admission, byok, identity, leave};
 use crate::route::Resend;
-use crate::state::model::Shape;
 
 /// Reads as much of it as may be sent again; a larger body streams through.
 pub async fn plain(
@@ -84,8 +83,6 @@ pub async fn plain(
         dialect: Dialect::Http,
         operation: Operation::Opaque,
         route: index,
-        model: "",
-        shape: Shape::Whole,
         load,
         resend: if repeatable { Resend::Allowed } else { Resend::IfUnsent },
         is_retry,

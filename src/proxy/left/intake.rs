@@ -20,7 +20,6 @@ use crate::proxy::refuse::Refusal;
 use crate::proxy::{Gateway, Snapshot, admission, byok, identity, leave};
 use crate::route::Resend;
 use crate::state::holding::Holding;
-use crate::state::model::Shape;
 
 /// Lets a request for what is left in, or says why not.
 pub async fn guest(
@@ -107,8 +106,6 @@ pub async fn guest(
         dialect,
         operation,
         route: index,
-        model: "",
-        shape: Shape::Whole,
         load,
         resend: if safe || keyed { Resend::Allowed } else { Resend::IfUnsent },
         is_retry,
