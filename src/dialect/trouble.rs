@@ -42,6 +42,8 @@ pub enum Kind {
     RequestTimeout,
     TooLarge,
     HeadersTooLarge,
+    /// The body is in a form that is not read.
+    UnsupportedMediaType,
     Unprocessable,
     RateLimited,
     QuotaExhausted,
@@ -58,7 +60,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::UnknownKey,
@@ -69,6 +71,7 @@ impl Kind {
         Self::RequestTimeout,
         Self::TooLarge,
         Self::HeadersTooLarge,
+        Self::UnsupportedMediaType,
         Self::Unprocessable,
         Self::RateLimited,
         Self::QuotaExhausted,
@@ -95,6 +98,7 @@ impl Kind {
             Self::RequestTimeout => "request_timeout",
             Self::TooLarge => "too_large",
             Self::HeadersTooLarge => "headers_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Unprocessable => "unprocessable",
             Self::RateLimited => "rate_limited",
             Self::QuotaExhausted => "quota_exhausted",
@@ -126,6 +130,7 @@ pub fn status(kind: Kind, dialect: Dialect) -> StatusCode {
         Kind::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
         Kind::QuotaExhausted if dialect == Dialect::Anthropic => StatusCode::PAYMENT_REQUIRED,
         Kind::TooDear => StatusCode::PAYMENT_REQUIRED,

@@ -4,6 +4,7 @@
 
 mod ask;
 pub(super) mod body;
+pub(super) mod coding;
 mod copy;
 mod fit;
 mod guest;

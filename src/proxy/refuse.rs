@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
+use super::intake::coding::TAKEN;
 use super::reply::Reply;
 use super::settle::Settle;
 use crate::dialect::Dialect;
@@ -143,6 +144,9 @@ impl Refusal {
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.trouble.kind == Kind::UnsupportedMediaType {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(TAKEN));
         }
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));

@@ -5,8 +5,10 @@
 //! a file whose certificate is unreadable is not a good file. Blocks; callers on the runtime use
 //! `spawn_blocking`.
 
+mod fingerprint;
+mod rejection;
+
 use std::collections::HashMap;
-use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -18,9 +20,12 @@ use sha2::{Digest, Sha256};
 
 use super::keeper::place;
 use super::tls::{self, Certificate, Files, Listener};
-use crate::config::problem::Severity;
 use crate::config::{self, Blueprint, Env, FILE_MAX, Problem};
 use crate::upstream::Roots;
+use fingerprint::Asked;
+
+pub use fingerprint::Fingerprint;
+pub use rejection::Rejection;
 
 /// Where configuration comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,36 +53,6 @@ pub struct Draft {
     /// Of the admin side.
     pub admin_certificate: Option<Certificate>,
     pub(super) fingerprint: Fingerprint,
-}
-
-/// Why a file cannot be used. Its `Display` is what people are shown, on every way to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rejection {
-    Unreadable {
-        file: String,
-        why: String,
-    },
-    Invalid {
-        file: String,
-        problems: Vec<Problem>,
-    },
-    /// The file is in order, and what it refers to is not.
-    Unusable {
-        file: String,
-        path: String,
-        why: String,
-    },
-}
-
-/// What was read, to tell whether it has changed since.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fingerprint {
-    /// Referenced files, in the order in which they were asked for.
-    files: Vec<String>,
-    /// Those of upstreams in which there was nothing, or which could not be read, and why. A caller's key that is taken away
-    /// is meant to end.
-    lost: Vec<(String, String)>,
-    digest: [u8; 32],
 }
 
 /// Reads one source, again and again.
@@ -158,17 +133,9 @@ impl Loader {
         let mut draft = self.complete(loaded.blueprint, &noting)?;
         let asked = noting.asked.into_inner();
         let unwritable = self.state_file(&draft.blueprint, asked.iter().map(|(path, _)| path.as_str()))?;
-        draft.fingerprint = Fingerprint {
-            digest: digest(&text, asked.iter().map(|(_, content)| content)),
-            lost: {
-                let of_upstreams: Vec<PathBuf> =
-                    loaded.lost_files.iter().map(|name| self.beside(Path::new(name))).collect();
-                let lost =
-                    asked.iter().filter(|(path, _)| of_upstreams.iter().any(|lost| *lost == Path::new(path)));
-                lost.map(|(path, content)| (path.clone(), why_lost(content))).collect()
-            },
-            files: asked.into_iter().map(|(path, _)| path).collect(),
-        };
+        let lost_files: Vec<PathBuf> =
+            loaded.lost_files.iter().map(|name| self.beside(Path::new(name))).collect();
+        draft.fingerprint = Fingerprint::of(&text, asked, &lost_files);
         draft.warnings = loaded.warnings;
         draft.warnings.extend(unwritable);
         draft.text = text;
@@ -228,8 +195,7 @@ impl Loader {
     /// Whether reading again would give what `last` was taken of.
     pub fn is_unchanged(&self, last: &Fingerprint) -> bool {
         let Ok(text) = self.source.read() else { return false };
-        let contents: Vec<_> = last.files.iter().map(|path| self.world.file(path)).collect();
-        digest(&text, contents.iter()) == last.digest
+        last.is_of(&text, |path| self.world.file(path))
     }
 
     fn roots_of(
@@ -327,7 +293,7 @@ impl Loader {
 /// The world as the configuration sees it, from its own directory, with a note of every file that was asked for.
 struct Noting<'a> {
     loader: &'a Loader,
-    asked: Mutex<Vec<(String, Result<String, String>)>>,
+    asked: Mutex<Vec<Asked>>,
 }
 
 impl Env for Noting<'_> {
@@ -345,266 +311,5 @@ impl Env for Noting<'_> {
     }
 }
 
-impl Fingerprint {
-    /// A file that something was in when `before` was taken, and nothing is any more; and why.
-    pub(super) fn loses(&self, before: &Self) -> Option<(&str, &str)> {
-        let was_there =
-            |path: &String| before.files.contains(path) && !before.lost.iter().any(|(lost, _)| lost == path);
-        let found = self.lost.iter().find(|(path, _)| was_there(path));
-        found.map(|(path, why)| (path.as_str(), why.as_str()))
-    }
-}
-
-/// Why a file is as good as none.
-fn why_lost(content: &Result<String, String>) -> String {
-    match content {
-        Ok(_) => "it is empty".to_owned(),
-        Err(why) => why.clone(),
-    }
-}
-
-fn digest<'a>(text: &str, contents: impl Iterator<Item = &'a Result<String, String>>) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    let mut add = |part: &str| {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    };
-    add(text);
-    for content in contents {
-        match content {
-            Ok(content) => add(content),
-            // Why a file cannot be read is worded by the system; that it cannot is what counts.
-            Err(_) => add("\0"),
-        }
-    }
-    hash.finalize().into()
-}
-
-impl Rejection {
-    /// What is wrong, one by one.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        match self {
-            Self::Invalid { problems, .. } => problems,
-            Self::Unreadable { why, .. } => vec![Problem::error("", why)],
-            Self::Unusable { path, why, .. } => vec![Problem::error(&path, why)],
-        }
-    }
-
-    /// What is wrong, as `check --format json` lists it.
-    pub fn problems(&self) -> serde_json::Value {
-        match self {
-            Self::Invalid { problems, .. } => serde_json::json!(problems),
-            Self::Unreadable { why, .. } => {
-                serde_json::json!([{ "severity": "error", "path": "", "message": why }])
-            }
-            Self::Unusable { path, why, .. } => {
-                serde_json::json!([{ "severity": "error", "path": path, "message": why }])
-            }
-        }
-    }
-}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable { file, why } => write!(f, "error: cannot read {file}: {why}"),
-            Self::Invalid { file, problems } => {
-                for problem in problems {
-                    writeln!(f, "{}", problem.render(file))?;
-                }
-                let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
-                write!(f, "{file}: {errors} error{}", if errors == 1 { "" } else { "s" })
-            }
-            Self::Unusable { file, path, why } => write!(f, "error: {path}: {why}\n --> {file}"),
-        }
-    }
-}
-
-impl std::error::Error for Rejection {}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FILE: &str = "\
-version: 1
-upstreams:
-  a: {provider: simulated}
-routes:
-  - {model: demo, channels: [{upstream: a}]}
-";
-
-    #[derive(Default)]
-    struct Disk(Mutex<HashMap<String, String>>);
-
-    impl Env for Disk {
-        fn var(&self, _: &str) -> Option<String> {
-            None
-        }
-
-        fn file(&self, path: &str) -> Result<String, String> {
-            self.0.lock().get(path).cloned().ok_or_else(|| "no such file".to_owned())
-        }
-    }
-
-    struct RealDisk;
-
-    impl Env for RealDisk {
-        fn var(&self, _: &str) -> Option<String> {
-            None
-        }
-
-        fn file(&self, path: &str) -> Result<String, String> {
-            std::fs::read_to_string(path).map_err(|error| error.to_string())
-        }
-    }
-
-    fn loader(text: &str, disk: &Arc<Disk>) -> Loader {
-        let world: World = Arc::clone(disk) as World;
-        Loader::new(Source::Text { name: "routing.yaml".to_owned(), text: text.to_owned() }, world)
-    }
-
-    #[test]
-    fn a_changed_secret_is_a_change_and_the_same_one_is_none() {
-        let disk = Arc::new(Disk::default());
-        disk.0.lock().insert("/run/key".to_owned(), "sk-1".to_owned());
-        let text =
-            FILE.replace("routes:", "  o: {provider: openai, credentials: [\"file:/run/key\"]}\nroutes:");
-        let loader = loader(&text, &disk);
-        let draft = loader.load().expect("a good file");
-        assert!(loader.is_unchanged(&draft.fingerprint));
-        disk.0.lock().insert("/run/key".to_owned(), "sk-2".to_owned());
-        assert!(!loader.is_unchanged(&draft.fingerprint));
-        disk.0.lock().clear();
-        assert!(!loader.is_unchanged(&draft.fingerprint));
-    }
-
-    #[test]
-    fn roots_are_made_once_as_long_as_they_are_the_same() {
-        let disk = Arc::new(Disk::default());
-        let pem = rcgen::generate_simple_self_signed(vec!["x".to_owned()]).expect("a certificate").cert.pem();
-        disk.0.lock().insert("/ca.pem".to_owned(), pem);
-        let text = FILE.replace(
-            "routes:",
-            "  h: {provider: http, base_url: \"https://x\", tls: {ca_file: /ca.pem}}\nroutes:",
-        );
-        let loader = loader(&text, &disk);
-        let key = Some("/ca.pem".to_owned());
-        let (one, two) = (loader.load().expect("good"), loader.load().expect("good"));
-        assert!(Arc::ptr_eq(&one.roots[&key], &two.roots[&key]));
-        disk.0.lock().insert("/ca.pem".to_owned(), "no PEM".to_owned());
-        let rejection = loader.load().err().expect("the roots are unusable");
-        assert!(rejection.to_string().starts_with("error: upstreams.h.tls.ca_file: "), "{rejection}");
-        assert!(!loader.is_unchanged(&one.fingerprint));
-    }
-
-    #[test]
-    fn facts_about_models_are_read_with_the_file_and_a_mistake_in_them_is_one_of_the_file() {
-        let disk = Arc::new(Disk::default());
-        let write = |text: &str| disk.0.lock().insert("models.yaml".to_owned(), text.to_owned());
-        let loader = loader(&format!("{FILE}catalog: {{file: models.yaml}}\n"), &disk);
-        write("providers: {simulated: {demo: {context: 7}}}");
-        let good = loader.load().expect("a good file");
-        assert_eq!(good.blueprint.catalog.facts("simulated", "demo").context, Some(7));
-        assert!(loader.is_unchanged(&good.fingerprint));
-        write("providers: {simulated: {demo: {context: seven}}}");
-        assert!(!loader.is_unchanged(&good.fingerprint));
-        let rejection = loader.load().err().expect("no number");
-        let shown = rejection.to_string();
-        assert!(shown.contains("--> models.yaml:1:41"), "{shown}");
-        assert!(shown.ends_with("routing.yaml: 1 error"), "{shown}");
-        assert_eq!(rejection.problems()[0]["file"], "models.yaml");
-    }
-
-    #[test]
-    fn every_path_counts_from_the_directory_of_the_file() {
-        let directory = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
-        let certified =
-            rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
-        write("cert.pem", &certified.cert.pem());
-        write("key.pem", &certified.signing_key.serialize_pem());
-        write("secret", "sk-1");
-        write("models.yaml", "providers: {simulated: {demo: {context: 7}}}");
-        let text = FILE.replace(
-            "routes:",
-            "  h: {provider: http, base_url: \"https://x\", tls: {ca_file: cert.pem}}\n  \
-             o: {provider: openai, credentials: [\"file:./secret\"]}\n\
-             catalog: {file: models.yaml}\nserver: {tls: {cert: cert.pem, key: ./key.pem}}\nroutes:",
-        );
-        write("routing.yaml", &text);
-        let loader = Loader::new(Source::File(directory.path().join("routing.yaml")), Arc::new(RealDisk));
-        let draft = loader.load().unwrap_or_else(|rejection| panic!("{rejection}"));
-        assert_eq!(draft.blueprint.catalog.facts("simulated", "demo").context, Some(7));
-        assert!(draft.certificate.is_some() && draft.roots.contains_key(&Some("cert.pem".to_owned())));
-        assert!(loader.is_unchanged(&draft.fingerprint));
-        write("secret", "sk-2");
-        assert!(!loader.is_unchanged(&draft.fingerprint));
-    }
-
-    #[test]
-    fn what_is_in_the_working_directory_instead_is_said_to_be_there() {
-        let directory = tempfile::tempdir().unwrap();
-        let at = directory.path().join("routing.yaml");
-        // Tests run in the directory of Cargo.toml.
-        for (setting, path) in [
-            ("catalog: {file: Cargo.toml}", "catalog.file"),
-            ("server: {tls: {cert: Cargo.toml, key: Cargo.lock}}", "server.tls"),
-        ] {
-            std::fs::write(&at, format!("{FILE}{setting}\n")).unwrap();
-            let loaded = Loader::new(Source::File(at.clone()), Arc::new(RealDisk)).load();
-            let shown = loaded.err().expect("it is elsewhere").to_string();
-            let own = directory.path().join("Cargo.toml");
-            for part in [path, own.to_str().unwrap(), "there is a Cargo.toml in the working directory"] {
-                assert!(shown.contains(part), "no {part:?}: {shown}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_rejection_shows_every_problem_and_counts_them() {
-        let disk = Arc::new(Disk::default());
-        let text = FILE.replace("upstream: a", "upstream: b, wieght: 3");
-        let rejection = loader(&text, &disk).load().err().expect("two mistakes");
-        let shown = rejection.to_string();
-        assert!(shown.contains("routing.yaml:5:"), "{shown}");
-        assert!(shown.ends_with("errors"), "{shown}");
-    }
-
-    #[test]
-    fn what_cannot_be_read_says_so() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("routing.yaml");
-        let read = || Source::File(path.clone()).read();
-        assert!(matches!(read(), Err(Rejection::Unreadable { .. })));
-        std::fs::write(&path, b"version: \xff").unwrap();
-        assert!(read().expect_err("not text").to_string().ends_with("not UTF-8 at byte 9"));
-        std::fs::write(&path, FILE).unwrap();
-        assert_eq!(read().as_deref(), Ok(FILE));
-    }
-
-    #[test]
-    fn a_state_file_that_is_the_configuration_or_part_of_it_is_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        let at = |name: &str| directory.path().join(name);
-        let write = |name: &str, text: &str| std::fs::write(at(name), text).unwrap();
-        write("key", "sk-1");
-        std::os::unix::fs::symlink(at("routing.yaml"), at("link")).unwrap();
-        let upstream =
-            format!("  o: {{provider: openai, credentials: [\"file:{}\"]}}\nroutes:", at("key").display());
-        let text = FILE.replace("routes:", &upstream);
-        let load = |state: &str| {
-            write("routing.yaml", &format!("{text}server: {{state_file: '{state}'}}\n"));
-            Loader::new(Source::File(at("routing.yaml")), Arc::new(RealDisk)).load()
-        };
-        for state in ["routing.yaml", "./routing.yaml", "key", "link"] {
-            let rejection = load(state).err().unwrap_or_else(|| panic!("{state} would be written over"));
-            assert!(rejection.to_string().starts_with("error: server.state_file: "), "{rejection}");
-        }
-        let warned = |state: &str| {
-            let warnings = load(state).expect("a good file, so far").warnings;
-            warnings.iter().filter(|warning| warning.path == place::SETTING).count()
-        };
-        assert_eq!((warned("state.json"), warned("none/state.json")), (0, 1));
-    }
-}
+mod tests;

@@ -72,6 +72,7 @@ const REJECTIONS: &[&str] = &[
     "request_timeout",
     "too_large",
     "headers_too_large",
+    "unsupported_media_type",
     "unprocessable",
     "rate_limited",
     "quota_exhausted",

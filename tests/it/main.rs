@@ -10,6 +10,7 @@ mod alerts;
 mod bad_asks;
 mod bad_input;
 mod billed;
+mod bodies;
 mod bonds;
 mod captured;
 mod catalog;

@@ -21,8 +21,9 @@ use crate::config::{Algorithm, Issuer, KeysAt};
 
 /// Keys are fetched anew this often.
 const REFRESH: Duration = Duration::from_mins(10);
-/// And for a token that names one that is not known no oftener than this.
-const PAUSE: Duration = Duration::from_mins(1);
+/// And for a token that names one that is not known no oftener than this: anybody can make one up, and a key that was published
+/// since has to wait for no longer.
+const PAUSE: Duration = Duration::from_secs(10);
 /// Between tries while an issuer does not answer: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(1));
 

@@ -195,7 +195,8 @@ pub struct Limits {
 pub struct ServerTimeouts {
     /// For the request's headers (10s).
     pub header_read: Option<Span>,
-    /// Longest silence within a request's body (30s).
+    /// Longest silence within a request's body (30s). One that is read whole before it is sent on, as all that name a model
+    /// are, has to come with 240 bytes a second besides, on average once that time is over.
     pub body_read: Option<Span>,
     /// How long an idle connection is kept (75s).
     pub keep_alive: Option<Span>,

@@ -27,6 +27,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::BadRequest
         | Kind::MethodNotAllowed
         | Kind::HeadersTooLarge
+        | Kind::UnsupportedMediaType
         | Kind::Unprocessable
         | Kind::ContextOverflow
         | Kind::ContentPolicy => "invalid_request_error",

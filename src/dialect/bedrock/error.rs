@@ -26,6 +26,7 @@ pub fn error_type(kind: Kind) -> &'static str {
         | Kind::MethodNotAllowed
         | Kind::TooLarge
         | Kind::HeadersTooLarge
+        | Kind::UnsupportedMediaType
         | Kind::Unprocessable
         | Kind::TooDear
         | Kind::ContextOverflow

@@ -39,6 +39,7 @@ fn status(kind: Kind) -> &'static str {
         | Kind::MethodNotAllowed
         | Kind::TooLarge
         | Kind::HeadersTooLarge
+        | Kind::UnsupportedMediaType
         | Kind::Unprocessable
         | Kind::UnknownKey
         | Kind::ContextOverflow

@@ -40,6 +40,7 @@ pub fn code(trouble: &Trouble) -> Option<&str> {
         | Kind::RequestTimeout
         | Kind::TooLarge
         | Kind::HeadersTooLarge
+        | Kind::UnsupportedMediaType
         | Kind::Unprocessable
         | Kind::BadGateway
         | Kind::Unavailable
@@ -65,6 +66,7 @@ fn kind(kind: Kind) -> &'static str {
         | Kind::RequestTimeout
         | Kind::TooLarge
         | Kind::HeadersTooLarge
+        | Kind::UnsupportedMediaType
         | Kind::Unprocessable
         | Kind::TooDear
         | Kind::ContextOverflow

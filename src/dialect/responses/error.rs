@@ -43,6 +43,7 @@ fn code(trouble: &Trouble) -> &'static str {
         | Kind::RequestTimeout
         | Kind::TooLarge
         | Kind::HeadersTooLarge
+        | Kind::UnsupportedMediaType
         | Kind::Unprocessable
         | Kind::QuotaExhausted
         | Kind::TooDear

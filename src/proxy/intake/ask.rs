@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 
 use super::fit::{Fit, Fitting};
 use super::guest::Entrance;
-use super::{Arrival, Guest, Load, body, is_retry};
+use super::{Arrival, Guest, Load, body, coding, is_retry};
 use crate::access::{Caller, Denied, Key, Standing};
 use crate::config::Urgency;
 use crate::dialect::entry::{Entry, ModelAt};
@@ -58,26 +58,42 @@ async fn hear(
     }
     identity::turn_away(gateway, access, &known, (arrival, dialect))
         .map_err(|refusal| refusal.closing_if_body(arrival))?;
+    let coding = coding::said(&arrival.head.headers).map_err(|coding| {
+        let message = format!(
+            "a body that is `{}` is not read; send it plain, or as {}",
+            in_short(&coding),
+            coding::TAKEN
+        );
+        arrival.refuse(Kind::UnsupportedMediaType, message, dialect).closing_if_body(arrival)
+    })?;
     let mut place = memory::place(gateway, snapshot, arrival, dialect, urgency(&known), limits.max_body)?;
-    let begun = gateway.live.now();
+    let pace = body::Pace::new(&gateway.live, table.server.timeouts.body_read);
     let read = body::read_whole(
         arrival.body.as_mut(),
         &arrival.head.headers,
         limits.max_body,
-        table.server.timeouts.body_read,
+        pace,
         &mut place.holding,
     );
-    let body = match read.await {
-        Ok(body) => place.holding.keep(body),
-        Err(error) => return Err(error.into_refusal(gateway, snapshot, (arrival, dialect), &place)),
+    let refused = |error: body::Unread, arrival: &Arrival, place: &memory::Place| {
+        error.into_refusal(gateway, snapshot, (arrival, dialect), place)
     };
-    let waited = gateway.live.now().since(begun);
+    let body = match read.await {
+        Ok(body) => body,
+        Err(error) => return Err(refused(error, arrival, &place)),
+    };
+    let waited = pace.waited();
     let received = identity::received(snapshot, arrival, &body, gateway.live.clock.unix_now());
     let proof = known.and_then(|standing| standing.proven(&received));
     identity::turn_away(gateway, access, &proof, (arrival, dialect))?;
     if let Ok(key) = &proof {
         arrival.comes_from(gateway, snapshot, &key.lineage);
     }
+    let headers = &mut arrival.head.headers;
+    let body = match coding::undo(coding, headers, body, limits.max_body, &mut place.holding).await {
+        Ok(body) => place.holding.keep(body),
+        Err(error) => return Err(refused(error, arrival, &place)),
+    };
     Ok(Heard { body, proof, waited })
 }
 

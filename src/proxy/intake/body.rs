@@ -11,12 +11,52 @@ use hyper::body::{Body, Incoming};
 use tokio::time::timeout;
 
 use super::Arrival;
+use crate::algo::tick::Tick;
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
 use crate::proxy::memory::{Place, content_length};
 use crate::proxy::refuse::Refusal;
 use crate::proxy::{Gateway, Snapshot};
+use crate::state::Live;
 use crate::state::holding::Holding;
+
+/// Bytes a second that a body has to come with on average, once `body_read` is over, where all of it is waited for: the
+/// default of Kestrel's `MinRequestBodyDataRate`. Who sends a byte now and then would else keep his place for ever.
+const LEAST_RATE: u64 = 240;
+
+/// How slowly a body may come.
+#[derive(Clone, Copy)]
+pub struct Pace<'a> {
+    live: &'a Live,
+    begun: Tick,
+    /// The longest pause (`server.timeouts.body_read`).
+    pause: Duration,
+    least_rate: Option<u64>,
+}
+
+impl<'a> Pace<'a> {
+    /// From now on.
+    pub fn new(live: &'a Live, pause: Duration) -> Self {
+        Self { live, begun: live.now(), pause, least_rate: None }
+    }
+
+    /// How long the body has taken.
+    pub fn waited(&self) -> Duration {
+        self.live.now().since(self.begun)
+    }
+
+    /// What `next` brings, if it is there in time behind `length` bytes.
+    async fn keep<T>(&self, length: usize, next: impl Future<Output = T>) -> Result<T, Unread> {
+        let rest = self.least_rate.map(|rate| {
+            let earned = Duration::from_secs(length as u64 / rate);
+            (self.pause + earned).saturating_sub(self.waited())
+        });
+        match rest.filter(|rest| *rest < self.pause) {
+            Some(rest) => timeout(rest, next).await.map_err(|_| Unread::Trickling(length)),
+            None => timeout(self.pause, next).await.map_err(|_| Unread::Slow(self.pause)),
+        }
+    }
+}
 
 /// Why a body is not there.
 pub enum Unread {
@@ -24,7 +64,11 @@ pub enum Unread {
     /// More than may be kept; this is its begin.
     Larger(Bytes),
     Slow(Duration),
+    /// It comes without long pauses and takes for ever; so many bytes are there.
+    Trickling(usize),
     Broken,
+    /// It is not what its `Content-Encoding` says.
+    Packed,
     /// The gateway may hold no more.
     Full,
 }
@@ -48,7 +92,15 @@ impl Unread {
                 Kind::RequestTimeout,
                 format!("no byte of the body came for {} s (server.timeouts.body_read)", limit.as_secs_f64()),
             ),
+            Self::Trickling(length) => (
+                Kind::RequestTimeout,
+                format!("the body comes with less than {LEAST_RATE} bytes a second: {length} are there"),
+            ),
             Self::Broken => (Kind::BadRequest, "the body ended early or was framed wrongly".to_owned()),
+            Self::Packed => (
+                Kind::BadRequest,
+                "the body is not the gzip that its content-encoding says, or is cut off".to_owned(),
+            ),
         };
         arrival.refuse(kind, message, dialect).closing()
     }
@@ -58,13 +110,14 @@ pub async fn read_whole(
     body: Option<&mut Incoming>,
     headers: &HeaderMap,
     most: u64,
-    patience: Duration,
+    pace: Pace<'_>,
     holding: &mut Holding,
 ) -> Result<Bytes, Unread> {
     if content_length(headers).is_some_and(|length| length > most) {
         return Err(Unread::TooLarge);
     }
-    match read_some(body, most, patience, holding).await {
+    let pace = Pace { least_rate: Some(LEAST_RATE), ..pace };
+    match read_some(body, most, pace, holding).await {
         Ok(whole) => Ok(whole.unwrap_or_default()),
         Err(Unread::Larger(_)) => Err(Unread::TooLarge),
         Err(other) => Err(other),
@@ -75,20 +128,21 @@ pub async fn read_whole(
 pub async fn read_some(
     body: Option<&mut Incoming>,
     most: u64,
-    patience: Duration,
+    pace: Pace<'_>,
     holding: &mut Holding,
 ) -> Result<Option<Bytes>, Unread> {
     let Some(body) = body else { return Ok(None) };
     let mut first: Option<Bytes> = None;
     let mut rest: Option<BytesMut> = None;
+    let mut length = 0;
     while !body.is_end_stream() {
-        let frame = match timeout(patience, body.frame()).await {
-            Err(_) => return Err(Unread::Slow(patience)),
-            Ok(None) => break,
-            Ok(Some(Err(_))) => return Err(Unread::Broken),
-            Ok(Some(Ok(frame))) => frame,
+        let frame = match pace.keep(length, body.frame()).await? {
+            None => break,
+            Some(Err(_)) => return Err(Unread::Broken),
+            Some(Ok(frame)) => frame,
         };
         let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
         match (&mut first, &mut rest) {
             (None, None) => first = Some(data),
             (_, Some(rest)) => rest.extend_from_slice(&data),
@@ -101,7 +155,6 @@ pub async fn read_some(
                 rest = Some(joined);
             }
         }
-        let length = rest.as_ref().map_or_else(|| first.as_ref().map_or(0, Bytes::len), BytesMut::len);
         if length as u64 > most {
             return Err(Unread::Larger(rest.map(BytesMut::freeze).or(first).unwrap_or_default()));
         }

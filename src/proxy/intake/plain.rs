@@ -49,14 +49,13 @@ pub async fn plain(
     access.strip(&mut arrival.head);
     let mut place =
         memory::place(gateway, snapshot, &arrival, Dialect::Http, caller.urgency(), limits.replay_body)?;
-    let body_begun = gateway.live.now();
+    let pace = body::Pace::new(&gateway.live, table.server.timeouts.body_read);
     let read = if content_length(&arrival.head.headers).is_some_and(|length| length > limits.max_body) {
         Err(body::Unread::TooLarge)
     } else {
-        let patience = table.server.timeouts.body_read;
-        body::read_some(arrival.body.as_mut(), limits.replay_body, patience, &mut place.holding).await
+        body::read_some(arrival.body.as_mut(), limits.replay_body, pace, &mut place.holding).await
     };
-    let waited = gateway.live.now().since(body_begun);
+    let waited = pace.waited();
     let load = match read {
         Ok(whole) => Load::Whole(place.holding.keep(whole.unwrap_or_default())),
         Err(body::Unread::Larger(begin)) => Load::Once(Once::new(

@@ -11,7 +11,7 @@ use super::{Asker, Errand, Unknown};
 use crate::access::{Caller, Standing};
 use crate::dialect::Operation;
 use crate::dialect::entry::{Entry, Left, Want};
-use crate::proxy::intake::body::{Unread, read_some, read_whole};
+use crate::proxy::intake::body::{Pace, Unread, read_some, read_whole};
 use crate::proxy::intake::{Arrival, Entrance, Guest, Load, deadline, is_retry};
 use crate::proxy::memory::{self, content_length};
 use crate::proxy::named::IDEMPOTENCY_KEY;
@@ -60,8 +60,8 @@ pub async fn guest(
     let held = if makes_batch { limits.max_body } else { limits.replay_body };
     let urgency = known.as_ref().map(|key| key.urgency).unwrap_or_default();
     let mut place = memory::place(gateway, snapshot, &arrival, dialect, urgency, held)?;
-    let body_begun = gateway.live.now();
-    let load = match body(snapshot, &mut arrival, makes_batch, &mut place.holding).await {
+    let pace = Pace::new(&gateway.live, table.server.timeouts.body_read);
+    let load = match body(snapshot, &mut arrival, makes_batch, pace, &mut place.holding).await {
         Ok(whole) => Load::Whole(place.holding.keep(whole)),
         Err(Unread::Larger(begin)) => Load::Once(Once::new(
             place.holding.keep(begin),
@@ -71,7 +71,7 @@ pub async fn guest(
         )),
         Err(unread) => return Err(unread.into_refusal(gateway, snapshot, (&arrival, dialect), &place)),
     };
-    let waited = gateway.live.now().since(body_begun);
+    let waited = pace.waited();
     let asker = Asker {
         gateway,
         snapshot,
@@ -133,17 +133,17 @@ async fn body(
     snapshot: &Snapshot,
     arrival: &mut Arrival,
     makes_batch: bool,
+    pace: Pace<'_>,
     holding: &mut Holding,
 ) -> Result<Bytes, Unread> {
     let limits = &snapshot.table.server.limits;
-    let patience = snapshot.table.server.timeouts.body_read;
     if makes_batch {
         let headers = &arrival.head.headers;
-        return read_whole(arrival.body.as_mut(), headers, limits.max_body, patience, holding).await;
+        return read_whole(arrival.body.as_mut(), headers, limits.max_body, pace, holding).await;
     }
     if content_length(&arrival.head.headers).is_some_and(|length| length > limits.max_body) {
         return Err(Unread::TooLarge);
     }
-    let whole = read_some(arrival.body.as_mut(), limits.replay_body, patience, holding).await?;
+    let whole = read_some(arrival.body.as_mut(), limits.replay_body, pace, holding).await?;
     Ok(whole.unwrap_or_default())
 }

@@ -1,0 +1,150 @@
+//! What callers compressed: bodies that name a model are read here, so that they have to be plain.
+//!
+//! `Content-Encoding: gzip` is undone, within the limit of a plain body and piece by piece, so that a small body that stands
+//! for a large one neither fills the memory nor holds up others. Every other coding is refused with the one that is taken
+//! (RFC 9110, 15.5.16). What is only passed on (plain HTTP, files) keeps its coding.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use tokio::task::yield_now;
+
+use super::body::Unread;
+use crate::state::holding::Holding;
+
+/// The value of `Accept-Encoding` in a refusal.
+pub const TAKEN: &str = "gzip";
+
+/// Bytes that are unpacked before others get their turn: a tenth of a millisecond's work.
+const PIECE: usize = 32 * 1024;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    Plain,
+    Gzip,
+}
+
+/// As the head says.
+///
+/// # Errors
+/// The coding that is not known here, as it was said.
+pub fn said(headers: &HeaderMap) -> Result<Coding, String> {
+    let mut coding = Coding::Plain;
+    for value in headers.get_all(CONTENT_ENCODING) {
+        for name in value.to_str().unwrap_or("?").split(',').map(str::trim) {
+            coding = match name.to_ascii_lowercase().as_str() {
+                "" | "identity" => coding,
+                // An old name for the same (RFC 9110, 8.4.1.3).
+                "gzip" | "x-gzip" if coding == Coding::Plain => Coding::Gzip,
+                _ => return Err(name.to_owned()),
+            };
+        }
+    }
+    Ok(coding)
+}
+
+/// A body as its caller wrote it, of at most `most` bytes, and its head without the coding.
+pub async fn undo(
+    coding: Coding,
+    headers: &mut HeaderMap,
+    body: Bytes,
+    most: u64,
+    holding: &mut Holding,
+) -> Result<Bytes, Unread> {
+    if coding == Coding::Plain {
+        return Ok(body);
+    }
+    let mut decoder = MultiGzDecoder::new(&body[..]);
+    let mut plain = Vec::new();
+    loop {
+        let begin = plain.len();
+        plain.resize(begin + PIECE, 0);
+        let read = decoder.read(&mut plain[begin..]).map_err(|_| Unread::Packed)?;
+        plain.truncate(begin + read);
+        if read == 0 {
+            break;
+        }
+        if plain.len() as u64 > most {
+            return Err(Unread::TooLarge);
+        }
+        holding.try_hold((body.len() + plain.len()) as u64).map_err(|_| Unread::Full)?;
+        yield_now().await;
+    }
+    headers.remove(CONTENT_ENCODING);
+    headers.remove(CONTENT_LENGTH);
+    Ok(plain.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::state::holding::Holdings;
+
+    fn packed(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(plain).expect("memory takes it");
+        encoder.finish().expect("memory takes it")
+    }
+
+    fn unpack(packed: impl Into<Bytes>, most: u64, memory: u64) -> Result<Bytes, Unread> {
+        let mut headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
+        let coding = said(&headers).expect("known");
+        let mut holding = Holding::within(&Arc::new(Holdings::default()), memory);
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().build().expect("a thread can be waited on");
+        let result = runtime.block_on(undo(coding, &mut headers, packed.into(), most, &mut holding));
+        assert_eq!(headers.is_empty(), result.is_ok());
+        result
+    }
+
+    proptest! {
+        #[test]
+        fn a_body_comes_out_as_it_went_in(plain in prop::collection::vec(any::<u8>(), 0..100_000)) {
+            prop_assert_eq!(unpack(packed(&plain), 100_000, u64::MAX).ok(), Some(Bytes::from(plain)));
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(unpack(bytes, 1000, u64::MAX).is_err());
+        }
+
+        #[test]
+        fn one_that_ends_early_is_none(cut in 1..200_usize) {
+            let mut bytes = packed(&(0..=255).collect::<Vec<u8>>());
+            bytes.truncate(bytes.len() - cut);
+            prop_assert!(matches!(unpack(bytes, 1000, u64::MAX), Err(Unread::Packed)));
+        }
+    }
+
+    #[test]
+    fn a_small_body_that_stands_for_a_large_one_is_too_large() {
+        let bomb = packed(&vec![0; 50 << 20]);
+        assert!(matches!(unpack(bomb.clone(), 1 << 20, u64::MAX), Err(Unread::TooLarge)));
+        assert!(matches!(unpack(bomb, 100 << 20, 1 << 20), Err(Unread::Full)));
+    }
+
+    #[test]
+    fn one_coding_is_known_and_all_others_are_named() {
+        let heard = |values: &[&'static str]| {
+            said(&values.iter().map(|value| (CONTENT_ENCODING, HeaderValue::from_static(value))).collect())
+        };
+        assert_eq!(heard(&[]), Ok(Coding::Plain));
+        assert_eq!(heard(&["identity"]), Ok(Coding::Plain));
+        assert_eq!(heard(&["GZIP"]), Ok(Coding::Gzip));
+        assert_eq!(heard(&["identity, x-gzip"]), Ok(Coding::Gzip));
+        assert_eq!(heard(&["zstd"]), Err("zstd".to_owned()));
+        assert_eq!(heard(&["gzip", "br"]), Err("br".to_owned()));
+        assert_eq!(heard(&["gzip, gzip"]), Err("gzip".to_owned()));
+    }
+}
