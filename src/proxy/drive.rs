@@ -182,6 +182,13 @@ impl Drive<'_> {
             "attempt failed"
         );
         let refused = failed.failure.fault.class() == Class::ClientFault;
+        if let Load::Once(once) = &guest.load
+            && let Some(told) = once.unread().and_then(|unread| unread.told(self.snapshot))
+        {
+            guest.settle.attempts = self.plan.attempts;
+            let refusal = refuse(guest, &self.plan, told, None, false).closing();
+            return Rest::Over(refusal.into_response(&self.gateway.live));
+        }
         self.last = Some(failed);
         if of_own_key {
             let outlook = self.plan.outlook(&self.need);

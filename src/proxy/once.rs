@@ -1,11 +1,11 @@
 //! A request body too large to be kept: it streams through, and can be sent once.
 //!
 //! An attempt that fails before it read a byte of it (nobody listens, no connection in time) leaves
-//! it whole, so another channel may still have it.
+//! it whole, so another channel may still have it. Where the caller does not send the rest as it should be, the attempt fails
+//! for that, and it is kept why.
 
-use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,12 +15,14 @@ use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio::time::{Sleep, sleep};
 
+use super::intake::body::Unread;
 use crate::upstream::{BoxBody, BoxError, Outgoing};
 
 /// The body, until an attempt begins to read it.
 pub struct Once {
     slot: Arc<Mutex<Option<Large>>>,
     hint: SizeHint,
+    unread: Arc<OnceLock<Unread>>,
 }
 
 impl Once {
@@ -30,8 +32,16 @@ impl Once {
         if let Some(rest) = rest.as_ref().and_then(|rest| rest.size_hint().exact()) {
             hint.set_exact(rest + begin.len() as u64);
         }
-        let large = Large { begin: Some(begin), rest, left: most, patience, timer: None };
-        Self { slot: Arc::new(Mutex::new(Some(large))), hint }
+        let unread = Arc::default();
+        let large = Large {
+            begin: Some(begin),
+            rest,
+            left: most,
+            patience,
+            timer: None,
+            unread: Arc::clone(&unread),
+        };
+        Self { slot: Arc::new(Mutex::new(Some(large))), hint, unread }
     }
 
     /// Its length in bytes, or as much of it as is sure.
@@ -42,6 +52,11 @@ impl Once {
     /// Whether an attempt has read of it.
     pub fn is_spent(&self) -> bool {
         self.slot.lock().is_none()
+    }
+
+    /// Why the caller's rest did not come as it should.
+    pub fn unread(&self) -> Option<&Unread> {
+        self.unread.get()
     }
 
     /// The body for one attempt; it is taken when that attempt reads it.
@@ -86,6 +101,7 @@ struct Large {
     left: u64,
     patience: Duration,
     timer: Option<Pin<Box<Sleep>>>,
+    unread: Arc<OnceLock<Unread>>,
 }
 
 impl Large {
@@ -99,10 +115,14 @@ impl Large {
             Poll::Ready(frame) => {
                 self.timer = None;
                 let Some(frame) = frame else { return Poll::Ready(None) };
-                let frame = frame.map_err(BoxError::from)?;
+                let frame = match frame {
+                    Ok(frame) => frame,
+                    Err(error) => return Poll::Ready(Some(Err(self.ends(Unread::Broken, error.into())))),
+                };
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
                 let Some(left) = self.left.checked_sub(length) else {
-                    return Poll::Ready(Some(Err("the body is larger than server.limits.max_body".into())));
+                    let why = "the body is larger than server.limits.max_body";
+                    return Poll::Ready(Some(Err(self.ends(Unread::TooLarge, why.into()))));
                 };
                 self.left = left;
                 Poll::Ready(Some(Ok(frame)))
@@ -110,8 +130,16 @@ impl Large {
             Poll::Pending => {
                 let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.patience)));
                 ready!(timer.as_mut().poll(cx));
-                Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())))
+                let why = "no byte of the body came for server.timeouts.body_read";
+                Poll::Ready(Some(Err(self.ends(Unread::Slow(self.patience), why.into()))))
             }
         }
+    }
+
+    /// Keeps why there is no more of it.
+    fn ends(&self, unread: Unread, error: BoxError) -> BoxError {
+        // Nothing is read behind the first.
+        let _ = self.unread.set(unread);
+        error
     }
 }

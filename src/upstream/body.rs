@@ -2,7 +2,7 @@
 //!
 //! An `Incoming` owns its connection. Read to its clean end it gives the connection back to the pool;
 //! dropped before, it closes the HTTP/1.1 connection or resets the HTTP/2 stream at once, which is how a
-//! caller's hang-up reaches the upstream. It has no time limits: idle and total are the reader's.
+//! caller's hang-up reaches the upstream; of one whose bytes all came, only the end is waited for. It has no time limits: idle and total are the reader's.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -236,6 +236,14 @@ impl Body for Incoming {
             Source::Done => SizeHint::with_exact(0),
             Source::Http1(reading) => reading.hint(),
             Source::Http2(receiving) => receiving.hint(),
+        }
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if let Source::Http2(receiving) = std::mem::replace(&mut self.source, Source::Done) {
+            receiving.see_its_end();
         }
     }
 }

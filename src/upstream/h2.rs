@@ -4,7 +4,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +13,8 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGR
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, Method, Request, Response, Uri, Version};
 use http_body::{Frame, SizeHint};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use super::body::{Broken, Incoming, Outgoing};
 use super::call::{CallError, Doubt, Failure};
@@ -28,6 +30,9 @@ static CONNECTION_FIELDS: [HeaderName; 5] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
+
+/// How long the end of a stream is waited for whose bytes are all there.
+const LAST_FRAME: Duration = Duration::from_secs(1);
 
 /// Sends `request` on a stream of its own and waits for the head of the response.
 pub(super) async fn exchange(
@@ -265,6 +270,29 @@ impl Receiving {
             _ if error.is_library() => Some(Err(Broken::Malformed)),
             _ => Some(Err(Broken::Cut)),
         }
+    }
+
+    /// Of an answer that nobody reads any more. Where its last byte came and the end of its stream is a frame of its own, that
+    /// is on its way: a stream that is reset just before it counts against us with a peer who fears floods of resets.
+    pub(super) fn see_its_end(mut self) {
+        if self.poll_rest(&mut Context::from_waker(Waker::noop())).is_ready() || self.length != Some(0) {
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(timeout(LAST_FRAME, poll_fn(move |cx| self.poll_rest(cx))));
+        }
+    }
+
+    /// Until there is no more of it, or it goes on.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.is_ended() && self.sending.is_none() {
+            match ready!(self.poll_frame(cx)) {
+                Some(Ok(frame)) if frame.data_ref().is_some_and(|data| !data.is_empty()) => break,
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => break,
+            }
+        }
+        Poll::Ready(())
     }
 
     pub(super) fn is_ended(&self) -> bool {

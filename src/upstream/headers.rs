@@ -3,9 +3,11 @@
 //! Sources: RFC 9110 §7.6.1 (`Connection` and what it names stay on their hop), §11.7 (`Proxy-*`
 //! credentials); RESILIENCE B39 for what goes wrong without the protected set.
 
+use std::net::IpAddr;
+
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
@@ -24,6 +26,10 @@ static HOP_BY_HOP: [HeaderName; 10] = [
     UPGRADE,
 ];
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
 /// Fields that `Connection` cannot name away: without them the message would mean something else, or a
 /// caller could strip what the gateway or the upstream relies on.
 static PROTECTED: [HeaderName; 11] = [
@@ -32,11 +38,11 @@ static PROTECTED: [HeaderName; 11] = [
     CONTENT_TYPE,
     AUTHORIZATION,
     HeaderName::from_static("content-encoding"),
-    HeaderName::from_static("cookie"),
+    COOKIE,
     HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-proto"),
+    FORWARDED_FOR,
+    FORWARDED_HOST,
+    FORWARDED_PROTO,
     HeaderName::from_static("x-request-id"),
 ];
 
@@ -121,11 +127,45 @@ pub fn for_upstream(callers: &HeaderMap, towards: Towards, switching: Switching)
     for (name, value) in callers.iter().filter(|(name, _)| !stays_here(name)) {
         passing.append(name, value.clone());
     }
+    if towards == Towards::Service {
+        join_cookies(&mut passing);
+    }
     if let (Switching::Yes, Some(upgrade)) = (switching, callers.get(UPGRADE)) {
         passing.insert(UPGRADE, upgrade.clone());
         passing.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     }
     passing
+}
+
+/// Cookies come in several fields over HTTP/2, and everywhere else have to be one (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, whole);
+    }
+}
+
+/// Tells a service where a request came from, as reverse proxies do: the address behind those that are said already, of which
+/// only the last is known to be true; and, where nobody in front has said them, the host and the scheme that it was sent to.
+pub fn say_origin(
+    headers: &mut HeaderMap,
+    from: Option<IpAddr>,
+    host: Option<HeaderValue>,
+    scheme: &'static str,
+) {
+    if let Some(from) = from {
+        let said = headers.get_all(FORWARDED_FOR).iter().filter_map(|said| said.to_str().ok());
+        let chain: Vec<String> = said.map(str::to_owned).chain([from.to_string()]).collect();
+        if let Ok(chain) = HeaderValue::from_str(&chain.join(", ")) {
+            headers.insert(FORWARDED_FOR, chain);
+        }
+    }
+    if let Some(host) = host {
+        headers.entry(FORWARDED_HOST).or_insert(host);
+    }
+    headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static(scheme));
 }
 
 /// A caller's credentials are not among them.
@@ -301,6 +341,41 @@ mod tests {
         // A service behind the gateway is the operator's own.
         let whole = for_upstream(&message, Towards::Service, Switching::No);
         assert_eq!(whole.len(), meant.len() + private.len());
+    }
+
+    #[test]
+    fn cookies_are_one_field() {
+        let message = headers(&[("cookie", "a=1"), ("accept", "*/*"), ("cookie", "b=2; c=3")]);
+        let message = for_upstream(&message, Towards::Service, Switching::No);
+        let cookies: Vec<_> = message.get_all("cookie").iter().collect();
+        assert_eq!(cookies, ["a=1; b=2; c=3"]);
+    }
+
+    #[test]
+    fn a_service_is_told_where_a_request_came_from() {
+        let from = Some([192, 0, 2, 7].into());
+        let host = |name| Some(HeaderValue::from_static(name));
+        let mut message = HeaderMap::new();
+        say_origin(&mut message, from, host("shop.example:8080"), "http");
+        assert_eq!(message[FORWARDED_FOR], "192.0.2.7");
+        assert_eq!(message[FORWARDED_HOST], "shop.example:8080");
+        assert_eq!(message[FORWARDED_PROTO], "http");
+        // Behind a proxy in front of us, whose words stay.
+        let mut message = headers(&[
+            ("x-forwarded-for", "198.51.100.1"),
+            ("x-forwarded-for", "198.51.100.2"),
+            ("x-forwarded-host", "shop.example"),
+            ("x-forwarded-proto", "https"),
+        ]);
+        say_origin(&mut message, from, host("inner"), "http");
+        let chain: Vec<_> = message.get_all(FORWARDED_FOR).iter().collect();
+        assert_eq!(chain, ["198.51.100.1, 198.51.100.2, 192.0.2.7"], "one field, and the last is ours");
+        assert_eq!(message[FORWARDED_HOST], "shop.example");
+        assert_eq!(message[FORWARDED_PROTO], "https");
+        // Nobody knows the address of a connection in memory.
+        let mut message = HeaderMap::new();
+        say_origin(&mut message, None, None, "https");
+        assert_eq!(names(&message), ["x-forwarded-proto"]);
     }
 
     #[test]

@@ -197,12 +197,48 @@ async fn a_caller_who_stops_in_the_middle_of_a_large_body_holds_nobody() {
     let request = format!("{head}{}", "x".repeat(50_000));
     let began = lab.gateway.live.now();
     let answer = lab.say(request.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 5"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body_read"), "{answer}");
     assert!(lab.gateway.live.now().since(began) < Duration::from_secs(20), "body_read is 5 s");
     lab.say_and_close(request.as_bytes()).await;
     assert!(a.heard().iter().all(|heard| !heard.whole), "half a body is not taken for a whole one");
     assert_eq!(lab.breaker("a", ""), "closed");
     lab.assert_quiet().await;
+}
+
+/// What has begun to stream through is refused as what was read first is.
+#[tokio::test(start_paused = true)]
+async fn a_large_body_that_is_not_as_it_should_be_is_its_callers_fault() {
+    let Services { lab, a, .. } = services();
+    let head = "POST /lone/x HTTP/1.1\r\nhost: g\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunk = format!("{:x}\r\n{}\r\n", 1 << 20, "x".repeat(1 << 20));
+    let too_much = format!("{head}{}0\r\n\r\n", chunk.repeat(9));
+    let broken = format!("{head}{chunk}zz\r\n");
+    for (request, status, says) in [(too_much, "413", "max_body"), (broken, "400", "framed wrongly")] {
+        let answer = lab.say(request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(says), "{answer}");
+        assert!(answer.contains("connection: close") && !answer.contains("retry-after"), "{answer}");
+    }
+    assert!(a.heard().iter().all(|heard| !heard.whole), "a part of a body is not taken for a whole one");
+    assert_eq!(lab.metric_sum("mainstay_requests_total", &["outcome=\"failed\""]), 0.0);
+    assert_eq!(lab.breaker("a", ""), "closed");
+    lab.assert_quiet().await;
+}
+
+/// Over HTTP/2 the end of a stream may be a frame of its own, behind the last byte that a caller over HTTP/1.1 asks for.
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_whole_with_its_last_byte() {
+    let yaml = YAML.replace("http://a/base'", "http://a/base', pool: {http2: prior_knowledge}");
+    let said = Said::status(200).header("content-length", "5").data("whole");
+    let a = Scribe::saying(said.step(Step::Wait(Duration::from_millis(5))));
+    let lab = Lab::beside(&yaml, &[("a", &a)]);
+    for _ in 0..3 {
+        assert_eq!(lab.send(&Ask::get("/lone/7")).await.text(), "whole");
+    }
+    assert_eq!(lab.metric_sum("mainstay_requests_total", &["outcome=\"ok\""]), 3.0);
+    assert_eq!(lab.metric_sum("mainstay_faults_total", &[]), 0.0);
+    assert_eq!(a.heard().len(), 3);
+    lab.assert_quiet().await;
+    assert_eq!(a.cut_off(), 0, "nobody resets a stream that has said all");
 }
 
 #[tokio::test(start_paused = true)]

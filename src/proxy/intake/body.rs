@@ -81,12 +81,22 @@ impl Unread {
         (arrival, dialect): (&Arrival, Dialect),
         place: &Place,
     ) -> Box<Refusal> {
-        let limits = &snapshot.table.server.limits;
-        let (kind, message) = match self {
-            Self::Full => return place.refuse(gateway, snapshot, arrival, dialect),
+        match self.told(snapshot) {
+            Some((kind, message)) => arrival.refuse(kind, message, dialect).closing(),
+            None => place.refuse(gateway, snapshot, arrival, dialect),
+        }
+    }
+
+    /// What the caller has done, in words for him; `None` where he has done nothing.
+    pub fn told(&self, snapshot: &Snapshot) -> Option<(Kind, String)> {
+        Some(match self {
+            Self::Full => return None,
             Self::TooLarge | Self::Larger(_) => (
                 Kind::TooLarge,
-                format!("the body is larger than {} bytes (server.limits.max_body)", limits.max_body),
+                format!(
+                    "the body is larger than {} bytes (server.limits.max_body)",
+                    snapshot.table.server.limits.max_body
+                ),
             ),
             Self::Slow(limit) => (
                 Kind::RequestTimeout,
@@ -101,8 +111,7 @@ impl Unread {
                 Kind::BadRequest,
                 "the body is not the gzip that its content-encoding says, or is cut off".to_owned(),
             ),
-        };
-        arrival.refuse(kind, message, dialect).closing()
+        })
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use http::Method;
+use http::header::HOST;
+use http::{HeaderValue, Method};
 
 use super::guest::Entrance;
 use super::{Arrival, Guest, Load, body, deadline, is_retry};
@@ -16,6 +17,8 @@ use crate::proxy::refuse::Refusal;
 use crate::proxy::tunnel::Switch;
 use crate::proxy::{Gateway, Snapshot, admission, byok, identity, leave};
 use crate::route::Resend;
+use crate::state::Table;
+use crate::upstream::headers;
 
 /// Reads as much of it as may be sent again; a larger body streams through.
 pub async fn plain(
@@ -89,8 +92,18 @@ pub async fn plain(
         deadline: deadline(gateway, snapshot, index, (&arrival.head.headers, arrival.begun)),
         waited,
     };
+    say_origin(&mut arrival, table);
     let upgrade = arrival.upgrade.take().map(|caller| Switch { caller, shown });
     let mut guest = Guest::begin(gateway, snapshot, arrival, entrance);
     guest.upgrade = upgrade;
     Ok(guest)
+}
+
+/// For the service, which sees our address and the host that it is configured with.
+fn say_origin(arrival: &mut Arrival, table: &Table) {
+    let head = &mut arrival.head;
+    let named = head.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    let host = named.or_else(|| head.headers.get(HOST).cloned());
+    let scheme = if table.server.tls.is_some() { "https" } else { "http" };
+    headers::say_origin(&mut head.headers, arrival.from, host, scheme);
 }

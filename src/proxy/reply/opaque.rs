@@ -130,8 +130,10 @@ impl Opaque {
         self.end_if_all_is_said();
     }
 
+    /// By its length, too: a caller over HTTP/1.1 asks for nothing behind the last byte, where HTTP/2 has its end.
     fn end_if_all_is_said(&mut self) {
-        if self.is_end() {
+        let nothing_to_come = self.begin.is_none() && self.upstream.size_hint().exact() == Some(0);
+        if self.is_end() || (nothing_to_come && self.failing.is_none()) {
             self.end();
         }
     }

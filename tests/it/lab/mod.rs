@@ -378,7 +378,7 @@ impl Dial for MemoryDial {
             let (ours, theirs) = tokio::io::duplex(PIPE);
             match (sim, scribe) {
                 (Some(sim), _) => sim.serve_connection(theirs).map_err(refused)?,
-                (None, Some(scribe)) => scribe.serve(theirs).map_err(refused)?,
+                (None, Some(scribe)) => scribe.serve(theirs, target.http2).map_err(refused)?,
                 (None, None) => {
                     return Err(DialError { fault: Fault::Dns, detail: "no such host".to_owned() });
                 }

@@ -9,6 +9,7 @@ use std::future::pending;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,8 +17,10 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming};
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use mainstay::config::Http2;
 use parking_lot::Mutex;
 use tokio::io::DuplexStream;
 use tokio::time::Sleep;
@@ -92,11 +95,17 @@ pub struct Scribe {
     said: Mutex<Option<Said>>,
     /// Another answer for bodies that hold this.
     refusing: Mutex<Option<(Vec<u8>, Said)>>,
+    cut_off: AtomicUsize,
 }
 
 impl Scribe {
     pub fn saying(said: Said) -> Arc<Self> {
-        Arc::new(Self { heard: Mutex::default(), said: Mutex::new(Some(said)), refusing: Mutex::default() })
+        Arc::new(Self {
+            heard: Mutex::default(),
+            said: Mutex::new(Some(said)),
+            refusing: Mutex::default(),
+            cut_off: AtomicUsize::new(0),
+        })
     }
 
     /// Whatever else it says: bodies that hold `mark` get this.
@@ -124,7 +133,12 @@ impl Scribe {
         heard.remove(0)
     }
 
-    pub(super) fn serve(self: &Arc<Self>, io: DuplexStream) -> io::Result<()> {
+    /// Answers of which somebody asked for no end.
+    pub fn cut_off(&self) -> usize {
+        self.cut_off.load(Relaxed)
+    }
+
+    pub(super) fn serve(self: &Arc<Self>, io: DuplexStream, http2: Http2) -> io::Result<()> {
         if self.said.lock().is_none() {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
@@ -134,10 +148,12 @@ impl Scribe {
                 let scribe = Arc::clone(&scribe);
                 async move { Ok::<_, Infallible>(scribe.answer(request).await) }
             });
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .serve_connection(TokioIo::new(io), service);
-            drop(connection.await);
+            let io = TokioIo::new(io);
+            if http2 == Http2::PriorKnowledge {
+                drop(http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await);
+            } else {
+                drop(http1::Builder::new().timer(TokioTimer::new()).serve_connection(io, service).await);
+            }
         });
         Ok(())
     }
@@ -166,7 +182,8 @@ impl Scribe {
             self.heard.lock().push(heard);
             None
         };
-        let mut response = Response::new(Script { steps: said.steps.into(), timer: None, _unread: reading });
+        let (steps, scribe) = (said.steps.into(), Arc::clone(&self));
+        let mut response = Response::new(Script { steps, timer: None, _unread: reading, scribe });
         *response.status_mut() = said.status;
         *response.headers_mut() = said.headers;
         response
@@ -189,6 +206,15 @@ struct Script {
     timer: Option<Pin<Box<Sleep>>>,
     /// Kept open, or the connection would be closed for it.
     _unread: Option<Incoming>,
+    scribe: Arc<Scribe>,
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        if !self.steps.is_empty() || self.timer.is_some() {
+            self.scribe.cut_off.fetch_add(1, Relaxed);
+        }
+    }
 }
 
 impl Body for Script {
