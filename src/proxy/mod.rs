@@ -93,12 +93,17 @@ mod trace;
 mod tunnel;
 mod unattended;
 
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
+use tokio::time::sleep;
 
 pub use intake::Guest;
 pub use reply::Reply;
@@ -112,6 +117,9 @@ use crate::ledger::{Journal, Ledger, Readers, Till};
 use crate::route::Bond;
 use crate::state::{Live, Recent, Table};
 use crate::upstream::{Fetcher, Pool};
+
+/// How often those look whether everything has to end whom nobody wakes for it.
+const LOOK_UP: Duration = Duration::from_secs(1);
 
 /// A routing table, the connections to its upstreams and who may call: what one request sees.
 pub struct Snapshot {
@@ -279,9 +287,31 @@ impl Gateway {
         self.mirrors.stop();
     }
 
-    /// Ends every open stream with an error event, within seconds. For the end of a drain.
+    /// Ends every open stream with an error event, and every request that waits for its answer with a 503, as soon as their
+    /// tasks wake; within seconds where nobody wakes them. For the end of a drain.
     pub fn cut_off(&self) {
         self.cut_off.store(true, Relaxed);
+    }
+
+    /// Comes back when it is cut off, within seconds.
+    async fn is_over(&self) {
+        while !self.is_cut_off() {
+            sleep(LOOK_UP).await;
+        }
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.cut_off.load(Relaxed)
+    }
+
+    /// What `serve` comes to; `None` where that would be too late.
+    async fn in_time<T>(&self, mut serve: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        poll_fn(|cx| match serve.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if self.is_cut_off() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
     }
 
     /// Answers one request of a connection that came `from` there. Dropping the future, or the answer's body, cancels
@@ -300,7 +330,12 @@ impl Gateway {
                 let (trace, shown) = (guest.settle.trace, limits::shown(&guest));
                 let explained = explain::granted(wish, &guest.settle, guest.dialect);
                 let taking = guest.settle.taking.clone();
-                let mut response = again::serve(self, &snapshot, guest).await;
+                let (dialect, request_id) = (guest.dialect, guest.request_id.clone());
+                let served = pin!(again::serve(self, &snapshot, guest));
+                let mut response = match self.in_time(served).await {
+                    Some(response) => response,
+                    None => refuse::too_late(dialect, &request_id).into_response(&self.live),
+                };
                 if let Some(shown) = &shown {
                     limits::say(self, response.headers_mut(), shown);
                 }

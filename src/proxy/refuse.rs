@@ -158,6 +158,14 @@ impl Refusal {
     }
 }
 
+/// What a request is told that waited for its answer when the process had to go.
+pub fn too_late(dialect: Dialect, request_id: &str) -> Box<Refusal> {
+    let message = "the gateway shuts down, and nobody answered before (server.drain.timeout); ask again";
+    let mut refusal = Refusal::new(Kind::Unavailable, message, dialect, request_id);
+    refusal.retry_after = Some(DEFAULT_RETRY_AFTER);
+    refusal.closing()
+}
+
 /// A caller's own words in a message to him: enough to know them again.
 pub fn in_short(words: &str) -> &str {
     words.char_indices().nth(LONGEST_QUOTE).and_then(|(end, _)| words.get(..end)).unwrap_or(words)

@@ -14,7 +14,7 @@ use crate::access::Caller;
 use crate::access::budgets::{Paid, Reserved};
 use crate::algo::tick::Tick;
 use crate::capture::Taking;
-use crate::dialect::Operation;
+use crate::dialect::{Operation, trouble};
 use crate::ledger::{self, Account, Wait, Waits};
 use crate::route::steer::Taken;
 use crate::shared::Waited;
@@ -408,6 +408,14 @@ impl Drop for Settle {
         match self.audience {
             Audience::Caller => {}
             Audience::Nobody | Audience::Another => return,
+        }
+        // Its caller did not leave: we do.
+        if self.outcome == RequestOutcome::Cancelled
+            && self.status.load(Relaxed) == 0
+            && self.gateway.is_cut_off()
+        {
+            self.outcome = RequestOutcome::Failed;
+            self.error = Some(trouble::Kind::Unavailable.name());
         }
         if let Some(drawn) = self.drawn.take() {
             drawn.settle(&self.course());

@@ -42,6 +42,7 @@ pub fn join(switch: Option<Switch>, mut upstream: Incoming, permit: Permit, mut 
             carried = carry(TokioIo::new(caller), &mut upstream) => carried,
             // Nobody's failure: request and attempt are cancelled.
             () = key_is_over(settle.gateway(), shown.as_ref()) => return,
+            () = settle.gateway().is_over() => return,
         };
         if carried.is_ok() {
             settle.ends(RequestOutcome::Ok);

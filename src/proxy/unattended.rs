@@ -15,7 +15,7 @@ use std::time::Duration;
 use http::Response;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::time::{sleep, sleep_until};
+use tokio::time::sleep_until;
 
 use super::attempt::Attempted;
 use super::intake::{Guest, Load};
@@ -33,8 +33,6 @@ use crate::state::permit::Repeat;
 const MOST: u32 = 1024;
 /// How long anything is read on.
 pub const LONGEST: Duration = Duration::from_mins(1);
-/// How often it is looked whether everything has to end.
-const LOOK_UP: Duration = Duration::from_secs(1);
 
 /// One of [`MOST`].
 pub struct Place(Arc<Gateway>);
@@ -42,7 +40,7 @@ pub struct Place(Arc<Gateway>);
 impl Place {
     /// `None` where there is none left, or everything is about to end.
     pub fn take(gateway: &Arc<Gateway>) -> Option<Self> {
-        if gateway.cut_off.load(Relaxed) {
+        if gateway.is_cut_off() {
             return None;
         }
         let more = |taken| (taken < MOST).then_some(taken + 1);
@@ -272,13 +270,8 @@ pub fn overtaken(
 
 /// Comes back `until` then, or when everything has to end.
 async fn over(gateway: &Gateway, until: Tick) {
-    let ends = async {
-        while !gateway.cut_off.load(Relaxed) {
-            sleep(LOOK_UP).await;
-        }
-    };
     tokio::select! {
         () = sleep_until(gateway.live.clock.instant(until)) => {}
-        () = ends => {}
+        () = gateway.is_over() => {}
     }
 }

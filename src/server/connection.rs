@@ -70,7 +70,7 @@ where
     let buffer = buffer_of(&server.limits);
     // What hyper has read and not understood is at most one buffer; what it is reading is another.
     let conduct = Conduct::new(&front.gateway.live, &server.timeouts, 2 * buffer);
-    let streams = Streams::new(write_stall);
+    let streams = Streams::new(write_stall, Arc::clone(&front.lifecycle));
     let builder = builder(&server.limits, buffer, streams.clone());
     let caller = Caller {
         limits: server.limits.clone(),
@@ -87,9 +87,10 @@ where
         pin!(builder.serve_connection_with_upgrades(line, service_fn(|request| caller.call(request))));
     let live = &front.gateway.live;
     let mut closing = pin!(front.lifecycle.reached(Stage::Closing));
+    let mut cut_off = pin!(front.lifecycle.reached(Stage::CutOff));
     let mut gone = pin!(front.lifecycle.reached(Stage::Gone));
     let mut alarm = pin!(Alarm::new(conduct.due().unwrap_or_else(|| live.now())));
-    let mut staying = true;
+    let (mut staying, mut lasting) = (true, true);
     loop {
         // Nothing is lost with a branch: the connection is polled on, stages stay reached, and the
         // alarm is set anew.
@@ -103,6 +104,9 @@ where
             if gone.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Event::Ended);
             }
+            if lasting && cut_off.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Event::CutOff);
+            }
             if let Some(due) = conduct.due() {
                 alarm.as_mut().no_later_than(due, live);
             }
@@ -110,6 +114,8 @@ where
         });
         match event.await {
             Event::Ended => return,
+            // Its request has a look, which is asked with the connection.
+            Event::CutOff => lasting = false,
             Event::Closing => {
                 staying = false;
                 let spread = live.dice().between(0.0, close_spread.as_secs_f64());
@@ -138,6 +144,7 @@ where
 enum Event {
     Ended,
     Closing,
+    CutOff,
     Alarm,
 }
 

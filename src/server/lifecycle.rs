@@ -13,6 +13,8 @@ pub enum Stage {
     Leaving,
     /// Accepts nothing; connections end as soon as their requests have.
     Closing,
+    /// What is still under way is told that it has taken too long.
+    CutOff,
     /// Whatever is still open is dropped.
     Gone,
 }
@@ -53,7 +55,7 @@ impl Lifecycle {
         match self.stage() {
             Stage::Starting => Phase::Starting,
             Stage::Serving => Phase::Serving,
-            Stage::Leaving | Stage::Closing | Stage::Gone => Phase::Draining,
+            Stage::Leaving | Stage::Closing | Stage::CutOff | Stage::Gone => Phase::Draining,
         }
     }
 }

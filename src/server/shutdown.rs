@@ -1,7 +1,8 @@
 //! Leaving without anybody noticing (RESILIENCE §4.15).
 //!
 //! Not ready, still accepting; then no new connections, and every open one ends with its last request;
-//! then, when the patience for long streams is used up, an error event at the end of each of them.
+//! then, when the patience for long streams is used up, an error event at the end of each of them, and a 503 for who waits for
+//! the beginning of his answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub async fn drain(host: &Arc<Host>) -> Drained {
         let left = host.gateway().in_flight().max(host.gateway().unattended());
         tracing::warn!(left, "requests are cut off: the drain has taken too long");
         host.gateway().cut_off();
+        // So that everybody looks.
+        host.lifecycle.enter(Stage::CutOff);
         let _ = timeout(LAST_EVENTS, quiet(host)).await;
         Drained::Cut(left)
     };
@@ -64,6 +67,9 @@ async fn quiet(host: &Host) {
 mod tests {
     use std::time::Duration;
 
+    use bytes::Bytes;
+    use http_body_util::Full;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::{sleep, timeout};
 
@@ -114,15 +120,36 @@ mod tests {
         for sim in bench.sims.values() {
             sim.control().set(vec![crate::simulated::Rule::new(crate::simulated::Fault::Hang)]);
         }
-        let mut busy = bench.connect(1 << 16);
-        busy.write_all(chat("", true).as_bytes()).await.unwrap();
+        let mut waiting = bench.connect(1 << 16);
+        waiting.write_all(chat("", true).as_bytes()).await.unwrap();
+        let shared = bench.connect(1 << 16);
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(shared)).await.unwrap();
+        tokio::spawn(connection);
+        let body = r#"{"model":"demo","messages":[{"role":"user","content":"hi"}]}"#;
+        let request = http::Request::post("http://g/v1/chat/completions").body(Full::new(Bytes::from(body)));
+        let stream = tokio::spawn(async move { sender.send_request(request.unwrap()).await });
         sleep(S).await;
-        assert_eq!(bench.host.gateway().in_flight(), 1);
+        let gateway = bench.host.gateway();
+        assert_eq!(gateway.in_flight(), 2);
+        let began = gateway.live.now();
         let drained = timeout(S * 60, drain(&bench.host)).await.expect("it ends");
-        assert_eq!(drained, Drained::Cut(1));
-        let mut rest = Vec::new();
-        let _ = timeout(S * 5, busy.read_to_end(&mut rest)).await.expect("closed");
-        assert_eq!(bench.host.front.open(), 0);
+        assert_eq!(drained, Drained::Cut(2));
+        let took = gateway.live.now().since(began);
+        assert!(took < S * (5 + 2 + 5 + 1), "nobody waits for anything: {took:?}");
+        let mut answer = String::new();
+        timeout(S, waiting.read_to_string(&mut answer)).await.expect("closed").unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("connection: close"), "{answer}");
+        assert!(answer.contains("retry-after: 1") && answer.contains("server.drain.timeout"), "{answer}");
+        let answer = stream.await.unwrap().unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["retry-after"]),
+            (503, &"1".parse().unwrap())
+        );
+        assert_eq!((gateway.in_flight(), bench.host.front.open()), (0, 0));
+        let failed = r#"mainstay_requests_total{route="demo",dialect="openai",outcome="failed"} 2"#;
+        let page = gateway.live.metrics.render();
+        assert!(page.contains(failed), "{page}");
     }
 
     #[tokio::test(start_paused = true)]

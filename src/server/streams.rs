@@ -20,7 +20,10 @@ use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
+use super::lifecycle::{Lifecycle, Stage};
 use super::tasks::Tasks;
+
+type Later = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Whether a stream's last chunk still waits for the caller.
 #[derive(Debug, Default)]
@@ -36,13 +39,14 @@ impl Handed {
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
     write_stall: Duration,
+    lifecycle: Arc<Lifecycle>,
     /// Of the request that has just been taken in; hyper starts its task right after that.
     newest: Arc<Mutex<Option<Arc<Handed>>>>,
 }
 
 impl Streams {
-    pub(super) fn new(write_stall: Duration) -> Self {
-        Self { write_stall, newest: Arc::default() }
+    pub(super) fn new(write_stall: Duration, lifecycle: Arc<Lifecycle>) -> Self {
+        Self { write_stall, lifecycle, newest: Arc::default() }
     }
 
     /// To be called when a request of HTTP/2 comes in, before anything else is done with it.
@@ -60,7 +64,9 @@ where
 {
     fn execute(&self, work: F) {
         let handed = self.newest.lock().take();
-        Tasks::spawn_connection(Stream { work, handed, write_stall: self.write_stall, stall: None });
+        let cut_off: Later = Box::pin(self.lifecycle.reached(Stage::CutOff));
+        let cut_off = Some(cut_off);
+        Tasks::spawn_connection(Stream { work, handed, write_stall: self.write_stall, stall: None, cut_off });
     }
 }
 
@@ -71,6 +77,8 @@ pin_project! {
         handed: Option<Arc<Handed>>,
         write_stall: Duration,
         stall: Option<Pin<Box<Sleep>>>,
+        // Until it is; then the work is asked once more, which has a look by itself.
+        cut_off: Option<Later>,
     }
 }
 
@@ -78,9 +86,15 @@ impl<F: Future> Future for Stream<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        if this.work.poll(cx).is_ready() {
+        let mut this = self.project();
+        if this.work.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
+        }
+        if this.cut_off.as_mut().is_some_and(|cut_off| cut_off.as_mut().poll(cx).is_ready()) {
+            *this.cut_off = None;
+            if this.work.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
         }
         if !this.handed.as_ref().is_some_and(|handed| handed.0.load(Acquire)) {
             *this.stall = None;

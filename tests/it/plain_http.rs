@@ -536,6 +536,10 @@ routes: [{{path: /echo/, strip: true, channels: [{{upstream: a}}]}}]
                 let mut back = [0; 5];
                 socket.read_exact(&mut back).await.unwrap();
                 assert_eq!(&back, b"still");
+                // And with the process, so that it is in the books.
+                lab.gateway.cut_off();
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                assert_eq!(lab.gateway.in_flight(), 0, "{how}, {access}");
             }
             drop(socket);
             lab.assert_quiet().await;

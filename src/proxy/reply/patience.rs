@@ -1,7 +1,6 @@
 //! How long a body waits for its upstream, with one timer for all of its limits.
 
 use std::pin::Pin;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -42,11 +41,11 @@ impl Patience {
             self.timer.as_mut().reset(due);
         }
         loop {
-            ready!(self.timer.as_mut().poll(cx));
-            let now = live.now();
-            if gateway.cut_off.load(Relaxed) {
+            if gateway.is_cut_off() {
                 return Poll::Ready(Overdue::CutOff);
             }
+            ready!(self.timer.as_mut().poll(cx));
+            let now = live.now();
             if now >= deadline {
                 return Poll::Ready(Overdue::TooLate);
             }
