@@ -13,6 +13,7 @@ use mainstay::app::{self, App, Process, Proof, StartError, ask};
 use mainstay::config;
 use mainstay::dialect::Dialect;
 use mainstay::route::Question;
+use mainstay::server::files;
 use mainstay::server::loader::{Loader, Rejection, Source};
 use mainstay::sim::page::Held;
 use mainstay::state::model::Shape;
@@ -227,6 +228,7 @@ fn source(config: Option<PathBuf>) -> Source {
 fn serve(source: Source) -> anyhow::Result<ExitCode> {
     logs::start();
     app::log_panics();
+    files::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         app::outlive_file_limits()?;

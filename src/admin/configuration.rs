@@ -127,10 +127,10 @@ pub(super) async fn put(
     text: String,
 ) -> Response {
     let editing = running.editing();
-    let before = editing.written().revision;
+    let Written { revision: before, source, .. } = editing.written();
     let expected = expected(&headers);
     let result = editing.put(text, expected.as_deref(), &operator.0).await;
-    concluded(result, &before)
+    concluded(result, &before, &source)
 }
 
 pub(super) async fn roll_back(
@@ -147,10 +147,10 @@ pub(super) async fn roll_back(
         }
     };
     let editing = running.editing();
-    let before = editing.written().revision;
+    let Written { revision: before, source, .. } = editing.written();
     let expected = expected(&headers);
     let result = editing.roll_back(&wanted.revision, expected.as_deref(), &operator.0).await;
-    concluded(result, &before)
+    concluded(result, &before, &source)
 }
 
 /// The revision that has to be in force, where there is one (RFC 9110, section 13.1.1).
@@ -159,8 +159,8 @@ fn expected(headers: &HeaderMap) -> Option<String> {
     (said != "*").then(|| said.trim_matches('"').to_owned())
 }
 
-fn concluded(result: Result<Reloaded, NotTaken>, before: &str) -> Response {
-    let note = |detail| Note::new(detail).about("routing.yaml");
+fn concluded(result: Result<Reloaded, NotTaken>, before: &str, source: &str) -> Response {
+    let note = |detail| Note::new(detail).about(source);
     match result {
         Ok(reloaded) => {
             let (Reloaded::Applied { revision } | Reloaded::Unchanged { revision }) = &reloaded;

@@ -161,10 +161,7 @@ impl Redactor {
     }
 
     fn note(&mut self, scalar: &Scalar, mark: Mark, stands: Stands) {
-        // The reference itself may be shown, unless it carries a default.
-        let pure =
-            (scalar.raw.starts_with("${") && !scalar.raw.contains(':')) || scalar.raw.starts_with("file:");
-        let pure = pure || scalar.raw == METADATA;
+        let pure = is_reference(&scalar.raw) || scalar.raw.starts_with("file:") || scalar.raw == METADATA;
         let written = (stands == Stands::AsSecret && !pure).then_some(scalar.raw.as_str());
         if written.is_some() {
             self.places.push((mark, scalar.raw.clone()));
@@ -186,6 +183,18 @@ impl Redactor {
             self.secrets.push(user.to_owned());
         }
     }
+}
+
+/// Whether it is `${NAME}` and says nothing itself: no default (`:-`), which may be a secret; what is said where the variable is not
+/// set (`:?`) is none.
+fn is_reference(raw: &str) -> bool {
+    let inside = raw.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    inside.is_some_and(|inside| {
+        let (name, rest) = inside.split_once(':').unwrap_or((inside, ""));
+        let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let says_nothing = rest.is_empty() || rest == "-" || (rest.starts_with('?') && !rest.contains('}'));
+        is_name && says_nothing
+    })
 }
 
 /// What the keys above a value say about it.

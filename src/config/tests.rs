@@ -768,7 +768,7 @@ fn the_published_schema_accepts_what_the_loader_accepts() {
     let schema = schema();
     let read = |text: &str| serde_saphyr::from_str::<serde_json::Value>(text).expect("valid YAML");
     let good = ["version: 1
-server: {listen: '127.0.0.1:${PORT:-80}', limits: {max_body: 1024, max_headers: '${N}'}}
+server: {listen: '127.0.0.1:${PORT:-80}', limits: {max_body: 1024, max_inflight: '${N}'}}
 upstreams:
   a: {provider: '${WHO}', max_inflight: '${N}', dialect: [openai, responses], probe: {rise: 3, expect: [200]},
       base_url: 'http://127.0.0.1:1'}

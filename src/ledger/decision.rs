@@ -224,6 +224,11 @@ impl<'r> Decision<'r> {
         let own = || attempts.iter().filter(|entry| (entry.part == Part::Mirror) == is_mirrored);
         let last = attempts.iter().map(|entry| entry.ended.since(begun)).max();
         let told = request.usage.filter(|_| !is_mirrored);
+        // Of an answer that ended early its own words are a beginning, or none: its attempts say what is billed.
+        let is_whole = matches!(request.outcome, RequestOutcome::Ok | RequestOutcome::ClientFault);
+        let billed = || own().map(|entry| entry.used.usage).rfind(|usage| *usage != Usage::default());
+        let known = told.filter(|_| is_whole).or_else(billed);
+        let told = known.or(told);
         let said = |count: fn(&Usage) -> u64| told.as_ref().map(count);
         Self {
             request: &request.request_id,
@@ -267,7 +272,7 @@ impl<'r> Decision<'r> {
             output: said(|usage| usage.output),
             reasoning: said(|usage| usage.reasoning).filter(|count| *count > 0),
             cost_nano_usd: own().map(Entry::money).sum::<Option<Money>>().map(Money::as_nano_usd),
-            estimated: told.is_none() || own().any(|entry| entry.used.estimated),
+            estimated: known.is_none() || own().any(|entry| entry.used.estimated),
             tried: attempts.iter().map(|entry| Tried::of(entry, begun)).collect(),
             looks: looks.iter().map(|look| Looked::of(look, begun)).collect(),
             cut: false,

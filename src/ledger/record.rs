@@ -158,6 +158,11 @@ impl Record {
         self.request.as_ref().map(|request| &*request.request_id)
     }
 
+    /// Whether nobody gets its answer.
+    pub fn is_mirrors(&self) -> bool {
+        self.whose == Whose::Mirrors
+    }
+
     pub fn outcome(&self) -> &'static str {
         match (self.whose, &self.request) {
             (Whose::Mirrors, _) => MIRRORED,

@@ -147,7 +147,7 @@ impl<S: Sink> Writer<S> {
                     return;
                 }
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "the store takes no rows; they are kept on disk");
+                    tracing::warn!(%error, "the store takes no rows; they are kept beside it, on disk where that takes them");
                 }
                 Err(_) => tracing::warn!("the store does not answer; the ledger's rows are kept on disk"),
             }

@@ -48,6 +48,16 @@ pub async fn usage(store: &Store, catalog: &Catalog, asked: &UsageAsked) -> Resu
         by.push(Field::Part);
     }
     let query = Query { by, most: MOST + 1, ..asked.query.clone() };
+    if let Some(first) = store.keeps_days_before(&query).await? {
+        let before = match first.checked_mul(3_600_000_000) {
+            Some(at) => format!("what is before {}", moment_of(at)),
+            None => "all of it".to_owned(),
+        };
+        return Failed::wrong(format!(
+            "of {before} only whole days are kept (store.retention.hours): begin and end at midnight, as in \
+             `from` 2026-11-01, and not by hour"
+        ));
+    }
     let mut found = store.usage(&query).await?;
     if found.len() > MOST as usize {
         return Failed::wrong(format!(

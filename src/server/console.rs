@@ -41,6 +41,10 @@ use crate::admin::Certified;
 use crate::config::Limits;
 use crate::proxy::Gateway;
 
+/// Of a request's head: as the defaults of `server.limits`.
+const MAX_HEADERS: u32 = 100;
+const MAX_HEADER_BYTES: u64 = 32 * 1024;
+const MAX_URI: u64 = 8 * 1024;
 /// Connections at the same moment: operators, Prometheus and probes are few.
 const MOST: usize = 128;
 /// Bytes of heads that a connection holds at most.
@@ -170,7 +174,13 @@ impl Console {
         let asked = Asked {
             console: Arc::clone(self),
             seat,
-            limits: server.limits.clone(),
+            // Whatever callers are held to, a browser and a probe come in.
+            limits: Limits {
+                max_headers: MAX_HEADERS,
+                max_header_bytes: MAX_HEADER_BYTES,
+                max_uri: MAX_URI,
+                ..server.limits.clone()
+            },
             header_read: server.timeouts.header_read,
             body_read: server.timeouts.body_read,
             write_stall: server.timeouts.write_stall,

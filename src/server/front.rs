@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection;
+use super::files::room_for_callers;
 use super::lifecycle::Lifecycle;
 use super::line::Place;
 use super::places::Places;
@@ -15,11 +16,13 @@ pub struct Front {
     pub gateway: Arc<Gateway>,
     pub lifecycle: Arc<Lifecycle>,
     places: Arc<Places>,
+    /// Connections that there are files for.
+    files_for: usize,
 }
 
 impl Front {
     pub fn new(gateway: Arc<Gateway>, lifecycle: Arc<Lifecycle>) -> Arc<Self> {
-        Arc::new(Self { gateway, lifecycle, places: Arc::default() })
+        Arc::new(Self { gateway, lifecycle, places: Arc::default(), files_for: room_for_callers() })
     }
 
     /// Open connections, those included whose protocol was switched.
@@ -27,9 +30,10 @@ impl Front {
         self.places.open()
     }
 
-    /// Waits until fewer connections are open than configured.
+    /// Waits until fewer connections are open than configured, and than there are files for.
     pub(super) async fn room(&self) {
-        let most = || self.gateway.snapshot().table.server.limits.max_connections as usize;
+        let said = || self.gateway.snapshot().table.server.limits.max_connections as usize;
+        let most = || said().min(self.files_for);
         self.places.fewer_than(most).await;
     }
 

@@ -93,8 +93,11 @@ impl History {
     /// `text` is in force now.
     pub(super) fn note(&mut self, revision: &str, text: &str, at: f64, by: &str) {
         let text = self.veil.lower(text);
-        // What it refers to may have changed, and not the text.
-        if self.entries.back().is_some_and(|last| last.revision == revision) {
+        if let Some(last) = self.entries.back().filter(|last| last.revision == revision) {
+            // What it refers to has changed: whoever wrote the text has still written it, and then.
+            if last.text == text {
+                return self.forget();
+            }
             self.entries.pop_back();
         }
         if self.entries.len() >= KEPT {
@@ -237,11 +240,16 @@ mod tests {
                 "gateway: start",
             );
         }
-        history.note("r34", &text("n34"), 99.0, "somebody");
+        history.note("r34", &(text("n34") + "# other words\n"), 99.0, "somebody");
+        history.note("r34", &(text("n34") + "# other words\n"), 100.0, "gateway: the file was changed");
         let all = history.all();
-        assert_eq!((all.len(), &*all[0].revision), (KEPT, "r3"));
+        assert_eq!((all.len(), &*all[0].revision), (KEPT, "r3"), "what says the same is one entry");
         let last = all.last().expect("the last");
-        assert_eq!((&*last.by, last.is_current), ("somebody", true), "the same text is one entry");
+        assert_eq!(
+            (&*last.by, last.at, last.is_current),
+            ("somebody", 99.0, true),
+            "who wrote the text, and when"
+        );
         history.page().expect("there is a place for it").write();
         let file = fs::read_to_string(file_of(&state_file)).expect("a file");
         assert!(!file.contains("secret-of") && file.contains("REDACTED-"), "{file}");

@@ -41,6 +41,7 @@ mod connection;
 pub mod console;
 mod edge;
 mod editing;
+pub mod files;
 mod framing;
 pub mod front;
 mod guard;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use super::claim::{Claim, Judgement};
 use super::page::{Held, Judged};
@@ -34,6 +35,13 @@ pub enum Untold {
     Unroutable(#[from] Unroutable),
     #[error("nobody waited for its end")]
     Stopped,
+    /// An outage that never comes would make it look immune.
+    #[error(
+        "callers come for {} only, and an outage begins at {}; give it more time (`duration`)",
+        text::time(*.lasts),
+        text::time(*.begins)
+    )]
+    Missed { begins: Duration, lasts: Duration },
 }
 
 impl Stop {
@@ -56,8 +64,11 @@ impl Rehearsal<'_> {
     /// Runs it. `name` is what the configuration is called, `remarks` takes what people should know of the run.
     ///
     /// # Errors
-    /// Where the workload has no route, and where `stop` was said.
+    /// Where the workload has no route, where an outage begins when nobody comes any more, and where `stop` was said.
     pub fn report(&self, name: &str, stop: &Stop, remarks: &mut Vec<String>) -> Result<Report, Untold> {
+        if let Some(outage) = self.script.outages.iter().find(|outage| outage.from >= self.duration) {
+            return Err(Untold::Missed { begins: outage.from, lasts: self.duration });
+        }
         let ledger = Ledger::new(self.script, &self.blueprint.catalog);
         let mut awaited = Awaited { ledger, stop };
         let unrouted = run(self, &mut awaited)?;

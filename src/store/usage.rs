@@ -178,6 +178,29 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The hour since the Unix epoch before which only whole days are kept, where `query` asks for hours of them; the last one
+    /// that there can be, where no hour is left.
+    pub async fn keeps_days_before(&self, query: &Query) -> Result<Option<i64>, Error> {
+        let (first, after) = hours(query);
+        let mut pieces = pieces(first, after, query.each).into_iter().filter(|(table, ..)| *table == "hours");
+        let Some(begin) = pieces.next().map(|(_, from, _)| from) else { return Ok(None) };
+        let sql = "SELECT (SELECT min(bucket) FROM days WHERE tag = ''), (SELECT min(bucket) FROM hours WHERE tag = '')";
+        let rows = self.look(Script::ask(sql, Vec::new())).await?;
+        let found = |at| rows.first().and_then(|row| row.maybe_int(at));
+        let Some(first_day) = found(0) else { return Ok(None) };
+        let first_hour = found(1).unwrap_or(i64::MAX);
+        // What began within its first day has all its hours.
+        let dropped = first_hour >= (first_day + 1) * DAY;
+        Ok((dropped && begin < first_hour && after > first_day * DAY).then_some(first_hour))
+    }
+}
+
+/// The hours that a query asks for: from the first to before the second.
+const fn hours(query: &Query) -> (i64, i64) {
+    (query.from.div_euclid(HOUR), query.to.div_euclid(HOUR) + (query.to.rem_euclid(HOUR) != 0) as i64)
+}
+
 /// A table, and which of its buckets: from the first to before the second.
 type Piece = (&'static str, i64, i64);
 
@@ -233,8 +256,7 @@ fn column(field: Field) -> String {
 }
 
 fn script(query: &Query) -> Script {
-    let first = query.from.div_euclid(HOUR);
-    let after = query.to.div_euclid(HOUR) + i64::from(query.to.rem_euclid(HOUR) != 0);
+    let (first, after) = hours(query);
     let mut pieces = pieces(first, after, query.each);
     if pieces.is_empty() {
         pieces.push(("hours", 0, 0));

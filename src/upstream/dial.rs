@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -60,7 +61,7 @@ pub trait Dial: Send + Sync + 'static {
     }
 }
 
-/// Why there is no socket: `Fault::Dns`, `Fault::Connect` or `Fault::ConnectTimeout`.
+/// Why there is no socket: `Fault::Dns`, `Fault::Connect`, `Fault::ConnectTimeout`, or `Fault::PoolFull` where it is our own lack.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{detail}")]
 pub struct DialError {
@@ -143,9 +144,16 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
+/// Whether it says nothing of the other side: this process, or the machine, has no file, memory or port left for it.
+fn is_our_own(error: &io::Error) -> bool {
+    let own = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    Errno::from_io_error(error).is_some_and(|error| own.contains(&error))
+}
+
 fn connect_error(target: &Target, error: &io::Error) -> DialError {
     let fault = match error.kind() {
         io::ErrorKind::TimedOut => Fault::ConnectTimeout,
+        _ if is_our_own(error) => Fault::PoolFull,
         _ => Fault::Connect,
     };
     DialError { fault, detail: format!("cannot connect to {}: {error}", target.shown()) }
@@ -154,6 +162,8 @@ fn connect_error(target: &Target, error: &io::Error) -> DialError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Http2;
+    use crate::upstream::tests::plain;
 
     fn addresses(list: &[&str]) -> Vec<SocketAddr> {
         list.iter().map(|a| a.parse().expect("an address")).collect()
@@ -170,6 +180,19 @@ mod tests {
     fn a_long_answer_is_cut() {
         let found = (1..=40_u16).map(|port| SocketAddr::from(([10, 0, 0, 1], port)));
         assert_eq!(interleave(found).len(), MAX_ADDRESSES);
+    }
+
+    #[test]
+    fn no_upstream_is_blamed_for_what_we_lack_ourselves() {
+        let target = plain("up", 80, Http2::Auto);
+        for (error, fault) in [
+            (Errno::MFILE, Fault::PoolFull),
+            (Errno::ADDRNOTAVAIL, Fault::PoolFull),
+            (Errno::CONNREFUSED, Fault::Connect),
+            (Errno::TIMEDOUT, Fault::ConnectTimeout),
+        ] {
+            assert_eq!(connect_error(&target, &error.into()).fault, fault, "{error}");
+        }
     }
 
     #[tokio::test]

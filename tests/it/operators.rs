@@ -1,5 +1,9 @@
 //! What an operator does at night, to the real binary: with a file, a state file and a log of its own.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use crate::http::{Answer, call, get, post};
 use crate::process::{Gateway, wait_for};
 
@@ -103,4 +107,26 @@ fn the_log_says_more_or_less_for_a_while() {
     good(call(admin, "PUT", "/admin/log", Some(r#"{"filter": "off", "for": "1h"}"#)));
     let back = good(call(admin, "PUT", "/admin/log", Some("{}")));
     assert_eq!((&back["filter"], back["until"].is_null()), (&"info".into(), true));
+}
+
+/// Whoever is no operator any more sees nothing of what comes after, though he saw it begin.
+#[test]
+fn who_is_no_operator_any_more_is_told_nothing_more() {
+    let routing = ROUTING.replace(
+        "admin: ADMIN",
+        "admin: ADMIN, admin_token: '${MAINSTAY_IT_SECRET}', admin_tokens: {page: {token: 'file:page.token', scopes: [read]}}",
+    );
+    let gateway =
+        Gateway::start_beside(&routing, "info", &[("page.token", "the-token-of-a-page-that-is-open\n")]);
+    let mut page = TcpStream::connect(gateway.admin).unwrap();
+    page.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let asked = "GET /admin/live HTTP/1.1\r\nhost: g\r\nconnection: close\r\nauthorization: Bearer the-token-of-a-page-that-is-open\r\n\r\n";
+    page.write_all(asked.as_bytes()).unwrap();
+    let mut told = vec![0; 4096];
+    let length = page.read(&mut told).unwrap();
+    assert!(told[..length].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&told[..length]));
+    std::fs::write(gateway.directory().join("page.token"), "another-token-for-another-page\n").unwrap();
+    let mut rest = Vec::new();
+    page.read_to_end(&mut rest).expect("it ends, and well");
+    assert!(rest.ends_with(b"0\r\n\r\n"), "as streams end: {}", String::from_utf8_lossy(&rest));
 }

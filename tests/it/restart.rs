@@ -204,3 +204,34 @@ server: {listen: LISTEN, admin: ADMIN}
 upstreams: {a: {provider: simulated}}
 routes: [{model: m, channels: [{upstream: a}]}]
 ";
+
+/// Shells and supervisors let most processes open 1,024 files, and more where they ask.
+#[cfg(target_os = "linux")]
+#[test]
+fn as_many_files_as_may_be_are_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let (callers, admin) = (free_address(), free_address());
+    let routing = format!(
+        "version: 1\nserver: {{listen: '{callers}', admin: '{admin}', drain: {{pre_stop_delay: 0s, close_spread: 0s}}}}\n\
+         upstreams: {{sim: {{provider: simulated}}}}\nroutes: [{{model: demo, channels: [{{upstream: sim}}]}}]\n"
+    );
+    let file = directory.path().join("routing.yaml");
+    fs::write(&file, routing).unwrap();
+    let mut command = Command::new("sh");
+    let narrow = "ulimit -Sn 256 && ulimit -Hn 300 && exec \"$0\" serve --config \"$1\"";
+    command.args(["-c", narrow, env!("CARGO_BIN_EXE_mainstay")]).arg(&file);
+    let mut guest = Guest::start(&mut command, directory.path(), "narrow");
+    let is_ready = || http::get(admin, "/readyz").is_ok_and(|answer| answer.status == 200).then_some(());
+    assert!(wait_for(30, is_ready).is_some(), "{}", guest.said());
+    let limits = fs::read_to_string(format!("/proc/{}/limits", guest.id())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().nth(3), Some("300"), "{files}");
+    // Strangers who say nothing take their part of it, and leave the others theirs.
+    let strangers: Vec<_> = (0..200).filter_map(|_| std::net::TcpStream::connect(callers).ok()).collect();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let open = fs::read_dir(format!("/proc/{}/fd", guest.id())).unwrap().count();
+    assert!(open < 200, "{open} of 300, and {} strangers wait", strangers.len());
+    assert!(is_ready().is_some(), "operators come in");
+    drop(strangers);
+    guest.terminate();
+}

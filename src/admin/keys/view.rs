@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::access::Key;
+use crate::algo::limit::Allowance;
 use crate::config::Level;
 use crate::store::KeyRow;
-use crate::vocab::Secret;
+use crate::vocab::{Money, Secret};
 
 /// All of them.
 #[derive(Serialize, JsonSchema)]
@@ -33,7 +34,7 @@ pub(in crate::admin) struct Made {
 #[serde(tag = "source", rename_all = "snake_case")]
 pub(in crate::admin) enum Shown {
     /// Of routing.yaml.
-    File(FileKey),
+    File(Box<FileKey>),
     /// Made here.
     Store(Box<StoreKey>),
 }
@@ -49,8 +50,27 @@ pub(in crate::admin) struct FileKey {
     explain: bool,
     /// Whether nothing that stands in its requests is written down, by its own settings or those of anybody above it.
     zero_log: bool,
+    /// Its own; those above it have theirs.
+    limits: FileLimits,
+    /// What one of its requests may cost at most, in nano-USD, by its own setting.
+    max_cost_nano_usd: Option<u64>,
     /// Unix time.
     expires: Option<f64>,
+}
+
+/// What is not there is not limited.
+#[derive(Serialize, JsonSchema)]
+struct FileLimits {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rpm: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rpd: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tpm: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tpd: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency: Option<u32>,
 }
 
 /// Times are Unix times. What else is said of it (`tags`, `allow`, `limits`, …) stands beside these as it was said.
@@ -91,7 +111,7 @@ impl From<&Key> for Shown {
         let at = |level| key.lineage.at(level).map(|member| member.name.to_string());
         let own = key.lineage.at(Level::Key);
         let tags = key.lineage.tags().into_iter().map(|(name, value)| (name.to_string(), value.to_string()));
-        Self::File(FileKey {
+        Self::File(Box::new(FileKey {
             name: key.name.to_string(),
             organisation: at(Level::Organisation),
             team: at(Level::Team),
@@ -99,8 +119,16 @@ impl From<&Key> for Shown {
             tags: tags.collect(),
             explain: key.lineage.may_explain(),
             zero_log: key.lineage.privacy().is_zero_log(),
+            limits: own.map(|own| own.limits).unwrap_or_default().into(),
+            max_cost_nano_usd: own.and_then(|own| own.max_cost).map(Money::as_nano_usd),
             expires: own.and_then(|own| own.expires).map(|expires| expires.as_secs_f64()),
-        })
+        }))
+    }
+}
+
+impl From<Allowance> for FileLimits {
+    fn from(Allowance { rpm, rpd, tpm, tpd, concurrency }: Allowance) -> Self {
+        Self { rpm, rpd, tpm, tpd, concurrency }
     }
 }
 

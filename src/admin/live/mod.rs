@@ -112,7 +112,8 @@ pub(super) async fn live(State(running): Seen) -> Response {
     (head, Body::new(Events(taken))).into_response()
 }
 
-/// Until the listener or the gateway leaves. Who is slow to take a beat misses some.
+/// Until the listener or the gateway leaves, or other operators are known: a page that still may comes back at once, and proves
+/// itself. Who is slow to take a beat misses some.
 async fn tell(
     running: Arc<dyn Running>,
     pulse: Arc<Pulse>,
@@ -120,6 +121,8 @@ async fn tell(
     _place: OwnedSemaphorePermit,
 ) {
     let mut bell = pulse.bell.subscribe();
+    let operators = || running.table().server.operators();
+    let known = operators();
     let history = event("history", &picture::History::of(&pulse.sampled.lock()));
     if events.send(history).await.is_err() {
         return;
@@ -127,7 +130,7 @@ async fn tell(
     loop {
         let beat = *bell.borrow_and_update();
         let Beat::Number(number) = beat else { return };
-        if events.send(pulse.said(number, &*running)).await.is_err() {
+        if operators() != known || events.send(pulse.said(number, &*running)).await.is_err() {
             return;
         }
         // Waiting again loses nothing: the bell keeps its last beat.

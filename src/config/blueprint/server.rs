@@ -48,6 +48,22 @@ impl Server {
         let clients = self.admin_tls.iter().any(|tls| !tls.clients.is_empty());
         clients || self.admin_token.is_some() || !self.admin_tokens.is_empty()
     }
+
+    pub fn operators(&self) -> Operators {
+        Operators {
+            token: self.admin_token.clone(),
+            tokens: self.admin_tokens.clone(),
+            tls: self.admin_tls.clone(),
+        }
+    }
+}
+
+/// All that operators can prove themselves with, to tell whether somebody has come or gone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operators {
+    token: Option<Secret>,
+    tokens: Vec<AdminToken>,
+    tls: Option<AdminTls>,
 }
 
 /// What an operator proves himself with who may do some of what operators do.

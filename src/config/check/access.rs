@@ -109,7 +109,9 @@ pub fn access(said: Option<AccessName>) -> Access {
 /// Whether a member of the tree can be called this: it becomes a metric label, a column and a part of addresses.
 pub fn is_name(name: &str) -> bool {
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !name.is_empty() && name.len() <= NAME_MAX && name.chars().all(fine)
+    // What addresses resolve away would be somebody else's.
+    let is_dots = matches!(name, "." | "..");
+    !name.is_empty() && name.len() <= NAME_MAX && name.chars().all(fine) && !is_dots
 }
 
 pub fn check_name(level: Level, name: &str, path: &Path, findings: &mut Findings) {
@@ -121,7 +123,7 @@ pub fn check_name(level: Level, name: &str, path: &Path, findings: &mut Findings
             path,
             format!("{article} {} cannot be called this", level.name()),
             format!(
-                "use up to {NAME_MAX} letters, digits, `-`, `_` and `.`{}: it is a metric label",
+                "use up to {NAME_MAX} letters, digits, `-`, `_` and `.`{}: it is a metric label, and a part of addresses",
                 if level == Level::User { ", or an e-mail address" } else { "" }
             ),
         );

@@ -30,6 +30,12 @@ pub fn check(scene: &Scene<'_>, known: &Known<'_>, findings: &mut Findings) -> O
     let path = Path::root().key("telemetry").key("capture");
     let enabled = said.enabled.unwrap_or(false);
     amounts(said, &path, findings);
+    for (list, is_empty) in [("routes", said.routes.is_empty()), ("keys", said.keys.is_empty())] {
+        if is_empty && scene.root.has_value(&path.key(list)) {
+            let hint = "name some, or leave it out for all of them";
+            findings.error(&path.key(list), "the list is empty", hint);
+        }
+    }
     names(scene, known, &path, findings);
     let redact = redact(&said.redact, &path.key("redact"), findings);
     if enabled && said.path.is_none() {

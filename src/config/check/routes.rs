@@ -1,7 +1,10 @@
 //! The `routes:` section: what each one takes, and its channels.
 
+use std::time::Duration;
+
 use super::access::access;
 use super::fallback::{fallback, names, refuse_loops};
+use super::server::NO_TIME;
 use super::steer::steering;
 use super::{Scene, channel_layers, channel_path, route_path};
 use crate::config::blueprint::{
@@ -386,6 +389,16 @@ fn check_order(timeouts: &Timeouts, place: impl Fn(&str) -> Path, findings: &mut
     {
         let hint = "`first_event` counts from the start of the attempt; make it longer, or write auto";
         findings.error_at_key(&place("first_event"), "`first_event` is shorter than `connect`", hint);
+    }
+    for (name, duration) in [
+        ("connect", timeouts.connect),
+        ("tls", timeouts.tls),
+        ("idle", timeouts.idle),
+        ("content_idle", timeouts.content_idle.unwrap_or(Duration::MAX)),
+    ] {
+        if duration.is_zero() {
+            findings.error_at_key(&place(name), format!("`{name}` leaves no time at all"), NO_TIME);
+        }
     }
     if timeouts.total < timeouts.connect {
         let hint = "`total` is the whole request with all its attempts";

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::access::{Unfit, access, secret_at};
 use super::{Scene, media, operators, redis};
-use crate::config::blueprint::{Access, AdminSide, Idempotency, Limits, Responses, Server, ServerTls};
+use crate::config::blueprint::{
+    Access, AdminSide, Idempotency, Limits, Responses, Server, ServerTimeouts, ServerTls,
+};
 use crate::config::file::{degrade, server as file};
 use crate::config::path::Path;
 use crate::config::problem::Findings;
@@ -79,7 +81,7 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
         key_hash_secret,
         tls,
         limits: limits(&said.limits, &path.key("limits"), findings),
-        timeouts: settle::server_timeouts(&said.timeouts),
+        timeouts: timeouts(&said.timeouts, &path.key("timeouts"), findings),
         drain: settle::drain(&said.drain),
         probe_concurrency: said.probe_concurrency.unwrap_or(16),
         media: media::check(&said.media, &path.key("media"), findings)?,
@@ -155,12 +157,45 @@ fn limits(said: &file::Limits, path: &Path, findings: &mut Findings) -> Limits {
             "512MiB is the default; raise it, or lower `max_body` (64MiB unless said)",
         );
     }
+    let least = [
+        ("max_body", limits.max_body, 1024, "1KiB"),
+        ("max_header_bytes", limits.max_header_bytes, 1024, "1KiB"),
+        ("max_headers", limits.max_headers.into(), 8, "8"),
+        ("max_uri", limits.max_uri, 64, "64B"),
+    ];
+    for (name, said, least, shown) in least {
+        if said < least {
+            let hint = "leave it out for the default";
+            findings.error(
+                &path.key(name),
+                format!("less than {shown}: hardly any request would come in"),
+                hint,
+            );
+        }
+    }
     if said.memory.is_some() && limits.memory > MOST_MEMORY {
         let hint = "512MiB, the default, hold some ten thousand requests of usual length";
         findings.error(&path.key("memory"), "more than 64GiB of memory for requests", hint);
     }
     limits
 }
+
+fn timeouts(said: &file::ServerTimeouts, path: &Path, findings: &mut Findings) -> ServerTimeouts {
+    let timeouts = settle::server_timeouts(said);
+    for (name, duration) in [
+        ("header_read", timeouts.header_read),
+        ("body_read", timeouts.body_read),
+        ("write_stall", timeouts.write_stall),
+    ] {
+        if duration.is_zero() {
+            findings.error(&path.key(name), "no time at all cuts off whoever needs some", NO_TIME);
+        }
+    }
+    timeouts
+}
+
+/// What to do about a duration of 0 that leaves no time for anything.
+pub const NO_TIME: &str = "leave it out for the default, or write a long time for one that never ends";
 
 fn cache_memory(said: Option<Size>, path: &Path, findings: &mut Findings) -> u64 {
     let memory = settle::cache_memory(said);

@@ -305,7 +305,7 @@ mod tests {
             ),
             (
                 "organisations: {'a b': {}}",
-                "organisations[\"a b\"]: an organisation cannot be called this (use up to 64 letters, digits, `-`, `_` and `.`: it is a metric label)",
+                "organisations[\"a b\"]: an organisation cannot be called this (use up to 64 letters, digits, `-`, `_` and `.`: it is a metric label, and a part of addresses)",
             ),
             (
                 "users: {u: {expires: soon, tags: {'a b': x}}}",

@@ -144,14 +144,19 @@ impl Journal {
         self.kept.lock().len()
     }
 
-    /// The last request of this id, as `show` has it.
+    /// The last request of this id, as `show` has it; its mirror's, only where there is no other.
     pub fn find<T>(&self, request_id: &str, show: impl FnOnce(&Decision<'_>) -> T) -> Option<T> {
-        let is_it = |kept: &&Kept| kept.record.is_called(request_id);
-        let record = self.kept.lock().iter().rev().find(is_it).map(|kept| kept.record.clone())?;
+        let record = {
+            let kept = self.kept.lock();
+            let mut named =
+                kept.iter().rev().map(|kept| &kept.record).filter(|record| record.is_called(request_id));
+            let last = named.clone().next();
+            named.find(|record| !record.is_mirrors()).or(last).cloned()?
+        };
         Decision::of(&record).map(|decision| show(&decision))
     }
 
-    /// Those of these ids that are at hand, as `show` has them, by id.
+    /// Callers' requests of these ids that are at hand, as `show` has them, by id.
     pub fn find_all<T>(
         &self,
         request_ids: &HashSet<&str>,
@@ -159,8 +164,10 @@ impl Journal {
     ) -> HashMap<String, T> {
         let found: Vec<Record> = {
             let kept = self.kept.lock();
-            let wanted = |kept: &&Kept| kept.record.request_id().is_some_and(|id| request_ids.contains(id));
-            kept.iter().filter(wanted).map(|kept| kept.record.clone()).collect()
+            let wanted = |record: &&Record| {
+                !record.is_mirrors() && record.request_id().is_some_and(|id| request_ids.contains(id))
+            };
+            kept.iter().map(|kept| &kept.record).filter(wanted).cloned().collect()
         };
         let decisions = found.iter().filter_map(Decision::of);
         decisions.map(|decision| (decision.request.to_owned(), show(&decision))).collect()

@@ -163,6 +163,12 @@ impl Journal {
         self.journal.search(&Wanted::default(), |decision| serde_json::json!(decision)).0
     }
 
+    /// Of the one of this id.
+    pub fn of(&self, request_id: &str) -> serde_json::Value {
+        let found = self.journal.find(request_id, |decision| serde_json::json!(decision));
+        found.unwrap_or_else(|| panic!("{request_id} is not at hand"))
+    }
+
     /// Of the only one that there was.
     pub async fn only(&self) -> serde_json::Value {
         let mut all = self.decisions().await;

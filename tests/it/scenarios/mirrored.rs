@@ -35,12 +35,18 @@ impl Lab {
 #[tokio::test(start_paused = true)]
 async fn a_mirrored_request_is_asked_twice_and_answered_once() {
     let lab = Lab::start(MIRRORED);
+    let journal = lab.keep_journal();
     for (number, (dialect, ask)) in (1..).zip(Ask::stream_in_every_dialect("demo")) {
         let answer = lab.send(&ask).await;
         answer.spoken().unwrap_or_else(|why| panic!("{dialect}: {why}"));
         assert!(answer.header("x-mainstay-channel").starts_with("near/"), "{dialect}");
         after(secs(1)).await;
         assert_eq!((lab.arrived("near"), lab.arrived("far")), (number, number), "{dialect}");
+        let outcomes: Vec<_> =
+            journal.decisions().await.into_iter().map(|told| told["outcome"].clone()).collect();
+        assert!(outcomes.contains(&"mirrored".into()) && outcomes.contains(&"ok".into()), "{outcomes:?}");
+        let told = journal.of(answer.header("x-mainstay-request-id"));
+        assert_eq!(told["outcome"], "ok", "{dialect}: the caller's, though the mirror's ended last");
     }
     assert_eq!((lab.mirrored("ok"), lab.mirrors()), (4.0, 0.0));
     assert_eq!(lab.metric(r#"mainstay_mirror_duration_seconds_count{route="demo",to="shadow"}"#), 4.0);

@@ -221,5 +221,29 @@ async fn what_has_no_rows_any_more_keeps_its_costs_and_is_counted() {
         assert_eq!((outcome.models.len(), outcome.gone), (0, attempts as u64));
         let text = Repricing::table(&outcome.json(&RepriceAsked { mode: Mode::DryRun, ..asked("") }));
         assert!(text.contains(&format!("{attempts} attempts of that time have no rows any more")), "{text}");
+        whole_days_are_told_of_dropped_hours(&held).await;
     }
+}
+
+/// A report of hours that are kept as days only is refused, and none of them is taken for nothing.
+async fn whole_days_are_told_of_dropped_hours(held: &Held) {
+    use mainstay::config::Retention;
+    let usage = async |query: &str| {
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let words = Words(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
+        let asked = words.usage(std::time::Duration::from_secs(model::BEGIN)).unwrap();
+        mainstay::report::usage(&held.store, &right(), &asked).await
+    };
+    let day = "2026-11-20";
+    let by_hour = format!("from={day}&to={day}T05:00:00Z&by=hour");
+    assert!(usage(&by_hour).await.is_ok(), "the hours are there");
+    let days = |days: u64| std::time::Duration::from_hours(24 * days);
+    held.store.tend(&Retention { requests: days(30), hours: days(31), days: None }).await.unwrap();
+    for query in
+        [by_hour, format!("from={day}T01:00:00Z&to=2100-01-01"), format!("from={day}&to={day}T05:00:00Z")]
+    {
+        let refused = usage(&query).await.expect_err(&query).to_string();
+        assert!(refused.contains("only whole days are kept"), "{query}: {refused}");
+    }
+    assert!(usage(&format!("from={day}&to=2100-01-01&by=day")).await.is_ok());
 }
