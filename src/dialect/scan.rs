@@ -194,6 +194,9 @@ fn candidates(operation: Operation, body: &[u8]) -> u32 {
     after(r#""candidateCount""#).chain(after(r#""candidate_count""#)).max().unwrap_or(1)
 }
 
+/// It would be paid for, and nobody could ever read it: answers that an upstream stores are not fetched from here.
+const FETCHED_LATER: &str = "an answer in the `background` cannot be fetched through this gateway; ask for a `stream` as well, or leave `background` out";
+
 /// What the walk has met so far.
 #[expect(clippy::struct_excessive_bools, reason = "each is a member of the body that was met")]
 #[derive(Default)]
@@ -205,6 +208,8 @@ struct Seen {
     max_output_tokens: Option<u64>,
     refers_to_state: bool,
     lasting: bool,
+    /// Where it says that it is to be answered in the background.
+    background: Option<usize>,
     refers_to: Option<u64>,
     tools: bool,
     effort_none: bool,
@@ -249,13 +254,17 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
         }
         None => return Err(ScanError::new(end, "the body names no `model`")),
     };
+    let stream = seen.stream.unwrap_or(false);
+    if let Some(at) = seen.background.filter(|_| entry.operation == Operation::Responses && !stream) {
+        return Err(ScanError::new(at, FETCHED_LATER));
+    }
     let chat = matches!(entry.operation, Operation::Chat | Operation::Completions);
     let ask = Patch { at: end..end, text: r#","stream_options":{"include_usage":true}"# };
     Ok(Scan {
         model,
         model_at,
         others: seen.others,
-        stream: seen.stream.unwrap_or(false),
+        stream,
         include_usage: match seen.stream_options {
             _ if !chat => IncludeUsage::Inherent,
             Some(said) => said,
@@ -268,7 +277,7 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
             _ => Shape::Own,
         },
         state: match entry.dialect {
-            Dialect::Responses if seen.lasting => State::Lasting,
+            Dialect::Responses if seen.lasting || seen.background.is_some() => State::Lasting,
             Dialect::Responses if seen.refers_to_state || seen.store != Some(false) => State::Kept,
             _ => State::None,
         },
@@ -342,7 +351,8 @@ impl Seen {
             self.lasting |= kind != Kind::Null && key.is("conversation");
             self.refers_to = responses::stored_at::of_reference(walker.slice(span)).or(self.refers_to);
         } else if key.is("background") {
-            self.lasting |= walker.skip()? == Kind::True;
+            let at = walker.offset();
+            self.background = (walker.skip()? == Kind::True).then_some(at);
         } else if key.is("store") {
             self.store = Some(walker.skip()? != Kind::False);
         } else if key.is("service_tier") {
@@ -516,7 +526,7 @@ pub(super) mod tests {
         check(r#","store":true,"background":false,"conversation":null"#, State::Kept);
         check(r#","conversation":"c""#, State::Lasting);
         check(r#","conversation":{"id":"c"}"#, State::Lasting);
-        check(r#","background":true"#, State::Lasting);
+        check(r#","background":true,"stream":true"#, State::Lasting);
     }
 
     #[test]

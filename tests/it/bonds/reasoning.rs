@@ -311,7 +311,7 @@ async fn a_response_that_would_be_stored_fails_over_and_a_conversation_is_change
         (r#""store":true"#, 1, 200),
         (r#""previous_response_id":null"#, 1, 200),
         (r#""conversation":"conv_1""#, 0, 503),
-        (r#""background":true"#, 0, 503),
+        (r#""background":true,"stream":true"#, 0, 503),
     ] {
         let scene = Scene::new(TWO);
         scene.one.say(Said::json(503, r#"{"error":{"message":"down"}}"#));

@@ -104,6 +104,11 @@ async fn a_caller_who_leaves_and_a_stream_that_breaks_are_told_as_such() {
     assert_ne!(words(&decisions[0]["tried"], "verdict"), ["ok"]);
     assert_eq!(words(&decisions[1]["tried"], "verdict"), ["cancelled"]);
     assert_eq!(decisions[1]["estimated"], true, "nobody said what it used");
+    for told in &decisions {
+        for count in ["input", "output"] {
+            assert_eq!(told[count], told["tried"][0][count], "as it is billed: {told:#}");
+        }
+    }
     lab.assert_quiet().await;
 }
 
