@@ -242,14 +242,16 @@ fn serve(source: Source) -> anyhow::Result<ExitCode> {
             Err(error @ StartError::Bind { .. }) => return Err(error.into()),
         };
         let scheme = |is_secured: bool| if is_secured { "https" } else { "http" };
-        say(&format!(
-            "mainstay {} serves {name}\n  callers    {}://{}\n  operators  {}://{}",
-            env!("CARGO_PKG_VERSION"),
-            scheme(app.host().certificate.is_some()),
-            app.address(),
-            scheme(app.host().admin_certificate.is_some()),
-            app.admin_address(),
-        ));
+        let callers = format!("{}://{}", scheme(app.host().certificate.is_some()), app.address());
+        let operators =
+            format!("{}://{}", scheme(app.host().admin_certificate.is_some()), app.admin_address());
+        let version = env!("CARGO_PKG_VERSION");
+        match logs::Manner::now() {
+            logs::Manner::Plain => say(&format!(
+                "mainstay {version} serves {name}\n  callers    {callers}\n  operators  {operators}"
+            )),
+            logs::Manner::Json => tracing::info!(version, file = name, callers, operators, "mainstay serves"),
+        }
         app.run_to_signal().await.map(|()| ExitCode::SUCCESS)
     });
     // Nothing that still hangs somewhere may keep the process.

@@ -178,6 +178,16 @@ pub fn kind_header(kind: Kind, dialect: Dialect) -> Option<(&'static str, &'stat
     (dialect == Dialect::Bedrock).then(|| ("x-amzn-errortype", bedrock::error::error_type(kind)))
 }
 
+/// The header in which a vendor of the dialect names a request, where its SDKs look for one.
+pub const fn request_id_header(dialect: Dialect) -> Option<&'static str> {
+    match dialect {
+        Dialect::OpenAi | Dialect::Responses => Some("x-request-id"),
+        Dialect::Anthropic => Some("request-id"),
+        Dialect::Bedrock => Some("x-amzn-requestid"),
+        Dialect::Gemini | Dialect::Cohere | Dialect::Ollama | Dialect::Http => None,
+    }
+}
+
 /// What a silent stream may say meanwhile, between two events: it means nothing, and every SDK takes it
 /// (WIRE §2.3). Google's chokes on whatever is no data, and Bedrock's has no such message.
 pub const fn keep_alive(dialect: Dialect) -> Option<&'static [u8]> {

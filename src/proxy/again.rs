@@ -237,7 +237,7 @@ pub fn say(mut guest: Box<Guest>, route: &Route, kept: &Arc<Kept>, mark: Mark) -
             headers.insert(REPLAYED, HeaderValue::from_static("true"));
         }
     }
-    name_request(headers, &guest.request_id, Some(guest.settle.attempts));
+    name_request(headers, guest.dialect, &guest.request_id, Some(guest.settle.attempts));
     saved(&gateway, &route.config.name, kept.usage.as_ref());
     guest.settle.channel = None;
     guest.settle.replayed = Some(mark.name());

@@ -74,7 +74,7 @@ pub async fn answer(live: &Arc<Live>, mut guest: Box<Guest>, plan: &Plan<'_>) ->
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ESTIMATED, HeaderValue::from_static("tokens"));
-    name_request(headers, &guest.request_id, Some(plan.attempts));
+    name_request(headers, guest.dialect, &guest.request_id, Some(plan.attempts));
     response.map(|()| Reply::whole(out.into(), Some(guest.settle)))
 }
 

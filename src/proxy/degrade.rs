@@ -251,7 +251,7 @@ fn say(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(DEGRADED, HeaderValue::from_static("answer"));
-    name_request(headers, &guest.request_id, Some(plan.attempts));
+    name_request(headers, guest.dialect, &guest.request_id, Some(plan.attempts));
     guest.settle.attempts = plan.attempts;
     guest.settle.channel = None;
     guest.settle.reached = Reached::Nobody;

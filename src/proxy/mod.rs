@@ -180,6 +180,7 @@ impl Gateway {
         left::expect(&live.metrics);
         again::expect(&live.metrics);
         memory::expect(&live.metrics);
+        refuse::expect(&live.metrics);
         snapshot.connect_memories();
         Arc::new(Self {
             limiter: Limiter::new(&live),

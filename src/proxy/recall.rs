@@ -315,7 +315,7 @@ pub fn answer(
     };
     let mut response = Response::new(Reply::whole(Bytes::from(body), None));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    name_request(response.headers_mut(), &arrival.request_id, None);
+    name_request(response.headers_mut(), Dialect::Responses, &arrival.request_id, None);
     Ok(response)
 }
 

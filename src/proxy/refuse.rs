@@ -12,7 +12,7 @@ use crate::dialect::Dialect;
 use crate::dialect::allowance::{self, Standing};
 use crate::dialect::trouble::{self, Kind, Trouble};
 use crate::state::Live;
-use crate::telemetry::{RequestOutcome, Shed, answered_nowhere, catalogue};
+use crate::telemetry::{Metrics, RequestOutcome, Shed, answered_nowhere, catalogue};
 use crate::vocab::{RequestId, Trace};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-mainstay-request-id");
@@ -121,7 +121,7 @@ impl Refusal {
         if let Some((name, value)) = trouble::kind_header(self.trouble.kind, self.dialect) {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        name_request(headers, &self.request_id, attempts);
+        name_request(headers, self.dialect, &self.request_id, attempts);
         if let Some(channel) = channel {
             headers.insert(CHANNEL, channel.label_header.clone());
         }
@@ -158,6 +158,13 @@ impl Refusal {
     }
 }
 
+/// Lets the series of refusals begin at 0.
+pub fn expect(metrics: &Metrics) {
+    for kind in Kind::ALL {
+        metrics.counter(&catalogue::REJECTED, &[kind.name()]).increment(0);
+    }
+}
+
 /// What a request is told that waited for its answer when the process had to go.
 pub fn too_late(dialect: Dialect, request_id: &str) -> Box<Refusal> {
     let message = "the gateway shuts down, and nobody answered before (server.drain.timeout); ask again";
@@ -171,9 +178,13 @@ pub fn in_short(words: &str) -> &str {
     words.char_indices().nth(LONGEST_QUOTE).and_then(|(end, _)| words.get(..end)).unwrap_or(words)
 }
 
-/// Puts our own headers on an answer.
-pub fn name_request(headers: &mut HeaderMap, request_id: &str, attempts: Option<u32>) {
+/// Puts our own headers on an answer. SDKs show their users the name that stands where their vendor writes it; there it is the
+/// upstream's own, unless it has none.
+pub fn name_request(headers: &mut HeaderMap, dialect: Dialect, request_id: &str, attempts: Option<u32>) {
     if let Ok(id) = HeaderValue::from_str(request_id) {
+        if let Some(theirs) = trouble::request_id_header(dialect) {
+            headers.entry(theirs).or_insert_with(|| id.clone());
+        }
         headers.insert(REQUEST_ID, id);
     }
     if let Some(attempts) = attempts {

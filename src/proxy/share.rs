@@ -57,7 +57,7 @@ pub async fn share(
 
 fn follow(mut guest: Box<Guest>, route: &Arc<Route>, mut head: Head, seat: Seat) -> Response<Reply> {
     head.fields.remove(REQUEST_ID);
-    name_request(&mut head.fields, &guest.request_id, None);
+    name_request(&mut head.fields, guest.dialect, &guest.request_id, None);
     head.fields.insert(COALESCED, HeaderValue::from_static("true"));
     guest.settle.instead = Some("shared");
     guest.settle.first_byte(head.status);

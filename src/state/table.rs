@@ -87,6 +87,10 @@ impl Table {
                     handles.expect_cache(&live.metrics);
                 }
                 let name = |index: usize| &*blueprint.routes[index].name;
+                if settings.origin == Origin::Written {
+                    let fallbacks = settings.fallback.iter().map(|index| name(*index));
+                    handles.expect_failures(&live.metrics, fallbacks);
+                }
                 let steering = &settings.steering;
                 handles.expect_rules(&live.metrics, steering.rules.iter().map(|rule| name(rule.to)));
                 if let Some(split) = &steering.split {

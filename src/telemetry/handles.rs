@@ -292,6 +292,19 @@ impl RequestHandles {
         }
     }
 
+    /// The same of what follows a failure: further attempts, or none, and routes to fall back on.
+    pub fn expect_failures<'n>(&self, metrics: &Metrics, fallbacks: impl Iterator<Item = &'n str>) {
+        for after in Class::ALL {
+            metrics.counter(&c::RETRIES, &[&self.route, after.name()]).increment(0);
+        }
+        for why in RefusedRetry::ALL {
+            metrics.counter(&c::RETRIES_REFUSED, &[&self.route, why.name()]).increment(0);
+        }
+        for to in fallbacks {
+            metrics.counter(&c::FALLBACKS, &[&self.route, to]).increment(0);
+        }
+    }
+
     /// Lets the series of a route that keeps conversations begin at 0.
     pub fn expect_sessions(&self, metrics: &Metrics) {
         for place in [SessionPlace::Kept, SessionPlace::Moved, SessionPlace::New] {

@@ -43,6 +43,12 @@ fn assert_shape(dialect: &str, answer: &Answer) -> String {
     assert!(text(&error["message"]), "{dialect}: {body}");
     let id = answer.header("x-mainstay-request-id");
     assert!(!id.is_empty(), "{dialect}: every answer has a name");
+    let theirs = match dialect {
+        "openai" | "responses" => "x-request-id",
+        "anthropic" => "request-id",
+        _ => "x-mainstay-request-id",
+    };
+    assert_eq!(answer.header(theirs), id, "{dialect}: where SDKs look for it");
     match dialect {
         "openai" | "responses" => {
             let fields = error.as_object().unwrap();

@@ -15,7 +15,8 @@ const HEAD: &str = "\
 money is in thousand-millionths of a US dollar (`nano_usd`). Counters end in `_total`.
 
 A label is either one of the words that stand behind it here, or a **name**: of what routing.yaml configures, or of a key
-that an operator made. No caller's words are ever a label. Every series that can be is there from the start, at 0.
+that an operator made. No caller's words are ever a label. What is configured has its series from
+the start, at 0; those that name a fault, a transition, a fallback's model or the like begin with the first one.
 
 A metric has at most `telemetry.metrics.max_series` (2,000) combinations of names; words do not count. What is counted beyond
 that goes to series whose names are all `__overflow__`, and `mainstay_metrics_overflow_total` says of which metric; a gauge

@@ -346,7 +346,7 @@ pub fn respond(
     let Answer { mut head, mut permit, body, spoken } = answer;
     let channel = Arc::clone(permit.channel());
     let switching = if matches!(body, Content::Tunnel { .. }) { Switching::Yes } else { Switching::No };
-    dress(&mut head, &guest.request_id, plan.attempts, &channel, switching);
+    dress(&mut head, (guest.dialect, &guest.request_id), plan.attempts, &channel, switching);
     let keeping = keeping(&guest, snapshot, &body, &spoken);
     let keepsake = Keepsake::of(&mut guest, keeping);
     bind(&guest, &permit, &body, spoken.is_native());
@@ -439,7 +439,7 @@ fn bind(guest: &Guest, permit: &Permit, body: &Content, is_native: bool) {
 pub fn pass_on(mut guest: Box<Guest>, spare: Spare, fault: Fault) -> Response<Reply> {
     let Spare { mut head, begin, rest, channel, idle } = spare;
     let attempts = guest.settle.attempts;
-    dress(&mut head, &guest.request_id, attempts, &channel, Switching::No);
+    dress(&mut head, (guest.dialect, &guest.request_id), attempts, &channel, Switching::No);
     let theirs = fault.class() == Class::ClientFault;
     guest.settle.ends(if theirs { RequestOutcome::ClientFault } else { RequestOutcome::Failed });
     guest.settle.first_byte(head.status);
@@ -449,7 +449,7 @@ pub fn pass_on(mut guest: Box<Guest>, spare: Spare, fault: Fault) -> Response<Re
 
 fn dress(
     head: &mut response::Parts,
-    request_id: &str,
+    (dialect, request_id): (Dialect, &str),
     attempts: u32,
     channel: &Channel,
     switching: Switching,
@@ -461,6 +461,6 @@ fn dress(
     if !channel.upstream.config.speaks.contains(&Dialect::Http) {
         headers::strip_account(fields);
     }
-    name_request(fields, request_id, Some(attempts));
+    name_request(fields, dialect, request_id, Some(attempts));
     fields.insert(CHANNEL, channel.label_header.clone());
 }

@@ -271,7 +271,8 @@ async fn what_must_not_be_done_twice_is_not_hedged() {
     let order = Ask::post("/orders/new", r#"{"item": 1}"#);
     let twice = Ask::bare(http::Method::DELETE, "/orders/1");
     let retry = Ask::stream("demo").header("x-stainless-retry-count", "1");
-    let lasting = Ask::post("/v1/responses", r#"{"model":"demo","input":"hello","background":true,"stream":true}"#);
+    let lasting =
+        Ask::post("/v1/responses", r#"{"model":"demo","input":"hello","background":true,"stream":true}"#);
     for ask in [order.clone(), order.header("idempotency-key", "k"), twice, retry, lasting] {
         assert_eq!(lab.send(&ask).await.status, StatusCode::OK);
         assert_eq!(lab.arrived("b"), 0, "{ask:?}");
