@@ -129,12 +129,21 @@ pub fn for_upstream(callers: &HeaderMap, towards: Towards, switching: Switching)
     }
     if towards == Towards::Service {
         join_cookies(&mut passing);
+        // Trailers are passed on, and gRPC's services insist on being told so. HTTP/1.1 leaves it out again.
+        if takes_trailers(callers) {
+            passing.insert(TE, HeaderValue::from_static("trailers"));
+        }
     }
     if let (Switching::Yes, Some(upgrade)) = (switching, callers.get(UPGRADE)) {
         passing.insert(UPGRADE, upgrade.clone());
         passing.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     }
     passing
+}
+
+fn takes_trailers(callers: &HeaderMap) -> bool {
+    let said = callers.get_all(TE).iter().filter_map(|said| said.to_str().ok());
+    said.flat_map(|said| said.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
 /// Cookies come in several fields over HTTP/2, and everywhere else have to be one (RFC 9113 §8.2.3).
@@ -275,7 +284,12 @@ mod tests {
             ("accept", "*/*"),
         ]);
         let message = for_upstream(&message, Towards::Service, Switching::No);
-        assert_eq!(names(&message), ["accept"]);
+        assert_eq!(names(&message), ["accept", "te"]);
+        let asked = headers(&[("te", "gzip"), ("accept", "*/*")]);
+        assert_eq!(names(&for_upstream(&asked, Towards::Service, Switching::No)), ["accept"]);
+        let asked = headers(&[("te", "gzip, trailers"), ("accept", "*/*")]);
+        assert_eq!(for_upstream(&asked, Towards::Service, Switching::No)[TE], "trailers", "and nothing else");
+        assert_eq!(names(&for_upstream(&asked, Towards::Provider, Switching::No)), ["accept"]);
     }
 
     #[test]

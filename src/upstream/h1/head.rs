@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf, Bytes};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, request};
 
@@ -40,8 +40,8 @@ pub(super) fn write(parts: &request::Parts, delimited: Delimited) -> Vec<u8> {
         write_field(&mut head, &HOST, host);
     }
     for (name, value) in &parts.headers {
-        // The body's framing is ours to tell.
-        if ![HOST, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name) {
+        // The body's framing is ours to tell; `TE` is for HTTP/2, where no `Connection` has to name it.
+        if ![HOST, CONTENT_LENGTH, TRANSFER_ENCODING, TE].contains(name) {
             write_field(&mut head, name, value);
         }
     }
