@@ -9,9 +9,18 @@ export interface Place {
   query: URLSearchParams;
 }
 
+/** What nobody can have meant is shown as it is written. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 function read(): Place {
   const [path = "", query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  const [page = "", ...rest] = path.split("/").map(decodeURIComponent);
+  const [page = "", ...rest] = path.split("/").map(decoded);
   return { page: page || "overview", rest: rest.filter((part) => part !== ""), query: new URLSearchParams(query) };
 }
 
