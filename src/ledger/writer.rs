@@ -9,6 +9,7 @@
 use std::fmt::Display;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout, timeout_at};
@@ -51,6 +52,8 @@ pub struct Writer<S> {
     direct: Counter,
     replayed: Counter,
     queue: Gauge,
+    /// The log has heard that the store takes nothing, and it has taken nothing since.
+    is_told: AtomicBool,
 }
 
 impl<S: Sink> Writer<S> {
@@ -71,6 +74,7 @@ impl<S: Sink> Writer<S> {
             direct: rows("direct"),
             replayed: rows("replayed"),
             queue: live.metrics.gauge(&c::LEDGER_QUEUE, &[]),
+            is_told: AtomicBool::new(false),
         }
     }
 
@@ -141,11 +145,13 @@ impl<S: Sink> Writer<S> {
                 Ok(Ok(())) => {
                     self.direct.increment(rows_of(&batch) as u64);
                     self.lane.is_not_needed();
+                    self.is_told.store(false, Relaxed);
                     if let Some(batch) = Arc::into_inner(batch) {
                         self.pending.give_back(batch);
                     }
                     return;
                 }
+                _ if self.is_told.swap(true, Relaxed) => {}
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the store takes no rows; they are kept beside it, on disk where that takes them");
                 }
