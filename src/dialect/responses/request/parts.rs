@@ -1,7 +1,7 @@
 //! The parts of a message and of a tool's output, read and written.
 
 use super::write::Origin;
-use crate::dialect::hub::{CacheMark, Content, Family, Losses, Media, Part, Role, Source, Terms, Text};
+use crate::dialect::hub::{CacheMark, Content, Losses, Media, Part, Role, Source, Terms, Text};
 use crate::dialect::tree::{Node, Wrong};
 use crate::dialect::write::{Array, Object};
 use crate::vocab::Ability;
@@ -251,10 +251,9 @@ impl Parts<'_> {
         }
     }
 
-    /// GPT-5.6 and later know cache marks; no other vendor does.
+    /// GPT-5.6 and later know cache marks, and whoever does not refuses them.
     fn marks_caches(&self) -> bool {
-        let known = self.terms.family == Family::OpenAi && !self.terms.facts.lacks(Ability::CacheBreakpoint);
-        known || self.origin == Origin::Here
+        self.terms.facts.has(Ability::CacheBreakpoint) || self.origin == Origin::Here
     }
 }
 

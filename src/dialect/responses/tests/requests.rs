@@ -281,6 +281,18 @@ fn what_a_model_is_known_to_lack_is_not_asked_for() {
 }
 
 #[test]
+fn cache_marks_go_only_to_models_that_are_known_to_take_them() {
+    let (said, losses) = translated(&sample("cache"), &terms());
+    assert_eq!((&said["instructions"], losses.names()), (&json!("Be brief."), &["cache_control".into()][..]));
+    assert_eq!(said["input"][0]["content"], "Hello");
+    let mut facts = Facts::default();
+    facts.learn(Ability::CacheBreakpoint, true);
+    let (said, losses) = translated(&sample("cache"), &Terms { facts, ..terms() });
+    let marked = &said["input"][0]["content"][0]["prompt_cache_breakpoint"];
+    assert_eq!((marked, losses), (&json!({"mode": "explicit", "ttl": "12h"}), Losses::default()));
+}
+
+#[test]
 fn searches_of_others_are_ours() {
     for (raw, expected, lost) in [
         (

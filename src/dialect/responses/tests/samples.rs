@@ -12,11 +12,12 @@ use super::streams::{self, Told};
 use crate::dialect::framing::{Framing, Splitter};
 use crate::dialect::hub::{
     Ask, CacheMark, Content, Event, Extras, Family, Losses, Mode, Part, Reasoning, Reply, Role, Signature,
-    Turn, samples,
+    Terms, Turn, samples,
 };
 use crate::dialect::quirks::Quirks;
 use crate::dialect::responses::{reply, request, stream};
 use crate::dialect::{Dialect, tree};
+use crate::vocab::{Ability, Facts};
 
 /// What the samples' requests lose on this wire.
 const LOSSES: &[(&str, &[&str])] = &[
@@ -38,10 +39,13 @@ fn golden(sample: &str, name: &str, written: &[u8]) {
 
 #[test]
 fn sample_requests_are_written_as_their_golden_files_say() {
+    let mut facts = Facts::default();
+    facts.learn(Ability::CacheBreakpoint, true);
+    let terms = Terms { facts, ..samples::terms(Family::OpenAi, &Quirks::OPENAI) };
     for (name, ask) in samples::asks() {
         let mut losses = Losses::default();
         let mut out = Vec::new();
-        request::write(&ask, &samples::terms(Family::OpenAi, &Quirks::OPENAI), &mut losses, &mut out);
+        request::write(&ask, &terms, &mut losses, &mut out);
         golden(name, "ask.responses.json", &out);
         assert_eq!(losses.fatal(), None, "{name}");
         let expected =
