@@ -98,6 +98,25 @@ fn an_embedded_model_is_what_its_provider_says() {
 }
 
 #[test]
+fn openais_models_before_the_fifth_are_known_not_to_reason() {
+    let catalog = Catalog::embedded();
+    for (provider, model) in [
+        ("openai", "gpt-4.1"),
+        ("openai", "gpt-4o-2024-11-20"),
+        ("openai", "ft:gpt-4.1-mini-2025-04-14:us::1"),
+        ("openai", "gpt-3.5-turbo"),
+        ("azure", "gpt-4o-mini"),
+        ("azure", "gpt-35-turbo"),
+        ("openrouter", "openai/gpt-4.1"),
+    ] {
+        assert!(catalog.facts(provider, model).lacks(Ability::Reasoning), "{provider} {model}");
+    }
+    for (provider, model) in [("openai", "gpt-5.4"), ("openai", "o4-mini"), ("azure", "gpt-5-mini")] {
+        assert!(catalog.facts(provider, model).has(Ability::Reasoning), "{provider} {model}");
+    }
+}
+
+#[test]
 fn another_spelling_finds_the_row_and_likeness_does_not() {
     let catalog = Catalog::embedded();
     let found = |provider, model| catalog.find(provider, model).is_some();

@@ -165,6 +165,36 @@ async fn a_picture_goes_to_a_model_that_can_see_or_nowhere() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_model_that_never_reasons_is_not_asked_to() {
+    let asked = json!({"model": "demo", "max_tokens": 3000, "thinking": {"type": "enabled", "budget_tokens": 2000},
+        "messages": [{"role": "user", "content": "hello"}]});
+    for (speaks, path) in [(", dialect: openai", "/v1/chat/completions"), ("", "/v1/responses")] {
+        let routing = format!(
+            "version: 1\nupstreams: {{far: {{provider: openai{speaks}, base_url: 'http://far/v1', credentials: [k]}}}}\nroutes: [{{model: demo, channels: [{{upstream: far, model: gpt-4.1}}]}}]"
+        );
+        let said = match path {
+            "/v1/responses" => {
+                json!({"id": "r", "object": "response", "status": "completed", "model": "m", "output": [
+                {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "hello"}]}]})
+            }
+            _ => json!({"id": "c", "object": "chat.completion", "choices": [
+                {"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}]}),
+        };
+        let scribe = Scribe::saying(Said::json(200, said.to_string()));
+        let lab = Lab::beside(&routing, &[("far", &scribe)]);
+        let answer = lab.send(&Ask::post("/anthropic/v1/messages", asked.to_string())).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        let heard = scribe.only();
+        let body: Value = serde_json::from_slice(&heard.body).unwrap();
+        assert_eq!(heard.uri.path(), path);
+        for member in ["reasoning", "reasoning_effort", "include"] {
+            assert_eq!(body.get(member), None, "{path}: {body}");
+        }
+        assert_eq!(answer.header("x-mainstay-dropped"), "reasoning_effort", "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_prompt_that_is_too_long_moves_to_a_model_with_a_larger_window() {
     let too_long = || {
         let body = json!({"error": {"message": "This model's maximum context length is 8192 tokens.",
