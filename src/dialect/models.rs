@@ -31,6 +31,8 @@ pub struct Page {
     size: usize,
     from: From,
     codex: Codex,
+    /// Only models for this one of Cohere's endpoints.
+    endpoint: Option<&'static str>,
 }
 
 /// Where a page begins, or ends, and which parameter said so.
@@ -67,9 +69,13 @@ pub struct BadPage {
 const CREATED: i64 = 0;
 const CREATED_AT: &str = "1970-01-01T00:00:00Z";
 
-/// Usual and largest page (Anthropic: API reference, "List models"; Gemini: `models.list`).
+/// Usual and largest page (Anthropic: API reference, "List models"; Gemini: `models.list`; Cohere: "List Models").
 const ANTHROPIC: (usize, usize) = (20, 1000);
 const GEMINI: (usize, usize) = (50, 1000);
+const COHERE: (usize, usize) = (20, 1000);
+
+/// What Cohere calls the ways to ask a model.
+const ENDPOINTS: [&str; 7] = ["chat", "embed", "classify", "summarize", "rerank", "rate", "generate"];
 
 impl Page {
     /// Reads the query of a request for the list. Parameters that mean nothing to the dialect are ignored.
@@ -94,6 +100,7 @@ impl Page {
                     .or_else(|| from("before_id", From::Before))
                     .unwrap_or(From::Start),
                 codex: Codex::Silent,
+                endpoint: None,
             }),
             Dialect::Gemini => Ok(Self {
                 size: match given("pageSize").map(|size| size.parse::<u32>()) {
@@ -103,18 +110,33 @@ impl Page {
                 },
                 from: from("pageToken", From::After).unwrap_or(From::Start),
                 codex: Codex::Silent,
+                endpoint: None,
             }),
-            Dialect::OpenAi
-            | Dialect::Responses
-            | Dialect::Cohere
-            | Dialect::Bedrock
-            | Dialect::Ollama
-            | Dialect::Http => Ok(Self {
-                size: usize::MAX,
-                from: From::Start,
-                codex: if given("client_version").is_some() { Codex::Asks } else { Codex::Silent },
+            Dialect::Cohere => Ok(Self {
+                // Its SDK's type for the number is a float.
+                size: match given("page_size").map(|size| size.strip_suffix(".0").unwrap_or(&size).parse()) {
+                    None => COHERE.0,
+                    Some(Ok(size)) if (1..=COHERE.1).contains(&size) => size,
+                    Some(_) => return Err(BadPage::new("page_size", "1 to 1000 models make a page")),
+                },
+                from: from("page_token", From::After).unwrap_or(From::Start),
+                codex: Codex::Silent,
+                endpoint: given("endpoint").map(|name| endpoint(&name)).transpose()?,
             }),
+            Dialect::OpenAi | Dialect::Responses | Dialect::Bedrock | Dialect::Ollama | Dialect::Http => {
+                Ok(Self {
+                    size: usize::MAX,
+                    from: From::Start,
+                    codex: if given("client_version").is_some() { Codex::Asks } else { Codex::Silent },
+                    endpoint: None,
+                })
+            }
         }
+    }
+
+    /// Whether a model is in the list that the caller wants; what is known of it is asked for where it matters.
+    pub fn wants(&self, facts: impl FnOnce() -> Facts) -> bool {
+        self.endpoint.is_none_or(|wanted| endpoints(facts().mode).contains(&wanted))
     }
 
     /// The page of a list of `ids`.
@@ -156,15 +178,12 @@ pub fn list(dialect: Dialect, cards: &[Card<'_>], page: &Page, cut: &Cut) -> Str
     let each: Vec<Value> = cards.iter().map(|card| shape(dialect, card)).collect();
     let ends = |card: Option<&Card<'_>>| card.map(|card| card.id.to_owned());
     match dialect {
-        Dialect::OpenAi
-        | Dialect::Responses
-        | Dialect::Cohere
-        | Dialect::Bedrock
-        | Dialect::Ollama
-        | Dialect::Http => match page.codex {
-            Codex::Asks => json!({"object": "list", "data": each, "models": []}),
-            Codex::Silent => json!({"object": "list", "data": each}),
-        },
+        Dialect::OpenAi | Dialect::Responses | Dialect::Bedrock | Dialect::Ollama | Dialect::Http => {
+            match page.codex {
+                Codex::Asks => json!({"object": "list", "data": each, "models": []}),
+                Codex::Silent => json!({"object": "list", "data": each}),
+            }
+        }
         Dialect::Anthropic => json!({
             "data": each,
             "has_more": cut.has_more,
@@ -173,6 +192,10 @@ pub fn list(dialect: Dialect, cards: &[Card<'_>], page: &Page, cut: &Cut) -> Str
         }),
         Dialect::Gemini => match ends(cards.last()).filter(|_| cut.has_more) {
             Some(next) => json!({"models": each, "nextPageToken": next}),
+            None => json!({"models": each}),
+        },
+        Dialect::Cohere => match ends(cards.last()).filter(|_| cut.has_more) {
+            Some(next) => json!({"models": each, "next_page_token": next}),
             None => json!({"models": each}),
         },
     }
@@ -186,16 +209,12 @@ pub fn one(dialect: Dialect, card: &Card<'_>) -> String {
 
 fn shape(dialect: Dialect, card: &Card<'_>) -> Value {
     match dialect {
-        Dialect::OpenAi
-        | Dialect::Responses
-        | Dialect::Cohere
-        | Dialect::Bedrock
-        | Dialect::Ollama
-        | Dialect::Http => {
+        Dialect::OpenAi | Dialect::Responses | Dialect::Bedrock | Dialect::Ollama | Dialect::Http => {
             json!({"id": card.id, "object": "model", "created": CREATED, "owned_by": card.owner})
         }
         Dialect::Anthropic => anthropic(card),
         Dialect::Gemini => gemini(card),
+        Dialect::Cohere => cohere(card),
     }
 }
 
@@ -282,6 +301,43 @@ fn gemini(card: &Card<'_>) -> Value {
     model
 }
 
+fn cohere(card: &Card<'_>) -> Value {
+    let mut model = json!({
+        "name": card.id,
+        "is_deprecated": card.retires_on.is_some(),
+        "endpoints": endpoints(card.facts.mode),
+        "finetuned": false,
+        "default_endpoints": [],
+    });
+    if let Some(context) = card.facts.context {
+        model["context_length"] = context.into();
+    }
+    model
+}
+
+/// Which of Cohere's endpoints here serve such a model. One of which nothing is known most likely chats.
+fn endpoints(mode: Option<Mode>) -> &'static [&'static str] {
+    match mode {
+        None | Some(Mode::Chat | Mode::Responses) => &["chat"],
+        Some(Mode::Embedding) => &["embed"],
+        Some(Mode::Rerank) => &["rerank"],
+        Some(
+            Mode::Completion
+            | Mode::Image
+            | Mode::Speech
+            | Mode::Transcription
+            | Mode::Moderation
+            | Mode::Other,
+        ) => &[],
+    }
+}
+
+/// One of Cohere's own.
+fn endpoint(name: &str) -> Result<&'static str, BadPage> {
+    let known = ENDPOINTS.iter().find(|known| **known == name).copied();
+    known.ok_or_else(|| BadPage::new("endpoint", &format!("it is one of {}", ENDPOINTS.join(", "))))
+}
+
 /// A value of a query string; broken escapes stay as they are.
 fn decoded(value: &str) -> String {
     percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned()
@@ -335,6 +391,35 @@ mod tests {
     }
 
     #[test]
+    fn coheres_callers_learn_what_a_model_is_for() {
+        let of = |mode| {
+            let mut facts = Facts::default();
+            facts.mode = mode;
+            Card { facts, ..card("m") }
+        };
+        for (mode, endpoints) in [
+            (None, json!(["chat"])),
+            (Some(Mode::Responses), json!(["chat"])),
+            (Some(Mode::Embedding), json!(["embed"])),
+            (Some(Mode::Rerank), json!(["rerank"])),
+            (Some(Mode::Speech), json!([])),
+        ] {
+            let shown: Value = serde_json::from_str(&one(Dialect::Cohere, &of(mode))).expect("JSON");
+            assert_eq!(shown["endpoints"], endpoints, "{mode:?}");
+            let page = Page::parse(Dialect::Cohere, Some("endpoint=embed")).expect("a page");
+            assert_eq!(page.wants(|| of(mode).facts), mode == Some(Mode::Embedding));
+        }
+        let shown = read(Dialect::Cohere, &[Card { facts: known(), ..card("b") }], "");
+        assert_eq!(shown["models"][0]["name"], "b");
+        assert_eq!(
+            (&shown["models"][0]["context_length"], shown.get("next_page_token")),
+            (&json!(1000), None)
+        );
+        assert_eq!(read(Dialect::Cohere, &[card("a")], "")["models"][0].get("context_length"), None);
+        assert!(Page::parse(Dialect::OpenAi, Some("endpoint=embed")).expect("a page").wants(known));
+    }
+
+    #[test]
     fn codex_finds_the_field_that_it_insists_on() {
         let answer = read(Dialect::OpenAi, &[card("a")], "client_version=0.155.1");
         assert_eq!((&answer["models"], &answer["data"][0]["id"]), (&json!([]), &json!("a")));
@@ -358,6 +443,10 @@ mod tests {
         }
         assert_eq!(bad(Dialect::Gemini, "pageSize=-1"), "pageSize");
         assert!(Page::parse(Dialect::Gemini, Some("pageSize=5000")).is_ok_and(|page| page.size == 1000));
+        for size in ["page_size=0", "page_size=1001", "page_size=x"] {
+            assert_eq!(bad(Dialect::Cohere, size), "page_size");
+        }
+        assert_eq!(bad(Dialect::Cohere, "endpoint=paint"), "endpoint");
         assert!(Page::parse(Dialect::OpenAi, Some("limit=0&pageSize=x")).is_ok());
         let page = Page::parse(Dialect::Anthropic, Some("after_id=gone")).expect("a page");
         assert_eq!(page.cut(&["a"]).expect_err("no such model").param, "after_id");
@@ -401,10 +490,20 @@ mod tests {
                 query = format!("pageSize={size}&pageToken={}", escaped(next));
             }
             prop_assert_eq!(&seen, &ids);
+            seen.clear();
+            let mut query = format!("page_size={size}");
+            loop {
+                let answer = read(Dialect::Cohere, &cards, &query);
+                let page = answer["models"].as_array().unwrap();
+                seen.extend(page.iter().map(|model| model["name"].as_str().unwrap().to_owned()));
+                let Some(next) = answer.get("next_page_token") else { break };
+                query = format!("page_size={size}&page_token={}", escaped(next));
+            }
+            prop_assert_eq!(&seen, &ids);
         }
 
         #[test]
-        fn no_query_upsets_the_reader(query in "\\PC*", name in "limit|after_id|pageSize|pageToken") {
+        fn no_query_upsets_the_reader(query in "\\PC*", name in "limit|after_id|pageSize|pageToken|page_size|page_token|endpoint") {
             for dialect in Dialect::ALL {
                 let page = Page::parse(dialect, Some(&format!("{name}={query}")));
                 let _ = page.and_then(|page| page.cut(&["a", "b"]));

@@ -51,7 +51,11 @@ pub fn answer(
 fn list(table: &Table, caller: &Caller, dialect: Dialect, query: Option<&str>) -> Result<String, BadPage> {
     let page = Page::parse(dialect, query)?;
     let all = table.served_models().iter();
-    let served: Vec<_> = all.filter(|(id, route)| leave::may_have(table, caller, id, Some(*route))).collect();
+    let wanted = |id, route: usize| {
+        let facts = || card(table, caller, id, &table.routes[route]).facts;
+        leave::may_have(table, caller, id, Some(route)) && page.wants(facts)
+    };
+    let served: Vec<_> = all.filter(|(id, route)| wanted(id, *route)).collect();
     let ids: Vec<&str> = served.iter().map(|(id, _)| &**id).collect();
     let cut = page.cut(&ids)?;
     let shown = served.get(cut.places.clone()).unwrap_or_default();

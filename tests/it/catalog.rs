@@ -180,6 +180,19 @@ async fn the_list_has_what_is_served_in_the_shape_of_whoever_asks() {
     let gemini = scene.get("/gemini/v1beta/models?pageSize=3", &[]).await.json();
     assert_eq!(gemini["models"].as_array().unwrap().len(), 3);
     assert_eq!(gemini["nextPageToken"], ids[2].as_str());
+
+    let cohere = scene.get("/cohere/v1/models?page_size=3", &[]).await.json();
+    assert_eq!(cohere["models"].as_array().unwrap().len(), 3);
+    assert_eq!(cohere["next_page_token"], ids[2].as_str());
+    let path = "/cohere/v1/models?endpoint=embed&page_size=1000";
+    let embeds = scene.ids(path, &[]).await;
+    assert!(
+        embeds.iter().any(|id| id == "text-embedding-3-small") && !embeds.iter().any(|id| id == "gpt-4.1")
+    );
+    let one = scene.get("/cohere/v1/models/gpt-5.4", &[]).await.json();
+    assert_eq!((&one["name"], &one["endpoints"]), (&"gpt-5.4".into(), &serde_json::json!(["chat"])));
+    assert_eq!((&one["context_length"], &one["is_deprecated"]), (&1_050_000.into(), &false.into()));
+
     let codex = scene.get("/v1/models?client_version=0.155.1", &[]).await.json();
     assert_eq!(codex["models"], Value::Array(Vec::new()));
 }
