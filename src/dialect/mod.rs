@@ -76,6 +76,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use framing::{Frame, Framing, Splitter, sse};
+pub use gemini::named;
 pub use operation::{Operation, Replay};
 pub use provider::Provider;
 pub use responses::begun::Begun;

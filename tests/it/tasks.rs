@@ -79,6 +79,35 @@ async fn coheres_and_geminis_callers_get_vectors_of_an_openai_upstream() {
     assert_eq!(answer.json()["embedding"]["values"], json!([1, 2]), "{}", answer.text());
 }
 
+/// Google refuses a body that names another model than the path.
+#[tokio::test(start_paused = true)]
+async fn the_model_that_geminis_callers_name_in_the_body_is_the_upstreams_too() {
+    let part = json!({"parts": [{"text": "models/ours"}]});
+    for (verb, asked, expected) in [
+        (
+            "batchEmbedContents",
+            json!({"requests": [{"model": "models/ours", "content": part}, {"content": part, "model": "models/ours"}]}),
+            json!({"requests": [{"model": "models/theirs", "content": part}, {"content": part, "model": "models/theirs"}]}),
+        ),
+        (
+            "embedContent",
+            json!({"model": "models/ours", "content": part}),
+            json!({"model": "models/theirs", "content": part}),
+        ),
+        ("embedContent", json!({"content": part}), json!({"content": part})),
+        (
+            "countTokens",
+            json!({"generateContentRequest": {"model": "models/ours", "contents": [part]}}),
+            json!({"generateContentRequest": {"model": "models/theirs", "contents": [part]}}),
+        ),
+    ] {
+        let ask = Ask::post(&format!("/gemini/v1beta/models/ours:{verb}"), asked.to_string());
+        let (answer, path, heard) = exchange("gemini", &json!({"totalTokens": 1}), &ask).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        assert_eq!((path, heard), (format!("/v1beta/models/theirs:{verb}"), expected));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_embedded_is_refused_in_the_callers_own_dialect() {
     let scribe = Scribe::saying(Said::json(200, "{}"));

@@ -14,7 +14,7 @@ use crate::dialect::hub::{Keeping, Signature, Terms};
 use crate::dialect::provider::{self, Call, Delivery, Place, StreamUsage};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::splice::{self, Rewrite};
-use crate::dialect::{Dialect, Operation, encrypted, translate};
+use crate::dialect::{Dialect, Operation, encrypted, named, translate};
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::{Gateway, memory, thoughts, trace};
 use crate::route::Plan;
@@ -184,6 +184,10 @@ fn native(
         Place::Below(base) => entry.upstream_path(&base, model, uri.query()),
     };
     let ask_usage = upstream.stream_usage == StreamUsage::Ask;
+    let keep = |whole: Vec<u8>| memory::needed(&gateway.live.holdings).keep(whole.into());
+    let other = model.filter(|model| guest.dialect == Dialect::Gemini && *model != scan.model);
+    let renamed = other.and_then(|model| named::renamed(guest.operation, body, model)).map(keep);
+    let body = renamed.as_ref().unwrap_or(body);
     let pieces = match lessened {
         None => splice::splice(body, scan, Rewrite { model, ask_usage }),
         Some(body) => {
@@ -198,8 +202,7 @@ fn native(
     }
     let whole = pieces.into_iter().flatten().collect::<Vec<u8>>();
     let vendors = rule.apply(guest.operation, &whole);
-    let whole = memory::needed(&gateway.live.holdings).keep(vendors.unwrap_or(whole).into());
-    Ok((target, Outgoing::Whole(whole)))
+    Ok((target, Outgoing::Whole(keep(vendors.unwrap_or(whole)))))
 }
 
 fn call<'c>(
