@@ -119,6 +119,11 @@ impl Task {
     }
 }
 
+/// Whether an upstream of the caller's own dialect has to be asked in another of its ways.
+pub fn is_resaid(operation: Operation, provider: &Provider, model: &str) -> bool {
+    gemini::embed::is_resaid(operation, provider.paths, model)
+}
+
 /// Puts a caller's question to an upstream of dialect `to`.
 pub fn ask(
     (from, operation): (Dialect, Operation),

@@ -108,6 +108,75 @@ async fn the_model_that_geminis_callers_name_in_the_body_is_the_upstreams_too() 
     }
 }
 
+/// Vertex AI has `predict` for most models, `embedContent` for the newest, and no batches.
+#[tokio::test(start_paused = true)]
+async fn geminis_callers_get_vectors_of_vertex() {
+    let project = "/v1/projects/p/locations/l";
+    let routing = |model: &str| {
+        format!(
+            "version: 1\nupstreams: {{far: {{provider: vertex, base_url: 'http://far{project}', credentials: [t]}}}}\nroutes: [{{model: ours, channels: [{{upstream: far, model: {model}}}]}}]"
+        )
+    };
+    let request = |text: &str| json!({"model": "models/ours", "content": {"parts": [{"text": text}]}, "taskType": "RETRIEVAL_QUERY"});
+    let prediction =
+        |value: f64| json!({"embeddings": {"values": [value], "statistics": {"token_count": 3}}});
+    let predicted = json!({"predictions": [prediction(1.5), prediction(2.5)]});
+    let one = json!({"predictions": [prediction(1.5)]});
+    let new = json!({"embedding": {"values": [0.5]}});
+    let instance = |text: &str| json!({"content": text, "task_type": "RETRIEVAL_QUERY"});
+    let picture = json!({"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "iVBO"}}]}});
+    for (model, verb, asked, said, way, expected, got) in [
+        (
+            "gemini-embedding-001",
+            "batchEmbedContents",
+            json!({"requests": [request("a"), request("b")]}),
+            &predicted,
+            "predict",
+            json!({"instances": [instance("a"), instance("b")], "parameters": {}}),
+            json!([{"values": [1.5]}, {"values": [2.5]}]),
+        ),
+        (
+            "text-embedding-005",
+            "embedContent",
+            request("a"),
+            &one,
+            "predict",
+            json!({"instances": [instance("a")], "parameters": {}}),
+            json!({"values": [1.5]}),
+        ),
+        (
+            "gemini-embedding-2",
+            "batchEmbedContents",
+            json!({"requests": [request("a")]}),
+            &new,
+            "embedContent",
+            json!({"content": {"parts": [{"text": "a"}]}, "taskType": "RETRIEVAL_QUERY"}),
+            json!([{"values": [0.5]}]),
+        ),
+        (
+            "gemini-embedding-2",
+            "embedContent",
+            picture.clone(),
+            &new,
+            "embedContent",
+            picture,
+            json!({"values": [0.5]}),
+        ),
+    ] {
+        let scribe = Scribe::saying(Said::json(200, said.to_string()));
+        let lab = Lab::beside(&routing(model), &[("far", &scribe)]);
+        let ask = Ask::post(&format!("/gemini/v1beta/models/ours:{verb}"), asked.to_string());
+        let answer = lab.send(&ask).await;
+        assert_eq!(answer.status, StatusCode::OK, "{model}: {}", answer.text());
+        let heard = scribe.only();
+        assert_eq!(heard.uri.path(), format!("{project}/publishers/google/models/{model}:{way}"));
+        assert_eq!(serde_json::from_slice::<Value>(&heard.body).unwrap(), expected, "{model}");
+        let member = if verb == "embedContent" { "embedding" } else { "embeddings" };
+        assert_eq!(answer.json()[member], got, "{model}");
+        lab.assert_quiet().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_embedded_is_refused_in_the_callers_own_dialect() {
     let scribe = Scribe::saying(Said::json(200, "{}"));

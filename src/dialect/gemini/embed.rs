@@ -87,8 +87,7 @@ pub fn write(
 ) -> Operation {
     losses.drop_extras(&ask.extras);
     losses.drop_if(ask.user.as_ref(), "user");
-    let model = terms.model.strip_prefix("models/").unwrap_or(terms.model);
-    if paths == Paths::Vertex && !model.starts_with("gemini-embedding-2") {
+    if is_predicted(paths, terms.model) {
         predict(ask, losses, out);
         return Operation::VertexPredict;
     }
@@ -104,7 +103,7 @@ pub fn write(
         losses
             .refuse("input", "this model embeds one text at a time on Vertex AI; send one request for each");
     }
-    let model = format!("models/{model}");
+    let model = format!("models/{}", terms.model.strip_prefix("models/").unwrap_or(terms.model));
     write::object(out, |o| {
         o.array("requests", |a| {
             for text in &texts {
@@ -116,6 +115,20 @@ pub fn write(
         });
     });
     Operation::BatchEmbed
+}
+
+/// Whether Vertex AI has another operation for what a caller asks of this model: it has no batches.
+pub fn is_resaid(operation: Operation, paths: Paths, model: &str) -> bool {
+    match operation {
+        Operation::BatchEmbed => paths == Paths::Vertex,
+        Operation::EmbedContent => is_predicted(paths, model),
+        _ => false,
+    }
+}
+
+fn is_predicted(paths: Paths, model: &str) -> bool {
+    let model = model.strip_prefix("models/").unwrap_or(model);
+    paths == Paths::Vertex && !model.starts_with("gemini-embedding-2")
 }
 
 /// Vertex AI's way to ask models before Gemini's second for embeddings.

@@ -14,7 +14,7 @@ use crate::dialect::hub::{Keeping, Signature, Terms};
 use crate::dialect::provider::{self, Call, Delivery, Place, StreamUsage};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::splice::{self, Rewrite};
-use crate::dialect::{Dialect, Operation, encrypted, named, translate};
+use crate::dialect::{Dialect, Operation, encrypted, named, task, translate};
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::{Gateway, memory, thoughts, trace};
 use crate::route::Plan;
@@ -61,11 +61,13 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
             let name = model.unwrap_or(asked);
             let dialect = spoken::dialect_for(guest, scan, upstream, name).unwrap_or(guest.dialect);
             let resaid = dialect == guest.dialect
-                && translate::generates(guest.operation)
-                && (guest.onward.is_some()
-                    || Signature::may_be_ours(guest.dialect, body)
-                    || scan.shape == scan::Shape::OfResponses
-                    || (upstream.provider.quirks.tools_by_responses && holds_reasoning(guest.dialect, body)));
+                && (task::is_resaid(guest.operation, upstream.provider, name)
+                    || translate::generates(guest.operation)
+                        && (guest.onward.is_some()
+                            || Signature::may_be_ours(guest.dialect, body)
+                            || scan.shape == scan::Shape::OfResponses
+                            || (upstream.provider.quirks.tools_by_responses
+                                && holds_reasoning(guest.dialect, body))));
             if dialect == guest.dialect && !resaid {
                 let lessened = lessened(guest, permit, route, body, &mut spoken)?;
                 native(gateway, guest, upstream, (model, name), (scan, body), lessened)?

@@ -157,9 +157,10 @@ pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Lett
         written.body = Asking::mark(put, occasion.to, written.body);
     }
     let dropped = dropped(&written.losses, occasion)?;
-    // In the caller's own dialect only the request had to be said anew.
     conversation::repeat(&mut ask, occasion.keeping, guest.recall.previous());
-    let manner = (occasion.to != guest.dialect).then(|| Box::new(manner(guest, &ask, occasion)));
+    // In the caller's own dialect only the request had to be said anew, save where the vendor has another operation.
+    let manner =
+        (occasion.to != guest.dialect || errand.is_some()).then(|| Box::new(manner(guest, &ask, occasion)));
     let spoken = Spoken { dialect: occasion.to, operation: written.operation, manner, errand, dropped, put };
     Ok(Letter { spoken, body: written.body })
 }
