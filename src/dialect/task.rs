@@ -172,7 +172,7 @@ fn embed(
     let mut body = Vec::with_capacity(1024);
     let asked = match to {
         Dialect::OpenAi => {
-            openai::embed::write(&ask, terms, &mut losses, &mut body);
+            openai::embed::write(&ask, provider.embeddings, terms, &mut losses, &mut body);
             Operation::Embeddings
         }
         Dialect::Gemini => gemini::embed::write(&ask, provider.paths, terms, &mut losses, &mut body),

@@ -177,6 +177,22 @@ async fn geminis_callers_get_vectors_of_vertex() {
     }
 }
 
+/// Both call the vectors' length `output_dimension`, and Voyage knows `float` only as what it does anyway.
+#[tokio::test(start_paused = true)]
+async fn openais_callers_ask_voyage_and_mistral_for_short_vectors() {
+    let said =
+        json!({"object": "list", "data": [{"index": 0, "embedding": [1, 2]}], "usage": {"total_tokens": 3}});
+    let asked = json!({"model": "ours", "input": ["a"], "dimensions": 256, "encoding_format": "float"});
+    for provider in ["voyage", "mistral"] {
+        let ask = Ask::post("/v1/embeddings", asked.to_string());
+        let (answer, _, heard) = exchange(provider, &said, &ask).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        assert_eq!(heard, json!({"model": "theirs", "input": ["a"], "output_dimension": 256}), "{provider}");
+    }
+    let (_, _, heard) = exchange("openai", &said, &Ask::post("/v1/embeddings", asked.to_string())).await;
+    assert_eq!(heard["dimensions"], 256);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_embedded_is_refused_in_the_callers_own_dialect() {
     let scribe = Scribe::saying(Said::json(200, "{}"));

@@ -4,6 +4,7 @@ use crate::dialect::hub::{
     Embed, Encoding, Extras, Input, Losses, Manner, Purpose, Terms, Truncate, Vector, Vectors,
 };
 use crate::dialect::json::{Kind, Walker};
+use crate::dialect::provider::Embeddings;
 use crate::dialect::tree::{Node, Wrong};
 use crate::dialect::write::{self, Array};
 use crate::dialect::{Dialect, meter, task};
@@ -67,13 +68,22 @@ fn ids(items: &[Node<'_>]) -> Result<Vec<u32>, Wrong> {
 }
 
 /// How an upstream is asked for the same.
-pub fn write(ask: &Embed<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Vec<u8>) {
+pub fn write(ask: &Embed<'_>, style: Embeddings, terms: &Terms<'_>, losses: &mut Losses, out: &mut Vec<u8>) {
+    let (dimensions, purpose, user) = match style {
+        Embeddings::OpenAi => ("dimensions", None, ask.user.as_deref()),
+        Embeddings::Mistral => ("output_dimension", None, None),
+        Embeddings::Voyage => ("output_dimension", ask.purpose.and_then(voyages), None),
+    };
+    // OpenAI and Mistral refuse texts that are too long; Voyage cuts them unless it is told.
+    let truncated = match (ask.truncate, style) {
+        (None | Some(Truncate::Never), _) | (Some(Truncate::End), Embeddings::Voyage) => None,
+        (Some(Truncate::Start | Truncate::End), _) => ask.truncate,
+    };
     losses.drop_extras(&ask.extras);
-    losses.drop_if(ask.purpose.as_ref(), "input_type");
+    losses.drop_if(ask.purpose.filter(|_| purpose.is_none()).as_ref(), "input_type");
     losses.drop_if(ask.title.as_ref(), "title");
-    if matches!(ask.truncate, Some(Truncate::Start | Truncate::End)) {
-        losses.drop("truncate");
-    }
+    losses.drop_if(truncated.as_ref(), "truncate");
+    losses.drop_if(ask.user.as_ref().filter(|_| user.is_none()), "user");
     let texts = ask.texts(losses);
     write::object(out, |o| {
         o.str("model", terms.model);
@@ -82,9 +92,22 @@ pub fn write(ask: &Embed<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut 
                 a.str(text);
             }
         });
-        o.number_if("dimensions", ask.dimensions);
-        o.str_if("user", ask.user.as_deref());
+        o.number_if(dimensions, ask.dimensions).str_if("input_type", purpose).str_if("user", user);
+        if style == Embeddings::Voyage && ask.truncate == Some(Truncate::Never) {
+            o.bool("truncation", false);
+        }
     });
+}
+
+/// Voyage's word for what the vectors are for; it has two.
+const fn voyages(purpose: Purpose) -> Option<&'static str> {
+    match purpose {
+        Purpose::Query | Purpose::QuestionAnswering | Purpose::FactVerification | Purpose::Code => {
+            Some("query")
+        }
+        Purpose::Document => Some("document"),
+        Purpose::Classification | Purpose::Clustering | Purpose::Similarity => None,
+    }
 }
 
 /// What an upstream answers.

@@ -54,6 +54,8 @@ pub struct Provider {
     pub anthropic_body: Body,
     /// Whether it answers Cohere's question for a ranking at a path of its own.
     pub rerank: Rerank,
+    /// In whose words it is asked for vectors in OpenAI's dialect.
+    pub embeddings: Embeddings,
     pub quirks: &'static Quirks,
     /// The environment variable where its users keep their key.
     pub key_env: Option<&'static str>,
@@ -127,6 +129,16 @@ pub enum Rerank {
     At(&'static str),
     /// There, in Voyage's words: `top_k` and `data`.
     Voyage(&'static str),
+}
+
+/// In whose words vectors are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Embeddings {
+    OpenAi,
+    /// Their length is `output_dimension`, and `user` is refused (docs.mistral.ai/api).
+    Mistral,
+    /// The same, with `input_type` and `truncation` (docs.voyageai.com/reference/embeddings-api).
+    Voyage,
 }
 
 /// The row of this name.

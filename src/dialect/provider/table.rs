@@ -4,7 +4,9 @@
 //! A probe asks for the list of models only where there surely is one: a host that lives and answers
 //! 404 would be taken for dead.
 
-use super::{Auth, Base, Betas, Body, Models, Paths, Probe, Provider, Rerank, StreamUsage, betas};
+use super::{
+    Auth, Base, Betas, Body, Embeddings, Models, Paths, Probe, Provider, Rerank, StreamUsage, betas,
+};
 use crate::dialect::Dialect;
 use crate::dialect::hub::Family;
 use crate::dialect::quirks::{
@@ -31,6 +33,7 @@ const COMPATIBLE: Provider = Provider {
     betas: Betas::All,
     anthropic_body: Body::AsIs,
     rerank: Rerank::Dialect,
+    embeddings: Embeddings::OpenAi,
     quirks: &Quirks::COMPATIBLE,
     key_env: None,
     catalog: None,
@@ -232,6 +235,7 @@ pub const PROVIDERS: &[Provider] = &[
         // Usage in the last chunk, unasked; unknown parameters are refused.
         stream_usage: StreamUsage::Leave,
         quirks: &MISTRAL,
+        embeddings: Embeddings::Mistral,
         ..listed("mistral", "https://api.mistral.ai/v1", "/v1", "MISTRAL_API_KEY")
     },
     Provider {
@@ -292,6 +296,7 @@ pub const PROVIDERS: &[Provider] = &[
     // Embeddings and rankings.
     Provider {
         rerank: Rerank::Voyage("/rerank"),
+        embeddings: Embeddings::Voyage,
         ..unlisted("voyage", "https://api.voyageai.com/v1", "/v1", "VOYAGE_API_KEY")
     },
     Provider {

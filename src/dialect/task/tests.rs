@@ -166,6 +166,38 @@ fn coheres_callers_get_vectors_of_openais() {
 }
 
 #[test]
+fn voyage_and_mistral_are_asked_in_their_own_words() {
+    let said = json!({"data": [{"index": 0, "embedding": [1]}], "usage": {"total_tokens": 2}});
+    let got = json!({"id": "0011", "embeddings": {"float": [[1]]},
+        "meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": 2}},
+        "response_type": "embeddings_by_type"});
+    let check = |vendor, asked: Value, heard: Value, lost: &[&str]| {
+        let heard = (Operation::Embeddings, &heard, lost);
+        check(COHERE, &asked, (vendor, Dialect::OpenAi), heard, &said, &got);
+    };
+    let asked = |kind: &str, truncate: &str| json!({"model": "ours", "texts": ["a"], "input_type": kind, "output_dimension": 256, "truncate": truncate});
+    let short = json!({"model": "theirs", "input": ["a"], "output_dimension": 256});
+    let with = |more: &[(&str, Value)]| {
+        let mut short = short.clone();
+        for (key, value) in more {
+            short[key] = value.clone();
+        }
+        short
+    };
+    let query = with(&[("input_type", json!("query"))]);
+    check("voyage", asked("search_query", "END"), query, &[]);
+    let document = with(&[("input_type", json!("document")), ("truncation", json!(false))]);
+    check("voyage", asked("search_document", "NONE"), document, &[]);
+    check("voyage", asked("clustering", "START"), short.clone(), &["input_type", "truncate"]);
+    check("mistral", asked("search_query", "NONE"), short, &["input_type"]);
+    let asked = json!({"model": "ours", "input": "a", "user": "u"});
+    for vendor in ["voyage", "mistral"] {
+        let (written, _) = put(OPENAI, &asked, (vendor, Dialect::OpenAi)).expect("it can be asked");
+        assert_eq!(written.losses.names(), ["user"], "{vendor}");
+    }
+}
+
+#[test]
 fn geminis_callers_get_vectors_of_openais_in_the_shape_that_they_asked_in() {
     let part = |text| json!({"parts": [{"text": text}]});
     let asked = json!({"requests": [

@@ -81,7 +81,10 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
                     Place::Below(base) => entry::own_path(spoken.dialect, spoken.operation, &base, name),
                 };
                 let target = target.ok_or_else(|| Unbuilt::unsendable("the operation has no path"))?;
-                let vendors = upstream.provider.body_of(spoken.dialect).apply(spoken.operation, &letter.body);
+                let vendors = upstream
+                    .provider
+                    .body_of(spoken.dialect, spoken.operation)
+                    .apply(spoken.operation, &letter.body);
                 let whole = vendors.unwrap_or(letter.body).into();
                 (target, Outgoing::Whole(memory::needed(&gateway.live.holdings).keep(whole)))
             }
@@ -198,7 +201,7 @@ fn native(
             splice::splice(&body, &scan, Rewrite { model, ask_usage })
         }
     };
-    let rule = upstream.provider.body_of(guest.dialect);
+    let rule = upstream.provider.body_of(guest.dialect, guest.operation);
     if rule == provider::Body::AsIs {
         return Ok((target, Outgoing::pieces(pieces)));
     }
