@@ -15,6 +15,8 @@ use crate::dialect::{Dialect, Operation};
 /// stable one, and for responses the first that has them all.
 const AZURE_VERSION: &str = "2024-10-21";
 const AZURE_RESPONSES_VERSION: &str = "2025-04-01-preview";
+/// Versions before this day refuse them ("Responses API is enabled only for api-version 2025-03-01-preview and later").
+const AZURE_RESPONSES_SINCE: &str = "2025-03-01";
 
 /// How a vendor's paths come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +116,8 @@ fn azure(base: &str, call: &Call<'_>) -> Option<String> {
         Operation::Transcriptions => "/audio/transcriptions",
         Operation::Translations => "/audio/translations",
         Operation::Responses => {
-            let version = call.api_version.unwrap_or(AZURE_RESPONSES_VERSION);
+            let knows = |version: &&str| *version >= AZURE_RESPONSES_SINCE;
+            let version = call.api_version.filter(knows).unwrap_or(AZURE_RESPONSES_VERSION);
             return Some(format!("{root}/openai/responses?api-version={version}"));
         }
         Operation::Models => {
@@ -277,6 +280,17 @@ mod tests {
         let responses = call(Dialect::Responses, Operation::Responses, "gpt-5");
         let path = "/openai/responses?api-version=2025-04-01-preview";
         assert_eq!(at("azure-legacy", "", &responses), path);
+        // What is older does not know them.
+        for (version, asked) in [
+            ("2024-10-21", "2025-04-01-preview"),
+            ("2025-02-01-preview", "2025-04-01-preview"),
+            ("2025-03-01-preview", "2025-03-01-preview"),
+            ("preview", "preview"),
+        ] {
+            let dated = Call { api_version: Some(version), ..responses };
+            let path = format!("/openai/responses?api-version={asked}");
+            assert_eq!(at("azure-legacy", "", &dated), path, "{version}");
+        }
     }
 
     #[test]
