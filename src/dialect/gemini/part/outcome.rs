@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::dialect::hub::{CallKind, Content, Outcome, Part, Text};
+use crate::dialect::hub::{CallKind, Content, Media, Outcome, Part, Source, Text};
 use crate::dialect::tree::{self, Node, Wrong};
 use crate::dialect::write::{self, Object};
 
@@ -90,10 +90,12 @@ fn tells_error(object: &str) -> bool {
     tree::parse(object.as_bytes()).is_ok_and(|object| object.at("error").is_some())
 }
 
-/// All that is text of an outcome.
+/// All that is text of an outcome, documents of it included: a part of a functionResponse is data or a file.
 fn text<'p>(content: &'p [Part<'_>]) -> Option<Cow<'p, str>> {
     let mut texts = content.iter().filter_map(|part| match &part.content {
-        Content::Text(text) | Content::Refusal(text) => Some(&**text),
+        Content::Text(text)
+        | Content::Refusal(text)
+        | Content::File(Media { source: Source::Text(text), .. }) => Some(&**text),
         _ => None,
     });
     let first = texts.next()?;

@@ -189,8 +189,10 @@ impl Scribe<'_> {
         extras: Option<&Extras<'_>>,
         beside: &mut Vec<&'p Part<'a>>,
     ) {
-        let mut media: Vec<&'p Part<'a>> =
-            outcome.content.iter().filter(|part| media_of(&part.content).is_some()).collect();
+        let is_data = |part: &&Part<'_>| {
+            media_of(&part.content).is_some_and(|(media, _)| !matches!(media.source, Source::Text(_)))
+        };
+        let mut media: Vec<&'p Part<'a>> = outcome.content.iter().filter(is_data).collect();
         // Gemini 3 and later take media inside of a result.
         if self.origin == Origin::Elsewhere && !Model::of(self.terms.model).is_three() {
             beside.append(&mut media);

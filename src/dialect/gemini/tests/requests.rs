@@ -335,6 +335,19 @@ fn media_of_a_result_go_inside_or_beside() {
 }
 
 #[test]
+fn a_document_of_text_in_a_result_is_said_in_words() {
+    let document = Part::new(Content::File(Media::new(Source::Text("page".into()), None)));
+    let ask = ask(vec![
+        turn(Role::Assistant, vec![Content::Call(call("1", "f"))]),
+        turn(Role::User, vec![outcome("1", vec![Part::text("found"), document])]),
+    ]);
+    for model in ["gemini-2.5-pro", "gemini-3-pro-preview"] {
+        let result = json!({"id": "1", "name": "f", "response": {"result": "found\npage"}});
+        assert_eq!(contents(&ask, model)[1]["parts"], json!([{"functionResponse": result}]), "{model}");
+    }
+}
+
+#[test]
 fn searching_goes_beside_functions_only_where_it_may() {
     let both = |terms: &Terms<'_>, tools: Vec<Tool<'static>>| {
         let (body, losses) = sent(&Ask { tools, ..ask(vec![user("x")]) }, terms);
