@@ -293,6 +293,35 @@ fn past_reasoning_goes_back_as_the_vendor_wants_it() {
 }
 
 #[test]
+fn what_only_another_dialect_knows_leaves_no_empty_content() {
+    let vendor = || Part::new(Content::Vendor { kind: "web_search_call".into(), raw: "{}" });
+    let picture = Part::new(Content::Image(Media::new(Source::Url("https://a/b.png".into()), None)));
+    let ask = ask(vec![
+        user("a"),
+        Turn::new(Role::Assistant, vec![vendor(), picture]),
+        user("b"),
+        Turn::new(Role::Assistant, vec![vendor(), call("c", "f")]),
+        Turn::new(Role::User, vec![outcome("c", "f", vec![Part::text("1")]), vendor()]),
+        Turn::new(Role::Assistant, vec![Part::text("c")]),
+        Turn::new(Role::User, vec![vendor()]),
+    ]);
+    let (said, losses) = body(&ask, &terms(Family::Other, &Quirks::COMPATIBLE));
+    let messages = said["messages"].as_array().expect("messages");
+    let contents: Vec<_> = messages.iter().map(|said| (&said["role"], &said["content"])).collect();
+    let expected = [
+        ("user", json!("a")),
+        ("user", json!("b")),
+        ("assistant", Value::Null),
+        ("tool", json!("1")),
+        ("assistant", json!("c")),
+        ("user", json!(".")),
+    ]
+    .map(|(role, content)| (json!(role), content));
+    assert_eq!(contents, expected.each_ref().map(|(role, content)| (role, content)));
+    assert_eq!(lost(&losses), ["web_search_call", "image"]);
+}
+
+#[test]
 fn cache_marks_are_said_where_they_are_understood() {
     let (_, sample) = samples::asks().into_iter().find(|(name, _)| *name == "cache").expect("there");
     let known = facts(&[(Ability::CacheBreakpoint, true)]);

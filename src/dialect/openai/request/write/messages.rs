@@ -16,6 +16,9 @@ use crate::dialect::quirks::{ReasoningBack, SystemRole};
 use crate::dialect::write::{self, Array, Object};
 use crate::vocab::Ability;
 
+/// What the user says where nothing that he said can be said here.
+const NOTHING: &str = ".";
+
 pub fn write(way: Way<'_, '_>, losses: &mut Losses, object: &mut Object<'_>) {
     object.array("messages", |array| {
         let mut ids = Ids::default();
@@ -60,17 +63,39 @@ fn others(way: Way<'_, '_>, turns: &[Turn<'_>], ids: &mut Ids, losses: &mut Loss
             parts::write(way, Role::User, &moved, losses, object);
         });
     }
+    let mut is_silent = !turns.iter().any(|turn| turn.parts.iter().any(is_outcome));
     for turn in turns {
-        let rest: Vec<_> =
-            turn.parts.iter().filter(|part| !matches!(part.content, Content::Outcome(_))).collect();
+        let rest = turn.parts.iter().filter(|part| !is_outcome(part) && is_sayable(way, part, losses));
+        let rest: Vec<_> = rest.collect();
         if rest.is_empty() && !turn.parts.is_empty() {
             continue;
         }
+        is_silent = false;
         array.object(|object| {
             object.str("role", role(way, turn.role));
             parts::write(way, turn.role, &rest, losses, object);
             write_rest(way, turn, object);
         });
+    }
+    if is_silent {
+        array.object(|object| {
+            object.str("role", "user").str("content", NOTHING);
+        });
+    }
+}
+
+fn is_outcome(part: &Part<'_>) -> bool {
+    matches!(part.content, Content::Outcome(_))
+}
+
+/// What only another dialect knows is left out before a message is made of it: empty ones are refused.
+fn is_sayable(way: Way<'_, '_>, part: &Part<'_>, losses: &mut Losses) -> bool {
+    match &part.content {
+        Content::Vendor { kind, .. } if !way.is_own() => {
+            losses.drop(kind.to_string());
+            false
+        }
+        _ => true,
     }
 }
 
@@ -126,7 +151,7 @@ fn assistant(
     let all = || turns.iter().flat_map(|turn| &turn.parts);
     let past: Vec<_> = all().filter_map(as_thought).collect();
     let called: Vec<_> = all().filter_map(|part| as_call(part, ids, way)).collect();
-    let said: Vec<_> = all().filter(|part| is_said(way, part)).collect();
+    let said: Vec<_> = all().filter(|part| is_said(way, part, losses)).collect();
     let refusal = refusal(way, turns);
     let is_silent = said.is_empty() && called.is_empty() && refusal.is_none();
     if is_silent && !way.is_own() {
@@ -173,14 +198,17 @@ fn as_call<'p, 'a>(part: &'p Part<'a>, ids: &mut Ids, way: Way<'_, '_>) -> Optio
 }
 
 /// What stands in the content.
-fn is_said(way: Way<'_, '_>, part: &Part<'_>) -> bool {
+fn is_said(way: Way<'_, '_>, part: &Part<'_>, losses: &mut Losses) -> bool {
+    // Only users show and play something. What a model made before has no place.
+    if let Some(name) = parts::media_name(&part.content).filter(|_| !way.is_own()) {
+        losses.drop(name);
+        return false;
+    }
     match &part.content {
-        Content::Text(_)
-        | Content::Image(_)
-        | Content::Audio(_)
-        | Content::Video(_)
-        | Content::File(_)
-        | Content::Vendor { .. } => true,
+        Content::Text(_) | Content::Image(_) | Content::Audio(_) | Content::Video(_) | Content::File(_) => {
+            true
+        }
+        Content::Vendor { .. } => is_sayable(way, part, losses),
         // Mistral's place for it.
         Content::Thought(_) => way.vendor == Vendor::Mistral && sends_thoughts(way),
         // `refusal` is OpenAI's; to others it is what the assistant said.

@@ -23,7 +23,7 @@ pub fn write(
         Role::System | Role::Developer => Some("\n\n"),
         Role::User => None,
     };
-    write_content(way, Body { role, parts, between }, losses, object);
+    write_content(way, Body { parts, between }, losses, object);
 }
 
 /// Writes the `content` of a tool's result. `cache` is the mark on the result as a whole.
@@ -36,7 +36,7 @@ pub fn write_result(
 ) {
     match (cache, way.cache_form()) {
         (Some(mark), Some(CacheForm::Control)) if way.is_own() => {
-            write_content(way, Body { role: Role::User, parts, between: None }, losses, object);
+            write_content(way, Body { parts, between: None }, losses, object);
             CacheForm::Control.write(mark, object);
         }
         (Some(mark), Some(CacheForm::Control)) => {
@@ -45,13 +45,13 @@ pub fn write_result(
                     let is_last = at + 1 == parts.len();
                     let cache = part.cache.or(Some(mark).filter(|_| is_last));
                     let marked = Part { cache, ..(*part).clone() };
-                    write_part(way, Role::User, &marked, losses, array);
+                    write_part(way, &marked, losses, array);
                 }
             });
         }
         (cache, _) => {
             losses.drop_if(cache.as_ref(), "cache_control");
-            write_content(way, Body { role: Role::User, parts, between: Some("\n") }, losses, object);
+            write_content(way, Body { parts, between: Some("\n") }, losses, object);
         }
     }
 }
@@ -59,7 +59,6 @@ pub fn write_result(
 /// What a `content` is made of.
 #[derive(Clone, Copy)]
 struct Body<'p, 'a> {
-    role: Role,
     parts: &'p [&'p Part<'a>],
     /// What goes between several texts when they are written as one.
     between: Option<&'static str>,
@@ -73,7 +72,7 @@ fn write_content(way: Way<'_, '_>, content: Body<'_, '_>, losses: &mut Losses, o
         None => {
             object.array("content", |array| {
                 for part in content.parts {
-                    write_part(way, content.role, part, losses, array);
+                    write_part(way, part, losses, array);
                 }
             });
         }
@@ -102,14 +101,7 @@ fn as_one_text<'p>(way: Way<'_, '_>, content: Body<'p, '_>, losses: &mut Losses)
     Some(joined)
 }
 
-fn write_part(way: Way<'_, '_>, role: Role, part: &Part<'_>, losses: &mut Losses, array: &mut Array<'_>) {
-    // Only users show and play something. What a model made before has no place.
-    if role == Role::Assistant
-        && !way.is_own()
-        && let Some(name) = media_name(&part.content)
-    {
-        return losses.drop(name);
-    }
+fn write_part(way: Way<'_, '_>, part: &Part<'_>, losses: &mut Losses, array: &mut Array<'_>) {
     match &part.content {
         Content::Text(text) | Content::Refusal(text) => {
             array.object(|object| {
@@ -134,7 +126,7 @@ fn write_part(way: Way<'_, '_>, role: Role, part: &Part<'_>, losses: &mut Losses
     }
 }
 
-fn media_name(content: &Content<'_>) -> Option<&'static str> {
+pub fn media_name(content: &Content<'_>) -> Option<&'static str> {
     match content {
         Content::Image(_) => Some("image"),
         Content::Audio(_) => Some("audio"),
