@@ -98,7 +98,7 @@ fn an_embedded_model_is_what_its_provider_says() {
 }
 
 #[test]
-fn openais_models_before_the_fifth_are_known_not_to_reason() {
+fn what_openais_older_models_do_not_take_is_known() {
     let catalog = Catalog::embedded();
     for (provider, model) in [
         ("openai", "gpt-4.1"),
@@ -110,6 +110,9 @@ fn openais_models_before_the_fifth_are_known_not_to_reason() {
         ("openrouter", "openai/gpt-4.1"),
     ] {
         assert!(catalog.facts(provider, model).lacks(Ability::Reasoning), "{provider} {model}");
+    }
+    for effort in [Ability::EffortNone, Ability::EffortMinimal, Ability::EffortXhigh, Ability::EffortMax] {
+        assert!(catalog.facts("openai", "o3-mini").lacks(effort), "{effort:?}");
     }
     for (provider, model) in [("openai", "gpt-5.4"), ("openai", "o4-mini"), ("azure", "gpt-5-mini")] {
         assert!(catalog.facts(provider, model).has(Ability::Reasoning), "{provider} {model}");

@@ -131,6 +131,11 @@ fn reasoning_is_said_in_the_vendors_words() {
     ]);
     check(&Quirks::OPENAI, effort(Effort::None), older, json!({"reasoning_effort": "low"}), &[]);
     check(&Quirks::OPENAI, effort(Effort::Max), older, json!({"reasoning_effort": "high"}), &[]);
+    check(&Quirks::OPENAI, effort(Effort::Max), unknown, json!({"reasoning_effort": "high"}), &[]);
+    let harder = facts(&[(Ability::EffortXhigh, true)]);
+    check(&Quirks::OPENAI, effort(Effort::Max), harder, json!({"reasoning_effort": "xhigh"}), &[]);
+    let hardest = facts(&[(Ability::EffortMax, true)]);
+    check(&Quirks::OPENAI, effort(Effort::Max), hardest, json!({"reasoning_effort": "max"}), &[]);
     check(&OPENROUTER, budget, unknown, json!({"reasoning": {"max_tokens": 2000}}), &[]);
     check(&OPENROUTER, adaptive, unknown, json!({"reasoning": {"enabled": true}}), &[]);
     check(&OPENROUTER, effort(Effort::None), unknown, json!({"reasoning": {"effort": "none"}}), &[]);

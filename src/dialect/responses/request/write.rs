@@ -133,12 +133,13 @@ fn include(ask: &Ask<'_>, needed: &[&str], o: &mut Object<'_>) {
     });
 }
 
-/// The nearest effort that the model knows: of those that it is known to lack there is a next.
+/// The nearest effort that the model knows: of those that it is known to lack there is a next. `max` few have.
 fn within(effort: Effort, terms: &Terms<'_>) -> Effort {
     let lacks = |ability| terms.facts.lacks(ability);
     let mut effort = effort;
-    if effort == Effort::Max && lacks(Ability::EffortMax) {
-        effort = Effort::Xhigh;
+    if effort == Effort::Max && !terms.facts.has(Ability::EffortMax) {
+        let harder = terms.facts.has(Ability::EffortXhigh);
+        effort = if harder { Effort::Xhigh } else { Effort::High };
     }
     if effort == Effort::Xhigh && lacks(Ability::EffortXhigh) {
         effort = Effort::High;

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::again::{again, same};
 use crate::dialect::hub::{
-    Ask, Content, Extras, Family, Losses, Media, Part, Role, Signature, Source, Terms, Thought, Tool,
-    ToolKind, Turn, samples,
+    Ask, Content, Effort, Extras, Family, Losses, Media, Part, Reasoning, Role, Signature, Source, Terms,
+    Thought, Tool, ToolKind, Turn, samples,
 };
 use crate::dialect::quirks::{ForcedTools, Quirks, ReasoningBack};
 use crate::dialect::responses::request::{self, STATEFUL};
@@ -290,6 +290,23 @@ fn cache_marks_go_only_to_models_that_are_known_to_take_them() {
     let (said, losses) = translated(&sample("cache"), &Terms { facts, ..terms() });
     let marked = &said["input"][0]["content"][0]["prompt_cache_breakpoint"];
     assert_eq!((marked, losses), (&json!({"mode": "explicit", "ttl": "12h"}), Losses::default()));
+}
+
+#[test]
+fn the_hardest_effort_is_asked_only_of_models_that_are_known_to_have_it() {
+    let effort = |effort, known: &[Ability]| {
+        let mut facts = Facts::default();
+        for ability in known {
+            facts.learn(*ability, true);
+        }
+        let reasoning = Reasoning { effort: Some(effort), ..Reasoning::default() };
+        let ask = Ask { reasoning, ..sample("text") };
+        translated(&ask, &Terms { facts, ..terms() }).0["reasoning"]["effort"].take()
+    };
+    assert_eq!(effort(Effort::Max, &[]), "high");
+    assert_eq!(effort(Effort::Max, &[Ability::EffortXhigh]), "xhigh");
+    assert_eq!(effort(Effort::Max, &[Ability::EffortMax]), "max");
+    assert_eq!(effort(Effort::Xhigh, &[]), "xhigh");
 }
 
 #[test]

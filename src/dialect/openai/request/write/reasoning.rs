@@ -57,9 +57,17 @@ fn is_doubtful(way: Way<'_, '_>) -> bool {
 }
 
 /// The effort that the model knows and that is nearest to the one that is wanted. `medium` and `high`
-/// are known to all.
+/// are known to all, and `max` to few.
 fn nearest(wanted: Effort, way: Way<'_, '_>) -> Effort {
+    let has = |ability| way.terms.facts.has(ability);
     match wanted {
+        Effort::Max if !way.is_own() && !has(Ability::EffortMax) => {
+            if has(Ability::EffortXhigh) {
+                Effort::Xhigh
+            } else {
+                Effort::High
+            }
+        }
         Effort::None if way.lacks(Ability::EffortNone) => nearest(Effort::Minimal, way),
         Effort::Minimal if way.lacks(Ability::EffortMinimal) => nearest(Effort::Low, way),
         Effort::Low if way.lacks(Ability::EffortLow) => Effort::Medium,
