@@ -50,8 +50,12 @@ impl<'p, 'a> Conversation<'p, 'a> {
             turns = rest;
         }
         for turn in turns {
-            // Thoughts that we lent a signature, or none, on their way from another family.
-            let items = turn.parts.iter().filter(|part| is_ours(part, family)).map(own_item).collect();
+            // Thoughts that we lent a signature, or none, on their way from another family. An empty text is one that we
+            // lent to citations, which came when all was said.
+            let is_said = |part: &&Part<'_>| {
+                is_ours(part, family) && part.as_text().is_none_or(|text| !text.is_empty())
+            };
+            let items = turn.parts.iter().filter(is_said).map(own_item).collect();
             let message = Message { role: turn.role, items, extras: Some(&turn.extras) };
             if !message.items.is_empty() || turn.parts.is_empty() {
                 conversation.messages.push(message);

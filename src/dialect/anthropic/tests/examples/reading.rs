@@ -141,6 +141,7 @@ fn what_we_lent_on_the_way_from_another_family_does_not_go_to_anthropic() {
             { "type": "text", "text": "Hi", "citations": [citation] },
             { "type": "thinking", "thinking": "", "signature": format!("mainstay-call:toolu_1:{sealed}") },
             { "type": "tool_use", "id": "toolu_1", "name": "f", "input": {} },
+            { "type": "text", "text": "", "citations": [citation] },
         ] },
     ] });
     let text = body.to_string();
