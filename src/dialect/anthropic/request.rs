@@ -41,6 +41,7 @@ mod think;
 mod tools;
 mod write;
 
+pub use arrange::{GO_ON, NOTHING};
 pub use read::read;
 pub use write::write;
 

@@ -9,9 +9,9 @@ use crate::dialect::hub::{Ask, CacheMark, Call, Content, Extras, Family, Losses,
 use crate::vocab::Ability;
 
 /// What the user says before an assistant that would speak first.
-const NOTHING: &str = ".";
+pub const NOTHING: &str = ".";
 /// What the user says behind an answer that the model cannot just continue.
-const GO_ON: &str = "Continue your last message exactly where it ends. Repeat nothing of it.";
+pub const GO_ON: &str = "Continue your last message exactly where it ends. Repeat nothing of it.";
 /// What the form of the answer comes to where nothing enforces it.
 const JSON_ONLY: &str = "Answer with one JSON object and nothing else: no explanation and no code fence.";
 

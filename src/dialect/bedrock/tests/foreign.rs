@@ -216,6 +216,26 @@ fn messages_are_as_converse_wants_them() {
 }
 
 #[test]
+fn the_user_begins_and_ends_where_it_has_to_be_so() {
+    let says = |role, text: &'static str| Turn::new(role, vec![Part::text(text)]);
+    let begun = ask(vec![says(Role::System, "s"), says(Role::Assistant, "Hi"), user("a")]);
+    let (body, _) = written(&begun, LLAMA, Facts::default());
+    assert_eq!(body["messages"][0], json!({"role": "user", "content": [{"text": "."}]}));
+    assert_eq!(body["messages"][1]["content"][0]["text"], "Hi");
+    let going_on = ask(vec![user("Count."), says(Role::Assistant, "one, ")]);
+    let last = "Continue your last message exactly where it ends. Repeat nothing of it.";
+    let mut lacking = Facts::default();
+    lacking.learn(Ability::Prefill, false);
+    for (model, facts) in [(CLAUDE, Facts::default()), (NOVA, lacking)] {
+        let (body, losses) = written(&going_on, model, facts);
+        assert_eq!(body["messages"][2], json!({"role": "user", "content": [{"text": last}]}), "{model}");
+        assert_eq!(losses.names(), ["prefill"], "{model}");
+    }
+    let (body, losses) = written(&going_on, CLAUDE_OLD, Facts::default());
+    assert_eq!((&body["messages"][2], losses), (&Value::Null, Losses::default()));
+}
+
+#[test]
 fn tools_are_said_or_lost_by_name() {
     let custom = Tool {
         kind: ToolKind::Custom { name: "run".into(), description: None, format: None },

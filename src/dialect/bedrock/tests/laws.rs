@@ -203,6 +203,7 @@ proptest! {
         let root = tree::parse(&out).expect("JSON");
         let again = request::read(&root).expect("a request");
         let turns: Vec<_> = again.turns.iter().filter(|turn| turn.role != Role::System).collect();
+        prop_assert_eq!(turns[0].role, Role::User);
         prop_assert!(turns.windows(2).all(|pair| pair[0].role != pair[1].role), "roles take turns");
         for turn in turns {
             let results = |part: &Part<'_>| matches!(part.content, Content::Outcome(_));

@@ -1,16 +1,22 @@
 //! The conversation: who speaks when, and what goes along.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use super::documents::Names;
 use super::ids::Ids;
 use super::parts;
 use super::{Draft, Origin, custom};
+use crate::dialect::anthropic::request;
 use crate::dialect::bedrock::block;
-
 use crate::dialect::hub::{CacheMark, CallKind, Content, Extras, Losses, Part, Role, Text, Turn};
 use crate::dialect::write::{Array, Object};
 use crate::vocab::Ability;
+
+/// What the user says before an assistant that would speak first.
+static NOTHING: LazyLock<Part<'static>> = LazyLock::new(|| Part::text(request::NOTHING));
+/// What the user says behind an answer that the model cannot just continue.
+static GO_ON: LazyLock<Part<'static>> = LazyLock::new(|| Part::text(request::GO_ON));
 
 /// The conversation as it will be written.
 pub struct Layout<'d, 'a> {
@@ -69,6 +75,7 @@ pub fn lay_out<'d, 'a>(draft: &Draft<'d, 'a>, losses: &mut Losses) -> Layout<'d,
     }
     if draft.origin == Origin::Foreign {
         layout.order_outcomes();
+        layout.begin_and_end(draft, losses);
     }
     layout
 }
@@ -117,6 +124,27 @@ impl<'d, 'a> Layout<'d, 'a> {
             let ids: Vec<Text<'a>> = called.map(|placed| placed.id.clone()).collect();
             // Backwards, so that of several calls with one id the first counts.
             calls = ids.into_iter().enumerate().rev().map(|(place, id)| (id, place)).collect();
+        }
+    }
+
+    /// A conversation begins with the user, and ends with him where the model takes no begun answer.
+    fn begin_and_end(&mut self, draft: &Draft<'_, '_>, losses: &mut Losses) {
+        let user = |part: &'d Part<'a>| {
+            let parts = vec![Placed { part, id: Text::Borrowed("") }];
+            Message { role: Role::User, parts, extras: None }
+        };
+        if self.messages.first().is_some_and(|first| first.role != Role::User) {
+            self.messages.insert(0, user(&NOTHING));
+        }
+        let is_call = |placed: &Placed<'_, '_>| matches!(placed.part.content, Content::Call(_));
+        let begun = self.messages.last().filter(|last| last.role == Role::Assistant);
+        let older = !draft.maker.is_claude_since((4, 6));
+        // Calls without results: nothing that we could add would make it right.
+        if begun.is_some_and(|last| !last.parts.iter().any(is_call))
+            && !draft.terms.knows(Ability::Prefill, older)
+        {
+            losses.drop("prefill");
+            self.messages.push(user(&GO_ON));
         }
     }
 
