@@ -43,6 +43,7 @@ mod write;
 
 pub use arrange::{GO_ON, NOTHING};
 pub use read::read;
+pub use schema::closed;
 pub use write::write;
 
 use crate::dialect::hub::Terms;

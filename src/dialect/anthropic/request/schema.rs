@@ -1,7 +1,7 @@
 //! Schemas as the API takes them.
 //!
 //! A tool's schema has to be of `type: object` (recorded: `input_schema.type: Field required`). The
-//! schema of an answer has to close every object. What needs no change goes as it was written.
+//! schema of an answer has to close every object, and may set no bounds. What needs no change goes as it was written.
 
 use std::borrow::Cow;
 
@@ -37,7 +37,21 @@ pub fn is_of_object(schema: &str) -> bool {
     })
 }
 
-/// The schema with `additionalProperties: false` in every object of it.
+/// What the schema of an answer may not have (platform.claude.com/docs, "Structured outputs: JSON Schema limitations"), and
+/// `minItems` of more than one.
+const BOUNDS: [&str; 9] = [
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "maxItems",
+    "uniqueItems",
+];
+
+/// The schema with `additionalProperties: false` in every object of it, and bounds in words, as Anthropic's own SDK does it.
 pub fn closed(schema: &str) -> Cow<'_, str> {
     let Ok(root) = tree::parse(schema.as_bytes()) else { return Cow::Borrowed(schema) };
     Cow::Owned(write::text(|out| close(&root, out)))
@@ -49,10 +63,14 @@ fn close(schema: &Node<'_>, out: &mut Vec<u8>) {
     }
     let is_object =
         schema.at("type").and_then(Node::as_str) == Some("object") || schema.at("properties").is_some();
+    let bounds = schema.members().iter().filter(|(key, value)| is_bound(key, value));
+    let bounds: Vec<String> = bounds.map(|(key, value)| format!("{key}: {}", value.raw())).collect();
     write::object(out, |object| {
         for (key, value) in schema.members() {
             match &**key {
                 "additionalProperties" if is_object => {}
+                "description" if !bounds.is_empty() => {}
+                key if is_bound(key, value) => {}
                 "properties" | "$defs" | "definitions" => named(object, key, value),
                 "items" | "not" => raw(object, key, |out| close(value, out)),
                 "anyOf" | "allOf" | "oneOf" | "prefixItems" => raw(object, key, |out| {
@@ -67,10 +85,19 @@ fn close(schema: &Node<'_>, out: &mut Vec<u8>) {
                 }
             }
         }
+        if !bounds.is_empty() {
+            let before = schema.at("description").and_then(Node::text);
+            let before = before.map(|text| format!("{text}\n\n")).unwrap_or_default();
+            object.str("description", &format!("{before}{{{}}}", bounds.join(", ")));
+        }
         if is_object {
             object.bool("additionalProperties", false);
         }
     });
+}
+
+fn is_bound(key: &str, value: &Node<'_>) -> bool {
+    BOUNDS.contains(&key) || (key == "minItems" && value.as_integer().is_none_or(|least| least > 1))
 }
 
 /// Schemas by name.
@@ -98,6 +125,25 @@ mod tests {
         for none in [None, Some("{}"), Some("true")] {
             assert_eq!(of_tool(none), NO_INPUT);
         }
+    }
+
+    /// As Anthropic's own SDK does it (`transform_schema`).
+    #[test]
+    fn bounds_are_told_and_not_enforced() {
+        let check = |schema: &str, expected: &str| assert_eq!(closed(schema), expected);
+        check(
+            r#"{"type":"integer","minimum":1,"description":"A number","maximum":10}"#,
+            r#"{"type":"integer","description":"A number\n\n{minimum: 1, maximum: 10}"}"#,
+        );
+        check(
+            r#"{"type":"array","items":{"type":"string","maxLength":3,"pattern":"a"},"minItems":2}"#,
+            r#"{"type":"array","items":{"type":"string","pattern":"a","description":"{maxLength: 3}"},"description":"{minItems: 2}"}"#,
+        );
+        check(r#"{"type":"array","minItems":1}"#, r#"{"type":"array","minItems":1}"#);
+        check(
+            r#"{"properties":{"minimum":{"type":"string"}}}"#,
+            r#"{"properties":{"minimum":{"type":"string"}},"additionalProperties":false}"#,
+        );
     }
 
     #[test]

@@ -101,9 +101,8 @@ impl<'p, 'a> Plan<'p, 'a> {
                 losses.drop("response_format");
                 self.instructs = true;
             }
-            Some(Format::Schema { schema, strict, .. }) => {
-                let schema =
-                    if *strict == Some(true) { Cow::Borrowed(&**schema) } else { schema::closed(schema) };
+            Some(Format::Schema { schema, .. }) => {
+                let schema = schema::closed(schema);
                 if Line::of(terms.model).structures(terms) {
                     self.format = Some(schema);
                 } else if schema::is_of_object(&schema) {

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::dialect::bedrock::request;
 use crate::dialect::hub::samples;
 use crate::dialect::hub::{
-    Ask, CacheMark, Call, CallKind, Content, Effort, Extras, Family, Losses, Media, Outcome, Part, Reasoning,
-    Role, Signature, Source, Summary, Terms, Thought, Tool, ToolChoice, ToolKind, Turn,
+    Ask, CacheMark, Call, CallKind, Content, Effort, Extras, Family, Format, Losses, Media, Outcome, Part,
+    Reasoning, Role, Signature, Source, Summary, Terms, Thought, Tool, ToolChoice, ToolKind, Turn,
 };
 use crate::dialect::quirks::Quirks;
 use crate::dialect::{Dialect, tree};
@@ -233,6 +233,22 @@ fn the_user_begins_and_ends_where_it_has_to_be_so() {
     }
     let (body, losses) = written(&going_on, CLAUDE_OLD, Facts::default());
     assert_eq!((&body["messages"][2], losses), (&Value::Null, Losses::default()));
+}
+
+#[test]
+fn an_answers_schema_is_closed_for_claude() {
+    let schema = r#"{"type":"object","properties":{"n":{"type":"integer","minimum":1}}}"#;
+    let format = Some(Format::Schema { name: None, description: None, schema: schema.into(), strict: None });
+    let asked = Ask { format, ..ask(vec![user("?")]) };
+    let said = |model| {
+        let (body, _) = written(&asked, model, Facts::default());
+        let schema = &body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"];
+        serde_json::from_str::<Value>(schema.as_str().expect("a text")).expect("JSON")
+    };
+    let number = json!({"type": "integer", "description": "{minimum: 1}"});
+    let closed = json!({"type": "object", "properties": {"n": number}, "additionalProperties": false});
+    assert_eq!(said(CLAUDE), closed);
+    assert_eq!(said(GPT), serde_json::from_str::<Value>(schema).expect("JSON"));
 }
 
 #[test]

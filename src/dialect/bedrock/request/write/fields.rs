@@ -2,6 +2,7 @@
 
 use super::thinking::Thinking;
 use super::{Draft, INFERENCE, OUTPUT, Origin};
+use crate::dialect::anthropic::request::closed;
 use crate::dialect::bedrock::maker::Maker;
 use crate::dialect::hub::{Ask, Format, Losses, Text, Tier};
 use crate::dialect::write::Object;
@@ -135,7 +136,8 @@ pub fn output(draft: &Draft<'_, '_>, thinking: &Thinking, losses: &mut Losses, c
                     structure.object("jsonSchema", |form| {
                         form.str_if("name", name.as_deref());
                         form.str_if("description", description.as_deref());
-                        form.str("schema", schema);
+                        let claudes = (foreign && draft.maker.is_claude()).then(|| closed(schema));
+                        form.str("schema", claudes.as_deref().unwrap_or(schema));
                     });
                 });
             });
