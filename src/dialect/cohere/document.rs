@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::dialect::hub::{Content, Media, Part, Source, Text, Turn};
+use crate::dialect::hub::{Content, Extras, Media, Part, Source, Text, Turn};
 use crate::dialect::json;
 use crate::dialect::tree::{Node, Wrong};
 use crate::dialect::write::{Array, Object};
@@ -76,17 +76,17 @@ pub fn has_company(turn: &Turn<'_>) -> bool {
     turn.parts.iter().any(|part| !is_outcome(part) && text_file(part).is_none())
 }
 
-/// Writes a file of text into `documents`.
-pub fn write(media: &Media<'_>, text: &str, part: &Part<'_>, documents: &mut Array<'_>) {
+/// Writes a file of text into `documents`; `own` is what only Cohere knows of it.
+pub fn write(media: &Media<'_>, text: &str, own: Option<&Extras<'_>>, documents: &mut Array<'_>) {
     if media.mime.is_none() && media.name.is_none() {
         documents.str(text);
     } else {
-        documents.object(|o| members(media, text, part, o));
+        documents.object(|o| members(media, text, own, o));
     }
 }
 
 /// Writes the object of one document, which tool results insist on.
-pub fn members(media: &Media<'_>, text: &str, part: &Part<'_>, object: &mut Object<'_>) {
+pub fn members(media: &Media<'_>, text: &str, own: Option<&Extras<'_>>, object: &mut Object<'_>) {
     let name = media.name.as_deref();
     let is_object = text.trim_start().starts_with('{') && json::is_whole(text.as_bytes());
     if media.mime.as_deref() == Some(STRUCTURED) && is_object {
@@ -96,7 +96,9 @@ pub fn members(media: &Media<'_>, text: &str, part: &Part<'_>, object: &mut Obje
             o.str("text", text).str_if("title", name);
         });
     }
-    part.extras.write(object);
+    if let Some(own) = own {
+        own.write(object);
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +116,7 @@ mod tests {
         let said = text_of(media).expect("text");
         assert_eq!((media.mime.as_deref(), media.name.as_deref(), &*said), (mime, name, text), "{json}");
         let mut out = Vec::new();
-        json_writer::array(&mut out, |a| write(media, &said, &part, a));
+        json_writer::array(&mut out, |a| write(media, &said, Some(&part.extras), a));
         let written: Value = serde_json::from_slice(&out).expect("JSON");
         assert_eq!(written[0], serde_json::from_str::<Value>(json).expect("JSON"));
     }

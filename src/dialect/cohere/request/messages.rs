@@ -158,7 +158,8 @@ impl Writer<'_> {
                 if let Some(text) = document::text_of(media) {
                     list.object(|o| {
                         o.str("type", "document");
-                        o.object("document", |o| document::members(media, &text, part, o));
+                        let own = (self.origin == Origin::Own).then_some(&part.extras);
+                        o.object("document", |o| document::members(media, &text, own, o));
                     });
                 }
             }

@@ -26,7 +26,7 @@ pub fn write(ask: &Ask<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Ve
     write::object(out, |o| {
         o.str("model", terms.model);
         o.array("messages", |a| messages::write(ask, origin, terms, losses, a));
-        let documents = write_documents(ask, o);
+        let documents = write_documents(ask, origin, o);
         write_tools(ask, origin, terms, losses, o);
         write_format(ask, origin, documents, losses, o);
         if matches!(ask.mode, Mode::Stream { .. }) {
@@ -49,7 +49,7 @@ enum Documents {
 }
 
 /// Files of text, wherever users gave them.
-fn write_documents(ask: &Ask<'_>, object: &mut Object<'_>) -> Documents {
+fn write_documents(ask: &Ask<'_>, origin: Origin, object: &mut Object<'_>) -> Documents {
     let users = ask.turns.iter().filter(|turn| turn.role == Role::User && document::has_company(turn));
     let mut files = users
         .flat_map(|turn| &turn.parts)
@@ -60,7 +60,8 @@ fn write_documents(ask: &Ask<'_>, object: &mut Object<'_>) -> Documents {
     }
     object.array("documents", |a| {
         for (media, text, part) in files {
-            document::write(media, &text, part, a);
+            let own = (origin == Origin::Own).then_some(&part.extras);
+            document::write(media, &text, own, a);
         }
     });
     Documents::Some

@@ -324,3 +324,40 @@ fn past_thoughts_go_to_models_that_think_and_take_no_plan() {
     let (_, thinking, lost) = written(vec![thought(), call()], Some(false));
     assert_eq!((thinking, &*lost), (Value::Null, "reasoning_effort"));
 }
+
+#[test]
+fn a_document_of_another_dialects_has_nothing_but_what_cohere_knows() {
+    let found = || {
+        let mut part =
+            Part::new(Content::File(Media::new(Source::Text("t".into()), Some("text/plain".into()))));
+        part.extras.keep_aside("block", r#"{"type":"search_result"}"#);
+        part.extras.keep_aside("source", r#"{"type":"content"}"#);
+        part
+    };
+    let call = Call {
+        id: "c".into(),
+        name: "f".into(),
+        arguments: "{}".into(),
+        kind: CallKind::Function,
+        signature: None,
+    };
+    let outcome = Outcome {
+        call_id: "c".into(),
+        name: Some("f".into()),
+        content: vec![found()],
+        is_error: None,
+        kind: CallKind::Function,
+    };
+    let asked = Ask {
+        turns: vec![
+            Turn::new(Role::User, vec![Part::text("x"), found()]),
+            Turn::new(Role::Assistant, vec![Part::new(Content::Call(call))]),
+            Turn::new(Role::User, vec![Part::new(Content::Outcome(outcome))]),
+        ],
+        ..Ask::new(Dialect::Anthropic)
+    };
+    let said = value(&ask(&asked, &mut Losses::default()));
+    let document = json!({"data": {"text": "t"}});
+    assert_eq!(said["documents"], json!([document]));
+    assert_eq!(said["messages"][2]["content"], json!([{"type": "document", "document": document}]));
+}
