@@ -1,7 +1,13 @@
 //! What a vendor changes about a dialect's bodies, on the way out.
 
+use std::borrow::Cow;
+
+use memchr::memmem;
+
 use super::{Embeddings, Provider};
 use crate::dialect::json::{Text, Walker};
+use crate::dialect::tree::{self, Node};
+use crate::dialect::write::{self, Object};
 use crate::dialect::{Dialect, Operation};
 
 /// What Vertex wants where Anthropic has a header.
@@ -17,6 +23,8 @@ pub enum Body {
     /// A vector's length is `output_dimension`, where OpenAI has `dimensions`. That it is to be of `float` goes without
     /// saying, and Voyage refuses to hear it.
     OutputDimension,
+    /// Google's on Vertex: calls and their results have no ids (WIRE §3.8).
+    VertexGemini,
 }
 
 impl Provider {
@@ -24,6 +32,7 @@ impl Provider {
     pub fn body_of(&self, dialect: Dialect, operation: Operation) -> Body {
         match (dialect, operation, self.embeddings) {
             (Dialect::Anthropic, ..) => self.anthropic_body,
+            (Dialect::Gemini, ..) => self.gemini_body,
             (Dialect::OpenAi, Operation::Embeddings, Embeddings::Mistral | Embeddings::Voyage) => {
                 Body::OutputDimension
             }
@@ -33,13 +42,25 @@ impl Provider {
 }
 
 impl Body {
+    /// Might it change this body? Tells without much ado that most are left alone.
+    pub fn may_change(self, body: &[u8]) -> bool {
+        let has = |needle: &[u8]| memmem::find(body, needle).is_some();
+        match self {
+            Self::AsIs => false,
+            Self::VertexAnthropic | Self::OutputDimension => true,
+            Self::VertexGemini => has(b"\"function") && has(b"\"id\""),
+        }
+    }
+
     /// The changed body, every other value in it byte for byte as it was; `None` where nothing is to change, or
     /// where it is no JSON object and the vendor may say so.
     pub fn apply(self, operation: Operation, body: &[u8]) -> Option<Vec<u8>> {
         match self {
+            _ if !self.may_change(body) => None,
             Self::AsIs => None,
             Self::VertexAnthropic => vertex_anthropic(operation, body),
             Self::OutputDimension => output_dimension(body),
+            Self::VertexGemini => vertex_gemini(body),
         }
     }
 }
@@ -106,6 +127,60 @@ fn object(members: &[Member<'_>], length: usize) -> Vec<u8> {
     out
 }
 
+/// Members on the way to calls and results, in both of Google's spellings.
+const WAY: [&str; 7] = [
+    "generateContentRequest",
+    "contents",
+    "parts",
+    "functionCall",
+    "function_call",
+    "functionResponse",
+    "function_response",
+];
+
+fn vertex_gemini(body: &[u8]) -> Option<Vec<u8>> {
+    let root = tree::parse(body).ok().filter(has_ids)?;
+    let mut out = Vec::with_capacity(body.len());
+    write::object(&mut out, |o| without_ids(&root, o));
+    Some(out)
+}
+
+/// Is it a call or a result, which has the id?
+fn is_named(key: &str) -> bool {
+    key.starts_with("function")
+}
+
+fn has_ids(node: &Node<'_>) -> bool {
+    let inside = |(key, value): &(Cow<'_, str>, Node<'_>)| {
+        WAY.contains(&&**key) && if is_named(key) { value.at("id").is_some() } else { has_ids(value) }
+    };
+    node.members().iter().any(inside) || node.elements().iter().any(has_ids)
+}
+
+fn without_ids(node: &Node<'_>, o: &mut Object<'_>) {
+    for (key, value) in node.members() {
+        match &**key {
+            key if !WAY.contains(&key) => o.raw(key, value.raw()),
+            key if is_named(key) && value.is_object() => o.object(key, |o| {
+                for (name, value) in value.members().iter().filter(|(name, _)| name != "id") {
+                    o.raw(name, value.raw());
+                }
+            }),
+            key if value.is_array() => o.array(key, |a| {
+                for element in value.elements() {
+                    if element.is_object() {
+                        a.object(|o| without_ids(element, o));
+                    } else {
+                        a.raw(element.raw());
+                    }
+                }
+            }),
+            key if value.is_object() => o.object(key, |o| without_ids(value, o)),
+            key => o.raw(key, value.raw()),
+        };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,11 +222,43 @@ mod tests {
     }
 
     #[test]
+    fn vertex_gets_no_ids_of_calls() {
+        let gemini = super::super::find("vertex").expect("a row").body_of(Dialect::Gemini, Operation::Generate);
+        let check = |body: &str, expected: Option<&str>| {
+            let changed = gemini.apply(Operation::Generate, body.as_bytes());
+            let changed = changed.map(|bytes| String::from_utf8(bytes).expect("text"));
+            assert_eq!(changed.as_deref(), expected, "{body}");
+        };
+        check(
+            r#"{"contents":[{"role":"model","parts":[{"functionCall":{ "id":"a", "name":"f","args":{"id":1.0}},"thoughtSignature":"s"}]},
+                {"parts":{"function_response":{"name":"f","response":{"id":2},"id":"a"}}}],"labels":{"id":"b"}}"#,
+            Some(
+                r#"{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f","args":{"id":1.0}},"thoughtSignature":"s"}]},{"parts":{"function_response":{"name":"f","response":{"id":2}}}}],"labels":{"id":"b"}}"#,
+            ),
+        );
+        // A question for a count may hold a whole request.
+        check(
+            r#"{"generateContentRequest":{"contents":{"parts":[{"functionCall":{"id":"a","name":"f"}}]}}}"#,
+            Some(r#"{"generateContentRequest":{"contents":{"parts":[{"functionCall":{"name":"f"}}]}}}"#),
+        );
+        for same in [
+            "",
+            "[]",
+            r#"{"contents":[{"parts":[{"text":"functionCall"}]}]}"#,
+            r#"{"contents":[{"parts":[{"functionCall":{"name":"f","args":{"id":1}}}]}]}"#,
+            r#"{"contents":[{"parts":[{"functionCall":{"id":"a""#,
+        ] {
+            check(same, None);
+        }
+    }
+
+    #[test]
     fn other_bodies_stay_as_they_are() {
         assert_eq!(Body::AsIs.apply(Operation::Messages, b"{}"), None);
         let vertex = super::super::find("vertex").expect("a row");
         assert_eq!(vertex.body_of(Dialect::Anthropic, Operation::Messages), Body::VertexAnthropic);
-        assert_eq!(vertex.body_of(Dialect::Gemini, Operation::Generate), Body::AsIs);
+        let google = super::super::find("gemini").expect("a row");
+        assert_eq!(google.body_of(Dialect::Gemini, Operation::Generate), Body::AsIs);
         let mistral = super::super::find("mistral").expect("a row");
         assert_eq!(mistral.body_of(Dialect::OpenAi, Operation::Embeddings), Body::OutputDimension);
         assert_eq!(mistral.body_of(Dialect::OpenAi, Operation::Chat), Body::AsIs);

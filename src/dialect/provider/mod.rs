@@ -52,6 +52,8 @@ pub struct Provider {
     pub betas: Betas,
     /// What becomes of a body in Anthropic's dialect; see [`Provider::body_of`].
     pub anthropic_body: Body,
+    /// The same for Gemini's dialect.
+    pub gemini_body: Body,
     /// Whether it answers Cohere's question for a ranking at a path of its own.
     pub rerank: Rerank,
     /// In whose words it is asked for vectors in OpenAI's dialect.

@@ -34,6 +34,7 @@ const COMPATIBLE: Provider = Provider {
     anthropic_body: Body::AsIs,
     rerank: Rerank::Dialect,
     embeddings: Embeddings::OpenAi,
+    gemini_body: Body::AsIs,
     quirks: &Quirks::COMPATIBLE,
     key_env: None,
     catalog: None,
@@ -185,6 +186,7 @@ pub const PROVIDERS: &[Provider] = &[
         quirks: &VERTEX,
         ..COMPATIBLE
     },
+        gemini_body: Body::VertexGemini,
     Provider {
         name: "bedrock",
         speaks: &[Dialect::Bedrock],

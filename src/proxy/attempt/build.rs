@@ -11,7 +11,7 @@ use crate::config::{self, Matcher, Unsupported};
 use crate::dialect::continuation::{Learnt, Put};
 use crate::dialect::entry::{self, Entry};
 use crate::dialect::hub::{Keeping, Signature, Terms};
-use crate::dialect::provider::{self, Call, Delivery, Place, StreamUsage};
+use crate::dialect::provider::{Call, Delivery, Place, StreamUsage};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::splice::{self, Rewrite};
 use crate::dialect::{Dialect, Operation, encrypted, named, task, translate};
@@ -202,7 +202,7 @@ fn native(
         }
     };
     let rule = upstream.provider.body_of(guest.dialect, guest.operation);
-    if rule == provider::Body::AsIs {
+    if !rule.may_change(body) {
         return Ok((target, Outgoing::pieces(pieces)));
     }
     let whole = pieces.into_iter().flatten().collect::<Vec<u8>>();
