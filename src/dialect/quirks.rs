@@ -15,6 +15,8 @@ pub struct Quirks {
     pub tool_ids: ToolIds,
     pub tool_choice: ForcedTools,
     pub call_ids: CallIds,
+    /// Where Claude gets pictures and documents from.
+    pub claude_sources: ClaudeSources,
     /// How past reasoning is sent back in an assistant's message.
     pub reasoning_back: ReasoningBack,
     /// `response_format: json_schema` is understood; else `json_object` is the most that can be said.
@@ -86,6 +88,14 @@ pub enum CallIds {
     Omitted,
 }
 
+/// How pictures and documents may come to Claude, in Anthropic's own dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaudeSources {
+    Any,
+    /// As data only: Google's and Amazon's clouds fetch nothing (Anthropic's "Vision", supported platforms).
+    Data,
+}
+
 /// Past reasoning in an assistant's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReasoningBack {
@@ -120,6 +130,7 @@ impl Quirks {
         tool_ids: ToolIds::Any,
         tool_choice: ForcedTools::Taken,
         call_ids: CallIds::Sent,
+        claude_sources: ClaudeSources::Any,
         reasoning_back: ReasoningBack::Omitted,
         json_schema: true,
         prefilling: Prefilling::Plain,

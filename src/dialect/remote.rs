@@ -10,7 +10,7 @@ use super::Dialect;
 use super::bedrock;
 use super::gemini;
 use super::hub::{Ask, Content, Media, Part, Role, Source, Terms, Text};
-use super::quirks::ToolIds;
+use super::quirks::{ClaudeSources, Quirks, ToolIds};
 use super::tree::Node;
 
 /// What a URL held.
@@ -32,7 +32,7 @@ pub struct Mismatch {
 /// The URLs of `ask` whose content `to` has to be given, each once, in their order.
 pub fn wanted<'w>(ask: &'w Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Vec<&'w str> {
     let (mut urls, mut seen) = (Vec::new(), HashSet::new());
-    if ask.dialect == to {
+    if !is_filled(ask.dialect, to, terms) {
         return urls;
     }
     for part in ask.turns.iter().filter(|turn| turn.role == Role::User).flat_map(|turn| &turn.parts) {
@@ -43,6 +43,16 @@ pub fn wanted<'w>(ask: &'w Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Vec<&'w s
         });
     }
     urls
+}
+
+/// What comes in its own dialect is left as it is, save where a cloud takes less of that than its maker.
+fn is_filled(from: Dialect, to: Dialect, terms: &Terms<'_>) -> bool {
+    from != to || refuses_urls(to, terms.quirks)
+}
+
+/// Does an upstream of this dialect refuse URLs that its own callers may say?
+pub fn refuses_urls(dialect: Dialect, quirks: &Quirks) -> bool {
+    dialect == Dialect::Anthropic && quirks.claude_sources == ClaudeSources::Data
 }
 
 fn gather<'w>(part: &'w Part<'_>, to: Dialect, terms: &Terms<'_>, found: &mut impl FnMut(&'w str)) {
@@ -83,7 +93,8 @@ fn helps(content: &Content<'_>, url: &str, to: Dialect, terms: &Terms<'_>) -> bo
             (is_file && quirks.tools_by_responses)
                 || (is_audio && quirks.tool_ids != ToolIds::NineAlphanumeric)
         }
-        Dialect::Anthropic | Dialect::Http => false,
+        Dialect::Anthropic => (is_image || is_file) && quirks.claude_sources == ClaudeSources::Data,
+        Dialect::Http => false,
     }
 }
 
@@ -94,7 +105,7 @@ pub fn replace<'a>(
     terms: &Terms<'_>,
     held: impl Fn(&str) -> Option<Held<'a>>,
 ) -> Result<(), Mismatch> {
-    if ask.dialect == to {
+    if !is_filled(ask.dialect, to, terms) {
         return Ok(());
     }
     let turns = ask.turns.iter_mut().filter(|turn| turn.role == Role::User);
@@ -172,6 +183,7 @@ pub fn place<'n, 'a>(root: &'n Node<'a>, url: &str) -> Option<&'n Node<'a>> {
 mod tests {
     use super::*;
     use crate::dialect::hub::{Family, Outcome, Turn};
+    use crate::dialect::provider;
     use crate::dialect::quirks::Quirks;
     use crate::dialect::tree;
     use crate::vocab::Facts;
@@ -222,6 +234,15 @@ mod tests {
         for googles in ["https://youtu.be/x", "https://generativelanguage.googleapis.com/v1beta/files/abc"] {
             let ask = ask_of(Content::Video(media(googles)));
             assert_eq!(wanted(&ask, Dialect::Gemini, &terms("m")), [""; 0], "{googles}");
+        }
+        let vertex = Terms { quirks: provider::find("vertex").expect("a row").quirks, ..terms("m") };
+        for own in [Content::Image(media(URL)), Content::File(media(URL))] {
+            // Whoever asks: the upstream would refuse its own dialect's URLs, too.
+            let mut ask = ask_of(own);
+            for dialect in [Dialect::Anthropic, Dialect::OpenAi] {
+                ask.dialect = dialect;
+                assert_eq!(wanted(&ask, Dialect::Anthropic, &vertex), [URL]);
+            }
         }
         let deaf = ask_of(Content::Audio(media(URL)));
         assert_eq!(wanted(&deaf, Dialect::Bedrock, &terms("anthropic.claude-sonnet-4-5")), [""; 0]);

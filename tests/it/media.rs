@@ -154,6 +154,37 @@ async fn a_url_of_any_caller_reaches_upstreams_that_fetch_nothing_as_its_content
 }
 
 #[tokio::test(start_paused = true)]
+async fn claude_at_a_cloud_that_fetches_nothing_gets_the_content_from_his_own_callers_too() {
+    let yaml = format!(
+        "version: 1
+server: {{media: {{{TRUSTING}}}}}
+upstreams: {{vertex: {{provider: vertex, base_url: 'http://vertex/v1/projects/p/locations/l', credentials: [ya29.t]}}}}
+routes: [{{model: vertex, channels: [{{upstream: vertex, model: claude-sonnet-4-5@20250929}}]}}]
+"
+    );
+    let cloud = Scribe::saying(reply("anthropic"));
+    let pictures = Scribe::saying(file("image/png", PNG));
+    let lab = Lab::beside(&yaml, &[("vertex", &cloud), ("127.0.0.1", &pictures)]);
+    let source = json!({"type": "base64", "media_type": "image/png", "data": BASE64_STANDARD.encode(PNG)});
+    for (caller, ask, _) in asks("vertex", PICTURE) {
+        ok(&lab.send(&ask).await, caller);
+        let sent = cloud.only();
+        let body: Value = serde_json::from_slice(&sent.body).unwrap();
+        assert_eq!(body["messages"][0]["content"][1]["source"], source, "{caller}");
+        assert_eq!(body["anthropic_version"], "vertex-2023-10-16", "{caller}");
+        assert!(sent.uri.path().ends_with("/models/claude-sonnet-4-5@20250929:rawPredict"), "{caller}");
+        pictures.only();
+    }
+    // What has no URL in it goes as it came.
+    let body = r#"{"model":"vertex","max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"?","x":1.0}]}]}"#;
+    let ask = Ask::post("/v1/messages", body).header("anthropic-version", "2023-06-01");
+    ok(&lab.send(&ask).await, "native");
+    let sent = cloud.only().body;
+    assert!(String::from_utf8_lossy(&sent).contains(r#""x":1.0"#), "{sent:?}");
+    lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_document_is_known_by_its_looks_and_a_url_that_stands_twice_is_fetched_once() {
     let scene = Scene::new(TRUSTING, "");
     let file = json!({"type": "input_file", "file_url": DOCUMENT});

@@ -223,7 +223,8 @@ mod tests {
 
     #[test]
     fn vertex_gets_no_ids_of_calls() {
-        let gemini = super::super::find("vertex").expect("a row").body_of(Dialect::Gemini, Operation::Generate);
+        let gemini =
+            super::super::find("vertex").expect("a row").body_of(Dialect::Gemini, Operation::Generate);
         let check = |body: &str, expected: Option<&str>| {
             let changed = gemini.apply(Operation::Generate, body.as_bytes());
             let changed = changed.map(|bytes| String::from_utf8(bytes).expect("text"));

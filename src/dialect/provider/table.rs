@@ -10,7 +10,8 @@ use super::{
 use crate::dialect::Dialect;
 use crate::dialect::hub::Family;
 use crate::dialect::quirks::{
-    CallIds, ForcedTools, MaxTokens, Prefilling, Quirks, ReasoningBack, ReasoningStyle, ToolIds,
+    CallIds, ClaudeSources, ForcedTools, MaxTokens, Prefilling, Quirks, ReasoningBack, ReasoningStyle,
+    ToolIds,
 };
 
 const OPENAI: &[Dialect] = &[Dialect::OpenAi];
@@ -100,7 +101,9 @@ const OPENROUTER: Quirks = Quirks {
 /// Takes `max_completion_tokens`, the other field being on its way out.
 const COMPLETION_TOKENS: Quirks = Quirks { max_tokens: MaxTokens::Completion, ..Quirks::COMPATIBLE };
 const WITHOUT_EFFORT: Quirks = Quirks { reasoning: ReasoningStyle::None, ..Quirks::COMPATIBLE };
-const VERTEX: Quirks = Quirks { call_ids: CallIds::Omitted, ..Quirks::COMPATIBLE };
+const VERTEX: Quirks =
+    Quirks { call_ids: CallIds::Omitted, claude_sources: ClaudeSources::Data, ..Quirks::COMPATIBLE };
+const MANTLE: Quirks = Quirks { claude_sources: ClaudeSources::Data, ..Quirks::COMPATIBLE };
 
 /// Every provider, in the order in which documentation lists them.
 pub const PROVIDERS: &[Provider] = &[
@@ -183,10 +186,10 @@ pub const PROVIDERS: &[Provider] = &[
         stream_usage: StreamUsage::Leave,
         betas: betas::VERTEX,
         anthropic_body: Body::VertexAnthropic,
+        gemini_body: Body::VertexGemini,
         quirks: &VERTEX,
         ..COMPATIBLE
     },
-        gemini_body: Body::VertexGemini,
     Provider {
         name: "bedrock",
         speaks: &[Dialect::Bedrock],
@@ -209,6 +212,7 @@ pub const PROVIDERS: &[Provider] = &[
         auth: Auth::Aws("bedrock-mantle"),
         headers: ANTHROPIC_VERSION,
         betas: betas::MANTLE,
+        quirks: &MANTLE,
         key_env: Some("AWS_BEARER_TOKEN_BEDROCK"),
         catalog: Some("bedrock"),
         ..COMPATIBLE

@@ -14,7 +14,7 @@ use crate::dialect::hub::{Keeping, Signature, Terms};
 use crate::dialect::provider::{Call, Delivery, Place, StreamUsage};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::splice::{self, Rewrite};
-use crate::dialect::{Dialect, Operation, encrypted, named, task, translate};
+use crate::dialect::{Dialect, Operation, encrypted, named, remote, task, translate};
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::{Gateway, memory, thoughts, trace};
 use crate::route::Plan;
@@ -67,7 +67,9 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
                             || Signature::may_be_ours(guest.dialect, body)
                             || scan.shape == scan::Shape::OfResponses
                             || (upstream.provider.quirks.tools_by_responses
-                                && holds_reasoning(guest.dialect, body))));
+                                && holds_reasoning(guest.dialect, body))
+                            || (remote::refuses_urls(dialect, upstream.provider.quirks)
+                                && holds_urls(body))));
             if dialect == guest.dialect && !resaid {
                 let lessened = lessened(guest, permit, route, body, &mut spoken)?;
                 native(gateway, guest, upstream, (model, name), (scan, body), lessened)?
@@ -169,6 +171,11 @@ fn left_out(guest: &Guest, permit: &Permit) -> Vec<u64> {
 fn holds_reasoning(dialect: Dialect, body: &[u8]) -> bool {
     const MEMBERS: [&str; 3] = ["\"reasoning_content\"", "\"reasoning_details\"", "\"extra_content\""];
     dialect == Dialect::OpenAi && MEMBERS.iter().any(|member| memmem::find(body, member.as_bytes()).is_some())
+}
+
+/// Sources of pictures and documents that somebody would have to fetch.
+fn holds_urls(body: &[u8]) -> bool {
+    memmem::find(body, b"\"url\"").is_some()
 }
 
 /// The caller's own bytes, but for the model's name and what the vendor wants otherwise.
