@@ -23,9 +23,10 @@
 //!   else 32,000 for a Claude that nobody knows (4,096 and 8,192 for the third generation), and 4,096
 //!   for other models, whose windows may be small.
 //! - Any JSON object as the form of the answer has no equal: it is one more instruction, and
-//!   `response_format` is reported. A schema is `output_config.format`, or for models without it a
-//!   tool that has to be called (see `stand_in`). A schema that was not strict is closed
-//!   (`additionalProperties: false`), which the API demands.
+//!   `response_format` is reported. A schema is `output_config.format`, or for models without it, and for
+//!   schemas that no grammar can hold an answer to, a tool that has to be called (see `stand_in`). Schemas
+//!   of answers and of strict tools are closed and lose their limits, which the API demands (see `schema`);
+//!   a tool whose schema cannot be is not strict.
 //! - A custom tool is a tool with one string (see `stand_in`); one with a grammar is refused.
 //! - Forced tools and thinking exclude each other: the tools win, and `reasoning` is reported.
 //! - At most four cache marks, and none of an hour behind one of five minutes: the last ones count.
@@ -43,7 +44,7 @@ mod write;
 
 pub use arrange::{GO_ON, NOTHING};
 pub use read::read;
-pub use schema::closed;
+pub use schema::imposed;
 pub use write::write;
 
 use crate::dialect::hub::Terms;

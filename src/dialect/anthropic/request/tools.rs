@@ -102,14 +102,15 @@ impl<'p, 'a> Plan<'p, 'a> {
                 self.instructs = true;
             }
             Some(Format::Schema { schema, .. }) => {
-                let schema = schema::closed(schema);
-                if Line::of(terms.model).structures(terms) {
-                    self.format = Some(schema);
-                } else if schema::is_of_object(&schema) {
+                let imposed = Line::of(terms.model).structures(terms);
+                let imposed = imposed.then(|| schema::imposed(schema, "response_format", losses)).flatten();
+                if let Some(schema) = imposed {
+                    self.format = Some(Cow::Owned(schema));
+                } else if schema::is_of_object(schema) {
                     // Beside other tools the model has to choose one of all.
                     let others = !self.tools.is_empty() && self.choice != Some(Choice::None);
                     self.choice = Some(if others { Choice::Any } else { Choice::Tool(stand_in::ANSWER) });
-                    self.answer = Some(schema);
+                    self.answer = Some(schema::of_tool(Some(schema)));
                 } else {
                     losses.drop("response_format");
                     self.instructs = true;
@@ -218,17 +219,20 @@ struct Strict {
 }
 
 impl Strict {
-    /// Says `strict` if it may be said.
-    fn write(&mut self, strict: Option<bool>, losses: &mut Losses, object: &mut Object<'_>) {
-        if strict != Some(true) {
-            return;
-        }
-        if !self.takes || self.left == 0 {
+    /// Says the schema, and `strict` if it may be said.
+    fn write(&mut self, schema: &str, strict: Option<bool>, losses: &mut Losses, object: &mut Object<'_>) {
+        if strict == Some(true) {
+            let takes = self.takes && self.left > 0;
+            if let Some(imposed) =
+                takes.then(|| schema::imposed(schema, "tools.parameters", losses)).flatten()
+            {
+                self.left -= 1;
+                object.raw("input_schema", &imposed).bool("strict", true);
+                return;
+            }
             losses.drop("strict");
-            return;
         }
-        self.left -= 1;
-        object.bool("strict", true);
+        object.raw("input_schema", schema);
     }
 }
 
@@ -265,8 +269,7 @@ fn write_tool(
                     }
                     say::extras(&tool.extras, object);
                 } else {
-                    object.raw("input_schema", &schema::of_tool(parameters.as_deref()));
-                    strict.write(*is_strict, losses, object);
+                    strict.write(&schema::of_tool(parameters.as_deref()), *is_strict, losses, object);
                 }
                 say::mark(marks.next(tool.cache), own.then_some(&tool.extras), object);
             });

@@ -13,9 +13,9 @@ mod turns;
 
 use super::{ADDITIONAL, INFERENCE, OUTPUT, TOOLS};
 use crate::dialect::Dialect;
-use crate::dialect::anthropic::stand_in;
+use crate::dialect::anthropic::{self, stand_in};
 use crate::dialect::bedrock::maker::Maker;
-use crate::dialect::hub::{Ask, Effort, Losses, Terms};
+use crate::dialect::hub::{Ask, Effort, Losses, Terms, Text};
 use crate::dialect::write;
 use thinking::Thinking;
 use tools::Tools;
@@ -107,6 +107,15 @@ impl Draft<'_, '_> {
         for (key, raw) in self.ask.extras.all().filter(|(key, _)| !nested(key)) {
             body.raw(key, raw);
         }
+    }
+
+    /// The schema as an answer or a strict tool is held to it, which Claude wants as Anthropic does (see its
+    /// `schema`); `None` where he cannot be.
+    fn imposed<'s>(&self, schema: &'s str, place: &str, losses: &mut Losses) -> Option<Text<'s>> {
+        if self.origin == Origin::Own || !self.maker.is_claude() {
+            return Some(Text::Borrowed(schema));
+        }
+        anthropic::request::imposed(schema, place, losses).map(Text::Owned)
     }
 
     /// How much thinking was asked for; what is not to be is `None`.

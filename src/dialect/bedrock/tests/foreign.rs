@@ -236,22 +236,6 @@ fn the_user_begins_and_ends_where_it_has_to_be_so() {
 }
 
 #[test]
-fn an_answers_schema_is_closed_for_claude() {
-    let schema = r#"{"type":"object","properties":{"n":{"type":"integer","minimum":1}}}"#;
-    let format = Some(Format::Schema { name: None, description: None, schema: schema.into(), strict: None });
-    let asked = Ask { format, ..ask(vec![user("?")]) };
-    let said = |model| {
-        let (body, _) = written(&asked, model, Facts::default());
-        let schema = &body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"];
-        serde_json::from_str::<Value>(schema.as_str().expect("a text")).expect("JSON")
-    };
-    let number = json!({"type": "integer", "description": "{minimum: 1}"});
-    let closed = json!({"type": "object", "properties": {"n": number}, "additionalProperties": false});
-    assert_eq!(said(CLAUDE), closed);
-    assert_eq!(said(GPT), serde_json::from_str::<Value>(schema).expect("JSON"));
-}
-
-#[test]
 fn tools_are_said_or_lost_by_name() {
     let custom = Tool {
         kind: ToolKind::Custom { name: "run".into(), description: None, format: None },
@@ -268,12 +252,13 @@ fn tools_are_said_or_lost_by_name() {
         ..ask(vec![user("?")])
     };
     let schema = json!({"json": {"type": "object", "properties": {}}});
+    let closed = json!({"json": {"type": "object", "properties": {}, "additionalProperties": false}});
     let free = json!({"json": {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}});
     let (body, losses) = written(&asked, CLAUDE, Facts::default());
     assert_eq!(
         body["toolConfig"],
         json!({"tools": [
-            {"toolSpec": {"name": "f", "inputSchema": schema, "strict": true}},
+            {"toolSpec": {"name": "f", "inputSchema": closed, "strict": true}},
             {"cachePoint": {"type": "default", "ttl": "1h"}},
             {"toolSpec": {"name": "mainstay_custom_run", "inputSchema": free}}]})
     );
@@ -341,4 +326,34 @@ fn a_foreign_signature_goes_to_its_caller_and_not_to_claude() {
     });
     assert_eq!(calls.collect::<Vec<_>>(), [Some(signature), None]);
     assert!(!written(&ask, CLAUDE, Facts::default()).0.to_string().contains("reasoningContent"));
+}
+
+#[test]
+fn claude_is_held_to_schemas_as_at_home() {
+    let schema = r#"{"type":"object","properties":{"a":{"type":"string","maxLength":3}}}"#;
+    let open =
+        r#"{"type":"object","properties":{"a":{"type":"object","additionalProperties":{"type":"integer"}}}}"#;
+    let format = |schema: &'static str| {
+        Some(Format::Schema { name: None, description: None, schema: schema.into(), strict: None })
+    };
+    let tool = |schema: &'static str| {
+        let (name, parameters) = ("f".into(), Some(schema.into()));
+        let kind = ToolKind::Function { name, description: None, parameters, strict: Some(true) };
+        Tool { kind, cache: None, extras: Extras::default() }
+    };
+    let asked = |schema| Ask { format: format(schema), tools: vec![tool(schema)], ..ask(vec![user("?")]) };
+    let said = |model, schema| {
+        let (body, losses) = written(&asked(schema), model, Facts::default());
+        let form = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"].as_str();
+        let form: Value = form.map_or(Value::Null, |text| serde_json::from_str(text).expect("JSON"));
+        let spec = body["toolConfig"]["tools"][0]["toolSpec"].clone();
+        (form, spec["inputSchema"]["json"].clone(), spec["strict"].clone(), losses.names().join(" "))
+    };
+    let held = json!({"type": "object", "additionalProperties": false,
+        "properties": {"a": {"type": "string", "description": "{maxLength: 3}"}}});
+    let lost = "tools.parameters.maxLength response_format.maxLength".to_owned();
+    assert_eq!(said(CLAUDE, schema), (held.clone(), held, json!(true), lost));
+    let plain: Value = serde_json::from_str(open).expect("JSON");
+    let lost = "strict response_format".to_owned();
+    assert_eq!(said(CLAUDE, open), (Value::Null, plain, Value::Null, lost));
 }

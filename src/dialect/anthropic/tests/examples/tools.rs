@@ -20,7 +20,8 @@ fn only_allowed_tools_are_shown() {
         &[
             (
                 "/tools",
-                json!([{ "name": "g", "input_schema": { "type": "object", "properties": {} }, "strict": true }]),
+                json!([{ "name": "g", "strict": true,
+                    "input_schema": { "type": "object", "properties": {}, "additionalProperties": false } }]),
             ),
             ("/tool_choice", json!({ "type": "any" })),
         ],
@@ -83,6 +84,7 @@ fn web_search_goes_with_its_place() {
 fn a_schema_is_said_or_stood_in_for() {
     let schema = r#"{"type":"object","properties":{"a":{"type":"string"}}}"#;
     let format = Some(Format::Schema { name: None, description: None, schema: schema.into(), strict: None });
+    let plain: Value = serde_json::from_str(schema).expect("JSON");
     let closed = json!({ "type": "object", "properties": { "a": { "type": "string" } }, "additionalProperties": false });
     let asked = Ask {
         format: format.clone(),
@@ -98,7 +100,7 @@ fn a_schema_is_said_or_stood_in_for() {
             ("/output_config", Value::Null),
             ("/thinking", Value::Null),
             ("/tools/0/name", json!(stand_in::ANSWER)),
-            ("/tools/0/input_schema", closed),
+            ("/tools/0/input_schema", plain),
             ("/tool_choice", json!({ "type": "tool", "name": stand_in::ANSWER })),
         ],
         "reasoning",
@@ -117,4 +119,52 @@ fn a_schema_is_said_or_stood_in_for() {
         (&read.choices[0].parts[..], &read.choices[0].stop),
         (&[Part::text(r#"{"a":"b"}"#)][..], &Stop::End)
     );
+}
+
+#[test]
+fn what_grammars_do_not_take_is_told_in_words_or_not_imposed() {
+    let tool = |schema: &'static str| {
+        let (name, parameters) = ("f".into(), Some(schema.into()));
+        let kind = ToolKind::Function { name, description: None, parameters, strict: Some(true) };
+        Tool { kind, cache: None, extras: Extras::default() }
+    };
+    let asked = |schema: &'static str, strict| {
+        let format = Some(Format::Schema { name: None, description: None, schema: schema.into(), strict });
+        Ask { tools: vec![tool(schema)], format, ..hello() }
+    };
+    let limited = r#"{"type":"object","properties":{"n":{"type":"integer","minimum":1,"description":"How many"}},"additionalProperties":false}"#;
+    let held = json!({"type": "object", "additionalProperties": false,
+        "properties": {"n": {"type": "integer", "description": "How many\n\n{minimum: 1}"}}});
+    for strict in [Some(true), None] {
+        check(
+            &asked(limited, strict),
+            &terms("claude-opus-5"),
+            &[
+                ("/output_config/format/schema", held.clone()),
+                ("/tools/0/input_schema", held.clone()),
+                ("/tools/0/strict", json!(true)),
+            ],
+            "response_format.minimum tools.parameters.minimum",
+        );
+    }
+    // A tool that is not strict takes any schema, and so does the one that stands in for the answer.
+    for open in [
+        r#"{"type":"object","properties":{"m":{"type":"object","additionalProperties":{"type":"integer"}}}}"#,
+        r##"{"type":"object","properties":{"kids":{"type":"array","items":{"$ref":"#"}}}}"##,
+    ] {
+        let plain: Value = serde_json::from_str(open).expect("JSON");
+        check(
+            &asked(open, Some(true)),
+            &terms("claude-opus-5"),
+            &[
+                ("/output_config", Value::Null),
+                ("/tools/0/input_schema", plain.clone()),
+                ("/tools/0/strict", Value::Null),
+                ("/tools/1/name", json!(stand_in::ANSWER)),
+                ("/tools/1/input_schema", plain),
+                ("/tool_choice", json!({ "type": "any" })),
+            ],
+            "strict",
+        );
+    }
 }

@@ -2,7 +2,6 @@
 
 use super::thinking::Thinking;
 use super::{Draft, INFERENCE, OUTPUT, Origin};
-use crate::dialect::anthropic::request::closed;
 use crate::dialect::bedrock::maker::Maker;
 use crate::dialect::hub::{Ask, Format, Losses, Text, Tier};
 use crate::dialect::write::Object;
@@ -130,20 +129,24 @@ pub fn output(draft: &Draft<'_, '_>, thinking: &Thinking, losses: &mut Losses, c
             losses.drop("response_format");
         }
         Some(Format::Schema { name, description, schema, strict: _ }) => {
-            config.object("textFormat", |format| {
-                format.str("type", "json_schema");
-                format.object("structure", |structure| {
-                    structure.object("jsonSchema", |form| {
-                        form.str_if("name", name.as_deref());
-                        form.str_if("description", description.as_deref());
-                        let claudes = (foreign && draft.maker.is_claude()).then(|| closed(schema));
-                        form.str("schema", claudes.as_deref().unwrap_or(schema));
-                    });
-                });
-            });
+            match draft.imposed(schema, "response_format", losses) {
+                None => losses.drop("response_format"),
+                Some(schema) => text_format((name.as_deref(), description.as_deref()), &schema, config),
+            }
         }
     }
     draft.extras_of(OUTPUT, config);
+}
+
+fn text_format((name, description): (Option<&str>, Option<&str>), schema: &str, config: &mut Object<'_>) {
+    config.object("textFormat", |format| {
+        format.str("type", "json_schema");
+        format.object("structure", |structure| {
+            structure.object("jsonSchema", |form| {
+                form.str_if("name", name).str_if("description", description).str("schema", schema);
+            });
+        });
+    });
 }
 
 pub fn service_tier(draft: &Draft<'_, '_>, losses: &mut Losses, body: &mut Object<'_>) {

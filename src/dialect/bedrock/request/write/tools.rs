@@ -196,9 +196,18 @@ fn write_tool(draft: &Draft<'_, '_>, tool: &Tool<'_>, losses: &mut Losses, tools
     let own = draft.origin == Origin::Own;
     match &tool.kind {
         ToolKind::Function { name, description, parameters, strict } => {
-            let strict = strict.filter(|strict| own || is_strict(draft, *strict, losses));
+            let mut strict = strict.filter(|strict| own || is_strict(draft, *strict, losses));
             let schema = parameters.as_deref().unwrap_or(ANYTHING);
-            let schema = if own { Text::Borrowed(schema) } else { rooted(schema) };
+            let mut schema = if own { Text::Borrowed(schema) } else { rooted(schema) };
+            if strict == Some(true) {
+                let imposed = draft.imposed(&schema, "tools.parameters", losses).map(Text::into_owned);
+                if let Some(imposed) = imposed {
+                    schema = Text::Owned(imposed);
+                } else {
+                    losses.drop("strict");
+                    strict = None;
+                }
+            }
             let description = description.as_deref().filter(|text| own || !text.is_empty());
             spec(name, description, &schema, tools, |spec| {
                 if let Some(strict) = strict {
