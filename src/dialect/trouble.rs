@@ -4,7 +4,7 @@
 //! are the proxy's.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 
 use super::{Begun, Dialect, anthropic, bedrock, cohere, gemini, http as plain, openai, responses};
 
@@ -179,11 +179,11 @@ pub fn kind_header(kind: Kind, dialect: Dialect) -> Option<(&'static str, &'stat
 }
 
 /// The header in which a vendor of the dialect names a request, where its SDKs look for one.
-pub const fn request_id_header(dialect: Dialect) -> Option<&'static str> {
+pub const fn request_id_header(dialect: Dialect) -> Option<HeaderName> {
     match dialect {
-        Dialect::OpenAi | Dialect::Responses => Some("x-request-id"),
-        Dialect::Anthropic => Some("request-id"),
-        Dialect::Bedrock => Some("x-amzn-requestid"),
+        Dialect::OpenAi | Dialect::Responses => Some(HeaderName::from_static("x-request-id")),
+        Dialect::Anthropic => Some(HeaderName::from_static("request-id")),
+        Dialect::Bedrock => Some(HeaderName::from_static("x-amzn-requestid")),
         Dialect::Gemini | Dialect::Cohere | Dialect::Ollama | Dialect::Http => None,
     }
 }

@@ -86,11 +86,10 @@ where
     let mut served =
         pin!(builder.serve_connection_with_upgrades(line, service_fn(|request| caller.call(request))));
     let live = &front.gateway.live;
-    let mut closing = pin!(front.lifecycle.reached(Stage::Closing));
-    let mut cut_off = pin!(front.lifecycle.reached(Stage::CutOff));
-    let mut gone = pin!(front.lifecycle.reached(Stage::Gone));
+    // One after the other, so that there is one to look at.
+    let mut awaited = Stage::Closing;
+    let mut stage = pin!(front.lifecycle.reached(awaited));
     let mut alarm = pin!(Alarm::new(conduct.due().unwrap_or_else(|| live.now())));
-    let (mut staying, mut lasting) = (true, true);
     loop {
         // Nothing is lost with a branch: the connection is polled on, stages stay reached, and the
         // alarm is set anew.
@@ -98,14 +97,8 @@ where
             if served.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Event::Ended);
             }
-            if staying && closing.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Event::Closing);
-            }
-            if gone.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Event::Ended);
-            }
-            if lasting && cut_off.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Event::CutOff);
+            if stage.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Event::Stage);
             }
             if let Some(due) = conduct.due() {
                 alarm.as_mut().no_later_than(due, live);
@@ -113,19 +106,23 @@ where
             alarm.as_mut().poll(cx).map(|()| Event::Alarm)
         });
         match event.await {
-            Event::Ended => return,
-            // Its request has a look, which is asked with the connection.
-            Event::CutOff => lasting = false,
-            Event::Closing => {
-                staying = false;
+            Event::Stage if awaited == Stage::Closing => {
+                awaited = Stage::CutOff;
+                stage.set(front.lifecycle.reached(awaited));
                 let spread = live.dice().between(0.0, close_spread.as_secs_f64());
                 tokio::select! {
                     _ = served.as_mut() => return,
-                    () = gone.as_mut() => return,
+                    () = front.lifecycle.reached(Stage::Gone) => return,
                     () = sleep(Duration::from_secs_f64(spread)) => {}
                 }
                 served.as_mut().graceful_shutdown();
             }
+            // Its request has a look, which is asked with the connection.
+            Event::Stage if awaited == Stage::CutOff => {
+                awaited = Stage::Gone;
+                stage.set(front.lifecycle.reached(awaited));
+            }
+            Event::Stage | Event::Ended => return,
             Event::Alarm => match conduct.patience(live.now()) {
                 Patience::Until(tick) => alarm.as_mut().set(tick, live),
                 Patience::Stuck => return,
@@ -143,8 +140,8 @@ where
 
 enum Event {
     Ended,
-    Closing,
-    CutOff,
+    /// The one that was awaited.
+    Stage,
     Alarm,
 }
 

@@ -72,8 +72,19 @@ pub(super) fn check<B: http_body::Body>(
 
 /// A name or an address, and perhaps a port; empty where the target has none.
 fn is_host(value: &HeaderValue) -> bool {
-    value.as_bytes().iter().all(|byte| byte.is_ascii_graphic() && !b"/\\@?#,<>\"".contains(byte))
+    value.as_bytes().iter().all(|byte| IN_HOSTS[usize::from(*byte)])
 }
+
+/// Bytes that a name, an address or a port may have, by their numbers.
+static IN_HOSTS: [bool; 256] = {
+    let mut fine = [false; 256];
+    let mut byte: u8 = b'!';
+    while byte <= b'~' {
+        fine[byte as usize] = !matches!(byte, b'/' | b'\\' | b'@' | b'?' | b'#' | b',' | b'<' | b'>' | b'"');
+        byte += 1;
+    }
+    fine
+};
 
 const fn sentence(doubt: Doubt) -> &'static str {
     match doubt {

@@ -115,16 +115,18 @@ pub enum Switching {
 /// else: not `Accept-Encoding` either, since its answers are read on the way.
 pub fn for_upstream(callers: &HeaderMap, towards: Towards, switching: Switching) -> HeaderMap {
     let nominated = if callers.contains_key(CONNECTION) { nominated(callers) } else { Vec::new() };
-    let stays_here = |name: &HeaderName| {
-        name == HOST
-            || name == CONTENT_LENGTH
-            || HOP_BY_HOP.contains(name)
-            || (towards == Towards::Provider && !is_for_providers(name))
-            || nominated.contains(name)
-            || name.as_str().starts_with(OURS)
+    let passes = |name: &HeaderName| match towards {
+        // None of these is a hop's, or ours.
+        Towards::Provider => is_for_providers(name),
+        Towards::Service => {
+            !(name == HOST
+                || name == CONTENT_LENGTH
+                || HOP_BY_HOP.contains(name)
+                || name.as_str().starts_with(OURS))
+        }
     };
     let mut passing = HeaderMap::with_capacity(callers.len() + OF_THE_GATEWAY);
-    for (name, value) in callers.iter().filter(|(name, _)| !stays_here(name)) {
+    for (name, value) in callers.iter().filter(|(name, _)| passes(name) && !nominated.contains(name)) {
         passing.append(name, value.clone());
     }
     if towards == Towards::Service {
