@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use super::framing::Framing;
 use super::hub::{
-    Ask, CallKind, Content, Family, Losses, Manner, Mode, Part, Reply, Role, Source, Terms, Thought,
+    Ask, CallKind, Content, Family, Losses, Manner, Mode, NOTHING, Part, Reply, Role, Source, Terms, Thought,
     ToolChoice, Turn, custom,
 };
 use super::quirks::Quirks;
@@ -263,7 +263,6 @@ fn refuse_state(ask: &Ask<'_>, to: Dialect, losses: &mut Losses) {
 /// Leaves out turns that say nothing, which most dialects refuse. Where nobody else has said anything, or the model
 /// has and is not to go on with that, the user says as little as he can.
 fn say_something(ask: &mut Ask<'_>, to: Dialect) {
-    const NOTHING: &str = ".";
     match to {
         Dialect::Responses | Dialect::Anthropic | Dialect::Gemini | Dialect::Cohere | Dialect::Bedrock => {}
         Dialect::OpenAi | Dialect::Ollama | Dialect::Http => return,

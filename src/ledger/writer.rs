@@ -155,7 +155,9 @@ impl<S: Sink> Writer<S> {
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the store takes no rows; they are kept beside it, on disk where that takes them");
                 }
-                Err(_) => tracing::warn!("the store does not answer; the ledger's rows are kept on disk"),
+                Err(_) => tracing::warn!(
+                    "the store does not answer; the ledger's rows are kept beside it, on disk where that takes them"
+                ),
             }
         }
         self.lane.append(batch).await;

@@ -42,7 +42,6 @@ mod think;
 mod tools;
 mod write;
 
-pub use arrange::{GO_ON, NOTHING};
 pub use read::read;
 pub use schema::imposed;
 pub use write::write;

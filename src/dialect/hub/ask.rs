@@ -4,6 +4,11 @@ use super::part::{CacheMark, Part};
 use super::{Extras, Text};
 use crate::dialect::Dialect;
 
+/// What the user says where a dialect needs him to, and he has said nothing that it knows.
+pub const NOTHING: &str = ".";
+/// What he says behind an answer that the model cannot just continue.
+pub const GO_ON: &str = "Continue your last message exactly where it ends. Repeat nothing of it.";
+
 /// What a caller asks for, whatever the dialect.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ask<'a> {

@@ -5,13 +5,11 @@ use std::collections::HashMap;
 
 use super::ids::Ids;
 use super::line::Line;
-use crate::dialect::hub::{Ask, CacheMark, Call, Content, Extras, Family, Losses, Part, Role, Terms, Turn};
+use crate::dialect::hub::{
+    Ask, CacheMark, Call, Content, Extras, Family, GO_ON, Losses, NOTHING, Part, Role, Terms, Turn,
+};
 use crate::vocab::Ability;
 
-/// What the user says before an assistant that would speak first.
-pub const NOTHING: &str = ".";
-/// What the user says behind an answer that the model cannot just continue.
-pub const GO_ON: &str = "Continue your last message exactly where it ends. Repeat nothing of it.";
 /// What the form of the answer comes to where nothing enforces it.
 const JSON_ONLY: &str = "Answer with one JSON object and nothing else: no explanation and no code fence.";
 

@@ -7,16 +7,15 @@ use super::documents::Names;
 use super::ids::Ids;
 use super::parts;
 use super::{Draft, Origin, custom};
-use crate::dialect::anthropic::request;
 use crate::dialect::bedrock::block;
-use crate::dialect::hub::{CacheMark, CallKind, Content, Extras, Losses, Part, Role, Text, Turn};
+use crate::dialect::hub::{self, CacheMark, CallKind, Content, Extras, Losses, Part, Role, Text, Turn};
 use crate::dialect::write::{Array, Object};
 use crate::vocab::Ability;
 
 /// What the user says before an assistant that would speak first.
-static NOTHING: LazyLock<Part<'static>> = LazyLock::new(|| Part::text(request::NOTHING));
+static NOTHING: LazyLock<Part<'static>> = LazyLock::new(|| Part::text(hub::NOTHING));
 /// What the user says behind an answer that the model cannot just continue.
-static GO_ON: LazyLock<Part<'static>> = LazyLock::new(|| Part::text(request::GO_ON));
+static GO_ON: LazyLock<Part<'static>> = LazyLock::new(|| Part::text(hub::GO_ON));
 
 /// The conversation as it will be written.
 pub struct Layout<'d, 'a> {

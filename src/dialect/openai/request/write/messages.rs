@@ -9,15 +9,12 @@ use std::borrow::Cow;
 use super::ids::Ids;
 use super::{Origin, Vendor, Way, parts};
 use crate::dialect::hub::{
-    Call, CallKind, Content, Family, Losses, Outcome, Part, Role, Signature, Thought, Turn,
+    Call, CallKind, Content, Family, Losses, NOTHING, Outcome, Part, Role, Signature, Thought, Turn,
 };
 use crate::dialect::openai::{calls, thoughts};
 use crate::dialect::quirks::{ReasoningBack, SystemRole};
 use crate::dialect::write::{self, Array, Object};
 use crate::vocab::Ability;
-
-/// What the user says where nothing that he said can be said here.
-const NOTHING: &str = ".";
 
 pub fn write(way: Way<'_, '_>, losses: &mut Losses, object: &mut Object<'_>) {
     object.array("messages", |array| {
