@@ -172,10 +172,11 @@ impl Host {
         }
         let link = sharing.map(|(sharing, dialler)| {
             let link = Arc::clone(&sharing.link);
-            let hold = Arc::clone(&link).hold(move || dialler.clone().dial(), gateway.live.dice());
-            tasks.spawn("redis", hold);
+            // Before there is a connection: it teaches Redis the scripts that are known by then.
             gateway.limiter.share(Tallies::new(Arc::clone(&link), gateway.live.dice().next_u64()));
             gateway.budgets.share(Purses::new(Arc::clone(&link), gateway.live.dice().next_u64()));
+            let hold = Arc::clone(&link).hold(move || dialler.clone().dial(), gateway.live.dice());
+            tasks.spawn("redis", hold);
             tasks.spawn("budgets together", Arc::clone(&gateway.budgets).follow());
             tasks.spawn("limits", Arc::clone(&gateway.limiter).follow());
             tasks.spawn("sharing", sharing.follow(Arc::clone(&gateway)));
