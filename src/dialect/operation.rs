@@ -44,6 +44,10 @@ pub enum Operation {
     Files,
     /// Many requests at once, answered within a day.
     Batches,
+    /// What was answered, and is kept at its upstream.
+    StoredResponses,
+    /// What several answers belong to, and is kept at its upstream.
+    Conversations,
     /// Plain HTTP: nothing is known about it.
     Opaque,
 }
@@ -59,7 +63,7 @@ pub enum Replay {
 
 impl Operation {
     /// Every operation, for tables and tests.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 36] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -93,6 +97,8 @@ impl Operation {
         Self::VertexPredict,
         Self::Files,
         Self::Batches,
+        Self::StoredResponses,
+        Self::Conversations,
         Self::Opaque,
     ];
 
@@ -132,13 +138,17 @@ impl Operation {
             Self::VertexPredict => "vertex_predict",
             Self::Files => "files",
             Self::Batches => "batches",
+            Self::StoredResponses => "stored_responses",
+            Self::Conversations => "conversations",
             Self::Opaque => "opaque",
         }
     }
 
     pub const fn replay(self) -> Replay {
         match self {
-            Self::Files | Self::Batches | Self::Opaque => Replay::OnlyIfUnsent,
+            Self::Files | Self::Batches | Self::StoredResponses | Self::Conversations | Self::Opaque => {
+                Replay::OnlyIfUnsent
+            }
             Self::Chat
             | Self::Completions
             | Self::Embeddings
@@ -176,7 +186,18 @@ impl Operation {
     /// It is about what stays at an upstream. No model takes part in it, so it has a breaker, limits and latencies
     /// of its own there.
     pub const fn is_left(self) -> bool {
-        matches!(self, Self::Files | Self::Batches)
+        matches!(self, Self::Files | Self::Batches) || self.is_of_responses()
+    }
+
+    /// It is about what the Responses API has stored.
+    pub const fn is_of_responses(self) -> bool {
+        matches!(self, Self::StoredResponses | Self::Conversations)
+    }
+
+    /// The one whose name in a key's `endpoints` allows it: what was stored is whose who may have it made.
+    #[must_use]
+    pub const fn endpoint(self) -> Self {
+        if self.is_of_responses() { Self::Responses } else { self }
     }
 
     /// Its failures say nothing about the channel: upstreams that generate well often do not count

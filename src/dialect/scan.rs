@@ -194,9 +194,6 @@ fn candidates(operation: Operation, body: &[u8]) -> u32 {
     after(r#""candidateCount""#).chain(after(r#""candidate_count""#)).max().unwrap_or(1)
 }
 
-/// It would be paid for, and nobody could ever read it: answers that an upstream stores are not fetched from here.
-const FETCHED_LATER: &str = "an answer in the `background` cannot be fetched through this gateway; ask for a `stream` as well, or leave `background` out";
-
 /// What the walk has met so far.
 #[expect(clippy::struct_excessive_bools, reason = "each is a member of the body that was met")]
 #[derive(Default)]
@@ -208,8 +205,7 @@ struct Seen {
     max_output_tokens: Option<u64>,
     refers_to_state: bool,
     lasting: bool,
-    /// Where it says that it is to be answered in the background.
-    background: Option<usize>,
+    background: bool,
     refers_to: Option<u64>,
     tools: bool,
     effort_none: bool,
@@ -255,9 +251,6 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
         None => return Err(ScanError::new(end, "the body names no `model`")),
     };
     let stream = seen.stream.unwrap_or(false);
-    if let Some(at) = seen.background.filter(|_| entry.operation == Operation::Responses && !stream) {
-        return Err(ScanError::new(at, FETCHED_LATER));
-    }
     let chat = matches!(entry.operation, Operation::Chat | Operation::Completions);
     let ask = Patch { at: end..end, text: r#","stream_options":{"include_usage":true}"# };
     Ok(Scan {
@@ -277,7 +270,7 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
             _ => Shape::Own,
         },
         state: match entry.dialect {
-            Dialect::Responses if seen.lasting || seen.background.is_some() => State::Lasting,
+            Dialect::Responses if seen.lasting || seen.background => State::Lasting,
             Dialect::Responses if seen.refers_to_state || seen.store != Some(false) => State::Kept,
             _ => State::None,
         },
@@ -351,8 +344,7 @@ impl Seen {
             self.lasting |= kind != Kind::Null && key.is("conversation");
             self.refers_to = responses::stored_at::of_reference(walker.slice(span)).or(self.refers_to);
         } else if key.is("background") {
-            let at = walker.offset();
-            self.background = (walker.skip()? == Kind::True).then_some(at);
+            self.background = walker.skip()? == Kind::True;
         } else if key.is("store") {
             self.store = Some(walker.skip()? != Kind::False);
         } else if key.is("service_tier") {
@@ -526,7 +518,7 @@ pub(super) mod tests {
         check(r#","store":true,"background":false,"conversation":null"#, State::Kept);
         check(r#","conversation":"c""#, State::Lasting);
         check(r#","conversation":{"id":"c"}"#, State::Lasting);
-        check(r#","background":true,"stream":true"#, State::Lasting);
+        check(r#","background":true"#, State::Lasting);
     }
 
     #[test]

@@ -9,7 +9,6 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::access::Caller;
-use crate::algo::name;
 use crate::algo::tick::Tick;
 use crate::route::{Bond, Hold};
 use crate::state::Recent;
@@ -38,20 +37,14 @@ impl Bonds {
         self.0.find(of(caller.household(), name), KEPT, now).map(|stored| stored.bond)
     }
 
-    /// What has this number is stored for the caller with this key, or with no key, of this upstream, by a request of which
-    /// so much may be kept.
-    pub fn put(&self, caller: &Caller, name: u64, place: (u64, Option<u64>), said: (Privacy, Tick)) {
-        self.put_as(of(caller.household(), name), place, said);
+    /// What has this number is stored for the caller there, by a request of which so much may be kept.
+    pub fn put(&self, caller: &Caller, name: u64, bond: Bond, (privacy, now): (Privacy, Tick)) {
+        self.0.put(of(caller.household(), name), Stored { bond, privacy }, now);
     }
 
-    fn put_as(&self, number: u64, (upstream, key): (u64, Option<u64>), (privacy, now): (Privacy, Tick)) {
-        let bond = Bond { upstream, key: key.map(Whose::Key), hold: Hold::Firm };
-        self.0.put(number, Stored { bond, privacy }, now);
-    }
-
-    /// It is not stored there after all.
-    pub fn forget(&self, caller: &Caller, id: &str) {
-        self.0.forget(of(caller.household(), name::number(id.as_bytes())));
+    /// It is not stored there after all, or no more.
+    pub fn forget(&self, caller: &Caller, name: u64) {
+        self.0.forget(of(caller.household(), name));
     }
 
     /// All that may be kept, in the form that the state file has for places.
@@ -73,7 +66,9 @@ impl Bonds {
     pub fn recall(&self, kept: &[[u64; 4]], now: Tick) -> Vec<[u64; 4]> {
         let (bonds, places): (Vec<_>, Vec<_>) = kept.iter().copied().partition(|place| place[3] == NO_ROUTE);
         for [name, upstream, key, _] in bonds {
-            self.put_as(name, (upstream, (key != 0).then_some(key)), (Privacy::Usual, now));
+            let key = (key != 0).then_some(Whose::Key(key));
+            let bond = Bond { upstream, key, hold: Hold::Firm };
+            self.0.put(name, Stored { bond, privacy: Privacy::Usual }, now);
         }
         places
     }
@@ -96,6 +91,11 @@ fn of(household: Option<(&str, &str)>, name: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::algo::name;
+
+    fn bond(upstream: u64, key: Option<u64>) -> Bond {
+        Bond { upstream, key: key.map(Whose::Key), hold: Hold::Firm }
+    }
 
     #[test]
     fn what_is_kept_is_found_again_and_places_of_files_are_left_alone() {
@@ -103,8 +103,8 @@ mod tests {
         let bonds = Bonds::default();
         let nobody = Caller::default();
         let somebody = Caller::default().apart("somebody".into());
-        bonds.put(&nobody, name::number(b"resp_1"), (7, Some(3)), (Privacy::Usual, now));
-        bonds.put(&somebody, name::number(b"resp_2"), (8, None), (Privacy::Usual, now));
+        bonds.put(&nobody, name::number(b"resp_1"), bond(7, Some(3)), (Privacy::Usual, now));
+        bonds.put(&somebody, name::number(b"resp_2"), bond(8, None), (Privacy::Usual, now));
         let file = [1, 2, 3, 4];
         let kept = [bonds.keep(), vec![file]].concat();
 
@@ -119,9 +119,9 @@ mod tests {
         assert_eq!(next.keep(), bonds.keep());
         let first = name::number(b"resp_1");
         assert!(next.find(&nobody, first, now).is_some() && next.find(&somebody, first, now).is_none());
-        next.forget(&somebody, "resp_1");
+        next.forget(&somebody, first);
         assert!(next.find(&nobody, first, now).is_some());
-        next.forget(&nobody, "resp_1");
+        next.forget(&nobody, first);
         assert_eq!(next.find(&nobody, first, now), None);
         assert_eq!(next.find(&nobody, 1, now), None);
     }
@@ -130,7 +130,7 @@ mod tests {
     fn what_nobody_may_know_of_is_found_and_not_kept() {
         let (now, bonds, nobody) = (Tick::ZERO, Bonds::default(), Caller::default());
         let name = name::number(b"resp_1");
-        bonds.put(&nobody, name, (7, None), (Privacy::ZeroLog, now));
+        bonds.put(&nobody, name, bond(7, None), (Privacy::ZeroLog, now));
         assert!(bonds.find(&nobody, name, now).is_some());
         assert_eq!(bonds.keep(), Vec::<[u64; 4]>::new());
     }

@@ -22,8 +22,7 @@ use super::recall;
 use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::{
-    Gateway, Snapshot, admission, byok, capture, deadline, identity, leave, left, limits, models, privacy,
-    trace,
+    Gateway, Snapshot, admission, capture, deadline, identity, leave, left, limits, models, privacy, trace,
 };
 use crate::access::{Caller, Standing};
 use crate::algo::tick::Tick;
@@ -120,13 +119,16 @@ pub async fn admit(
     let query = arrival.head.uri.query();
     let found = entry::find(&arrival.head.method, &path, query, &arrival.head.headers);
     match found {
-        // A path route that was written for these paths goes before.
+        // A path route that was written for these paths goes before, but not where only this gateway has it.
         Ok(ref entry)
             if let ModelAt::Left(wanted) = &entry.model
-                && snapshot.table.route_of_path(&path).is_none() =>
+                && (snapshot.table.route_of_path(&path).is_none() || recall::is_ours(entry, wanted)) =>
         {
             if busy {
                 return Err(overloaded(gateway, snapshot, arrival, entry.dialect));
+            }
+            if let Some(answered) = left::answer(gateway, snapshot, &mut arrival, entry, wanted)? {
+                return Ok(Admitted::Answered(Box::new(answered)));
             }
             let guest = left::guest(gateway, snapshot, arrival, entry, wanted).await?;
             come_in(gateway, snapshot, guest).await
@@ -146,16 +148,6 @@ pub async fn admit(
             }
             let guest = ask::ask(gateway, snapshot, arrival, &entry).await?;
             come_in(gateway, snapshot, guest).await
-        }
-        Err(_) if let Some(way) = recall::asked(snapshot, &arrival, &path) => {
-            if busy {
-                return Err(overloaded(gateway, snapshot, arrival, Dialect::Responses));
-            }
-            let caller = caller_of_the_whole(gateway, snapshot, &mut arrival, Dialect::Responses)?;
-            leave::to_ask(&caller, &arrival, Dialect::Responses, Some(Operation::Responses))?;
-            let (caller, _) = byok::sent(gateway, caller, &arrival, Dialect::Responses)?;
-            let answered = recall::answer(gateway, snapshot, (&arrival, caller.scope()), way);
-            answered.map(|response| Admitted::Answered(Box::new(response)))
         }
         Err(miss) => plain_or_nowhere(gateway, snapshot, arrival, miss, (&path, busy)).await,
     }

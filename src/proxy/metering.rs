@@ -48,6 +48,8 @@ pub const fn of(operation: Operation, prompt_tokens: u64) -> Metering {
         | Operation::BedrockCountTokens
         | Operation::Files
         | Operation::Batches
+        | Operation::StoredResponses
+        | Operation::Conversations
         | Operation::Opaque => Metering::Free,
     }
 }

@@ -19,15 +19,16 @@ use super::refuse::{Refusal, in_short, name_request};
 use super::reply::Reply;
 use super::{Gateway, Snapshot};
 use crate::access::Caller;
+use crate::algo::name;
 use crate::cache::{Conversation, Item, Scope};
 use crate::config::Responses;
-use crate::dialect::entry::Entry;
+use crate::dialect::entry::{Entry, Left, Want};
 use crate::dialect::hub::Keeping;
 use crate::dialect::scan::{Scan, Store};
-use crate::dialect::stored::{self, BadPage, Errand, Page, Want, Way};
+use crate::dialect::stored::{self, BadPage, Page};
 use crate::dialect::tree::{self, Node};
 use crate::dialect::trouble::Kind;
-use crate::dialect::{Dialect, conversation, write};
+use crate::dialect::{Dialect, Operation, conversation, write};
 use crate::telemetry::{Metrics, catalogue};
 
 /// What a request refers to, and whether its answer may be referred to.
@@ -247,56 +248,46 @@ impl Keepsake {
         // One that is too large is missed when it is referred to, and then the caller hears of it.
         let _ = gateway.memory.remember(&self.scope, &said.id, conversation, gateway.live.now(), bounds);
         // The upstream at which it began to be stored never saw its end.
-        gateway.bonds.forget(&self.caller, &said.id);
+        gateway.bonds.forget(&self.caller, name::number(said.id.as_bytes()));
     }
 }
 
-/// The way to a stored response that is answered here. One that a path route leads to is answered there,
-/// unless it is ours.
-pub fn asked<'p>(snapshot: &Snapshot, arrival: &Arrival, path: &'p str) -> Option<Way<'p>> {
-    let way = stored::find(&arrival.head.method, path)?;
-    let (Way::To(Errand { id, .. }) | Way::NotAllowed { id, .. }) = way;
-    (conversation::is_ours(id) || snapshot.table.route_of_path(path).is_none()).then_some(way)
+/// Whether it is about a response that can be stored nowhere but here.
+pub fn is_ours(entry: &Entry<'_>, left: &Left<'_>) -> bool {
+    entry.operation == Operation::StoredResponses && left.id.is_some_and(conversation::is_ours)
 }
 
-/// Answers what was asked of a stored response.
+/// Answers what is wanted of a response that is stored here; `None` for any that may be stored elsewhere.
 pub fn answer(
     gateway: &Gateway,
     snapshot: &Snapshot,
-    (arrival, caller): (&Arrival, Option<&str>),
-    way: Way<'_>,
-) -> Result<Response<Reply>, Box<Refusal>> {
-    let Errand { id, want } = match way {
-        Way::To(errand) => errand,
-        Way::NotAllowed { allow, .. } => {
-            let message = format!("this address takes {allow}, not {}", arrival.head.method);
-            let mut refusal = arrival.refuse(Kind::MethodNotAllowed, message, Dialect::Responses);
-            refusal.allow = Some(allow);
-            return Err(refusal.closing_if_body(arrival));
-        }
-    };
-    let (scope, now, bounds) = (scope_of(caller), gateway.live.now(), &snapshot.table.server.responses);
+    (arrival, caller): (&Arrival, &Caller),
+    (id, want): (&str, Want),
+) -> Result<Option<Response<Reply>>, Box<Refusal>> {
+    let (scope, now, bounds) =
+        (scope_of(caller.scope()), gateway.live.now(), &snapshot.table.server.responses);
     let found = gateway.memory.response(&scope, id, now, bounds);
     count(gateway, id, found.is_some());
     let Some(conversation) = found else {
-        let why = if conversation::is_ours(id) {
-            "the gateway has forgotten it, or it belongs to another caller"
-        } else {
-            "what an upstream of OpenAI's own dialect answered is stored there, and not at this gateway"
-        };
-        let message = format!("Response with id '{}' not found: {why}.", in_short(id));
+        if !conversation::is_ours(id) {
+            return Ok(None);
+        }
+        let message = format!(
+            "Response with id '{}' not found: the gateway has forgotten it, or it belongs to another caller.",
+            in_short(id)
+        );
         let refusal = arrival.refuse(Kind::NotFound, message, Dialect::Responses);
         return Err(refusal.param("response_id").closing_if_body(arrival));
     };
     let query = arrival.head.uri.query();
     let body = match want {
-        Want::Response if streamed(query) => {
+        Want::Look if streamed(query) => {
             let message = "only responses in the background can be streamed again, and this one is whole; leave `stream` out";
             let refusal = arrival.refuse(Kind::BadRequest, message, Dialect::Responses);
             return Err(refusal.param("stream"));
         }
-        Want::Response => conversation.response(),
-        Want::InputItems => {
+        Want::Look => conversation.response(),
+        Want::Content => {
             let page = Page::parse(query).and_then(|page| page.list(listed(id, &conversation)));
             page.map_err(|BadPage { param, message }| {
                 arrival.refuse(Kind::BadRequest, message, Dialect::Responses).param(param)
@@ -306,7 +297,8 @@ pub fn answer(
             gateway.memory.forget(&scope, id, now, bounds);
             stored::deleted(id)
         }
-        Want::Cancel => {
+        // There are ways to no other.
+        Want::Cancel | Want::Create | Want::List | Want::Change => {
             let message =
                 "Cannot cancel a synchronous response: only those with `background: true` can be cancelled.";
             let refusal = arrival.refuse(Kind::BadRequest, message, Dialect::Responses);
@@ -316,7 +308,7 @@ pub fn answer(
     let mut response = Response::new(Reply::whole(Bytes::from(body), None));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     name_request(response.headers_mut(), Dialect::Responses, &arrival.request_id, None);
-    Ok(response)
+    Ok(Some(response))
 }
 
 fn streamed(query: Option<&str>) -> bool {

@@ -41,6 +41,8 @@ pub(super) enum Operation {
     Model,
     Files,
     Batches,
+    /// A response that was answered before; conversations are not kept.
+    Stored,
     Echo,
 }
 
@@ -70,8 +72,18 @@ pub(super) struct Ask {
     pub(super) stream: bool,
     /// `stream_options.include_usage`.
     pub(super) include_usage: bool,
+    pub(super) keeping: Keeping,
     pub(super) embedding: Embedding,
     pub(super) body_bytes: u64,
+}
+
+/// Whether an answer of the Responses API is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeping {
+    No,
+    Yes,
+    /// And is made in the background.
+    Background,
 }
 
 /// What embeddings depend on.
@@ -127,6 +139,10 @@ fn operation<'a>(
     }
     if below("files") && version != "v1beta" {
         return Some((list_dialect(mount, version, headers), Operation::Files, None));
+    }
+    let posted = method == Method::POST && matches!(rest, "responses/input_tokens" | "responses/compact");
+    if below("conversations") || rest.starts_with("responses/") && !posted {
+        return Some((Dialect::Responses, Operation::Stored, None));
     }
     if method == Method::GET {
         let dialect = list_dialect(mount, version, headers);
@@ -229,6 +245,8 @@ struct Body {
     model: Option<String>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
+    store: Option<bool>,
+    background: Option<bool>,
     encoding_format: Option<String>,
     dimensions: Option<usize>,
     #[serde(rename = "outputDimensionality")]
@@ -251,7 +269,8 @@ impl Ask {
             | Operation::Models
             | Operation::Model
             | Operation::Files
-            | Operation::Batches => Body::default(),
+            | Operation::Batches
+            | Operation::Stored => Body::default(),
             _ if content_type.is_some_and(|kind| kind.starts_with("multipart/")) => Body {
                 model: multipart_field(bytes, "model"),
                 stream: multipart_field(bytes, "stream").map(|value| value == "true"),
@@ -267,6 +286,7 @@ impl Ask {
                 | Operation::Models
                 | Operation::Files
                 | Operation::Batches
+                | Operation::Stored
                 | Operation::Moderations
                 | Operation::Images
                 | Operation::InputTokens
@@ -286,6 +306,11 @@ impl Ask {
             model,
             stream,
             include_usage: body.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
+            keeping: match (body.store, body.background) {
+                (Some(false), _) => Keeping::No,
+                (_, Some(true)) => Keeping::Background,
+                (_, Some(false) | None) => Keeping::Yes,
+            },
             embedding: Embedding {
                 inputs,
                 dimensions: dimensions.min(DIMENSIONS_MAX),

@@ -3,7 +3,7 @@
 //! A real server on a loopback socket that speaks every dialect, streams at a chosen pace, and goes
 //! wrong on demand, exactly, while it runs. The sample configuration, the demo and most tests of faults
 //! stand on it. It remembers who asked and how each request ended, never what was asked,
-//! save for files and batches that callers leave on purpose.
+//! save for files and batches that callers leave on purpose, and its own answers to the Responses API.
 //!
 //! ```text
 //! server ── door (listens, refuses)      one task per connection, all owned by one host task
@@ -63,6 +63,7 @@ mod form;
 mod gemini;
 mod line;
 mod openai;
+mod remembered;
 mod reply;
 mod responses;
 mod rule;

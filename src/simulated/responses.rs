@@ -18,14 +18,18 @@ pub(super) fn whole(ask: &Ask, answer: &Answer) -> Value {
     }
 }
 
-enum Status {
+pub(super) enum Status {
+    Queued,
     InProgress,
     Completed,
+    Cancelled,
     Failed(Complaint),
 }
 
-fn response(answer: &Answer, status: &Status) -> Value {
+pub(super) fn response(answer: &Answer, status: &Status) -> Value {
     let (name, error, output, usage) = match status {
+        Status::Queued => ("queued", Value::Null, json!([]), Value::Null),
+        Status::Cancelled => ("cancelled", Value::Null, json!([]), Value::Null),
         Status::InProgress => ("in_progress", Value::Null, json!([]), Value::Null),
         Status::Completed => {
             let part = text_part(&answer.text.whole());

@@ -113,16 +113,18 @@ pub(super) async fn serve(
     if let Some(continued) = continued {
         answer.text = continued.text(&answer.text, core.settings.words, habit);
     }
-    let speech = match ask.place.operation {
-        Operation::Files | Operation::Batches => match core.store.answer(&core, &ask.place, &head, &bytes) {
-            Ok(speech) => speech,
-            Err(Wrong { status, body }) => {
-                let said = Refusal { body: Some(body), ..Refusal::default() };
-                return desk.refuse(Complaint::of(status), status, &said);
-            }
-        },
-        Operation::Echo => echo::speech(&core.name, &head, &bytes),
-        _ => Speech::of(&ask, &answer),
+    let said = match ask.place.operation {
+        Operation::Files | Operation::Batches => core.store.answer(&core, &ask.place, &head, &bytes),
+        Operation::Stored => core.remembered.answer(&head),
+        Operation::Echo => Ok(echo::speech(&core.name, &head, &bytes)),
+        _ => Ok(core.remembered.keep(&ask, &answer, &head).unwrap_or_else(|| Speech::of(&ask, &answer))),
+    };
+    let speech = match said {
+        Ok(speech) => speech,
+        Err(Wrong { status, body }) => {
+            let said = Refusal { body: Some(body), ..Refusal::default() };
+            return desk.refuse(Complaint::of(status), status, &said);
+        }
     };
     desk.speak(speech, core.settings.pace, fault.as_ref(), &ask, &answer)
 }

@@ -21,6 +21,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::control::Control;
 use super::door::Door;
 use super::line::{InMemory, Line, Orders, Wire};
+use super::remembered::Remembered;
 use super::serve;
 use super::settings::Settings;
 use super::store::Store;
@@ -42,6 +43,7 @@ pub(super) struct Core {
     pub(super) settings: Settings,
     pub(super) control: Control,
     pub(super) store: Store,
+    pub(super) remembered: Remembered,
     pub(super) crew: Crew,
 }
 
@@ -69,6 +71,7 @@ impl Simulated {
             settings,
             control,
             store: Store::default(),
+            remembered: Remembered::default(),
             crew: Crew(crew),
         });
         let (stop, stopped) = watch::channel(false);

@@ -260,7 +260,7 @@ catalogue! {
     RESPONSES_BYTES = "mainstay_responses_remembered_bytes" Gauge, [], "Memory that remembered responses take, at most server.responses.memory.";
     RECALLS = "mainstay_responses_recalled_total" Counter, ["result"], "References to responses and items of ours: hit, or miss where it was forgotten.";
     THOUGHTS = "mainstay_encrypted_reasoning_total" Counter, ["result"], "Requests with encrypted reasoning: kept (went to whoever made it), unknown, left_out (elsewhere, without it), refused (sent again without it).";
-    LEFT = "mainstay_left_references_total" Counter, ["operation", "result"], "References to files and batches that callers left at an upstream: known, unknown, foreign (another caller's, refused).";
+    LEFT = "mainstay_left_references_total" Counter, ["operation", "result"], "References to files, batches, responses and conversations that are kept at an upstream: known, unknown, foreign (another caller's, refused).";
     CACHE = "mainstay_cache_total" Counter, ["route", "result"], "Kept answers: hit, stale (said in place of an error), miss, stored, too_large.";
     CACHE_HELD = "mainstay_cache_entries" Gauge, ["store"], "Answers that are kept: cache, idempotency.";
     CACHE_BYTES = "mainstay_cache_bytes" Gauge, ["store"], "Memory that kept answers take, at most server.cache_memory and server.idempotency.memory.";

@@ -166,7 +166,7 @@ pub fn words(metric: &str, label: &str) -> Option<&'static [&'static str]> {
         "how" => &["told", "taken"],
         "way" if is(&c::LEDGER_ROWS) => &["direct", "spooled", "replayed"],
         "way" => &["kept", "shared", "opened", "failed"],
-        "operation" if is(&c::LEFT) => &["files", "batches"],
+        "operation" if is(&c::LEFT) => &["files", "batches", "stored_responses", "conversations"],
         "operation" => names!(SharedOperation),
         "kind" if is(&c::ALERTS_FIRING) => names!(AlertKind),
         "kind" if is(&c::COOLDOWNS) => &["short", "long", "auth"],

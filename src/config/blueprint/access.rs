@@ -246,7 +246,9 @@ impl Lineage {
 
     /// The topmost who does not allow this kind of request.
     pub fn bars_endpoint(&self, asked: Operation) -> Option<&Member> {
-        self.first(|member| allows(member.reach.endpoints.as_deref(), |endpoint| *endpoint == asked))
+        self.first(|member| {
+            allows(member.reach.endpoints.as_deref(), |endpoint| *endpoint == asked.endpoint())
+        })
     }
 
     /// The topmost who does not allow callers from there. Nowhere is in no network.

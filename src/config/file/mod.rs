@@ -220,7 +220,7 @@ pub struct Route {
     pub access: Option<AccessName>,
     /// Further model names that mean this route.
     pub aliases: Vec<String>,
-    /// Whether callers' files and batches go to its accounts, where nothing says whose they are (false).
+    /// Whether callers' files, batches and conversations go to its accounts, where nothing says whose they are (false).
     pub files: Option<bool>,
     /// Requests that another route serves from the start, in order: the first rule that holds is followed.
     pub rules: Vec<Rule>,

@@ -17,11 +17,12 @@ use crate::vocab::{AlertKind, OperatorScope};
 pub const DIALECTS: [Dialect; 8] = Dialect::ALL;
 
 /// What a key may be restricted to: whatever callers can ask for, but lists of models, which show no more than what
-/// the key may use.
+/// the key may use, and what another name allows with it.
 pub fn endpoints() -> impl Iterator<Item = Operation> {
     use Operation::{Model, Models, OllamaChat, OllamaEmbed, VertexPredict};
     let others = [Model, Models, OllamaChat, OllamaEmbed, VertexPredict];
-    Operation::ALL.into_iter().filter(move |operation| !others.contains(operation))
+    let may = move |operation: &Operation| !others.contains(operation) && operation.endpoint() == *operation;
+    Operation::ALL.into_iter().filter(may)
 }
 
 /// Declares a word whose names come from a list of another room.

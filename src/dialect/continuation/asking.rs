@@ -83,7 +83,9 @@ pub fn barred(ask: &Ask<'_>, told: &Told) -> Option<Bar> {
         return Some(Bar::Media);
     }
     let refers = |name: &&&str| ask.extras.find(name).is_some_and(|raw| raw != "false");
-    if ask.dialect == Dialect::Responses && STATEFUL.iter().any(|name| refers(&name)) {
+    // In the background it goes on where it was begun, whoever listens.
+    let mut lasting = STATEFUL.iter().chain(&["background"]);
+    if ask.dialect == Dialect::Responses && lasting.any(|name| refers(&name)) {
         return Some(Bar::Stateful);
     }
     if told.text().is_empty() {

@@ -1,14 +1,14 @@
-//! The ways to files and batches: what callers leave at an upstream, and come back for.
+//! The ways to what callers leave at an upstream, and come back for: files, batches, stored responses, conversations.
 //!
-//! One table of collections; what may be done with one, and with a thing in it, is the same in each but for a
-//! few words. Of OpenAI's and Anthropic's dialects only. Sources: their API references, "Files" and "Batches".
+//! One table of collections, each with what may be done with it and with a thing in it. Of OpenAI's and Anthropic's dialects
+//! only. Sources: their API references, "Files", "Batches", "Responses" and "Conversations".
 
 use http::{HeaderMap, Method};
 
 use super::{Entry, Miss, ModelAt, Tail};
 use crate::dialect::{Dialect, Operation};
 
-/// What is wanted of files or batches.
+/// What is wanted of such things.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left<'a> {
     pub want: Want,
@@ -22,8 +22,10 @@ pub enum Want {
     List,
     Look,
     Delete,
-    /// A file's bytes, a batch's results.
+    /// What is in it: a file's bytes, a batch's results, a response's input, a conversation's items.
     Content,
+    /// Puts something into it or takes something out, and says something else of it.
+    Change,
     Cancel,
 }
 
@@ -33,34 +35,77 @@ struct Collection {
     /// Whose it is; a path that two dialects share is the other one's without Anthropic's headers.
     dialect: Dialect,
     ours: &'static str,
-    /// What stands behind an id for its content.
-    content: Option<&'static str>,
-    deletes: bool,
+    ways: &'static [Way],
+}
+
+/// A method, and the path below the collection's that takes it; `*` is an id.
+type Way = (Method, &'static str, Want);
+
+const FILES: &[Way] = &[
+    (Method::POST, "", Want::Create),
+    (Method::GET, "", Want::List),
+    (Method::GET, "/*", Want::Look),
+    (Method::DELETE, "/*", Want::Delete),
+    (Method::GET, "/*/content", Want::Content),
+];
+const BATCHES: &[Way] = &[
+    (Method::POST, "", Want::Create),
+    (Method::GET, "", Want::List),
+    (Method::GET, "/*", Want::Look),
+    (Method::POST, "/*/cancel", Want::Cancel),
+];
+const MESSAGE_BATCHES: &[Way] = &[
+    (Method::POST, "", Want::Create),
+    (Method::GET, "", Want::List),
+    (Method::GET, "/*", Want::Look),
+    (Method::DELETE, "/*", Want::Delete),
+    (Method::GET, "/*/results", Want::Content),
+    (Method::POST, "/*/cancel", Want::Cancel),
+];
+const RESPONSES: &[Way] = &[
+    (Method::GET, "/*", Want::Look),
+    (Method::DELETE, "/*", Want::Delete),
+    (Method::GET, "/*/input_items", Want::Content),
+    (Method::POST, "/*/cancel", Want::Cancel),
+];
+const CONVERSATIONS: &[Way] = &[
+    (Method::POST, "", Want::Create),
+    (Method::GET, "/*", Want::Look),
+    (Method::POST, "/*", Want::Change),
+    (Method::DELETE, "/*", Want::Delete),
+    (Method::GET, "/*/items", Want::Content),
+    (Method::POST, "/*/items", Want::Change),
+    (Method::GET, "/*/items/*", Want::Content),
+    (Method::DELETE, "/*/items/*", Want::Change),
+];
+
+const fn openai(
+    path: &'static str,
+    operation: Operation,
+    dialect: Dialect,
+    ways: &'static [Way],
+) -> Collection {
+    Collection { path, operation, dialect, ours: "/v1", ways }
+}
+
+const fn anthropic(
+    path: &'static str,
+    operation: Operation,
+    ours: &'static str,
+    ways: &'static [Way],
+) -> Collection {
+    Collection { path, operation, dialect: Dialect::Anthropic, ours, ways }
 }
 
 const COLLECTIONS: &[Collection] = &[
-    batches("/anthropic/v1/messages/batches", "/anthropic"),
-    batches("/v1/messages/batches", ""),
-    files("/anthropic/v1/files", Dialect::Anthropic, "/anthropic"),
-    files("/v1/files", Dialect::OpenAi, "/v1"),
-    Collection {
-        path: "/v1/batches",
-        operation: Operation::Batches,
-        dialect: Dialect::OpenAi,
-        ours: "/v1",
-        content: None,
-        deletes: false,
-    },
+    anthropic("/anthropic/v1/messages/batches", Operation::Batches, "/anthropic", MESSAGE_BATCHES),
+    anthropic("/v1/messages/batches", Operation::Batches, "", MESSAGE_BATCHES),
+    anthropic("/anthropic/v1/files", Operation::Files, "/anthropic", FILES),
+    openai("/v1/files", Operation::Files, Dialect::OpenAi, FILES),
+    openai("/v1/batches", Operation::Batches, Dialect::OpenAi, BATCHES),
+    openai("/v1/responses", Operation::StoredResponses, Dialect::Responses, RESPONSES),
+    openai("/v1/conversations", Operation::Conversations, Dialect::Responses, CONVERSATIONS),
 ];
-
-const fn batches(path: &'static str, ours: &'static str) -> Collection {
-    let (operation, dialect) = (Operation::Batches, Dialect::Anthropic);
-    Collection { path, operation, dialect, ours, content: Some("results"), deletes: true }
-}
-
-const fn files(path: &'static str, dialect: Dialect, ours: &'static str) -> Collection {
-    Collection { path, operation: Operation::Files, dialect, ours, content: Some("content"), deletes: true }
-}
 
 /// Longest id that is looked at.
 const LONGEST_ID: usize = 256;
@@ -78,7 +123,7 @@ pub fn find<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Option<R
         // Its base URL has no version.
         (dialect, ours) = (Dialect::Anthropic, "");
     }
-    Some(wanted(method, collection, rest).map_or_else(
+    Some(wanted(method, collection.ways, rest).map_or_else(
         |allow| {
             Err(match allow {
                 Some(allow) => Miss::MethodNotAllowed { dialect, allow },
@@ -98,34 +143,32 @@ pub fn find<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Option<R
 }
 
 /// The methods that the path takes instead, or `None` where nothing is there.
-fn wanted<'a>(
-    method: &Method,
-    collection: &Collection,
-    rest: &'a str,
-) -> Result<Left<'a>, Option<&'static str>> {
-    let Some(named) = rest.strip_prefix('/') else {
-        return match *method {
-            Method::POST => Ok(Left { want: Want::Create, id: None }),
-            Method::GET => Ok(Left { want: Want::List, id: None }),
-            _ => Err(Some("GET, POST")),
-        };
-    };
-    let (id, verb) = named.split_once('/').map_or((named, None), |(id, verb)| (id, Some(verb)));
-    let sound = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    if id.is_empty() || id.len() > LONGEST_ID || !id.bytes().all(sound) {
-        return Err(None);
+fn wanted<'a>(method: &Method, ways: &[Way], rest: &'a str) -> Result<Left<'a>, Option<&'static str>> {
+    let here = || ways.iter().filter(|(_, below, _)| is_at(below, rest));
+    let taken = |method: &Method| here().any(|(taken, _, _)| taken == method);
+    if let Some((_, _, want)) = here().find(|(taken, _, _)| taken == method) {
+        let id = rest.strip_prefix('/').map(|named| named.split_once('/').map_or(named, |(id, _)| id));
+        return Ok(Left { want: *want, id });
     }
-    let want = match (method.as_str(), verb) {
-        ("GET", None) => Want::Look,
-        ("DELETE", None) if collection.deletes => Want::Delete,
-        (_, None) => return Err(Some(if collection.deletes { "DELETE, GET" } else { "GET" })),
-        ("GET", Some(verb)) if collection.content == Some(verb) => Want::Content,
-        (_, Some(verb)) if collection.content == Some(verb) => return Err(Some("GET")),
-        ("POST", Some("cancel")) if collection.operation == Operation::Batches => Want::Cancel,
-        (_, Some("cancel")) if collection.operation == Operation::Batches => return Err(Some("POST")),
-        (_, Some(_)) => return Err(None),
-    };
-    Ok(Left { want, id: Some(id) })
+    Err(match (taken(&Method::DELETE), taken(&Method::GET), taken(&Method::POST)) {
+        (false, false, false) => None,
+        (false, false, true) => Some("POST"),
+        (false, true, false) => Some("GET"),
+        (false, true, true) => Some("GET, POST"),
+        (true, false, false) => Some("DELETE"),
+        (true, false, true) => Some("DELETE, POST"),
+        (true, true, false) => Some("DELETE, GET"),
+        (true, true, true) => Some("DELETE, GET, POST"),
+    })
+}
+
+/// Whether a path is what a way says.
+fn is_at(below: &str, rest: &str) -> bool {
+    let sound = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let is_id = |part: &str| (1..=LONGEST_ID).contains(&part.len()) && part.bytes().all(sound);
+    let mut parts = rest.split('/');
+    let fits = |said: &str, part: &str| if said == "*" { is_id(part) } else { said == part };
+    below.split('/').all(|said| parts.next().is_some_and(|part| fits(said, part))) && parts.next().is_none()
 }
 
 #[cfg(test)]
@@ -151,6 +194,45 @@ mod tests {
             }
         };
         assert_eq!(said, expected, "{method} {path}");
+    }
+
+    #[test]
+    fn the_ways_to_responses_and_conversations() {
+        let one = "/v1/responses/resp_1";
+        check("GET", one, false, "responses stored_responses Look resp_1 /v1/responses/resp_1?limit=2");
+        check("DELETE", one, false, "responses stored_responses Delete resp_1 /v1/responses/resp_1?limit=2");
+        check(
+            "GET",
+            "/v1/responses/resp_1/input_items",
+            false,
+            "responses stored_responses Content resp_1 /v1/responses/resp_1/input_items?limit=2",
+        );
+        check(
+            "POST",
+            "/v1/responses/resp_1/cancel",
+            false,
+            "responses stored_responses Cancel resp_1 /v1/responses/resp_1/cancel?limit=2",
+        );
+        check("PUT", one, false, "takes DELETE, GET");
+        check("GET", "/v1/responses/resp_1/cancel", false, "takes POST");
+        for path in ["/v1/responses", "/v1/responses/", "/v1/responses/x/y", "/v1/responses//cancel"] {
+            check("GET", path, false, "nothing");
+        }
+        check(
+            "POST",
+            "/v1/conversations",
+            false,
+            "responses conversations Create - /v1/conversations?limit=2",
+        );
+        check("GET", "/v1/conversations", false, "takes POST");
+        check("PATCH", "/v1/conversations/conv_1", false, "takes DELETE, GET, POST");
+        check(
+            "DELETE",
+            "/v1/conversations/conv_1/items/msg_1",
+            false,
+            "responses conversations Change conv_1 /v1/conversations/conv_1/items/msg_1?limit=2",
+        );
+        check("PUT", "/v1/conversations/conv_1/items", false, "takes GET, POST");
     }
 
     #[test]
@@ -183,6 +265,7 @@ mod tests {
         check("GET", "/v1/batches/b_1/content", false, "nothing");
         check("GET", "/v1/files/..%2fmodels", false, "nothing");
         check("GET", "/v1/files/", false, "nothing");
+        check("GET", "/v1/files/*", false, "nothing");
         check("GET", "/v1/filesystem", false, "-");
         check("POST", "/v1/messages", false, "-");
     }

@@ -72,9 +72,18 @@ impl Provider {
         match self.paths {
             Paths::Dialect => Place::Below(Cow::Borrowed(base)),
             Paths::Bases(bases) => Place::Below(self.base_in(base, bases, call.dialect)),
+            Paths::AzureLegacy if call.operation.is_of_responses() => {
+                Place::Below(Cow::Owned(format!("{}/openai", azure_root(base))))
+            }
             Paths::AzureLegacy => azure(base, call).map_or(Place::Below(Cow::Borrowed(base)), Place::At),
             Paths::Vertex => vertex(base, call).map_or(Place::Below(Cow::Borrowed(base)), Place::At),
         }
+    }
+
+    /// The api-version that has to go along with what is asked below a base.
+    pub fn version_of<'c>(&self, call: &Call<'c>) -> Option<&'c str> {
+        let is_wanted = self.paths == Paths::AzureLegacy && call.operation.is_of_responses();
+        is_wanted.then(|| responses_version(call))
     }
 
     /// The path to ask for the list of models, with which an upstream is probed.
@@ -103,9 +112,18 @@ impl Provider {
     }
 }
 
+fn azure_root(base: &str) -> &str {
+    base.strip_suffix("/openai").unwrap_or(base)
+}
+
+fn responses_version<'c>(call: &Call<'c>) -> &'c str {
+    let knows = |version: &&str| *version >= AZURE_RESPONSES_SINCE;
+    call.api_version.filter(knows).unwrap_or(AZURE_RESPONSES_VERSION)
+}
+
 /// `None` for what the older paths do not have.
 fn azure(base: &str, call: &Call<'_>) -> Option<String> {
-    let root = base.strip_suffix("/openai").unwrap_or(base);
+    let root = azure_root(base);
     let below = match call.operation {
         Operation::Chat => "/chat/completions",
         Operation::Completions => "/completions",
@@ -116,9 +134,7 @@ fn azure(base: &str, call: &Call<'_>) -> Option<String> {
         Operation::Transcriptions => "/audio/transcriptions",
         Operation::Translations => "/audio/translations",
         Operation::Responses => {
-            let knows = |version: &&str| *version >= AZURE_RESPONSES_SINCE;
-            let version = call.api_version.filter(knows).unwrap_or(AZURE_RESPONSES_VERSION);
-            return Some(format!("{root}/openai/responses?api-version={version}"));
+            return Some(format!("{root}/openai/responses?api-version={}", responses_version(call)));
         }
         Operation::Models => {
             let version = call.api_version.unwrap_or(AZURE_VERSION);
@@ -147,6 +163,8 @@ fn azure(base: &str, call: &Call<'_>) -> Option<String> {
         | Operation::VertexPredict
         | Operation::Files
         | Operation::Batches
+        | Operation::StoredResponses
+        | Operation::Conversations
         | Operation::Opaque => return None,
     };
     let mut path = format!("{root}/openai/deployments/");
@@ -197,6 +215,8 @@ fn vertex(base: &str, call: &Call<'_>) -> Option<String> {
         | Operation::OllamaEmbed
         | Operation::Files
         | Operation::Batches
+        | Operation::StoredResponses
+        | Operation::Conversations
         | Operation::Opaque => return None,
     };
     let model = call.model.strip_prefix("models/").unwrap_or(call.model);

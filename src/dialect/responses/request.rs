@@ -34,15 +34,8 @@ pub use write::write;
 /// Members of the request that stand for something that lies at the vendor: no other dialect can say
 /// them, and without them the request means something else. The last three are items of the input,
 /// which [`read()`] lists among the request's extras for this purpose. `false` says nothing.
-pub const STATEFUL: &[&str] = &[
-    "previous_response_id",
-    "conversation",
-    "prompt",
-    "background",
-    "item_reference",
-    "compaction",
-    "compaction_trigger",
-];
+pub const STATEFUL: &[&str] =
+    &["previous_response_id", "conversation", "prompt", "item_reference", "compaction", "compaction_trigger"];
 
 /// Those of [`STATEFUL`] that are items of the input.
 const STATEFUL_ITEMS: &[&str] = &["item_reference", "compaction", "compaction_trigger"];

@@ -1,60 +1,32 @@
-//! The ways to what is stored of a response, and what is said there.
-//!
-//! `/v1/responses/{id}`, `…/input_items` and `…/cancel`. Which responses are stored, and what they are,
-//! is told by whoever asks this file.
+//! What is said of a stored response: how far it has come, and of one that is stored here a page of its input, and that it
+//! is gone.
 
 use std::borrow::Cow;
 
-use http::Method;
-
+use crate::dialect::tree::{self, Node};
 use crate::dialect::write;
 
-/// What somebody wants of a stored response.
+/// How far a response has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errand<'p> {
-    pub id: &'p str,
-    pub want: Want,
+pub enum Progress {
+    /// It is being made, in the background.
+    UnderWay,
+    Made,
+    Failed,
+    Cancelled,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    Response,
-    InputItems,
-    Delete,
-    Cancel,
-}
-
-/// What a path below the stored responses means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way<'p> {
-    To(Errand<'p>),
-    /// There is something, but not for this method.
-    NotAllowed {
-        id: &'p str,
-        allow: &'static str,
-    },
-}
-
-/// `None` for a path of anything else. `path` is raw.
-pub fn find<'p>(method: &Method, path: &'p str) -> Option<Way<'p>> {
-    let rest = path.strip_prefix("/v1/responses/")?;
-    let (id, below) = rest.split_once('/').map_or((rest, None), |(id, below)| (id, Some(below)));
-    let wants: &[(Method, Want)] = match below {
-        None => &[(Method::GET, Want::Response), (Method::DELETE, Want::Delete)],
-        Some("input_items") => &[(Method::GET, Want::InputItems)],
-        Some("cancel") => &[(Method::POST, Want::Cancel)],
-        Some(_) => return None,
+/// The id of a response and how far it has come; `None` of anything else.
+pub fn progress(body: &[u8]) -> Option<(String, Progress)> {
+    let root = tree::parse(body).ok()?;
+    let id = root.at("id").and_then(Node::as_str)?;
+    let progress = match root.at("status").and_then(Node::as_str)? {
+        "queued" | "in_progress" => Progress::UnderWay,
+        "failed" => Progress::Failed,
+        "cancelled" => Progress::Cancelled,
+        _ => Progress::Made,
     };
-    if id.is_empty() {
-        return None;
-    }
-    let want = wants.iter().find(|(of, _)| of == method).map(|(_, want)| *want);
-    Some(match (want, below) {
-        (Some(want), _) => Way::To(Errand { id, want }),
-        (None, None) => Way::NotAllowed { id, allow: "GET, DELETE" },
-        (None, Some("cancel")) => Way::NotAllowed { id, allow: "POST" },
-        (None, Some(_)) => Way::NotAllowed { id, allow: "GET" },
-    })
+    Some((id.to_owned(), progress))
 }
 
 /// A part of a list of items.
@@ -141,26 +113,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-
-    #[test]
-    fn each_way_is_found_by_its_method() {
-        let check = |method: Method, path: &str, expected: Option<Way<'_>>| {
-            assert_eq!(find(&method, path), expected, "{method} {path}");
-        };
-        let to = |want| Some(Way::To(Errand { id: "resp_1", want }));
-        check(Method::GET, "/v1/responses/resp_1", to(Want::Response));
-        check(Method::DELETE, "/v1/responses/resp_1", to(Want::Delete));
-        check(Method::GET, "/v1/responses/resp_1/input_items", to(Want::InputItems));
-        check(Method::POST, "/v1/responses/resp_1/cancel", to(Want::Cancel));
-        let wrong = |allow| Some(Way::NotAllowed { id: "resp_1", allow });
-        check(Method::PUT, "/v1/responses/resp_1", wrong("GET, DELETE"));
-        check(Method::GET, "/v1/responses/resp_1/cancel", wrong("POST"));
-        for path in
-            ["/v1/responses", "/v1/responses/", "/v1/responses/x/y", "/v1/responses//cancel", "/v1/x/y"]
-        {
-            check(Method::GET, path, None);
-        }
-    }
 
     #[test]
     fn pages_follow_each_other_without_gap_or_overlap() {

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use memchr::memmem;
 
 use super::spoken::{self, Letter, Occasion, Spoken, Unsayable, Unwritten};
+use crate::access::Caller;
 use crate::config::{self, Matcher, Unsupported};
 use crate::dialect::continuation::{Learnt, Put};
 use crate::dialect::entry::{self, Entry};
@@ -113,17 +114,7 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
         fields.entry(VERSION).or_insert(HeaderValue::from_static("2023-06-01"));
     }
     trace::tell(&mut fields, plan.table(), (guest, permit), towards);
-    for (name, value) in upstream.provider.headers {
-        fields.entry(*name).or_insert(HeaderValue::from_static(value));
-    }
-    // Whoever brings his own key pays with it alone, wherever ours stands.
-    let pays_himself = guest.caller.own().is_some();
-    for (name, value) in &upstream.headers {
-        if pays_himself && config::carries_credential(name) {
-            continue;
-        }
-        fields.insert(name.clone(), value.clone());
-    }
+    add_fixed(&mut fields, upstream, &guest.caller);
     if let Ok(id) = HeaderValue::from_str(&guest.request_id) {
         fields.insert(REQUEST_ID, id);
     }
@@ -138,6 +129,20 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
     *request.uri_mut() = Uri::from(target);
     *request.headers_mut() = fields;
     Ok(Built { request, spoken })
+}
+
+/// What the vendor and the operator want on every request.
+pub fn add_fixed(fields: &mut HeaderMap, upstream: &config::Upstream, caller: &Caller) {
+    for (name, value) in upstream.provider.headers {
+        fields.entry(*name).or_insert(HeaderValue::from_static(value));
+    }
+    // Whoever brings his own key pays with it alone, wherever ours stands.
+    let pays_himself = caller.own().is_some();
+    for (name, value) in &upstream.headers {
+        if !pays_himself || !config::carries_credential(name) {
+            fields.insert(name.clone(), value.clone());
+        }
+    }
 }
 
 /// The body without what is encrypted in it and this channel cannot read, if there is any.
@@ -325,11 +330,35 @@ fn left_path(guest: &Guest, upstream: &config::Upstream) -> Result<String, Unbui
     let uri = &guest.head.uri;
     let entry = entry::find(&guest.head.method, uri.path(), uri.query(), &guest.head.headers)
         .map_err(|_| Unbuilt::unsendable("the path was one of ours at intake"))?;
-    let call = call(guest, upstream, (guest.dialect, guest.operation), "", uri.query());
-    Ok(match upstream.provider.place(&upstream.base.path, &call) {
+    Ok(path_there(&entry, upstream, uri.query()))
+}
+
+/// The path of a stored response at the upstream; `None` where that cannot be its name.
+pub fn path_of_stored(upstream: &config::Upstream, id: &str) -> Option<String> {
+    let path = format!("/v1/responses/{id}");
+    let entry = entry::find(&Method::GET, &path, None, &HeaderMap::new()).ok()?;
+    Some(path_there(&entry, upstream, None))
+}
+
+fn path_there(entry: &Entry<'_>, upstream: &config::Upstream, query: Option<&str>) -> String {
+    let call = Call {
+        dialect: entry.dialect,
+        operation: entry.operation,
+        model: "",
+        delivery: Delivery::Whole,
+        query,
+        api_version: upstream.api_version.as_deref(),
+    };
+    let mut path = match upstream.provider.place(&upstream.base.path, &call) {
         Place::At(target) => target,
-        Place::Below(base) => entry.upstream_path(&base, None, uri.query()),
-    })
+        Place::Below(base) => entry.upstream_path(&base, None, query),
+    };
+    if let Some(version) = upstream.provider.version_of(&call) {
+        path.push(if path.contains('?') { '&' } else { '?' });
+        path.push_str("api-version=");
+        path.push_str(version);
+    }
+    path
 }
 
 fn plain_path(route: &config::Route, upstream: &config::Upstream, uri: &Uri) -> String {

@@ -1,6 +1,7 @@
 //! One try on one channel, up to the commit: build the request, send it, read as much of the answer
 //! as it takes to know whether it is one.
 
+mod background;
 mod build;
 mod read;
 mod spoken;
@@ -14,6 +15,7 @@ use http::{HeaderValue, Response, Version, response};
 pub use read::{Failed, Spare, failed};
 pub use spoken::{Spoken, framing, manner_at_home};
 
+use background::Made;
 use build::{Built, Unbuilt};
 use read::{Content, Reading};
 use unheard::book;
@@ -26,7 +28,7 @@ use super::refuse::{CHANNEL, DROPPED, ESTIMATED, name_request};
 use super::reply::{Audience, Opaque, Reply, Said, Streaming};
 use super::tail::Counted;
 use super::unattended::{Attendance, is_read_on};
-use super::{Gateway, Snapshot, thoughts, tunnel};
+use super::{Gateway, Snapshot, left, thoughts, tunnel};
 use crate::algo::tick::Tick;
 use crate::dialect::continuation::Method;
 use crate::dialect::hub::Keeping;
@@ -351,6 +353,7 @@ pub fn respond(
     let keepsake = Keepsake::of(&mut guest, keeping);
     bind(&guest, &permit, &body, spoken.is_native());
     thoughts::answered(&guest, &permit);
+    let is_native = spoken.is_native();
     if let Some(dropped) = spoken.dropped {
         head.headers.insert(DROPPED, dropped);
     }
@@ -366,6 +369,13 @@ pub fn respond(
             }
             if tokens == Tokens::Estimated {
                 head.headers.insert(ESTIMATED, HeaderValue::from_static("tokens"));
+            }
+            if let Some(id) = background::goes_on(&guest, is_native, &body) {
+                let wish = guest.wish();
+                match Made::follow(permit, guest.settle, wish, &id) {
+                    Ok(()) => return Response::from_parts(head, Reply::whole(body, None)),
+                    Err(back) => (permit, guest.settle) = *back,
+                }
             }
             book(&mut permit, usage.as_ref(), spoken.operation, &body);
             guest.settle.usage = usage;
@@ -428,10 +438,9 @@ fn bind(guest: &Guest, permit: &Permit, body: &Content, is_native: bool) {
         Content::Opaque { .. } | Content::Tunnel { .. } => return,
     };
     let gateway = guest.settle.gateway();
-    let upstream = permit.channel().upstream.identity;
-    let key = permit.credential().map(|key| key.identity);
+    let bond = left::here(permit);
     for name in names.into_iter().flatten() {
-        gateway.bonds.put(&guest.caller, name, (upstream, key), (guest.settle.privacy, gateway.live.now()));
+        gateway.bonds.put(&guest.caller, name, bond, (guest.settle.privacy, gateway.live.now()));
     }
 }
 

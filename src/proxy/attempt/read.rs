@@ -15,7 +15,6 @@ use crate::config::Delivery;
 use crate::dialect::billed::Wish;
 use crate::dialect::classify::{self, Finding};
 use crate::dialect::continuation::Asking;
-use crate::dialect::entry::Want;
 use crate::dialect::framing::Framing;
 use crate::dialect::hub::Family;
 use crate::dialect::meter::{self, ReplyFacts};
@@ -239,17 +238,18 @@ impl Reading<'_> {
         Ok((head, whole(holding.keep(body), facts.usage, Tokens::Told)))
     }
 
-    /// An answer about files or batches. Their content passes unread; whatever else is said of them names them.
+    /// An answer about what was left there.
     async fn left_there(&self, errand: &left::Errand, mut head: response::Parts, upstream: Incoming) -> Read {
         let Self { gateway, snapshot, guest, permit, .. } = *self;
         permit.heard(&classify::hints(&head.headers, gateway.live.clock.unix_now()));
-        if errand.want == Want::Content {
+        left::forget(guest, errand);
+        if left::passes(guest, errand) {
             return Ok((head, Content::Opaque { begin: None, upstream, tail: None }));
         }
         legible(&head.headers)?;
         let (most, holding) = (snapshot.table.server.limits.max_body, memory::needed(&gateway.live.holdings));
         let (said, None) = hold(upstream, most, self.until(), holding).await? else {
-            return Err(failed(Fault::Protocol, "more is said of files or batches than can be read"));
+            return Err(failed(Fault::Protocol, "more is said of what was left there than can be read"));
         };
         if tree::parse(&said).is_err() {
             return Err(failed(Fault::Truncated, "the answer is cut short"));
@@ -397,7 +397,7 @@ async fn read_error(
 
 /// Reads up to `most` bytes of an answer in one piece, fewer where memory is scarce. The body comes back when there
 /// is more.
-async fn hold(
+pub(super) async fn hold(
     mut upstream: Incoming,
     most: u64,
     until: Instant,

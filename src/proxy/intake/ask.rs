@@ -189,8 +189,7 @@ fn send_on(
         gateway,
         snapshot,
         arrival: &arrival,
-        caller: caller.scope(),
-        lineage: caller.lineage(),
+        caller: &caller,
         unknown: if own.is_some() { left::Unknown::Passes } else { left::Unknown::of(&snapshot.access) },
     };
     let stored_at = scan.refers_to.and_then(|id| gateway.bond(&caller, id));

@@ -1,11 +1,11 @@
-//! From the head and body of a request for files or batches to a [`Guest`].
+//! From the head and body of a request for what was left to a [`Guest`], or to an answer where it is stored here.
 //!
 //! A file streams through and is never held whole. What makes a batch is, for the files that it names.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, Response};
 
 use super::{Asker, Errand, Unknown};
 use crate::access::{Caller, Standing};
@@ -17,9 +17,35 @@ use crate::proxy::memory::{self, content_length};
 use crate::proxy::named::IDEMPOTENCY_KEY;
 use crate::proxy::once::Once;
 use crate::proxy::refuse::Refusal;
-use crate::proxy::{Gateway, Snapshot, admission, byok, identity, leave};
+use crate::proxy::reply::Reply;
+use crate::proxy::{Gateway, Snapshot, admission, byok, identity, leave, recall};
 use crate::route::Resend;
 use crate::state::holding::Holding;
+
+/// The answer to a request for a response that is stored here; `None` for what was left at an upstream.
+pub fn answer(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    arrival: &mut Arrival,
+    entry: &Entry<'_>,
+    left: &Left<'_>,
+) -> Result<Option<Response<Reply>>, Box<Refusal>> {
+    let (dialect, access) = (entry.dialect, &snapshot.access);
+    let Some(id) = left.id.filter(|_| entry.operation == Operation::StoredResponses) else { return Ok(None) };
+    let known = identity::judge(gateway, access, arrival, identity::signing(dialect));
+    if let Some(key) = known.as_ref().ok().and_then(Standing::known) {
+        arrival.comes_from(gateway, snapshot, &key.lineage);
+    }
+    let caller = match access.decide(known.and_then(Standing::unsigned), access.whole()) {
+        Ok(caller) => caller,
+        // Whoever has none may be let in by the route that led to an upstream, and not by what is stored here.
+        Err(_) if !recall::is_ours(entry, left) => return Ok(None),
+        Err(denied) => return Err(identity::refusal(gateway, &denied, arrival, dialect)),
+    };
+    leave::to_ask(&caller, arrival, dialect, Some(entry.operation))?;
+    let (caller, _) = byok::sent(gateway, caller, arrival, dialect)?;
+    recall::answer(gateway, snapshot, (arrival, &caller), (id, left.want))
+}
 
 /// Lets a request for what is left in, or says why not.
 pub async fn guest(
@@ -44,6 +70,13 @@ pub async fn guest(
         may(&Caller::from(Arc::clone(key)), &arrival, entry, makes_batch)
             .map_err(|refusal| refusal.closing_if_body(&arrival))?;
     }
+    let whose = holder.clone().map(Caller::from).unwrap_or_default();
+    let (whose, own) = if operation.is_of_responses() {
+        byok::sent(gateway, whose, &arrival, dialect)
+    } else {
+        byok::none_here(&arrival, dialect).map(|()| (whose, None))
+    }
+    .map_err(|refusal| refusal.closing_if_body(&arrival))?;
     // Before anything is read, or said of the route that he names.
     if let Some((_, index)) = super::named(table, &arrival) {
         let needed = index.map_or(access.whole(), |index| table.routes[index].config.access);
@@ -76,9 +109,8 @@ pub async fn guest(
         gateway,
         snapshot,
         arrival: &arrival,
-        caller: holder.as_ref().map(|key| &*key.scope),
-        lineage: holder.as_ref().map(|key| &key.lineage),
-        unknown: Unknown::of(access),
+        caller: &whose,
+        unknown: if own.is_some() { Unknown::Passes } else { Unknown::of(access) },
     };
     let body = match &load {
         Load::Whole(body) => &body[..],
@@ -89,8 +121,14 @@ pub async fn guest(
     let refused = |denied| identity::refusal(gateway, &denied, &arrival, dialect).closing_if_body(&arrival);
     let caller = access.decide(known, table.routes[index].config.access).map_err(refused)?;
     leave::to_route(table, &caller, &arrival, dialect, index)
-        .and_then(|()| byok::none_here(&arrival, dialect))
         .map_err(|refusal| refusal.closing_if_body(&arrival))?;
+    let caller = if operation.is_of_responses() {
+        byok::sent(gateway, caller, &arrival, dialect)
+            .and_then(|(caller, own)| byok::on_route(table, index, (caller, own), &arrival, dialect))
+            .map_err(|refusal| refusal.closing_if_body(&arrival))?
+    } else {
+        caller
+    };
     let is_retry = is_retry(&arrival.head.headers);
     let priority = admission::priority(snapshot, index, &caller, &arrival.head.headers, is_retry).map_err(
         |message| {

@@ -1,4 +1,5 @@
-//! Files and batches go where they were left: to one account of one upstream.
+//! What callers leave at an upstream goes where it was left: to one account of that upstream. Files and batches, and what the
+//! Responses API stores, which is remembered beside (`bonds`), since other requests refer to it.
 //!
 //! Where each is, and whose, is remembered by a hash of its name within its caller's scope. What is asked of one
 //! goes there and nowhere else: while that place cannot be had the caller is told so, and not that there is no such
@@ -22,8 +23,9 @@ use super::attempt::Failed;
 use super::intake::{Arrival, Guest};
 use super::refuse::{Refusal, in_short};
 use super::{Gateway, Snapshot};
-use crate::access::Access;
-use crate::config::{self, Lineage, Matcher, Origin};
+use crate::access::{Access, Caller};
+use crate::algo::name;
+use crate::config::{self, Matcher, Origin};
 use crate::dialect::entry::{Entry, Left, Want};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, Operation, left};
@@ -33,13 +35,16 @@ use crate::state::route::Route;
 use crate::state::{Permit, Table};
 use crate::telemetry::{Metrics, catalogue};
 
-pub use intake::guest;
+pub use intake::{answer, guest};
 pub use places::Places;
 
 use places::{Known, Place};
 
 /// The route that something new goes to.
 const ROUTE: HeaderName = HeaderName::from_static("x-mainstay-route");
+
+/// Nobody is asked for a batch that he may not have, only to end it.
+const ENDING_A_BATCH: (Want, Operation) = (Want::Cancel, Operation::Batches);
 
 /// Accounts that are asked for what nobody remembers.
 const MOST_SOUGHT: usize = 8;
@@ -52,6 +57,8 @@ pub struct Errand {
     /// Its identity, which outlasts that table.
     home: u64,
     pub bond: Option<Bond>,
+    /// The number of its name, of what `bonds` remembers.
+    stored: Option<u64>,
     /// Where else to ask for it.
     seek: Seek,
 }
@@ -93,15 +100,19 @@ pub struct Asker<'a> {
     pub gateway: &'a Gateway,
     pub snapshot: &'a Snapshot,
     pub arrival: &'a Arrival,
-    pub caller: Option<&'a str>,
-    /// His key with all above it.
-    pub lineage: Option<&'a Lineage>,
+    pub caller: &'a Caller,
     pub unknown: Unknown,
 }
 
 impl Asker<'_> {
     fn look(&self, dialect: Dialect, kind: Operation, name: &str) -> Result<Option<Place>, Box<Refusal>> {
-        let known = self.gateway.left.find(self.caller, name, self.gateway.live.now());
+        let now = self.gateway.live.now();
+        let known = if kind.is_of_responses() {
+            let bond = self.gateway.bonds.find(self.caller, name::number(name.as_bytes()), now);
+            bond.map_or(Known::Nothing, |bond| Known::Here(Place::of(bond)))
+        } else {
+            self.gateway.left.find(self.caller.scope(), name, now)
+        };
         let result = match known {
             Known::Here(_) => "known",
             Known::Foreign => "foreign",
@@ -117,9 +128,16 @@ impl Asker<'_> {
 
     /// The same whether it is another scope's or nobody's.
     fn missing(&self, dialect: Dialect, kind: Operation, name: &str) -> Box<Refusal> {
-        let what = if kind == Operation::Batches { "batch" } else { "file" };
-        let message = format!("No such {what}: {}", in_short(name));
-        self.arrival.refuse(Kind::NotFound, message, dialect).param("id")
+        let name = in_short(name);
+        let (message, param) = match kind {
+            Operation::StoredResponses => (format!("Response with id '{name}' not found."), "response_id"),
+            Operation::Conversations => {
+                (format!("Conversation with id '{name}' not found."), "conversation_id")
+            }
+            Operation::Batches => (format!("No such batch: {name}"), "id"),
+            _ => (format!("No such file: {name}"), "id"),
+        };
+        self.arrival.refuse(Kind::NotFound, message, dialect).param(param)
     }
 
     /// Where the files are that a request is to be read with.
@@ -169,13 +187,13 @@ impl Asker<'_> {
     ) -> Result<Errand, Box<Refusal>> {
         let (dialect, kind) = (entry.dialect, entry.operation);
         let table = &self.snapshot.table;
-        let last = self.gateway.left.last(self.caller, dialect, self.gateway.live.now());
+        let last = self.gateway.left.last(self.caller.scope(), dialect, self.gateway.live.now());
         let yielding = last.map(|place| Place { bond: Bond { hold: Hold::Yields, ..place.bond }, ..place });
         let (place, is_sought) = match id {
             Some(id) => {
                 let place = self.look(dialect, kind, id)?;
-                let may_be_sought = self.unknown == Unknown::Passes && *want != Want::Cancel;
-                if place.is_none() && !may_be_sought {
+                let is_sought = self.unknown == Unknown::Passes && (*want, kind) != ENDING_A_BATCH;
+                if place.is_none() && !is_sought {
                     return Err(self.missing(dialect, kind, id));
                 }
                 (place, place.is_none())
@@ -190,9 +208,16 @@ impl Asker<'_> {
         };
         let route = match self.named(dialect)? {
             Some(route) => Some(route),
-            None => place.and_then(|place| route_to(table, place, dialect)).or_else(|| usual(table, dialect)),
+            None => {
+                place.and_then(|place| self.route_to(table, place, dialect)).or_else(|| usual(table, dialect))
+            }
         };
-        let Some(route) = route else { return Err(self.nowhere(dialect)) };
+        let Some(route) = route else {
+            return Err(match id.filter(|_| kind.is_of_responses()) {
+                Some(id) => self.missing(dialect, kind, id),
+                None => self.nowhere(dialect),
+            });
+        };
         let mut bond = place.map(|place| place.bond);
         let mut seek = Seek::default();
         if is_sought {
@@ -200,7 +225,24 @@ impl Asker<'_> {
             seek.ahead = accounts(&table.routes[route], dialect, last.map(|place| place.bond));
             bond = seek.ahead.pop();
         }
-        Ok(Errand { want: *want, route, home: identity(&table.routes[route]), bond, seek })
+        let stored = id.filter(|_| kind.is_of_responses()).map(|id| name::number(id.as_bytes()));
+        Ok(Errand { want: *want, route, home: identity(&table.routes[route]), bond, stored, seek })
+    }
+
+    /// The route that led to a place, or else one that has a channel there, and sooner one that the caller may use.
+    fn route_to(&self, table: &Table, place: Place, dialect: Dialect) -> Option<usize> {
+        let leads = |route: &&Arc<Route>| {
+            speaks(route, dialect)
+                && route.channels.iter().any(|channel| channel.upstream.identity == place.bond.upstream)
+        };
+        let may = |route: &&Arc<Route>| {
+            let lineage = self.caller.lineage();
+            lineage.is_none_or(|lineage| lineage.bars_route(Some(&route.config.name)).is_none())
+        };
+        let first = |fits: &dyn Fn(&&Arc<Route>) -> bool| table.routes.iter().position(|route| fits(&route));
+        first(&|route| identity(route) == place.route && leads(route))
+            .or_else(|| first(&|route| may(route) && leads(route)))
+            .or_else(|| first(&leads))
     }
 
     /// Where the files are that a new batch is read from.
@@ -225,9 +267,10 @@ impl Asker<'_> {
             return Ok(Some(index));
         }
         // Who needs a key and has none hears of no other route.
-        let is_stranger = self.caller.is_none() && self.snapshot.access.whole() == config::Access::Keys;
+        let is_stranger = self.caller.key().is_none() && self.snapshot.access.whole() == config::Access::Keys;
         let may = |route: &&str| {
-            !is_stranger && self.lineage.is_none_or(|own| own.bars_route(Some(route)).is_none())
+            let lineage = self.caller.lineage();
+            !is_stranger && lineage.is_none_or(|own| own.bars_route(Some(route)).is_none())
         };
         let near = closest(name, table.model_names().filter(may));
         let hint = near.first().map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
@@ -258,16 +301,6 @@ fn named<'a>(table: &Table, arrival: &'a Arrival) -> Option<(&'a str, Option<usi
 /// Whether a channel of it is asked in this dialect itself.
 fn speaks(route: &Route, dialect: Dialect) -> bool {
     route.channels.iter().any(|channel| channel.upstream.config.speaks.contains(&dialect))
-}
-
-/// The route that led to a place, or else any that has a channel there.
-fn route_to(table: &Table, place: Place, dialect: Dialect) -> Option<usize> {
-    let leads = |route: &&Arc<Route>| {
-        speaks(route, dialect)
-            && route.channels.iter().any(|channel| channel.upstream.identity == place.bond.upstream)
-    };
-    let same = table.routes.iter().position(|route| identity(route) == place.route && leads(&route));
-    same.or_else(|| table.routes.iter().position(|route| leads(&route)))
 }
 
 /// The first route with `files: true` that speaks the dialect, else the only written one that does.
@@ -303,22 +336,43 @@ fn accounts(route: &Route, dialect: Dialect, first: Option<Bond>) -> Vec<Bond> {
     all
 }
 
+/// The account that answers.
+pub fn here(permit: &Permit) -> Bond {
+    let key = permit.credential().map(|key| Whose::Key(key.identity));
+    Bond { upstream: permit.channel().upstream.identity, key, hold: Hold::Firm }
+}
+
 /// Remembers where everything is that an answer names, and makes of its body what the caller gets.
 pub fn learn(guest: &Guest, errand: &Errand, permit: &Permit, body: Bytes) -> Bytes {
     let gateway = guest.settle.gateway();
     let now = gateway.live.now();
-    let key = permit.credential().map(|key| Whose::Key(key.identity));
-    let bond = Bond { upstream: permit.channel().upstream.identity, key, hold: Hold::Firm };
+    let bond = here(permit);
     let caller = guest.caller.scope();
     let place = Place { bond, route: errand.home, privacy: guest.settle.privacy };
     for name in left::said(&body) {
-        gateway.left.put(caller, &name, place, now);
+        if guest.operation.is_of_responses() {
+            gateway.bonds.put(&guest.caller, name::number(name.as_bytes()), bond, (place.privacy, now));
+        } else {
+            gateway.left.put(caller, &name, place, now);
+        }
     }
     if errand.want == Want::Create {
         gateway.left.put(caller, guest.dialect.name(), place, now);
     }
     let home = if guest.dialect == Dialect::Anthropic { left::homeward(&body) } else { None };
     home.map_or(body, Bytes::from)
+}
+
+/// Whether an answer passes unread: it is content, or says nothing that has to be remembered or said otherwise.
+pub fn passes(guest: &Guest, errand: &Errand) -> bool {
+    errand.want == Want::Content || guest.operation.is_of_responses() && errand.want != Want::Create
+}
+
+/// Forgets where what is deleted was, should others have it by the same name.
+pub fn forget(guest: &Guest, errand: &Errand) {
+    if let (Want::Delete, Some(number)) = (errand.want, errand.stored) {
+        guest.settle.gateway().bonds.forget(&guest.caller, number);
+    }
 }
 
 /// Whether to ask somebody else for what this account has not got.
@@ -352,7 +406,8 @@ fn count(metrics: &Metrics, kind: Operation, result: &'static str) {
 
 /// Lets the series begin at 0.
 pub fn expect(metrics: &Metrics) {
-    for kind in [Operation::Files, Operation::Batches] {
+    use Operation::{Batches, Conversations, Files, StoredResponses};
+    for kind in [Files, Batches, StoredResponses, Conversations] {
         for result in ["known", "unknown", "foreign"] {
             metrics.counter(&catalogue::LEFT, &[kind.name(), result]).increment(0);
         }

@@ -29,6 +29,13 @@ pub struct Place {
     pub privacy: Privacy,
 }
 
+impl Place {
+    /// Of what is remembered without the route that led to it.
+    pub const fn of(bond: Bond) -> Self {
+        Self { bond, route: 0, privacy: Privacy::Usual }
+    }
+}
+
 /// What is known of a name.
 pub enum Known {
     Here(Place),

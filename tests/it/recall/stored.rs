@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::vendors::{Vendor, WAYS, Way};
 use super::{Scene, ask, id, item, weather};
-use crate::lab::{Answer, Ask};
+use crate::lab::{Answer, Ask, Said};
 
 impl Scene {
     async fn at(&self, method: Method, path: &str) -> Answer {
@@ -100,19 +100,18 @@ async fn a_response_that_is_whole_cannot_be_cancelled() {
     let answer = scene.at(Method::POST, &format!("{}/cancel", id(&second))).await;
     assert_eq!(answer.status.as_u16(), 400);
     let wrong = scene.at(Method::PUT, id(&second)).await;
-    assert_eq!((wrong.status.as_u16(), wrong.header("allow")), (405, "GET, DELETE"));
+    assert_eq!((wrong.status.as_u16(), wrong.header("allow")), (405, "DELETE, GET"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn ids_that_are_not_ours_are_unknown_unless_a_path_leads_elsewhere() {
+async fn ids_that_are_not_ours_are_asked_for_where_responses_are_stored_or_where_a_path_leads() {
     let scene = Scene::new();
+    let missing = r#"{"error":{"message":"Response with id 'resp_68af4030592c8193' not found.","type":"invalid_request_error","param":null,"code":null}}"#;
+    scene.scribe("responses").say(Said::json(404, missing));
     let answer = scene.at(Method::GET, "resp_68af4030592c8193").await;
-    assert_eq!(answer.status.as_u16(), 404, "{}", answer.text());
-    assert!(
-        answer.json()["error"]["message"].as_str().unwrap().contains("stored there"),
-        "{}",
-        answer.text()
-    );
+    assert_eq!((answer.status.as_u16(), answer.text()), (404, missing));
+    assert_eq!(scene.scribe("responses").only().uri.path(), "/responses/resp_68af4030592c8193");
+    scene.scribe("responses").say(Vendor::named("responses").text(Way::Whole, "hello"));
 
     let (_, second) = conversation(&scene, Way::Whole).await;
     let path = "  - {path: /v1/responses/, channels: [{upstream: responses}]}\n";

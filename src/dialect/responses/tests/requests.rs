@@ -175,7 +175,6 @@ fn what_lies_at_the_vendor_is_named() {
         ("previous_response_id", json!("resp_1")),
         ("conversation", json!({"id": "conv_1"})),
         ("prompt", json!({"id": "pmpt_1"})),
-        ("background", json!(true)),
     ] {
         let body = json!({"model": "m", "input": [output], name: value});
         let text = body.to_string();
@@ -197,6 +196,9 @@ fn what_lies_at_the_vendor_is_named() {
         assert!(STATEFUL.contains(&name) && ask.extras.find(name).is_some(), "{name}");
         same(name, body, again(&text).0);
     }
+    // What is asked to be made later is made at once elsewhere.
+    let later = json!({"model": "m", "background": true, "input": "x"});
+    same("background", later.clone(), again(&later.to_string()).0);
     let only = json!({"model": "m", "background": false, "input": "x"}).to_string();
     let root = tree::parse(only.as_bytes()).expect("JSON");
     assert_eq!(request::read(&root).expect("a request").extras.iter().count(), 0);
