@@ -23,6 +23,7 @@ use mainstay::algo::tick::Tick;
 use mainstay::algo::wrr::Smooth;
 use mainstay::config::rehearsal::{Script, Workload};
 use mainstay::config::{self, Blueprint};
+use mainstay::dialect::scan::Thinks;
 use mainstay::dialect::scan::scan;
 use mainstay::dialect::splice::{Rewrite, splice};
 use mainstay::dialect::watch::Watch;
@@ -384,6 +385,7 @@ fn choose_and_settle(table: &Table) {
         session: None,
         bond: None,
         prompt_tokens: 256,
+        thinks: Thinks::Unsaid,
         least_window: 0,
         abilities: Abilities::default(),
     };

@@ -44,6 +44,7 @@ pub struct Scan {
     pub refers_to: Option<u64>,
     /// About how many tokens the prompt has, for limits that depend on it.
     pub prompt_tokens: u64,
+    pub thinks: Thinks,
     /// What it asks for that has a price.
     pub wish: Wish,
 }
@@ -53,6 +54,14 @@ impl Scan {
     pub fn is_stateful(&self) -> bool {
         self.state != State::None
     }
+}
+
+/// Whether a request has its model think before it speaks, whatever the model would do by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinks {
+    Yes,
+    /// It says nothing of it, or that it is not to.
+    Unsaid,
 }
 
 /// What a request refers to, or leaves behind, at its upstream (responses only).
@@ -171,6 +180,7 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
         store: Store::Declined,
         refers_to: None,
         prompt_tokens: prompt_tokens(body.len(), walker.media()),
+        thinks: Thinks::Unsaid,
         wish,
     }
 }
@@ -194,6 +204,9 @@ fn candidates(operation: Operation, body: &[u8]) -> u32 {
     after(r#""candidateCount""#).chain(after(r#""candidate_count""#)).max().unwrap_or(1)
 }
 
+/// Efforts with which no model thinks for long, as JSON.
+const NO_EFFORT: [&[u8]; 4] = [b"null", b"\"none\"", b"\"minimal\"", b"\"low\""];
+
 /// What the walk has met so far.
 #[expect(clippy::struct_excessive_bools, reason = "each is a member of the body that was met")]
 #[derive(Default)]
@@ -209,6 +222,8 @@ struct Seen {
     refers_to: Option<u64>,
     tools: bool,
     effort_none: bool,
+    /// Anthropic's `thinking`, or an effort of OpenAI's.
+    thinks: bool,
     /// Where the value stands, if it is not null.
     input: Option<Range<usize>>,
     messages: bool,
@@ -280,6 +295,7 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
             _ => Store::Declined,
         },
         prompt_tokens: prompt_tokens(body.len(), walker.media()),
+        thinks: if seen.thinks { Thinks::Yes } else { Thinks::Unsaid },
         wish: Wish {
             tier: if seen.surcharged { Some(Tier::Other) } else { seen.tier },
             images: count(seen.several),
@@ -337,7 +353,22 @@ impl Seen {
             self.input = (kind != Kind::Null).then_some(span);
         } else if key.is("reasoning_effort") {
             let (_, span) = walker.value()?;
-            self.effort_none = walker.slice(span) == b"\"none\"";
+            let effort = walker.slice(span);
+            self.effort_none = effort == b"\"none\"";
+            self.thinks |= !NO_EFFORT.contains(&effort);
+        } else if key.is("reasoning") {
+            walker.if_object(|walker, key| {
+                let (_, span) = walker.value()?;
+                self.thinks |= key.is("effort") && !NO_EFFORT.contains(&walker.slice(span));
+                Ok(())
+            })?;
+        } else if key.is("thinking") {
+            walker.if_object(|walker, key| {
+                let (_, span) = walker.value()?;
+                let is_on = [&b"\"enabled\""[..], b"\"adaptive\""].contains(&walker.slice(span));
+                self.thinks |= key.is("type") && is_on;
+                Ok(())
+            })?;
         } else if key.is("previous_response_id") || key.is("conversation") {
             let (kind, span) = walker.value()?;
             self.refers_to_state |= kind != Kind::Null;
@@ -519,6 +550,34 @@ pub(super) mod tests {
         check(r#","conversation":"c""#, State::Lasting);
         check(r#","conversation":{"id":"c"}"#, State::Lasting);
         check(r#","background":true"#, State::Lasting);
+    }
+
+    #[test]
+    fn who_has_a_model_think_says_so() {
+        let check = |path: &str, beside: &str, thinks: Thinks| {
+            let body = format!(r#"{{"model":"m"{beside}}}"#);
+            let seen = scan(&entry(path), None, body.as_bytes()).expect("sound");
+            assert_eq!(seen.thinks, thinks, "{beside}");
+        };
+        for (path, on, off) in [
+            ("/v1/chat/completions", r#","reasoning_effort":"high""#, r#","reasoning_effort":"none""#),
+            ("/v1/chat/completions", r#","reasoning_effort":"medium""#, r#","reasoning_effort":null"#),
+            (
+                "/v1/responses",
+                r#","reasoning":{"summary":"auto","effort":"xhigh"}"#,
+                r#","reasoning":{"effort":"low"}"#,
+            ),
+            ("/v1/responses", r#","reasoning":{"effort":"high"}"#, r#","reasoning":null"#),
+            ("/v1/messages", r#","thinking":{"type":"adaptive"}"#, r#","thinking":{"type":"disabled"}"#),
+            (
+                "/v1/messages",
+                r#","thinking":{"budget_tokens":2048,"type":"enabled"}"#,
+                r#","thinking":"adaptive""#,
+            ),
+        ] {
+            check(path, on, Thinks::Yes);
+            check(path, off, Thinks::Unsaid);
+        }
     }
 
     #[test]

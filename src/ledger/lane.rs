@@ -22,7 +22,7 @@ use crate::telemetry::{Counter, Gauge, catalogue as c};
 
 /// How long somebody waits for the disk; it goes on by itself then.
 const PATIENCE: Duration = Duration::from_millis(400);
-/// Batches that wait for a disk that hangs; some 10 MB of them.
+/// Pieces that wait for a disk that hangs, each on a thread of its own; the batches among them are some 10 MB.
 const MOST_WAITING: usize = 16;
 /// Rows that are read and told the store at once.
 const MOST_ROWS: usize = 2_000;
@@ -154,6 +154,7 @@ impl Lane {
         };
         let (disk, filled) = (Arc::clone(&self.disk), Arc::clone(&self.filled));
         let writing = spawn_blocking(move || {
+            let _turn = turn;
             match disk.with(|spool| spool.append(&batch)) {
                 Ok(()) => {
                     disk.works();
@@ -167,7 +168,6 @@ impl Lane {
                 }
                 Err(Full::Disk(error)) => disk.fails(batch, &error.to_string()),
             }
-            drop(turn);
         });
         if timeout(PATIENCE, writing).await.is_err() {
             tracing::warn!("the disk takes long to write the ledger's rows");
@@ -176,8 +176,10 @@ impl Lane {
 
     /// The oldest batches, as many as are told at once; none where they cannot be read now.
     pub async fn first(&self) -> Vec<Arc<Batch>> {
+        let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() else { return Vec::new() };
         let disk = Arc::clone(&self.disk);
         let reading = spawn_blocking(move || {
+            let _turn = turn;
             let first = disk.with(|spool| {
                 let first = spool.first(MOST_ROWS);
                 disk.lost.unreadable.add(spool.take_unreadable());
@@ -201,10 +203,13 @@ impl Lane {
 
     /// The store has taken the batches of these names.
     pub async fn written(&self, ids: Vec<u128>) {
+        // Should it not be forgotten, or not in time, it is told once more and taken no second time.
+        let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() else { return };
         let disk = Arc::clone(&self.disk);
-        let forgetting =
-            spawn_blocking(move || disk.with(|spool| ids.into_iter().try_for_each(|id| spool.forget(id))));
-        // Should it not be forgotten in time, it is told once more and taken no second time.
+        let forgetting = spawn_blocking(move || {
+            let _turn = turn;
+            disk.with(|spool| ids.into_iter().try_for_each(|id| spool.forget(id)))
+        });
         if let Ok(Ok(Err(error))) = timeout(PATIENCE, forgetting).await {
             tracing::error!(%error, "the spool cannot be cleared");
         }
@@ -242,4 +247,36 @@ impl Lane {
 /// When a batch was made, in milliseconds since the Unix epoch: its name begins with that.
 fn made(id: u128) -> u64 {
     u64::try_from(id >> 80).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    /// Whether it is done at once.
+    fn is_done<T>(work: &mut Pin<Box<impl Future<Output = T>>>) -> bool {
+        work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_holds_so_many_threads_and_no_more() {
+        let live = Arc::new(Live::seeded(1));
+        let directory = tempfile::tempdir().expect("there is room");
+        let spool = Spool::open(directory.path(), 1 << 20).expect("it can be opened");
+        let lane = Lane::new(spool, &live, Lost::new(&live));
+        let disk = Arc::clone(&lane.disk);
+        let hangs = disk.spool.lock();
+        let mut pieces: Vec<_> = (0..MOST_WAITING).map(|_| Box::pin(lane.first())).collect();
+        assert!(!pieces.iter_mut().any(is_done));
+        assert!(is_done(&mut Box::pin(lane.first())), "nobody waits in vain");
+        assert!(is_done(&mut Box::pin(lane.written(vec![1]))));
+        drop(hangs);
+        for piece in pieces {
+            assert!(piece.await.is_empty());
+        }
+        assert_eq!(lane.turns.available_permits(), MOST_WAITING);
+    }
 }

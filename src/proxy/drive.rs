@@ -36,6 +36,7 @@ pub fn need<'m>(guest: &Guest, model: &'m str, caller: &'m Caller) -> Need<'m> {
         resend: guest.resend,
         deadline: guest.deadline,
         prompt_tokens: guest.prompt_tokens,
+        thinks: guest.thinks,
         most_output: guest.most_output,
         session: guest.session,
         bond: guest.bond,

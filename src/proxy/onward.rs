@@ -288,6 +288,7 @@ impl Onward {
             resend: guest.resend,
             deadline: guest.deadline,
             prompt_tokens: guest.prompt_tokens,
+            thinks: guest.thinks,
             most_output: guest.most_output,
             session: guest.session,
             bond: guest.bond,

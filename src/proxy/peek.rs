@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-pub use ear::Times;
+pub use ear::{Times, idle};
 
 use ear::{Came, Ear};
 

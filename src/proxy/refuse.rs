@@ -34,6 +34,14 @@ const WORTH_RETRYING: Duration = Duration::from_secs(20);
 /// Characters of a path or a model's name that are said back; as many as a model's name may have.
 const LONGEST_QUOTE: usize = 256;
 
+/// Where a refusal without a [`Settle`] is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    Here,
+    /// Its request is under way, and counts how it ends itself.
+    ByRequest,
+}
+
 /// An answer without an upstream's words. Boxed, since it is rare and large.
 pub struct Refusal {
     pub trouble: Trouble,
@@ -52,6 +60,7 @@ pub struct Refusal {
     pub shed: Option<Shed>,
     /// The same request would be refused again, whenever it comes.
     pub hopeless: bool,
+    pub counted: Counted,
     /// Its caller, or its route, has used a limit up; how all of them stand.
     pub limited: Option<Box<Standing>>,
 }
@@ -70,6 +79,7 @@ impl Refusal {
             settle: None,
             shed: None,
             hopeless: false,
+            counted: Counted::Here,
             limited: None,
         })
     }
@@ -109,7 +119,7 @@ impl Refusal {
             settle.error = Some(self.trouble.kind.name());
             settle.shed = self.shed;
             settle.first_byte(status);
-        } else {
+        } else if self.counted == Counted::Here {
             live.metrics.counter(&catalogue::REJECTED, &[self.trouble.kind.name()]).increment(1);
             answered_nowhere(&live.metrics, status.as_u16());
         }
@@ -170,6 +180,7 @@ pub fn too_late(dialect: Dialect, request_id: &str) -> Box<Refusal> {
     let message = "the gateway shuts down, and nobody answered before (server.drain.timeout); ask again";
     let mut refusal = Refusal::new(Kind::Unavailable, message, dialect, request_id);
     refusal.retry_after = Some(DEFAULT_RETRY_AFTER);
+    refusal.counted = Counted::ByRequest;
     refusal.closing()
 }
 

@@ -416,6 +416,7 @@ impl Drop for Settle {
         {
             self.outcome = RequestOutcome::Failed;
             self.error = Some(trouble::Kind::Unavailable.name());
+            self.status.store(StatusCode::SERVICE_UNAVAILABLE.as_u16(), Relaxed);
         }
         if let Some(drawn) = self.drawn.take() {
             drawn.settle(&self.course());

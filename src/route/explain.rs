@@ -17,6 +17,7 @@ use super::price::{self, MostCost};
 use super::shortlist::{self, Rank, WhyNot};
 use crate::algo::tick::Tick;
 use crate::config::{self, Degradation, Lineage};
+use crate::dialect::scan::Thinks;
 use crate::dialect::{Dialect, Operation};
 use crate::state::model::{Model, Shape};
 use crate::state::route::Route;
@@ -127,6 +128,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
         resend: Resend::Allowed,
         deadline: now + Duration::from_mins(10),
         prompt_tokens: *prompt_tokens,
+        thinks: Thinks::Unsaid,
         most_output: None,
         session: None,
         bond: None,

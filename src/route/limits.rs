@@ -8,6 +8,7 @@ use super::need::Need;
 use super::plan::Plan;
 use super::shortlist;
 use crate::config::FirstEvent;
+use crate::dialect::scan::Thinks;
 use crate::state::model::Shape;
 use crate::state::permit::Permit;
 
@@ -77,7 +78,8 @@ impl Plan<'_> {
             (FirstEvent::Auto, Shape::Stream) => {
                 let elsewhere = self.has_other(channel, need);
                 let model = channel.model_name(&self.route().config, need.model).unwrap_or(need.model);
-                let limit = match (elsewhere, channel.config.reasoning.of(model)) {
+                let thinks = need.thinks == Thinks::Yes || channel.config.reasoning.of(model);
+                let limit = match (elsewhere, thinks) {
                     (true, true) => REASONING,
                     (true, false) => {
                         let prefill = PER_10K_TOKENS.mul_f64(need.prompt_tokens as f64 / 10_000.0);

@@ -7,6 +7,7 @@ use super::unserved;
 use crate::algo::quota::Tokens;
 use crate::algo::tick::Tick;
 use crate::config::Lineage;
+use crate::dialect::scan::Thinks;
 use crate::dialect::{Dialect, Operation};
 use crate::state::Channel;
 use crate::state::model::{Model, Shape};
@@ -27,6 +28,8 @@ pub struct Need<'a> {
     pub deadline: Tick,
     /// Estimated prompt tokens.
     pub prompt_tokens: u64,
+    /// Whether it has its model think.
+    pub thinks: Thinks,
     /// The caller's limit on the answer's tokens.
     pub most_output: Option<u64>,
     /// The conversation that it belongs to, where the route cares.

@@ -157,7 +157,7 @@ impl<'t> Plan<'t> {
         let mut crowded = false;
         // Each turn of this loop takes one channel out, so it ends.
         loop {
-            let Listed { list, exhausted, judged } = self.shortlist(need, refused, now);
+            let Listed { list, exhausted, judged } = self.shortlist(need, &refused, now);
             self.look = Some(Look { at: now, route: Arc::clone(self.route()), judged, picked: None });
             let Some(pick) = self.pick(&list, need, now) else {
                 let lack = if crowded { Lack::Room } else { exhausted.lack };

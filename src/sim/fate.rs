@@ -9,6 +9,7 @@ use super::weather::{Answer, Ending};
 use crate::algo::tick::Tick;
 use crate::config::rehearsal::{Call, Delivery, Target};
 use crate::config::{Lineage, Replay};
+use crate::dialect::scan::Thinks;
 use crate::dialect::{Dialect, Operation};
 use crate::route::steer::{self, Occasion};
 use crate::route::{Failure, Limits, Need, Resend, generation};
@@ -94,6 +95,7 @@ pub fn need<'t>(table: &'t Table, route: usize, said: &'t Call, now: Tick) -> Ne
         session: None,
         bond: None,
         prompt_tokens: said.prompt_tokens,
+        thinks: Thinks::Unsaid,
         least_window: 0,
         abilities: Abilities::default(),
         lineage: None,

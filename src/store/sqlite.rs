@@ -91,6 +91,7 @@ impl File {
 
     fn connect(&self) -> Result<Connection, Error> {
         let mut connection = Connection::open(&self.path).map_err(|error| meaning(&error))?;
+        refuse_read_only(&connection)?;
         prepare(&mut connection).map_err(|error| meaning(&error))?;
         schema::sqlite(&mut connection)?;
         // Or a transaction that begins by reading might find that it cannot write any more.
@@ -163,6 +164,15 @@ impl File {
         }
         tracing::warn!(file = %self.path.display(), "the store's file was replaced by another one, which is used from now on");
         self.connect()
+    }
+}
+
+/// SQLite opens a file that may not be written all the same, and never tries again.
+fn refuse_read_only(connection: &Connection) -> Result<(), Error> {
+    match connection.is_readonly(rusqlite::MAIN_DB) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(Error::Refused("the gateway's user may not write to the file".to_owned())),
+        Err(error) => Err(meaning(&error)),
     }
 }
 

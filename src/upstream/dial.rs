@@ -9,7 +9,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use super::lookup;
 use super::target::Target;
 use crate::vocab::Fault;
 
@@ -57,7 +58,7 @@ pub trait Dial: Send + Sync + 'static {
     /// host is an address is not resolved again. The system's resolver, unless a dialer has names of its own.
     fn resolve(&self, name: &str, port: u16) -> Resolving {
         let name = name.to_owned();
-        Box::pin(async move { Ok(tokio::net::lookup_host((name, port)).await?.collect()) })
+        Box::pin(async move { lookup::other(&name, port).await })
     }
 }
 
@@ -89,10 +90,13 @@ async fn resolve(target: &Target) -> Result<VecDeque<SocketAddr>, DialError> {
         fault: Fault::Dns,
         detail: format!("cannot resolve {}: {reason}", target.host),
     };
-    let found = tokio::net::lookup_host((&*target.host, target.port))
-        .await
-        .map_err(|error| failed(error.to_string()))?;
-    let addresses = interleave(found);
+    let found = if let Ok(address) = target.host.parse::<IpAddr>() {
+        Arc::from([SocketAddr::new(address, target.port)])
+    } else {
+        let found = target.lookup.find(&target.host, target.port).await;
+        found.map_err(|why| failed(why.to_string()))?
+    };
+    let addresses = interleave(found.iter().copied());
     if addresses.is_empty() { Err(failed("no address".into())) } else { Ok(addresses) }
 }
 

@@ -20,6 +20,7 @@ mod fetch;
 mod h1;
 mod h2;
 mod lane;
+mod lookup;
 mod obtain;
 mod patience;
 mod pool;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
+use super::lookup::Lookup;
 use crate::config::{BaseUrl, Http2};
 
 /// One endpoint: what to resolve, which protocol to speak and how to check the peer.
@@ -20,6 +21,8 @@ pub struct Target {
     pub server_name: Option<Arc<str>>,
     /// The region that requests to it are signed for, where `host` does not say.
     pub aws_region: Option<Arc<str>>,
+    /// Where its name is being looked up.
+    pub(super) lookup: Arc<Lookup>,
 }
 
 impl Target {
@@ -32,6 +35,7 @@ impl Target {
             tls: None,
             server_name: None,
             aws_region: None,
+            lookup: Arc::default(),
         }
     }
 
@@ -84,6 +88,7 @@ mod tests {
             tls: None,
             server_name: None,
             aws_region: None,
+            lookup: Arc::default(),
         }
     }
 

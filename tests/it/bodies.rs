@@ -117,6 +117,12 @@ async fn a_body_that_comes_by_the_byte_does_not_keep_its_place() {
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("less than 240 bytes a second"), "{answer}");
     assert_eq!(took.as_secs(), 5, "body_read, and what the bytes have earned");
+    // Who announces much has a place for much, and has to come the faster for it.
+    let roomy = Lab::start(&YAML.replace("64KiB", "1MiB"));
+    let (answer, took) = in_drops(&roomy, 90_000, 100).await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("less than 300 bytes a second"), "{answer}");
+    assert_eq!(took.as_secs(), 7);
     // What is slow and steady is waited for.
     let (answer, took) = in_drops(&lab, 60_000, 300).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

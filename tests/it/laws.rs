@@ -64,6 +64,7 @@ pub fn need(live: &Live, resend: Resend) -> Need<'static> {
         session: None,
         bond: None,
         prompt_tokens: 10,
+        thinks: mainstay::dialect::scan::Thinks::Unsaid,
         least_window: 0,
         abilities: Abilities::default(),
         lineage: None,

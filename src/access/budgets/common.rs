@@ -131,6 +131,7 @@ impl Common {
         reserved.each(|number, subject, book: &mut Books, at, entry| {
             let (others, budget_numbers) = (&weighed.purses[number], &whose[number]);
             book.purses[at].hear(&asked[number], others.spent, others.reserved, budgets.live.now());
+            book.purses[at].purse.judged(entry);
             for (verdict, budget) in others.verdicts.iter().zip(budget_numbers) {
                 let budget = &subject.budgets[*budget];
                 let purse = &mut book.purses[at].purse;
@@ -258,7 +259,7 @@ impl Common {
                 let held: SmallVec<[(usize, &Budget); 2]> =
                     mine.into_iter().filter(|(_, budget)| holds(budget)).collect();
                 let windowed = &mut book.purses[at];
-                entries.push((place, at, windowed.reserve(amount, Grant::Within)));
+                entries.push((place, at, windowed.ask(amount)));
                 let limits = held.iter().map(|(_, budget)| budget.limit.as_nano_usd()).collect();
                 let said = windowed.asks(&subject.guest.held, self, budgets.live.now());
                 asked.push(Purse { amount, limits, ..said });

@@ -251,6 +251,12 @@ impl Windowed {
         self.purse.reserve(amount, grant)
     }
 
+    /// For a request about which others are asked.
+    pub fn ask(&mut self, amount: u64) -> Entry {
+        self.turn += 1;
+        self.purse.ask(amount)
+    }
+
     pub fn settle(&mut self, entry: Entry, cost: u64) {
         self.turn += 1;
         self.purse.settle(entry, cost);

@@ -129,6 +129,35 @@ proptest! {
 
 proptest! {
     #[test]
+    fn a_burst_that_nobody_answers_is_let_in_as_a_trickle_is(
+        limit in 1_u64..1_000, replicas in 2_u32..6, asks in 1_usize..400, amount in 1_u64..50,
+    ) {
+        let mut granted = 0;
+        for _ in 0..replicas {
+            let mut purse = purse();
+            purse.hear_others(0, 0);
+            let mut asked: Vec<Entry> = (0..asks).map(|_| purse.ask(amount)).collect();
+            let mut let_in = Vec::new();
+            while let Some(entry) = asked.pop() {
+                purse.settle(entry, 0);
+                let part = purse.part(limit, replicas);
+                if let Some(grant) = purse.judge(part, amount) {
+                    let_in.push(purse.reserve(amount, grant));
+                }
+            }
+            granted += let_in.len() as u64 * amount;
+            for entry in let_in {
+                purse.settle(entry, amount);
+            }
+            prop_assert_eq!(purse.reserved(), 0);
+        }
+        let bound = limit + u64::from(replicas) * (amount + 1);
+        prop_assert!(granted <= bound, "{granted} of {limit}");
+        let most = u64::from(replicas) * asks as u64 * amount;
+        prop_assert!(granted >= most.min(limit.saturating_sub(u64::from(replicas) * amount)), "{granted} of {limit}");
+    }
+
+    #[test]
     fn the_parts_of_replicas_that_hear_nothing_of_each_other_are_the_whole(
         limit in 1_u64..10_000, spent in proptest::collection::vec(0_u64..4_000, 1..6),
     ) {

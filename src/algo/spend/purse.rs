@@ -26,9 +26,11 @@ pub struct Purse {
     /// By others, and not yet spent.
     promised: u64,
     reserved: u64,
+    /// Of that, by requests that nobody has judged yet.
+    asked: u64,
     /// A last one is under way.
     last: Last,
-    /// What was spent and reserved when others were heard last; `None` while they are.
+    /// What was spent and let in when others were heard last; `None` while they are.
     alone_from: Option<u64>,
 }
 
@@ -54,12 +56,13 @@ pub struct Entry {
     /// When the window began.
     begins: u64,
     amount: u64,
-    grant: Grant,
+    /// `None` while nobody has judged it.
+    grant: Option<Grant>,
 }
 
 impl Entry {
     pub fn is_last(&self) -> bool {
-        self.grant == Grant::Last
+        self.grant == Some(Grant::Last)
     }
 }
 
@@ -130,17 +133,35 @@ impl Purse {
         if grant == Grant::Last {
             self.last = Last::UnderWay;
         }
-        Entry { begins: self.span().begins, amount, grant }
+        Entry { begins: self.span().begins, amount, grant: Some(grant) }
+    }
+
+    /// Reserves for a request about which others are asked: it is in the way of everybody, and not let in yet.
+    pub fn ask(&mut self, amount: u64) -> Entry {
+        self.reserved = self.reserved.saturating_add(amount);
+        self.asked = self.asked.saturating_add(amount);
+        Entry { begins: self.span().begins, amount, grant: None }
+    }
+
+    /// The request of `entry` has been judged.
+    pub fn judged(&mut self, entry: &mut Entry) {
+        if entry.grant.is_none() {
+            entry.grant = Some(Grant::Within);
+            if entry.begins == self.span().begins {
+                self.asked = self.asked.saturating_sub(entry.amount);
+            }
+        }
     }
 
     /// A request is over, and has cost so much. What was reserved in a window that is over belongs to that one.
-    pub fn settle(&mut self, entry: Entry, cost: u64) {
+    pub fn settle(&mut self, mut entry: Entry, cost: u64) {
         if entry.begins != self.span().begins {
             return;
         }
+        self.judged(&mut entry);
         self.reserved = self.reserved.saturating_sub(entry.amount);
         self.own = self.own.saturating_add(cost);
-        if entry.grant == Grant::Last {
+        if entry.is_last() {
             self.last = Last::No;
         }
     }
@@ -148,18 +169,19 @@ impl Purse {
     /// A request that was let in turns out to be the last one.
     pub fn make_last(&mut self, entry: &mut Entry) {
         if entry.begins == self.span().begins {
-            entry.grant = Grant::Last;
+            entry.grant = Some(Grant::Last);
             self.last = Last::UnderWay;
         }
     }
 
     /// Of `limit`, what this one of `replicas` may grant while it hears nothing of the others: all that was spent and
-    /// reserved when it heard of them last, and its part of what was left then.
+    /// let in when it heard of them last, and its part of what was left then. What is asked of others at that moment is not
+    /// let in: else a burst of asks would look like all of `limit`, and each replica would grant the whole rest.
     pub fn part(&mut self, limit: u64, replicas: u32) -> u64 {
         if replicas <= 1 {
             return limit;
         }
-        let now = self.spent().saturating_add(self.reserved());
+        let now = self.spent().saturating_add(self.reserved().saturating_sub(self.asked));
         let taken = *self.alone_from.get_or_insert(now);
         let left = limit.saturating_sub(taken).div_ceil(replicas.into());
         limit.min(taken.saturating_add(left))

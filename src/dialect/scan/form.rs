@@ -85,6 +85,7 @@ pub(super) fn scan(boundary: &[u8], body: &[u8]) -> Result<Scan, ScanError> {
         refers_to: None,
         store: super::Store::Declined,
         prompt_tokens: prompt_tokens(texts, media),
+        thinks: super::Thinks::Unsaid,
         wish: Wish::default(),
     })
 }

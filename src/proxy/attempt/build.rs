@@ -37,7 +37,7 @@ pub struct Built {
 
 /// Why there is no request.
 pub enum Unbuilt {
-    /// The credential or the path cannot be sent; for logs.
+    /// It cannot be written, though it should be possible; for logs.
     Unsendable(String),
     /// For the caller.
     Unsayable(Unsayable),

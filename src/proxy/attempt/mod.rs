@@ -316,7 +316,11 @@ impl Unbuilt {
         let failed = |fault| Failed::new(Failure { fault, stage: Stage::NotSent, hint: RateHint::default() });
         let failed = match self {
             Self::Unfetched(urls) => return Unsent::Unfetched(permit, urls),
-            Self::Unsendable(detail) => Failed { detail: Some(detail), ..failed(Fault::AuthRefused) },
+            // A request that nobody can write here is no failure of whoever would have got it.
+            Self::Unsendable(detail) => {
+                tracing::error!(detail, "a request cannot be put to a channel");
+                Failed { detail: Some(detail), ..failed(Fault::Unsayable) }
+            }
             Self::Unsayable(why) => {
                 Failed { message: Some(why.message), param: why.param, ..failed(Fault::Unsayable) }
             }
@@ -392,7 +396,7 @@ pub fn respond(
         Content::Stream { peeked, upstream } => {
             head.headers.remove(CONTENT_LENGTH);
             let deadline = guest.end();
-            let said = Said { dialect: guest.dialect, keepsake, audience };
+            let said = Said { dialect: guest.dialect, thinks: guest.thinks, keepsake, audience };
             let party = Party::of(guest, plan, snapshot, &permit);
             Reply::streaming(Streaming::new(*peeked, upstream, permit, party, said, deadline))
         }

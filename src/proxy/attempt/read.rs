@@ -19,7 +19,7 @@ use crate::dialect::framing::Framing;
 use crate::dialect::hub::Family;
 use crate::dialect::meter::{self, ReplyFacts};
 use crate::dialect::provider::StreamUsage;
-use crate::dialect::scan::IncludeUsage;
+use crate::dialect::scan::{IncludeUsage, Thinks};
 use crate::dialect::task::{self, Tokens, Unanswered};
 use crate::dialect::{Dialect, encrypted, translate, tree};
 use crate::proxy::intake::{Guest, Load};
@@ -165,7 +165,7 @@ impl Reading<'_> {
             holding: memory::answers(gateway, snapshot),
             live: &gateway.live,
             permit,
-            times: Times::new(first, &permit.channel().config.timeouts, guest.deadline),
+            times: Times::new(first, &permit.channel().config.timeouts, guest.thinks, guest.deadline),
             wish: guest.wish(),
         };
         let (peeked, upstream) = peek::peek(listener, upstream, limits, hold).await?;
@@ -316,7 +316,7 @@ pub(super) async fn join(
         holding: memory::needed(&gateway.live.holdings),
         live: &gateway.live,
         permit,
-        times: Times::new(first, &permit.channel().config.timeouts, deadline),
+        times: Times::new(first, &permit.channel().config.timeouts, Thinks::Unsaid, deadline),
         // A leg makes text, and says itself how it was hurried.
         wish: Wish::default(),
     };

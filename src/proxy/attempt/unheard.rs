@@ -4,6 +4,7 @@ use super::Answer;
 use super::read::Content;
 use crate::algo::tick::Tick;
 use crate::dialect::billed::Wish;
+use crate::dialect::scan::Thinks;
 use crate::dialect::tokens::at_a_glance;
 use crate::dialect::{Operation, translate, watch};
 use crate::proxy::onward::Party;
@@ -25,7 +26,7 @@ impl Answer {
                 permit.has_told_all();
             }
             Content::Stream { peeked, upstream } => {
-                let said = Said { dialect: spoken.dialect, keepsake: None, audience };
+                let said = Said { dialect: spoken.dialect, thinks: Thinks::Unsaid, keepsake: None, audience };
                 let party = Party::Settle(Box::new(settle));
                 read_out(&mut Streaming::new(*peeked, upstream, permit, party, said, deadline)).await;
             }

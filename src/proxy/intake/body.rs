@@ -23,6 +23,8 @@ use crate::state::holding::Holding;
 /// Bytes a second that a body has to come with on average, once `body_read` is over, where all of it is waited for: the
 /// default of Kestrel's `MinRequestBodyDataRate`. Who sends a byte now and then would else keep his place for ever.
 const LEAST_RATE: u64 = 240;
+/// What is announced has its place in memory from the start, and has to come so fast that it would be there in this time.
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// How slowly a body may come.
 #[derive(Clone, Copy)]
@@ -31,13 +33,12 @@ pub struct Pace<'a> {
     begun: Tick,
     /// The longest pause (`server.timeouts.body_read`).
     pause: Duration,
-    least_rate: Option<u64>,
 }
 
 impl<'a> Pace<'a> {
     /// From now on.
     pub fn new(live: &'a Live, pause: Duration) -> Self {
-        Self { live, begun: live.now(), pause, least_rate: None }
+        Self { live, begun: live.now(), pause }
     }
 
     /// How long the body has taken.
@@ -45,15 +46,18 @@ impl<'a> Pace<'a> {
         self.live.now().since(self.begun)
     }
 
-    /// What `next` brings, if it is there in time behind `length` bytes.
-    async fn keep<T>(&self, length: usize, next: impl Future<Output = T>) -> Result<T, Unread> {
-        let rest = self.least_rate.map(|rate| {
-            let earned = Duration::from_secs(length as u64 / rate);
-            (self.pause + earned).saturating_sub(self.waited())
-        });
-        match rest.filter(|rest| *rest < self.pause) {
-            Some(rest) => timeout(rest, next).await.map_err(|_| Unread::Trickling(length)),
-            None => timeout(self.pause, next).await.map_err(|_| Unread::Slow(self.pause)),
+    /// What `next` brings, if it is there in time behind `length` bytes, of which so many a second have to come.
+    async fn keep<T>(
+        &self,
+        (length, rate): (usize, u64),
+        next: impl Future<Output = T>,
+    ) -> Result<T, Unread> {
+        let earned = Duration::from_secs(length as u64 / rate);
+        let rest = (self.pause + earned).saturating_sub(self.waited());
+        if rest < self.pause {
+            timeout(rest, next).await.map_err(|_| Unread::Trickling { length, rate })
+        } else {
+            timeout(self.pause, next).await.map_err(|_| Unread::Slow(self.pause))
         }
     }
 }
@@ -64,8 +68,11 @@ pub enum Unread {
     /// More than may be kept; this is its begin.
     Larger(Bytes),
     Slow(Duration),
-    /// It comes without long pauses and takes for ever; so many bytes are there.
-    Trickling(usize),
+    /// It comes without long pauses and takes for ever: so many bytes are there, of so many a second.
+    Trickling {
+        length: usize,
+        rate: u64,
+    },
     Broken,
     /// It is not what its `Content-Encoding` says.
     Packed,
@@ -102,9 +109,9 @@ impl Unread {
                 Kind::RequestTimeout,
                 format!("no byte of the body came for {} s (server.timeouts.body_read)", limit.as_secs_f64()),
             ),
-            Self::Trickling(length) => (
+            Self::Trickling { length, rate } => (
                 Kind::RequestTimeout,
-                format!("the body comes with less than {LEAST_RATE} bytes a second: {length} are there"),
+                format!("the body comes with less than {rate} bytes a second: {length} are there"),
             ),
             Self::Broken => (Kind::BadRequest, "the body ended early or was framed wrongly".to_owned()),
             Self::Packed => (
@@ -125,7 +132,6 @@ pub async fn read_whole(
     if content_length(headers).is_some_and(|length| length > most) {
         return Err(Unread::TooLarge);
     }
-    let pace = Pace { least_rate: Some(LEAST_RATE), ..pace };
     match read_some(body, most, pace, holding).await {
         Ok(whole) => Ok(whole.unwrap_or_default()),
         Err(Unread::Larger(_)) => Err(Unread::TooLarge),
@@ -144,8 +150,10 @@ pub async fn read_some(
     let mut first: Option<Bytes> = None;
     let mut rest: Option<BytesMut> = None;
     let mut length = 0;
+    let announced = body.size_hint().exact().unwrap_or(0).min(most);
+    let rate = LEAST_RATE.max(announced / LONGEST.as_secs());
     while !body.is_end_stream() {
-        let frame = match pace.keep(length, body.frame()).await? {
+        let frame = match pace.keep((length, rate), body.frame()).await? {
             None => break,
             Some(Err(_)) => return Err(Unread::Broken),
             Some(Ok(frame)) => frame,

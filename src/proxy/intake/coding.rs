@@ -4,10 +4,10 @@
 //! for a large one neither fills the memory nor holds up others. Every other coding is refused with the one that is taken
 //! (RFC 9110, 15.5.16). What is only passed on (plain HTTP, files) keeps its coding.
 
-use std::io::Read;
+use std::io::{self, BufRead, ErrorKind, Read};
 
 use bytes::Bytes;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use tokio::task::yield_now;
@@ -20,6 +20,10 @@ pub const TAKEN: &str = "gzip";
 
 /// Bytes that are unpacked before others get their turn: a tenth of a millisecond's work.
 const PIECE: usize = 32 * 1024;
+/// Packed bytes that are read before others get their turn: there may be nothing in them.
+const SIP: usize = 16 * 1024;
+/// Parts that a body may have, each with a header (RFC 1952, 2.2): those who pack in parallel make one of 64 KiB or more.
+const MOST_MEMBERS: u32 = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
@@ -57,16 +61,26 @@ pub async fn undo(
     if coding == Coding::Plain {
         return Ok(body);
     }
-    let mut decoder = MultiGzDecoder::new(&body[..]);
-    let mut plain = Vec::new();
+    let mut decoder = GzDecoder::new(Sips { rest: &body, now: SIP });
+    let (mut plain, mut members) = (Vec::new(), 1);
     loop {
         let begin = plain.len();
         plain.resize(begin + PIECE, 0);
-        let read = decoder.read(&mut plain[begin..]).map_err(|_| Unread::Packed)?;
-        plain.truncate(begin + read);
-        if read == 0 {
-            break;
+        let read = decoder.read(&mut plain[begin..]);
+        plain.truncate(begin + read.as_ref().copied().unwrap_or(0));
+        match read {
+            Ok(0) if decoder.get_ref().rest.is_empty() => break,
+            Ok(0) if members == MOST_MEMBERS => return Err(Unread::Packed),
+            Ok(0) => {
+                members += 1;
+                decoder = GzDecoder::new(decoder.into_inner());
+                continue;
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => return Err(Unread::Packed),
         }
+        decoder.get_mut().now = SIP;
         if plain.len() as u64 > most {
             return Err(Unread::TooLarge);
         }
@@ -76,6 +90,34 @@ pub async fn undo(
     headers.remove(CONTENT_ENCODING);
     headers.remove(CONTENT_LENGTH);
     Ok(plain.into())
+}
+
+/// Bytes of which only so many can be had for now.
+struct Sips<'b> {
+    rest: &'b [u8],
+    now: usize,
+}
+
+impl Read for Sips<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(into)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+impl BufRead for Sips<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.now == 0 && !self.rest.is_empty() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        Ok(&self.rest[..self.now.min(self.rest.len())])
+    }
+
+    fn consume(&mut self, read: usize) {
+        self.rest = &self.rest[read..];
+        self.now -= read;
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +167,40 @@ mod tests {
             bytes.truncate(bytes.len() - cut);
             prop_assert!(matches!(unpack(bytes, 1000, u64::MAX), Err(Unread::Packed)));
         }
+    }
+
+    #[test]
+    fn parts_are_one_body_and_there_are_not_too_many() {
+        let parts = [packed(b"one, "), packed(b""), packed(b"two")].concat();
+        assert_eq!(unpack(parts, 100, u64::MAX).ok(), Some(Bytes::from_static(b"one, two")));
+        let empty = packed(b"");
+        assert_eq!(unpack(empty.repeat(MOST_MEMBERS as usize), 100, u64::MAX).ok(), Some(Bytes::new()));
+        let more = unpack(empty.repeat(MOST_MEMBERS as usize + 1), 100, u64::MAX);
+        assert!(matches!(more, Err(Unread::Packed)));
+    }
+
+    #[test]
+    fn others_have_their_turn_while_nothing_comes_out() {
+        // An empty block that is not the last (RFC 1951, 3.2.4), again and again.
+        let mut bytes = packed(b"");
+        let end = bytes.split_off(10);
+        for _ in 0..SIP {
+            bytes.extend([0, 0, 0, 0xff, 0xff]);
+        }
+        bytes.extend(end);
+        let mut headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
+        let mut holding = Holding::within(&Arc::new(Holdings::default()), u64::MAX);
+        let undone = undo(Coding::Gzip, &mut headers, bytes.into(), 100, &mut holding);
+        let mut undone = std::pin::pin!(undone);
+        let mut turns = 0;
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let plain = loop {
+            match undone.as_mut().poll(&mut context) {
+                std::task::Poll::Ready(plain) => break plain,
+                std::task::Poll::Pending => turns += 1,
+            }
+        };
+        assert_eq!((plain.ok(), turns), (Some(Bytes::new()), 5));
     }
 
     #[test]

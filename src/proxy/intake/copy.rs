@@ -31,6 +31,7 @@ impl Guest {
             deadline: self.deadline,
             is_retry: self.is_retry,
             prompt_tokens: self.prompt_tokens,
+            thinks: self.thinks,
             most_output: self.most_output,
             most_cost: None,
             session: self.session,

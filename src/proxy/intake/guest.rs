@@ -12,6 +12,7 @@ use crate::algo::tick::Tick;
 use crate::dialect::billed::Wish;
 use crate::dialect::continuation::Asking;
 use crate::dialect::scan::Scan;
+use crate::dialect::scan::Thinks;
 use crate::dialect::{Dialect, Operation};
 use crate::ledger::Wait;
 use crate::proxy::again::Again;
@@ -49,6 +50,8 @@ pub struct Guest {
     /// The caller's SDK retries by itself, and this is one of its retries.
     pub is_retry: bool,
     pub prompt_tokens: u64,
+    /// Whether it has its model think.
+    pub thinks: Thinks,
     /// The caller's limit on the answer's tokens.
     pub most_output: Option<u64>,
     /// The conversation that it belongs to, on a route that cares.
@@ -131,6 +134,7 @@ impl Guest {
         let model = scan.map(|scan| scan.model.clone()).unwrap_or_default();
         let shape = if scan.is_some_and(|scan| scan.stream) { Shape::Stream } else { Shape::Whole };
         let prompt_tokens = scan.map_or(0, |scan| scan.prompt_tokens);
+        let thinks = scan.map_or(Thinks::Unsaid, |scan| scan.thinks);
         let most_output = scan.and_then(|scan| scan.max_output_tokens);
         let asked = Asked::new(operation, (&model, route), shape, priority, prompt_tokens);
         let mut settle =
@@ -151,6 +155,7 @@ impl Guest {
             deadline,
             is_retry,
             prompt_tokens,
+            thinks,
             most_output,
             most_cost: None,
             session: None,

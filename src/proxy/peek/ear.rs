@@ -10,6 +10,7 @@ use tokio::time::timeout_at;
 use super::{Look, Peeked, Seen};
 use crate::algo::tick::Tick;
 use crate::config;
+use crate::dialect::scan::Thinks;
 use crate::proxy::attempt::{Failed, failed};
 use crate::state::{Live, Permit};
 use crate::upstream::Incoming;
@@ -32,8 +33,17 @@ pub struct Times {
 }
 
 impl Times {
-    pub const fn new(first: Tick, timeouts: &config::Timeouts, deadline: Tick) -> Self {
-        Self { first, idle: timeouts.idle, content_idle: timeouts.content_idle, deadline }
+    /// `thinks`: the request has its model think.
+    pub fn new(first: Tick, timeouts: &config::Timeouts, thinks: Thinks, deadline: Tick) -> Self {
+        Self { first, idle: idle(timeouts, thinks), content_idle: timeouts.content_idle, deadline }
+    }
+}
+
+/// Longest silence within an answer.
+pub fn idle(timeouts: &config::Timeouts, thinks: Thinks) -> Duration {
+    match thinks {
+        Thinks::Yes => timeouts.idle.max(timeouts.idle_thinking),
+        Thinks::Unsaid => timeouts.idle,
     }
 }
 

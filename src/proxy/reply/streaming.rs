@@ -21,11 +21,12 @@ use super::patience::{Overdue, Patience};
 use super::{Audience, Broken, FLUSH};
 use crate::algo::tick::Tick;
 use crate::dialect::Dialect;
+use crate::dialect::scan::Thinks;
 use crate::dialect::trouble;
 use crate::dialect::watch::{Beat, Ending};
 use crate::proxy::Gateway;
 use crate::proxy::onward::Party;
-use crate::proxy::peek::Peeked;
+use crate::proxy::peek::{self, Peeked};
 use crate::proxy::recall::Keepsake;
 use crate::proxy::settle::Settle;
 use crate::proxy::unattended::{LONGEST, is_read_on};
@@ -44,6 +45,7 @@ pub struct Streaming {
     channel: Arc<Channel>,
     patience: Patience,
     dialect: Dialect,
+    thinks: Thinks,
     /// What is needed to remember the answer, until it is remembered.
     keepsake: Option<Keepsake>,
     /// When the last byte came, and the last content.
@@ -62,6 +64,7 @@ pub struct Streaming {
 /// To whom the answer is said.
 pub struct Said {
     pub dialect: Dialect,
+    pub thinks: Thinks,
     /// For an answer that the caller may refer to later.
     pub keepsake: Option<Keepsake>,
     pub audience: Audience,
@@ -94,7 +97,7 @@ impl Streaming {
         upstream: Incoming,
         permit: Permit,
         party: Party,
-        Said { dialect, keepsake, audience }: Said,
+        Said { dialect, thinks, keepsake, audience }: Said,
         deadline: Tick,
     ) -> Self {
         let gateway = Arc::clone(party.settle().gateway());
@@ -115,6 +118,7 @@ impl Streaming {
             channel,
             patience,
             dialect,
+            thinks,
             keepsake,
             last: now,
             last_content: now,
@@ -204,7 +208,7 @@ impl Streaming {
             self.last + LINGER
         } else {
             let empty = timeouts.content_idle.map_or(Tick::MAX, |limit| self.last_content + limit);
-            empty.min(self.last + timeouts.idle)
+            empty.min(self.last + peek::idle(timeouts, self.thinks))
         };
         let keep_alive = if terminated { None } else { self.keep_alive };
         let nudge = keep_alive.map_or(Tick::MAX, |_| self.last_said + KEEP_ALIVE);

@@ -37,7 +37,7 @@ pub(super) struct Listed<'t> {
 
 impl<'t> Plan<'t> {
     /// Channels that may be asked, untried ones; where none is left, tried ones that may be asked again.
-    pub(super) fn shortlist(&self, need: &Need<'_>, refused: Slots, now: Tick) -> Listed<'t> {
+    pub(super) fn shortlist(&self, need: &Need<'_>, refused: &Slots, now: Tick) -> Listed<'t> {
         let route = self.route();
         let mut list = Shortlist::new();
         let mut again = Shortlist::new();
@@ -113,7 +113,7 @@ impl<'t> Plan<'t> {
     pub fn outlook(&self, need: &Need<'_>) -> Exhausted {
         let free = need.freed();
         let need = free.as_ref().unwrap_or(need);
-        self.shortlist(need, Slots::default(), self.table.live.now()).exhausted
+        self.shortlist(need, &Slots::default(), self.table.live.now()).exhausted
     }
 
     /// Whether a channel could be picked now that this request has not tried.

@@ -11,17 +11,33 @@ use crate::vocab::Fault;
 /// Each of them is another reading of the whole body, or another question in vain.
 const MOST_UNASKED: u32 = 8;
 
-/// A small set of channel slots. `config` allows at most 64 channels in a route.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Slots(u64);
+/// A set of channel slots, which takes no memory of its own for the first 64.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Slots {
+    first: u64,
+    /// Those behind them.
+    more: Vec<u64>,
+}
 
 impl Slots {
     pub(super) fn add(&mut self, slot: usize) {
-        self.0 |= 1_u64.checked_shl(slot as u32).unwrap_or(0);
+        let (word, bit) = (slot / 64, 1 << (slot % 64));
+        let Some(behind) = word.checked_sub(1) else {
+            self.first |= bit;
+            return;
+        };
+        if self.more.len() <= behind {
+            self.more.resize(behind + 1, 0);
+        }
+        self.more[behind] |= bit;
     }
 
-    pub(super) fn has(self, slot: usize) -> bool {
-        self.0.checked_shr(slot as u32).is_some_and(|bits| bits & 1 == 1)
+    pub(super) fn has(&self, slot: usize) -> bool {
+        let bits = match (slot / 64).checked_sub(1) {
+            None => self.first,
+            Some(behind) => self.more.get(behind).copied().unwrap_or(0),
+        };
+        bits >> (slot % 64) & 1 == 1
     }
 }
 
@@ -82,6 +98,28 @@ impl Plan<'_> {
         for channel in &self.route().channels {
             if which(channel) {
                 self.mark_spent(channel);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn slots_are_a_set(slots in proptest::collection::vec(0..300_usize, 0..40)) {
+            let (mut set, known) = (Slots::default(), slots.iter().copied().collect::<BTreeSet<_>>());
+            for slot in slots {
+                set.add(slot);
+            }
+            for slot in 0..400 {
+                prop_assert_eq!(set.has(slot), known.contains(&slot), "{}", slot);
             }
         }
     }

@@ -56,7 +56,16 @@ pub(super) fn careful() -> CallLimits {
 }
 
 pub(super) fn plain(host: &str, port: u16, http2: Http2) -> Target {
-    Target { https: false, host: host.into(), port, http2, tls: None, server_name: None, aws_region: None }
+    Target {
+        https: false,
+        host: host.into(),
+        port,
+        http2,
+        tls: None,
+        server_name: None,
+        aws_region: None,
+        lookup: Arc::default(),
+    }
 }
 
 pub(super) fn get(path: &str) -> Request<Outgoing> {

@@ -35,6 +35,7 @@ mod secured;
 mod selection;
 mod steered;
 mod streams;
+mod thinking;
 mod traced;
 mod unserved;
 mod watched;
