@@ -65,8 +65,16 @@ impl Desk {
 
     /// Takes what has changed in the store since it was last looked at.
     pub async fn look(&self, now: Duration) -> Result<(), store::Error> {
-        let changed = self.store.keys_since(self.managed.version()).await?;
-        self.managed.take(changed, now);
+        let (last, newest) = self.managed.last();
+        let changed = self.store.keys_from(last).await?;
+        // What was changed last is there, or has been changed again.
+        let went_on = changed.first().is_some_and(|row| row.version > last || Some(row.id) == newest);
+        if last == 0 || went_on {
+            self.managed.take(changed, now);
+        } else {
+            tracing::warn!("the store is an older copy of itself: its keys are those that it has now");
+            self.managed.begin_anew(self.store.keys_from(0).await?, now);
+        }
         Ok(())
     }
 

@@ -38,8 +38,11 @@ pub struct Managed {
 
 #[derive(Default)]
 struct Known {
-    /// The store's last change that is in here.
+    /// The store's last change that is in here, and the key that it was of.
     version: i64,
+    newest: Option<RowId>,
+    /// How often anything here has changed.
+    generation: u64,
     rows: HashMap<RowId, KeyRow>,
     /// When the store was last heard, since the Unix epoch.
     heard: Option<Duration>,
@@ -47,7 +50,7 @@ struct Known {
 
 /// Managed keys as requests find them.
 pub(super) struct Shelf {
-    pub(super) version: i64,
+    pub(super) generation: u64,
     entries: Digests<Entry>,
     names: HashMap<Arc<str>, Arc<Key>>,
 }
@@ -65,9 +68,22 @@ impl Managed {
         Arc::new(Self { hasher, known: Mutex::default() })
     }
 
-    /// The store's last change that is known here.
-    pub fn version(&self) -> i64 {
-        self.known.lock().version
+    /// The store's last change that is known here, and the key that it was of.
+    pub(super) fn last(&self) -> (i64, Option<RowId>) {
+        let known = self.known.lock();
+        (known.version, known.newest)
+    }
+
+    /// How often anything here has changed.
+    pub(super) fn generation(&self) -> u64 {
+        self.known.lock().generation
+    }
+
+    /// Takes these in place of all that was known.
+    pub(super) fn begin_anew(&self, all: Vec<KeyRow>, now: Duration) {
+        let generation = self.generation() + 1;
+        *self.known.lock() = Known { generation, ..Known::default() };
+        self.take(all, now);
     }
 
     /// When the store was last heard, since the Unix epoch.
@@ -82,7 +98,10 @@ impl Managed {
         let seen = known.version;
         // Of two looks at once the later answer may be the older one.
         for row in changed.into_iter().filter(|row| row.version > seen) {
-            known.version = known.version.max(row.version);
+            known.generation += 1;
+            if row.version > known.version {
+                (known.version, known.newest) = (row.version, Some(row.id));
+            }
             if row.deleted_at.is_some() {
                 known.rows.remove(&row.id);
             } else {
@@ -134,9 +153,9 @@ impl Managed {
         taken: impl Fn(&str) -> bool,
         metrics: &Metrics,
     ) -> Shelf {
-        let (version, rows) = {
+        let (generation, rows) = {
             let known = self.known.lock();
-            (known.version, known.rows.values().cloned().collect::<Vec<_>>())
+            (known.generation, known.rows.values().cloned().collect::<Vec<_>>())
         };
         let (mut entries, mut names) = (Vec::new(), HashMap::new());
         for row in rows {
@@ -154,13 +173,13 @@ impl Managed {
             }
             names.insert(Arc::clone(&row.name), key);
         }
-        Shelf { version, entries: Digests::new(entries), names }
+        Shelf { generation, entries: Digests::new(entries), names }
     }
 }
 
 impl Shelf {
     pub(super) fn empty() -> Self {
-        Self { version: 0, entries: Digests::new(Vec::new()), names: HashMap::new() }
+        Self { generation: 0, entries: Digests::new(Vec::new()), names: HashMap::new() }
     }
 
     pub(super) fn named(&self, name: &str) -> Option<&Arc<Key>> {
@@ -364,7 +383,21 @@ mod tests {
         managed.take(vec![deleted], Duration::ZERO);
         access.stock(&metrics);
         assert_eq!(whose(&access, "ms-till", 15), "Unknown");
-        assert_eq!((managed.version(), managed.rows().len()), (4, 0));
+        assert_eq!((managed.last().0, managed.rows().len()), (4, 0));
+    }
+
+    #[test]
+    fn an_older_copy_of_the_store_takes_the_place_of_what_was_known() {
+        let managed = managed();
+        let access = compiled(&managed, TEAM);
+        let metrics = Metrics::new();
+        let (till, shop) = (row(&managed, "till", "ms-till", 1), row(&managed, "shop", "ms-shop", 2));
+        managed.take(vec![till.clone(), shop], Duration::ZERO);
+        access.stock(&metrics);
+        managed.begin_anew(vec![KeyRow { disabled_at: Some(1), version: 2, ..till }], Duration::ZERO);
+        access.stock(&metrics);
+        assert_eq!(whose(&access, "ms-till", 15), "over: till");
+        assert_eq!(whose(&access, "ms-shop", 15), "Unknown");
     }
 
     #[test]

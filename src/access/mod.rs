@@ -153,7 +153,7 @@ impl Access {
     pub fn stock(&self, metrics: &Metrics) -> bool {
         let Some(managed) = &self.managed else { return false };
         let _turn = self.stocking.lock();
-        let is_news = managed.version() != self.shelf.load().version;
+        let is_news = managed.generation() != self.shelf.load().generation;
         if is_news {
             let taken = |name: &str| self.ring.named(name).is_some();
             self.shelf.store(Arc::new(managed.shelf((&self.members, self.key_limits), taken, metrics)));

@@ -58,14 +58,11 @@ pub enum Traffic {
     PlainHttp,
 }
 
-/// Seconds of silence within an answer whose model may be thinking.
-const THINKING: u64 = 90;
-
 pub fn timeouts(said: &policy::Timeouts, traffic: Traffic) -> Timeouts {
     let s = Duration::from_secs;
     let plain = traffic == Traffic::PlainHttp;
     let pick = |http, ai| if plain { s(http) } else { s(ai) };
-    let idle = if traffic == Traffic::Reasoning { THINKING } else { 30 };
+    let idle = if traffic == Traffic::Reasoning { 90 } else { 30 };
     Timeouts {
         connect: span(said.connect, pick(2, 3)),
         tls: span(said.tls, pick(3, 5)),
@@ -78,7 +75,6 @@ pub fn timeouts(said: &policy::Timeouts, traffic: Traffic) -> Timeouts {
             Some(policy::SpanOrAuto::Fixed(Span(limit))) => FirstEvent::Fixed(limit),
         },
         idle: span(said.idle, s(idle)),
-        idle_thinking: span(said.idle, s(THINKING)),
         content_idle: (!plain).then(|| span(said.content_idle, s(180))),
         total: span(said.total, pick(60, 600)),
     }

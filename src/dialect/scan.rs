@@ -220,6 +220,7 @@ struct Seen {
     lasting: bool,
     background: bool,
     refers_to: Option<u64>,
+    thread: bool,
     tools: bool,
     effort_none: bool,
     /// Anthropic's `thinking`, or an effort of OpenAI's.
@@ -287,9 +288,13 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
         state: match entry.dialect {
             Dialect::Responses if seen.lasting || seen.background => State::Lasting,
             Dialect::Responses if seen.refers_to_state || seen.store != Some(false) => State::Kept,
+            Dialect::Anthropic if seen.thread => State::Kept,
             _ => State::None,
         },
-        refers_to: seen.refers_to.filter(|_| entry.dialect == Dialect::Responses),
+        refers_to: match entry.dialect {
+            Dialect::Responses | Dialect::Anthropic => seen.refers_to,
+            _ => None,
+        },
         store: match (entry.operation, seen.store) {
             (Operation::Responses, None | Some(true)) => Store::Wanted,
             _ => Store::Declined,
@@ -374,6 +379,11 @@ impl Seen {
             self.refers_to_state |= kind != Kind::Null;
             self.lasting |= kind != Kind::Null && key.is("conversation");
             self.refers_to = responses::stored_at::of_reference(walker.slice(span)).or(self.refers_to);
+        } else if key.is("thread") {
+            // Anthropic's: a conversation that is kept there (beta `message-threads-2026-08-12`).
+            let (kind, span) = walker.value()?;
+            self.thread |= kind == Kind::Object;
+            self.refers_to = responses::stored_at::of_thread(walker.slice(span)).or(self.refers_to);
         } else if key.is("background") {
             self.background = walker.skip()? == Kind::True;
         } else if key.is("store") {

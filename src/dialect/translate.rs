@@ -246,9 +246,28 @@ fn media_length(part: &Part<'_>) -> usize {
     }
 }
 
-/// What refers to state at OpenAI means nothing anywhere else, and without it the request is another one.
+/// The member of Anthropic's requests that goes on from a conversation that is kept there.
+pub const THREAD: &str = "thread";
+
+/// What refers to state at a vendor means nothing anywhere else, and without it the request is another one.
 fn refuse_state(ask: &Ask<'_>, to: Dialect, losses: &mut Losses) {
-    if ask.dialect != Dialect::Responses || to == Dialect::Responses {
+    if to == ask.dialect {
+        return;
+    }
+    let goes_on = ask.extras.find(THREAD).is_some_and(|raw| raw.contains("previous_message_id"));
+    if ask.dialect == Dialect::Anthropic && goes_on {
+        losses.refuse(
+            THREAD,
+            "`thread` goes on from a message that no channel here could look up; send the whole conversation, with `thread: {\"type\": \"create\"}` or without it".to_owned(),
+        );
+    }
+    if ask.dialect == Dialect::Gemini && ask.extras.find("cachedContent").is_some() {
+        losses.refuse(
+            "cachedContent",
+            "`cachedContent` refers to what is kept at Google, and no channel here could look it up; send what is in it".to_owned(),
+        );
+    }
+    if ask.dialect != Dialect::Responses {
         return;
     }
     let stateful = responses::request::STATEFUL.iter();

@@ -16,8 +16,8 @@ use super::reply::Reply;
 use super::{Gateway, Snapshot, admission, again, count, hedge, left, media, mirror, thoughts};
 use crate::access::Caller;
 use crate::algo::throttle;
-use crate::dialect::Dialect;
-use crate::dialect::trouble::Kind;
+use crate::dialect::trouble::{Kind, THREAD_NOT_FOUND};
+use crate::dialect::{Dialect, translate};
 use crate::ledger::Wait;
 use crate::route::{Exhausted, Hold, Lack, Need, Plan, Verdict, is_of_own_key};
 use crate::state::Permit;
@@ -248,9 +248,13 @@ impl Drive<'_> {
         // About the caller's own request, so it needs no story of ours.
         let about_request = fault == Fault::Unsayable || fault.class() == Class::ClientFault;
         if about_request && let Some(message) = failed.message.take() {
+            let is_thread = failed.param.as_deref() == Some(translate::THREAD);
+            let kind = if is_thread { Kind::NotFound } else { kind };
             let mut refusal = refuse(guest, plan, (kind, message), None, true);
             refusal.trouble.param = failed.param.take();
             refusal.trouble.code = match fault {
+                // With which its SDKs send all of it.
+                _ if is_thread => Some(THREAD_NOT_FOUND.to_owned()),
                 Fault::ContextOverflow => Some("context_length_exceeded".to_owned()),
                 Fault::ContentPolicy => Some("content_policy_violation".to_owned()),
                 _ => None,

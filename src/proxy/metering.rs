@@ -57,11 +57,9 @@ pub const fn of(operation: Operation, prompt_tokens: u64) -> Metering {
 /// The values of those headers that the operator allowed, in his order, as far as they are short and can be read.
 pub fn tags(allowed: &[Arc<str>], headers: &HeaderMap) -> Vec<(Arc<str>, Box<str>)> {
     let value = |name: &Arc<str>| {
-        let value = headers.get(&**name)?.as_bytes();
-        let is_fit =
-            (1..=LONGEST_TAG).contains(&value.len()) && value.iter().all(|b| (b' '..=b'~').contains(b));
-        let text = std::str::from_utf8(value).ok().filter(|_| is_fit)?;
-        Some((Arc::clone(name), text.into()))
+        let text = std::str::from_utf8(headers.get(&**name)?.as_bytes()).ok()?;
+        let is_fit = (1..=LONGEST_TAG).contains(&text.len()) && !text.contains(char::is_control);
+        is_fit.then(|| (Arc::clone(name), text.into()))
     };
     allowed.iter().filter_map(value).collect()
 }
@@ -75,20 +73,24 @@ mod tests {
     #[test]
     fn only_allowed_headers_that_are_short_and_visible_become_labels() {
         let mut headers = HeaderMap::new();
-        let values: [(&str, &[u8]); 6] = [
+        let values: [(&str, &[u8]); 8] = [
             ("x-customer", b"acme inc"),
             ("x-empty", b""),
             ("x-long", &[b'x'; LONGEST_TAG + 1]),
-            ("x-raw", b"caf\xc3\xa9"),
+            ("x-name", "café".as_bytes()),
+            ("x-raw", b"caf\xe9"),
+            ("x-tab", b"a\tb"),
             ("x-other", b"not asked for"),
             ("x-just", &[b'y'; LONGEST_TAG]),
         ];
         for (name, value) in values {
             headers.insert(name, HeaderValue::from_bytes(value).expect("it is a value"));
         }
-        let allowed = ["x-just", "x-long", "x-raw", "x-none", "x-empty", "x-customer"].map(Arc::from);
+        let allowed = ["x-just", "x-long", "x-raw", "x-tab", "x-name", "x-none", "x-empty", "x-customer"]
+            .map(Arc::from);
         let tags = tags(&allowed, &headers);
         let tags: Vec<(&str, &str)> = tags.iter().map(|(name, value)| (&**name, &**value)).collect();
-        assert_eq!(tags, [("x-just", &*"y".repeat(LONGEST_TAG)), ("x-customer", "acme inc")]);
+        let just = "y".repeat(LONGEST_TAG);
+        assert_eq!(tags, [("x-just", &*just), ("x-name", "café"), ("x-customer", "acme inc")]);
     }
 }

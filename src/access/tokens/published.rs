@@ -2,6 +2,7 @@
 //!
 //! The last that was heard holds, however long an issuer is away. Who asks is `server::issuers`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicU64,
@@ -17,6 +18,7 @@ use tokio::sync::Notify;
 use super::Unfit;
 use super::jwk::{Found, KeySet, Unreadable};
 use super::jws::Token;
+use crate::algo::name;
 use crate::config::{Algorithm, Issuer, KeysAt};
 
 /// Keys are fetched anew this often.
@@ -24,6 +26,8 @@ const REFRESH: Duration = Duration::from_mins(10);
 /// And for a token that names one that is not known no oftener than this: anybody can make one up, and a key that was published
 /// since has to wait for no longer.
 const PAUSE: Duration = Duration::from_secs(10);
+/// Keys that are not known and are remembered as asked for; who names another one is told to come again.
+const MOST_ASKED: usize = 256;
 /// Between tries while an issuer does not answer: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(1));
 
@@ -54,6 +58,9 @@ struct Look {
     wanted: bool,
     /// When one last did so that they were asked for.
     wanted_at: Option<Duration>,
+    /// By what numbers tokens have named keys that are not known, since the keys were asked for last and before that.
+    asked: HashSet<u64>,
+    absent: HashSet<u64>,
     /// What came last, to tell whether they are others.
     text: Vec<u8>,
 }
@@ -83,18 +90,29 @@ impl Published {
         match keys.as_ref().map(|keys| keys.verify(token, taken)) {
             Some(Found::Holds) => Ok(()),
             Some(Found::Fails) => Err(Unfit::Unproven),
-            Some(Found::NoKey) | None => Err(self.want(now)),
+            Some(Found::NoKey) | None => {
+                let name = token.key_id.as_deref().unwrap_or_default();
+                Err(self.want(name::number(name.as_bytes()), now))
+            }
         }
     }
 
-    fn want(&self, now: Duration) -> Unfit {
+    /// What is to be said of a token that names a key of this number, which is not known.
+    fn want(&self, key: u64, now: Duration) -> Unfit {
         let mut look = self.look.lock();
-        if look.heard.is_none() || look.failures > 0 || look.wanted {
-            return Unfit::Unknown;
-        }
         // A clock that was set back says nothing.
-        if look.wanted_at.and_then(|then| now.checked_sub(then)).is_some_and(|since| since < PAUSE) {
+        let is_soon =
+            look.wanted_at.and_then(|then| now.checked_sub(then)).is_some_and(|since| since < PAUSE);
+        let is_settled = look.heard.is_some() && look.failures == 0 && !look.wanted;
+        if is_settled && is_soon && look.absent.contains(&key) {
             return Unfit::Unproven;
+        }
+        if look.asked.len() < MOST_ASKED {
+            look.asked.insert(key);
+        }
+        // It may have been published since they were asked for.
+        if !is_settled || is_soon {
+            return Unfit::Unknown;
         }
         look.wanted = true;
         look.wanted_at = Some(now);
@@ -126,6 +144,7 @@ impl Published {
         look.wanted = false;
         match read {
             Ok(others) => {
+                look.absent = std::mem::take(&mut look.asked);
                 look.heard = Some(now);
                 look.failures = 0;
                 if let Some(keys) = others {

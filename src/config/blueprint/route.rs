@@ -176,8 +176,6 @@ pub struct Timeouts {
     pub first_event: FirstEvent,
     /// Longest silence (no byte at all) after that.
     pub idle: Duration,
-    /// The same where the request has its model think.
-    pub idle_thinking: Duration,
     /// Longest time without content while other bytes come; `None` on plain HTTP, which has no events.
     pub content_idle: Option<Duration>,
     /// The whole request, all attempts together.

@@ -77,6 +77,7 @@ fn part<'a>(block: &Node<'a>) -> Result<Part<'a>, Wrong> {
         "document" => document(block),
         "search_result" => search_result(block),
         "tool_reference" => reference(block),
+        "compaction" => compaction(block),
         "thinking" => thinking(block),
         "redacted_thinking" => redacted(block),
         "tool_use" => call(block),
@@ -210,6 +211,12 @@ fn search_result<'a>(block: &Node<'a>) -> Result<Part<'a>, Wrong> {
 fn reference<'a>(block: &Node<'a>) -> Result<Part<'a>, Wrong> {
     let name = block.need("tool_name")?.string()?;
     Ok(whole(block, Content::Text(name)))
+}
+
+/// What stands for all that was said before it.
+fn compaction<'a>(block: &Node<'a>) -> Result<Part<'a>, Wrong> {
+    let summary = block.at("content").and_then(Node::text).filter(|text| !text.is_empty());
+    Ok(summary.map_or_else(|| vendor(block), |summary| whole(block, Content::Text(summary))))
 }
 
 /// The part with its block kept aside.

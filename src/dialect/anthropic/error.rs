@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::json;
 
-use crate::dialect::trouble::{Kind, Trouble};
+use crate::dialect::trouble::{Kind, THREAD_NOT_FOUND, Trouble};
 
 /// Anthropic's own status for overload; its SDKs have a class of error for it.
 pub fn overloaded() -> StatusCode {
@@ -12,7 +12,10 @@ pub fn overloaded() -> StatusCode {
 }
 
 pub fn render(trouble: &Trouble, request_id: &str) -> Bytes {
-    let error = json!({ "type": kind(trouble.kind), "message": trouble.message });
+    let mut error = json!({ "type": kind(trouble.kind), "message": trouble.message });
+    if trouble.code.as_deref() == Some(THREAD_NOT_FOUND) {
+        error["details"] = json!({ "error_code": THREAD_NOT_FOUND });
+    }
     json!({ "type": "error", "error": error, "request_id": request_id }).to_string().into()
 }
 

@@ -1,4 +1,4 @@
-//! Names of what an upstream keeps, as numbers: responses and conversations are stored at one upstream, for
+//! Names of what an upstream keeps, as numbers: responses, conversations and Anthropic's threads are stored at one upstream, for
 //! one account, and mean nothing anywhere else.
 
 use crate::algo::name;
@@ -9,6 +9,20 @@ use crate::dialect::json::{Kind, Walked, Walker};
 pub fn of_reference(value: &[u8]) -> Option<u64> {
     let mut walker = Walker::new(value);
     id(&mut walker).ok().flatten()
+}
+
+/// What Anthropic's `thread` goes on from.
+pub fn of_thread(value: &[u8]) -> Option<u64> {
+    let mut found = None;
+    let _ = Walker::new(value).if_object(|walker, key| {
+        if key.is("previous_message_id") {
+            found = id(walker)?
+        } else {
+            walker.skip().map(drop)?
+        }
+        Ok(())
+    });
+    found
 }
 
 /// What a whole answer is stored as: the response, and the conversation that it belongs to.
@@ -26,7 +40,11 @@ pub fn of_first_event(frame: &[u8]) -> [Option<u64>; 2] {
     let data = frame.get(at + b"data:".len()..).unwrap_or_default();
     let line = memchr::memchr(b'\n', data).map_or(data, |end| data.get(..end).unwrap_or(data));
     let _ = Walker::new(line).object(|walker, key| {
-        if key.is("response") { response(walker, &mut names) } else { walker.skip().map(|_| ()) }
+        if key.is("response") || key.is("message") {
+            response(walker, &mut names)
+        } else {
+            walker.skip().map(|_| ())
+        }
     });
     names
 }
@@ -81,6 +99,10 @@ mod tests {
         assert_eq!(of_reference(br#"{"id":"conv_2"}"#), conversation);
         assert_eq!(of_first_event(event), [response, None]);
         assert_ne!(of_reference(b"\"msg_3\""), response);
+        let start = b"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_4\",\"content\":[]}}\n\n";
+        let thread = of_thread(br#"{"type":"continue","previous_message_id":"msg_4"}"#);
+        assert_eq!(of_first_event(start), [thread, None]);
+        assert!(thread.is_some() && of_thread(br#"{"type":"create"}"#).is_none());
         for nothing in [&b"null"[..], b"{}", b"7", b"\"\"", b""] {
             assert_eq!(of_reference(nothing), None);
         }

@@ -430,7 +430,8 @@ fn keeping(guest: &Guest, snapshot: &Snapshot, body: &Content, spoken: &Spoken) 
 /// Remembers where an upstream stored an answer that callers may go on from.
 fn bind(guest: &Guest, permit: &Permit, body: &Content, is_native: bool) {
     let Load::Ask { scan, .. } = &guest.load else { return };
-    if guest.dialect != Dialect::Responses || !is_native || !scan.is_stateful() {
+    let may_be = matches!(guest.dialect, Dialect::Responses | Dialect::Anthropic);
+    if !may_be || !is_native || !scan.is_stateful() {
         return;
     }
     let names = match body {

@@ -39,10 +39,13 @@ impl Times {
     }
 }
 
-/// Longest silence within an answer.
+/// Silence within an answer of a model that is known to think is no longer than this, unless `idle` says so.
+const THINKING: Duration = Duration::from_secs(90);
+
+/// Longest silence within an answer: three times as long where the request has its model think.
 pub fn idle(timeouts: &config::Timeouts, thinks: Thinks) -> Duration {
     match thinks {
-        Thinks::Yes => timeouts.idle.max(timeouts.idle_thinking),
+        Thinks::Yes => timeouts.idle.max((timeouts.idle * 3).min(THINKING)),
         Thinks::Unsaid => timeouts.idle,
     }
 }

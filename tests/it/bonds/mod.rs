@@ -4,3 +4,4 @@ mod left;
 mod reasoning;
 mod responses;
 mod stored;
+mod threads;

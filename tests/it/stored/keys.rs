@@ -1,7 +1,12 @@
 //! Managed keys and the audit trail.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay::access::{Desk, Managed};
 use mainstay::store::rows::RowId;
 use mainstay::store::{AuditRow, Digest, Error, KeyRow};
+use mainstay::vocab::Secret;
 
 use super::postgres::Postgres;
 use super::{Held, both};
@@ -57,7 +62,7 @@ async fn keys_are_made_changed_and_followed_by_number() {
         let rotated = store.replace_digests(RowId(1), 3, "ms-ijklmnop", &both).await;
         assert_eq!(rotated, Ok(4));
         assert_eq!(store.replace_digests(RowId(1), 3, "ms-x", &both).await, Err(Error::Changed));
-        let since = store.keys_since(2).await.unwrap();
+        let since = store.keys_from(3).await.unwrap();
         let wanted = KeyRow { version: 4, prefix: "ms-ijklmnop".to_owned(), digests: both.to_vec(), ..one };
         assert_eq!(since, std::slice::from_ref(&wanted));
 
@@ -65,10 +70,10 @@ async fn keys_are_made_changed_and_followed_by_number() {
         let deleted = KeyRow { deleted_at: Some(6), ..wanted };
         assert_eq!(store.update_key(&deleted).await, Ok(5));
         assert_eq!(store.list_keys().await.unwrap().len(), 1);
-        assert_eq!(store.keys_since(4).await.unwrap(), [KeyRow { version: 5, ..deleted }]);
+        assert_eq!(store.keys_from(5).await.unwrap(), [KeyRow { version: 5, ..deleted }]);
         assert_eq!(store.replace_digests(RowId(1), 5, "ms-x", &both).await, Err(Error::Changed));
         assert_eq!(store.insert_key(&key(4, "shop")).await, Ok(6));
-        assert_eq!(store.keys_since(6).await.unwrap(), []);
+        assert_eq!(store.keys_from(7).await.unwrap(), []);
         assert!(!format!("{:?}", store.list_keys().await).contains("9, 9"), "digests are shown to nobody");
     }
 }
@@ -80,7 +85,7 @@ async fn two_replicas_that_change_keys_at_once_lose_no_change() {
     let [one, other] = [Held::postgres(&server), Held::postgres(&server)];
     let (one, other) = tokio::join!(one.ready(), other.ready());
     let changes = |held: &Held, first: u8| {
-        let store = std::sync::Arc::clone(&held.store);
+        let store = Arc::clone(&held.store);
         tokio::spawn(async move {
             let mut numbers = Vec::new();
             for number in first..first + 20 {
@@ -93,7 +98,7 @@ async fn two_replicas_that_change_keys_at_once_lose_no_change() {
     let mut numbers: Vec<i64> = some.unwrap().into_iter().chain(others.unwrap()).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
-    let versions: Vec<i64> = one.store.keys_since(0).await.unwrap().iter().map(|key| key.version).collect();
+    let versions: Vec<i64> = one.store.keys_from(0).await.unwrap().iter().map(|key| key.version).collect();
     assert_eq!(versions, numbers);
 }
 
@@ -117,5 +122,28 @@ async fn the_audit_trail_is_read_from_its_end() {
         assert_eq!(store.audit(Some(RowId(4)), 9).await.unwrap(), [row(3), row(2), row(1)]);
         assert!(store.append_audit(&row(3)).await.is_err(), "nothing is written over");
         assert_eq!(store.audit(None, 9).await.unwrap().len(), 5);
+    }
+}
+
+#[tokio::test]
+async fn the_keys_of_an_older_copy_are_those_that_it_has() {
+    for (held, copy) in both(None).await.into_iter().zip(both(None).await) {
+        let managed = Managed::new(&Secret::new("what-hashes-are-made-with"));
+        let names = || managed.rows().iter().map(|row| row.name.to_string()).collect::<Vec<_>>();
+        for number in 1..=3 {
+            held.store.insert_key(&key(number, &format!("key-{number}"))).await.unwrap();
+        }
+        copy.store.insert_key(&key(1, "key-1")).await.unwrap();
+        let [live, restored] =
+            [&held, &copy].map(|held| Desk::new(Arc::clone(&held.store), Arc::clone(&managed)));
+        live.look(Duration::ZERO).await.unwrap();
+        live.look(Duration::ZERO).await.unwrap();
+        assert_eq!(names(), ["key-1", "key-2", "key-3"]);
+        // A backup was put in its place, and goes on from there: its numbers are used a second time.
+        restored.look(Duration::ZERO).await.unwrap();
+        assert_eq!(names(), ["key-1"]);
+        copy.store.insert_key(&key(7, "key-7")).await.unwrap();
+        restored.look(Duration::ZERO).await.unwrap();
+        assert_eq!(names(), ["key-1", "key-7"]);
     }
 }

@@ -153,3 +153,20 @@ fn what_we_lent_on_the_way_from_another_family_does_not_go_to_anthropic() {
         (&kept, &Value::Null, String::new())
     );
 }
+
+/// Its summary stands for all that was said before it.
+#[test]
+fn a_compaction_is_told_to_others_and_said_again_as_it_was() {
+    let block = json!({ "type": "compaction", "content": "They greeted each other." });
+    let body = json!({ "model": "claude-opus-5", "max_tokens": 9, "messages": [
+        { "role": "user", "content": "hello" },
+        { "role": "assistant", "content": [block, { "type": "text", "text": "So?" }] },
+        { "role": "user", "content": "go on" },
+    ] });
+    let text = body.to_string();
+    let root = tree::parse(text.as_bytes()).expect("JSON");
+    let read = request::read(&root).expect("sound");
+    assert_eq!(read.turns[1].parts[0].as_text().map(|text| &**text), Some("They greeted each other."));
+    let (again, lost) = written(&read, &terms("claude-opus-5"));
+    assert_eq!((again["messages"][1]["content"][0].clone(), lost), (block, String::new()));
+}
