@@ -18,6 +18,7 @@ use super::named::{self, Claim, Claimed, Named};
 use super::refuse::{DROPPED, ESTIMATED, Refusal, name_request};
 use super::reply::{Recorded, Replayed, Reply};
 use super::{Gateway, Snapshot, budgets, memory, share, steer, unattended};
+use crate::access::Caller;
 use crate::algo::tick::Tick;
 use crate::cache::{Kept, KeptNow, Likeness, Likening, Replies, Stored};
 use crate::config::{Cache, CacheScope, Lineage};
@@ -326,13 +327,7 @@ impl Cacheable {
         }
         let (what, scope) = match cache.scope {
             CacheScope::Key => ("answers of a caller", guest.caller.scope()),
-            // Who may not use all of the route's upstreams gets no answers of others.
-            CacheScope::Route if guest.caller.lineage().and_then(Lineage::narrows_upstreams).is_some() => {
-                ("answers of a caller", guest.caller.scope())
-            }
-            CacheScope::Route if guest.caller.own().is_some() => {
-                ("answers of a caller", guest.caller.scope())
-            }
+            CacheScope::Route if keeps_apart(&guest.caller) => ("answers of a caller", guest.caller.scope()),
             CacheScope::Route => ("answers of a route", None),
         };
         let likeness = likeness(what, scope, guest, route)?;
@@ -349,6 +344,11 @@ impl Cacheable {
         let (kept, _) = gateway.before.replies.find(&self.likeness, now, memory)?;
         (now.since(kept.at) < age).then_some(kept)
     }
+}
+
+/// Whether others' answers are not for him: he may not use all of the route's upstreams, or pays for his own.
+fn keeps_apart(caller: &Caller) -> bool {
+    caller.own().is_some() || caller.lineage().and_then(Lineage::narrows_upstreams).is_some()
 }
 
 /// Whether the caller's `Cache-Control` has this word.

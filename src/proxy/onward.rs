@@ -320,10 +320,6 @@ impl Onward {
         self.guest.settle.gateway()
     }
 
-    pub fn into_party(self: Box<Self>) -> Party {
-        Party::Onward(self)
-    }
-
     /// Legs so far.
     pub const fn legs(&self) -> u32 {
         self.trail.legs

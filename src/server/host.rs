@@ -230,10 +230,12 @@ impl Host {
 
     /// Waits, not for long, until the keys of the store are known, and what was spent of budgets.
     pub(crate) async fn know_keys(&self) {
-        if let Some(desk) = &self.desk {
-            keyring::first(desk, self.gateway()).await;
-        }
-        self.messenger.first().await;
+        let keys = async {
+            if let Some(desk) = &self.desk {
+                keyring::first(desk, self.gateway()).await;
+            }
+        };
+        tokio::join!(keys, self.messenger.first());
         spending::first(self.gateway(), self.store.as_deref(), self.ledger.as_deref()).await;
     }
 

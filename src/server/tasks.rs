@@ -1,7 +1,8 @@
-//! The only place that starts background work, by name, so that the end of the process can end it.
+//! Starts background work that lasts as long as the gateway, by name, so that the end of the process can end it.
 //!
-//! A named task runs for as long as the gateway does; one that panics is a mistake of ours and is logged
-//! as such. Connections are tasks too, and are counted by `front`, which also tells them when to close.
+//! One that panics is a mistake of ours and is logged as such. Connections are tasks too, and are counted by `front`,
+//! which also tells them when to close. What one request or connection leaves to a task of its own (an answer that is read on,
+//! a mirror, a tunnel, a lane of HTTP/2, a name that is looked up) is bounded where it is started, and ends by itself.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;

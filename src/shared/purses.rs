@@ -89,6 +89,11 @@ pub enum Verdict {
 }
 
 impl Purses {
+    /// How many replicas there are, as far as the configuration says.
+    pub fn expected(&self) -> u32 {
+        self.link.settings().replicas
+    }
+
     /// `replica` is nobody else's name.
     pub fn new(link: Arc<Link>, replica: u64) -> Self {
         let prefix = format!("{}:budgets:1", link.settings().prefix);

@@ -33,11 +33,6 @@ impl Money {
         self.0
     }
 
-    /// For people and metrics; sums are made of the whole number.
-    pub fn as_usd(self) -> f64 {
-        self.0 as f64 / DOLLAR as f64
-    }
-
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))

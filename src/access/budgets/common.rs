@@ -97,8 +97,8 @@ impl Common {
         let alone = budgets.metrics().counter(&catalogue::BUDGETS_ALONE, &[]);
         alone.increment(0);
         Arc::new(Self {
+            replicas: AtomicU32::new(purses.expected()),
             purses,
-            replicas: AtomicU32::new(1),
             bell: Notify::new(),
             eager: Mutex::default(),
             alone,

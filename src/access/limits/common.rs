@@ -104,10 +104,10 @@ impl Common {
         let alone = metrics.counter(&catalogue::LIMITS_ALONE, &[]);
         alone.increment(0);
         let known = metrics.gauge(&catalogue::LIMITS_REPLICAS, &[]);
-        known.set(1.0);
+        known.set(f64::from(tallies.expected()));
         Arc::new(Self {
+            replicas: AtomicU32::new(tallies.expected()),
             tallies,
-            replicas: AtomicU32::new(1),
             age: ArcSwapOption::empty(),
             last_age: Mutex::default(),
             waiting: Mutex::default(),

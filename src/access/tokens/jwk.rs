@@ -96,6 +96,11 @@ impl KeySet {
         self.0.is_empty()
     }
 
+    /// What they are called.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|key| key.id.as_deref())
+    }
+
     /// Whether one of them made this token's signature, in one of the ways that are `taken`.
     pub fn verify(&self, token: &Token<'_>, taken: &[Algorithm]) -> Found {
         let Some(algorithm) = taken.iter().copied().find(|taken| taken.name() == token.algorithm) else {

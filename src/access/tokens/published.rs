@@ -145,6 +145,10 @@ impl Published {
         match read {
             Ok(others) => {
                 look.absent = std::mem::take(&mut look.asked);
+                // Those that were taken back are as well known to be none.
+                if let (Some(before), Some(_)) = (self.keys.load().as_ref(), &others) {
+                    look.absent.extend(before.names().map(|name| name::number(name.as_bytes())));
+                }
                 look.heard = Some(now);
                 look.failures = 0;
                 if let Some(keys) = others {

@@ -111,6 +111,8 @@ pub struct Redis {
     pub timeout: Duration,
     /// How often to look for what other replicas have found out.
     pub poll: Duration,
+    /// How many share it, for as long as it has not said so itself.
+    pub replicas: u32,
 }
 
 impl Redis {

@@ -66,6 +66,7 @@ pub fn check(said: &server::Redis, path: &Path, scene: &Scene<'_>, findings: &mu
         prefix: said.prefix.clone().unwrap_or_else(|| "mainstay".to_owned()),
         timeout: settle::redis_timeout(said.timeout),
         poll: settle::redis_poll(said.poll),
+        replicas: said.replicas.unwrap_or(1),
     };
     if redis.username.is_some() && redis.password.is_none() {
         findings.error(
@@ -229,6 +230,7 @@ mod tests {
         check("timeout: 2s", "answers are waited for 1ms to 1s");
         check("poll: 1m", "looks are 100ms to 10s apart");
         check("timeout: 1s, poll: 1s", "an answer may take longer");
+        check("replicas: 0", "use 1 to 1000");
         check("password: hidden-word", "in clear text");
         check("password: '${WORD}'", "the password goes over the network");
         check("ca_file: /x.pem", "does nothing without TLS");

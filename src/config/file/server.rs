@@ -109,6 +109,9 @@ pub struct Redis {
     pub timeout: Option<Span>,
     /// How often to look for what the others have found out (500ms).
     pub poll: Option<Span>,
+    /// How many share it, for as long as it has not said so itself: while it is away, each grants one part of so many (1).
+    #[schemars(range(min = 1, max = 1000))]
+    pub replicas: Option<u32>,
 }
 
 /// Pictures, documents and sounds that callers give as URLs, for channels that take only the content.

@@ -77,7 +77,7 @@ fn part<'a>(block: &Node<'a>) -> Result<Part<'a>, Wrong> {
         "document" => document(block),
         "search_result" => search_result(block),
         "tool_reference" => reference(block),
-        "compaction" => compaction(block),
+        "compaction" => Ok(compaction(block)),
         "thinking" => thinking(block),
         "redacted_thinking" => redacted(block),
         "tool_use" => call(block),
@@ -214,9 +214,9 @@ fn reference<'a>(block: &Node<'a>) -> Result<Part<'a>, Wrong> {
 }
 
 /// What stands for all that was said before it.
-fn compaction<'a>(block: &Node<'a>) -> Result<Part<'a>, Wrong> {
+fn compaction<'a>(block: &Node<'a>) -> Part<'a> {
     let summary = block.at("content").and_then(Node::text).filter(|text| !text.is_empty());
-    Ok(summary.map_or_else(|| vendor(block), |summary| whole(block, Content::Text(summary))))
+    summary.map_or_else(|| vendor(block), |summary| whole(block, Content::Text(summary)))
 }
 
 /// The part with its block kept aside.

@@ -160,10 +160,6 @@ impl Splice {
         Self { state: State::Seeking(Box::new(seek)) }
     }
 
-    pub const fn is_passing(&self) -> bool {
-        matches!(self.state, State::Passing)
-    }
-
     /// Nothing has to be repeated first.
     pub const fn takes_anything(&self) -> bool {
         matches!(self.state, State::Seam(_) | State::Passing)

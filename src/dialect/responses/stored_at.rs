@@ -16,9 +16,9 @@ pub fn of_thread(value: &[u8]) -> Option<u64> {
     let mut found = None;
     let _ = Walker::new(value).if_object(|walker, key| {
         if key.is("previous_message_id") {
-            found = id(walker)?
+            found = id(walker)?;
         } else {
-            walker.skip().map(drop)?
+            walker.skip()?;
         }
         Ok(())
     });

@@ -88,6 +88,7 @@ impl Lab {
             prefix: "x".to_owned(),
             timeout: LIMIT,
             poll: Duration::from_secs(1),
+            replicas: 1,
         };
         let metrics = Metrics::new();
         let link = Link::new(settings, SharedHandles::new(&metrics));

@@ -82,10 +82,10 @@ fn said_kind(kind: Option<&str>) -> String {
 }
 
 impl FetchError {
-    /// The label `result` of `mainstay_media_fetches_total`.
     /// Every name, for metrics.
     pub const NAMES: [&'static str; 6] = ["refused", "status", "too_large", "kind", "timeout", "failed"];
 
+    /// The label `result` of `mainstay_media_fetches_total`.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Refused(_) => "refused",

@@ -100,6 +100,7 @@ async fn no_request_waits_longer_for_redis_than_its_time_limit_whatever_befalls_
         prefix: "x".to_owned(),
         timeout: LIMIT,
         poll: Duration::from_secs(1),
+        replicas: 1,
     };
     let link = Link::new(settings, SharedHandles::new(&lab.gateway.live.metrics));
     let late = Arc::new(AtomicU64::new(0));

@@ -24,6 +24,7 @@ fn link(redis: &Redis) -> Arc<Link> {
         prefix: "it".to_owned(),
         timeout: Duration::from_secs(1),
         poll: Duration::from_secs(1),
+        replicas: 1,
     };
     Link::new(settings, SharedHandles::new(&Metrics::new()))
 }

@@ -203,3 +203,16 @@ fn no_request_brings_a_script_along_unless_redis_was_made_to_forget_it() {
     assert_eq!(only.metric("mainstay_budgets_alone_total"), 0);
     comes_to(&only, 6 * TEN);
 }
+
+#[test]
+fn whoever_starts_while_redis_is_away_has_its_part_and_not_all() {
+    let directory = TempDir::with_prefix("mainstay-budgets-").unwrap();
+    let prices = directory.path().join("models.yaml");
+    std::fs::write(&prices, PRICES).unwrap();
+    // Nobody listens behind it.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let routing = ROUTING.replace("poll: 300ms", "poll: 300ms, replicas: 3").replace("LIMIT", "300");
+    let routing = routing.replace("REDIS", &closed.to_string());
+    let only = Replica::of(&routing.replace("PRICES", &prices.display().to_string()));
+    assert_eq!(served(&only, 20), 10, "a third of what there is");
+}

@@ -17,6 +17,7 @@ fn common(bank: &Bank) -> Arc<Common> {
         prefix: "x".to_owned(),
         timeout: Duration::from_millis(20),
         poll: Duration::from_secs(1),
+        replicas: 1,
     };
     let link = Link::new(redis, SharedHandles::new(&bank.live.metrics));
     Common::new(&bank.budgets, Purses::new(link, 7))
