@@ -66,10 +66,10 @@ impl Need<'_> {
         yields.then(|| Self { bond: None, ..self.clone() })
     }
 
-    /// What is remembered of a channel for requests of this kind. Files and batches have a memory of their own at
+    /// What is remembered of a channel for requests of this kind. What callers leave there has a memory of its own at
     /// each upstream, or else a failing one would take its models out.
     pub fn memory(&self, route: &Route, channel: &Channel) -> Arc<Model> {
-        const LEFT: &str = "(files and batches)";
+        const LEFT: &str = "(files, batches, stored responses)";
         if self.operation.is_left() {
             return channel.upstream.memory.model(LEFT, Some(&channel.config.breaker));
         }

@@ -60,6 +60,9 @@ impl Remembered {
     /// What is said of one that was kept.
     pub(super) fn answer(&self, head: &Parts) -> Result<Speech, Wrong> {
         let path = head.uri.path();
+        if path.contains("conversations") {
+            return Err(wrong(StatusCode::NOT_FOUND, "the simulated upstream keeps no conversations"));
+        }
         let rest = path.split_once("responses/").map_or("", |(_, rest)| rest);
         let (id, verb) = rest.split_once('/').unwrap_or((rest, ""));
         let owner = credential(head).unwrap_or_default();
