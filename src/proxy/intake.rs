@@ -26,10 +26,12 @@ use super::{
 };
 use crate::access::{Caller, Standing};
 use crate::algo::tick::Tick;
+use crate::config::Urgency;
 use crate::dialect::entry::{self, Entry, Miss, ModelAt};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, Operation};
 use crate::state::Table;
+use crate::telemetry::{Shed, catalogue};
 use crate::vocab::{Privacy, RequestId, Trace};
 
 pub use guest::{Entrance, Guest, Load};
@@ -227,8 +229,13 @@ fn overloaded(
         "the gateway serves {} requests, as many as server.limits.max_inflight allows",
         snapshot.table.server.limits.max_inflight
     );
+    // Its route is not known yet.
+    let priority = admission::highest_priority(snapshot, Urgency::default(), &arrival.head.headers);
+    let labels = ["", Shed::Priority.name(), priority.name()];
+    gateway.live.metrics.counter(&catalogue::SHED, &labels).increment(1);
     let mut refusal = arrival.refuse(Kind::Unavailable, message, dialect).closing();
-    refusal.retry_after = Some(super::refuse::DEFAULT_RETRY_AFTER);
+    refusal.shed = Some(Shed::Priority);
+    refusal.retry_after = Some(admission::come_again(gateway));
     refusal
 }
 

@@ -21,7 +21,7 @@ pub use party::Party;
 use super::attempt::{self, Failed};
 use super::intake::{Guest, Load};
 use super::peek::{NotJoined, Peeked};
-use super::{Gateway, Snapshot};
+use super::{Gateway, Snapshot, drive};
 use crate::access::Caller;
 use crate::config::{self, Continuation};
 use crate::dialect::continuation::{Asking, Method, asking};
@@ -279,26 +279,7 @@ impl Onward {
     }
 
     fn need<'n>(&self, model: &'n str, caller: &'n Caller) -> Need<'n> {
-        let guest = &self.guest;
-        Need {
-            dialect: guest.dialect,
-            operation: guest.operation,
-            model,
-            shape: guest.shape,
-            resend: guest.resend,
-            deadline: guest.deadline,
-            prompt_tokens: guest.prompt_tokens,
-            thinks: guest.thinks,
-            most_output: guest.most_output,
-            session: guest.session,
-            bond: guest.bond,
-            least_window: guest.least_window,
-            abilities: guest.abilities,
-            lineage: caller.lineage(),
-            own: caller.own().map(|own| &*own.taker),
-            most_cost: guest.most_cost,
-            most_attempts: u32::MAX,
-        }
+        Need { most_attempts: u32::MAX, ..drive::need(&self.guest, model, caller) }
     }
 
     /// The model as the caller named it.
