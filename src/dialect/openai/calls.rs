@@ -21,6 +21,14 @@ pub fn read<'a>(node: &Node<'a>) -> Result<Call<'a>, Wrong> {
     })
 }
 
+/// The older `function_call` of a message, if it calls anything: relays leave an empty one beside their answers.
+pub fn legacy<'n, 'a>(message: &'n Node<'a>) -> Option<&'n Node<'a>> {
+    let says = |node: &Node<'_>, key| node.at(key).is_some_and(|said| said.as_str() != Some(""));
+    message
+        .at("function_call")
+        .filter(|call| !call.is_object() || says(call, "name") || says(call, "arguments"))
+}
+
 /// The older `function_call`, which has no id.
 pub fn read_legacy<'a>(node: &Node<'a>) -> Result<Call<'a>, Wrong> {
     Ok(Call {

@@ -16,10 +16,11 @@ pub struct Held {
     pub refusal: bool,
 }
 
-/// What a choice's `finish_reason` means; `None` while it has none.
+/// What a choice's `finish_reason` means; `None` while it has none, which relays say with an empty text in each
+/// chunk but the last.
 pub fn read<'a>(choice: &Node<'a>, held: Held) -> Option<Stop<'a>> {
     let reason = choice.at("finish_reason")?;
-    Some(match reason.as_str()? {
+    Some(match reason.as_str().filter(|reason| !reason.is_empty())? {
         "length" | "max_tokens" => Stop::Length,
         // Mistral.
         "model_length" => Stop::Window,
@@ -76,6 +77,7 @@ mod tests {
         let nothing = Held::default();
         let call = Held { call: true, refusal: false };
         check(r#"{"finish_reason":null}"#, nothing, None);
+        check(r#"{"finish_reason":""}"#, call, None);
         check(r#"{"finish_reason":"stop"}"#, nothing, Some(&Stop::End));
         check(r#"{"finish_reason":"eos"}"#, nothing, Some(&Stop::End));
         check(r#"{"finish_reason":"stop"}"#, call, Some(&Stop::Calls));

@@ -61,7 +61,8 @@ fn choice(walker: &mut Walker<'_>, glimpse: &mut Glimpse) -> Walked {
             content |= !walker.is_blank()?;
         } else if key.is("finish_reason") {
             let (kind, span) = walker.value()?;
-            finished = kind == Kind::String;
+            // Relays say `""` until they have a reason.
+            finished = kind == Kind::String && span.len() > 2;
             failed = walker.slice(span) == b"\"error\"";
         } else if key.is("index") {
             index = walker.integer()?.and_then(|index| u32::try_from(index).ok()).unwrap_or(0);

@@ -135,6 +135,8 @@ fn a_finish_reason_and_a_clean_end_are_a_whole_answer() {
     let second = r#"{"choices":[{"index":1,"delta":{"content":"y"},"finish_reason":null}]}"#;
     assert_eq!(chat(&[second, finish], "cc").end(), Ending::Truncated);
     assert_eq!(chat(&[second], "c").end(), Ending::Truncated);
+    let unsaid = r#"{"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":""}]}"#;
+    assert_eq!(chat(&[unsaid], "c").end(), Ending::Truncated);
     assert_eq!(chat(&[], "").end(), Ending::Truncated);
 }
 

@@ -98,7 +98,7 @@ fn read_message<'a>(message: &Node<'a>) -> Result<Vec<Part<'a>>, Wrong> {
 fn called<'a>(message: &Node<'a>) -> Result<Vec<Call<'a>>, Wrong> {
     let nodes = message.at("tool_calls").map(Node::elements).unwrap_or_default();
     let mut called = nodes.iter().map(calls::read).collect::<Result<Vec<_>, _>>()?;
-    called.extend(message.at("function_call").map(calls::read_legacy).transpose()?);
+    called.extend(calls::legacy(message).map(calls::read_legacy).transpose()?);
     Ok(called)
 }
 

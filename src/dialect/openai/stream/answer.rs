@@ -4,9 +4,9 @@
 
 use super::slots::{Said, Slots};
 use crate::dialect::hub::{Block, Citation, Delta, Event, Family, Media, Signature, Source, Text};
-use crate::dialect::openai::reply;
 use crate::dialect::openai::stops::{self, Held};
 use crate::dialect::openai::thoughts::{self, Detail, Kind, Shape};
+use crate::dialect::openai::{calls, reply};
 use crate::dialect::tree::{Node, Wrong};
 
 #[derive(Debug)]
@@ -57,19 +57,17 @@ impl Answer {
             for call in delta.at("tool_calls").map(Node::elements).unwrap_or_default() {
                 self.call(Said::of(call), events)?;
             }
-            if let Some(call) = delta.at("function_call") {
+            if let Some(call) = calls::legacy(delta) {
                 self.call(Said::of_legacy(call), events)?;
             }
         }
         if let Some(logprobs) = choice.at("logprobs").filter(|said| tells(said)) {
             self.decorate(Delta::Logprobs(logprobs.raw().into()), events);
         }
-        if choice.at("finish_reason").is_some_and(Node::is_string) {
+        if let Some(stop) = stops::read(choice, self.held) {
             self.close_all(events);
-            if let Some(stop) = stops::read(choice, self.held) {
-                events.push(Event::Finish { choice: self.index, stop });
-                self.finished = true;
-            }
+            events.push(Event::Finish { choice: self.index, stop });
+            self.finished = true;
         }
         Ok(())
     }

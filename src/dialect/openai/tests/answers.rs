@@ -109,6 +109,24 @@ fn calls_are_told_apart_however_they_are_numbered() {
 }
 
 #[test]
+fn an_empty_reason_is_none_and_an_empty_call_is_none() {
+    let frames = [
+        r#"{"choices":[{"delta":{"content":"a"},"finish_reason":""}]}"#,
+        r#"{"choices":[{"delta":{"content":"b","function_call":{"name":"","arguments":""}},"finish_reason":""}]}"#,
+        r#"{"choices":[{"delta":{"function_call":{}},"finish_reason":"stop"}]}"#,
+    ];
+    let events = heard(frames.into_iter());
+    let texts = events.iter().filter(|event| event.starts_with("Delta")).count();
+    assert_eq!((texts, &*events[events.len() - 2]), (2, "Finish { choice: 0, stop: End }"), "{events:?}");
+    assert!(!events.iter().any(|event| event.contains("Call")), "{events:?}");
+
+    let whole = r#"{"choices":[{"message":{"content":"ab","function_call":{"name":"","arguments":""}},"finish_reason":"stop"}]}"#;
+    let root = tree::parse(whole.as_bytes()).expect("JSON");
+    let choice = reply::read(&root).expect("an answer").choices.remove(0);
+    assert_eq!((choice.parts.len(), choice.stop), (1, Stop::End));
+}
+
+#[test]
 fn what_is_not_the_answer_does_not_start_it() {
     let frames = [
         r#"{"id":"","model":"","choices":[],"prompt_filter_results":[]}"#,

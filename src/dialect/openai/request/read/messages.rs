@@ -83,7 +83,7 @@ impl<'a> Talk<'a> {
         let mut thoughts = thoughts::read(message);
         let nodes = message.at("tool_calls").map(Node::items).transpose()?.unwrap_or_default();
         let mut called = nodes.iter().map(calls::read).collect::<Result<Vec<_>, _>>()?;
-        called.extend(message.at("function_call").map(calls::read_legacy).transpose()?);
+        called.extend(calls::legacy(message).map(calls::read_legacy).transpose()?);
         thoughts::claim(&mut thoughts, &mut called);
 
         let mut parts: Vec<_> =
