@@ -32,6 +32,7 @@
 //! - At most four cache marks, and none of an hour behind one of five minutes: the last ones count.
 
 mod arrange;
+mod flat;
 mod ids;
 mod line;
 mod marks;
@@ -43,7 +44,7 @@ mod tools;
 mod write;
 
 pub use read::read;
-pub use schema::imposed;
+pub use schema::{imposed, of_tool};
 pub use write::write;
 
 use crate::dialect::hub::Terms;

@@ -1,7 +1,7 @@
 //! Schemas as the API takes them.
 //!
 //! A tool's schema has to be of `type: object` (recorded: `input_schema.type: Field required`), and goes as it was
-//! written. Those of answers and of strict tools become grammars, which close every object and know no limits of numbers,
+//! written, but for alternatives at its root (see `flat`). Those of answers and of strict tools become grammars, which close every object and know no limits of numbers,
 //! lengths and lists; the API refuses the request for any. As Anthropic's own SDKs do (`transform_schema`), such limits
 //! are told in descriptions, for the model to heed. Source: "Structured outputs", JSON Schema limitations.
 
@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use super::flat;
 use crate::dialect::hub::Losses;
 use crate::dialect::tree::{self, Node};
 use crate::dialect::write;
@@ -17,7 +18,7 @@ const NO_INPUT: &str = r#"{"type":"object","properties":{}}"#;
 /// Members that hold schemas by name.
 const NAMED: [&str; 3] = ["properties", "$defs", "definitions"];
 /// Members that list schemas.
-const LISTED: [&str; 3] = ["anyOf", "oneOf", "allOf"];
+pub(super) const LISTED: [&str; 3] = ["anyOf", "oneOf", "allOf"];
 /// What else is taken as it is.
 const TAKEN: [&str; 8] = ["type", "title", "description", "default", "enum", "const", "$ref", "required"];
 /// Formats of texts that are taken.
@@ -31,11 +32,14 @@ const ADVICE: [&str; 4] = ["examples", "deprecated", "readOnly", "writeOnly"];
 const MOST_REFERENCES: usize = 1_000;
 
 /// A tool's schema, of type object.
-pub fn of_tool(schema: Option<&str>) -> Cow<'_, str> {
+pub fn of_tool<'s>(schema: Option<&'s str>, place: &str, losses: &mut Losses) -> Cow<'s, str> {
     let Some(schema) = schema else { return Cow::Borrowed(NO_INPUT) };
     let Ok(root) = tree::parse(schema.as_bytes()) else { return Cow::Borrowed(NO_INPUT) };
     if !root.is_object() || root.members().is_empty() {
         return Cow::Borrowed(NO_INPUT);
+    }
+    if let Some(flat) = flat::of(&root, place, losses) {
+        return Cow::Owned(flat);
     }
     if root.at("type").is_some() {
         return Cow::Borrowed(schema);
@@ -142,7 +146,7 @@ fn references<'n>(schema: &'n Node<'_>) -> Vec<&'n str> {
 }
 
 /// What stands at `#/$defs/a`.
-fn find<'n, 'a>(root: &'n Node<'a>, name: &str) -> Option<&'n Node<'a>> {
+pub(super) fn find<'n, 'a>(root: &'n Node<'a>, name: &str) -> Option<&'n Node<'a>> {
     let steps = name.strip_prefix('#')?.split('/').skip(1);
     steps.map(|step| step.replace("~1", "/").replace("~0", "~")).try_fold(root, |at, step| {
         match step.parse::<usize>() {
@@ -234,6 +238,7 @@ mod tests {
     #[test]
     fn a_tools_schema_is_of_an_object() {
         let whole = r#"{"properties":{},"type":"object"}"#;
+        let of_tool = |schema| of_tool(schema, "x", &mut Losses::default());
         assert!(matches!(of_tool(Some(whole)), Cow::Borrowed(text) if text == whole));
         assert_eq!(of_tool(Some(r#"{"properties":{"a":{}}}"#)), r#"{"type":"object","properties":{"a":{}}}"#);
         for none in [None, Some("{}"), Some("true")] {

@@ -110,7 +110,7 @@ impl<'p, 'a> Plan<'p, 'a> {
                     // Beside other tools the model has to choose one of all.
                     let others = !self.tools.is_empty() && self.choice != Some(Choice::None);
                     self.choice = Some(if others { Choice::Any } else { Choice::Tool(stand_in::ANSWER) });
-                    self.answer = Some(schema::of_tool(Some(schema)));
+                    self.answer = Some(schema::of_tool(Some(schema), "response_format", losses));
                 } else {
                     losses.drop("response_format");
                     self.instructs = true;
@@ -212,6 +212,9 @@ fn is_grammar(format: Option<&str>) -> bool {
     format.is_some_and(|format| format.at("type").is_some_and(|kind| kind.as_str() != Some("text")))
 }
 
+/// How what is lost of a tool's schema is named.
+const PARAMETERS: &str = "tools.parameters";
+
 /// How many strict tools may be said.
 struct Strict {
     takes: bool,
@@ -223,9 +226,7 @@ impl Strict {
     fn write(&mut self, schema: &str, strict: Option<bool>, losses: &mut Losses, object: &mut Object<'_>) {
         if strict == Some(true) {
             let takes = self.takes && self.left > 0;
-            if let Some(imposed) =
-                takes.then(|| schema::imposed(schema, "tools.parameters", losses)).flatten()
-            {
+            if let Some(imposed) = takes.then(|| schema::imposed(schema, PARAMETERS, losses)).flatten() {
                 self.left -= 1;
                 object.raw("input_schema", &imposed).bool("strict", true);
                 return;
@@ -269,7 +270,8 @@ fn write_tool(
                     }
                     say::extras(&tool.extras, object);
                 } else {
-                    strict.write(&schema::of_tool(parameters.as_deref()), *is_strict, losses, object);
+                    let schema = schema::of_tool(parameters.as_deref(), PARAMETERS, losses);
+                    strict.write(&schema, *is_strict, losses, object);
                 }
                 say::mark(marks.next(tool.cache), own.then_some(&tool.extras), object);
             });

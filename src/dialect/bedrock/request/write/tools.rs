@@ -2,7 +2,7 @@
 
 use super::turns::Layout;
 use super::{Draft, Origin, TOOLS, custom};
-use crate::dialect::anthropic::stand_in;
+use crate::dialect::anthropic::{self, stand_in};
 use crate::dialect::bedrock::maker::Maker;
 use crate::dialect::bedrock::request::GROUNDING;
 use crate::dialect::hub::{Losses, Text, Tool, ToolChoice, ToolKind};
@@ -12,6 +12,9 @@ use crate::vocab::Ability;
 
 /// For tools that take nothing, or nobody knows what.
 const ANYTHING: &str = r#"{"type":"object","properties":{}}"#;
+/// How what is lost of a tool's schema is named.
+const PARAMETERS: &str = "tools.parameters";
+
 /// The tools that the model gets, and what it is told about them.
 pub struct Tools<'d, 'a> {
     listed: Vec<&'d Tool<'a>>,
@@ -198,9 +201,13 @@ fn write_tool(draft: &Draft<'_, '_>, tool: &Tool<'_>, losses: &mut Losses, tools
         ToolKind::Function { name, description, parameters, strict } => {
             let mut strict = strict.filter(|strict| own || is_strict(draft, *strict, losses));
             let schema = parameters.as_deref().unwrap_or(ANYTHING);
-            let mut schema = if own { Text::Borrowed(schema) } else { rooted(schema) };
+            let mut schema = match draft.maker {
+                _ if own => Text::Borrowed(schema),
+                Maker::Claude(..) => anthropic::request::of_tool(Some(schema), PARAMETERS, losses),
+                Maker::Nova(_) | Maker::GptOss | Maker::Qwen | Maker::Other => rooted(schema),
+            };
             if strict == Some(true) {
-                let imposed = draft.imposed(&schema, "tools.parameters", losses).map(Text::into_owned);
+                let imposed = draft.imposed(&schema, PARAMETERS, losses).map(Text::into_owned);
                 if let Some(imposed) = imposed {
                     schema = Text::Owned(imposed);
                 } else {
