@@ -14,6 +14,7 @@
 //! | [`trouble`] | our own errors, in the caller's dialect |
 //! | [`allowance`] | what a caller has left of his limits, in his dialect's headers |
 //! | [`hub`] | what all dialects mean, for when two of them have to meet |
+//! | [`anew`] | whether a request of the upstream's own dialect passes as it is |
 //! | [`translate`] | a request or an answer of one dialect -> another |
 //! | [`task`] | the same for vectors, rankings and counts of tokens |
 //! | [`continuation`] | an answer that broke off, continued by another model |
@@ -32,6 +33,7 @@
 //! are WIRE.md's; what commits and whose fault it is are RESILIENCE §5.
 
 pub mod allowance;
+pub mod anew;
 mod anthropic;
 mod bedrock;
 pub mod billed;
@@ -75,6 +77,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use bedrock::flags;
 pub use framing::{Frame, Framing, Splitter, sse};
 pub use gemini::named;
 pub use operation::{Operation, Replay};

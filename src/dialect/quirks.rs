@@ -25,6 +25,10 @@ pub struct Quirks {
     pub prefilling: Prefilling,
     /// Tools go upstream as responses when the model thinks (OpenAI's own, GPT-5.4 and later, WIRE §0.2).
     pub tools_by_responses: bool,
+    /// Members of messages that other vendors have put into their answers.
+    pub strange_members: StrangeMembers,
+    /// In Anthropic's dialect it serves nobody but Claude, whatever a deployment is called.
+    pub claude_alone: bool,
     /// Whose signatures its own models make and take, in a dialect that several vendors speak.
     pub family: Family,
 }
@@ -68,6 +72,17 @@ pub enum ToolIds {
     Any,
     /// Exactly nine letters and digits (Mistral).
     NineAlphanumeric,
+}
+
+/// What becomes of a chat whose messages have members that the vendor does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StrangeMembers {
+    /// Nothing, or nobody has seen what.
+    Ignored,
+    /// It is refused (Mistral 422 `extra_forbidden`; Groq and Cerebras 400 "property … is unsupported").
+    Refused,
+    /// The same, save for those of OpenAI's own answers.
+    RefusedByOpenAi,
 }
 
 /// Whether `tool_choice` may name a tool or demand one.
@@ -135,6 +150,8 @@ impl Quirks {
         json_schema: true,
         prefilling: Prefilling::Plain,
         tools_by_responses: false,
+        strange_members: StrangeMembers::Ignored,
+        claude_alone: false,
         family: Family::Other,
     };
 
@@ -143,7 +160,23 @@ impl Quirks {
         max_tokens: MaxTokens::Completion,
         system: SystemRole::Developer,
         tools_by_responses: true,
+        strange_members: StrangeMembers::RefusedByOpenAi,
         family: Family::OpenAi,
         ..Self::COMPATIBLE
     };
+
+    /// Is it Claude that answers to this name, in Anthropic's dialect?
+    pub fn is_claude(&self, model: &str) -> bool {
+        self.claude_alone || model.contains("claude")
+    }
+}
+
+impl ToolIds {
+    /// May an id look like this?
+    pub fn takes(self, id: &[u8]) -> bool {
+        match self {
+            Self::Any => true,
+            Self::NineAlphanumeric => id.len() == 9 && id.iter().all(u8::is_ascii_alphanumeric),
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 mod block;
 pub mod error;
+pub mod flags;
 mod maker;
 mod media;
 pub mod reply;

@@ -9,6 +9,7 @@
 //! | `tools` | tools, read and written |
 //! | `write`, `contents` | a request for an upstream |
 //! | `settings` | `generationConfig` for an upstream |
+//! | `signed` | whether calls lack the signatures that Gemini 3 wants |
 //! | `thinking` | how much a model may think, which depends on the model |
 
 mod chunks;
@@ -17,9 +18,11 @@ mod contents;
 mod pairs;
 mod read;
 mod settings;
+mod signed;
 mod thinking;
 mod tools;
 mod write;
 
 pub use read::read;
+pub use signed::lacks_signatures;
 pub use write::write;

@@ -45,6 +45,8 @@ pub struct Ask<'a> {
     pub cache_key: Option<Text<'a>>,
     /// A cache mark on the request as a whole.
     pub cache: Option<CacheMark>,
+    /// Anthropic's betas that the caller wants and the upstream takes, where they stand in the body.
+    pub betas: Vec<Text<'a>>,
     pub extras: Extras<'a>,
 }
 
@@ -75,6 +77,7 @@ impl Ask<'_> {
             user: None,
             cache_key: None,
             cache: None,
+            betas: Vec::new(),
             extras: Extras::default(),
         }
     }

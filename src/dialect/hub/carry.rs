@@ -83,6 +83,11 @@ impl<'a> Signature<'a> {
         marks.iter().any(|mark| memmem::find(body, mark.as_bytes()).is_some())
     }
 
+    /// The same of sealed signatures alone.
+    pub fn may_be_sealed(body: &[u8]) -> bool {
+        memmem::find(body, BEGIN.as_bytes()).is_some()
+    }
+
     /// What the text of a dialect that belongs to `native` means.
     pub fn unseal(text: Text<'a>, native: Family) -> Self {
         let opened = text.starts_with(BEGIN).then(|| BASE64_STANDARD.decode(&*text).ok()).flatten();

@@ -21,6 +21,11 @@ pub struct Terms<'t> {
 }
 
 impl Terms<'_> {
+    /// Is it Claude, in Anthropic's dialect?
+    pub fn is_claude(&self) -> bool {
+        self.quirks.is_claude(self.model)
+    }
+
     /// Whether the model has this ability: what is known of it, else what its name or its maker lets expect.
     pub fn knows(&self, ability: Ability, otherwise: bool) -> bool {
         self.facts.has(ability) || (otherwise && !self.facts.lacks(ability))

@@ -11,7 +11,7 @@ use crate::dialect::Dialect;
 use crate::dialect::hub::Family;
 use crate::dialect::quirks::{
     CallIds, ClaudeSources, ForcedTools, MaxTokens, Prefilling, Quirks, ReasoningBack, ReasoningStyle,
-    ToolIds,
+    StrangeMembers, ToolIds,
 };
 
 const OPENAI: &[Dialect] = &[Dialect::OpenAi];
@@ -70,10 +70,18 @@ const MISTRAL: Quirks = Quirks {
     reasoning: ReasoningStyle::None,
     reasoning_back: ReasoningBack::Content,
     prefilling: Prefilling::Prefix,
+    strange_members: StrangeMembers::Refused,
     ..Quirks::COMPATIBLE
 };
+/// Anthropic's own wire.
+const ANTHROPIC: Quirks = Quirks { claude_alone: true, ..Quirks::COMPATIBLE };
+const GROQ: Quirks = Quirks { strange_members: StrangeMembers::Refused, ..Quirks::COMPATIBLE };
 const XAI: Quirks = Quirks { family: Family::Xai, ..Quirks::COMPATIBLE };
-const CEREBRAS: Quirks = Quirks { reasoning_back: ReasoningBack::Plain, ..COMPLETION_TOKENS };
+const CEREBRAS: Quirks = Quirks {
+    reasoning_back: ReasoningBack::Plain,
+    strange_members: StrangeMembers::Refused,
+    ..COMPLETION_TOKENS
+};
 const DEEPSEEK: Quirks = Quirks {
     reasoning: ReasoningStyle::Toggle,
     tool_choice: ForcedTools::OnlyAuto,
@@ -119,6 +127,7 @@ pub const PROVIDERS: &[Provider] = &[
         probe: Probe::Models("/v1/models"),
         stream_usage: StreamUsage::Leave,
         headers: ANTHROPIC_VERSION,
+        quirks: &ANTHROPIC,
         ..listed("anthropic", "https://api.anthropic.com", "", "ANTHROPIC_API_KEY")
     },
     Provider {
@@ -171,6 +180,7 @@ pub const PROVIDERS: &[Provider] = &[
         stream_usage: StreamUsage::Leave,
         headers: ANTHROPIC_VERSION,
         betas: betas::FOUNDRY,
+        quirks: &ANTHROPIC,
         catalog: Some("anthropic"),
         ..COMPATIBLE
     },
@@ -310,7 +320,10 @@ pub const PROVIDERS: &[Provider] = &[
         ..unlisted("jina", "https://api.jina.ai/v1", "/v1", "JINA_API_KEY")
     },
     // Hosts of open models.
-    listed("groq", "https://api.groq.com/openai/v1", "/openai/v1", "GROQ_API_KEY"),
+    Provider {
+        quirks: &GROQ,
+        ..listed("groq", "https://api.groq.com/openai/v1", "/openai/v1", "GROQ_API_KEY")
+    },
     Provider {
         quirks: &CEREBRAS,
         ..listed("cerebras", "https://api.cerebras.ai/v1", "/v1", "CEREBRAS_API_KEY")

@@ -4,18 +4,18 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
-use memchr::memmem;
 
+use super::betas;
 use super::spoken::{self, Letter, Occasion, Spoken, Unsayable, Unwritten};
 use crate::access::Caller;
 use crate::config::{self, Matcher, Unsupported};
 use crate::dialect::continuation::{Learnt, Put};
 use crate::dialect::entry::{self, Entry};
-use crate::dialect::hub::{Keeping, Signature, Terms};
+use crate::dialect::hub::{Keeping, Terms};
 use crate::dialect::provider::{Call, Delivery, Place, StreamUsage};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::splice::{self, Rewrite};
-use crate::dialect::{Dialect, Operation, encrypted, named, remote, task, translate};
+use crate::dialect::{Dialect, Operation, anew, encrypted, named, task, translate};
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::{Gateway, memory, thoughts, trace};
 use crate::route::Plan;
@@ -26,7 +26,6 @@ use crate::upstream::headers::{self, Switching, Towards};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
-const BETAS: HeaderName = HeaderName::from_static("anthropic-beta");
 const ATTEMPT: HeaderName = HeaderName::from_static("x-attempt");
 
 /// The request as this channel's upstream gets it, and how it is spoken.
@@ -65,12 +64,8 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
                 && (task::is_resaid(guest.operation, upstream.provider, name)
                     || translate::generates(guest.operation)
                         && (guest.onward.is_some()
-                            || Signature::may_be_ours(guest.dialect, body)
                             || scan.shape == scan::Shape::OfResponses
-                            || (upstream.provider.quirks.tools_by_responses
-                                && holds_reasoning(guest.dialect, body))
-                            || (remote::refuses_urls(dialect, upstream.provider.quirks)
-                                && holds_urls(body))));
+                            || anew::is_wanted(dialect, body, name, upstream.provider.quirks)));
             if dialect == guest.dialect && !resaid {
                 let lessened = lessened(guest, permit, route, body, &mut spoken)?;
                 native(gateway, guest, upstream, (model, name), (scan, body), lessened)?
@@ -120,7 +115,7 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
     }
     fields.insert(ATTEMPT, HeaderValue::from(plan.attempts));
     if spoken.dialect == Dialect::Anthropic {
-        take_betas(&mut fields, upstream, route, &mut spoken);
+        betas::take(&mut fields, upstream, route, &mut spoken);
     }
     let mut request = Request::new(body);
     *request.method_mut() = guest.head.method.clone();
@@ -172,17 +167,6 @@ fn left_out(guest: &Guest, permit: &Permit) -> Vec<u64> {
     guest.thoughts.as_ref().map(|thoughts| thoughts.left_out(permit)).unwrap_or_default()
 }
 
-/// Members of chat messages that other vendors gave the caller and that OpenAI's own API refuses.
-fn holds_reasoning(dialect: Dialect, body: &[u8]) -> bool {
-    const MEMBERS: [&str; 3] = ["\"reasoning_content\"", "\"reasoning_details\"", "\"extra_content\""];
-    dialect == Dialect::OpenAi && MEMBERS.iter().any(|member| memmem::find(body, member.as_bytes()).is_some())
-}
-
-/// Sources of pictures and documents that somebody would have to fetch.
-fn holds_urls(body: &[u8]) -> bool {
-    memmem::find(body, b"\"url\"").is_some()
-}
-
 /// The caller's own bytes, but for the model's name and what the vendor wants otherwise.
 fn native(
     gateway: &Gateway,
@@ -231,26 +215,6 @@ fn call<'c>(
 ) -> Call<'c> {
     let delivery = if guest.shape == Shape::Stream { Delivery::Streamed } else { Delivery::Whole };
     Call { dialect, operation, model, delivery, query, api_version: upstream.api_version.as_deref() }
-}
-
-/// Leaves of the caller's beta flags those that the host takes: it would refuse the request for the others.
-fn take_betas(
-    fields: &mut HeaderMap,
-    upstream: &config::Upstream,
-    route: &config::Route,
-    spoken: &mut Spoken,
-) {
-    let Some(flags) = fields.get(BETAS).and_then(|value| value.to_str().ok()).map(str::to_owned) else {
-        return;
-    };
-    let filtered = upstream.provider.betas.filter(&flags);
-    match filtered.header.and_then(|kept| HeaderValue::from_str(&kept).ok()) {
-        Some(kept) => fields.insert(BETAS, kept),
-        None => fields.remove(BETAS),
-    };
-    if route.unsupported == Unsupported::Warn {
-        spoken.also_dropped(&filtered.dropped);
-    }
 }
 
 impl Unbuilt {

@@ -2,6 +2,7 @@
 //! as it takes to know whether it is one.
 
 mod background;
+mod betas;
 mod build;
 mod read;
 mod spoken;

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use http::HeaderValue;
 
+use super::betas;
 use crate::config::{Media, Unsupported, Upstream};
 use crate::dialect::continuation::{Asking, Bar, Learnt, Put};
 use crate::dialect::framing::Framing;
@@ -15,7 +16,7 @@ use crate::dialect::hub::{Ask, Family, Keeping, Losses, Manner, Mode, Terms};
 use crate::dialect::scan::{IncludeUsage, Scan};
 use crate::dialect::task::{self, Errand, Task};
 use crate::dialect::tree::{self, Wrong};
-use crate::dialect::{Dialect, Operation, Provider, conversation, encrypted, translate};
+use crate::dialect::{Dialect, Operation, Provider, conversation, encrypted, flags, translate};
 use crate::proxy::intake::Guest;
 use crate::proxy::media::Unfilled;
 use crate::proxy::thoughts;
@@ -131,6 +132,7 @@ pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Lett
     let root = tree::parse(body)?;
     let unaskable = || Wrong::whole("nothing of this kind can be asked of the channel's dialect");
     let mut put = None;
+    let mut unflagged = Vec::new();
     let (mut written, mut ask, errand) = if Task::of(guest.operation).is_some() {
         let upstream = (&occasion.terms, occasion.provider);
         let from = (guest.dialect, guest.operation);
@@ -145,6 +147,8 @@ pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Lett
             onward.extend(&mut ask, way);
             put = Some(way);
         }
+        let asked = betas::asked(&guest.head.headers).filter(|_| guest.dialect == Dialect::Anthropic);
+        unflagged = take_betas(&mut ask, asked.as_deref().unwrap_or_default(), occasion);
         let lessened = encrypted::take_out(&mut ask, occasion.left_out);
         let mut written = translate::write(&mut ask, occasion.to, &occasion.terms).ok_or_else(unaskable)?;
         // Other vendors could never have read it.
@@ -161,8 +165,22 @@ pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Lett
     // In the caller's own dialect only the request had to be said anew, save where the vendor has another operation.
     let manner =
         (occasion.to != guest.dialect || errand.is_some()).then(|| Box::new(manner(guest, &ask, occasion)));
-    let spoken = Spoken { dialect: occasion.to, operation: written.operation, manner, errand, dropped, put };
+    let mut spoken =
+        Spoken { dialect: occasion.to, operation: written.operation, manner, errand, dropped, put };
+    if occasion.unsupported == Unsupported::Warn && !unflagged.is_empty() {
+        spoken.also_dropped(&unflagged.iter().map(|flag| &**flag).collect::<Vec<_>>());
+    }
     Ok(Letter { spoken, body: written.body })
+}
+
+/// Gives the request those of the caller's flags for betas that Bedrock's model takes; the others come back.
+fn take_betas(ask: &mut Ask<'_>, asked: &str, occasion: &Occasion<'_>) -> Vec<String> {
+    if occasion.to != Dialect::Bedrock {
+        return Vec::new();
+    }
+    let (taken, others) = flags::sort(asked, &occasion.terms);
+    ask.betas = taken.into_iter().map(|flag| Cow::Owned(flag.to_owned())).collect();
+    others.into_iter().map(str::to_owned).collect()
 }
 
 /// What the caller is told of what cannot be said; an error where that is too much.

@@ -40,7 +40,7 @@ pub enum Item<'p, 'a> {
 
 impl<'p, 'a> Conversation<'p, 'a> {
     /// As the caller arranged it, in this dialect.
-    pub fn own(ask: &'p Ask<'a>, family: Family) -> Self {
+    pub fn own(ask: &'p Ask<'a>, terms: &Terms<'_>) -> Self {
         let mut turns = &ask.turns[..];
         let mut conversation = Self::default();
         if let Some((first, rest)) = turns.split_first().filter(|(first, _)| is_system(first.role)) {
@@ -48,10 +48,11 @@ impl<'p, 'a> Conversation<'p, 'a> {
             turns = rest;
         }
         for turn in turns {
-            // Thoughts that we lent a signature, or none, on their way from another family. An empty text is one that we
-            // lent to citations, which came when all was said.
+            // Not thoughts that we lent a signature, or none, on their way from another family; models that sign none
+            // want theirs back. An empty text is one that we lent to citations, which came when all was said.
             let is_said = |part: &&Part<'_>| {
-                is_ours(part, family) && part.as_text().is_none_or(|text| !text.is_empty())
+                (is_ours(part, terms.family) || (is_unsigned(part) && !terms.is_claude()))
+                    && part.as_text().is_none_or(|text| !text.is_empty())
             };
             let items = turn.parts.iter().filter(is_said).map(own_item).collect();
             let message = Message { role: turn.role, items, extras: Some(&turn.extras) };
@@ -138,6 +139,10 @@ fn own_item<'p, 'a>(part: &'p Part<'a>) -> Item<'p, 'a> {
 fn is_ours(part: &Part<'_>, family: Family) -> bool {
     let Content::Thought(thought) = &part.content else { return true };
     thought.signature.as_ref().is_some_and(|signature| signature.for_family(family).is_some())
+}
+
+fn is_unsigned(part: &Part<'_>) -> bool {
+    matches!(&part.content, Content::Thought(thought) if thought.signature.is_none())
 }
 
 const fn is_system(role: Role) -> bool {

@@ -90,8 +90,11 @@ impl Voice<'_> {
     }
 
     fn thought(&mut self, part: &Part<'_>, thought: &Thought<'_>, blocks: &mut Array<'_>) {
-        let signature =
-            thought.signature.as_ref().and_then(|signature| signature.for_family(self.terms.family));
+        // One without any is here only where it is wanted back as it was.
+        let signature = match &thought.signature {
+            Some(signature) => signature.for_family(self.terms.family),
+            None => self.is_own().then_some(""),
+        };
         let Some(signature) = signature else { return };
         self.block(part, blocks, |_, block| {
             if thought.is_redacted {
@@ -266,8 +269,13 @@ pub fn mark(mark: Option<CacheMark>, own: Option<&Extras<'_>>, block: &mut Objec
 
 /// The extras that stood beside the members.
 pub fn extras(extras: &Extras<'_>, object: &mut Object<'_>) {
+    extras_but(extras, None, object);
+}
+
+/// The same without one of them.
+pub fn extras_but(extras: &Extras<'_>, lost: Option<&str>, object: &mut Object<'_>) {
     for (key, raw) in extras.all() {
-        if !key.contains('.') && !matches!(key, "source" | block::WHOLE) {
+        if !key.contains('.') && !matches!(key, "source" | block::WHOLE) && Some(key) != lost {
             object.raw(key, raw);
         }
     }

@@ -43,7 +43,13 @@ impl Thinking {
     pub fn of(ask: &Ask<'_>, terms: &Terms<'_>, max_tokens: u64, bar: Bar, losses: &mut Losses) -> Self {
         let reasoning = ask.reasoning;
         if ask.dialect == Dialect::Anthropic {
-            return Self::as_said(reasoning);
+            let said = Self::as_said(reasoning);
+            let is_barred = bar == Bar::ToBudgets && matches!(said.kind, Some(Kind::Budget(_)));
+            if is_barred && terms.is_claude() {
+                losses.drop("thinking");
+                return Self { kind: None, ..said };
+            }
+            return said;
         }
         if reasoning.is_off() {
             return Self::off(terms, losses);

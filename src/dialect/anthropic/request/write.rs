@@ -11,6 +11,9 @@ use crate::dialect::hub::{Ask, Effort, Losses, Mode, Role, Terms, Tier};
 use crate::dialect::write::{self, Array, Object};
 use crate::vocab::Ability;
 
+/// What is to become of what was said before.
+const CONTEXT: &str = "context_management";
+
 /// The request that asks for the same.
 pub fn write(ask: &Ask<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Vec<u8>) {
     let own = ask.dialect == Dialect::Anthropic;
@@ -19,7 +22,7 @@ pub fn write(ask: &Ask<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Ve
     }
     let plan = Plan::of(ask, terms, losses);
     let conversation = if own {
-        Conversation::own(ask, terms.family)
+        Conversation::own(ask, terms)
     } else {
         let instructs = if plan.instructs { Instructs::Json } else { Instructs::Nothing };
         Conversation::arranged(ask, terms, instructs, losses)
@@ -53,7 +56,7 @@ pub fn write(ask: &Ask<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Ve
         write_account(ask, losses, body);
         say::mark(marks.next(ask.cache), own.then_some(&ask.extras), body);
         if own {
-            say::extras(&ask.extras, body);
+            say::extras_but(&ask.extras, extra_lost(ask, thinking, losses), body);
         }
     });
     marks.report(losses);
@@ -135,6 +138,16 @@ fn write_config(ask: &Ask<'_>, plan: &Plan<'_, '_>, effort: Option<Effort>, body
             say::inner_extras(&ask.extras, "output_config", config);
         }
     });
+}
+
+/// Old thoughts are not cleared away where none are to be thought now: the API refuses to.
+fn extra_lost(ask: &Ask<'_>, thinking: Thinking, losses: &mut Losses) -> Option<&'static str> {
+    let is_unthought = ask.reasoning.budget.is_some() && !thinking.is_on();
+    let clears = ask.extras.find(CONTEXT).is_some_and(|raw| raw.contains("clear_thinking"));
+    (is_unthought && clears).then(|| {
+        losses.drop(CONTEXT);
+        CONTEXT
+    })
 }
 
 /// What this model takes of it, which is nothing beside thinking; and temperatures end at 1. To leave

@@ -65,6 +65,7 @@ pub fn write(ask: &Ask<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Ve
                 thinking.write(&draft, o);
                 fields::top_k(&draft, &sampling, losses, o);
                 tools.write_choice(o);
+                write_betas(&draft, o);
                 draft.extras_of(ADDITIONAL, o);
             });
         });
@@ -74,6 +75,17 @@ pub fn write(ask: &Ask<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Ve
         fields::service_tier(&draft, losses, body);
         draft.own_extras(body);
     });
+}
+
+/// The flags of a caller of Anthropic's, of which only those are left that the model takes (see `flags`).
+fn write_betas(draft: &Draft<'_, '_>, fields: &mut write::Object<'_>) {
+    if !draft.ask.betas.is_empty() {
+        fields.array("anthropic_beta", |flags| {
+            for flag in &draft.ask.betas {
+                flags.str(flag);
+            }
+        });
+    }
 }
 
 /// What a custom tool is called where it is a function with one text (see `stand_in`).

@@ -117,6 +117,33 @@ fn thinking_gives_way_to_what_excludes_it() {
 }
 
 #[test]
+fn a_callers_own_budget_gives_way_to_another_models_calls() {
+    let called = Turn::new(Role::Assistant, vec![Part::new(Content::Call(call("1", "f")))]);
+    let answered = Turn::new(Role::User, vec![Part::new(Content::Outcome(outcome("1")))]);
+    let reasoning = Reasoning { budget: Some(2_000), ..Reasoning::default() };
+    let turns = vec![user("?"), called, answered];
+    let own = Ask { dialect: Dialect::Bedrock, reasoning, ..ask(turns) };
+    check(&own, CLAUDE_OLD, Value::Null, &["thinking"]);
+    let budget = json!({"thinking": {"type": "enabled", "budget_tokens": 2_000}});
+    check(&Ask { turns: vec![user("?")], ..own }, CLAUDE_OLD, budget, &[]);
+}
+
+#[test]
+fn claude_gets_the_betas_and_no_alternatives_at_the_root_of_a_tools_schema() {
+    let parameters = Some(r#"{"anyOf":[{"properties":{"a":{}},"required":["a"]}]}"#.into());
+    let kind = ToolKind::Function { name: "f".into(), description: None, parameters, strict: None };
+    let tools = vec![Tool { kind, cache: None, extras: Extras::default() }];
+    let asked = Ask { betas: vec!["context-1m-2025-08-07".into()], tools, ..ask(vec![user("?")]) };
+    let schema = |body: &Value| body["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"].clone();
+    let (body, losses) = written(&asked, CLAUDE, Facts::default());
+    assert_eq!(body["additionalModelRequestFields"], json!({"anthropic_beta": ["context-1m-2025-08-07"]}));
+    assert_eq!((&schema(&body)["anyOf"], &schema(&body)["required"]), (&Value::Null, &json!(["a"])));
+    assert_eq!(losses.names(), ["tools.parameters.anyOf"]);
+    let (body, losses) = written(&Ask { betas: Vec::new(), ..asked }, NOVA, Facts::default());
+    assert!(schema(&body)["anyOf"].is_array() && losses.names().is_empty());
+}
+
+#[test]
 fn sampling_is_what_each_maker_takes() {
     let asked = Ask { temperature: Some(1.5), top_p: Some(0.9), top_k: Some(3), ..ask(vec![user("?")]) };
     let inference = |model, losses: &[&str]| {

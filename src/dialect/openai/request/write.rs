@@ -13,7 +13,7 @@ mod tools;
 use crate::dialect::Dialect;
 use crate::dialect::hub::{Ask, CacheMark, Family, Format, Losses, Mode, Terms, Tier};
 use crate::dialect::openai::nested;
-use crate::dialect::quirks::{MaxTokens, Quirks, ToolIds};
+use crate::dialect::quirks::{MaxTokens, Quirks, StrangeMembers, ToolIds};
 use crate::dialect::write::{self, Object};
 use crate::vocab::Ability;
 
@@ -82,6 +82,11 @@ impl Vendor {
 impl Way<'_, '_> {
     fn is_own(self) -> bool {
         self.origin == Origin::Own
+    }
+
+    /// Members of messages that OpenAI's answers have are refused as well.
+    fn refuses_strangers(self) -> bool {
+        self.terms.quirks.strange_members == StrangeMembers::Refused
     }
 
     fn lacks(self, ability: Ability) -> bool {

@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::asked;
-use crate::dialect::Dialect;
 use crate::dialect::hub::samples::{self, terms};
 use crate::dialect::hub::{
     Ask, Call, CallKind, Content, Effort, Extras, Family, Losses, Media, Outcome, Part, Reasoning, Role,
     Signature, Source, Terms, Thought, Tool, ToolChoice, ToolKind, Turn,
 };
-use crate::dialect::provider;
+use crate::dialect::openai::request;
 use crate::dialect::quirks::{ForcedTools, MaxTokens, Quirks, ReasoningBack, ReasoningStyle, ToolIds};
+use crate::dialect::{Dialect, provider, tree};
 use crate::vocab::{Ability, Facts};
 
 const MISTRAL: Quirks =
@@ -98,6 +98,35 @@ fn mistral_gets_ids_fields_and_parts_of_its_own() {
     assert!(id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
     assert_eq!(said["messages"][2]["tool_call_id"], id);
     assert_eq!(said["messages"][3], json!({"role": "tool", "tool_call_id": "abcDEF123", "content": ""}));
+}
+
+/// A chat that OpenAI's caller had with others before.
+#[test]
+fn strict_vendors_get_nothing_that_others_left_in_a_chat() {
+    let text = json!({"model": "m", "safe_prompt": true, "messages": [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": "a", "refusal": null, "annotations": [], "reasoning_content": "Hm",
+         "reasoning_details": [{"type": "reasoning.encrypted", "data": "d", "format": "anthropic-claude-v1"}],
+         "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"},
+                         "extra_content": {"google": {"thought_signature": "s"}}}]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "1"},
+    ]})
+    .to_string();
+    let root = tree::parse(text.as_bytes()).expect("JSON");
+    let ask = request::read(&root).expect("sound");
+    let answered = |provider: &str| {
+        let quirks = provider::find(provider).expect("a vendor").quirks;
+        body(&ask, &terms(Family::Other, quirks)).0
+    };
+    let groq = answered("groq");
+    assert_eq!(groq["safe_prompt"], true);
+    let call = json!({"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    assert_eq!(groq["messages"][1], json!({"role": "assistant", "content": "a", "tool_calls": [call]}));
+    let mistral = answered("mistral");
+    let id = &mistral["messages"][1]["tool_calls"][0]["id"];
+    assert_eq!((id.as_str().map(str::len), id), (Some(9), &mistral["messages"][2]["tool_call_id"]));
+    let members: Vec<_> = mistral["messages"][1].as_object().expect("an object").keys().collect();
+    assert_eq!(members, ["content", "role", "tool_calls"]);
 }
 
 #[test]

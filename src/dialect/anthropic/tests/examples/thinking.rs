@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{ask, call, check, function, hello, knowing, result, say, terms};
+use crate::dialect::anthropic::request;
 use crate::dialect::hub::{
-    Ask, CacheMark, Effort, Part, Reasoning, Role, Summary, Terms, Tool, ToolChoice, Turn,
+    Ask, CacheMark, Effort, Family, Part, Reasoning, Role, Signature, Summary, Terms, Tool, ToolChoice, Turn,
 };
+use crate::dialect::tree;
 use crate::vocab::{Ability, Facts};
 
 #[test]
@@ -126,6 +128,45 @@ fn an_answer_without_its_thoughts_is_not_thought_on_with_a_budget() {
     let asked = Ask { reasoning, ..ask(turns) };
     check(&asked, &terms("claude-opus-4-5"), &[("/thinking", Value::Null)], "reasoning");
     check(&asked, &terms("claude-opus-4-6"), &[("/thinking/type", json!("adaptive"))], "");
+}
+
+/// The last thought is another model's; the request is in this dialect already.
+#[test]
+fn a_callers_own_budget_gives_way_to_another_models_calls() {
+    let sealed = Signature { family: Family::Gemini, value: "g".into() };
+    let sealed = sealed.seal(Family::Anthropic);
+    let body = |first: Value, kind: &str| {
+        json!({
+            "model": "m", "max_tokens": 9_000, "thinking": {"type": kind, "budget_tokens": 2_000},
+            "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+            "messages": [
+                {"role": "user", "content": "Hello"},
+                {"role": "assistant", "content": [first, {"type": "tool_use", "id": "call_1", "name": "f", "input": {}}]},
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": "1"}]},
+            ],
+        })
+        .to_string()
+    };
+    let mut cases = vec![
+        ("claude-sonnet-4-5", json!({"type": "thinking", "thinking": "Hm", "signature": sealed}), true),
+        ("claude-sonnet-4-5", json!({"type": "text", "text": "Hm"}), true),
+        ("claude-sonnet-4-5", json!({"type": "thinking", "thinking": "Hm", "signature": "s"}), false),
+        ("kimi-k3", json!({"type": "text", "text": "Hm"}), false),
+    ];
+    for (model, first, is_dropped) in cases.drain(..) {
+        let text = body(first, "enabled");
+        let root = tree::parse(text.as_bytes()).expect("JSON");
+        let asked = request::read(&root).expect("sound");
+        let lost = if is_dropped { "thinking context_management" } else { "" };
+        let budget = if is_dropped { Value::Null } else { json!(2_000) };
+        check(&asked, &terms(model), &[("/thinking/budget_tokens", budget)], lost);
+    }
+    // Who signs nothing gets it back unsigned.
+    let text = body(json!({"type": "thinking", "thinking": "Hm", "signature": ""}), "enabled");
+    let root = tree::parse(text.as_bytes()).expect("JSON");
+    let asked = request::read(&root).expect("sound");
+    let unsigned = json!({"type": "thinking", "thinking": "Hm", "signature": ""});
+    check(&asked, &terms("kimi-k3"), &[("/messages/1/content/0", unsigned)], "");
 }
 
 #[test]

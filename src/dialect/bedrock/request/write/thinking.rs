@@ -36,7 +36,7 @@ impl Thinking {
             return Self::Unsaid;
         }
         if draft.origin == Origin::Own {
-            return Self::own(draft);
+            return Self::own(draft, layout, losses);
         }
         let found = if asked.is_off() { Self::off(draft) } else { Self::foreign(draft, layout) };
         if found.is_none() {
@@ -45,10 +45,14 @@ impl Thinking {
         found.unwrap_or(Self::Unsaid)
     }
 
-    /// As the caller said it.
-    fn own(draft: &Draft<'_, '_>) -> Self {
+    /// As the caller said it, but for a budget after calls that another model made.
+    fn own(draft: &Draft<'_, '_>, layout: &Layout<'_, '_>, losses: &mut Losses) -> Self {
         let asked = draft.ask.reasoning;
         match (asked.budget, asked.effort) {
+            (Some(_), effort) if draft.maker.is_claude() && layout.ends_in_unthought_calls() => {
+                losses.drop("thinking");
+                effort.map_or(Self::Unsaid, |effort| Self::Effort(effort.name()))
+            }
             (Some(tokens), _) => Self::Budget(tokens),
             (None, Some(Effort::None)) => Self::Off,
             (None, effort) if asked.adaptive => Self::Adaptive(effort.map(Effort::name)),

@@ -50,11 +50,7 @@ impl Ids {
 
 fn fit<'t>(id: &'t str, way: Way<'_, '_>) -> Cow<'t, str> {
     match way.terms.quirks.tool_ids {
-        ToolIds::NineAlphanumeric
-            if id.len() != 9 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) =>
-        {
-            Cow::Owned(digest(id, 9))
-        }
+        tool_ids @ ToolIds::NineAlphanumeric if !tool_ids.takes(id.as_bytes()) => Cow::Owned(digest(id, 9)),
         ToolIds::Any if way.vendor == Vendor::OpenAi && id.len() > MOST_AT_OPENAI => {
             Cow::Owned(format!("call_{}", digest(id, 24)))
         }

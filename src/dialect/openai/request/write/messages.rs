@@ -108,8 +108,13 @@ fn role(way: Way<'_, '_>, role: Role) -> &'static str {
 
 fn write_rest(way: Way<'_, '_>, turn: &Turn<'_>, object: &mut Object<'_>) {
     object.str_if("name", turn.name.as_deref());
-    if way.is_own() {
+    if way.is_own() && !way.refuses_strangers() {
         turn.extras.write(object);
+    } else if way.is_own() {
+        // Not what an answer told beside what it said.
+        for (key, raw) in turn.extras.iter() {
+            object.raw(key, raw);
+        }
     }
 }
 
@@ -219,7 +224,7 @@ fn sends_thoughts(way: Way<'_, '_>) -> bool {
 }
 
 fn knows_refusals(way: Way<'_, '_>) -> bool {
-    way.is_own() || way.vendor == Vendor::OpenAi
+    way.vendor == Vendor::OpenAi || (way.is_own() && !way.refuses_strangers())
 }
 
 fn refusal(way: Way<'_, '_>, turns: &[Turn<'_>]) -> Option<String> {
