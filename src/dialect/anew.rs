@@ -17,7 +17,7 @@ const OF_ANSWERS: [&str; 2] = ["\"annotations\"", "\"refusal\""];
 /// What Claude's ids of calls begin with: `toolu_` at home and at Vertex AI, `tooluse_` at Bedrock.
 const OF_CLAUDE: &[u8] = b"toolu";
 
-/// Has it to be said anew? `model` is its name at the upstream that has these quirks.
+/// Is there anything in it that this upstream refuses? `model` is its name there.
 pub fn is_wanted(dialect: Dialect, body: &[u8], model: &str, quirks: &Quirks) -> bool {
     if remote::refuses_urls(dialect, quirks) && has(body, "\"url\"") {
         return true;

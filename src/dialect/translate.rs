@@ -3,6 +3,8 @@
 //! Says what can be translated into what, and leads each body through the hub: one dialect reads, the
 //! other writes. Nothing is kept between requests.
 
+mod ends;
+mod fit;
 mod halves;
 mod said;
 mod sound;
@@ -15,12 +17,15 @@ pub use stream::Stream;
 
 use bytes::Bytes;
 
+pub use ends::ask_to_go_on;
+pub use fit::is_wanted as is_beyond;
+
 use super::framing::Framing;
 use super::hub::{
     Ask, CallKind, Content, Family, Losses, Manner, Mode, NOTHING, Part, Reply, Role, Source, Terms, Thought,
     ToolChoice, Turn, custom,
 };
-use super::quirks::Quirks;
+use super::quirks::{Prefilling, Quirks};
 use super::task::Task;
 use super::tree::{self, Node, Wrong};
 use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses, write};
@@ -198,8 +203,11 @@ pub fn read<'a>(
 pub fn write(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Translated> {
     let operation = generation(to, ask.mode)?;
     let mut losses = Losses::default();
+    if to == ask.dialect {
+        fit::fit(ask, terms, &mut losses);
+    }
     refuse_state(ask, to, &mut losses);
-    say_something(ask, to);
+    say_something(ask, to, terms);
     say_errors(ask, to);
     let knows_custom = to == Dialect::Responses || (to == Dialect::OpenAi && terms.family == Family::OpenAi);
     if !knows_custom {
@@ -281,9 +289,11 @@ fn refuse_state(ask: &Ask<'_>, to: Dialect, losses: &mut Losses) {
 
 /// Leaves out turns that say nothing, which most dialects refuse. Where nobody else has said anything, or the model
 /// has and is not to go on with that, the user says as little as he can.
-fn say_something(ask: &mut Ask<'_>, to: Dialect) {
+fn say_something(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) {
     match to {
         Dialect::Responses | Dialect::Anthropic | Dialect::Gemini | Dialect::Cohere | Dialect::Bedrock => {}
+        // Mistral.
+        Dialect::OpenAi if terms.quirks.prefilling == Prefilling::Prefix => {}
         Dialect::OpenAi | Dialect::Ollama | Dialect::Http => return,
     }
     if to == ask.dialect {

@@ -51,7 +51,7 @@ pub fn parts<'a>(blocks: &[Node<'a>], strictness: Strictness) -> Result<Vec<Part
         match part(block) {
             Ok(part) => parts.push(part),
             Err(wrong) if strictness == Strictness::Asked || !block.is_object() => return Err(wrong),
-            Err(_) => parts.push(vendor(block)),
+            Err(_) => parts.push(told(block).unwrap_or_else(|| vendor(block))),
         }
     }
     for (call_id, signature) in carried {
@@ -84,6 +84,15 @@ fn part<'a>(block: &Node<'a>) -> Result<Part<'a>, Wrong> {
         "tool_result" => outcome(block),
         _ => Ok(vendor(block)),
     }
+}
+
+/// A call whose input some vendors send as a text.
+fn told<'a>(block: &Node<'a>) -> Option<Part<'a>> {
+    let text = |key: &str| block.at(key).and_then(Node::text);
+    let is_call = block.at("type").and_then(Node::as_str) == Some("tool_use");
+    let (id, signature) = (text("id").unwrap_or_default(), None);
+    let (name, arguments) = (text("name")?, text("input").filter(|_| is_call)?);
+    Some(Part::new(Content::Call(Call { id, name, arguments, kind: CallKind::Function, signature })))
 }
 
 fn vendor<'a>(block: &Node<'a>) -> Part<'a> {

@@ -132,6 +132,8 @@ fn tier_name(tier: &str, own: bool) -> Option<&str> {
 
 fn write_part(part: &Part<'_>, index: usize, own: bool, manner: &Manner, blocks: &mut Array<'_>) {
     match &part.content {
+        // Sent back it would be refused.
+        Content::Text(text) if text.is_empty() && part.citations.is_empty() && !own => {}
         Content::Text(text) | Content::Refusal(text) => {
             blocks.object(|block| {
                 block.str("type", "text").str("text", text);

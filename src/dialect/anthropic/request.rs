@@ -32,6 +32,7 @@
 //! - At most four cache marks, and none of an hour behind one of five minutes: the last ones count.
 
 mod arrange;
+pub mod fit;
 mod flat;
 mod ids;
 mod line;
@@ -43,6 +44,7 @@ mod think;
 mod tools;
 mod write;
 
+pub use ids::Called;
 pub use read::read;
 pub use schema::{imposed, of_tool};
 pub use write::write;

@@ -98,6 +98,8 @@ fn write_part(part: &Part<'_>, own: bool, manner: &Manner, calls: &mut usize, bl
         return;
     }
     match &part.content {
+        // Sent back it would be refused.
+        Content::Text(text) if text.is_empty() && part.citations.is_empty() && !own => {}
         Content::Text(text) | Content::Refusal(text) => {
             blocks.object(|block| {
                 block.str("text", text);

@@ -25,4 +25,5 @@ mod write;
 
 pub use read::read;
 pub use signed::lacks_signatures;
+pub use thinking::tells_levels_in_vain;
 pub use write::write;

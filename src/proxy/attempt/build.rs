@@ -5,17 +5,18 @@ use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
+use super::anew::{self, Said};
 use super::betas;
 use super::spoken::{self, Letter, Occasion, Spoken, Unsayable, Unwritten};
 use crate::access::Caller;
 use crate::config::{self, Matcher, Unsupported};
 use crate::dialect::continuation::{Learnt, Put};
 use crate::dialect::entry::{self, Entry};
-use crate::dialect::hub::{Keeping, Terms};
+use crate::dialect::hub::Keeping;
 use crate::dialect::provider::{Call, Delivery, Place, StreamUsage};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::splice::{self, Rewrite};
-use crate::dialect::{Dialect, Operation, anew, encrypted, named, task, translate};
+use crate::dialect::{Dialect, Operation, encrypted, named};
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::{Gateway, memory, thoughts, trace};
 use crate::route::Plan;
@@ -60,13 +61,8 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
         Load::Ask { body, scan } => {
             let name = model.unwrap_or(asked);
             let dialect = spoken::dialect_for(guest, scan, upstream, name).unwrap_or(guest.dialect);
-            let resaid = dialect == guest.dialect
-                && (task::is_resaid(guest.operation, upstream.provider, name)
-                    || translate::generates(guest.operation)
-                        && (guest.onward.is_some()
-                            || scan.shape == scan::Shape::OfResponses
-                            || anew::is_wanted(dialect, body, name, upstream.provider.quirks)));
-            if dialect == guest.dialect && !resaid {
+            let said = Said { dialect, name, asked, scan, body };
+            if dialect == guest.dialect && !said.is_to_be_said_anew(guest, plan, permit) {
                 let lessened = lessened(guest, permit, route, body, &mut spoken)?;
                 native(gateway, guest, upstream, (model, name), (scan, body), lessened)?
             } else {
@@ -239,14 +235,7 @@ fn translated(
     let nonce = kept.unwrap_or_else(|| format!("{:016x}", gateway.live.dice().next_u64()));
     let occasion = Occasion {
         asked,
-        terms: Terms {
-            model,
-            facts: channel.facts(&plan.route().config, asked),
-            family: spoken::family(to, upstream, model),
-            quirks: upstream.provider.quirks,
-            ask_usage: upstream.stream_usage == StreamUsage::Ask,
-            nonce: &nonce,
-        },
+        terms: anew::terms(plan, permit, (to, model), asked, &nonce),
         to,
         provider: upstream.provider,
         unsupported: plan.route().config.unsupported,

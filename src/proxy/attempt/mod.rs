@@ -1,6 +1,7 @@
 //! One try on one channel, up to the commit: build the request, send it, read as much of the answer
 //! as it takes to know whether it is one.
 
+mod anew;
 mod background;
 mod betas;
 mod build;

@@ -149,8 +149,12 @@ pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Lett
         }
         let asked = betas::asked(&guest.head.headers).filter(|_| guest.dialect == Dialect::Anthropic);
         unflagged = take_betas(&mut ask, asked.as_deref().unwrap_or_default(), occasion);
+        let is_begun = put.is_none() && translate::ask_to_go_on(&mut ask, occasion.to, &occasion.terms);
         let lessened = encrypted::take_out(&mut ask, occasion.left_out);
         let mut written = translate::write(&mut ask, occasion.to, &occasion.terms).ok_or_else(unaskable)?;
+        if is_begun {
+            written.losses.drop("prefill");
+        }
         // Other vendors could never have read it.
         if lessened && occasion.to == Dialect::Responses {
             written.losses.drop(thoughts::NAME);

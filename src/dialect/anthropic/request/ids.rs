@@ -1,7 +1,7 @@
 //! Ids of tool calls, the same for a call and its result.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use sha2::{Digest, Sha256};
 
@@ -12,10 +12,29 @@ use crate::dialect::hub::{Call, Outcome};
 pub struct Ids<'p> {
     nonce: String,
     used: HashSet<String>,
-    /// The last call of each of the caller's ids.
-    latest: HashMap<&'p str, String>,
+    /// By each of the caller's ids: the calls that have no result yet, and the last that has one.
+    called: HashMap<&'p str, Called>,
     /// Calls without an id that have no result yet: their names and ids.
     open: Vec<(&'p str, String)>,
+}
+
+/// Calls of one id: some vendors' come again in later turns, or in one answer.
+#[derive(Debug, Default)]
+pub struct Called {
+    waiting: VecDeque<String>,
+    answered: Option<String>,
+}
+
+impl Called {
+    pub fn wait(&mut self, id: String) {
+        self.waiting.push_back(id);
+    }
+
+    /// The call that the next result is of.
+    pub fn answer(&mut self) -> Option<String> {
+        self.answered = self.waiting.pop_front().or_else(|| self.answered.take());
+        self.answered.clone()
+    }
 }
 
 impl<'p> Ids<'p> {
@@ -36,14 +55,14 @@ impl<'p> Ids<'p> {
         if call.id.is_empty() {
             self.open.push((&call.name, id.clone()));
         } else {
-            self.latest.insert(&call.id, id.clone());
+            self.called.entry(&call.id).or_default().wait(id.clone());
         }
         Cow::Owned(id)
     }
 
     pub fn of_outcome(&mut self, outcome: &'p Outcome<'_>) -> Cow<'p, str> {
         if !outcome.call_id.is_empty() {
-            let known = self.latest.get(&*outcome.call_id).cloned();
+            let known = self.called.get_mut(&*outcome.call_id).and_then(Called::answer);
             return known.map_or_else(|| accepted(&outcome.call_id), Cow::Owned);
         }
         let named = self.open.iter().position(|(name, _)| Some(*name) == outcome.name.as_deref());

@@ -107,15 +107,13 @@ impl Thinking {
     }
 
     fn budget(reasoning: Reasoning, max_tokens: u64, losses: &mut Losses) -> Self {
-        // An effort leaves a fifth for the answer, as OpenRouter does.
-        let room = (max_tokens / 5 * 4).max(BUDGET_LEAST);
-        let by_effort = || reasoning.as_budget().unwrap_or(Effort::Medium.budget()).min(room);
-        let wanted = reasoning.budget.unwrap_or_else(by_effort);
-        let budget = wanted.max(BUDGET_LEAST).min(max_tokens.saturating_sub(1));
-        if budget < BUDGET_LEAST {
+        let by_effort = || within(reasoning.as_budget().unwrap_or(Effort::Medium.budget()), max_tokens);
+        let said = |budget: u64| Some(budget.max(BUDGET_LEAST).min(max_tokens.saturating_sub(1)));
+        let budget = reasoning.budget.map_or_else(by_effort, said).filter(|budget| *budget >= BUDGET_LEAST);
+        let Some(budget) = budget else {
             losses.drop("reasoning");
             return Self::default();
-        }
+        };
         if reasoning.budget.is_some_and(|said| said != budget) {
             losses.drop("reasoning");
         }
@@ -146,6 +144,14 @@ impl Thinking {
             }
         });
     }
+}
+
+/// The tokens that an effort comes to, with a fifth left for the answer, as OpenRouter does; `None` where so few are
+/// refused.
+pub fn within(budget: u64, max_tokens: u64) -> Option<u64> {
+    let room = (max_tokens / 5 * 4).max(BUDGET_LEAST);
+    let budget = budget.min(room).max(BUDGET_LEAST).min(max_tokens.saturating_sub(1));
+    (budget >= BUDGET_LEAST).then_some(budget)
 }
 
 /// Whether something in the request excludes thinking.
@@ -186,12 +192,12 @@ fn way(terms: &Terms<'_>) -> Way {
 }
 
 /// Lines that refuse `disabled` (Amazon's page "Adaptive thinking").
-fn always_thinks(model: &str) -> bool {
+pub fn always_thinks(model: &str) -> bool {
     ["fable", "mythos"].iter().any(|line| model.contains(line))
 }
 
 /// The effort that is nearest to it and known to the model.
-fn known_effort(effort: Effort, terms: &Terms<'_>) -> Effort {
+pub fn known_effort(effort: Effort, terms: &Terms<'_>) -> Effort {
     let facts = &terms.facts;
     match effort {
         Effort::None | Effort::Minimal | Effort::Low if facts.lacks(Ability::EffortLow) => Effort::Medium,

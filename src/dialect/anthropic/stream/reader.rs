@@ -211,6 +211,9 @@ impl Reader {
     }
 
     fn delta<'f>(&mut self, index: u64, delta: &Node<'f>, events: &mut Vec<Event<'f>>) {
+        if !self.open.iter().any(|open| open.index == index) && !self.begin_with(index, delta, events) {
+            return;
+        }
         let Some(open) = self.open.iter_mut().find(|open| open.index == index) else { return };
         let text = |key| delta.at(key).and_then(Node::text).unwrap_or_default();
         match (delta.at("type").and_then(Node::as_str).unwrap_or_default(), &open.kind) {
@@ -231,6 +234,23 @@ impl Reader {
             }
             _ => {}
         }
+    }
+
+    /// Opens a block that some vendors never start: its first delta tells what it is, unless it is a call, which has a
+    /// name.
+    fn begin_with(&mut self, index: u64, delta: &Node<'_>, events: &mut Vec<Event<'_>>) -> bool {
+        let (kind, block) = match delta.at("type").and_then(Node::as_str).unwrap_or_default() {
+            "text_delta" => (Kind::Text, Block::Text),
+            "thinking_delta" => {
+                (Kind::Thought, Block::Thought { is_summary: false, is_redacted: false, id: None })
+            }
+            _ => return false,
+        };
+        self.begin(Text::Borrowed(""), Text::Borrowed(""), events);
+        events.push(Event::Open { choice: 0, block: self.blocks, kind: block });
+        self.open.push(Open { index, block: self.blocks, kind });
+        self.blocks += 1;
+        true
     }
 
     fn stop(&mut self, index: u64, events: &mut Vec<Event<'_>>) {

@@ -144,6 +144,13 @@ fn claude_gets_the_betas_and_no_alternatives_at_the_root_of_a_tools_schema() {
 }
 
 #[test]
+fn claude_gets_no_white_space_at_the_end_of_what_he_is_to_go_on_with() {
+    let begun = ask(vec![user("?"), Turn::new(Role::Assistant, vec![Part::text("a"), Part::text("b \n")])]);
+    let (body, _) = written(&begun, CLAUDE_OLD, Facts::default());
+    assert_eq!(body["messages"][1]["content"], json!([{"text": "a"}, {"text": "b"}]));
+}
+
+#[test]
 fn sampling_is_what_each_maker_takes() {
     let asked = Ask { temperature: Some(1.5), top_p: Some(0.9), top_k: Some(3), ..ask(vec![user("?")]) };
     let inference = |model, losses: &[&str]| {

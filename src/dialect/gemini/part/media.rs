@@ -77,14 +77,14 @@ pub fn write_media(
     match &media.source {
         Source::Base64(data) => {
             o.object("inlineData", |o| {
-                o.str("mimeType", media.mime.as_deref().unwrap_or(otherwise)).str("data", data);
+                o.str("mimeType", known(media.mime.as_deref().unwrap_or(otherwise))).str("data", data);
                 rest(o);
             });
         }
         Source::Url(uri) | Source::FileId(uri) => {
             let guessed = (!is_video_page(uri)).then(|| guess(uri)).flatten();
             o.object("fileData", |o| {
-                o.str_if("mimeType", media.mime.as_deref().or(guessed)).str("fileUri", uri);
+                o.str_if("mimeType", media.mime.as_deref().map(known).or(guessed)).str("fileUri", uri);
                 rest(o);
             });
         }
@@ -92,6 +92,11 @@ pub fn write_media(
             o.str("text", text);
         }
     }
+}
+
+/// Google refuses the wrong name that many have for it.
+fn known(mime: &str) -> &str {
+    if mime == "image/jpg" { "image/jpeg" } else { mime }
 }
 
 /// Something that only Google can open.

@@ -4,13 +4,20 @@
 //! wants them: one content for neighbours of one role, results of tools first, nothing empty,
 //! instructions from the middle of a conversation as words of the user.
 
+use std::sync::LazyLock;
+
 use super::thinking::Model;
 use super::write::Origin;
 use crate::dialect::gemini::part::{self, as_signed};
 use crate::dialect::gemini::{names, signature};
-use crate::dialect::hub::{Ask, Content, Extras, Losses, Media, Outcome, Part, Role, Source, Terms, Thought};
+use crate::dialect::hub::{
+    Ask, Content, Extras, Losses, Media, NOTHING, Outcome, Part, Role, Source, Terms, Thought,
+};
 use crate::dialect::quirks::CallIds;
 use crate::dialect::write::{self, Array, Object};
+
+/// What the user says where he has to.
+static SILENCE: LazyLock<Part<'static>> = LazyLock::new(|| Part::text(NOTHING));
 
 /// What one side says at once.
 pub struct Said<'t, 'a> {
@@ -52,6 +59,12 @@ pub fn arrange<'t, 'a>(ask: &'t Ask<'a>, origin: Origin) -> Conversation<'t, 'a>
     if origin == Origin::Elsewhere {
         for said in &mut contents {
             said.parts.sort_by_key(|part| !matches!(part.content, Content::Outcome(_)));
+        }
+        // A call is refused that comes behind nobody's turn.
+        let calls =
+            |said: &Said<'_, '_>| said.parts.iter().any(|part| matches!(part.content, Content::Call(_)));
+        if contents.first().is_some_and(|first| first.speaker == Speaker::Model && calls(first)) {
+            contents.insert(0, Said { speaker: Speaker::User, parts: vec![&SILENCE], extras: None });
         }
     }
     let instruction = instructions.iter().flat_map(|turn| &turn.parts).collect();

@@ -3,7 +3,7 @@
 use super::thinking::{self, Model};
 use super::write::Origin;
 use crate::dialect::gemini::names;
-use crate::dialect::hub::{Ask, Format, Losses, Terms, ToolKind};
+use crate::dialect::hub::{Ask, Format, Losses, Reasoning, Summary, Terms, ToolKind};
 use crate::dialect::write::{self, Object};
 use crate::vocab::Ability;
 
@@ -38,6 +38,12 @@ fn members(o: &mut Object<'_>, ask: &Ask<'_>, terms: &Terms<'_>, origin: Origin,
     }
     format(o, ask, terms, origin, losses);
     let said = match origin {
+        Origin::Google if ask.reasoning.effort.is_some() && thinking::tells_levels_in_vain(terms.model) => {
+            losses.drop("thinkingLevel");
+            let summary = ask.reasoning.summary.or(Some(Summary::Omitted));
+            let reasoning = Reasoning { summary, ..ask.reasoning };
+            write::text(|out| write::object(out, |o| thinking::write(o, &reasoning, terms, losses)))
+        }
         Origin::Google => write::text(|out| {
             write::object(out, |o| {
                 thinking::repeat(o, &ask.reasoning);

@@ -95,6 +95,11 @@ fn version(family: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok().filter(|major| *major < 100)?, minor))
 }
 
+/// Is it a model that knows tokens and no levels, which it refuses?
+pub fn tells_levels_in_vain(model: &str) -> bool {
+    matches!(Model::of(model).steering(&Facts::default()), Steering::None | Steering::Budget { .. })
+}
+
 /// Says what was asked for as far as the model can be told. For requests of other dialects.
 pub fn write(o: &mut Object<'_>, reasoning: &Reasoning, terms: &Terms<'_>, losses: &mut Losses) {
     let off = reasoning.is_off();

@@ -249,12 +249,12 @@ fn own_signatures_stay_where_they_stood() {
         contents(ask, "gemini-3-pro-preview")
     });
     assert_eq!(said[0]["parts"], parts);
-    // In another dialect's words it is the same: only whose request it is differs.
+    // In another dialect's words it is the same, behind a turn of the user: only whose request it is differs.
     let told = with(&body, |ask| {
         let ask = Ask { dialect: Dialect::OpenAi, ..ask.clone() };
         contents(&ask, "gemini-3-pro-preview")
     });
-    assert_eq!(told[0]["parts"], parts);
+    assert_eq!(told[1]["parts"], parts);
 }
 
 // ---- writing ---------------------------------------------------------------------------------
@@ -338,12 +338,13 @@ fn media_of_a_result_go_inside_or_beside() {
 fn a_document_of_text_in_a_result_is_said_in_words() {
     let document = Part::new(Content::File(Media::new(Source::Text("page".into()), None)));
     let ask = ask(vec![
+        user("x"),
         turn(Role::Assistant, vec![Content::Call(call("1", "f"))]),
         turn(Role::User, vec![outcome("1", vec![Part::text("found"), document])]),
     ]);
     for model in ["gemini-2.5-pro", "gemini-3-pro-preview"] {
         let result = json!({"id": "1", "name": "f", "response": {"result": "found\npage"}});
-        assert_eq!(contents(&ask, model)[1]["parts"], json!([{"functionResponse": result}]), "{model}");
+        assert_eq!(contents(&ask, model)[2]["parts"], json!([{"functionResponse": result}]), "{model}");
     }
 }
 
@@ -437,4 +438,27 @@ fn a_form_and_functions_exclude_each_other_before_gemini_3() {
     let (body, losses) = sent(&ask, &terms("gemini-3-pro-preview"));
     assert_eq!(body["generationConfig"]["responseMimeType"], "application/json");
     assert!(losses.names().is_empty());
+}
+
+#[test]
+fn a_call_comes_behind_a_turn_of_the_user_and_a_picture_has_its_right_type() {
+    let terms = terms("gemini-2.5-pro");
+    let id = "c";
+    let call = Call {
+        id: id.into(),
+        name: "f".into(),
+        arguments: "{}".into(),
+        kind: CallKind::Function,
+        signature: None,
+    };
+    let picture = Media::new(Source::Base64("AAAA".into()), Some("image/jpg".into()));
+    let turns = vec![
+        Turn::new(Role::System, vec![Part::text("s")]),
+        Turn::new(Role::Assistant, vec![Part::new(Content::Call(call))]),
+        Turn::new(Role::User, vec![Part::new(Content::Image(picture))]),
+    ];
+    let (body, _) = sent(&Ask { turns, ..Ask::new(Dialect::OpenAi) }, &terms);
+    assert_eq!(body["contents"][0], json!({"role": "user", "parts": [{"text": "."}]}));
+    assert!(body["contents"][1]["parts"][0]["functionCall"].is_object());
+    assert_eq!(body["contents"][2]["parts"][0]["inlineData"]["mimeType"], "image/jpeg");
 }

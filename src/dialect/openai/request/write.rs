@@ -19,6 +19,8 @@ use crate::vocab::Ability;
 
 /// OpenAI takes no more stop sequences.
 const MOST_STOPS: usize = 4;
+/// The highest temperature that Mistral takes (docs.mistral.ai/api).
+const HOTTEST_AT_MISTRAL: f64 = 1.5;
 
 /// Whom the request is written for, and from whom it comes.
 #[derive(Clone, Copy, Debug)]
@@ -188,6 +190,11 @@ impl Way<'_, '_> {
     fn write_sampling(self, losses: &mut Losses, object: &mut Object<'_>) {
         let ask = self.ask;
         let lacks = self.lacks(Ability::Sampling);
+        let hottest =
+            if self.vendor == Vendor::Mistral && !self.is_own() { HOTTEST_AT_MISTRAL } else { f64::MAX };
+        if ask.temperature.is_some_and(|temperature| temperature > hottest) {
+            losses.drop("temperature");
+        }
         let mut number = |key, name: &'static str, value: Option<f64>, is_taken: bool| match value {
             Some(value) if is_taken => {
                 object.number(key, value);
@@ -195,7 +202,8 @@ impl Way<'_, '_> {
             Some(_) => losses.drop(name),
             None => {}
         };
-        number("temperature", "temperature", ask.temperature.filter(|t| !lacks || *t != 1.0), !lacks);
+        let temperature = ask.temperature.filter(|t| !lacks || *t != 1.0);
+        number("temperature", "temperature", temperature.map(|t| t.min(hottest)), !lacks);
         number("top_p", "top_p", ask.top_p.filter(|p| !lacks || *p != 1.0), !lacks);
         number("presence_penalty", "presence_penalty", ask.presence_penalty, !lacks);
         number("frequency_penalty", "frequency_penalty", ask.frequency_penalty, !lacks);

@@ -10,7 +10,7 @@ use crate::dialect::hub::{
 };
 use crate::dialect::openai::request;
 use crate::dialect::quirks::{ForcedTools, MaxTokens, Quirks, ReasoningBack, ReasoningStyle, ToolIds};
-use crate::dialect::{Dialect, provider, tree};
+use crate::dialect::{Dialect, provider, translate, tree};
 use crate::vocab::{Ability, Facts};
 
 const MISTRAL: Quirks =
@@ -127,6 +127,28 @@ fn strict_vendors_get_nothing_that_others_left_in_a_chat() {
     assert_eq!((id.as_str().map(str::len), id), (Some(9), &mistral["messages"][2]["tool_call_id"]));
     let members: Vec<_> = mistral["messages"][1].as_object().expect("an object").keys().collect();
     assert_eq!(members, ["content", "role", "tool_calls"]);
+}
+
+/// Mistral refuses turns that say nothing, an answer as the end, and what is hotter than 1.5.
+#[test]
+fn mistral_gets_turns_that_it_takes() {
+    let mistral = terms(Family::Other, provider::find("mistral").expect("a vendor").quirks);
+    let told = |turns: Vec<Turn<'static>>| {
+        let mut ask = Ask { temperature: Some(1.8), ..ask(turns) };
+        let is_begun = translate::ask_to_go_on(&mut ask, Dialect::OpenAi, &mistral);
+        let written = translate::write(&mut ask, Dialect::OpenAi, &mistral).expect("askable");
+        let said: Value = serde_json::from_slice(&written.body).expect("JSON");
+        assert_eq!((&said["temperature"], lost(&written.losses)), (&json!(1.5), vec!["temperature"]));
+        let roles = said["messages"].as_array().expect("messages").iter();
+        (roles.map(|said| said["role"].as_str().expect("a role").to_owned()).collect::<Vec<_>>(), is_begun)
+    };
+    let says = |role, text: &'static str| Turn::new(role, vec![Part::text(text)]);
+    let roles = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let empty = vec![user("a"), says(Role::Assistant, ""), user("b")];
+    assert_eq!(told(empty), (roles(&["user", "user"]), false));
+    assert_eq!(told(vec![says(Role::System, "a")]), (roles(&["system", "user"]), false));
+    let begun = vec![user("a"), says(Role::Assistant, "b")];
+    assert_eq!(told(begun), (roles(&["user", "assistant", "user"]), true));
 }
 
 #[test]

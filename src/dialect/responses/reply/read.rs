@@ -94,7 +94,11 @@ pub fn parts<'a>(item: &Node<'a>) -> Vec<Part<'a>> {
     let text = |key: &str| item.at(key).and_then(Node::text);
     let kind = text("type").unwrap_or_default();
     match &*kind {
-        "message" => item.at("content").map(Node::elements).unwrap_or_default().iter().map(content).collect(),
+        "message" => {
+            let said = item.at("content");
+            let text = said.and_then(Node::text).filter(|text| !text.is_empty()).map(Part::text);
+            text.into_iter().chain(said.map(Node::elements).unwrap_or_default().iter().map(content)).collect()
+        }
         "reasoning" => {
             thoughts(item).into_iter().map(|thought| Part::new(Content::Thought(thought))).collect()
         }
@@ -103,7 +107,11 @@ pub fn parts<'a>(item: &Node<'a>) -> Vec<Part<'a>> {
             vec![Part::new(Content::Call(Call {
                 id: text("call_id").or_else(|| text("id")).unwrap_or_default(),
                 name: text("name").unwrap_or_default(),
-                arguments: text(input).unwrap_or_default(),
+                // Some vendors send the object itself instead of its text.
+                arguments: item
+                    .at(input)
+                    .map(|said| said.text().unwrap_or(Text::Borrowed(said.raw())))
+                    .unwrap_or_default(),
                 kind,
                 signature: None,
             }))]

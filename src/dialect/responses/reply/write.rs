@@ -71,9 +71,9 @@ impl Writer<'_> {
         array: &mut Array<'_>,
     ) {
         let Some(first) = parts.first() else { return };
+        let status = if others.is_empty() { self.ending.last_item() } else { Status::Completed };
         match &first.content {
             Content::Text(_) | Content::Refusal(_) => {
-                let status = if others.is_empty() { self.ending.last_item() } else { Status::Completed };
                 let content =
                     write::text(|out| write::array(out, |array| Self::message(parts, logprobs, array)));
                 let id = self.id("msg_");
@@ -91,7 +91,7 @@ impl Writer<'_> {
                 let called = if call.id.is_empty() { &*made_up } else { &*call.id };
                 let arguments = item::arguments(call.kind, &call.arguments);
                 let call = item::Call { id: &id, called, name: &call.name, kind: call.kind, arguments };
-                array.object(|o| call.write(o, Status::Completed));
+                array.object(|o| call.write(o, status));
             }
             Content::Image(Media { source: Source::Base64(data), mime, .. }) => {
                 let id = self.id("ig_");

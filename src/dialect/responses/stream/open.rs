@@ -1,7 +1,7 @@
 //! A block of a caller's stream, from its beginning to its end.
 
 use super::output::{Output, Place};
-use crate::dialect::hub::{Block, CallKind, Signature};
+use crate::dialect::hub::{Block, CallKind, Signature, object_of};
 use crate::dialect::responses::carry;
 use crate::dialect::responses::item::{self, Refusal, Status};
 use crate::dialect::responses::request::MADE_UP;
@@ -236,7 +236,10 @@ impl Open {
         }
         let called = output.called(id, place);
         let call = item::Call { id: &place.item, called: &called, name, kind, arguments };
-        output.done(place.output, |o| call.write(o, Status::Completed), out);
+        // How the answer ends is not known yet; half a call tells it.
+        let is_cut = kind == CallKind::Function && object_of(arguments).is_none();
+        let status = if is_cut { Status::Incomplete } else { Status::Completed };
+        output.done(place.output, |o| call.write(o, status), out);
         // One that came too late to go first.
         if let Some(signature) = self.signature.take() {
             output.sign(&signature, out);

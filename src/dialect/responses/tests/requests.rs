@@ -9,6 +9,7 @@ use crate::dialect::hub::{
     Thought, Tool, ToolKind, Turn, samples,
 };
 use crate::dialect::quirks::{ForcedTools, Quirks, ReasoningBack};
+use crate::dialect::responses::reply;
 use crate::dialect::responses::request::{self, STATEFUL};
 use crate::dialect::{Dialect, tree};
 use crate::vocab::{Ability, Facts};
@@ -474,4 +475,16 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn objects_for_arguments_and_texts_for_content_are_read_in_answers() {
+    let body = r#"{"status":"completed","output":[
+        {"type":"message","content":"a"},
+        {"type":"function_call","call_id":"c","name":"f","arguments":{"a":1}}]}"#;
+    let root = tree::parse(body.as_bytes()).expect("JSON");
+    let read = reply::read(&root).expect("an answer");
+    let parts = &read.choices[0].parts;
+    let Content::Call(call) = &parts[1].content else { panic!("a call") };
+    assert_eq!((parts[0].as_text().map(|text| &**text), &*call.arguments), (Some("a"), r#"{"a":1}"#));
 }

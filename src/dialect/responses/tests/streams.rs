@@ -364,7 +364,7 @@ fn an_answer_that_was_cut_says_so() {
         (Stop::Filter, "incomplete", Some("content_filter")),
         (Stop::Refusal, "incomplete", Some("content_filter")),
         (Stop::Failed, "failed", None),
-        (Stop::Pause, "completed", None),
+        (Stop::Pause, "incomplete", Some("max_output_tokens")),
     ] {
         let events = vec![
             open(0, Block::Text),
@@ -382,5 +382,20 @@ fn an_answer_that_was_cut_says_so() {
         assert_eq!(last["type"], format!("response.{status}"));
         assert_eq!(last["response"]["status"], status);
         assert_eq!(last["response"]["incomplete_details"]["reason"].as_str(), reason);
+    }
+}
+
+#[test]
+fn a_call_that_was_cut_says_so() {
+    let call = Block::Call { id: "c".into(), name: "f".into(), kind: CallKind::Function };
+    for (arguments, status) in [(r#"{"a"#, "incomplete"), (r#"{"a":1}"#, "completed")] {
+        let said = vec![
+            open(0, call.clone()),
+            delta(0, Delta::Arguments(arguments.into())),
+            Event::Close { choice: 0, block: 0 },
+        ];
+        let events = check(&stream(said, Stop::Length));
+        let done = events.iter().find(|event| event["type"] == "response.output_item.done").expect("its end");
+        assert_eq!(done["item"]["status"], status, "{arguments}");
     }
 }

@@ -12,7 +12,7 @@ use crate::dialect::hub::samples::manner;
 use crate::dialect::hub::{
     Block, Call, CallKind, Choice, Content, Delta, Event, Extras, Family, Part, Reply, Signature, Stop,
 };
-use crate::dialect::tree;
+use crate::dialect::{bedrock, hub, tree};
 
 #[test]
 fn a_calls_signature_comes_back_with_the_history() {
@@ -139,4 +139,38 @@ fn blocks_of_the_vendors_own_tools_are_counted_out() {
         Value::Null,
         "start:m (server_tool_use) text0 +x +https://a.b /0 End 3:1 .",
     );
+}
+
+#[test]
+fn an_input_may_be_a_text_and_a_block_may_never_start() {
+    let body = r#"{"content":[{"type":"tool_use","id":"t","name":"f","input":"{\"a\":1}"}],"stop_reason":"tool_use"}"#;
+    let root = tree::parse(body.as_bytes()).expect("JSON");
+    let read = reply::read(&root).expect("an answer");
+    let Content::Call(call) = &read.choices[0].parts[0].content else { panic!("a call") };
+    assert_eq!((&*call.id, &*call.name, &*call.arguments), ("t", "f", r#"{"a":1}"#));
+
+    let delta = r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}"#;
+    let stop = r#"data: {"type":"content_block_stop","index":0}"#;
+    let mut seen = Vec::new();
+    let bytes = format!("{delta}\n\n{delta}\n\n{stop}\n\n");
+    read_stream(bytes.as_bytes(), &mut |events| {
+        seen.extend(events.iter().map(|event| format!("{event:?}")));
+    });
+    let said: Vec<_> = seen.iter().map(|event| event.split(' ').next().unwrap_or_default()).collect();
+    assert_eq!(said, ["Start", "Open", "Delta", "Delta", "Close", "Finish", "End"]);
+}
+
+#[test]
+fn a_text_of_nothing_is_no_block() {
+    let choice = Choice::new(vec![Part::text("")], Stop::End);
+    let (_, said) = hub::samples::replies().into_iter().next().expect("one");
+    let mut out = Vec::new();
+    let said = Reply { dialect: Dialect::Gemini, choices: vec![choice], ..said };
+    reply::write(&said, &manner(), &mut out);
+    let body: Value = serde_json::from_slice(&out).expect("JSON");
+    assert_eq!(body["content"], json!([]));
+    out.clear();
+    bedrock::reply::write(&said, &manner(), &mut out);
+    let body: Value = serde_json::from_slice(&out).expect("JSON");
+    assert_eq!(body["output"]["message"]["content"], json!([]));
 }

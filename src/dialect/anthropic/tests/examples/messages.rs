@@ -153,3 +153,23 @@ fn files_are_documents_and_what_cannot_be_said_is_refused() {
     let image = ask(vec![Turn::new(Role::User, vec![Part::new(Content::Image(detailed))])]);
     check(&image, &terms("m"), &[("/messages/0/content/0/type", json!("image"))], "image.detail");
 }
+
+#[test]
+fn calls_of_one_id_are_told_apart() {
+    let turns = vec![
+        say(Role::User, "Hello"),
+        Turn::new(Role::Assistant, vec![call("a", "f"), call("a", "f")]),
+        Turn::new(Role::User, vec![result("a", "f"), result("a", "f")]),
+        Turn::new(Role::Assistant, vec![call("a", "f")]),
+        Turn::new(Role::User, vec![result("a", "f")]),
+    ];
+    let places = [
+        ("/messages/1/content/0/id", json!("a")),
+        ("/messages/1/content/1/id", json!("a_1")),
+        ("/messages/2/content/0/tool_use_id", json!("a")),
+        ("/messages/2/content/1/tool_use_id", json!("a_1")),
+        ("/messages/3/content/0/id", json!("a_2")),
+        ("/messages/4/content/0/tool_use_id", json!("a_2")),
+    ];
+    check(&ask(turns), &terms("m"), &places, "");
+}

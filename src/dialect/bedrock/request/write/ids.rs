@@ -1,9 +1,10 @@
 //! Ids of tool calls as Amazon takes them: `[a-zA-Z0-9_.:-]{1,64}`.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use sha2::{Digest, Sha256};
 
+use crate::dialect::anthropic::request::Called;
 use crate::dialect::bedrock::made_id;
 use crate::dialect::hub::{Call, Outcome, Text};
 
@@ -14,18 +15,26 @@ const MAX: usize = 64;
 pub struct Ids<'t> {
     nonce: &'t str,
     made: usize,
+    used: HashSet<String>,
+    called: HashMap<String, Called>,
     /// Made up for calls without, with the tools' names: their results have none either.
     waiting: VecDeque<(String, String)>,
 }
 
 impl<'t> Ids<'t> {
     pub fn new(nonce: &'t str) -> Self {
-        Self { nonce, made: 0, waiting: VecDeque::new() }
+        Self { nonce, made: 0, used: HashSet::new(), called: HashMap::new(), waiting: VecDeque::new() }
     }
 
     pub fn of_call<'a>(&mut self, call: &Call<'a>) -> Text<'a> {
         if !call.id.is_empty() {
-            return fitting(&call.id);
+            let mut id = fitting(&call.id);
+            if self.used.contains(&*id) {
+                id = Text::Owned(fitting(&format!("{id}_{}", self.used.len()).into()).into_owned());
+            }
+            self.used.insert(id.clone().into_owned());
+            self.called.entry(call.id.clone().into_owned()).or_default().wait(id.clone().into_owned());
+            return id;
         }
         let id = self.make();
         self.waiting.push_back((call.name.clone().into_owned(), id.clone()));
@@ -35,7 +44,8 @@ impl<'t> Ids<'t> {
     /// A result without an id answers the first call of its tool that waits, or just the first.
     pub fn of_outcome<'a>(&mut self, outcome: &Outcome<'a>) -> Text<'a> {
         if !outcome.call_id.is_empty() {
-            return fitting(&outcome.call_id);
+            let known = self.called.get_mut(&*outcome.call_id).and_then(Called::answer);
+            return known.map_or_else(|| fitting(&outcome.call_id), Text::Owned);
         }
         let same = |(name, _): &(String, String)| Some(name.as_str()) == outcome.name.as_deref();
         let place = self.waiting.iter().position(same).unwrap_or(0);
@@ -83,6 +93,20 @@ mod tests {
             is_error: None,
             kind: CallKind::Function,
         }
+    }
+
+    #[test]
+    fn calls_of_one_id_are_told_apart() {
+        let mut ids = Ids::new("n");
+        let calls = [ids.of_call(&call("a", "f")), ids.of_call(&call("a", "f"))];
+        let results = [(); 3].map(|()| ids.of_outcome(&outcome("a", "f")));
+        assert_eq!(
+            (calls.to_vec(), results.to_vec()),
+            (vec!["a".into(), "a_1".into()], vec!["a".into(), "a_1".into(), "a_1".into()])
+                as (Vec<Text<'_>>, Vec<Text<'_>>)
+        );
+        let (later, result) = (ids.of_call(&call("a", "f")), ids.of_outcome(&outcome("a", "f")));
+        assert_eq!((&*later, later.clone()), ("a_2", result));
     }
 
     #[test]

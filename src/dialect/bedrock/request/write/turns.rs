@@ -21,6 +21,8 @@ static GO_ON: LazyLock<Part<'static>> = LazyLock::new(|| Part::text(hub::GO_ON))
 pub struct Layout<'d, 'a> {
     pub system: Vec<Placed<'d, 'a>>,
     pub messages: Vec<Message<'d, 'a>>,
+    /// The last message is the beginning of the answer, and the model refuses white space at its end.
+    is_begun: bool,
 }
 
 pub struct Message<'d, 'a> {
@@ -38,7 +40,7 @@ pub struct Placed<'d, 'a> {
 }
 
 pub fn lay_out<'d, 'a>(draft: &Draft<'d, 'a>, losses: &mut Losses) -> Layout<'d, 'a> {
-    let mut layout = Layout { system: Vec::new(), messages: Vec::new() };
+    let mut layout = Layout { system: Vec::new(), messages: Vec::new(), is_begun: false };
     let mut ids = Ids::new(draft.terms.nonce);
     for turn in &draft.ask.turns {
         let instructs = matches!(turn.role, Role::System | Role::Developer);
@@ -139,9 +141,12 @@ impl<'d, 'a> Layout<'d, 'a> {
         let begun = self.messages.last().filter(|last| last.role == Role::Assistant);
         let older = !draft.maker.is_claude_since((4, 6));
         // Calls without results: nothing that we could add would make it right.
-        if begun.is_some_and(|last| !last.parts.iter().any(is_call))
-            && !draft.terms.knows(Ability::Prefill, older)
-        {
+        if begun.is_none_or(|last| last.parts.iter().any(is_call)) {
+            return;
+        }
+        if draft.terms.knows(Ability::Prefill, older) {
+            self.is_begun = draft.maker.is_claude();
+        } else {
             losses.drop("prefill");
             self.messages.push(user(&GO_ON));
         }
@@ -176,12 +181,21 @@ pub fn write(draft: &Draft<'_, '_>, layout: &Layout<'_, '_>, losses: &mut Losses
     let whole = draft.ask.cache.filter(|_| draft.caches());
     body.array("messages", |messages| {
         for (at, message) in layout.messages.iter().enumerate() {
-            let mark = whole.filter(|_| at + 1 == layout.messages.len());
+            let is_last = at + 1 == layout.messages.len();
+            let mark = whole.filter(|_| is_last);
+            let end = message.parts.len().saturating_sub(1);
             messages.object(|object| {
                 object.str("role", role(message.role));
                 object.array("content", |blocks| {
-                    for placed in &message.parts {
-                        block(draft, placed, &mut names, losses, blocks);
+                    for (at, placed) in message.parts.iter().enumerate() {
+                        let text = placed.part.as_text().filter(|_| is_last && at == end && layout.is_begun);
+                        let Some(text) = text else {
+                            block(draft, placed, &mut names, losses, blocks);
+                            continue;
+                        };
+                        blocks.object(|block| {
+                            block.str("text", text.trim_end());
+                        });
                     }
                     if let Some(mark) = mark {
                         draft.cache_point(mark, blocks);

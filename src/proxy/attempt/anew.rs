@@ -1,0 +1,68 @@
+//! Whether bytes of the channel's own dialect pass as they are, or are said anew for it.
+
+use super::spoken;
+use crate::dialect::hub::Terms;
+use crate::dialect::provider::StreamUsage;
+use crate::dialect::scan::{self, Scan};
+use crate::dialect::{Dialect, anew, task, translate};
+use crate::proxy::intake::Guest;
+use crate::route::Plan;
+use crate::state::{Channel, Permit};
+
+/// A request in the caller's words, and the upstream's dialect and name for its model.
+pub struct Said<'s> {
+    pub dialect: Dialect,
+    pub name: &'s str,
+    pub asked: &'s str,
+    pub scan: &'s Scan,
+    pub body: &'s [u8],
+}
+
+impl Said<'_> {
+    /// Has it to be said anew, though the upstream speaks the caller's dialect? Else its bytes pass.
+    pub fn is_to_be_said_anew(&self, guest: &Guest, plan: &Plan<'_>, permit: &Permit) -> bool {
+        let provider = permit.channel().upstream.config.provider;
+        if task::is_resaid(guest.operation, provider, self.name) {
+            return true;
+        }
+        if !translate::generates(guest.operation) {
+            return false;
+        }
+        let is_continued = guest.onward.is_some();
+        let is_misplaced = self.scan.shape == scan::Shape::OfResponses;
+        let is_refused = || anew::is_wanted(self.dialect, self.body, self.name, provider.quirks);
+        is_continued || is_misplaced || is_refused() || self.is_beyond(guest, plan, permit)
+    }
+
+    /// Does it ask for more than the model takes, which need not be the one that its caller had in mind?
+    fn is_beyond(&self, guest: &Guest, plan: &Plan<'_>, permit: &Permit) -> bool {
+        let route = plan.route();
+        let other = |channel: &Channel| {
+            channel.model_name(&route.config, self.asked).is_some_and(|model| model != self.name)
+        };
+        let is_chosen_here =
+            plan.route_index() != guest.asked_for || route.channels.iter().any(|channel| other(channel));
+        let terms = terms(plan, permit, (self.dialect, self.name), self.asked, "");
+        is_chosen_here && translate::is_beyond(self.dialect, self.body, &terms)
+    }
+}
+
+/// On which terms the upstream takes it.
+pub fn terms<'t>(
+    plan: &Plan<'_>,
+    permit: &Permit,
+    (to, model): (Dialect, &'t str),
+    asked: &str,
+    nonce: &'t str,
+) -> Terms<'t> {
+    let channel = permit.channel();
+    let upstream = &channel.upstream.config;
+    Terms {
+        model,
+        facts: channel.facts(&plan.route().config, asked),
+        family: spoken::family(to, upstream, model),
+        quirks: upstream.provider.quirks,
+        ask_usage: upstream.stream_usage == StreamUsage::Ask,
+        nonce,
+    }
+}
