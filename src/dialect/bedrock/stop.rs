@@ -39,10 +39,10 @@ pub fn write(stop: &Stop<'_>, object: &mut Object<'_>) {
 
 const fn reason(stop: &Stop<'_>) -> &'static str {
     match stop {
-        // Nothing can be paused here; the caller may go on all the same.
-        Stop::End | Stop::Pause => "end_turn",
+        Stop::End => "end_turn",
         Stop::Sequence(_) => "stop_sequence",
-        Stop::Length => "max_tokens",
+        // Nothing can be paused here, and the answer is not whole.
+        Stop::Length | Stop::Pause => "max_tokens",
         Stop::Window => "model_context_window_exceeded",
         Stop::Calls => "tool_use",
         Stop::Filter | Stop::Refusal => "content_filtered",

@@ -95,9 +95,9 @@ pub fn stop(reason: Option<&str>, calls: usize) -> Stop<'static> {
 /// The reason that says it.
 pub fn reason(stop: &Stop<'_>) -> &'static str {
     match stop {
-        Stop::End | Stop::Pause => "COMPLETE",
+        Stop::End => "COMPLETE",
         Stop::Sequence(_) => "STOP_SEQUENCE",
-        Stop::Length | Stop::Window => "MAX_TOKENS",
+        Stop::Length | Stop::Window | Stop::Pause => "MAX_TOKENS",
         Stop::Calls => "TOOL_CALL",
         Stop::Filter | Stop::Refusal => "ERROR_TOXIC",
         Stop::Failed => "ERROR",

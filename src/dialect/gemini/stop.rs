@@ -50,8 +50,8 @@ pub fn said_nothing(called: Called) -> Stop<'static> {
 /// The `finishReason` that says the same, or the nearest.
 pub fn word(stop: &Stop<'_>) -> &'static str {
     match stop {
-        Stop::End | Stop::Sequence(_) | Stop::Calls | Stop::Pause => "STOP",
-        Stop::Length | Stop::Window => "MAX_TOKENS",
+        Stop::End | Stop::Sequence(_) | Stop::Calls => "STOP",
+        Stop::Length | Stop::Window | Stop::Pause => "MAX_TOKENS",
         Stop::Filter | Stop::Refusal => "SAFETY",
         Stop::Failed => "OTHER",
     }
@@ -73,7 +73,7 @@ mod tests {
             (Stop::Sequence(Some("x".into())), Stop::End),
             (Stop::Window, Stop::Length),
             (Stop::Refusal, Stop::Filter),
-            (Stop::Pause, Stop::End),
+            (Stop::Pause, Stop::Length),
         ] {
             let called = if stop == Stop::Calls { Called::Yes } else { Called::No };
             assert_eq!(read(word(&stop), called), back);

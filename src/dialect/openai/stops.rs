@@ -1,7 +1,7 @@
 //! Why an answer ended: `finish_reason` (WIRE §3.2).
 //!
-//! OpenAI has no word for a pause, which is `stop` to a caller: his SDK knows no other word for an answer
-//! that simply ends there, and strict ones refuse unknown words. Nor has it one for a failure of the model,
+//! OpenAI has no word for a pause, which is `length` to a caller: the answer is not whole, and nobody else says so.
+//! Strict SDKs refuse unknown words. Nor has it one for a failure of the model,
 //! which no caller is told as an answer (`translate`).
 
 use std::borrow::Cow;
@@ -54,8 +54,8 @@ fn sequence<'a>(choice: &Node<'a>) -> Option<Cow<'a, str>> {
 /// filter's doing.
 pub const fn name(stop: &Stop<'_>, held: Held) -> &'static str {
     match stop {
-        Stop::End | Stop::Sequence(_) | Stop::Pause | Stop::Failed => "stop",
-        Stop::Length | Stop::Window => "length",
+        Stop::End | Stop::Sequence(_) | Stop::Failed => "stop",
+        Stop::Length | Stop::Window | Stop::Pause => "length",
         Stop::Calls => "tool_calls",
         Stop::Refusal if held.refusal => "stop",
         Stop::Filter | Stop::Refusal => "content_filter",

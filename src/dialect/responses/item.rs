@@ -49,11 +49,12 @@ impl Ending {
     pub fn of(stop: &Stop<'_>, refusal: Refusal) -> Self {
         let incomplete = |reason| Self { status: Status::Incomplete, reason: Some(reason) };
         match stop {
-            Stop::Length | Stop::Window => incomplete("max_output_tokens"),
+            // A turn that its vendor has paused is not whole, and there is no other word for that.
+            Stop::Length | Stop::Window | Stop::Pause => incomplete("max_output_tokens"),
             Stop::Filter => incomplete("content_filter"),
             // Nobody would notice a refusal of which nothing is said.
             Stop::Refusal if refusal == Refusal::Unsaid => incomplete("content_filter"),
-            Stop::End | Stop::Sequence(_) | Stop::Calls | Stop::Refusal | Stop::Pause => {
+            Stop::End | Stop::Sequence(_) | Stop::Calls | Stop::Refusal => {
                 Self { status: Status::Completed, reason: None }
             }
             Stop::Failed => Self { status: Status::Failed, reason: None },
