@@ -62,7 +62,7 @@ fn candidate(walker: &mut Walker<'_>, glimpse: &mut Glimpse) -> Walked {
             })?;
         } else if key.is("finishReason") {
             let (kind, span) = walker.value()?;
-            finished = kind == Kind::String;
+            finished = kind == Kind::String && span.len() > 2;
             glimpse.model_failed |= FAILURES.contains(&walker.slice(span));
         } else if key.is("index") {
             index = walker.integer()?.and_then(|index| u32::try_from(index).ok()).unwrap_or(0);

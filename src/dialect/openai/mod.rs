@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`request`], [`reply`], [`stream`] | the dialect and the hub, both ways |
 //! | `calls`, `thoughts`, `stops`, [`usage`] | what requests, answers and streams say alike |
+//! | [`strict`] | which tools of other dialects may be strict here |
 //! | `nested` | members of inner objects that only this dialect knows |
 //! | [`embed`], [`rerank`], [`media`] | vectors, rankings, pictures and speech |
 //! | [`error`], [`watch`] | our errors in its shape; what the frames of a stream mean |
@@ -18,6 +19,7 @@ pub mod request;
 pub mod rerank;
 mod stops;
 pub mod stream;
+pub mod strict;
 #[cfg(test)]
 mod tests;
 mod thoughts;

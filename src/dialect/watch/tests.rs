@@ -224,6 +224,9 @@ fn a_response_is_whole_only_when_it_is_completed() {
 
 #[test]
 fn a_gemini_stream_ends_with_its_finish_reason() {
+    let unsaid = r#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":""}]}"#;
+    let watch = check(Dialect::Gemini, Operation::StreamGenerate, &[unsaid], "c");
+    assert_eq!(watch.end(), Ending::Truncated);
     let lines = [
         r#"{"candidates":[{"content":{"parts":[{"text":"","thoughtSignature":"s"}]}}]}"#,
         r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":29,"candidatesTokenCount":57,"thoughtsTokenCount":183,"totalTokenCount":269}}"#,

@@ -62,6 +62,11 @@ pub fn read<'a>(body: &Node<'a>) -> Result<Ask<'a>, Wrong> {
     Ok(ask)
 }
 
+/// Does it go on with a thread at Anthropic? Its messages are not the whole conversation then.
+fn goes_on(body: &Node<'_>) -> bool {
+    body.at("thread").is_some_and(|thread| thread.at("previous_message_id").is_some())
+}
+
 fn turns<'a>(body: &Node<'a>) -> Result<Vec<Turn<'a>>, Wrong> {
     let node = body.need("messages")?;
     let messages = node.items()?;
@@ -81,7 +86,11 @@ fn turns<'a>(body: &Node<'a>) -> Result<Vec<Turn<'a>>, Wrong> {
                 called.insert(call.id.clone(), call.name.clone());
             } else if let Content::Outcome(outcome) = &mut part.content {
                 let name = called.get(&outcome.call_id).cloned();
-                outcome.name = Some(name.ok_or_else(|| orphan(message, &outcome.call_id))?);
+                outcome.name = name;
+                // The call may lie in the thread.
+                if outcome.name.is_none() && !goes_on(body) {
+                    return Err(orphan(message, &outcome.call_id));
+                }
             }
         }
         turns.push(turn);

@@ -14,6 +14,9 @@ use crate::vocab::Ability;
 /// What is to become of what was said before.
 const CONTEXT: &str = "context_management";
 
+/// Letters of a `metadata.user_id`; more are refused.
+const MOST_OF_USER: usize = 256;
+
 /// The request that asks for the same.
 pub fn write(ask: &Ask<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Vec<u8>) {
     let own = ask.dialect == Dialect::Anthropic;
@@ -198,9 +201,13 @@ fn write_stop(ask: &Ask<'_>, losses: &mut Losses, body: &mut Object<'_>) {
 /// Who asks, and at which tier.
 fn write_account(ask: &Ask<'_>, losses: &mut Losses, body: &mut Object<'_>) {
     let own = ask.dialect == Dialect::Anthropic;
-    if ask.user.is_some() || (own && ask.extras.all().any(|(key, _)| key.starts_with("metadata."))) {
+    let user = ask.user.as_deref().filter(|user| own || user.chars().count() <= MOST_OF_USER);
+    if user.is_none() {
+        losses.drop_if(ask.user.as_ref(), "user");
+    }
+    if user.is_some() || (own && ask.extras.all().any(|(key, _)| key.starts_with("metadata."))) {
         body.object("metadata", |metadata| {
-            metadata.str_if("user_id", ask.user.as_deref());
+            metadata.str_if("user_id", user);
             if own {
                 say::inner_extras(&ask.extras, "metadata", metadata);
             }

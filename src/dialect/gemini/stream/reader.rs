@@ -126,7 +126,9 @@ impl Candidate {
         if let Some(said) = logprobs.and_then(logprobs::read) {
             self.delta(Delta::Logprobs(said.into()), events);
         }
-        if let Some(reason) = member(node, "finishReason").and_then(Node::as_str) {
+        if let Some(reason) =
+            member(node, "finishReason").and_then(Node::as_str).filter(|reason| !reason.is_empty())
+        {
             self.stop = Some(stop::read(reason, Called::No));
         }
         Ok(())

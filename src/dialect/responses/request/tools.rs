@@ -2,6 +2,7 @@
 
 use super::write::Origin;
 use crate::dialect::hub::{Ask, Extras, Losses, Terms, Text, Tool, ToolChoice, ToolKind};
+use crate::dialect::openai::strict;
 use crate::dialect::quirks::ForcedTools;
 use crate::dialect::responses::search;
 use crate::dialect::tree::{Node, Wrong};
@@ -162,6 +163,10 @@ pub fn write_tool(
     let here = origin == Origin::Here;
     match &tool.kind {
         ToolKind::Function { name, description, parameters, strict } => {
+            let strict = match origin {
+                Origin::Here | Origin::Chat => *strict,
+                Origin::Elsewhere => strict::of_foreign(*strict, parameters.as_deref(), losses),
+            };
             array.object(|o| {
                 o.str("type", "function").str("name", name).str_if("description", description.as_deref());
                 match parameters {
@@ -175,7 +180,7 @@ pub fn write_tool(
                 }
                 match strict {
                     Some(strict) => {
-                        o.bool("strict", *strict);
+                        o.bool("strict", strict);
                     }
                     // Absent would mean that it is tried.
                     None if !here => {

@@ -469,7 +469,7 @@ proptest! {
         for text in [text.clone(), format!("{{\"{}\":{text}}}", names[at])] {
             if let Ok(root) = tree::parse(text.as_bytes()) {
                 let _ = request::read(&root);
-                let _ = crate::dialect::responses::reply::read(&root);
+                let _ = reply::read(&root);
                 let mut events = Vec::new();
                 let _ = crate::dialect::responses::stream::Reader::default().read(None, &root, &mut events);
             }

@@ -170,3 +170,14 @@ fn a_compaction_is_told_to_others_and_said_again_as_it_was() {
     let (again, lost) = written(&read, &terms("claude-opus-5"));
     assert_eq!((again["messages"][1]["content"][0].clone(), lost), (block, String::new()));
 }
+
+/// The call may lie in the thread: whoever cannot go on with that says so himself.
+#[test]
+fn a_result_of_a_call_in_a_thread_is_read() {
+    let result = json!([{"type": "tool_result", "tool_use_id": "t", "content": "1"}]);
+    let body = |thread: Value| json!({"max_tokens": 9, "thread": thread, "messages": [{"role": "user", "content": result}]});
+    let goes_on = body(json!({"type": "continue", "previous_message_id": "msg_1"})).to_string();
+    let root = tree::parse(goes_on.as_bytes()).expect("JSON");
+    request::read(&root).expect("sound");
+    assert!(refused(&body(json!({"type": "create"}))).contains("no tool_use block before it"));
+}

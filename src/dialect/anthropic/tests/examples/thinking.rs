@@ -174,3 +174,10 @@ fn a_default_that_is_left_out_is_no_loss() {
     let asked = Ask { temperature: Some(1.0), top_p: Some(1.0), ..hello() };
     check(&asked, &terms("claude-opus-5"), &[("/temperature", Value::Null), ("/top_p", Value::Null)], "");
 }
+
+#[test]
+fn a_users_name_may_be_so_long_and_no_longer() {
+    let named = |length: usize| Ask { user: Some("u".repeat(length).into()), ..hello() };
+    check(&named(256), &terms("m"), &[("/metadata/user_id", json!("u".repeat(256)))], "");
+    check(&named(257), &terms("m"), &[("/metadata", Value::Null)], "user");
+}

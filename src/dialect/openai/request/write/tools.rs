@@ -2,6 +2,7 @@
 
 use super::{CacheForm, Origin, Vendor, Way};
 use crate::dialect::hub::{Extras, Losses, Tool, ToolChoice, ToolKind};
+use crate::dialect::openai::strict;
 use crate::dialect::quirks::ForcedTools;
 use crate::dialect::tree;
 use crate::dialect::write::{Array, Object};
@@ -88,6 +89,10 @@ fn write_tool(way: Way<'_, '_>, tool: &Tool<'_>, losses: &mut Losses, array: &mu
             array.raw(raw);
         }
         ToolKind::Function { name, description, parameters, strict } => {
+            let strict = match way.origin {
+                Origin::Own => *strict,
+                Origin::Foreign => strict::of_foreign(*strict, parameters.as_deref(), losses),
+            };
             array.object(|object| {
                 object.str("type", "function").object("function", |function| {
                     function.str("name", name).str_if("description", description.as_deref());
