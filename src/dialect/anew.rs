@@ -14,7 +14,8 @@ use super::{Dialect, gemini, remote};
 const STRANGE: [&str; 3] = ["\"reasoning_content\"", "\"reasoning_details\"", "\"extra_content\""];
 /// Members of OpenAI's own answers that others who are strict refuse to hear.
 const OF_ANSWERS: [&str; 2] = ["\"annotations\"", "\"refusal\""];
-/// What Claude's ids of calls begin with: `toolu_` at home and at Vertex AI, `tooluse_` at Bedrock.
+/// What is in Claude's ids of calls: `toolu_` at home and at Vertex AI, `srvtoolu_` for the server's own tools,
+/// `tooluse_` at Bedrock.
 const OF_CLAUDE: &[u8] = b"toolu";
 
 /// Is there anything in it that this upstream refuses? `model` is its name there.
@@ -53,7 +54,7 @@ fn holds_strangers(body: &[u8], quirks: &Quirks) -> bool {
 
 /// May Claude be asked to think with a budget after another model's calls, which have no thoughts that he knows?
 fn thinks_after(body: &[u8], id: &'static [u8]) -> bool {
-    has(body, "\"budget_tokens\"") && texts(body, id).any(|id| !id.starts_with(OF_CLAUDE))
+    has(body, "\"budget_tokens\"") && texts(body, id).any(|id| memmem::find(id, OF_CLAUDE).is_none())
 }
 
 /// What stands between the quotes behind each member of this name, as it is written.
@@ -114,7 +115,8 @@ mod tests {
         let foreign = r#"{"thinking":{"budget_tokens":2000},"messages":[{"tool_use_id": "call_1"}]}"#;
         let own = r#"{"thinking":{"budget_tokens":2000},"messages":[{"tool_use_id":"toolu_1"}]}"#;
         let adaptive = r#"{"thinking":{"type":"adaptive"},"messages":[{"tool_use_id":"call_1"}]}"#;
-        let cases = [(foreign, true), (own, false), (adaptive, false)];
+        let served = r#"{"thinking":{"budget_tokens":2000},"messages":[{"tool_use_id":"srvtoolu_1"}]}"#;
+        let cases = [(foreign, true), (own, false), (served, false), (adaptive, false)];
         check("anthropic", Dialect::Anthropic, "claude-sonnet-4-5", &cases);
         let foreign = r#"{"budget_tokens":2000,"toolUseId":"call_1"}"#;
         let own = r#"{"budget_tokens":2000,"toolUseId":"tooluse_1"}"#;
@@ -141,5 +143,6 @@ mod tests {
         let cases = [(unsigned, true), (signed, false), (second, true)];
         check("gemini", Dialect::Gemini, "gemini-3-pro", &cases);
         check("gemini", Dialect::Gemini, "gemini-2.5-pro", &[(unsigned, false)]);
+        check("gemini", Dialect::Gemini, "mine", &[(unsigned, false)]);
     }
 }

@@ -23,6 +23,7 @@ mod faults;
 mod floors;
 mod grafana;
 mod hammer;
+mod handed_on;
 mod http;
 mod lab;
 mod laws;

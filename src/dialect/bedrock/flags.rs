@@ -5,8 +5,11 @@
 use super::maker::Maker;
 use crate::dialect::hub::Terms;
 
+/// A generation of Claude, and a step of it.
+type Line = (u32, u32);
+
 /// From and up to which Claude.
-const TAKEN: [(&str, (u32, u32), (u32, u32)); 7] = [
+const TAKEN: [(&str, Line, Line); 7] = [
     ("computer-use-2025-01-24", (3, 7), NEWEST),
     ("computer-use-2025-11-24", (4, 5), NEWEST),
     ("context-1m-2025-08-07", (4, 0), NEWEST),
@@ -15,7 +18,7 @@ const TAKEN: [(&str, (u32, u32), (u32, u32)); 7] = [
     ("output-128k-2025-02-19", (3, 7), (3, 7)),
     ("token-efficient-tools-2025-02-19", (3, 7), (4, 1)),
 ];
-const NEWEST: (u32, u32) = (u32::MAX, u32::MAX);
+const NEWEST: Line = (u32::MAX, u32::MAX);
 
 /// A caller's flags, joined by commas: those that this model takes, and the others. None at all of no Claude.
 pub fn sort<'f>(flags: &'f str, terms: &Terms<'_>) -> (Vec<&'f str>, Vec<&'f str>) {

@@ -21,10 +21,10 @@ pub fn is_wanted(dialect: Dialect, body: &[u8], terms: &Terms<'_>) -> bool {
     let has = |name: &&str| memmem::find(body, name.as_bytes()).is_some();
     let exceeds = |most: u64| LIMITS.iter().any(|name| numbers(body, name).any(|limit| limit > most));
     let is_too_long = facts.max_output.is_some_and(exceeds);
-    let is_sampled = facts.lacks(Ability::Sampling) && SAMPLING.iter().any(|name| has(&name));
+    let is_sampled = facts.lacks(Ability::Sampling) && SAMPLING.iter().any(has);
     let thinks_otherwise = match dialect {
         Dialect::OpenAi | Dialect::Responses => {
-            lacks_efforts(facts) && ["\"reasoning_effort\"", "\"reasoning\""].iter().any(|name| has(&name))
+            lacks_efforts(facts) && ["\"reasoning_effort\"", "\"reasoning\""].iter().any(has)
         }
         Dialect::Anthropic => anthropic::request::fit::is_wanted(terms, has),
         Dialect::Gemini => gemini::request::tells_levels_in_vain(terms.model) && has(&"\"thinkingLevel\""),
@@ -116,7 +116,9 @@ mod tests {
     fn facts(lacks: &[Ability], max_output: Option<u64>) -> Facts {
         let mut facts = Facts::default();
         facts.max_output = max_output;
-        lacks.iter().for_each(|ability| facts.learn(*ability, false));
+        for ability in lacks {
+            facts.learn(*ability, false);
+        }
         facts
     }
 

@@ -88,7 +88,9 @@ impl<'n, 'a> Looking<'n, 'a> {
                 let is_needed = |name: &&&str| rest.iter().all(|choice| choice.required.contains(name));
                 merged.need(first.required.iter().filter(is_needed).copied());
             }
-            choices.iter().for_each(|choice| merged.also(choice));
+            for choice in &choices {
+                merged.also(choice);
+            }
         }
         self.way.pop();
         merged
@@ -114,7 +116,9 @@ impl<'n> Merged<'n> {
 
     fn also(&mut self, other: &Self) {
         for (name, said) in &other.properties {
-            said.iter().for_each(|property| self.say(name, property));
+            for property in said {
+                self.say(name, property);
+            }
         }
     }
 

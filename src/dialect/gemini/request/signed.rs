@@ -14,7 +14,7 @@ pub fn lacks_signatures(body: &[u8], model: &str) -> bool {
     let count = |names: [&str; 2]| -> usize {
         names.iter().map(|name| memmem::find_iter(body, name.as_bytes()).count()).sum()
     };
-    Model::of(model).is_three()
+    Model::of(model).is_surely_three()
         && count(["\"functionCall\"", "\"function_call\""])
             > count(["\"thoughtSignature\"", "\"thought_signature\""])
         && tree::parse(body).is_ok_and(|root| root.at("contents").is_some_and(is_unsigned))

@@ -45,6 +45,11 @@ impl<'t> Model<'t> {
         self.version.is_none_or(|version| version >= (3, 0))
     }
 
+    /// Gemini 3 or later, by its name.
+    pub fn is_surely_three(&self) -> bool {
+        self.version.is_some_and(|version| version >= (3, 0))
+    }
+
     /// Known to refuse a request that ends with the model's own words.
     pub fn refuses_prefill(&self, facts: &Facts) -> bool {
         let since = if self.name.contains("flash-lite") { (3, 5) } else { (3, 6) };

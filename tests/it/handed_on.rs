@@ -1,0 +1,108 @@
+//! Conversations that go on at another vendor or model, in the caller's own dialect: what earlier answers left in them,
+//! and what was asked of another model, reaches nobody who refuses it. All else passes byte for byte.
+
+use serde_json::{Value, json};
+
+use crate::lab::{Answer, Ask, Heard, Lab, Said, Scribe};
+
+const MESSAGE: &str = r#"{"id":"m","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"hello"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}"#;
+const CHAT: &str = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}]}"#;
+const CONVERSE: &str = r#"{"output":{"message":{"role":"assistant","content":[{"text":"hello"}]}},"stopReason":"end_turn","usage":{"inputTokens":1,"outputTokens":1,"totalTokens":2}}"#;
+
+/// What an upstream of this provider hears of the request, beside one that is down where `models` are two.
+async fn heard(provider: &str, models: &[&str], answer: &'static str, ask: &Ask) -> (Answer, Heard) {
+    let (down, up) = (Scribe::saying(Said::status(503)), Scribe::saying(Said::json(200, answer)));
+    let channels = match models {
+        [first, second] => {
+            format!("{{upstream: down, model: {first}}}, {{upstream: up, model: '{second}', tier: 1}}")
+        }
+        _ => format!("{{upstream: up, model: '{}'}}", models[0]),
+    };
+    let yaml = format!(
+        "
+version: 1
+upstreams:
+  down: {{provider: {provider}, base_url: 'http://down', credentials: [k], aws_region: us-east-1}}
+  up: {{provider: {provider}, base_url: 'http://up', credentials: [k], aws_region: us-east-1}}
+routes: [{{model: demo, channels: [{channels}]}}]
+"
+    );
+    let yaml = if provider == "bedrock" { yaml } else { yaml.replace(", aws_region: us-east-1", "") };
+    let lab = Lab::beside(&yaml, &[("down", &down), ("up", &up)]);
+    let answer = lab.send(ask).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    (answer, up.only())
+}
+
+fn message(more: &Value) -> Ask {
+    let mut body =
+        json!({"model": "demo", "max_tokens": 32_000, "messages": [{"role": "user", "content": "hello"}]});
+    for (key, value) in more.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    Ask::post("/anthropic/v1/messages", body.to_string()).header("anthropic-version", "2023-06-01")
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_model_of_the_dialect_is_asked_for_what_it_takes() {
+    let thinking = json!({"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}});
+    let (answer, up) =
+        heard("anthropic", &["claude-opus-4-7", "claude-sonnet-4-5"], MESSAGE, &message(&thinking)).await;
+    let body: Value = serde_json::from_slice(&up.body).unwrap();
+    assert_eq!((&body["thinking"]["type"], &body["output_config"]), (&json!("enabled"), &Value::Null));
+    assert_eq!(answer.header("x-mainstay-dropped"), "output_config.effort,thinking");
+    // Whoever asks for one model gets that model's own answer to what he said.
+    let (answer, up) = heard("anthropic", &["claude-sonnet-4-5"], MESSAGE, &message(&thinking)).await;
+    let body: Value = serde_json::from_slice(&up.body).unwrap();
+    assert_eq!((&body["thinking"]["type"], answer.header("x-mainstay-dropped")), (&json!("adaptive"), ""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strict_vendor_hears_nothing_that_others_left_in_a_chat() {
+    let chat = |assistant: &str| {
+        let body = format!(
+            r#"{{"model":"demo" ,"messages":[{{"role":"user","content":"a"}},{assistant},{{"role":"user","content":"b"}}]}}"#
+        );
+        Ask::post("/v1/chat/completions", body)
+    };
+    let plain = chat(r#"{"role":"assistant","content":"c"}"#);
+    let told = chat(r#"{"role":"assistant","content":"c","reasoning_content":"d"}"#);
+    for (provider, ask, passes) in [
+        ("mistral", &plain, true),
+        ("groq", &told, false),
+        ("mistral", &told, false),
+        ("deepseek", &told, true),
+    ] {
+        let (_, up) = heard(provider, &["demo"], CHAT, ask).await;
+        assert_eq!(up.body == ask.body, passes, "{provider}");
+        let body: Value = serde_json::from_slice(&up.body).unwrap();
+        assert!(passes || body["messages"][1].get("reasoning_content").is_none(), "{provider}: {body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_lines_of_betas_are_heard_and_each_host_hears_its_own() {
+    let ask = message(&json!({}))
+        .header("anthropic-beta", "context-1m-2025-08-07")
+        .header("anthropic-beta", "claude-code-20250219");
+    let (_, up) = heard("anthropic", &["claude-opus-4-7"], MESSAGE, &ask).await;
+    assert_eq!(up.header("anthropic-beta"), "context-1m-2025-08-07,claude-code-20250219");
+    let (answer, up) = heard("bedrock", &["us.anthropic.claude-opus-4-7"], CONVERSE, &ask).await;
+    let body: Value = serde_json::from_slice(&up.body).unwrap();
+    assert_eq!(body["additionalModelRequestFields"]["anthropic_beta"], json!(["context-1m-2025-08-07"]));
+    assert_eq!(
+        (up.header("anthropic-beta"), answer.header("x-mainstay-dropped")),
+        ("", "claude-code-20250219")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_gives_way_to_another_models_calls() {
+    let ask = message(&json!({"thinking": {"type": "enabled", "budget_tokens": 2_000}, "messages": [
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "call_1", "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": "1"}]}]}));
+    let (answer, up) = heard("anthropic", &["claude-sonnet-4-5"], MESSAGE, &ask).await;
+    let body: Value = serde_json::from_slice(&up.body).unwrap();
+    assert_eq!((body.get("thinking"), answer.header("x-mainstay-dropped")), (None, "thinking"));
+}
