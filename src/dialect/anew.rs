@@ -14,6 +14,8 @@ use super::{Dialect, gemini, remote};
 const STRANGE: [&str; 3] = ["\"reasoning_content\"", "\"reasoning_details\"", "\"extra_content\""];
 /// Members of OpenAI's own answers that others who are strict refuse to hear.
 const OF_ANSWERS: [&str; 2] = ["\"annotations\"", "\"refusal\""];
+/// Members of OpenAI's requests that Mistral refuses: it tells its usage unasked, and has one name for a limit.
+const UNKNOWN_TO_MISTRAL: [&str; 2] = ["\"include_usage\"", "\"max_completion_tokens\""];
 /// What is in Claude's ids of calls: `toolu_` at home and at Vertex AI, `srvtoolu_` for the server's own tools,
 /// `tooluse_` at Bedrock.
 const OF_CLAUDE: &[u8] = b"toolu";
@@ -47,9 +49,11 @@ fn holds_strangers(body: &[u8], quirks: &Quirks) -> bool {
         StrangeMembers::RefusedByOpenAi => STRANGE.iter().any(|name| has(body, name)),
         StrangeMembers::Refused => STRANGE.iter().chain(&OF_ANSWERS).any(|name| has(body, name)),
     };
-    strange
-        || quirks.tool_ids == ToolIds::NineAlphanumeric
-            && texts(body, b"\"tool_call_id\"").any(|id| !quirks.tool_ids.takes(id))
+    // Nobody else wants such ids.
+    let is_mistral = quirks.tool_ids == ToolIds::NineAlphanumeric;
+    let is_unknown = || UNKNOWN_TO_MISTRAL.iter().any(|name| has(body, name));
+    let has_other_ids = || texts(body, b"\"tool_call_id\"").any(|id| !quirks.tool_ids.takes(id));
+    strange || (is_mistral && (is_unknown() || has_other_ids()))
 }
 
 /// May Claude be asked to think with a budget after another model's calls, which have no thoughts that he knows?
@@ -84,6 +88,9 @@ mod tests {
         let annotated = r#"{"messages":[{"role":"assistant","annotations":[],"refusal":null}]}"#;
         let called = r#"{"tool_call_id": "call_1"}"#;
         let nine = r#"{"tool_call_id":"aB3456789"}"#;
+        let usage = r#"{"stream":true,"stream_options":{"include_usage":true}}"#;
+        check("mistral", Dialect::OpenAi, "m", &[(usage, true), (r#"{"max_completion_tokens":9}"#, true)]);
+        check("custom", Dialect::OpenAi, "m", &[(usage, false), (r#"{"max_completion_tokens":9}"#, false)]);
         let plain = r#"{"messages":[{"role":"user","content":"the reasoning_content"}]}"#;
         for (provider, strange, told, ids) in [
             ("openai", true, false, false),

@@ -81,6 +81,23 @@ async fn a_strict_vendor_hears_nothing_that_others_left_in_a_chat() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn mistral_is_not_asked_for_what_it_tells_anyway() {
+    let body = r#"{"model":"demo","stream":true,"stream_options":{"include_usage":true},"max_completion_tokens":9,"messages":[{"role":"user","content":"a"}]}"#;
+    let stream = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let up = Scribe::saying(Said::status(200).header("content-type", "text/event-stream").data(stream));
+    let yaml = "
+version: 1
+upstreams: {up: {provider: mistral, base_url: 'http://up', credentials: [k]}}
+routes: [{model: demo, channels: [{upstream: up, model: m}]}]
+";
+    let lab = Lab::beside(yaml, &[("up", &up)]);
+    let answer = lab.send(&Ask::post("/v1/chat/completions", body)).await;
+    assert_eq!((answer.status.as_u16(), answer.text()), (200, stream));
+    let heard: Value = serde_json::from_slice(&up.only().body).unwrap();
+    assert_eq!((heard.get("stream_options"), &heard["max_tokens"]), (None, &json!(9)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn all_lines_of_betas_are_heard_and_each_host_hears_its_own() {
     let ask = message(&json!({}))
         .header("anthropic-beta", "context-1m-2025-08-07")
