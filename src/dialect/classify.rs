@@ -1,12 +1,13 @@
 //! An upstream's failure -> whose fault it is, and how long to wait.
 //!
-//! A pure function of status, headers and the beginning of the body, total over any bytes. One table
-//! (`rules`) of what vendors say, first match wins; where nobody says anything telling, the status
-//! decides (`by_status`). Sources: RESILIENCE §5.1, WIRE §3.5, the recorded errors of the golden
+//! A pure function of status, headers and the beginning of the body, total over any bytes. Two tables
+//! of what vendors say, first match wins: what their codes mean (`rules`) and how their refusals of an account or
+//! a model begin (`refusals`). Where nobody says anything telling, the status decides (`by_status`). Sources: RESILIENCE §5.1, WIRE §3.5, the recorded errors of the golden
 //! test; each vendor's error reference.
 
 mod hints;
 mod moments;
+mod refusals;
 mod rules;
 mod said;
 
@@ -19,6 +20,7 @@ use super::provider::{Models, Provider};
 use crate::vocab::{Fault, RateHint};
 pub use hints::{MAX_WAIT, asked_wait, hints};
 pub use moments::instant;
+use refusals::REFUSALS;
 use rules::{MINIMAX, RULES};
 pub(super) use said::Said;
 
@@ -75,7 +77,7 @@ pub fn classify(
         said.name(kind.to_str().unwrap_or_default());
     }
     let mut fault = match &said {
-        Some(said) => judge(code, said),
+        Some(said) => judge(Some(code), said),
         None => by_status(code, Shape::Foreign),
     };
     let relayed = said.as_ref().is_some_and(|said| said.relayed) && provider.models == Models::Relayed;
@@ -124,21 +126,32 @@ impl From<Said> for InBand {
     }
 }
 
-fn judge(status: u16, said: &Said) -> Fault {
+/// `status` is `None` for an error inside a 200 that names none.
+fn judge(status: Option<u16>, said: &Said) -> Fault {
     if let Some((_, fault)) = MINIMAX.iter().find(|(code, _)| said.minimax == Some(*code)) {
         return *fault;
     }
+    let refusal = REFUSALS.iter().find(|refusal| {
+        status.is_none_or(|status| refusal.statuses.contains(&status)) && refusal.says(said.own_words())
+    });
+    if let Some(refusal) = refusal {
+        return refusal.fault;
+    }
+    let missing = status.is_none_or(|status| matches!(status, 400 | 403 | 404)) && said.misses_model();
+    let status = status.unwrap_or(500);
     let found = RULES.iter().find(|rule| {
         (rule.statuses.is_empty() || rule.statuses.contains(&status))
             && (said.tagged(rule.tags) || said.mentions(rule.texts))
     });
     match found {
         Some(rule) => rule.fault,
-        None if matches!(status, 400 | 403 | 404) && said.misses_model() => Fault::ModelMissing,
+        None if missing => Fault::ModelMissing,
         // A day's limit is a quota to whoever waits seconds (Gemini's PerDay, Groq's TPD).
         None if status == 429 && said.daily => Fault::QuotaExhausted,
         // The path itself is unknown there: a wrong base URL or an operation it does not serve.
-        None if status == 404 && said.text == "not found" => Fault::ModelMissing,
+        None if status == 404 && matches!(said.text.as_str(), "not found" | "resource not found") => {
+            Fault::ModelMissing
+        }
         None => by_status(status, Shape::Own),
     }
 }
@@ -185,8 +198,8 @@ fn plain(status: u16) -> Fault {
     }
 }
 
-/// The status that an in-band error would have had.
-fn implied_status(said: &Said) -> u16 {
+/// The status that an in-band error would have had, as far as it says so.
+fn implied_status(said: &Said) -> Option<u16> {
     const IMPLIED: &[(u16, &[&str])] = &[
         (429, &["rate_limit_error", "rate_limit_exceeded", "resource_exhausted", "requests", "tokens"]),
         (429, &["throttlingexception"]),
@@ -200,7 +213,7 @@ fn implied_status(said: &Said) -> u16 {
         (400, &["invalid_request_error", "invalid_argument", "failed_precondition", "invalid_prompt"]),
     ];
     let by_name = || IMPLIED.iter().find(|(_, tags)| said.tagged(tags)).map(|(status, _)| *status);
-    said.status.or_else(by_name).unwrap_or(500)
+    said.status.or_else(by_name)
 }
 
 #[cfg(test)]

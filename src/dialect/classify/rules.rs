@@ -9,7 +9,8 @@ pub(super) struct Rule {
     pub statuses: &'static [u16],
     /// One of these is the error's code, type, status or reason.
     pub tags: &'static [&'static str],
-    /// Or one of these is in its message.
+    /// Or one of these is in its message. With a status whose messages quote the request (400, 404, 413, 422) no text may
+    /// put a key or a model away: see [`refusals`](super::refusals).
     pub texts: &'static [&'static str],
 }
 
@@ -53,12 +54,16 @@ pub(super) const RULES: &[Rule] = &[
             "quota_exhausted",
             "usage_limit_reached",
             "usage_not_included",
+            // Alibaba Cloud's, Moonshot's and Volcengine's.
+            "arrearage",
+            "exceeded_current_quota_error",
+            "accountoverdueerror",
         ],
         texts: &[],
     },
     Rule {
         fault: Fault::QuotaExhausted,
-        statuses: &[400, 403, 429],
+        statuses: &[403, 429],
         tags: &[],
         texts: &[
             "credit balance is too low",
@@ -66,6 +71,9 @@ pub(super) const RULES: &[Rule] = &[
             "insufficient credits",
             "used all available credits",
             "monthly spending limit",
+            "key limit exceeded",
+            "doesn't have any credits",
+            "account balance is insufficient",
             // Cohere's trial keys.
             "api calls / month",
         ],
@@ -87,14 +95,20 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         fault: Fault::AuthRefused,
         statuses: &[],
-        tags: &["invalid_api_key", "authentication_error", "api_key_invalid", "unauthenticated"],
+        tags: &[
+            "invalid_api_key",
+            "authentication_error",
+            "api_key_invalid",
+            "unauthenticated",
+            "organization_restricted",
+        ],
         texts: &[],
     },
     Rule {
         fault: Fault::AuthRefused,
         statuses: &[400],
         tags: &["api_key_expired", "api_key_service_blocked"],
-        texts: &["api key not valid", "api key expired"],
+        texts: &[],
     },
     Rule {
         fault: Fault::ModelMissing,
@@ -105,19 +119,19 @@ pub(super) const RULES: &[Rule] = &[
             "invalid_model",
             "unsupported_country_region_territory",
             "unsupported_model",
+            // Groq's, Together's and Hugging Face's.
+            "model_decommissioned",
+            "model_permission_blocked_project",
+            "model_permission_blocked_org",
+            "model_not_available",
+            "model_not_supported",
+            // Volcengine's and Alibaba Cloud's: a model that is paused, or whose free share is used up.
+            "modelnotopen",
+            "invalidendpointormodel.notfound",
+            "setlimitexceeded",
+            "allocationquota.freetieronly",
         ],
         texts: &[],
-    },
-    Rule {
-        fault: Fault::ModelMissing,
-        statuses: &[400, 403],
-        tags: &[],
-        texts: &[
-            "user location is not supported",
-            "model identifier is invalid",
-            "on-demand throughput isn",
-            "end of its life",
-        ],
     },
     Rule {
         fault: Fault::ContentPolicy,

@@ -93,7 +93,12 @@ impl Said {
         }
         let metadata = &error["metadata"];
         self.relayed = metadata["provider_name"].is_string();
-        self.sentence(&metadata["raw"]);
+        // What the vendor behind it said: a sentence, or its whole answer.
+        let raw = metadata["raw"].as_str().and_then(|raw| Self::read(raw.as_bytes()));
+        match raw.and_then(|raw| raw.message) {
+            Some(message) => self.message = Some(message),
+            None => self.sentence(&metadata["raw"]),
+        }
         if metadata["reasons"].is_array() {
             self.tags.push("moderation".to_owned());
         }
@@ -141,20 +146,43 @@ impl Said {
         texts.iter().any(|text| self.text.contains(text))
     }
 
-    /// The model that was asked for is not there, in anybody's words.
+    /// The sentence, without the names of errors that a relay has put before it.
+    pub fn own_words(&self) -> &str {
+        let mut words = self.text.as_str();
+        while let Some((name, rest)) = words.split_once(' ')
+            && ["error", "exception"].iter().any(|kind| name.trim_end_matches(':').ends_with(kind))
+        {
+            words = rest.trim_start_matches(['-', ' ']);
+        }
+        words
+    }
+
+    /// The model that was asked for is not there, in anybody's words. The sentence has to begin with the model and to
+    /// say so at once: further on may stand whatever the caller wrote.
     pub fn misses_model(&self) -> bool {
-        const MISSING: &[&str] = &[
-            "does not exist",
-            "not found",
-            "no such model",
-            "is not a valid model",
-            "invalid model",
-            "unknown model",
-            "is not supported. supported models",
+        const ALONE: &[&str] = &["invalid model", "unknown model", "no such model", "not found the model "];
+        const BEGINNINGS: &[&str] = &[
+            "model ",
+            "models/",
+            "the model ",
+            "the requested model ",
+            "this model ",
+            "publisher model ",
+            "specified model ",
         ];
+        const MISSING: &[&str] = &[" not exist", " not found", " is not supported. supported models"];
+        /// `The model or endpoint x does`.
+        const MOST_WORDS_BEFORE: usize = 6;
+        let words = self.own_words();
+        let begins = |with: &[&str]| with.iter().any(|begin| words.starts_with(begin));
+        let said_at =
+            MISSING.iter().filter_map(|missing| words.split_once(missing)).map(|(before, _)| before);
+        let mut at_once = said_at.map(|before| before.split(' ').count() <= MOST_WORDS_BEFORE);
         // Anthropic's whole sentence is the model's name.
-        let bare = self.tagged(&["not_found_error"]) && self.text.starts_with("model:");
-        bare || (self.text.contains("model") && self.mentions(MISSING))
+        (self.tagged(&["not_found_error"]) && words.starts_with("model:"))
+            || words.split_once(' ').is_some_and(|(_, rest)| rest.starts_with("is not a valid model"))
+            || begins(ALONE)
+            || (begins(BEGINNINGS) && at_once.any(|at_once| at_once))
     }
 }
 
