@@ -6,8 +6,9 @@
 use std::net::IpAddr;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, PUBLIC_KEY_PINS, PUBLIC_KEY_PINS_REPORT_ONLY, SET_COOKIE, STRICT_TRANSPORT_SECURITY,
+    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
@@ -190,6 +191,8 @@ fn is_for_providers(name: &HeaderName) -> bool {
 pub fn for_caller(headers: &mut HeaderMap, switching: Switching) {
     strip_hop_by_hop(headers, switching);
     strip_ours(headers);
+    // Ports of another host.
+    headers.remove(ALT_SVC);
 }
 
 /// What of a provider's answer is between it and the gateway: whose account pays, and cookies, which callers' requests
@@ -201,9 +204,26 @@ static OF_ACCOUNT: [HeaderName; 4] = [
     HeaderName::from_static("anthropic-organization-id"),
 ];
 
-/// Takes that out of an answer.
-pub fn strip_account(headers: &mut HeaderMap) {
+/// What a provider's host says of itself, which a browser would take for the gateway's word about its own.
+static OF_HOST: [HeaderName; 8] = [
+    STRICT_TRANSPORT_SECURITY,
+    HeaderName::from_static("nel"),
+    HeaderName::from_static("report-to"),
+    HeaderName::from_static("reporting-endpoints"),
+    HeaderName::from_static("expect-ct"),
+    PUBLIC_KEY_PINS,
+    PUBLIC_KEY_PINS_REPORT_ONLY,
+    HeaderName::from_static("clear-site-data"),
+];
+
+/// Who may read the answers of a host.
+const TO_WHOM: &str = "access-control-";
+
+/// Takes all that out of an answer.
+pub fn strip_providers(headers: &mut HeaderMap) {
     strip(headers, &OF_ACCOUNT);
+    strip(headers, &OF_HOST);
+    strip_beginning(headers, TO_WHOM);
 }
 
 fn strip(headers: &mut HeaderMap, names: &[HeaderName]) {
@@ -245,10 +265,14 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
 }
 
 fn strip_ours(headers: &mut HeaderMap) {
+    strip_beginning(headers, OURS);
+}
+
+fn strip_beginning(headers: &mut HeaderMap, begin: &str) {
     // The common message has none, and looking costs no allocation.
-    if headers.keys().any(|name| name.as_str().starts_with(OURS)) {
+    if headers.keys().any(|name| name.as_str().starts_with(begin)) {
         let names: Vec<HeaderName> =
-            headers.keys().filter(|name| name.as_str().starts_with(OURS)).cloned().collect();
+            headers.keys().filter(|name| name.as_str().starts_with(begin)).cloned().collect();
         for name in names {
             headers.remove(name);
         }

@@ -121,7 +121,7 @@ fn is_quiet(gateway: &Gateway) {
 fn a_length_beside_chunks_is_passed_to_nobody() {
     // The second answer's beginning lies where the wrong length ends.
     let both = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n\
-                b\r\n{\"id\":\"abc\"\r\n1\r\n}\r\n0\r\n\r\n";
+                1b\r\n{\"choices\":[{\"message\":{}}]\r\n1\r\n}\r\n0\r\n\r\n";
     let (chat, plain) = (Upstream::says(both), Upstream::says(both));
     let gateway = gateway(&chat, &Upstream::says(NOTHING), &plain);
     let whole = ask("/v1/chat/completions", r#"{"model":"chat","messages":[]}"#);
@@ -130,7 +130,7 @@ fn a_length_beside_chunks_is_passed_to_nobody() {
         assert!(!came.contains("content-length: 3"), "{came}");
         let (_, body) = came.split_once("\r\n\r\n").expect("a head");
         let joined: String = body.split("\r\n").filter(|line| line.contains(['{', '}'])).collect();
-        assert_eq!(joined, r#"{"id":"abc"}"#, "{came}");
+        assert_eq!(joined, r#"{"choices":[{"message":{}}]}"#, "{came}");
     }
     is_quiet(&gateway);
 }
@@ -314,20 +314,29 @@ fn an_answer_that_failed_in_its_middle_is_never_told_as_a_whole_one() {
 
 #[test]
 fn whose_account_pays_is_no_callers_affair() {
-    let said = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 12\r\nset-cookie: __cf_bm=1\r\n\
-                openai-organization: org-1\r\nopenai-project: proj-1\r\nanthropic-organization-id: org-2\r\nx-kept: 1\r\n\r\n\
-                {\"id\":\"abc\"}";
+    let said = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 28\r\nset-cookie: __cf_bm=1\r\n\
+                openai-organization: org-1\r\nopenai-project: proj-1\r\nanthropic-organization-id: org-2\r\nx-kept: 1\r\n\
+                alt-svc: h3=\":443\"\r\nstrict-transport-security: max-age=1\r\naccess-control-allow-origin: *\r\n\
+                nel: {}\r\nclear-site-data: \"*\"\r\n\r\n{\"choices\":[{\"message\":{}}]}";
     let (chat, plain) = (Upstream::says(said), Upstream::says(said));
     let gateway = gateway(&chat, &Upstream::says(NOTHING), &plain);
     let came = exchange(gateway.callers, &ask("/v1/chat/completions", r#"{"model":"chat","messages":[]}"#));
-    assert!(came.contains("x-kept") && came.ends_with(r#"{"id":"abc"}"#), "{came}");
+    assert!(came.contains("x-kept") && came.ends_with(r#"{"choices":[{"message":{}}]}"#), "{came}");
     for name in ["set-cookie", "openai-organization", "openai-project", "anthropic-organization-id"] {
         assert!(!came.contains(name), "{name}: {came}");
     }
-    // A service's cookies are its callers'.
+    // What a vendor's host says of itself does not hold for the gateway's.
+    let of_host = ["strict-transport-security", "access-control-allow-origin", "nel", "clear-site-data"];
+    for name in of_host.into_iter().chain(["alt-svc"]) {
+        assert!(!came.contains(&format!("\n{name}:")), "{name}: {came}");
+    }
+    // A service's cookies are its callers', and where it stands is where they think it is, but for its ports.
     let came =
         exchange(gateway.callers, "GET /open/x HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n");
-    assert!(came.contains("set-cookie: __cf_bm=1"), "{came}");
+    assert!(came.contains("set-cookie: __cf_bm=1") && !came.contains("alt-svc"), "{came}");
+    for name in of_host {
+        assert!(came.contains(&format!("\n{name}:")), "{name}: {came}");
+    }
     is_quiet(&gateway);
 }
 

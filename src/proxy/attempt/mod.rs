@@ -475,7 +475,7 @@ fn dress(
     let fields = &mut head.headers;
     headers::for_caller(fields, switching);
     if !channel.upstream.config.speaks.contains(&Dialect::Http) {
-        headers::strip_account(fields);
+        headers::strip_providers(fields);
     }
     name_request(fields, dialect, request_id, Some(attempts));
     fields.insert(CHANNEL, channel.label_header.clone());
