@@ -2,9 +2,9 @@
 
 use super::billed;
 use super::classify::{self, InBand};
-use super::json::{self, Kind, Walked, Walker};
+use super::json::{self, Kind, Text, Walked, Walker};
 use super::watch::{Glimpse, Says};
-use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
+use super::{Dialect, Operation, anthropic, bedrock, cohere, gemini, ollama, openai, responses, translate};
 use crate::vocab::Usage;
 use crate::vocab::usage::Other;
 
@@ -24,27 +24,62 @@ pub fn reply(dialect: Dialect, operation: Operation, body: &[u8]) -> ReplyFacts 
         return ReplyFacts { whole: true, ..ReplyFacts::default() };
     }
     let Some(seen) = walk(dialect, operation, body) else {
-        return ReplyFacts { whole: json::is_whole(body), ..ReplyFacts::default() };
+        let whole = json::is_whole(body) || operation == Operation::Speech;
+        return ReplyFacts { whole, ..ReplyFacts::default() };
     };
     let usage = seen.usage.or((seen.pictures > 0).then(Usage::default)).map(|usage| Usage {
         other: Other { images: seen.pictures, ..usage.other },
         tier: usage.tier.or(seen.glimpse.tier),
         ..usage
     });
-    ReplyFacts {
-        usage,
-        in_band: (seen.glimpse.says == Says::Error).then(|| classify::in_band(body)).flatten(),
-        whole: true,
+    let in_band = if seen.answers {
+        (seen.glimpse.says == Says::Error).then(|| classify::in_band(body)).flatten()
+    } else if seen.glimpse.complains || seen.glimpse.says == Says::Error || generates(operation) {
+        Some(classify::in_band(body).unwrap_or_else(|| InBand::unnamed(NO_ANSWER)))
+    } else {
+        None
+    };
+    ReplyFacts { usage, in_band, whole: true }
+}
+
+/// For an answer with a 200 that is none and does not say why.
+const NO_ANSWER: &str = "there is nothing of an answer in the upstream's answer";
+
+/// Speech is audio, and transcripts may be plain text: neither shows where it should end. An object in place of either
+/// is JSON.
+fn is_media(operation: Operation, body: &[u8]) -> bool {
+    match operation {
+        Operation::Speech | Operation::Transcriptions | Operation::Translations => {
+            !body.trim_ascii_start().starts_with(b"{")
+        }
+        _ => false,
     }
 }
 
-/// Speech is audio, and transcripts may be plain text: neither shows where it should end.
-fn is_media(operation: Operation, body: &[u8]) -> bool {
-    match operation {
-        Operation::Speech => true,
-        Operation::Transcriptions | Operation::Translations => !body.trim_ascii_start().starts_with(b"{"),
-        _ => false,
+/// Whether an answer has to hold what [`answers`] looks for. Others are as many as there are vendors, and are errors only
+/// where they say so.
+const fn generates(operation: Operation) -> bool {
+    matches!(operation, Operation::Completions | Operation::OllamaChat) || translate::generates(operation)
+}
+
+/// Takes a member that an answer consists of, and says whether there is anything in it; `None` if it is no such member.
+fn answer(operation: Operation, walker: &mut Walker<'_>, key: &Text<'_>) -> Walked<Option<bool>> {
+    let names: &[&str] = match operation {
+        Operation::Chat | Operation::Completions => &["choices"],
+        Operation::Messages => &["content"],
+        Operation::Generate | Operation::StreamGenerate => &["candidates", "promptFeedback"],
+        Operation::CohereChat | Operation::OllamaChat => &["message"],
+        Operation::Responses | Operation::Converse | Operation::ConverseStream => &["output"],
+        _ => &["data", "results", "embeddings", "embedding", "predictions", "text", "images", "models"],
+    };
+    let kind = walker.kind()?;
+    let is_answer = !generates(operation) || matches!(kind, Kind::Object | Kind::Array);
+    if !is_answer || !names.iter().any(|name| key.is(name)) {
+        return Ok(None);
     }
+    // A model may well have nothing to say; then its message is empty, and yet there.
+    let may_be_empty = kind == Kind::Array && matches!(operation, Operation::Messages | Operation::Responses);
+    Ok(Some(!walker.is_blank()? || may_be_empty))
 }
 
 /// What one pass over an answer has met.
@@ -54,12 +89,24 @@ struct Seen {
     glimpse: Glimpse,
     /// That were made.
     pictures: u32,
+    /// There is something of an answer in it.
+    answers: bool,
+}
+
+impl Seen {
+    fn member(&mut self, operation: Operation, walker: &mut Walker<'_>, key: &Text<'_>) -> Walked {
+        match answer(operation, walker, key)? {
+            Some(is_there) => self.answers |= is_there,
+            None => self.glimpse.error_or_skip(walker, key)?,
+        }
+        Ok(())
+    }
 }
 
 /// `None` when it is no whole JSON object.
 fn walk(dialect: Dialect, operation: Operation, body: &[u8]) -> Option<Seen> {
     if dialect == Dialect::Ollama {
-        return whole(dialect, body);
+        return whole(operation, body);
     }
     let name = match dialect {
         Dialect::Gemini => "usageMetadata",
@@ -81,6 +128,7 @@ fn walk(dialect: Dialect, operation: Operation, body: &[u8]) -> Option<Seen> {
         .object(|walker, key| {
             if makes_pictures && key.is("data") && walker.kind()? == Kind::Array {
                 seen.pictures = 0;
+                seen.answers = true;
                 return walker.array(|walker| {
                     seen.pictures = seen.pictures.saturating_add(1);
                     walker.skip().map(drop)
@@ -89,7 +137,7 @@ fn walk(dialect: Dialect, operation: Operation, body: &[u8]) -> Option<Seen> {
             // Cohere's ranks and vectors have it in their `meta`.
             let is_usage = key.is(name) || (dialect == Dialect::Cohere && key.is("meta"));
             if !is_usage {
-                return seen.glimpse.error_or_skip(walker, key);
+                return seen.member(operation, walker, key);
             }
             if walker.kind()? == Kind::Object {
                 seen.usage = object(dialect, walker)?;
@@ -103,11 +151,11 @@ fn walk(dialect: Dialect, operation: Operation, body: &[u8]) -> Option<Seen> {
 }
 
 /// Ollama's counts are members of the answer itself.
-fn whole(dialect: Dialect, body: &[u8]) -> Option<Seen> {
+fn whole(operation: Operation, body: &[u8]) -> Option<Seen> {
     let mut seen = Seen::default();
     let mut walker = Walker::new(body);
-    walker.object(|walker, key| seen.glimpse.error_or_skip(walker, key)).and_then(|_| walker.end()).ok()?;
-    seen.usage = usage_at(dialect, body);
+    walker.object(|walker, key| seen.member(operation, walker, key)).and_then(|_| walker.end()).ok()?;
+    seen.usage = usage_at(Dialect::Ollama, body);
     Some(seen)
 }
 
@@ -334,8 +382,71 @@ mod tests {
         let body = br#"{"error":{"code":429,"message":"slow down"}}"#;
         let facts = reply(Dialect::OpenAi, Operation::Chat, body);
         assert_eq!(facts.in_band.map(|error| error.fault), Some(Fault::Throttled));
-        let fine = reply(Dialect::Responses, Operation::Responses, br#"{"error":null,"status":"completed"}"#);
+        let body = br#"{"error":null,"status":"completed","output":[]}"#;
+        let fine = reply(Dialect::Responses, Operation::Responses, body);
         assert_eq!(fine, ReplyFacts { whole: true, ..ReplyFacts::default() });
+    }
+
+    #[test]
+    fn what_is_no_answer_is_an_error_however_it_is_put() {
+        const NONE: &[&str] = &[
+            r#"{"code":"InternalError","message":"m"}"#,
+            r#"{"code":500,"msg":"m","data":null}"#,
+            r#"{"detail":"m"}"#,
+            r#"{"detail":[{"loc":["body"],"msg":"m"}]}"#,
+            r#"{"object":"error","message":"m","code":50001}"#,
+            r#"{"success":false,"msg":"m"}"#,
+            r#"{"success":false,"errors":[{"code":10000,"message":"m"}],"result":null}"#,
+        ];
+        const GENERATING: [(Dialect, Operation, &str); 7] = [
+            (Dialect::OpenAi, Operation::Chat, r#"{"choices":[{"message":{"content":null}}]}"#),
+            (Dialect::OpenAi, Operation::Completions, r#"{"choices":[{"text":""}]}"#),
+            (Dialect::Responses, Operation::Responses, r#"{"output":[],"error":null,"status":"incomplete"}"#),
+            (
+                Dialect::Anthropic,
+                Operation::Messages,
+                r#"{"type":"message","content":[],"stop_reason":"end_turn"}"#,
+            ),
+            (Dialect::Gemini, Operation::Generate, r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#),
+            (Dialect::Cohere, Operation::CohereChat, r#"{"id":"x","message":{"role":"assistant"}}"#),
+            (
+                Dialect::Ollama,
+                Operation::OllamaChat,
+                r#"{"model":"m","message":{"role":"assistant","content":""},"done":true}"#,
+            ),
+        ];
+        let others = [
+            (Dialect::OpenAi, Operation::Embeddings, r#"{"data":[{"embedding":[1.0]}]}"#),
+            (Dialect::OpenAi, Operation::Speech, r#"{"audio":"aGk="}"#),
+            (Dialect::OpenAi, Operation::Speech, "ID3"),
+            (Dialect::OpenAi, Operation::Transcriptions, r#"{"text":""}"#),
+            (Dialect::OpenAi, Operation::Images, r#"{"created":1,"data":[{"url":"u"}]}"#),
+            (Dialect::Cohere, Operation::Rerank, r#"{"id":"x","results":[]}"#),
+            (Dialect::Anthropic, Operation::CountTokens, r#"{"input_tokens":3}"#),
+        ];
+        let error = |dialect, operation, body: &str| reply(dialect, operation, body.as_bytes()).in_band;
+        for (dialect, operation, good) in GENERATING.into_iter().chain(others) {
+            assert_eq!(error(dialect, operation, good), None, "{operation:?} {good}");
+            for none in NONE {
+                assert!(error(dialect, operation, none).is_some(), "{operation:?} {none}");
+            }
+        }
+        // What has to be there is not.
+        for (dialect, operation, _) in GENERATING {
+            let empty = [
+                r#"{"id":"x"}"#,
+                r#"{"choices":[],"usage":null}"#,
+                r#"{"candidates":[]}"#,
+                r#"{"choices":null,"output":null,"content":null}"#,
+            ];
+            for body in empty {
+                let found = error(dialect, operation, body).expect(body);
+                assert_eq!(found.fault, Fault::ServerError, "{operation:?} {body}");
+            }
+        }
+        let words =
+            error(Dialect::OpenAi, Operation::Chat, r#"{"code":"Arrearage","message":"m"}"#).expect("one");
+        assert_eq!((words.fault, words.message.as_str()), (Fault::QuotaExhausted, "m"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::json::{Walked, Walker};
 use super::{
     Begun, Dialect, Operation, anthropic, bedrock, cohere, gemini, meter, ollama, openai, responses,
 };
-use crate::vocab::{Tier, Usage};
+use crate::vocab::{Fault, Tier, Usage};
 use mould::Mould;
 pub use mould::words;
 
@@ -24,6 +24,8 @@ pub(super) use glimpse::{Glimpse, Says};
 
 /// For errors that say nothing about themselves.
 const FAILED: &str = "the upstream reported an error";
+/// For a stream that is over without one.
+const NO_ANSWER: &str = "the stream ended without an answer in it";
 
 /// What one frame means to whoever forwards it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,7 +170,7 @@ impl Watch {
         };
         match json {
             [] => return Beat::Lifecycle,
-            b"[DONE]" => return Beat::Terminal,
+            b"[DONE]" => return self.done(),
             _ => {}
         }
         let named_error = frame.event() == Some(b"error");
@@ -202,6 +204,14 @@ impl Watch {
             self.mould.keep(json, glimpse.sequence.is_some());
         }
         self.beat(&glimpse)
+    }
+
+    /// The end, unless there was nothing that it could be the end of.
+    fn done(&self) -> Beat {
+        if self.last == Last::Terminal || self.seen != 0 || self.content_events > 0 {
+            return Beat::Terminal;
+        }
+        Beat::Error(InBand { fault: Fault::Truncated, ..InBand::unnamed(NO_ANSWER) })
     }
 
     /// JSON that stands in the stream without `data:`, as Google's servers send errors; in an array

@@ -39,8 +39,9 @@ fn packed(mut ask: Ask) -> Ask {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_caller_compressed_is_read_and_goes_on_plain() {
-    let [chat, orders] = [r#"{"id":"x","object":"chat.completion","choices":[]}"#, "{}"]
-        .map(|said| Scribe::saying(Said::json(200, said)));
+    let [chat, orders] =
+        [r#"{"id":"x","object":"chat.completion","choices":[{"message":{"content":"hi"}}]}"#, "{}"]
+            .map(|said| Scribe::saying(Said::json(200, said)));
     let lab = Lab::beside(YAML, &[("chat", &chat), ("orders", &orders)]);
     let ask = Ask::chat("heard");
     assert_eq!(lab.send(&packed(ask.clone())).await.status, 200);

@@ -34,7 +34,12 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let said = || Said::json(200, r#"{"id":"x","object":"chat.completion","choices":[]}"#);
+        let said = || {
+            Said::json(
+                200,
+                r#"{"id":"x","object":"chat.completion","choices":[{"message":{"content":"hi"}}],"content":[]}"#,
+            )
+        };
         let scribes = ["main", "cloud", "claude", "relay"].map(|name| (name, Scribe::saying(said())));
         let beside: Vec<_> = scribes.iter().map(|(name, scribe)| (*name, scribe)).collect();
         Self { lab: Lab::beside(AUTOMATIC, &beside), scribes: scribes.to_vec() }

@@ -566,7 +566,7 @@ async fn recorded_answers_come_out_byte_for_byte_and_metered() {
         (
             Dialect::Gemini,
             Operation::Generate,
-            r#"{"candidates":[],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":4,"totalTokenCount":7}}"#,
+            r#"{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":4,"totalTokenCount":7}}"#,
         ),
     ]
     .map(|(dialect, operation, body)| Recording::written(dialect, operation, 200, body));
@@ -576,6 +576,10 @@ async fn recorded_answers_come_out_byte_for_byte_and_metered() {
         }
         let facts = meter::reply(recording.dialect, recording.operation, &recording.body);
         let name = &recording.name;
+        // One says what it was asked, and is not an answer.
+        if name.contains("invalid_response") {
+            continue;
+        }
         assert!(facts.whole && facts.in_band.is_none(), "{name}");
         let half = recording.body.len() / 2;
         let chunks = [recording.body.slice(..half), recording.body.slice(half..)]
@@ -661,9 +665,9 @@ routes:
 
 #[tokio::test(start_paused = true)]
 async fn recorded_requests_go_up_untouched_and_are_respliced_only_at_the_model() {
-    // It says that it is no JSON, so that nobody looks for a stream or for usage in it.
-    let scribe =
-        Scribe::saying(Said::status(200).header("content-type", "text/plain").data(r#"{"ok":true}"#));
+    // It says that it is no JSON, so that nobody looks for a stream in it, and answers in every dialect.
+    let answer = r#"{"choices":[{}],"output":[],"content":[],"candidates":[{}]}"#;
+    let scribe = Scribe::saying(Said::status(200).header("content-type", "text/plain").data(answer));
     let start = |channel: &str| {
         let yaml = format!(
             "

@@ -46,6 +46,7 @@ pub fn event(json: &[u8]) -> Walked<Glimpse> {
         b"error" => Says::Error,
         _ => Says::Lifecycle,
     });
+    glimpse.settle(!name.is_empty());
     Ok(glimpse)
 }
 

@@ -69,6 +69,12 @@ impl Said {
             }
             // Mistral, Cohere, Bedrock, DashScope, OpenAI's flat error event.
             _ if root["message"].is_string() => said.error(root),
+            _ if root["msg"].is_string() => {
+                said.error(root);
+                said.sentence(&root["msg"]);
+            }
+            // Cloudflare's.
+            _ if root["errors"][0].is_object() => said.error(&root["errors"][0]),
             _ => return None,
         }
         Some(said.finish())
@@ -234,6 +240,8 @@ mod tests {
                 Some("c"),
             ),
             (r#"{"detail":"m"}"#, "m", None),
+            (r#"{"success":false,"code":"c","msg":"m"}"#, "m", Some("c")),
+            (r#"{"success":false,"errors":[{"code":7003,"message":"m"}],"result":null}"#, "m", None),
             (r#"{"detail":[{"loc":["body"],"msg":"m"}]}"#, "m", None),
             (r#"[{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}]"#, "m", Some("NOT_FOUND")),
             (r#"{"base_resp":{"status_code":1004,"status_msg":"m"}}"#, "m", None),

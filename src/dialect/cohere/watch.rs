@@ -18,7 +18,6 @@ pub fn event(json: &[u8]) -> Walked<Glimpse> {
     let mut glimpse = Glimpse::default();
     let mut name: &[u8] = b"";
     let mut nameless = true;
-    let mut complaint = false;
     let mut delta = Delta::default();
     let mut walker = Walker::new(json);
     walker.object(|walker, key| {
@@ -28,9 +27,6 @@ pub fn event(json: &[u8]) -> Walked<Glimpse> {
             Ok(())
         } else if key.is("delta") && walker.kind()? == Kind::Object {
             walker.object(|walker, key| delta.member(walker, key, &mut glimpse))?;
-            Ok(())
-        } else if key.is("message") {
-            complaint = walker.skip()? == Kind::String;
             Ok(())
         } else {
             glimpse.error_or_skip(walker, key)
@@ -48,7 +44,7 @@ pub fn event(json: &[u8]) -> Walked<Glimpse> {
     }
     glimpse.model_failed = finished && delta.reason == Reason::Failure;
     // An error body that took the stream's place has a message and no type.
-    if (name == b"message-end" && delta.failed) || name == b"error" || (nameless && complaint) {
+    if (name == b"message-end" && delta.failed) || name == b"error" || (nameless && glimpse.complains) {
         glimpse.says = Says::Error;
     }
     Ok(glimpse)

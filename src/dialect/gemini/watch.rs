@@ -24,7 +24,9 @@ pub fn chunk(json: &[u8]) -> Walked<Glimpse> {
 }
 
 fn response(walker: &mut Walker<'_>, glimpse: &mut Glimpse) -> Walked {
+    let mut is_event = false;
     walker.object(|walker, key| {
+        is_event |= ["candidates", "usageMetadata", "promptFeedback"].iter().any(|name| key.is(name));
         if key.is("candidates") && walker.kind()? == Kind::Array {
             walker.array(|walker| candidate(walker, glimpse))
         } else if key.is("usageMetadata") {
@@ -41,6 +43,7 @@ fn response(walker: &mut Walker<'_>, glimpse: &mut Glimpse) -> Walked {
             glimpse.error_or_skip(walker, key)
         }
     })?;
+    glimpse.settle(is_event);
     Ok(())
 }
 

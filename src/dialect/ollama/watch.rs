@@ -10,10 +10,12 @@ pub fn chunk(json: &[u8]) -> Walked<Glimpse> {
     let mut glimpse = Glimpse::default();
     let mut content = false;
     let mut done = false;
+    let mut is_line = false;
     let mut walker = Walker::new(json);
     let start = walker.offset();
     let end = walker.object(|walker, key| {
         if key.is("message") && walker.kind()? == Kind::Object {
+            is_line = true;
             walker.object(|walker, key| {
                 content |= !walker.is_blank()? && !key.is("role");
                 Ok(())
@@ -32,6 +34,7 @@ pub fn chunk(json: &[u8]) -> Walked<Glimpse> {
         glimpse.usage = Some(start..end + 1);
     }
     glimpse.choice(0, content, done);
+    glimpse.settle(is_line || done);
     if done && !content {
         glimpse.says = glimpse.says.max(Says::Terminal);
     }

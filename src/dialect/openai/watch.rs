@@ -39,6 +39,7 @@ pub fn chunk(json: &[u8]) -> Walked<Glimpse> {
         }
     })?;
     walker.end()?;
+    glimpse.settle(choices == Kind::Array || glimpse.usage.is_some());
     // Groq repeats usage in an empty chunk of its own, Azure's first chunk is empty without it.
     if choices == Kind::Array && empty && glimpse.usage.is_some() {
         glimpse.says = glimpse.says.max(Says::UsageOnly);
@@ -86,9 +87,11 @@ fn choice(walker: &mut Walker<'_>, glimpse: &mut Glimpse) -> Walked {
 /// One typed event of a streamed image, transcription or speech: `….delta` until `….done`.
 pub fn media(json: &[u8]) -> Walked<Glimpse> {
     let mut glimpse = Glimpse::default();
+    let mut named = false;
     let mut walker = Walker::new(json);
     walker.object(|walker, key| {
         if key.is("type") && walker.kind()? == Kind::String {
+            named = true;
             let name = walker.string()?.raw;
             let last = name.ends_with(b".completed") || name.ends_with(b".done");
             glimpse.says = glimpse.says.max(match name {
@@ -105,5 +108,6 @@ pub fn media(json: &[u8]) -> Walked<Glimpse> {
         }
     })?;
     walker.end()?;
+    glimpse.settle(named);
     Ok(glimpse)
 }

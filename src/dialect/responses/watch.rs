@@ -8,9 +8,11 @@ use crate::dialect::watch::{Glimpse, Says};
 
 pub fn event(json: &[u8]) -> Walked<Glimpse> {
     let mut glimpse = Glimpse::default();
+    let mut named = false;
     let mut walker = Walker::new(json);
     walker.object(|walker, key| {
         if key.is("type") && walker.kind()? == Kind::String {
+            named = true;
             glimpse.says = glimpse.says.max(says(walker.string()?.raw));
             Ok(())
         } else if key.is("sequence_number") {
@@ -34,6 +36,7 @@ pub fn event(json: &[u8]) -> Walked<Glimpse> {
         }
     })?;
     walker.end()?;
+    glimpse.settle(named);
     Ok(glimpse)
 }
 

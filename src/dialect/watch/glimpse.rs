@@ -37,6 +37,8 @@ pub struct Glimpse {
     pub finished: u64,
     /// How the request was hurried, where that stands beside the usage.
     pub tier: Option<Tier>,
+    /// It says what went wrong in a member of its own: an error, where nothing of an answer is beside it.
+    pub complains: bool,
 }
 
 impl Glimpse {
@@ -71,6 +73,14 @@ impl Glimpse {
         Ok(is_tier)
     }
 
+    /// Errors without a name for it (`{"code", "message"}`, `{"detail"}`, `{"success": false}`) are told from events by
+    /// what they lack.
+    pub fn settle(&mut self, is_event: bool) {
+        if self.complains && !is_event {
+            self.says = Says::Error;
+        }
+    }
+
     /// Takes a member that the dialect has no use for; errors look the same in all of them.
     pub fn error_or_skip(&mut self, walker: &mut Walker<'_>, key: &Text<'_>) -> Walked {
         let error = key.is("error");
@@ -88,8 +98,22 @@ impl Glimpse {
                 self.says = Says::Error;
             }
         } else if !error {
-            walker.skip()?;
+            let (kind, span) = walker.value()?;
+            if key.is("object") && walker.slice(span.clone()) == b"\"error\"" {
+                self.says = Says::Error;
+            }
+            self.complains |= complains(kind, span.len(), key);
         }
         Ok(())
+    }
+}
+
+/// Whether a member, `length` bytes long, tells what went wrong.
+fn complains(kind: Kind, length: usize, key: &Text<'_>) -> bool {
+    match kind {
+        Kind::String => length > 2 && ["message", "msg", "detail"].iter().any(|name| key.is(name)),
+        Kind::Array => length > 2 && (key.is("detail") || key.is("errors")),
+        Kind::False => key.is("success"),
+        Kind::Object | Kind::Number | Kind::True | Kind::Null => false,
     }
 }

@@ -85,6 +85,41 @@ fn a_chat_stream_commits_with_its_first_content() {
 }
 
 #[test]
+fn a_complaint_in_place_of_an_event_is_an_error() {
+    for complaint in [
+        r#"{"object":"error","message":"m","type":"BadRequestError","param":null,"code":400}"#,
+        r#"{"code":"InternalError","message":"m","request_id":"r"}"#,
+        r#"{"detail":"m"}"#,
+        r#"{"detail":[{"msg":"m"}]}"#,
+        r#"{"success":false,"msg":"m"}"#,
+    ] {
+        for (dialect, operation) in DIALECTS {
+            check(dialect, operation, &[complaint], "E");
+        }
+    }
+    let content = r#"{"choices":[{"delta":{"content":"Hi"}}]}"#;
+    chat(&[content, r#"{"object":"error","message":"m","code":500}"#], "cE");
+    // What vendors put beside an answer is none.
+    chat(&[r#"{"choices":[{"delta":{"content":"Hi"}}],"message":"fine","success":false}"#], "c");
+    chat(&[r#"{"choices":[],"message":"fine"}"#, r#"{"id":"x","object":"chat.completion.chunk"}"#], "..");
+}
+
+#[test]
+fn an_end_of_nothing_is_no_answer() {
+    for (dialect, operation) in DIALECTS {
+        check(dialect, operation, &["[DONE]"], "E");
+    }
+    chat(&[r#"{"choices":[],"prompt_filter_results":[]}"#, "[DONE]"], ".E");
+    chat(&[r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":0}}"#, "[DONE]"], "uE");
+    let begun = r#"{"type":"response.created","response":{"id":"r"}}"#;
+    check(Dialect::Responses, Operation::Responses, &[begun, "[DONE]"], ".E");
+    // Sparse, and yet an answer.
+    chat(&[r#"{"choices":[{"delta":{"role":"assistant"},"finish_reason":"stop"}]}"#, "[DONE]"], "ft");
+    let whole = r#"{"type":"response.completed","response":{"id":"r"}}"#;
+    check(Dialect::Responses, Operation::Responses, &[whole, "[DONE]"], "tt");
+}
+
+#[test]
 fn everything_that_a_caller_can_see_is_content() {
     for delta in [
         r#""tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":""}}]"#,

@@ -128,6 +128,9 @@ async fn try_once(
             weigh(gateway, snapshot, guest, &permit, &mut failed, begun);
             let mut permit = permit;
             permit.used_in_vain(failed.usage.as_ref(), failed.events);
+            if failed.is_whole && failed.usage.is_some() {
+                permit.has_told_all();
+            }
             failed.detail.iter().for_each(|detail| permit.complains(detail));
             Attempted::Failed(permit, failed)
         }

@@ -65,13 +65,24 @@ pub struct Failed {
     pub param: Option<String>,
     /// The tokens of an answer that broke before any of it went on.
     pub usage: Option<Usage>,
+    /// It was here as a whole, so that these are all.
+    pub is_whole: bool,
     /// How many content events of it had come.
     pub events: u64,
 }
 
 impl Failed {
     pub fn new(failure: Failure) -> Self {
-        Self { failure, message: None, detail: None, spare: None, param: None, usage: None, events: 0 }
+        Self {
+            failure,
+            message: None,
+            detail: None,
+            spare: None,
+            param: None,
+            usage: None,
+            is_whole: false,
+            events: 0,
+        }
     }
 }
 
@@ -202,11 +213,21 @@ impl Reading<'_> {
             thoughts::learn(gateway, guest.caller.scope(), permit, &encrypted);
         }
         let json = is_json(&head);
-        let facts =
-            if json { meter::reply(spoken.dialect, spoken.operation, &said) } else { ReplyFacts::default() };
+        let legible = json || (translate::generates(spoken.operation) && may_be_object(&said));
+        let facts = if legible {
+            meter::reply(spoken.dialect, spoken.operation, &said)
+        } else {
+            ReplyFacts::default()
+        };
         if let Some(in_band) = facts.in_band {
             let failure = Failure { fault: in_band.fault, stage: Stage::Headers, hint: in_band.hint() };
-            return Err(Box::new(Failed { message: Some(in_band.message), ..Failed::new(failure) }));
+            let message = Some(in_band.message);
+            return Err(Box::new(Failed {
+                message,
+                usage: facts.usage,
+                is_whole: true,
+                ..Failed::new(failure)
+            }));
         }
         if json && !facts.whole {
             return Err(failed(Fault::Truncated, "the answer is cut short"));

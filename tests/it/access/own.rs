@@ -332,7 +332,7 @@ async fn a_key_that_can_go_nowhere_is_refused_before_anybody_hears_of_it() {
 async fn a_file_that_is_exchanged_for_a_token_is_none_that_callers_can_bring() {
     let yaml = "version: 1\nupstreams: {v: {provider: vertex, base_url: 'http://v/v1/projects/p/locations/l', credentials: ['${LAB_V}']}}\n\
                 routes: [{model: gemini-x, byok: allow, channels: [{upstream: v}]}]\n";
-    let v = Scribe::saying(Said::json(200, COMPLETION));
+    let v = Scribe::saying(Said::json(200, r#"{"candidates":[{"finishReason":"STOP"}]}"#));
     let lab = Lab::beside(yaml, &[("v", &v)]);
     let ask = Ask::post(
         "/gemini/v1beta/models/gemini-x:generateContent",

@@ -37,6 +37,7 @@ mod steered;
 mod streams;
 mod thinking;
 mod traced;
+mod unanswered;
 mod unserved;
 mod watched;
 
