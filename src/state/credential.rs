@@ -81,12 +81,6 @@ impl Cell {
         self.publish(&cooldown, now);
     }
 
-    /// Nothing is left until then.
-    pub fn skip(&self, until: Tick, now: Tick) {
-        self.cooldown.lock().soft_skip(until, now);
-        self.clear.store(false, Release);
-    }
-
     /// What other replicas do not know yet.
     pub fn news(&self, now: Tick) -> Option<News> {
         self.cooldown.lock().news(now)

@@ -44,7 +44,7 @@ impl Permit {
         let live = Arc::clone(self.live());
         let now = live.now();
         self.channel.handles.failed(&live.metrics, fault, stage, self.took());
-        self.learn(hint);
+        self.heard(hint);
         match stage {
             Stage::NotSent | Stage::Sending | Stage::Waiting => {}
             Stage::Headers | Stage::Committed => self.silence().hear(now),

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use super::{Permit, Refusal, Wants};
 use crate::algo::cooldown::Readiness;
@@ -16,10 +15,6 @@ use crate::state::credential::{Credential, Held};
 use crate::state::room::Room;
 use crate::vocab::hint::Allowance;
 use crate::vocab::{Class, Fault, Payer, RateHint, Usage};
-
-/// How long a key rests of which nothing is left, where its limit is unknown: until the next request fits if
-/// sixty do in a minute. Limits of fewer answer it with a 429, which says more.
-const EMPTY_FOR: Duration = Duration::from_secs(1);
 
 /// Keys with enough for a request come first, and then those that would probably be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,26 +171,9 @@ impl Permit {
         }
     }
 
-    /// What the upstream said of its limits with a good answer. `reset_after` is when a limit is *full* again, and
-    /// the next request fits long before: a key of which nothing is left looks short, and no more. Only where nobody
-    /// says how much there is when it is full does it rest for a moment, which is no failure of anybody.
+    /// What the upstream said of its limits with an answer: what it has left for this key and model; without keys, for
+    /// all of us. A key of which nothing is left looks short and does not rest: whether it serves is the upstream's to say.
     pub fn heard(&self, hint: &RateHint) {
-        self.learn(hint);
-        let Some(credential) = &self.credential else { return };
-        let gone = |left: Option<Allowance>| {
-            left.filter(|left| left.remaining == 0 && left.limit.is_none()).and_then(|left| left.reset_after)
-        };
-        let RateHint { requests, input, output, tokens, .. } = *hint;
-        let Some(reset) = [requests, input, output, tokens].into_iter().filter_map(gone).max() else {
-            return;
-        };
-        let (wait, now) = (reset.min(EMPTY_FOR), self.live().now());
-        let settings = &self.channel.upstream.config.cooldown;
-        self.model.rate_or_new(&credential.rate_key, settings).skip(now + wait, now);
-    }
-
-    /// What the upstream has left for this key and model; without keys, for all of us.
-    pub(super) fn learn(&self, hint: &RateHint) {
         let RateHint { requests, input, output, tokens, .. } = *hint;
         let said = PerLimit { requests, input, output, tokens };
         if said == PerLimit::default() || self.payer == Payer::Caller {
