@@ -350,6 +350,32 @@ mod tests {
     }
 
     #[test]
+    fn a_total_tells_the_thoughts_that_nothing_else_does_and_no_more_than_it_holds() {
+        let counts = |usage: &str| {
+            let body = format!(r#"{{"usage":{usage}}}"#);
+            let usage = reply(Dialect::OpenAi, Operation::Chat, body.as_bytes()).usage.expect("usage");
+            (usage.input, usage.output, usage.reasoning)
+        };
+        // Google's compatible endpoint.
+        assert_eq!(
+            counts(r#"{"prompt_tokens":100,"completion_tokens":10,"total_tokens":310}"#),
+            (100, 210, 200)
+        );
+        assert_eq!(
+            counts(r#"{"prompt_tokens":100,"completion_tokens":0,"total_tokens":310}"#),
+            (100, 210, 210)
+        );
+        // What is inside of what was told is not left out.
+        let within = r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":160,"completion_tokens_details":{"reasoning_tokens":40}}"#;
+        assert_eq!(counts(within), (100, 50, 40));
+        assert_eq!(counts(r#"{"prompt_tokens":100,"completion_tokens":10,"total_tokens":50}"#), (100, 10, 0));
+        // A vendor of vectors has no answer to count, and one may count what it has cached beside the prompt.
+        assert_eq!(counts(r#"{"prompt_tokens":8,"total_tokens":9}"#), (8, 0, 0));
+        let beside = r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":115,"prompt_tokens_details":{"cached_tokens":100}}"#;
+        assert_eq!(counts(beside), (10, 5, 0));
+    }
+
+    #[test]
     fn a_relays_sum_is_read_unless_the_caller_pays_somebody_else() {
         let said = |usage: &str| {
             let body = format!(r#"{{"usage":{{"prompt_tokens":1,"completion_tokens":1,{usage}}}}}"#);
@@ -361,6 +387,15 @@ mod tests {
             Some(Money::nano_usd(5_010_000))
         );
         assert_eq!(said(r#""cost":0.01,"is_byok":true"#), None);
+        // The fee, and what the vendor behind it charges.
+        assert_eq!(
+            said(r#""cost":0.00006,"is_byok":true,"cost_details":{"upstream_inference_cost":0.00123}"#),
+            Some(Money::nano_usd(1_290_000))
+        );
+        assert_eq!(
+            said(r#""cost":0.01,"is_byok":false,"cost_details":{"upstream_inference_cost":0.01}"#),
+            Some(Money::nano_usd(10_000_000))
+        );
         assert_eq!(said(r#""cost":null"#), None);
         assert_eq!(said(r#""cost":"much""#), None);
     }

@@ -23,8 +23,10 @@ struct Counts {
     searches: Option<u64>,
     tier: Option<Tier>,
     said: Option<Money>,
-    /// The caller's own account at the vendor behind a relay pays, and the relay says only its fee.
+    /// An account at the vendor behind a relay pays that vendor, and the sum is the relay's fee only.
     is_byok: bool,
+    /// What that vendor charges.
+    behind: Option<Money>,
     prompt: Details,
     completion: Details,
     input: Details,
@@ -75,6 +77,16 @@ pub fn read(walker: &mut Walker<'_>) -> Walked<Option<Usage>> {
             // OpenRouter's sum, and Perplexity's, which has one for each request in it.
             b"cost" => {
                 counts.said = sum(walker)?;
+                return Ok(());
+            }
+            b"cost_details" => {
+                walker.if_object(|walker, key| {
+                    let (_, span) = walker.value()?;
+                    if key.is("upstream_inference_cost") {
+                        counts.behind = money(walker.slice(span));
+                    }
+                    Ok(())
+                })?;
                 return Ok(());
             }
             // xAI's: ten of them are a nano-dollar.
@@ -196,7 +208,8 @@ impl Counts {
             audio_millis: self.seconds.unwrap_or(0),
             ..Other::default()
         };
-        let said = self.said.filter(|_| !self.is_byok);
+        let fee = self.said.unwrap_or(Money::ZERO);
+        let said = if self.is_byok { self.behind.map(|behind| behind.plus(fee)) } else { self.said };
         let rest = Usage { other, tier: self.tier, said, ..Usage::default() };
         if input.is_none() && output.is_none() {
             // Voyage's embeddings have a total, Whisper's transcripts seconds.
@@ -223,12 +236,17 @@ impl Counts {
             ..rest
         };
         // xAI leaves reasoning out of the output, Mistral audio out of the input; the total gives it
-        // away.
+        // away. Google's compatible endpoint says of its models' thoughts nothing but the total.
+        let is_told = input.is_some() && output.is_some();
         match self.total_tokens.unwrap_or(0).saturating_sub(all.input.saturating_add(all.output)) {
             0 => {}
             left_out if left_out == reasoning => all.output = all.output.saturating_add(left_out),
             left_out if Some(left_out) == self.prompt.audio => {
                 all.input = all.input.saturating_add(left_out);
+            }
+            left_out if is_told && reasoning == 0 && cached.unwrap_or(0) <= all.input => {
+                all.output = all.output.saturating_add(left_out);
+                all.reasoning = left_out;
             }
             _ => {}
         }
