@@ -2,6 +2,10 @@
 //!
 //! What proves whom is `access`' business; that a key's secret is never said back is this file's.
 
+use http::header::{CONTENT_TYPE, HOST, ORIGIN};
+use http::uri::Authority;
+use http::{HeaderName, Method, request};
+
 use super::intake::Arrival;
 use super::refuse::{DEFAULT_RETRY_AFTER, Refusal};
 use super::{Gateway, Snapshot};
@@ -51,8 +55,37 @@ pub fn turn_away<T>(
             .decide(Err(denied.clone()), access.whole())
             .map(drop)
             .map_err(|denied| refusal(gateway, &denied, arrival, dialect)),
+        (Demand::ByRoute | Demand::Never, Err(_)) if is_drive_by(&arrival.head) => {
+            let message = "a web page of another site had a browser send this, which asks nobody before it sends such a content type; \
+                 send `content-type: application/json`, or one of this gateway's keys"
+                .to_owned();
+            Err(arrival.refuse(Kind::Forbidden, message, dialect))
+        }
         (Demand::Always | Demand::ByRoute | Demand::Never, _) => Ok(()),
     }
+}
+
+/// Whether any page that somebody looks at can have had his browser send this, to a gateway that only he reaches: a POST
+/// of a kind that is sent without a preflight (Fetch standard, CORS-safelisted), by a page that is not the gateway's.
+/// Nobody but a browser says `Sec-Fetch-Site`; where it does not, as without TLS beyond loopback, its `Origin` tells.
+fn is_drive_by(head: &request::Parts) -> bool {
+    const UNASKED: [&str; 4] = ["", "text/plain", "multipart/form-data", "application/x-www-form-urlencoded"];
+    let text = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let kind = text(CONTENT_TYPE).unwrap_or_default();
+    let essence = kind.split_once(';').map_or(kind, |(essence, _)| essence).trim();
+    if head.method != Method::POST || !UNASKED.iter().any(|unasked| essence.eq_ignore_ascii_case(unasked)) {
+        return false;
+    }
+    if let Some(site) = text(HeaderName::from_static("sec-fetch-site")) {
+        return site == "cross-site";
+    }
+    let host = text(HOST).or_else(|| head.uri.authority().map(Authority::as_str));
+    text(ORIGIN).is_some_and(|origin| match origin.split_once("://") {
+        Some(("http" | "https", origin)) => host != Some(origin),
+        // A program's own scheme; what has none is `null`.
+        Some(_) => false,
+        None => true,
+    })
 }
 
 /// What a caller is told who may not go on. Whoever sends wrong keys again and again is told to wait; what is right
@@ -176,4 +209,43 @@ fn of_token(rejected: &Rejected, arrival: &Arrival, dialect: Dialect) -> Box<Ref
         refusal.retry_after = Some(DEFAULT_RETRY_AFTER);
     }
     refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drive_by(fields: &[(&'static str, &'static str)]) -> bool {
+        let request =
+            fields.iter().fold(http::Request::post("/v1/chat/completions"), |request, (name, value)| {
+                request.header(*name, *value)
+            });
+        is_drive_by(&request.body(()).expect("a request").into_parts().0)
+    }
+
+    #[test]
+    fn only_what_a_page_of_another_site_has_sent_unasked_is_a_drive_by() {
+        const HOST: (&str, &str) = ("host", "127.0.0.1:4000");
+        for kind in ["text/plain", "Text/Plain; charset=utf-8", "multipart/form-data; boundary=x"] {
+            let kind = ("content-type", kind);
+            for from in
+                [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")]
+            {
+                assert!(drive_by(&[HOST, kind, from]), "{kind:?} {from:?}");
+                assert!(!drive_by(&[HOST, ("content-type", "application/json"), from]), "{from:?}");
+            }
+            // No browser, a program with a browser in it, the gateway's own host, and who typed it in.
+            let fine: [&[(&str, &str)]; 5] = [
+                &[],
+                &[("origin", "app://obsidian.md")],
+                &[("origin", "http://127.0.0.1:4000")],
+                &[("sec-fetch-site", "same-origin"), ("origin", "https://behind.a.proxy")],
+                &[("sec-fetch-site", "none")],
+            ];
+            for from in fine {
+                assert!(!drive_by(&[&[HOST, kind], from].concat()), "{kind:?} {from:?}");
+            }
+        }
+        assert!(drive_by(&[HOST, ("origin", "https://evil.example")]), "a body without a type");
+    }
 }
