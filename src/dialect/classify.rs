@@ -137,7 +137,9 @@ fn judge(status: Option<u16>, said: &Said) -> Fault {
     if let Some(refusal) = refusal {
         return refusal.fault;
     }
-    let missing = status.is_none_or(|status| matches!(status, 400 | 403 | 404)) && said.misses_model();
+    if status.is_none_or(|status| matches!(status, 400 | 403 | 404)) && said.misses_model() {
+        return Fault::ModelMissing;
+    }
     let status = status.unwrap_or(500);
     let found = RULES.iter().find(|rule| {
         (rule.statuses.is_empty() || rule.statuses.contains(&status))
@@ -145,13 +147,15 @@ fn judge(status: Option<u16>, said: &Said) -> Fault {
     });
     match found {
         Some(rule) => rule.fault,
-        None if missing => Fault::ModelMissing,
-        // A day's limit is a quota to whoever waits seconds (Gemini's PerDay, Groq's TPD).
-        None if status == 429 && said.daily => Fault::QuotaExhausted,
+        // A day's limit is a quota to whoever waits seconds (Gemini's PerDay). One model's is a rate limit: those are kept
+        // for a key and a model.
+        None if status == 429 && said.daily && !said.of_model => Fault::QuotaExhausted,
         // The path itself is unknown there: a wrong base URL or an operation it does not serve.
         None if status == 404 && matches!(said.text.as_str(), "not found" | "resource not found") => {
             Fault::ModelMissing
         }
+        // All that some say of a wrong key (Doubleword, recorded).
+        None if status == 403 && said.text == "forbidden" => Fault::AuthRefused,
         None => by_status(status, Shape::Own),
     }
 }
@@ -167,7 +171,11 @@ enum Shape {
 
 fn by_status(status: u16, shape: Shape) -> Fault {
     match (status, shape) {
-        (401, _) | (403, Shape::Own) => Fault::AuthRefused,
+        (401, _) => Fault::AuthRefused,
+        // It may be about the file, the operation or the feature that this request asks for: no caller may have a key
+        // or a model rest with that. Whose words are about either is in the tables.
+        // So may a 410, as a rule that of a model which was taken away.
+        (403, Shape::Own) | (410, _) => Fault::Unsayable,
         (402, _) => Fault::QuotaExhausted,
         // A firewall in front of it; the credential never arrived.
         (403, Shape::Foreign) => Fault::BadGateway,
@@ -308,6 +316,10 @@ mod tests {
         assert_eq!(minute.hint.retry_after, Some(Duration::from_nanos(34_074_824_224)));
         let day = find("gemini", Dialect::Gemini, 429, &[], &limit("PerDay"));
         assert_eq!((day.fault, day.hint.daily), (Fault::QuotaExhausted, true));
+        // The key's other models have quotas of their own.
+        let models = limit("PerDay").replace("PerProject", "PerProjectPerModel-FreeTier");
+        let day = find("gemini", Dialect::Gemini, 429, &[], &models);
+        assert_eq!((day.fault, day.hint.daily), (Fault::Throttled, true));
     }
 
     #[test]

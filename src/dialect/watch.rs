@@ -208,7 +208,7 @@ impl Watch {
 
     /// The end, unless there was nothing that it could be the end of.
     fn done(&self) -> Beat {
-        if self.last == Last::Terminal || self.seen != 0 || self.content_events > 0 {
+        if self.last == Last::Terminal || self.finished != 0 || self.content_events > 0 {
             return Beat::Terminal;
         }
         Beat::Error(InBand { fault: Fault::Truncated, ..InBand::unnamed(NO_ANSWER) })

@@ -124,7 +124,7 @@ impl Complaint {
                 "@type": "type.googleapis.com/google.rpc.QuotaFailure",
                 "violations": [{
                     "quotaMetric": "generativelanguage.googleapis.com/generate_content_free_tier_requests",
-                    "quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier",
+                    "quotaId": "GenerateRequestsPerDayPerProject-FreeTier",
                 }],
             }]));
         }

@@ -28,7 +28,9 @@ pub(super) const REFUSALS: &[Refusal] = &[
     at(&[400], "you have reached your specified*usage limits", QuotaExhausted),
     at(&[400], "this organization has been disabled", AuthRefused),
     at(&[400], "the long context beta is not yet available for this subscription", Unsayable),
-    // OpenAI, and Azure with its models.
+    at(&[429], "extra usage is required for long context requests", Unsayable),
+    // OpenAI, and Azure with its models. A key may lack leave for one operation.
+    at(&[401, 403], "you have insufficient permissions for this operation", Unsayable),
     at(&[400, 403, 404], "your organization must be verified to use the model", ModelMissing),
     at(&[400, 403], "your organization must be verified to", Unsayable),
     at(&[400], "the chatcompletion operation does not work with the specified model", Unsayable),
@@ -41,7 +43,6 @@ pub(super) const REFUSALS: &[Refusal] = &[
     at(&[400], "the provided model identifier is invalid", ModelMissing),
     at(&[400], "invocation of model id*on-demand throughput isn", ModelMissing),
     at(&[400], "access to anthropic models is not allowed from unsupported", ModelMissing),
-    at(&[403], "you don't have access to the model with the specified model id", ModelMissing),
     at(&[403], "model access is denied due to", ModelMissing),
     at(&[404], "model use case details have not been submitted", ModelMissing),
     at(&[404], "access denied. this model is marked by provider as legacy", ModelMissing),
@@ -54,6 +55,7 @@ pub(super) const REFUSALS: &[Refusal] = &[
     at(&[400], "publisher model*is not servable in region", ModelMissing),
     at(&[400], "project*is not allowed to use publisher model", ModelMissing),
     // OpenRouter. What is asked of the endpoints may stand in the request: tools, a data policy.
+    at(&[402], "this request requires more credits, or fewer max_tokens", Unsayable),
     at(&[404], "no endpoints found for ", ModelMissing),
     at(&[404], "no endpoints found", Unsayable),
     at(&[404], "no endpoints available", Unsayable),
@@ -74,7 +76,6 @@ pub(super) const REFUSALS: &[Refusal] = &[
     at(&[404], "function '*': not found for account", ModelMissing),
     at(&[410], "the model*has reached its end of life", ModelMissing),
     // GitHub.
-    at(&[403], "no access to model", ModelMissing),
     at(&[413], "request body too large for *max size:*tokens", Unsayable),
     // Cohere.
     at(&[404], "model '*was removed on", ModelMissing),

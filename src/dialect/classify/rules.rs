@@ -143,7 +143,12 @@ pub(super) const RULES: &[Rule] = &[
             "moderation_blocked",
             "moderation",
         ],
-        texts: &["content management policy", "rejected by the safety system"],
+        texts: &[
+            "content management policy",
+            "rejected by the safety system",
+            // xAI's, with the key's name behind it.
+            "content violates usage guidelines",
+        ],
     },
     Rule {
         fault: Fault::ContextOverflow,
@@ -173,6 +178,67 @@ pub(super) const RULES: &[Rule] = &[
     Rule { fault: Fault::ForeignReasoning, statuses: &[], tags: &["invalid_encrypted_content"], texts: &[] },
     // The model wrote a tool call that its own vendor refuses; the next try usually does better.
     Rule { fault: Fault::Busy, statuses: &[], tags: &["tool_use_failed"], texts: &[] },
+    // Leave for a model is given to a key and an account, and to each model apart.
+    Rule {
+        fault: Fault::ModelMissing,
+        statuses: &[403],
+        tags: &["no_access", "model.accessdenied", "accessdenied.unpurchased"],
+        texts: &[
+            "access to model",
+            "access to the model",
+            "access to this model",
+            // Amazon's and Google's, of roles.
+            "not authorized to perform: bedrock",
+            "denied on resource",
+        ],
+    },
+    // What is wrong with the key or the account, whatever is asked.
+    Rule {
+        fault: Fault::AuthRefused,
+        statuses: &[403],
+        tags: &[
+            "api_key_service_blocked",
+            "api_key_http_referrer_blocked",
+            "api_key_ip_address_blocked",
+            "billing_disabled",
+            "consumer_invalid",
+            "consumer_suspended",
+            "service_disabled",
+            "user_project_denied",
+            "expiredtokenexception",
+            "incompletesignatureexception",
+            "invalidsignatureexception",
+            "missingauthenticationtokenexception",
+            "unrecognizedclientexception",
+        ],
+        texts: &[
+            "invalid api key",
+            "incorrect api key",
+            "key is invalid",
+            "key not valid",
+            "key expired",
+            "key has been disabled",
+            "key is disabled",
+            "account has been disabled",
+            "account is disabled",
+            "organization has been disabled",
+            "organization has been restricted",
+            "organization is disabled",
+            "project has been denied",
+            "has not been used in project",
+            "access token",
+            "oauth token",
+            "security token",
+            "correct credentials",
+            "authentication",
+            "billing",
+            "deactivated",
+            "leaked",
+            "overdue",
+            "revoked",
+            "suspended",
+        ],
+    },
     // A cached content or file that is not this project's: the caller's reference, not the credential.
     Rule {
         fault: Fault::BadRequest,

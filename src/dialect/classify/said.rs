@@ -25,6 +25,8 @@ pub(in crate::dialect) struct Said {
     pub retry_after: Option<Duration>,
     /// The limit that was hit is a day's.
     pub daily: bool,
+    /// And one model's.
+    pub of_model: bool,
     /// Another vendor behind this one is named as the guilty one.
     pub relayed: bool,
     /// MiniMax's own number.
@@ -94,7 +96,9 @@ impl Said {
                 self.retry_after = moments::duration(delay).map(cap);
             }
             for violation in detail["violations"].as_array().into_iter().flatten() {
-                self.daily |= violation["quotaId"].as_str().is_some_and(|id| id.contains("PerDay"));
+                let says = |what: &str| violation["quotaId"].as_str().is_some_and(|id| id.contains(what));
+                self.daily |= says("PerDay");
+                self.of_model |= says("PerModel");
             }
         }
         let metadata = &error["metadata"];
@@ -140,6 +144,8 @@ impl Said {
     fn finish(mut self) -> Self {
         self.text = self.message.as_deref().unwrap_or_default().to_lowercase();
         self.daily |= self.mentions(&["per day", "(rpd)", "(tpd)", "daily limit"]);
+        // Groq's, and OpenRouter's of its models without a price.
+        self.of_model |= self.mentions(&["reached for model", "free-models-per-day"]);
         self.retry_after = self.retry_after.or_else(|| wait_in_words(&self.text).map(cap));
         self
     }

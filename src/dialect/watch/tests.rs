@@ -113,6 +113,7 @@ fn an_end_of_nothing_is_no_answer() {
     chat(&[r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":0}}"#, "[DONE]"], "uE");
     let begun = r#"{"type":"response.created","response":{"id":"r"}}"#;
     check(Dialect::Responses, Operation::Responses, &[begun, "[DONE]"], ".E");
+    chat(&[r#"{"choices":[{"delta":{"role":"assistant"},"finish_reason":null}]}"#, "[DONE]"], ".E");
     // Sparse, and yet an answer.
     chat(&[r#"{"choices":[{"delta":{"role":"assistant"},"finish_reason":"stop"}]}"#, "[DONE]"], "ft");
     let whole = r#"{"type":"response.completed","response":{"id":"r"}}"#;

@@ -159,3 +159,42 @@ async fn a_caller_puts_no_key_and_no_model_away_with_his_words() {
         lab.assert_quiet().await;
     }
 }
+
+/// An operation, a file or a length that is refused is nobody else's affair: the key serves on.
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_to_one_request_rests_no_key_and_no_model() {
+    let chat = Ask::chat("alone").body;
+    let embeddings = r#"{"model":"alone","input":"hi"}"#;
+    for (status, path, body, words) in [
+        (403, "/v1/embeddings", embeddings, "You are not allowed to generate embeddings from this model"),
+        (
+            403,
+            "/v1/chat/completions",
+            "",
+            "You do not have permission to access the File x1 or it may not exist.",
+        ),
+        (
+            429,
+            "/v1/chat/completions",
+            "",
+            "Request too large for m in organization o on tokens per min (TPM): Limit 30000, Requested 50000.",
+        ),
+        (
+            402,
+            "/v1/chat/completions",
+            "",
+            "This request requires more credits, or fewer max_tokens. You requested up to 64000 tokens, but can only afford 1000.",
+        ),
+    ] {
+        let error = format!(r#"{{"error":{{"message":"{words}","type":"tokens","code":null}}}}"#);
+        let scribe = Scribe::saying(Said::json(status, error));
+        let lab = lab("openai", &scribe);
+        let body = if body.is_empty() { chat.clone() } else { body.into() };
+        let refused = lab.send(&Ask::post(path, body)).await;
+        assert_eq!(refused.status, 400, "{words}: {}", refused.text());
+        assert!(refused.text().contains(words) && refused.header("x-should-retry") != "true", "{words}");
+        scribe.say(Said::json(200, ANSWER));
+        assert_eq!(lab.send(&Ask::chat("alone")).await.text(), ANSWER, "{words}");
+        lab.assert_quiet().await;
+    }
+}
