@@ -213,8 +213,8 @@ impl Reading<'_> {
             thoughts::learn(gateway, guest.caller.scope(), permit, &encrypted);
         }
         let json = is_json(&head);
-        let legible = json || (translate::generates(spoken.operation) && may_be_object(&said));
-        let facts = if legible {
+        let readable = json || (translate::generates(spoken.operation) && may_be_object(&said));
+        let facts = if readable {
             meter::reply(spoken.dialect, spoken.operation, &said)
         } else {
             ReplyFacts::default()
