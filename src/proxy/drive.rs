@@ -240,13 +240,14 @@ impl Drive<'_> {
         };
         let fault = failed.failure.fault;
         let of_own_key = is_of_own_key(fault, need);
-        let theirs = fault.class() == Class::ClientFault || guest.dialect == Dialect::Http || of_own_key;
+        // Of what cannot be said to it an upstream may have words of its own.
+        let about_request = fault.class() == Class::ClientFault || fault == Fault::Unsayable;
+        let theirs = about_request || guest.dialect == Dialect::Http || of_own_key;
         if theirs && let Some(spare) = failed.spare.take() {
             return attempt::pass_on(guest, *spare, fault);
         }
         let (kind, what) = if of_own_key { of_own_key_kind(fault) } else { kind_of(fault) };
-        // About the caller's own request, so it needs no story of ours.
-        let about_request = fault == Fault::Unsayable || fault.class() == Class::ClientFault;
+        // It needs no story of ours.
         if about_request && let Some(message) = failed.message.take() {
             let is_thread = failed.param.as_deref() == Some(translate::THREAD);
             let kind = if is_thread { Kind::NotFound } else { kind };

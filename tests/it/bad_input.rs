@@ -323,20 +323,6 @@ async fn forms_without_a_sound_model_are_refused() {
     lab.assert_quiet().await;
 }
 
-/// It would be paid for and never read: where it is stored is nowhere that callers come to.
-#[tokio::test(start_paused = true)]
-async fn an_answer_that_nobody_could_fetch_is_not_asked_for() {
-    let lab = Lab::start(YAML);
-    let body = |more: &str| format!(r#"{{"model":"demo","input":"hi","background":true{more}}}"#);
-    for more in ["", r#","stream":false"#, r#","store":true"#] {
-        let ask = Ask::post("/v1/responses", body(more));
-        lab.assert_refused(&ask, &bad_request("responses", "cannot be fetched")).await;
-    }
-    let streamed = lab.send(&Ask::post("/v1/responses", body(r#","stream":true"#))).await;
-    streamed.spoken().expect("what streams is read at once");
-    lab.assert_quiet().await;
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_sends_too_slowly_or_not_all_is_told_so() {
     let lab = Lab::start(YAML);

@@ -459,7 +459,7 @@ pub fn pass_on(mut guest: Box<Guest>, spare: Spare, fault: Fault) -> Response<Re
     let Spare { mut head, begin, rest, channel, idle } = spare;
     let attempts = guest.settle.attempts;
     dress(&mut head, (guest.dialect, &guest.request_id), attempts, &channel, Switching::No);
-    let theirs = fault.class() == Class::ClientFault;
+    let theirs = fault.class() == Class::ClientFault || fault == Fault::Unsayable;
     guest.settle.ends(if theirs { RequestOutcome::ClientFault } else { RequestOutcome::Failed });
     guest.settle.first_byte(head.status);
     let opaque = Opaque::passed_on(begin, rest, guest.settle, idle, guest.deadline);
