@@ -22,7 +22,6 @@ pub struct Kept {
     pub before: u32,
     pub throttles: u32,
     pub quotas: u32,
-    pub skip_until: Tick,
 }
 
 impl Cooldown {
@@ -33,13 +32,7 @@ impl Cooldown {
             Live::Disabled { recheck_at, .. } => Stage::Waiting { until: recheck_at, kind: Kind::Auth },
             Live::Trickle { limit } => Stage::Trickle { limit },
         };
-        Kept {
-            stage,
-            before: self.before,
-            throttles: self.throttles,
-            quotas: self.quotas,
-            skip_until: self.skip_until,
-        }
+        Kept { stage, before: self.before, throttles: self.throttles, quotas: self.quotas }
     }
 
     pub fn restore(settings: Settings, kept: &Kept) -> Self {
@@ -58,15 +51,14 @@ impl Cooldown {
             before: kept.before,
             throttles: kept.throttles,
             quotas: kept.quotas,
-            skip_until: kept.skip_until,
             ..Self::new(settings)
         }
     }
 
     /// Whether there is anything to remember.
     pub fn is_blank(&self) -> bool {
-        let Self { stage, throttles, quotas, skip_until, .. } = self;
-        *stage == Live::Ready && (*throttles, *quotas) == (0, 0) && *skip_until == Tick::ZERO
+        let Self { stage, throttles, quotas, .. } = self;
+        *stage == Live::Ready && (*throttles, *quotas) == (0, 0)
     }
 }
 
@@ -85,7 +77,6 @@ mod tests {
         Hit(Signal),
         Wait(u64),
         Recheck(Recheck),
-        Skip(u64),
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -98,7 +89,6 @@ mod tests {
             1 => Just(Step::Hit(Signal::Neutral)),
             4 => (0..4_000_u64).prop_map(Step::Wait),
             1 => prop_oneof![Just(Recheck::Accepted), Just(Recheck::Refused)].prop_map(Step::Recheck),
-            1 => (0..100_u64).prop_map(Step::Skip),
         ]
     }
 
@@ -112,7 +102,6 @@ mod tests {
             }
             Step::Wait(secs) => *now = *now + Duration::from_secs(secs),
             Step::Recheck(recheck) => drop(cooldown.rechecked(recheck, *now, dice)),
-            Step::Skip(secs) => cooldown.soft_skip(*now + Duration::from_secs(secs), *now),
         }
         cooldown.readiness(*now)
     }
@@ -130,9 +119,6 @@ mod tests {
     fn blank_is_who_has_nothing_held_against_him() {
         let new = || Cooldown::new(Settings::default());
         assert!(new().is_blank());
-        let mut skipped = new();
-        skipped.soft_skip(Tick::ZERO + Duration::from_secs(5), Tick::ZERO);
-        assert!(!skipped.is_blank());
         for signal in [Signal::Throttled { retry_after: None }, Signal::Quota { reset: None }, Signal::Auth] {
             let (mut cooldown, mut now, mut dice) = (new(), Tick::ZERO, Dice::seeded(3));
             run(&mut cooldown, Step::Hit(signal), &mut now, &mut dice);

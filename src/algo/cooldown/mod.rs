@@ -45,8 +45,6 @@ pub struct Cooldown {
     throttles: u32,
     /// Exhausted quotas in a row.
     quotas: u32,
-    /// No request before this although nothing failed: a header said the window is used up.
-    skip_until: Tick,
     /// Until when the other replicas know it to rest.
     known: Tick,
     /// Until when another replica's word has it rest; what is found out here has another end.
@@ -82,7 +80,6 @@ impl Cooldown {
             before: 1,
             throttles: 0,
             quotas: 0,
-            skip_until: Tick::ZERO,
             known: Tick::ZERO,
             heard: Tick::ZERO,
             refusal_known: false,
@@ -102,12 +99,7 @@ impl Cooldown {
     pub fn readiness(&self, now: Tick) -> Readiness {
         match self.stage {
             Stage::Disabled { recheck_at, .. } => Readiness::Disabled { recheck_at },
-            Stage::Cooling { until, wait } if now < until => {
-                Readiness::Cooling { until: until.max(self.skip_until), kind: wait.kind() }
-            }
-            Stage::Ready | Stage::Trickle { .. } | Stage::Cooling { .. } if now < self.skip_until => {
-                Readiness::Cooling { until: self.skip_until, kind: Kind::Short }
-            }
+            Stage::Cooling { until, wait } if now < until => Readiness::Cooling { until, kind: wait.kind() },
             Stage::Ready => Readiness::Ready,
             Stage::Trickle { limit } if self.in_flight >= limit => {
                 Readiness::Cooling { until: now, kind: Kind::Short }
@@ -145,12 +137,6 @@ impl Cooldown {
         (from != to).then_some(Change { from, to })
     }
 
-    /// A header said that nothing is left until then. Not a failure: nothing escalates, and the
-    /// credential is simply ready again afterwards. Bounded like any other wish of an upstream.
-    pub fn soft_skip(&mut self, until: Tick, now: Tick) {
-        self.skip_until = self.skip_until.max(until.min(now + self.settings.max));
-    }
-
     /// Whether it is time to ask with a free request if a refused key is accepted again.
     pub fn wants_recheck(&self, now: Tick) -> bool {
         match self.stage {
@@ -177,7 +163,6 @@ impl Cooldown {
     /// Forgets everything held against the credential.
     pub fn reset(&mut self) -> Option<Change> {
         let from = self.state();
-        self.skip_until = Tick::ZERO;
         self.recover();
         (from != State::Ready).then_some(Change { from, to: State::Ready })
     }

@@ -149,17 +149,6 @@ fn a_refused_key_stays_out_until_it_is_accepted_again() {
 }
 
 #[test]
-fn a_used_up_window_is_skipped_without_any_blame() {
-    let mut cooldown = Cooldown::new(exact());
-    cooldown.soft_skip(tick(5), tick(0));
-    cooldown.soft_skip(tick(3), tick(0));
-    assert_eq!(wait(&cooldown, tick(0)), 5);
-    assert_eq!((cooldown.state(), cooldown.readiness(tick(5))), (State::Ready, Readiness::Ready));
-    cooldown.soft_skip(Tick::MAX, tick(5));
-    assert_eq!(wait(&cooldown, tick(5)), 3_600, "no header benches a key for ever");
-}
-
-#[test]
 fn what_was_sent_before_a_reset_has_no_say_after_it() {
     let mut cooldown = Cooldown::new(exact());
     let (first, second) = (cooldown.admit(tick(0)).expect("ready"), cooldown.admit(tick(0)).expect("ready"));

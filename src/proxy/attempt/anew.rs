@@ -42,8 +42,8 @@ impl Said<'_> {
         };
         let is_chosen_here =
             plan.route_index() != guest.asked_for || route.channels.iter().any(|channel| other(channel));
-        let terms = terms(plan, permit, (self.dialect, self.name), self.asked, "");
-        is_chosen_here && translate::is_beyond(self.dialect, self.body, &terms)
+        let terms = || terms(plan, permit, (self.dialect, self.name), self.asked, "");
+        is_chosen_here && translate::is_beyond(self.dialect, self.body, &terms())
     }
 }
 

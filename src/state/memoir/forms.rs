@@ -190,20 +190,13 @@ pub struct Cooldown {
     before: u32,
     throttles: u32,
     quotas: u32,
-    skip_until: u64,
 }
 
 impl Cooldown {
     const fn holds_until(&self) -> u64 {
         match self.stage {
-            Rest::Short | Rest::Long | Rest::Auth => {
-                if self.at > self.skip_until {
-                    self.at
-                } else {
-                    self.skip_until
-                }
-            }
-            Rest::Ready | Rest::Trickle => self.skip_until,
+            Rest::Short | Rest::Long | Rest::Auth => self.at,
+            Rest::Ready | Rest::Trickle => 0,
         }
     }
 }
@@ -222,14 +215,7 @@ impl From<&cooldown::Kept> for Cooldown {
                 (stage, until.nanos())
             }
         };
-        Self {
-            stage,
-            at,
-            before: kept.before,
-            throttles: kept.throttles,
-            quotas: kept.quotas,
-            skip_until: kept.skip_until.nanos(),
-        }
+        Self { stage, at, before: kept.before, throttles: kept.throttles, quotas: kept.quotas }
     }
 }
 
@@ -249,7 +235,6 @@ impl From<&Cooldown> for cooldown::Kept {
             before: form.before,
             throttles: form.throttles,
             quotas: form.quotas,
-            skip_until: Tick::from_nanos(form.skip_until),
         }
     }
 }

@@ -72,21 +72,3 @@ fn of_the_crowd_that_waited_for_a_key_one_goes_first() {
         came
     });
 }
-
-#[test]
-fn a_key_of_which_nothing_is_left_is_passed_over_whoever_uses_it_meanwhile() {
-    explore(&[()], || {
-        let key = credential();
-        let (told, used) = (Arc::clone(&key), Arc::clone(&key));
-        together([
-            Box::new(move || told.own.skip(at(60), at(1))) as Work<()>,
-            Box::new(move || {
-                if let Some(held) = enter(&used, at(1)) {
-                    held.ok(at(1), &mut dice());
-                }
-            }),
-        ]);
-        assert!(matches!(key.readiness(None, at(1)), Readiness::Cooling { .. }));
-        assert!(enter(&key, at(1)).is_none());
-    });
-}
