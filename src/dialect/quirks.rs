@@ -165,11 +165,21 @@ impl Quirks {
         ..Self::COMPATIBLE
     };
 
-    /// Is it Claude that answers to this name, in Anthropic's dialect?
+    /// Is it Claude that answers to this name, in Anthropic's dialect? Whoever is not known to be another is taken for it:
+    /// it is the one that refuses.
     pub fn is_claude(&self, model: &str) -> bool {
-        self.claude_alone || model.contains("claude")
+        let is_other = || {
+            let model = model.to_ascii_lowercase();
+            OTHERS.iter().any(|other| model.contains(other))
+        };
+        self.claude_alone || model.contains("claude") || !is_other()
     }
 }
+
+/// In the names of models that are asked in Anthropic's dialect and are not Claude. Source: their vendors' guides for Claude
+/// Code.
+const OTHERS: [&str; 9] =
+    ["deepseek", "kimi", "moonshot", "glm", "qwen", "minimax", "mimo", "longcat", "gpt"];
 
 impl ToolIds {
     /// May an id look like this?

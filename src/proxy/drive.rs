@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Response;
+use http::{Response, StatusCode};
 use tokio::time::sleep;
 
 use super::attempt::{self, Attempted, Failed};
@@ -240,9 +240,14 @@ impl Drive<'_> {
         };
         let fault = failed.failure.fault;
         let of_own_key = is_of_own_key(fault, need);
-        // Of what cannot be said to it an upstream may have words of its own.
         let about_request = fault.class() == Class::ClientFault || fault == Fault::Unsayable;
-        let theirs = about_request || guest.dialect == Dialect::Http || of_own_key;
+        // Of what cannot be said to it an upstream may have words of its own: not of its account with us, nor to come again.
+        let is_ours = |status: StatusCode| matches!(status.as_u16(), 401 | 402 | 429);
+        let has_words = failed.spare.as_ref().is_some_and(|spare| !is_ours(spare.status()));
+        let theirs = fault.class() == Class::ClientFault
+            || (fault == Fault::Unsayable && has_words)
+            || guest.dialect == Dialect::Http
+            || of_own_key;
         if theirs && let Some(spare) = failed.spare.take() {
             return attempt::pass_on(guest, *spare, fault);
         }
