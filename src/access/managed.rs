@@ -81,9 +81,9 @@ impl Managed {
 
     /// Takes these in place of all that was known.
     pub(super) fn begin_anew(&self, all: Vec<KeyRow>, now: Duration) {
-        let generation = self.generation() + 1;
-        *self.known.lock() = Known { generation, ..Known::default() };
-        self.take(all, now);
+        let mut known = self.known.lock();
+        *known = Known { generation: known.generation + 1, ..Known::default() };
+        known.take(all, now);
     }
 
     /// When the store was last heard, since the Unix epoch.
@@ -93,21 +93,7 @@ impl Managed {
 
     /// Takes what has changed in the store.
     pub fn take(&self, changed: Vec<KeyRow>, now: Duration) {
-        let mut known = self.known.lock();
-        known.heard = Some(now);
-        let seen = known.version;
-        // Of two looks at once the later answer may be the older one.
-        for row in changed.into_iter().filter(|row| row.version > seen) {
-            known.generation += 1;
-            if row.version > known.version {
-                (known.version, known.newest) = (row.version, Some(row.id));
-            }
-            if row.deleted_at.is_some() {
-                known.rows.remove(&row.id);
-            } else {
-                known.rows.insert(row.id, row);
-            }
-        }
+        self.known.lock().take(changed, now);
     }
 
     /// All of them, by name.
@@ -174,6 +160,25 @@ impl Managed {
             names.insert(Arc::clone(&row.name), key);
         }
         Shelf { generation, entries: Digests::new(entries), names }
+    }
+}
+
+impl Known {
+    fn take(&mut self, changed: Vec<KeyRow>, now: Duration) {
+        self.heard = Some(now);
+        let seen = self.version;
+        // Of two looks at once the later answer may be the older one.
+        for row in changed.into_iter().filter(|row| row.version > seen) {
+            self.generation += 1;
+            if row.version > self.version {
+                (self.version, self.newest) = (row.version, Some(row.id));
+            }
+            if row.deleted_at.is_some() {
+                self.rows.remove(&row.id);
+            } else {
+                self.rows.insert(row.id, row);
+            }
+        }
     }
 }
 

@@ -113,8 +113,9 @@ use crate::access::limits::Limiter;
 use crate::access::{Access, Caller, Guesses, OwnKeys};
 use crate::cache::{Held, KeptNow, Memory};
 use crate::capture::Captures;
+use crate::dialect::Dialect;
 use crate::ledger::{Journal, Ledger, Readers, Till};
-use crate::route::Bond;
+use crate::route::{Bond, Hold};
 use crate::state::{Live, Recent, Table};
 use crate::upstream::{Fetcher, Pool};
 
@@ -223,9 +224,11 @@ impl Gateway {
         let _ = self.captures.set(captures);
     }
 
-    /// Where what has this id is stored for the caller.
-    fn bond(&self, caller: &Caller, id: u64) -> Option<Bond> {
-        self.bonds.find(caller, id, self.live.now())
+    /// Where what has this id is stored for the caller. Who cannot look one of Anthropic's threads up says so, and then the
+    /// caller sends all of it.
+    fn bond(&self, caller: &Caller, dialect: Dialect, id: u64) -> Option<Bond> {
+        let hold = if dialect == Dialect::Anthropic { Hold::Yields } else { Hold::Firm };
+        self.bonds.find(caller, id, self.live.now()).map(|bond| Bond { hold, ..bond })
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {

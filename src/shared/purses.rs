@@ -89,15 +89,15 @@ pub enum Verdict {
 }
 
 impl Purses {
-    /// How many replicas there are, as far as the configuration says.
-    pub fn expected(&self) -> u32 {
-        self.link.settings().replicas
-    }
-
     /// `replica` is nobody else's name.
     pub fn new(link: Arc<Link>, replica: u64) -> Self {
         let prefix = format!("{}:budgets:1", link.settings().prefix);
         Self { prefix, replica: format!("{replica:016x}"), spend: Script::taught(&link, SPEND), link }
+    }
+
+    /// How many replicas there are, as far as the configuration says.
+    pub fn expected(&self) -> u32 {
+        self.link.settings().replicas
     }
 
     /// Says how things stand here, and reserves a request if all limits let it in. Without windows it says only that this

@@ -109,16 +109,16 @@ pub struct Beat {
 }
 
 impl Tallies {
-    /// How many replicas there are, as far as the configuration says.
-    pub fn expected(&self) -> u32 {
-        self.link.settings().replicas
-    }
-
     /// `replica` is nobody else's name.
     pub fn new(link: Arc<Link>, replica: u64) -> Self {
         let prefix = format!("{}:limits:1", link.settings().prefix);
         let [take, tell, beat] = [TAKE, TELL, BEAT].map(|text| Script::taught(&link, text));
         Self { link, prefix, replica: format!("{replica:016x}"), take, tell, beat }
+    }
+
+    /// How many replicas there are, as far as the configuration says.
+    pub fn expected(&self) -> u32 {
+        self.link.settings().replicas
     }
 
     /// Counts a request, if all `rows` grant it. `None`: another `age` has begun.

@@ -14,9 +14,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
-use super::build;
 use super::read::hold;
 use super::unheard::book;
+use super::{authorize, build};
 use crate::dialect::billed::Wish;
 use crate::dialect::scan::State;
 use crate::dialect::stored::{Progress, progress};
@@ -27,7 +27,7 @@ use crate::proxy::unattended::Place;
 use crate::proxy::{Gateway, memory};
 use crate::state::Permit;
 use crate::telemetry::RequestOutcome;
-use crate::upstream::{CallLimits, Outgoing, Reuse, auth};
+use crate::upstream::{CallLimits, Outgoing, Reuse};
 
 /// Between the first word and the first question, and as long again behind each, up to [`RARELY`].
 const SOON: Duration = Duration::from_secs(1);
@@ -41,7 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) fn goes_on(guest: &Guest, is_native: bool, body: &[u8]) -> Option<String> {
     let Load::Ask { scan, .. } = &guest.load else { return None };
     let may = is_native && guest.operation == Operation::Responses && scan.state == State::Lasting;
-    let (id, at) = progress(body).filter(|_| may)?;
+    // No other answer is read for it.
+    let (id, at) = if may { progress(body)? } else { return None };
     (at == Progress::UnderWay).then_some(id)
 }
 
@@ -120,13 +121,8 @@ impl Made {
         *request.method_mut() = Method::GET;
         *request.uri_mut() = self.path.parse().map_err(|_| None)?;
         *request.headers_mut() = self.fields();
-        let auth = upstream.config.provider.auth_in(Dialect::Responses);
-        let authorized = match (self.settle.caller.own(), self.permit.credential()) {
-            (Some(own), _) => auth::carry(&mut request, auth, &own.secret),
-            (None, Some(key)) => pool.authorize(&mut request, auth, &key.secret, &limits).await,
-            (None, None) => Ok(()),
-        };
-        authorized.map_err(|_| None)?;
+        let asks = (&self.settle.caller, &self.permit);
+        authorize(pool, &mut request, asks, Dialect::Responses, &limits).await.map_err(|_| None)?;
         let (head, body) = pool.call(request, limits).await.map_err(|_| None)?.into_parts();
         if head.status != StatusCode::OK {
             return Err(Some(head.status));

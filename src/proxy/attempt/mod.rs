@@ -12,7 +12,7 @@ mod unheard;
 use std::sync::Arc;
 
 use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Response, Version, response};
+use http::{HeaderValue, Request, Response, Version, response};
 
 pub use read::{Failed, Spare, failed};
 pub use spoken::{Spoken, framing, manner_at_home};
@@ -31,6 +31,7 @@ use super::reply::{Audience, Opaque, Reply, Said, Streaming};
 use super::tail::Counted;
 use super::unattended::{Attendance, is_read_on};
 use super::{Gateway, Snapshot, left, thoughts, tunnel};
+use crate::access::Caller;
 use crate::algo::tick::Tick;
 use crate::dialect::continuation::Method;
 use crate::dialect::hub::Keeping;
@@ -41,7 +42,7 @@ use crate::state::{Channel, Permit};
 use crate::telemetry::RequestOutcome;
 use crate::upstream::auth;
 use crate::upstream::headers::{self, Switching};
-use crate::upstream::{CallError, CallLimits, Doubt, Incoming, Reuse};
+use crate::upstream::{CallError, CallLimits, Doubt, Incoming, Outgoing, Pool, Reuse};
 use crate::vocab::{Class, Fault, RateHint, Stage, Usage};
 
 pub enum Attempted {
@@ -203,13 +204,8 @@ async fn send(
         let failed = Failed { detail: Some(error.detail), ..Failed::new(failure) };
         Err(Box::new(Unsent::Failed(permit, Box::new(failed))))
     };
-    let auth = permit.channel().upstream.config.provider.auth_in(spoken.dialect);
-    let authorized = match (guest.caller.own(), permit.credential()) {
-        (Some(own), _) => auth::carry(&mut request, auth, &own.secret),
-        (None, Some(key)) => pool.authorize(&mut request, auth, &key.secret, &call_limits).await,
-        (None, None) => Ok(()),
-    };
-    if let Err(error) = authorized {
+    let asks = (&guest.caller, &permit);
+    if let Err(error) = authorize(pool, &mut request, asks, spoken.dialect, &call_limits).await {
         return refused(permit, error);
     }
     let mut sent = None;
@@ -226,6 +222,22 @@ async fn send(
             Ok(Sent { permit, spoken, head, upstream })
         }
         Err(error) => refused(permit, error),
+    }
+}
+
+/// Puts on a request the key that it is asked with: the caller's own, if he brings one, else the permit's.
+async fn authorize(
+    pool: &Arc<Pool>,
+    request: &mut Request<Outgoing>,
+    (caller, permit): (&Caller, &Permit),
+    dialect: Dialect,
+    limits: &CallLimits,
+) -> Result<(), CallError> {
+    let auth = permit.channel().upstream.config.provider.auth_in(dialect);
+    match (caller.own(), permit.credential()) {
+        (Some(own), _) => auth::carry(request, auth, &own.secret),
+        (None, Some(key)) => pool.authorize(request, auth, &key.secret, limits).await,
+        (None, None) => Ok(()),
     }
 }
 

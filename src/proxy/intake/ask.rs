@@ -18,7 +18,7 @@ use crate::proxy::recall::{self, Recall};
 use crate::proxy::refuse::{Refusal, in_short};
 use crate::proxy::thoughts::Thoughts;
 use crate::proxy::{Gateway, Snapshot, budgets, byok, identity, leave, left, memory, steer};
-use crate::route::{Bond, Hold, closest};
+use crate::route::closest;
 use crate::vocab::Secret;
 
 /// # Errors
@@ -192,10 +192,7 @@ fn send_on(
         caller: &caller,
         unknown: if own.is_some() { left::Unknown::Passes } else { left::Unknown::of(&snapshot.access) },
     };
-    let stored_at = scan.refers_to.and_then(|id| gateway.bond(&caller, id));
-    // Who cannot look a thread up says so, and the caller sends all of it.
-    let hold = if dialect == crate::dialect::Dialect::Anthropic { Hold::Yields } else { Hold::Firm };
-    let stored_at = stored_at.map(|bond| Bond { hold, ..bond });
+    let stored_at = scan.refers_to.and_then(|id| gateway.bond(&caller, dialect, id));
     let stored_at = stored_at.or(asker.bond(dialect, &body)?);
     let asks = (&arrival, caller.lineage());
     let course = steer::course(gateway, snapshot, asked_for, asks, entry, (&scan, &body), stored_at);

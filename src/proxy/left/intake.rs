@@ -119,15 +119,14 @@ pub async fn guest(
     let errand = asker.errand(entry, left, body).map_err(|refusal| refusal.closing_if_body(&arrival))?;
     let Errand { route: index, bond, .. } = errand;
     let refused = |denied| identity::refusal(gateway, &denied, &arrival, dialect).closing_if_body(&arrival);
-    let caller = access.decide(known, table.routes[index].config.access).map_err(refused)?;
-    leave::to_route(table, &caller, &arrival, dialect, index)
+    access.decide(known, table.routes[index].config.access).map_err(refused)?;
+    leave::to_route(table, &whose, &arrival, dialect, index)
         .map_err(|refusal| refusal.closing_if_body(&arrival))?;
     let caller = if operation.is_of_responses() {
-        byok::sent(gateway, caller, &arrival, dialect)
-            .and_then(|(caller, own)| byok::on_route(table, index, (caller, own), &arrival, dialect))
+        byok::on_route(table, index, (whose, own), &arrival, dialect)
             .map_err(|refusal| refusal.closing_if_body(&arrival))?
     } else {
-        caller
+        whose
     };
     let is_retry = is_retry(&arrival.head.headers);
     let priority = admission::priority(snapshot, index, &caller, &arrival.head.headers, is_retry).map_err(
