@@ -58,13 +58,15 @@ impl Thoughts {
         (dialect, operation): (Dialect, Operation),
         (model, body): (&str, &[u8]),
     ) -> Option<Box<Self>> {
+        let found = encrypted::of_request(dialect, operation, model, body);
+        if found.is_empty() {
+            return None;
+        }
         let now = gateway.live.now();
         let place = |name| gateway.thoughts.find(scoped(caller, name), KEPT, now);
-        let items: Vec<Item> = encrypted::of_request(dialect, operation, model, body)
-            .into_iter()
-            .map(|it| Item { name: it.name, worth: it.worth, place: place(it.name) })
-            .collect();
-        (!items.is_empty()).then(|| Box::new(Self { items, given_up: false }))
+        let items =
+            found.into_iter().map(|it| Item { name: it.name, worth: it.worth, place: place(it.name) });
+        Some(Box::new(Self { items: items.collect(), given_up: false }))
     }
 
     /// Where the request has to go, or best goes: to whoever made the last piece of it that matters most.

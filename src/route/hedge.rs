@@ -226,7 +226,7 @@ impl<'t> Plan<'t> {
             if channel.slot == first.slot || self.has_tried(channel) {
                 continue;
             }
-            let model = need.memory(route, channel);
+            let model = need.memory(route, channel, now);
             let rank = match self.judge(channel, &model, need, now) {
                 Ok(rank @ (Rank::Ready | Rank::Doubted | Rank::Stalled | Rank::Last)) => rank,
                 Err(WhyNot::Full) => {

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::need::Need;
 use super::plan::Plan;
 use super::shortlist;
+use crate::algo::tick::Tick;
 use crate::config::FirstEvent;
 use crate::dialect::scan::Thinks;
 use crate::state::model::Shape;
@@ -38,8 +39,7 @@ const LAST_REASONING: Duration = Duration::from_mins(5);
 impl Plan<'_> {
     /// The 95th percentile of its latency that patience with a channel is measured by: its own, as long as that
     /// is about what the route's other channels do. `None` before there are enough samples of it.
-    pub fn usual(&self, permit: &Permit, need: &Need<'_>) -> Option<Duration> {
-        let now = self.table().live.now();
+    fn usual(&self, permit: &Permit, need: &Need<'_>, now: Tick) -> Option<Duration> {
         let own = permit.model().p95(need.shape, now)?;
         // Under the least of all limits it makes no difference what others do.
         if own * P95_FACTOR <= LEAST {
@@ -51,7 +51,7 @@ impl Plan<'_> {
             .iter()
             .filter(|other| other.slot != permit.channel().slot)
             .filter_map(|other| {
-                let model = need.memory(route, other);
+                let model = need.memory(route, other, now);
                 shortlist::judge(route, other, &model, need, now).ok()?;
                 model.p95(need.shape, now)
             })
@@ -64,7 +64,7 @@ impl Plan<'_> {
         let timeouts = &channel.config.timeouts;
         let now = self.table().live.now();
         let left = need.deadline.since(now);
-        let p95 = || self.usual(permit, need).map(|p95| p95 * P95_FACTOR);
+        let p95 = || self.usual(permit, need, now).map(|p95| p95 * P95_FACTOR);
         // How long a file takes says nothing about the next one.
         if need.operation.is_left() {
             return Limits { headers: left, first_event: left };
@@ -76,7 +76,7 @@ impl Plan<'_> {
                 Limits { headers: timeouts.ttfb.min(limit).min(left), first_event: limit.min(left) }
             }
             (FirstEvent::Auto, Shape::Stream) => {
-                let elsewhere = self.has_other(channel, need);
+                let elsewhere = self.has_other(channel, need, now);
                 let model = channel.model_name(&self.route().config, need.model).unwrap_or(need.model);
                 let thinks = need.thinks == Thinks::Yes || channel.config.reasoning.of(model);
                 let limit = match (elsewhere, thinks) {
@@ -96,7 +96,7 @@ impl Plan<'_> {
             // The headers of a whole answer come when it is whole, so only the total bounds it, unless
             // experience says that this channel is usually much faster and another one is waiting.
             (FirstEvent::Auto, Shape::Whole) => {
-                let experience = p95().filter(|_| self.has_other(channel, need));
+                let experience = p95().filter(|_| self.has_other(channel, need, now));
                 let limit = experience.map_or(left, |limit| limit.max(LEAST_WHOLE)).min(left);
                 Limits { headers: limit, first_event: limit }
             }

@@ -61,12 +61,13 @@ impl Plan<'_> {
         let route = self.route();
         let mut upstreams = SmallVec::new();
         let mut room = 0_u32;
+        let now = self.table().live.now();
         for channel in &route.channels {
             let memory = &channel.upstream.memory;
             if !upstreams.iter().any(|known| Arc::ptr_eq(known, memory)) {
                 upstreams.push(Arc::clone(memory));
             }
-            room = room.saturating_add(limit(channel, &need.memory(route, channel)));
+            room = room.saturating_add(limit(channel, &need.memory(route, channel, now)));
         }
         let most = route.config.queue.max.unwrap_or_else(|| room.saturating_mul(2).min(MOST_WAITING));
         route.memory.queue.join(priority, most as usize, upstreams)

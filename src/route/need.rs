@@ -68,12 +68,11 @@ impl Need<'_> {
 
     /// What is remembered of a channel for requests of this kind. What callers leave there has a memory of its own at
     /// each upstream, or else a failing one would take its models out.
-    pub fn memory(&self, route: &Route, channel: &Channel) -> Arc<Model> {
+    pub fn memory(&self, route: &Route, channel: &Channel, now: Tick) -> Arc<Model> {
         const LEFT: &str = "(files, batches, stored responses)";
         if self.operation.is_left() {
             return channel.upstream.memory.model(LEFT, Some(&channel.config.breaker));
         }
-        let now = channel.upstream.live.now();
         // What is not there needs none of its own, or names without end would take all places.
         if unserved::until(route, channel, self, now).is_some() {
             return channel.upstream.memory.other_models(Some(&channel.config.breaker));

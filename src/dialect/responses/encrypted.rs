@@ -4,8 +4,9 @@
 //! Texts and numbers only: who encrypted what is remembered by the proxy.
 
 use std::hash::{DefaultHasher, Hasher};
+use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 
 use crate::dialect::hub::{Ask, Content, Family, Signature, Text};
 use crate::dialect::json::{Kind, Walked, Walker};
@@ -13,6 +14,9 @@ use crate::dialect::tree::{self, Node};
 use crate::dialect::{Dialect, Operation, translate, write};
 
 const MEMBER: &[u8] = b"\"encrypted_content\"";
+/// Looked for in every request and answer, so they are made ready once.
+static IN_RESPONSES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MEMBER));
+static IN_CHATS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"reasoning_details\""));
 
 /// More of them in one request are not told apart: they go wherever the request goes.
 const MOST: usize = 256;
@@ -37,10 +41,10 @@ pub enum Worth {
 /// What is encrypted in a request, in its order. Of a body that cannot be read, nothing.
 pub fn of_request(dialect: Dialect, operation: Operation, model: &str, body: &[u8]) -> Vec<Encrypted> {
     if dialect == Dialect::Responses {
-        return if memmem::find(body, MEMBER).is_some() { of_input(body) } else { Vec::new() };
+        return if IN_RESPONSES.find(body).is_some() { of_input(body) } else { Vec::new() };
     }
     let carried = match dialect {
-        Dialect::OpenAi => memmem::find(body, b"\"reasoning_details\"").is_some(),
+        Dialect::OpenAi => IN_CHATS.find(body).is_some(),
         Dialect::Anthropic | Dialect::Gemini | Dialect::Bedrock => Signature::may_be_ours(dialect, body),
         Dialect::Responses | Dialect::Cohere | Dialect::Ollama | Dialect::Http => false,
     };
@@ -75,7 +79,7 @@ fn of_input(body: &[u8]) -> Vec<Encrypted> {
 /// What is encrypted in a whole answer.
 pub fn of_answer(body: &[u8]) -> Vec<u64> {
     let mut found = Vec::new();
-    if memmem::find(body, MEMBER).is_some() {
+    if IN_RESPONSES.find(body).is_some() {
         let _ = response(&mut Walker::new(body), &mut found);
     }
     found.into_iter().map(|encrypted| encrypted.name).collect()
@@ -84,7 +88,7 @@ pub fn of_answer(body: &[u8]) -> Vec<u64> {
 /// The same of an event of a stream. Of an item that is only begun, nothing: its text still changes.
 pub fn of_event(json: &[u8]) -> Vec<u64> {
     let mut found = Vec::new();
-    if memmem::find(json, MEMBER).is_some() && memmem::find(json, b"output_item.added").is_none() {
+    if IN_RESPONSES.find(json).is_some() && memmem::find(json, b"output_item.added").is_none() {
         let _ = Walker::new(json).object(|walker, key| match () {
             () if key.is("item") => item(walker, &mut found),
             () if key.is("response") => response(walker, &mut found),

@@ -46,7 +46,7 @@ impl<'t> Plan<'t> {
         let mut awaited = false;
         let mut words = Judgements::new();
         for channel in &route.channels {
-            let model = need.memory(route, channel);
+            let model = need.memory(route, channel, now);
             let judged = self.judge(channel, &model, need, now);
             words.push(match judged {
                 Ok(_) if refused.has(channel.slot) => TAKEN,
@@ -127,7 +127,7 @@ impl<'t> Plan<'t> {
         let route = self.route();
         route.channels.iter().any(|channel| {
             !self.tried.has(channel.slot) && {
-                let model = need.memory(route, channel);
+                let model = need.memory(route, channel, now);
                 // Who is only busy is waited for.
                 matches!(self.judge(channel, &model, need, now), Ok(_) | Err(WhyNot::Full))
             }
@@ -135,18 +135,17 @@ impl<'t> Plan<'t> {
     }
 
     /// As [`Plan::has_untried`], `channel` itself left out: is there somewhere else to go from it?
-    pub fn has_other(&self, channel: &Channel, need: &Need<'_>) -> bool {
+    pub fn has_other(&self, channel: &Channel, need: &Need<'_>, now: Tick) -> bool {
         if self.attempts_in_route >= self.route().config.retry.max_attempts.min(need.most_attempts) {
             return self.has_fallback();
         }
         let free = need.freed();
         let need = free.as_ref().unwrap_or(need);
-        let now = self.table.live.now();
         let route = self.route();
         self.has_fallback()
             || route.channels.iter().any(|other| {
                 other.slot != channel.slot && !self.tried.has(other.slot) && {
-                    let model = need.memory(route, other);
+                    let model = need.memory(route, other, now);
                     self.judge(other, &model, need, now).is_ok()
                 }
             })

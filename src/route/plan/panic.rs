@@ -99,7 +99,7 @@ impl<'t> Plan<'t> {
         let route = self.route();
         let mut best: Option<(Badness, &Arc<Channel>, Arc<Model>)> = None;
         for channel in &route.channels {
-            let model = need.memory(route, channel);
+            let model = need.memory(route, channel, now);
             let until = match shortlist::judge(route, channel, &model, need, now) {
                 Err(WhyNot::BreakerOpen { until: Some(until) }) => until,
                 Err(why) if why.is_evidence_only() => Tick::MAX,
