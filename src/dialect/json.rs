@@ -205,13 +205,14 @@ impl<'a> Walker<'a> {
         Ok(std::str::from_utf8(self.slice(span)).ok().and_then(|text| text.parse().ok()))
     }
 
-    /// Takes any value; the count when it is one. Some vendors compute theirs in floating point.
+    /// Takes any value; the count when it is one. Some vendors compute theirs in floating point, and JSON that is made of
+    /// protocol buffers has 64-bit numbers in quotes.
     pub fn count(&mut self) -> Walked<Option<u64>> {
         let (kind, span) = self.value()?;
-        if kind != Kind::Number {
+        if !matches!(kind, Kind::Number | Kind::String) {
             return Ok(None);
         }
-        let text = std::str::from_utf8(self.slice(span)).unwrap_or_default();
+        let text = std::str::from_utf8(self.slice(span)).unwrap_or_default().trim_matches('"');
         let rounded = || text.parse().ok().filter(|count: &f64| count.is_finite() && *count >= 0.0);
         Ok(text.parse().ok().or_else(|| rounded().map(|count| count as u64)))
     }
@@ -491,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_is_any_number_that_is_not_negative() {
+    fn a_count_is_any_number_that_is_not_negative_also_in_quotes() {
         for (text, count) in [
             ("7", Some(7)),
             ("5.0", Some(5)),
@@ -501,7 +502,9 @@ mod tests {
             ("18446744073709551616", Some(u64::MAX)),
             ("1e999", None),
             ("null", None),
-            ("\"7\"", None),
+            ("\"7\"", Some(7)),
+            ("\"7 tokens\"", None),
+            ("\"\"", None),
             ("[7]", None),
         ] {
             assert_eq!(Walker::new(text.as_bytes()).count().expect(text), count, "{text}");

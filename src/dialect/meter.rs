@@ -237,6 +237,24 @@ mod tests {
     }
 
     #[test]
+    fn a_count_may_be_in_quotes_and_the_input_that_is_missing_is_told_by_the_total() {
+        let check = |usage: &str, input, output| {
+            let body = format!(r#"{{"usage":{usage}}}"#);
+            let expected = Usage { input, output, ..Usage::default() };
+            assert_eq!(
+                reply(Dialect::OpenAi, Operation::Chat, body.as_bytes()).usage,
+                Some(expected),
+                "{body}"
+            );
+        };
+        check(r#"{"prompt_tokens":"10","completion_tokens":"5"}"#, 10, 5);
+        check(r#"{"prompt_tokens":null,"completion_tokens":5,"total_tokens":15}"#, 10, 5);
+        check(r#"{"prompt_tokens":"many","completion_tokens":5,"total_tokens":"15"}"#, 10, 5);
+        check(r#"{"prompt_tokens":10,"completion_tokens":"NaN"}"#, 10, 0);
+        check(r#"{"completion_tokens":10,"total_tokens":3}"#, 0, 10);
+    }
+
+    #[test]
     fn what_is_priced_apart_is_read_in_every_dialect() {
         let check = |dialect, operation, body: &str, expected: Usage| {
             assert_eq!(reply(dialect, operation, body.as_bytes()).usage, Some(expected), "{body}");

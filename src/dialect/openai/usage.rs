@@ -201,8 +201,10 @@ impl Details {
 
 impl Counts {
     fn sum(self) -> Option<Usage> {
-        let input = self.prompt_tokens.or(self.input_tokens);
         let output = self.completion_tokens.or(self.output_tokens);
+        // Of the other way round nothing follows: vendors of vectors have no output to count.
+        let beside = || Some(self.total_tokens?.saturating_sub(output?));
+        let input = self.prompt_tokens.or(self.input_tokens).or_else(beside);
         let other = Other {
             searches: self.searches.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX)),
             audio_millis: self.seconds.unwrap_or(0),
