@@ -16,6 +16,7 @@ pub use said::{said, said_in_stream};
 pub use stream::Stream;
 
 use bytes::Bytes;
+use memchr::memmem;
 
 pub use ends::ask_to_go_on;
 pub use fit::is_wanted as is_beyond;
@@ -98,6 +99,12 @@ pub fn tools_need_responses(model: &str) -> bool {
     let major: u32 = number(version).unwrap_or(0);
     let minor: u32 = version.split_once('.').and_then(|(_, rest)| number(rest)).unwrap_or(0);
     (major, minor) >= (5, 4)
+}
+
+/// Whether a request that is no chat may name texts that end its answer: what looks like its member may be one of a tool's.
+/// Within texts its quotes are escaped.
+pub fn may_have_stops(body: &[u8]) -> bool {
+    [&b"\"stop_sequences\""[..], b"\"stopSequences\""].iter().any(|name| memmem::find(body, name).is_some())
 }
 
 /// What a model has to be able to do for a request: what would be an error at the upstream, or an answer

@@ -195,6 +195,43 @@ async fn a_model_that_never_reasons_is_not_asked_to() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_with_stop_sequences_goes_by_chat_to_a_model_that_does_not_reason() {
+    let chat = json!({"id": "c", "object": "chat.completion", "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}]});
+    let response = json!({"id": "r", "object": "response", "status": "completed", "model": "m", "output": [
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "hello"}]}]});
+    let turns = json!([{"role": "user", "content": "count to ten"}]);
+    let anthropic = |stops: Value| {
+        let body = json!({"model": "demo", "max_tokens": 9, "stop_sequences": stops, "messages": turns});
+        Ask::post("/anthropic/v1/messages", body.to_string())
+    };
+    let gemini = json!({"contents": [{"role": "user", "parts": [{"text": "count to ten"}]}],
+        "generationConfig": {"stopSequences": ["five"]}});
+    let gemini = Ask::post("/gemini/v1beta/models/demo:generateContent", gemini.to_string());
+    let stops = || anthropic(json!(["five"]));
+    for (model, ask, path, dropped) in [
+        ("gpt-4.1", stops(), "/v1/chat/completions", ""),
+        ("gpt-4.1", gemini, "/v1/chat/completions", ""),
+        ("gpt-5.1", stops(), "/v1/responses", "stop"),
+    ] {
+        let routing = format!(
+            "version: 1\nupstreams: {{far: {{provider: openai, base_url: 'http://far/v1', credentials: [k]}}}}\nroutes: [{{model: demo, channels: [{{upstream: far, model: {model}}}]}}]"
+        );
+        let said = if path == "/v1/responses" { &response } else { &chat };
+        let scribe = Scribe::saying(Said::json(200, said.to_string()));
+        let lab = Lab::beside(&routing, &[("far", &scribe)]);
+        let answer = lab.send(&ask).await;
+        assert_eq!(answer.status, 200, "{model}: {}", answer.text());
+        let heard = scribe.only();
+        let body: Value = serde_json::from_slice(&heard.body).unwrap();
+        assert_eq!(heard.uri.path(), path);
+        let named = (dropped.is_empty()).then(|| json!(["five"]));
+        assert_eq!(body.get("stop"), named.as_ref(), "{model}: {body}");
+        assert_eq!(answer.header("x-mainstay-dropped"), dropped, "{model}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_prompt_that_is_too_long_moves_to_a_model_with_a_larger_window() {
     let too_long = || {
         let body = json!({"error": {"message": "This model's maximum context length is 8192 tokens.",

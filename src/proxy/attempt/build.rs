@@ -60,7 +60,9 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
     let (target, body) = match &guest.load {
         Load::Ask { body, scan } => {
             let name = model.unwrap_or(asked);
-            let dialect = spoken::dialect_for(guest, scan, upstream, name).unwrap_or(guest.dialect);
+            let facts = || channel.facts(route, asked);
+            let dialect = spoken::dialect_for(guest, (scan, body), upstream, (name, facts));
+            let dialect = dialect.unwrap_or(guest.dialect);
             let said = Said { dialect, name, asked, scan, body };
             if dialect == guest.dialect && !said.is_to_be_said_anew(guest, plan, permit) {
                 let lessened = lessened(guest, permit, route, body, &mut spoken)?;

@@ -20,6 +20,7 @@ use crate::dialect::{Dialect, Operation, Provider, conversation, encrypted, flag
 use crate::proxy::intake::Guest;
 use crate::proxy::media::Unfilled;
 use crate::proxy::thoughts;
+use crate::vocab::{Ability, Facts};
 
 /// How one attempt speaks.
 pub struct Spoken {
@@ -57,8 +58,13 @@ pub struct Letter {
     pub body: Vec<u8>,
 }
 
-/// The dialect in which this channel is best asked; `None` when it knows none that would do.
-pub fn dialect_for(guest: &Guest, scan: &Scan, upstream: &Upstream, model: &str) -> Option<Dialect> {
+/// The dialect in which this channel is best asked for `body`; `None` when it knows none that would do.
+pub fn dialect_for(
+    guest: &Guest,
+    (scan, body): (&Scan, &[u8]),
+    upstream: &Upstream,
+    (model, facts): (&str, impl FnOnce() -> Facts),
+) -> Option<Dialect> {
     let speaks = upstream.provider.speaks_for(&upstream.speaks, model);
     let quirks = upstream.provider.quirks;
     let wants_responses = guest.dialect == Dialect::OpenAi
@@ -70,7 +76,14 @@ pub fn dialect_for(guest: &Guest, scan: &Scan, upstream: &Upstream, model: &str)
     if wants_responses {
         return Some(Dialect::Responses);
     }
-    translate::towards(guest.dialect, guest.operation, &speaks, quirks)
+    let best = translate::towards(guest.dialect, guest.operation, &speaks, quirks);
+    // Responses know no stop sequences, and are better than chat only for models that reason.
+    let wants_chat = best == Some(Dialect::Responses)
+        && guest.dialect != Dialect::Responses
+        && speaks.contains(&Dialect::OpenAi)
+        && translate::may_have_stops(body)
+        && facts().lacks(Ability::Reasoning);
+    if wants_chat { Some(Dialect::OpenAi) } else { best }
 }
 
 impl Spoken {
