@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mainstay::dialect::hub::{Family, Keeping, Manner, Terms};
+use mainstay::dialect::hub::{Family, Keeping, Manner, Renamed, Terms};
 use mainstay::dialect::quirks::Quirks;
 use mainstay::dialect::{Dialect, Frame, Framing, Operation, Splitter, translate, tree};
 use mainstay::vocab::Facts;
@@ -202,6 +202,7 @@ fn manner() -> Manner {
         framing: Framing::Sse,
         echo: String::new(),
         keeping: Keeping::Passing,
+        renamed: Renamed::default(),
     }
 }
 

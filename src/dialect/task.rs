@@ -143,7 +143,7 @@ pub fn ask(
             count::read(from, model, root).and_then(|mut ask| {
                 let written = count::write(&mut ask, to, provider.paths, terms, &mut losses);
                 let (operation, body) = written.ok_or_else(unaskable)?;
-                Ok((Translated { body, operation, losses }, Errand::Count))
+                Ok((Translated::new(body, operation, losses), Errand::Count))
             })
         }
     };
@@ -188,7 +188,7 @@ fn embed(
     };
     let errand =
         Errand::Embed { operation, inputs: ask.inputs.len(), glance: ask.glance(), encodings: ask.encodings };
-    Ok((Translated { body, operation: asked, losses }, errand))
+    Ok((Translated::new(body, asked, losses), errand))
 }
 
 fn rerank(
@@ -231,7 +231,7 @@ fn rerank(
     let repeated = if ask.repeat == Some(true) { texts().map(str::to_owned).collect() } else { Vec::new() };
     let glance = tokens::at_a_glance(bytes);
     let errand = Errand::Rerank { style, documents: ask.documents.len(), repeated, glance };
-    Ok((Translated { body, operation: Operation::Rerank, losses }, errand))
+    Ok((Translated::new(body, Operation::Rerank, losses), errand))
 }
 
 fn draw(root: &Node<'_>, to: Dialect) -> Result<(Translated, Errand), Wrong> {
@@ -241,7 +241,7 @@ fn draw(root: &Node<'_>, to: Dialect) -> Result<(Translated, Errand), Wrong> {
     let (ask, delivery) = openai::media::read_draw(root)?;
     let (mut losses, mut body) = (Losses::default(), Vec::new());
     gemini::media::write_draw(&ask, &mut losses, &mut body);
-    Ok((Translated { body, operation: Operation::Generate, losses }, Errand::Draw(delivery)))
+    Ok((Translated::new(body, Operation::Generate, losses), Errand::Draw(delivery)))
 }
 
 fn speak(root: &Node<'_>, to: Dialect) -> Result<(Translated, Errand), Wrong> {
@@ -252,7 +252,7 @@ fn speak(root: &Node<'_>, to: Dialect) -> Result<(Translated, Errand), Wrong> {
     let (mut losses, mut body) = (Losses::default(), Vec::new());
     gemini::media::write_speak(&ask, &mut losses, &mut body);
     let errand = Errand::Speak(ask.format.unwrap_or(Sound::Wav));
-    Ok((Translated { body, operation: Operation::Generate, losses }, errand))
+    Ok((Translated::new(body, Operation::Generate, losses), errand))
 }
 
 /// An upstream's answer, as the caller's dialect says it.

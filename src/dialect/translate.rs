@@ -23,8 +23,8 @@ pub use fit::is_wanted as is_beyond;
 
 use super::framing::Framing;
 use super::hub::{
-    Ask, CallKind, Content, Family, Losses, Manner, Mode, NOTHING, Part, Reply, Role, Source, Terms, Thought,
-    ToolChoice, Turn, custom,
+    Ask, CallKind, Content, Family, Losses, Manner, Mode, NOTHING, Part, Renamed, Reply, Role, Source, Terms,
+    Thought, ToolChoice, Turn, custom,
 };
 use super::quirks::{Prefilling, Quirks};
 use super::task::Task;
@@ -39,6 +39,15 @@ pub struct Translated {
     /// What is asked of the upstream, in its dialect.
     pub operation: Operation,
     pub losses: Losses,
+    /// What stands for names of tools in it.
+    pub renamed: Renamed,
+}
+
+impl Translated {
+    /// One without names of tools that could come back.
+    pub fn new(body: Vec<u8>, operation: Operation, losses: Losses) -> Self {
+        Self { body, operation, losses, renamed: Renamed::default() }
+    }
 }
 
 /// Why an upstream's answer cannot be told to a caller of another dialect.
@@ -220,6 +229,8 @@ pub fn write(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Transl
     if !knows_custom {
         custom::emulate(ask, &mut losses);
     }
+    // Behind what makes names longer. What is said anew in its own dialect has the names that it came with.
+    let renamed = if to == ask.dialect { Renamed::default() } else { Renamed::replace(ask, to, terms) };
     if to.has_objects_for_arguments() {
         wrap_arguments(ask, &mut losses);
     }
@@ -234,7 +245,8 @@ pub fn write(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Transl
         Dialect::Ollama => ollama::request::write(ask, terms, &mut losses, &mut body),
         Dialect::Http => return None,
     }
-    Some(Translated { body, operation, losses })
+    renamed.undo(ask);
+    Some(Translated { renamed, ..Translated::new(body, operation, losses) })
 }
 
 /// Enough for most requests. Media are most of those that are long, and a buffer that doubles for the
@@ -379,6 +391,7 @@ pub fn reply(from: Dialect, to: Dialect, body: &[u8], manner: &Manner) -> Result
         Dialect::Http => Err(Wrong::whole("no answer of this dialect can be translated")),
     }
     .map_err(|wrong| wrong.place(&root))?;
+    manner.renamed.restore(&mut reply);
     sound::check(&mut reply, to)?;
     custom::restore(&mut reply);
     for part in reply.choices.iter_mut().flat_map(|choice| &mut choice.parts) {

@@ -31,6 +31,7 @@ mod ledger;
 mod logs;
 mod media;
 mod metrics;
+mod named;
 mod openapi;
 mod operators;
 mod pairs;

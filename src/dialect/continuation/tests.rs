@@ -4,14 +4,15 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::dialect::framing::{Frame, Framing, Splitter};
-use crate::dialect::hub::{Ask, Family, Keeping, Manner, samples};
+use crate::dialect::hub::{Ask, Family, Keeping, Manner, Renamed, samples};
 use crate::dialect::{Dialect, provider, translate};
 use crate::vocab::Usage;
 
 fn manner() -> Manner {
     let (model, nonce, echo) = ("m".to_owned(), "n0nce".to_owned(), String::new());
     let (family, keeping) = (Family::Other, Keeping::Passing);
-    Manner { model, nonce, now: 1, usage_wanted: true, family, framing: Framing::Sse, echo, keeping }
+    let renamed = Renamed::default();
+    Manner { model, nonce, now: 1, usage_wanted: true, family, framing: Framing::Sse, echo, keeping, renamed }
 }
 
 fn frames(events: &[Value]) -> Vec<Frame> {
@@ -31,7 +32,11 @@ fn rest_of(dialect: Dialect, first: &[Value], rest: &str) -> Vec<Value> {
     let asking = Asking::new(stream.told().expect("it is remembered"));
     let terms = samples::terms(Family::Other, provider::find("openai").expect("a row").quirks);
     let put = asking.method(&Ask::new(dialect), Dialect::OpenAi, &terms, Learnt::Nothing).expect("a way");
-    assert!(stream.go_on((Dialect::OpenAi, Family::Other), asking.splice(put), Usage::default()));
+    assert!(stream.go_on(
+        (Dialect::OpenAi, Family::Other, Renamed::default()),
+        asking.splice(put),
+        Usage::default()
+    ));
     let chunk = |delta: Value, finish: Value| json!({"id": "other", "model": "other", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
     let leg =
         [chunk(json!({"role": "assistant", "content": rest}), Value::Null), chunk(json!({}), json!("stop"))];

@@ -8,6 +8,7 @@
 //! | `event` | [`Event`]: one step of a streamed answer; [`Sequencer`]: for dialects that speak one block at a time |
 //! | `carry` | signatures of reasoning, and how they travel through a dialect that is not theirs |
 //! | [`custom`] | functions that stand for OpenAI's custom tools |
+//! | `renamed` | [`Renamed`]: names of tools that an upstream would refuse, and what stands for them |
 //! | `losses` | what could not be said in the other dialect, by name |
 //! | `terms` | what a writer has to know of the upstream or of the caller |
 //! | `embed`, `rerank`, `media` | [`Embed`], [`Rerank`], [`Draw`] and [`Speak`]: what else is asked, and what came of it |
@@ -24,6 +25,7 @@ mod event;
 mod losses;
 mod media;
 mod part;
+mod renamed;
 mod reply;
 mod rerank;
 #[cfg(test)]
@@ -42,6 +44,7 @@ pub use media::{Draw, Drawn, Picture, Said, Sound, Speak};
 pub use part::{
     CacheMark, Call, CallKind, Citation, Content, Media, Outcome, Part, Source, Thought, object_of,
 };
+pub use renamed::Renamed;
 pub use reply::{Choice, Reply, Stop};
 pub use rerank::{Document, Ranked, Ranking, Rerank};
 pub use terms::{Keeping, Manner, Terms};

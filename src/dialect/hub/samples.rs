@@ -39,6 +39,7 @@ pub fn manner() -> Manner {
         framing: Framing::Sse,
         echo: String::new(),
         keeping: super::Keeping::Passing,
+        renamed: super::Renamed::default(),
     }
 }
 

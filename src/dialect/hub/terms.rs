@@ -2,6 +2,7 @@
 //! goes to.
 
 use super::carry::Family;
+use super::renamed::Renamed;
 use crate::dialect::framing::Framing;
 use crate::dialect::quirks::Quirks;
 use crate::vocab::{Ability, Facts};
@@ -51,6 +52,8 @@ pub struct Manner {
     /// braces. Empty elsewhere.
     pub echo: String,
     pub keeping: Keeping,
+    /// Whose stand-ins the upstream was told for names of tools.
+    pub renamed: Renamed,
 }
 
 /// Whether the caller may refer to the answer later (responses only).

@@ -65,6 +65,7 @@ fn manner() -> Manner {
         framing: crate::dialect::Framing::Sse,
         echo: String::new(),
         keeping: crate::dialect::hub::Keeping::Passing,
+        renamed: crate::dialect::hub::Renamed::default(),
     }
 }
 

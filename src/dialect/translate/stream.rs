@@ -8,7 +8,7 @@ use super::halves::Halves;
 use super::sound::Sound;
 use crate::dialect::continuation::{Joint, Splice, Standing, Told};
 use crate::dialect::framing::Frame;
-use crate::dialect::hub::{Delta, Event, Family, Manner, custom};
+use crate::dialect::hub::{Delta, Event, Family, Manner, Renamed, custom};
 use crate::dialect::tree::{self, Node, Wrong};
 use crate::dialect::{Begun, Dialect, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
 use crate::vocab::Usage;
@@ -22,6 +22,8 @@ pub struct Stream {
     halves: Halves,
     sound: Sound,
     reader: Reader,
+    /// The names of tools that the upstream was told.
+    renamed: Renamed,
     restorer: custom::Restorer,
     writer: Writer,
     /// Where the stream may be continued by another upstream.
@@ -57,9 +59,9 @@ enum Writer {
 
 impl Stream {
     /// `None` when one of the two has no streams that can be translated.
-    pub fn new(from: Dialect, to: Dialect, manner: Manner) -> Option<Self> {
+    pub fn new(from: Dialect, to: Dialect, mut manner: Manner) -> Option<Self> {
         let reader = Reader::new(from)?;
-        let family = manner.family;
+        let (family, renamed) = (manner.family, std::mem::take(&mut manner.renamed));
         let writer = Writer::new(to, manner)?;
         let (joint, follower) = (None, None);
         Some(Self {
@@ -68,6 +70,7 @@ impl Stream {
             halves: Halves::default(),
             sound: Sound::new(to),
             reader,
+            renamed,
             restorer: custom::Restorer::default(),
             writer,
             joint,
@@ -98,11 +101,16 @@ impl Stream {
         self.joint.as_ref().map(|joint| joint.told())
     }
 
-    /// From now on an upstream of another dialect goes on; `before` is what the earlier ones have used.
-    /// Whether it can.
-    pub fn go_on(&mut self, (from, family): (Dialect, Family), splice: Splice, before: Usage) -> bool {
+    /// From now on an upstream of another dialect goes on, which was told these names of tools; `before` is what the
+    /// earlier ones have used. Whether it can.
+    pub fn go_on(
+        &mut self,
+        (from, family, renamed): (Dialect, Family, Renamed),
+        splice: Splice,
+        before: Usage,
+    ) -> bool {
         let (Some(reader), Some(joint)) = (Reader::new(from), &mut self.joint) else { return false };
-        (self.from, self.family) = (from, family);
+        (self.from, self.family, self.renamed) = (from, family, renamed);
         self.halves = Halves::default();
         self.sound = Sound::new(self.sound.to());
         self.reader = reader;
@@ -151,6 +159,7 @@ impl Stream {
         let name = frame.event().and_then(|name| std::str::from_utf8(name).ok());
         let mut events = Vec::with_capacity(4);
         self.reader.read(name, &root, &mut events).map_err(|wrong| wrong.place(&root))?;
+        self.renamed.restore_events(&mut events);
         self.sound.check(&events)?;
         if let Some(follower) = &mut self.follower {
             follower.follow(&root);
@@ -162,6 +171,7 @@ impl Stream {
     pub fn end(&mut self) -> Result<Bytes, Untold> {
         let mut events = Vec::new();
         self.reader.end(&mut events);
+        self.renamed.restore_events(&mut events);
         self.sound.check(&events)?;
         events.push(Event::End);
         Ok(self.say(events))

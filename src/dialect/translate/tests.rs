@@ -13,6 +13,7 @@ mod failures;
 mod families;
 mod gist;
 mod logprobs;
+mod names;
 mod streams;
 
 use std::collections::BTreeMap;

@@ -16,7 +16,7 @@ use crate::dialect::billed::Wish;
 use crate::dialect::classify::{self, Finding};
 use crate::dialect::continuation::Asking;
 use crate::dialect::framing::Framing;
-use crate::dialect::hub::Family;
+use crate::dialect::hub::{Family, Renamed};
 use crate::dialect::meter::{self, ReplyFacts};
 use crate::dialect::provider::StreamUsage;
 use crate::dialect::scan::{IncludeUsage, Thinks};
@@ -324,8 +324,11 @@ pub(super) async fn join(
     let Some(put) = spoken.put.filter(|_| framing != Framing::Opaque) else {
         return Err(not(failed(Fault::Protocol, "a whole answer to a request for a stream"), stream));
     };
-    let family = spoken.manner.as_ref().map_or(Family::Other, |manner| manner.family);
-    if !stream.go_on((spoken.dialect, family), asking.splice(put), before) {
+    let (family, renamed) = match &spoken.manner {
+        Some(manner) => (manner.family, manner.renamed.clone()),
+        None => (Family::Other, Renamed::default()),
+    };
+    if !stream.go_on((spoken.dialect, family, renamed), asking.splice(put), before) {
         return Err(not(failed(Fault::Protocol, "no stream that could go on"), stream));
     }
     let listener = peek::Listener {

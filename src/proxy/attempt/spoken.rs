@@ -12,7 +12,7 @@ use super::betas;
 use crate::config::{Media, Unsupported, Upstream};
 use crate::dialect::continuation::{Asking, Bar, Learnt, Put};
 use crate::dialect::framing::Framing;
-use crate::dialect::hub::{Ask, Family, Keeping, Losses, Manner, Mode, Terms};
+use crate::dialect::hub::{Ask, Family, Keeping, Losses, Manner, Mode, Renamed, Terms};
 use crate::dialect::scan::{IncludeUsage, Scan};
 use crate::dialect::task::{self, Errand, Task};
 use crate::dialect::tree::{self, Wrong};
@@ -178,10 +178,12 @@ pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Lett
         written.body = Asking::mark(put, occasion.to, written.body);
     }
     let dropped = dropped(&written.losses, occasion)?;
+    let renamed = std::mem::take(&mut written.renamed);
     conversation::repeat(&mut ask, occasion.keeping, guest.recall.previous());
-    // In the caller's own dialect only the request had to be said anew, save where the vendor has another operation.
-    let manner =
-        (occasion.to != guest.dialect || errand.is_some()).then(|| Box::new(manner(guest, &ask, occasion)));
+    // In the caller's own dialect only the request had to be said anew, save where the vendor has another operation, or
+    // does not know his tools by their names.
+    let is_translated = occasion.to != guest.dialect || errand.is_some() || !renamed.is_empty();
+    let manner = is_translated.then(|| Box::new(manner(guest, &ask, renamed, occasion)));
     let mut spoken =
         Spoken { dialect: occasion.to, operation: written.operation, manner, errand, dropped, put };
     if occasion.unsupported == Unsupported::Warn && !unflagged.is_empty() {
@@ -233,6 +235,7 @@ pub fn manner_at_home(guest: &Guest, scan: &Scan, nonce: String, now: u64) -> Ma
         framing: framing(guest),
         echo: String::new(),
         keeping: Keeping::Passing,
+        renamed: Renamed::default(),
     }
 }
 
@@ -242,7 +245,7 @@ pub fn framing(guest: &Guest) -> Framing {
     if guest.dialect == Dialect::Gemini && !sse { Framing::JsonArray } else { Framing::Sse }
 }
 
-fn manner(guest: &Guest, ask: &Ask<'_>, occasion: &Occasion<'_>) -> Manner {
+fn manner(guest: &Guest, ask: &Ask<'_>, renamed: Renamed, occasion: &Occasion<'_>) -> Manner {
     Manner {
         model: occasion.asked.to_owned(),
         nonce: occasion.terms.nonce.to_owned(),
@@ -252,6 +255,7 @@ fn manner(guest: &Guest, ask: &Ask<'_>, occasion: &Occasion<'_>) -> Manner {
         framing: framing(guest),
         echo: translate::echo(ask, guest.dialect),
         keeping: occasion.keeping,
+        renamed,
     }
 }
 
