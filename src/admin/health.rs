@@ -52,5 +52,9 @@ fn degraded(running: &dyn Running) -> String {
     if running.ledger().is_some_and(|ledger| ledger.disk == Disk::Fails) {
         said += "degraded: neither the store nor the disk takes the ledger's rows; they wait in memory\n";
     }
+    for task in running.panicked() {
+        said +=
+            &format!("degraded: the background task `{task}` panicked and is gone; restart this gateway\n");
+    }
     said
 }

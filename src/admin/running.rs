@@ -98,6 +98,9 @@ pub struct Probed {
 pub trait Running: Send + Sync + 'static {
     fn phase(&self) -> Phase;
 
+    /// Work in the background that is gone, by its name: it has panicked.
+    fn panicked(&self) -> Vec<&'static str>;
+
     fn table(&self) -> Arc<Table>;
 
     /// In the order of the table's upstreams.

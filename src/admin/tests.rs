@@ -102,6 +102,10 @@ impl Still {
 }
 
 impl Running for Still {
+    fn panicked(&self) -> Vec<&'static str> {
+        vec!["ledger"]
+    }
+
     fn phase(&self) -> Phase {
         *self.phase.lock()
     }
@@ -280,6 +284,7 @@ async fn what_is_away_is_said_and_keeps_nobody_away() {
     assert_eq!(lines[0], "ready");
     assert!(lines[1].starts_with("degraded: Redis is away"), "{said}");
     assert!(lines[2].starts_with("degraded: neither the store nor the disk"), "{said}");
+    assert!(lines[3].starts_with("degraded: the background task `ledger` panicked"), "{said}");
     let (_, status) = ask(&still, "GET", "/admin/status", "").await;
     let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
     let ledger = serde_json::json!({"waiting": 3, "spooled_batches": 2, "spooled_bytes": 400, "lag_seconds": 90.0,

@@ -134,7 +134,7 @@ impl Host {
         let gateway = Gateway::new(Arc::clone(&live), snapshot);
         gateway.recall_places(&recalled.lasting.left);
         let lifecycle = Arc::new(Lifecycle::default());
-        let tasks = Arc::new(Tasks::default());
+        let tasks = Arc::new(Tasks::new(Arc::clone(&live)));
         let prober = Prober::new(Arc::clone(&live), Arc::clone(&tasks));
         let slots = Arc::clone(&prober.slots);
         let rescue = Rescue::new(Arc::clone(&live), Arc::clone(&tasks), Arc::clone(&prober));
@@ -279,6 +279,10 @@ impl Drop for Host {
 }
 
 impl Running for Host {
+    fn panicked(&self) -> Vec<&'static str> {
+        self.tasks.panicked()
+    }
+
     fn phase(&self) -> Phase {
         self.lifecycle.phase()
     }

@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn every_label_is_of_words_or_of_names() {
-        const NAMES: [&str; 17] = [
+        const NAMES: [&str; 18] = [
             "version",
             "revision",
             "route",
@@ -237,6 +237,7 @@ mod tests {
             "per",
             "limit",
             "metric",
+            "task",
         ];
         for metric in c::ALL {
             for label in metric.labels {
