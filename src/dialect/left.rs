@@ -7,14 +7,20 @@ use std::sync::LazyLock;
 
 use memchr::memmem::{self, Finder};
 
-use super::json::{Kind, Walked, Walker};
+use super::json::{Kind, Text, Walked, Walker};
+use super::scan::is_otherwise_written;
 
 /// More of them in an answer are not remembered, and more files in a request are refused.
 pub const MOST: usize = 1024;
 
-/// A request names more than [`MOST`] files.
+/// Why it cannot be told which files a request means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooMany;
+pub enum Unclear {
+    /// It names more than [`MOST`].
+    TooMany,
+    /// What is no JSON to this gateway, or says a name twice, may well say something to its upstream.
+    Unreadable,
+}
 
 /// Names of what an answer is about: one thing or a page of them, with the files that a batch has made.
 pub fn said(body: &[u8]) -> Vec<String> {
@@ -40,12 +46,37 @@ fn thing(walker: &mut Walker<'_>, found: &mut Vec<String>) -> Walked {
 }
 
 /// The file that a new batch of OpenAI's is read from.
-pub fn input_file(body: &[u8]) -> Option<String> {
-    let mut found = Vec::new();
-    let _ = Walker::new(body).object(|walker, key| {
-        if key.is("input_file_id") { name(walker, &mut found) } else { walker.skip().map(drop) }
-    });
-    found.pop()
+///
+/// # Errors
+/// It cannot be told.
+pub fn input_file(body: &[u8]) -> Result<Option<String>, Unclear> {
+    const MEMBER: &str = "input_file_id";
+    let (mut found, mut members, mut is_misspelt) = (Vec::new(), 0, false);
+    each_member(body, |walker, key| {
+        let is_it = key.is(MEMBER);
+        members += usize::from(is_it);
+        is_misspelt |= is_otherwise_written(&key.bytes(), &[MEMBER]);
+        if is_it { name(walker, &mut found) } else { walker.skip().map(drop) }
+    })?;
+    if members > 1 || is_misspelt { Err(Unclear::Unreadable) } else { Ok(found.pop()) }
+}
+
+/// Whether a body can be read from its beginning to its end, as bodies that name a model are anyway.
+///
+/// # Errors
+/// It cannot.
+pub fn is_read(body: &[u8]) -> Result<(), Unclear> {
+    each_member(body, |walker, _| walker.skip().map(drop))
+}
+
+fn each_member<'b>(
+    body: &'b [u8],
+    member: impl FnMut(&mut Walker<'b>, &Text<'b>) -> Walked,
+) -> Result<(), Unclear> {
+    let mut walker = Walker::new(body);
+    let is_read =
+        std::str::from_utf8(body).is_ok() && walker.object(member).and_then(|_| walker.end()).is_ok();
+    if is_read { Ok(()) } else { Err(Unclear::Unreadable) }
 }
 
 /// One of these is in every body that names a file; they are looked for in every request.
@@ -56,15 +87,15 @@ static MARKS: LazyLock<[Finder<'static>; 2]> =
 /// is said again as it was.
 ///
 /// # Errors
-/// There are more than anybody looks for: one that is passed over may be somebody else's.
-pub fn meant(body: &[u8]) -> Result<Vec<String>, TooMany> {
+/// There are more than anybody looks for, or the body cannot be read: one that is passed over may be somebody else's.
+pub fn meant(body: &[u8]) -> Result<Vec<String>, Unclear> {
     // Every letter of the name can be written as an escape, and all of those begin alike.
     if MARKS.iter().all(|mark| mark.find(body).is_none()) {
         return Ok(Vec::new());
     }
     let mut found = BTreeSet::new();
-    let _ = value(&mut Walker::new(body), Among::Others, &mut found);
-    if found.len() > MOST { Err(TooMany) } else { Ok(found.into_iter().collect()) }
+    value(&mut Walker::new(body), Among::Others, &mut found).map_err(|_| Unclear::Unreadable)?;
+    if found.len() > MOST { Err(Unclear::TooMany) } else { Ok(found.into_iter().collect()) }
 }
 
 /// What a value stands among.
@@ -163,8 +194,8 @@ mod tests {
         let page = br#"{"object":"list","data":[{"id":"file-1"},{"id":"file-2"}],"last_id":"file-2"}"#;
         assert_eq!(said(page), ["file-1", "file-2"]);
         assert_eq!(
-            input_file(br#"{"input_file_id":"file-1","endpoint":"/v1/chat/completions"}"#).as_deref(),
-            Some("file-1")
+            input_file(br#"{"input_file_id":"file-1","endpoint":"/v1/chat/completions"}"#),
+            Ok(Some("file-1".to_owned()))
         );
     }
 
@@ -215,9 +246,9 @@ mod tests {
         };
         assert_eq!(meant(&body(MOST, MOST)).map(|names| names.len()), Ok(MOST));
         assert_eq!(meant(&body(3, 4 * MOST)).map(|names| names.len()), Ok(3), "each counts once");
-        assert_eq!(meant(&body(MOST + 1, MOST + 1)), Err(TooMany));
+        assert_eq!(meant(&body(MOST + 1, MOST + 1)), Err(Unclear::TooMany));
         let ids: Vec<String> = (0..=MOST).map(|id| format!("\"file-{id}\"")).collect();
-        assert_eq!(meant(format!(r#"{{"file_ids":[{}]}}"#, ids.join(",")).as_bytes()), Err(TooMany));
+        assert_eq!(meant(format!(r#"{{"file_ids":[{}]}}"#, ids.join(",")).as_bytes()), Err(Unclear::TooMany));
     }
 
     #[test]

@@ -333,6 +333,10 @@ impl Seen {
         if key.is("model") {
             return self.model(walker);
         }
+        if let Some(refusal) = misspelt(&key.bytes()) {
+            walker.skip()?;
+            return Ok(Some(refusal));
+        }
         if key.is("models") {
             return others::read(walker, &mut self.others);
         }
@@ -421,6 +425,34 @@ impl Seen {
         let span = start..start + text.raw.len() + 2;
         Ok(self.model.replace((name.into_owned(), span)).map(|_| "`model` is there twice"))
     }
+}
+
+/// Why a member is refused that is one of those by which requests are judged, but for capitals: Go's parser, which relays
+/// are written with, takes both for the same, and the last of them.
+fn misspelt(key: &[u8]) -> Option<&'static str> {
+    const JUDGED_BY: [&str; 9] = [
+        "model",
+        "models",
+        "n",
+        "best_of",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "service_tier",
+        "stream",
+    ];
+    is_otherwise_written(key, &JUDGED_BY).then_some("this member has to be written in small letters")
+}
+
+/// Whether a key is one of these names but for its capitals.
+pub(super) fn is_otherwise_written(key: &[u8], names: &[&str]) -> bool {
+    if !key.iter().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
+        return false;
+    }
+    // To Go `ſ` is an `s`, and the sign for Kelvin a `k`.
+    let text = std::str::from_utf8(key).unwrap_or_default();
+    let folded: String = text.chars().flat_map(char::to_lowercase).flat_map(char::to_uppercase).collect();
+    names.iter().any(|name| folded.eq_ignore_ascii_case(name))
 }
 
 /// Why this is no model's name.

@@ -53,6 +53,11 @@ fn what_could_be_read_in_two_ways_is_refused() {
     for (body, why) in [
         (r#"{"model":"a","model":"b"}"#, "`model` is there twice"),
         (r#"{"model":"a","mod\u0065l":"b"}"#, "`model` is there twice"),
+        (r#"{"model":"a","Model":"b"}"#, "this member has to be written in small letters"),
+        (r#"{"model":"a","MODEL":"b"}"#, "this member has to be written in small letters"),
+        (r#"{"model":"a","Max_Tokens":9}"#, "this member has to be written in small letters"),
+        (r#"{"model":"a","max_to\u212aens":9}"#, "this member has to be written in small letters"),
+        (r#"{"model":"a","max_token\u017f":9}"#, "this member has to be written in small letters"),
         (r#"{"model":"a","stream":true,"stream":false}"#, "`stream` is there twice"),
         (r#"{"model":"a"} {}"#, "expected the end of the body"),
         (r#"{"model":"a","stream":"yes"}"#, "`stream` has to be"),

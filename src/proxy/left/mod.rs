@@ -150,11 +150,7 @@ impl Asker<'_> {
 
     /// The one place of all the files that a body names and that are known.
     fn places(&self, dialect: Dialect, body: &[u8]) -> Result<Option<Place>, Box<Refusal>> {
-        let names = left::meant(body).map_err(|left::TooMany| {
-            let message =
-                format!("the request names more than {} files; send it as several requests", left::MOST);
-            self.arrival.refuse(Kind::BadRequest, message, dialect).param("file_id")
-        })?;
+        let names = left::meant(body).map_err(|why| self.unclear(dialect, why, "file_id"))?;
         let mut found: Option<Place> = None;
         for name in &names {
             let place = self.look(dialect, Operation::Files, name);
@@ -176,6 +172,20 @@ impl Asker<'_> {
             found = Some(place);
         }
         Ok(found)
+    }
+
+    fn unclear(&self, dialect: Dialect, why: left::Unclear, param: &'static str) -> Box<Refusal> {
+        let message = match why {
+            left::Unclear::TooMany => {
+                format!("the request names more than {} files; send it as several requests", left::MOST)
+            }
+            left::Unclear::Unreadable => {
+                "which files the body names cannot be told: it has to be one JSON object in UTF-8, with each name once and \
+                 no more than 128 levels deep"
+                    .to_owned()
+            }
+        };
+        self.arrival.refuse(Kind::BadRequest, message, dialect).param(param)
     }
 
     /// Where a request for files or batches goes. `body` is that of one that makes a batch.
@@ -248,9 +258,11 @@ impl Asker<'_> {
     /// Where the files are that a new batch is read from.
     fn referred(&self, dialect: Dialect, body: &[u8]) -> Result<Option<Place>, Box<Refusal>> {
         if dialect == Dialect::Anthropic {
+            left::is_read(body).map_err(|why| self.unclear(dialect, why, "requests"))?;
             return self.places(dialect, body);
         }
-        let Some(name) = left::input_file(body) else { return Ok(None) };
+        let name = left::input_file(body).map_err(|why| self.unclear(dialect, why, "input_file_id"))?;
+        let Some(name) = name else { return Ok(None) };
         let place = self.look(dialect, Operation::Files, &name);
         let place = place.map_err(|refusal| refusal.param("input_file_id"))?;
         if place.is_none() && self.unknown == Unknown::IsMissing {
@@ -352,7 +364,10 @@ pub fn learn(guest: &Guest, errand: &Errand, permit: &Permit, body: Bytes) -> By
     for name in left::said(&body) {
         if guest.operation.is_of_responses() {
             gateway.bonds.put(&guest.caller, name::number(name.as_bytes()), bond, (place.privacy, now));
-        } else {
+        } else if guest.operation == Operation::Files
+            || !matches!(gateway.left.find(caller, &name, now), Known::Foreign)
+        {
+            // Whose file a batch is read from does not change with it.
             gateway.left.put(caller, &name, place, now);
         }
     }

@@ -327,6 +327,21 @@ async fn what_is_anothers_is_not_there() {
         let theirs = lab.send(&desk(Ask::post("/v1/chat/completions", body))).await;
         assert_eq!(theirs.status.as_u16(), status, "{}", theirs.text());
     }
+    // Nor by a body that only its upstream may be able to read.
+    let plain = batch.to_string();
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let wide: Vec<u8> = plain.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for body in [
+        plain.replacen('{', "{\"metadata\":NaN,", 1).into_bytes(),
+        plain.replacen('{', &format!("{{\"metadata\":{deep},"), 1).into_bytes(),
+        plain.replacen('{', "{\"input_file_id\":\"file-never\",", 1).into_bytes(),
+        plain.replacen("input_file_id", "Input_File_Id", 1).into_bytes(),
+        format!("\u{feff}{plain}").into_bytes(),
+        wide,
+    ] {
+        let theirs = lab.send(&desk(Ask { body: body.into(), ..Ask::post("/v1/batches", "") })).await;
+        assert_eq!(theirs.status.as_u16(), 400, "{}", theirs.text());
+    }
     let list = lab.send(&shop(Ask::get("/v1/files"))).await;
     assert_eq!(list.status.as_u16(), 403, "{}", list.text());
     assert_eq!(lab.send(&upload("x")).await.status.as_u16(), 401);
