@@ -19,6 +19,7 @@
 //! | `explain` | tells a caller who may ask why his request went where it went |
 //! | `degrade` | what becomes of a request that no channel can take |
 //! | `attempt` | one try on one channel, up to the commit |
+//! | `beside` | work that takes long, beside the threads that serve |
 //! | `budgets` | whether a caller may spend more, and which route serves him if not |
 //! | `limits` | whether a caller may use more, and what he has used |
 //! | `media` | what a request's URLs hold, for channels that fetch nothing |
@@ -33,6 +34,7 @@
 //! | `tail` | reads the usage at the end of an answer too large to hold |
 //! | `settle` | books a request's end exactly once |
 //! | `steer` | which route serves a request that came to another: rules and splits |
+//! | `strike` | what no caller is to read of an upstream's words |
 //! | `stranger` | requests that came to no route, for those who look for them |
 //! | `mirror` | a share of the requests goes to another route as well, whose answers nobody gets |
 //! | `reckon` | a prompt's tokens, counted where an estimate will not do |
@@ -52,6 +54,7 @@
 mod admission;
 mod again;
 mod attempt;
+mod beside;
 mod bonds;
 mod budgets;
 mod byok;
@@ -87,6 +90,7 @@ mod settle;
 mod share;
 mod steer;
 mod stranger;
+mod strike;
 mod tail;
 mod thoughts;
 mod trace;

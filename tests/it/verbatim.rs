@@ -417,3 +417,74 @@ fn a_path_leads_nowhere_but_to_the_route_that_it_begins_like() {
     }
     is_quiet(&gateway);
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_caller_reads_our_keys_or_our_accounts_in_an_upstreams_words() {
+    use crate::lab::{Ask, End, Lab, Said, Scribe};
+    use serde_json::json;
+
+    const KEY: &str = "sk-a-key-of-a-test";
+    let words = format!("Wrong key {KEY} of org-A1b2C3d4E5f6 and proj_A1b2C3d4E5f6; an org-chart is none");
+    let routing = format!(
+        "version: 1\nupstreams: {{far: {{provider: openai, dialect: openai, base_url: 'http://far/v1', credentials: ['{KEY}']}}}}\nroutes: [{{model: demo, channels: [{{upstream: far}}]}}]"
+    );
+    let error =
+        json!({"error": {"message": words, "type": "invalid_request_error", "param": null, "code": null}});
+    let chunk = |text: &str| {
+        json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
+            "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]})
+    };
+    let stream =
+        |events: &str| Said::status(200).header("content-type", "text/event-stream").data(events.to_owned());
+    let begun = format!("data: {}\n\n", chunk("hello"));
+    let ask = |path: &str, streamed: bool| {
+        let messages = json!([{"role": "user", "content": "hi"}]);
+        Ask::post(
+            path,
+            json!({"model": "demo", "max_tokens": 9, "stream": streamed, "messages": messages}).to_string(),
+        )
+    };
+    let mut said: Vec<(Said, bool)> = [400, 401, 402, 403, 404, 429, 500]
+        .map(|status| (Said::json(status, error.to_string()), false))
+        .into();
+    said.push((Said::json(200, error.to_string()), false));
+    said.push((stream(&format!("data: {error}\n\n")), true));
+    said.push((stream(&format!("{begun}data: {error}\n\n")), true));
+    for (said, streamed) in said {
+        for path in ["/v1/chat/completions", "/anthropic/v1/messages"] {
+            let scribe = Scribe::saying(said.clone());
+            let lab = Lab::beside(&routing, &[("far", &scribe)]);
+            let answer = lab.send(&ask(path, streamed)).await;
+            let text = answer.text();
+            for ours in [KEY, "org-A1b2C3d4E5f6", "proj_A1b2C3d4E5f6"] {
+                assert!(!text.contains(ours), "{path}: {text}");
+            }
+            let shown = text.contains("Wrong key ******************");
+            assert!(shown || !text.contains("Wrong key"), "{path}: {text}");
+            assert!(!text.contains("org-") || text.contains("an org-chart is none"), "{path}: {text}");
+            let cut = streamed && text.contains("hello");
+            assert_eq!(answer.end, if cut { End::Cut } else { End::Clean }, "{path}: {text}");
+            lab.assert_quiet().await;
+        }
+    }
+}
+
+/// Gemini's CLI asks again after an error in its stream, but not when the connection breaks with it.
+#[tokio::test(start_paused = true)]
+async fn an_error_in_geminis_own_words_ends_a_stream_as_cleanly_as_there() {
+    use crate::lab::{Ask, End, Lab, Said, Scribe};
+
+    let part = r#"data: {"candidates":[{"content":{"role":"model","parts":[{"text":"hello"}]},"index":0}]}"#;
+    let error = r#"data: {"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}"#;
+    let routing = "version: 1\nupstreams: {far: {provider: custom, dialect: gemini, base_url: 'http://far'}}\nroutes: [{model: demo, channels: [{upstream: far}]}]";
+    for (said, end) in [(format!("{part}\n\n{error}\n\n"), End::Clean), (format!("{part}\n\n"), End::Cut)] {
+        let said = Said::status(200).header("content-type", "text/event-stream").data(said);
+        let lab = Lab::beside(routing, &[("far", &Scribe::saying(said))]);
+        let body = r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#;
+        let path = "/gemini/v1beta/models/demo:streamGenerateContent?alt=sse";
+        let answer = lab.send(&Ask::post(path, body.to_owned())).await;
+        assert_eq!(answer.end, end, "{}", answer.text());
+        assert!(answer.text().contains("\"error\"") && answer.text().contains("hello"), "{}", answer.text());
+        lab.assert_quiet().await;
+    }
+}

@@ -18,7 +18,7 @@ use crate::dialect::scan::{self, Scan};
 use crate::dialect::splice::{self, Rewrite};
 use crate::dialect::{Dialect, Operation, encrypted, named};
 use crate::proxy::intake::{Guest, Load};
-use crate::proxy::{Gateway, memory, thoughts, trace};
+use crate::proxy::{Gateway, beside, memory, thoughts, trace};
 use crate::route::Plan;
 use crate::state::Permit;
 use crate::state::model::Shape;
@@ -68,7 +68,8 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
                 let lessened = lessened(guest, permit, route, body, &mut spoken)?;
                 native(gateway, guest, upstream, (model, name), (scan, body), lessened)?
             } else {
-                let letter = translated(gateway, guest, plan, permit, (dialect, name), (asked, body))?;
+                let say = || translated(gateway, guest, plan, permit, (dialect, name), (asked, body));
+                let letter = beside::work(body.len(), say)?;
                 spoken = letter.spoken;
                 let call = call(guest, upstream, (spoken.dialect, spoken.operation), name, None);
                 let base = spoken.put.and_then(Put::base).unwrap_or(&upstream.base.path);

@@ -30,7 +30,7 @@ use super::refuse::{CHANNEL, DROPPED, ESTIMATED, name_request};
 use super::reply::{Audience, Opaque, Reply, Said, Streaming};
 use super::tail::Counted;
 use super::unattended::{Attendance, is_read_on};
-use super::{Gateway, Snapshot, left, thoughts, tunnel};
+use super::{Gateway, Snapshot, left, strike, thoughts, tunnel};
 use crate::access::Caller;
 use crate::algo::tick::Tick;
 use crate::dialect::continuation::Method;
@@ -241,7 +241,7 @@ async fn authorize(
     }
 }
 
-/// Says whose failure it is.
+/// Says whose failure it is, and keeps our keys out of its words.
 fn weigh(
     gateway: &Gateway,
     snapshot: &Snapshot,
@@ -251,6 +251,12 @@ fn weigh(
     begun: Tick,
 ) {
     failed.failure.fault = fair(gateway, guest, begun, failed.failure.fault);
+    // Who asks with his own key may read of his own account.
+    if guest.caller.own().is_none() {
+        let channel = permit.channel();
+        failed.message.iter_mut().for_each(|words| strike::text(channel, words));
+        failed.spare.iter_mut().for_each(|spare| strike::bytes(channel, &mut spare.begin));
+    }
     if let (Fault::AuthRefused, Some(credential)) = (failed.failure.fault, permit.credential()) {
         // Should it be a token that was got for the credential, the next one is asked for anew.
         snapshot.pools[permit.channel().upstream_index].forget_token(&credential.secret);

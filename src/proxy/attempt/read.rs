@@ -27,7 +27,7 @@ use crate::proxy::memory;
 use crate::proxy::onward;
 use crate::proxy::peek::{self, NotJoined, Peeked, Times};
 use crate::proxy::tail::Tail;
-use crate::proxy::{Gateway, Snapshot, left, thoughts};
+use crate::proxy::{Gateway, Snapshot, beside, left, thoughts};
 use crate::route::Failure;
 use crate::state::holding::Holding;
 use crate::state::model::Shape;
@@ -194,7 +194,7 @@ impl Reading<'_> {
         };
         let (begin, upstream) = hold(upstream, most, self.until(), holding).await?;
         match upstream {
-            None => self.whole(head, begin),
+            None => beside::work(begin.len(), || self.whole(head, begin)),
             Some(_) if translate::generates(spoken.operation) && !may_be_object(&begin) => {
                 Err(failed(Fault::Protocol, NO_OBJECT))
             }

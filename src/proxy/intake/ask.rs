@@ -17,7 +17,7 @@ use crate::dialect::trouble::Kind;
 use crate::proxy::recall::{self, Recall};
 use crate::proxy::refuse::{Refusal, in_short};
 use crate::proxy::thoughts::Thoughts;
-use crate::proxy::{Gateway, Snapshot, budgets, byok, identity, leave, left, memory, steer};
+use crate::proxy::{Gateway, Snapshot, beside, budgets, byok, identity, leave, left, memory, steer};
 use crate::route::closest;
 use crate::vocab::Secret;
 
@@ -30,8 +30,10 @@ pub async fn ask(
     entry: &Entry<'_>,
 ) -> Result<Box<Guest>, Box<Refusal>> {
     let heard = hear(gateway, snapshot, &mut arrival, entry).await?;
-    let meant = understand(gateway, snapshot, &arrival, entry, heard)?;
-    send_on(gateway, snapshot, arrival, entry, meant)
+    beside::work(heard.body.len(), || {
+        let meant = understand(gateway, snapshot, &arrival, entry, heard)?;
+        send_on(gateway, snapshot, arrival, entry, meant)
+    })
 }
 
 /// A request that is all there.

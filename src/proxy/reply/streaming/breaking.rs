@@ -12,12 +12,14 @@ use super::super::Audience;
 use super::super::patience::Overdue;
 use super::{Flow, KEEP_ALIVE, Streaming};
 use crate::algo::tick::Tick;
+use crate::dialect::Dialect;
 use crate::dialect::classify::InBand;
 use crate::dialect::translate::Untold;
 use crate::dialect::trouble::{self, Kind, Trouble};
 use crate::dialect::watch::Ending;
 use crate::proxy::drive;
 use crate::proxy::onward::{Ended, Joined, Onward, Party};
+use crate::proxy::strike;
 use crate::state::permit::Repeat;
 use crate::telemetry::StreamOutcome;
 use crate::vocab::{Class, Fault, RateHint, Stage};
@@ -141,7 +143,9 @@ impl Streaming {
 
     /// In the upstream's own words if the caller can read them, in ours otherwise.
     pub(super) fn say_failure(&mut self, broken: Break, party: &mut Party) {
-        let Break { fault, in_band, raw } = broken;
+        let Break { fault, mut in_band, mut raw } = broken;
+        in_band.iter_mut().for_each(|in_band| strike::text(&self.channel, &mut in_band.message));
+        raw.iter_mut().for_each(|words| strike::bytes(&self.channel, words));
         self.stage = Flow::Failing(fault);
         if raw.is_empty() {
             let trouble = match in_band {
@@ -153,6 +157,11 @@ impl Streaming {
             self.peeked.ready.push_back(trouble::in_band(&trouble, self.dialect, sequence, begun.as_ref()));
         } else {
             self.peeked.ready.extend(raw);
+            // Behind its own words Gemini ends its streams cleanly. Its CLI asks again then, and gives up where the
+            // connection breaks as well.
+            if self.dialect == Dialect::Gemini {
+                self.stage = Flow::Ended;
+            }
         }
         party.settle_mut().stream_ends(outcome_of(fault));
     }
