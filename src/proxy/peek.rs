@@ -143,7 +143,9 @@ pub async fn peek(
     let mut ear = listener.listen(upstream);
     let charged = |ear: &Ear<'_>, failed: Box<Failed>| {
         let events = ear.peeked.watch.content_events();
-        Box::new(Failed { usage: ear.usage(), events, ..*failed })
+        // Who says himself that it failed charges for what came before, and for nothing else.
+        let is_charged = ear.has_content() || failed.message.is_none();
+        Box::new(Failed { usage: ear.peeked.watch.usage().filter(|_| is_charged), events, ..*failed })
     };
     loop {
         match ear.next().await {

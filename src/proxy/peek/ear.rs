@@ -14,7 +14,7 @@ use crate::dialect::scan::Thinks;
 use crate::proxy::attempt::{Failed, failed};
 use crate::state::{Live, Permit};
 use crate::upstream::Incoming;
-use crate::vocab::{Fault, Usage};
+use crate::vocab::Fault;
 
 /// What a terminated stream may still take to end by itself.
 const LINGER: Duration = Duration::from_secs(1);
@@ -124,11 +124,6 @@ impl<'e> Ear<'e> {
     /// Whether content has come.
     pub const fn has_content(&self) -> bool {
         self.peeked.first_content.is_some()
-    }
-
-    /// The tokens of an answer of which something had come.
-    pub fn usage(&self) -> Option<Usage> {
-        self.has_content().then(|| self.peeked.watch.usage()).flatten()
     }
 
     fn until(&self) -> Tick {

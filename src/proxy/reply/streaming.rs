@@ -338,6 +338,12 @@ impl Lasting for Streaming {
 
 impl Drop for Streaming {
     fn drop(&mut self) {
+        // Who has all of it may leave with its last event, before its connection says that nothing more comes.
+        let has_all =
+            self.peeked.watch.is_terminated() && self.peeked.ready.is_empty() && !self.peeked.is_translated();
+        if has_all && self.audience == Audience::Caller {
+            return self.finish(StreamOutcome::Complete);
+        }
         // The caller hung up: what was consumed is booked all the same.
         self.book_usage();
         if let Some((_, party)) = &mut self.open {

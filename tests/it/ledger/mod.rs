@@ -5,3 +5,4 @@ mod away;
 mod killed;
 mod left;
 mod rows;
+mod told;
