@@ -2,6 +2,8 @@
 //!
 //! What proves whom is `access`' business; that a key's secret is never said back is this file's.
 
+use std::net::IpAddr;
+
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderName, Method, request};
@@ -55,6 +57,12 @@ pub fn turn_away<T>(
             .decide(Err(denied.clone()), access.whole())
             .map(drop)
             .map_err(|denied| refusal(gateway, &denied, arrival, dialect)),
+        (Demand::ByRoute | Demand::Never, Err(_)) if is_rebound(&arrival.head, arrival.from) => {
+            let message = "a web page had a browser on this machine send this to a name that is none of this machine's, as pages do \
+                 that may not reach it; ask `localhost` or an address, as a proxy in front may do in `Host`, or send one of this gateway's keys"
+                .to_owned();
+            Err(arrival.refuse(Kind::Forbidden, message, dialect))
+        }
         (Demand::ByRoute | Demand::Never, Err(_)) if is_drive_by(&arrival.head) => {
             let message = "a web page of another site had a browser send this, which asks nobody before it sends such a content type; \
                  send `content-type: application/json`, or one of this gateway's keys"
@@ -86,6 +94,21 @@ fn is_drive_by(head: &request::Parts) -> bool {
         Some(_) => false,
         None => true,
     })
+}
+
+/// Whether a page can have had a browser on this machine send this by a name of its own that it led here (DNS rebinding):
+/// to the browser it then asks nobody but itself.
+fn is_rebound(head: &request::Parts, from: Option<IpAddr>) -> bool {
+    let is_browsers = head.headers.contains_key("sec-fetch-site") || head.headers.contains_key(ORIGIN);
+    if !is_browsers || !from.is_some_and(|from| from.is_loopback()) {
+        return false;
+    }
+    let said = || head.headers.get(HOST)?.to_str().ok()?.parse().ok();
+    let Some(host): Option<Authority> = head.uri.authority().cloned().or_else(said) else { return true };
+    let name = host.host().trim_end_matches('.');
+    let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let name = name.to_ascii_lowercase();
+    !is_address && name != "localhost" && !name.ends_with(".localhost")
 }
 
 /// What a caller is told who may not go on. Whoever sends wrong keys again and again is told to wait; what is right
@@ -221,6 +244,28 @@ mod tests {
                 request.header(*name, *value)
             });
         is_drive_by(&request.body(()).expect("a request").into_parts().0)
+    }
+
+    #[test]
+    fn a_browser_of_this_machine_asks_by_no_name_but_its_own() {
+        let rebound = |from: &str, host: &'static str, mark: (&'static str, &'static str)| {
+            let request =
+                http::Request::post("/v1/chat/completions").header("host", host).header(mark.0, mark.1);
+            let request = request.body(()).expect("a request").into_parts().0;
+            is_rebound(&request, Some(from.parse().expect("an address")))
+        };
+        let same = ("sec-fetch-site", "same-origin");
+        for host in ["evil.example:8080", "evil.example", "localhost.evil.example", "127.0.0.1.nip.io", ""] {
+            assert!(rebound("127.0.0.1", host, same), "{host}");
+            assert!(rebound("::1", host, ("origin", "http://evil.example:8080")), "{host}");
+            assert!(!rebound("192.0.2.7", host, same), "{host}");
+            assert!(!rebound("127.0.0.1", host, ("accept", "*/*")), "{host}");
+        }
+        for host in
+            ["localhost:8080", "LOCALHOST.", "ui.localhost", "127.0.0.1:8080", "[::1]:8080", "192.0.2.7"]
+        {
+            assert!(!rebound("127.0.0.1", host, same), "{host}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::header::HOST;
+use http::uri::Authority;
 use http::{HeaderValue, Method};
 
 use super::guest::Entrance;
@@ -102,8 +103,10 @@ pub async fn plain(
 /// For the service, which sees our address and the host that it is configured with.
 fn say_origin(arrival: &mut Arrival, table: &Table) {
     let head = &mut arrival.head;
-    let named = head.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
-    let host = named.or_else(|| head.headers.get(HOST).cloned());
+    // A target may have a user's name and password before its host.
+    let place = |authority: &Authority| authority.as_str().rsplit('@').next().map(HeaderValue::from_str);
+    let named = head.uri.authority().and_then(place).and_then(Result::ok);
+    let host = named.or_else(|| head.headers.get(HOST).cloned()).filter(|host| !host.is_empty());
     let scheme = if table.server.tls.is_some() { "https" } else { "http" };
     headers::say_origin(&mut head.headers, arrival.from, host, scheme);
 }
