@@ -21,8 +21,9 @@ use crate::config::{Budget, Exceeded, Percent};
 use crate::state::alerts::Alerts;
 use crate::vocab::{Alert, AlertKind, AlertState, Money};
 
-/// Names of one kind from which on those are cleared away who are not needed.
-const FULL: usize = 4096;
+/// Names of one kind from which on those are cleared away who are not needed: who has spent nothing is not shown then until he
+/// asks. Some hundred bytes each, and more than a gateway has keys.
+const FULL: usize = 64 * 1024;
 
 /// Somebody with budgets.
 pub(super) struct Held {
