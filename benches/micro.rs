@@ -308,7 +308,7 @@ fn bodies(criterion: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| {
                 let seen = scan(&entry, Some("application/json"), &body).expect("a sound body");
-                let rewrite = Rewrite { model: Some("another-model"), ask_usage: true };
+                let rewrite = Rewrite { model: Some("another-model"), ask_usage: true, newer_limit: false };
                 splice(black_box(&body), &seen, rewrite).into_iter().map(|piece| piece.len()).sum::<usize>()
             });
         });

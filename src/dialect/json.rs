@@ -105,6 +105,13 @@ impl<'a> Walker<'a> {
         self.at
     }
 
+    /// Where the key stands whose value is next, quotes included.
+    pub fn place_of(&self, key: &Text<'_>) -> Range<usize> {
+        let before = self.bytes.get(..self.at).unwrap_or_default().trim_ascii_end();
+        let end = before.strip_suffix(b":").unwrap_or(before).trim_ascii_end().len();
+        end.saturating_sub(key.raw.len() + 2)..end
+    }
+
     /// What looks like media among the strings so far.
     pub fn media(&self) -> Media {
         self.media

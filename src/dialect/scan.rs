@@ -37,6 +37,8 @@ pub struct Scan {
     pub include_usage: IncludeUsage,
     /// The caller's limit on output tokens.
     pub max_output_tokens: Option<u64>,
+    /// Where a chat's `max_tokens` stands, the name with its quotes, if there is no `max_completion_tokens`.
+    pub(super) older_limit: Option<Range<usize>>,
     /// Has tools, and does not forbid the model to reason (chat only).
     pub calls_tools: bool,
     pub shape: Shape,
@@ -55,6 +57,11 @@ impl Scan {
     /// Whether it refers to, or leaves behind, anything at its upstream.
     pub fn is_stateful(&self) -> bool {
         self.state != State::None
+    }
+
+    /// Whether a chat limits its answer with `max_tokens`, and with nothing else.
+    pub fn has_older_limit(&self) -> bool {
+        self.older_limit.is_some()
     }
 }
 
@@ -176,6 +183,7 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
         stream: matches!(operation, Operation::StreamGenerate | Operation::ConverseStream),
         include_usage: IncludeUsage::Inherent,
         max_output_tokens: None,
+        older_limit: None,
         calls_tools: false,
         shape: Shape::Own,
         state: State::None,
@@ -218,6 +226,9 @@ struct Seen {
     stream: Option<bool>,
     stream_options: Option<IncludeUsage>,
     max_output_tokens: Option<u64>,
+    /// Where `max_tokens` stands, the name itself.
+    max_tokens: Option<Range<usize>>,
+    max_completion_tokens: bool,
     refers_to_state: bool,
     lasting: bool,
     background: bool,
@@ -282,6 +293,10 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
             None => IncludeUsage::No(ask),
         },
         max_output_tokens: seen.max_output_tokens,
+        older_limit: match entry.operation {
+            Operation::Chat if !seen.max_completion_tokens => seen.max_tokens,
+            _ => None,
+        },
         calls_tools: seen.tools && !seen.effort_none,
         shape: match (entry.operation, seen.input.is_some() && !seen.messages) {
             (Operation::Chat, true) => Shape::OfResponses,
@@ -354,6 +369,10 @@ impl Seen {
             return Ok(self.stream_options.replace(said).map(|_| "`stream_options` is there twice"));
         }
         if key.is("max_completion_tokens") || key.is("max_output_tokens") || key.is("max_tokens") {
+            self.max_completion_tokens |= key.is("max_completion_tokens");
+            if key.is("max_tokens") {
+                self.max_tokens = Some(walker.place_of(key));
+            }
             self.max_output_tokens = self.max_output_tokens.max(walker.integer()?);
         } else if key.is("tools") || key.is("functions") {
             self.tools |= !walker.is_blank()?;

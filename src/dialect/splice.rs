@@ -1,4 +1,4 @@
-//! Puts another model's name, or the wish for usage, into a body without copying the body.
+//! Puts another model's name, the wish for usage, or the limit's newer name into a body without copying the body.
 //!
 //! What is not changed is the caller's own buffer, byte for byte. Whether something has to change is
 //! the caller's decision; asking for what is already there changes nothing.
@@ -14,10 +14,12 @@ pub struct Rewrite<'a> {
     pub model: Option<&'a str>,
     /// Ask for usage at the end of a chat stream whose caller did not.
     pub ask_usage: bool,
+    /// Say a chat's `max_tokens` by its newer name, if it has no other limit.
+    pub newer_limit: bool,
 }
 
-/// Two changes make five pieces at most.
-const MAX_PIECES: usize = 5;
+/// Three changes make seven pieces at most.
+const MAX_PIECES: usize = 7;
 
 /// A body in pieces, in order; none is empty.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +43,9 @@ pub fn splice(body: &Bytes, scan: &Scan, rewrite: Rewrite<'_>) -> Pieces {
         }
         _ => None,
     };
-    let mut changes = [model, usage];
+    let limit = scan.older_limit.clone().filter(|_| rewrite.newer_limit);
+    let limit = limit.map(|at| (at, Bytes::from_static(b"\"max_completion_tokens\"")));
+    let mut changes = [model, usage, limit];
     changes.sort_by_key(|change| change.as_ref().map(|(at, _)| at.start));
 
     let mut pieces = Pieces::default();
@@ -122,11 +126,11 @@ mod tests {
         spliced("/v1/chat/completions", body, rewrite)
     }
 
-    const BOTH: Rewrite<'_> = Rewrite { model: Some("new"), ask_usage: true };
+    const BOTH: Rewrite<'_> = Rewrite { model: Some("new"), ask_usage: true, newer_limit: false };
 
     #[test]
     fn the_model_is_replaced_in_place() {
-        let rewrite = Rewrite { model: Some("a\"b"), ask_usage: false };
+        let rewrite = Rewrite { model: Some("a\"b"), ..Rewrite::default() };
         assert_eq!(chat(r#"{"x":1, "model" : "old","y":2}"#, rewrite), r#"{"x":1, "model" : "a\"b","y":2}"#);
     }
 
@@ -161,6 +165,30 @@ mod tests {
     }
 
     #[test]
+    fn a_chats_limit_gets_its_newer_name_where_it_stands() {
+        let all = Rewrite { newer_limit: true, ..BOTH };
+        for (body, expected) in [
+            (r#"{"model":"m","max_tokens":7}"#, r#"{"model":"new","max_completion_tokens":7}"#),
+            (r#"{ "max_tokens" : 7 , "model":"m"}"#, r#"{ "max_completion_tokens" : 7 , "model":"new"}"#),
+            (
+                r#"{"stream":true,"max_\u0074okens":null,"model":"m"}"#,
+                r#"{"stream":true,"max_completion_tokens":null,"model":"new","stream_options":{"include_usage":true}}"#,
+            ),
+            (
+                r#"{"max_completion_tokens":9,"model":"m","max_tokens":7}"#,
+                r#"{"max_completion_tokens":9,"model":"new","max_tokens":7}"#,
+            ),
+            (r#"{"model":"m","a":{"max_tokens":7}}"#, r#"{"model":"new","a":{"max_tokens":7}}"#),
+        ] {
+            assert_eq!(chat(body, all), expected);
+        }
+        for path in ["/v1/completions", "/v1/messages"] {
+            let body = r#"{"model":"m","max_tokens":7}"#;
+            assert_eq!(spliced(path, body, all), r#"{"model":"new","max_tokens":7}"#, "{path}");
+        }
+    }
+
+    #[test]
     fn a_form_and_a_missing_model_are_spliced_too() {
         let form = |model| {
             format!("--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n--b--\r\n")
@@ -174,7 +202,7 @@ mod tests {
         let body = Bytes::from_static(br#"{"model":"m","stream":true}"#);
         let seen = scan(&entry("/v1/chat/completions"), None, &body).expect("sound");
         let pieces: Vec<_> =
-            splice(&body, &seen, Rewrite { model: Some("m"), ask_usage: false }).into_iter().collect();
+            splice(&body, &seen, Rewrite { model: Some("m"), ..Rewrite::default() }).into_iter().collect();
         assert_eq!(pieces.len(), 1);
         assert_eq!(pieces[0].as_ptr(), body.as_ptr());
     }
@@ -201,8 +229,13 @@ mod tests {
             Just(Some(json!({"include_usage": false, "x": [1]})))
         ];
         let others = proptest::collection::btree_map("[a-zA-Z\\\\\"é]{0,5}", value, 0..5);
-        (others, "[ -~é]{1,20}", any::<bool>(), options).prop_map(|(others, model, stream, options)| {
+        let limit = proptest::option::of(prop_oneof![Just(Value::Null), any::<u32>().prop_map(Value::from)]);
+        let rest = (any::<bool>(), options, limit);
+        (others, "[ -~é]{1,20}", rest).prop_map(|(others, model, (stream, options, limit))| {
             let mut body = json!(others);
+            if let Some(limit) = limit {
+                body["max_tokens"] = limit;
+            }
             body["model"] = json!(model);
             body["stream"] = json!(stream);
             if let Some(options) = options {
@@ -214,9 +247,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_what_was_asked_for_differs(body in bodies(), model in "[ -~é\n]{0,12}", pretty: bool, ask: bool) {
+        fn only_what_was_asked_for_differs(body in bodies(), model in "[ -~é\n]{0,12}", pretty: bool, ask: bool, newer: bool) {
             let text = if pretty { format!("{body:#}") } else { body.to_string() };
-            let same = Rewrite { model: body["model"].as_str(), ask_usage: false };
+            let same = Rewrite { model: body["model"].as_str(), ..Rewrite::default() };
             prop_assert_eq!(&chat(&text, same), &text);
             let mut expected = body.clone();
             expected["model"] = json!(model);
@@ -226,8 +259,11 @@ mod tests {
                 }
                 expected["stream_options"]["include_usage"] = json!(true);
             }
-            let spliced: Value = serde_json::from_str(&chat(&text, Rewrite { model: Some(&model), ask_usage: ask }))
-                .expect("still JSON");
+            if newer && let Some(limit) = expected.as_object_mut().and_then(|body| body.remove("max_tokens")) {
+                expected["max_completion_tokens"] = limit;
+            }
+            let rewrite = Rewrite { model: Some(&model), ask_usage: ask, newer_limit: newer };
+            let spliced: Value = serde_json::from_str(&chat(&text, rewrite)).expect("still JSON");
             prop_assert_eq!(spliced, expected);
         }
     }

@@ -231,6 +231,42 @@ async fn a_request_with_stop_sequences_goes_by_chat_to_a_model_that_does_not_rea
     }
 }
 
+/// A chat that its first channel fails, at the second one, which is of this provider and model.
+async fn heard_after_failover(provider: &str, model: &str, body: &str) -> String {
+    let yaml = format!(
+        "version: 1\nupstreams:\n  own: {{provider: custom, dialect: openai, base_url: 'http://own/v1', probe: {{kind: 'off'}}}}\n  far: {{provider: {provider}, dialect: openai, base_url: 'http://far/v1', credentials: [sk-a-key-of-a-test]}}\nroutes: [{{model: demo, channels: [{{upstream: own, model: qwen3}}, {{upstream: far, model: {model}, tier: 2}}]}}]"
+    );
+    let good = json!({"id": "c", "object": "chat.completion", "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}]});
+    let (own, far) = (Scribe::saying(Said::status(503)), Scribe::saying(Said::json(200, good.to_string())));
+    let lab = Lab::beside(&yaml, &[("own", &own), ("far", &far)]);
+    let answer = lab.send(&Ask::post("/v1/chat/completions", body.to_owned())).await;
+    assert_eq!(answer.status, 200, "{provider} {model}: {}", answer.text());
+    assert_eq!(answer.header("x-mainstay-dropped"), "", "{provider} {model}");
+    let first = own.heard().first().map(|heard| String::from_utf8_lossy(&heard.body).into_owned());
+    assert_eq!(first, Some(body.replace("demo", "qwen3")));
+    String::from_utf8_lossy(&far.only().body).into_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_by_its_older_name_reaches_a_model_that_reasons_by_the_newer_one() {
+    let older = r#"{"model":"demo", "max_tokens" : 9,"messages":[{"role":"user","content":"hello"}]}"#;
+    let newer = older.replace("max_tokens", "max_completion_tokens");
+    for (provider, model, expected) in [
+        ("openai", "gpt-5.4-mini", &*newer),
+        ("azure", "a-deployment", &newer),
+        ("openai", "gpt-4.1", older),
+        ("deepseek", "deepseek-reasoner", older),
+        ("custom", "gpt-5.4-mini", older),
+    ] {
+        let heard = heard_after_failover(provider, model, older).await;
+        assert_eq!(heard, expected.replace("demo", model), "{provider} {model}");
+    }
+    let both = newer.replace("{\"model", "{\"max_tokens\":8,\"model");
+    let heard = heard_after_failover("openai", "gpt-5.4-mini", &both).await;
+    assert_eq!(heard, both.replace("demo", "gpt-5.4-mini"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_prompt_that_is_too_long_moves_to_a_model_with_a_larger_window() {
     let too_long = || {

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::{Provider, Rerank};
+use crate::dialect::quirks::MaxTokens;
 use crate::dialect::{Dialect, Operation};
 
 /// The api-version that Azure's older paths are asked with, where the operator names none: the newest
@@ -17,6 +18,10 @@ const AZURE_VERSION: &str = "2024-10-21";
 const AZURE_RESPONSES_VERSION: &str = "2025-04-01-preview";
 /// Versions before this day refuse them ("Responses API is enabled only for api-version 2025-03-01-preview and later").
 const AZURE_RESPONSES_SINCE: &str = "2025-03-01";
+
+/// Versions before this day refuse `max_completion_tokens` ("Unrecognized request argument supplied", seen with
+/// 2024-08-01-preview), and serve no model that wants it.
+const AZURE_COMPLETION_TOKENS_SINCE: &str = "2024-09-01";
 
 /// How a vendor's paths come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +89,13 @@ impl Provider {
     pub fn version_of<'c>(&self, call: &Call<'c>) -> Option<&'c str> {
         let is_wanted = self.paths == Paths::AzureLegacy && call.operation.is_of_responses();
         is_wanted.then(|| responses_version(call))
+    }
+
+    /// Whether it knows `max_completion_tokens`, asked with this api-version.
+    pub fn knows_newer_limit(&self, api_version: Option<&str>) -> bool {
+        let is_too_old = |version: &str| version < AZURE_COMPLETION_TOKENS_SINCE;
+        self.quirks.max_tokens == MaxTokens::Completion
+            && (self.paths != Paths::AzureLegacy || !api_version.is_some_and(is_too_old))
     }
 
     /// The path to ask for the list of models, with which an upstream is probed.
@@ -333,6 +345,19 @@ mod tests {
         assert_eq!(ollama.models_path("/behind/v1").as_deref(), Some("/behind/api/tags"));
         let deepseek = find("deepseek").expect("a row");
         assert_eq!(deepseek.models_path("/anthropic").as_deref(), Some("/models"));
+    }
+
+    #[test]
+    fn only_whoever_knows_the_limits_newer_name_hears_it() {
+        let knows = |name, version| find(name).expect("a row").knows_newer_limit(version);
+        for name in ["openai", "azure", "azure-legacy", "cerebras"] {
+            assert!(knows(name, None), "{name}");
+        }
+        for name in ["custom", "groq", "mistral", "deepseek", "vllm", "openrouter"] {
+            assert!(!knows(name, None), "{name}");
+        }
+        assert!(!knows("azure-legacy", Some("2024-08-01-preview")));
+        assert!(knows("azure-legacy", Some("2024-09-01-preview")));
     }
 
     #[test]

@@ -97,6 +97,7 @@ pub(super) fn scan(boundary: &[u8], body: &[u8]) -> Result<Scan, ScanError> {
         stream: stream.unwrap_or(false),
         include_usage: IncludeUsage::Inherent,
         max_output_tokens: None,
+        older_limit: None,
         calls_tools: false,
         shape: super::Shape::Own,
         state: super::State::None,

@@ -8,6 +8,7 @@ use crate::dialect::{Dialect, anew, task, translate};
 use crate::proxy::intake::Guest;
 use crate::route::Plan;
 use crate::state::{Channel, Permit};
+use crate::vocab::Ability;
 
 /// A request in the caller's words, and the upstream's dialect and name for its model.
 pub struct Said<'s> {
@@ -32,6 +33,16 @@ impl Said<'_> {
         let is_misplaced = self.scan.shape == scan::Shape::OfResponses;
         let is_refused = || anew::is_wanted(self.dialect, self.body, self.name, provider.quirks);
         is_continued || is_misplaced || is_refused() || self.is_beyond(guest, plan, permit)
+    }
+
+    /// Has its limit to be said by the newer name? Models that reason refuse the older one at OpenAI's, which most others
+    /// know alone.
+    pub fn wants_newer_limit(&self, plan: &Plan<'_>, permit: &Permit) -> bool {
+        let channel = permit.channel();
+        let upstream = &channel.upstream.config;
+        self.scan.has_older_limit()
+            && upstream.provider.knows_newer_limit(upstream.api_version.as_deref())
+            && !channel.facts(&plan.route().config, self.asked).lacks(Ability::Reasoning)
     }
 
     /// Does it ask for more than the model takes, which need not be the one that its caller had in mind?

@@ -66,7 +66,8 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
             let said = Said { dialect, name, asked, scan, body };
             if dialect == guest.dialect && !said.is_to_be_said_anew(guest, plan, permit) {
                 let lessened = lessened(guest, permit, route, body, &mut spoken)?;
-                native(gateway, guest, upstream, (model, name), (scan, body), lessened)?
+                let newer_limit = said.wants_newer_limit(plan, permit);
+                native(gateway, guest, upstream, (model, name), (scan, body, newer_limit), lessened)?
             } else {
                 let say = || translated(gateway, guest, plan, permit, (dialect, name), (asked, body));
                 let letter = beside::work(body.len(), say)?;
@@ -172,7 +173,7 @@ fn native(
     guest: &Guest,
     upstream: &config::Upstream,
     (model, name): (Option<&str>, &str),
-    (scan, body): (&Scan, &Bytes),
+    (scan, body, newer_limit): (&Scan, &Bytes, bool),
     lessened: Option<Bytes>,
 ) -> Result<(String, Outgoing), Unbuilt> {
     let uri = &guest.head.uri;
@@ -183,17 +184,17 @@ fn native(
         Place::At(target) => target,
         Place::Below(base) => entry.upstream_path(&base, model, uri.query()),
     };
-    let ask_usage = upstream.stream_usage == StreamUsage::Ask;
+    let rewrite = Rewrite { model, ask_usage: upstream.stream_usage == StreamUsage::Ask, newer_limit };
     let keep = |whole: Vec<u8>| memory::needed(&gateway.live.holdings).keep(whole.into());
     let other = model.filter(|model| guest.dialect == Dialect::Gemini && *model != scan.model);
     let renamed = other.and_then(|model| named::renamed(guest.operation, body, model)).map(keep);
     let body = renamed.as_ref().unwrap_or(body);
     let pieces = match lessened {
-        None => splice::splice(body, scan, Rewrite { model, ask_usage }),
+        None => splice::splice(body, scan, rewrite),
         Some(body) => {
             let scan = scan::scan(&entry, None, &body)
                 .map_err(|_| Unbuilt::unsendable("a request that was read cannot be read with less in it"))?;
-            splice::splice(&body, &scan, Rewrite { model, ask_usage })
+            splice::splice(&body, &scan, rewrite)
         }
     };
     let rule = upstream.provider.body_of(guest.dialect, guest.operation);
