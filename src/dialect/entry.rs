@@ -20,7 +20,7 @@ use path::{is_key, params};
 use ways::{BEDROCK_VERBS, GEMINI_VERSIONS, Named, VERBS, WAYS};
 
 pub use left::{Left, Want};
-pub use path::own_path;
+pub use path::{below, own_path};
 
 /// What a request asks for, as far as its first line and headers tell.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::ways::GEMINI_VERSIONS;
+use super::ways::{COHERE_VERSIONS, GEMINI_VERSIONS};
 use super::{Entry, ModelAt};
 use crate::dialect::{Dialect, Operation};
 
@@ -10,7 +10,7 @@ impl Entry<'_> {
     /// Path and query at an upstream with this base path, `model` in place of the caller's where the
     /// path names one. The caller's own `key` parameter is ours and never goes on.
     pub fn upstream_path(&self, base_path: &str, model: Option<&str>, query: Option<&str>) -> String {
-        let base = base(self.dialect, self.tail.before, base_path);
+        let base = below(self.dialect, self.tail.before, base_path);
         let mut path = String::with_capacity(
             base.len() + self.tail.before.len() + self.tail.model.len() + self.tail.after.len() + 64,
         );
@@ -71,7 +71,7 @@ pub fn own_path(dialect: Dialect, operation: Operation, base_path: &str, model: 
         Operation::BedrockCountTokens => ("/model/", Some("/count-tokens")),
         _ => return None,
     };
-    let mut path = base(dialect, before, base_path).to_owned();
+    let mut path = below(dialect, before, base_path).to_owned();
     path.push_str(before);
     if let Some(after) = after {
         encode(&mut path, model, dialect);
@@ -82,13 +82,16 @@ pub fn own_path(dialect: Dialect, operation: Operation, base_path: &str, model: 
 
 /// The base path without its slash, and without a version that the tail brings itself: people write
 /// `https://api.anthropic.com/v1` as often as the bare host.
-fn base<'b>(dialect: Dialect, tail: &str, base_path: &'b str) -> &'b str {
+pub fn below<'b>(dialect: Dialect, tail: &str, base_path: &'b str) -> &'b str {
+    let versions: &[&str] = match dialect {
+        Dialect::Http => &[],
+        Dialect::Cohere => &COHERE_VERSIONS,
+        _ => &GEMINI_VERSIONS,
+    };
     let base = base_path.trim_end_matches('/');
-    let versioned = tail.split('/').nth(1).is_some_and(|segment| GEMINI_VERSIONS.contains(&segment));
+    let versioned = tail.split('/').nth(1).is_some_and(|segment| versions.contains(&segment));
     match base.rsplit_once('/') {
-        Some((shorter, last)) if dialect != Dialect::Http && GEMINI_VERSIONS.contains(&last) && versioned => {
-            shorter
-        }
+        Some((shorter, last)) if versioned && versions.contains(&last) => shorter,
         _ => base,
     }
 }

@@ -79,3 +79,6 @@ pub const BEDROCK_VERBS: &[(&str, Operation)] = &[
 
 /// What may stand before `/models`.
 pub const GEMINI_VERSIONS: [&str; 3] = ["v1", "v1beta", "v1alpha"];
+
+/// Of Cohere's paths: the second one's, and the first one's, which the list of models still has.
+pub const COHERE_VERSIONS: [&str; 2] = ["v1", "v2"];

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use super::{Provider, Rerank};
 use crate::dialect::quirks::MaxTokens;
-use crate::dialect::{Dialect, Operation};
+use crate::dialect::{Dialect, Operation, entry};
 
 /// The api-version that Azure's older paths are asked with, where the operator names none: the newest
 /// stable one, and for responses the first that has them all.
@@ -101,10 +101,12 @@ impl Provider {
     /// The path to ask for the list of models, with which an upstream is probed.
     pub fn models_path(&self, base: &str) -> Option<String> {
         let super::Probe::Models(path) = self.probe else { return None };
-        let base = match (self.paths, self.speaks.first()) {
-            (Paths::Bases(bases), Some(first)) => self.base_in(base, bases, *first),
+        let first = self.speaks.first().copied();
+        let base = match (self.paths, first) {
+            (Paths::Bases(bases), Some(first)) => self.base_in(base, bases, first),
             (Paths::Bases(_) | Paths::Dialect | Paths::AzureLegacy | Paths::Vertex, _) => Cow::Borrowed(base),
         };
+        let base = first.map_or(&*base, |first| entry::below(first, path, &base));
         Some(format!("{base}{path}"))
     }
 
@@ -261,8 +263,9 @@ fn segment(path: &mut String, model: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::find;
+    use super::super::{PROVIDERS, Probe, find};
     use super::*;
+    use crate::dialect::entry::own_path;
 
     const PROJECT: &str = "/v1/projects/p/locations/l";
 
@@ -345,6 +348,39 @@ mod tests {
         assert_eq!(ollama.models_path("/behind/v1").as_deref(), Some("/behind/api/tags"));
         let deepseek = find("deepseek").expect("a row");
         assert_eq!(deepseek.models_path("/anthropic").as_deref(), Some("/models"));
+    }
+
+    #[test]
+    fn probes_go_below_the_same_base_as_requests() {
+        let listed = PROVIDERS.iter().filter_map(|row| match (row.probe, row.speaks.first()) {
+            (Probe::Models(path), Some(first)) => Some((row, *first, path)),
+            _ => None,
+        });
+        for (row, dialect, list) in listed {
+            let (operation, tail) = match dialect {
+                Dialect::Anthropic => (Operation::Messages, "/v1/messages"),
+                Dialect::Gemini => (Operation::Generate, "/v1beta/models/m:generateContent"),
+                Dialect::Cohere => (Operation::CohereChat, "/v2/chat"),
+                Dialect::Ollama => (Operation::OllamaChat, "/api/chat"),
+                _ => (Operation::Chat, "/chat/completions"),
+            };
+            for root in ["", "/behind"] {
+                for version in ["", "/v1", "/v1beta", "/v1alpha", "/v2", "/v1/x", "/xv1"] {
+                    let base = format!("{root}{version}");
+                    let call = call(dialect, operation, "m");
+                    let Place::Below(below) = row.place(&base, &call) else { panic!("{} {base}", row.name) };
+                    let asked = own_path(dialect, operation, &below, "m").expect("a path");
+                    let probed = row.models_path(&base).expect("a list of models");
+                    let cut = |path: &str, tail: &str| path.strip_suffix(tail).map(str::to_owned);
+                    assert_eq!(
+                        cut(&probed, list),
+                        cut(&asked, tail),
+                        "{} {base}: {probed} {asked}",
+                        row.name
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -242,14 +242,6 @@ impl Case<'_> {
             );
         }
         self.is_of_its_cloud(&base, findings);
-        let bare = matches!(speaks, [Dialect::Anthropic | Dialect::Gemini]);
-        if bare && ["/v1", "/v1beta"].iter().any(|end| base.path.ends_with(end)) {
-            findings.warn(
-                &path,
-                "ends with a version, which requests in this dialect bring themselves",
-                "cut it off, unless the server really wants it twice",
-            );
-        }
         Some(base)
     }
 
