@@ -10,9 +10,11 @@ mod parts;
 mod reasoning;
 mod tools;
 
+use std::borrow::Cow;
+
 use crate::dialect::Dialect;
-use crate::dialect::hub::{Ask, CacheMark, Family, Format, Losses, Mode, Terms, Tier};
-use crate::dialect::openai::nested;
+use crate::dialect::hub::{Ask, CacheMark, Family, Format, Losses, Mode, Terms, Text, Tier};
+use crate::dialect::openai::{self, nested};
 use crate::dialect::quirks::{MaxTokens, Quirks, StrangeMembers, ToolIds};
 use crate::dialect::write::{self, Object};
 use crate::vocab::Ability;
@@ -235,6 +237,11 @@ impl Way<'_, '_> {
         }
     }
 
+    /// Claude Code's users have longer names than OpenAI takes, and those who hold to it.
+    fn short<'t>(self, name: &'t Text<'_>) -> Cow<'t, str> {
+        if self.is_own() { Cow::Borrowed(name) } else { openai::ids::shortened("", name) }
+    }
+
     fn write_service(self, losses: &mut Losses, object: &mut Object<'_>) {
         let ask = self.ask;
         let knows_service = self.is_own() || self.vendor == Vendor::OpenAi;
@@ -247,14 +254,14 @@ impl Way<'_, '_> {
         }
         match &ask.cache_key {
             Some(key) if knows_service => {
-                object.str("prompt_cache_key", key);
+                object.str("prompt_cache_key", &self.short(key));
             }
             Some(_) => losses.drop("prompt_cache_key"),
             None => {}
         }
         match &ask.user {
             Some(user) if self.is_own() || self.vendor != Vendor::Mistral => {
-                object.str("user", user);
+                object.str("user", &self.short(user));
             }
             Some(_) => losses.drop("user"),
             None => {}

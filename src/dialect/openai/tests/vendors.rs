@@ -102,6 +102,25 @@ fn mistral_gets_ids_fields_and_parts_of_its_own() {
 
 /// A chat that OpenAI's caller had with others before.
 #[test]
+fn the_long_name_of_a_foreign_callers_user_is_shortened() {
+    let long = "u".repeat(65);
+    let told = |dialect, name: &str| {
+        let mut ask = ask(vec![user("x")]);
+        (ask.dialect, ask.user, ask.cache_key) =
+            (dialect, Some(name.to_owned().into()), Some(name.to_owned().into()));
+        let (said, losses) = body(&ask, &terms(Family::OpenAi, &Quirks::OPENAI));
+        assert!(losses.names().is_empty());
+        assert_eq!(said["user"], said["prompt_cache_key"]);
+        said["user"].as_str().expect("a name").to_owned()
+    };
+    let short = told(Dialect::Anthropic, &long);
+    assert_eq!((short.len(), &short), (32, &told(Dialect::Gemini, &long)));
+    assert_ne!(short, told(Dialect::Anthropic, &"v".repeat(65)));
+    assert_eq!(told(Dialect::Anthropic, &long[1..]), long[1..]);
+    assert_eq!(told(Dialect::OpenAi, &long), long);
+}
+
+#[test]
 fn strict_vendors_get_nothing_that_others_left_in_a_chat() {
     let text = json!({"model": "m", "safe_prompt": true, "messages": [
         {"role": "user", "content": "x"},

@@ -2,12 +2,8 @@
 
 use std::collections::VecDeque;
 
-use sha2::{Digest, Sha256};
-
 use crate::dialect::hub::Text;
-
-/// The longest id that is taken: of a call, of a user, of a prompt's cache.
-const MAX_ID: usize = 64;
+use crate::dialect::openai::ids::shortened;
 
 /// The ids of calls as this wire takes them: made up where there is none, shortened where they are too
 /// long, and always the same for a call and its result.
@@ -43,14 +39,4 @@ impl<'t> Ids<'t> {
     fn made_up(&self, number: usize) -> Text<'static> {
         Text::Owned(format!("call_{}_{number}", self.nonce))
     }
-}
-
-/// An id, or a digest of it where it is longer than this wire takes.
-pub fn shortened<'i>(prefix: &str, id: &'i str) -> Text<'i> {
-    if id.len() <= MAX_ID {
-        return Text::Borrowed(id);
-    }
-    let digest = Sha256::digest(id);
-    let name = u128::from_be_bytes(std::array::from_fn(|at| digest.get(at).copied().unwrap_or_default()));
-    Text::Owned(format!("{prefix}{name:032x}"))
 }

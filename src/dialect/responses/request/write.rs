@@ -1,10 +1,11 @@
 //! A request's own members, written.
 
-use super::{STATEFUL_ITEMS, ids, parts, say, tools};
+use super::{STATEFUL_ITEMS, parts, say, tools};
 use crate::dialect::Dialect;
 use crate::dialect::hub::{
     Ask, Effort, Family, Format, Losses, Mode, Part, Role, Summary, Terms, Text, Tier,
 };
+use crate::dialect::openai;
 use crate::dialect::write::{self, Object};
 use crate::vocab::Ability;
 
@@ -247,7 +248,7 @@ fn whose(ask: &Ask<'_>, origin: Origin, terms: &Terms<'_>, o: &mut Object<'_>) {
     // Claude Code's users have longer names.
     let short = |id: &Text<'_>| match origin {
         Origin::Here => id.clone().into_owned(),
-        Origin::Chat | Origin::Elsewhere => ids::shortened("", id).into_owned(),
+        Origin::Chat | Origin::Elsewhere => openai::ids::shortened("", id).into_owned(),
     };
     o.str_if(if said_again { "user" } else { name }, ask.user.as_ref().map(short).as_deref());
     o.str_if("prompt_cache_key", ask.cache_key.as_ref().map(short).as_deref());
