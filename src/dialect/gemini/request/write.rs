@@ -134,13 +134,18 @@ fn tooling(o: &mut Object<'_>, ask: &Ask<'_>, terms: &Terms<'_>, origin: Origin,
     if functions || !own.is_empty() {
         o.array("tools", |a| tools::write(a, &ask.tools, origin, &own));
     }
+    let declared = match (functions, search) {
+        (true, true) => Declared::BesideSearch,
+        (true, false) => Declared::Alone,
+        (false, _) => Declared::Nothing,
+    };
     let config = write::text(|out| {
         write::object(out, |o| {
-            let calling = write::text(|out| write::object(out, |o| calling(o, ask, origin, functions)));
+            let calling = write::text(|out| write::object(out, |o| calling(o, ask, origin, declared)));
             if calling != "{}" {
                 o.raw("functionCallingConfig", &calling);
             }
-            if search && functions {
+            if declared == Declared::BesideSearch {
                 o.bool("includeServerSideToolInvocations", true);
             }
             if origin == Origin::Google {
@@ -158,16 +163,26 @@ fn wants_search(ask: &Ask<'_>) -> bool {
         || ask.tools.iter().any(|tool| matches!(tool.kind, ToolKind::WebSearch { .. }))
 }
 
-fn calling(o: &mut Object<'_>, ask: &Ask<'_>, origin: Origin, functions: bool) {
+/// The functions among the tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Declared {
+    Nothing,
+    Alone,
+    /// Google's own search is a tool as well. There `AUTO` is not supported and `VALIDATED` the default (Gemini API's
+    /// "Combine built-in tools and function calling", limitations).
+    BesideSearch,
+}
+
+fn calling(o: &mut Object<'_>, ask: &Ask<'_>, origin: Origin, declared: Declared) {
     let said_mode = "toolConfig.functionCallingConfig.mode";
     if origin == Origin::Google {
         names::say(&ask.extras, "toolConfig.functionCallingConfig.", o);
-    } else if !functions {
+    } else if declared == Declared::Nothing {
         return;
     }
     let strict = origin == Origin::Elsewhere && ask.tools.iter().any(is_strict);
     // Calls follow their schemas when they are validated, and always when one has to be made.
-    let auto = if strict { "VALIDATED" } else { "AUTO" };
+    let auto = if strict || declared == Declared::BesideSearch { "VALIDATED" } else { "AUTO" };
     let (mode, allowed): (_, &[_]) = match &ask.tool_choice {
         Some(_) if origin == Origin::Google && ask.extras.find(said_mode).is_some() => return,
         None if strict => ("VALIDATED", &[]),

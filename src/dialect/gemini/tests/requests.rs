@@ -381,6 +381,22 @@ fn the_choice_of_tools_is_said_in_googles_modes() {
 }
 
 #[test]
+fn beside_googles_own_search_calls_are_validated() {
+    let mode = |choice: Option<ToolChoice<'static>>| {
+        let tools = vec![function("f", None), search()];
+        let (mut body, _) =
+            sent(&Ask { tools, tool_choice: choice, ..ask(vec![user("x")]) }, &terms("gemini-3-pro-preview"));
+        assert_eq!(body["toolConfig"]["includeServerSideToolInvocations"], true);
+        body["toolConfig"]["functionCallingConfig"].take()
+    };
+    // What it is there, where nothing is said.
+    assert_eq!(mode(None), Value::Null);
+    assert_eq!(mode(Some(ToolChoice::Auto)), json!({"mode": "VALIDATED"}));
+    assert_eq!(mode(Some(ToolChoice::None)), json!({"mode": "NONE"}));
+    assert_eq!(mode(Some(ToolChoice::Required)), json!({"mode": "ANY"}));
+}
+
+#[test]
 fn what_changes_the_meaning_is_refused() {
     let refused = |ask: &Ask<'_>, model| {
         sent(ask, &terms(model)).1.fatal().map(|loss| loss.param.to_string()).unwrap_or_default()
