@@ -1,5 +1,7 @@
 //! Whether the process lives, and whether callers should be sent to it.
 
+use std::fmt::Write as _;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 
@@ -53,8 +55,10 @@ fn degraded(running: &dyn Running) -> String {
         said += "degraded: neither the store nor the disk takes the ledger's rows; they wait in memory\n";
     }
     for task in running.panicked() {
-        said +=
-            &format!("degraded: the background task `{task}` panicked and is gone; restart this gateway\n");
+        let _ = writeln!(
+            said,
+            "degraded: the background task `{task}` panicked and is gone; restart this gateway"
+        );
     }
     said
 }
