@@ -162,7 +162,12 @@ pub async fn read_some(
         length += data.len();
         match (&mut first, &mut rest) {
             (None, None) => first = Some(data),
-            (_, Some(rest)) => rest.extend_from_slice(&data),
+            (_, Some(rest)) => {
+                if rest.capacity() - rest.len() < data.len() {
+                    grow(rest, data.len(), (announced, most), holding)?;
+                }
+                rest.extend_from_slice(&data);
+            }
             (Some(begin), None) => {
                 // Not trusted for more than a mebibyte of memory: the length is the caller's word.
                 let expected = body.size_hint().exact().unwrap_or(0).min(1 << 20) as usize;
@@ -178,4 +183,25 @@ pub async fn read_some(
         holding.try_hold(length as u64).map_err(|_| Unread::Full)?;
     }
     Ok(rest.map(BytesMut::freeze).or(first))
+}
+
+/// Makes room for so many bytes more. By now a mebibyte of what was announced is there, and all of it is paid for: room is
+/// made once, since a buffer that doubles holds what it has three times while it is copied. Where nothing was announced, that is
+/// paid for as well.
+fn grow(
+    rest: &mut BytesMut,
+    more: usize,
+    (announced, most): (u64, u64),
+    holding: &mut Holding,
+) -> Result<(), Unread> {
+    let needed = rest.len() + more;
+    if announced >= needed as u64 {
+        rest.reserve(announced as usize - rest.len());
+        return Ok(());
+    }
+    let (before, doubled) = (rest.capacity(), needed.max((2 * rest.capacity()).min(most as usize)));
+    holding.try_hold((before + doubled) as u64).map_err(|_| Unread::Full)?;
+    rest.reserve(doubled - rest.len());
+    holding.hold(rest.capacity() as u64);
+    Ok(())
 }

@@ -63,8 +63,13 @@ pub async fn undo(
     }
     let mut decoder = GzDecoder::new(Sips { rest: &body, now: SIP });
     let (mut plain, mut members) = (Vec::new(), 1);
+    let mut room = promised(&body).min(most) as usize + PIECE;
     loop {
         let begin = plain.len();
+        if plain.capacity() - begin < PIECE {
+            grow(&mut plain, room, body.len(), holding)?;
+            room = (2 * plain.capacity()).min(most as usize + PIECE);
+        }
         plain.resize(begin + PIECE, 0);
         let read = decoder.read(&mut plain[begin..]);
         plain.truncate(begin + read.as_ref().copied().unwrap_or(0));
@@ -84,12 +89,31 @@ pub async fn undo(
         if plain.len() as u64 > most {
             return Err(Unread::TooLarge);
         }
-        holding.try_hold((body.len() + plain.len()) as u64).map_err(|_| Unread::Full)?;
         yield_now().await;
+    }
+    if plain.capacity() - plain.len() > PIECE {
+        plain.shrink_to_fit();
     }
     headers.remove(CONTENT_ENCODING);
     headers.remove(CONTENT_LENGTH);
     Ok(plain.into())
+}
+
+/// How long the body is that was packed, as its last part says (RFC 1952, 2.3.1: `ISIZE`); 0 where that cannot be. A buffer
+/// of this length need not double, which would hold what it has three times. Who lies has his own refused.
+fn promised(packed: &[u8]) -> u64 {
+    /// One bit for a copy of 258 bytes, and as many for its distance (RFC 1951, 3.2.5).
+    const TIGHTEST: u64 = 1032;
+    let said = packed.last_chunk().map_or(0, |last| u64::from(u32::from_le_bytes(*last)));
+    if said <= packed.len() as u64 * TIGHTEST { said } else { 0 }
+}
+
+/// Gives `plain` room for so many bytes, which is paid for; and for those that it has once more, while they are copied.
+fn grow(plain: &mut Vec<u8>, room: usize, packed: usize, holding: &mut Holding) -> Result<(), Unread> {
+    holding.try_hold((packed + plain.capacity() + room) as u64).map_err(|_| Unread::Full)?;
+    plain.reserve_exact(room - plain.len());
+    holding.hold((packed + plain.capacity()) as u64);
+    Ok(())
 }
 
 /// Bytes of which only so many can be had for now.
@@ -208,6 +232,17 @@ mod tests {
         let bomb = packed(&vec![0; 50 << 20]);
         assert!(matches!(unpack(bomb.clone(), 1 << 20, u64::MAX), Err(Unread::TooLarge)));
         assert!(matches!(unpack(bomb, 100 << 20, 1 << 20), Err(Unread::Full)));
+    }
+
+    #[test]
+    fn a_buffer_is_paid_for_and_grows_once_where_the_body_says_how_long_it_is() {
+        let plain = vec![7; 10 << 20];
+        let room = (10 << 20) + (1 << 18);
+        assert_eq!(unpack(packed(&plain), 64 << 20, room).ok(), Some(Bytes::from(plain.clone())));
+        // The last part says one byte, so that the buffer doubles: 8 MiB and 16 while they are copied.
+        let parts = [packed(&plain), packed(b"x")].concat();
+        assert!(matches!(unpack(parts.clone(), 64 << 20, 2 * room), Err(Unread::Full)));
+        assert_eq!(unpack(parts, 64 << 20, 4 * room).map(|plain| plain.len()).ok(), Some(1 + (10 << 20)));
     }
 
     #[test]

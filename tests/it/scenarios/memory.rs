@@ -176,6 +176,21 @@ async fn a_body_of_unknown_length_is_refused_where_it_outgrows_what_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_growing_buffer_has_to_spare_is_held_with_what_is_in_it() {
+    let lab = Lab::start(TIGHT);
+    let mut chunked = announce(&lab, "transfer-encoding: chunked", "critical").await;
+    let chunk = format!("{:x}\r\n{}\r\n", 50_000, " ".repeat(50_000));
+    for _ in 0..9 {
+        chunked.write_all(chunk.as_bytes()).await.unwrap();
+        after(Duration::from_millis(1)).await;
+    }
+    // Doubled from 100,000 on.
+    assert!(held(&lab) >= 800_000, "{}", held(&lab));
+    drop(chunked);
+    lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_route_that_matters_less_than_its_body_let_hope_is_refused_once_it_is_known() {
     let yaml = TIGHT
         .replace("routes:", "routes:\n  - {model: batch, priority: sheddable, channels: [{upstream: a}]}");
