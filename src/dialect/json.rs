@@ -86,12 +86,13 @@ pub(super) struct Walker<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: u8,
+    values: usize,
     media: Media,
 }
 
 impl<'a> Walker<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, depth: 0, media: Media::default() }
+        Self { bytes, at: 0, depth: 0, values: 1, media: Media::default() }
     }
 
     /// The offset of the next token.
@@ -110,6 +111,11 @@ impl<'a> Walker<'a> {
         let before = self.bytes.get(..self.at).unwrap_or_default().trim_ascii_end();
         let end = before.strip_suffix(b":").unwrap_or(before).trim_ascii_end().len();
         end.saturating_sub(key.raw.len() + 2)..end
+    }
+
+    /// How many values it has come to: the whole, and each element and member.
+    pub fn values(&self) -> usize {
+        self.values
     }
 
     /// What looks like media among the strings so far.
@@ -140,6 +146,7 @@ impl<'a> Walker<'a> {
             loop {
                 let key = self.string()?;
                 self.take(b':', "`:`")?;
+                self.values += 1;
                 member(self, &key)?;
                 if !self.next_is(b',') {
                     break;
@@ -166,6 +173,7 @@ impl<'a> Walker<'a> {
         self.open(b'[', "an array")?;
         if !self.next_is(b']') {
             loop {
+                self.values += 1;
                 element(self)?;
                 if !self.next_is(b',') {
                     break;

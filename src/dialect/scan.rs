@@ -51,6 +51,8 @@ pub struct Scan {
     pub thinks: Thinks,
     /// What it asks for that has a price.
     pub wish: Wish,
+    /// JSON values in it; 0 or 1 where they were not counted: in a form, or a short body.
+    pub values: usize,
 }
 
 impl Scan {
@@ -175,6 +177,7 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
         // Where it is no JSON, its vendor will say so.
         let _ = walker.skip();
     }
+    let values = walker.values();
     let wish = Wish { answers: candidates(operation, body), ..Wish::default() };
     Scan {
         model: model.to_owned(),
@@ -192,6 +195,7 @@ fn elsewhere(model: &str, operation: Operation, body: &[u8]) -> Scan {
         prompt_tokens: prompt_tokens(body.len(), walker.media()),
         thinks: Thinks::Unsaid,
         wish,
+        values,
     }
 }
 
@@ -328,6 +332,7 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
                 _ => 0,
             },
         },
+        values: walker.values(),
     })
 }
 

@@ -20,8 +20,8 @@ use crate::dialect::trouble::Kind;
 use crate::ledger::Wait;
 use crate::route::line::{self, Turn};
 use crate::route::{Exhausted, Lack, Need, Plan};
-use crate::state::Permit;
 use crate::state::queue::Waiter;
+use crate::state::{Permit, Table};
 use crate::telemetry::Shed;
 use crate::vocab::Priority;
 
@@ -78,14 +78,29 @@ pub fn let_in(gateway: &Gateway, snapshot: &Snapshot, guest: Box<Guest>) -> Resu
     } else {
         return Ok(guest);
     };
+    Err(turned_away(gateway, &snapshot.table, guest, (shed, message)))
+}
+
+/// The refusal of one that came in, and finds no room for what is to be made of it.
+pub fn no_room(gateway: &Gateway, table: &Table, guest: Box<Guest>) -> Box<Refusal> {
+    let message = memory::message(gateway, table, guest.priority);
+    turned_away(gateway, table, guest, (Shed::Memory, message))
+}
+
+fn turned_away(
+    gateway: &Gateway,
+    table: &Table,
+    guest: Box<Guest>,
+    (shed, message): (Shed, String),
+) -> Box<Refusal> {
     let mut refusal = Refusal::new(Kind::Unavailable, message, guest.dialect, &guest.request_id);
-    snapshot.table.routes[guest.route].handles.shed(&gateway.live.metrics, shed, guest.priority);
+    table.routes[guest.route].handles.shed(&gateway.live.metrics, shed, guest.priority);
     refusal.shed = Some(shed);
     refusal.retry_after = Some(come_again(gateway));
     // What is left of its body is not read.
     refusal.close = matches!(guest.load, super::intake::Load::Once(_));
     refusal.settle = Some(guest.settle);
-    Err(refusal)
+    refusal
 }
 
 /// A channel of the plan's route for `guest`: at once, or in the order of the queue where there is one, or no room.

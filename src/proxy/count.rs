@@ -13,6 +13,7 @@ use super::attempt::Failed;
 use super::intake::{Guest, Load};
 use super::refuse::{ESTIMATED, Refusal, name_request};
 use super::reply::Reply;
+use super::{admission, memory};
 use crate::dialect::task;
 use crate::dialect::tokens::{self, Vocabulary};
 use crate::dialect::tree::{self, Wrong};
@@ -54,10 +55,16 @@ pub async fn answer(live: &Arc<Live>, mut guest: Box<Guest>, plan: &Plan<'_>) ->
     };
     let (dialect, body, model) = (guest.dialect, body.clone(), scan.model.clone());
     let vocabulary = vocabulary(plan, &model);
+    let gateway = guest.settle.gateway();
+    let Some(room) = memory::to_say(gateway, plan.table(), guest.priority, (scan.values, 0)) else {
+        let gateway = Arc::clone(gateway);
+        return admission::no_room(&gateway, plan.table(), guest).into_response(live);
+    };
     // A long prompt takes a while, and the first one brings its vocabulary in.
     let counting = tokio::task::spawn_blocking(move || {
-        let root = tree::parse(&body)?;
+        let root = tree::request(&body)?;
         let ask = task::read_count(dialect, &model, &root)?;
+        let _room = room;
         Ok::<u64, Wrong>(tokens::estimate(&ask, vocabulary))
     });
     let counted = counting.await.unwrap_or_else(|_| Err(Wrong::whole("it could not be counted")));

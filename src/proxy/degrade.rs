@@ -221,7 +221,7 @@ fn answer(gateway: &Gateway, guest: &Guest, asked: &Route) -> Option<(bytes::Byt
     if !translate::generates(guest.operation) {
         return None;
     }
-    let root = tree::parse(body).ok()?;
+    let root = tree::request(body).ok()?;
     let ask = translate::read(guest.dialect, guest.operation, &scan.model, &root).ok()?;
     let manner = Manner {
         model: scan.model.clone(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{Response, StatusCode};
 use tokio::time::sleep;
 
-use super::attempt::{self, Attempted, Failed};
+use super::attempt::{self, Attempted, Failed, Untried};
 use super::degrade::{self, Descent, Onward, Rest};
 use super::intake::{Guest, Load};
 use super::limits::Reached;
@@ -143,10 +143,16 @@ impl Drive<'_> {
                 let response = attempt::respond(guest, plan, snapshot, *answer);
                 return Rest::Over(again::record(kept, plan.route(), response));
             }
-            Attempted::Unfetched(permit, urls) => {
+            Attempted::Untried(permit, untried) => {
                 plan.withdraw(permit);
                 guest.settle.attempts = plan.attempts;
-                media::fetch(gateway, snapshot, &mut guest, urls).await;
+                match untried {
+                    Untried::Unfetched(urls) => media::fetch(gateway, snapshot, &mut guest, urls).await,
+                    Untried::NoRoom => {
+                        let refusal = admission::no_room(gateway, &snapshot.table, guest);
+                        return Rest::Over(refusal.into_response(&gateway.live));
+                    }
+                }
             }
             Attempted::Failed(permit, failed) if left::seeks_on(&mut guest, &failed) => {
                 plan.excuse(permit, failed.failure);

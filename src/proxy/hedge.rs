@@ -159,11 +159,11 @@ async fn race(
     match came {
         Came::First(answered @ Attempted::Answered(_)) => won(answered, Hedged::Lost, second),
         Came::Second(answered @ Attempted::Answered(_)) => won(answered, Hedged::Won, first),
-        Came::Second(Attempted::Unfetched(permit, _)) => {
+        Came::Second(Attempted::Untried(permit, _)) => {
             plan.withdraw_hedge(permit);
             alone(first.await)
         }
-        Came::First(unfetched @ Attempted::Unfetched(..)) => alone(unfetched),
+        Came::First(untried @ Attempted::Untried(..)) => alone(untried),
         Came::Second(Attempted::Failed(permit, failed)) => {
             count(Hedged::Failed);
             let held = hold(plan, starters, permit, failed);

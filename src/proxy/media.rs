@@ -94,7 +94,7 @@ impl Contents {
     }
 
     /// Bytes that are kept.
-    fn size(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.known.values().flatten().map(|content| content.data.len() as u64).sum()
     }
 }

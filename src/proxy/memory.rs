@@ -7,6 +7,9 @@
 //! a body is unread nobody knows its route, and it counts for the most that it may turn out to matter.
 //! (What is counted is `state::holding`'s affair.)
 //!
+//! What is said in another dialect is read into a tree and written anew. That is paid for where it is much, and who
+//! finds no room for it is refused as one whose body finds none.
+//!
 //! Answers are not refused here: an upstream was paid for them. What is held only for somebody's comfort is let go
 //! of (`peek`, `attempt::read`, `reply::recorded`); what has to be whole before it can be said is counted, and
 //! keeps further requests out.
@@ -21,12 +24,18 @@ use super::intake::Arrival;
 use super::refuse::Refusal;
 use super::{Gateway, Snapshot};
 use crate::config::Urgency;
-use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
+use crate::dialect::{Dialect, tree};
 use crate::route::line;
+use crate::state::Table;
 use crate::state::holding::{Holding, Holdings};
 use crate::telemetry::{Metrics, Shed, catalogue};
 use crate::vocab::Priority;
+
+/// Trees that take no more than this are not counted: there are never more of them than cores.
+const LARGE: u64 = 32 << 20;
+/// What takes no more than this beside its body is let pass: bodies have paid, and this is about multiples of them.
+const SMALL: u64 = 1 << 20;
 
 /// A body's place in memory.
 pub struct Place {
@@ -71,7 +80,7 @@ impl Place {
         let labels = ["", Shed::Memory.name(), self.priority.name()];
         gateway.live.metrics.counter(&catalogue::SHED, &labels).increment(1);
         let mut refusal =
-            arrival.refuse(Kind::Unavailable, message(gateway, snapshot, self.priority), dialect);
+            arrival.refuse(Kind::Unavailable, message(gateway, &snapshot.table, self.priority), dialect);
         refusal.shed = Some(Shed::Memory);
         refusal.retry_after = Some(come_again(gateway));
         refusal.closing_if_body(arrival)
@@ -81,16 +90,37 @@ impl Place {
 /// Why a request of this priority, whose body is here, may not make the gateway hold more.
 pub fn scarce(gateway: &Gateway, snapshot: &Snapshot, priority: Priority) -> Option<String> {
     let within = line::share_of(snapshot.table.server.limits.memory, priority);
-    (gateway.live.holdings.bytes() > within).then(|| message(gateway, snapshot, priority))
+    (gateway.live.holdings.bytes() > within).then(|| message(gateway, &snapshot.table, priority))
 }
 
-fn message(gateway: &Gateway, snapshot: &Snapshot, priority: Priority) -> String {
+/// Room for saying a request of so many JSON values in another dialect, in about so many bytes; `None` where there is none
+/// for one of this priority.
+pub fn to_say(
+    gateway: &Gateway,
+    table: &Table,
+    priority: Priority,
+    (values, bytes): (usize, u64),
+) -> Option<Holding> {
+    let tree = Some(tree::cost(values)).filter(|cost| *cost > LARGE).unwrap_or(0);
+    let wanted = tree.saturating_add(bytes);
+    let within = line::share_of(table.server.limits.memory, priority);
+    let mut room = Holding::within(&gateway.live.holdings, within);
+    if wanted > SMALL {
+        room.try_hold(wanted).ok()?;
+    } else {
+        room.hold(wanted);
+    }
+    Some(room)
+}
+
+/// What is said to whoever finds no room.
+pub fn message(gateway: &Gateway, table: &Table, priority: Priority) -> String {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     format!(
         "the gateway holds {:.1} of the {:.1} MiB for requests that server.limits.memory allows, and there is no room \
          for this one, of priority {}",
         mib(gateway.live.holdings.bytes()),
-        mib(snapshot.table.server.limits.memory),
+        mib(table.server.limits.memory),
         priority.name()
     )
 }

@@ -240,7 +240,7 @@ async fn ask(gateway: &Arc<Gateway>, snapshot: &Arc<Snapshot>, mut guest: Box<Gu
     let limits = plan.limits(&permit, &need);
     match attempt::attempt(gateway, snapshot, &guest, &plan, permit, limits).await {
         Attempted::Answered(answer) => read(attempt::respond(guest, &plan, snapshot, *answer)).await,
-        Attempted::Unfetched(permit, _) => {
+        Attempted::Untried(permit, _) => {
             plan.withdraw(permit);
             Outcome::Unsuitable
         }

@@ -67,7 +67,7 @@ const SMALLEST_WINDOW: usize = 4_096;
 
 /// A body that cannot be read is the upstream's affair, or that of whoever has to translate it.
 fn abilities((dialect, operation): (Dialect, Operation), scan: &Scan, body: &[u8]) -> Option<Abilities> {
-    let root = tree::parse(body).ok()?;
+    let root = tree::request(body).ok()?;
     let ask = translate::read(dialect, operation, &scan.model, &root).ok()?;
     Some(translate::abilities(&ask))
 }

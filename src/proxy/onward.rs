@@ -193,7 +193,7 @@ impl Onward {
     /// The request to go on, or why there is none.
     fn prepare(&self, stream: &mut translate::Stream) -> Result<Asking, &'static str> {
         let Load::Ask { body, .. } = &self.guest.load else { return Err("no request") };
-        let root = tree::parse(body).map_err(|_| "the request cannot be read")?;
+        let root = tree::request(body).map_err(|_| "the request cannot be read")?;
         let (dialect, operation) = (self.guest.dialect, self.guest.operation);
         let mut ask = translate::read(dialect, operation, self.asked(), &root)
             .map_err(|_| "the request cannot be read")?;

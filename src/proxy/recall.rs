@@ -90,7 +90,7 @@ pub fn recall(
     }
     recall.scope = scope_of(caller);
     // What is no request is refused by whoever reads it.
-    let Ok(root) = tree::parse(body) else { return Ok((None, recall)) };
+    let Ok(root) = tree::request(body) else { return Ok((None, recall)) };
     let finder = Finder { gateway, bounds, scope: &recall.scope, arrival };
     let Some(expanded) = finder.expand(&root)? else { return Ok((None, recall)) };
     recall.previous = expanded.previous;

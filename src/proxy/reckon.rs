@@ -152,7 +152,7 @@ pub fn is_counted(model: &str) -> bool {
 
 /// As many as OpenAI would count; `None` for what is no request of the dialect.
 fn count(dialect: Dialect, operation: Operation, model: &str, body: &[u8]) -> Option<u64> {
-    let root = tree::parse(body).ok()?;
+    let root = tree::request(body).ok()?;
     let ask = translate::read(dialect, operation, model, &root).ok()?;
     Some(tokens::count_as_openai(&ask))
 }

@@ -263,7 +263,7 @@ pub fn overtaken(
                 let failure = failed.failure;
                 permit.fail(failure.fault, failure.stage, &failure.hint, Repeat::First);
             }
-            Attempted::Unfetched(permit, _) => permit.withdraw(),
+            Attempted::Untried(permit, _) => permit.withdraw(),
         }
     });
 }

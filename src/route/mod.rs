@@ -24,5 +24,5 @@ pub use explain::{Explained, ExplainedChannel, Question, explain, explain_route,
 pub use limits::Limits;
 pub use need::{Bond, Hold, Need, Resend, USUAL_ANSWER};
 pub use plan::{Exhausted, Lack, Plan};
-pub use shortlist::{Rank, WhyNot};
+pub use shortlist::{Rank, WhyNot, is_always_translated};
 pub use verdict::{Failure, Verdict, is_of_own_key};

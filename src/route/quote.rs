@@ -174,7 +174,7 @@ pub fn estimate(table: &Table, path: &str, body: &[u8]) -> Result<Estimate, Unqu
         let near = if near.is_empty() { String::new() } else { format!("; near it: {}", near.join(", ")) };
         return Err(Unquoted::Unknown(format!("no route takes {}{near}", scan.model)));
     };
-    let root = tree::parse(body).ok();
+    let root = tree::request(body).ok();
     let ask = root
         .as_ref()
         .and_then(|root| translate::read(entry.dialect, entry.operation, &scan.model, root).ok());

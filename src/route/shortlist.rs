@@ -14,7 +14,7 @@ use crate::algo::quota::Standing;
 use crate::algo::ramp;
 use crate::algo::tick::Tick;
 use crate::config::Byok;
-use crate::dialect::{Dialect, translate};
+use crate::dialect::{Dialect, Operation, translate};
 use crate::state::Channel;
 use crate::state::bar::Keeps;
 use crate::state::gate;
@@ -263,10 +263,25 @@ pub fn resend_at(route: &Route, channel: &Channel, need: &Need<'_>) -> Resend {
 
 /// The dialect in which the request can be put to it: the caller's own or another one.
 pub fn asked_in(route: &Route, channel: &Channel, need: &Need<'_>) -> Option<Dialect> {
+    dialect_at(route, channel, (need.dialect, need.operation), need.model)
+}
+
+fn dialect_at(
+    route: &Route,
+    channel: &Channel,
+    (dialect, operation): (Dialect, Operation),
+    model: &str,
+) -> Option<Dialect> {
     let upstream = &channel.upstream.config;
-    let model = channel.model_name(&route.config, need.model).unwrap_or(need.model);
+    let model = channel.model_name(&route.config, model).unwrap_or(model);
     let speaks = upstream.provider.speaks_for(&upstream.speaks, model);
-    translate::towards(need.dialect, need.operation, &speaks, upstream.provider.quirks)
+    translate::towards(dialect, operation, &speaks, upstream.provider.quirks)
+}
+
+/// Whether what asks so for `model` has to be said in another dialect, whichever channel of the route gets it.
+pub fn is_always_translated(route: &Route, asks: (Dialect, Operation), model: &str) -> bool {
+    let mut dialects = route.channels.iter().filter_map(|channel| dialect_at(route, channel, asks, model));
+    dialects.next().is_some_and(|first| first != asks.0) && dialects.all(|dialect| dialect != asks.0)
 }
 
 /// Whether the model can do what the request needs, as far as anybody knows.

@@ -139,7 +139,7 @@ const WAY: [&str; 7] = [
 ];
 
 fn vertex_gemini(body: &[u8]) -> Option<Vec<u8>> {
-    let root = tree::parse(body).ok().filter(has_ids)?;
+    let root = tree::request(body).ok().filter(has_ids)?;
     let mut out = Vec::with_capacity(body.len());
     write::object(&mut out, |o| without_ids(&root, o));
     Some(out)

@@ -51,7 +51,7 @@ pub fn of_request(dialect: Dialect, operation: Operation, model: &str, body: &[u
     if !carried || !translate::generates(operation) {
         return Vec::new();
     }
-    let Ok(root) = tree::parse(body) else { return Vec::new() };
+    let Ok(root) = tree::request(body) else { return Vec::new() };
     let Ok(mut ask) = translate::read(dialect, operation, model, &root) else { return Vec::new() };
     let mut found = Vec::new();
     each_signature(&mut ask, |signature| {
@@ -151,7 +151,7 @@ pub fn without(body: &[u8], goes: &[u64]) -> Option<Vec<u8>> {
     if goes.is_empty() {
         return None;
     }
-    let root = tree::parse(body).ok()?;
+    let root = tree::request(body).ok()?;
     let input = root.at("input").filter(|input| input.is_array())?;
     let is_gone = |item: &Node<'_>| {
         let is_thought = item.at("type").and_then(Node::as_str) == Some("reasoning");

@@ -106,6 +106,7 @@ pub(super) fn scan(boundary: &[u8], body: &[u8]) -> Result<Scan, ScanError> {
         prompt_tokens: prompt_tokens(texts, media),
         thinks: super::Thinks::Unsaid,
         wish: Wish::default(),
+        values: 0,
     })
 }
 

@@ -16,7 +16,7 @@ use crate::dialect::hub::Keeping;
 use crate::dialect::provider::{Call, Delivery, Place, StreamUsage};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::splice::{self, Rewrite};
-use crate::dialect::{Dialect, Operation, encrypted, named};
+use crate::dialect::{Dialect, Operation, encrypted, named, tree};
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::{Gateway, beside, memory, thoughts, trace};
 use crate::route::Plan;
@@ -43,6 +43,8 @@ pub enum Unbuilt {
     Unsayable(Unsayable),
     /// The content of these URLs has to be there first.
     Unfetched(Vec<String>),
+    /// There is no memory to write it in.
+    NoRoom,
 }
 
 /// The request as this channel's upstream gets it.
@@ -69,6 +71,10 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
                 let newer_limit = said.wants_newer_limit(plan, permit);
                 native(gateway, guest, upstream, (model, name), (scan, body, newer_limit), lessened)?
             } else {
+                let bytes = body.len() as u64 + guest.contents.size();
+                tree::check(scan.values).map_err(|wrong| Unbuilt::Unsayable(wrong.into()))?;
+                let room = memory::to_say(gateway, plan.table(), guest.priority, (scan.values, bytes));
+                let room = room.ok_or(Unbuilt::NoRoom)?;
                 let say = || translated(gateway, guest, plan, permit, (dialect, name), (asked, body));
                 let letter = beside::work(body.len(), say)?;
                 spoken = letter.spoken;
@@ -84,7 +90,7 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
                     .body_of(spoken.dialect, spoken.operation)
                     .apply(spoken.operation, &letter.body);
                 let whole = vendors.unwrap_or(letter.body).into();
-                (target, Outgoing::Whole(memory::needed(&gateway.live.holdings).keep(whole)))
+                (target, Outgoing::Whole(room.keep(whole)))
             }
         }
         Load::Whole(body) if guest.errand.is_some() => {

@@ -48,8 +48,16 @@ use crate::vocab::{Class, Fault, RateHint, Stage, Usage};
 pub enum Attempted {
     Answered(Box<Answer>),
     Failed(Permit, Box<Failed>),
-    /// Nothing was tried: the channel's upstream takes only what these URLs hold.
-    Unfetched(Permit, Vec<String>),
+    /// Nothing was tried.
+    Untried(Permit, Untried),
+}
+
+/// What is missing to a request that a channel would get.
+pub enum Untried {
+    /// The channel's upstream takes only what these URLs hold.
+    Unfetched(Vec<String>),
+    /// Memory, to write it.
+    NoRoom,
 }
 
 /// An answer that is going to the caller.
@@ -149,14 +157,14 @@ struct Sent {
 /// Why a request did not leave.
 enum Unsent {
     Failed(Permit, Box<Failed>),
-    Unfetched(Permit, Vec<String>),
+    Untried(Permit, Untried),
 }
 
 impl From<Unsent> for Attempted {
     fn from(unsent: Unsent) -> Self {
         match unsent {
             Unsent::Failed(permit, failed) => Self::Failed(permit, failed),
-            Unsent::Unfetched(permit, urls) => Self::Unfetched(permit, urls),
+            Unsent::Untried(permit, untried) => Self::Untried(permit, untried),
         }
     }
 }
@@ -299,8 +307,11 @@ pub async fn go_on(
                 let (permit, failed) = match *unsent {
                     Unsent::Failed(permit, failed) => (permit, failed),
                     // The stream waits: whoever has what the URLs hold already, or takes URLs, may go on.
-                    Unsent::Unfetched(permit, _) => {
+                    Unsent::Untried(permit, Untried::Unfetched(_)) => {
                         (permit, failed(Fault::Unsayable, "what its URLs hold was not fetched"))
+                    }
+                    Unsent::Untried(permit, Untried::NoRoom) => {
+                        (permit, failed(Fault::PoolFull, "there is no room to write the request"))
                     }
                 };
                 return Onward::Not {
@@ -338,7 +349,8 @@ impl Unbuilt {
     fn by(self, permit: Permit) -> Unsent {
         let failed = |fault| Failed::new(Failure { fault, stage: Stage::NotSent, hint: RateHint::default() });
         let failed = match self {
-            Self::Unfetched(urls) => return Unsent::Unfetched(permit, urls),
+            Self::Unfetched(urls) => return Unsent::Untried(permit, Untried::Unfetched(urls)),
+            Self::NoRoom => return Unsent::Untried(permit, Untried::NoRoom),
             // A request that nobody can write here is no failure of whoever would have got it.
             Self::Unsendable(detail) => {
                 tracing::error!(detail, "a request cannot be put to a channel");

@@ -142,7 +142,7 @@ pub struct Occasion<'o> {
 
 /// Writes the request of `guest` for a channel of another dialect.
 pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Letter, Unwritten> {
-    let root = tree::parse(body)?;
+    let root = tree::request(body)?;
     let unaskable = || Wrong::whole("nothing of this kind can be asked of the channel's dialect");
     let mut put = None;
     let mut unflagged = Vec::new();

@@ -13,12 +13,13 @@ use crate::access::{Caller, Denied, Key, Standing};
 use crate::config::Urgency;
 use crate::dialect::entry::{Entry, ModelAt};
 use crate::dialect::scan::{self, Scan};
+use crate::dialect::tree;
 use crate::dialect::trouble::Kind;
 use crate::proxy::recall::{self, Recall};
 use crate::proxy::refuse::{Refusal, in_short};
 use crate::proxy::thoughts::Thoughts;
 use crate::proxy::{Gateway, Snapshot, beside, budgets, byok, identity, leave, left, memory, steer};
-use crate::route::closest;
+use crate::route::{closest, is_always_translated};
 use crate::vocab::Secret;
 
 /// # Errors
@@ -198,6 +199,11 @@ fn send_on(
     let stored_at = stored_at.or(asker.bond(dialect, &body)?);
     let asks = (&arrival, caller.lineage());
     let course = steer::course(gateway, snapshot, asked_for, asks, entry, (&scan, &body), stored_at);
+    if let Err(wrong) = tree::check(scan.values)
+        && is_always_translated(&table.routes[course.route], (dialect, operation), &scan.model)
+    {
+        return Err(arrival.refuse(Kind::TooLarge, wrong.message, dialect));
+    }
     let caller = byok::on_route(table, course.route, (caller, own), &arrival, dialect)?;
     budgets::most_asked(&arrival.head.headers)
         .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;

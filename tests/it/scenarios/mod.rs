@@ -39,6 +39,7 @@ mod thinking;
 mod traced;
 mod unanswered;
 mod unserved;
+mod values;
 mod watched;
 
 use std::time::Duration;

@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use crate::dialect::hub::{CallKind, Content, Media, Outcome, Part, Source, Text};
-use crate::dialect::tree::{self, Node, Wrong};
+use crate::dialect::json::{Kind, Walker};
+use crate::dialect::tree::{Node, Wrong};
 use crate::dialect::write::{self, Object};
 
 use super::{Reading, media};
@@ -87,7 +88,16 @@ pub fn write_outcome(
 }
 
 fn tells_error(object: &str) -> bool {
-    tree::parse(object.as_bytes()).is_ok_and(|object| object.at("error").is_some())
+    let mut tells = false;
+    // Nothing is built: the values of a text are not among those of the body.
+    let walked = Walker::new(object.as_bytes()).if_object(|walker, key| {
+        let kind = walker.skip()?;
+        if key.is("error") {
+            tells = kind != Kind::Null;
+        }
+        Ok(())
+    });
+    walked.is_ok() && tells
 }
 
 /// All that is text of an outcome, documents of it included: a part of a functionResponse is data or a file.

@@ -17,7 +17,7 @@ pub fn lacks_signatures(body: &[u8], model: &str) -> bool {
     Model::of(model).is_surely_three()
         && count(["\"functionCall\"", "\"function_call\""])
             > count(["\"thoughtSignature\"", "\"thought_signature\""])
-        && tree::parse(body).is_ok_and(|root| root.at("contents").is_some_and(is_unsigned))
+        && tree::request(body).is_ok_and(|root| root.at("contents").is_some_and(is_unsigned))
 }
 
 /// Is the first call of a turn without one? `contents` may be one content.
