@@ -146,12 +146,13 @@ impl Drive<'_> {
             Attempted::Untried(permit, untried) => {
                 plan.withdraw(permit);
                 guest.settle.attempts = plan.attempts;
-                match untried {
+                let there = match untried {
                     Untried::Unfetched(urls) => media::fetch(gateway, snapshot, &mut guest, urls).await,
-                    Untried::NoRoom => {
-                        let refusal = admission::no_room(gateway, &snapshot.table, guest);
-                        return Rest::Over(refusal.into_response(&gateway.live));
-                    }
+                    Untried::NoRoom => Err(media::NoRoom),
+                };
+                if there.is_err() {
+                    let refusal = admission::no_room(gateway, &snapshot.table, guest);
+                    return Rest::Over(refusal.into_response(&gateway.live));
                 }
             }
             Attempted::Failed(permit, failed) if left::seeks_on(&mut guest, &failed) => {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use super::intake::Guest;
@@ -23,6 +24,14 @@ use crate::ledger::Wait;
 use crate::state::holding::Holding;
 use crate::telemetry::{Metrics, catalogue};
 use crate::upstream::{FetchError, Fetched, Purse};
+
+/// Bytes that one which is fetched takes until the request is written: itself and in base64, then in base64 twice, once of
+/// them in the request (8/3), with what buffers have to spare.
+const COPIES: u64 = 3;
+
+/// The gateway may hold no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom;
 
 /// Contents by URL. There are no more of them than `server.media.max_urls`.
 #[derive(Default)]
@@ -100,15 +109,33 @@ impl Contents {
 }
 
 /// Fetches `urls`, all at once, while the request's time lasts. Afterwards each of them is known, one way or
-/// the other.
-pub async fn fetch(gateway: &Gateway, snapshot: &Snapshot, guest: &mut Guest, urls: Vec<String>) {
+/// the other. What they take is paid for in `server.limits.memory` as it comes.
+///
+/// # Errors
+/// There is no room for it, and nothing more is fetched.
+pub async fn fetch(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    guest: &mut Guest,
+    urls: Vec<String>,
+) -> Result<(), NoRoom> {
     let begun = gateway.live.now();
     let patience = guest.deadline.since(begun);
     // A request may not grow larger by its URLs than it could have come; base64 makes four bytes of three.
     let room = snapshot.table.server.limits.max_body.saturating_sub(guest.contents.size());
-    let purse = Arc::new(Purse::new(room / 4 * 3));
+    let empty = || memory::room(gateway, &snapshot.table, guest.priority);
+    let holding = Arc::new(Mutex::new(guest.contents.holding.take().unwrap_or_else(empty)));
+    let purse = Arc::new(Purse::new(room / 4 * 3, {
+        let holding = Arc::clone(&holding);
+        move |bytes| {
+            let mut holding = holding.lock();
+            let wanted = holding.bytes().saturating_add(bytes.saturating_mul(COPIES));
+            holding.try_hold(wanted).is_ok()
+        }
+    }));
     // Dropped with the request when its caller hangs up, and every fetch with it.
     let mut fetching = JoinSet::new();
+    let mut is_full = false;
     for url in urls {
         guest.contents.known.insert(url.clone(), Err("the fetch broke off".to_owned()));
         let (fetcher, purse) = (Arc::clone(&snapshot.fetcher), Arc::clone(&purse));
@@ -122,12 +149,19 @@ pub async fn fetch(gateway: &Gateway, snapshot: &Snapshot, guest: &mut Guest, ur
         let result = fetched.as_ref().err().map_or("ok", FetchError::name);
         gateway.live.metrics.counter(&catalogue::MEDIA_FETCHES, &[result]).increment(1);
         tracing::debug!(request = %guest.request_id, result, "a caller's URL was fetched");
+        is_full |= matches!(fetched, Err(FetchError::NoRoom));
         guest.contents.known.insert(url, fetched.map_err(|error| error.to_string()));
-        let size = guest.contents.size();
-        let holding = guest.contents.holding.get_or_insert_with(|| memory::needed(&gateway.live.holdings));
-        holding.hold(size);
+        if is_full {
+            break;
+        }
     }
     guest.settle.waited(Wait::Media, gateway.live.now().since(begun));
+    // Nobody pays any more.
+    drop((fetching, purse));
+    let mut holding = Arc::into_inner(holding).map_or_else(empty, Mutex::into_inner);
+    holding.hold(guest.contents.size());
+    guest.contents.holding = Some(holding);
+    if is_full { Err(NoRoom) } else { Ok(()) }
 }
 
 fn encoded(fetched: Fetched) -> Content {

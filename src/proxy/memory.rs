@@ -103,14 +103,18 @@ pub fn to_say(
 ) -> Option<Holding> {
     let tree = Some(tree::cost(values)).filter(|cost| *cost > LARGE).unwrap_or(0);
     let wanted = tree.saturating_add(bytes);
-    let within = line::share_of(table.server.limits.memory, priority);
-    let mut room = Holding::within(&gateway.live.holdings, within);
+    let mut room = room(gateway, table, priority);
     if wanted > SMALL {
         room.try_hold(wanted).ok()?;
     } else {
         room.hold(wanted);
     }
     Some(room)
+}
+
+/// Nothing yet; it grows while there is room for a request of this priority.
+pub fn room(gateway: &Gateway, table: &Table, priority: Priority) -> Holding {
+    Holding::within(&gateway.live.holdings, line::share_of(table.server.limits.memory, priority))
 }
 
 /// What is said to whoever finds no room.

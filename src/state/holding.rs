@@ -48,6 +48,11 @@ impl Holding {
         Self { of: Arc::clone(of), bytes: 0, most }
     }
 
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Holds `bytes` from now on, more or less than before.
     pub fn hold(&mut self, bytes: u64) {
         let (before, after) = (self.bytes, steps(bytes));

@@ -149,7 +149,7 @@ catalogue! {
     ["Who is let in"]
     REJECTED = "mainstay_rejected_total" Counter, ["reason"], "Requests refused before any attempt, by reason.";
     SHED = "mainstay_shed_total" Counter, ["route", "reason", "priority"], "Requests refused because there was no room: queue_full, queue_timeout, or priority and memory, while the gateway is near its own limits. The route is empty where the body was not read.";
-    MEMORY_HELD = "mainstay_memory_held_bytes" Gauge, [], "Bytes that are held for requests: bodies from their announcement on, answers that are held back or written down.";
+    MEMORY_HELD = "mainstay_memory_held_bytes" Gauge, [], "Bytes that are held for requests: bodies from their announcement on, what is fetched or translated for them, answers that are held back or written down.";
     MEMORY_LIMIT = "mainstay_memory_limit_bytes" Gauge, [], "What of them may be held, server.limits.memory; requests are refused from 80 % of it on.";
     QUEUE_DEPTH = "mainstay_queue_depth" Gauge, ["route"], "Requests that wait until a channel has room for them.";
     QUEUE_SECONDS = "mainstay_queue_seconds" Histogram(QUEUE_WAITS), ["route"], "Time that requests waited for room, served in the end or not; those who did not wait are not in it.";
@@ -256,7 +256,7 @@ catalogue! {
     STREAM_BROKEN_EVENTS = "mainstay_stream_broken_events_total" Counter, ["upstream"], "Unreadable events inside streams that went on.";
     TOKENS = "mainstay_tokens_total" Counter, ["upstream", "model", "kind"], "Tokens as the providers counted them: input (cached ones included), cache_read, cache_write, output (reasoning included), reasoning; and, of these, from the first one on, input_audio, cache_read_audio, output_audio, input_image, output_image.";
     UNITS = "mainstay_units_total" Counter, ["upstream", "model", "unit"], "What providers charge for beside tokens, from the first one on: images, searches, characters, audio_milliseconds.";
-    MEDIA_FETCHES = "mainstay_media_fetches_total" Counter, ["result"], "Callers' URLs fetched for channels that take only the content: ok, refused, status, too_large, kind, timeout, failed.";
+    MEDIA_FETCHES = "mainstay_media_fetches_total" Counter, ["result"], "Callers' URLs fetched for channels that take only the content: ok, refused, status, too_large, no_room, kind, timeout, failed.";
     RESPONSES_HELD = "mainstay_responses_remembered" Gauge, [], "Translated responses that callers may refer to.";
     RESPONSES_BYTES = "mainstay_responses_remembered_bytes" Gauge, [], "Memory that remembered responses take, at most server.responses.memory.";
     RECALLS = "mainstay_responses_recalled_total" Counter, ["result"], "References to responses and items of ours: hit, or miss where it was forgotten.";

@@ -124,7 +124,7 @@ const BOTH_WAYS: &[&str] = &["input", "output"];
 const HOLDERS: &[&str] = &["organisation", "team", "user", "key", "route"];
 const WINDOWS: &[&str] = &["day", "week", "month", "total"];
 const LIMITS: &[&str] = &["rpm", "rpd", "tpm", "tpd", "concurrency"];
-const FETCHES: &[&str] = &["ok", "refused", "status", "too_large", "kind", "timeout", "failed"];
+const FETCHES: &[&str] = &["ok", "refused", "status", "too_large", "no_room", "kind", "timeout", "failed"];
 const STAGES: &[&str] = &[
     Stage::NotSent.name(),
     Stage::Sending.name(),

@@ -272,6 +272,55 @@ async fn a_fetch_that_fails_is_the_callers_400_with_its_place_and_blames_nobody(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_fetched_is_paid_for_as_it_comes_and_refused_where_there_is_no_room() {
+    let yaml = format!(
+        "version: 1
+server: {{media: {{{TRUSTING}}}, limits: {{max_body: 4MiB, memory: 8MiB}}}}
+upstreams: {{ollama: {{provider: custom, dialect: ollama, base_url: 'http://ollama'}}}}
+routes: [{{model: ollama, channels: [{{upstream: ollama}}]}}]
+"
+    );
+    let upstream = Scribe::saying(reply("ollama"));
+    let picture = |bytes: usize| [PNG, &vec![b'x'; bytes - PNG.len()]].concat();
+    let png = || Said::status(200).header("content-type", "image/png");
+    let pictures = Scribe::saying(png());
+    let lab = Lab::beside(&yaml, &[("ollama", &upstream), ("127.0.0.1", &pictures)]);
+    let fetches = |result: &str| lab.metric(&format!("mainstay_media_fetches_total{{result=\"{result}\"}}"));
+    let (_, ask, _) = &asks("ollama", PICTURE)[0];
+    // Three times its bytes: as it comes and in base64, and in the request that is made of it.
+    pictures.say(png().data(picture(2_000_000)));
+    ok(&lab.send(ask).await, "there is room");
+    // Announced, or known only as it comes.
+    for said in [
+        png().data(picture(3_000_000)),
+        png().header("transfer-encoding", "chunked").data(picture(3_000_000)),
+    ] {
+        pictures.say(said);
+        for (caller, ask, _) in asks("ollama", PICTURE) {
+            let answer = lab.send(&ask).await;
+            assert_eq!(answer.status, 503, "{caller}: {}", answer.text());
+            assert_eq!(answer.header("x-mainstay-shed"), "memory", "{caller}");
+            assert!(!answer.header("retry-after").is_empty(), "{caller}");
+            let (message, _) = sentence(caller, &answer);
+            assert!(message.contains("server.limits.memory"), "{caller}: {message}");
+        }
+    }
+    assert_eq!((upstream.heard().len(), fetches("ok"), fetches("no_room")), (1, 1.0, 8.0));
+    assert_eq!(lab.gateway.live.holdings.bytes(), 0);
+    // One that is under way keeps others out.
+    let slow = png().header("content-length", "2000000").data(PNG).step(Step::Hang);
+    pictures.say(slow);
+    let held = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(lab.gateway.live.holdings.bytes() >= 6_000_000, "{}", lab.gateway.live.holdings.bytes());
+        assert_eq!(lab.send(ask).await.header("x-mainstay-shed"), "memory");
+    };
+    let (answer, ()) = tokio::join!(lab.send(ask), held);
+    assert_eq!(answer.status, 400, "it never comes: {}", answer.text());
+    lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_channel_that_takes_the_url_serves_what_could_not_be_fetched() {
     let scene = Scene::new(
         TRUSTING,

@@ -65,6 +65,8 @@ pub enum FetchError {
     TooLarge(u64),
     #[error("the URLs hold more together than a request may (server.limits.max_body)")]
     TooMuch,
+    #[error("the gateway has no room for what it holds (server.limits.memory)")]
+    NoRoom,
     #[error("{}", said_kind(.0.as_deref()))]
     Kind(Option<String>),
     #[error("it did not come in time ({0:?})")]
@@ -83,7 +85,8 @@ fn said_kind(kind: Option<&str>) -> String {
 
 impl FetchError {
     /// Every name, for metrics.
-    pub const NAMES: [&'static str; 6] = ["refused", "status", "too_large", "kind", "timeout", "failed"];
+    pub const NAMES: [&'static str; 7] =
+        ["refused", "status", "too_large", "no_room", "kind", "timeout", "failed"];
 
     /// The label `result` of `mainstay_media_fetches_total`.
     pub const fn name(&self) -> &'static str {
@@ -91,6 +94,7 @@ impl FetchError {
             Self::Refused(_) => "refused",
             Self::Status(_) => "status",
             Self::TooLarge(_) | Self::TooMuch => "too_large",
+            Self::NoRoom => "no_room",
             Self::Kind(_) => "kind",
             Self::Timeout(_) => "timeout",
             Self::Failed(_) => "failed",
@@ -99,17 +103,22 @@ impl FetchError {
 }
 
 /// The bytes that one request's URLs may hold together.
-#[derive(Debug)]
-pub struct Purse(AtomicU64);
+pub struct Purse {
+    left: AtomicU64,
+    /// Makes room for so many more of them; `false` where there is none.
+    room: Box<dyn Fn(u64) -> bool + Send + Sync>,
+}
 
 impl Purse {
-    pub fn new(bytes: u64) -> Self {
-        Self(AtomicU64::new(bytes))
+    pub fn new(bytes: u64, room: impl Fn(u64) -> bool + Send + Sync + 'static) -> Self {
+        Self { left: AtomicU64::new(bytes), room: Box::new(room) }
     }
 
     fn pay(&self, bytes: u64) -> Result<(), FetchError> {
-        let paid = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(bytes));
-        paid.map(drop).map_err(|_| FetchError::TooMuch)
+        let left =
+            self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(bytes));
+        left.map_err(|_| FetchError::TooMuch)?;
+        if bytes == 0 || (self.room)(bytes) { Ok(()) } else { Err(FetchError::NoRoom) }
     }
 }
 
@@ -294,6 +303,10 @@ impl Fetcher {
             }
             purse.pay(length.saturating_sub(paid))?;
             paid = paid.max(length);
+            if length > bytes.capacity() as u64 {
+                // Once, for all that was paid for: a buffer that doubles would hold it three times.
+                bytes.reserve(length.max(announced) as usize - bytes.len());
+            }
             bytes.extend_from_slice(&data);
         }
         let bytes = bytes.freeze();

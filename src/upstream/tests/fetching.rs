@@ -78,7 +78,7 @@ fn peer(reply: impl Fn(&str) -> Vec<u8> + Clone + Send + Sync + 'static) -> Arc<
 }
 
 async fn get_from(fetcher: &Fetcher, url: &str) -> Result<Fetched, FetchError> {
-    fetcher.fetch(url, 600 * SECOND, &Purse::new(1_000_000)).await
+    fetcher.fetch(url, 600 * SECOND, &Purse::new(1_000_000, |_| true)).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,7 +237,7 @@ async fn no_more_is_taken_than_allowed_whatever_is_announced() {
                 Err(error) => assert!(!fits && error == FetchError::TooLarge(100), "{way} {length}: {error}"),
             }
         }
-        let purse = Purse::new(150);
+        let purse = Purse::new(150, |_| true);
         let url = format!("http://cdn.test/{way}/75");
         assert!(fetcher.fetch(&url, SECOND, &purse).await.is_ok());
         assert!(fetcher.fetch(&url, SECOND, &purse).await.is_ok());
@@ -293,7 +293,7 @@ async fn a_slow_server_costs_its_own_time_and_no_more() {
         assert_eq!((stalled, (now() - begun).as_secs()), (Err(FetchError::Timeout(10 * SECOND)), 10));
     }
     let begun = now();
-    let hurried = fetcher.fetch("http://cdn.test/", 2 * SECOND, &Purse::new(100)).await;
+    let hurried = fetcher.fetch("http://cdn.test/", 2 * SECOND, &Purse::new(100, |_| true)).await;
     assert_eq!((hurried, (now() - begun).as_secs()), (Err(FetchError::Timeout(2 * SECOND)), 2));
 
     // One at a time: the second waits for its turn, and the wait is its own time.
