@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mainstay::dialect::hub::{Family, Keeping, Manner, Renamed, Terms};
+use mainstay::dialect::hub::{Family, Keeping, Manner, Renamed, Stops, Terms};
 use mainstay::dialect::quirks::Quirks;
 use mainstay::dialect::{Dialect, Frame, Framing, Operation, Splitter, translate, tree};
 use mainstay::vocab::Facts;
@@ -203,6 +203,7 @@ fn manner() -> Manner {
         echo: String::new(),
         keeping: Keeping::Passing,
         renamed: Renamed::default(),
+        stops: Stops::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use mainstay::config::{self, Env};
-use mainstay::dialect::hub::{Family, Keeping, Manner, Renamed, Terms};
+use mainstay::dialect::hub::{Family, Keeping, Manner, Renamed, Stops, Terms};
 use mainstay::dialect::quirks::Quirks;
 use mainstay::dialect::watch::Watch;
 use mainstay::dialect::{
@@ -253,6 +253,7 @@ fn manner(framing: Framing) -> Manner {
         echo: String::new(),
         keeping: Keeping::Passing,
         renamed: Renamed::default(),
+        stops: Stops::default(),
     }
 }
 

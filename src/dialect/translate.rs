@@ -23,8 +23,8 @@ pub use fit::is_wanted as is_beyond;
 
 use super::framing::Framing;
 use super::hub::{
-    Ask, CallKind, Content, Family, Losses, Manner, Mode, NOTHING, Part, Renamed, Reply, Role, Source, Terms,
-    Thought, ToolChoice, Turn, custom,
+    Ask, CallKind, Content, Family, Losses, Manner, Mode, NOTHING, Part, Renamed, Reply, Role, Source, Stops,
+    Terms, Thought, ToolChoice, Turn, custom,
 };
 use super::quirks::{Prefilling, Quirks};
 use super::task::Task;
@@ -41,12 +41,14 @@ pub struct Translated {
     pub losses: Losses,
     /// What stands for names of tools in it.
     pub renamed: Renamed,
+    /// Stop sequences that are not in it, and have to be heeded here.
+    pub stops: Stops,
 }
 
 impl Translated {
-    /// One without names of tools that could come back.
+    /// One whose answer needs nothing of it.
     pub fn new(body: Vec<u8>, operation: Operation, losses: Losses) -> Self {
-        Self { body, operation, losses, renamed: Renamed::default() }
+        Self { body, operation, losses, renamed: Renamed::default(), stops: Stops::default() }
     }
 }
 
@@ -246,7 +248,9 @@ pub fn write(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Transl
         Dialect::Http => return None,
     }
     renamed.undo(ask);
-    Some(Translated { renamed, ..Translated::new(body, operation, losses) })
+    let answers = if matches!(to, Dialect::OpenAi | Dialect::Gemini) { ask.n } else { None };
+    let stops = losses.stops().clone().of_answers(answers.unwrap_or(1));
+    Some(Translated { renamed, stops, ..Translated::new(body, operation, losses) })
 }
 
 /// Enough for most requests. Media are most of those that are long, and a buffer that doubles for the
@@ -392,6 +396,7 @@ pub fn reply(from: Dialect, to: Dialect, body: &[u8], manner: &Manner) -> Result
     }
     .map_err(|wrong| wrong.place(&root))?;
     manner.renamed.restore(&mut reply);
+    manner.stops.cut(&mut reply);
     sound::check(&mut reply, to)?;
     custom::restore(&mut reply);
     for part in reply.choices.iter_mut().flat_map(|choice| &mut choice.parts) {

@@ -22,7 +22,7 @@ use super::limits::Reached;
 use super::refuse::name_request;
 use super::reply::Reply;
 use crate::config::Degradation;
-use crate::dialect::hub::{Family, Keeping, Manner, Mode, Renamed};
+use crate::dialect::hub::{Family, Keeping, Manner, Mode, Renamed, Stops};
 use crate::dialect::{translate, tree};
 use crate::ledger::Wait;
 use crate::route::{Exhausted, Lack, Plan, Resend};
@@ -233,6 +233,7 @@ fn answer(gateway: &Gateway, guest: &Guest, asked: &Route) -> Option<(bytes::Byt
         echo: translate::echo(&ask, guest.dialect),
         keeping: Keeping::Passing,
         renamed: Renamed::default(),
+        stops: Stops::default(),
     };
     if guest.shape == Shape::Stream {
         let content_type = translate::stream_type(guest.dialect, manner.framing);

@@ -150,6 +150,7 @@ pub async fn peek(
     loop {
         match ear.next().await {
             Err(failed) => return Err(charged(&ear, failed)),
+            Ok(Came::Chunk) if ear.peeked.is_stopped() => return Ok((ear.peeked, ear.upstream)),
             Ok(Came::Chunk) => {}
             Ok(Came::End) => return Ok((ear.peeked, ear.upstream)),
             Ok(Came::Lingers) => {
@@ -192,7 +193,7 @@ pub async fn join(
             Err(failed) => break NotJoined::Failed(failed),
         };
         ear.peeked.book();
-        let is_over = came != Came::Chunk || ear.peeked.watch.is_terminated();
+        let is_over = came != Came::Chunk || ear.peeked.watch.is_terminated() || ear.peeked.is_stopped();
         match ear.peeked.standing() {
             Standing::Joined => return Ok((ear.peeked, ear.upstream)),
             Standing::Lost => break NotJoined::Mismatch,
@@ -225,6 +226,7 @@ impl Peeked {
             let frame = match self.splitter.next() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Ok(look),
+                Err(_) if self.is_stopped() => return Ok(look),
                 Err(error) => return Err(failed(Fault::Protocol, &error.to_string())),
             };
             seen.count(&frame);
@@ -240,6 +242,8 @@ impl Peeked {
 
     fn look(&mut self, frame: &Frame) -> Result<Look, Box<Failed>> {
         match self.watch.frame(frame) {
+            // The caller has had his end without it.
+            Beat::Error(_) if self.is_stopped() => {}
             Beat::Error(in_band) if self.error.is_none() && self.watch.content_events() == 0 => {
                 return Err(fault_of(in_band));
             }
@@ -289,6 +293,10 @@ impl Peeked {
 
     /// Makes a frame ready for the caller: as it is, or as his dialect says it.
     pub fn pass(&mut self, frame: &Frame, beat: &Beat) -> Result<(), Untold> {
+        if self.is_stopped() {
+            // He has had his end.
+            return Ok(());
+        }
         match &mut self.translation {
             // Nobody can read it, so that it is no use to the caller either (RESILIENCE §5.5, E5).
             None if *beat == Beat::Broken => self.broken_events += 1,
@@ -304,7 +312,12 @@ impl Peeked {
                 Err(untold) => return Err(untold),
             },
         }
-        if *beat == Beat::Terminal { self.say_end() } else { Ok(()) }
+        if *beat == Beat::Terminal || self.is_stopped() { self.say_end() } else { Ok(()) }
+    }
+
+    /// Whether the answer has ended at a stop sequence that the upstream was not told of: it may have more to say.
+    pub fn is_stopped(&self) -> bool {
+        self.translation.as_deref().is_some_and(translate::Stream::is_stopped)
     }
 
     /// Whether an event that cannot be read is, or may be, a piece of the answer.

@@ -111,6 +111,8 @@ pub(super) struct Account {
     pub told: Option<Usage>,
     /// And that it was all.
     pub is_whole: bool,
+    /// It was ended here, and well: what was told may be less than all.
+    pub is_stopped: bool,
     pub metering: Metering,
     /// Content events of a stream that were seen: a token has one, or several have one together, so that there are never
     /// fewer tokens. Of a whole answer the tokens themselves, about.
@@ -135,7 +137,9 @@ impl Account {
         let (usage, estimated) = match (self.told, self.metering) {
             // An answer may speak of tokens that nobody is charged for.
             (_, Metering::Free) => (Usage::default(), false),
-            (Some(usage), _) if self.is_whole || verdict == Verdict::Ok => (usage, false),
+            (Some(usage), _) if self.is_whole || (verdict == Verdict::Ok && !self.is_stopped) => {
+                (usage, false)
+            }
             (Some(usage), _) => (seen(usage), true),
             (None, _) if !may_be_charged(verdict, stage) => (Usage::default(), false),
             (None, Metering::Told) => (Usage::default(), true),
@@ -233,6 +237,9 @@ mod tests {
         let whole = Account { is_whole: true, ..told };
         assert_eq!(whole.used(cut, Stage::Committed), Used { usage: usage(10, 1), estimated: false });
         assert_eq!(told.used(Verdict::Ok, Stage::Committed), Used { usage: usage(10, 1), estimated: false });
+        let stopped = Account { is_stopped: true, ..told };
+        let seen = Used { usage: usage(10, 5), estimated: true };
+        assert_eq!(stopped.used(Verdict::Ok, Stage::Committed), seen);
         let untold = Account { told: None, ..told };
         assert_eq!(untold.used(cut, Stage::Committed), Used { usage: usage(3, 5), estimated: true });
     }
@@ -268,6 +275,7 @@ mod tests {
         fn what_is_no_estimate_is_what_was_told_or_nothing(
             told in proptest::option::of((0_u64..100, 0_u64..100)),
             is_whole: bool,
+            is_stopped: bool,
             prompt in proptest::option::of(0_u64..100),
             events in 0_u64..100,
             fault in proptest::option::of(0..Fault::ALL.len()),
@@ -276,7 +284,7 @@ mod tests {
             let told = told.map(|(input, output)| usage(input, output));
             let verdict = fault.map_or(Verdict::Ok, |at| Verdict::Failed(Fault::ALL[at]));
             let metering = prompt.map_or(Metering::Told, Metering::Tokens);
-            let account = Account { told, is_whole, metering, events };
+            let account = Account { told, is_whole, is_stopped, metering, events };
             let used = account.used(verdict, STAGES[stage]);
             match (used.estimated, told, prompt) {
                 (false, _, _) => prop_assert_eq!(used.usage, told.unwrap_or_default()),

@@ -51,6 +51,7 @@ mod restart;
 mod scenarios;
 mod sdk;
 mod simulation;
+mod stopped;
 mod stored;
 mod suitable;
 mod tasks;

@@ -18,7 +18,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use mainstay::dialect::framing::eventstream::{MessageKind, message};
 use mainstay::dialect::framing::{Framing, Splitter};
-use mainstay::dialect::hub::{Ask, Family, Keeping, Manner, Renamed};
+use mainstay::dialect::hub::{Ask, Family, Keeping, Manner, Renamed, Stops};
 use mainstay::dialect::watch::{Beat, Ending, Watch};
 use mainstay::dialect::{Dialect, Operation, translate};
 use serde::Deserialize;
@@ -357,6 +357,7 @@ fn translated(said: &Said, to: Dialect) -> Result<Option<Vec<u8>>, String> {
         echo: translate::echo(&Ask::new(to), to),
         keeping: Keeping::Passing,
         renamed: Renamed::default(),
+        stops: Stops::default(),
     };
     if said.kind == Kind::Reply {
         return told(translate::reply(said.dialect, to, &said.body, &manner));

@@ -4,15 +4,15 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::dialect::framing::{Frame, Framing, Splitter};
-use crate::dialect::hub::{Ask, Family, Keeping, Manner, Renamed, samples};
+use crate::dialect::hub::{Ask, Family, Keeping, Manner, Renamed, Stops, samples};
 use crate::dialect::{Dialect, provider, translate};
 use crate::vocab::Usage;
 
 fn manner() -> Manner {
     let (model, nonce, echo) = ("m".to_owned(), "n0nce".to_owned(), String::new());
     let (family, keeping) = (Family::Other, Keeping::Passing);
-    let renamed = Renamed::default();
-    Manner { model, nonce, now: 1, usage_wanted: true, family, framing: Framing::Sse, echo, keeping, renamed }
+    let (framing, renamed, stops) = (Framing::Sse, Renamed::default(), Stops::default());
+    Manner { model, nonce, now: 1, usage_wanted: true, family, framing, echo, keeping, renamed, stops }
 }
 
 fn frames(events: &[Value]) -> Vec<Frame> {
@@ -33,7 +33,8 @@ fn rest_of(dialect: Dialect, first: &[Value], rest: &str) -> Vec<Value> {
     let terms = samples::terms(Family::Other, provider::find("openai").expect("a row").quirks);
     let put = asking.method(&Ask::new(dialect), Dialect::OpenAi, &terms, Learnt::Nothing).expect("a way");
     assert!(stream.go_on(
-        (Dialect::OpenAi, Family::Other, Renamed::default()),
+        (Dialect::OpenAi, Family::Other),
+        (Renamed::default(), &Stops::default()),
         asking.splice(put),
         Usage::default()
     ));
@@ -133,4 +134,44 @@ fn a_thinking_block_that_broke_off_ends_and_the_next_is_numbered_on() {
         ["content_block_stop 0", "content_block_start 1", "content_block_delta 1", "content_block_stop 1"];
     assert_eq!(kinds, order);
     assert_eq!(said[said.len() - 1]["type"], "message_stop");
+}
+
+#[test]
+fn whoever_goes_on_is_held_to_the_callers_stop_sequences_too() {
+    let stops = Stops::of(&["\nObservation:"]);
+    let manner = Manner { stops: stops.clone(), ..manner() };
+    let stream = translate::Stream::new(Dialect::Responses, Dialect::Anthropic, manner).expect("a pair");
+    let mut stream = stream.continuable();
+    let first = [
+        created(),
+        json!({"type": "response.output_item.added", "output_index": 0, "item": {"id": "msg_1", "type": "message", "role": "assistant", "content": []}}),
+        json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "item_id": "msg_1", "delta": format!("{TOLD}\nObs")}),
+    ];
+    for frame in frames(&first) {
+        stream.frame(&frame).expect("sound");
+    }
+    // What may become one was told to nobody, so that whoever goes on says it anew.
+    assert_eq!(stream.told().map(Told::text), Some(TOLD));
+    let asking = Asking::new(stream.told().expect("it is remembered"));
+    let terms = samples::terms(Family::Other, provider::find("openai").expect("a row").quirks);
+    let put = asking.method(&Ask::new(Dialect::Anthropic), Dialect::OpenAi, &terms, Learnt::Nothing);
+    let splice = asking.splice(put.expect("a way"));
+    let goes = stream.go_on(
+        (Dialect::OpenAi, Family::Other),
+        (Renamed::default(), &stops),
+        splice,
+        Usage::default(),
+    );
+    assert!(goes && !stream.is_stopped());
+    let chunk = |text: &str| json!({"id": "other", "choices": [{"index": 0, "delta": {"content": text}}]});
+    let mut said = Vec::new();
+    for frame in frames(&[chunk(TOLD), chunk(" more.\nObser"), chunk("vation: clear")]) {
+        said.extend(stream.frame(&frame).expect("sound"));
+    }
+    assert!(stream.is_stopped());
+    said.extend(stream.end().expect("an answer"));
+    let text = String::from_utf8(said).expect("text");
+    assert!(text.contains(r#""text":" more.""#) && !text.contains("Obs\""), "{text}");
+    assert!(text.contains(r#""stop_reason":"stop_sequence","stop_sequence":"\nObservation:""#), "{text}");
+    assert_eq!(stream.standing(), Standing::Joined);
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{Ask, Extras};
+use super::{Ask, Extras, Stops, Text};
 
 /// More than anybody is told; what a hostile body makes up beyond them must not be looked through each time.
 const MOST_NAMES: usize = 64;
@@ -16,6 +16,8 @@ pub struct Losses {
     names: Vec<Cow<'static, str>>,
     /// What cannot be left out without another meaning: the request must not be sent like this.
     fatal: Option<Loss>,
+    /// What is no loss, since it is done here.
+    stops: Stops,
 }
 
 /// Something that changes the request's meaning when it is left out.
@@ -41,6 +43,20 @@ impl Losses {
         if value.is_some() {
             self.drop(name);
         }
+    }
+
+    /// Leaves stop sequences out of the request: its answer is ended here. What cannot be heeded is lost.
+    pub fn stop_here<'t>(&mut self, texts: impl IntoIterator<Item = &'t Text<'t>>) {
+        for text in texts {
+            if !self.stops.add(text) {
+                self.drop("stop");
+            }
+        }
+    }
+
+    /// Stop sequences that are heeded here.
+    pub fn stops(&self) -> &Stops {
+        &self.stops
     }
 
     /// Leaves out what only the caller's dialect knows.

@@ -9,6 +9,7 @@
 //! | `carry` | signatures of reasoning, and how they travel through a dialect that is not theirs |
 //! | [`custom`] | functions that stand for OpenAI's custom tools |
 //! | `renamed` | [`Renamed`]: names of tools that an upstream would refuse, and what stands for them |
+//! | `stops` | [`Stops`]: stop sequences that an upstream cannot be told of, heeded here |
 //! | `losses` | what could not be said in the other dialect, by name |
 //! | `terms` | what a writer has to know of the upstream or of the caller |
 //! | `embed`, `rerank`, `media` | [`Embed`], [`Rerank`], [`Draw`] and [`Speak`]: what else is asked, and what came of it |
@@ -30,6 +31,7 @@ mod reply;
 mod rerank;
 #[cfg(test)]
 pub mod samples;
+mod stops;
 mod terms;
 
 pub use ask::{
@@ -47,6 +49,7 @@ pub use part::{
 pub use renamed::Renamed;
 pub use reply::{Choice, Reply, Stop};
 pub use rerank::{Document, Ranked, Ranking, Rerank};
+pub use stops::{Stopper, Stops};
 pub use terms::{Keeping, Manner, Terms};
 
 use std::borrow::Cow;

@@ -40,6 +40,7 @@ pub fn manner() -> Manner {
         echo: String::new(),
         keeping: super::Keeping::Passing,
         renamed: super::Renamed::default(),
+        stops: super::Stops::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::carry::Family;
 use super::renamed::Renamed;
+use super::stops::Stops;
 use crate::dialect::framing::Framing;
 use crate::dialect::quirks::Quirks;
 use crate::vocab::{Ability, Facts};
@@ -54,6 +55,8 @@ pub struct Manner {
     pub keeping: Keeping,
     /// Whose stand-ins the upstream was told for names of tools.
     pub renamed: Renamed,
+    /// Stop sequences that the upstream was not told of.
+    pub stops: Stops,
 }
 
 /// Whether the caller may refer to the answer later (responses only).

@@ -66,6 +66,7 @@ fn manner() -> Manner {
         echo: String::new(),
         keeping: crate::dialect::hub::Keeping::Passing,
         renamed: crate::dialect::hub::Renamed::default(),
+        stops: crate::dialect::hub::Stops::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use super::halves::Halves;
 use super::sound::Sound;
 use crate::dialect::continuation::{Joint, Splice, Standing, Told};
 use crate::dialect::framing::Frame;
-use crate::dialect::hub::{Delta, Event, Family, Manner, Renamed, custom};
+use crate::dialect::hub::{Delta, Event, Family, Manner, Renamed, Stopper, Stops, custom};
 use crate::dialect::tree::{self, Node, Wrong};
 use crate::dialect::{Begun, Dialect, anthropic, bedrock, cohere, gemini, ollama, openai, responses};
 use crate::vocab::Usage;
@@ -24,6 +24,8 @@ pub struct Stream {
     reader: Reader,
     /// The names of tools that the upstream was told.
     renamed: Renamed,
+    /// Ends it where the upstream was not told to.
+    stopper: Option<Box<Stopper>>,
     restorer: custom::Restorer,
     writer: Writer,
     /// Where the stream may be continued by another upstream.
@@ -62,6 +64,7 @@ impl Stream {
     pub fn new(from: Dialect, to: Dialect, mut manner: Manner) -> Option<Self> {
         let reader = Reader::new(from)?;
         let (family, renamed) = (manner.family, std::mem::take(&mut manner.renamed));
+        let stopper = manner.stops.of_stream().map(Box::new);
         let writer = Writer::new(to, manner)?;
         let (joint, follower) = (None, None);
         Some(Self {
@@ -71,6 +74,7 @@ impl Stream {
             sound: Sound::new(to),
             reader,
             renamed,
+            stopper,
             restorer: custom::Restorer::default(),
             writer,
             joint,
@@ -101,11 +105,12 @@ impl Stream {
         self.joint.as_ref().map(|joint| joint.told())
     }
 
-    /// From now on an upstream of another dialect goes on, which was told these names of tools; `before` is what the
-    /// earlier ones have used. Whether it can.
+    /// From now on an upstream of another dialect goes on, which was told these names of tools, and not of these stop
+    /// sequences; `before` is what the earlier ones have used. Whether it can.
     pub fn go_on(
         &mut self,
-        (from, family, renamed): (Dialect, Family, Renamed),
+        (from, family): (Dialect, Family),
+        (renamed, stops): (Renamed, &Stops),
         splice: Splice,
         before: Usage,
     ) -> bool {
@@ -113,6 +118,7 @@ impl Stream {
         (self.from, self.family, self.renamed) = (from, family, renamed);
         self.halves = Halves::default();
         self.sound = Sound::new(self.sound.to());
+        self.stopper = stops.of_stream().map(Box::new);
         self.reader = reader;
         self.restorer = custom::Restorer::default();
         joint.begin(splice, before);
@@ -160,6 +166,7 @@ impl Stream {
         let mut events = Vec::with_capacity(4);
         self.reader.read(name, &root, &mut events).map_err(|wrong| wrong.place(&root))?;
         self.renamed.restore_events(&mut events);
+        let events = self.stopped(events);
         self.sound.check(&events)?;
         if let Some(follower) = &mut self.follower {
             follower.follow(&root);
@@ -172,9 +179,24 @@ impl Stream {
         let mut events = Vec::new();
         self.reader.end(&mut events);
         self.renamed.restore_events(&mut events);
+        let mut events = self.stopped(events);
         self.sound.check(&events)?;
         events.push(Event::End);
         Ok(self.say(events))
+    }
+
+    /// What is left of them before the caller's stop sequence.
+    fn stopped<'e>(&mut self, events: Vec<Event<'e>>) -> Vec<Event<'e>> {
+        match &mut self.stopper {
+            Some(stopper) => stopper.pass(events),
+            None => events,
+        }
+    }
+
+    /// Whether the answer has ended here, at a stop sequence that the upstream was not told of: what else it says is for
+    /// nobody.
+    pub fn is_stopped(&self) -> bool {
+        self.stopper.as_ref().is_some_and(|stopper| stopper.is_done())
     }
 
     /// The number of the caller's next event, for an error that has to follow (responses only).

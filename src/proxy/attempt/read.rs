@@ -16,7 +16,7 @@ use crate::dialect::billed::Wish;
 use crate::dialect::classify::{self, Finding};
 use crate::dialect::continuation::Asking;
 use crate::dialect::framing::Framing;
-use crate::dialect::hub::{Family, Renamed};
+use crate::dialect::hub::{Family, Renamed, Stops};
 use crate::dialect::meter::{self, ReplyFacts};
 use crate::dialect::provider::StreamUsage;
 use crate::dialect::scan::{IncludeUsage, Thinks};
@@ -324,11 +324,11 @@ pub(super) async fn join(
     let Some(put) = spoken.put.filter(|_| framing != Framing::Opaque) else {
         return Err(not(failed(Fault::Protocol, "a whole answer to a request for a stream"), stream));
     };
-    let (family, renamed) = match &spoken.manner {
-        Some(manner) => (manner.family, manner.renamed.clone()),
-        None => (Family::Other, Renamed::default()),
+    let (family, renamed, stops) = match &spoken.manner {
+        Some(manner) => (manner.family, manner.renamed.clone(), &manner.stops),
+        None => (Family::Other, Renamed::default(), &Stops::default()),
     };
-    if !stream.go_on((spoken.dialect, family, renamed), asking.splice(put), before) {
+    if !stream.go_on((spoken.dialect, family), (renamed, stops), asking.splice(put), before) {
         return Err(not(failed(Fault::Protocol, "no stream that could go on"), stream));
     }
     let listener = peek::Listener {

@@ -12,7 +12,7 @@ use super::betas;
 use crate::config::{Media, Unsupported, Upstream};
 use crate::dialect::continuation::{Asking, Bar, Learnt, Put};
 use crate::dialect::framing::Framing;
-use crate::dialect::hub::{Ask, Family, Keeping, Losses, Manner, Mode, Renamed, Terms};
+use crate::dialect::hub::{Ask, Family, Keeping, Losses, Manner, Mode, Renamed, Stops, Terms};
 use crate::dialect::scan::{IncludeUsage, Scan};
 use crate::dialect::task::{self, Errand, Task};
 use crate::dialect::tree::{self, Wrong};
@@ -77,7 +77,8 @@ pub fn dialect_for(
         return Some(Dialect::Responses);
     }
     let best = translate::towards(guest.dialect, guest.operation, &speaks, quirks);
-    // Responses know no stop sequences, and are better than chat only for models that reason.
+    // Responses know no stop sequences, and are better than chat only for models that reason. They are heeded here as
+    // well, but a model that knows of them does not write on in vain.
     let wants_chat = best == Some(Dialect::Responses)
         && guest.dialect != Dialect::Responses
         && speaks.contains(&Dialect::OpenAi)
@@ -178,12 +179,13 @@ pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Lett
         written.body = Asking::mark(put, occasion.to, written.body);
     }
     let dropped = dropped(&written.losses, occasion)?;
-    let renamed = std::mem::take(&mut written.renamed);
+    let (renamed, stops) = (std::mem::take(&mut written.renamed), std::mem::take(&mut written.stops));
     conversation::repeat(&mut ask, occasion.keeping, guest.recall.previous());
     // In the caller's own dialect only the request had to be said anew, save where the vendor has another operation, or
-    // does not know his tools by their names.
-    let is_translated = occasion.to != guest.dialect || errand.is_some() || !renamed.is_empty();
-    let manner = is_translated.then(|| Box::new(manner(guest, &ask, renamed, occasion)));
+    // does not know his tools by their names, or not where to stop.
+    let is_translated =
+        occasion.to != guest.dialect || errand.is_some() || !renamed.is_empty() || !stops.is_empty();
+    let manner = is_translated.then(|| Box::new(manner(guest, &ask, (renamed, stops), occasion)));
     let mut spoken =
         Spoken { dialect: occasion.to, operation: written.operation, manner, errand, dropped, put };
     if occasion.unsupported == Unsupported::Warn && !unflagged.is_empty() {
@@ -236,6 +238,7 @@ pub fn manner_at_home(guest: &Guest, scan: &Scan, nonce: String, now: u64) -> Ma
         echo: String::new(),
         keeping: Keeping::Passing,
         renamed: Renamed::default(),
+        stops: Stops::default(),
     }
 }
 
@@ -245,7 +248,12 @@ pub fn framing(guest: &Guest) -> Framing {
     if guest.dialect == Dialect::Gemini && !sse { Framing::JsonArray } else { Framing::Sse }
 }
 
-fn manner(guest: &Guest, ask: &Ask<'_>, renamed: Renamed, occasion: &Occasion<'_>) -> Manner {
+fn manner(
+    guest: &Guest,
+    ask: &Ask<'_>,
+    (renamed, stops): (Renamed, Stops),
+    occasion: &Occasion<'_>,
+) -> Manner {
     Manner {
         model: occasion.asked.to_owned(),
         nonce: occasion.terms.nonce.to_owned(),
@@ -256,6 +264,7 @@ fn manner(guest: &Guest, ask: &Ask<'_>, renamed: Renamed, occasion: &Occasion<'_
         echo: translate::echo(ask, guest.dialect),
         keeping: occasion.keeping,
         renamed,
+        stops,
     }
 }
 

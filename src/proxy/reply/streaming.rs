@@ -59,6 +59,8 @@ pub struct Streaming {
     keep_alive: Option<&'static [u8]>,
     deadline: Tick,
     audience: Audience,
+    /// The answer has ended here, before the upstream's.
+    is_stopped: bool,
 }
 
 /// To whom the answer is said.
@@ -72,6 +74,8 @@ pub struct Said {
 
 enum Flow {
     Open(Incoming),
+    /// It has ended here. What else comes is read when the caller has let go of it, for what it says of its usage.
+    Stopped(Incoming),
     /// It broke off, and another channel is asked to go on.
     Onward(Box<Pending>),
     /// All is said; what is ready goes out, and then the clean end.
@@ -128,6 +132,7 @@ impl Streaming {
             keep_alive,
             deadline,
             audience,
+            is_stopped: false,
         };
         streaming.remember();
         streaming.learn();
@@ -135,14 +140,44 @@ impl Streaming {
         streaming
     }
 
-    /// What nobody waits for has ended, well or not: a request whose caller hung up, and whose usage is known if it was
-    /// told all of it.
+    /// What nobody waits for has ended, well or not: a request whose caller hung up, or has all, and whose usage is known
+    /// if it was told all of it.
     fn ends_unheard(&mut self) {
         self.book_usage();
         self.stage = Flow::Over;
-        if let Some((_, mut party)) = self.open.take() {
-            party.settle_mut().stream_ends(StreamOutcome::Cancelled);
+        match self.open.take() {
+            Some((permit, mut party)) if self.is_stopped => {
+                permit.finish();
+                party.settle_mut().stream_ends(StreamOutcome::Complete);
+            }
+            Some((_, mut party)) => party.settle_mut().stream_ends(StreamOutcome::Cancelled),
+            None => {}
         }
+    }
+
+    /// The answer has ended at a stop sequence that the upstream was not told of. It is let go of at once, as when a caller
+    /// hangs up, or is read to its end as then; the caller has all of his answer either way.
+    fn stop(&mut self) {
+        if self.audience == Audience::Nobody {
+            return;
+        }
+        self.is_stopped = true;
+        match std::mem::replace(&mut self.stage, Flow::Over) {
+            Flow::Open(upstream) if self.is_read_on() => self.stage = Flow::Stopped(upstream),
+            Flow::Open(_)
+            | Flow::Stopped(_)
+            | Flow::Onward(_)
+            | Flow::Ended
+            | Flow::Failing(_)
+            | Flow::Flushing(..)
+            | Flow::Over => self.finish(StreamOutcome::Complete),
+        }
+    }
+
+    /// Whether the upstream's end is wanted though nobody waits for it.
+    fn is_read_on(&self) -> bool {
+        let heard = self.open.as_ref().is_some_and(|(_, party)| !party.settle().is_unheard());
+        heard && is_read_on(&self.channel) && !self.peeked.watch.is_terminated()
     }
 
     /// What was held back may already tell how it ends.
@@ -154,6 +189,8 @@ impl Streaming {
             let at = self.peeked.error_at.min(self.peeked.ready.len());
             let raw = self.peeked.ready.split_off(at);
             self.breaks(Break::said(*in_band, raw));
+        } else if self.peeked.is_stopped() {
+            self.stop();
         } else if self.peeked.ended {
             self.finish(StreamOutcome::Complete);
         }
@@ -192,7 +229,7 @@ impl Streaming {
                     self.stage = Flow::Over;
                     return Poll::Ready(Some(Err(Broken(fault))));
                 }
-                Flow::Over => return Poll::Ready(None),
+                Flow::Stopped(_) | Flow::Over => return Poll::Ready(None),
             }
         }
     }
@@ -310,6 +347,9 @@ impl Streaming {
         } else {
             let passed = &mut party.settle_mut().passed;
             *passed = passed.saturating_add(self.peeked.watch.content_events());
+            if self.is_stopped {
+                permit.was_stopped();
+            }
         }
         if let Some(usage) = self.peeked.watch.usage() {
             permit.used(&usage);
@@ -320,15 +360,18 @@ impl Streaming {
 
 impl Lasting for Streaming {
     fn is_worth_its_end(&self) -> Option<&Arc<Gateway>> {
-        let heard = self.open.as_ref().is_some_and(|(_, party)| !party.settle().is_unheard());
-        let flows = matches!(self.stage, Flow::Open(_)) && !self.peeked.watch.is_terminated();
-        (is_read_on(&self.channel) && heard && flows).then_some(&self.gateway)
+        let flows = matches!(self.stage, Flow::Open(_) | Flow::Stopped(_));
+        (flows && self.is_read_on()).then_some(&self.gateway)
     }
 
     fn hung_up(&mut self) {
         self.deadline = self.deadline.min(self.gateway.live.now() + LONGEST);
         self.keep_alive = None;
         self.audience = Audience::Nobody;
+        self.stage = match std::mem::replace(&mut self.stage, Flow::Over) {
+            Flow::Stopped(upstream) => Flow::Open(upstream),
+            other => other,
+        };
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -344,10 +387,7 @@ impl Drop for Streaming {
         if has_all && self.audience == Audience::Caller {
             return self.finish(StreamOutcome::Complete);
         }
-        // The caller hung up: what was consumed is booked all the same.
-        self.book_usage();
-        if let Some((_, party)) = &mut self.open {
-            party.settle_mut().stream_ends(StreamOutcome::Cancelled);
-        }
+        // What was consumed is booked all the same.
+        self.ends_unheard();
     }
 }

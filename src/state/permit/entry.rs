@@ -97,6 +97,13 @@ impl Permit {
         }
     }
 
+    /// Its answer was ended here before it was told all: what it has said of its usage was no end.
+    pub fn was_stopped(&mut self) {
+        if let Some(entry) = &mut self.entry {
+            entry.account.is_stopped = true;
+        }
+    }
+
     /// Says how it ended, once.
     pub(super) fn book(&mut self, verdict: Verdict, stage: Stage) {
         let Some(entry) = self.entry.take() else { return };

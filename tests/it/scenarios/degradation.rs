@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay::dialect::framing::{Framing, Splitter};
-use mainstay::dialect::hub::{Family, Keeping, Manner, Renamed};
+use mainstay::dialect::hub::{Family, Keeping, Manner, Renamed, Stops};
 use mainstay::dialect::watch::{Beat, Ending, Watch};
 use mainstay::dialect::{Dialect, Operation, translate};
 use mainstay::simulated::{Fault, How, Rule};
@@ -281,6 +281,7 @@ fn manner() -> Manner {
         echo: String::new(),
         keeping: Keeping::Passing,
         renamed: Renamed::default(),
+        stops: Stops::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use super::say::{self, Voice};
 use super::think::{Bar, Thinking};
 use super::tools::Plan;
 use crate::dialect::Dialect;
-use crate::dialect::hub::{Ask, Effort, Losses, Mode, Role, Terms, Tier};
+use crate::dialect::hub::{Ask, Effort, Losses, Mode, Role, Terms, Text, Tier};
 use crate::dialect::write::{self, Array, Object};
 use crate::vocab::Ability;
 
@@ -184,11 +184,9 @@ fn write_sampling(temperature: Option<f64>, top_p: Option<f64>, top_k: Option<u6
 /// The API refuses sequences of nothing but white space.
 fn write_stop(ask: &Ask<'_>, losses: &mut Losses, body: &mut Object<'_>) {
     let own = ask.dialect == Dialect::Anthropic;
-    let is_taken = |text: &&str| own || !text.trim().is_empty();
-    if ask.stop.iter().any(|text| !is_taken(&&**text)) {
-        losses.drop("stop");
-    }
-    let mut taken = ask.stop.iter().map(|text| &**text).filter(is_taken).peekable();
+    let is_taken = |text: &&Text<'_>| own || !text.trim().is_empty();
+    losses.stop_here(ask.stop.iter().filter(|text| !is_taken(text)));
+    let mut taken = ask.stop.iter().filter(is_taken).peekable();
     if taken.peek().is_some() {
         body.array("stop_sequences", |stop| {
             for text in taken {

@@ -208,9 +208,7 @@ fn penalty(name: &'static str, value: Option<f64>, losses: &mut Losses, object: 
 
 fn stops(ask: &Ask<'_>, origin: Origin, losses: &mut Losses, object: &mut Object<'_>) {
     let most = if origin == Origin::Own { usize::MAX } else { MAX_STOPS };
-    if ask.stop.len() > most {
-        losses.drop("stop");
-    }
+    losses.stop_here(ask.stop.iter().skip(most));
     if !ask.stop.is_empty() {
         object.array("stop_sequences", |a| {
             for text in ask.stop.iter().take(most) {

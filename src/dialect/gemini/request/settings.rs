@@ -22,10 +22,8 @@ fn members(o: &mut Object<'_>, ask: &Ask<'_>, terms: &Terms<'_>, origin: Origin,
     let most = terms.facts.max_output.filter(|_| origin == Origin::Elsewhere).unwrap_or(u64::MAX);
     o.number_if("maxOutputTokens", ask.max_tokens.map(|tokens| tokens.min(most)));
     if !ask.stop.is_empty() {
-        if ask.stop.len() > MOST_STOPS && origin == Origin::Elsewhere {
-            losses.drop("stop");
-        }
         let most = if origin == Origin::Elsewhere { MOST_STOPS } else { usize::MAX };
+        losses.stop_here(ask.stop.iter().skip(most));
         o.array("stopSequences", |a| {
             for stop in ask.stop.iter().take(most) {
                 a.str(stop);

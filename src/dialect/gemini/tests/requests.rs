@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::dialect::gemini::request;
 use crate::dialect::hub::{
     Ask, Call, CallKind, Content, Effort, Extras, Family, Losses, Media, Outcome, Part, Role, Signature,
-    Source, Summary, Terms, Thought, Tier, Tool, ToolChoice, ToolKind, Turn, samples,
+    Source, Stops, Summary, Terms, Thought, Tier, Tool, ToolChoice, ToolKind, Turn, samples,
 };
 use crate::dialect::quirks::{CallIds, Quirks};
 use crate::dialect::{Dialect, tree};
@@ -434,9 +434,10 @@ fn what_the_model_does_not_take_is_left_out_and_said() {
         body["generationConfig"],
         json!({"maxOutputTokens": 100, "stopSequences": ["0", "1", "2", "3", "4"]})
     );
+    assert_eq!(losses.stops(), &Stops::of(&["5"]));
     let mut names = losses.names().to_vec();
     names.sort();
-    assert_eq!(names, ["presence_penalty", "seed", "service_tier", "stop", "temperature", "top_k"]);
+    assert_eq!(names, ["presence_penalty", "seed", "service_tier", "temperature", "top_k"]);
 }
 
 #[test]

@@ -172,9 +172,9 @@ impl Way<'_, '_> {
         );
         let taken = if self.is_own() { ask.stop.len() } else { MOST_STOPS };
         if self.refuses_sampling() {
-            losses.drop_if(ask.stop.first(), "stop");
+            losses.stop_here(&ask.stop);
         } else if !ask.stop.is_empty() {
-            losses.drop_if(ask.stop.get(taken), "stop");
+            losses.stop_here(ask.stop.iter().skip(taken));
             object.array("stop", |array| {
                 for stop in ask.stop.iter().take(taken) {
                     array.str(stop);

@@ -6,7 +6,7 @@ use super::asked;
 use crate::dialect::hub::samples::{self, terms};
 use crate::dialect::hub::{
     Ask, Call, CallKind, Content, Effort, Extras, Family, Losses, Media, Outcome, Part, Reasoning, Role,
-    Signature, Source, Terms, Thought, Tool, ToolChoice, ToolKind, Turn,
+    Signature, Source, Stops, Terms, Thought, Tool, ToolChoice, ToolKind, Turn,
 };
 use crate::dialect::openai::request;
 use crate::dialect::quirks::{ForcedTools, MaxTokens, Quirks, ReasoningBack, ReasoningStyle, ToolIds};
@@ -232,14 +232,14 @@ fn models_that_take_no_sampling_get_none() {
     let mut known = facts(&[(Ability::Sampling, false)]);
     known.max_output = Some(128_000);
     let (said, losses) = body(&ask, &Terms { facts: known, ..terms(Family::OpenAi, &Quirks::OPENAI) });
-    assert_eq!(lost(&losses), ["stop", "temperature"]);
+    assert_eq!((lost(&losses), losses.stops()), (vec!["temperature"], &Stops::of(&["END"])));
     let left = (&said["temperature"], &said["top_p"], &said["stop"], &said["max_completion_tokens"]);
     assert_eq!(left, (&Value::Null, &Value::Null, &Value::Null, &json!(128_000)));
 
     ask.temperature = Some(1.0);
     ask.stop = ["a", "b", "c", "d", "e"].map(Into::into).into();
     let (said, losses) = body(&ask, &terms(Family::Other, &Quirks::COMPATIBLE));
-    assert_eq!(lost(&losses), ["stop"]);
+    assert_eq!((lost(&losses), losses.stops()), (vec![], &Stops::of(&["e"])));
     assert_eq!((&said["temperature"], &said["max_tokens"]), (&json!(1), &json!(500_000)));
     assert_eq!(said["stop"], json!(["a", "b", "c", "d"]));
 }

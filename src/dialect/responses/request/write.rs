@@ -290,7 +290,7 @@ fn shared(ask: &Ask<'_>, origin: Origin, terms: &Terms<'_>, losses: &mut Losses,
 /// What this dialect has no words for.
 fn unsaid(ask: &Ask<'_>, losses: &mut Losses) {
     losses.drop_if(ask.top_k.as_ref(), "top_k");
-    losses.drop_if(ask.stop.first(), "stop");
+    losses.stop_here(&ask.stop);
     losses.drop_if(ask.n.filter(|n| *n > 1).as_ref(), "n");
     losses.drop_if(ask.seed.as_ref(), "seed");
     losses.drop_if(ask.presence_penalty.filter(|penalty| *penalty != 0.0).as_ref(), "presence_penalty");

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::again::{again, same};
 use crate::dialect::hub::{
-    Ask, Content, Effort, Extras, Family, Losses, Media, Part, Reasoning, Role, Signature, Source, Terms,
-    Thought, Tool, ToolKind, Turn, samples,
+    Ask, Content, Effort, Extras, Family, Losses, Media, Part, Reasoning, Role, Signature, Source, Stops,
+    Terms, Thought, Tool, ToolKind, Turn, samples,
 };
 use crate::dialect::quirks::{ForcedTools, Quirks, ReasoningBack};
 use crate::dialect::responses::reply;
@@ -267,7 +267,8 @@ fn what_a_model_is_known_to_lack_is_not_asked_for() {
     }
     let terms = Terms { facts, ..terms() };
     let (said, losses) = translated(&sample("multi_turn"), &terms);
-    assert_eq!(losses.names(), ["temperature", "top_p", "stop"]);
+    assert_eq!(losses.names(), ["temperature", "top_p"]);
+    assert_eq!(losses.stops(), &Stops::of(&["END", "STOP"]));
     assert_eq!(said["max_output_tokens"], 500);
     let (said, losses) = translated(&sample("reasoning"), &terms);
     assert_eq!((losses.names().len(), &said["reasoning"], &said["include"]), (1, &Value::Null, &Value::Null));

@@ -30,7 +30,7 @@ fn framing(dialect: Dialect) -> Framing {
 }
 
 /// A golden stream, as its bytes are on the wire.
-fn stream(sample: &str, dialect: Dialect) -> Option<Vec<u8>> {
+pub fn stream(sample: &str, dialect: Dialect) -> Option<Vec<u8>> {
     let file = golden(sample, &format!("stream.{dialect}.txt"))?;
     if dialect != Dialect::Bedrock {
         return Some(file);
@@ -114,7 +114,7 @@ pub fn translated_for(from: Dialect, to: Dialect, frames: &[Frame], manner: Mann
     out
 }
 
-fn hear(dialect: Dialect, bytes: &[u8]) -> Gist {
+pub fn hear(dialect: Dialect, bytes: &[u8]) -> Gist {
     let mut heard = Heard::default();
     events(dialect, bytes, &mut |event| heard.hear(event));
     heard.gist()

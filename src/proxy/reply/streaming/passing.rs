@@ -34,6 +34,8 @@ impl Streaming {
             permit.came(after);
         }
         match stop {
+            // Whatever else came has come too late.
+            _ if self.peeked.is_stopped() => self.stop(),
             Some(broken) => self.breaks(broken),
             None => {
                 if let Some((permit, _)) = &mut self.open {

@@ -84,10 +84,8 @@ pub fn inference(draft: &Draft<'_, '_>, sampling: &Sampling, losses: &mut Losses
     config.number_if("maxTokens", sampling.max_tokens);
     config.number_if("temperature", sampling.temperature).number_if("topP", sampling.top_p);
     let blank = |text: &&Text<'_>| draft.origin == Origin::Foreign && text.trim().is_empty();
+    losses.stop_here(draft.ask.stop.iter().filter(blank));
     let stop: Vec<_> = draft.ask.stop.iter().filter(|text| !blank(text)).collect();
-    if stop.len() < draft.ask.stop.len() {
-        losses.drop("stop");
-    }
     if !stop.is_empty() {
         config.array("stopSequences", |items| {
             for text in stop {
