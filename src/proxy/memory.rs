@@ -32,7 +32,7 @@ use crate::state::holding::{Holding, Holdings};
 use crate::telemetry::{Metrics, Shed, catalogue};
 use crate::vocab::Priority;
 
-/// Trees that take no more than this are not counted: there are never more of them than cores.
+/// Trees that take no more than this are not counted: there are never more of them than twice the cores (`beside`).
 const LARGE: u64 = 32 << 20;
 /// What takes no more than this beside its body is let pass: bodies have paid, and this is about multiples of them.
 const SMALL: u64 = 1 << 20;
