@@ -262,8 +262,12 @@ fn weigh(
     // Who asks with his own key may read of his own account.
     if guest.caller.own().is_none() {
         let channel = permit.channel();
-        failed.message.iter_mut().for_each(|words| strike::text(channel, words));
-        failed.spare.iter_mut().for_each(|spare| strike::bytes(channel, &mut spare.begin));
+        if let Some(words) = &mut failed.message {
+            strike::text(channel, words);
+        }
+        if let Some(spare) = &mut failed.spare {
+            strike::bytes(channel, &mut spare.begin);
+        }
     }
     if let (Fault::AuthRefused, Some(credential)) = (failed.failure.fault, permit.credential()) {
         // Should it be a token that was got for the credential, the next one is asked for anew.

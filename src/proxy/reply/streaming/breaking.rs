@@ -144,8 +144,12 @@ impl Streaming {
     /// In the upstream's own words if the caller can read them, in ours otherwise.
     pub(super) fn say_failure(&mut self, broken: Break, party: &mut Party) {
         let Break { fault, mut in_band, mut raw } = broken;
-        in_band.iter_mut().for_each(|in_band| strike::text(&self.channel, &mut in_band.message));
-        raw.iter_mut().for_each(|words| strike::bytes(&self.channel, words));
+        if let Some(in_band) = &mut in_band {
+            strike::text(&self.channel, &mut in_band.message);
+        }
+        for words in &mut raw {
+            strike::bytes(&self.channel, words);
+        }
         self.stage = Flow::Failing(fault);
         if raw.is_empty() {
             let trouble = match in_band {
