@@ -52,7 +52,7 @@ pub fn work<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Barrier;
+    use std::sync::{Arc, Barrier, mpsc};
     use std::time::Duration;
 
     use super::*;
@@ -62,9 +62,9 @@ mod tests {
     fn long_work_keeps_nobody_waiting() {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime");
-        let (begun, over) = (std::sync::Arc::new(Barrier::new(3)), std::sync::Arc::new(Barrier::new(3)));
+        let (begun, over) = (Arc::new(Barrier::new(3)), Arc::new(Barrier::new(3)));
         for _ in 0..2 {
-            let (begun, over) = (begun.clone(), over.clone());
+            let (begun, over) = (Arc::clone(&begun), Arc::clone(&over));
             runtime.spawn(async move {
                 work(LONG, || {
                     begun.wait();
@@ -73,8 +73,9 @@ mod tests {
             });
         }
         begun.wait();
-        let served = runtime.spawn(async {});
-        let served = runtime.block_on(tokio::time::timeout(Duration::from_secs(30), served));
+        let (sent, heard) = mpsc::channel();
+        runtime.spawn(async move { sent.send(()) });
+        let served = heard.recv_timeout(Duration::from_secs(30));
         over.wait();
         assert!(served.is_ok(), "somebody has to wait for it");
     }
