@@ -32,6 +32,8 @@ impl Tasks {
         let mut running = self.running.lock();
         // Those that have ended; their panics were logged where they happened.
         while running.try_join_next().is_some() {}
+        // It is 0 from the start.
+        drop(self.live.metrics.gauge(&catalogue::TASKS_PANICKED, &[name]));
         let (live, panicked) = (Arc::clone(&self.live), Arc::clone(&self.panicked));
         running.spawn(Named { name, work: Box::pin(work), live, panicked })
     }
@@ -107,6 +109,7 @@ mod tests {
             let _ = sent.send(());
         });
         heard.await.expect("the other task goes on");
+        assert!(live.metrics.render().contains("mainstay_tasks_panicked{task=\"whole\"} 0"));
         assert_eq!(tasks.panicked(), ["broken"]);
         let counted = live.metrics.render();
         assert!(counted.contains("mainstay_tasks_panicked{task=\"broken\"} 1"), "{counted}");

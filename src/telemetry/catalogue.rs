@@ -119,7 +119,7 @@ catalogue! {
     RUNTIME_BUSY = "mainstay_runtime_busy_seconds_total" Counter, [], "Time for which those threads had work, all together: its rate by mainstay_runtime_workers is how busy they are.";
     RUNTIME_TASKS = "mainstay_runtime_tasks" Gauge, [], "Tasks that have not ended: connections, and work in the background.";
     RUNTIME_QUEUE = "mainstay_runtime_queue" Gauge, [], "Tasks that wait for any of those threads.";
-    TASKS_PANICKED = "mainstay_tasks_panicked" Gauge, ["task"], "1 for work in the background that has panicked: a mistake of ours. What it did is not done any more until the process is started again. Absent until then.";
+    TASKS_PANICKED = "mainstay_tasks_panicked" Gauge, ["task"], "1 for work in the background that has panicked: a mistake of ours. What it did is not done any more until the process is started again.";
     RUNTIME_LAG = "mainstay_runtime_lag_seconds" Histogram(LAGS), [], "How late a timer of 100 ms fires: what everything here waits for CPU.";
     SERIES = "mainstay_metrics_series" Gauge, [], "Series that this process exports; a histogram is one.";
     OVERFLOWS = "mainstay_metrics_overflow_total" Counter, ["metric"], "Times that a series was asked for which telemetry.metrics.max_series does not allow: what is counted goes to labels `__overflow__` instead, gauges are left out.";
