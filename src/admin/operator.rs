@@ -11,7 +11,6 @@ use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -20,6 +19,7 @@ use super::routes::Route;
 use super::{Running, problem, trail};
 use crate::access::Guesses;
 use crate::config::Server;
+use crate::vocab::host::is_own_address;
 use crate::vocab::{OperatorScope, OperatorScopes, Secret};
 
 /// Bytes of a refusal's text.
@@ -185,14 +185,6 @@ fn is_elsewheres(request: &Request) -> bool {
         origin.is_none_or(|(_, origin)| Some(origin) != host)
     };
     headers.get_all("sec-fetch-site").iter().any(elsewhere) || headers.get_all(ORIGIN).iter().any(foreign)
-}
-
-/// An address, or the one name that nobody else can give away; with a port or without.
-fn is_own_address(host: &str) -> bool {
-    let Ok(host) = host.parse::<Authority>() else { return false };
-    let name = host.host();
-    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
 }
 
 fn misled() -> Response {

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::{self, Finder};
 
-use super::json::{Kind, Text, Walked, Walker};
+use super::json::{self, Kind, Walked, Walker};
 use super::scan::is_otherwise_written;
 
 /// More of them in an answer are not remembered, and more files in a request are refused.
@@ -51,13 +51,15 @@ fn thing(walker: &mut Walker<'_>, found: &mut Vec<String>) -> Walked {
 /// It cannot be told.
 pub fn input_file(body: &[u8]) -> Result<Option<String>, Unclear> {
     const MEMBER: &str = "input_file_id";
+    is_read(body)?;
     let (mut found, mut members, mut is_misspelt) = (Vec::new(), 0, false);
-    each_member(body, |walker, key| {
+    let read = Walker::new(body).object(|walker, key| {
         let is_it = key.is(MEMBER);
         members += usize::from(is_it);
         is_misspelt |= is_otherwise_written(&key.bytes(), &[MEMBER]);
         if is_it { name(walker, &mut found) } else { walker.skip().map(drop) }
-    })?;
+    });
+    read.map_err(|_| Unclear::Unreadable)?;
     if members > 1 || is_misspelt { Err(Unclear::Unreadable) } else { Ok(found.pop()) }
 }
 
@@ -66,16 +68,7 @@ pub fn input_file(body: &[u8]) -> Result<Option<String>, Unclear> {
 /// # Errors
 /// It cannot.
 pub fn is_read(body: &[u8]) -> Result<(), Unclear> {
-    each_member(body, |walker, _| walker.skip().map(drop))
-}
-
-fn each_member<'b>(
-    body: &'b [u8],
-    member: impl FnMut(&mut Walker<'b>, &Text<'b>) -> Walked,
-) -> Result<(), Unclear> {
-    let mut walker = Walker::new(body);
-    let is_read =
-        std::str::from_utf8(body).is_ok() && walker.object(member).and_then(|_| walker.end()).is_ok();
+    let is_read = std::str::from_utf8(body).is_ok() && json::is_whole(body);
     if is_read { Ok(()) } else { Err(Unclear::Unreadable) }
 }
 

@@ -16,6 +16,7 @@ use crate::access::{Access, Demand, Denied, MOST_GUESSES, Received, Signing, Sta
 use crate::algo::sigv4::{Payload, Refused};
 use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
+use crate::vocab::host::is_own_address;
 
 /// Whether callers of `dialect` may sign instead of sending their key.
 pub fn signing(dialect: Dialect) -> Signing {
@@ -103,12 +104,9 @@ fn is_rebound(head: &request::Parts, from: Option<IpAddr>) -> bool {
     if !is_browsers || !from.is_some_and(|from| from.is_loopback()) {
         return false;
     }
-    let said = || head.headers.get(HOST)?.to_str().ok()?.parse().ok();
-    let Some(host): Option<Authority> = head.uri.authority().cloned().or_else(said) else { return true };
-    let name = host.host().trim_end_matches('.');
-    let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-    let name = name.to_ascii_lowercase();
-    !is_address && name != "localhost" && !name.ends_with(".localhost")
+    let said = || head.headers.get(HOST)?.to_str().ok();
+    let host = head.uri.authority().map(Authority::as_str).or_else(said);
+    !host.is_some_and(is_own_address)
 }
 
 /// What a caller is told who may not go on. Whoever sends wrong keys again and again is told to wait; what is right

@@ -1,5 +1,5 @@
-//! Plain values that every room may name: alerts, faults, usage, money, operators' scopes, parts, models' facts, priorities,
-//! privacy, names of requests, secrets, stages, tiers, rate hints, places in traces.
+//! Plain values that every room may name: alerts, faults, usage, hosts' names, money, operators' scopes, parts, models'
+//! facts, priorities, privacy, names of requests, secrets, stages, tiers, rate hints, places in traces.
 //!
 //! Nothing here awaits, locks, logs or reads a clock. Times are `Duration`s relative to the moment
 //! of observation; turning them into points in time is the business of rooms that own a clock.
@@ -8,6 +8,7 @@ pub mod alert;
 pub mod facts;
 pub mod fault;
 pub mod hint;
+pub mod host;
 pub mod money;
 pub mod operator;
 pub mod part;

@@ -76,7 +76,7 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
                 let room = memory::to_say(gateway, plan.table(), guest.priority, (scan.values, bytes));
                 let room = room.ok_or(Unbuilt::NoRoom)?;
                 let say = || translated(gateway, guest, plan, permit, (dialect, name), (asked, body));
-                let letter = beside::work(body.len(), say)?;
+                let letter = beside::work(bytes as usize, say)?;
                 spoken = letter.spoken;
                 let call = call(guest, upstream, (spoken.dialect, spoken.operation), name, None);
                 let base = spoken.put.and_then(Put::base).unwrap_or(&upstream.base.path);

@@ -192,7 +192,8 @@ fn judge(wish: Wish, dialect: &str, answer: &Answer) -> (Outcome, Option<(u64, u
         Wish::Whole => false,
         Wish::Stream | Wish::Buffered | Wish::Formed => true,
     };
-    if wish == Wish::Formed && answer.status == StatusCode::OK && answer.end == End::Cut {
+    let is_broken = answer.end == End::Cut || ends_in_a_bare_error(dialect, answer);
+    if wish == Wish::Formed && answer.status == StatusCode::OK && is_broken {
         let said = answer.words();
         return match numbered(&said) {
             Err(at) => wrong(&format!("word {at} of {said}")),
@@ -215,6 +216,14 @@ fn judge(wish: Wish, dialect: &str, answer: &Answer) -> (Outcome, Option<(u64, u
         Ok(spoken) => wrong(&format!("{} words: {text}", spoken.words)),
         Err(broken) => wrong(&format!("{broken:?}: {}", answer.text())),
     }
+}
+
+/// Whether the vendor ended the stream itself: Gemini's error is no event, and its connection ends cleanly behind it.
+fn ends_in_a_bare_error(dialect: &str, answer: &Answer) -> bool {
+    let text = answer.text();
+    let last = text.rsplit("\r\n\r\n").next().unwrap_or_default();
+    dialect == "gemini"
+        && serde_json::from_str::<serde_json::Value>(last).is_ok_and(|last| last.get("error").is_some())
 }
 
 /// Whether these are the first words of one answer; else which is not.

@@ -100,7 +100,6 @@ fn mistral_gets_ids_fields_and_parts_of_its_own() {
     assert_eq!(said["messages"][3], json!({"role": "tool", "tool_call_id": "abcDEF123", "content": ""}));
 }
 
-/// A chat that OpenAI's caller had with others before.
 #[test]
 fn the_long_name_of_a_foreign_callers_user_is_shortened() {
     let long = "u".repeat(65);
@@ -120,6 +119,7 @@ fn the_long_name_of_a_foreign_callers_user_is_shortened() {
     assert_eq!(told(Dialect::OpenAi, &long), long);
 }
 
+/// A chat that OpenAI's caller had with others before.
 #[test]
 fn strict_vendors_get_nothing_that_others_left_in_a_chat() {
     let text = json!({"model": "m", "safe_prompt": true, "messages": [
