@@ -1,16 +1,17 @@
 //! The names by which a machine's own browsers and programs ask what runs on it.
 
-use std::net::IpAddr;
-
-use http::uri::Authority;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// An address, or one of the names that nobody else can give away (RFC 6761 §6.3); with a port or without. Any other name
 /// may have been made to lead here by whoever owns it (DNS rebinding).
 pub fn is_own_address(host: &str) -> bool {
-    let Ok(host) = host.parse::<Authority>() else { return false };
-    let name = host.host().trim_end_matches('.').to_ascii_lowercase();
-    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(&name);
-    bare == "localhost" || bare.ends_with(".localhost") || bare.parse::<IpAddr>().is_ok()
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let name = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
+    if let Some(inner) = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+        return inner.parse::<Ipv6Addr>().is_ok();
+    }
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost") || name.parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]
@@ -38,6 +39,9 @@ mod tests {
             "",
             "a b",
             "[::1",
+            "[127.0.0.1]",
+            "localhost@evil.example",
+            "localhost:80@evil.example",
         ] {
             assert!(!is_own_address(host), "{host}");
         }

@@ -55,7 +55,8 @@ fn usage(dice: &mut Dice) -> Usage {
 pub fn batch(dice: &mut Dice) -> Batch {
     let mut batch =
         Batch { id: (u128::from(dice.next_u64()) << 64) | u128::from(dice.next_u64()), ..Batch::default() };
-    for _ in 0..dice.below(12) {
+    // More of each kind than one statement takes.
+    for _ in 0..dice.below(40) {
         let at = Duration::from_micros((BEGIN * 1_000_000) + dice.below(HOURS * 3_600_000_000));
         let id = RowId::new(at, u128::from(dice.next_u64()));
         let at_micros = i64::try_from(at.as_micros()).unwrap();
