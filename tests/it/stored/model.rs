@@ -32,19 +32,27 @@ fn name(dice: &mut Dice, of: &[&str]) -> Option<Arc<str>> {
 
 fn usage(dice: &mut Dice) -> Usage {
     let mut count = |most| if dice.chance(0.3) { 0 } else { dice.below(most) };
-    let tokens = Usage {
+    let text = Usage {
         input: count(10_000),
         cache_read: count(500),
         cache_write: count(50),
         cache_write_1h: count(50),
         output: count(2_000),
         reasoning: count(100),
+        ..Usage::default()
+    };
+    // Most that are used in life are of text alone.
+    if dice.chance(0.6) {
+        return text;
+    }
+    let mut count = |most| if dice.chance(0.3) { 0 } else { dice.below(most) };
+    let tokens = Usage {
         input_audio: count(9),
         cache_read_audio: count(9),
         output_audio: count(9),
         input_image: count(9),
         output_image: count(9),
-        ..Usage::default()
+        ..text
     };
     let mut few = |most| u32::try_from(count(most)).unwrap();
     let other = Other { images: few(4), searches: few(4), characters: few(900), audio_millis: few(9_000) };
