@@ -59,7 +59,7 @@ static DIGESTS: LazyLock<Table> = LazyLock::new(|| {
         ("valid_from", Kind::Int),
         ("valid_to", Kind::Int),
     ];
-    Table::new("key_digests", columns, 0, "")
+    Table::new("key_digests", columns, "")
 });
 
 const COLUMNS: &str = "k.id, k.name, k.prefix, k.organisation, k.team, k.\"user\", k.terms, k.disabled_at, \

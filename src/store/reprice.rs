@@ -45,7 +45,8 @@ pub struct Repriced<'a> {
 }
 
 static COSTS: LazyLock<Table> = LazyLock::new(|| {
-    let columns = vec![
+    Table {
+    columns: vec![
         ("at_micros", Kind::Int),
         ("request", Kind::Bytes),
         ("number", Kind::Int),
@@ -53,17 +54,18 @@ static COSTS: LazyLock<Table> = LazyLock::new(|| {
         ("old_priced", Kind::Text),
         ("cost", Kind::Int),
         ("priced", Kind::Text),
-    ];
-    Table::changed(
-        columns,
-        "UPDATE attempts SET cost = ?6, priced = ?7 WHERE at_micros = ?1 AND request = ?2 AND number = ?3 \
-         AND cost IS ?4 AND priced = ?5",
-        "UPDATE attempts AS a SET cost = u.cost, priced = u.priced \
-         FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[]) \
-         AS u(at_micros, request, number, old_cost, old_priced, cost, priced) \
-         WHERE a.at_micros = u.at_micros AND a.request = u.request AND a.number = u.number \
-         AND a.cost IS NOT DISTINCT FROM u.old_cost AND a.priced = u.old_priced",
-    )
+    ],
+    sqlite: "UPDATE attempts SET cost = ?6, priced = ?7 WHERE at_micros = ?1 AND request = ?2 AND number = ?3 \
+             AND cost IS ?4 AND priced = ?5"
+        .to_owned(),
+    short: None,
+    postgres: "UPDATE attempts AS a SET cost = u.cost, priced = u.priced \
+               FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::text[]) \
+               AS u(at_micros, request, number, old_cost, old_priced, cost, priced) \
+               WHERE a.at_micros = u.at_micros AND a.request = u.request AND a.number = u.number \
+               AND a.cost IS NOT DISTINCT FROM u.old_cost AND a.priced = u.old_priced"
+        .to_owned(),
+}
 });
 
 /// What a request costs is what its attempts do, mirrors left out; nobody knows it where one is unknown.
@@ -74,15 +76,16 @@ static WHOLE: LazyLock<Table> = LazyLock::new(|| {
              FROM attempts a WHERE a.request = {request} AND a.part <> 'mirror')"
         )
     };
-    Table::changed(
-        vec![("at_micros", Kind::Int), ("id", Kind::Bytes)],
-        format!("UPDATE requests SET cost = {} WHERE at_micros = ?1 AND id = ?2", sum("?2")),
-        format!(
+    Table {
+        columns: vec![("at_micros", Kind::Int), ("id", Kind::Bytes)],
+        sqlite: format!("UPDATE requests SET cost = {} WHERE at_micros = ?1 AND id = ?2", sum("?2")),
+        short: None,
+        postgres: format!(
             "UPDATE requests AS r SET cost = {} FROM unnest($1::bigint[], $2::bytea[]) AS u(at_micros, id) \
              WHERE r.at_micros = u.at_micros AND r.id = u.id",
             sum("u.id")
         ),
-    )
+    }
 });
 
 impl Store {

@@ -5,7 +5,7 @@
 //! both understand them; parameters are `$1`, `$2` and so on.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -60,7 +60,7 @@ pub trait Rows: fmt::Debug + Send + Sync {
     /// What a row, counted from 0, has in the table's column of that place.
     fn cell(&self, row: usize, column: usize) -> Cell<'_>;
 
-    /// Whether a row has nothing but zeros in the columns that are [rarely filled](Table::new).
+    /// Whether a row has nothing but zeros in the columns that are [rarely](Table::rarely) filled.
     fn is_short(&self, _row: usize) -> bool {
         false
     }
@@ -180,78 +180,61 @@ pub enum Kind {
     Bytes,
 }
 
-/// Rows that SQLite is told in one statement, where there are as many: what it does once for a statement, as to find the end of
-/// an index, is a quarter of what a row costs it by itself. Of 16 each costs more again.
-pub const AT_ONCE: usize = 8;
-
-/// How SQLite is told of rows.
+/// How a row is put into a table that has nothing but zeros in the last columns: what SQLite need not be told of costs
+/// nothing.
 #[derive(Debug)]
-pub struct Put {
-    /// Of a row, from the first on; those behind them are zeros, and cost nothing to be told.
+pub struct Short {
     pub columns: usize,
-    pub one: String,
-    /// Of [`AT_ONCE`] rows, one behind the other; `None` where each needs a statement of its own.
-    pub many: Option<String>,
+    pub sqlite: String,
 }
 
-/// How rows are put into a table, many at a time, or change what is there.
+/// How rows are put into a table, many at a time.
 #[derive(Debug)]
 pub struct Table {
     pub columns: Vec<(&'static str, Kind)>,
-    pub sqlite: Put,
-    /// For rows that have nothing but zeros in the last columns, where such are usual.
-    pub short: Option<Put>,
+    /// For one row.
+    pub sqlite: String,
+    /// For a short one, where there are such.
+    pub short: Option<Short>,
     /// For all of them, a list for each column.
     pub postgres: String,
 }
 
 impl Table {
-    /// `conflict` says what becomes of a row that is there already; in the last `rare` columns there are only zeros as a rule.
-    pub fn new(name: &str, columns: Vec<(&'static str, Kind)>, rare: usize, conflict: &str) -> Self {
+    /// `conflict` says what becomes of a row that is there already.
+    pub fn new(name: &str, columns: Vec<(&'static str, Kind)>, conflict: &str) -> Self {
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-        let into = format!("INSERT INTO {name} ({})", names.join(", "));
-        let lists = columns.iter().zip(1..).map(|((_, kind), number)| {
+        let names = names.join(", ");
+        let (mut marks, mut lists) = (String::new(), String::new());
+        for (at, (_, kind)) in columns.iter().enumerate() {
+            let (comma, number) = (if at == 0 { "" } else { ", " }, at + 1);
             let list = match kind {
                 Kind::Int => "bigint",
                 Kind::Text => "text",
                 Kind::Bytes => "bytea",
             };
-            format!("${number}::{list}[]")
-        });
-        let lists = lists.collect::<Vec<_>>().join(", ");
-        let put = |told| Put::new(&into, told, columns.len(), conflict);
+            let _ = write!(marks, "{comma}?{number}");
+            let _ = write!(lists, "{comma}${number}::{list}[]");
+        }
         Self {
-            sqlite: put(columns.len()),
-            short: (rare > 0).then(|| put(columns.len() - rare)),
-            postgres: format!("{into} SELECT * FROM unnest({lists}) {conflict}"),
+            sqlite: format!("INSERT INTO {name} ({names}) VALUES ({marks}) {conflict}"),
+            short: None,
+            postgres: format!("INSERT INTO {name} ({names}) SELECT * FROM unnest({lists}) {conflict}"),
             columns,
         }
     }
 
-    /// Of a row that is there something becomes another: `sqlite` says it of one, `postgres` of a list for each column.
-    pub fn changed(
-        columns: Vec<(&'static str, Kind)>,
-        sqlite: impl Into<String>,
-        postgres: impl Into<String>,
-    ) -> Self {
-        let sqlite = Put { columns: columns.len(), one: sqlite.into(), many: None };
-        Self { columns, sqlite, short: None, postgres: postgres.into() }
-    }
-}
-
-impl Put {
-    /// Of `all` columns the first `columns` are told.
-    fn new(into: &str, columns: usize, all: usize, conflict: &str) -> Self {
-        let row = |place: usize| {
-            let told = (1..=columns).map(|column| format!("?{}", place * columns + column));
-            let told: Vec<_> = told.chain((columns..all).map(|_| "0".to_owned())).collect();
-            format!("({})", told.join(", "))
-        };
-        let rows = |count: usize| {
-            let rows: Vec<_> = (0..count).map(row).collect();
-            format!("{into} VALUES {} {conflict}", rows.join(", "))
-        };
-        Self { columns, one: rows(1), many: Some(rows(AT_ONCE)) }
+    /// The last columns, so many of them, have only zeros as a rule.
+    #[must_use]
+    pub fn rarely(mut self, columns: usize) -> Self {
+        let all = self.columns.len();
+        let columns = all - columns.min(all);
+        let mut sqlite = self.sqlite.clone();
+        for rare in (columns + 1..=all).rev() {
+            sqlite = sqlite.replace(&format!("?{rare}"), "0");
+        }
+        self.short = Some(Short { columns, sqlite });
+        self
     }
 }
 
@@ -378,12 +361,8 @@ mod tests {
 
     #[test]
     fn a_table_is_filled_row_by_row_or_column_by_column() {
-        let table = Table::new("t", vec![("a", Kind::Int), ("b", Kind::Bytes)], 0, "ON CONFLICT DO NOTHING");
-        assert_eq!(table.sqlite.one, "INSERT INTO t (a, b) VALUES (?1, ?2) ON CONFLICT DO NOTHING");
-        let many = "INSERT INTO t (a, b) VALUES (?1, ?2), (?3, ?4), (?5, ?6), (?7, ?8), (?9, ?10), (?11, ?12), \
-                    (?13, ?14), (?15, ?16) ON CONFLICT DO NOTHING";
-        assert_eq!(table.sqlite.many.as_deref(), Some(many));
-        assert!(table.short.is_none());
+        let table = Table::new("t", vec![("a", Kind::Int), ("b", Kind::Bytes)], "ON CONFLICT DO NOTHING");
+        assert_eq!(table.sqlite, "INSERT INTO t (a, b) VALUES (?1, ?2) ON CONFLICT DO NOTHING");
         assert_eq!(
             table.postgres,
             "INSERT INTO t (a, b) SELECT * FROM unnest($1::bigint[], $2::bytea[]) ON CONFLICT DO NOTHING"
@@ -394,11 +373,9 @@ mod tests {
     fn a_short_row_is_put_without_its_zeros() {
         let columns =
             ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"].map(|name| (name, Kind::Int));
-        let table = Table::new("t", columns.into(), 10, "");
-        let Put { columns, one, many } = table.short.expect("it was said");
+        let table = Table::new("t", columns.into(), "").rarely(10);
+        let Short { columns, sqlite } = table.short.expect("it was said");
         assert_eq!(columns, 2);
-        assert!(one.ends_with("VALUES (?1, ?2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) "), "{one}");
-        let many = many.expect("rows are put");
-        assert!(many.ends_with(", (?15, ?16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) "), "{many}");
+        assert!(sqlite.ends_with("VALUES (?1, ?2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) "), "{sqlite}");
     }
 }

@@ -19,7 +19,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, TransactionBeh
 use super::error::Error;
 use super::lane::{Job, Jobs};
 use super::schema;
-use super::script::{AT_ONCE, Answer, Cell, Row, Rows, Script, Step, Table, Then, Value};
+use super::script::{Answer, Cell, Row, Rows, Script, Short, Step, Then, Value};
 
 /// How long another process may hold the lock.
 const BUSY: Duration = Duration::from_secs(2);
@@ -292,10 +292,17 @@ fn run(connection: &mut Connection, script: &Script) -> rusqlite::Result<Answer>
                 rows = found.collect::<rusqlite::Result<_>>()?;
             }
             Step::Fill { table, rows, then } => {
-                let is_all = fill(&transaction, table, &**rows)?;
-                if !is_all && *then == Then::IfChanged {
-                    transaction.rollback()?;
-                    return Ok(Answer::Undone);
+                let mut whole = Filler::new(&transaction, &table.sqlite, table.columns.len())?;
+                let short = table.short.as_ref();
+                let filler = |short: &Short| Filler::new(&transaction, &short.sqlite, short.columns);
+                let mut short = short.map(filler).transpose()?;
+                for row in 0..rows.count() {
+                    let filler = short.as_mut().filter(|_| rows.is_short(row)).unwrap_or(&mut whole);
+                    if filler.put(&**rows, row)? == 0 && *then == Then::IfChanged {
+                        drop((whole, short));
+                        transaction.rollback()?;
+                        return Ok(Answer::Undone);
+                    }
                 }
             }
         }
@@ -304,29 +311,8 @@ fn run(connection: &mut Connection, script: &Script) -> rusqlite::Result<Answer>
     Ok(Answer::Done(rows))
 }
 
-/// Puts rows into a table, and says whether each of them changed something.
-fn fill(connection: &Connection, table: &Table, rows: &dyn Rows) -> rusqlite::Result<bool> {
-    let is_short = |row: &usize| table.short.is_some() && rows.is_short(*row);
-    let (short, whole): (Vec<usize>, Vec<usize>) = (0..rows.count()).partition(is_short);
-    let mut changed = 0;
-    for (put, places) in [(Some(&table.sqlite), whole), (table.short.as_ref(), short)] {
-        let Some(put) = put else { continue };
-        let whole_statements = put.many.as_ref().map_or(0, |_| places.len() / AT_ONCE);
-        let (many, single) = places.split_at(whole_statements * AT_ONCE);
-        let statements = [(put.many.as_deref(), AT_ONCE, many), (Some(&*put.one), 1, single)];
-        for (sql, at_once, places) in statements {
-            let Some(sql) = sql.filter(|_| !places.is_empty()) else { continue };
-            let mut filler = Filler::new(connection, sql, put.columns, at_once)?;
-            for places in places.chunks(at_once) {
-                changed += filler.put(rows, places)?;
-            }
-        }
-    }
-    Ok(changed == rows.count())
-}
-
-/// A statement that puts rows into a table. What it was told of one row it knows of the next in its place, most of which have the
-/// same names and words: it is told what is another.
+/// A statement that puts rows into a table. What it was told of one row it knows of the next, most of which have the same
+/// names and words: it is told what is another.
 struct Filler<'c, 'r> {
     statement: CachedStatement<'c>,
     columns: usize,
@@ -334,21 +320,21 @@ struct Filler<'c, 'r> {
 }
 
 impl<'c, 'r> Filler<'c, 'r> {
-    fn new(connection: &'c Connection, sql: &str, columns: usize, at_once: usize) -> rusqlite::Result<Self> {
+    fn new(connection: &'c Connection, sql: &str, columns: usize) -> rusqlite::Result<Self> {
         let statement = connection.prepare_cached(sql)?;
-        Ok(Self { statement, columns, known: Vec::with_capacity(columns * at_once) })
+        Ok(Self { statement, columns, known: Vec::with_capacity(columns) })
     }
 
     /// How many rows that changed.
-    fn put(&mut self, rows: &'r dyn Rows, places: &[usize]) -> rusqlite::Result<usize> {
-        let cells = places.iter().flat_map(|row| (0..self.columns).map(|column| rows.cell(*row, column)));
-        for (parameter, cell) in cells.enumerate() {
-            if self.known.get(parameter) == Some(&cell) {
+    fn put(&mut self, rows: &'r dyn Rows, row: usize) -> rusqlite::Result<usize> {
+        for column in 0..self.columns {
+            let cell = rows.cell(row, column);
+            if self.known.get(column) == Some(&cell) {
                 continue;
             }
-            // They are counted from 1.
-            self.statement.raw_bind_parameter(parameter + 1, &cell)?;
-            match self.known.get_mut(parameter) {
+            // Its parameters are counted from 1.
+            self.statement.raw_bind_parameter(column + 1, &cell)?;
+            match self.known.get_mut(column) {
                 Some(known) => *known = cell,
                 None => self.known.push(cell),
             }

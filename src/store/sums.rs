@@ -55,7 +55,7 @@ pub fn measures() -> impl Iterator<Item = &'static str> {
 static SERIES: LazyLock<Table> = LazyLock::new(|| {
     let fields = FIELDS.into_iter().map(|name| (name, Kind::Text));
     let columns = std::iter::once(("id", Kind::Bytes)).chain(fields).collect();
-    Table::new("series", columns, 0, "ON CONFLICT DO NOTHING")
+    Table::new("series", columns, "ON CONFLICT DO NOTHING")
 });
 
 static HOURS: LazyLock<Table> = LazyLock::new(|| table("hours"));
@@ -67,7 +67,7 @@ fn table(name: &'static str) -> Table {
     let sums: Vec<String> =
         measures().map(|measure| format!("{measure} = {name}.{measure} + excluded.{measure}")).collect();
     let conflict = format!("ON CONFLICT (tag, bucket, series) DO UPDATE SET {}", sums.join(", "));
-    Table::new(name, columns, 0, &conflict)
+    Table::new(name, columns, &conflict)
 }
 
 type Id = [u8; 16];

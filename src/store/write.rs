@@ -18,7 +18,7 @@ pub const REMEMBERED: Duration = Duration::from_hours(7 * 24);
 
 /// Without a word on what becomes of one that is there: it is an error.
 static BATCHES: LazyLock<Table> =
-    LazyLock::new(|| Table::new("batches", vec![("id", Kind::Bytes), ("at_micros", Kind::Int)], 0, ""));
+    LazyLock::new(|| Table::new("batches", vec![("id", Kind::Bytes), ("at_micros", Kind::Int)], ""));
 
 /// A column, and what a row has in it.
 type Column<R> = (&'static str, Kind, for<'a> fn(&'a R) -> Cell<'a>);
@@ -69,9 +69,9 @@ const ATTEMPT: [Column<AttemptRow>; 16] = [
 
 // Two rows of one id would be a mistake of the writer's; it must not hold up all that comes after.
 pub static REQUESTS: LazyLock<Table> =
-    LazyLock::new(|| Table::new("requests", columns(&REQUEST), units::RARE, "ON CONFLICT DO NOTHING"));
+    LazyLock::new(|| Table::new("requests", columns(&REQUEST), "ON CONFLICT DO NOTHING").rarely(units::RARE));
 pub static ATTEMPTS: LazyLock<Table> =
-    LazyLock::new(|| Table::new("attempts", columns(&ATTEMPT), units::RARE, "ON CONFLICT DO NOTHING"));
+    LazyLock::new(|| Table::new("attempts", columns(&ATTEMPT), "ON CONFLICT DO NOTHING").rarely(units::RARE));
 
 /// These, and behind them what was used.
 fn columns<R>(own: &[Column<R>]) -> Vec<(&'static str, Kind)> {
