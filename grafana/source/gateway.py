@@ -38,6 +38,9 @@ GATEWAY = dashboard(
         graph("Memory", "Resident memory of the process.", "bytes",
               (process("process_resident_memory_bytes"), "{{instance}}")),
         graph("Callers' connections", "Open connections from callers.", "short", (now("sum", "mainstay_connections", "instance"), "{{instance}}")),
+        graph("Connections closed for others", "Idle connections of callers that were closed to make room: more come than "
+              "`server.limits.max_connections`, or the open files, have room for.", "ops",
+              (rate("mainstay_connections_evicted_total", "instance", J), "{{instance}}")),
         graph("Files and sockets", "Share of the open files that the process may have; at 1 nobody can connect any more.", "percentunit",
               (f'{process("process_open_fds")} / {process("process_max_fds")}', "{{instance}}"), high=1, steps=[(GREEN, None), (RED, 0.8)]),
         graph("Running since", "Start of each process.", "dateTimeAsIso",

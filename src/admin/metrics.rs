@@ -5,24 +5,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::response::{IntoResponse, Response};
 
 use super::form::{Content, Form};
 use super::{Phase, Running};
 use crate::access::budgets;
 use crate::access::limits::{Row, Seen};
 use crate::state::Table;
-use crate::telemetry::{Gauges, Metrics, catalogue as c, process};
+use crate::telemetry::{Gauges, Metrics, catalogue as c, gzip, process};
 
 pub(super) const METRICS: Form = Form::gives(Content::Text(&["text/plain"]), "every series");
 
-pub(super) async fn metrics(State(running): super::Seen) -> impl IntoResponse {
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) async fn metrics(State(running): super::Seen, headers: HeaderMap) -> Response {
+    let accepted = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|said| said.to_str().ok());
+    let is_packed = gzip::is_accepted(&accepted.collect::<Vec<_>>().join(","));
     // With many channels it takes some milliseconds, which no request should wait for.
-    let scraping = tokio::task::spawn_blocking(move || gathered(&*running, Metrics::render));
+    let scraping = tokio::task::spawn_blocking(move || {
+        let text = gathered(&*running, Metrics::render);
+        match is_packed.then(|| gzip::gzip(text.as_bytes())) {
+            Some(Ok(packed)) => ([(CONTENT_ENCODING, "gzip")], packed).into_response(),
+            Some(Err(_)) | None => text.into_response(),
+        }
+    });
     // It does not panic, and nobody aborts it.
-    let text = scraping.await.unwrap_or_default();
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+    let answer = scraping.await.unwrap_or_default();
+    ([(CONTENT_TYPE, TEXT), (VARY, "accept-encoding")], answer).into_response()
 }
 
 /// What `read` makes of all metrics as they are now.

@@ -1,12 +1,14 @@
 //! The console over a gateway that stands still: what each endpoint answers, and when.
 
 use std::future::Future;
+use std::io::Read as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
+use flate2::read::GzDecoder;
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use tower::ServiceExt;
@@ -393,6 +395,20 @@ async fn a_scrape_shows_the_gateways_own_gauges() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
     }
+}
+
+#[tokio::test]
+async fn a_scrape_is_packed_for_who_asks_for_it() {
+    let running: Arc<dyn Running> = still() as _;
+    let request = Request::get("/metrics").header("accept-encoding", "gzip;q=1.0, *;q=0.5");
+    let answer = router(running).oneshot(request.body(Body::empty()).unwrap()).await.expect("an answer");
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    assert_eq!(answer.headers()["vary"], "accept-encoding");
+    assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));
+    let packed = answer.into_body().collect().await.expect("a whole body").to_bytes();
+    let mut text = String::new();
+    GzDecoder::new(&packed[..]).read_to_string(&mut text).expect("gzip of text");
+    assert!(text.contains("\nmainstay_connections 3\n") && packed.len() < text.len() / 5);
 }
 
 #[tokio::test]

@@ -5,13 +5,10 @@
 //! (<https://opentelemetry.io/docs/specs/otlp/#failures-1>). Nobody waits for any of it: a collector that is slow or away
 //! fills its mailbox, which has a bound.
 
-use std::io::Write as _;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::Compression as Level;
-use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::sync::Notify;
@@ -24,6 +21,7 @@ use crate::config::{Compression, Otlp};
 use crate::dialect::classify::asked_wait;
 use crate::ledger::Journal;
 use crate::proxy::Gateway;
+use crate::telemetry::gzip::gzip;
 use crate::telemetry::otlp::{Delivered, Export, Mailbox, Resource, Signal, batches, vendor};
 use crate::upstream::{Dial, Poster};
 
@@ -237,12 +235,6 @@ async fn post(poster: &Poster, gateway: &Gateway, settings: &Otlp, signal: Signa
         }
         Err(why) => Answer::Later(why, None),
     }
-}
-
-fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), Level::fast());
-    encoder.write_all(bytes)?;
-    encoder.finish()
 }
 
 fn nanos(unix: Duration) -> u64 {

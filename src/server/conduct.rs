@@ -8,6 +8,7 @@ use std::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
+use std::task::Waker;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -32,6 +33,10 @@ pub(super) struct Conduct {
     head_since: AtomicU64,
     /// Whether there has been a request at all.
     greeted: AtomicBool,
+    /// Somebody else needs the place.
+    asked: AtomicBool,
+    /// The connection's task, while it waits for the next request.
+    task: Mutex<Option<Waker>>,
 }
 
 /// What a caller's silence has come to.
@@ -39,7 +44,7 @@ pub(super) struct Conduct {
 pub(super) enum Patience {
     /// Look again then.
     Until(Tick),
-    /// Between requests for too long: say goodbye.
+    /// Between requests, for too long or where others need the place: say goodbye.
     Idle,
     /// In the middle of a head, or before the first, for too long: hang up.
     Stuck,
@@ -59,6 +64,8 @@ impl Conduct {
             busy: Busy::new(live.now()),
             head_since: AtomicU64::new(NEVER),
             greeted: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
+            task: Mutex::new(None),
         })
     }
 
@@ -97,6 +104,36 @@ impl Conduct {
         self.busy.is_idle()
     }
 
+    /// Since when neither a request nor a part of one has come; `None` while there is any.
+    pub(super) fn quiet_since(&self) -> Option<Tick> {
+        self.busy.idle_since().filter(|_| self.head_since.load(Acquire) == NEVER)
+    }
+
+    /// Has it end for somebody else's sake, unless a request comes before it hears of that.
+    pub(super) fn ask(&self) {
+        let mut task = self.task.lock();
+        self.asked.store(true, Release);
+        if let Some(task) = task.take() {
+            task.wake();
+        }
+    }
+
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.load(Acquire)
+    }
+
+    /// As [`Conduct::is_asked`]; where nobody has asked, `task` is woken by whoever does.
+    pub(super) fn hears_of_it(&self, waker: &Waker) -> bool {
+        let mut task = self.task.lock();
+        if self.is_asked() {
+            return true;
+        }
+        if !task.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *task = Some(waker.clone());
+        }
+        false
+    }
+
     /// When the connection's task has to look at the clock; `None` while there are requests.
     pub(super) fn due(&self) -> Option<Tick> {
         let idle = self.busy.idle_since()?;
@@ -110,6 +147,13 @@ impl Conduct {
 
     /// What to do now that it is `now`.
     pub(super) fn patience(&self, now: Tick) -> Patience {
+        if self.is_asked() {
+            if self.quiet_since().is_some() {
+                return Patience::Idle;
+            }
+            // Too late: it is not idle any more.
+            self.asked.store(false, Release);
+        }
         // Streams of HTTP/2 end in tasks of their own, so a busy connection is looked at now and then.
         let Some(due) = self.due() else { return Patience::Until(now + self.keep_alive) };
         if due > now {
@@ -154,6 +198,22 @@ mod tests {
         assert!(matches!(conduct.patience(live.now()), Patience::Until(_)));
         advance(S).await;
         assert_eq!(conduct.patience(live.now()), Patience::Idle);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_asked_to_end_does_unless_a_request_has_come() {
+        let (live, conduct) = conduct();
+        drop(conduct.begin());
+        conduct.ask();
+        assert!(conduct.hears_of_it(Waker::noop()));
+        assert_eq!(conduct.patience(live.now()), Patience::Idle);
+        let exchange = conduct.begin();
+        assert!(matches!(conduct.patience(live.now()), Patience::Until(_)));
+        drop(exchange);
+        assert!(!conduct.hears_of_it(Waker::noop()), "it is forgotten");
+        conduct.ask();
+        conduct.heard(b"GET /next");
+        assert!(matches!(conduct.patience(live.now()), Patience::Until(_)), "one is on its way");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! One caller's connection, from its first byte to its last, in one task.
 //!
 //! hyper speaks the protocols; this file decides when a connection is over: its caller is silent for too
-//! long, does not read, or the process is leaving.
+//! long, or while others need his place, does not read, or the process is leaving.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -70,6 +70,7 @@ where
     let buffer = buffer_of(&server.limits);
     // What hyper has read and not understood is at most one buffer; what it is reading is another.
     let conduct = Conduct::new(&front.gateway.live, &server.timeouts, 2 * buffer);
+    let _entered = front.room.enter(&conduct);
     let streams = Streams::new(write_stall, Arc::clone(&front.lifecycle));
     let builder = builder(&server.limits, buffer, streams.clone());
     let caller = Caller {
@@ -101,6 +102,9 @@ where
                 return Poll::Ready(Event::Stage);
             }
             if let Some(due) = conduct.due() {
+                if conduct.hears_of_it(cx.waker()) {
+                    return Poll::Ready(Event::Alarm);
+                }
                 alarm.as_mut().no_later_than(due, live);
             }
             alarm.as_mut().poll(cx).map(|()| Event::Alarm)
@@ -142,6 +146,7 @@ enum Event {
     Ended,
     /// The one that was awaited.
     Stage,
+    /// It is time to look at the caller's conduct.
     Alarm,
 }
 

@@ -3,26 +3,31 @@
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 
 use super::connection;
 use super::files::room_for_callers;
 use super::lifecycle::Lifecycle;
 use super::line::Place;
 use super::places::Places;
+use super::room::{LOOK, Room};
 use super::tasks::Tasks;
 use crate::proxy::Gateway;
+use crate::telemetry::catalogue as c;
 
 pub struct Front {
     pub gateway: Arc<Gateway>,
     pub lifecycle: Arc<Lifecycle>,
     places: Arc<Places>,
+    pub(super) room: Arc<Room>,
     /// Connections that there are files for.
     files_for: usize,
 }
 
 impl Front {
     pub fn new(gateway: Arc<Gateway>, lifecycle: Arc<Lifecycle>) -> Arc<Self> {
-        Arc::new(Self { gateway, lifecycle, places: Arc::default(), files_for: room_for_callers() })
+        let room = Room::new(gateway.live.metrics.counter(&c::CONNECTIONS_EVICTED, &[]));
+        Arc::new(Self { gateway, lifecycle, places: Arc::default(), room, files_for: room_for_callers() })
     }
 
     /// Open connections, those included whose protocol was switched.
@@ -30,11 +35,17 @@ impl Front {
         self.places.open()
     }
 
-    /// Waits until fewer connections are open than configured, and than there are files for.
-    pub(super) async fn room(&self) {
+    /// Waits until fewer connections are open than configured, and than there are files for; those that have been idle for
+    /// long are made to end before.
+    pub(super) async fn has_room(&self) {
         let said = || self.gateway.snapshot().table.server.limits.max_connections as usize;
         let most = || said().min(self.files_for);
-        self.places.fewer_than(most).await;
+        loop {
+            self.room.make(self.open(), most(), self.gateway.live.now());
+            if timeout(LOOK, self.places.fewer_than(most)).await.is_ok() {
+                return;
+            }
+        }
     }
 
     /// Waits until no connection is open.

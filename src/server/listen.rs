@@ -25,7 +25,8 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Accepts until the process is closing. Beyond `max_connections`, callers wait in the kernel's backlog.
+/// Accepts until the process is closing. Beyond `max_connections`, callers wait in the kernel's backlog until one that is idle
+/// has ended for them.
 pub async fn accept(front: Arc<Front>, listener: TcpListener, certificate: Option<Arc<Certificate>>) {
     let mut closing = Box::pin(front.lifecycle.reached(Stage::Closing));
     let mut failing = false;
@@ -33,7 +34,7 @@ pub async fn accept(front: Arc<Front>, listener: TcpListener, certificate: Optio
         // An accept that loses takes nothing from the backlog.
         let accepted = tokio::select! {
             () = &mut closing => return,
-            accepted = async { front.room().await; listener.accept().await } => accepted,
+            accepted = async { front.has_room().await; listener.accept().await } => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {

@@ -106,6 +106,7 @@ catalogue! {
     OVERRIDES = "mainstay_overrides" Gauge, ["upstream", "model", "kind"], "What operators have said of an upstream, or of a model of it: 1 while it is disabled, draining, forced_open or forced_closed. An empty model is the upstream as a whole; `other` counts the models that only callers name.";
     DRAINING = "mainstay_draining" Gauge, [], "1 while this process refuses new connections and finishes open requests.";
     CONNECTIONS = "mainstay_connections" Gauge, [], "Open connections from callers.";
+    CONNECTIONS_EVICTED = "mainstay_connections_evicted_total" Counter, [], "Idle connections of callers that were closed to make room for others, as happens where fewer than a sixteenth of server.limits.max_connections, or of the open files that are left for them, is free.";
 
     ["Its process"]
     CPU_SECONDS = "process_cpu_seconds_total" Counter, [], "CPU time of this process, user and system; absent where there is no /proc.";

@@ -9,6 +9,7 @@ pub mod catalogue;
 mod cell;
 mod family;
 mod gauges;
+pub mod gzip;
 mod handles;
 pub mod logs;
 pub mod otlp;
