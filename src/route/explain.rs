@@ -5,6 +5,7 @@ mod overridden;
 mod reason;
 mod steering;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
@@ -139,71 +140,14 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
         most_cost: price::bound(lineage.as_ref(), &route.config, asked_most(headers)).map(MostCost::plain),
         most_attempts: u32::MAX,
     };
-    let judged: Vec<_> = route
-        .channels
-        .iter()
-        .map(|channel| {
-            let model = channel.model(&route.config, need.model);
-            let judgement = shortlist::judge(route, channel, &model, &need, now);
-            (channel, model, judgement)
-        })
-        .collect();
-    let best = judged
-        .iter()
-        .filter_map(|(channel, _, judgement)| {
-            judgement.ok().map(|rank| (rank.max(Rank::Last), channel.config.tier, rank))
-        })
-        .min();
-    let channels = judged
-        .iter()
-        .map(|(channel, model, judgement)| {
-            let key = |rank: Rank| (rank.max(Rank::Last), channel.config.tier, rank);
-            let hedge = hedge_of(route, channel, model, &need, now);
-            let gate = model.gate.as_ref().unwrap_or(&channel.upstream.memory.gate);
-            ExplainedChannel {
-                quota_left: shortlist::quota_left(channel, model, &need, now),
-                channel: channel.label.to_string(),
-                asked_in: shortlist::asked_in(route, channel, &need).map(Dialect::name),
-                tier: channel.config.tier,
-                weight: channel.config.weight,
-                ramp: shortlist::slow_start(route, channel, model, now),
-                is_eligible: judgement.is_ok(),
-                picked: judgement.is_ok_and(|rank| Some(key(rank)) == best),
-                standing: match judgement {
-                    Ok(Rank::Ready) => "ready",
-                    Ok(Rank::Doubted | Rank::Stalled | Rank::Last) => "last",
-                    Ok(Rank::Short) => "short_of_quota",
-                    Ok(Rank::Trial) => "trial",
-                    Err(why) => why.name(),
-                },
-                detail: reason::detail(
-                    *judgement,
-                    channel.config.tier,
-                    best.map(|(_, tier, _)| tier),
-                    &channel.upstream,
-                    now,
-                ) + &reason::hearsay(&channel.upstream, model, now)
-                    + &overridden::overridden(&channel.upstream, model, now),
-                recovers_in_seconds: judgement
-                    .err()
-                    .and_then(WhyNot::until)
-                    .map(|until| until.since(now).as_secs_f64()),
-                breaker: gate.state().name().to_owned(),
-                health: channel.upstream.memory.health().name(),
-                in_flight: model.in_flight(),
-                limit: shortlist::limit(channel, model),
-                cost_nano_usd: (route.config.select == strategy::Kind::LeastCost)
-                    .then(|| channel.cost(&route.config, need.model, need.prompt_tokens, USUAL_ANSWER))
-                    .flatten(),
-                latency_ms: model.latency(need.shape, now).map(|latency| latency.as_secs_f64() * 1e3),
-                hedge_after_ms: hedge.and_then(Result::ok).map(|delay| delay.as_secs_f64() * 1e3),
-                hedge: hedge.map(|hedge| match hedge {
-                    Ok(delay) => format!("hedged after {:.0} ms", delay.as_secs_f64() * 1e3),
-                    Err(unhedged) => format!("not hedged: {}", unhedged.why()),
-                }),
-            }
-        })
-        .collect();
+    let judged = route.channels.iter().map(|channel| {
+        let model = channel.model(&route.config, need.model);
+        let judgement = shortlist::judge(route, channel, &model, &need, now);
+        Judged { channel, model, judgement }
+    });
+    let judged: Vec<_> = judged.collect();
+    let best = judged.iter().filter_map(Judged::place).min();
+    let channels = judged.iter().map(|judged| judged.explained(route, &need, best, now)).collect();
     Explained {
         steering: Vec::new(),
         route: route.config.name.to_string(),
@@ -225,6 +169,66 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
             .map(|way| degradation(&route.config, *way))
             .collect(),
         handling: handling::handling(&route.config),
+    }
+}
+
+/// A channel, and whether a request may go there.
+struct Judged<'t> {
+    channel: &'t Channel,
+    model: Arc<Model>,
+    judgement: Result<Rank, WhyNot>,
+}
+
+/// By which the one is picked that comes first: those that come last at any rate are behind all tiers of others.
+type Place = (Rank, u8, Rank);
+
+impl Judged<'_> {
+    fn place(&self) -> Option<Place> {
+        self.judgement.ok().map(|rank| (rank.max(Rank::Last), self.channel.config.tier, rank))
+    }
+
+    fn explained(&self, route: &Route, need: &Need<'_>, best: Option<Place>, now: Tick) -> ExplainedChannel {
+        let Self { channel, model, judgement } = self;
+        let hedge = hedge_of(route, channel, model, need, now);
+        let gate = model.gate.as_ref().unwrap_or(&channel.upstream.memory.gate);
+        let best_tier = best.map(|(_, tier, _)| tier);
+        ExplainedChannel {
+            quota_left: shortlist::quota_left(channel, model, need, now),
+            channel: channel.label.to_string(),
+            asked_in: shortlist::asked_in(route, channel, need).map(Dialect::name),
+            tier: channel.config.tier,
+            weight: channel.config.weight,
+            ramp: shortlist::slow_start(route, channel, model, now),
+            is_eligible: judgement.is_ok(),
+            picked: best.is_some() && self.place() == best,
+            standing: match judgement {
+                Ok(Rank::Ready) => "ready",
+                Ok(Rank::Doubted | Rank::Stalled | Rank::Last) => "last",
+                Ok(Rank::Short) => "short_of_quota",
+                Ok(Rank::Trial) => "trial",
+                Err(why) => why.name(),
+            },
+            detail: reason::detail(*judgement, channel.config.tier, best_tier, &channel.upstream, now)
+                + &reason::hearsay(&channel.upstream, model, now)
+                + &overridden::overridden(&channel.upstream, model, now),
+            recovers_in_seconds: judgement
+                .err()
+                .and_then(WhyNot::until)
+                .map(|until| until.since(now).as_secs_f64()),
+            breaker: gate.state().name().to_owned(),
+            health: channel.upstream.memory.health().name(),
+            in_flight: model.in_flight(),
+            limit: shortlist::limit(channel, model),
+            cost_nano_usd: (route.config.select == strategy::Kind::LeastCost)
+                .then(|| channel.cost(&route.config, need.model, need.prompt_tokens, USUAL_ANSWER))
+                .flatten(),
+            latency_ms: model.latency(need.shape, now).map(|latency| latency.as_secs_f64() * 1e3),
+            hedge_after_ms: hedge.and_then(Result::ok).map(|delay| delay.as_secs_f64() * 1e3),
+            hedge: hedge.map(|hedge| match hedge {
+                Ok(delay) => format!("hedged after {:.0} ms", delay.as_secs_f64() * 1e3),
+                Err(unhedged) => format!("not hedged: {}", unhedged.why()),
+            }),
+        }
     }
 }
 

@@ -3,14 +3,17 @@
 //! A file streams through and is never held whole. What makes a batch is, for the files that it names.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Response};
 
 use super::{Asker, Errand, Unknown};
 use crate::access::{Caller, Standing};
-use crate::dialect::Operation;
+use crate::config::Urgency;
 use crate::dialect::entry::{Entry, Left, Want};
+use crate::dialect::trouble::Kind;
+use crate::dialect::{Dialect, Operation};
 use crate::proxy::intake::body::{Pace, Unread, read_some, read_whole};
 use crate::proxy::intake::{Arrival, Entrance, Guest, Load, deadline, is_retry};
 use crate::proxy::memory::{self, content_length};
@@ -55,89 +58,78 @@ pub async fn guest(
     entry: &Entry<'_>,
     left: &Left<'_>,
 ) -> Result<Box<Guest>, Box<Refusal>> {
-    let table = &snapshot.table;
+    let (entrance, errand) = match admit(gateway, snapshot, &mut arrival, entry, left).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => return Err(refusal.closing_if_body(&arrival)),
+    };
+    let mut guest = Guest::begin(gateway, snapshot, arrival, entrance);
+    guest.bond = errand.bond;
+    guest.errand = Some(Box::new(errand));
+    Ok(guest)
+}
+
+/// How it comes in, and what it is for.
+async fn admit(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    arrival: &mut Arrival,
+    entry: &Entry<'_>,
+    left: &Left<'_>,
+) -> Result<(Entrance, Errand), Box<Refusal>> {
+    let (table, access) = (&snapshot.table, &snapshot.access);
     let (dialect, operation) = (entry.dialect, entry.operation);
-    let access = &snapshot.access;
-    let signing = identity::signing(dialect);
-    let known = identity::judge(gateway, access, &arrival, signing);
+    let known = identity::judge(gateway, access, arrival, identity::signing(dialect));
     let known = known.and_then(Standing::unsigned);
-    identity::turn_away(gateway, access, &known, (&arrival, dialect))
-        .map_err(|refusal| refusal.closing_if_body(&arrival))?;
+    identity::turn_away(gateway, access, &known, (&*arrival, dialect))?;
     let makes_batch = operation == Operation::Batches && left.want == Want::Create;
     let holder = known.as_ref().ok().cloned();
     if let Some(key) = &holder {
         arrival.comes_from(gateway, snapshot, &key.lineage);
-        may(&Caller::from(Arc::clone(key)), &arrival, entry, makes_batch)
-            .map_err(|refusal| refusal.closing_if_body(&arrival))?;
+        may(&Caller::from(Arc::clone(key)), arrival, entry, makes_batch)?;
     }
     let whose = holder.clone().map(Caller::from).unwrap_or_default();
     let (whose, own) = if operation.is_of_responses() {
-        byok::sent(gateway, whose, &arrival, dialect)
+        byok::sent(gateway, whose, arrival, dialect)?
     } else {
-        byok::none_here(&arrival, dialect).map(|()| (whose, None))
-    }
-    .map_err(|refusal| refusal.closing_if_body(&arrival))?;
+        byok::none_here(arrival, dialect)?;
+        (whose, None)
+    };
     // Before anything is read, or said of the route that he names.
-    if let Some((_, index)) = super::named(table, &arrival) {
+    if let Some((_, index)) = super::named(table, arrival) {
         let needed = index.map_or(access.whole(), |index| table.routes[index].config.access);
         let caller = match &holder {
-            Some(key) => Ok(Caller::from(Arc::clone(key))),
-            None => access.decide(known.clone(), needed),
+            Some(key) => Caller::from(Arc::clone(key)),
+            None => access
+                .decide(known.clone(), needed)
+                .map_err(|denied| identity::refusal(gateway, &denied, arrival, dialect))?,
         };
-        caller
-            .map_err(|denied| identity::refusal(gateway, &denied, &arrival, dialect))
-            .and_then(|caller| leave::to_named(table, &caller, &arrival, dialect, index))
-            .map_err(|refusal| refusal.closing_if_body(&arrival))?;
+        leave::to_named(table, &caller, arrival, dialect, index)?;
     }
-    let limits = &table.server.limits;
-    let held = if makes_batch { limits.max_body } else { limits.replay_body };
     let urgency = known.as_ref().map(|key| key.urgency).unwrap_or_default();
-    let mut place = memory::place(gateway, snapshot, &arrival, dialect, urgency, held)?;
-    let pace = Pace::new(&gateway.live, table.server.timeouts.body_read);
-    let load = match body(snapshot, &mut arrival, makes_batch, pace, &mut place.holding).await {
-        Ok(whole) => Load::Whole(place.holding.keep(whole)),
-        Err(Unread::Larger(begin)) => Load::Once(Once::new(
-            place.holding.keep(begin),
-            arrival.body.take(),
-            limits.max_body,
-            table.server.timeouts.body_read,
-        )),
-        Err(unread) => return Err(unread.into_refusal(gateway, snapshot, (&arrival, dialect), &place)),
-    };
-    let waited = pace.waited();
-    let asker = Asker {
-        gateway,
-        snapshot,
-        arrival: &arrival,
-        caller: &whose,
-        unknown: if own.is_some() { Unknown::Passes } else { Unknown::of(access) },
-    };
+    let (load, waited) = load(gateway, snapshot, arrival, (dialect, urgency), makes_batch).await?;
+    let unknown = if own.is_some() { Unknown::Passes } else { Unknown::of(access) };
+    let asker = Asker { gateway, snapshot, arrival: &*arrival, caller: &whose, unknown };
     let body = match &load {
         Load::Whole(body) => &body[..],
         Load::Ask { .. } | Load::Once(_) => &[],
     };
-    let errand = asker.errand(entry, left, body).map_err(|refusal| refusal.closing_if_body(&arrival))?;
-    let Errand { route: index, bond, .. } = errand;
-    let refused = |denied| identity::refusal(gateway, &denied, &arrival, dialect).closing_if_body(&arrival);
-    access.decide(known, table.routes[index].config.access).map_err(refused)?;
-    leave::to_route(table, &whose, &arrival, dialect, index)
-        .map_err(|refusal| refusal.closing_if_body(&arrival))?;
+    let errand = asker.errand(entry, left, body)?;
+    let index = errand.route;
+    access
+        .decide(known, table.routes[index].config.access)
+        .map_err(|denied| identity::refusal(gateway, &denied, arrival, dialect))?;
+    leave::to_route(table, &whose, arrival, dialect, index)?;
     let caller = if operation.is_of_responses() {
-        byok::on_route(table, index, (whose, own), &arrival, dialect)
-            .map_err(|refusal| refusal.closing_if_body(&arrival))?
+        byok::on_route(table, index, (whose, own), arrival, dialect)?
     } else {
         whose
     };
-    let is_retry = is_retry(&arrival.head.headers);
-    let priority = admission::priority(snapshot, index, &caller, &arrival.head.headers, is_retry).map_err(
-        |message| {
-            arrival
-                .refuse(crate::dialect::trouble::Kind::BadRequest, message, dialect)
-                .closing_if_body(&arrival)
-        },
-    )?;
+    let headers = &arrival.head.headers;
+    let is_retry = is_retry(headers);
+    let priority = admission::priority(snapshot, index, &caller, headers, is_retry)
+        .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
     let safe = [Method::GET, Method::DELETE].contains(&arrival.head.method);
-    let keyed = arrival.head.headers.contains_key(IDEMPOTENCY_KEY) && matches!(load, Load::Whole(_));
+    let keyed = headers.contains_key(IDEMPOTENCY_KEY) && matches!(load, Load::Whole(_));
     let entrance = Entrance {
         caller,
         dialect,
@@ -147,13 +139,35 @@ pub async fn guest(
         resend: if safe || keyed { Resend::Allowed } else { Resend::IfUnsent },
         is_retry,
         priority,
-        deadline: deadline(gateway, snapshot, index, (&arrival.head.headers, arrival.begun)),
+        deadline: deadline(gateway, snapshot, index, (headers, arrival.begun)),
         waited,
     };
-    let mut guest = Guest::begin(gateway, snapshot, arrival, entrance);
-    guest.bond = bond;
-    guest.errand = Some(Box::new(errand));
-    Ok(guest)
+    Ok((entrance, errand))
+}
+
+/// What it brings: a small body whole, a file as it comes; and how long that was waited for.
+async fn load(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    arrival: &mut Arrival,
+    (dialect, urgency): (Dialect, Urgency),
+    makes_batch: bool,
+) -> Result<(Load, Duration), Box<Refusal>> {
+    let server = &snapshot.table.server;
+    let held = if makes_batch { server.limits.max_body } else { server.limits.replay_body };
+    let mut place = memory::place(gateway, snapshot, arrival, dialect, urgency, held)?;
+    let pace = Pace::new(&gateway.live, server.timeouts.body_read);
+    let load = match body(snapshot, arrival, makes_batch, pace, &mut place.holding).await {
+        Ok(whole) => Load::Whole(place.holding.keep(whole)),
+        Err(Unread::Larger(begin)) => Load::Once(Once::new(
+            place.holding.keep(begin),
+            arrival.body.take(),
+            server.limits.max_body,
+            server.timeouts.body_read,
+        )),
+        Err(unread) => return Err(unread.into_refusal(gateway, snapshot, (&*arrival, dialect), &place)),
+    };
+    Ok((load, pace.waited()))
 }
 
 /// Whether the caller's key reaches so far, wherever that may be.
