@@ -2,8 +2,8 @@
 //! queue, the writer, batches, sums.
 //!
 //! `cargo bench --bench store` measures SQLite in a temporary directory; with the URL of an empty PostgreSQL in
-//! `MAINSTAY_BENCH_POSTGRES`, that as well. Each is first asked for 5,000 requests a second, of which nothing may pile up,
-//! and then for as much as it takes. What a request itself costs is `benches/e2e/run`'s to say. At last it is asked
+//! `MAINSTAY_BENCH_POSTGRES`, that as well. Each is first asked for 5,000 requests a second, of which nothing may pile
+//! up, and then for as much as it takes. What a request itself costs is `benches/e2e/run`'s to say. At last it is asked
 //! what a dashboard asks, of a year's sums.
 
 use std::str::FromStr as _;
@@ -38,8 +38,8 @@ const FLOOD: usize = 8_000;
 /// Values of a label, each of which is summed apart.
 const CUSTOMERS: u64 = 50;
 
-/// Keys, each of which asks for every model in every hour of the last month, and in one of every day before: how much they
-/// ask for changes no number of sums.
+/// Keys, each of which asks for every model in every hour of the last month, and in one of every day before: how much
+/// they ask for changes no number of sums.
 const KEYS: usize = 50;
 const MODELS: [&str; 4] = ["gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5", "gemini-2.5-pro"];
 const DAYS: i64 = 365;

@@ -1,5 +1,5 @@
-//! What a request costs after its end, off its path: its record through the journal's clerk, with spans of none of them, of 1%
-//! and of all. And what it costs on its path: a header to read, one to write.
+//! What a request costs after its end, off its path: its record through the journal's clerk, with spans of none of
+//! them, of 1% and of all. And what it costs on its path: a header to read, one to write.
 //!
 //! `cargo bench --bench traces`
 

@@ -30,9 +30,9 @@ impl Caller {
         self.scope.as_deref().or_else(|| self.key.as_ref().map(|key| &*key.scope))
     }
 
-    /// Whose what a provider stores for him is, by a level and a name there: his organisation's if he has any, else that of
-    /// the topmost above his key, else the key's, and with a key of his own to a provider nobody else's. `None` is
-    /// everybody's who has no key.
+    /// Whose what a provider stores for him is, by a level and a name there: his organisation's if he has any, else
+    /// that of the topmost above his key, else the key's, and with a key of his own to a provider nobody else's. `None`
+    /// is everybody's who has no key.
     pub fn household(&self) -> Option<(&'static str, &str)> {
         if let Some(own) = &self.scope {
             return Some(("own", own));

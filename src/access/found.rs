@@ -1,5 +1,5 @@
-//! Where what a key and all above it have used and spent is kept: looked for by name once, and then at hand as long as the
-//! key is.
+//! Where what a key and all above it have used and spent is kept: looked for by name once, and then at hand as long as
+//! the key is.
 
 use std::fmt;
 use std::sync::OnceLock;

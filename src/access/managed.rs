@@ -132,7 +132,8 @@ impl Managed {
         Some((Secret::new(text), shown))
     }
 
-    /// The keys below `members`, each with these `limits` where it has none of its own, but for those whose names are `taken` by the file.
+    /// The keys below `members`, each with these `limits` where it has none of its own, but for those whose names are
+    /// `taken` by the file.
     pub(super) fn shelf(
         &self,
         (members, limits): (&[Lineage], Allowance),

@@ -16,9 +16,9 @@
 //! | `shown` | what a caller showed who stays, to look at it again |
 //! | `standing` | what the head proves, and what the body has to prove yet |
 //!
-//! Nothing is refused in words here, which is the proxy's job: a caller is a key with its
-//! place in the tree, or nobody. Secrets are hashed before they are looked up and compared in constant time; only whoever
-//! checks a signature needs one in clear.
+//! Nothing is refused in words here, which is the proxy's job: a caller is a key with its place in the tree, or nobody.
+//! Secrets are hashed before they are looked up and compared in constant time; only whoever checks a signature needs
+//! one in clear.
 
 pub mod budgets;
 mod caller;
@@ -148,8 +148,8 @@ impl Access {
         self
     }
 
-    /// Puts what is known of the store's keys now in the place of what was known, where that is something else; says whether
-    /// it was.
+    /// Puts what is known of the store's keys now in the place of what was known, where that is something else; says
+    /// whether it was.
     pub fn stock(&self, metrics: &Metrics) -> bool {
         let Some(managed) = &self.managed else { return false };
         let _turn = self.stocking.lock();
@@ -173,7 +173,8 @@ impl Access {
         keys
     }
 
-    /// Everybody of the tree, and every key with all above it: those of the file, and the store's as far as they are known.
+    /// Everybody of the tree, and every key with all above it: those of the file, and the store's as far as they are
+    /// known.
     pub fn lineages(&self) -> Vec<Lineage> {
         let shelf = self.shelf.load();
         let keys = self.ring.keys().chain(shelf.keys()).map(|key| key.lineage.clone());

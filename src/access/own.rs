@@ -1,8 +1,8 @@
 //! Keys to providers that callers bring along, to pay with instead of the gateway's.
 //!
-//! Nothing of one is kept: it goes into the request that it came with, and out of memory with it. What its bearer leaves
-//! behind (kept answers, what is remembered of responses) is told from others' by a hash that means nothing to the
-//! next process.
+//! Nothing of one is kept: it goes into the request that it came with, and out of memory with it. What its bearer
+//! leaves behind (kept answers, what is remembered of responses) is told from others' by a hash that means nothing to
+//! the next process.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

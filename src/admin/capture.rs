@@ -1,4 +1,5 @@
-//! What a request and its answer said, where that was captured. Whoever looks is in the audit trail: it is somebody's words.
+//! What a request and its answer said, where that was captured. Whoever looks is in the audit trail: it is somebody's
+//! words.
 
 use axum::Json;
 use axum::extract::{Path, State};

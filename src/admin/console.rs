@@ -1,7 +1,7 @@
 //! The console: a page for operators, in the program itself. It needs nothing from anywhere else, and works offline.
 //!
-//! Its source is in `console/`; `scripts/console` builds what is here and holds that the two agree. The page is told to run
-//! nothing but these files, to ask nobody but us, and to be shown within no other page. What it shows it asks the
+//! Its source is in `console/`; `scripts/console` builds what is here and holds that the two agree. The page is told to
+//! run nothing but these files, to ask nobody but us, and to be shown within no other page. What it shows it asks the
 //! other endpoints for, with the token of whoever sits there.
 
 use std::sync::LazyLock;

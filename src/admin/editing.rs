@@ -1,5 +1,5 @@
-//! What the console asks of whoever reads and writes the configuration, which lives on a floor above this room. Texts come
-//! and go without secrets: `config::veil` has stand-ins for them.
+//! What the console asks of whoever reads and writes the configuration, which lives on a floor above this room. Texts
+//! come and go without secrets: `config::veil` has stand-ins for them.
 
 use std::pin::Pin;
 

@@ -1,5 +1,5 @@
-//! What an endpoint takes and gives beyond its path: what its document says of it ([`mod@super::document`]), and what the index
-//! lists. It stands beside the handler that it describes.
+//! What an endpoint takes and gives beyond its path: what its document says of it ([`mod@super::document`]), and what
+//! the index lists. It stands beside the handler that it describes.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 

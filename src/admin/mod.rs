@@ -1,8 +1,8 @@
 //! The operators' side: health, metrics, a look inside, and callers' keys. Its own listener, loopback unless the file
 //! says otherwise; where others can reach it, what is not for probes and Prometheus takes a token.
 //!
-//! Every endpoint is a row of [`routes::ROUTES`] and a function, with its form, in a file of this room. The gateway itself is
-//! seen through [`Running`] only.
+//! Every endpoint is a row of [`routes::ROUTES`] and a function, with its form, in a file of this room. The gateway
+//! itself is seen through [`Running`] only.
 
 mod alerts;
 mod attempt;

@@ -1,6 +1,6 @@
 //! Who is at the admin side, and what he may do: whoever has `server.admin_token` everything, whoever has one of
-//! `server.admin_tokens`, or a certificate of one of `server.admin_tls.clients`, what its scopes say; where there are none,
-//! whoever is on this machine, but for the pages that a browser there shows, save our own console.
+//! `server.admin_tokens`, or a certificate of one of `server.admin_tls.clients`, what its scopes say; where there are
+//! none, whoever is on this machine, but for the pages that a browser there shows, save our own console.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Every endpoint of the admin side: the one table from which the router, the index, the document and the tests are made.
+//! Every endpoint of the admin side: the one table from which the router, the index, the document and the tests are
+//! made.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Rehearses an outage for the console, as `mainstay simulate` does: on what is in force, and on another configuration
 //! beside it.
 //!
-//! One at a time, on a thread of its own that yields to all others, and not for long: requests go first. Whoever hangs up
-//! ends it.
+//! One at a time, on a thread of its own that yields to all others, and not for long: requests go first. Whoever hangs
+//! up ends it.
 
 mod wish;
 

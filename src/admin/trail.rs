@@ -1,9 +1,10 @@
-//! The audit trail: who changed what through the admin side, or was refused to, and which configuration came into force when.
-//! A handler changes things and says in its answer what became of them ([`Note`]); the door books that ([`Trail::conclude`]).
+//! The audit trail: who changed what through the admin side, or was refused to, and which configuration came into force
+//! when. A handler changes things and says in its answer what became of them ([`Note`]); the door books that
+//! ([`Trail::conclude`]).
 //!
-//! A row is in the log at once (target `mainstay::audit`), and in the store where there is one; what the store would not
-//! take is offered again. Without a store the last rows are kept in memory. Nothing is ever changed or taken out, and no
-//! secret is in it.
+//! A row is in the log at once (target `mainstay::audit`), and in the store where there is one; what the store would
+//! not take is offered again. Without a store the last rows are kept in memory. Nothing is ever changed or taken out,
+//! and no secret is in it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -16,8 +16,9 @@
 //! | `herald` | all of that together, for whoever posts and for the console |
 //! | `watch` | live memory, the store and what is spent -> alerts |
 //!
-//! Nothing here, save for the store, waits for anybody or knows a network: connections are `upstream`'s, tasks `server`'s. So what is told
-//! and when follows from alerts and times alone. What fires is forgotten with the process: the next one tells it anew.
+//! Nothing here, save for the store, waits for anybody or knows a network: connections are `upstream`'s, tasks
+//! `server`'s. So what is told and when follows from alerts and times alone. What fires is forgotten with the process:
+//! the next one tells it anew.
 
 mod board;
 mod claim;

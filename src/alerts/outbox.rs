@@ -1,8 +1,9 @@
 //! One webhook's messages: in their order, one at a time, and again where a try failed.
 //!
-//! A try that fails is followed by four more within fifteen minutes or so, or later where the receiver asks for that; then
-//! the message is given up. One who asks for less waits all the same: whatever is in front of him may say so for minutes,
-//! and four tries would be over before it ends. A receiver who says 410 is left alone until the configuration changes.
+//! A try that fails is followed by four more within fifteen minutes or so, or later where the receiver asks for that;
+//! then the message is given up. One who asks for less waits all the same: whatever is in front of him may say so for
+//! minutes, and four tries would be over before it ends. A receiver who says 410 is left alone until the configuration
+//! changes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -102,8 +102,8 @@ pub async fn tell_for(
     timeout(patience, exchange).await.with_context(|| format!("{base} did not answer in time"))?
 }
 
-/// `GET`s what has no known end, and writes it to `out` as it comes, if it is what was asked for. What was refused is in
-/// the answer, and nothing is written.
+/// `GET`s what has no known end, and writes it to `out` as it comes, if it is what was asked for. What was refused is
+/// in the answer, and nothing is written.
 pub async fn copy(base: &str, path: &str, proof: &Proof, out: &mut dyn Write) -> anyhow::Result<Answer> {
     let late = || format!("{base} did not answer in time");
     let take = async |response: Response<Incoming>| {

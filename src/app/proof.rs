@@ -62,8 +62,8 @@ impl Proof {
     }
 }
 
-/// Takes the gateway whose certificate is in its file, and no other. Whom that certificate is from, and what names are in
-/// it, makes no difference then.
+/// Takes the gateway whose certificate is in its file, and no other. Whom that certificate is from, and what names are
+/// in it, makes no difference then.
 #[derive(Debug)]
 struct TheOne {
     certificate: CertificateDer<'static>,

@@ -8,8 +8,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::App;
 use crate::server::reload::Cause;
 
-/// A limit of files' sizes (`ulimit -f`) is a full disk from here on, which whoever writes is told: nobody waits for the
-/// signal, but that somebody might keeps it from ending the process.
+/// A limit of files' sizes (`ulimit -f`) is a full disk from here on, which whoever writes is told: nobody waits for
+/// the signal, but that somebody might keeps it from ending the process.
 pub fn outlive_file_limits() -> anyhow::Result<()> {
     listen(SignalKind::from_raw(Number::XFSZ.as_raw())).map(drop)
 }

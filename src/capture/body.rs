@@ -1,5 +1,6 @@
-//! What is kept of a body: its text, redacted, in a form in which that is safe. JSON stays JSON; a stream becomes its texts,
-//! put together; other text is looked through as it stands. What is no text, or encoded, is left out, and it is said why.
+//! What is kept of a body: its text, redacted, in a form in which that is safe. JSON stays JSON; a stream becomes its
+//! texts, put together; other text is looked through as it stands. What is no text, or encoded, is left out, and it is
+//! said why.
 
 use bytes::Bytes;
 use http::HeaderMap;

@@ -1,6 +1,6 @@
 //! The events of a stream, put together: every text of it that came in pieces is one text again, and only then looked
-//! through, for a number may be spread over many events. Nothing is known of dialects here: pieces that stand at the same
-//! place of their events are one text, and the place is its name.
+//! through, for a number may be spread over many events. Nothing is known of dialects here: pieces that stand at the
+//! same place of their events are one text, and the place is its name.
 //!
 //! A text may change its place while it goes on (Gemini's parts, a first word that came with the start of a block), so
 //! all that models say is looked through a second time in the order in which it came; and each piece by itself, since

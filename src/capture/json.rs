@@ -1,6 +1,7 @@
-//! A JSON text, whole or cut, without what must not be written down. It is walked token by token and no tree is built, so
-//! that what was cut off anywhere is redacted as well as what is whole: every text within it is unescaped, looked through
-//! and escaped again, members' names included; everything else stays as it was written, but for the blanks between.
+//! A JSON text, whole or cut, without what must not be written down. It is walked token by token and no tree is built,
+//! so that what was cut off anywhere is redacted as well as what is whole: every text within it is unescaped, looked
+//! through and escaped again, members' names included; everything else stays as it was written, but for the blanks
+//! between.
 //!
 //! Left out are things in which nothing could be found: base64, long lists of numbers, and the probabilities of tokens,
 //! which say a text again in pieces.

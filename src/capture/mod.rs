@@ -16,14 +16,14 @@
 //! | `writer` | off the path of requests: redacts, writes, clears away |
 //! | `segments` | files by the hour, within a size and an age |
 //!
-//! Who is captured is not decided here (`proxy::capture`). A request never waits for any of it: what does not fit into the
-//! bounds is dropped and counted. Nothing is written that was not redacted before, and nothing of it is in a log, a metric or
-//! a `Debug`.
+//! Who is captured is not decided here (`proxy::capture`). A request never waits for any of it: what does not fit into
+//! the bounds is dropped and counted. Nothing is written that was not redacted before, and nothing of it is in a log, a
+//! metric or a `Debug`.
 //!
 //! # Memory
 //!
-//! All captures together hold [`MOST_HELD`] bytes, from a request's arrival until its line is written; a batch of lines that
-//! is being made has at most [`writer::AT_ONCE`] of them.
+//! All captures together hold [`MOST_HELD`] bytes, from a request's arrival until its line is written; a batch of lines
+//! that is being made has at most [`writer::AT_ONCE`] of them.
 
 mod body;
 mod joined;

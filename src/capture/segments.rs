@@ -1,8 +1,9 @@
-//! Captures on disk: a line each, in files by the hour, `capture-2026-11-22T08-0001.jsonl`. Files are only ever appended to
-//! by the process that made them, and removed whole: by age, and the oldest first where all of them are too large.
+//! Captures on disk: a line each, in files by the hour, `capture-2026-11-22T08-0001.jsonl`. Files are only ever
+//! appended to by the process that made them, and removed whole: by age, and the oldest first where all of them are too
+//! large.
 //!
-//! Nothing is synced: what was written survives the process, and the end of the machine loses some seconds. A line that a
-//! killed process has left half-written is at the end of its file, and stands for nothing.
+//! Nothing is synced: what was written survives the process, and the end of the machine loses some seconds. A line that
+//! a killed process has left half-written is at the end of its file, and stands for nothing.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};

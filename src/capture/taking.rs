@@ -1,7 +1,9 @@
-//! One request that is being captured: what is seen of it on its way, held until it has ended, and then left in the queue.
+//! One request that is being captured: what is seen of it on its way, held until it has ended, and then left in the
+//! queue.
 //!
-//! Both the request's end and its answer's body have a part in it, and whichever goes last leaves it. What is held is within
-//! a bound of all captures together; where that is used up, the capture is dropped and counted, and the request goes on.
+//! Both the request's end and its answer's body have a part in it, and whichever goes last leaves it. What is held is
+//! within a bound of all captures together; where that is used up, the capture is dropped and counted, and the request
+//! goes on.
 
 use std::sync::Arc;
 use std::time::Duration;

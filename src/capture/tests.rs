@@ -1,5 +1,5 @@
-//! Laws: no secret of a generator is in what is kept, whatever it was written in and however it was cut into pieces; and
-//! what is kept of harmless text is that text.
+//! Laws: no secret of a generator is in what is kept, whatever it was written in and however it was cut into pieces;
+//! and what is kept of harmless text is that text.
 
 mod captures;
 mod made;

@@ -1,5 +1,5 @@
-//! Redacts what requests leave, and writes it: off their path, on threads that may block, one batch at a time. A disk that
-//! hangs holds up this alone; the queue fills meanwhile, and what does not fit is counted.
+//! Redacts what requests leave, and writes it: off their path, on threads that may block, one batch at a time. A disk
+//! that hangs holds up this alone; the queue fills meanwhile, and what does not fit is counted.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! What a usage costs: counts times prices, summed in femto-USD and rounded once.
 //!
-//! What was used and has no price makes the whole cost unknown; it is never counted as nothing. A tier without a
-//! price of its own is not charged as the standard one, save where the vendor says so ([`Bill::instead`]).
-//! Whatever a provider bills beyond its usage object and does not say (storage of caches, hours of containers, free allowances,
+//! What was used and has no price makes the whole cost unknown; it is never counted as nothing. A tier without a price
+//! of its own is not charged as the standard one, save where the vendor says so ([`Bill::instead`]). Whatever a
+//! provider bills beyond its usage object and does not say (storage of caches, hours of containers, free allowances,
 //! discounts of a contract) is not here.
 
 use std::fmt;
@@ -52,8 +52,8 @@ pub struct Line {
 const ANTHROPIC_SEARCH: Price = Price::new(10_000_000_000_000);
 
 impl Catalog {
-    /// What `usage` of `model` costs at `provider` on a day (UTC): what the provider itself says, or else its prices for
-    /// the tier that served it. `None` where neither is known; what nothing was used for costs nothing anywhere.
+    /// What `usage` of `model` costs at `provider` on a day (UTC): what the provider itself says, or else its prices
+    /// for the tier that served it. `None` where neither is known; what nothing was used for costs nothing anywhere.
     pub fn cost(&self, provider: &str, model: &str, usage: &Usage, on: Date) -> Option<Cost> {
         charge(usage, || Some(self.find(provider, model)?.prices(on)))
     }
@@ -94,8 +94,8 @@ pub struct Together {
     pub other: [u64; 4],
 }
 
-/// What all of them would cost on the standard tier, in femto-USD; as if each had the mean of their prompts, since a sum
-/// does not know whose was longer than a threshold. `Err` names a unit that was used and has no price.
+/// What all of them would cost on the standard tier, in femto-USD; as if each had the mean of their prompts, since a
+/// sum does not know whose was longer than a threshold. `Err` names a unit that was used and has no price.
 pub fn cost_together(prices: &Prices<'_>, used: &Together) -> Result<u128, Unit> {
     let prompt = used.tokens.input / used.attempts.max(1);
     let mut bill = Bill { prices, tier: Tier::Standard, prompt, lines: SmallVec::new() };
@@ -216,8 +216,8 @@ impl Bill<'_, '_> {
         self.lines.push(Line { unit, count, price });
     }
 
-    /// The price of the request's tier. Where the standard one rises with the prompt and the tier's does not say that it
-    /// does, nobody knows what the tier costs up there.
+    /// The price of the request's tier. Where the standard one rises with the prompt and the tier's does not say that
+    /// it does, nobody knows what the tier costs up there.
     fn price(&self, unit: Unit) -> Option<Price> {
         let (above, price) = self.prices.step(unit, self.tier, self.prompt)?;
         if self.tier == Tier::Standard {
@@ -238,7 +238,8 @@ impl Bill<'_, '_> {
             Unit::CacheRead if self.tier == Tier::Batch && provider == "openai" => self.price(Unit::Input),
             // OpenAI, "Prompt caching": writing costs nothing extra, save where the list has a price for it.
             Unit::CacheWrite if provider == "openai" && standard(unit).is_none() => self.price(Unit::Input),
-            // Anthropic, "Prompt caching": what caches multiply the input's price by holds on top of the tier's discount.
+            // Anthropic, "Prompt caching": what caches multiply the input's price by holds on top of the tier's
+            // discount.
             Unit::CacheWriteHour if self.tier != Tier::Standard => {
                 let (hour, plain) = (standard(unit)?, standard(Unit::Input)?.femto_usd());
                 let femto = hour.times(self.price(Unit::Input)?.femto_usd()).checked_div(plain.into())?;

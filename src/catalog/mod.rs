@@ -188,7 +188,8 @@ impl<'a> Entry<'a> {
     }
 
     /// What the provider's own row says it costs, with the operator's prices of that day (UTC) over it, one by one. The
-    /// row knows the prices of its own day only, and they stand for all others. The operator's markup is in all of them.
+    /// row knows the prices of its own day only, and they stand for all others. The operator's markup is in all of
+    /// them.
     pub fn prices(&self, on: Date) -> Prices<'a> {
         let (provider, row) = self.row.map_or(("", ""), |row| (row.name().0, row.prices()));
         Prices::new(provider, row, self.own.map(|(_, own)| own.prices.on(on)), self.markup)

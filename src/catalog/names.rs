@@ -1,9 +1,9 @@
 //! Under which other names a model's row may stand.
 //!
-//! Only what says the same model in another spelling, from the most to the least exact: likeness is no
-//! reason. Sources: the providers' own naming rules (Bedrock: "Supported foundation models" and
-//! "Cross-region inference profiles"; OpenAI, Anthropic and Vertex: dated snapshots; OpenAI: tuned models; OpenRouter: its list
-//! of models, which writes `anthropic/claude-opus-4.6` for Anthropic's `claude-opus-4-6`).
+//! Only what says the same model in another spelling, from the most to the least exact: likeness is no reason. Sources:
+//! the providers' own naming rules (Bedrock: "Supported foundation models" and "Cross-region inference profiles";
+//! OpenAI, Anthropic and Vertex: dated snapshots; OpenAI: tuned models; OpenRouter: its list of models, which writes
+//! `anthropic/claude-opus-4.6` for Anthropic's `claude-opus-4-6`).
 
 use std::borrow::Cow;
 

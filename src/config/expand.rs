@@ -52,8 +52,8 @@ fn resolve(scalar: &mut Scalar, path: &Path, env: &dyn Env, findings: &mut Findi
         }
         Ok(text) if missing.is_empty() => Text::Resolved(text),
         Ok(_) if may_be_missing(path) => {
-            // Variables may well be set on another machine only; a file that is named is meant to be here. What is said of a
-            // caller's key says so already.
+            // Variables may well be set on another machine only; a file that is named is meant to be here. What is said
+            // of a caller's key says so already.
             let of_upstream = matches!(path.steps(), [Step::Key(section), ..] if section == "upstreams");
             for gap in missing.iter().filter(|gap| of_upstream && gap.name.starts_with(FILE)) {
                 findings.warn(path, gap.message.clone(), gap.hint.clone());
@@ -194,8 +194,8 @@ fn read(name: &str, env: &dyn Env, missing: &mut Vec<Gap>) -> Result<String, Bad
         hint: "create the file, or check its path and permissions".to_owned(),
     };
     match env.file(name) {
-        // Editors begin a file with a byte order mark, and they and `echo` end it with a line break; neither is part of the
-        // secret.
+        // Editors begin a file with a byte order mark, and they and `echo` end it with a line break; neither is part of
+        // the secret.
         Ok(text) => {
             let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
             let text = text.strip_suffix('\n').unwrap_or(text);

@@ -116,8 +116,8 @@ pub fn load(text: &str, env: &dyn Env) -> Result<Loaded, Vec<Problem>> {
     }
 }
 
-/// Where the admin side is, whatever else is wrong with `text`: a gateway serves on beside a file with a mistake, and whoever asks
-/// for it may have none of its secrets.
+/// Where the admin side is, whatever else is wrong with `text`: a gateway serves on beside a file with a mistake, and
+/// whoever asks for it may have none of its secrets.
 ///
 /// # Errors
 /// Why that cannot be told.

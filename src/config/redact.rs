@@ -185,8 +185,8 @@ impl Redactor {
     }
 }
 
-/// Whether it is `${NAME}` and says nothing itself: no default (`:-`), which may be a secret; what is said where the variable is not
-/// set (`:?`) is none.
+/// Whether it is `${NAME}` and says nothing itself: no default (`:-`), which may be a secret; what is said where the
+/// variable is not set (`:?`) is none.
 fn is_reference(raw: &str) -> bool {
     let inside = raw.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
     inside.is_some_and(|inside| {

@@ -1,8 +1,8 @@
-//! A file's text as operators may read, edit and send it back: whatever is secret in it has a stand-in, which becomes that
-//! secret again when the text comes back.
+//! A file's text as operators may read, edit and send it back: whatever is secret in it has a stand-in, which becomes
+//! that secret again when the text comes back.
 //!
-//! What is secret is `redact`'s judgement. A stand-in is a hash of the secret and of a salt that nobody sees, so it tells
-//! nothing, is the same wherever the secret stands, and may be moved about with its line. References (`${NAME}`,
+//! What is secret is `redact`'s judgement. A stand-in is a hash of the secret and of a salt that nobody sees, so it
+//! tells nothing, is the same wherever the secret stands, and may be moved about with its line. References (`${NAME}`,
 //! `file:`) are no secrets and stay as they are written.
 
 use std::collections::HashMap;

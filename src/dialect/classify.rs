@@ -1,9 +1,9 @@
 //! An upstream's failure -> whose fault it is, and how long to wait.
 //!
-//! A pure function of status, headers and the beginning of the body, total over any bytes. Two tables
-//! of what vendors say, first match wins: what their codes mean (`rules`) and how their refusals of an account or
-//! a model begin (`refusals`). Where nobody says anything telling, the status decides (`by_status`). Sources: RESILIENCE §5.1, WIRE §3.5, the recorded errors of the golden
-//! test; each vendor's error reference.
+//! A pure function of status, headers and the beginning of the body, total over any bytes. Two tables of what vendors
+//! say, first match wins: what their codes mean (`rules`) and how their refusals of an account or a model begin
+//! (`refusals`). Where nobody says anything telling, the status decides (`by_status`). Sources: RESILIENCE §5.1, WIRE
+//! §3.5, the recorded errors of the golden test; each vendor's error reference.
 
 mod hints;
 mod moments;
@@ -147,8 +147,8 @@ fn judge(status: Option<u16>, said: &Said) -> Fault {
     });
     match found {
         Some(rule) => rule.fault,
-        // A day's limit is a quota to whoever waits seconds (Gemini's PerDay). One model's is a rate limit: those are kept
-        // for a key and a model.
+        // A day's limit is a quota to whoever waits seconds (Gemini's PerDay). One model's is a rate limit: those are
+        // kept for a key and a model.
         None if status == 429 && said.daily && !said.of_model => Fault::QuotaExhausted,
         // The path itself is unknown there: a wrong base URL or an operation it does not serve.
         None if status == 404 && matches!(said.text.as_str(), "not found" | "resource not found") => {

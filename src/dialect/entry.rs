@@ -258,7 +258,8 @@ fn decode(raw: &str) -> Option<Cow<'_, str>> {
 }
 
 /// A path as a server may read it that decodes all of it (RFC 3986 §2.1) before it looks where it leads: `\` as `/`,
-/// several `/` as one, and no part with what follows a `;` in it. `None` where that is what is written, as in nearly all.
+/// several `/` as one, and no part with what follows a `;` in it. `None` where that is what is written, as in nearly
+/// all.
 pub fn loosely(path: &str) -> Option<Vec<u8>> {
     if !path.contains(['%', '\\', ';']) && !path.contains("//") {
         return None;
@@ -276,7 +277,8 @@ pub fn loosely(path: &str) -> Option<Vec<u8>> {
     Some(loose)
 }
 
-/// Whether somebody who resolves the dots of a path (RFC 3986 §5.2.4) that is [loose](loosely) would come to another one.
+/// Whether somebody who resolves the dots of a path (RFC 3986 §5.2.4) that is [loose](loosely) would come to another
+/// one.
 pub fn wanders(loose: &[u8]) -> bool {
     loose.split(|byte| *byte == b'/').any(|part| matches!(part, b"." | b".."))
 }

@@ -220,8 +220,8 @@ impl<'a> Walker<'a> {
         Ok(std::str::from_utf8(self.slice(span)).ok().and_then(|text| text.parse().ok()))
     }
 
-    /// Takes any value; the count when it is one. Some vendors compute theirs in floating point, and JSON that is made of
-    /// protocol buffers has 64-bit numbers in quotes.
+    /// Takes any value; the count when it is one. Some vendors compute theirs in floating point, and JSON that is made
+    /// of protocol buffers has 64-bit numbers in quotes.
     pub fn count(&mut self) -> Walked<Option<u64>> {
         let (kind, span) = self.value()?;
         if !matches!(kind, Kind::Number | Kind::String) {

@@ -56,8 +56,8 @@ fn is_media(operation: Operation, body: &[u8]) -> bool {
     }
 }
 
-/// Whether an answer has to hold what [`answer`] looks for. Others are as many as there are vendors, and are errors only
-/// where they say so.
+/// Whether an answer has to hold what [`answer`] looks for. Others are as many as there are vendors, and are errors
+/// only where they say so.
 const fn generates(operation: Operation) -> bool {
     matches!(operation, Operation::Completions | Operation::OllamaChat) || translate::generates(operation)
 }

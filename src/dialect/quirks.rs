@@ -165,8 +165,8 @@ impl Quirks {
         ..Self::COMPATIBLE
     };
 
-    /// Is it Claude that answers to this name, in Anthropic's dialect? Whoever is not known to be another is taken for it:
-    /// it is the one that refuses.
+    /// Is it Claude that answers to this name, in Anthropic's dialect? Whoever is not known to be another is taken for
+    /// it: it is the one that refuses.
     pub fn is_claude(&self, model: &str) -> bool {
         let is_other = || {
             let model = model.to_ascii_lowercase();
@@ -176,8 +176,8 @@ impl Quirks {
     }
 }
 
-/// In the names of models that are asked in Anthropic's dialect and are not Claude. Source: their vendors' guides for Claude
-/// Code.
+/// In the names of models that are asked in Anthropic's dialect and are not Claude. Source: their vendors' guides for
+/// Claude Code.
 const OTHERS: [&str; 9] =
     ["deepseek", "kimi", "moonshot", "glm", "qwen", "minimax", "mimo", "longcat", "gpt"];
 

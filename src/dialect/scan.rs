@@ -81,8 +81,8 @@ pub enum State {
     None,
     /// A response. Stored twice, it is one that nobody refers to.
     Kept,
-    /// Something beside its own answer: a conversation, which would have it twice, or work that goes on when nobody waits
-    /// for it.
+    /// Something beside its own answer: a conversation, which would have it twice, or work that goes on when nobody
+    /// waits for it.
     Lasting,
 }
 
@@ -451,8 +451,8 @@ impl Seen {
     }
 }
 
-/// Why a member is refused that is one of those by which requests are judged, but for capitals: Go's parser, which relays
-/// are written with, takes both for the same, and the last of them.
+/// Why a member is refused that is one of those by which requests are judged, but for capitals: Go's parser, which
+/// relays are written with, takes both for the same, and the last of them.
 fn misspelt(key: &[u8]) -> Option<&'static str> {
     const JUDGED_BY: [&str; 9] = [
         "model",

@@ -112,8 +112,8 @@ pub fn tools_need_responses(model: &str) -> bool {
     (major, minor) >= (5, 4)
 }
 
-/// Whether a request that is no chat may name texts that end its answer: what looks like its member may be one of a tool's.
-/// Within texts its quotes are escaped.
+/// Whether a request that is no chat may name texts that end its answer: what looks like its member may be one of a
+/// tool's. Within texts its quotes are escaped.
 pub fn may_have_stops(body: &[u8]) -> bool {
     [&b"\"stop_sequences\""[..], b"\"stopSequences\""].iter().any(|name| memmem::find(body, name).is_some())
 }
@@ -335,8 +335,8 @@ fn say_something(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) {
     }
 }
 
-/// Makes an object of what a model once wrote for arguments and was none, as Anthropic advises: its own text is what the
-/// tool's error is about ("Handling invalid JSON in tool responses").
+/// Makes an object of what a model once wrote for arguments and was none, as Anthropic advises: its own text is what
+/// the tool's error is about ("Handling invalid JSON in tool responses").
 fn wrap_arguments(ask: &mut Ask<'_>, losses: &mut Losses) {
     for part in ask.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
         let Content::Call(call) = &mut part.content else { continue };

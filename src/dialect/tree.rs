@@ -64,14 +64,14 @@ impl Wrong {
     }
 }
 
-/// Values, counted as [`Walker::values`] counts them, that a caller's body may have where it is read into a tree. As many
-/// take a tenth of a second and 150 MB to say in another dialect; the 100,000 messages that Anthropic takes at most are
-/// 300,000 of them, as are the tokens that OpenAI embeds at once, and a picture is one.
+/// Values, counted as [`Walker::values`] counts them, that a caller's body may have where it is read into a tree. As
+/// many take a tenth of a second and 150 MB to say in another dialect; the 100,000 messages that Anthropic takes at
+/// most are 300,000 of them, as are the tokens that OpenAI embeds at once, and a picture is one.
 pub const MOST_VALUES: usize = 400_000;
 /// The same of anything else: the numbers of the largest embeddings that OpenAI's models make are 6,300,000.
 const MOST_OF_ALL: usize = 8_000_000;
-/// Bytes that a value takes while a request is said in another dialect, at most, beside the text that is read and the one
-/// that is written: its node, and what the hub makes of it. Measured, from 100 (numbers) to 380 (short messages).
+/// Bytes that a value takes while a request is said in another dialect, at most, beside the text that is read and the
+/// one that is written: its node, and what the hub makes of it. Measured, from 100 (numbers) to 380 (short messages).
 const COST: u64 = 384;
 
 /// What a request of so many values takes while it is said in another dialect.

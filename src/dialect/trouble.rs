@@ -20,8 +20,8 @@ pub struct Trouble {
     pub param: Option<String>,
 }
 
-/// The code of what goes on from a conversation that Anthropic keeps, and that cannot be had: with it the SDKs send all of
-/// it anew. Source: the Messages API, beta `message-threads-2026-08-12`.
+/// The code of what goes on from a conversation that Anthropic keeps, and that cannot be had: with it the SDKs send all
+/// of it anew. Source: the Messages API, beta `message-threads-2026-08-12`.
 pub const THREAD_NOT_FOUND: &str = "thread_not_found";
 
 impl Trouble {

@@ -1,8 +1,8 @@
 //! What each frame of a stream means: does it commit, finish, end, fail, count?
 //!
-//! Watches and never changes. One pass over a frame's JSON without a tree, and not even that for a
-//! frame that says what the one before it said; usage is read only when somebody asks. What commits is RESILIENCE §5.5, what is an in-band error
-//! WIRE §0.5, what is a complete stream RESILIENCE E5.
+//! Watches and never changes. One pass over a frame's JSON without a tree, and not even that for a frame that says what
+//! the one before it said; usage is read only when somebody asks. What commits is RESILIENCE §5.5, what is an in-band
+//! error WIRE §0.5, what is a complete stream RESILIENCE E5.
 
 mod glimpse;
 mod mould;

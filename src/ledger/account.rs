@@ -1,9 +1,9 @@
 //! One request's account: its attempts as they end, and its own end. Whoever lets go of it last sends it off.
 //!
 //! Attempts of a request may end after it (a tunnel, a loser that is dropped late), so that nobody is told to send; the
-//! request and each of its permits hold the account, and dropping it is the end. A mirror has one of its own, so that no
-//! caller's row waits for it. Prices are found here, once for an
-//! attempt, since what it cost is counted with and without a ledger.
+//! request and each of its permits hold the account, and dropping it is the end. A mirror has one of its own, so that
+//! no caller's row waits for it. Prices are found here, once for an attempt, since what it cost is counted with and
+//! without a ledger.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -125,8 +125,8 @@ impl Request {
 pub struct Account {
     readers: Arc<Readers>,
     begun: AtomicU32,
-    // Attempts of a request run in one task, but for a tunnel's: nobody has to wait here. There is one until the end, written
-    // where its readers will find it.
+    // Attempts of a request run in one task, but for a tunnel's: nobody has to wait here. There is one until the end,
+    // written where its readers will find it.
     record: Mutex<Option<Box<Record>>>,
 }
 
@@ -164,8 +164,8 @@ impl Account {
         Some(brief::text(decision, most))
     }
 
-    /// One for a mirror of this request, of which `request` says what is known by now; `chance` is for its name. What is
-    /// booked there stands with this request's attempts, and neither waits for the other.
+    /// One for a mirror of this request, of which `request` says what is known by now; `chance` is for its name. What
+    /// is booked there stands with this request's attempts, and neither waits for the other.
     pub fn beside(&self, mut request: Request, chance: u128) -> Arc<Self> {
         let named = self.note(|own| *own.named.get_or_insert((request.at, chance)));
         let (at, chance) = named.unwrap_or((request.at, chance));

@@ -1,7 +1,8 @@
 //! The spool's work on disk, beside everything else: on threads that may block, each piece with a deadline.
 //!
-//! A disk that hangs holds up the pieces that were begun, at most [`MOST_WAITING`] of them. What it does not take, because
-//! it is full, broken or hangs, comes back ([`Lane::back`]): it is for the writer to keep it in memory until it does.
+//! A disk that hangs holds up the pieces that were begun, at most [`MOST_WAITING`] of them. What it does not take,
+//! because it is full, broken or hangs, comes back ([`Lane::back`]): it is for the writer to keep it in memory until it
+//! does.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -19,17 +19,17 @@
 //! | `stored` | the same of rows that the store has |
 //! | `journal` | the last records, at hand |
 //!
-//! A request never waits for any of it: its rows are put beside others', of which there are not too many, or are counted as
-//! lost. Within a second of its end it is in the store or on disk, so that `kill -9` loses at most the batch that was
-//! under way. A batch has a name, and the store takes it once however often it is told. Without a store nothing is kept,
-//! but what attempts cost is counted all the same. Never a word of a prompt or an answer comes here.
+//! A request never waits for any of it: its rows are put beside others', of which there are not too many, or are
+//! counted as lost. Within a second of its end it is in the store or on disk, so that `kill -9` loses at most the batch
+//! that was under way. A batch has a name, and the store takes it once however often it is told. Without a store
+//! nothing is kept, but what attempts cost is counted all the same. Never a word of a prompt or an answer comes here.
 //!
 //! # Memory
 //!
-//! No more than 16,384 requests wait here, however long the store and the disk are away. The rows of one are some 1.2 KB
-//! with one attempt (texts of callers are cut at 512 bytes, a label at 64), which makes 20 MB of them. Beside these there
-//! are at most the batch that is being written, 16 batches of 1,000 rows that a hanging disk holds up, those that it has
-//! given back, as many again, and 2,000 rows that are being replayed: 35,000 rows of some 600 bytes, 21 MB.
+//! No more than 16,384 requests wait here, however long the store and the disk are away. The rows of one are some 1.2
+//! KB with one attempt (texts of callers are cut at 512 bytes, a label at 64), which makes 20 MB of them. Beside these
+//! there are at most the batch that is being written, 16 batches of 1,000 rows that a hanging disk holds up, those that
+//! it has given back, as many again, and 2,000 rows that are being replayed: 35,000 rows of some 600 bytes, 21 MB.
 
 mod account;
 mod brief;

@@ -1,7 +1,7 @@
 //! Rows that wait for the writer, side by side in the batches that they will be written in.
 //!
-//! They are made where a request ends, while all that it came to is in a processor's cache: to read it later, with hundreds
-//! of others, costs more than making the rows does.
+//! They are made where a request ends, while all that it came to is in a processor's cache: to read it later, with
+//! hundreds of others, costs more than making the rows does.
 
 use std::collections::VecDeque;
 
@@ -12,8 +12,8 @@ use super::record::Record;
 use crate::algo::dice::Dice;
 use crate::store::rows::Batch;
 
-/// Most requests that have ended and are not written yet; some 20 MB of rows. The writer takes them five times a second, and
-/// when a batch is whole.
+/// Most requests that have ended and are not written yet; some 20 MB of rows. The writer takes them five times a
+/// second, and when a batch is whole.
 const MOST: usize = 16 * 1024;
 /// A batch has no more rows, but for the attempts of its last request.
 const WHOLE: usize = 1_000;

@@ -1,4 +1,5 @@
-//! Who reads what requests came to: the ledger, which keeps it for good, and the journal, which has the last ones at hand.
+//! Who reads what requests came to: the ledger, which keeps it for good, and the journal, which has the last ones at
+//! hand.
 
 use std::sync::{Arc, OnceLock};
 

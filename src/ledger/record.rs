@@ -128,8 +128,8 @@ impl Record {
         }
     }
 
-    /// Leaves out what others have written, where it is not to be kept: labels, callers' names for models, what an issuer
-    /// calls a caller, and what upstreams said of their failures.
+    /// Leaves out what others have written, where it is not to be kept: labels, callers' names for models, what an
+    /// issuer calls a caller, and what upstreams said of their failures.
     pub fn hush(&mut self) {
         let Some(request) = self.request.as_mut().filter(|request| request.privacy.is_zero_log()) else {
             return;

@@ -1,5 +1,5 @@
-//! A request as the store has it, in the words of a decision. What no column has is absent: looks, waits, the status, the
-//! steps of attempts and what upstreams said.
+//! A request as the store has it, in the words of a decision. What no column has is absent: looks, waits, the status,
+//! the steps of attempts and what upstreams said.
 
 use std::borrow::Cow;
 

@@ -1,10 +1,10 @@
 //! Writes what requests leave, in batches: into the store, or onto disk while that is away or behind.
 //!
-//! What waits is taken five times a second, and when a batch of it is whole, instead of waking somebody for every request.
-//! What the store has not taken within [`PATIENCE`] is put on disk; that it may have taken it after all does no harm. As long as
-//! anything is on disk, everything goes there first, so that the store gets it in order and is asked by one only. What
-//! neither of them takes stays in memory and is tried again with every tick; nothing more is taken meanwhile, so that no
-//! more than that and what may wait is ever held.
+//! What waits is taken five times a second, and when a batch of it is whole, instead of waking somebody for every
+//! request. What the store has not taken within [`PATIENCE`] is put on disk; that it may have taken it after all does
+//! no harm. As long as anything is on disk, everything goes there first, so that the store gets it in order and is
+//! asked by one only. What neither of them takes stays in memory and is tried again with every tick; nothing more is
+//! taken meanwhile, so that no more than that and what may wait is ever held.
 
 use std::fmt::Display;
 use std::pin::pin;

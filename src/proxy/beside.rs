@@ -32,8 +32,8 @@ impl Drop for Beside {
     }
 }
 
-/// Does `work` on so many bytes: where it stands, or, where that takes long, while another thread serves on in the place
-/// of this one.
+/// Does `work` on so many bytes: where it stands, or, where that takes long, while another thread serves on in the
+/// place of this one.
 pub fn work<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     if bytes < LONG {
         return work();

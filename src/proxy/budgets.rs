@@ -3,9 +3,9 @@
 //! anything.
 //!
 //! What it can cost at most is reserved before it goes anywhere (`route::price`); what it did cost is booked by
-//! `access::budgets` once the last of its attempts has ended. A budget counts what the ledger books under the same name,
-//! so a route's is held against requests that it serves, whatever route they asked for. Files, batches, counts of tokens and
-//! plain HTTP have no cost here.
+//! `access::budgets` once the last of its attempts has ended. A budget counts what the ledger books under the same
+//! name, so a route's is held against requests that it serves, whatever route they asked for. Files, batches, counts of
+//! tokens and plain HTTP have no cost here.
 
 use std::sync::{Arc, LazyLock};
 
@@ -77,8 +77,9 @@ enum Served {
     },
 }
 
-/// Reserves what `guest` may cost. Whoever would be served more cheaply goes to that route (the look at what it keeps comes
-/// along, and an answer that is kept there costs nothing); where he cannot go there he is refused, and nobody is sent on twice.
+/// Reserves what `guest` may cost. Whoever would be served more cheaply goes to that route (the look at what it keeps
+/// comes along, and an answer that is kept there costs nothing); where he cannot go there he is refused, and nobody is
+/// sent on twice.
 ///
 /// # Errors
 /// He is refused.
@@ -169,8 +170,8 @@ impl Asking<'_> {
         Ok(Served::Cheaper { to, route, look, reserved, most_cost })
     }
 
-    /// What an upstream may serve in the model's place has a price that nobody has looked at: where somebody has to know
-    /// beforehand what a request costs, it names one model.
+    /// What an upstream may serve in the model's place has a price that nobody has looked at: where somebody has to
+    /// know beforehand what a request costs, it names one model.
     fn has_one_price(&self, index: usize) -> Result<(), Short> {
         if self.scan.others.is_empty() {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Callers who bring a key of their own to a provider: which header it is in, whether the route takes it, and whom it is
-//! for. It goes along in place of ours (`attempt`), and what its provider says of it is the caller's affair
+//! Callers who bring a key of their own to a provider: which header it is in, whether the route takes it, and whom it
+//! is for. It goes along in place of ours (`attempt`), and what its provider says of it is the caller's affair
 //! (`route::verdict`); no memory of ours hears of that.
 
 use std::sync::Arc;

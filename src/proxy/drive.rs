@@ -248,7 +248,8 @@ impl Drive<'_> {
         let fault = failed.failure.fault;
         let of_own_key = is_of_own_key(fault, need);
         let about_request = fault.class() == Class::ClientFault || fault == Fault::Unsayable;
-        // Of what cannot be said to it an upstream may have words of its own: not of its account with us, nor to come again.
+        // Of what cannot be said to it an upstream may have words of its own: not of its account with us, nor to come
+        // again.
         let is_ours = |status: StatusCode| matches!(status.as_u16(), 401 | 402 | 429);
         let has_words = failed.spare.as_ref().is_some_and(|spare| !is_ours(spare.status()));
         let theirs = fault.class() == Class::ClientFault

@@ -1,9 +1,10 @@
-//! Tells a caller who asks with `x-mainstay-explain: 1`, and may, why his request went where it went: the decision as it
-//! stands when the answer begins in `x-mainstay-decision`, and all of it after the end of a stream whose dialect has comments.
+//! Tells a caller who asks with `x-mainstay-explain: 1`, and may, why his request went where it went: the decision as
+//! it stands when the answer begins in `x-mainstay-decision`, and all of it after the end of a stream whose dialect has
+//! comments.
 //!
 //! Who may is said by his key or anybody above it (`explain: true`); of those without one only whoever calls from this
-//! machine itself. All others are answered as if they had not asked. What is told is made for this answer as it leaves, so
-//! that no answer that is kept or shared has it.
+//! machine itself. All others are answered as if they had not asked. What is told is made for this answer as it leaves,
+//! so that no answer that is kept or shared has it.
 
 use std::net::IpAddr;
 use std::sync::Arc;

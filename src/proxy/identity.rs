@@ -74,9 +74,10 @@ pub fn turn_away<T>(
     }
 }
 
-/// Whether any page that somebody looks at can have had his browser send this, to a gateway that only he reaches: a POST
-/// of a kind that is sent without a preflight (Fetch standard, CORS-safelisted), by a page that is not the gateway's.
-/// Nobody but a browser says `Sec-Fetch-Site`; where it does not, as without TLS beyond loopback, its `Origin` tells.
+/// Whether any page that somebody looks at can have had his browser send this, to a gateway that only he reaches: a
+/// POST of a kind that is sent without a preflight (Fetch standard, CORS-safelisted), by a page that is not the
+/// gateway's. Nobody but a browser says `Sec-Fetch-Site`; where it does not, as without TLS beyond loopback, its
+/// `Origin` tells.
 fn is_drive_by(head: &request::Parts) -> bool {
     const UNASKED: [&str; 4] = ["", "text/plain", "multipart/form-data", "application/x-www-form-urlencoded"];
     let text = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
@@ -97,8 +98,8 @@ fn is_drive_by(head: &request::Parts) -> bool {
     })
 }
 
-/// Whether a page can have had a browser on this machine send this by a name of its own that it led here (DNS rebinding):
-/// to the browser it then asks nobody but itself.
+/// Whether a page can have had a browser on this machine send this by a name of its own that it led here (DNS
+/// rebinding): to the browser it then asks nobody but itself.
 fn is_rebound(head: &request::Parts, from: Option<IpAddr>) -> bool {
     let is_browsers = head.headers.contains_key("sec-fetch-site") || head.headers.contains_key(ORIGIN);
     if !is_browsers || !from.is_some_and(|from| from.is_loopback()) {

@@ -89,8 +89,8 @@ impl Arrival {
     }
 }
 
-/// Whether a request asks for another protocol on its connection, and for none that is HTTP again: through such a tunnel
-/// requests would go to an upstream that no route and no key was held against.
+/// Whether a request asks for another protocol on its connection, and for none that is HTTP again: through such a
+/// tunnel requests would go to an upstream that no route and no key was held against.
 fn may_switch(headers: &HeaderMap) -> bool {
     let is_http = |protocol: &str| {
         let name = protocol.split('/').next().unwrap_or_default().trim();

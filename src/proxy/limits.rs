@@ -1,10 +1,10 @@
 //! Holds a request against the limits of its caller and its route, and tells him how he stands.
 //!
-//! What is counted before the request goes anywhere is an estimate: the tokens of its prompt, and those that it allows its
-//! answer, or else as many as answers usually have. The prompt's are estimated from its bytes; where that is too much they are
-//! counted (`reckon`), if that can be done. `settle` says what it was in the end. A request that never reached
-//! an upstream gives everything back; one that failed there counts as a request, without tokens. Whoever shares another
-//! one's answer, or gets one that was kept, has made a request as well, and used no tokens.
+//! What is counted before the request goes anywhere is an estimate: the tokens of its prompt, and those that it allows
+//! its answer, or else as many as answers usually have. The prompt's are estimated from its bytes; where that is too
+//! much they are counted (`reckon`), if that can be done. `settle` says what it was in the end. A request that never
+//! reached an upstream gives everything back; one that failed there counts as a request, without tokens. Whoever shares
+//! another one's answer, or gets one that was kept, has made a request as well, and used no tokens.
 
 use std::sync::Arc;
 use std::time::Duration;

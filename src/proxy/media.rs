@@ -25,8 +25,8 @@ use crate::state::holding::Holding;
 use crate::telemetry::{Metrics, catalogue};
 use crate::upstream::{FetchError, Fetched, Purse};
 
-/// Bytes that one which is fetched takes until the request is written: itself and in base64, then in base64 twice, once of
-/// them in the request (8/3), with what buffers have to spare.
+/// Bytes that one which is fetched takes until the request is written: itself and in base64, then in base64 twice, once
+/// of them in the request (8/3), with what buffers have to spare.
 const COPIES: u64 = 3;
 
 /// The gateway may hold no more.

@@ -93,8 +93,8 @@ pub fn scarce(gateway: &Gateway, snapshot: &Snapshot, priority: Priority) -> Opt
     (gateway.live.holdings.bytes() > within).then(|| message(gateway, &snapshot.table, priority))
 }
 
-/// Room for saying a request of so many JSON values in another dialect, in about so many bytes; `None` where there is none
-/// for one of this priority.
+/// Room for saying a request of so many JSON values in another dialect, in about so many bytes; `None` where there is
+/// none for one of this priority.
 pub fn to_say(
     gateway: &Gateway,
     table: &Table,

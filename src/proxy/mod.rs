@@ -228,8 +228,8 @@ impl Gateway {
         let _ = self.captures.set(captures);
     }
 
-    /// Where what has this id is stored for the caller. Who cannot look one of Anthropic's threads up says so, and then the
-    /// caller sends all of it.
+    /// Where what has this id is stored for the caller. Who cannot look one of Anthropic's threads up says so, and then
+    /// the caller sends all of it.
     fn bond(&self, caller: &Caller, dialect: Dialect, id: u64) -> Option<Bond> {
         let hold = if dialect == Dialect::Anthropic { Hold::Yields } else { Hold::Firm };
         self.bonds.find(caller, id, self.live.now()).map(|bond| Bond { hold, ..bond })
@@ -295,8 +295,8 @@ impl Gateway {
         self.mirrors.stop();
     }
 
-    /// Ends every open stream with an error event, and every request that waits for its answer with a 503, as soon as their
-    /// tasks wake; within seconds where nobody wakes them. For the end of a drain.
+    /// Ends every open stream with an error event, and every request that waits for its answer with a 503, as soon as
+    /// their tasks wake; within seconds where nobody wakes them. For the end of a drain.
     pub fn cut_off(&self) {
         self.cut_off.store(true, Relaxed);
     }

@@ -1,10 +1,10 @@
 //! Requests that their callers name by an `Idempotency-Key`: the name means the first answer that it got.
 //!
 //! Only successes are kept; after a failure the next one with the name begins anew. While the first is under way the
-//! others wait for it, also where its caller hung up and it is read to its end without him (`unattended`): what is whole
-//! then is what the name means. Of a stream that nobody reads nothing is kept, so that one leaves its name to the next
-//! request as soon as its caller hangs up. The name with another request is refused, as Stripe does it.
-//! Forms of several parts are left out: SDKs divide them anew each time, so a retry is not the same bytes.
+//! others wait for it, also where its caller hung up and it is read to its end without him (`unattended`): what is
+//! whole then is what the name means. Of a stream that nobody reads nothing is kept, so that one leaves its name to the
+//! next request as soon as its caller hangs up. The name with another request is refused, as Stripe does it. Forms of
+//! several parts are left out: SDKs divide them anew each time, so a retry is not the same bytes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};

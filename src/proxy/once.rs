@@ -1,8 +1,8 @@
 //! A request body too large to be kept: it streams through, and can be sent once.
 //!
-//! An attempt that fails before it read a byte of it (nobody listens, no connection in time) leaves
-//! it whole, so another channel may still have it. Where the caller does not send the rest as it should be, the attempt fails
-//! for that, and it is kept why.
+//! An attempt that fails before it read a byte of it (nobody listens, no connection in time) leaves it whole, so
+//! another channel may still have it. Where the caller does not send the rest as it should be, the attempt fails for
+//! that, and it is kept why.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};

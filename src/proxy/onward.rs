@@ -324,8 +324,8 @@ fn may_refuse(method: Option<Method>, failed: &Failed) -> bool {
 }
 
 /// Whether the upstream's own words name what it was that it refused. (Anthropic: "does not support assistant message
-/// prefill. The conversation must end with a user message"; Mistral: "Expected last role User or Tool (or Assistant with
-/// prefix True)"; vLLM: `continue_final_message`.)
+/// prefill. The conversation must end with a user message"; Mistral: "Expected last role User or Tool (or Assistant
+/// with prefix True)"; vLLM: `continue_final_message`.)
 fn speaks_of_it(failed: &Failed) -> bool {
     const WORDS: [&str; 5] =
         ["prefill", "prefix", "last role", "continue_final_message", "end with a user message"];

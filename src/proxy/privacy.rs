@@ -1,9 +1,10 @@
-//! What may be kept of a request. Whoever writes down more of one than numbers asks here, or asks its [`Settle`], which has
-//! the answer of [`of`].
+//! What may be kept of a request. Whoever writes down more of one than numbers asks here, or asks its [`Settle`], which
+//! has the answer of [`of`].
 //!
-//! Without a log of it (`zero_log`) a request gets an id and a trace of ours as soon as it is known whose it is: its caller's
-//! own stand in no answer then and in nothing that is written. Whether anybody may be told what was sent is said by the
-//! configuration alone, or by the key that a request proves; nobody can ask for less to be kept of others, nor for more.
+//! Without a log of it (`zero_log`) a request gets an id and a trace of ours as soon as it is known whose it is: its
+//! caller's own stand in no answer then and in nothing that is written. Whether anybody may be told what was sent is
+//! said by the configuration alone, or by the key that a request proves; nobody can ask for less to be kept of others,
+//! nor for more.
 //!
 //! [`Settle`]: super::settle::Settle
 

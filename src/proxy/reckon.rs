@@ -1,10 +1,10 @@
-//! How many tokens a prompt has by its models' own vocabulary, where an estimate of its bytes will not do: for callers whom
-//! it would refuse, and for rows of attempts of which nobody said what they used.
+//! How many tokens a prompt has by its models' own vocabulary, where an estimate of its bytes will not do: for callers
+//! whom it would refuse, and for rows of attempts of which nobody said what they used.
 //!
 //! Counting takes a millisecond for some ten kilobytes. It is done where it decides something, and nowhere else: before
-//! a refusal on a thread that may block, for short bodies, a few at a time; at an attempt's end at once, for bodies that take less than a
-//! millisecond, and so many in a second. Whoever cannot be counted stays estimated, as are models whose vocabulary is
-//! not public. What is kept of a prompt goes with its request.
+//! a refusal on a thread that may block, for short bodies, a few at a time; at an attempt's end at once, for bodies
+//! that take less than a millisecond, and so many in a second. Whoever cannot be counted stays estimated, as are models
+//! whose vocabulary is not public. What is kept of a prompt goes with its request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -68,8 +68,8 @@ impl Reckoner {
         }
     }
 
-    /// The tokens of a prompt, if every model that it may go to counts them alike, those of fallbacks as well, and it can
-    /// be counted now.
+    /// The tokens of a prompt, if every model that it may go to counts them alike, those of fallbacks as well, and it
+    /// can be counted now.
     pub async fn prompt(&self, snapshot: &Snapshot, guest: &Guest) -> Option<u64> {
         let Load::Ask { body, scan } = &guest.load else { return None };
         let is_worth_it = body.len() <= LONGEST
@@ -89,8 +89,8 @@ impl Reckoner {
         timeout(PATIENCE, counting).await.ok()?.ok()?
     }
 
-    /// Keeps a prompt for as long as its request lasts, if it is a short one for models of OpenAI's on this route. What a
-    /// fallback counts otherwise is not asked of it (`Settle::book`).
+    /// Keeps a prompt for as long as its request lasts, if it is a short one for models of OpenAI's on this route. What
+    /// a fallback counts otherwise is not asked of it (`Settle::book`).
     pub fn remember(
         self: &Arc<Self>,
         route: &Route,

@@ -189,8 +189,8 @@ pub fn in_short(words: &str) -> &str {
     words.char_indices().nth(LONGEST_QUOTE).and_then(|(end, _)| words.get(..end)).unwrap_or(words)
 }
 
-/// Puts our own headers on an answer. SDKs show their users the name that stands where their vendor writes it; there it is the
-/// upstream's own, unless it has none.
+/// Puts our own headers on an answer. SDKs show their users the name that stands where their vendor writes it; there it
+/// is the upstream's own, unless it has none.
 pub fn name_request(headers: &mut HeaderMap, dialect: Dialect, request_id: &str, attempts: Option<u32>) {
     if let Ok(id) = HeaderValue::from_str(request_id) {
         if let Some(theirs) = trouble::request_id_header(dialect) {

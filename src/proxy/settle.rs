@@ -1,5 +1,5 @@
-//! Books the end of a request exactly once, however it ends: counts it, and leaves what it came to, and why, to the ledger
-//! and the journal.
+//! Books the end of a request exactly once, however it ends: counts it, and leaves what it came to, and why, to the
+//! ledger and the journal.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
@@ -305,8 +305,8 @@ impl Settle {
         self.audience == Audience::Nobody
     }
 
-    /// Remembers what it asks to have read, for the attempts of which nobody says how many tokens that was; for nothing,
-    /// where no books are kept.
+    /// Remembers what it asks to have read, for the attempts of which nobody says how many tokens that was; for
+    /// nothing, where no books are kept.
     pub fn remember(&mut self, prompt: impl FnOnce() -> Option<Arc<Prompt>>) {
         if self.account.is_some() || self.paid.is_some() {
             self.prompt = prompt();

@@ -1,5 +1,5 @@
-//! Requests that were turned away before they came to a route: a wrong key, an unknown model, no such path. No upstream and
-//! no ledger hears of them, but whoever looks for one by its id finds why.
+//! Requests that were turned away before they came to a route: a wrong key, an unknown model, no such path. No upstream
+//! and no ledger hears of them, but whoever looks for one by its id finds why.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Connections that have switched protocols (WebSocket and its like): bytes both ways, untouched, until either side ends it
-//! or the key that it came with is good no more ([`LOOK`]).
+//! Connections that have switched protocols (WebSocket and its like): bytes both ways, untouched, until either side
+//! ends it or the key that it came with is good no more ([`LOOK`]).
 
 use std::io;
 use std::pin::pin;

@@ -3,8 +3,8 @@
 //! everything, so that the provider says itself what it used. (What has begun to go out is `reply::attended`'s.)
 //!
 //! Nothing is begun for nobody: no attempt whose request has not left yet, no retry, no hedge. Bounded in number
-//! ([`MOST`]) and in time ([`LONGEST`], and the request's own deadline). A drain of the process waits for all of it, and
-//! cuts it off as any stream.
+//! ([`MOST`]) and in time ([`LONGEST`], and the request's own deadline). A drain of the process waits for all of it,
+//! and cuts it off as any stream.
 
 use std::pin::Pin;
 use std::sync::Arc;

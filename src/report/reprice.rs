@@ -3,8 +3,8 @@
 //!
 //! A page of requests is changed at once, with the sums that it is in, or not at all; so whoever stops halfway has
 //! exact books, and goes on by beginning again. What its provider priced itself stays, and so does what a caller paid
-//! himself and what nobody knows the usage of. Rows that are no longer kept cannot be priced again: their sums stay as they are, and the outcome
-//! says how many attempts that is.
+//! himself and what nobody knows the usage of. Rows that are no longer kept cannot be priced again: their sums stay as
+//! they are, and the outcome says how many attempts that is.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;

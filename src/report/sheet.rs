@@ -1,9 +1,9 @@
 //! Cells in columns, and the three ways in which they are written.
 //!
 //! CSV is that of RFC 4180: a head, lines that end in CR LF, quotes where they are needed. A spreadsheet would run a
-//! text that begins with `=`, `+`, `-` or `@`, and callers choose some of the texts (models, tags): such a text has a `'`
-//! before it, and so has one that begins with `'` itself, so that whoever takes one `'` off the front of a text has it
-//! as it was. JSON has every text as it is.
+//! text that begins with `=`, `+`, `-` or `@`, and callers choose some of the texts (models, tags): such a text has a
+//! `'` before it, and so has one that begins with `'` itself, so that whoever takes one `'` off the front of a text has
+//! it as it was. JSON has every text as it is.
 
 use std::fmt::Write as _;
 

@@ -1,8 +1,8 @@
 //! What the same tokens would have cost at another model.
 //!
-//! An estimate in three respects, beside the one that another model would have said something else: its tokens are counted
-//! otherwise, prices are those of the standard tier, and where prices rise with the prompt, all prompts of one model
-//! count as long as their mean. What was used and has no price there makes the whole unknown.
+//! An estimate in three respects, beside the one that another model would have said something else: its tokens are
+//! counted otherwise, prices are those of the standard tier, and where prices rise with the prompt, all prompts of one
+//! model count as long as their mean. What was used and has no price there makes the whole unknown.
 
 use std::collections::BTreeSet;
 

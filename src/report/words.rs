@@ -208,7 +208,8 @@ pub const FIELDS: [(&str, Field); 10] = [
     ("part", Field::Part),
 ];
 
-/// Of the words that anything may have only these are known beforehand. None at all is what a request without attempts has.
+/// Of the words that anything may have only these are known beforehand. None at all is what a request without attempts
+/// has.
 fn part(value: &str) -> Result<(), Failed> {
     let names = || Part::ALL.into_iter().map(Part::name);
     if value.is_empty() || names().any(|name| name == value) {

@@ -123,8 +123,8 @@ pub enum Resend {
     Allowed,
     /// A repetition could do something twice: only what provably never reached the upstream.
     IfUnsent,
-    /// Something at the upstream lasts that a repetition would change twice (a conversation, work in the background), but only
-    /// of what it is told in the caller's dialect: a translated request leaves nothing behind.
+    /// Something at the upstream lasts that a repetition would change twice (a conversation, work in the background),
+    /// but only of what it is told in the caller's dialect: a translated request leaves nothing behind.
     IfUnsentOrTranslated,
 }
 

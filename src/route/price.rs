@@ -1,10 +1,10 @@
 //! What a request can cost at most, before anybody is asked: its prompt and the longest answer that it allows, at the
 //! prices of a channel.
 //!
-//! The longest answer is the request's own limit, else the model's, else [`UNKNOWN_ANSWER`]. Of
-//! several answers at once (`n`) each may be that long. Where it wants parts of its
-//! prompt kept in a cache, all of it counts as written there. What is not known beforehand (pictures or sound of an answer
-//! that is charged in tokens, searches beyond the one that ranks documents) is not in here; it is booked once it is known.
+//! The longest answer is the request's own limit, else the model's, else [`UNKNOWN_ANSWER`]. Of several answers at once
+//! (`n`) each may be that long. Where it wants parts of its prompt kept in a cache, all of it counts as written there.
+//! What is not known beforehand (pictures or sound of an answer that is charged in tokens, searches beyond the one that
+//! ranks documents) is not in here; it is booked once it is known.
 
 use http::HeaderName;
 use smallvec::SmallVec;

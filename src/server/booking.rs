@@ -1,5 +1,5 @@
-//! Keeps the journal, and the ledger where there is a store for it: opens its spool before the first request, runs its writer, and has
-//! the last rows written when the process leaves.
+//! Keeps the journal, and the ledger where there is a store for it: opens its spool before the first request, runs its
+//! writer, and has the last rows written when the process leaves.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,8 +45,8 @@ pub(super) fn spool(
     })
 }
 
-/// The first of `directory`, `directory-2` … that no other process has, with what the dead have left in all of them. So a
-/// gateway may start while the one that it replaces still ends its streams.
+/// The first of `directory`, `directory-2` … that no other process has, with what the dead have left in all of them. So
+/// a gateway may start while the one that it replaces still ends its streams.
 fn beside_others(directory: &Path, most_bytes: u64) -> io::Result<Spool> {
     let others = (2..=SIDE_BY_SIDE).map(|place| {
         let mut name = directory.as_os_str().to_owned();

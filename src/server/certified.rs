@@ -1,5 +1,5 @@
-//! What a certificate says: how a client's calls its holder, and until when one holds. That it is good has been found out
-//! before: nothing is verified here.
+//! What a certificate says: how a client's calls its holder, and until when one holds. That it is good has been found
+//! out before: nothing is verified here.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! Tells an OpenTelemetry collector what `telemetry::otlp` has for it: makes batches of the metrics, has the journal's clerk
-//! make those of traces, and posts what waits in the mailboxes.
+//! Tells an OpenTelemetry collector what `telemetry::otlp` has for it: makes batches of the metrics, has the journal's
+//! clerk make those of traces, and posts what waits in the mailboxes.
 //!
 //! A batch is posted at most [`TRIES`] times; which answers are worth another try is OTLP's to say
-//! (<https://opentelemetry.io/docs/specs/otlp/#failures-1>). Nobody waits for any of it: a collector that is slow or away
-//! fills its mailbox, which has a bound.
+//! (<https://opentelemetry.io/docs/specs/otlp/#failures-1>). Nobody waits for any of it: a collector that is slow or
+//! away fills its mailbox, which has a bound.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;

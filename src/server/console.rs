@@ -1,9 +1,9 @@
 //! The operators' connections: taken in, bounded in number and in time, whoever is at the other end.
 //!
 //! There is no address that is trusted here: what comes to the admin port may be anybody's. Heads, bodies and readers
-//! have the deadlines that callers' have. Where all places are taken, whoever has been silent for longest gives his up, so that
-//! a crowd of connections that say nothing does not keep Prometheus and probes out. What is asked is `admin`'s affair, and
-//! so is who may ask it, which a certificate of his may say; there is no HTTP/2.
+//! have the deadlines that callers' have. Where all places are taken, whoever has been silent for longest gives his up,
+//! so that a crowd of connections that say nothing does not keep Prometheus and probes out. What is asked is `admin`'s
+//! affair, and so is who may ask it, which a certificate of his may say; there is no HTTP/2.
 
 use std::convert::Infallible;
 use std::io;

@@ -72,7 +72,8 @@ impl Service<Request<Incoming>> for Inside {
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let (gateway, from) = (Arc::clone(&self.gateway), self.from);
-        // Made where it is to be: made beside it, its ten thousand bytes would be copied, most of which hold nothing yet.
+        // Made where it is to be: made beside it, its ten thousand bytes would be copied, most of which hold nothing
+        // yet.
         let made = Box::write(Box::new_uninit(), async move { Ok(gateway.serve(request, from).await) });
         Box::into_pin(made)
     }

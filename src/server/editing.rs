@@ -1,7 +1,8 @@
 //! What operators ask of the configuration: to see it, to check and compare another, to put one in its place.
 //!
-//! What is put is checked as a file is, then written into the file, then put in force, all of it as one reload; so the file
-//! and the table agree, or neither has changed. Secrets that the text does not show are put back first (`history`).
+//! What is put is checked as a file is, then written into the file, then put in force, all of it as one reload; so the
+//! file and the table agree, or neither has changed. Secrets that the text does not show are put back first
+//! (`history`).
 
 use std::path::Path;
 use std::sync::Arc;

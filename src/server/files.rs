@@ -1,7 +1,7 @@
 //! Open files and sockets: as many as the system lets this process have, and callers' connections within them.
 //!
-//! Shells and supervisors leave most processes at 1,024 and let them have more. Whoever takes a connection takes one of an upstream
-//! besides, and strangers who say nothing must not leave none for those.
+//! Shells and supervisors leave most processes at 1,024 and let them have more. Whoever takes a connection takes one of
+//! an upstream besides, and strangers who say nothing must not leave none for those.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

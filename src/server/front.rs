@@ -35,8 +35,8 @@ impl Front {
         self.places.open()
     }
 
-    /// Waits until fewer connections are open than configured, and than there are files for; those that have been idle for
-    /// long are made to end before.
+    /// Waits until fewer connections are open than configured, and than there are files for; those that have been idle
+    /// for long are made to end before.
     pub(super) async fn has_room(&self) {
         let said = || self.gateway.snapshot().table.server.limits.max_connections as usize;
         let most = || said().min(self.files_for);

@@ -1,5 +1,5 @@
-//! Which configurations were in force: the last of them, in memory and beside the state file, so that an operator can go
-//! back to one.
+//! Which configurations were in force: the last of them, in memory and beside the state file, so that an operator can
+//! go back to one.
 //!
 //! Texts are kept without their secrets, which have stand-ins there (`config::veil`). What stand-ins stand for is known
 //! for as long as the process lives, and of what is in force: a text of an earlier process whose secret was taken out

@@ -170,18 +170,7 @@ impl Host {
         if let Some(keeper) = &keeper {
             tasks.spawn("state file", Arc::clone(keeper).follow(Arc::clone(&gateway)));
         }
-        let link = sharing.map(|(sharing, dialler)| {
-            let link = Arc::clone(&sharing.link);
-            // Before there is a connection: it teaches Redis the scripts that are known by then.
-            gateway.limiter.share(Tallies::new(Arc::clone(&link), gateway.live.dice().next_u64()));
-            gateway.budgets.share(Purses::new(Arc::clone(&link), gateway.live.dice().next_u64()));
-            let hold = Arc::clone(&link).hold(move || dialler.clone().dial(), gateway.live.dice());
-            tasks.spawn("redis", hold);
-            tasks.spawn("budgets together", Arc::clone(&gateway.budgets).follow());
-            tasks.spawn("limits", Arc::clone(&gateway.limiter).follow());
-            tasks.spawn("sharing", sharing.follow(Arc::clone(&gateway)));
-            link
-        });
+        let link = sharing.map(|(sharing, dialler)| share(&gateway, &tasks, sharing, dialler));
         let store = opened.map(|opened| {
             for work in opened.work {
                 tasks.spawn("store", work);
@@ -267,6 +256,20 @@ impl Host {
     pub fn gateway(&self) -> &Arc<Gateway> {
         &self.front.gateway
     }
+}
+
+/// Begins to share with other replicas what is learnt, limits and budgets.
+fn share(gateway: &Arc<Gateway>, tasks: &Tasks, sharing: Sharing, dialler: sharing::Dialler) -> Arc<Link> {
+    let link = Arc::clone(&sharing.link);
+    // Before there is a connection: it teaches Redis the scripts that are known by then.
+    gateway.limiter.share(Tallies::new(Arc::clone(&link), gateway.live.dice().next_u64()));
+    gateway.budgets.share(Purses::new(Arc::clone(&link), gateway.live.dice().next_u64()));
+    let hold = Arc::clone(&link).hold(move || dialler.clone().dial(), gateway.live.dice());
+    tasks.spawn("redis", hold);
+    tasks.spawn("budgets together", Arc::clone(&gateway.budgets).follow());
+    tasks.spawn("limits", Arc::clone(&gateway.limiter).follow());
+    tasks.spawn("sharing", sharing.follow(Arc::clone(gateway)));
+    link
 }
 
 impl Drop for Host {

@@ -25,8 +25,8 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Accepts until the process is closing. Beyond `max_connections`, callers wait in the kernel's backlog until one that is idle
-/// has ended for them.
+/// Accepts until the process is closing. Beyond `max_connections`, callers wait in the kernel's backlog until one that
+/// is idle has ended for them.
 pub async fn accept(front: Arc<Front>, listener: TcpListener, certificate: Option<Arc<Certificate>>) {
     let mut closing = Box::pin(front.lifecycle.reached(Stage::Closing));
     let mut failing = false;

@@ -1,5 +1,5 @@
-//! The configuration's file, replaced whole: by a new one beside it that takes its name, so that nobody ever reads half of
-//! it. Its mode and its owner stay. Blocks.
+//! The configuration's file, replaced whole: by a new one beside it that takes its name, so that nobody ever reads half
+//! of it. Its mode and its owner stay. Blocks.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};

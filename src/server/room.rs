@@ -1,8 +1,10 @@
-//! Makes room for newcomers: where few places are left, the connections that have been idle for the longest are asked to end.
+//! Makes room for newcomers: where few places are left, the connections that have been idle for the longest are asked
+//! to end.
 //!
-//! Callers keep connections for what they may ask next, and a fleet of them may keep every place while nothing is asked at all.
-//! Each has to expect that an idle connection ends (RFC 9112 §9.5); those that are busy are left alone, and so are those
-//! that were busy just before, which are about to ask again. nginx does so with what it calls reusable connections.
+//! Callers keep connections for what they may ask next, and a fleet of them may keep every place while nothing is asked
+//! at all. Each has to expect that an idle connection ends (RFC 9112 §9.5); those that are busy are left alone, and so
+//! are those that were busy just before, which are about to ask again. nginx does so with what it calls reusable
+//! connections.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Leaving without anybody noticing (RESILIENCE §4.15).
 //!
-//! Not ready, still accepting; then no new connections, and every open one ends with its last request;
-//! then, when the patience for long streams is used up, an error event at the end of each of them, and a 503 for who waits for
-//! the beginning of his answer.
+//! Not ready, still accepting; then no new connections, and every open one ends with its last request; then, when the
+//! patience for long streams is used up, an error event at the end of each of them, and a 503 for who waits for the
+//! beginning of his answer.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -29,7 +29,8 @@ const REPLAYED: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_millis(50);
 /// Most sums of one answer.
 const MOST: u32 = 200_000;
-/// How often it is looked up what was spent in the part of an hour in which a budget did not hold yet: rows may come late.
+/// How often it is looked up what was spent in the part of an hour in which a budget did not hold yet: rows may come
+/// late.
 const PART: Duration = Duration::from_mins(10);
 const HOUR: u64 = 3600;
 
@@ -48,8 +49,8 @@ struct Part {
 }
 
 impl Before {
-    /// Sums are by whole hours. Where nobody can say it (the rows are gone), that hour counts from its beginning; `None`
-    /// where it has to be asked again at the next look.
+    /// Sums are by whole hours. Where nobody can say it (the rows are gone), that hour counts from its beginning;
+    /// `None` where it has to be asked again at the next look.
     async fn of(&mut self, wanted: Wanted, now: Tick, store: &Store) -> Option<&Sums> {
         let part = self.0.entry(wanted).or_default();
         if is_aligned(wanted) {

@@ -1,9 +1,9 @@
 //! Starts background work that lasts as long as the gateway, by name, so that the end of the process can end it.
 //!
 //! One that panics is a mistake of ours; it is logged and counted as such, and `/readyz` says so. Connections are tasks
-//! too, and are counted by `front`, which also tells them when to close. What one request or connection leaves to a task
-//! of its own (an answer that is read on, a mirror, a tunnel, a lane of HTTP/2, a name that is looked up) is bounded where
-//! it is started, and ends by itself.
+//! too, and are counted by `front`, which also tells them when to close. What one request or connection leaves to a
+//! task of its own (an answer that is read on, a mirror, a tunnel, a lane of HTTP/2, a name that is looked up) is
+//! bounded where it is started, and ends by itself.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;

@@ -1,5 +1,5 @@
-//! A listener's certificate: read from its files, and read again when they change. The admin side's may ask operators for
-//! certificates of their own; who has none may still come with a token.
+//! A listener's certificate: read from its files, and read again when they change. The admin side's may ask operators
+//! for certificates of their own; who has none may still come with a token.
 //!
 //! New connections get the new certificate, open ones keep theirs. Files that cannot be used leave the
 //! old certificate in place; an expired but served certificate can be renewed without a restart.

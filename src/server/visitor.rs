@@ -1,5 +1,5 @@
-//! A request that the gateway makes of itself, for an operator who tries it out: over a connection in memory, so that it
-//! goes the way of every caller's, whatever the listener's address and TLS are.
+//! A request that the gateway makes of itself, for an operator who tries it out: over a connection in memory, so that
+//! it goes the way of every caller's, whatever the listener's address and TLS are.
 
 use std::pin::pin;
 use std::sync::Arc;

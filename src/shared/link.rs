@@ -319,8 +319,8 @@ impl Link {
         }
     }
 
-    /// Before anybody asks, so that nobody waits for it. Where that is not granted, or takes longer than [`TEACHING`], scripts
-    /// are sent whole when they are needed.
+    /// Before anybody asks, so that nobody waits for it. Where that is not granted, or takes longer than [`TEACHING`],
+    /// scripts are sent whole when they are needed.
     async fn load_scripts(&self, connection: &mut MultiplexedConnection) {
         let mut commands = redis::pipe();
         for script in self.scripts.lock().iter() {

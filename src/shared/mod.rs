@@ -10,9 +10,9 @@
 //!                      Purses ── what callers have spent, as each replica says it of itself
 //! ```
 //!
-//! The only room that speaks Redis. Whoever asks gets an answer within `server.redis.timeout`, a request for all that it asks, or a [`Silence`],
-//! and goes on without: nothing here is needed to serve a request, and while Redis is away asking costs a
-//! lock. What is written on the board means nothing here, and no secret may be on it.
+//! The only room that speaks Redis. Whoever asks gets an answer within `server.redis.timeout`, a request for all that
+//! it asks, or a [`Silence`], and goes on without: nothing here is needed to serve a request, and while Redis is away
+//! asking costs a lock. What is written on the board means nothing here, and no secret may be on it.
 
 mod board;
 mod link;

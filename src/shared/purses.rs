@@ -1,10 +1,11 @@
 //! What callers have spent, as all replicas say it of themselves.
 //!
 //! A request is held against all of its budgets in one script, which Redis runs as one: it is let in by all of them and
-//! reserved, or by none. Each replica says all that it has spent and reserved in a window, under its own name, and what it
-//! says with a later turn holds: what is told twice, or never answered, counts once. Its reserves are believed for as
-//! long as it is alive, what it has spent for good: of a name that was not heard of for a day it is added to what all those who
-//! are gone have spent, so that restarts leave nothing behind that grows. Whoever comes back later takes another name.
+//! reserved, or by none. Each replica says all that it has spent and reserved in a window, under its own name, and what
+//! it says with a later turn holds: what is told twice, or never answered, counts once. Its reserves are believed for
+//! as long as it is alive, what it has spent for good: of a name that was not heard of for a day it is added to what
+//! all those who are gone have spent, so that restarts leave nothing behind that grows. Whoever comes back later takes
+//! another name.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,8 +101,8 @@ impl Purses {
         self.link.settings().replicas
     }
 
-    /// Says how things stand here, and reserves a request if all limits let it in. Without windows it says only that this
-    /// replica is there.
+    /// Says how things stand here, and reserves a request if all limits let it in. Without windows it says only that
+    /// this replica is there.
     ///
     /// # Errors
     /// Nobody has said whether they do.

@@ -1,7 +1,7 @@
 //! What callers have used of their limits, counted for all replicas together.
 //!
-//! A request is held against all of its limits in one script, which Redis runs as one: it is granted by all of them
-//! and counted, or by none and nothing is. The clock is Redis's own. Windows are those of `algo::limit`: a hash of slots,
+//! A request is held against all of its limits in one script, which Redis runs as one: it is granted by all of them and
+//! counted, or by none and nothing is. The clock is Redis's own. Windows are those of `algo::limit`: a hash of slots,
 //! with their sum. How many requests run is said by each replica of itself, and believed for as long as it is alive.
 //!
 //! Nothing is sent twice: what got no answer in time may have been counted or not, and stays as it is.

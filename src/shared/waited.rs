@@ -1,7 +1,7 @@
 //! How long one request has waited for Redis, whatever it asked there.
 //!
-//! Whoever asks more than once (its budgets, those of another route, its limits) has one time limit for all of it. Tasks
-//! beside the requests have one for each question.
+//! Whoever asks more than once (its budgets, those of another route, its limits) has one time limit for all of it.
+//! Tasks beside the requests have one for each question.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Responses that were answered here, each with the credential that it was asked for with.
 //!
-//! One that is made in the background is whole when somebody looks for the second time, so that it can be cancelled before.
-//! What is kept is bounded, and gone with the upstream: this is no store to rely on.
+//! One that is made in the background is whole when somebody looks for the second time, so that it can be cancelled
+//! before. What is kept is bounded, and gone with the upstream: this is no store to rely on.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
 //! Where alerts are raised, wherever they happen, and whoever tells operators takes them from.
 //!
-//! Raising one never waits: what nobody takes is dropped, the oldest first. Those about budgets have a room of their own, for
-//! callers bring them about, any number of them: only so many fire at a time, the end of one that does not is
+//! Raising one never waits: what nobody takes is dropped, the oldest first. Those about budgets have a room of their
+//! own, for callers bring them about, any number of them: only so many fire at a time, the end of one that does not is
 //! nobody's news, and that of one that does is never dropped. The others go before them.
 
 use std::collections::{HashSet, VecDeque};

@@ -114,8 +114,8 @@ pub(super) struct Account {
     /// It was ended here, and well: what was told may be less than all.
     pub is_stopped: bool,
     pub metering: Metering,
-    /// Content events of a stream that were seen: a token has one, or several have one together, so that there are never
-    /// fewer tokens. Of a whole answer the tokens themselves, about.
+    /// Content events of a stream that were seen: a token has one, or several have one together, so that there are
+    /// never fewer tokens. Of a whole answer the tokens themselves, about.
     pub events: u64,
 }
 

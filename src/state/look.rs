@@ -13,8 +13,8 @@ use crate::algo::tick::Tick;
 pub struct Look {
     pub at: Tick,
     pub route: Arc<Route>,
-    /// Of each channel of the route, in its order: how gladly it would have been picked, or why not. Empty where that was
-    /// not the question: a second channel beside a silent one, or the least bad one where nobody is eligible.
+    /// Of each channel of the route, in its order: how gladly it would have been picked, or why not. Empty where that
+    /// was not the question: a second channel beside a silent one, or the least bad one where nobody is eligible.
     pub judged: Judgements,
     /// The place of the one that was picked; `None` where nobody could be.
     pub picked: Option<usize>,

@@ -224,7 +224,8 @@ impl Model {
         if self.configured.load(Relaxed) { &self.name } else { "other" }
     }
 
-    /// Whether nothing would be lost with it: only callers have named it, nobody has an answer of it, nor waits for one.
+    /// Whether nothing would be lost with it: only callers have named it, nobody has an answer of it, nor waits for
+    /// one.
     pub(super) fn is_unused(&self) -> bool {
         !self.configured.load(Relaxed)
             && self.in_flight() == 0

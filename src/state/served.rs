@@ -10,9 +10,9 @@ use crate::config::{Matcher, ModelName, Origin, Pattern};
 /// A name, and the index of the route that takes it.
 pub type Served = (Box<str>, usize);
 
-/// Names and aliases of routes with a configured channel, in the order of the file, and in the places of patterns what they
-/// stand for: every model of the catalog that one of the route's configured channels has. Behind them, where there are
-/// automatic routes, every other one that a configured channel of its route has.
+/// Names and aliases of routes with a configured channel, in the order of the file, and in the places of patterns what
+/// they stand for: every model of the catalog that one of the route's configured channels has. Behind them, where there
+/// are automatic routes, every other one that a configured channel of its route has.
 pub fn models(table: &Table) -> Box<[Served]> {
     let mut models: Vec<Served> = Vec::new();
     for (index, route) in table.routes.iter().enumerate().filter(|(_, route)| route.is_configured()) {

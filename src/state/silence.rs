@@ -1,9 +1,10 @@
 //! How long nothing has come of a model that several requests wait for.
 //!
-//! A hint and no evidence, for who chooses next: an upstream that has vanished behind a firewall, or hangs, says nothing
-//! at all, and until the first limit ends (10 s) each request that comes to it would wait as long. No timer runs for
-//! it, and no lock is taken: what is asked is how long ago somebody was answered, or the first of those who wait began
-//! to. Now and then one goes all the same, so that it is found out when all is well again. Two threads that meet in the wrong moment may make it seem longer, once.
+//! A hint and no evidence, for who chooses next: an upstream that has vanished behind a firewall, or hangs, says
+//! nothing at all, and until the first limit ends (10 s) each request that comes to it would wait as long. No timer
+//! runs for it, and no lock is taken: what is asked is how long ago somebody was answered, or the first of those who
+//! wait began to. Now and then one goes all the same, so that it is found out when all is well again. Two threads that
+//! meet in the wrong moment may make it seem longer, once.
 
 use std::time::Duration;
 

@@ -199,8 +199,8 @@ impl Table {
         self.reach(route).any(lacks)
     }
 
-    /// Whether all channels that a request for `model` may come to, by this route or whatever it falls back to, count its
-    /// prompt by the one vocabulary that is known.
+    /// Whether all channels that a request for `model` may come to, by this route or whatever it falls back to, count
+    /// its prompt by the one vocabulary that is known.
     pub fn is_counted(&self, route: usize, model: &str) -> bool {
         self.reach(route).all(|route| route.is_counted(model))
     }

@@ -15,10 +15,11 @@ use super::write::micros;
 use super::{Database, Store};
 use crate::vocab::AlertKind;
 
-/// What was told to fire is not told again for so long, whoever notices it: sooner than anybody is reminded of it, so that
-/// it is told of again if whoever would tell of its end has died.
+/// What was told to fire is not told again for so long, whoever notices it: sooner than anybody is reminded of it, so
+/// that it is told of again if whoever would tell of its end has died.
 const TOLD: Duration = Duration::from_hours(1);
-/// A budget fires for as long as its window, and a replica may serve its holder late: longer than between two reminders.
+/// A budget fires for as long as its window, and a replica may serve its holder late: longer than between two
+/// reminders.
 const BUDGET_TOLD: Duration = Duration::from_hours(5);
 /// Rows that are put down at once.
 const AT_ONCE: usize = 100;

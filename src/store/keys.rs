@@ -122,8 +122,8 @@ impl Store {
         self.keys("k.deleted_at IS NULL", "k.name, k.id", Vec::new()).await
     }
 
-    /// Those that were changed by the change of this number or after it, deleted ones included, in the order of their last
-    /// change: the version of the last one is what to ask with next time. All there ever were for 0.
+    /// Those that were changed by the change of this number or after it, deleted ones included, in the order of their
+    /// last change: the version of the last one is what to ask with next time. All there ever were for 0.
     pub async fn keys_from(&self, version: i64) -> Result<Vec<KeyRow>, Error> {
         self.keys("k.version >= $1", "k.version, k.id", vec![Value::Int(version)]).await
     }

@@ -159,8 +159,8 @@ impl Store {
         self.noted(self.reader.run(script, READ).await).map(Answer::rows)
     }
 
-    /// Leaves a file of SQLite's that is whole without its log, so that a copy of it is one of everything. What is written
-    /// afterwards is in a new log.
+    /// Leaves a file of SQLite's that is whole without its log, so that a copy of it is one of everything. What is
+    /// written afterwards is in a new log.
     pub async fn settle(&self) -> Result<(), Error> {
         self.checkpoint(Checkpoint::Truncate).await
     }

@@ -1,6 +1,6 @@
-//! All rows of a time, in the order in which their requests came, a page at a time: nobody holds more of them than a page,
-//! and rows that come meanwhile are on a later page or were there before it. An attempt is of the time of its request, to
-//! the millisecond, so that the attempts of a time belong to the requests of that time.
+//! All rows of a time, in the order in which their requests came, a page at a time: nobody holds more of them than a
+//! page, and rows that come meanwhile are on a later page or were there before it. An attempt is of the time of its
+//! request, to the millisecond, so that the attempts of a time belong to the requests of that time.
 
 use std::time::Duration;
 

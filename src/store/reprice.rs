@@ -125,8 +125,8 @@ impl Store {
         Ok(found)
     }
 
-    /// How many of them cost something else now. `Err(Changed)` where one does not cost any more what was read; then none
-    /// was changed.
+    /// How many of them cost something else now. `Err(Changed)` where one does not cost any more what was read; then
+    /// none was changed.
     pub async fn reprice(&self, all: &[Repriced<'_>]) -> Result<usize, Error> {
         let mut costs = Vec::new();
         let mut requests = BTreeSet::new();

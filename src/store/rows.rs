@@ -74,8 +74,8 @@ pub struct RequestRow {
     pub estimated: bool,
 }
 
-/// The `outcome` of a row that is none of its own: it says whose a mirror's attempt is, which ends before its request or
-/// long after it, so that it is summed where it belongs. Nobody keeps or counts it.
+/// The `outcome` of a row that is none of its own: it says whose a mirror's attempt is, which ends before its request
+/// or long after it, so that it is summed where it belongs. Nobody keeps or counts it.
 pub const MIRRORED: &str = "mirrored";
 
 impl RequestRow {

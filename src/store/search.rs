@@ -124,8 +124,8 @@ impl Store {
         Ok(rows.iter().map(request).collect())
     }
 
-    /// The one of this name, as it stood in the answer's `x-mainstay-request-id`; where callers have given it to several, the
-    /// last, and of those that another Mainstay gave, as to its retries, the last within a minute.
+    /// The one of this name, as it stood in the answer's `x-mainstay-request-id`; where callers have given it to
+    /// several, the last, and of those that another Mainstay gave, as to its retries, the last within a minute.
     pub async fn request(&self, request_id: &str) -> Result<Option<FoundRequest>, Error> {
         for script in by_name(request_id) {
             if let Some(row) = self.look(script).await?.first() {
@@ -218,14 +218,14 @@ fn script(search: &Search) -> Script {
     Script::ask(sql, values)
 }
 
-/// So long before and after the time that a name of ours tells of its row may be: clocks are put right while a request lasts,
-/// and a Mainstay before this one may have given the name to a request that it sent on later, or again. Few rows are looked
-/// at first, and never those of hours.
+/// So long before and after the time that a name of ours tells of its row may be: clocks are put right while a request
+/// lasts, and a Mainstay before this one may have given the name to a request that it sent on later, or again. Few rows
+/// are looked at first, and never those of hours.
 const APART: [(Duration, Duration); 2] =
     [(Duration::from_secs(1), Duration::from_mins(1)), (Duration::from_mins(1), Duration::from_mins(10))];
 
-/// What is asked, one after the other, for the request of this name. Those that we give tell of their time and are in no
-/// index; callers' own are.
+/// What is asked, one after the other, for the request of this name. Those that we give tell of their time and are in
+/// no index; callers' own are.
 fn by_name(request_id: &str) -> Vec<Script> {
     let ask = |condition: &str, values| {
         let names = names(&REQUESTS.columns);

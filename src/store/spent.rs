@@ -1,6 +1,7 @@
 //! What was spent in a part of an hour, by whose it is: what sums cannot say, which are kept by hours.
 //!
-//! Of attempts' rows, so only as long as these are kept. Mirrored attempts are left out: nobody asked for them but the operator.
+//! Of attempts' rows, so only as long as these are kept. Mirrored attempts are left out: nobody asked for them but the
+//! operator.
 
 use super::error::Error;
 use super::script::{Script, Value};

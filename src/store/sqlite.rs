@@ -1,9 +1,9 @@
 //! SQLite: two threads, one that writes and one that reads, each with a connection of its own.
 //!
 //! In WAL mode readers never wait for the writer, nor it for them. With `synchronous=FULL` what was answered is on
-//! disk, whether the process is killed or the machine loses its power: a batch is synced as it would be in the spool. A process beside
-//! this one (a backup, a shell) may hold the lock for up to [`BUSY`]. A file that is removed while it is open takes
-//! nothing more until it is put back; one that is put in its place is opened.
+//! disk, whether the process is killed or the machine loses its power: a batch is synced as it would be in the spool. A
+//! process beside this one (a backup, a shell) may hold the lock for up to [`BUSY`]. A file that is removed while it is
+//! open takes nothing more until it is put back; one that is put in its place is opened.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -27,11 +27,11 @@ const BUSY: Duration = Duration::from_secs(2);
 const HELD: &str = "it is locked by another process";
 /// Statements that stay compiled.
 const COMPILED: usize = 64;
-/// Bytes of a page, in a file that is made: twice as many as SQLite's own choice, which takes some 8 % off what 500 requests
-/// cost it. Larger ones save a little more, and write as much again where there is little traffic.
+/// Bytes of a page, in a file that is made: twice as many as SQLite's own choice, which takes some 8 % off what 500
+/// requests cost it. Larger ones save a little more, and write as much again where there is little traffic.
 const PAGE: i64 = 8_192;
-/// Bytes that the log holds before its pages are moved to their places. A page that is written many times meanwhile, as the
-/// last ones are, is moved once.
+/// Bytes that the log holds before its pages are moved to their places. A page that is written many times meanwhile, as
+/// the last ones are, is moved once.
 const LOGGED: i64 = 32 << 20;
 /// By how much the writer stands back (nice(2)): it has a tenth of a core that others want whole, which is some 10,000
 /// requests a second.
@@ -200,8 +200,8 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
 
 /// Runs what changes something, until nobody is there to ask any more.
 pub fn write(file: &File, connection: Connection, mut jobs: Jobs) {
-    // Whoever waits for an answer goes first where both want the same core. On Linux this is for one thread alone; should it
-    // be forbidden, all have equal rights.
+    // Whoever waits for an answer goes first where both want the same core. On Linux this is for one thread alone;
+    // should it be forbidden, all have equal rights.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::nice(NICE);
     let mut connection = Some(connection);
@@ -311,8 +311,8 @@ fn run(connection: &mut Connection, script: &Script) -> rusqlite::Result<Answer>
     Ok(Answer::Done(rows))
 }
 
-/// A statement that puts rows into a table. What it was told of one row it knows of the next, most of which have the same
-/// names and words: it is told what is another.
+/// A statement that puts rows into a table. What it was told of one row it knows of the next, most of which have the
+/// same names and words: it is told what is another.
 struct Filler<'c, 'r> {
     statement: CachedStatement<'c>,
     columns: usize,

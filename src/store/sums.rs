@@ -79,8 +79,8 @@ type Fields<'a> = [Name<'a>; FIELDS.len()];
 /// no two replicas wait for each other.
 type Place = (Box<str>, i64, Id);
 
-/// A text that is told from others by where it lies: a batch's rows share the names that the configuration has, and what
-/// lies elsewhere and is the same comes together when it is put down.
+/// A text that is told from others by where it lies: a batch's rows share the names that the configuration has, and
+/// what lies elsewhere and is the same comes together when it is put down.
 #[derive(Clone, Copy)]
 struct Name<'a>(&'a str);
 

@@ -1,5 +1,5 @@
-//! What has to be done from time to time: old rows thrown away, months made ahead, SQLite's log put where it belongs, the
-//! size looked at.
+//! What has to be done from time to time: old rows thrown away, months made ahead, SQLite's log put where it belongs,
+//! the size looked at.
 //!
 //! SQLite deletes a few rows at a time, so that no batch waits for longer than that takes. PostgreSQL drops whole
 //! months of requests. Nothing of it is urgent: what fails is tried again at the next time.

@@ -179,8 +179,8 @@ impl Store {
 }
 
 impl Store {
-    /// The hour since the Unix epoch before which only whole days are kept, where `query` asks for hours of them; the last one
-    /// that there can be, where no hour is left.
+    /// The hour since the Unix epoch before which only whole days are kept, where `query` asks for hours of them; the
+    /// last one that there can be, where no hour is left.
     pub async fn keeps_days_before(&self, query: &Query) -> Result<Option<i64>, Error> {
         let (first, after) = hours(query);
         let mut pieces = pieces(first, after, query.each).into_iter().filter(|(table, ..)| *table == "hours");

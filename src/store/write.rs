@@ -146,8 +146,8 @@ impl Store {
         self.change(rows(known, std::slice::from_ref(&batch))).await.map(drop)
     }
 
-    /// As [`Store::write`], with all of them in one transaction where none is known yet: what takes long for each that is
-    /// asked, as a server far away does, takes it once.
+    /// As [`Store::write`], with all of them in one transaction where none is known yet: what takes long for each that
+    /// is asked, as a server far away does, takes it once.
     pub async fn write_all(&self, batches: &[Arc<Batch>]) -> Result<(), Error> {
         let (_, unix) = self.watch.now();
         let are_known = batches.iter().all(|batch| Witness::of(batch, unix).is_none());

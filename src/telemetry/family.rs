@@ -1,8 +1,8 @@
 //! All series of one metric, by the values of their labels.
 //!
 //! A family has a bound: so many combinations of **names**, which configurations and operators make. The words of
-//! closed labels do not count, or a gauge with one series per breaker state would leave room for a sixth of the channels.
-//! What comes beyond the bound is a matter for the registry.
+//! closed labels do not count, or a gauge with one series per breaker state would leave room for a sixth of the
+//! channels. What comes beyond the bound is a matter for the registry.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -67,7 +67,8 @@ impl Family {
         self.closed.iter().any(Option::is_none)
     }
 
-    /// The series with these values, made where there is none and the family has room among `most` combinations of names.
+    /// The series with these values, made where there is none and the family has room among `most` combinations of
+    /// names.
     pub(super) fn find<T>(
         &self,
         values: &[&str],

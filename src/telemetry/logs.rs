@@ -61,8 +61,8 @@ pub fn wants_request(level: Level) -> bool {
     }
 }
 
-/// Writes times since the Unix epoch as every line has them, `2026-11-22T08:00:00.250000Z`; within the same second as the
-/// one before that is little work.
+/// Writes times since the Unix epoch as every line has them, `2026-11-22T08:00:00.250000Z`; within the same second as
+/// the one before that is little work.
 #[derive(Debug, Default)]
 pub struct Timestamps {
     second: Option<u64>,

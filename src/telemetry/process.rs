@@ -1,5 +1,6 @@
 //! What the kernel says of this process, under the names that Prometheus' own client libraries have for it
-//! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>), and what tokio says of its threads.
+//! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>), and what tokio says of its
+//! threads.
 //!
 //! Read when somebody scrapes. Where there is no `/proc`, the kernel's numbers are absent.
 

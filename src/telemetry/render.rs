@@ -1,8 +1,8 @@
 //! The Prometheus text exposition, version 0.0.4
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 //!
-//! Labels are escaped once, when a series begins; a scrape of a thousand channels writes some hundred thousand lines, so
-//! nothing is allocated per line.
+//! Labels are escaped once, when a series begins; a scrape of a thousand channels writes some hundred thousand lines,
+//! so nothing is allocated per line.
 
 use std::fmt::Write as _;
 

@@ -1,8 +1,9 @@
 //! Bodies: [`Outgoing`] leaves with a request, [`Incoming`] comes with a response.
 //!
-//! An `Incoming` owns its connection. Read to its clean end it gives the connection back to the pool;
-//! dropped before, it closes the HTTP/1.1 connection or resets the HTTP/2 stream at once, which is how a
-//! caller's hang-up reaches the upstream; of one whose bytes all came, only the end is waited for. It has no time limits: idle and total are the reader's.
+//! An `Incoming` owns its connection. Read to its clean end it gives the connection back to the pool; dropped before,
+//! it closes the HTTP/1.1 connection or resets the HTTP/2 stream at once, which is how a caller's hang-up reaches the
+//! upstream; of one whose bytes all came, only the end is waited for. It has no time limits: idle and total are the
+//! reader's.
 
 use std::error::Error as StdError;
 use std::fmt;

@@ -62,7 +62,8 @@ pub trait Dial: Send + Sync + 'static {
     }
 }
 
-/// Why there is no socket: `Fault::Dns`, `Fault::Connect`, `Fault::ConnectTimeout`, or `Fault::PoolFull` where it is our own lack.
+/// Why there is no socket: `Fault::Dns`, `Fault::Connect`, `Fault::ConnectTimeout`, or `Fault::PoolFull` where it is
+/// our own lack.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{detail}")]
 pub struct DialError {

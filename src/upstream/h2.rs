@@ -272,8 +272,9 @@ impl Receiving {
         }
     }
 
-    /// Of an answer that nobody reads any more. Where its last byte came and the end of its stream is a frame of its own, that
-    /// is on its way: a stream that is reset just before it counts against us with a peer who fears floods of resets.
+    /// Of an answer that nobody reads any more. Where its last byte came and the end of its stream is a frame of its
+    /// own, that is on its way: a stream that is reset just before it counts against us with a peer who fears floods of
+    /// resets.
     pub(super) fn see_its_end(mut self) {
         if self.poll_rest(&mut Context::from_waker(Waker::noop())).is_ready() || self.length != Some(0) {
             return;

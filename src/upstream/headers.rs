@@ -59,8 +59,8 @@ static CALLER_CREDENTIALS: [HeaderName; 7] = [
 ];
 
 /// What of a caller's fields a provider gets; everything else says who or where the caller is, whose account pays
-/// (`openai-organization`, `x-goog-user-project`), or something between him and what stands before the gateway.
-/// What an upstream wants besides stands in its `headers`. Sources: the providers' API references and SDKs, as of 2026-11.
+/// (`openai-organization`, `x-goog-user-project`), or something between him and what stands before the gateway. What an
+/// upstream wants besides stands in its `headers`. Sources: the providers' API references and SDKs, as of 2026-11.
 const FOR_PROVIDERS: [&str; 21] = [
     "accept",
     "accept-language",
@@ -159,8 +159,9 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Tells a service where a request came from, as reverse proxies do: the address behind those that are said already, of which
-/// only the last is known to be true; and, where nobody in front has said them, the host and the scheme that it was sent to.
+/// Tells a service where a request came from, as reverse proxies do: the address behind those that are said already, of
+/// which only the last is known to be true; and, where nobody in front has said them, the host and the scheme that it
+/// was sent to.
 pub fn say_origin(
     headers: &mut HeaderMap,
     from: Option<IpAddr>,

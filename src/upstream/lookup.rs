@@ -1,7 +1,8 @@
-//! Looking names up with the system's resolver, which blocks a thread until it answers, whoever has stopped to wait for it.
+//! Looking names up with the system's resolver, which blocks a thread until it answers, whoever has stopped to wait for
+//! it.
 //!
-//! Each target has one such thread at most: whoever dials it while its name is looked up waits for the same answer. So a
-//! resolver that hangs for one name leaves the threads to all others. Nothing is kept: who comes later asks anew.
+//! Each target has one such thread at most: whoever dials it while its name is looked up waits for the same answer. So
+//! a resolver that hangs for one name leaves the threads to all others. Nothing is kept: who comes later asks anew.
 
 use std::io;
 use std::net::SocketAddr;

@@ -72,8 +72,8 @@ pub enum Fault {
     DeadlineExceeded,
     /// This process was starved of CPU while it waited, so the wait proves nothing.
     Starved,
-    /// The request cannot be said in this channel's dialect, or asks for what this account may not have; another channel
-    /// may do.
+    /// The request cannot be said in this channel's dialect, or asks for what this account may not have; another
+    /// channel may do.
     Unsayable,
 }
 

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// An address, or one of the names that nobody else can give away (RFC 6761 §6.3); with a port or without. Any other name
-/// may have been made to lead here by whoever owns it (DNS rebinding).
+/// An address, or one of the names that nobody else can give away (RFC 6761 §6.3); with a port or without. Any other
+/// name may have been made to lead here by whoever owns it (DNS rebinding).
 pub fn is_own_address(host: &str) -> bool {
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     let name = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);

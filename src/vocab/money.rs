@@ -49,8 +49,8 @@ impl Money {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// Reads a number of dollars as JSON writes it, `0.000112` or `2.85e-05`, to the nearest nano-USD. `None` for what is
-    /// negative, no number or more than there is.
+    /// Reads a number of dollars as JSON writes it, `0.000112` or `2.85e-05`, to the nearest nano-USD. `None` for what
+    /// is negative, no number or more than there is.
     pub fn of_number(dollars: &str) -> Option<Self> {
         /// More digits than this say nothing of a nano-USD, nor does a longer exponent.
         const MOST: usize = 30;

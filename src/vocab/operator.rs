@@ -1,7 +1,7 @@
 //! What an operator may do at the admin side: a closed list, none of which implies another.
 
-/// What an endpoint of the admin side needs. `/admin/...` takes one of [`OperatorScope::GIVEN`]; nobody is ever given `open`,
-/// because nothing has to be proven for it.
+/// What an endpoint of the admin side needs. `/admin/...` takes one of [`OperatorScope::GIVEN`]; nobody is ever given
+/// `open`, because nothing has to be proven for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum OperatorScope {

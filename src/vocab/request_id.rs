@@ -13,17 +13,18 @@ const USUAL: usize = 32;
 const BEGINNING: &str = "req_";
 /// Of those digits, the ones that say when the request came.
 const TIME: usize = 12;
-/// How all of them begin until the year 2527. No other name that a caller may give begins so: each is known for what it is.
+/// How all of them begin until the year 2527. No other name that a caller may give begins so: each is known for what it
+/// is.
 const OURS: &str = "req_0";
 
-/// As it stands in the answer's `x-mainstay-request-id`. Every request has one and hands it on from room to room; one of
-/// usual length takes no memory of its own.
+/// As it stands in the answer's `x-mainstay-request-id`. Every request has one and hands it on from room to room; one
+/// of usual length takes no memory of its own.
 #[derive(Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(SmallVec<[u8; USUAL]>);
 
 impl RequestId {
-    /// A name that we give: 48 bits of the Unix time in milliseconds, and as many of `chance`. So they are in the order in
-    /// which requests came, and stand beside each other in an index.
+    /// A name that we give: 48 bits of the Unix time in milliseconds, and as many of `chance`. So they are in the order
+    /// in which requests came, and stand beside each other in an index.
     pub fn given(unix: Duration, chance: u64) -> Self {
         let name = unix.as_millis() << 48 | u128::from(chance >> 16);
         let mut text = *b"req_000000000000000000000000";
@@ -33,8 +34,8 @@ impl RequestId {
         Self(SmallVec::from_slice(&text))
     }
 
-    /// Whether a caller may give this name: none that could be taken for one of ours, but for those that another Mainstay
-    /// has given.
+    /// Whether a caller may give this name: none that could be taken for one of ours, but for those that another
+    /// Mainstay has given.
     pub fn may_be_callers(text: &str) -> bool {
         !text.starts_with(OURS) || Self::arrival(text).is_some()
     }

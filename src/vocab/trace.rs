@@ -2,8 +2,8 @@
 //! (<https://www.w3.org/TR/trace-context-2/>), `traceparent` of version 00 and what later versions begin with.
 //!
 //! Which traces are kept is told by their ids, as OpenTelemetry's samplers by ratio do it
-//! (<https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/>): their last 56 bits are chance, and
-//! everybody who looks at them decides alike.
+//! (<https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/>): their last 56 bits are chance,
+//! and everybody who looks at them decides alike.
 
 use std::fmt;
 use std::time::Duration;

@@ -61,7 +61,8 @@ impl Other {
     }
 }
 
-/// Tokens that no model reads or writes at once: ten times the longest context that is sold (Llama 4 Scout's, ten million).
+/// Tokens that no model reads or writes at once: ten times the longest context that is sold (Llama 4 Scout's, ten
+/// million).
 const TOO_MANY: u64 = 100_000_000;
 
 impl Usage {

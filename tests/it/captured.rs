@@ -1,5 +1,5 @@
-//! What callers asked and were answered, captured by the binary: found again, without any secret, within its bounds, and never
-//! in anybody's way.
+//! What callers asked and were answered, captured by the binary: found again, without any secret, within its bounds,
+//! and never in anybody's way.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -34,7 +34,8 @@ routes: [{model: demo, channels: [{upstream: near}]}, {model: other, channels: [
 defaults: {retry: {max_attempts: 1}}
 ";
 
-/// An upstream that says all of it, a few bytes an event where it is asked for a stream; of `broken` it says nothing good.
+/// An upstream that says all of it, a few bytes an event where it is asked for a stream; of `broken` it says nothing
+/// good.
 fn upstream() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let address = listener.local_addr().expect("a bound socket has an address");

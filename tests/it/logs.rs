@@ -1,5 +1,5 @@
-//! What the binary says on standard error, as its file has it; and `docs/logs.md`, whose tables of fields are made of what the
-//! line of a request can have: `MAINSTAY_BLESS=1 cargo test --test it docs_name` writes them anew.
+//! What the binary says on standard error, as its file has it; and `docs/logs.md`, whose tables of fields are made of
+//! what the line of a request can have: `MAINSTAY_BLESS=1 cargo test --test it docs_name` writes them anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -41,7 +41,8 @@ fn call(streamed: bool, name: &str) -> Said {
     Said::status(200).header("content-type", "text/event-stream").data(events)
 }
 
-/// The names of tools that a chat's upstream heard: of those it may call, of the one it has to, of those that were called.
+/// The names of tools that a chat's upstream heard: of those it may call, of the one it has to, of those that were
+/// called.
 fn names(heard: &Heard) -> (Vec<String>, String, Vec<String>) {
     let body: Value = serde_json::from_slice(&heard.body).unwrap();
     let name = |call: &Value| call["function"]["name"].as_str().unwrap().to_owned();

@@ -483,8 +483,8 @@ fn has_objects(dialect: Dialect) -> bool {
     matches!(dialect, Dialect::Anthropic | Dialect::Gemini | Dialect::Bedrock)
 }
 
-/// The same but for calls whose arguments are no JSON, since the model broke them off. Where they have to be an object, such a
-/// call was never made; of a stream, which had begun it, parsers make what they can.
+/// The same but for calls whose arguments are no JSON, since the model broke them off. Where they have to be an object,
+/// such a call was never made; of a stream, which had begun it, parsers make what they can.
 fn is_broken_off(kind: Kind, original: &Value, found: &Value) -> bool {
     let (mut made, mut begun) = (original.clone(), original.clone());
     if let Some(calls) = made["calls"].as_array_mut() {

@@ -224,7 +224,8 @@ async fn a_large_body_that_is_not_as_it_should_be_is_its_callers_fault() {
     lab.assert_quiet().await;
 }
 
-/// Over HTTP/2 the end of a stream may be a frame of its own, behind the last byte that a caller over HTTP/1.1 asks for.
+/// Over HTTP/2 the end of a stream may be a frame of its own, behind the last byte that a caller over HTTP/1.1 asks
+/// for.
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_whole_with_its_last_byte() {
     let yaml = YAML.replace("http://a/base'", "http://a/base', pool: {http2: prior_knowledge}");

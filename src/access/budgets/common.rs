@@ -1,10 +1,10 @@
 //! What all replicas together let in and have spent, where there is a Redis.
 //!
-//! A request waits for one round trip, and for all of them `server.redis.timeout` at most. It counts as reserved here before Redis is asked,
-//! so that every word to Redis is about all that is under way (for these milliseconds one that will be refused is in the way of
-//! a smaller one beside it, never the other way round); and whatever comes of it, dropping what it has reserved puts
-//! that right. What requests turn out to cost is told by a task beside them. Does Redis not answer, each replica lets
-//! in its own part of what was left when it was heard last.
+//! A request waits for one round trip, and for all of them `server.redis.timeout` at most. It counts as reserved here
+//! before Redis is asked, so that every word to Redis is about all that is under way (for these milliseconds one that
+//! will be refused is in the way of a smaller one beside it, never the other way round); and whatever comes of it,
+//! dropping what it has reserved puts that right. What requests turn out to cost is told by a task beside them. Does
+//! Redis not answer, each replica lets in its own part of what was left when it was heard last.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -32,12 +32,13 @@ const BEAT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(20);
 /// Windows in one round trip.
 const AT_ONCE: usize = 128;
-/// Windows that are said again at each beat though nothing of them is news, so that Redis has again what it may have lost.
+/// Windows that are said again at each beat though nothing of them is news, so that Redis has again what it may have
+/// lost.
 const AGAIN: usize = 2048;
 /// Of all who have budgets, as many are looked at before others have their turn.
 const STRIDE: usize = 256;
-/// After so long a silence others may have counted for good what was said under a name (`shared::purses`), so that it is not
-/// used any more.
+/// After so long a silence others may have counted for good what was said under a name (`shared::purses`), so that it
+/// is not used any more.
 const SILENCE: Duration = Duration::from_hours(12);
 
 pub(super) struct Common {
@@ -226,8 +227,8 @@ impl Common {
         }
     }
 
-    /// Reserves a request here before anybody is asked: what Redis is asked, of each window the budgets that it is about, and
-    /// what is reserved.
+    /// Reserves a request here before anybody is asked: what Redis is asked, of each window the budgets that it is
+    /// about, and what is reserved.
     fn enter(
         &self,
         budgets: &Budgets,
@@ -314,8 +315,8 @@ impl Budgets {
         self.common.get_or_init(|| Common::new(self, purses));
     }
 
-    /// Tells the other replicas what requests turn out to cost, for as long as the process lives. Does nothing where they
-    /// share nothing, and nothing while nobody has budgets.
+    /// Tells the other replicas what requests turn out to cost, for as long as the process lives. Does nothing where
+    /// they share nothing, and nothing while nobody has budgets.
     pub async fn follow(self: Arc<Self>) {
         let Some(common) = self.common.get() else { return };
         let mut beat = Beat::new(self.live.now());

@@ -1,8 +1,9 @@
 //! What somebody with budgets has spent, and where that is found.
 //!
 //! It outlives reloads, for it is found by name. Whose windows have nothing in them is forgotten when the shelf fills
-//! up, so that names which come and go do not pile up (callers with tokens have a shelf and rules of their own, `issued`). When a share of a budget is spent that operators want to know of,
-//! an alert is raised once in its window, and taken back when the window ends.
+//! up, so that names which come and go do not pile up (callers with tokens have a shelf and rules of their own,
+//! `issued`). When a share of a budget is spent that operators want to know of, an alert is raised once in its window,
+//! and taken back when the window ends.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,8 +22,8 @@ use crate::config::{Budget, Exceeded, Percent};
 use crate::state::alerts::Alerts;
 use crate::vocab::{Alert, AlertKind, AlertState, Money};
 
-/// Names of one kind from which on those are cleared away who are not needed: who has spent nothing is not shown then until he
-/// asks. Some hundred bytes each, and more than a gateway has keys.
+/// Names of one kind from which on those are cleared away who are not needed: who has spent nothing is not shown then
+/// until he asks. Some hundred bytes each, and more than a gateway has keys.
 const FULL: usize = 64 * 1024;
 
 /// Somebody with budgets.
@@ -74,8 +75,8 @@ pub(super) struct Windowed {
     pub turn: u64,
     /// The last one that they have heard.
     pub told: u64,
-    /// What it is called there, this replica's name aside; 0 before anything was said. Nothing is ever said anew under an
-    /// old name, for somebody else may have counted what it stood for.
+    /// What it is called there, this replica's name aside; 0 before anything was said. Nothing is ever said anew under
+    /// an old name, for somebody else may have counted what it stood for.
     pub life: u64,
     /// When others heard of it last, and what had been booked here by then.
     pub heard: Option<(Tick, u64)>,
@@ -230,8 +231,8 @@ impl Windowed {
         self.purse.hear(sum);
     }
 
-    /// The same where the store alone knows of others: less than it has said before is a correction, for whoever asks it
-    /// never hears an older sum after a newer one.
+    /// The same where the store alone knows of others: less than it has said before is a correction, for whoever asks
+    /// it never hears an older sum after a newer one.
     pub fn hear_all_stored(&mut self, sum: u64) {
         if sum < self.stored {
             self.turn += 1;

@@ -1,9 +1,10 @@
 //! Callers with tokens: what each of an issuer's callers may spend, though nobody knows who they are before they come.
 //!
-//! They are called `issuer:subject`, as no key can be. What they have spent is asked of the store before any of them has come, so
-//! that whoever is seen first begins with it and nobody waits. So many of them are remembered here; whoever
-//! asked longest ago is forgotten for those who come, first of all those of whom the store or Redis knows everything, and
-//! begins with what they say when he comes again. Nothing here is a metric: their names are none of the configuration's.
+//! They are called `issuer:subject`, as no key can be. What they have spent is asked of the store before any of them
+//! has come, so that whoever is seen first begins with it and nobody waits. So many of them are remembered here;
+//! whoever asked longest ago is forgotten for those who come, first of all those of whom the store or Redis knows
+//! everything, and begins with what they say when he comes again. Nothing here is a metric: their names are none of the
+//! configuration's.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -94,8 +95,8 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// For one more, at once: of a few without a request under way goes who matters least. Only requests under way can keep
-    /// more than so many on the shelf.
+    /// For one more, at once: of a few without a request under way goes who matters least. Only requests under way can
+    /// keep more than so many on the shelf.
     pub fn make(&self, shelf: &mut HashMap<Arc<str>, Arc<Held>>, alerts: &Alerts) {
         if shelf.len() >= CROWDED {
             self.crowded.notify_one();

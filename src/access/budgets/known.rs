@@ -13,8 +13,8 @@ use crate::access::limits::Holder;
 use crate::algo::spend::Per;
 use crate::vocab::Money;
 
-/// Names that are remembered of one question, those who have spent most; the others have to wait for an answer after their
-/// first request.
+/// Names that are remembered of one question, those who have spent most; the others have to wait for an answer after
+/// their first request.
 const MOST: usize = 100_000;
 
 /// A question for the store: what has each of this kind spent since then.

@@ -129,8 +129,8 @@ impl Budgets {
         })
     }
 
-    /// Whose budgets a request of `caller` is held against that this route serves; nobody's where nobody has any, or where
-    /// he pays the provider himself.
+    /// Whose budgets a request of `caller` is held against that this route serves; nobody's where nobody has any, or
+    /// where he pays the provider himself.
     pub fn subjects(&self, caller: &Caller, route: &config::Route) -> Subjects {
         if caller.own().is_some() {
             return Subjects::default();
@@ -231,8 +231,8 @@ impl Budgets {
     }
 
     /// Reserves what a request may cost, `most`, if all of `subjects` let it in; `None`: nobody knows it. `serving` is
-    /// the route that would serve it, and whether it may still be given to another one is the caller's to know. `waited`:
-    /// for Redis, so far.
+    /// the route that would serve it, and whether it may still be given to another one is the caller's to know.
+    /// `waited`: for Redis, so far.
     ///
     /// # Errors
     /// Somebody does not, or would have another route serve it.

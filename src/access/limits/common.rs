@@ -1,8 +1,9 @@
 //! What all replicas count together.
 //!
-//! A request waits for one round trip, and for all of them `server.redis.timeout` at most. All else is told by a task beside the requests:
-//! what requests turned out to use, which have ended, what was granted while Redis was away. What was told when Redis
-//! lost it (it was started anew) is told once more: each replica still has what it has granted itself.
+//! A request waits for one round trip, and for all of them `server.redis.timeout` at most. All else is told by a task
+//! beside the requests: what requests turned out to use, which have ended, what was granted while Redis was away. What
+//! was told when Redis lost it (it was started anew) is told once more: each replica still has what it has granted
+//! itself.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -265,8 +266,8 @@ impl Common {
 }
 
 impl Limiter {
-    /// Tells the other replicas what requests turn out to use, for as long as the process lives. Does nothing where they
-    /// share nothing, and nothing while nobody has limits.
+    /// Tells the other replicas what requests turn out to use, for as long as the process lives. Does nothing where
+    /// they share nothing, and nothing while nobody has limits.
     pub async fn follow(self: Arc<Self>) {
         let Some(common) = self.common.get() else { return };
         let mut dice = self.live.dice();

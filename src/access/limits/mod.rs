@@ -7,9 +7,9 @@
 //! | `booking` | what a request has taken, until its end tells what it really was |
 //! | `common` | the same for all replicas together, where there is a Redis |
 //!
-//! A request is granted by everybody or by nobody, and then nothing is counted anywhere. Where replicas share a Redis it
-//! decides; does it not answer in time, each replica grants its own part of every limit, and tells what it has granted
-//! when Redis is back. Alone, nothing here waits. What a refused caller is told is the proxy's affair.
+//! A request is granted by everybody or by nobody, and then nothing is counted anywhere. Where replicas share a Redis
+//! it decides; does it not answer in time, each replica grants its own part of every limit, and tells what it has
+//! granted when Redis is back. Alone, nothing here waits. What a refused caller is told is the proxy's affair.
 
 mod booking;
 mod common;

@@ -1,4 +1,5 @@
-//! Whether a token is meant for here and now, and whose place in the tree it names. Its signature has been checked before.
+//! Whether a token is meant for here and now, and whose place in the tree it names. Its signature has been checked
+//! before.
 
 use std::collections::HashMap;
 use std::sync::Arc;

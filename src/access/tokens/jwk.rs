@@ -1,7 +1,7 @@
 //! An issuer's public keys, as it publishes them (RFC 7517): those that a signature can be checked with.
 //!
-//! Which signatures a key is for follows from the key, never from a token: a token's `alg` has to be one of them. What is
-//! secret, or meant for encryption, is left out.
+//! Which signatures a key is for follows from the key, never from a token: a token's `alg` has to be one of them. What
+//! is secret, or meant for encryption, is left out.
 
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{

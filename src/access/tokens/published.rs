@@ -23,8 +23,8 @@ use crate::config::{Algorithm, Issuer, KeysAt};
 
 /// Keys are fetched anew this often.
 const REFRESH: Duration = Duration::from_mins(10);
-/// And for a token that names one that is not known no oftener than this: anybody can make one up, and a key that was published
-/// since has to wait for no longer.
+/// And for a token that names one that is not known no oftener than this: anybody can make one up, and a key that was
+/// published since has to wait for no longer.
 const PAUSE: Duration = Duration::from_secs(10);
 /// Keys that are not known and are remembered as asked for; who names another one is told to come again.
 const MOST_ASKED: usize = 256;

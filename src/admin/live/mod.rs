@@ -112,8 +112,8 @@ pub(super) async fn live(State(running): Seen) -> Response {
     (head, Body::new(Events(taken))).into_response()
 }
 
-/// Until the listener or the gateway leaves, or other operators are known: a page that still may comes back at once, and proves
-/// itself. Who is slow to take a beat misses some.
+/// Until the listener or the gateway leaves, or other operators are known: a page that still may comes back at once,
+/// and proves itself. Who is slow to take a beat misses some.
 async fn tell(
     running: Arc<dyn Running>,
     pulse: Arc<Pulse>,

@@ -1,5 +1,5 @@
-//! What a beat says: enough to see at a glance what is broken and what callers notice of it. Whatever is as it should be
-//! and has no traffic is left out of the long lists, so that a beat stays small with hundreds of models.
+//! What a beat says: enough to see at a glance what is broken and what callers notice of it. Whatever is as it should
+//! be and has no traffic is left out of the long lists, so that a beat stays small with hundreds of models.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;

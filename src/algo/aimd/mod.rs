@@ -125,9 +125,9 @@ impl Aimd {
         }
     }
 
-    /// A request went well, one of `in_flight`. A limit that is not half used was not what made it go well, so only
-    /// the clock adds to it; and in the second after a cut, further words of which cut nothing, successes add nothing either, or quick
-    /// ones would outrun the cuts.
+    /// A request went well, one of `in_flight`. A limit that is not half used was not what made it go well, so only the
+    /// clock adds to it; and in the second after a cut, further words of which cut nothing, successes add nothing
+    /// either, or quick ones would outrun the cuts.
     pub fn succeeded(&mut self, in_flight: u32, now: Tick) {
         self.proven = true;
         let before = std::mem::replace(&mut self.good_at, now);

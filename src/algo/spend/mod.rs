@@ -16,6 +16,6 @@ mod purse;
 pub use calendar::{Per, Span, day};
 pub use purse::{Entry, Grant, Purse};
 
-/// The largest amount, in nano-USD, that replicas can spend together: Redis counts in numbers that are exact below 2^53, and
-/// sums of two have to be. 4.5 million dollars.
+/// The largest amount, in nano-USD, that replicas can spend together: Redis counts in numbers that are exact below
+/// 2^53, and sums of two have to be. 4.5 million dollars.
 pub const LARGEST_SHARED: u64 = 1 << 52;

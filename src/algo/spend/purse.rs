@@ -7,8 +7,8 @@
 //! never as much as the limit and the reserve of one request together.
 //!
 //! What others spend (other replicas, the process before) is told as sums that only grow; what was booked here is never
-//! taken out of a sum that may not have it yet, so that nothing counts twice. Less it becomes only where somebody corrects
-//! what things have cost.
+//! taken out of a sum that may not have it yet, so that nothing counts twice. Less it becomes only where somebody
+//! corrects what things have cost.
 
 use std::time::Duration;
 
@@ -175,8 +175,8 @@ impl Purse {
     }
 
     /// Of `limit`, what this one of `replicas` may grant while it hears nothing of the others: all that was spent and
-    /// let in when it heard of them last, and its part of what was left then. What is asked of others at that moment is not
-    /// let in: else a burst of asks would look like all of `limit`, and each replica would grant the whole rest.
+    /// let in when it heard of them last, and its part of what was left then. What is asked of others at that moment is
+    /// not let in: else a burst of asks would look like all of `limit`, and each replica would grant the whole rest.
     pub fn part(&mut self, limit: u64, replicas: u32) -> u64 {
         if replicas <= 1 {
             return limit;

@@ -1,5 +1,5 @@
-//! Numbers of payment cards: 13 to 19 digits (ISO/IEC 7812) whose last one checks the others (Luhn), written together or
-//! in groups.
+//! Numbers of payment cards: 13 to 19 digits (ISO/IEC 7812) whose last one checks the others (Luhn), written together
+//! or in groups.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
-//! Keys of providers and of this gateway, tokens, and whatever else lets somebody in. What a vendor begins its keys with is
-//! known of those that say it; the others' are found by their look: long, of letters and digits.
+//! Keys of providers and of this gateway, tokens, and whatever else lets somebody in. What a vendor begins its keys
+//! with is known of those that say it; the others' are found by their look: long, of letters and digits.
 
 use std::ops::Range;
 use std::sync::LazyLock;

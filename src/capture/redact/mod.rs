@@ -1,5 +1,5 @@
-//! Strikes out of a text what must not be written down: keys, cards, addresses, numbers, and whatever fits an operator's
-//! patterns. A label stands in its place.
+//! Strikes out of a text what must not be written down: keys, cards, addresses, numbers, and whatever fits an
+//! operator's patterns. A label stands in its place.
 //!
 //! | file | job |
 //! |---|---|

@@ -1,6 +1,6 @@
 //! A text as whoever looks for something in it should see it: digits, spaces and dashes of other alphabets as ASCII's,
-//! what has no width left out, and, if that is asked for, escapes undone, however often they were escaped. It knows where
-//! everything that it shows stands in the original.
+//! what has no width left out, and, if that is asked for, escapes undone, however often they were escaped. It knows
+//! where everything that it shows stands in the original.
 
 use std::borrow::Cow;
 use std::ops::Range;

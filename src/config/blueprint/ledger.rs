@@ -14,7 +14,8 @@ pub struct Ledger {
 /// Rows on disk that the store has still to take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpoolSettings {
-    /// A directory, relative to the configuration's own; beside the store's file, or the state file, where it is not said.
+    /// A directory, relative to the configuration's own; beside the store's file, or the state file, where it is not
+    /// said.
     pub path: Option<PathBuf>,
     pub max_bytes: u64,
 }

@@ -9,8 +9,8 @@ pub(super) struct Rule {
     pub statuses: &'static [u16],
     /// One of these is the error's code, type, status or reason.
     pub tags: &'static [&'static str],
-    /// Or one of these is in its message. With a status whose messages quote the request (400, 404, 413, 422) no text may
-    /// put a key or a model away: see [`refusals`](super::refusals).
+    /// Or one of these is in its message. With a status whose messages quote the request (400, 404, 413, 422) no text
+    /// may put a key or a model away: see [`refusals`](super::refusals).
     pub texts: &'static [&'static str],
 }
 

@@ -1,8 +1,8 @@
 //! `usage`: what the model read and wrote (`tokens`), and what is paid (`billed_units`).
 //!
-//! `tokens` counts Cohere's own preamble too, `billed_units` does not; the caches and the reasoning are
-//! told of `tokens`, so callers are told those, and `billed_units` only where they are alone. The meter has what is billed. Cached tokens
-//! are inside the input, reasoning is inside the output (recorded: 416 tokens, 169 of them reasoning).
+//! `tokens` counts Cohere's own preamble too, `billed_units` does not; the caches and the reasoning are told of
+//! `tokens`, so callers are told those, and `billed_units` only where they are alone. The meter has what is billed.
+//! Cached tokens are inside the input, reasoning is inside the output (recorded: 416 tokens, 169 of them reasoning).
 
 use crate::dialect::json::{Walked, Walker};
 use crate::dialect::write::Object;

@@ -366,7 +366,8 @@ impl Seek {
         })
     }
 
-    /// Whether an end of the delivered text stands nowhere else in it, in no other white space, quotes or markup either.
+    /// Whether an end of the delivered text stands nowhere else in it, in no other white space, quotes or markup
+    /// either.
     fn is_only(&self, end: &str, anchor: &Anchor) -> bool {
         let core = self.told.len().checked_sub(anchor.tail.len()).and_then(|core| self.told.get(..core));
         let (whole, end) = (normal(core.unwrap_or_default()), normal(end));

@@ -1,7 +1,7 @@
 //! The ways to what callers leave at an upstream, and come back for: files, batches, stored responses, conversations.
 //!
-//! One table of collections, each with what may be done with it and with a thing in it. Of OpenAI's and Anthropic's dialects
-//! only. Sources: their API references, "Files", "Batches", "Responses" and "Conversations".
+//! One table of collections, each with what may be done with it and with a thing in it. Of OpenAI's and Anthropic's
+//! dialects only. Sources: their API references, "Files", "Batches", "Responses" and "Conversations".
 
 use http::{HeaderMap, Method};
 

@@ -1,14 +1,14 @@
 //! Stop sequences that an upstream cannot be told of.
 //!
-//! OpenAI's responses know none, chat takes four of them, others refuse those of white space. What a request has of them
-//! beyond that is heeded here: the text of its answer ends before it, each choice's by itself, and the answer says that a
-//! stop sequence has come. Only text counts, no thoughts and no calls; blocks of text that follow each other are one text,
-//! as they are to whoever makes them, and whatever else comes between two parts them.
+//! OpenAI's responses know none, chat takes four of them, others refuse those of white space. What a request has of
+//! them beyond that is heeded here: the text of its answer ends before it, each choice's by itself, and the answer says
+//! that a stop sequence has come. Only text counts, no thoughts and no calls; blocks of text that follow each other are
+//! one text, as they are to whoever makes them, and whatever else comes between two parts them.
 //!
-//! The sequence that is complete first wins, so that it does not matter how a text is cut into pieces; of several that are
-//! complete with the same character, the one that the caller names first. So does vLLM (`check_stop_strings`). Of a stream
-//! no more is held back than what may still become one, and that until its block ends: what has gone out by then of a
-//! sequence that ends in a later block stays. The same is true of answers in one piece.
+//! The sequence that is complete first wins, so that it does not matter how a text is cut into pieces; of several that
+//! are complete with the same character, the one that the caller names first. So does vLLM (`check_stop_strings`). Of a
+//! stream no more is held back than what may still become one, and that until its block ends: what has gone out by then
+//! of a sequence that ends in a later block stays. The same is true of answers in one piece.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! What is said of a stored response: how far it has come, and of one that is stored here a page of its input, and that it
-//! is gone.
+//! What is said of a stored response: how far it has come, and of one that is stored here a page of its input, and that
+//! it is gone.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! Names of what an upstream keeps, as numbers: responses, conversations and Anthropic's threads are stored at one upstream, for
-//! one account, and mean nothing anywhere else.
+//! Names of what an upstream keeps, as numbers: responses, conversations and Anthropic's threads are stored at one
+//! upstream, for one account, and mean nothing anywhere else.
 
 use crate::algo::name;
 use crate::dialect::json::{Kind, Walked, Walker};

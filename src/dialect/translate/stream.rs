@@ -193,8 +193,8 @@ impl Stream {
         }
     }
 
-    /// Whether the answer has ended here, at a stop sequence that the upstream was not told of: what else it says is for
-    /// nobody.
+    /// Whether the answer has ended here, at a stop sequence that the upstream was not told of: what else it says is
+    /// for nobody.
     pub fn is_stopped(&self) -> bool {
         self.stopper.as_ref().is_some_and(|stopper| stopper.is_done())
     }

@@ -1,8 +1,8 @@
 //! A batch as bytes, and back. Only the spool has them: what one version writes, a later one reads, or says that it
 //! cannot.
 //!
-//! Numbers are LEB128, texts have their length in front, what may be missing has a byte that says so. Nothing is trusted
-//! on the way back: any bytes give a batch or `None`.
+//! Numbers are LEB128, texts have their length in front, what may be missing has a byte that says so. Nothing is
+//! trusted on the way back: any bytes give a batch or `None`.
 
 mod eye;
 mod pen;

@@ -1,6 +1,6 @@
 //! Reads what requests leave, ten times a second or when there are many: nothing on their path wakes anybody otherwise.
-//! Each goes into the journal, and, where the log wants it, becomes a line there; and spans, where a collector is told of
-//! it.
+//! Each goes into the journal, and, where the log wants it, becomes a line there; and spans, where a collector is told
+//! of it.
 
 use std::pin::pin;
 use std::sync::Arc;

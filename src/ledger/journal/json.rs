@@ -1,5 +1,5 @@
-//! Writes a decision as JSON: byte for byte what `serde_json` writes, in half the time, for a line of the log is mostly names
-//! of fields, which need no look at each of their bytes. Knows the shapes that a decision has, and no others.
+//! Writes a decision as JSON: byte for byte what `serde_json` writes, in half the time, for a line of the log is mostly
+//! names of fields, which need no look at each of their bytes. Knows the shapes that a decision has, and no others.
 
 use serde::ser::{
     Error as _, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, Serializer,

@@ -1,6 +1,7 @@
 //! A request's line of the log: all that is known of it as JSON, or the gist of it for people.
 //!
-//! What a rehearsal reads of these lines is `config::rehearsal::log`'s affair: whoever changes a field changes it there too.
+//! What a rehearsal reads of these lines is `config::rehearsal::log`'s affair: whoever changes a field changes it there
+//! too.
 
 use std::io::{self, Write};
 use std::time::Duration;

@@ -10,8 +10,8 @@
 //! | `tracer` | which requests' spans are made, and when they leave |
 //! | `wanted` | what is looked for |
 //!
-//! A request leaves its record in a bounded queue and goes on; should nobody empty it, it is missing here and in the log,
-//! and counted. Beside the queue at most `journal.requests` records are held, some 1.2 KB each, in memory only.
+//! A request leaves its record in a bounded queue and goes on; should nobody empty it, it is missing here and in the
+//! log, and counted. Beside the queue at most `journal.requests` records are held, some 1.2 KB each, in memory only.
 
 mod clerk;
 mod json;
@@ -179,7 +179,8 @@ impl Journal {
         kept.front().and_then(|kept| kept.record.request.as_ref()).map(|request| request.at)
     }
 
-    /// Those that are wanted, the newest first, as `show` has them; and the number of the last one, where there may be more.
+    /// Those that are wanted, the newest first, as `show` has them; and the number of the last one, where there may be
+    /// more.
     pub fn search<T>(&self, wanted: &Wanted, show: impl Fn(&Decision<'_>) -> T) -> (Vec<T>, Option<u64>) {
         let fits = |kept: &&Kept| {
             wanted.before.is_none_or(|before| kept.number < before) && wanted.fits(&kept.record)

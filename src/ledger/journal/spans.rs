@@ -2,8 +2,9 @@
 //!
 //! Names are OpenTelemetry's where its conventions have them: for HTTP, errors
 //! (<https://opentelemetry.io/docs/specs/semconv/http/http-spans/>) and generative AI
-//! (<https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/>); all else is `mainstay.*`, and says what the log says of
-//! it, in the same words. Of what callers typed there is the model's name, cut; never a path, a prompt or an answer.
+//! (<https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/>); all else is `mainstay.*`, and says what the
+//! log says of it, in the same words. Of what callers typed there is the model's name, cut; never a path, a prompt or
+//! an answer.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Counts what requests cost and used by the key that asked and by everybody above it, once they have ended. Their names are
-//! operators' words; those of callers with tokens are their issuer's, so these are counted together.
+//! Counts what requests cost and used by the key that asked and by everybody above it, once they have ended. Their
+//! names are operators' words; those of callers with tokens are their issuer's, so these are counted together.
 //!
 //! What came of one caller is summed first and counted once, since a series is looked for by its name.
 

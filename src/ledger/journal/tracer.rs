@@ -1,5 +1,5 @@
-//! Which requests' spans are made, and when they go on their way to a collector: its mailbox has the bounds, and counts what
-//! finds no room.
+//! Which requests' spans are made, and when they go on their way to a collector: its mailbox has the bounds, and counts
+//! what finds no room.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use crate::telemetry::RequestOutcome;
 use crate::telemetry::otlp::{Mailbox, Resource, Spans};
 use crate::vocab::Class;
 
-/// Looks of the clerk until spans go, were they few: five seconds, as OpenTelemetry's SDKs have it (`OTEL_BSP_SCHEDULE_DELAY`).
+/// Looks of the clerk until spans go, were they few: five seconds, as OpenTelemetry's SDKs have it
+/// (`OTEL_BSP_SCHEDULE_DELAY`).
 const LOOKS: u32 = 50;
 
 /// Where batches go, and who sends them.

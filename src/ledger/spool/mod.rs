@@ -1,12 +1,12 @@
 //! Batches on disk until the store has them: appended, synced one by one, taken out in order.
 //!
 //! A directory of segments, each a row of frames ([`frame`]). A frame that was written is on disk when
-//! [`Spool::append`] returns; one that a crash or a full disk has cut is cut off when the directory is opened, and never
-//! taken for a batch. What was taken out is not written down: a segment goes when all of it is gone, and what is left of
-//! one after a crash is told again, which is harmless because a batch has a name. When `most_bytes` are full, what comes is
-//! refused and what is there stays: it was promised to be kept. Should somebody remove files of it, their batches are
-//! counted as unreadable and new ones begin. What a disk has changed costs the batches that it is in, which are counted as
-//! well, and the segment is put aside for people when the rest of it is gone. Blocks; reads no clock.
+//! [`Spool::append`] returns; one that a crash or a full disk has cut is cut off when the directory is opened, and
+//! never taken for a batch. What was taken out is not written down: a segment goes when all of it is gone, and what is
+//! left of one after a crash is told again, which is harmless because a batch has a name. When `most_bytes` are full,
+//! what comes is refused and what is there stays: it was promised to be kept. Should somebody remove files of it, their
+//! batches are counted as unreadable and new ones begin. What a disk has changed costs the batches that it is in, which
+//! are counted as well, and the segment is put aside for people when the rest of it is gone. Blocks; reads no clock.
 
 mod frame;
 #[cfg(test)]
@@ -87,7 +87,8 @@ pub(super) enum Full {
 }
 
 impl Spool {
-    /// Opens `directory`, or makes it, and cuts off what a crash has left half written. Fails where another process has it.
+    /// Opens `directory`, or makes it, and cuts off what a crash has left half written. Fails where another process has
+    /// it.
     pub fn open(directory: &Path, most_bytes: u64) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(directory.join(LOCK))?;
@@ -314,8 +315,8 @@ impl Spool {
         Ok(batches)
     }
 
-    /// The first frame that is wanted, of so many rows as it says, is not what was written, or a later version wrote it:
-    /// what stands behind it goes on.
+    /// The first frame that is wanted, of so many rows as it says, is not what was written, or a later version wrote
+    /// it: what stands behind it goes on.
     fn skip(&mut self, file: &mut File, rows: usize) -> io::Result<()> {
         let Some(first) = self.segments.front_mut() else { return Ok(()) };
         let mut rest = vec![0; usize::try_from(first.length - first.at).unwrap_or_default()];

@@ -316,7 +316,8 @@ fn a_directory_is_one_processs() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
-    /// However many bytes of a segment are changed, at once or in several places, while it waits or before it is opened.
+    /// However many bytes of a segment are changed, at once or in several places, while it waits or before it is
+    /// opened.
     #[test]
     fn damage_costs_the_batches_that_it_touches_and_no_other(
         damages in proptest::collection::vec((0..usize::MAX, proptest::collection::vec(any::<u8>(), 1..40)), 1..4),

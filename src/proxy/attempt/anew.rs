@@ -35,8 +35,8 @@ impl Said<'_> {
         is_continued || is_misplaced || is_refused() || self.is_beyond(guest, plan, permit)
     }
 
-    /// Has its limit to be said by the newer name? Models that reason refuse the older one at OpenAI's, which most others
-    /// know alone.
+    /// Has its limit to be said by the newer name? Models that reason refuse the older one at OpenAI's, which most
+    /// others know alone.
     pub fn wants_newer_limit(&self, plan: &Plan<'_>, permit: &Permit) -> bool {
         let channel = permit.channel();
         let upstream = &channel.upstream.config;

@@ -1,9 +1,9 @@
-//! Answers in the background: their caller has a first word and comes back for the rest, or does not. Their upstream is asked
-//! how far they have come until they have ended, so that what they used is booked whoever reads it, and once.
+//! Answers in the background: their caller has a first word and comes back for the rest, or does not. Their upstream is
+//! asked how far they have come until they have ended, so that what they used is booked whoever reads it, and once.
 //!
-//! Until then such a request is under way: it counts for limits, holds what it has reserved of budgets, and a drain waits
-//! for it as for any answer that nobody reads. What a drain cuts off is booked by its prompt, as estimated. Source: OpenAI's
-//! guide "Background mode".
+//! Until then such a request is under way: it counts for limits, holds what it has reserved of budgets, and a drain
+//! waits for it as for any answer that nobody reads. What a drain cuts off is booked by its prompt, as estimated.
+//! Source: OpenAI's guide "Background mode".
 
 use std::sync::Arc;
 use std::time::Duration;

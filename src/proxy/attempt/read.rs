@@ -361,8 +361,8 @@ fn is_error(dialect: Dialect, status: StatusCode) -> bool {
     }
 }
 
-/// Nobody asked for an encoding (`upstream::headers`), and what is encoded cannot be read: not its errors, not its usage,
-/// nor whether it ends.
+/// Nobody asked for an encoding (`upstream::headers`), and what is encoded cannot be read: not its errors, not its
+/// usage, nor whether it ends.
 fn legible(fields: &HeaderMap) -> Result<(), Box<Failed>> {
     let plain = |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
     let mut codings =

@@ -1,5 +1,5 @@
-//! One of two attempts that race, and what of it may outlast the race: where its upstream has `on_hangup: drain`, it owns
-//! all that it needs. Who reads it on is `unattended`'s affair.
+//! One of two attempts that race, and what of it may outlast the race: where its upstream has `on_hangup: drain`, it
+//! owns all that it needs. Who reads it on is `unattended`'s affair.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -70,9 +70,9 @@ impl Future for Runner<'_> {
     }
 }
 
-/// All of `guest` that an attempt needs once its request is written, and whether that attempt is under way. `None` where
-/// none is read on. Few requests that may be raced ever are, so what went into the request (headers, all that it refers to)
-/// and what only the answer's way to a caller takes is left out, and the rest is shared.
+/// All of `guest` that an attempt needs once its request is written, and whether that attempt is under way. `None`
+/// where none is read on. Few requests that may be raced ever are, so what went into the request (headers, all that it
+/// refers to) and what only the answer's way to a caller takes is left out, and the rest is shared.
 fn twin(guest: &Guest) -> Option<(Box<Guest>, Arc<Attendance>)> {
     let own = Attendance::of_attempt(guest.attendance.as_ref()?);
     let mut twin = guest.copy(|| guest.settle.aside())?;

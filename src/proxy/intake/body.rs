@@ -23,7 +23,8 @@ use crate::state::holding::Holding;
 /// Bytes a second that a body has to come with on average, once `body_read` is over, where all of it is waited for: the
 /// default of Kestrel's `MinRequestBodyDataRate`. Who sends a byte now and then would else keep his place for ever.
 const LEAST_RATE: u64 = 240;
-/// What is announced has its place in memory from the start, and has to come so fast that it would be there in this time.
+/// What is announced has its place in memory from the start, and has to come so fast that it would be there in this
+/// time.
 const LONGEST: Duration = Duration::from_mins(5);
 
 /// How slowly a body may come.
@@ -185,9 +186,9 @@ pub async fn read_some(
     Ok(rest.map(BytesMut::freeze).or(first))
 }
 
-/// Makes room for so many bytes more. By now a mebibyte of what was announced is there, and all of it is paid for: room is
-/// made once, since a buffer that doubles holds what it has three times while it is copied. Where nothing was announced, that is
-/// paid for as well.
+/// Makes room for so many bytes more. By now a mebibyte of what was announced is there, and all of it is paid for: room
+/// is made once, since a buffer that doubles holds what it has three times while it is copied. Where nothing was
+/// announced, that is paid for as well.
 fn grow(
     rest: &mut BytesMut,
     more: usize,

@@ -1,8 +1,8 @@
 //! What callers compressed: bodies that name a model are read here, so that they have to be plain.
 //!
-//! `Content-Encoding: gzip` is undone, within the limit of a plain body and piece by piece, so that a small body that stands
-//! for a large one neither fills the memory nor holds up others. Every other coding is refused with the one that is taken
-//! (RFC 9110, 15.5.16). What is only passed on (plain HTTP, files) keeps its coding.
+//! `Content-Encoding: gzip` is undone, within the limit of a plain body and piece by piece, so that a small body that
+//! stands for a large one neither fills the memory nor holds up others. Every other coding is refused with the one that
+//! is taken (RFC 9110, 15.5.16). What is only passed on (plain HTTP, files) keeps its coding.
 
 use std::io::{self, BufRead, ErrorKind, Read};
 
@@ -22,7 +22,8 @@ pub const TAKEN: &str = "gzip";
 const PIECE: usize = 32 * 1024;
 /// Packed bytes that are read before others get their turn: there may be nothing in them.
 const SIP: usize = 16 * 1024;
-/// Parts that a body may have, each with a header (RFC 1952, 2.2): those who pack in parallel make one of 64 KiB or more.
+/// Parts that a body may have, each with a header (RFC 1952, 2.2): those who pack in parallel make one of 64 KiB or
+/// more.
 const MOST_MEMBERS: u32 = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,8 +100,8 @@ pub async fn undo(
     Ok(plain.into())
 }
 
-/// How long the body is that was packed, as its last part says (RFC 1952, 2.3.1: `ISIZE`); 0 where that cannot be. A buffer
-/// of this length need not double, which would hold what it has three times. Who lies has his own refused.
+/// How long the body is that was packed, as its last part says (RFC 1952, 2.3.1: `ISIZE`); 0 where that cannot be. A
+/// buffer of this length need not double, which would hold what it has three times. Who lies has his own refused.
 fn promised(packed: &[u8]) -> u64 {
     /// One bit for a copy of 258 bytes, and as many for its distance (RFC 1951, 3.2.5).
     const TIGHTEST: u64 = 1032;

@@ -105,8 +105,8 @@ pub struct Entrance {
 }
 
 impl Guest {
-    /// Its account is open from here on, and it counts as in flight. What an [`Entrance`] does not say is as it is for plain
-    /// HTTP: the caller of this says what is otherwise.
+    /// Its account is open from here on, and it counts as in flight. What an [`Entrance`] does not say is as it is for
+    /// plain HTTP: the caller of this says what is otherwise.
     pub fn begin(
         gateway: &Arc<Gateway>,
         snapshot: &Snapshot,

@@ -1,5 +1,5 @@
-//! What callers leave at an upstream goes where it was left: to one account of that upstream. Files and batches, and what the
-//! Responses API stores, which is remembered beside (`bonds`), since other requests refer to it.
+//! What callers leave at an upstream goes where it was left: to one account of that upstream. Files and batches, and
+//! what the Responses API stores, which is remembered beside (`bonds`), since other requests refer to it.
 //!
 //! Where each is, and whose, is remembered by a hash of its name within its caller's scope. What is asked of one
 //! goes there and nowhere else: while that place cannot be had the caller is told so, and not that there is no such

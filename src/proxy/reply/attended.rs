@@ -1,6 +1,6 @@
-//! An answer that has begun, and whether somebody waits for it. When the caller hangs up it is dropped, which cancels the
-//! upstream's work; where the upstream has `on_hangup: drain`, it is read to its end beside everything, so that it says
-//! itself what it used.
+//! An answer that has begun, and whether somebody waits for it. When the caller hangs up it is dropped, which cancels
+//! the upstream's work; where the upstream has `on_hangup: drain`, it is read to its end beside everything, so that it
+//! says itself what it used.
 //!
 //! Bounded as everything that nobody waits for (`unattended`). Until then the request counts as under way: for limits,
 //! for budgets and for a drain, which ends it as any other.

@@ -1,5 +1,5 @@
-//! An answer that is seen on its way to the caller, for whoever captures it. What a caller is told besides (`explained`) is
-//! no part of it.
+//! An answer that is seen on its way to the caller, for whoever captures it. What a caller is told besides
+//! (`explained`) is no part of it.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -140,8 +140,8 @@ impl Streaming {
         streaming
     }
 
-    /// What nobody waits for has ended, well or not: a request whose caller hung up, or has all, and whose usage is known
-    /// if it was told all of it.
+    /// What nobody waits for has ended, well or not: a request whose caller hung up, or has all, and whose usage is
+    /// known if it was told all of it.
     fn ends_unheard(&mut self) {
         self.book_usage();
         self.stage = Flow::Over;
@@ -155,8 +155,8 @@ impl Streaming {
         }
     }
 
-    /// The answer has ended at a stop sequence that the upstream was not told of. It is let go of at once, as when a caller
-    /// hangs up, or is read to its end as then; the caller has all of his answer either way.
+    /// The answer has ended at a stop sequence that the upstream was not told of. It is let go of at once, as when a
+    /// caller hangs up, or is read to its end as then; the caller has all of his answer either way.
     fn stop(&mut self) {
         if self.audience == Audience::Nobody {
             return;

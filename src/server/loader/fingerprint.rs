@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 pub struct Fingerprint {
     /// Referenced files, in the order in which they were asked for.
     files: Vec<String>,
-    /// Those of upstreams in which there was nothing, or which could not be read, and why. A caller's key that is taken away
-    /// is meant to end.
+    /// Those of upstreams in which there was nothing, or which could not be read, and why. A caller's key that is taken
+    /// away is meant to end.
     lost: Vec<(String, String)>,
     digest: [u8; 32],
 }

@@ -172,7 +172,8 @@ impl Permit {
     }
 
     /// What the upstream said of its limits with an answer: what it has left for this key and model; without keys, for
-    /// all of us. A key of which nothing is left looks short and does not rest: whether it serves is the upstream's to say.
+    /// all of us. A key of which nothing is left looks short and does not rest: whether it serves is the upstream's to
+    /// say.
     pub fn heard(&self, hint: &RateHint) {
         let RateHint { requests, input, output, tokens, .. } = *hint;
         let said = PerLimit { requests, input, output, tokens };

@@ -1,7 +1,7 @@
 //! What is logged, changed while the process runs: by its configuration, or by an operator for a while.
 //!
-//! Secrets are in no line of ours. Of other people's code nobody can say that, so whoever asks while the gateway runs has
-//! their words down to `info` at most.
+//! Secrets are in no line of ours. Of other people's code nobody can say that, so whoever asks while the gateway runs
+//! has their words down to `info` at most.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -65,8 +65,8 @@ pub(super) fn started(
     drop(LOG.set(Log { environment, set, dial: Mutex::new(Dial { usual, turned: None }) }));
 }
 
-/// Logs what a configuration says from now on, or once what an operator said is over. Nothing happens where this process has
-/// not set up its log.
+/// Logs what a configuration says from now on, or once what an operator said is over. Nothing happens where this
+/// process has not set up its log.
 pub fn follow(settings: Settings) {
     let Some(log) = LOG.get() else { return };
     settings.format.manner().set();
@@ -121,8 +121,8 @@ fn back(log: &Log, dial: &mut Dial) {
     (log.set)(EnvFilter::new(&dial.usual));
 }
 
-/// A filter as it stands in the environment, without what others than our own targets say below `info`, and what no filter
-/// that is asked for at the admin side may have.
+/// A filter as it stands in the environment, without what others than our own targets say below `info`, and what no
+/// filter that is asked for at the admin side may have.
 pub(super) fn without_others(text: &str) -> String {
     let directives = text.split(',').map(str::trim).filter(|directive| !directive.is_empty());
     let kept = directives.filter_map(|text| {
@@ -132,8 +132,8 @@ pub(super) fn without_others(text: &str) -> String {
     kept.collect::<Vec<_>>().join(",")
 }
 
-/// A filter as somebody may ask for it: `info,mainstay::request=debug`. A level alone is that of our own targets, where it
-/// says more than `info`.
+/// A filter as somebody may ask for it: `info,mainstay::request=debug`. A level alone is that of our own targets, where
+/// it says more than `info`.
 fn read(text: &str) -> Result<String, String> {
     if text.len() > LONGEST {
         return Err(format!("a filter has at most {LONGEST} characters"));

@@ -17,7 +17,8 @@ use crate::telemetry::{Metrics, catalogue};
 
 /// Bytes after which a batch is handed on, give or take a line: what is larger is new memory to the system each time.
 const BATCH: usize = 64 * 1024;
-/// Batches that are handed on together, but for the last ones: waking whoever writes takes as long as some twenty lines.
+/// Batches that are handed on together, but for the last ones: waking whoever writes takes as long as some twenty
+/// lines.
 const TOGETHER: usize = 4;
 /// Most bytes that wait to be written.
 const MOST: usize = 16 << 20;

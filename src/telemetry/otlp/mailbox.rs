@@ -1,6 +1,6 @@
 //! What waits to be sent to the collector. Putting something in never waits; where there is no room, what has waited
-//! longest goes: of metrics it is what matters least, since each batch holds all that the one before it did; of traces it is
-//! what fewest will ask for.
+//! longest goes: of metrics it is what matters least, since each batch holds all that the one before it did; of traces
+//! it is what fewest will ask for.
 
 use std::collections::VecDeque;
 

@@ -1,8 +1,8 @@
 //! The registry as OTLP's messages (`opentelemetry/proto/metrics/v1/metrics.proto`), all sums since the process began.
 //!
-//! Four of our metrics are what OpenTelemetry's conventions for generative AI name, and go by those names and attributes
-//! (<https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/>); all others are `mainstay.*`, with our labels. No
-//! attribute says `gen_ai.operation.name`, which our series do not tell apart.
+//! Four of our metrics are what OpenTelemetry's conventions for generative AI name, and go by those names and
+//! attributes (<https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/>); all others are `mainstay.*`, with
+//! our labels. No attribute says `gen_ai.operation.name`, which our series do not tell apart.
 
 use super::resource::Resource;
 use super::wire::Message;
@@ -169,8 +169,8 @@ fn generative(metric: &Metric) -> Option<&'static str> {
     .map(|(_, theirs)| theirs)
 }
 
-/// Name and unit: `mainstay_queue_seconds` is `mainstay.queue` in `s`, as OpenTelemetry has it; units that tell two metrics
-/// apart stay in the name.
+/// Name and unit: `mainstay_queue_seconds` is `mainstay.queue` in `s`, as OpenTelemetry has it; units that tell two
+/// metrics apart stay in the name.
 fn said(metric: &Metric) -> Said {
     let bare = metric.name.strip_suffix("_total").unwrap_or(metric.name);
     let units = [

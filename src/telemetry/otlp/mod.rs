@@ -9,8 +9,8 @@
 //! | `spans` | requests and attempts, as the messages that a collector takes |
 //! | `mailbox` | what waits to be sent, within bounds; metrics and traces have one each |
 //!
-//! Nothing here opens a connection or waits for one: `server::collector` posts what is in a mailbox, tries again and gives
-//! up. A collector that is broken costs what its mailbox may hold, and a counter says so.
+//! Nothing here opens a connection or waits for one: `server::collector` posts what is in a mailbox, tries again and
+//! gives up. A collector that is broken costs what its mailbox may hold, and a counter says so.
 
 mod mailbox;
 mod metrics;

@@ -1,5 +1,5 @@
-//! Writes protocol buffers (<https://protobuf.dev/programming-guides/encoding/>): the few kinds of fields that OTLP has.
-//! By hand, since a handful of messages is less code than what would generate theirs.
+//! Writes protocol buffers (<https://protobuf.dev/programming-guides/encoding/>): the few kinds of fields that OTLP
+//! has. By hand, since a handful of messages is less code than what would generate theirs.
 
 /// A message that is being written.
 #[derive(Debug, Default)]

@@ -155,8 +155,8 @@ pub(super) fn fields<const MAX: usize>(text: &Bytes) -> Result<HeaderMap, Malfor
     }
 }
 
-/// Fields that the gateway is going to add for its caller, so that the map need not grow: id, channel, attempts, what is left
-/// of his limits, a trace.
+/// Fields that the gateway is going to add for its caller, so that the map need not grow: id, channel, attempts, what
+/// is left of his limits, a trace.
 const OF_THE_GATEWAY: usize = 12;
 
 /// The values stay where they are: slices of `text`.

@@ -112,8 +112,8 @@ impl Trial {
         Self { gateway, office, answered: Vec::new(), next: 1, _turn: turn }
     }
 
-    /// The same with limits that are far away, counted in Redis, and with a budget there that is soon spent, so that another
-    /// route serves.
+    /// The same with limits that are far away, counted in Redis, and with a budget there that is soon spent, so that
+    /// another route serves.
     fn limited(more: &str, redis: &str) -> Self {
         let limits = "limits: {rpd: 1000000, tpm: 100000000}";
         let scarce = format!("{{per: total, limit: {}, downgrade_to: spare}}", SCARCE as f64 / 1e9);
@@ -128,8 +128,8 @@ impl Trial {
         Self::of(&format!("{routing}{more}"))
     }
 
-    /// Some callers, `least` at least, for as long as something is done to somebody else. What they were answered, and how
-    /// long nine in ten of those waited who asked the vendor itself meanwhile.
+    /// Some callers, `least` at least, for as long as something is done to somebody else. What they were answered, and
+    /// how long nine in ten of those waited who asked the vendor itself meanwhile.
     fn crowd<T>(&self, least: u32, torment: impl FnOnce(&Self) -> T) -> (Vec<Answered>, Duration, T) {
         let numbers = self.next..self.next + least.max(MOST);
         for number in numbers.clone() {
@@ -148,8 +148,9 @@ impl Trial {
         })
     }
 
-    /// The same, and none of them gets anything but what he would have got without it, or later. That is said of nine in ten
-    /// of those that need not wait for a vendor, and beyond what a way through two processes takes on this machine now.
+    /// The same, and none of them gets anything but what he would have got without it, or later. That is said of nine
+    /// in ten of those that need not wait for a vendor, and beyond what a way through two processes takes on this
+    /// machine now.
     fn under_load(&mut self, least: u32, what: &str, torment: impl FnOnce(&Self)) {
         let (answered, beside, ()) = self.crowd(least, torment);
         let trial = &*self;
@@ -231,7 +232,8 @@ impl Trial {
 }
 
 impl Trial {
-    /// Of each route's budget what its requests cost by the ledger, and so by what was billed, is spent, and nothing is reserved.
+    /// Of each route's budget what its requests cost by the ledger, and so by what was billed, is spent, and nothing is
+    /// reserved.
     fn is_spent(&self, books: &Books<'_>, what: &str) {
         let costs = books.costs();
         let said = || {
@@ -248,8 +250,9 @@ impl Trial {
     }
 }
 
-/// What was never said is estimated: an answer but for the tokens that were on their way, and a prompt as OpenAI counts it, save
-/// by the bytes of its request until it is known how that is, which for prompts as short as these are rather more than less.
+/// What was never said is estimated: an answer but for the tokens that were on their way, and a prompt as OpenAI counts
+/// it, save by the bytes of its request until it is known how that is, which for prompts as short as these are rather
+/// more than less.
 fn is_bounded(error: &Error) {
     let [(prompts, answers), booked] = [error.billed, error.booked];
     assert!((prompts..=2 * prompts).contains(&booked.0), "prompts: {error:?}");

@@ -1,4 +1,5 @@
-//! What befalls a Redis that counts limits and budgets while the ledger is kept, and a spent budget has another route serve.
+//! What befalls a Redis that counts limits and budgets while the ledger is kept, and a spent budget has another route
+//! serve.
 
 use std::time::Duration;
 

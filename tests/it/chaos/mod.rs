@@ -39,9 +39,10 @@ const HEALED_SECS: u32 = 15;
 /// What the allocator may keep, and one more burst of streams.
 const GROWTH_MIB: f64 = 12.0;
 
-/// Faults last seconds here, and streams three: whatever is a time is about a tenth of its default. Whoever was ill is asked
-/// again, a fifth of jitter included, before the one who was sound no longer is ([`schedule::AFTER_TWO`]). A place comes free when
-/// a stream ends, which takes three seconds and more, not a second. Retries are allowed for, since up to half of all attempts fail.
+/// Faults last seconds here, and streams three: whatever is a time is about a tenth of its default. Whoever was ill is
+/// asked again, a fifth of jitter included, before the one who was sound no longer is ([`schedule::AFTER_TWO`]). A
+/// place comes free when a stream ends, which takes three seconds and more, not a second. Retries are allowed for,
+/// since up to half of all attempts fail.
 const ROUTING: &str = r#"
 version: 1
 server: {listen: LISTEN, admin: ADMIN, retry_budget: {ratio: 1, reserve_per_sec: 10}}

@@ -1,8 +1,9 @@
 //! What threads share and no model of `tests/models` can hold, because it stands on other people's words: hammered by
 //! real threads, often enough that a mistake shows.
 //!
-//! Snapshots that are swapped under requests (L-06), maps with a bound (L-07), pools that retire (L-08), hedges
-//! (L-09) and the caps of keys: both attempts of one are polled by one task, so its election has no word of its own to be modelled.
+//! Snapshots that are swapped under requests (L-06), maps with a bound (L-07), pools that retire (L-08), hedges (L-09)
+//! and the caps of keys: both attempts of one are polled by one task, so its election has no word of its own to be
+//! modelled.
 
 use std::sync::{Arc, Barrier};
 use std::thread;

@@ -1,5 +1,6 @@
 //! The real binary with SQLite, killed while it serves and while somebody else holds its database: what callers were
-//! answered is in the store when it is started again, each request once, and the tokens are those that its upstream wrote.
+//! answered is in the store when it is started again, each request once, and the tokens are those that its upstream
+//! wrote.
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;

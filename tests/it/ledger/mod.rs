@@ -1,5 +1,5 @@
-//! The ledger: what its rows say of requests, compared with what callers were told and upstreams billed; and a store that
-//! is away.
+//! The ledger: what its rows say of requests, compared with what callers were told and upstreams billed; and a store
+//! that is away.
 
 mod away;
 mod killed;

@@ -1,5 +1,5 @@
-//! What goes up when another channel is asked to go on, to the byte; and streams that callers of Cohere and Bedrock, and
-//! upstreams of Ollama's dialect, had begun in their own words.
+//! What goes up when another channel is asked to go on, to the byte; and streams that callers of Cohere and Bedrock,
+//! and upstreams of Ollama's dialect, had begun in their own words.
 
 use bytes::Bytes;
 use http::StatusCode;

@@ -1,5 +1,5 @@
-//! Bodies of very many JSON values: in another dialect each of them costs hundreds of bytes and a part of a microsecond,
-//! so they have a bound of their own, and are paid for where they are many.
+//! Bodies of very many JSON values: in another dialect each of them costs hundreds of bytes and a part of a
+//! microsecond, so they have a bound of their own, and are paid for where they are many.
 
 use std::sync::Arc;
 

@@ -165,8 +165,8 @@ impl Chaos {
             well += PAUSE;
         }
         if crowd {
-            // What is in flight when the first overload comes is all that the gateway knows of the limit of before; when
-            // the process has just stood still, that is little.
+            // What is in flight when the first overload comes is all that the gateway knows of the limit of before;
+            // when the process has just stood still, that is little.
             for freeze in &mut freezes {
                 freeze.at += HEALED / 4 + Duration::from_secs(1);
             }

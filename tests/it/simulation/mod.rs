@@ -1,5 +1,6 @@
 //! Deterministic simulation: random configurations, outages, callers who hang up, reloads, restarts, freezes and steps
-//! of the wall's clock, all from one number, against the laws of resilience. What breaks a law breaks it again with the same seed:
+//! of the wall's clock, all from one number, against the laws of resilience. What breaks a law breaks it again with the
+//! same seed:
 //!
 //! ```console
 //! $ MAINSTAY_SEED=17 cargo test --test it simulation

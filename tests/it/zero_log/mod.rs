@@ -1,9 +1,10 @@
-//! What is written down of requests, found by words that stand nowhere else: in the log, the store, the spool, the state
-//! file, captures, Redis, spans, metrics, webhooks and answers of the admin side. With `zero_log` there is none; without it
-//! only what `docs/logs.md` says, and prompts and answers in captures alone, which are turned on here for everybody.
+//! What is written down of requests, found by words that stand nowhere else: in the log, the store, the spool, the
+//! state file, captures, Redis, spans, metrics, webhooks and answers of the admin side. With `zero_log` there is none;
+//! without it only what `docs/logs.md` says, and prompts and answers in captures alone, which are turned on here for
+//! everybody.
 //!
-//! The same search over the same traffic finds labels, models' names and ids where they may be kept, and prompts in captures:
-//! what it does not find is not there.
+//! The same search over the same traffic finds labels, models' names and ids where they may be kept, and prompts in
+//! captures: what it does not find is not there.
 
 mod canaries;
 mod echo;

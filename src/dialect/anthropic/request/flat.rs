@@ -1,8 +1,8 @@
 //! A tool's schema without alternatives at its root, which the API refuses together with the whole request
 //! ("input_schema does not support oneOf, allOf, or anyOf at the top level").
 //!
-//! One object has the properties of all of them, and needs what each of them needs. What that leaves open is told in its
-//! description, for the model to heed.
+//! One object has the properties of all of them, and needs what each of them needs. What that leaves open is told in
+//! its description, for the model to heed.
 
 use std::borrow::Cow;
 

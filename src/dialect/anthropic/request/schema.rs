@@ -1,9 +1,10 @@
 //! Schemas as the API takes them.
 //!
 //! A tool's schema has to be of `type: object` (recorded: `input_schema.type: Field required`), and goes as it was
-//! written, but for alternatives at its root (see `flat`). Those of answers and of strict tools become grammars, which close every object and know no limits of numbers,
-//! lengths and lists; the API refuses the request for any. As Anthropic's own SDKs do (`transform_schema`), such limits
-//! are told in descriptions, for the model to heed. Source: "Structured outputs", JSON Schema limitations.
+//! written, but for alternatives at its root (see `flat`). Those of answers and of strict tools become grammars, which
+//! close every object and know no limits of numbers, lengths and lists; the API refuses the request for any. As
+//! Anthropic's own SDKs do (`transform_schema`), such limits are told in descriptions, for the model to heed. Source:
+//! "Structured outputs", JSON Schema limitations.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -62,8 +63,8 @@ pub fn is_of_object(schema: &str) -> bool {
 }
 
 /// The schema as a grammar is made of it, for an answer or a strict tool: every object closed, and what grammars do not
-/// take told in descriptions, which is reported as lost below `place`. `None` where a grammar would mean something else:
-/// maps, anything at all, and schemas that hold themselves.
+/// take told in descriptions, which is reported as lost below `place`. `None` where a grammar would mean something
+/// else: maps, anything at all, and schemas that hold themselves.
 pub fn imposed(schema: &str, place: &str, losses: &mut Losses) -> Option<String> {
     let root = tree::parse(schema.as_bytes()).ok()?;
     if !is_closable(&root) || !ends(&root) {

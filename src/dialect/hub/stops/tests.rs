@@ -99,8 +99,8 @@ const TEXT: &str = "[abé\u{e8}]{0,12}";
 const STOP: &str = "[abé\u{e8}]{1,4}";
 
 proptest! {
-    /// However it is cut, what is told at each moment is all but what may still become a stop sequence, and in the end all
-    /// that stands before the one that is complete first.
+    /// However it is cut, what is told at each moment is all but what may still become a stop sequence, and in the end
+    /// all that stands before the one that is complete first.
     #[test]
     fn a_stream_is_told_as_far_as_it_can_be_and_ends_where_it_has_to(
         text in TEXT, texts in proptest::collection::vec(STOP, 1..4),

@@ -46,7 +46,8 @@ fn what_an_upstream_cannot_be_told_is_left_to_us_and_lost_to_nobody() {
             assert!(sent(from, to, &["a"]).stops.is_empty() || to == Dialect::Responses, "{from} -> {to}");
         }
     }
-    // Chat of OpenAI's models that take no sampling takes none of them, said anew for one who has others in mind as well.
+    // Chat of OpenAI's models that take no sampling takes none of them, said anew for one who has others in mind as
+    // well.
     let body = golden("text", "ask.openai.json").expect("everybody says it");
     let root = tree::parse(&body).expect("JSON");
     let mut ask = read(Dialect::OpenAi, Operation::Chat, MODEL, &root).expect("a request");
