@@ -96,6 +96,8 @@ impl Conduct {
     /// A request begins. It ends when the guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Exchange {
         self.greeted.store(true, Relaxed);
+        // It is not idle any more: whoever needs a place has to look elsewhere.
+        self.asked.store(false, Release);
         self.busy.begin();
         Exchange(Arc::clone(self))
     }
@@ -122,7 +124,7 @@ impl Conduct {
         self.asked.load(Acquire)
     }
 
-    /// As [`Conduct::is_asked`]; where nobody has asked, `task` is woken by whoever does.
+    /// As [`Conduct::is_asked`]; where nobody has asked, `waker` is woken by whoever does.
     pub(super) fn hears_of_it(&self, waker: &Waker) -> bool {
         let mut task = self.task.lock();
         if self.is_asked() {
@@ -151,7 +153,7 @@ impl Conduct {
             if self.quiet_since().is_some() {
                 return Patience::Idle;
             }
-            // Too late: it is not idle any more.
+            // A head has begun to come.
             self.asked.store(false, Release);
         }
         // Streams of HTTP/2 end in tasks of their own, so a busy connection is looked at now and then.
@@ -208,6 +210,7 @@ mod tests {
         assert!(conduct.hears_of_it(Waker::noop()));
         assert_eq!(conduct.patience(live.now()), Patience::Idle);
         let exchange = conduct.begin();
+        assert!(!conduct.is_asked(), "nobody waits for a place that is needed again");
         assert!(matches!(conduct.patience(live.now()), Patience::Until(_)));
         drop(exchange);
         assert!(!conduct.hears_of_it(Waker::noop()), "it is forgotten");

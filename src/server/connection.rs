@@ -70,7 +70,7 @@ where
     let buffer = buffer_of(&server.limits);
     // What hyper has read and not understood is at most one buffer; what it is reading is another.
     let conduct = Conduct::new(&front.gateway.live, &server.timeouts, 2 * buffer);
-    let _entered = front.room.enter(&conduct);
+    let _entered = front.eviction.enter(&conduct);
     let streams = Streams::new(write_stall, Arc::clone(&front.lifecycle));
     let builder = builder(&server.limits, buffer, streams.clone());
     let caller = Caller {

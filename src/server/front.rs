@@ -6,11 +6,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::connection;
+use super::eviction::{Eviction, LOOK};
 use super::files::room_for_callers;
 use super::lifecycle::Lifecycle;
 use super::line::Place;
 use super::places::Places;
-use super::room::{LOOK, Room};
 use super::tasks::Tasks;
 use crate::proxy::Gateway;
 use crate::telemetry::catalogue as c;
@@ -19,15 +19,15 @@ pub struct Front {
     pub gateway: Arc<Gateway>,
     pub lifecycle: Arc<Lifecycle>,
     places: Arc<Places>,
-    pub(super) room: Arc<Room>,
+    pub(super) eviction: Arc<Eviction>,
     /// Connections that there are files for.
     files_for: usize,
 }
 
 impl Front {
     pub fn new(gateway: Arc<Gateway>, lifecycle: Arc<Lifecycle>) -> Arc<Self> {
-        let room = Room::new(gateway.live.metrics.counter(&c::CONNECTIONS_EVICTED, &[]));
-        Arc::new(Self { gateway, lifecycle, places: Arc::default(), room, files_for: room_for_callers() })
+        let eviction = Eviction::new(gateway.live.metrics.counter(&c::CONNECTIONS_EVICTED, &[]));
+        Arc::new(Self { gateway, lifecycle, places: Arc::default(), eviction, files_for: room_for_callers() })
     }
 
     /// Open connections, those included whose protocol was switched.
@@ -41,7 +41,7 @@ impl Front {
         let said = || self.gateway.snapshot().table.server.limits.max_connections as usize;
         let most = || said().min(self.files_for);
         loop {
-            self.room.make(self.open(), most(), self.gateway.live.now());
+            self.eviction.make_room(self.open(), most(), self.gateway.live.now());
             if timeout(LOOK, self.places.fewer_than(most)).await.is_ok() {
                 return;
             }

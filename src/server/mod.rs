@@ -10,7 +10,7 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | [`listen`], [`tls`], [`front`], `places`, `room` | callers' connections: taken in, encrypted, counted, ended for others |
+//! | [`listen`], [`tls`], [`front`], `places`, `eviction` | callers' connections: taken in, encrypted, counted, ended for others |
 //! | `connection`, `conduct`, `busy`, `line`, `streams` | one connection; when it has been silent, or deaf, for too long |
 //! | `guard`, `framing` | heads that are refused: too large, or ambiguous |
 //! | `edge` | the tower layers |
@@ -41,6 +41,7 @@ mod connection;
 pub mod console;
 mod edge;
 mod editing;
+mod eviction;
 pub mod files;
 mod framing;
 pub mod front;
@@ -61,7 +62,6 @@ mod recheck;
 pub mod reload;
 mod renewal;
 mod rescue;
-mod room;
 mod sharing;
 pub mod shutdown;
 mod spending;

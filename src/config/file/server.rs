@@ -182,7 +182,7 @@ pub struct Limits {
     pub max_header_bytes: Option<Size>,
     /// Request target (8KiB).
     pub max_uri: Option<Size>,
-    /// Connections of callers (20000). Where fewer than a sixteenth is free, those are closed that have been idle for the longest.
+    /// Connections of callers (20000); a sixteenth is kept free by closing those that have been idle for the longest.
     #[schemars(range(min = 1))]
     pub max_connections: Option<u32>,
     /// Requests at the same moment (10000).

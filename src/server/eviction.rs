@@ -23,7 +23,7 @@ const LEAST: Duration = Duration::from_secs(1);
 /// Between two looks at all of them: of 20,000 connections one takes some hundred µs.
 pub const LOOK: Duration = Duration::from_millis(100);
 
-pub struct Room {
+pub struct Eviction {
     connections: Mutex<Connections>,
     evicted: Counter,
 }
@@ -38,11 +38,11 @@ struct Connections {
 
 /// A connection that may be asked to end, until this is dropped.
 pub(super) struct Entered {
-    room: Arc<Room>,
+    eviction: Arc<Eviction>,
     number: u64,
 }
 
-impl Room {
+impl Eviction {
     pub fn new(evicted: Counter) -> Arc<Self> {
         Arc::new(Self { connections: Mutex::default(), evicted })
     }
@@ -52,11 +52,11 @@ impl Room {
         connections.entered += 1;
         let number = connections.entered;
         connections.all.insert(number, Arc::downgrade(conduct));
-        Entered { room: Arc::clone(self), number }
+        Entered { eviction: Arc::clone(self), number }
     }
 
     /// Asks as many to end as it takes for a share of `most` places to be free while `open` are taken.
-    pub fn make(&self, open: usize, most: usize, now: Tick) {
+    pub fn make_room(&self, open: usize, most: usize, now: Tick) {
         let wanted = (open + (most / SPARE).max(1)).saturating_sub(most);
         if wanted == 0 {
             return;
@@ -91,7 +91,7 @@ impl Room {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.room.connections.lock().all.remove(&self.number);
+        self.eviction.connections.lock().all.remove(&self.number);
     }
 }
 
@@ -108,15 +108,15 @@ mod tests {
 
     struct Hall {
         live: Arc<Live>,
-        room: Arc<Room>,
+        eviction: Arc<Eviction>,
         inside: Vec<(Arc<Conduct>, Entered)>,
     }
 
     impl Hall {
         fn new() -> Self {
             let live = Arc::new(Live::seeded(1));
-            let room = Room::new(live.metrics.counter(&c::CONNECTIONS_EVICTED, &[]));
-            Self { live, room, inside: Vec::new() }
+            let eviction = Eviction::new(live.metrics.counter(&c::CONNECTIONS_EVICTED, &[]));
+            Self { live, eviction, inside: Vec::new() }
         }
 
         /// Somebody comes, and has asked something already.
@@ -125,12 +125,12 @@ mod tests {
                 ServerTimeouts { header_read: S * 10, body_read: S, keep_alive: S * 75, write_stall: S };
             let conduct = Conduct::new(&self.live, &timeouts, 1024);
             drop(conduct.begin());
-            self.inside.push((Arc::clone(&conduct), self.room.enter(&conduct)));
+            self.inside.push((Arc::clone(&conduct), self.eviction.enter(&conduct)));
             conduct
         }
 
-        fn make(&self, most: usize) {
-            self.room.make(self.inside.len(), most, self.live.now());
+        fn make_room(&self, most: usize) {
+            self.eviction.make_room(self.inside.len(), most, self.live.now());
         }
 
         /// The places of those who were asked.
@@ -147,19 +147,19 @@ mod tests {
             hall.come();
             advance(S).await;
         }
-        hall.make(34);
+        hall.make_room(34);
         assert_eq!(hall.asked(), [0_usize; 0], "a sixteenth is free");
-        hall.make(32);
+        hall.make_room(32);
         assert_eq!(hall.asked(), [0, 1]);
         advance(LOOK).await;
-        hall.make(32);
+        hall.make_room(32);
         assert_eq!(hall.asked(), [0, 1], "they are on their way");
         hall.inside.drain(..2);
         hall.come();
         advance(LOOK).await;
-        hall.make(32);
+        hall.make_room(32);
         assert_eq!(hall.asked(), [0]);
-        assert_eq!(hall.room.connections.lock().all.len(), 31);
+        assert_eq!(hall.eviction.connections.lock().all.len(), 31);
     }
 
     #[tokio::test(start_paused = true)]
@@ -172,14 +172,14 @@ mod tests {
         advance(S * 5).await;
         let _fresh = hall.come();
         advance(LEAST / 2).await;
-        hall.make(3);
+        hall.make_room(3);
         assert_eq!(hall.asked(), [0_usize; 0]);
         advance(LEAST / 2).await;
-        hall.make(3);
+        hall.make_room(3);
         assert_eq!(hall.asked(), [2]);
         drop(exchange);
         advance(LEAST).await;
-        hall.make(2);
+        hall.make_room(2);
         assert_eq!(hall.asked(), [0, 2]);
     }
 }
