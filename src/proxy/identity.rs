@@ -10,7 +10,7 @@ use http::{HeaderName, Method, request};
 
 use super::intake::Arrival;
 use super::refuse::{DEFAULT_RETRY_AFTER, Refusal};
-use super::{Gateway, Snapshot};
+use super::{Gateway, Snapshot, cors};
 use crate::access::tokens::{Rejected, Unfit};
 use crate::access::{Access, Demand, Denied, MOST_GUESSES, Received, Signing, Standing};
 use crate::algo::sigv4::{Payload, Refused};
@@ -49,15 +49,22 @@ pub fn received<'a>(
 /// Refuses whoever is nobody we know where every model needs a key, whichever it turns out to be.
 pub fn turn_away<T>(
     gateway: &Gateway,
-    access: &Access,
+    snapshot: &Snapshot,
     known: &Result<T, Denied>,
     (arrival, dialect): (&Arrival, Dialect),
 ) -> Result<(), Box<Refusal>> {
+    let access = &snapshot.access;
     match (access.models(), known) {
         (Demand::Always, Err(denied)) => access
             .decide(Err(denied.clone()), access.whole())
             .map(drop)
             .map_err(|denied| refusal(gateway, &denied, arrival, dialect)),
+        // Its page is one that the operator has named.
+        (Demand::ByRoute | Demand::Never, Err(_))
+            if cors::is_welcome(&snapshot.table, &arrival.head.headers) =>
+        {
+            Ok(())
+        }
         (Demand::ByRoute | Demand::Never, Err(_)) if is_rebound(&arrival.head, arrival.from) => {
             let message = "a web page had a browser on this machine send this to a name that is none of this machine's, as pages do \
                  that may not reach it; ask `localhost` or an address, as a proxy in front may do in `Host`, or send one of this gateway's keys"

@@ -22,7 +22,8 @@ use super::recall;
 use super::refuse::{Refusal, in_short};
 use super::reply::Reply;
 use super::{
-    Gateway, Snapshot, admission, capture, deadline, identity, leave, left, limits, models, privacy, trace,
+    Gateway, Snapshot, admission, capture, cors, deadline, identity, leave, left, limits, models, privacy,
+    trace,
 };
 use crate::access::{Caller, Standing};
 use crate::algo::tick::Tick;
@@ -115,6 +116,9 @@ pub async fn admit(
     snapshot: &Snapshot,
     mut arrival: Arrival,
 ) -> Result<Admitted, Box<Refusal>> {
+    if let Some(answered) = cors::preflight(&snapshot.table, &arrival)? {
+        return Ok(Admitted::Answered(Box::new(answered)));
+    }
     let limits = &snapshot.table.server.limits;
     let busy = gateway.in_flight() >= limits.max_inflight;
     let path = arrival.head.uri.path().to_owned();

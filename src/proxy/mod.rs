@@ -15,6 +15,7 @@
 //! | `named` | requests that callers name by an `Idempotency-Key` |
 //! | `share`, `flight` | one attempt for all who ask the same at the same moment |
 //! | `capture` | which requests are captured, and what of them is seen |
+//! | `cors` | which web pages of other sites may ask, and read the answers |
 //! | `drive` | the attempt loop |
 //! | `explain` | tells a caller who may ask why his request went where it went |
 //! | `degrade` | what becomes of a request that no channel can take |
@@ -59,6 +60,7 @@ mod bonds;
 mod budgets;
 mod byok;
 mod capture;
+mod cors;
 mod count;
 mod deadline;
 mod degrade;
@@ -330,10 +332,11 @@ impl Gateway {
         from: Option<IpAddr>,
     ) -> Response<Reply> {
         let snapshot = self.snapshot();
+        let sharing = cors::Sharing::of(&snapshot.table, &request);
         let arrival = intake::Arrival::new(self, &snapshot, request, from);
         let begun = arrival.begun;
         let wish = explain::Wish::of(&arrival);
-        match intake::admit(self, &snapshot, arrival).await {
+        let mut response = match intake::admit(self, &snapshot, arrival).await {
             Ok(intake::Admitted::Guest(guest)) => {
                 let (trace, shown) = (guest.settle.trace, limits::shown(&guest));
                 let explained = explain::granted(wish, &guest.settle, guest.dialect);
@@ -363,6 +366,8 @@ impl Gateway {
                 trace::say(response.headers_mut(), status, trace);
                 explain::on(explained, capture::on(taking, response))
             }
-        }
+        };
+        sharing.say(response.headers_mut());
+        response
     }
 }

@@ -52,7 +52,7 @@ fn a_token_is_asked_for_and_stays_in_the_tab() {
 }
 
 /// Against a gateway of `routing.yaml` with something in the place of something else.
-fn run(file: &str, (in_place_of, something): (&str, &str)) {
+pub fn run(file: &str, (in_place_of, something): (&str, &str)) {
     let browser = match browser() {
         Ok(browser) => browser,
         Err(why) => return skip(file, why),

@@ -17,6 +17,7 @@ mod catalog;
 mod chaos;
 mod collector;
 mod console;
+mod cors;
 mod crowded;
 mod deadlines;
 mod exchanged;

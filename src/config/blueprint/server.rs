@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::degrade::Idempotency;
-use crate::config::Cidr;
+use crate::config::{Cidr, PageOrigin};
 use crate::vocab::{OperatorScopes, Secret};
 
 /// The `server:` section.
@@ -31,6 +31,8 @@ pub struct Server {
     pub drain: Drain,
     /// Most health probes that run at the same moment, over all upstreams.
     pub probe_concurrency: u32,
+    /// Whose web pages may ask, and read the answers; nobody's without any.
+    pub cors: Vec<PageOrigin>,
     pub media: Media,
     pub responses: Responses,
     /// Most bytes of all answers that routes keep (`cache`).

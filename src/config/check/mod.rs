@@ -10,6 +10,7 @@ mod alerts;
 mod automatic;
 mod budgets;
 mod capture;
+mod cors;
 mod fallback;
 pub mod issuers;
 mod ledger;

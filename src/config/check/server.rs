@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::access::{Unfit, access, secret_at};
-use super::{Scene, media, operators, redis};
+use super::{Scene, cors, media, operators, redis};
 use crate::config::blueprint::{
     Access, AdminSide, Idempotency, Limits, Responses, Server, ServerTimeouts, ServerTls,
 };
@@ -84,6 +84,7 @@ pub fn check(scene: &Scene<'_>, findings: &mut Findings) -> Option<Server> {
         timeouts: timeouts(&said.timeouts, &path.key("timeouts"), findings),
         drain: settle::drain(&said.drain),
         probe_concurrency: said.probe_concurrency.unwrap_or(16),
+        cors: cors::check(scene, &path.key("cors"), findings)?,
         media: media::check(&said.media, &path.key("media"), findings)?,
         responses: responses(&said.responses, &path.key("responses"), findings),
         cache_memory: cache_memory(said.cache_memory, &path.key("cache_memory"), findings),

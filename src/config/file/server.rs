@@ -38,6 +38,7 @@ pub struct Server {
     pub probe_concurrency: Option<u32>,
     /// Retries over all routes together.
     pub retry_budget: Budget,
+    pub cors: Cors,
     pub media: Media,
     pub responses: Responses,
     /// Most bytes of all answers that routes keep (`cache`), in memory (64MiB).
@@ -112,6 +113,15 @@ pub struct Redis {
     /// How many share it, for as long as it has not said so itself: while it is away, each grants one part of so many (1).
     #[schemars(range(min = 1, max = 1000))]
     pub replicas: Option<u32>,
+}
+
+/// Web pages of other sites whose scripts may ask the gateway and read its answers (the Fetch standard's CORS).
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cors {
+    /// Where such pages come from: `https://chat.example.com`, `http://localhost:5173`, `https://*.example.com` for all below
+    /// one, or `*` alone for any, where callers need keys (none).
+    pub origins: Vec<String>,
 }
 
 /// Pictures, documents and sounds that callers give as URLs, for channels that take only the content.

@@ -59,7 +59,7 @@ async fn hear(
     if let Some(key) = known.as_ref().ok().and_then(Standing::named) {
         arrival.comes_from(gateway, snapshot, &key.lineage);
     }
-    identity::turn_away(gateway, access, &known, (arrival, dialect))
+    identity::turn_away(gateway, snapshot, &known, (arrival, dialect))
         .map_err(|refusal| refusal.closing_if_body(arrival))?;
     let coding = coding::said(&arrival.head.headers).map_err(|coding| {
         let message = format!(
@@ -88,7 +88,7 @@ async fn hear(
     let waited = pace.waited();
     let received = identity::received(snapshot, arrival, &body, gateway.live.clock.unix_now());
     let proof = known.and_then(|standing| standing.proven(&received));
-    identity::turn_away(gateway, access, &proof, (arrival, dialect))?;
+    identity::turn_away(gateway, snapshot, &proof, (arrival, dialect))?;
     if let Ok(key) = &proof {
         arrival.comes_from(gateway, snapshot, &key.lineage);
     }

@@ -80,7 +80,7 @@ async fn admit(
     let (dialect, operation) = (entry.dialect, entry.operation);
     let known = identity::judge(gateway, access, arrival, identity::signing(dialect));
     let known = known.and_then(Standing::unsigned);
-    identity::turn_away(gateway, access, &known, (&*arrival, dialect))?;
+    identity::turn_away(gateway, snapshot, &known, (&*arrival, dialect))?;
     let makes_batch = operation == Operation::Batches && left.want == Want::Create;
     let holder = known.as_ref().ok().cloned();
     if let Some(key) = &holder {
