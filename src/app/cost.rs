@@ -51,7 +51,10 @@ pub struct CostOf {
     #[arg(long, default_value = "standard", value_parser = tier)]
     tier: Tier,
     /// A request's body instead: what it would cost at every channel of its route
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "input", "output", "tier"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "model", "input", "output", "cached", "cache_write", "cache_write_1h", "reasoning", "images", "searches",
+        "characters", "seconds", "tier",
+    ])]
     request: Option<PathBuf>,
     /// Where that request would be posted to
     #[arg(long, default_value = "/v1/chat/completions", requires = "request")]

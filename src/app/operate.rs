@@ -20,20 +20,8 @@ pub enum Operate {
         #[command(flatten)]
         whom: Whom,
     },
-    /// Let nothing new go to an upstream; what is under way finishes
-    Drain(Order),
-    /// Let no request go to an upstream any more
-    Disable(Order),
-    /// Hold an upstream's breaker open, whatever the evidence
-    Trip(Order),
-    /// Hold an upstream's breaker closed, whatever the evidence: for ten minutes, or for `--for`
-    Restore(Order),
-    /// Take back what was said of an upstream: drain, disable, trip or restore
-    Enable(Order),
-    /// Forget an upstream's faults, latencies and cooldowns
-    Reset(Order),
-    /// Probe an upstream now
-    Probe(Order),
+    #[command(flatten)]
+    Act(Act),
     /// Look at, compare, change and roll back a running gateway's configuration
     Config {
         #[command(subcommand)]
@@ -51,22 +39,74 @@ pub struct Whom {
     admin: Option<String>,
 }
 
+/// What is done to an upstream.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Act {
+    /// Let nothing new go to an upstream; what is under way finishes
+    Drain(Order),
+    /// Let no request go to an upstream any more
+    Disable(Order),
+    /// Hold an upstream's breaker open, whatever the evidence
+    Trip(Order),
+    /// Hold an upstream's breaker closed, whatever the evidence
+    Restore(Trial),
+    /// Take back what was said of an upstream: drain, disable, trip or restore
+    Enable(Part),
+    /// Forget an upstream's faults, latencies and cooldowns
+    Reset(Part),
+    /// Probe an upstream now
+    Probe(Target),
+}
+
 /// To what, for how long, and why.
 #[derive(Clone, Debug, Args)]
 pub struct Order {
-    /// The upstream's name
-    name: String,
-    /// One model of it; else all of it
-    #[arg(long)]
-    model: Option<String>,
+    #[command(flatten)]
+    part: Part,
     /// How long it holds: 90s, 10m, 2h; else until it is taken back
     #[arg(long = "for", value_name = "TIME")]
     lasting: Option<String>,
+}
+
+/// The same, for what ends by itself.
+#[derive(Clone, Debug, Args)]
+pub struct Trial {
+    #[command(flatten)]
+    part: Part,
+    /// How long it holds: 90s, 10m, 2h; else ten minutes
+    #[arg(long = "for", value_name = "TIME")]
+    lasting: Option<String>,
+}
+
+/// To an upstream, or to a part of it.
+#[derive(Clone, Debug, Args)]
+pub struct Part {
+    #[command(flatten)]
+    target: Target,
+    /// One model of it; else all of it
+    #[arg(long)]
+    model: Option<String>,
+}
+
+/// To which upstream, and why.
+#[derive(Clone, Debug, Args)]
+pub struct Target {
+    /// The upstream's name
+    name: String,
     /// Why, for who looks later
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     #[command(flatten)]
     whom: Whom,
+}
+
+/// What any of them says.
+#[derive(Clone, Copy, Debug)]
+struct Said<'a> {
+    action: &'static str,
+    target: &'a Target,
+    model: Option<&'a str>,
+    lasting: Option<&'a str>,
 }
 
 /// What to do with the configuration.
@@ -94,13 +134,7 @@ impl Operate {
     pub fn admin(&self) -> Option<&str> {
         let whom = match self {
             Self::Upstreams { whom } | Self::Config { whom, .. } => whom,
-            Self::Drain(order)
-            | Self::Disable(order)
-            | Self::Trip(order)
-            | Self::Restore(order)
-            | Self::Enable(order)
-            | Self::Reset(order)
-            | Self::Probe(order) => &order.whom,
+            Self::Act(act) => &act.said().target.whom,
         };
         whom.admin.as_deref()
     }
@@ -110,23 +144,9 @@ impl Operate {
     /// # Errors
     /// Where a file cannot be read.
     pub fn request(&self) -> anyhow::Result<Question> {
-        let act = |action: &str, order: &Order| {
-            let said = [("model", &order.model), ("for", &order.lasting), ("reason", &order.reason)];
-            let said =
-                said.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?))));
-            let body = Value::Object(said.collect::<Map<_, _>>()).to_string();
-            let path = format!("/admin/upstreams/{}/{action}", escaped(&order.name).replace('/', "%2F"));
-            Question::new(Method::POST, path).saying(body)
-        };
         Ok(match self {
             Self::Upstreams { .. } => Question::new(Method::GET, "/admin/upstreams"),
-            Self::Drain(order) => act("drain", order),
-            Self::Disable(order) => act("disable", order),
-            Self::Trip(order) => act("trip", order),
-            Self::Restore(order) => act("restore", order),
-            Self::Enable(order) => act("enable", order),
-            Self::Reset(order) => act("reset", order),
-            Self::Probe(order) => act("probe", order),
+            Self::Act(act) => act.said().request(),
             Self::Config { what, .. } => what.request()?,
         })
     }
@@ -136,29 +156,62 @@ impl Operate {
         match self {
             Self::Upstreams { .. } => upstreams(answer),
             Self::Config { what, .. } => what.shown(answer),
+            Self::Act(act) => act.shown(answer),
+        }
+    }
+}
+
+impl Act {
+    fn said(&self) -> Said<'_> {
+        match self {
+            Self::Drain(Order { part, lasting }) => part.said("drain", lasting.as_ref()),
+            Self::Disable(Order { part, lasting }) => part.said("disable", lasting.as_ref()),
+            Self::Trip(Order { part, lasting }) => part.said("trip", lasting.as_ref()),
+            Self::Restore(Trial { part, lasting }) => part.said("restore", lasting.as_ref()),
+            Self::Enable(part) => part.said("enable", None),
+            Self::Reset(part) => part.said("reset", None),
+            Self::Probe(target) => Said { action: "probe", target, model: None, lasting: None },
+        }
+    }
+
+    fn shown(&self, answer: &Value) -> String {
+        let subject = self.said().subject();
+        match self {
             Self::Probe(_) => {
                 let probe = &answer["probe"];
                 let why = probe["why"].as_str().map(|why| format!(": {why}")).unwrap_or_default();
                 let took = probe["took_ms"].as_f64().unwrap_or_default();
                 format!("{} ({}, {took:.0} ms){why}", word(probe, "result"), word(probe, "kind"))
             }
-            Self::Reset(order) => format!("{} is as if nothing had happened", order.subject()),
-            Self::Drain(order)
-            | Self::Disable(order)
-            | Self::Trip(order)
-            | Self::Restore(order)
-            | Self::Enable(order) => {
+            Self::Reset(_) => format!("{subject} is as if nothing had happened"),
+            Self::Drain(_) | Self::Disable(_) | Self::Trip(_) | Self::Restore(_) | Self::Enable(_) => {
                 let said = overridden(&answer["override"]);
                 let said = if said.is_empty() { "as the gateway decides".to_owned() } else { said };
-                format!("{} is {said}; in flight: {}", order.subject(), answer["in_flight"])
+                format!("{subject} is {said}; in flight: {}", answer["in_flight"])
             }
         }
     }
 }
 
-impl Order {
+impl Part {
+    fn said<'a>(&'a self, action: &'static str, lasting: Option<&'a String>) -> Said<'a> {
+        let Self { target, model } = self;
+        Said { action, target, model: model.as_deref(), lasting: lasting.map(String::as_str) }
+    }
+}
+
+impl Said<'_> {
     fn subject(&self) -> String {
-        self.model.as_ref().map_or_else(|| self.name.clone(), |model| format!("{}/{model}", self.name))
+        let name = &self.target.name;
+        self.model.map_or_else(|| name.clone(), |model| format!("{name}/{model}"))
+    }
+
+    fn request(&self) -> Question {
+        let said = [("model", self.model), ("for", self.lasting), ("reason", self.target.reason.as_deref())];
+        let said = said.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text?))));
+        let body = Value::Object(said.collect::<Map<_, _>>()).to_string();
+        let name = escaped(&self.target.name).replace('/', "%2F");
+        Question::new(Method::POST, format!("/admin/upstreams/{name}/{}", self.action)).saying(body)
     }
 }
 
@@ -324,6 +377,11 @@ mod tests {
         assert_eq!(line("config history --admin http://h:1").admin(), Some("http://h:1"));
         assert_eq!(line("probe a --admin http://h:1").admin(), Some("http://h:1"));
         assert!(line("config diff /nowhere.yaml").request().is_err());
+        check("restore a --for 2h", Method::POST, "/admin/upstreams/a/restore", json!({"for": "2h"}));
+        for words in ["mainstay enable a --for 1m", "mainstay reset a --for 1m", "mainstay probe a --model m"]
+        {
+            assert!(Line::try_parse_from(words.split(' ')).is_err(), "{words}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use super::Env;
 use super::path::{Path, Step};
 use super::problem::Findings;
+use super::redact::is_secret_word;
 use super::tree::{Node, Scalar, Text, Value};
 
 /// A value that begins so is the content of the file that it names.
@@ -62,7 +63,14 @@ fn resolve(scalar: &mut Scalar, path: &Path, env: &dyn Env, findings: &mut Findi
         }
         Ok(_) => {
             for gap in missing {
-                findings.error(path, gap.message, gap.hint);
+                let is_variable = !gap.name.starts_with(FILE);
+                // No default of a secret would be taken.
+                let hint = if is_variable && is_secret(path) {
+                    "set it and start again".to_owned()
+                } else {
+                    gap.hint
+                };
+                findings.error(path, gap.message, hint);
             }
             Text::Broken
         }
@@ -86,6 +94,14 @@ pub fn lost_files(root: &Node) -> Vec<String> {
         collect(&upstreams.node, &mut lost);
     }
     lost
+}
+
+fn is_secret(path: &Path) -> bool {
+    let key = |step: &Step| match step {
+        Step::Key(key) => Some(is_secret_word(key)),
+        Step::Index(_) => None,
+    };
+    path.steps().iter().rev().find_map(key).unwrap_or_default()
 }
 
 /// Where an upstream or a caller's key simply stays unconfigured: whom it speaks to, and as whom.

@@ -32,7 +32,8 @@ use crate::dialect::provider::Auth;
 use crate::dialect::provider::grant::METADATA;
 
 /// Beginnings of paths that AI requests come in by (DESIGN §2); `dialect` looks at them first.
-const AI_PATHS: [&str; 5] = ["/v1/", "/v1beta/", "/v1alpha/", "/anthropic/", "/gemini/"];
+const AI_PATHS: [&str; 7] =
+    ["/v1/", "/v1beta/", "/v1alpha/", "/anthropic/", "/gemini/", "/cohere/", "/bedrock/"];
 
 /// Below this a window sees too little to prove anything.
 const WINDOW_MIN: Duration = Duration::from_secs(1);
@@ -217,8 +218,9 @@ fn route(route: &Route, index: usize, upstreams: &[Upstream], root: &Node, findi
     if let Matcher::Path { prefix, .. } = &route.matcher
         && AI_PATHS.iter().any(|taken| prefix.starts_with(taken))
     {
-        let message =
-            format!("AI requests come in below `{prefix}` and are answered before this route is looked at");
+        let message = format!(
+            "AI requests come in below `{prefix}`: but for files, batches and the like they never come to this route"
+        );
         findings.warn(&path.key("path"), message, "choose another beginning");
     }
     nowhere_to_go(route, &path, upstreams, findings);
@@ -244,10 +246,21 @@ fn route(route: &Route, index: usize, upstreams: &[Upstream], root: &Node, findi
     if budget.ratio == 0.0 && budget.reserve_per_sec == 0.0 {
         findings.warn(&retry(&["budget"]), "a budget of nothing: no request is ever retried", "");
     }
+    let longest = route.channels.iter().map(|channel| channel.timeouts.total).max().unwrap_or_default();
     for (number, channel) in route.channels.iter().enumerate() {
         let at = channel_path(index, number);
         let below = &upstreams[channel.upstream];
         let layers = channel_layers(index, number, &below.name);
+        if channel.timeouts.total < longest {
+            let message = format!(
+                "`total` ({}) has no effect here: another channel of the route has {}, and the longest holds for a request with \
+                 all its attempts",
+                shown(channel.timeouts.total),
+                shown(longest)
+            );
+            let hint = "say the same for all channels of a route; `first_event` and `idle` bound an attempt";
+            findings.warn(&root.said_at(&layers, &["timeouts", "total"]), message, hint);
+        }
         timeouts(&channel.timeouts, |key| root.said_at(&layers, &["timeouts", key]), findings);
         breaker(&channel.breaker, root, &layers, findings);
         if route.retry.wait > channel.timeouts.total {

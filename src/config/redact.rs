@@ -220,7 +220,7 @@ fn is_condition(path: &Path) -> bool {
     path.starts_with("routes[") && path.contains(".rules[") && path.ends_with("].when")
 }
 
-fn is_secret_word(key: &str) -> bool {
+pub fn is_secret_word(key: &str) -> bool {
     let key = key.to_ascii_lowercase().replace('-', "_");
     SECRET_WORDS.iter().any(|word| key.contains(word))
         || matches!(key.as_str(), "key" | "keys" | "auth")

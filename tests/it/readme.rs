@@ -1,6 +1,7 @@
 //! What README.md tells people to type does what it says there, against the sample file; the files that it and `docs`
 //! show are good.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -111,4 +112,32 @@ fn the_files_it_shows_are_good() {
         }
     }
     assert!(good > 10, "{good} files");
+}
+
+/// Every header of the gateway's own that stands in the program stands in the table, and no other one.
+#[test]
+fn docs_name_every_header_of_the_gateways_own() {
+    fn named(text: &str, begin: &str) -> BTreeSet<String> {
+        let name =
+            |rest: &str| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect::<String>();
+        text.split(begin).skip(1).map(name).filter(|name| !name.is_empty()).collect()
+    }
+    fn sources(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).expect("the sources are there") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("it can be read");
+                found.extend(named(&text, "HeaderName::from_static(\"x-mainstay-"));
+            }
+        }
+    }
+    let docs = text("docs/callers.md");
+    let (_, table) = docs.split_once("### Headers of the gateway's own").expect("the table is there");
+    let (table, _) = table.split_once("\n## ").expect("something follows");
+    let mut used = BTreeSet::from(["session".to_owned()]);
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut used);
+    assert!(used.len() > 20, "{used:?}");
+    assert_eq!(named(table, "`x-mainstay-"), used);
 }

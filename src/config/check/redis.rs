@@ -76,7 +76,7 @@ pub fn check(said: &server::Redis, path: &Path, scene: &Scene<'_>, findings: &mu
         );
     }
     if !TIMEOUT.contains(&redis.timeout) {
-        let hint = "20ms is the default; requests never wait for it";
+        let hint = "20ms is the default: so long a request of whoever has limits or budgets waits at most";
         findings.error(&path.key("timeout"), "answers are waited for 1ms to 1s", hint);
     }
     if !POLL.contains(&redis.poll) {

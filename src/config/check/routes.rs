@@ -393,6 +393,7 @@ fn check_order(timeouts: &Timeouts, place: impl Fn(&str) -> Path, findings: &mut
     for (name, duration) in [
         ("connect", timeouts.connect),
         ("tls", timeouts.tls),
+        ("ttfb", timeouts.ttfb),
         ("idle", timeouts.idle),
         ("content_idle", timeouts.content_idle.unwrap_or(Duration::MAX)),
     ] {

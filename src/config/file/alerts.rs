@@ -27,7 +27,7 @@ pub struct Alerts {
 pub struct Webhook {
     /// Where to; redirects are not followed.
     pub url: Option<String>,
-    /// What messages are signed with: `${NAME}` or `file:/path`, of 16 characters or more; `whsec_` and base64, or a text.
+    /// What messages are signed with: `${NAME}` or `file:/path`, of 16 characters or more; `whsec_` and base64, or a text (none; needed with `format: mainstay`).
     pub secret: Option<String>,
     /// What it is told of (everything).
     #[schemars(length(min = 1))]

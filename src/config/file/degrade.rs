@@ -58,7 +58,7 @@ pub enum DegradationName {
     Wait,
     /// A text of your own (`exhausted.answer`).
     Answer,
-    /// A 429 or 503 with the time at which it is worth trying again.
+    /// A 429 or 503 with the time at which it is worth trying again; 502 or 504 where an attempt failed last.
     Fail,
 }
 

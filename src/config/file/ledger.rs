@@ -9,7 +9,7 @@ use crate::config::units::Size;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ledger {
-    /// Callers' headers that become labels of their requests, as in `[x-customer]` (none); up to 64 visible characters of each.
+    /// Callers' headers that become labels of their requests, as in `[x-customer]` (none); a value of more than 64 bytes, or with others than visible characters, is left out.
     #[schemars(length(max = 16))]
     pub tags: Option<Vec<String>>,
     pub spool: Spool,

@@ -146,7 +146,8 @@ pub struct Upstream {
     pub dialect: Option<Dialects>,
     /// What the provider's own SDK takes as base URL.
     pub base_url: Option<String>,
-    /// API keys. One that resolves to nothing is left out; when all do, the upstream is not used.
+    /// API keys (without a `base_url`, what the provider's own variable holds, as OPENAI_API_KEY; `[]` for none). One that resolves
+    /// to nothing is left out; when all do, the upstream is not used.
     pub credentials: Option<Vec<Credential>>,
     /// A label for people; upstreams of one provider and region are taken to fail together.
     pub region: Option<String>,

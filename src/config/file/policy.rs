@@ -207,38 +207,42 @@ section! {
         pub tls: Option<Span>,
         /// For a free connection (2s; plain HTTP 1s).
         pub pool_wait: Option<Span>,
-        /// To the response's headers (30s; plain HTTP 15s).
+        /// To the response's headers of a stream (30s; plain HTTP 15s, of any answer). The last attempt that there can be waits as
+        /// long as for its first content, and those of an answer that is not streamed come with all of it.
         pub ttfb: Option<Span>,
-        /// To the first content of a stream: a duration, or auto, which is short while there is somewhere else
-        /// to go and long for the last attempt (auto).
+        /// To the first content of a stream, or to all of an answer that is not streamed: a duration, or auto (auto). With auto a
+        /// stream has, while there is somewhere else to go, four times the channel's usual (p95), 10s at least, and 1s for each
+        /// 10,000 tokens of its prompt, or 120s at a model that thinks; the last attempt has 60s, or 300s. An answer that is not streamed
+        /// has four times the usual, 60s at least, once that is known and while there is somewhere else to go; else all of `total`.
         pub first_event: Option<SpanOrAuto>,
         /// Longest silence after that (30s; reasoning models 90s).
         pub idle: Option<Span>,
         /// Longest time without content while other bytes come (180s).
         pub content_idle: Option<Span>,
-        /// The whole request with all its attempts (600s; plain HTTP 60s).
+        /// The whole request with all its attempts (600s; plain HTTP 60s): the longest of the route's channels holds, or what the
+        /// caller has left (`x-request-deadline`, `grpc-timeout`, `x-stainless-timeout`).
         pub total: Option<Span>,
     }
 
     /// How often a request is tried.
     pub struct Retry {
-        /// Attempts, the first one included (3).
+        /// Attempts, the first one included (3). The same channel is asked again once at most, and an SDK's own retry has two.
         #[schemars(range(min = 1, max = 20))]
         pub max_attempts: Option<u32>,
         /// Longest Retry-After that is waited out within a request (3s).
         pub wait: Option<Span>,
-        /// Random pause before another channel is asked (25ms to 250ms).
+        /// Random pause before another channel is asked after an overload (25ms to 250ms); after other failures there is none.
         pub other_channel: Backoff,
-        /// Random pause before the only channel is asked again (250ms to 1s).
+        /// Random pause before the only channel is asked again, once: `base` at least, four times that or `cap` at most (250ms, 1s).
         pub same_channel: Backoff,
         pub replay: Option<ReplayName>,
         /// How much of the traffic may be retries.
         pub budget: Budget,
     }
 
-    /// A random pause whose longest value doubles from `base` to `cap`.
+    /// A random pause, which may be the longer the more attempts have failed.
     pub struct Backoff {
-        /// Longest pause before the first retry.
+        /// What it begins with.
         pub base: Option<Span>,
         /// Longest pause before any retry.
         pub cap: Option<Span>,

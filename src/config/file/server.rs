@@ -47,7 +47,7 @@ pub struct Server {
     /// Where health, cooldowns and quotas outlast a restart; beside routing.yaml unless absolute (none).
     #[schemars(length(min = 1))]
     pub state_file: Option<String>,
-    /// Where replicas tell each other which keys have to rest, and count together what `limits` allow (none).
+    /// Where replicas tell each other which keys have to rest, and count together what `limits` and `budgets` allow (none).
     pub redis: Option<Redis>,
 }
 
@@ -90,8 +90,8 @@ pub struct AdminClient {
     pub scopes: Option<Vec<OperatorScopeName>>,
 }
 
-/// A Redis (6.2 or newer) or Valkey that the replicas share. Only requests of whoever has `limits` wait for it, for
-/// `timeout` at most, and none needs it.
+/// A Redis (6.2 or newer) or Valkey that the replicas share. Only requests of whoever has `limits` or `budgets`
+/// wait for it, for `timeout` at most, and none needs it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["url"]))]

@@ -319,7 +319,21 @@ impl Case<'_> {
                 ProbeKind::ListModels { path }
             }
         };
-        Some(Probe { kind, settings: settle::health(&said) })
+        let settings = settle::health(&said);
+        for (name, time) in [
+            ("interval", settings.interval),
+            ("fast_interval", settings.fast_interval),
+            ("down_interval", settings.down_interval),
+            ("down_max", settings.down_max),
+            ("no_traffic_interval", settings.no_traffic_interval),
+            ("timeout", settings.timeout),
+        ] {
+            if time.is_zero() {
+                let hint = "leave it out for the default, or write `kind: off` for no probes";
+                findings.error_at_key(&path.key(name), format!("`{name}` is no time at all"), hint);
+            }
+        }
+        Some(Probe { kind, settings })
     }
 
     fn method(said: Option<&str>, path: &Path, findings: &mut Findings) -> Option<Method> {
