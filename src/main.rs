@@ -71,7 +71,7 @@ enum Command {
         /// In which dialect they ask (openai, responses, anthropic, gemini, cohere, bedrock)
         #[arg(long)]
         dialect: Option<Dialect>,
-        /// What the request brings (vision, tools, pdf, audio_input, video_input)
+        /// What the request brings or asks for (vision, tools, pdf, audio_input, video_input, reasoning ...)
         #[arg(long, value_delimiter = ',', value_parser = ability)]
         needs: Vec<Ability>,
         /// The name of the key that they ask with
@@ -212,8 +212,9 @@ fn header(said: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
     Ok((name, value.trim().parse().map_err(|_| "not a header's value")?))
 }
 
-fn ability(name: &str) -> Result<Ability, &'static str> {
-    Ability::parse(name).ok_or("no ability of models")
+fn ability(name: &str) -> Result<Ability, String> {
+    let known = || format!("no ability of models; there are {}", Ability::ALL.map(Ability::name).join(", "));
+    Ability::parse(name).ok_or_else(known)
 }
 
 fn source(config: Option<PathBuf>) -> Source {

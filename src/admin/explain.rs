@@ -38,7 +38,11 @@ pub(super) async fn explain(State(running): Seen, RawQuery(query): RawQuery) -> 
     for name in parameter(&query, "needs").iter().flat_map(|names| names.split(',')) {
         match Ability::parse(name) {
             Some(ability) => question.needs.add(ability),
-            None => return problem(StatusCode::BAD_REQUEST, format!("{name} is no ability of models")),
+            None => {
+                let known = Ability::ALL.map(Ability::name).join(", ");
+                let why = format!("{name} is no ability of models; there are {known}");
+                return problem(StatusCode::BAD_REQUEST, why);
+            }
         }
     }
     match parameter(&query, "prompt_tokens").map(|count| count.parse().map_err(|_| count)).transpose() {
