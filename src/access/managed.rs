@@ -43,7 +43,8 @@ struct Known {
     newest: Option<RowId>,
     /// How often anything here has changed.
     generation: u64,
-    rows: HashMap<RowId, KeyRow>,
+    /// Each is the same piece of memory for as long as the store says nothing new of it.
+    rows: HashMap<RowId, Arc<KeyRow>>,
     /// When the store was last heard, since the Unix epoch.
     heard: Option<Duration>,
 }
@@ -52,7 +53,13 @@ struct Known {
 pub(super) struct Shelf {
     pub(super) generation: u64,
     entries: Digests<Entry>,
-    names: HashMap<Arc<str>, Arc<Key>>,
+    names: HashMap<Arc<str>, Named>,
+}
+
+/// A key, and what of the store's it was made from.
+struct Named {
+    key: Arc<Key>,
+    row: Arc<KeyRow>,
 }
 
 struct Entry {
@@ -97,13 +104,13 @@ impl Managed {
     }
 
     /// All of them, by name.
-    pub fn rows(&self) -> Vec<KeyRow> {
-        let mut rows: Vec<KeyRow> = self.known.lock().rows.values().cloned().collect();
+    pub fn rows(&self) -> Vec<Arc<KeyRow>> {
+        let mut rows: Vec<_> = self.known.lock().rows.values().cloned().collect();
         rows.sort_by(|one, other| one.name.cmp(&other.name));
         rows
     }
 
-    pub fn row(&self, name: &str) -> Option<KeyRow> {
+    pub fn row(&self, name: &str) -> Option<Arc<KeyRow>> {
         self.known.lock().rows.values().find(|row| *row.name == *name).cloned()
     }
 
@@ -133,9 +140,11 @@ impl Managed {
     }
 
     /// The keys below `members`, each with these `limits` where it has none of its own, but for those whose names are
-    /// `taken` by the file.
+    /// `taken` by the file. Those that are `before` as the store has them are not made again: one of 50,000 changes at a
+    /// time.
     pub(super) fn shelf(
         &self,
+        before: &Shelf,
         (members, limits): (&[Lineage], Allowance),
         taken: impl Fn(&str) -> bool,
         metrics: &Metrics,
@@ -153,12 +162,16 @@ impl Managed {
                 );
                 continue;
             }
-            let key = Arc::new(key(&row, (members, limits), metrics));
+            let same = before.names.get(&row.name).filter(|named| Arc::ptr_eq(&named.row, &row));
+            let key = match same {
+                Some(named) => Arc::clone(&named.key),
+                None => Arc::new(key(&row, (members, limits), metrics)),
+            };
             for digest in &row.digests {
                 let (from, to) = (unix(digest.valid_from), digest.valid_to.map(unix));
                 entries.push((digest.hash, Entry { key: Arc::clone(&key), from, to }));
             }
-            names.insert(Arc::clone(&row.name), key);
+            names.insert(Arc::clone(&row.name), Named { key, row });
         }
         Shelf { generation, entries: Digests::new(entries), names }
     }
@@ -177,7 +190,7 @@ impl Known {
             if row.deleted_at.is_some() {
                 self.rows.remove(&row.id);
             } else {
-                self.rows.insert(row.id, row);
+                self.rows.insert(row.id, Arc::new(row));
             }
         }
     }
@@ -189,11 +202,15 @@ impl Shelf {
     }
 
     pub(super) fn named(&self, name: &str) -> Option<&Arc<Key>> {
-        self.names.get(name)
+        self.names.get(name).map(|named| &named.key)
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
-        self.names.values()
+        self.names.values().map(|named| &named.key)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
     }
 
     /// Whose secret has this hash, `now` or at any other time.
@@ -360,7 +377,7 @@ mod tests {
         }
         assert_eq!(whose(&access, "ms-other", 15), "Unknown");
         let other = Managed::new(&Secret::new("what-other-hashes-are-made-with"));
-        other.take(managed.rows(), Duration::ZERO);
+        other.take(managed.rows().iter().map(|row| KeyRow::clone(row)).collect(), Duration::ZERO);
         assert_eq!(whose(&compiled(&other, TEAM), "ms-till", 15), "Unknown");
     }
 
@@ -404,6 +421,28 @@ mod tests {
         access.stock(&metrics);
         assert_eq!(whose(&access, "ms-till", 15), "over: till");
         assert_eq!(whose(&access, "ms-shop", 15), "Unknown");
+    }
+
+    #[test]
+    fn keys_of_which_the_store_says_nothing_new_are_not_made_again() {
+        let managed = managed();
+        let access = compiled(&managed, TEAM);
+        let key = |name| access.key(name).expect("it is there");
+        let (till, shop) = (row(&managed, "till", "ms-till", 1), row(&managed, "shop", "ms-shop", 2));
+        managed.take(vec![till.clone(), shop], Duration::ZERO);
+        access.stock(&Metrics::new());
+        let (first_till, first_shop) = (key("till"), key("shop"));
+        managed.take(vec![KeyRow { disabled_at: Some(1), version: 3, ..till.clone() }], Duration::ZERO);
+        access.stock(&Metrics::new());
+        assert!(Arc::ptr_eq(&first_shop, &key("shop")) && !Arc::ptr_eq(&first_till, &key("till")));
+        assert_eq!(
+            (whose(&access, "ms-till", 15), whose(&access, "ms-shop", 15)),
+            ("over: till".into(), "shop".into())
+        );
+        // A copy of the store may have other keys under the numbers of those before.
+        managed.begin_anew(vec![KeyRow { version: 3, ..till }], Duration::ZERO);
+        access.stock(&Metrics::new());
+        assert_eq!(whose(&access, "ms-till", 15), "till");
     }
 
     #[test]

@@ -153,10 +153,12 @@ impl Access {
     pub fn stock(&self, metrics: &Metrics) -> bool {
         let Some(managed) = &self.managed else { return false };
         let _turn = self.stocking.lock();
-        let is_news = managed.generation() != self.shelf.load().generation;
+        let before = self.shelf.load_full();
+        let is_news = managed.generation() != before.generation;
         if is_news {
             let taken = |name: &str| self.ring.named(name).is_some();
-            self.shelf.store(Arc::new(managed.shelf((&self.members, self.key_limits), taken, metrics)));
+            let shelf = managed.shelf(&before, (&self.members, self.key_limits), taken, metrics);
+            self.shelf.store(Arc::new(shelf));
         }
         is_news
     }
@@ -179,6 +181,11 @@ impl Access {
         let shelf = self.shelf.load();
         let keys = self.ring.keys().chain(shelf.keys()).map(|key| key.lineage.clone());
         keys.chain(self.members.iter().cloned()).collect()
+    }
+
+    /// How many keys of the store there are.
+    pub fn managed(&self) -> usize {
+        self.shelf.load().len()
     }
 
     /// Everybody of the tree, and every key, by their names.

@@ -36,14 +36,12 @@ pub(super) async fn explain(State(running): Seen, RawQuery(query): RawQuery) -> 
     };
     let mut question = Question { model, dialect, ..Question::default() };
     for name in parameter(&query, "needs").iter().flat_map(|names| names.split(',')) {
-        match Ability::parse(name) {
-            Some(ability) => question.needs.add(ability),
-            None => {
-                let known = Ability::ALL.map(Ability::name).join(", ");
-                let why = format!("{name} is no ability of models; there are {known}");
-                return problem(StatusCode::BAD_REQUEST, why);
-            }
-        }
+        let Some(ability) = Ability::parse(name) else {
+            let known = Ability::ALL.map(Ability::name).join(", ");
+            let why = format!("{name} is no ability of models; there are {known}");
+            return problem(StatusCode::BAD_REQUEST, why);
+        };
+        question.needs.add(ability);
     }
     match parameter(&query, "prompt_tokens").map(|count| count.parse().map_err(|_| count)).transpose() {
         Ok(count) => question.prompt_tokens = count.unwrap_or_default(),

@@ -31,7 +31,7 @@ pub(super) async fn list(State(running): Seen) -> Response {
     let mut keys: Vec<Shown> = written.iter().map(|key| Shown::from(&**key)).collect();
     let desk = running.desk();
     if let Some(desk) = &desk {
-        keys.extend(desk.managed().rows().iter().map(Shown::from));
+        keys.extend(desk.managed().rows().iter().map(|row| Shown::from(&**row)));
     }
     let heard = desk.and_then(|desk| desk.managed().heard());
     Json(Listed { keys, store_heard_at: heard.map(|heard| heard.as_secs_f64()) }).into_response()
@@ -40,7 +40,7 @@ pub(super) async fn list(State(running): Seen) -> Response {
 pub(super) async fn show(State(running): Seen, Path(name): Path<String>) -> Response {
     let managed = running.desk().and_then(|desk| desk.managed().row(&name));
     if let Some(row) = managed {
-        return Json(Shown::from(&row)).into_response();
+        return Json(Shown::from(&*row)).into_response();
     }
     let written = running.access().written();
     let found = written.iter().find(|key| *key.name == *name);

@@ -55,7 +55,7 @@
 mod admission;
 mod again;
 mod attempt;
-mod beside;
+pub mod beside;
 mod bonds;
 mod budgets;
 mod byok;

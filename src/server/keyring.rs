@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::access::Desk;
 use crate::admin::Trail;
-use crate::proxy::Gateway;
+use crate::proxy::{Gateway, beside};
 
 /// How long a change takes to reach other replicas, at most.
 const POLL: Duration = Duration::from_secs(2);
@@ -42,7 +42,8 @@ pub(super) async fn first(desk: &Desk, gateway: &Gateway) {
 }
 
 pub(super) fn stock(gateway: &Gateway) {
-    if gateway.snapshot().access.stock(&gateway.live.metrics) {
+    let access = &gateway.snapshot().access;
+    if beside::work(access.managed() * beside::A_KEY, || access.stock(&gateway.live.metrics)) {
         gateway.budgets.changed();
     }
 }

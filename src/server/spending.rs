@@ -15,7 +15,7 @@ use crate::access::limits::Holder;
 use crate::algo::tick::Tick;
 use crate::config::Level;
 use crate::ledger::Ledger;
-use crate::proxy::Gateway;
+use crate::proxy::{Gateway, beside};
 use crate::store::{Each, Error, Field, Query, Store};
 use crate::vocab::{self, Money};
 
@@ -146,11 +146,13 @@ pub(super) async fn first(gateway: &Gateway, store: Option<&Store>, ledger: Opti
 
 async fn look(gateway: &Gateway, store: Option<&Store>, before: &mut Before) -> Result<(), Error> {
     let snapshot = gateway.snapshot();
-    let lineages = snapshot.access.lineages();
-    let routes = snapshot.table.routes.iter().map(|route| &route.config);
-    gateway.budgets.expect(&lineages, snapshot.access.issuers(), routes);
+    let effort = snapshot.access.managed() * beside::A_KEY;
+    let mut all = beside::work(effort, || {
+        let routes = snapshot.table.routes.iter().map(|route| &route.config);
+        gateway.budgets.expect(&snapshot.access.lineages(), snapshot.access.issuers(), routes);
+        gateway.budgets.wanted()
+    });
     let Some(store) = store else { return Ok(()) };
-    let mut all = gateway.budgets.wanted();
     // The others may have to wait for the store for long.
     all.sort_by_key(|wanted| !is_aligned(*wanted));
     before.0.retain(|wanted, _| all.contains(wanted));
@@ -173,7 +175,7 @@ async fn look(gateway: &Gateway, store: Option<&Store>, before: &mut Before) -> 
                 *sum = sum.less(*spent);
             }
         }
-        gateway.budgets.hear(wanted, sums);
+        beside::work(effort, || gateway.budgets.hear(wanted, sums));
     }
     Ok(())
 }

@@ -73,17 +73,21 @@ impl Budgets {
             }
             books.tell(&held, &self.live.alerts);
         }
-        let mut known = self.sums.0.lock();
-        // Of windows that are over nobody asks any more.
-        known.retain(|other, _| {
-            (other.holder, other.per) != (wanted.holder, wanted.per) || other.per == Per::Total
-        });
         if sums.len() > MOST {
             let mut costs: Vec<Money> = sums.values().copied().collect();
             let (_, least, _) = costs.select_nth_unstable_by(MOST - 1, |one, other| other.cmp(one));
             let least = *least;
             sums.retain(|_, sum| *sum > least);
         }
-        known.insert(wanted, sums);
+        let mut known = self.sums.0.lock();
+        // Of windows that are over nobody asks any more.
+        let is_over = |other: &Wanted| {
+            (other.holder, other.per) == (wanted.holder, wanted.per) && other.per != Per::Total
+        };
+        let over: Vec<_> = known.extract_if(|other, _| is_over(other)).collect();
+        let before = known.insert(wanted, sums);
+        // Requests wait for who has this.
+        drop(known);
+        drop((over, before));
     }
 }
