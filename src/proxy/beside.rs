@@ -9,7 +9,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
 /// Bytes of a body from which on it is worth a thread of its own: to read them takes a millisecond or more.
-const LONG: usize = 1024 * 1024;
+pub const LONG: usize = 1024 * 1024;
 
 /// What a look at a key is taken for, where there is one at all of them: two thousand take a millisecond.
 pub const A_KEY: usize = 512;

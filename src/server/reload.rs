@@ -16,7 +16,7 @@ use super::loader::{Draft, Fingerprint, Loader, Rejection};
 use super::prober::Prober;
 use crate::admin::{Applied, Deed, Reloaded, Trail};
 use crate::config::{self, Blueprint};
-use crate::proxy::{Gateway, Snapshot};
+use crate::proxy::{Gateway, Snapshot, beside};
 use crate::simulated::Simulated;
 use crate::state::Live;
 use crate::telemetry::{catalogue, logs};
@@ -231,7 +231,9 @@ impl Reloader {
             );
             return Err(Rejection::Unusable { file: name, path: path.to_owned(), why });
         }
-        let (snapshot, replaced) = workshop.assembler.assemble(&name, &mut draft)?;
+        // Every key of the store is looked at anew.
+        let assemble = || workshop.assembler.assemble(&name, &mut draft);
+        let (snapshot, replaced) = beside::work(beside::LONG, assemble)?;
         workshop.fingerprint = draft.fingerprint;
         for pool in &replaced.pools {
             pool.retire();

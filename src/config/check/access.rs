@@ -88,7 +88,8 @@ pub fn keys(
     }
     let said = [scene.file.access].into_iter().chain(scene.file.routes.iter().map(|route| route.access));
     let needed = said.map(access).any(|access| access == Access::Keys);
-    if needed && keys.is_empty() && scene.file.issuers.0.is_empty() {
+    let may_be_made = scene.file.store.is_some() && scene.file.server.key_hash_secret.is_some();
+    if needed && keys.is_empty() && scene.file.issuers.0.is_empty() && !may_be_made {
         findings.warn(
             &Path::root().key("access"),
             "no key can be used, so whatever needs one is refused",
@@ -221,6 +222,7 @@ mod tests {
             .var("SAME", LONG)
             .var("OTHER", "fedcba9876543210")
             .var("SHORT", "0123456789abcde")
+            .var("HASH", "0123456789abcdef0123456789abcdef")
             .var("EMPTY", "")
             .var("BLANK", "0123456789 abcdef")
             .file("/run/shop", "a-secret-of-a-file\n")
@@ -280,6 +282,8 @@ mod tests {
         );
         check("access: keys", "", none.to_owned());
         check("access: keys\nkeys: {a: {secret: '${GONE}'}}", "", format!("{none}; {}", gone("GONE")));
+        let managed = "access: keys\nstore: {url: 'sqlite:m.db'}\nserver: {key_hash_secret: '${HASH}'}";
+        check(managed, "", String::new());
     }
 
     #[test]
