@@ -1,13 +1,14 @@
-//! Other programs as guests of a test: started on ports of their own, awaited, ended by their id.
+//! Other programs as guests of a test: started in places of their own, awaited, ended by their id.
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use socket2::{Domain, SockAddr, Socket, Type};
 use tempfile::TempDir;
 
 use super::http;
@@ -57,6 +58,15 @@ impl Guest {
 }
 
 impl Guest {
+    /// Until the gateway that it is says so at its admin side.
+    pub fn is_ready(&mut self, admin: SocketAddr) {
+        let ready = wait_for(60, || {
+            assert!(self.ended().is_none(), "the gateway ended:\n{}", self.said());
+            http::get(admin, "/readyz").ok().filter(|answer| answer.status == 200)
+        });
+        assert!(ready.is_some(), "the gateway is not ready after a minute:\n{}", self.said());
+    }
+
     /// Asks it to end, and sees that it does, and well.
     pub fn terminate(&mut self) {
         let told = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
@@ -88,6 +98,7 @@ pub struct Gateway {
     filter: String,
     guest: Guest,
     directory: TempDir,
+    _places: [Place; 2],
 }
 
 impl Gateway {
@@ -103,18 +114,9 @@ impl Gateway {
 
     /// The same with these files beside `routing`.
     pub fn start_beside(routing: &str, filter: &str, files: &[(&str, &str)]) -> Self {
-        // A port is free when it is looked for and may be taken when it is used; then another is tried.
-        for _ in 0..5 {
-            if let Some(gateway) = Self::try_start(routing, filter, files) {
-                return gateway;
-            }
-        }
-        panic!("the gateway found no free ports")
-    }
-
-    fn try_start(routing: &str, filter: &str, files: &[(&str, &str)]) -> Option<Self> {
         let directory = TempDir::with_prefix("mainstay-it-").expect("there is a temporary directory");
-        let (callers, admin) = (free_address(), free_address());
+        let places = [Place::reserve(), Place::reserve()];
+        let [callers, admin] = [places[0].address, places[1].address];
         let text = routing.replace("LISTEN", &callers.to_string()).replace("ADMIN", &admin.to_string());
         let file = directory.path().join("routing.yaml");
         std::fs::write(&file, text).expect("the temporary directory can be written");
@@ -123,24 +125,10 @@ impl Gateway {
                 .expect("the temporary directory can be written");
         }
         let guest = Guest::start(&mut Self::command(&file, filter), directory.path(), "mainstay");
-        let mut gateway = Self { callers, admin, file, filter: filter.to_owned(), guest, directory };
-        gateway.is_ready().then_some(gateway)
-    }
-
-    /// Until it is; not at all where its port is taken.
-    fn is_ready(&mut self) -> bool {
-        for _ in 0..300 {
-            if http::get(self.admin, "/readyz").is_ok_and(|answer| answer.status == 200) {
-                return true;
-            }
-            if self.guest.ended().is_some() {
-                let said = self.guest.said();
-                assert!(said.contains("in use"), "the gateway ended:\n{said}");
-                return false;
-            }
-            sleep(PAUSE);
-        }
-        panic!("the gateway is not ready after half a minute:\n{}", self.guest.said())
+        let filter = filter.to_owned();
+        let mut gateway = Self { callers, admin, file, filter, guest, directory, _places: places };
+        gateway.guest.is_ready(admin);
+        gateway
     }
 
     /// Ends it without a word, if it has not ended, and starts it again: at the same addresses, with the same file.
@@ -148,7 +136,7 @@ impl Gateway {
         self.guest.kill();
         self.guest =
             Guest::start(&mut Self::command(&self.file, &self.filter), self.directory.path(), "mainstay");
-        assert!(self.is_ready(), "its ports were taken meanwhile:\n{}", self.guest.said());
+        self.guest.is_ready(self.admin);
     }
 
     /// As whoever runs it asks it to end.
@@ -187,10 +175,24 @@ impl Gateway {
     }
 }
 
-/// A loopback address that nobody listens on at this moment.
-pub fn free_address() -> SocketAddr {
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    socket.local_addr().expect("a bound socket has an address")
+/// A loopback address at which whoever is told of it may listen, again and again, while this lives. Its port is held by
+/// a socket that does not listen: in between callers are refused there, and nobody else is given it.
+pub struct Place {
+    pub address: SocketAddr,
+    /// Only Linux lets a listener share a port with it.
+    _held: Option<Socket>,
+}
+
+impl Place {
+    pub fn reserve() -> Self {
+        let held = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        held.set_reuse_address(true).expect("an option of a socket");
+        let any = SockAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        held.bind(&any).expect("loopback has a free port");
+        let address = held.local_addr().ok().and_then(|address| address.as_socket());
+        let address = address.expect("a bound socket has an address");
+        Self { address, _held: cfg!(target_os = "linux").then_some(held) }
+    }
 }
 
 /// Looks every tenth of a second until `look` finds something; `None` after `seconds`.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use tempfile::TempDir;
 
 use crate::http;
-use crate::process::{Gateway, Guest, free_address, wait_for};
+use crate::process::{Gateway, Guest, Place, wait_for};
 
 const KEY: &str = "sk-live-key-of-the-throttled-one";
 
@@ -66,28 +66,20 @@ struct Served {
     guest: Guest,
     callers: SocketAddr,
     admin: SocketAddr,
+    _places: [Place; 2],
 }
 
 fn serve(directory: &Path, routing: &str, name: &str) -> Served {
-    for _ in 0..5 {
-        let (callers, admin) = (free_address(), free_address());
-        let file = directory.join("routing.yaml");
-        let text = routing.replace("LISTEN", &callers.to_string()).replace("ADMIN", &admin.to_string());
-        fs::write(&file, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
-        command.args([OsStr::new("serve"), OsStr::new("--config"), file.as_os_str()]).env("BUSY_KEY", KEY);
-        let mut guest = Guest::start(&mut command, directory, name);
-        let ready = wait_for(60, || {
-            let answers = http::get(admin, "/readyz").is_ok_and(|answer| answer.status == 200);
-            (answers || guest.ended().is_some()).then_some(answers)
-        });
-        match ready {
-            Some(true) => return Served { guest, callers, admin },
-            Some(false) => assert!(guest.said().contains("in use"), "{}", guest.said()),
-            None => panic!("not ready: {}", guest.said()),
-        }
-    }
-    panic!("no free ports")
+    let places = [Place::reserve(), Place::reserve()];
+    let [callers, admin] = [places[0].address, places[1].address];
+    let file = directory.join("routing.yaml");
+    let text = routing.replace("LISTEN", &callers.to_string()).replace("ADMIN", &admin.to_string());
+    fs::write(&file, text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+    command.args([OsStr::new("serve"), OsStr::new("--config"), file.as_os_str()]).env("BUSY_KEY", KEY);
+    let mut guest = Guest::start(&mut command, directory, name);
+    guest.is_ready(admin);
+    Served { guest, callers, admin, _places: places }
 }
 
 impl Served {
@@ -112,7 +104,8 @@ impl Served {
 fn what_was_known_outlasts_a_kill_and_a_polite_end_but_not_a_broken_file() {
     let directory = TempDir::with_prefix("mainstay-restart-").unwrap();
     let (busy, asked) = throttling();
-    let routing = ROUTING.replace("BUSY/", &format!("{busy}/")).replace("GONE", &free_address().to_string());
+    let gone = Place::reserve();
+    let routing = ROUTING.replace("BUSY/", &format!("{busy}/")).replace("GONE", &gone.address.to_string());
     let state = directory.path().join("state.json");
     let known = ["credentials_cooling".to_owned(), "breaker_open".to_owned()];
 
@@ -210,7 +203,8 @@ routes: [{model: m, channels: [{upstream: a}]}]
 #[test]
 fn as_many_files_as_may_be_are_asked_for() {
     let directory = tempfile::tempdir().unwrap();
-    let (callers, admin) = (free_address(), free_address());
+    let places = [Place::reserve(), Place::reserve()];
+    let [callers, admin] = [places[0].address, places[1].address];
     let routing = format!(
         "version: 1\nserver: {{listen: '{callers}', admin: '{admin}', drain: {{pre_stop_delay: 0s, close_spread: 0s}}}}\n\
          upstreams: {{sim: {{provider: simulated}}}}\nroutes: [{{model: demo, channels: [{{upstream: sim}}]}}]\n"

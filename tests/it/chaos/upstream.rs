@@ -5,12 +5,13 @@
 //! the same in JSON, and ends with its input, so that it never outlives its test.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use mainstay::simulated::{Rule, Settings, Simulated};
-use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::process::Place;
 
 /// `NAME ADDRESS WORDS PACE_MS`: what the process plays.
 const ROLE: &str = "MAINSTAY_TEST_UPSTREAM";
@@ -23,8 +24,7 @@ const MARK: &str = "@";
 pub struct Upstream {
     pub name: &'static str,
     pub address: SocketAddr,
-    /// Keeps the port while nobody listens.
-    _reserved: Socket,
+    _place: Place,
     words: u32,
     pace: Duration,
     /// How many processes there were: part of each word that they say.
@@ -40,13 +40,9 @@ struct Life {
 
 impl Upstream {
     pub fn start(name: &'static str, words: u32, pace: Duration) -> Self {
-        let reserved = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        reserved.set_reuse_address(true).expect("an option of a socket");
-        let any = SockAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        reserved.bind(&any).expect("loopback has a free port");
-        let address = reserved.local_addr().ok().and_then(|address| address.as_socket());
-        let address = address.expect("a bound socket has an address");
-        let mut upstream = Self { name, address, _reserved: reserved, words, pace, lives: 0, life: None };
+        let place = Place::reserve();
+        let address = place.address;
+        let mut upstream = Self { name, address, _place: place, words, pace, lives: 0, life: None };
         upstream.revive();
         upstream
     }

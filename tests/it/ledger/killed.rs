@@ -15,7 +15,7 @@ use mainstay::telemetry::{Metrics, StoreHandles};
 use tempfile::TempDir;
 
 use crate::http;
-use crate::process::{Guest, free_address, wait_for};
+use crate::process::{Guest, Place, wait_for};
 
 /// An answer has five words and a seal.
 const ROUTING: &str = "
@@ -35,28 +35,20 @@ struct Served {
     guest: Guest,
     callers: SocketAddr,
     admin: SocketAddr,
+    _places: [Place; 2],
 }
 
 fn serve(directory: &Path, name: &str) -> Served {
-    for _ in 0..5 {
-        let (callers, admin) = (free_address(), free_address());
-        let file = directory.join("routing.yaml");
-        let text = ROUTING.replace("LISTEN", &callers.to_string()).replace("ADMIN", &admin.to_string());
-        std::fs::write(&file, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
-        command.args([OsStr::new("serve"), OsStr::new("--config"), file.as_os_str()]);
-        let mut guest = Guest::start(&mut command, directory, name);
-        let ready = wait_for(60, || {
-            let answers = http::get(admin, "/readyz").is_ok_and(|answer| answer.status == 200);
-            (answers || guest.ended().is_some()).then_some(answers)
-        });
-        match ready {
-            Some(true) => return Served { guest, callers, admin },
-            Some(false) => assert!(guest.said().contains("in use"), "{}", guest.said()),
-            None => panic!("not ready: {}", guest.said()),
-        }
-    }
-    panic!("no free ports")
+    let places = [Place::reserve(), Place::reserve()];
+    let [callers, admin] = [places[0].address, places[1].address];
+    let file = directory.join("routing.yaml");
+    let text = ROUTING.replace("LISTEN", &callers.to_string()).replace("ADMIN", &admin.to_string());
+    std::fs::write(&file, text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+    command.args([OsStr::new("serve"), OsStr::new("--config"), file.as_os_str()]);
+    let mut guest = Guest::start(&mut command, directory, name);
+    guest.is_ready(admin);
+    Served { guest, callers, admin, _places: places }
 }
 
 impl Served {

@@ -18,7 +18,7 @@ pub use self::questions::label_values;
 use self::questions::{Question, questions, without_thresholds};
 use super::grafana::{dashboards, files, home, list, read, text};
 use super::http;
-use super::process::{Gateway, Guest, free_address, program, skip, wait_for};
+use super::process::{Gateway, Guest, Place, program, skip, wait_for};
 
 /// Five routes: with somewhere else to go, for others to fall back to, alone, hedged, and steered. Times are short so
 /// that an outage and its end fit into seconds. Nobody is at the Redis's address, nor at the
@@ -60,12 +60,14 @@ const SILENT: [(&str, &str); 3] = [
 
 struct Prometheus {
     address: SocketAddr,
+    _place: Place,
     guest: Guest,
 }
 
 impl Prometheus {
     fn start(binary: &Path, gateway: &Gateway) -> Self {
-        let (address, directory) = (free_address(), gateway.directory());
+        let (place, directory) = (Place::reserve(), gateway.directory());
+        let address = place.address;
         // Nobody waits here for what has to hold for a quarter of an hour before it fires.
         let alerts = read(&home().join("alerts.yml"));
         let alerts: Vec<_> = alerts
@@ -96,7 +98,7 @@ impl Prometheus {
             http::get(address, "/-/ready").ok().filter(|answer| answer.status == 200)
         });
         assert!(ready.is_some(), "prometheus is not ready after a minute:\n{}", guest.said());
-        let prometheus = Self { address, guest };
+        let prometheus = Self { address, _place: place, guest };
         // It learns of its targets some seconds after it is ready; what happens before that is nothing to it.
         let scraped = wait_for(60, || {
             let data = prometheus.api("/api/v1/query?query=up%20%3D%3D%201").ok()?;

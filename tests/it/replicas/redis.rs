@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::process::{Guest, free_address, program, skip, wait_for};
+use crate::process::{Guest, Place, program, skip, wait_for};
 
 pub struct Redis {
     pub address: SocketAddr,
+    _place: Place,
     binary: PathBuf,
     options: Vec<String>,
     directory: TempDir,
@@ -37,7 +38,7 @@ impl Redis {
         Self::with(what, &[])
     }
 
-    /// As [`Redis::start`], with further options of its command line, in which `PORT` is another free port.
+    /// As [`Redis::start`], with further options of its command line.
     pub fn with(what: &str, options: &[&str]) -> Option<Self> {
         let Some(binary) = program("redis-server") else {
             skip(what, "redis-server is not installed (packages redis-server, redis-tools)");
@@ -45,7 +46,9 @@ impl Redis {
         };
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let directory = TempDir::with_prefix("mainstay-redis-").unwrap();
-        let mut redis = Self { address: free_address(), binary, options, directory, guest: None };
+        let place = Place::reserve();
+        let address = place.address;
+        let mut redis = Self { address, _place: place, binary, options, directory, guest: None };
         redis.run();
         Some(redis)
     }

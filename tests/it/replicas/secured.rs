@@ -3,7 +3,7 @@
 use super::redis::Redis;
 use super::vendor::Vendor;
 use super::{ROUTING, Replica};
-use crate::process::{free_address, wait_for};
+use crate::process::{Place, wait_for};
 
 const PASSWORD: &str = "word-of-the-tests:@/";
 
@@ -48,7 +48,8 @@ fn tls_is_spoken_and_a_stranger_is_not_trusted() {
     let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let (cert, key) = (file("cert.pem", &own.cert.pem()), file("key.pem", &own.signing_key.serialize_pem()));
     let stranger = file("other.pem", &other.cert.pem());
-    let port = free_address().port();
+    let place = Place::reserve();
+    let port = place.address.port();
     let tls_port = port.to_string();
     let options = [
         "--tls-port",

@@ -11,13 +11,14 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::process::{Guest, free_address, program, skip, wait_for};
+use crate::process::{Guest, Place, program, skip, wait_for};
 
 /// Debian's `nobody` and `nogroup`.
 const NOBODY: u32 = 65_534;
 
 pub struct Postgres {
     pub address: SocketAddr,
+    _place: Place,
     binaries: PathBuf,
     directory: TempDir,
     guest: Option<Guest>,
@@ -48,7 +49,9 @@ impl Postgres {
         };
         let directory = TempDir::with_prefix("mainstay-postgres-").unwrap();
         std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let mut postgres = Self { address: free_address(), binaries, directory, guest: None, safety };
+        let place = Place::reserve();
+        let address = place.address;
+        let mut postgres = Self { address, _place: place, binaries, directory, guest: None, safety };
         let data = postgres.data();
         std::fs::create_dir(&data).unwrap();
         give(&data);
