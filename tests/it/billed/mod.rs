@@ -27,8 +27,9 @@ use crate::process::{Gateway, wait_for};
 
 /// Most requests in one go.
 const MOST: u32 = 3_000;
-/// A caller may wait so much longer for what befalls others.
-const DELAY: Duration = Duration::from_millis(50);
+/// A caller may wait so much longer for what befalls others: less than any of it lasts, and more than a loaded machine
+/// takes for a moment. `silent` tells to the millisecond what is waited for.
+const DELAY: Duration = Duration::from_millis(250);
 
 const ROUTING: &str = "
 version: 1
@@ -256,6 +257,6 @@ impl Trial {
 fn is_bounded(error: &Error) {
     let [(prompts, answers), booked] = [error.billed, error.booked];
     assert!((prompts..=2 * prompts).contains(&booked.0), "prompts: {error:?}");
-    // What a vendor has written and nobody has read yet is his word against ours.
-    assert!(booked.1 <= answers && booked.1 * 100 >= answers * 85, "answers: {error:?}");
+    // What a vendor has written and nobody has read yet is his word against ours, and more of it on a loaded machine.
+    assert!(booked.1 <= answers && booked.1 * 100 >= answers * 75, "answers: {error:?}");
 }

@@ -48,7 +48,6 @@ fn whatever_befalls_a_postgres_its_rows_are_what_was_billed() {
     // It comes back slow, and has to be made acquaintance with: its rows get there all the same.
     line.set(Way::Slow(Duration::from_millis(400)));
     trial.is_booked(&Books::Postgres(&server), "black hole");
-    line.set(Way::Slow(Duration::from_millis(300)));
     trial.under_load(150, "slow", spools);
     trial.is_booked(&Books::Postgres(&server), "slow");
     line.set(Way::Open);

@@ -26,7 +26,7 @@ fn whatever_befalls_redis_nobody_waits_for_it_and_all_is_booked_as_billed() {
     line.set(Way::Open);
     trial.comes_to("mainstay_shared_connected", 1.0);
     trial.is_booked(&Books::Sqlite(&file), "slow, not dead");
-    for (what, way) in [("black hole", Way::Hole), ("slow", Way::Slow(Duration::from_millis(100)))] {
+    for (what, way) in [("black hole", Way::Hole), ("slow", Way::Slow(Duration::from_millis(600)))] {
         trial.under_load(120, what, |trial| {
             line.set(way);
             trial.comes_to("mainstay_shared_connected", 0.0);

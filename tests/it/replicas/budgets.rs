@@ -7,14 +7,14 @@ use tempfile::TempDir;
 use super::Replica;
 use super::redis::{Redis, Reply};
 use crate::http;
-use crate::process::wait_for;
+use crate::process::{Place, wait_for};
 
 /// A dollar for every token of an answer, which has ten.
 const PRICES: &str = "providers: {simulated: {x: {price: {input: 0, output: 1000000}}}}\n";
 
 const ROUTING: &str = "
 version: 1
-server: {listen: LISTEN, admin: ADMIN, redis: {url: 'redis://REDIS', prefix: it, timeout: 200ms, poll: 300ms}}
+server: {listen: LISTEN, admin: ADMIN, redis: {url: 'redis://REDIS', prefix: it, timeout: 1s, poll: 300ms}}
 catalog: {file: 'PRICES'}
 upstreams: {sim: {provider: simulated, simulated: {ttft: 2ms, pace: 0ms, words: 9}}}
 routes: [{model: m, budgets: [{per: total, limit: LIMIT}], channels: [{upstream: sim, model: x}]}]
@@ -210,9 +210,9 @@ fn whoever_starts_while_redis_is_away_has_its_part_and_not_all() {
     let prices = directory.path().join("models.yaml");
     std::fs::write(&prices, PRICES).unwrap();
     // Nobody listens behind it.
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = Place::reserve();
     let routing = ROUTING.replace("poll: 300ms", "poll: 300ms, replicas: 3").replace("LIMIT", "300");
-    let routing = routing.replace("REDIS", &closed.to_string());
+    let routing = routing.replace("REDIS", &closed.address.to_string());
     let only = Replica::of(&routing.replace("PRICES", &prices.display().to_string()));
     assert_eq!(served(&only, 20), 10, "a third of what there is");
 }

@@ -80,7 +80,7 @@ fn counted(redis: &Redis, unit: &str, wanted: u32) {
 #[test]
 fn two_gateways_hold_one_limit() {
     let Some(redis) = Redis::start("shared limits") else { return };
-    let [one, other] = [(); 2].map(|()| replica(redis.address, "rpm: 600", "200ms"));
+    let [one, other] = [(); 2].map(|()| replica(redis.address, "rpm: 600", "1s"));
     meet(&[&one, &other]);
     counted(&redis, "rpm", 2);
     let asked: u32 = std::thread::scope(|scope| {
@@ -104,7 +104,7 @@ fn two_gateways_hold_one_limit() {
 #[test]
 fn requests_at_the_same_moment_are_counted_over_all_gateways() {
     let Some(redis) = Redis::start("shared concurrency") else { return };
-    let [one, other] = [(); 2].map(|()| replica(redis.address, "rpm: 600", "200ms"));
+    let [one, other] = [(); 2].map(|()| replica(redis.address, "rpm: 600", "1s"));
     meet(&[&one, &other]);
     std::thread::scope(|scope| {
         let callers = [&one, &one, &other].map(|replica| scope.spawn(|| ask(replica.0.callers, "late").0));
@@ -125,7 +125,7 @@ fn requests_at_the_same_moment_are_counted_over_all_gateways() {
 #[test]
 fn while_redis_is_gone_each_grants_its_part_and_then_they_count_together_again() {
     let Some(mut redis) = Redis::start("limits without Redis") else { return };
-    let [one, other] = [(); 2].map(|()| replica(redis.address, "rpd: 40", "200ms"));
+    let [one, other] = [(); 2].map(|()| replica(redis.address, "rpd: 40", "1s"));
     meet(&[&one, &other]);
     assert_eq!(granted(&one, 4) + granted(&other, 4), 8);
     counted(&redis, "rpd", 10);
@@ -160,8 +160,8 @@ fn a_redis_that_hangs_or_dawdles_delays_no_request() {
             took.push(spent);
         }
         took.sort();
-        // The longest of all may be the machine's.
-        assert!(took[57] < Duration::from_millis(50), "{way:?}: {took:?}");
+        // The longest of all may be the machine's; `billed::silent` tells to the millisecond what is waited for.
+        assert!(took[57] < Duration::from_millis(300), "{way:?}: {took:?}");
         one.connected(0);
         pipe.set(Way::Open);
         one.connected(1);

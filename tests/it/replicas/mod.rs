@@ -31,7 +31,7 @@ version: 1
 server:
   listen: LISTEN
   admin: ADMIN
-  redis: {url: 'redis://REDIS', prefix: it, timeout: 200ms, poll: 300ms}
+  redis: {url: 'redis://REDIS', prefix: it, timeout: 1s, poll: 300ms}
 upstreams:
   vendor:
     provider: custom

@@ -17,8 +17,8 @@ pub enum Way {
     Slow,
 }
 
-/// How late.
-pub const LATE: Duration = Duration::from_millis(600);
+/// How late: long after anybody has given up on it.
+pub const LATE: Duration = Duration::from_secs(3);
 
 #[derive(Clone)]
 pub struct Pipe {

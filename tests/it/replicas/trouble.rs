@@ -39,7 +39,7 @@ impl Load {
         Self { stop, caller }
     }
 
-    /// All were answered, and not later than without any Redis: it may take 200 ms for each command.
+    /// All were answered, and not later than without any Redis: it may take a second for each command.
     fn well(self, phase: &str) {
         self.stop.store(true, SeqCst);
         let mut seen = self.caller.join().unwrap();
@@ -47,7 +47,7 @@ impl Load {
         assert!(seen.iter().all(|(status, _)| *status == 200), "{phase}: {seen:?}");
         seen.sort_by_key(|(_, took)| *took);
         let (_, most) = seen[seen.len() * 9 / 10];
-        assert!(most < Duration::from_millis(150), "{phase}: nine of ten within {most:?}");
+        assert!(most < Duration::from_millis(500), "{phase}: nine of ten within {most:?}");
     }
 }
 

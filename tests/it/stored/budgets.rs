@@ -52,11 +52,20 @@ fn comes_to(gateway: &Gateway, wanted: u64) {
     assert!(found.is_some(), "{} and not {wanted}\n{}", spent(gateway), gateway.said());
 }
 
-/// Until the store has so many rows of requests and attempts.
+/// Until the store has so many rows of requests and attempts; those that it did not take at once come by way of the
+/// disk.
 fn written(gateway: &Gateway, rows: u32) {
-    let line = format!("mainstay_ledger_rows_total{{way=\"direct\"}} {rows}\n");
-    let found = wait_for(30, || gateway.metrics().contains(&line).then_some(()));
-    assert!(found.is_some(), "{}", gateway.metrics());
+    let all = || {
+        let text = gateway.metrics();
+        let value = |series: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+            line.map_or(0, |value| value.parse::<u32>().unwrap())
+        };
+        let [direct, replayed] =
+            ["direct", "replayed"].map(|way| value(&format!("mainstay_ledger_rows_total{{way=\"{way}\"}}")));
+        (direct + replayed >= rows && value("mainstay_ledger_spool_batches") == 0).then_some(())
+    };
+    assert!(wait_for(30, all).is_some(), "{}", gateway.metrics());
 }
 
 #[test]
