@@ -13,15 +13,15 @@ import time
 
 import openai
 
-from gateway import URL, admin, fault, metric
+from gateway import URL, admin, fault, lingers, metric
 from oracle import speaker
 
 LENGTH = 30.0
 KILLED, BACK = 8.0, 18.0
 GAP = 1 / 20  # between two requests
 RETURN_BY = 60.0  # how long after that it may take until it is trusted again
-LAST_STREAM_BEFORE = 3.0  # streams take 0.4 s; the rest is for a busy machine
-BURST = 12  # streams begun just before the kill; their first content is 0.3 s away
+LAST_STREAM_BEFORE = 3.0  # streams take 0.4 s; the kill waits for those that take longer
+BURST = 12  # streams begun just before the kill; from whoever is killed their first content is far away
 LONGEST = 25.0
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -31,6 +31,8 @@ class Run:
     def __init__(self):
         self.client = openai.AsyncOpenAI(base_url=f"{URL}/v1", api_key="callers-key", max_retries=0, timeout=LONGEST)
         self.asked = 0
+        self.streaming = 0
+        self.lingers = False
         self.errors = []
         self.spoken = []
         self.begun = time.monotonic()
@@ -44,6 +46,7 @@ class Run:
     async def ask(self, stream: bool):
         began = self.now()
         self.asked += 1
+        self.streaming += stream
         try:
             if stream:
                 text = ""
@@ -55,19 +58,26 @@ class Run:
             self.spoken.append((began, speaker(text), stream))
         except Exception as error:  # whatever it is, a caller saw it
             self.errors.append(f"{began:6.2f} s, stream={stream}: {type(error).__name__}: {error}")
+        finally:
+            self.streaming -= stream
 
     async def traffic(self, asks: asyncio.TaskGroup):
         for number in range(int(LENGTH / GAP)):
             at = number * GAP
             await self.until(at)
-            quiet = KILLED - LAST_STREAM_BEFORE <= at < KILLED
+            quiet = self.now() >= KILLED - LAST_STREAM_BEFORE and not self.lingers
             asks.create_task(self.ask(stream=number % 2 == 1 and not quiet))
 
     async def outage(self, asks: asyncio.TaskGroup):
         await self.until(KILLED)
+        while self.streaming:
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(lingers, "sim-a")
+        self.lingers = True
         for _ in range(BURST):
             asks.create_task(self.ask(stream=True))
-        await asyncio.sleep(0.05)
+        # For many of them to get there.
+        await asyncio.sleep(0.2)
         await asyncio.to_thread(fault, "sim-a", {"fault": {"kind": "refuse"}})
         self.killed = self.now()
         await self.until(BACK)

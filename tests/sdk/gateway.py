@@ -24,6 +24,11 @@ def fault(upstream: str, *rules: object) -> None:
     admin("PUT", f"/admin/simulated/{upstream}", list(rules))
 
 
+def lingers(upstream: str) -> None:
+    """What it is asked from now on has no content for so long that it can be killed before."""
+    fault(upstream, {"fault": {"kind": "slow", "ttft_ms": 10_000}})
+
+
 def arrived(upstream: str) -> int:
     """How many requests the simulated upstream has been sent so far."""
     return json.loads(admin("GET", f"/admin/simulated/{upstream}"))["counts"]["arrived"]

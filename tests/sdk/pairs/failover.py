@@ -20,7 +20,7 @@ import urllib.request
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
 from callers import CALLERS  # noqa: E402
-from gateway import URL, fault, metric  # noqa: E402
+from gateway import URL, fault, lingers, metric  # noqa: E402
 from oracle import speaker  # noqa: E402
 from upstreams import TEXT  # noqa: E402
 
@@ -74,14 +74,15 @@ class Traffic:
         for asker in self.askers:
             asker.start()
 
-    def quiet(self):
-        """Lets streams end, while whole answers go on; then all streams begin at once."""
+    def quiet(self, dying):
+        """Lets streams end, while whole answers go on; then all begin at once, and get nothing from who is dying."""
         self.go.clear()
         while any(asker.stream and asker.at_work for asker in self.askers):
             time.sleep(0.01)
+        lingers(dying)
         self.go.set()
-        # Far less than it takes to the first content.
-        time.sleep(0.1)
+        # For many of them to get there.
+        time.sleep(0.2)
 
     def end(self):
         self.over.set()
@@ -164,7 +165,7 @@ def home(caller, first, vendor):
 
 def kill(traffic, talks, count):
     """The first so many are dead; says since when."""
-    traffic.quiet()
+    traffic.quiet(SIMULATED[count - 1])
     for name in SIMULATED[:count]:
         fault(name, {"fault": {"kind": "refuse"}})
     talks.kill(*VENDORS[:count])
