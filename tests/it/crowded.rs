@@ -3,18 +3,22 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::process::{Gateway, wait_for};
 
 const ROUTING: &str = "version: 1
-server: {listen: 'LISTEN', admin: 'ADMIN', limits: {max_connections: 4}, drain: {pre_stop_delay: 0s, close_spread: 0s}}
+server: {listen: 'LISTEN', admin: 'ADMIN', limits: {max_connections: 4}, timeouts: {header_read: 60s}, drain: {pre_stop_delay: 0s, close_spread: 0s}}
 upstreams: {sim: {provider: simulated, simulated: {ttft: 5ms, pace: 100ms, words: 60}}}
 routes: [{model: demo, channels: [{upstream: sim}]}]
 ";
 
 /// Long enough for whoever is idle to be told so, and far less than any other deadline of the connection.
-const SOON: Duration = Duration::from_secs(4);
+const SOON: Duration = Duration::from_secs(15);
+
+/// Whoever was idle for less than a second is left alone; and somewhat less than it takes to serve a stream.
+const LEAST: Duration = Duration::from_millis(900);
+const SERVED: Duration = Duration::from_secs(5);
 
 /// A caller who keeps his connection.
 struct Caller(TcpStream);
@@ -87,15 +91,28 @@ fn metric(gateway: &Gateway, name: &str) -> Option<f64> {
 
 #[test]
 fn the_one_who_was_idle_for_the_longest_gives_way_to_a_newcomer_and_nobody_who_is_served() {
+    assert!((0..10).any(|_| gives_way()), "the machine stands still again and again");
+}
+
+/// Whether it was quick enough to be seen: on a machine that stands still somebody else has been idle for long as well,
+/// or who is served has got all of it.
+#[expect(clippy::disallowed_methods, reason = "another process runs by the clock on the wall")]
+fn gives_way() -> bool {
     let mut gateway = Gateway::start(ROUTING);
     let come = || Caller::come(gateway.callers);
+    let begun = Instant::now();
     let mut served = [come(), come()];
     served.iter_mut().for_each(Caller::streams);
     let (mut first, mut second) = (come(), come());
     assert!(first.asks());
     sleep(Duration::from_millis(900));
+    let asked = Instant::now();
     assert!(second.asks());
     assert!(come().asks(), "a newcomer is let in before any deadline");
+    let has_left = || (metric(&gateway, "mainstay_connections") == Some(3.0)).then_some(());
+    if wait_for(3, has_left).is_none() || asked.elapsed() > LEAST || begun.elapsed() > SERVED {
+        return false;
+    }
     assert!(first.is_ended(), "it was idle for the longest");
     assert!(second.is_open() && second.asks(), "its place was not needed");
     for caller in served {
@@ -104,8 +121,9 @@ fn the_one_who_was_idle_for_the_longest_gives_way_to_a_newcomer_and_nobody_who_i
     }
     assert_eq!(metric(&gateway, "mainstay_connections_evicted_total"), Some(1.0));
     drop(second);
-    assert!(wait_for(5, || (metric(&gateway, "mainstay_connections") == Some(0.0)).then_some(())).is_some());
+    assert!(wait_for(30, || (metric(&gateway, "mainstay_connections") == Some(0.0)).then_some(())).is_some());
     gateway.terminate();
+    true
 }
 
 #[test]

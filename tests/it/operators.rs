@@ -40,7 +40,7 @@ fn what_an_operator_says_outlives_a_process_that_is_killed() {
     ));
     let kept = gateway.directory().join("state.json");
     let is_kept = || std::fs::read_to_string(&kept).is_ok_and(|text| text.contains("looks ill"));
-    assert!(wait_for(5, || is_kept().then_some(())).is_some(), "it waits for no ten seconds");
+    assert!(wait_for(8, || is_kept().then_some(())).is_some(), "it waits for no ten seconds");
     gateway.again();
     let one = good(get(admin, "/admin/upstreams/one"));
     assert_eq!(

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use super::http;
-use super::process::Gateway;
+use super::process::{Gateway, wait_for};
 
 const ROUTING: &str = "version: 1
 upstreams: {near: {provider: simulated}, far: {provider: simulated}, keyed: {provider: openai}}
@@ -278,14 +278,8 @@ fn what_the_gateway_writes_of_its_requests_can_be_replayed() {
         let answer = http::post(gateway.callers, "/v1/chat/completions", &body).expect("it answers");
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
-    let written = || gateway.log().matches("mainstay::request").count();
-    for _ in 0..100 {
-        if written() >= 4 {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    let log = gateway.log();
+    let written = || Some(gateway.log()).filter(|log| log.matches("mainstay::request").count() >= 4);
+    let log = wait_for(30, written).unwrap_or_else(|| panic!("{}", gateway.log()));
     assert!(!log.contains("secret words"), "no prompt is written down");
     let desk = Desk::new(&[("access.log", &log)]);
     std::fs::copy(&gateway.file, desk.path().join("routing.yaml")).expect("it can be copied");

@@ -19,6 +19,9 @@ use tokio::net::TcpListener;
 
 use super::pen::Pen;
 
+/// Less than the gateway waits for an issuer, and more than an answer takes on a loaded machine.
+const NO_WAIT: Duration = Duration::from_secs(4);
+
 /// What an issuer does who is asked for its keys.
 #[derive(Clone)]
 enum Mood {
@@ -185,7 +188,7 @@ async fn keys_are_there_before_anybody_asks_change_under_traffic_and_outlive_the
     let begun = Instant::now();
     let (status, said) = listed(&app, &second).await;
     assert_eq!(status, 503, "{said}");
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < NO_WAIT, "{:?}", begun.elapsed());
     comes_to(&app, &second, 200).await;
     assert_eq!(publisher.asked.load(Relaxed), 2);
     assert_eq!(listed(&app, &first).await.0, 401, "its key is gone");
@@ -230,7 +233,7 @@ async fn an_issuer_that_talks_nonsense_is_asked_again_and_nobody_is_let_in_or_ke
             let (status, said) = listed(&app, &token).await;
             assert_eq!(status, 503, "{said}");
             assert!(said.contains("the keys of the issuer `okta` are not known yet"), "{said}");
-            assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+            assert!(begun.elapsed() < NO_WAIT, "{:?}", begun.elapsed());
             let text = metrics(&app).await;
             assert!(text.contains(r#"mainstay_issuer_keys_age_seconds{issuer="okta"} -1"#), "{text}");
             publisher.is(Mood::Says(pen.published()));

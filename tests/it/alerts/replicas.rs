@@ -1,6 +1,7 @@
 //! Two gateways on one PostgreSQL: one of them tells what both see, and both do where it is away.
 
 use std::sync::mpsc::Receiver;
+use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
@@ -31,16 +32,25 @@ fn fires(gateway: &Gateway, subject: &str) -> Option<f64> {
     firing.iter().find(|alert| alert["subject"] == subject).and_then(|alert| alert["since"].as_f64())
 }
 
-/// Until both have noticed, and whatever they have to say of it is said.
+/// What is said when both have noticed: the first message, however late it is, and those that come soon after it, or
+/// after each of the two had its turn.
 #[expect(clippy::disallowed_methods, reason = "other processes run by the clock on the wall")]
-fn noticed(gateways: &[Gateway; 2], subject: &str) {
-    for gateway in gateways {
+fn said_of(gateways: &[Gateway; 2], subject: &str, heard: &Receiver<Heard>) -> Vec<Value> {
+    let noticed = gateways.each_ref().map(|gateway| {
         let at = wait_for(60, || fires(gateway, subject));
-        let at = at.unwrap_or_else(|| panic!("{subject}: {}", gateway.said()));
-        let told = Duration::from_secs_f64(at) + GROUPING + Duration::from_secs(3);
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        wait_for(60, || (now() > told).then_some(())).expect("time goes on");
-    }
+        Duration::from_secs_f64(at.unwrap_or_else(|| panic!("{subject}: {}", gateway.said())))
+    });
+    let mut told = Vec::new();
+    wait_for(60, || {
+        told.extend(messages(heard));
+        (!told.is_empty()).then_some(())
+    })
+    .unwrap_or_else(|| panic!("{subject}: nothing is said"));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let turns = noticed[0].max(noticed[1]) + GROUPING;
+    sleep(turns.saturating_sub(now) + Duration::from_secs(3));
+    told.extend(messages(heard));
+    told
 }
 
 fn messages(heard: &Receiver<Heard>) -> Vec<Value> {
@@ -74,8 +84,7 @@ fn what_two_replicas_see_is_told_once_and_by_both_while_their_store_is_away() {
         wait_for(60, || here().then_some(())).expect("the store is there");
     }
     fail(&gateways, "sim");
-    noticed(&gateways, "route m");
-    let told = messages(&heard);
+    let told = said_of(&gateways, "route m", &heard);
     assert_eq!(told.len(), 1, "{told:#?}");
     assert_eq!((&told[0]["state"], &told[0]["subject"]), (&"firing".into(), &"route m".into()));
 

@@ -35,7 +35,7 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 const EVERY: Duration = Duration::from_millis(125);
 /// Longest time from the last fault to the last closed breaker, with callers there: `breaker.open.max` with its jitter,
 /// the trials, and a slow machine.
-const HEALED_SECS: u32 = 15;
+const HEALED_SECS: u32 = 40;
 /// What the allocator may keep, and one more burst of streams.
 const GROWTH_MIB: f64 = 12.0;
 

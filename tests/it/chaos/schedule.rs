@@ -13,11 +13,11 @@ use mainstay::algo::dice::Dice;
 use mainstay::simulated::{Fault, How, InBand, Rule};
 
 const ROUGH: Duration = Duration::from_secs(16);
-const MILD: Duration = Duration::from_secs(8);
+const MILD: Duration = Duration::from_secs(11);
 pub const CYCLE: Duration = Duration::from_secs(ROUGH.as_secs() + MILD.as_secs());
 
-/// Two timeouts, and a little more: for so long the sound one stays so when it gets milder.
-const AFTER_TWO: Duration = Duration::from_secs(5);
+/// Two timeouts, and as much again for a slow machine: for so long the sound one stays so when it gets milder.
+const AFTER_TWO: Duration = Duration::from_secs(8);
 
 /// A stream that a fault is to break has said at most so many words by then: half of them.
 const BREAKS_BY: u32 = super::WORDS / 2;

@@ -12,8 +12,10 @@ mod scribe;
 pub mod strict;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use mainstay::access::Access;
@@ -247,42 +249,61 @@ impl Lab {
     pub async fn assert_quiet(&self) {
         // What was dropped a moment ago takes a few polls to be gone at the other end.
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(self.gateway.in_flight(), 0, "requests in flight");
-        assert_eq!(self.gateway.unattended(), 0, "answers that nobody waits for");
-        let snapshot = self.gateway.snapshot();
+        let unrest = self.unrest();
+        assert!(unrest.is_empty(), "{unrest:#?}");
+    }
+
+    /// The same for threads in real time, which need a while on a loaded machine.
+    pub async fn becomes_quiet(&self) {
+        for _ in 0..50 {
+            if self.unrest().is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        self.assert_quiet().await;
+    }
+
+    /// What is in flight, and where.
+    fn unrest(&self) -> Vec<String> {
+        let mut unrest = Vec::new();
+        let mut see = |count: &dyn Display, what: String| {
+            let count = count.to_string();
+            if count != "0" {
+                unrest.push(format!("{count} {what}"));
+            }
+        };
+        see(&self.gateway.in_flight(), "requests in flight".to_owned());
+        see(&self.gateway.unattended(), "answers that nobody waits for".to_owned());
+        let (snapshot, now) = (self.gateway.snapshot(), self.gateway.live.now());
         for (upstream, pool) in snapshot.table.upstreams.iter().zip(&snapshot.pools) {
             let name = &upstream.config.name;
-            let in_flight = upstream.memory.in_flight.load(std::sync::atomic::Ordering::Relaxed);
-            assert_eq!(in_flight, 0, "attempts in flight at {name}");
+            see(&upstream.memory.in_flight.load(Relaxed), format!("attempts in flight at {name}"));
             for model in &upstream.memory.models {
-                assert_eq!(model.in_flight(), 0, "attempts in flight at {name}/{}", model.name);
-                assert_eq!(model.taken(), 0, "places taken at {name}/{}", model.name);
+                see(&model.in_flight(), format!("attempts in flight at {name}/{}", model.name));
+                see(&model.taken(), format!("places taken at {name}/{}", model.name));
                 if let Some(gate) = &model.gate {
-                    assert_eq!(
-                        gate.snapshot(self.gateway.live.now()).leases,
-                        0,
-                        "leases of {name}/{}",
-                        model.name
-                    );
+                    see(&gate.snapshot(now).leases, format!("leases of {name}/{}", model.name));
                 }
             }
-            assert_eq!(upstream.memory.gate.snapshot(self.gateway.live.now()).leases, 0, "leases of {name}");
+            see(&upstream.memory.gate.snapshot(now).leases, format!("leases of {name}"));
             let counts = pool.counts();
-            assert_eq!((counts.in_use, counts.opening), (0, 0), "connections of {name}");
+            see(&(counts.in_use + counts.opening), format!("connections of {name}"));
         }
         for route in &snapshot.table.routes {
-            let in_flight = route.memory.in_flight.load(std::sync::atomic::Ordering::Relaxed);
-            assert_eq!(in_flight, 0, "requests in flight on {}", route.config.name);
-            assert_eq!(route.memory.queue.length(), 0, "requests that wait on {}", route.config.name);
+            let name = &route.config.name;
+            see(&route.memory.in_flight.load(Relaxed), format!("requests in flight on {name}"));
+            see(&route.memory.queue.length(), format!("requests that wait on {name}"));
         }
         for seen in self.gateway.budgets.seen() {
-            assert_eq!(seen.reserved.as_nano_usd(), 0, "reserved of {}'s budget", seen.name);
+            see(&seen.reserved.as_nano_usd(), format!("nano-USD reserved of {}'s budget", seen.name));
         }
-        assert_eq!(snapshot.fetcher.busy(), 0, "fetches of callers' URLs");
-        assert_eq!(self.gateway.live.holdings.bytes(), 0, "bytes held for requests");
+        see(&snapshot.fetcher.busy(), "fetches of callers' URLs".to_owned());
+        see(&self.gateway.live.holdings.bytes(), "bytes held for requests".to_owned());
         for (name, sim) in &self.sims {
-            assert_eq!(sim.control().counts().in_flight, 0, "requests that {name} still works on");
+            see(&sim.control().counts().in_flight, format!("requests that {name} still works on"));
         }
+        unrest
     }
 }
 
