@@ -6,6 +6,7 @@
 //! no YAML and so have no places. Struck out means as many `*` as there were characters: the marks
 //! below a quote stay where they were.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::path::Path;
@@ -57,6 +58,8 @@ pub struct Redactor {
     places: Vec<(Mark, String)>,
     /// Values with a user and a password in them, and those: they may be written differently, too.
     within: Vec<(Mark, String)>,
+    /// Words of models' names that look like keys: some are as long, and have as many digits.
+    names: HashSet<String>,
     tree: Tree,
 }
 
@@ -71,8 +74,14 @@ pub enum Tree {
 impl Redactor {
     /// Collects what stands where secrets stand.
     pub fn new(root: Option<&Node>, tree: Tree) -> Self {
-        let mut redactor =
-            Self { secrets: Vec::new(), resolved: Vec::new(), places: Vec::new(), within: Vec::new(), tree };
+        let mut redactor = Self {
+            secrets: Vec::new(),
+            resolved: Vec::new(),
+            places: Vec::new(),
+            within: Vec::new(),
+            names: HashSet::new(),
+            tree,
+        };
         if let Some(root) = root {
             redactor.collect(root, &Path::root(), Stands::Openly);
         }
@@ -92,7 +101,14 @@ impl Redactor {
         for secret in &self.secrets {
             text = text.replace(secret.as_str(), &stars(secret));
         }
-        strike(&strike(&text, keylike), |text| userinfo(text, Within::Text))
+        strike(&strike(&text, |text| self.keylike(text)), |text| userinfo(text, Within::Text))
+    }
+
+    /// Where there are words that look like keys and are no models' names, in their order.
+    pub fn keylike(&self, text: &str) -> Vec<Range<usize>> {
+        let mut found = keylike(text);
+        found.retain(|word| !self.names.contains(&text[word.clone()]));
+        found
     }
 
     /// Line `number` (from 1) of the file without secrets. `above` are the lines before it.
@@ -154,9 +170,25 @@ impl Redactor {
                         Stands::AsSecret if !OPEN_WORDS.contains(&entry.key.as_str()) => Stands::AsSecret,
                         Stands::AsSecret | Stands::Openly => Stands::Openly,
                     };
+                    if below == Stands::Openly && matches!(entry.key.as_str(), "model" | "aliases") {
+                        self.name(&entry.node);
+                    }
                     self.collect(&entry.node, &path.key(entry.key.as_str()), below);
                 }
             }
+        }
+    }
+
+    /// A model is called this, or these.
+    fn name(&mut self, node: &Node) {
+        match &node.value {
+            Value::Scalar(scalar) => {
+                let words = keylike(&scalar.raw).into_iter().map(|word| &scalar.raw[word]);
+                // What begins as vendors' keys do was put there by mistake.
+                self.names.extend(words.filter(|word| !begins_as_keys_do(word)).map(str::to_owned));
+            }
+            Value::List(items) => items.iter().for_each(|item| self.name(item)),
+            Value::Map(_) => {}
         }
     }
 
@@ -271,7 +303,7 @@ fn strike(text: &str, find: impl Fn(&str) -> Vec<Range<usize>>) -> String {
 }
 
 /// Where there are words that look like keys, in their order.
-pub fn keylike(text: &str) -> Vec<Range<usize>> {
+fn keylike(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut begun = None;
     for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
@@ -296,11 +328,13 @@ fn is_keylike(word: &str) -> bool {
         let digits = part.chars().filter(char::is_ascii_digit).count();
         let letters = part.chars().filter(char::is_ascii_alphabetic).count();
         let long = part.len() >= KEYLIKE_MIN;
-        let begins =
-            KEYLIKE_BEGINNINGS.iter().any(|start| part.len() > start.len() + 4 && part.starts_with(start));
         // An upstream may be called `ms-east`; keys are longer, or have digits.
-        (begins && (digits > 0 || long)) || (long && digits >= 4 && letters >= 4)
+        (begins_as_keys_do(part) && (digits > 0 || long)) || (long && digits >= 4 && letters >= 4)
     })
+}
+
+fn begins_as_keys_do(word: &str) -> bool {
+    KEYLIKE_BEGINNINGS.iter().any(|start| word.len() > start.len() + 4 && word.starts_with(start))
 }
 
 /// From where on a line may hold secrets, judged by words and indentation alone.

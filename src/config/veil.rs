@@ -12,7 +12,7 @@ use std::ops::Range;
 use sha2::{Digest as _, Sha256};
 
 use super::problem::{Findings, Mark, Problem, Severity};
-use super::redact::{self, Redactor, Tree};
+use super::redact::{Redactor, Tree};
 use super::tree;
 
 /// How every stand-in begins. Nothing in YAML has a meaning in it.
@@ -153,7 +153,7 @@ fn ranges(redactor: &Redactor, text: &str) -> Vec<Range<usize>> {
     for secret in redactor.secrets() {
         found.extend(text.match_indices(secret.as_str()).map(|(at, _)| at..at + secret.len()));
     }
-    found.extend(redact::keylike(text));
+    found.extend(redactor.keylike(text));
     found.retain(|range| !range.is_empty());
     found
 }

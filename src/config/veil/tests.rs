@@ -136,3 +136,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_models_name_is_no_secret_however_long_it_is_and_a_key_in_its_place_is() {
+    let names = [
+        "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "meta-llama/Llama-4-Maverick-17B-128E-Instruct-FP8",
+        "accounts/fireworks/models/llama-v3p1-405b-instruct-long",
+        "Qwen/Qwen3-235B-A22B-Instruct-2507",
+    ];
+    let file = |model: &str| {
+        format!(
+            "version: 1\nupstreams: {{a: {{provider: simulated}}}}\nroutes:\n  - model: demo\n    \
+             aliases: [\"{model}\"]\n    channels: [{{upstream: a, model: \"{model}\"}}]\n    fallback: [\"{model}\"]\n"
+        )
+    };
+    for name in names {
+        assert_eq!(veil().lower(&file(name)), file(name));
+    }
+    let key = "sk-proj-0123456789abcdef0123456789";
+    assert!(!veil().lower(&file(key)).contains("0123456789"));
+    // It is none where nothing says so.
+    let comment = format!("# {}\n{}", "0a1b2c3d4e5f60718293a4b5c6d7e8f9", file("m"));
+    assert!(!veil().lower(&comment).contains("0a1b2c3d"));
+}
