@@ -29,7 +29,8 @@ export function headers(): Record<string, string> {
   return token.value === null ? {} : { authorization: `Bearer ${token.value}` };
 }
 
-async function send(method: string, path: string, { body, text, headers: more, signal, patience: longest = PATIENCE }: Asking): Promise<Response> {
+/** The text of the answer. What the browser says of a connection that fails is for programmers: it is told in our words. */
+async function send(method: string, path: string, { body, text, headers: more, signal, patience: longest = PATIENCE }: Asking): Promise<string> {
   const content = text ?? (body === undefined ? undefined : JSON.stringify(body));
   const patience = AbortSignal.timeout(longest);
   const said = {
@@ -38,38 +39,39 @@ async function send(method: string, path: string, { body, text, headers: more, s
     ...more,
   };
   let answer: Response;
+  let came: string;
   try {
     const until = signal === undefined ? patience : AbortSignal.any([signal, patience]);
     answer = await fetch(path, { method, headers: said, body: content, signal: until, cache: "no-store" });
+    came = await answer.text();
   } catch (error) {
     if (signal?.aborted) throw error;
     const why = patience.aborted ? "does not answer in time" : "cannot be reached";
     throw new Problem(0, `the gateway ${why}; look whether it runs, and try again`);
   }
   if (answer.status === 401) refused();
-  if (!answer.ok) throw await problem(answer);
-  return answer;
+  if (!answer.ok) throw problem(answer.status, came);
+  return came;
 }
 
-async function problem(answer: Response): Promise<Problem> {
-  const text = await answer.text();
+/** What an answer that is none says. */
+export function problem(status: number, text: string): Problem {
   try {
     const body = JSON.parse(text);
     const said = typeof body.error === "string" ? body.error : (body.error?.message ?? body.message);
-    return new Problem(answer.status, said ?? `the gateway answered ${answer.status}`, body);
+    return new Problem(status, said ?? `the gateway answered ${status}`, body);
   } catch {
-    return new Problem(answer.status, text.trim() || `the gateway answered ${answer.status}`);
+    return new Problem(status, text.trim() || `the gateway answered ${status}`);
   }
 }
 
 export async function ask<T>(method: string, path: string, asking: Asking = {}): Promise<T> {
-  const answer = await send(method, path, asking);
-  const text = await answer.text();
+  const text = await send(method, path, asking);
   return (text === "" ? null : JSON.parse(text)) as T;
 }
 
 export async function askText(path: string, asking: Asking = {}): Promise<string> {
-  return (await send("GET", path, asking)).text();
+  return send("GET", path, asking);
 }
 
 /** What to tell people of anything that was thrown. */

@@ -3,7 +3,7 @@
 import type { ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { PLACES, help, listen } from "./keys.ts";
-import { isStale, live, staleFor, trouble } from "./live.ts";
+import { live, staleFor, standing, trouble } from "./live.ts";
 import { dismiss, notices } from "./notices.ts";
 import { Audit } from "./pages/audit.tsx";
 import { Budgets } from "./pages/budgets.tsx";
@@ -90,9 +90,10 @@ function Head() {
 /** Whether what is on the page is of this second. Said aloud only when that changes. */
 function Freshness() {
   const beat = live.value;
-  const stale = isStale.value;
-  const words = stale ? "stale" : beat === null ? "connecting" : beat.phase === "serving" ? "live" : beat.phase;
-  const kind = stale ? "bad" : words === "live" ? "good" : words === "connecting" ? "idle" : "warn";
+  const stands = standing.value;
+  const stale = stands === "stale";
+  const words = stands === "live" && beat !== null && beat.phase !== "serving" ? beat.phase : stands;
+  const kind = stale ? "bad" : words === "live" ? "good" : stands === "live" ? "warn" : "idle";
   return (
     <p class="freshness">
       <span role="status">
@@ -104,7 +105,8 @@ function Freshness() {
           {trouble.value !== null && `; ${trouble.value}`}; trying again
         </span>
       )}
-      {!stale && beat !== null && beat.alerts > 0 && (
+      {stands === "no access" && <span class="why">{trouble.value}</span>}
+      {stands === "live" && beat !== null && beat.alerts > 0 && (
         <span class="why" role="status">
           <a href={link("overview")}>{plural(beat.alerts, "alert fires", "alerts fire")}</a>
         </span>
@@ -132,19 +134,22 @@ function Navigation() {
 }
 
 function Content() {
-  const { page } = place.value;
+  const { page, rest } = place.value;
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   useEffect(() => {
-    document.title = `${SHOWN.find((shown) => shown.page === page)?.name ?? "Not here"} · Mainstay`;
+    const name = SHOWN.find((shown) => shown.page === page)?.name ?? "Not here";
+    document.title = [...rest.toReversed(), name, "Mainstay"].join(" · ");
     // Whoever follows a link by keyboard or by ear goes on at what it led to.
     if (!first.current) {
-      main.current?.focus({ preventScroll: true });
+      const head = main.current?.querySelector("h1") ?? main.current;
+      if (head) head.tabIndex = -1;
+      head?.focus({ preventScroll: true });
       window.scrollTo(0, 0);
     }
     first.current = false;
-  }, [page]);
-  const Page = PAGES[page];
+  }, [page, rest.join("/")]);
+  const Page = Object.hasOwn(PAGES, page) ? PAGES[page] : undefined;
   return (
     <main id="content" class="content" tabIndex={-1} ref={main}>
       {wanted.value !== "no" ? <Enter /> : Page ? <Page /> : <Nowhere />}

@@ -2,7 +2,7 @@
 // cannot send a token.
 
 import { computed, effect, signal } from "@preact/signals";
-import { headers } from "./api.ts";
+import { Problem, headers, problem } from "./api.ts";
 import { Reader } from "./events.ts";
 import { refused, token, wanted } from "./session.ts";
 import type { Live, Second } from "./shapes.ts";
@@ -11,6 +11,9 @@ import type { Live, Second } from "./shapes.ts";
 const KEPT = 300;
 /** After so many milliseconds without a beat, which comes each second, what is shown is old. */
 const STALE = 4_000;
+/** After so many milliseconds out of sight a page lets its stream go: a browser has six connections to a gateway, for all its
+ * tabs together. */
+const REST = 5_000;
 /** First and longest pause before another try, in milliseconds. */
 const PAUSE = 500;
 const LONGEST_PAUSE = 10_000;
@@ -21,36 +24,60 @@ export const history = signal<Second[]>([]);
 export const rates = signal<Map<string, number[]>>(new Map());
 /** When the last beat came, by this machine's clock. */
 const heard = signal(0);
+/** When it was begun to listen for one. */
+const begun = signal(0);
 const now = signal(Date.now());
-/** Why there is no stream, where the gateway said so. */
+/** Why there is no stream, in words. */
 export const trouble = signal<string | null>(null);
+/** Whether nobody sees the page. */
+const rests = signal(false);
+/** Whether this operator may not listen; asking again changes nothing. */
+const barred = signal(false);
 
 export const staleFor = computed(() => (heard.value === 0 ? 0 : Math.max(0, now.value - heard.value)));
-export const isStale = computed(() => staleFor.value > STALE || (heard.value === 0 && trouble.value !== null));
+
+/** What is shown is of now only where it is `live`. */
+export const standing = computed((): "no token" | "no access" | "paused" | "live" | "stale" | "connecting" => {
+  if (wanted.value !== "no") return "no token";
+  if (barred.value) return "no access";
+  if (rests.value) return "paused";
+  if (now.value - heard.value <= STALE) return "live";
+  return trouble.value !== null || now.value - begun.value > STALE ? "stale" : "connecting";
+});
 
 const RATES_KEPT = 60;
+
+/** The history ends with the second of the beat that follows it, which is not to be counted twice. */
+export function follows(seconds: Second[], first: boolean, second: Second): Second[] {
+  const last = seconds.at(-1);
+  return first && last !== undefined && JSON.stringify(last) === JSON.stringify(second) ? seconds : [...seconds, second].slice(-KEPT);
+}
+
+/** Whether the history has come, and no beat behind it. */
+let opens = false;
 
 function hear(name: string, data: string) {
   if (name === "history") {
     history.value = (JSON.parse(data) as { seconds: Second[] }).seconds;
+    opens = true;
     return;
   }
   if (name !== "beat") return;
   const beat = JSON.parse(data) as Live;
   live.value = beat;
-  history.value = [...history.value, beat.now].slice(-KEPT);
+  history.value = follows(history.value, opens, beat.now);
+  opens = false;
   const next = new Map(rates.value);
   const spoken = new Map(beat.routes.map((route) => [route.route, route.per_second]));
   for (const name of new Set([...next.keys(), ...spoken.keys()])) {
     next.set(name, [...(next.get(name) ?? []), spoken.get(name) ?? 0].slice(-RATES_KEPT));
   }
   rates.value = next;
-  heard.value = Date.now();
+  heard.value = now.value = Date.now();
   trouble.value = null;
 }
 
-async function follow(leave: AbortSignal) {
-  const quiet = new AbortController();
+async function follow(leave: AbortSignal, quiet: AbortController) {
   let watchdog = setTimeout(() => quiet.abort(), 2 * STALE);
   try {
     const answer = await fetch("admin/live", {
@@ -58,14 +85,8 @@ async function follow(leave: AbortSignal) {
       signal: AbortSignal.any([leave, quiet.signal]),
       cache: "no-store",
     });
-    if (answer.status === 401) {
-      refused();
-      throw new Error("the gateway wants a token");
-    }
-    if (!answer.ok || answer.body === null) {
-      const text = await answer.text();
-      throw new Error(text.includes("error") ? (JSON.parse(text).error as string) : `the gateway answered ${answer.status}`);
-    }
+    if (answer.status === 401) refused();
+    if (!answer.ok || answer.body === null) throw problem(answer.status, await answer.text());
     const reader = new Reader();
     const pieces = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
@@ -80,16 +101,27 @@ async function follow(leave: AbortSignal) {
   }
 }
 
-/** Follows for as long as the page is there, with the token that holds at the time. */
+/** Follows for as long as somebody sees the page, with the token that holds at the time. */
 export function begin() {
   setInterval(() => (now.value = Date.now()), 1_000);
+  let soon: ReturnType<typeof setTimeout> | undefined;
+  rests.value = document.hidden;
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(soon);
+    if (document.hidden) soon = setTimeout(() => (rests.value = true), REST);
+    else rests.value = false;
+  });
   let leave = new AbortController();
   effect(() => {
     void token.value;
-    const waits = wanted.value !== "no";
+    const waits = wanted.value !== "no" || rests.value;
     leave.abort();
     leave = new AbortController();
-    if (!waits) void keepFollowing(leave.signal);
+    if (waits) return;
+    begun.value = now.value = Date.now();
+    trouble.value = null;
+    barred.value = false;
+    void keepFollowing(leave.signal);
   });
 }
 
@@ -97,11 +129,18 @@ async function keepFollowing(leave: AbortSignal) {
   let pause = PAUSE;
   while (!leave.aborted) {
     const begun = Date.now();
+    const quiet = new AbortController();
     try {
-      await follow(leave);
+      await follow(leave, quiet);
     } catch (error) {
       if (leave.aborted) return;
-      trouble.value = error instanceof Error && error.name !== "AbortError" ? error.message : "the gateway says nothing";
+      if (error instanceof Problem && error.status === 403) {
+        trouble.value = `${token.value === null ? "" : "this token may not read what happens here: "}${error.message}`;
+        barred.value = true;
+        return;
+      }
+      // A browser's own words for it are for programmers.
+      trouble.value = error instanceof Problem ? error.message : quiet.signal.aborted ? "the gateway says nothing" : "the gateway cannot be reached";
     }
     if (Date.now() - begun > LONGEST_PAUSE) pause = PAUSE;
     await new Promise((wake) => setTimeout(wake, pause));

@@ -4,9 +4,13 @@ import { signal } from "@preact/signals";
 
 const PLACE = "mainstay.token";
 
+/** A header carries nothing else; a copy may bring along what nobody sees. */
+export const canBeSent = (said: string) => /^[ -~]+$/.test(said);
+
 const kept = () => {
   try {
-    return sessionStorage.getItem(PLACE);
+    const said = sessionStorage.getItem(PLACE);
+    return said !== null && canBeSent(said) ? said : null;
   } catch {
     // A browser may forbid storage; then the token lives as long as the page.
     return null;
@@ -29,8 +33,9 @@ export function enter(said: string) {
 }
 
 export function leave() {
-  token.value = null;
+  // In this order, so that nothing is asked without a token first.
   wanted.value = "token";
+  token.value = null;
   try {
     sessionStorage.removeItem(PLACE);
   } catch {

@@ -107,7 +107,29 @@ export function wrongs(beat: Live, status: Status | null): Wrong[] {
       page: ["channels", upstream.name],
     })),
   );
-  return [...found, ...resting, ...surroundings(beat)];
+  return [...found, ...unserved(beat, status), ...resting, ...surroundings(beat)];
+}
+
+/** What was never set up is not broken, unless somebody asks for what nothing else has. */
+function unserved(beat: Live, status: Status | null): Wrong[] {
+  const missing = beat.upstreams.filter((upstream) => !upstream.configured).map((upstream) => upstream.name);
+  return beat.routes.flatMap(({ route: name, failed_per_second }): Wrong[] => {
+    const route = status?.routes.find((route) => route.route === name);
+    if (route === undefined || (!isPath(route) && route.fallback.length > 0)) return [];
+    const channels = channelsOf(route);
+    const gone = missing.filter((upstream) => channels.some((channel) => belongsTo(channel, upstream, null)));
+    if (channels.length === 0 || !channels.every((channel) => gone.some((upstream) => belongsTo(channel, upstream, null)))) return [];
+    return [
+      {
+        subject: name,
+        since: null,
+        word: "down",
+        does: `has nowhere to send its requests: ${list(gone)} ${gone.length === 1 ? "is" : "are"} not configured, and nothing else is in the route`,
+        callers: failed_per_second > 0 ? `errors: ${failed_per_second.toFixed(1)} a second` : "errors",
+        page: ["routes", name],
+      },
+    ];
+  });
 }
 
 function treatment(state: string): string {

@@ -2,7 +2,7 @@
 
 import { Traffic } from "../charts/traffic.tsx";
 import { useAnswer } from "../load.ts";
-import { history, live } from "../live.ts";
+import { history, live, standing } from "../live.ts";
 import { Act } from "../parts/act.tsx";
 import { kindOf, Mark, State } from "../parts/mark.tsx";
 import { Answer, Empty, Panel } from "../parts/panel.tsx";
@@ -22,7 +22,7 @@ export function Overview() {
   return (
     <>
       <h1 class="unseen">Overview</h1>
-      {beat === null ? <Empty>Waiting for the first beat …</Empty> : <Now beat={beat} status={status.value} />}
+      {beat === null ? <Empty>{standing.value === "no access" ? "What happens here is not for this token to read." : "Waiting for the first beat …"}</Empty> : <Now beat={beat} status={status.value} />}
       <Answer of={status}>{(status) => <Surroundings status={status} again={() => undefined} />}</Answer>
     </>
   );
@@ -46,38 +46,81 @@ function Now({ beat, status }: { beat: Live; status: Status | null }) {
 
 function Wrongs({ beat, status }: { beat: Live; status: Status | null }) {
   const found = wrongs(beat, status);
-  if (found.length === 0) {
+  const banner = <Banner at={beat.at} clear={found.length === 0} />;
+  if (found.length === 0) return banner;
+  return (
+    <>
+      {banner}
+      <section class="panel wrongs" aria-label="What is wrong">
+        <ul>
+          {found.map((wrong) => (
+            <li key={`${wrong.subject} ${wrong.word}`}>
+              <h2>
+                <Mark kind={kindOf(wrong.word)} /> <a href={link(wrong.page[0] ?? "overview", ...wrong.page.slice(1))}>{wrong.subject}</a> is {plain(wrong.word)}
+                {wrong.since !== null && (
+                  <small>
+                    since <time dateTime={iso(wrong.since)}>{moment(wrong.since)}</time> ({ago(wrong.since)})
+                  </small>
+                )}
+              </h2>
+              <dl>
+                <dt>Mainstay</dt>
+                <dd>{wrong.does}</dd>
+                <dt>Callers see</dt>
+                <dd>{wrong.callers}</dd>
+              </dl>
+            </li>
+          ))}
+        </ul>
+      </section>
+    </>
+  );
+}
+
+/** What the list of what is wrong does not say: that it is old, or that callers see failures all the same. */
+function Banner({ at, clear }: { at: number; clear: boolean }) {
+  const seconds = history.value;
+  const sum = (key: keyof Second) => seconds.reduce((sum, second) => sum + second[key], 0);
+  if (standing.value !== "live") {
     return (
-      <p class="banner good" role="status">
-        <Mark kind="good" /> <strong>Everything works.</strong> No upstream is out of use, and nothing here is away.
+      <p class="banner warn">
+        <Mark kind="warn" />{" "}
+        <strong role="status">This is not of now.</strong> It is as of <time dateTime={iso(at)}>{moment(at)}</time>; how things are since then is not known here.
       </p>
     );
   }
+  const [failed, broken] = [sum("failed"), sum("broken")];
+  if (failed + broken > 0) {
+    const since = seconds.length - 1 - seconds.findLastIndex((second) => second.failed + second.broken > 0);
+    const kind = since < LATELY ? "bad" : "warn";
+    return (
+      <p class={`banner ${kind}`}>
+        <Mark kind={kind} /> <strong role="status">{kind === "bad" ? "Callers see failures." : "Callers saw failures."}</strong>{" "}
+        {plural(failed + broken, "request")} in 5 min, the last one {since === 0 ? "just now" : `${span(since)} ago`}
+        {clear && "; yet no upstream is out of use"}. Look at{" "}
+        {failed > 0 && <a href={`${link("requests")}?outcome=failed`}>those that failed</a>}
+        {failed > 0 && broken > 0 && " and "}
+        {broken > 0 && <a href={`${link("requests")}?outcome=broken`}>those that broke off</a>}.
+      </p>
+    );
+  }
+  if (!clear) return null;
+  const refused = sum("refused");
   return (
-    <section class="panel wrongs" aria-label="What is wrong">
-      <ul>
-        {found.map((wrong) => (
-          <li key={`${wrong.subject} ${wrong.word}`}>
-            <h2>
-              <Mark kind={kindOf(wrong.word)} /> <a href={link(wrong.page[0] ?? "overview", ...wrong.page.slice(1))}>{wrong.subject}</a> is {plain(wrong.word)}
-              {wrong.since !== null && (
-                <small>
-                  since <time dateTime={iso(wrong.since)}>{moment(wrong.since)}</time> ({ago(wrong.since)})
-                </small>
-              )}
-            </h2>
-            <dl>
-              <dt>Mainstay</dt>
-              <dd>{wrong.does}</dd>
-              <dt>Callers see</dt>
-              <dd>{wrong.callers}</dd>
-            </dl>
-          </li>
-        ))}
-      </ul>
-    </section>
+    <p class="banner">
+      <Mark kind="good" /> <strong role="status">Everything works.</strong> No upstream is out of use, and nothing here is away.
+      {refused > 0 && (
+        <>
+          {" "}
+          <a href={`${link("requests")}?outcome=refused`}>{plural(refused, "request was", "requests were")} refused</a> in 5 min.
+        </>
+      )}
+    </p>
   );
 }
+
+/** Seconds in which a failure is of now. */
+const LATELY = 30;
 
 const SPOKEN: (keyof Second)[] = ["ok", "client_fault", "refused", "failed", "broken", "cancelled"];
 
@@ -88,11 +131,13 @@ function Figures({ beat }: { beat: Live }) {
   const perSecond = last.reduce((total, second) => total + SPOKEN.reduce((all, key) => all + second[key], 0), 0) / Math.max(1, last.length);
   const good = sum("ok") + sum("client_fault");
   const judged = good + sum("failed") + sum("broken");
+  const came = SPOKEN.reduce((all, key) => all + sum(key), 0);
   const figures: { name: string; value: string; note: string }[] = [
     { name: "Requests a second", value: rate(perSecond), note: "over 5 s" },
-    { name: "Success as callers saw it", value: percent(good, judged), note: judged === 0 ? "no traffic in 5 min" : `${count(judged)} in 5 min` },
+    { name: "Success as callers saw it", value: percent(good, judged), note: judged > 0 ? `${count(judged)} in 5 min` : came > 0 ? "all refused or given up" : "no traffic in 5 min" },
     { name: "Failures nobody saw", value: count(sum("saved")), note: "saved in 5 min" },
     { name: "Failures callers saw", value: count(sum("failed") + sum("broken")), note: "in 5 min" },
+    { name: "Refused", value: count(sum("refused")), note: "limits, budgets, keys, no room" },
     { name: "In flight", value: count(beat.in_flight), note: plural(beat.connections, "connection") },
   ];
   return (

@@ -1,7 +1,7 @@
 // Sends requests as a caller would, and shows what came of each.
 
-import { useRef, useState } from "preact/hooks";
-import { ask, said } from "../api.ts";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Problem, ask, said } from "../api.ts";
 import { State } from "../parts/mark.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { Table } from "../parts/table.tsx";
@@ -26,6 +26,8 @@ interface Shown {
 const MOST = 12;
 /** How often one is sent, in milliseconds. */
 const EVERY = 500;
+/** Most that are under way at once: a browser has six connections to a gateway, and the page needs some itself. */
+const MOST_UNDER_WAY = 3;
 
 export function Try({ routes }: { routes: Route[] }) {
   const models = routes.filter((route) => !isPath(route) && !route.route.includes("*")).map((route) => route.route);
@@ -34,25 +36,35 @@ export function Try({ routes }: { routes: Route[] }) {
   const [key, setKey] = useState("");
   const [shown, setShown] = useState<Shown[]>([]);
   const [goesOn, setGoesOn] = useState(false);
-  const timer = useRef<ReturnType<typeof setInterval> | undefined>(undefined);
   const last = useRef(0);
+  const underWay = useRef(0);
+  const leave = useRef(new AbortController());
+  useEffect(() => () => leave.current.abort(), []);
   const send = async () => {
+    if (underWay.current >= MOST_UNDER_WAY) return;
+    underWay.current += 1;
     last.current += 1;
     const id = last.current;
     const put = (one: Shown) => setShown((known) => [one, ...known.filter((other) => other.id !== id)].sort((a, b) => b.id - a.id).slice(0, MOST));
     put({ id, tried: null, error: null });
+    const came: Shown = { id, tried: null, error: null };
     try {
       const body = { model, prompt, ...(key === "" ? {} : { key }) };
-      put({ id, tried: await ask<Tried>("POST", "admin/try", { body }), error: null });
+      came.tried = await ask<Tried>("POST", "admin/try", { body, signal: leave.current.signal });
     } catch (error) {
-      put({ id, tried: null, error: said(error) });
+      if (leave.current.signal.aborted) return;
+      came.error = said(error);
+      if (error instanceof Problem && (error.status === 401 || error.status === 403)) setGoesOn(false);
     }
+    underWay.current -= 1;
+    put(came);
   };
-  const turn = () => {
-    clearInterval(timer.current);
-    if (!goesOn) timer.current = setInterval(() => void send(), EVERY);
-    setGoesOn(!goesOn);
-  };
+  // It ends with the page, which is gone as well where nobody may see it.
+  useEffect(() => {
+    if (!goesOn) return;
+    const timer = setInterval(() => void send(), EVERY);
+    return () => clearInterval(timer);
+  }, [goesOn, model, prompt, key]);
   return (
     <Panel title="Send requests">
       <form
@@ -82,10 +94,11 @@ export function Try({ routes }: { routes: Route[] }) {
         <button type="submit" class="main">
           Send
         </button>
-        <button type="button" aria-pressed={goesOn} onClick={turn}>
+        <button type="button" aria-pressed={goesOn} onClick={() => setGoesOn(!goesOn)}>
           {goesOn ? "Stop" : "Send two a second"}
         </button>
       </form>
+      {underWay.current >= MOST_UNDER_WAY && <p>{MOST_UNDER_WAY} are under way; the next goes when one of them has come back.</p>}
       {shown.length > 0 && (
         <Table name="Requests that were sent from here" heads={["Came to", { name: "Took", numeric: true }, "Served by", "Answer"]}>
           {shown.map(({ id, tried, error }) => (

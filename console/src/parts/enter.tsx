@@ -1,17 +1,21 @@
 // Asks for the admin token.
 
 import { useState } from "preact/hooks";
-import { enter, wanted } from "../session.ts";
+import { canBeSent, enter, wanted } from "../session.ts";
 
 export function Enter() {
   const [said, setSaid] = useState("");
-  const another = wanted.value === "another";
+  const [odd, setOdd] = useState(false);
+  const another = wanted.value === "another" && !odd;
   return (
     <form
       class="panel narrow"
       onSubmit={(event) => {
         event.preventDefault();
-        if (said.trim() !== "") enter(said.trim());
+        const token = said.trim();
+        if (token === "") return;
+        setOdd(!canBeSent(token));
+        if (canBeSent(token)) enter(token);
       }}
     >
       <h1>Who is there?</h1>
@@ -26,10 +30,16 @@ export function Enter() {
           autocomplete="current-password"
           value={said}
           onInput={(event) => setSaid(event.currentTarget.value)}
-          aria-invalid={another}
-          aria-describedby={another ? "token-refused" : undefined}
+          aria-invalid={another || odd}
+          aria-describedby={another || odd ? "token-refused" : undefined}
         />
       </label>
+      {odd && (
+        <p id="token-refused" class="error" role="alert">
+          That has a character in it which no token has: an invisible one, or one beyond ASCII. Nothing was sent. Copy the token again, without
+          what stands around it.
+        </p>
+      )}
       {another && (
         <p id="token-refused" class="error" role="alert">
           The gateway does not know that token. Look at the environment that it was started with, and enter the right one.
