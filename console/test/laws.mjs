@@ -8,9 +8,11 @@ import { phases } from "../src/charts/waterfall.tsx";
 import { stretches } from "../src/charts/lines.tsx";
 import { byLine, diffLines, offset } from "../src/editor.ts";
 import { Reader } from "../src/events.ts";
+import { follows } from "../src/live.ts";
 import { asked } from "../src/pages/create.tsx";
 import { labelsOf } from "../src/pages/usage.tsx";
 import { bars, busiest } from "../src/rehearsal.ts";
+import { canBeSent } from "../src/session.ts";
 import { wrongs } from "../src/trouble.ts";
 import { percent, span } from "../src/words.ts";
 
@@ -124,7 +126,7 @@ test("a diff's lines are what their first character says", () => {
 test("a healthy gateway has nothing wrong, and what is wrong says what callers notice", () => {
   const well = { name: "a", configured: true, health: "up", state: "closed", failing: false, since: 0, in_flight: 0, ok: 5, bad: 0, resting: [], models: [] };
   const beat = { refused: false, upstreams: [well, { ...well, name: "b" }], routes: [{ route: "demo", failed_per_second: 0, saved_per_second: 2 }] };
-  const status = { routes: [{ route: "demo", select: "", channels: [{ channel: "a/m", picked: false }, { channel: "b/m", picked: true }] }] };
+  const status = { routes: [{ route: "demo", select: "", channels: [{ channel: "a/m", picked: false }, { channel: "b/m", picked: true }], fallback: [] }] };
   assert.deepEqual(wrongs(beat, status), []);
   const [wrong, ...others] = wrongs({ ...beat, upstreams: [{ ...well, state: "open", until_seconds: 5 }, beat.upstreams[1]] }, status);
   assert.deepEqual([wrong.subject, wrong.word, others.length], ["a", "open", 0]);
@@ -132,6 +134,29 @@ test("a healthy gateway has nothing wrong, and what is wrong says what callers n
   assert.match(wrong.callers, /no errors: 2.0/);
   const unconfigured = { ...well, configured: false, health: "down" };
   assert.deepEqual(wrongs({ ...beat, upstreams: [unconfigured] }, status), [], "what was never set up is not broken");
+  const all = { ...beat, upstreams: [unconfigured, { ...unconfigured, name: "b" }] };
+  const explained = (fallback) => ({ routes: [{ ...status.routes[0], fallback }] });
+  const [unserved, ...more] = wrongs(all, explained([]));
+  assert.deepEqual([unserved.subject, unserved.page, more], ["demo", ["routes", "demo"], []]);
+  assert.match(unserved.does, /a, b are not configured/);
+  assert.deepEqual(wrongs(all, explained(["other"])), [], "another route takes them");
+  assert.deepEqual(wrongs({ ...all, routes: [] }, explained([])), [], "nobody asks for it");
+});
+
+test("the second with which a history ends is counted once, and none is lost", () => {
+  forSeeds((draw) => {
+    const seconds = Array.from({ length: 1 + draw(299) }, () => ({ ok: draw(3), failed: draw(2) }));
+    const last = { ...seconds.at(-1) };
+    assert.deepEqual(follows(seconds, true, last), seconds);
+    assert.deepEqual(follows(seconds, false, last), [...seconds, last], "two seconds may be alike");
+    assert.deepEqual(follows(seconds, true, { ok: 9, failed: 0 }).length, seconds.length + 1);
+  });
+  assert.deepEqual(follows([], true, { ok: 1 }), [{ ok: 1 }]);
+});
+
+test("a token has no character that a header cannot carry", () => {
+  for (const good of ["s3cret", "with a space", "~!@#$%^&*()"]) assert.ok(canBeSent(good), good);
+  for (const bad of ["", "a\u200bb", "a\nb", "caf\u00e9", "a\u00a0b", "\u201cquoted\u201d"]) assert.ok(!canBeSent(bad), JSON.stringify(bad));
 });
 
 test("a time has a unit that fits it", () => {

@@ -57,6 +57,8 @@ export async function silenceIsSaid(browser) {
     process.kill(gateway, "SIGSTOP");
     try {
       await page.getByText(/last heard .* ago/).waitFor({ timeout: 20_000 });
+      await page.getByText("This is not of now.").waitFor();
+      assert.equal(await page.getByText("Everything works.").count(), 0, "nobody knows that");
       await isAccessible(page, "the overview of a gateway that is silent");
     } finally {
       process.kill(gateway, "SIGCONT");
@@ -76,4 +78,51 @@ export async function aRouteIsExplained(browser) {
     await page.getByRole("button", { name: "Explain" }).click();
     await page.getByRole("alert").getByText("no route takes smrt; near it: smart").waitFor();
   });
+}
+
+/** Requests that never come back leave the page its connections, and none goes on without it. */
+export async function sendingOnEndsWithThePage(browser) {
+  await withPage(browser, {}, async (page) => {
+    let sent = 0;
+    let left = 0;
+    await page.route("**/admin/try", () => {
+      sent += 1;
+    });
+    page.on("requestfailed", (request) => (left += request.url().endsWith("/admin/try") ? 1 : 0));
+    await open(page, "faults");
+    await page.getByRole("button", { name: "Send two a second" }).click();
+    await page.getByText("3 are under way").waitFor();
+    await page.waitForTimeout(1_500);
+    assert.equal(sent, 3);
+    await page.evaluate(() => (location.hash = "#/routes"));
+    await page.getByRole("heading", { name: "Routes", level: 1 }).waitFor();
+    await page.waitForTimeout(1_500);
+    assert.deepEqual([sent, left], [3, 3], "they are given up with the page");
+    await page.evaluate(() => (location.hash = "#/faults"));
+    await page.getByRole("button", { name: "Send two a second" }).waitFor();
+  });
+}
+
+/** What callers see decides whether everything works. Made up, for here they see no failures. */
+export async function whatCallersSawIsSaid(browser) {
+  const quiet = { ok: 0, client_fault: 0, refused: 0, failed: 0, broken: 0, cancelled: 0, saved: 0 };
+  const told = (seconds) => {
+    const beat = { at: Date.now() / 1000, phase: "serving", connections: 0, in_flight: 0, revision: "", refused: false, alerts: 0, now: seconds.at(-1), upstreams: [], routes: [] };
+    return `event: history\ndata: ${JSON.stringify({ seconds })}\n\nevent: beat\ndata: ${JSON.stringify(beat)}\n\n`;
+  };
+  for (const [seconds, banner, figures] of [
+    [[quiet, { ...quiet, failed: 2, broken: 1 }], "3 requests in 5 min", ["0 % 3 in 5 min", "3 in 5 min"]],
+    [[quiet, { ...quiet, refused: 7 }], "7 requests were refused", ["– all refused or given up", "7 limits, budgets, keys, no room"]],
+    [[quiet, quiet], "Everything works.", ["– no traffic in 5 min"]],
+  ]) {
+    await withPage(browser, {}, async (page) => {
+      await page.route("**/admin/live", (route) => route.fulfill({ contentType: "text/event-stream", body: told(seconds) }));
+      await open(page, "overview");
+      await page.locator(".banner").getByText(banner).waitFor();
+      assert.equal(await page.getByText("Everything works.").count(), seconds[1].failed > 0 ? 0 : 1);
+      const shown = (await page.locator(".figures dd").allInnerTexts()).map((text) => text.replace(/\s+/g, " ").trim());
+      for (const figure of figures) assert.ok(shown.includes(figure), `${figure} is not in ${shown.join(" | ")}`);
+      await isAccessible(page, `the overview that says ${banner}`);
+    });
+  }
 }

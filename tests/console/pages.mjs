@@ -1,6 +1,6 @@
 // Every page opens without complaint and is accessible: light and dark, wide and on a phone.
 
-import { PHONE, WIDE, call, isAccessible, open, withPage } from "./browser.mjs";
+import { ADMIN, PHONE, SOON, WIDE, call, isAccessible, open, withPage } from "./browser.mjs";
 
 export const PAGES = ["overview", "channels", "channels/sim-a", "routes", "routes/demo", "requests", "keys", "budgets", "usage", "faults", "config", "simulate", "audit"];
 
@@ -65,6 +65,53 @@ export async function theKeyboardReachesEverything(browser) {
     await page.keyboard.press("/");
     await page.keyboard.type("gk");
     await page.getByText("None has that in its name.").waitFor();
+  });
+}
+
+/** Whoever cannot see the page goes on at the head of what a link led to. */
+export async function aLinkLeadsToTheHeadOfWhatItNames(browser) {
+  await withPage(browser, {}, async (page) => {
+    await open(page, "overview");
+    for (const [place, title, head] of [
+      ["channels", "Channels · Mainstay", "Channels"],
+      ["channels/sim-a", "sim-a · Channels · Mainstay", "sim-a"],
+      ["__proto__", "Not here · Mainstay", "There is no such page"],
+      ["constructor", "Not here · Mainstay", "There is no such page"],
+      ["routes/demo", "demo · Routes · Mainstay", "demo"],
+    ]) {
+      await page.evaluate((place) => (location.hash = `#/${place}`), place);
+      await page.waitForFunction(([title, head]) => document.title === title && document.activeElement?.matches("h1") && document.activeElement.textContent === head, [title, head]);
+    }
+  });
+}
+
+/** A browser has six connections to a gateway for all its tabs: one that nobody sees gives its own back. */
+export async function aHiddenPageHoldsNoConnection(browser) {
+  await withPage(browser, {}, async (page) => {
+    await open(page, "overview");
+    const hide = (hidden) =>
+      page.evaluate((hidden) => {
+        Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, hidden);
+    const given = page.waitForEvent("requestfailed", { predicate: (request) => request.url().endsWith("/admin/live"), timeout: 2 * SOON });
+    await hide(true);
+    await page.getByRole("status").filter({ hasText: "paused" }).first().waitFor({ timeout: 2 * SOON });
+    await given;
+    await hide(false);
+    await page.getByRole("status").filter({ hasText: "live" }).first().waitFor();
+  });
+}
+
+/** An answer that takes longer than the time between two questions is shown all the same. */
+export async function aSlowAnswerIsShown(browser) {
+  await withPage(browser, {}, async (page) => {
+    await page.route("**/admin/status", async (route) => {
+      await new Promise((wake) => setTimeout(wake, 3_000));
+      await route.continue().catch(() => undefined);
+    });
+    await page.goto(`${ADMIN}/#/channels`);
+    await page.getByRole("link", { name: "sim-a" }).waitFor({ timeout: 2 * SOON });
   });
 }
 
