@@ -137,6 +137,11 @@ async function keepFollowing(leave: AbortSignal) {
       if (error instanceof Problem && error.status === 403) {
         trouble.value = `${token.value === null ? "" : "this token may not read what happens here: "}${error.message}`;
         barred.value = true;
+        // What another token was told is not for this one.
+        live.value = null;
+        history.value = [];
+        rates.value = new Map();
+        heard.value = 0;
         return;
       }
       // A browser's own words for it are for programmers.

@@ -19,10 +19,18 @@ const EVERY = 5_000;
 export function Overview() {
   const status = useAnswer<Status>("admin/status", EVERY);
   const beat = live.value;
+  if (standing.value === "no access") {
+    return (
+      <>
+        <h1>Overview</h1>
+        <Empty>What happens here is not for you to read; other pages may be.</Empty>
+      </>
+    );
+  }
   return (
     <>
       <h1 class="unseen">Overview</h1>
-      {beat === null ? <Empty>{standing.value === "no access" ? "What happens here is not for this token to read." : "Waiting for the first beat …"}</Empty> : <Now beat={beat} status={status.value} />}
+      {beat === null ? <Empty>Waiting for the first beat …</Empty> : <Now beat={beat} status={status.value} />}
       <Answer of={status}>{(status) => <Surroundings status={status} again={() => undefined} />}</Answer>
     </>
   );
@@ -134,7 +142,7 @@ function Figures({ beat }: { beat: Live }) {
   const came = SPOKEN.reduce((all, key) => all + sum(key), 0);
   const figures: { name: string; value: string; note: string }[] = [
     { name: "Requests a second", value: rate(perSecond), note: "over 5 s" },
-    { name: "Success as callers saw it", value: percent(good, judged), note: judged > 0 ? `${count(judged)} in 5 min` : came > 0 ? "all refused or given up" : "no traffic in 5 min" },
+    { name: "Success callers saw", value: percent(good, judged), note: judged > 0 ? `${count(judged)} in 5 min` : came > 0 ? "all refused or given up" : "no traffic in 5 min" },
     { name: "Failures nobody saw", value: count(sum("saved")), note: "saved in 5 min" },
     { name: "Failures callers saw", value: count(sum("failed") + sum("broken")), note: "in 5 min" },
     { name: "Refused", value: count(sum("refused")), note: "limits, budgets, keys, no room" },
