@@ -60,6 +60,15 @@ export function byLine({ problems, warnings }: Findings, file?: string): Map<num
   return found;
 }
 
+/** As a text field has it, which knows one end of a line only. */
+export const unix = (text: string) => text.replace(/\r\n?/g, "\n");
+
+/** With the ends of lines that most lines of `file` have, so that one edit does not change every line of it. */
+export function withEndsOf(file: string, text: string): string {
+  const windows = file.split("\r\n").length - 1;
+  return 2 * windows > file.split("\n").length - 1 ? text.replaceAll("\n", "\r\n") : text;
+}
+
 /** Where a place of a text is, counted in characters from its begin. */
 export function offset(text: string, { line, column }: { line: number; column: number }): number {
   const lines = text.split("\n");

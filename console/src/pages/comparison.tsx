@@ -8,15 +8,17 @@ import { Empty, Panel, Trouble } from "../parts/panel.tsx";
 
 const KINDS = ["upstreams", "routes", "keys", "members", "issuers"] as const;
 
-/** What `text` would change of what is in force at this moment. */
-export function Review({ text }: { text: string }) {
+/** What `text` would change of the revision in force: compared anew when another one comes into force. */
+export function Review({ text, revision }: { text: string; revision: string }) {
   const [compared, setCompared] = useState<Compared | null>(null);
   const [error, setError] = useState<unknown>(null);
   useEffect(() => {
     const leave = new AbortController();
+    setCompared(null);
+    setError(null);
     ask<Compared>("POST", "admin/config/diff", { text, signal: leave.signal }).then(setCompared, (error: unknown) => !leave.signal.aborted && setError(error));
     return () => leave.abort();
-  }, [text]);
+  }, [text, revision]);
   if (error !== null) return <Trouble error={error} />;
   return compared === null ? <Empty>Comparing …</Empty> : <Changes of={compared} />;
 }

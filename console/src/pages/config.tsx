@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ask } from "../api.ts";
 import { draft } from "../draft.ts";
-import { type Findings, type Written, byLine, findingsOf, validate } from "../editor.ts";
+import { type Findings, type Written, byLine, findingsOf, unix, validate, withEndsOf } from "../editor.ts";
 import { useAnswer } from "../load.ts";
 import { Act } from "../parts/act.tsx";
 import { Editor } from "../parts/editor.tsx";
@@ -57,8 +57,10 @@ function Edited({ written, again }: { written: Written; again: () => void }) {
   const now = useRef(written.revision);
   now.current = written.revision;
   const [compares, setCompares] = useState(false);
-  const text = draft.value?.text ?? written.text;
-  const changed = text !== written.text;
+  const original = unix(written.text);
+  const text = draft.value?.text ?? original;
+  const changed = text !== original;
+  const whole = withEndsOf(written.text, text);
   const stale = changed && draft.value !== null && draft.value.base !== written.revision;
   const { findings, looked, trouble, find } = useFindings(text);
   const edit = (text: string) => (draft.value = { base: draft.value?.base ?? written.revision, text });
@@ -77,7 +79,7 @@ function Edited({ written, again }: { written: Written; again: () => void }) {
 
   const apply = async () => {
     try {
-      const { revision } = await ask<{ revision: string }>("PUT", "admin/config", { text, headers: { "if-match": `"${draft.value?.base ?? written.revision}"` } });
+      const { revision } = await ask<{ revision: string }>("PUT", "admin/config", { text: whole, headers: { "if-match": `"${draft.value?.base ?? written.revision}"` } });
       if (revision === now.current) draft.value = null;
       else applied.current = revision;
       return `Revision ${revision} is in force.`;
@@ -88,16 +90,22 @@ function Edited({ written, again }: { written: Written; again: () => void }) {
       throw new Error(`it was not applied: ${plural(found.problems.length, "problem")}, the old configuration stays`);
     }
   };
-  const what = <Review text={text} />;
+  const what = <Review text={whole} revision={written.revision} />;
   return (
     <>
       <Panel
         title={written.source}
         tools={
           <span class="buttons">
-            <button type="button" disabled={!changed} onClick={() => (draft.value = null)}>
-              Undo all
-            </button>
+            <Act
+              label="Undo all"
+              disabled={!changed}
+              confirm={<p>All that you have changed here and not applied is gone; nothing brings it back.</p>}
+              act={async () => {
+                draft.value = null;
+                return "";
+              }}
+            />
             {changed && findings.problems.length === 0 && <a href={`${link("simulate")}?beside`}>Rehearse it</a>}
             <Act
               label="Apply"

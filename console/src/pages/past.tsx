@@ -13,8 +13,12 @@ import { Comparison, Review } from "./comparison.tsx";
 
 export function Past({ revision, onRolledBack }: { revision: string; onRolledBack: () => void }) {
   const answer = useAnswer<{ history: Revision[] }>("admin/config/history");
-  useEffect(answer.again, [revision]);
   const [compared, setCompared] = useState<Compared | null>(null);
+  useEffect(() => {
+    answer.again();
+    // It was compared with what is in force no more.
+    setCompared(null);
+  }, [revision]);
   return (
     <Panel title="History">
       <Answer of={answer}>
@@ -31,7 +35,7 @@ export function Past({ revision, onRolledBack }: { revision: string; onRolledBac
                   </th>
                   <td>{past.by}</td>
                   <td>
-                    {!past.is_current && (
+                    {past.revision !== revision && (
                       <span class="buttons">
                         <Act
                           label="Compare"
@@ -49,7 +53,7 @@ export function Past({ revision, onRolledBack }: { revision: string; onRolledBac
                           confirm={
                             <>
                               <p>The file is written as it was at {moment(past.at)}, and put in force.</p>
-                              <Review text={past.text} />
+                              <Review text={past.text} revision={revision} />
                             </>
                           }
                           act={async () => {

@@ -34,6 +34,8 @@ export function Editor({ name, text, onEdit, findings, area, readOnly = false, l
       const field = area.current;
       if (!field) return;
       const { selectionStart: from, selectionEnd: to } = field;
+      // What is put in as if it were typed can be taken back with Ctrl+Z, and says so itself.
+      if (document.execCommand?.("insertText", false, "  ")) return;
       field.setRangeText("  ", from, to, "end");
       onEdit(field.value);
     }
