@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { call, open, withPage } from "./browser.mjs";
 
 export async function aKeyIsMadeAndCalledWith(browser) {
-  await withPage(browser, { expects: ["422"] }, async (page) => {
+  await withPage(browser, { expects: ["422", "409"] }, async (page) => {
     await open(page, "keys");
     await page.getByRole("textbox", { name: "Name" }).fill("shop");
     await page.getByRole("textbox", { name: "Team" }).fill("nobody");
@@ -20,6 +20,10 @@ export async function aKeyIsMadeAndCalledWith(browser) {
     assert.equal(await page.locator(`text=${first}`).count(), 0, "it is shown once");
     assert.equal((await call("demo", { key: first })).status, 200);
 
+    await page.getByRole("textbox", { name: "Name" }).fill("shop");
+    await page.getByRole("button", { name: "Make it" }).click();
+    await page.getByRole("alert").getByText("shop").waitFor();
+
     const row = page.getByRole("row", { name: /shop/ });
     await row.getByRole("button", { name: "Rotate shop" }).click();
     await page.getByRole("dialog", { name: "Rotate shop" }).getByRole("button", { name: "Rotate" }).click();
@@ -34,12 +38,30 @@ export async function aKeyIsMadeAndCalledWith(browser) {
     assert.equal((await call("demo", { key: second })).status, 401);
     await row.getByRole("button", { name: "Enable shop" }).click();
     await row.getByText("ready").waitFor();
+    await row.locator("button:focus").waitFor();
     assert.equal((await call("demo", { key: second })).status, 200);
 
     await row.getByRole("button", { name: "Delete shop" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
     await row.waitFor({ state: "detached" });
+    await page.getByRole("heading", { name: "All keys" }).and(page.locator(":focus")).waitFor();
     assert.equal((await call("demo", { key: second })).status, 401);
+
+    // What is shown once stays until somebody says that he has it.
+    await page.getByRole("textbox", { name: "Name" }).fill("other");
+    await page.getByRole("button", { name: "Make it" }).click();
+    await page.getByRole("region", { name: "The secret of other" }).waitFor();
+    await page.evaluate(() => (location.hash = "#/audit"));
+    await page.getByRole("heading", { name: "Audit", level: 1 }).waitFor({ state: "attached" });
+    const asksFirst = () => page.evaluate(() => !window.dispatchEvent(new Event("beforeunload", { cancelable: true })));
+    assert.ok(await asksFirst());
+    await page.evaluate(() => (location.hash = "#/keys"));
+    assert.equal(await page.getByRole("region", { name: "The secret of shop" }).getByRole("textbox").inputValue(), second);
+    for (const name of ["shop", "other"]) await page.getByRole("region", { name: `The secret of ${name}` }).getByRole("button", { name: "I have it" }).click();
+    assert.ok(!(await asksFirst()));
+    await page.getByRole("button", { name: "Delete other" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("button", { name: "Delete other" }).waitFor({ state: "detached" });
 
     await open(page, "audit");
     for (const action of ["key.create", "key.rotate", "key.disable", "key.enable", "key.delete"]) {

@@ -1,5 +1,6 @@
 // Callers' keys: made, shown once, rotated, disabled, ended.
 
+import { effect, signal } from "@preact/signals";
 import { useState } from "preact/hooks";
 import { ask } from "../api.ts";
 import { useAnswer } from "../load.ts";
@@ -8,6 +9,7 @@ import { State } from "../parts/mark.tsx";
 import { Answer, Empty, Panel } from "../parts/panel.tsx";
 import { Secret } from "../parts/secret.tsx";
 import { Table } from "../parts/table.tsx";
+import { token } from "../session.ts";
 import type { Key } from "../shapes.ts";
 import { moment } from "../words.ts";
 import { Create } from "./create.tsx";
@@ -17,20 +19,37 @@ export interface Made {
   secret: string;
 }
 
+/** What was made and nobody has said to have: kept while he looks at other pages, since it is nowhere else. */
+const secrets = signal<Made[]>([]);
+
+window.addEventListener("beforeunload", (event) => {
+  if (secrets.value.length > 0) event.preventDefault();
+});
+
+// Whoever has the token forgotten leaves no secret behind.
+effect(() => {
+  if (token.value === null) secrets.value = [];
+});
+
 export function Keys() {
   const keys = useAnswer<{ keys: Key[] }>("admin/keys");
+  const { again } = keys;
   const [wanted, setWanted] = useState("");
-  const [made, setMade] = useState<Made | null>(null);
   const has = (key: Key) => [key.name, key.team, key.user, key.organisation].some((word) => word?.includes(wanted));
-  const done = (said: Made | null) => {
-    setMade(said);
-    keys.again();
+  const show = (made: Made) => {
+    secrets.value = [made, ...secrets.value];
+    again();
+  };
+  const have = (made: Made) => {
+    secrets.value = secrets.value.filter((one) => one !== made);
   };
   return (
     <>
       <h1>Keys</h1>
-      {made !== null && <Secret name={made.name} secret={made.secret} onDone={() => setMade(null)} />}
-      <Create onMade={done} />
+      {secrets.value.map((made) => (
+        <Secret key={made.secret} name={made.name} secret={made.secret} onDone={() => have(made)} />
+      ))}
+      <Create onMade={show} />
       <Panel
         title="All keys"
         tools={
@@ -47,7 +66,7 @@ export function Keys() {
             return (
               <Table name="Keys" heads={["Name", "State", "Belongs to", "From", "Expires", "Limits", "What to do"]}>
                 {shown.map((key) => (
-                  <Row key={`${key.source} ${key.name} ${key.deleted_at ?? ""}`} of={key} onMade={done} />
+                  <Row key={`${key.source} ${key.name} ${key.deleted_at ?? ""}`} of={key} onMade={show} again={again} />
                 ))}
               </Table>
             );
@@ -68,7 +87,7 @@ function stateOf(key: Key) {
   return <State word="ready" />;
 }
 
-function Row({ of: key, onMade }: { of: Key; onMade: (made: Made | null) => void }) {
+function Row({ of: key, onMade, again }: { of: Key; onMade: (made: Made) => void; again: () => void }) {
   const expires = seconds(key.expires);
   const belongs = [key.organisation, key.team, key.user].filter((part) => part !== null);
   const limits = Object.entries(key.limits ?? {}).map(([name, most]) => `${name} ${most}`);
@@ -87,12 +106,12 @@ function Row({ of: key, onMade }: { of: Key; onMade: (made: Made | null) => void
       <td>{key.source === "file" ? "routing.yaml" : `the store${key.created_by ? `, by ${key.created_by}` : ""}`}</td>
       <td>{expires === null ? "never" : moment(expires)}</td>
       <td>{limits.length > 0 ? limits.join(", ") : "–"}</td>
-      <td>{key.source === "store" && !key.deleted_at ? <Actions of={key} onMade={onMade} /> : <small>{key.source === "file" ? "change it in the file" : ""}</small>}</td>
+      <td>{key.source === "store" && !key.deleted_at ? <Actions of={key} onMade={onMade} again={again} /> : <small>{key.source === "file" ? "change it in the file" : ""}</small>}</td>
     </tr>
   );
 }
 
-function Actions({ of: key, onMade }: { of: Key; onMade: (made: Made | null) => void }) {
+function Actions({ of: key, onMade, again }: { of: Key; onMade: (made: Made) => void; again: () => void }) {
   const path = `admin/keys/${encodeURIComponent(key.name)}`;
   const [overlap, setOverlap] = useState("24h");
   const turn = (action: string) => async () => {
@@ -120,14 +139,14 @@ function Actions({ of: key, onMade }: { of: Key; onMade: (made: Made | null) => 
         }}
       />
       {key.disabled_at ? (
-        <Act label="Enable" name={`Enable ${key.name}`} act={turn("enable")} after={() => onMade(null)} />
+        <Act label="Enable" name={`Enable ${key.name}`} act={turn("enable")} after={again} />
       ) : (
         <Act
           label="Disable"
           name={`Disable ${key.name}`}
           confirm={<p>Nobody calls with {key.name} from now on, until it is enabled again. Open streams finish.</p>}
           act={turn("disable")}
-          after={() => onMade(null)}
+          after={again}
         />
       )}
       <Act
@@ -139,7 +158,7 @@ function Actions({ of: key, onMade }: { of: Key; onMade: (made: Made | null) => 
           await ask("DELETE", path);
           return `${key.name} is deleted.`;
         }}
-        after={() => onMade(null)}
+        after={again}
       />
     </span>
   );

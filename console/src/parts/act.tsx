@@ -1,7 +1,7 @@
 // A button that does something on the gateway: busy meanwhile, and says what came of it. What is hard to undo asks first.
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { said } from "../api.ts";
 import { tell } from "../notices.ts";
 import { Dialog } from "./dialog.tsx";
@@ -24,7 +24,19 @@ interface Acting {
 export function Act({ label, act, after, confirm, broad, kind, disabled, name }: Acting) {
   const [busy, setBusy] = useState(false);
   const [asks, setAsks] = useState(false);
+  const button = useRef<HTMLButtonElement>(null);
+  const pressed = useRef(false);
+  /** Whoever pressed it goes on at its panel's heading where it can be pressed no more, not at the begin of the page. */
+  const leave = () => {
+    const at = document.activeElement;
+    if (pressed.current && (at === button.current || at === document.body)) button.current?.closest(".panel")?.querySelector("h2")?.focus({ preventScroll: true });
+  };
+  useLayoutEffect(() => leave, []);
+  useLayoutEffect(() => {
+    if (disabled) leave();
+  }, [disabled]);
   const run = async () => {
+    pressed.current = true;
     setAsks(false);
     setBusy(true);
     try {
@@ -38,13 +50,16 @@ export function Act({ label, act, after, confirm, broad, kind, disabled, name }:
   };
   return (
     <>
+      {/* While it is busy it only does nothing: a disabled button would lose the focus. */}
       <button
+        ref={button}
         type="button"
         class={kind}
-        disabled={disabled || busy}
+        disabled={disabled}
+        aria-disabled={busy}
         aria-busy={busy}
         aria-label={name}
-        onClick={() => (confirm === undefined ? void run() : setAsks(true))}
+        onClick={() => !busy && (confirm === undefined ? void run() : setAsks(true))}
       >
         {busy ? `${label} …` : label}
       </button>

@@ -18,7 +18,7 @@ export function Panel({ title, tools, children }: Shown) {
   return (
     <section class="panel" aria-labelledby={name}>
       <div class="panel-head">
-        <h2 id={name}>{title}</h2>
+        <h2 id={name} tabIndex={-1}>{title}</h2>
         {tools}
       </div>
       {children}
@@ -26,8 +26,9 @@ export function Panel({ title, tools, children }: Shown) {
   );
 }
 
+/** What can be asked again was only asked for: that there is none of it here (409) is an answer, where a refused action is not. */
 export function Trouble({ error, again }: { error: unknown; again?: () => void }) {
-  const missing = error instanceof Problem && error.status === 409;
+  const missing = again !== undefined && error instanceof Problem && error.status === 409;
   return (
     <p class={missing ? "empty" : "error"} role={missing ? undefined : "alert"}>
       <Mark kind={missing ? "idle" : "bad"} /> {said(error)}

@@ -18,6 +18,7 @@ export function Secret({ name, secret, onDone }: Shown) {
   }, [secret]);
   const copy = async () => {
     try {
+      if (!isSecureContext) throw new Error("a browser copies only over https or from localhost");
       await navigator.clipboard.writeText(secret);
       tell("done", `The secret of ${name} is in the clipboard.`);
     } catch (error) {
