@@ -1,6 +1,6 @@
 // The last requests: looked for by whatever is known of one, and one of them with all that became of it.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ask } from "../api.ts";
 import { State } from "../parts/mark.tsx";
 import { Empty, Panel, Trouble } from "../parts/panel.tsx";
@@ -35,33 +35,47 @@ export function Requests() {
 }
 
 function Search() {
-  const [asked, setAsked] = useState<Record<string, string>>(Object.fromEntries(place.value.query));
+  // What is looked for stands in the address, so that Back and a bookmark lead to it.
+  const wanted = String(place.value.query);
+  const latest = useRef(wanted);
+  latest.current = wanted;
+  const [asked, setAsked] = useState<Record<string, string>>({});
   const [found, setFound] = useState<Found | null>(null);
   const [error, setError] = useState<unknown>(null);
   const look = async (before: string | null) => {
-    const query = new URLSearchParams(Object.entries(asked).filter(([, value]) => value.trim() !== ""));
+    const query = new URLSearchParams(wanted);
     query.set("limit", String(PAGE));
     if (before !== null) query.set("before", before);
     try {
       const page = await ask<Found>("GET", `admin/requests?${query}`);
-      setFound((known) => (before === null || known === null ? page : { ...page, requests: [...known.requests, ...page.requests] }));
+      if (wanted !== latest.current) return;
+      setFound((known) => {
+        if (before === null) return page;
+        // Those that somebody has asked for twice come once.
+        return known?.next_before === before ? { ...page, requests: [...known.requests, ...page.requests] } : known;
+      });
       setError(null);
     } catch (error) {
-      setError(error);
+      if (wanted === latest.current) setError(error);
     }
   };
-  useEffect(() => void look(null), []);
+  useEffect(() => {
+    setAsked(Object.fromEntries(new URLSearchParams(wanted)));
+    setFound(null);
+    setError(null);
+    void look(null);
+  }, [wanted]);
+  const submit = (event: Event) => {
+    event.preventDefault();
+    const query = String(new URLSearchParams(Object.entries(asked).filter(([, value]) => value.trim() !== "")));
+    if (query === wanted) void look(null);
+    else location.hash = query === "" ? link("requests") : `${link("requests")}?${query}`;
+  };
   const set = (name: string) => (event: { currentTarget: { value: string } }) => setAsked({ ...asked, [name]: event.currentTarget.value });
   return (
     <>
       <h1>Requests</h1>
-      <form
-        class="row"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void look(null);
-        }}
-      >
+      <form class="row" onSubmit={submit}>
         {FIELDS.map((name, at) => (
           <label key={name}>
             {NAMES[name]}

@@ -26,7 +26,7 @@ export function Routes() {
         {({ routes }) => {
           if (name === undefined) return <All routes={routes} />;
           const found = routes.find((route) => route.route === name);
-          return found ? <One route={found} /> : <Empty>There is no route {name} any more.</Empty>;
+          return found ? <One key={name} route={found} /> : <Empty>There is no route {name} any more.</Empty>;
         }}
       </Answer>
       {name === undefined && <Explain />}
