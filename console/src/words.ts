@@ -52,6 +52,9 @@ export function span(seconds: number): string {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
+/** When something comes, in seconds from now. */
+export const soon = (seconds: number) => (seconds < 0.1 ? "any moment" : `in ${span(seconds)}`);
+
 export const millis = (value: number) => span(value / 1000);
 
 /** Of Unix time in seconds. */

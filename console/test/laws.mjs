@@ -6,15 +6,15 @@ import { shares } from "../src/charts/tiers.tsx";
 import { roundUp } from "../src/charts/scale.ts";
 import { phases } from "../src/charts/waterfall.tsx";
 import { stretches } from "../src/charts/lines.tsx";
-import { byLine, diffLines, offset } from "../src/editor.ts";
+import { byLine, diffLines, offset, unix, withEndsOf } from "../src/editor.ts";
 import { Reader } from "../src/events.ts";
 import { follows } from "../src/live.ts";
 import { asked } from "../src/pages/create.tsx";
-import { labelsOf } from "../src/pages/usage.tsx";
+import { labelsOf, seriesOf } from "../src/pages/usage.tsx";
 import { bars, busiest } from "../src/rehearsal.ts";
 import { canBeSent } from "../src/session.ts";
 import { wrongs } from "../src/trouble.ts";
-import { percent, span } from "../src/words.ts";
+import { percent, soon, span } from "../src/words.ts";
 
 /** mulberry32. */
 function dice(seed) {
@@ -118,6 +118,19 @@ test("a day without anything stands in the chart as well", () => {
   assert.deepEqual(labelsOf(report, "day"), ["2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04"]);
 });
 
+test("what belongs to no model is not summed with a model of any name", () => {
+  const rows = ["nobody", "", null].map((model) => ({ model, day: "2026-11-01", requests: 1 }));
+  const report = { from: "2026-11-01T00:00:00Z", to: "2026-11-01T10:00:00Z", rows };
+  const { series } = seriesOf({ report, each: "day", by: "model", measure: { of: (row) => row.requests } });
+  assert.deepEqual(series.map(({ name, values }) => [name, values]), [["(no model)", [2]], ["nobody", [1]]]);
+});
+
+test("a file keeps its own ends of lines", () => {
+  for (const file of ["a\nb\n", "a\r\nb\r\n", "a\r\nb", "a", ""]) assert.equal(withEndsOf(file, unix(file)), file);
+  assert.equal(withEndsOf("a\r\nb\r\n", "a\nc\nb\n"), "a\r\nc\r\nb\r\n");
+  assert.equal(withEndsOf("a\nb\nc\r\n", "a\n"), "a\n");
+});
+
 test("a diff's lines are what their first character says", () => {
   const unified = "--- a\n+++ b\n@@ -1 +1 @@\n same\n-old\n+new\n";
   assert.deepEqual(diffLines(unified).map(({ kind }) => kind), ["place", "kept", "removed", "added"]);
@@ -161,6 +174,10 @@ test("a token has no character that a header cannot carry", () => {
 
 test("a time has a unit that fits it", () => {
   assert.deepEqual([0, 0.0034, 0.02, 5, 60, 600, 10_000, 400_000].map(span), ["0 ms", "3.4 ms", "20 ms", "5.0 s", "60 s", "10 min", "3 h", "5 d"]);
+});
+
+test("what comes at once is not said to come in 0 ms", () => {
+  assert.deepEqual([-1, 0, 0.0004, 5].map(soon), ["any moment", "any moment", "any moment", "in 5.0 s"]);
 });
 
 test("a place of a text is in its line, and at its column where the line is so long", () => {

@@ -1,5 +1,6 @@
 // Stacked bars over days or hours. Every value also stands in the table below it, which is what screen readers read.
 
+import { Scroll } from "../parts/scroll.tsx";
 import { Grid } from "./grid.tsx";
 import { roundUp } from "./scale.ts";
 
@@ -37,33 +38,35 @@ export function Bars({ labels, series, say, name }: Shown) {
   const every = Math.ceil(labels.length / 10);
   return (
     <figure class="chart">
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={`${name}; the table below has every value`}>
-        <Grid left={LEFT} right={WIDTH} top={top} y={y} say={say} />
-        {labels.map((label, at) => {
-          let below = 0;
-          const x = LEFT + at * step + (step - thick) / 2;
-          return (
-            <g key={label}>
-              {series.map((one, index) => {
-                const value = one.values[at] ?? 0;
-                if (value <= 0) return null;
-                const bottom = y(below);
-                below += value;
-                return (
-                  <rect key={one.name} class={fill(one, index)} x={x} y={y(below)} width={thick} height={Math.max(0.5, bottom - y(below))}>
-                    <title>{`${label}, ${one.name}: ${say(value)}`}</title>
-                  </rect>
-                );
-              })}
-              {at % every === 0 && (
-                <text class="tick" x={x + thick / 2} y={GROUND + 16} text-anchor="middle">
-                  {label}
-                </text>
-              )}
-            </g>
-          );
-        })}
-      </svg>
+      <Scroll name={name}>
+        <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={`${name}; the table below has every value`}>
+          <Grid left={LEFT} right={WIDTH} top={top} y={y} say={say} />
+          {labels.map((label, at) => {
+            let below = 0;
+            const x = LEFT + at * step + (step - thick) / 2;
+            return (
+              <g key={label}>
+                {series.map((one, index) => {
+                  const value = one.values[at] ?? 0;
+                  if (value <= 0) return null;
+                  const bottom = y(below);
+                  below += value;
+                  return (
+                    <rect key={one.name} class={fill(one, index)} x={x} y={y(below)} width={thick} height={Math.max(0.5, bottom - y(below))}>
+                      <title>{`${label}, ${one.name}: ${say(value)}`}</title>
+                    </rect>
+                  );
+                })}
+                {at % every === 0 && (
+                  <text class="tick" x={x + thick / 2} y={GROUND + 16} text-anchor="middle">
+                    {label}
+                  </text>
+                )}
+              </g>
+            );
+          })}
+        </svg>
+      </Scroll>
       {series.length > 1 && (
         <figcaption>
           {series.map((one, index) => (

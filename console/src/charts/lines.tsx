@@ -1,5 +1,6 @@
 // Lines over time, from nothing up. What they say also stands in a table.
 
+import { Scroll } from "../parts/scroll.tsx";
 import { Grid } from "./grid.tsx";
 import { path, roundUp } from "./scale.ts";
 
@@ -44,18 +45,20 @@ export function Lines({ lines, name, say, from, to }: Shown) {
   const y = (value: number) => GROUND - (value / top) * (GROUND - TOP);
   return (
     <figure class="chart">
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={`${name}: at most ${known.length === 0 ? "unknown" : say(Math.max(...known))}; the table has every value`}>
-        <Grid left={LEFT} right={WIDTH} top={top} y={y} say={say} />
-        {lines.map((line, index) =>
-          stretches(line.values).map((stretch) => <path key={`${line.name} ${stretch[0]?.[0]}`} class={`stroke-${index}`} d={path(stretch.map(([at, value]) => [x(at), y(value)]))} />),
-        )}
-        <text class="tick" x={LEFT} y={GROUND + 16}>
-          {from}
-        </text>
-        <text class="tick" x={WIDTH} y={GROUND + 16} text-anchor="end">
-          {to}
-        </text>
-      </svg>
+      <Scroll name={name}>
+        <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={`${name}: at most ${known.length === 0 ? "unknown" : say(Math.max(...known))}; the table has every value`}>
+          <Grid left={LEFT} right={WIDTH} top={top} y={y} say={say} />
+          {lines.map((line, index) =>
+            stretches(line.values).map((stretch) => <path key={`${line.name} ${stretch[0]?.[0]}`} class={`stroke-${index}`} d={path(stretch.map(([at, value]) => [x(at), y(value)]))} />),
+          )}
+          <text class="tick" x={LEFT} y={GROUND + 16}>
+            {from}
+          </text>
+          <text class="tick" x={WIDTH} y={GROUND + 16} text-anchor="end">
+            {to}
+          </text>
+        </svg>
+      </Scroll>
       <figcaption>
         {lines.map((line, index) => (
           <span class="legend" key={line.name}>

@@ -3,6 +3,7 @@
 
 import type { Explained, RouteChannel } from "../shapes.ts";
 import { kindOf } from "../parts/mark.tsx";
+import { Scroll } from "../parts/scroll.tsx";
 import { rate } from "../words.ts";
 
 const WIDTH = 900;
@@ -45,45 +46,47 @@ export function Tiers({ route, perSecond }: { route: Explained; perSecond: numbe
   const middle = height / 2;
   const words = `${route.route} goes to ${ends.map((end) => `${end.name} (${end.tier}, ${end.word})`).join(", ")}`;
   return (
-    <svg class="tiers" viewBox={`0 0 ${WIDTH} ${height}`} role="img" aria-label={words}>
-      {ends.map((end, at) => {
-        const y = at * ROW + ROW / 2 + 4;
-        const thick = end.share > 0 ? Math.max(2, end.share * THICKEST) : 1.5;
-        const begin = middle + (end.share > 0 ? (begins[at] ?? 0) : 0);
-        const bend = (ROUTE_WIDTH + CHANNEL_X) / 2;
-        return (
-          <path
-            key={end.key}
-            class={end.share > 0 ? "flow" : "flow none"}
-            stroke-width={thick}
-            d={`M${ROUTE_WIDTH} ${begin}C${bend} ${begin} ${bend} ${y} ${CHANNEL_X} ${y}`}
-          />
-        );
-      })}
-      <rect class="node" x={1} y={middle - 20} width={ROUTE_WIDTH} height={40} rx={5} />
-      <text x={12} y={middle - 2} class="name">
-        {clipped(route.route, 22)}
-      </text>
-      <text x={12} y={middle + 13} class="small">
-        {rate(perSecond)}/s
-      </text>
-      {ends.map((end, at) => {
-        const y = at * ROW + ROW / 2 + 4;
-        return (
-          <g key={end.key}>
-            <rect class={`node ${end.kind}`} x={CHANNEL_X} y={y - 16} width={WIDTH - CHANNEL_X - 1} height={32} rx={5} />
-            <text x={CHANNEL_X + 12} y={y + 4} class="name">
-              {clipped(end.name, 30)}
-            </text>
-            <text x={WIDTH - 12} y={y - 1} class="small" text-anchor="end">
-              {end.tier}
-            </text>
-            <text x={WIDTH - 12} y={y + 12} class="small" text-anchor="end">
-              {end.word}
-            </text>
-          </g>
-        );
-      })}
-    </svg>
+    <Scroll name={`Where ${route.route} goes`}>
+      <svg class="tiers" viewBox={`0 0 ${WIDTH} ${height}`} role="img" aria-label={words}>
+        {ends.map((end, at) => {
+          const y = at * ROW + ROW / 2 + 4;
+          const thick = end.share > 0 ? Math.max(2, end.share * THICKEST) : 1.5;
+          const begin = middle + (end.share > 0 ? (begins[at] ?? 0) : 0);
+          const bend = (ROUTE_WIDTH + CHANNEL_X) / 2;
+          return (
+            <path
+              key={end.key}
+              class={end.share > 0 ? "flow" : "flow none"}
+              stroke-width={thick}
+              d={`M${ROUTE_WIDTH} ${begin}C${bend} ${begin} ${bend} ${y} ${CHANNEL_X} ${y}`}
+            />
+          );
+        })}
+        <rect class="node" x={1} y={middle - 20} width={ROUTE_WIDTH} height={40} rx={5} />
+        <text x={12} y={middle - 2} class="name">
+          {clipped(route.route, 22)}
+        </text>
+        <text x={12} y={middle + 13} class="small">
+          {rate(perSecond)}/s
+        </text>
+        {ends.map((end, at) => {
+          const y = at * ROW + ROW / 2 + 4;
+          return (
+            <g key={end.key}>
+              <rect class={`node ${end.kind}`} x={CHANNEL_X} y={y - 16} width={WIDTH - CHANNEL_X - 1} height={32} rx={5} />
+              <text x={CHANNEL_X + 12} y={y + 4} class="name">
+                {clipped(end.name, 30)}
+              </text>
+              <text x={WIDTH - 12} y={y - 1} class="small" text-anchor="end">
+                {end.tier}
+              </text>
+              <text x={WIDTH - 12} y={y + 12} class="small" text-anchor="end">
+                {end.word}
+              </text>
+            </g>
+          );
+        })}
+      </svg>
+    </Scroll>
   );
 }

@@ -8,7 +8,7 @@ import { Answer, Empty, Panel } from "../parts/panel.tsx";
 import { Table } from "../parts/table.tsx";
 import { link, place } from "../router.ts";
 import type { Breaker, Status, Upstream } from "../shapes.ts";
-import { count, plain, span } from "../words.ts";
+import { count, plain, soon, span } from "../words.ts";
 import { Channel } from "./channel.tsx";
 
 const EVERY = 2_000;
@@ -32,7 +32,7 @@ export function Channels() {
 
 export function breakerWords(breaker: Breaker): string {
   const next = breaker.opens_again_in_seconds;
-  return next === undefined ? plain(breaker.state) : `${plain(breaker.state)}, trial in ${span(next)}`;
+  return next === undefined ? plain(breaker.state) : `${plain(breaker.state)}, trial ${soon(next)}`;
 }
 
 function All({ upstreams }: { upstreams: Upstream[] }) {

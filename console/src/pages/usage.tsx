@@ -27,6 +27,12 @@ const MEASURES: { name: string; of: (row: UsageRow) => number; say: (value: numb
 
 const number = (row: UsageRow, name: string) => Number(row[name] ?? 0);
 
+/** What belongs to none says so, in a way in which nothing is called. */
+const nameOf = (row: UsageRow, by: string) => String(row[by] ?? "") || `(no ${by})`;
+
+/** The gateway's days are those of UTC, wherever the reader is. */
+const utc = (time: string) => time.slice(0, 16).replace("T", " ");
+
 export function Usage() {
   const [by, setBy] = useState("model");
   const [period, setPeriod] = useState("last=7d");
@@ -53,7 +59,7 @@ export function Usage() {
           ) : (
             shown && (
               <>
-                <Panel title={`${shown.name} by ${by}`}>
+                <Panel title={`${shown.name} by ${by}, each ${each} of UTC`}>
                   <Chart report={report} each={each} by={by} measure={shown} />
                 </Panel>
                 <Sums report={report} by={by} />
@@ -115,7 +121,7 @@ export function seriesOf({ report, each, by, measure }: Charted): { labels: stri
   const labels = labelsOf(report, each);
   const sums = new Map<string, number[]>();
   for (const row of report.rows) {
-    const name = String(row[by] ?? "") || "nobody";
+    const name = nameOf(row, by);
     const values = sums.get(name) ?? labels.map(() => 0);
     const at = labels.indexOf(String(row[each]));
     values[at] = (values[at] ?? 0) + measure.of(row);
@@ -154,7 +160,7 @@ const SUMMED = ["requests", "errors", "attempts", "input", "cache_read", "output
 function Sums({ report, by }: { report: Report; by: string }) {
   const sums = new Map<string, Record<string, number>>();
   for (const row of report.rows) {
-    const name = String(row[by] ?? "") || "nobody";
+    const name = nameOf(row, by);
     const sum = sums.get(name) ?? {};
     for (const column of SUMMED) sum[column] = (sum[column] ?? 0) + number(row, column);
     sums.set(name, sum);
@@ -163,7 +169,7 @@ function Sums({ report, by }: { report: Report; by: string }) {
   const ordered = [...sums].sort(([, a], [, b]) => (b.cost_usd ?? 0) - (a.cost_usd ?? 0) || (b.requests ?? 0) - (a.requests ?? 0));
   const numeric = (name: string) => ({ name, numeric: true as const });
   return (
-    <Panel title="Sums">
+    <Panel title="Sums" tools={<small>{`${utc(report.from)} to ${utc(report.to)} UTC`}</small>}>
       <Table name={`Sums by ${by}`} heads={[by, ...["Requests", "Errors", "Attempts", "Tokens in", "of them cached", "Tokens out", "of them reasoning", "Cost", "Share of it"].map(numeric)]}>
         {ordered.map(([name, sum]) => (
           <tr key={name}>

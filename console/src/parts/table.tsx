@@ -1,7 +1,7 @@
-// A table that scrolls by itself where the page is too narrow for it, and can be reached by keyboard then.
+// A table that scrolls by itself where the page is too narrow for it.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { Scroll } from "./scroll.tsx";
 
 interface Shown {
   /** What it is of, for those who do not see where it stands. */
@@ -11,17 +11,8 @@ interface Shown {
 }
 
 export function Table({ name, heads, children }: Shown) {
-  const box = useRef<HTMLDivElement>(null);
-  const [scrolls, setScrolls] = useState(false);
-  useEffect(() => {
-    const watched = box.current;
-    if (!watched) return;
-    const watcher = new ResizeObserver(() => setScrolls(watched.scrollWidth > watched.clientWidth));
-    watcher.observe(watched);
-    return () => watcher.disconnect();
-  }, []);
   return (
-    <div class="scroll" ref={box} tabIndex={scrolls ? 0 : undefined} role={scrolls ? "group" : undefined} aria-label={scrolls ? name : undefined}>
+    <Scroll name={name}>
       <table>
         <caption class="unseen">{name}</caption>
         <thead>
@@ -38,6 +29,6 @@ export function Table({ name, heads, children }: Shown) {
         </thead>
         <tbody>{children}</tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
