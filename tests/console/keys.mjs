@@ -14,7 +14,13 @@ export async function aKeyIsMadeAndCalledWith(browser) {
     await page.getByRole("button", { name: "Make it" }).click();
     const box = page.getByRole("region", { name: "The secret of shop" });
     const first = await box.getByRole("textbox", { name: "Secret" }).inputValue();
+    const secure = (value) => page.evaluate((value) => void Object.defineProperty(window, "isSecureContext", { value, configurable: true }), value);
+    await secure(false);
     await box.getByRole("button", { name: "Copy" }).click();
+    await page.getByText("copies only over https").waitFor();
+    await secure(true);
+    await box.getByRole("button", { name: "Copy" }).click();
+    await page.getByText("is in the clipboard").waitFor();
     assert.equal(await page.evaluate(() => navigator.clipboard.readText()), first);
     await box.getByRole("button", { name: "I have it" }).click();
     assert.equal(await page.locator(`text=${first}`).count(), 0, "it is shown once");

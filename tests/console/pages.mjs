@@ -124,3 +124,15 @@ export async function theFirstPaintIsTimed(browser) {
     console.log(`        ${paints.join(", ")}`);
   });
 }
+
+/** As narrow as a phone its letters would be of four pixels. */
+export async function aPictureCanBeReadOnAPhone(browser) {
+  await withPage(browser, { size: { ...PHONE, width: 360 } }, async (page) => {
+    await open(page, "routes/demo");
+    await page.getByRole("group", { name: "Where demo goes" }).waitFor();
+    const { width } = await page.getByRole("img", { name: /^demo goes to/ }).boundingBox();
+    if (width < 700) throw new Error(`it is of ${width} px`);
+    await open(page, "usage");
+    await page.getByText(/\d UTC$/).or(page.getByText("Nothing was used")).first().waitFor();
+  });
+}

@@ -59,7 +59,7 @@ export function Usage() {
           ) : (
             shown && (
               <>
-                <Panel title={`${shown.name} by ${by}, each ${each} of UTC`}>
+                <Panel title={`${shown.name} by ${by} and ${each} (UTC)`}>
                   <Chart report={report} each={each} by={by} measure={shown} />
                 </Panel>
                 <Sums report={report} by={by} />
