@@ -37,8 +37,8 @@ const barred = signal(false);
 export const staleFor = computed(() => (heard.value === 0 ? 0 : Math.max(0, now.value - heard.value)));
 
 /** What is shown is of now only where it is `live`. */
-export const standing = computed((): "no token" | "no access" | "paused" | "live" | "stale" | "connecting" => {
-  if (wanted.value !== "no") return "no token";
+export const standing = computed((): "token wanted" | "no access" | "paused" | "live" | "stale" | "connecting" => {
+  if (wanted.value !== "no") return "token wanted";
   if (barred.value) return "no access";
   if (rests.value) return "paused";
   if (now.value - heard.value <= STALE) return "live";

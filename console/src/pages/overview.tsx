@@ -90,9 +90,11 @@ function Banner({ at, clear }: { at: number; clear: boolean }) {
   const seconds = history.value;
   const sum = (key: keyof Second) => seconds.reduce((sum, second) => sum + second[key], 0);
   if (standing.value !== "live") {
+    // Whoever comes back to a page that rested is not to be alarmed.
+    const kind = standing.value === "stale" ? "warn" : "idle";
     return (
-      <p class="banner warn">
-        <Mark kind="warn" />{" "}
+      <p class={`banner ${kind}`}>
+        <Mark kind={kind} />{" "}
         <strong role="status">This is not of now.</strong> It is as of <time dateTime={iso(at)}>{moment(at)}</time>; how things are since then is not known here.
       </p>
     );
@@ -115,7 +117,7 @@ function Banner({ at, clear }: { at: number; clear: boolean }) {
   if (!clear) return null;
   const refused = sum("refused");
   return (
-    <p class="banner">
+    <p class="banner good">
       <Mark kind="good" /> <strong role="status">Everything works.</strong> No upstream is out of use, and nothing here is away.
       {refused > 0 && (
         <>
