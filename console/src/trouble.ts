@@ -2,7 +2,7 @@
 
 import type { Live, LiveUpstream, Route, Status } from "./shapes.ts";
 import { isPath } from "./shapes.ts";
-import { plain, plural, span } from "./words.ts";
+import { plain, plural, soon, span } from "./words.ts";
 
 export interface Wrong {
   subject: string;
@@ -142,7 +142,7 @@ const SAID = new Set(["disabled", "draining", "forced_open"]);
 
 function nextStep(state: string, until: number | undefined): string {
   if (SAID.has(state)) return "an operator wants it so";
-  if (until !== undefined) return `the next trial comes in ${span(until)}`;
+  if (until !== undefined) return `the next trial comes ${soon(until)}`;
   if (state === "half_open") return "a few requests find out whether it is back";
   return state === "failing" ? "one request at a time finds out whether it is back" : "probes ask whether it is back";
 }

@@ -11,7 +11,7 @@ import { ask } from "../api.ts";
 import { link } from "../router.ts";
 import type { Alerts, Live, LiveUpstream, Second, Status } from "../shapes.ts";
 import { modelWord, upstreamWord, wrongs } from "../trouble.ts";
-import { ago, bytes, count, iso, millis, moment, percent, plain, plural, rate, span } from "../words.ts";
+import { ago, bytes, count, iso, millis, moment, percent, plain, plural, rate, soon, span } from "../words.ts";
 
 /** How often what no beat says is asked for, in milliseconds. */
 const EVERY = 5_000;
@@ -209,7 +209,7 @@ function stateOf(upstream: LiveUpstream) {
 }
 
 function trial(seconds: number | undefined): string {
-  return seconds === undefined ? "" : `, trial in ${span(seconds)}`;
+  return seconds === undefined ? "" : `, trial ${soon(seconds)}`;
 }
 
 function Firing() {
