@@ -94,10 +94,11 @@ export async function aHiddenPageHoldsNoConnection(browser) {
         Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
         document.dispatchEvent(new Event("visibilitychange"));
       }, hidden);
-    const given = page.waitForEvent("requestfailed", { predicate: (request) => request.url().endsWith("/admin/live"), timeout: 2 * SOON });
-    await hide(true);
-    await page.getByRole("status").filter({ hasText: "paused" }).first().waitFor({ timeout: 2 * SOON });
-    await given;
+    await Promise.all([
+      page.waitForEvent("requestfailed", { predicate: (request) => request.url().endsWith("/admin/live"), timeout: 2 * SOON }),
+      page.getByRole("status").filter({ hasText: "paused" }).first().waitFor({ timeout: 2 * SOON }),
+      hide(true),
+    ]);
     await hide(false);
     await page.getByRole("status").filter({ hasText: "live" }).first().waitFor();
   });
