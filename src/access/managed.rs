@@ -410,6 +410,15 @@ mod tests {
     }
 
     #[test]
+    fn a_key_may_be_good_as_long_as_the_store_has_not_said_which_there_are() {
+        let managed = managed();
+        let access = compiled(&managed, TEAM);
+        assert!(access.awaits_keys());
+        managed.take(Vec::new(), Duration::ZERO);
+        assert!(!access.awaits_keys());
+    }
+
+    #[test]
     fn an_older_copy_of_the_store_takes_the_place_of_what_was_known() {
         let managed = managed();
         let access = compiled(&managed, TEAM);

@@ -183,6 +183,11 @@ impl Access {
         keys.chain(self.members.iter().cloned()).collect()
     }
 
+    /// Whether nobody has told yet which keys the store has: one that is not known may be good.
+    pub fn awaits_keys(&self) -> bool {
+        self.managed.as_ref().is_some_and(|managed| managed.heard().is_none())
+    }
+
     /// How many keys of the store there are.
     pub fn managed(&self) -> usize {
         self.shelf.load().len()

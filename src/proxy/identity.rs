@@ -120,6 +120,12 @@ fn is_rebound(head: &request::Parts, from: Option<IpAddr>) -> bool {
 /// What a caller is told who may not go on. Whoever sends wrong keys again and again is told to wait; what is right
 /// never comes here.
 pub fn refusal(gateway: &Gateway, denied: &Denied, arrival: &Arrival, dialect: Dialect) -> Box<Refusal> {
+    if matches!(denied, Denied::Unknown) && gateway.snapshot().access.awaits_keys() {
+        let message = "this gateway's keys are not known yet, since its store has not answered; come again";
+        let mut refusal = arrival.refuse(Kind::Unavailable, message, dialect);
+        refusal.retry_after = Some(DEFAULT_RETRY_AFTER);
+        return refusal;
+    }
     let is_guess = match denied {
         Denied::Unknown | Denied::Over(_) | Denied::Disagreeing => true,
         Denied::Signature { why, .. } => *why == Refused::Mismatch,
@@ -146,8 +152,9 @@ pub fn refusal(gateway: &Gateway, denied: &Denied, arrival: &Arrival, dialect: D
         Denied::Unknown | Denied::Over(_) => (
             Kind::UnknownKey,
             format!(
-                "the API key is not one of this gateway's, where a provider's own key does not count; \
-                 send one of those in `keys:` of its configuration {way}"
+                "{}the API key is not one of this gateway's, where a provider's own key does not count; \
+                 send one of those in `keys:` of its configuration {way}",
+                known_by(dialect)
             ),
         ),
         Denied::Disagreeing => (
@@ -158,6 +165,19 @@ pub fn refusal(gateway: &Gateway, denied: &Denied, arrival: &Arrival, dialect: D
         Denied::Token(rejected) => return of_token(rejected, arrival, dialect),
     };
     arrival.refuse(kind, message, dialect)
+}
+
+/// The words by which clients know a wrong key whose vendor has no other sign of it.
+fn known_by(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenAi | Dialect::Responses => "Incorrect API key provided: ",
+        Dialect::Anthropic
+        | Dialect::Gemini
+        | Dialect::Cohere
+        | Dialect::Bedrock
+        | Dialect::Ollama
+        | Dialect::Http => "",
+    }
 }
 
 /// Where callers of a dialect put their key.

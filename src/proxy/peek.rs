@@ -372,6 +372,11 @@ impl Peeked {
         Ok(())
     }
 
+    /// Whether nothing is left to say of an upstream's answer that has ended.
+    pub fn has_said_all(&self) -> bool {
+        self.ready.is_empty() && (self.end_said || !self.is_translated())
+    }
+
     /// The whole answer, once, where it has ended and is to be remembered.
     pub fn take_whole(&mut self) -> Option<String> {
         self.translation.as_mut()?.take_whole()

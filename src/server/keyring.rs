@@ -11,6 +11,8 @@ use crate::proxy::{Gateway, beside};
 
 /// How long a change takes to reach other replicas, at most.
 const POLL: Duration = Duration::from_secs(2);
+/// Between two looks before the first answer.
+const AGAIN: Duration = Duration::from_millis(50);
 /// How long the first request may have to wait for the keys when the process starts.
 const FIRST: Duration = Duration::from_secs(2);
 
@@ -34,9 +36,16 @@ pub(super) async fn follow(desk: Arc<Desk>, trail: Arc<Trail>, gateway: Arc<Gate
 
 /// The first look, before anybody is served.
 pub(super) async fn first(desk: &Desk, gateway: &Gateway) {
-    let looked = timeout(FIRST, desk.look(gateway.live.clock.unix_now())).await;
-    if !matches!(looked, Ok(Ok(()))) {
-        tracing::warn!("the store's keys are not known yet; whoever has one is refused until they are");
+    let looked = async {
+        // A PostgreSQL may be about to answer its first knock.
+        while desk.look(gateway.live.clock.unix_now()).await.is_err() {
+            sleep(AGAIN).await;
+        }
+    };
+    if timeout(FIRST, looked).await.is_err() {
+        tracing::warn!(
+            "the store's keys are not known yet; whoever has one is told to come again until they are"
+        );
     }
     stock(gateway);
 }

@@ -139,6 +139,20 @@ impl Reply {
         }
     }
 
+    /// Whether it is a stream whose last event is out, though its end may take a while yet.
+    pub fn has_said_all(&self) -> bool {
+        match &self.0 {
+            Shape::Streaming(streaming) => streaming.get().is_some_and(Streaming::has_said_all),
+            Shape::Recorded(recorded) => recorded.inner().has_said_all(),
+            Shape::Captured(captured) => captured.inner().has_said_all(),
+            Shape::Whole { .. }
+            | Shape::Opaque(_)
+            | Shape::Followed(_)
+            | Shape::Replayed(_)
+            | Shape::Explained(_) => false,
+        }
+    }
+
     /// The tokens of it, as far as they are known by now.
     pub fn usage(&self) -> Option<Usage> {
         match &self.0 {

@@ -44,8 +44,8 @@ impl Recorded {
                 if let Some(data) = frame.data_ref() {
                     self.write_down(data);
                 }
-                // Whoever knows an answer's length does not ask for its end.
-                if self.inner.is_end_stream() {
+                // Whoever knows an answer's length, or has a stream's last event, does not ask for its end.
+                if self.inner.is_end_stream() || self.inner.has_said_all() {
                     self.end();
                 }
             }

@@ -319,6 +319,12 @@ impl Streaming {
         }
     }
 
+    /// Whether the caller has had its last event: he may leave then, before the upstream's connection says that nothing
+    /// more comes.
+    pub(super) fn has_said_all(&self) -> bool {
+        self.peeked.watch.is_terminated() && self.peeked.has_said_all()
+    }
+
     /// The tokens of it, as far as it has come.
     pub(super) fn usage(&self) -> Option<Usage> {
         self.peeked.watch.usage()
@@ -381,10 +387,7 @@ impl Lasting for Streaming {
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        // Who has all of it may leave with its last event, before its connection says that nothing more comes.
-        let has_all =
-            self.peeked.watch.is_terminated() && self.peeked.ready.is_empty() && !self.peeked.is_translated();
-        if has_all && self.audience == Audience::Caller {
+        if self.has_said_all() && self.audience == Audience::Caller {
             return self.finish(StreamOutcome::Complete);
         }
         // What was consumed is booked all the same.

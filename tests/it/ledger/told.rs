@@ -47,26 +47,32 @@ async fn of_a_stream_that_ends_before_its_content_the_tokens_count_that_it_had_t
 
 #[tokio::test(start_paused = true)]
 async fn who_leaves_with_the_last_event_has_had_all_of_it() {
-    let scribe = Scribe::saying(events(format!("{BEGIN}{REST}")).step(Step::Hang));
-    let lab = Lab::beside(CLAUDE, &[("a", &scribe), ("b", &scribe)]);
-    let books = lab.keep_books();
-    let asked = json!({"model": "claude-haiku-4-5", "max_tokens": 9, "stream": true,
-        "messages": [{"role": "user", "content": "hi"}]});
-    let mut kept = lab.open(&Ask::post("/anthropic/v1/messages", asked.to_string())).await;
-    let mut came = String::new();
-    while !came.contains("message_stop") {
-        let piece = kept.next().await.expect("more of it");
-        came.push_str(std::str::from_utf8(&piece).expect("text"));
+    for (path, last) in [("/anthropic/v1/messages", "message_stop"), ("/v1/chat/completions", "[DONE]")] {
+        let scribe = Scribe::saying(events(format!("{BEGIN}{REST}")).step(Step::Hang));
+        let lab = Lab::beside(CLAUDE, &[("a", &scribe), ("b", &scribe)]);
+        let books = lab.keep_books();
+        let asked = json!({"model": "claude-haiku-4-5", "max_tokens": 9, "stream": true,
+            "messages": [{"role": "user", "content": "hi"}]});
+        let ask = Ask::post(path, asked.to_string()).header("idempotency-key", "once");
+        let mut kept = lab.open(&ask).await;
+        let mut came = String::new();
+        while !came.contains(last) {
+            let piece = kept.next().await.expect("more of it");
+            came.push_str(std::str::from_utf8(&piece).expect("text"));
+        }
+        kept.hang_up();
+        lab.assert_quiet().await;
+        let (request, attempts) = books.only().await;
+        assert_eq!((request.outcome, attempts[0].verdict), ("ok", "ok"), "{path} {attempts:?}");
+        assert_eq!((attempts[0].usage.output, attempts[0].estimated), (5, false));
+        assert_eq!(lab.metric_sum("mainstay_requests_total", &["outcome=\"ok\""]), 1.0);
+        // He has had it, so that he gets it again under its name.
+        let again = lab.send(&ask).await;
+        assert_eq!(
+            (again.header("idempotent-replayed"), again.words().as_str()),
+            ("true", "hello"),
+            "{path}"
+        );
+        assert_eq!(scribe.heard().len(), 1);
     }
-    kept.hang_up();
-    lab.assert_quiet().await;
-    let (request, attempts) = books.only().await;
-    assert_eq!((request.outcome, attempts[0].verdict), ("ok", "ok"), "{attempts:?}");
-    assert_eq!((attempts[0].usage.output, attempts[0].estimated), (5, false));
-    assert_eq!(
-        lab.metric(
-            "mainstay_requests_total{route=\"claude-haiku-4-5\",dialect=\"anthropic\",outcome=\"ok\"}"
-        ),
-        1.0
-    );
 }
