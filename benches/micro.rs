@@ -373,6 +373,7 @@ fn choose_and_settle(table: &Table) {
     let need = Need {
         dialect: Dialect::OpenAi,
         model: "bench-0",
+        narrow: false,
         shape: Shape::Whole,
         operation: Operation::Chat,
         lineage: None,

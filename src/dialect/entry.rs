@@ -118,6 +118,11 @@ pub fn find<'a>(
     }
 }
 
+/// Whether one of Gemini's paths asks its `v1`, which lacks models that `v1beta` has.
+pub fn is_narrow(path: &str) -> bool {
+    owner(path).1.starts_with("/v1/")
+}
+
 /// Whose path this is, where it says so, and the path without our own prefix.
 fn owner(path: &str) -> (Option<Dialect>, &str) {
     const OWNERS: [(&str, Dialect); 4] = [

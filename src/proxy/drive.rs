@@ -17,7 +17,7 @@ use super::{Gateway, Snapshot, admission, again, count, hedge, left, media, mirr
 use crate::access::Caller;
 use crate::algo::throttle;
 use crate::dialect::trouble::{Kind, THREAD_NOT_FOUND};
-use crate::dialect::{Dialect, translate};
+use crate::dialect::{Dialect, entry, translate};
 use crate::ledger::Wait;
 use crate::route::{Exhausted, Hold, Lack, Need, Plan, Verdict, is_of_own_key};
 use crate::state::Permit;
@@ -32,6 +32,7 @@ pub fn need<'m>(guest: &Guest, model: &'m str, caller: &'m Caller) -> Need<'m> {
         dialect: guest.dialect,
         operation: guest.operation,
         model,
+        narrow: guest.dialect == Dialect::Gemini && entry::is_narrow(guest.head.uri.path()),
         shape: guest.shape,
         resend: guest.resend,
         deadline: guest.deadline,

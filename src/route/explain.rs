@@ -125,6 +125,7 @@ pub fn explain_route(table: &Table, index: usize, question: &Question) -> Explai
         dialect,
         operation: generation(dialect),
         model,
+        narrow: false,
         shape: shape.unwrap_or(Shape::Stream),
         resend: Resend::Allowed,
         deadline: now + Duration::from_mins(10),

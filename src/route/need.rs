@@ -23,6 +23,8 @@ pub struct Need<'a> {
     pub operation: Operation,
     /// The model as the caller named it; empty for plain HTTP.
     pub model: &'a str,
+    /// It asks a version of the API that may lack models which others have.
+    pub narrow: bool,
     pub shape: Shape,
     pub resend: Resend,
     pub deadline: Tick,

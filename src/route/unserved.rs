@@ -33,7 +33,7 @@ pub fn remember(route: &Route, permit: &Permit, need: &Need<'_>, now: Tick) {
     let channel = permit.channel();
     if names_model(channel, need) {
         channel.upstream.memory.unserved.put(named(route, channel, need), now);
-    } else {
+    } else if !need.narrow {
         permit.model().missing(now);
     }
 }
@@ -47,6 +47,7 @@ fn named<'a>(route: &'a Route, channel: &'a Channel, need: &'a Need<'_>) -> Name
     Named {
         model: channel.model_name(&route.config, need.model).unwrap_or(need.model),
         operation: need.operation,
+        narrow: need.narrow,
         dialect: shortlist::asked_in(route, channel, need).unwrap_or(need.dialect),
     }
 }

@@ -88,6 +88,7 @@ pub fn need<'t>(table: &'t Table, route: usize, said: &'t Call, now: Tick) -> Ne
         dialect,
         operation,
         model,
+        narrow: false,
         shape,
         resend,
         deadline: now + total,

@@ -20,6 +20,8 @@ const GENERATION: usize = 4 * 1024;
 pub struct Named<'a> {
     pub model: &'a str,
     pub operation: Operation,
+    /// In a version of the API that may lack models which others have.
+    pub narrow: bool,
     /// In which it was put.
     pub dialect: Dialect,
 }
@@ -63,7 +65,7 @@ mod tests {
     use super::*;
 
     fn named(model: &str) -> Named<'_> {
-        Named { model, operation: Operation::Chat, dialect: Dialect::OpenAi }
+        Named { model, operation: Operation::Chat, narrow: false, dialect: Dialect::OpenAi }
     }
 
     #[test]

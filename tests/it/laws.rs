@@ -57,6 +57,7 @@ pub fn need(live: &Live, resend: Resend) -> Need<'static> {
         dialect: Dialect::OpenAi,
         operation: Operation::Chat,
         model: "demo",
+        narrow: false,
         shape: Shape::Whole,
         resend,
         deadline: now + Duration::from_mins(1),

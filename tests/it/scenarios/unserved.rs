@@ -204,3 +204,32 @@ routes:
     assert_eq!(scribe.heard().len(), 1, "asked again in vain");
     lab.assert_quiet().await;
 }
+
+/// Gemini's `v1` has fewer models than `v1beta`, and both are asked.
+#[tokio::test(start_paused = true)]
+async fn what_one_version_of_an_api_lacks_is_not_held_against_the_other() {
+    const HERE: &str = r#"{"candidates":[{"content":{"role":"model","parts":[{"text":"hi"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":1,"totalTokenCount":2}}"#;
+    const LACKS: &str = r#"{"error":{"code":404,"message":"models/g-1 is not found for API version v1, or is not supported for generateContent.","status":"NOT_FOUND"}}"#;
+    // Whom the file names is missed by its operator, whoever asks; what callers name is asked for once.
+    for (route, lacks, heard) in [("g-*", 404, 4), ("g-1", 502, 6)] {
+        let scribe = Scribe::saying(Said::json(200, HERE));
+        scribe.refusing(b"in v1", Said::json(404, LACKS));
+        let yaml = format!(
+            "version: 1\nupstreams: {{g: {{provider: gemini, base_url: 'http://g', credentials: [a-key-of-a-test]}}}}\n\
+             routes: [{{model: {route}, channels: [{{upstream: g}}]}}]\n"
+        );
+        let lab = Lab::beside(&yaml, &[("g", &scribe)]);
+        let ask = |version: &str, said: &str| {
+            let body = format!(r#"{{"contents":[{{"role":"user","parts":[{{"text":"{said}"}}]}}]}}"#);
+            Ask::post(&format!("/gemini/{version}/models/g-1:generateContent"), body)
+        };
+        for _ in 0..3 {
+            for (version, said, status) in [("v1", "in v1", lacks), ("v1beta", "hi", 200)] {
+                let answer = lab.send(&ask(version, said)).await;
+                assert_eq!(answer.status, status, "{route} {version}: {}", answer.text());
+            }
+        }
+        assert_eq!(scribe.heard().len(), heard, "{route}");
+        lab.assert_quiet().await;
+    }
+}
