@@ -189,7 +189,7 @@ impl Access {
     }
 
     /// How many keys of the store there are.
-    pub fn managed(&self) -> usize {
+    pub fn managed_keys(&self) -> usize {
         self.shelf.load().len()
     }
 

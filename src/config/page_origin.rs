@@ -1,5 +1,7 @@
 //! Whose web pages: an origin, as browsers say it in `Origin` (RFC 6454 §6.2), or a pattern of several.
 
+use crate::vocab::host::is_name;
+
 /// `*`, `https://chat.example.com`, or `https://*.example.com` for all below one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PageOrigin {
@@ -57,11 +59,6 @@ impl PageOrigin {
 fn is_host(text: &str) -> bool {
     let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     inner.map_or_else(|| is_name(text), |inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
-}
-
-fn is_name(text: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    text.split('.').all(|label| !label.is_empty() && label.bytes().all(letter))
 }
 
 #[cfg(test)]

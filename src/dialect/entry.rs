@@ -12,7 +12,7 @@ mod ways;
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Uri};
 use percent_encoding::percent_decode_str;
 
 use super::{Dialect, Operation};
@@ -115,6 +115,14 @@ pub fn find<'a>(
             Err(Miss::NotFound { dialect: Dialect::Http })
         }
         None => Err(Miss::NotFound { dialect }),
+    }
+}
+
+/// In whose words somebody is answered there, be it that nothing is served.
+pub fn dialect_of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Dialect {
+    match find(method, uri.path(), uri.query(), headers) {
+        Ok(entry) => entry.dialect,
+        Err(Miss::NotFound { dialect } | Miss::MethodNotAllowed { dialect, .. }) => dialect,
     }
 }
 

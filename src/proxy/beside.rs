@@ -11,9 +11,6 @@ use tokio::task::block_in_place;
 /// Bytes of a body from which on it is worth a thread of its own: to read them takes a millisecond or more.
 pub const LONG: usize = 1024 * 1024;
 
-/// What a look at a key is taken for, where there is one at all of them: two thousand take a millisecond.
-pub const A_KEY: usize = 512;
-
 /// How much of it is done beside at this moment.
 static BESIDE: AtomicUsize = AtomicUsize::new(0);
 

@@ -17,8 +17,7 @@ use super::recall;
 use super::refuse::{Refusal, in_short, name_request};
 use super::reply::Reply;
 use crate::config::{Access, PageOrigin};
-use crate::dialect::Dialect;
-use crate::dialect::entry::{self, Entry, Miss, ModelAt};
+use crate::dialect::entry::{self, ModelAt};
 use crate::dialect::trouble::Kind;
 use crate::state::Table;
 
@@ -43,7 +42,7 @@ impl Sharing {
         let headers = request.headers();
         // Of a question beforehand, what is asked about.
         let method = asked_about(request.method(), headers).unwrap_or_else(|| request.method().clone());
-        if whose(table, &method, request.uri(), headers).is_none() {
+        if is_a_services(table, &method, request.uri(), headers) {
             return Self::default();
         }
         let varies = !table.server.cors.contains(&PageOrigin::Any);
@@ -73,7 +72,10 @@ pub fn is_welcome(table: &Table, headers: &HeaderMap) -> bool {
 pub fn preflight(table: &Table, arrival: &Arrival) -> Result<Option<Response<Reply>>, Box<Refusal>> {
     let head = &arrival.head;
     let Some(method) = asked_about(&head.method, &head.headers) else { return Ok(None) };
-    let Some(dialect) = whose(table, &method, &head.uri, &head.headers) else { return Ok(None) };
+    if is_a_services(table, &method, &head.uri, &head.headers) {
+        return Ok(None);
+    }
+    let dialect = entry::dialect_of(&method, &head.uri, &head.headers);
     if !is_welcome(table, &head.headers) {
         let origin = head.headers.get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()));
         let message = format!(
@@ -105,23 +107,14 @@ fn asked_about(method: &Method, headers: &HeaderMap) -> Option<Method> {
     headers.get(ORIGIN).and_then(|_| Method::from_bytes(asked.as_bytes()).ok())
 }
 
-/// In whose words the gateway answers there, be it that nothing is served; `None` where a service says itself who may
-/// read it.
-fn whose(table: &Table, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Dialect> {
-    let service = table.route_of_path(uri.path()).map(|route| table.routes[route].config.access);
-    let found = entry::find(method, uri.path(), uri.query(), headers);
-    match (found, service) {
-        (Ok(entry), Some(access)) if may_be_a_services(&entry) => of_service(access),
-        (Ok(entry), _) => Some(entry.dialect),
-        (Err(_), Some(access)) => of_service(access),
-        (Err(Miss::NotFound { dialect } | Miss::MethodNotAllowed { dialect, .. }), None) => Some(dialect),
+/// Whether a service answers there that says itself who may read it.
+fn is_a_services(table: &Table, method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
+    let route = table.route_of_path(uri.path());
+    if route.is_none_or(|route| table.routes[route].config.access == Access::Keys) {
+        return false;
     }
-}
-
-fn may_be_a_services(entry: &Entry<'_>) -> bool {
-    matches!(&entry.model, ModelAt::Left(wanted) if !recall::is_ours(entry, wanted))
-}
-
-fn of_service(access: Access) -> Option<Dialect> {
-    (access == Access::Keys).then_some(Dialect::Http)
+    match entry::find(method, uri.path(), uri.query(), headers) {
+        Ok(entry) => matches!(&entry.model, ModelAt::Left(wanted) if !recall::is_ours(&entry, wanted)),
+        Err(_) => true,
+    }
 }

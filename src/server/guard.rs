@@ -13,8 +13,8 @@ use http_body_util::Full;
 use super::conduct::Conduct;
 use super::framing::{Body, Doubt};
 use crate::config::Limits;
+use crate::dialect::entry;
 use crate::dialect::trouble::{self, Kind, Trouble};
-use crate::dialect::{Dialect, entry};
 use crate::state::Live;
 use crate::telemetry::catalogue;
 
@@ -137,7 +137,11 @@ impl Refused {
         };
         let request_id = live.name_request();
         let trouble = Trouble { kind, message, code: None, param: None };
-        let body = trouble::render(&trouble, dialect_of(request), &request_id);
+        let body = trouble::render(
+            &trouble,
+            entry::dialect_of(request.method(), request.uri(), request.headers()),
+            &request_id,
+        );
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -150,13 +154,5 @@ impl Refused {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
-    }
-}
-
-fn dialect_of<B>(request: &Request<B>) -> Dialect {
-    let uri = request.uri();
-    match entry::find(request.method(), uri.path(), uri.query(), request.headers()) {
-        Ok(entry) => entry.dialect,
-        Err(entry::Miss::NotFound { dialect } | entry::Miss::MethodNotAllowed { dialect, .. }) => dialect,
     }
 }

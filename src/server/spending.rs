@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use super::keyring;
 use crate::access::budgets::Wanted;
 use crate::access::limits::Holder;
 use crate::algo::tick::Tick;
@@ -146,7 +147,7 @@ pub(super) async fn first(gateway: &Gateway, store: Option<&Store>, ledger: Opti
 
 async fn look(gateway: &Gateway, store: Option<&Store>, before: &mut Before) -> Result<(), Error> {
     let snapshot = gateway.snapshot();
-    let effort = snapshot.access.managed() * beside::A_KEY;
+    let effort = keyring::effort(&snapshot.access);
     let mut all = beside::work(effort, || {
         let routes = snapshot.table.routes.iter().map(|route| &route.config);
         gateway.budgets.expect(&snapshot.access.lineages(), snapshot.access.issuers(), routes);

@@ -1,4 +1,4 @@
-//! The names by which a machine's own browsers and programs ask what runs on it.
+//! Hosts' names, and those by which a machine's own browsers and programs ask what runs on it.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -12,6 +12,12 @@ pub fn is_own_address(host: &str) -> bool {
     }
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     name == "localhost" || name.ends_with(".localhost") || name.parse::<IpAddr>().is_ok()
+}
+
+/// Labels of letters, digits, `-` and `_` between dots: a name, or an IPv4 address.
+pub fn is_name(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.split('.').all(|label| !label.is_empty() && label.bytes().all(letter))
 }
 
 #[cfg(test)]

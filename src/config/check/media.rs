@@ -6,6 +6,7 @@ use crate::config::file::server;
 use crate::config::path::Path;
 use crate::config::problem::Findings;
 use crate::config::settle;
+use crate::vocab::host::is_name;
 
 pub fn check(said: &server::Media, path: &Path, findings: &mut Findings) -> Option<Media> {
     let mut sound = true;
@@ -49,9 +50,7 @@ pub fn check(said: &server::Media, path: &Path, findings: &mut Findings) -> Opti
 /// A name or an address, perhaps with `*.` in front.
 fn is_host(text: &str) -> bool {
     let name = text.strip_prefix("*.").unwrap_or(text);
-    let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    let is_name = name.split('.').all(|label| !label.is_empty() && label.bytes().all(letter));
-    is_name || text.parse::<std::net::Ipv6Addr>().is_ok()
+    is_name(name) || text.parse::<std::net::Ipv6Addr>().is_ok()
 }
 
 #[cfg(test)]
