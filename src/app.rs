@@ -13,6 +13,7 @@ mod requests;
 mod signals;
 mod simulate;
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -152,7 +153,7 @@ impl App {
 
     /// Drains, as SIGTERM does.
     pub async fn shutdown(&self) -> Drained {
-        drain(&self.host).await
+        drain(&self.host, pending()).await
     }
 }
 

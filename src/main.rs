@@ -37,7 +37,7 @@ const ADMIN_KEY: &str = "MAINSTAY_ADMIN_KEY";
 #[derive(Parser)]
 #[command(version, about, long_about = LONG_ABOUT, arg_required_else_help = false)]
 struct Cli {
-    /// The routing file [default: ./routing.yaml, or the built-in sample where there is none]
+    /// The routing file, `-` for the standard input [default: ./routing.yaml, or the built-in sample where there is none]
     #[arg(short, long, global = true, env = "MAINSTAY_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -220,7 +220,7 @@ fn ability(name: &str) -> Result<Ability, String> {
 fn source(config: Option<PathBuf>) -> Source {
     let default = PathBuf::from(DEFAULT_FILE);
     match config {
-        Some(path) => Source::File(path),
+        Some(path) => Source::at(path),
         None if default.exists() => Source::File(default),
         None => Source::Text { name: "routing.yaml (built-in sample)".to_owned(), text: SAMPLE.to_owned() },
     }

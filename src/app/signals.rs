@@ -1,12 +1,14 @@
-//! What the operating system tells the process: reload (SIGHUP), leave (SIGTERM, SIGINT), leave now
-//! (the second of them), and that a file may not grow (SIGXFSZ), which is no reason to leave.
+//! What the operating system tells the process: reload (SIGHUP), leave (SIGTERM, SIGINT), sooner (the second of them), at
+//! once (the third), and that a file may not grow (SIGXFSZ), which is no reason to leave.
 
 use anyhow::Context;
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::App;
 use crate::server::reload::Cause;
+use crate::server::shutdown::drain;
 
 /// A limit of files' sizes (`ulimit -f`) is a full disk from here on, which whoever writes is told: nobody waits for
 /// the signal, but that somebody might keeps it from ending the process.
@@ -15,25 +17,39 @@ pub fn outlive_file_limits() -> anyhow::Result<()> {
 }
 
 impl App {
-    /// Serves until a signal ends it: drains after the first, returns at once after the second.
+    /// Serves until a signal ends it: drains after the first, without patience after the second.
+    ///
+    /// # Errors
+    /// A third one came before all was booked.
     pub async fn run_to_signal(&self) -> anyhow::Result<()> {
         let mut hangup = listen(SignalKind::hangup())?;
-        let mut terminate = listen(SignalKind::terminate())?;
-        let mut interrupt = listen(SignalKind::interrupt())?;
+        let mut leave = Leave {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        };
+        let mut user = listen(SignalKind::user_defined1())?;
+        let mut other = listen(SignalKind::user_defined2())?;
         // A signal that loses is delivered by the next `recv`.
         loop {
             tokio::select! {
                 _ = hangup.recv() => self.order_reload(),
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                () = leave.is_said() => break,
+                // Whoever rotates logs sends them to all and sundry, and means no harm.
+                _ = user.recv() => tracing::info!("SIGUSR1 means nothing here"),
+                _ = other.recv() => tracing::info!("SIGUSR2 means nothing here"),
             }
         }
+        let (hurry, hurried) = oneshot::channel();
+        let said_again = async {
+            leave.is_said().await;
+            tracing::warn!("second signal: nothing that is under way is waited for");
+            let _ = hurry.send(());
+            leave.is_said().await;
+        };
         tokio::select! {
-            _ = self.shutdown() => {}
-            _ = terminate.recv() => tracing::warn!("second signal: leaving at once"),
-            _ = interrupt.recv() => tracing::warn!("second signal: leaving at once"),
+            _ = drain(self.host(), async { drop(hurried.await) }) => Ok(()),
+            () = said_again => anyhow::bail!("third signal: left at once, and what was under way may not be booked"),
         }
-        Ok(())
     }
 
     fn order_reload(&self) {
@@ -42,6 +58,21 @@ impl App {
             // The reloader has said what there was to say.
             let _ = reloader.reload(Cause::Order).await;
         });
+    }
+}
+
+/// Either of the two that end a process politely.
+struct Leave {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Leave {
+    async fn is_said(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

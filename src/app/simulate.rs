@@ -144,7 +144,7 @@ impl Simulate {
     pub fn run(&self, source: Source) -> Result<Outcome, String> {
         let mut remarks = Vec::new();
         let subject = load(source, &mut remarks)?;
-        let compared = self.compare.clone().map(|path| load(Source::File(path), &mut remarks)).transpose()?;
+        let compared = self.compare.clone().map(|path| load(Source::at(path), &mut remarks)).transpose()?;
         let log = self.log(&mut remarks)?;
         let mut script = self.file_script(&subject)?;
         let replay = log.as_ref().map(|log| self.replay(log, &script)).transpose()?;

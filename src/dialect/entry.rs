@@ -4,6 +4,7 @@
 //! share. Says nothing about routes: a path that is no way in may still belong to an `http` route.
 //! Source: DESIGN §2 "Ways in", WIRE §2.1 and §3.7.
 
+mod bases;
 mod left;
 mod path;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use super::{Dialect, Operation};
 use path::{is_key, params};
 use ways::{BEDROCK_VERBS, GEMINI_VERSIONS, Named, VERBS, WAYS};
 
+pub use bases::{Ours, meant, ours};
 pub use left::{Left, Want};
 pub use path::{below, own_path};
 
@@ -120,6 +122,8 @@ pub fn find<'a>(
 
 /// In whose words somebody is answered there, be it that nothing is served.
 pub fn dialect_of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Dialect {
+    let ours = ours(uri);
+    let uri = ours.as_ref().map_or(uri, |ours| &ours.uri);
     match find(method, uri.path(), uri.query(), headers) {
         Ok(entry) => entry.dialect,
         Err(Miss::NotFound { dialect } | Miss::MethodNotAllowed { dialect, .. }) => dialect,
@@ -163,16 +167,18 @@ fn asked_shape(query: Option<&str>, headers: &HeaderMap) -> Dialect {
 /// (`tunedModels/x`) and leave `models/` out.
 fn resource(rest: &str) -> Option<Entry<'_>> {
     let (version, named) = rest.strip_prefix('/')?.split_once('/')?;
-    let (raw, verb) = named.rsplit_once(':').filter(|(raw, _)| raw.contains('/'))?;
-    let (_, operation) = VERBS.iter().find(|(name, _)| *name == verb)?;
+    let (raw, after, operation) = told(named).filter(|(raw, _, _)| raw.contains('/'))?;
     let before = rest.get(..version.len() + 2).filter(|_| GEMINI_VERSIONS.contains(&version))?;
-    let after = named.get(raw.len()..)?;
     let model = ModelAt::Path(decode(raw)?);
-    Some(Entry {
-        dialect: Dialect::Gemini,
-        operation: *operation,
-        model,
-        tail: Tail { before, model: raw, after },
+    Some(Entry { dialect: Dialect::Gemini, operation, model, tail: Tail { before, model: raw, after } })
+}
+
+/// A model and what it is told to do, `{model}:{verb}`. Some clients encode the colon.
+fn told(named: &str) -> Option<(&str, &'static str, Operation)> {
+    VERBS.iter().find_map(|(verb, operation)| {
+        let rest = named.strip_suffix(verb.strip_prefix(':')?)?;
+        let raw = [":", "%3A", "%3a"].iter().find_map(|colon| rest.strip_suffix(colon))?;
+        Some((raw, *verb, *operation))
     })
 }
 
@@ -206,17 +212,13 @@ fn models<'a>(
     asked: Dialect,
 ) -> Result<Entry<'a>, Miss> {
     let named = list.strip_prefix('/').unwrap_or_default();
-    let verb = named.rsplit_once(':').and_then(|(model, verb)| {
-        let (_, operation) = VERBS.iter().find(|(name, _)| *name == verb)?;
-        Some((model, *operation))
-    });
     let may_be_gemini = matches!(owner, None | Some(Dialect::Gemini));
-    let (dialect, operation, raw, right, allow) = match verb {
-        Some((model, operation)) if may_be_gemini => {
-            (Dialect::Gemini, operation, model, Method::POST, "POST")
+    let (dialect, operation, raw, after, right, allow) = match told(named) {
+        Some((model, verb, operation)) if may_be_gemini => {
+            (Dialect::Gemini, operation, model, verb, Method::POST, "POST")
         }
-        _ if list.is_empty() => (asked, Operation::Models, "", Method::GET, "GET"),
-        _ => (asked, Operation::Model, named, Method::GET, "GET"),
+        _ if list.is_empty() => (asked, Operation::Models, "", "", Method::GET, "GET"),
+        _ => (asked, Operation::Model, named, "", Method::GET, "GET"),
     };
     // A verb that we do not know is a missing page, not a wrong method.
     if dialect == Dialect::Gemini && operation == Operation::Model && named.contains(':') {
@@ -241,7 +243,6 @@ fn models<'a>(
         return Ok(Entry { dialect, operation, model: ModelAt::Nowhere, tail });
     }
     let before = tail.strip_suffix(named).ok_or(not_found)?;
-    let after = named.strip_prefix(raw).ok_or(not_found)?;
     let model = decode(raw).ok_or(not_found)?;
     Ok(Entry { dialect, operation, model: ModelAt::Path(model), tail: Tail { before, model: raw, after } })
 }

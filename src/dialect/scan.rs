@@ -4,6 +4,7 @@
 //! or `stream` (an upstream might take the other one). A form is searched for its `model` and
 //! `stream` parts. Everything else in a body is between the caller and the upstream.
 
+mod deployed;
 mod form;
 mod others;
 #[cfg(test)]
@@ -18,6 +19,8 @@ use super::entry::{Entry, ModelAt};
 use super::json::{Kind, LONG, Malformed, Media, Text, Walked, Walker};
 use super::{Dialect, Operation, responses, tier, tokens};
 use crate::vocab::Tier;
+
+pub use deployed::with_model;
 
 /// Longer names are refused: no vendor has one, and it ends up in logs and errors.
 const MAX_MODEL_BYTES: usize = 256;

@@ -3,6 +3,8 @@
 //! Status codes and shapes are WIRE §2.2 and §3.5; mid-stream errors are §2.3. The words of a message
 //! are the proxy's.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderName, StatusCode};
 
@@ -18,6 +20,8 @@ pub struct Trouble {
     pub code: Option<String>,
     /// The request's field that is wrong.
     pub param: Option<String>,
+    /// When it is worth coming again.
+    pub retry_after: Option<Duration>,
 }
 
 /// The code of what goes on from a conversation that Anthropic keeps, and that cannot be had: with it the SDKs send all
@@ -26,7 +30,7 @@ pub const THREAD_NOT_FOUND: &str = "thread_not_found";
 
 impl Trouble {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), code: None, param: None }
+        Self { kind, message: message.into(), code: None, param: None, retry_after: None }
     }
 }
 
@@ -177,6 +181,25 @@ pub fn in_band(trouble: &Trouble, dialect: Dialect, next_sequence: u64, begun: O
     }
 }
 
+/// Words of somebody else for what is wrong, after those by which the dialect's callers know it: that a prompt is too long
+/// most clients find out by a sentence and nothing else.
+pub fn known_by(kind: Kind, dialect: Dialect, words: String) -> String {
+    let sentence = match (kind, dialect) {
+        (Kind::ContextOverflow, Dialect::OpenAi | Dialect::Responses) => {
+            "This model's maximum context length is exceeded"
+        }
+        (Kind::ContextOverflow, Dialect::Anthropic) => "prompt is too long",
+        (Kind::ContextOverflow, Dialect::Gemini) => {
+            "The input token count exceeds the maximum number of tokens allowed"
+        }
+        (Kind::ContextOverflow, Dialect::Cohere) => "too many tokens",
+        (Kind::ContextOverflow, Dialect::Bedrock) => "Input is too long for requested model",
+        _ => return words,
+    };
+    let said = words.to_ascii_lowercase().contains(&sentence.to_ascii_lowercase());
+    if said { words } else { format!("{sentence}: {words}") }
+}
+
 /// What an error's kind is called in a header, where the dialect has one: `x-amzn-errortype`.
 pub fn kind_header(kind: Kind, dialect: Dialect) -> Option<(&'static str, &'static str)> {
     (dialect == Dialect::Bedrock).then(|| ("x-amzn-errortype", bedrock::error::error_type(kind)))
@@ -219,7 +242,7 @@ mod tests {
     use super::*;
 
     fn trouble(kind: Kind) -> Trouble {
-        Trouble { kind, message: "say \"why\"".into(), code: Some("c".into()), param: None }
+        Trouble { code: Some("c".into()), ..Trouble::new(kind, "say \"why\"") }
     }
 
     fn rendered(kind: Kind, dialect: Dialect) -> Value {
@@ -254,6 +277,30 @@ mod tests {
             rendered(Kind::NotFound, Dialect::Gemini)["error"],
             json!({"code": 404, "message": "say \"why\"", "status": "NOT_FOUND"})
         );
+    }
+
+    #[test]
+    fn a_prompt_that_is_too_long_is_told_in_the_words_that_clients_look_for() {
+        let words = "input length of 9 exceeds the context window";
+        let told = |dialect, words: &str| known_by(Kind::ContextOverflow, dialect, words.to_owned());
+        assert_eq!(told(Dialect::Anthropic, words), format!("prompt is too long: {words}"));
+        assert_eq!(told(Dialect::Anthropic, "Prompt is too long: 9 > 8"), "Prompt is too long: 9 > 8");
+        assert_eq!(known_by(Kind::BadRequest, Dialect::Anthropic, words.to_owned()), words);
+        assert_eq!(told(Dialect::Http, words), words);
+        for dialect in
+            [Dialect::OpenAi, Dialect::Responses, Dialect::Gemini, Dialect::Cohere, Dialect::Bedrock]
+        {
+            let said = told(dialect, words);
+            assert!(said.ends_with(words) && said.len() > words.len(), "{dialect} {said}");
+        }
+    }
+
+    #[test]
+    fn googles_clients_read_in_the_body_when_to_come_again() {
+        let error = Trouble { retry_after: Some(Duration::from_millis(1_500)), ..trouble(Kind::RateLimited) };
+        let body: Value = serde_json::from_slice(&render(&error, Dialect::Gemini, "req_1")).expect("JSON");
+        let detail = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "2s"});
+        assert_eq!(body["error"]["details"], json!([detail]));
     }
 
     #[test]

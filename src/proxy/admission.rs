@@ -96,7 +96,7 @@ fn turned_away(
     let mut refusal = Refusal::new(Kind::Unavailable, message, guest.dialect, &guest.request_id);
     table.routes[guest.route].handles.shed(&gateway.live.metrics, shed, guest.priority);
     refusal.shed = Some(shed);
-    refusal.retry_after = Some(come_again(gateway));
+    refusal.trouble.retry_after = Some(come_again(gateway));
     // What is left of its body is not read.
     refusal.close = matches!(guest.load, super::intake::Load::Once(_));
     refusal.settle = Some(guest.settle);

@@ -298,7 +298,7 @@ impl Short {
             refusal = refusal.param(field);
         }
         if kind == Kind::RateLimited {
-            refusal.retry_after = Some(DEFAULT_RETRY_AFTER);
+            refusal.trouble.retry_after = Some(DEFAULT_RETRY_AFTER);
         }
         refusal.settle = Some(guest.settle);
         refusal

@@ -16,7 +16,7 @@ use super::reply::Reply;
 use super::{Gateway, Snapshot, admission, again, count, hedge, left, media, mirror, thoughts};
 use crate::access::Caller;
 use crate::algo::throttle;
-use crate::dialect::trouble::{Kind, THREAD_NOT_FOUND};
+use crate::dialect::trouble::{self, Kind, THREAD_NOT_FOUND};
 use crate::dialect::{Dialect, entry, translate};
 use crate::ledger::Wait;
 use crate::route::{Exhausted, Hold, Lack, Need, Plan, Verdict, is_of_own_key};
@@ -332,12 +332,14 @@ fn refuse(
     retry_after: Option<Duration>,
     exhausted: bool,
 ) -> Box<Refusal> {
+    let message = trouble::known_by(kind, guest.dialect, message);
     let mut refusal = Refusal::new(kind, message, guest.dialect, &guest.request_id);
     let temporary =
         matches!(kind, Kind::RateLimited | Kind::Unavailable | Kind::Overloaded | Kind::BadGateway);
     // Many callers come back at the same second they were all told, so each is told a little later.
     let spread = plan.table().live.dice().between(1.0, 1.2);
-    refusal.retry_after = temporary.then(|| retry_after.unwrap_or(DEFAULT_RETRY_AFTER).mul_f64(spread));
+    refusal.trouble.retry_after =
+        temporary.then(|| retry_after.unwrap_or(DEFAULT_RETRY_AFTER).mul_f64(spread));
     refusal.exhausted = exhausted;
     if let Some(shed) = guest.shed {
         // Nobody failed: the caller may well come again, a little later.
@@ -345,7 +347,7 @@ fn refuse(
         asked.handles.shed(&plan.table().live.metrics, shed, guest.priority);
         refusal.shed = Some(shed);
         refusal.exhausted = false;
-        refusal.retry_after = Some(admission::come_again(guest.settle.gateway()));
+        refusal.trouble.retry_after = Some(admission::come_again(guest.settle.gateway()));
     }
     refusal.settle = Some(guest.settle);
     refusal

@@ -123,7 +123,7 @@ pub fn refusal(gateway: &Gateway, denied: &Denied, arrival: &Arrival, dialect: D
     if matches!(denied, Denied::Unknown) && gateway.snapshot().access.awaits_keys() {
         let message = "this gateway's keys are not known yet, since its store has not answered; come again";
         let mut refusal = arrival.refuse(Kind::Unavailable, message, dialect);
-        refusal.retry_after = Some(DEFAULT_RETRY_AFTER);
+        refusal.trouble.retry_after = Some(DEFAULT_RETRY_AFTER);
         return refusal;
     }
     let is_guess = match denied {
@@ -138,7 +138,7 @@ pub fn refusal(gateway: &Gateway, denied: &Denied, arrival: &Arrival, dialect: D
             "more than {MOST_GUESSES} wrong API keys came from your address within a minute; wait, and send the right one"
         );
         let mut refusal = arrival.refuse(Kind::RateLimited, message, dialect);
-        refusal.retry_after = Some(wait);
+        refusal.trouble.retry_after = Some(wait);
         // To try again would be to guess again.
         refusal.hopeless = true;
         return refusal;
@@ -255,7 +255,7 @@ fn of_token(rejected: &Rejected, arrival: &Arrival, dialect: Dialect) -> Box<Ref
     };
     let mut refusal = arrival.refuse(kind, message, dialect);
     if rejected.why == Unfit::Unknown {
-        refusal.retry_after = Some(DEFAULT_RETRY_AFTER);
+        refusal.trouble.retry_after = Some(DEFAULT_RETRY_AFTER);
     }
     refusal
 }

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::UPGRADE;
-use http::{HeaderMap, HeaderName, Request, Response, request};
+use http::{HeaderMap, HeaderName, Request, Response, Uri, request};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 
@@ -28,7 +28,7 @@ use super::{
 use crate::access::{Caller, Standing};
 use crate::algo::tick::Tick;
 use crate::config::Urgency;
-use crate::dialect::entry::{self, Entry, Miss, ModelAt};
+use crate::dialect::entry::{self, Entry, Miss, ModelAt, Ours};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, Operation};
 use crate::state::Table;
@@ -48,6 +48,8 @@ pub struct Arrival {
     pub(super) body: Option<Incoming>,
     upgrade: Option<OnUpgrade>,
     pub request_id: RequestId,
+    /// The model that its path named beside its body.
+    deployment: Option<String>,
     /// The other end of its connection, where that is an address.
     pub from: Option<IpAddr>,
     pub begun: Tick,
@@ -72,6 +74,7 @@ impl Arrival {
         mut request: Request<Incoming>,
         from: Option<IpAddr>,
     ) -> Self {
+        let deployment = below_our_base(&snapshot.table, request.uri_mut());
         let from = from.map(|from| from.to_canonical());
         let upgrade = may_switch(request.headers()).then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
@@ -80,7 +83,8 @@ impl Arrival {
         let request_id = request_id.unwrap_or_else(|| gateway.live.name_request());
         let said = privacy.keeps(trace::context(&head.headers));
         let trace = trace::of(gateway, snapshot, &head.method, said);
-        Self { head, body: Some(body), upgrade, request_id, from, begun: gateway.live.now(), trace, privacy }
+        let begun = gateway.live.now();
+        Self { head, body: Some(body), upgrade, request_id, deployment, from, begun, trace, privacy }
     }
 
     pub fn refuse(&self, kind: Kind, message: impl Into<String>, dialect: Dialect) -> Box<Refusal> {
@@ -88,6 +92,15 @@ impl Arrival {
         refusal.trace = self.trace;
         refusal
     }
+}
+
+/// Puts one of OpenAI's paths that came below another base below ours, unless a path route was written for it. Returns
+/// the model that it named.
+fn below_our_base(table: &Table, uri: &mut Uri) -> Option<String> {
+    let Ours { uri: ours, deployment } =
+        entry::ours(uri).filter(|_| table.route_of_path(uri.path()).is_none())?;
+    *uri = ours;
+    deployment
 }
 
 /// Whether a request asks for another protocol on its connection, and for none that is HTTP again: through such a
@@ -239,7 +252,7 @@ fn overloaded(
     gateway.live.metrics.counter(&catalogue::SHED, &labels).increment(1);
     let mut refusal = arrival.refuse(Kind::Unavailable, message, dialect).closing();
     refusal.shed = Some(Shed::Priority);
-    refusal.retry_after = Some(admission::come_again(gateway));
+    refusal.trouble.retry_after = Some(admission::come_again(gateway));
     refusal
 }
 
@@ -253,7 +266,9 @@ fn nowhere(
     arrival.shows_whose_it_is(gateway, snapshot, dialect);
     match miss {
         Miss::NotFound { dialect } => {
-            let message = format!("nothing is served at {} {}", arrival.head.method, in_short(path));
+            let hint = entry::meant(path).map(|meant| format!("; did you mean {}?", in_short(&meant)));
+            let hint = hint.unwrap_or_default();
+            let message = format!("nothing is served at {} {}{hint}", arrival.head.method, in_short(path));
             arrival.refuse(Kind::NotFound, message, dialect)
         }
         Miss::MethodNotAllowed { dialect, allow } => {

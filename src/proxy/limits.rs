@@ -243,7 +243,7 @@ fn refusal(guest: Box<Guest>, refused: &Refused, estimate: &Estimate) -> Box<Ref
         ),
     };
     let mut refusal = Refusal::new(kind, message, guest.dialect, &guest.request_id);
-    refusal.retry_after = wait;
+    refusal.trouble.retry_after = wait;
     refusal.limited = Some(Box::new(standing(rows)));
     // What is left of its body is not read.
     refusal.close = matches!(guest.load, super::intake::Load::Once(_));

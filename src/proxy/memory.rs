@@ -82,7 +82,7 @@ impl Place {
         let mut refusal =
             arrival.refuse(Kind::Unavailable, message(gateway, &snapshot.table, self.priority), dialect);
         refusal.shed = Some(Shed::Memory);
-        refusal.retry_after = Some(come_again(gateway));
+        refusal.trouble.retry_after = Some(come_again(gateway));
         refusal.closing_if_body(arrival)
     }
 }

@@ -49,7 +49,6 @@ pub struct Refusal {
     pub request_id: RequestId,
     /// Where it stands in a trace, as long as no route books it.
     pub trace: Option<Trace>,
-    pub retry_after: Option<Duration>,
     /// Channels were tried, or could have been: the caller's SDK would only repeat our work.
     pub exhausted: bool,
     pub allow: Option<&'static str>,
@@ -72,7 +71,6 @@ impl Refusal {
             dialect,
             request_id: request_id.into(),
             trace: None,
-            retry_after: None,
             exhausted: false,
             allow: None,
             close: false,
@@ -135,7 +133,7 @@ impl Refusal {
         if let Some(channel) = channel {
             headers.insert(CHANNEL, channel.label_header.clone());
         }
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = self.trouble.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil() as u64));
         }
         if let Some(shed) = self.shed {
@@ -148,7 +146,7 @@ impl Refusal {
         let poor = matches!(self.trouble.kind, Kind::QuotaExhausted | Kind::TooDear);
         if self.exhausted || self.hopeless || self.limited.is_some() || poor {
             let soon = !self.hopeless
-                && self.retry_after.is_some_and(|wait| wait <= WORTH_RETRYING)
+                && self.trouble.retry_after.is_some_and(|wait| wait <= WORTH_RETRYING)
                 && status.as_u16() == 429;
             headers.insert(SHOULD_RETRY, HeaderValue::from_static(if soon { "true" } else { "false" }));
         }
@@ -179,7 +177,7 @@ pub fn expect(metrics: &Metrics) {
 pub fn too_late(dialect: Dialect, request_id: &str) -> Box<Refusal> {
     let message = "the gateway shuts down, and nobody answered before (server.drain.timeout); ask again";
     let mut refusal = Refusal::new(Kind::Unavailable, message, dialect, request_id);
-    refusal.retry_after = Some(DEFAULT_RETRY_AFTER);
+    refusal.trouble.retry_after = Some(DEFAULT_RETRY_AFTER);
     refusal.counted = Counted::ByRequest;
     refusal.closing()
 }

@@ -116,7 +116,7 @@ where
                 let spread = live.dice().between(0.0, close_spread.as_secs_f64());
                 tokio::select! {
                     _ = served.as_mut() => return,
-                    () = front.lifecycle.reached(Stage::Gone) => return,
+                    () = front.lifecycle.reached(Stage::CutOff) => {}
                     () = sleep(Duration::from_secs_f64(spread)) => {}
                 }
                 served.as_mut().graceful_shutdown();

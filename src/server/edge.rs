@@ -46,7 +46,7 @@ type OnPanic = fn(Box<dyn Any + Send>) -> Response<Full<Bytes>>;
 fn on_panic(_: Box<dyn Any + Send>) -> Response<Full<Bytes>> {
     tracing::error!("a request panicked; the caller got a 500");
     let message = "the gateway failed on this request; its log says more".to_owned();
-    let trouble = Trouble { kind: Kind::Internal, message, code: None, param: None };
+    let trouble = Trouble::new(Kind::Internal, message);
     let mut response = Response::new(Full::new(trouble::render(&trouble, Dialect::Http, "")));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

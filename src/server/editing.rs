@@ -78,8 +78,7 @@ impl Reloader {
         }
         let (lifted, draft) = self.drafted(&text).await.map_err(NotTaken::Problems)?;
         let Source::File(path) = self.loader.source().clone() else {
-            let why =
-                "the configuration is no file, but built into the program; start it with `--config FILE`";
+            let why = "the configuration is no file, but built into the program or come through a pipe; start it with `--config FILE`";
             return Err(NotTaken::Unwritable(why.to_owned()));
         };
         let was = self.loader.read().ok();

@@ -136,7 +136,7 @@ impl Refused {
             ),
         };
         let request_id = live.name_request();
-        let trouble = Trouble { kind, message, code: None, param: None };
+        let trouble = Trouble::new(kind, message);
         let body = trouble::render(
             &trouble,
             entry::dialect_of(request.method(), request.uri(), request.headers()),

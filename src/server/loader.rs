@@ -31,7 +31,7 @@ pub use rejection::Rejection;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     File(PathBuf),
-    /// Built into the program, or written by a test.
+    /// Built into the program, come through a pipe, or written by a test.
     Text {
         name: String,
         text: String,
@@ -64,6 +64,33 @@ pub struct Loader {
 }
 
 impl Source {
+    /// What `path` names. What can be read only once, a pipe or, as `-`, the standard input, is read now.
+    pub fn at(path: PathBuf) -> Self {
+        let is_stdin = path.as_os_str() == "-";
+        let is_once = || path.metadata().is_ok_and(|about| !about.is_file() && !about.is_dir());
+        if !is_stdin && !is_once() {
+            return Self::File(path);
+        }
+        let read = |from: &mut dyn Read| {
+            let mut bytes = Vec::new();
+            // As below.
+            from.take(FILE_MAX as u64 + 1).read_to_end(&mut bytes).map(|_| bytes)
+        };
+        let read = if is_stdin {
+            read(&mut std::io::stdin().lock())
+        } else {
+            File::open(&path).and_then(|mut pipe| read(&mut pipe))
+        };
+        match read {
+            Ok(bytes) => {
+                let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+                Self::Text { name, text: String::from_utf8_lossy(&bytes).into_owned() }
+            }
+            // Whoever reads it is told why.
+            Err(_) => Self::File(path),
+        }
+    }
+
     /// As messages call it.
     pub fn name(&self) -> String {
         match self {

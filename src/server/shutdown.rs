@@ -2,7 +2,7 @@
 //!
 //! Not ready, still accepting; then no new connections, and every open one ends with its last request; then, when the
 //! patience for long streams is used up, an error event at the end of each of them, and a 503 for who waits for the
-//! beginning of his answer.
+//! beginning of his answer. Whoever is in a hurry ends the patience.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,32 +29,42 @@ pub enum Drained {
     Cut(u32),
 }
 
-/// Drains. Dropping the future in the middle leaves the process closing; the end of `host` ends the rest.
-pub async fn drain(host: &Arc<Host>) -> Drained {
+/// Drains; as soon as `hurry` ends, nobody is waited for any more who can be told so. Dropping the future in the middle
+/// leaves the process closing; the end of `host` ends the rest.
+pub async fn drain(host: &Arc<Host>, hurry: impl Future<Output = ()>) -> Drained {
     let Drain { pre_stop_delay, timeout: patience, close_spread } =
         host.gateway().snapshot().table.server.drain.clone();
     tracing::info!(in_flight = host.gateway().in_flight(), "draining");
     host.lifecycle.enter(Stage::Leaving);
     host.gateway().stop_mirrors();
-    sleep(pre_stop_delay).await;
+    let in_peace = async {
+        sleep(pre_stop_delay).await;
+        host.lifecycle.enter(Stage::Closing);
+        let _ = timeout(patience, quiet(host)).await;
+    };
+    let hurried = tokio::select! {
+        () = in_peace => false,
+        () = hurry => true,
+    };
     host.lifecycle.enter(Stage::Closing);
 
-    let drained = if timeout(patience, quiet(host)).await.is_ok() {
-        Drained::Clean
-    } else {
-        let left = host.gateway().in_flight().max(host.gateway().unattended());
-        tracing::warn!(left, "requests are cut off: the drain has taken too long");
+    let left = host.gateway().in_flight().max(host.gateway().unattended());
+    if left > 0 {
+        let why = if hurried { "somebody is in a hurry" } else { "the drain has taken too long" };
+        tracing::warn!(left, "requests are cut off: {why}");
+    }
+    if left > 0 || hurried {
         host.gateway().cut_off();
         // So that everybody looks.
         host.lifecycle.enter(Stage::CutOff);
         let _ = timeout(LAST_EVENTS, quiet(host)).await;
-        Drained::Cut(left)
-    };
+    }
     host.keep().await;
-    let _ = timeout(close_spread + GOODBYES, host.front.emptied()).await;
+    let spread = if hurried { Duration::ZERO } else { close_spread };
+    let _ = timeout(spread + GOODBYES, host.front.emptied()).await;
     host.close_store().await;
     host.lifecycle.enter(Stage::Gone);
-    drained
+    if left == 0 { Drained::Clean } else { Drained::Cut(left) }
 }
 
 async fn quiet(host: &Host) {
@@ -65,6 +75,7 @@ async fn quiet(host: &Host) {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
     use std::time::Duration;
 
     use bytes::Bytes;
@@ -92,7 +103,7 @@ mod tests {
         read_to(&mut busy, "data:").await;
 
         let host = Arc::clone(&bench.host);
-        let draining = tokio::spawn(async move { drain(&host).await });
+        let draining = tokio::spawn(async move { drain(&host, pending()).await });
         sleep(S).await;
         assert_eq!(bench.host.phase(), Phase::Draining);
         idle.write_all(chat("", false).as_bytes()).await.unwrap();
@@ -133,7 +144,7 @@ mod tests {
         let gateway = bench.host.gateway();
         assert_eq!(gateway.in_flight(), 2);
         let began = gateway.live.now();
-        let drained = timeout(S * 60, drain(&bench.host)).await.expect("it ends");
+        let drained = timeout(S * 60, drain(&bench.host, pending())).await.expect("it ends");
         assert_eq!(drained, Drained::Cut(2));
         let took = gateway.live.now().since(began);
         assert!(took < S * (5 + 2 + 5 + 1), "nobody waits for anything: {took:?}");
@@ -153,6 +164,34 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_is_in_a_hurry_cuts_off_what_is_under_way_and_it_is_booked() {
+        let bench = Bench::start(FILE);
+        for sim in bench.sims.values() {
+            sim.control().set(vec![crate::simulated::Rule::new(crate::simulated::Fault::Hang)]);
+        }
+        let mut waiting = bench.connect(1 << 16);
+        waiting.write_all(chat("", true).as_bytes()).await.unwrap();
+        let _idle = bench.connect(1 << 16);
+        sleep(S).await;
+        let gateway = bench.host.gateway();
+        assert_eq!(gateway.in_flight(), 1);
+        let began = gateway.live.now();
+        let drained = drain(&bench.host, sleep(S)).await;
+        let took = gateway.live.now().since(began);
+        assert_eq!(drained, Drained::Cut(1));
+        assert!(took < S * 4, "{took:?}");
+        let mut answer = String::new();
+        timeout(S, waiting.read_to_string(&mut answer)).await.expect("closed").unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("connection: close"), "{answer}");
+        assert_eq!((gateway.in_flight(), bench.host.front.open()), (0, 0));
+        let page = gateway.live.metrics.render();
+        assert!(
+            page.contains(r#"mainstay_requests_total{route="demo",dialect="openai",outcome="failed"} 1"#),
+            "{page}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_drain_waits_for_what_is_read_though_nobody_waits_for_it() {
         let raced = "{model: demo, hedge: {enabled: true, delay: 1s, max_share: 1}, \
                      channels: [{upstream: a}, {upstream: b, tier: 1}]}";
@@ -166,7 +205,7 @@ mod tests {
         read_to(&mut caller, "usage").await;
         let gateway = bench.host.gateway();
         assert_eq!((gateway.in_flight(), gateway.unattended()), (0, 1));
-        let drained = timeout(S * 60, drain(&bench.host)).await.expect("it ends");
+        let drained = timeout(S * 60, drain(&bench.host, pending())).await.expect("it ends");
         assert_eq!((drained, gateway.unattended()), (Drained::Clean, 0));
         let seen = bench.sims["a"].control().seen();
         assert!(matches!(seen[0].outcome, crate::simulated::Outcome::Completed), "{:?}", seen[0].outcome);
@@ -186,7 +225,7 @@ mod tests {
         let under_way = || bench.sims["b"].control().counts().in_flight;
         sleep(S).await;
         assert_eq!(under_way(), 1);
-        let drained = timeout(S * 20, drain(&bench.host)).await.expect("nobody is waited for");
+        let drained = timeout(S * 20, drain(&bench.host, pending())).await.expect("nobody is waited for");
         assert_eq!((drained, under_way()), (Drained::Clean, 0));
     }
 }

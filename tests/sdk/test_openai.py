@@ -77,6 +77,43 @@ class Answers(unittest.TestCase):
         self.assertEqual({model.id for model in client().models.list()} & {"demo", "alone"}, {"demo", "alone"})
 
 
+class OtherBases(unittest.TestCase):
+    """Callers of other vendors change the host and nothing else."""
+
+    def test_azure_names_the_model_in_its_path(self):
+        azure = openai.AzureOpenAI(azure_endpoint=URL, api_version="2024-10-21", api_key="callers-key")
+        answer = azure.chat.completions.create(model="alone", messages=HELLO)
+        self.assertEqual(speaker(answer.choices[0].message.content), "lone")
+        chunks = list(azure.chat.completions.create(model="alone", messages=HELLO, stream=True))
+        text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+        self.assertEqual(speaker(text), "lone")
+        self.assertEqual(speaker(azure.responses.create(model="alone", input="hello").output_text), "lone")
+        self.assertTrue(azure.embeddings.create(model="alone", input="one").data[0].embedding)
+        self.assertIn("alone", {model.id for model in azure.models.list()})
+        with self.assertRaises(openai.NotFoundError) as raised:
+            azure.chat.completions.create(model="nobody", messages=HELLO)
+        self.assertEqual(raised.exception.code, "model_not_found")
+
+    def test_azures_deployment_counts_for_more_than_the_model(self):
+        azure = openai.AzureOpenAI(
+            azure_endpoint=URL, azure_deployment="alone", api_version="2024-10-21", api_key="callers-key"
+        )
+        answer = azure.chat.completions.with_raw_response.create(model="gpt-4o", messages=HELLO)
+        self.assertEqual(answer.headers["x-mainstay-channel"], "lone/alone")
+        self.assertEqual(answer.parse().model, "alone")
+
+    def test_the_base_urls_of_others(self):
+        for base in ("", "/openai/v1", "/v1beta/openai", "/api/v1"):
+            caller = openai.OpenAI(base_url=URL + base, api_key="callers-key")
+            answer = caller.chat.completions.create(model="alone", messages=HELLO)
+            self.assertEqual(speaker(answer.choices[0].message.content), "lone", base)
+
+    def test_a_base_url_with_a_mistake_is_told_what_was_meant(self):
+        with self.assertRaises(openai.NotFoundError) as raised:
+            openai.OpenAI(base_url=f"{URL}/v1/v1", api_key="k").chat.completions.create(model="alone", messages=HELLO)
+        self.assertIn("did you mean /v1/chat/completions?", str(raised.exception))
+
+
 class Explained(unittest.TestCase):
     """Who asks why gets the same answers, and a comment after the end of a stream that the SDK leaves out."""
 

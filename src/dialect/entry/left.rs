@@ -110,6 +110,16 @@ const COLLECTIONS: &[Collection] = &[
 /// Longest id that is looked at.
 const LONGEST_ID: usize = 256;
 
+/// Whether OpenAI has a collection at this path below `/v1`, or something in one.
+pub fn is_openais(rest: &str) -> bool {
+    COLLECTIONS.iter().any(|collection| {
+        let below = collection.path.strip_prefix("/v1").filter(|_| collection.dialect != Dialect::Anthropic);
+        below
+            .and_then(|below| rest.strip_prefix(below))
+            .is_some_and(|id| id.is_empty() || id.starts_with('/'))
+    })
+}
+
 /// `None` for paths of other things.
 pub fn find<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Option<Result<Entry<'a>, Miss>> {
     let (collection, rest) = COLLECTIONS.iter().find_map(|collection| {

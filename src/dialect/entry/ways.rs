@@ -63,11 +63,11 @@ pub const WAYS: &[Way] = &[
 
 /// What Gemini's callers write behind a model, all `POST`.
 pub const VERBS: &[(&str, Operation)] = &[
-    ("generateContent", Operation::Generate),
-    ("streamGenerateContent", Operation::StreamGenerate),
-    ("embedContent", Operation::EmbedContent),
-    ("batchEmbedContents", Operation::BatchEmbed),
-    ("countTokens", Operation::GeminiCountTokens),
+    (":generateContent", Operation::Generate),
+    (":streamGenerateContent", Operation::StreamGenerate),
+    (":embedContent", Operation::EmbedContent),
+    (":batchEmbedContents", Operation::BatchEmbed),
+    (":countTokens", Operation::GeminiCountTokens),
 ];
 
 /// What Bedrock's callers write behind a model, all `POST`.

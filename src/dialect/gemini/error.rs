@@ -29,6 +29,12 @@ fn object(trouble: &Trouble) -> Value {
             "reason": "API_KEY_INVALID",
             "domain": "googleapis.com",
         }]);
+    } else if let Some(wait) = trouble.retry_after {
+        // Its clients look here, and at no header.
+        error["details"] = json!([{
+            "@type": "type.googleapis.com/google.rpc.RetryInfo",
+            "retryDelay": format!("{}s", wait.as_secs_f64().ceil()),
+        }]);
     }
     json!({ "error": error })
 }

@@ -130,6 +130,11 @@ fn understand(
     let Heard { body, proof, waited } = heard;
     let (dialect, table, access) = (entry.dialect, &snapshot.table, &snapshot.access);
     let content_type = arrival.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let deployed = arrival.deployment.as_deref();
+    let body = match deployed.and_then(|model| scan::with_model(entry, content_type, &body, model)) {
+        Some(named) => memory::needed(&gateway.live.holdings).keep(named.into()),
+        None => body,
+    };
     let unread = |error: scan::ScanError| arrival.refuse(Kind::BadRequest, error.to_string(), dialect);
     let mut scan = scan::scan(entry, content_type, &body).map_err(unread)?;
     let index = table.route_of_model(&scan.model);

@@ -1,6 +1,7 @@
 //! What the keeper writes, what it leaves alone, and how long anybody waits for it.
 
 use std::fs;
+use std::future::pending;
 use std::path::Path;
 
 use super::super::shutdown::{Drained, drain};
@@ -69,7 +70,7 @@ async fn a_disk_that_hangs_does_not_keep_the_process() {
     let keeper = bench.host.keeper.clone().expect("it has a file");
     // As a periodic write does that never ends.
     let hangs = keeper.written.lock().await;
-    let drained = timeout(Duration::from_mins(1), drain(&bench.host)).await;
+    let drained = timeout(Duration::from_mins(1), drain(&bench.host, pending())).await;
     assert_eq!(drained, Ok(Drained::Clean), "it ends");
     drop(hangs);
 }

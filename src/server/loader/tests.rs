@@ -158,6 +158,26 @@ fn what_cannot_be_read_says_so() {
 }
 
 #[test]
+fn what_can_be_read_only_once_is_read_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let writer = std::thread::spawn({
+        let path = path.clone();
+        move || std::fs::write(path, FILE).unwrap()
+    });
+    let source = Source::at(path.clone());
+    writer.join().unwrap();
+    assert_eq!(source.name(), path.display().to_string());
+    assert_eq!((source.read().as_deref(), source.read().as_deref()), (Ok(FILE), Ok(FILE)));
+    let file = directory.path().join("routing.yaml");
+    std::fs::write(&file, FILE).unwrap();
+    assert_eq!(Source::at(file.clone()), Source::File(file));
+    let nothing = directory.path().join("nothing");
+    assert_eq!(Source::at(nothing.clone()), Source::File(nothing));
+}
+
+#[test]
 fn a_state_file_that_is_the_configuration_or_part_of_it_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);

@@ -173,7 +173,8 @@ impl Streaming {
     /// What the upstream said, for a caller of another dialect.
     pub(super) fn trouble_of(&self, in_band: InBand) -> Trouble {
         let (kind, what) = drive::kind_of(in_band.fault);
-        let mut trouble = Trouble::new(kind, format!("{}: {what} ({})", self.channel.label, in_band.message));
+        let words = format!("{}: {what} ({})", self.channel.label, in_band.message);
+        let mut trouble = Trouble::new(kind, trouble::known_by(kind, self.dialect, words));
         trouble.code = in_band.code.or_else(|| Some(in_band.fault.name().into()));
         trouble
     }

@@ -1,0 +1,156 @@
+//! OpenAI's ways below other base URLs than `/v1`: those of vendors that speak its dialect, whose callers change the host
+//! and nothing else, and the bare host.
+//!
+//! Sources: Azure's "Azure OpenAI REST API reference" (`/openai/deployments/{deployment}/…?api-version=…`) and its v1;
+//! Groq's, OpenRouter's and Google's ("OpenAI compatibility") base URLs; LiteLLM's proxy takes all of them without `/v1`.
+
+use std::borrow::Cow;
+
+use http::Uri;
+use http::uri::PathAndQuery;
+
+use super::left::is_openais;
+use super::path::params;
+use super::ways::WAYS;
+use super::{decode, told};
+use crate::dialect::Dialect;
+
+/// None begins with a later one, but for the bare host, which is the last.
+const BASES: [&str; 6] = ["/openai/v1", "/openai", "/v1beta/openai", "/gemini/v1beta/openai", "/api/v1", ""];
+
+/// Azure's name of a model stands here in its older paths, and counts for more than the body's.
+const DEPLOYMENTS: &str = "/openai/deployments/";
+
+/// A path of OpenAI's as it is below `/v1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ours {
+    pub uri: Uri,
+    /// The model that the path named.
+    pub deployment: Option<String>,
+}
+
+/// What a path means that is OpenAI's below another base; `None` for all others, and for what is below `/v1` already.
+pub fn ours(uri: &Uri) -> Option<Ours> {
+    let path = uri.path();
+    if path.starts_with("/v1/") {
+        return None;
+    }
+    let (rest, deployment) = deployed(path).or_else(|| {
+        BASES
+            .iter()
+            .find_map(|base| Some((path.strip_prefix(base)?, None)).filter(|(rest, _)| is_below_v1(rest)))
+    })?;
+    // The version is Azure's own, and says nothing of what is asked.
+    let mut said = format!("/v1{rest}");
+    let kept = uri.query().into_iter().flat_map(params).filter(|param| !param.starts_with("api-version="));
+    for (place, param) in kept.enumerate() {
+        said.push(if place == 0 { '?' } else { '&' });
+        said.push_str(param);
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(said).ok()?);
+    Some(Ours { uri: Uri::from_parts(parts).ok()?, deployment: deployment.map(Cow::into_owned) })
+}
+
+fn deployed(path: &str) -> Option<(&str, Option<Cow<'_, str>>)> {
+    let named = path.strip_prefix(DEPLOYMENTS)?;
+    let (deployment, _) = named.split_once('/')?;
+    let rest = named.get(deployment.len()..).filter(|rest| is_way(rest))?;
+    Some((rest, Some(decode(deployment)?)))
+}
+
+/// Whether OpenAI has this path below `/v1`.
+fn is_below_v1(rest: &str) -> bool {
+    rest == "/models" || rest.starts_with("/models/") || is_way(rest) || is_openais(rest)
+}
+
+fn is_way(rest: &str) -> bool {
+    let is_openais = |dialect| matches!(dialect, Dialect::OpenAi | Dialect::Responses);
+    WAYS.iter().any(|way| is_openais(way.dialect) && way.path.strip_prefix("/v1") == Some(rest))
+}
+
+/// The path that somebody may have meant who asked for one that there is not: mostly a version too many or none in a
+/// base URL.
+pub fn meant(path: &str) -> Option<String> {
+    let ends = |way: &&str| {
+        let below = way.strip_prefix("/v1").or_else(|| way.strip_prefix("/cohere/v2"));
+        below.is_some_and(|below| path.ends_with(below))
+    };
+    let fixed = WAYS.iter().map(|way| way.path).filter(ends).max_by_key(|way| way.len());
+    fixed.map(str::to_owned).or_else(|| {
+        let (_, named) = path.split_once("/models/")?;
+        told(named).map(|_| format!("/v1beta/models/{named}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(asked: &str, expected: &str) {
+        let said = ours(&asked.parse().expect("a path")).map_or_else(
+            || "-".to_owned(),
+            |Ours { uri, deployment }| match deployment {
+                Some(deployment) => format!("{uri} as {deployment}"),
+                None => uri.to_string(),
+            },
+        );
+        assert_eq!(said, expected, "{asked}");
+    }
+
+    #[test]
+    fn azures_paths_are_those_below_v1() {
+        let version = "?api-version=2024-10-21";
+        let deployed = format!("/openai/deployments/prod-4o/chat/completions{version}");
+        check(&deployed, "/v1/chat/completions as prod-4o");
+        check("/openai/deployments/a%2Fb/embeddings?x=1&api-version=1&y", "/v1/embeddings?x=1&y as a/b");
+        check(&format!("/openai/responses{version}"), "/v1/responses");
+        check(&format!("/openai/responses/resp_1/input_items{version}"), "/v1/responses/resp_1/input_items");
+        check("/openai/v1/responses?api-version=preview", "/v1/responses");
+        check(&format!("/openai/models{version}"), "/v1/models");
+        check("/openai/files/f-1?limit=2", "/v1/files/f-1?limit=2");
+        check("/openai/deployments/a/nothing", "-");
+        check("/openai/deployments/../chat/completions", "-");
+        check("/openai/deployments", "-");
+    }
+
+    #[test]
+    fn other_vendors_base_urls_and_the_bare_host_mean_the_same() {
+        for base in ["/openai/v1", "/openai", "/v1beta/openai", "/gemini/v1beta/openai", "/api/v1", ""] {
+            for below in ["/chat/completions", "/responses", "/models/a/b", "/batches/b-1", "/audio/speech"] {
+                check(&format!("{base}{below}"), &format!("/v1{below}"));
+            }
+            check(&format!("{base}/orders"), "-");
+            check(&format!("{base}/chat/completions/7"), "-");
+        }
+        check("http://gateway/chat/completions?a=b", "http://gateway/v1/chat/completions?a=b");
+    }
+
+    #[test]
+    fn what_is_served_as_it_is_stays_as_it_is() {
+        for way in WAYS {
+            check(way.path, "-");
+        }
+        check("/v1/openai/chat/completions", "-");
+        check("/v1beta/models/g:generateContent", "-");
+        check("/gemini/v1beta/models", "-");
+        check("/anthropic/v1/models", "-");
+        check("/", "-");
+    }
+
+    #[test]
+    fn a_base_url_with_a_mistake_tells_what_was_meant() {
+        for (asked, expected) in [
+            ("/v1/v1/messages", "/v1/messages"),
+            ("/anthropic/v1/v1/messages/count_tokens", "/v1/messages/count_tokens"),
+            ("/v1/v1/chat/completions", "/v1/chat/completions"),
+            ("/cohere/chat", "/cohere/v2/chat"),
+            ("/gemini/models/g-2.5:generateContent", "/v1beta/models/g-2.5:generateContent"),
+        ] {
+            assert_eq!(meant(asked).as_deref(), Some(expected), "{asked}");
+        }
+        assert_eq!(meant("/orders/7"), None);
+        assert_eq!(meant("/models/g:dance"), None);
+    }
+}
