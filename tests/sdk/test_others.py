@@ -50,6 +50,19 @@ class Anthropic(unittest.TestCase):
         self.assertIn("demo", caught.exception.body["error"]["message"])
 
 
+class Vertex(unittest.TestCase):
+    """Who asked Gemini at Vertex AI, and changes the host."""
+
+    def test_plain_and_streamed(self):
+        for base in (URL, f"{URL}/gemini"):
+            options = types.HttpOptions(base_url=base)
+            with genai.Client(vertexai=True, api_key="callers-key", http_options=options) as client:
+                speaker(client.models.generate_content(model="demo", contents="hello").text)
+                chunks = client.models.generate_content_stream(model="demo", contents="hello")
+                speaker("".join(chunk.text or "" for chunk in chunks))
+                self.assertGreater(client.models.count_tokens(model="demo", contents="hello").total_tokens, 0)
+
+
 class Gemini(unittest.TestCase):
     def ask(self):
         # Kept: the models object does not hold the client, which closes itself when it is collected.

@@ -1,8 +1,9 @@
 //! OpenAI's ways below other base URLs than `/v1`: those of vendors that speak its dialect, whose callers change the host
-//! and nothing else, and the bare host.
+//! and nothing else, and the bare host. Likewise what is asked of Gemini's models at Vertex AI.
 //!
 //! Sources: Azure's "Azure OpenAI REST API reference" (`/openai/deployments/{deployment}/…?api-version=…`) and its v1;
-//! Groq's, OpenRouter's and Google's ("OpenAI compatibility") base URLs; LiteLLM's proxy takes all of them without `/v1`.
+//! Groq's, OpenRouter's and Google's ("OpenAI compatibility") base URLs; LiteLLM's proxy takes all of them without `/v1`;
+//! Vertex AI's reference (`publishers.models.generateContent`), whose newer form names no project.
 
 use std::borrow::Cow;
 
@@ -21,7 +22,10 @@ const BASES: [&str; 6] = ["/openai/v1", "/openai", "/v1beta/openai", "/gemini/v1
 /// Azure's name of a model stands here in its older paths, and counts for more than the body's.
 const DEPLOYMENTS: &str = "/openai/deployments/";
 
-/// A path of OpenAI's as it is below `/v1`.
+/// Whose Gemini's models are at Vertex AI.
+const PUBLISHER: &str = "publishers/google/models/";
+
+/// A path as it is below a base of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ours {
     pub uri: Uri,
@@ -29,27 +33,47 @@ pub struct Ours {
     pub deployment: Option<String>,
 }
 
-/// What a path means that is OpenAI's below another base; `None` for all others, and for what is below `/v1` already.
+/// What a path means that is another vendor's; `None` for all others, and for what is below our base already.
 pub fn ours(uri: &Uri) -> Option<Ours> {
     let path = uri.path();
-    if path.starts_with("/v1/") {
-        return None;
-    }
-    let (rest, deployment) = deployed(path).or_else(|| {
-        BASES
-            .iter()
-            .find_map(|base| Some((path.strip_prefix(base)?, None)).filter(|(rest, _)| is_below_v1(rest)))
-    })?;
+    let googles = path.strip_prefix("/gemini").unwrap_or(path);
+    let (said, deployment) = if googles.starts_with("/v1/") || googles.starts_with("/v1beta1/") {
+        (format!("/v1beta/models/{}", at_vertex(googles)?), None)
+    } else {
+        let (rest, deployment) = deployed(path).or_else(|| Some((below_another(path)?, None)))?;
+        (format!("/v1{rest}"), deployment)
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(with_query(said, uri.query())).ok()?);
+    Some(Ours { uri: Uri::from_parts(parts).ok()?, deployment: deployment.map(Cow::into_owned) })
+}
+
+fn with_query(mut said: String, query: Option<&str>) -> String {
     // The version is Azure's own, and says nothing of what is asked.
-    let mut said = format!("/v1{rest}");
-    let kept = uri.query().into_iter().flat_map(params).filter(|param| !param.starts_with("api-version="));
+    let kept = query.into_iter().flat_map(params).filter(|param| !param.starts_with("api-version="));
     for (place, param) in kept.enumerate() {
         said.push(if place == 0 { '?' } else { '&' });
         said.push_str(param);
     }
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(PathAndQuery::try_from(said).ok()?);
-    Some(Ours { uri: Uri::from_parts(parts).ok()?, deployment: deployment.map(Cow::into_owned) })
+    said
+}
+
+/// `{model}:{verb}`, below a project and a location or below none.
+fn at_vertex(path: &str) -> Option<&str> {
+    // Most paths are shorter than what is looked for, which takes longer.
+    let (scope, named) =
+        if path.len() > PUBLISHER.len() { path.split_once(PUBLISHER)? } else { return None };
+    let mut parts = scope.split('/').skip(2);
+    let is_whole = match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(""), None, ..) => true,
+        (Some("projects"), Some(_), Some("locations"), Some(_), Some("")) => parts.next().is_none(),
+        _ => false,
+    };
+    (is_whole && told(named).is_some()).then_some(named)
+}
+
+fn below_another(path: &str) -> Option<&str> {
+    BASES.iter().find_map(|base| path.strip_prefix(base).filter(|rest| is_below_v1(rest)))
 }
 
 fn deployed(path: &str) -> Option<(&str, Option<Cow<'_, str>>)> {
@@ -125,6 +149,19 @@ mod tests {
             check(&format!("{base}/chat/completions/7"), "-");
         }
         check("http://gateway/chat/completions?a=b", "http://gateway/v1/chat/completions?a=b");
+    }
+
+    #[test]
+    fn geminis_models_are_at_vertex_what_they_are_at_google() {
+        let scope = "/v1beta1/projects/p-1/locations/europe-west4";
+        let named = "publishers/google/models/gemini-3:streamGenerateContent?alt=sse";
+        check(&format!("{scope}/{named}"), "/v1beta/models/gemini-3:streamGenerateContent?alt=sse");
+        check(&format!("/gemini{scope}/{named}"), "/v1beta/models/gemini-3:streamGenerateContent?alt=sse");
+        check(&format!("/v1/{named}"), "/v1beta/models/gemini-3:streamGenerateContent?alt=sse");
+        check("/v1beta1/publishers/google/models/g:predict", "-");
+        check("/v1/projects/p/locations/l/publishers/anthropic/models/c:rawPredict", "-");
+        check(&format!("/v1/projects/p/q/locations/l/{named}"), "-");
+        check(&format!("/v1/x/{named}"), "-");
     }
 
     #[test]
