@@ -63,12 +63,8 @@ fn at_vertex(path: &str) -> Option<&str> {
     // Most paths are shorter than what is looked for, which takes longer.
     let (scope, named) =
         if path.len() > PUBLISHER.len() { path.split_once(PUBLISHER)? } else { return None };
-    let mut parts = scope.split('/').skip(2);
-    let is_whole = match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some(""), None, ..) => true,
-        (Some("projects"), Some(_), Some("locations"), Some(_), Some("")) => parts.next().is_none(),
-        _ => false,
-    };
+    let parts: Vec<&str> = scope.split('/').skip(2).collect();
+    let is_whole = matches!(parts[..], [""] | ["projects", _, "locations", _, ""]);
     (is_whole && told(named).is_some()).then_some(named)
 }
 
