@@ -55,6 +55,13 @@ impl Eviction {
         Entered { eviction: Arc::clone(self), number }
     }
 
+    /// Connections with a request that has not ended.
+    pub fn busy(&self) -> u32 {
+        let connections = self.connections.lock();
+        let busy = |conduct: &&Weak<Conduct>| conduct.upgrade().is_some_and(|conduct| !conduct.is_idle());
+        connections.all.values().filter(busy).count() as u32
+    }
+
     /// Asks as many to end as it takes for a share of `most` places to be free while `open` are taken.
     pub fn make_room(&self, open: usize, most: usize, now: Tick) {
         let wanted = (open + (most / SPARE).max(1)).saturating_sub(most);

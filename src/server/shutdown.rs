@@ -40,7 +40,7 @@ pub async fn drain(host: &Arc<Host>, hurry: impl Future<Output = ()>) -> Drained
     let in_peace = async {
         sleep(pre_stop_delay).await;
         host.lifecycle.enter(Stage::Closing);
-        let _ = timeout(patience, quiet(host)).await;
+        let _ = timeout(patience, gone(host, close_spread + GOODBYES)).await;
     };
     let hurried = tokio::select! {
         () = in_peace => false,
@@ -48,7 +48,7 @@ pub async fn drain(host: &Arc<Host>, hurry: impl Future<Output = ()>) -> Drained
     };
     host.lifecycle.enter(Stage::Closing);
 
-    let left = host.gateway().in_flight().max(host.gateway().unattended());
+    let left = under_way(host);
     if left > 0 {
         let why = if hurried { "somebody is in a hurry" } else { "the drain has taken too long" };
         tracing::warn!(left, "requests are cut off: {why}");
@@ -67,10 +67,27 @@ pub async fn drain(host: &Arc<Host>, hurry: impl Future<Output = ()>) -> Drained
     if left == 0 { Drained::Clean } else { Drained::Cut(left) }
 }
 
+/// Waits until no connection is open, or those that are have had nothing to do for as long as `idle`: until they are
+/// closed, idle ones still take requests.
+async fn gone(host: &Host, idle: Duration) {
+    loop {
+        quiet(host).await;
+        if timeout(idle, host.front.emptied()).await.is_ok() || under_way(host) == 0 {
+            return;
+        }
+    }
+}
+
 async fn quiet(host: &Host) {
-    while host.gateway().in_flight() > 0 || host.gateway().unattended() > 0 {
+    while under_way(host) > 0 {
         sleep(LOOK).await;
     }
+}
+
+/// Requests that have not ended, those included that are not all there yet.
+fn under_way(host: &Host) -> u32 {
+    let known = host.gateway().in_flight().max(host.gateway().unattended());
+    if known > 0 { known } else { host.front.eviction.busy() }
 }
 
 #[cfg(test)]
@@ -161,6 +178,36 @@ mod tests {
         let failed = r#"mainstay_requests_total{route="demo",dialect="openai",outcome="failed"} 2"#;
         let page = gateway.live.metrics.render();
         assert!(page.contains(failed), "{page}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_asked_before_an_idle_connection_is_closed_is_answered_whole() {
+        let bench = Bench::start(FILE);
+        for sim in bench.sims.values() {
+            let slow = crate::simulated::Fault::Slow { ttft: S * 20 };
+            sim.control().set(vec![crate::simulated::Rule::new(slow).path("/v1/chat")]);
+        }
+        let mut idle: Vec<_> = (0..8).map(|_| bench.connect(1 << 16)).collect();
+        sleep(S).await;
+        let host = Arc::clone(&bench.host);
+        let draining = tokio::spawn(async move { drain(&host, pending()).await });
+        bench.host.lifecycle.reached(Stage::Closing).await;
+        sleep(S / 4).await;
+        let mut served = 0;
+        for caller in &mut idle {
+            let _ = caller.write_all(chat("", true).as_bytes()).await;
+        }
+        for mut caller in idle {
+            let mut answer = String::new();
+            let _ = timeout(S * 60, caller.read_to_string(&mut answer)).await.expect("closed");
+            assert!(answer.is_empty() || answer.contains("[DONE]"), "cut short: {answer}");
+            served += u32::from(!answer.is_empty());
+        }
+        assert!(served > 3, "{served}");
+        assert_eq!(draining.await.unwrap(), Drained::Clean);
+        let page = bench.host.gateway().live.metrics.render();
+        let ok = format!(r#"mainstay_requests_total{{route="demo",dialect="openai",outcome="ok"}} {served}"#);
+        assert!(page.contains(&ok), "{page}");
     }
 
     #[tokio::test(start_paused = true)]
