@@ -11,10 +11,11 @@
 
 mod party;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout_at};
 
 pub use party::Party;
 
@@ -68,7 +69,10 @@ pub struct Joined {
 /// A stream that does not.
 pub struct Ended {
     pub onward: Box<Onward>,
-    pub stream: Box<translate::Stream>,
+    /// None where somebody was being asked.
+    pub stream: Option<Box<translate::Stream>>,
+    /// Why nobody is asked any more, where that is none of the channels' faults.
+    pub why: Option<Fault>,
 }
 
 /// How an attempt at going on ended, for the metric.
@@ -109,38 +113,56 @@ impl Onward {
         self.guest.settle.stream_ends(StreamOutcome::Cancelled);
         if self.trail.legs >= MOST_LEGS {
             self.count(Outcome::Exhausted, None);
-            return Err(Ended { onward: self, stream });
+            return Err(Ended { onward: self, stream: Some(stream), why: None });
         }
         match self.prepare(&mut stream) {
             Ok(asking) => self.guest.onward = Some(Box::new(asking)),
             Err(why) => {
                 tracing::debug!(request = %self.guest.request_id, why, "not continued");
                 self.count(Outcome::Barred, None);
-                return Err(Ended { onward: self, stream });
+                return Err(Ended { onward: self, stream: Some(stream), why: None });
             }
         }
         let gateway = Arc::clone(self.guest.settle.gateway());
-        let until = (gateway.live.now() + PATIENCE).min(self.guest.deadline);
+        let deadline = gateway.live.clock.instant(self.guest.deadline);
         let mut stream = Some(stream);
+        let done = {
+            let rounds = pin!(timeout_at(deadline, self.rounds(&gateway, &mut stream)));
+            gateway.in_time(rounds).await
+        };
+        let (outcome, why) = match done {
+            Some(Ok(Ok(leg))) => {
+                let (permit, peeked, upstream, method) = *leg;
+                self.learn(&permit, method);
+                self.trail.legs += 1;
+                self.count(Outcome::Continued, Some(method));
+                return Ok(Joined { onward: self, permit, peeked, upstream, method });
+            }
+            Some(Ok(Err(outcome))) => (outcome, None),
+            Some(Err(_)) => (Outcome::Failed, Some(Fault::DeadlineExceeded)),
+            None => (Outcome::Failed, Some(Fault::Cancelled)),
+        };
+        self.count(outcome, None);
+        Err(Ended { onward: self, stream, why })
+    }
+
+    /// Round after round, until somebody goes on or patience ends.
+    async fn rounds(
+        &mut self,
+        gateway: &Arc<Gateway>,
+        stream: &mut Option<Box<translate::Stream>>,
+    ) -> Result<NextLeg, Outcome> {
+        let until = (gateway.live.now() + PATIENCE).min(self.guest.deadline);
         loop {
-            let (wait, outcome) = match self.round(&gateway, &mut stream).await {
-                Round::Joined(leg) => {
-                    let (permit, peeked, upstream, method) = *leg;
-                    self.learn(&permit, method);
-                    self.trail.legs += 1;
-                    self.count(Outcome::Continued, Some(method));
-                    return Ok(Joined { onward: self, permit, peeked, upstream, method });
-                }
+            let (wait, outcome) = match self.round(gateway, stream).await {
+                Round::Joined(leg) => return Ok(leg),
                 Round::NotNow { soonest } => {
                     (self.trail.look_again(soonest, &mut gateway.live.dice()), Outcome::NoChannel)
                 }
                 Round::Never(outcome) => (Duration::MAX, outcome),
             };
             if wait >= until.since(gateway.live.now()) {
-                self.count(outcome, None);
-                // Every round that does not join gives it back.
-                let stream = stream.expect("the stream is still here");
-                return Err(Ended { onward: self, stream });
+                return Err(outcome);
             }
             sleep(wait).await;
         }
@@ -307,9 +329,12 @@ impl Onward {
     }
 }
 
+/// Whose answer goes on, and how it was asked to.
+type NextLeg = Box<(Permit, Box<Peeked>, Incoming, Method)>;
+
 /// What came of one plan.
 enum Round {
-    Joined(Box<(Permit, Box<Peeked>, Incoming, Method)>),
+    Joined(NextLeg),
     /// Somebody could go on, but not just now.
     NotNow {
         soonest: Option<Duration>,

@@ -447,6 +447,11 @@ async fn no_caller_reads_our_keys_or_our_accounts_in_an_upstreams_words() {
     let mut said: Vec<(Said, bool)> = [400, 401, 402, 403, 404, 429, 500]
         .map(|status| (Said::json(status, error.to_string()), false))
         .into();
+    // However much comes before it, and wherever what is read of it at once ends.
+    for length in [16_200, 16_300, 16_384, 60_000] {
+        let long = json!({"about": "x".repeat(length), "error": error["error"]});
+        said.push((Said::json(400, long.to_string()), false));
+    }
     said.push((Said::json(200, error.to_string()), false));
     said.push((stream(&format!("data: {error}\n\n")), true));
     said.push((stream(&format!("{begun}data: {error}\n\n")), true));

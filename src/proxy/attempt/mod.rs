@@ -28,9 +28,10 @@ use super::peek::{NotJoined, Peeked};
 use super::recall::Keepsake;
 use super::refuse::{CHANNEL, DROPPED, ESTIMATED, name_request};
 use super::reply::{Audience, Opaque, Reply, Said, Streaming};
+use super::strike::{self, Striker};
 use super::tail::Counted;
 use super::unattended::{Attendance, is_read_on};
-use super::{Gateway, Snapshot, left, strike, thoughts, tunnel};
+use super::{Gateway, Snapshot, left, thoughts, tunnel};
 use crate::access::Caller;
 use crate::algo::tick::Tick;
 use crate::dialect::continuation::Method;
@@ -265,9 +266,6 @@ fn weigh(
         if let Some(words) = &mut failed.message {
             strike::text(channel, words);
         }
-        if let Some(spare) = &mut failed.spare {
-            strike::bytes(channel, &mut spare.begin);
-        }
     }
     if let (Fault::AuthRefused, Some(credential)) = (failed.failure.fault, permit.credential()) {
         // Should it be a token that was got for the credential, the next one is asked for anew.
@@ -496,7 +494,11 @@ pub fn pass_on(mut guest: Box<Guest>, spare: Spare, fault: Fault) -> Response<Re
     let theirs = fault.class() == Class::ClientFault || fault == Fault::Unsayable;
     guest.settle.ends(if theirs { RequestOutcome::ClientFault } else { RequestOutcome::Failed });
     guest.settle.first_byte(head.status);
-    let opaque = Opaque::passed_on(begin, rest, guest.settle, idle, guest.deadline);
+    // Who asks with his own key may read of his own account, and a service that needs no key has none of ours to quote.
+    let ours = guest.caller.own().is_none()
+        && (guest.dialect != Dialect::Http || !channel.upstream.credentials.is_empty());
+    let striker = ours.then(|| Striker::new(&channel));
+    let opaque = Opaque::passed_on(begin, rest, striker, guest.settle, (idle, guest.deadline));
     Response::from_parts(head, Reply::opaque(opaque))
 }
 

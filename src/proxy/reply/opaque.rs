@@ -14,6 +14,7 @@ use super::patience::{Overdue, Patience};
 use super::{Audience, Broken, FLUSH};
 use crate::algo::tick::Tick;
 use crate::proxy::settle::Settle;
+use crate::proxy::strike::Striker;
 use crate::proxy::tail::Counted;
 use crate::proxy::unattended::{LONGEST, is_read_on};
 use crate::proxy::{Gateway, metering};
@@ -28,6 +29,8 @@ use crate::vocab::{Fault, RateHint, Stage, Usage};
 pub struct Opaque {
     begin: Option<Bytes>,
     upstream: Incoming,
+    /// Keeps our keys out of what an error answer says.
+    veil: Option<Box<Veil>>,
     /// What an answer uses; nothing is counted of an error.
     counted: Option<Counted>,
     /// Until the end, whatever it is. An error answer's permit was settled before.
@@ -41,6 +44,13 @@ pub struct Opaque {
     audience: Audience,
 }
 
+/// What of an error answer cannot go on yet.
+struct Veil {
+    striker: Striker,
+    /// They go behind what is held back.
+    trailers: Option<Frame<Bytes>>,
+}
+
 impl Opaque {
     pub fn new(
         begin: Option<Bytes>,
@@ -52,24 +62,34 @@ impl Opaque {
     ) -> Self {
         let idle = permit.channel().config.timeouts.idle;
         let open = (Some(permit), settle);
-        Self::open(begin, upstream, Some(counted), open, idle, (audience, deadline))
+        Self::open((begin, upstream, None), Some(counted), open, idle, (audience, deadline))
     }
 
-    /// An upstream's error answer, of which `begin` was read. `settle` knows its outcome already.
+    /// An upstream's error answer, of which `begin` was read; `striker` looks through it. `settle` knows its outcome
+    /// already.
     pub fn passed_on(
         begin: Bytes,
         upstream: Incoming,
+        striker: Option<Striker>,
         settle: Settle,
-        idle: Duration,
-        deadline: Tick,
+        (idle, deadline): (Duration, Tick),
     ) -> Self {
+        let mut veil = striker.map(|striker| Box::new(Veil { striker, trailers: None }));
+        let begin = match &mut veil {
+            Some(veil) => {
+                let seen = veil.striker.push(&begin);
+                // Most are all there, and go on in one piece.
+                if upstream.is_end_stream() { [seen, veil.striker.finish()].concat().into() } else { seen }
+            }
+            None => begin,
+        };
         let begin = (!begin.is_empty()).then_some(begin);
-        Self::open(begin, upstream, None, (None, settle), idle, (Audience::Caller, deadline))
+        let audience = (Audience::Caller, deadline);
+        Self::open((begin, upstream, veil), None, (None, settle), idle, audience)
     }
 
     fn open(
-        begin: Option<Bytes>,
-        upstream: Incoming,
+        (begin, upstream, veil): (Option<Bytes>, Incoming, Option<Box<Veil>>),
         counted: Option<Counted>,
         open: (Option<Permit>, Settle),
         idle: Duration,
@@ -80,7 +100,7 @@ impl Opaque {
         let open = Some(open);
         let (failing, last) = (None, now);
         let mut opaque =
-            Self { begin, upstream, counted, open, failing, patience, idle, last, deadline, audience };
+            Self { begin, upstream, veil, counted, open, failing, patience, idle, last, deadline, audience };
         // A body without a byte has ended before anyone polls it.
         opaque.end_if_all_is_said();
         opaque
@@ -91,15 +111,17 @@ impl Opaque {
             self.end_if_all_is_said();
             return Poll::Ready(Some(Ok(Frame::data(begin))));
         }
-        if self.failing.is_none() {
+        while self.failing.is_none() {
             match Pin::new(&mut self.upstream).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.take_in(&frame);
-                    return Poll::Ready(Some(Ok(frame)));
+                    if let Some(frame) = self.veiled(frame) {
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
                 }
                 Poll::Ready(None) => {
                     self.end();
-                    return Poll::Ready(None);
+                    return Poll::Ready(self.unveiled().map(Ok));
                 }
                 Poll::Ready(Some(Err(error))) => self.broke(error.fault),
                 Poll::Pending => {
@@ -110,14 +132,42 @@ impl Opaque {
                         Overdue::TooLate => self.broke(Fault::DeadlineExceeded),
                         Overdue::CutOff => self.broke(Fault::Cancelled),
                         // Nothing can be said between bytes that we do not understand.
-                        Overdue::Nudge => {}
+                        Overdue::Nudge => break,
                     }
                 }
             }
         }
+        if let Some(frame) = self.unveiled() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
         let Some((fault, timer)) = &mut self.failing else { return Poll::Ready(None) };
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Some(Err(Broken(*fault))))
+    }
+
+    /// What of a frame may go on; none where all of it is held back.
+    fn veiled(&mut self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        let Some(veil) = &mut self.veil else { return Some(frame) };
+        match frame.into_data() {
+            Ok(data) => {
+                let seen = veil.striker.push(&data);
+                if seen.is_empty() && self.upstream.is_end_stream() {
+                    return self.unveiled();
+                }
+                (!seen.is_empty()).then(|| Frame::data(seen))
+            }
+            Err(trailers) => {
+                veil.trailers = Some(trailers);
+                self.unveiled()
+            }
+        }
+    }
+
+    /// What was held back, piece by piece, once nothing more comes.
+    fn unveiled(&mut self) -> Option<Frame<Bytes>> {
+        let veil = self.veil.as_mut()?;
+        let rest = veil.striker.finish();
+        if rest.is_empty() { veil.trailers.take() } else { Some(Frame::data(rest)) }
     }
 
     fn take_in(&mut self, frame: &Frame<Bytes>) {
@@ -176,11 +226,16 @@ impl Opaque {
     }
 
     pub(super) fn is_end(&self) -> bool {
-        self.begin.is_none() && self.failing.is_none() && self.upstream.is_end_stream()
+        let is_held = |veil: &Veil| veil.striker.held() > 0 || veil.trailers.is_some();
+        self.begin.is_none()
+            && self.failing.is_none()
+            && !self.veil.as_deref().is_some_and(is_held)
+            && self.upstream.is_end_stream()
     }
 
     pub(super) fn hint(&self) -> SizeHint {
-        let begin = self.begin.as_ref().map_or(0, Bytes::len) as u64;
+        let held = self.veil.as_ref().map_or(0, |veil| veil.striker.held());
+        let begin = (self.begin.as_ref().map_or(0, Bytes::len) + held) as u64;
         let rest = self.upstream.size_hint().exact();
         rest.map_or_else(SizeHint::default, |rest| SizeHint::with_exact(rest + begin))
     }

@@ -274,6 +274,34 @@ async fn a_caller_who_hangs_up_cancels_the_leg() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_ends_while_somebody_is_asked_is_no_hang_up() {
+    let slow = yaml("openai", "openai", "m").replace("idle: 3s", "idle: 3s, first_event: 60s, ttfb: 60s");
+    let late = slow.replace("idle: 3s,", "idle: 3s, total: 20s,");
+    for (file, words) in [(&slow, "the gateway shuts down"), (&late, "broke off in the middle")] {
+        let lab = Lab::start(file);
+        lab.sim("a").control().set(vec![Rule::new(Fault::Cut { after_events: 10, how: How::Rst })]);
+        for other in ["b", "c"] {
+            lab.sim(other).control().set(vec![Rule::new(Fault::Slow { ttft: secs(50) })]);
+        }
+        let asked = ask_in("openai");
+        let asking = lab.send(&asked);
+        let ending = async {
+            after(secs(5)).await;
+            if words.contains("shuts down") {
+                lab.gateway.cut_off();
+            }
+        };
+        let (answer, ()) = tokio::join!(asking, ending);
+        assert_eq!(answer.end, End::Cut, "{words}: {}", answer.text());
+        assert!(answer.text().contains(words), "{}", answer.text());
+        assert_eq!(lab.metric(r#"mainstay_streams_total{route="demo",outcome="cancelled"}"#), 0.0, "{words}");
+        assert_eq!(lab.metric(r#"mainstay_streams_total{route="demo",outcome="cut"}"#), 1.0, "{words}");
+        assert_eq!(lab.metric_sum("mainstay_requests_total", &["broken"]), 1.0, "{words}");
+        lab.assert_quiet().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn signs_of_life_go_on_while_somebody_is_asked() {
     let lab = Lab::start(
         &yaml("openai", "openai", "m").replace("idle: 3s", "idle: 3s, first_event: 60s, ttfb: 60s"),

@@ -81,15 +81,13 @@ impl Streaming {
     /// Nothing of the next channel comes for now.
     pub(super) fn wait_for_another(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let nudge = self.keep_alive.map_or(Tick::MAX, |_| self.last_said + KEEP_ALIVE);
-        // Its own deadlines are kept by whoever asks. So is the request's, but for what is still read of an error.
-        match ready!(self.patience.poll(&self.gateway, Tick::MAX, self.deadline, nudge, cx)) {
+        // Whoever asks keeps all deadlines, and looks whether everything has to end.
+        match ready!(self.patience.poll(&self.gateway, Tick::MAX, Tick::MAX, nudge, cx)) {
             Overdue::Nudge => {
                 self.last_said = self.gateway.live.now();
                 self.peeked.ready.extend(self.keep_alive.map(Bytes::from_static));
             }
-            Overdue::CutOff => self.cut_off(Fault::Cancelled),
-            Overdue::TooLate => self.cut_off(Fault::DeadlineExceeded),
-            Overdue::Silent => {}
+            Overdue::CutOff | Overdue::TooLate | Overdue::Silent => {}
         }
         Poll::Ready(())
     }
@@ -114,10 +112,12 @@ impl Streaming {
                 (self.flows_since, self.longest_gap) = (now, Duration::ZERO);
                 self.begin();
             }
-            Err(Ended { onward, stream }) => {
-                self.peeked.take_back(stream);
+            Err(Ended { onward, stream, why }) => {
+                if let Some(stream) = stream {
+                    self.peeked.take_back(stream);
+                }
                 let mut party = Party::Onward(onward);
-                self.say_failure(pending.broken, &mut party);
+                self.say_failure(why.map_or(pending.broken, Break::of), &mut party);
             }
         }
     }
@@ -177,15 +177,6 @@ impl Streaming {
         let mut trouble = Trouble::new(kind, trouble::known_by(kind, self.dialect, words));
         trouble.code = in_band.code.or_else(|| Some(in_band.fault.name().into()));
         trouble
-    }
-
-    /// Everything ends while somebody is asked to go on: the leg is dropped, and the request with it.
-    pub(super) fn cut_off(&mut self, fault: Fault) {
-        let sequence = self.peeked.next_sequence();
-        let trouble = trouble_of(fault, &self.channel.label);
-        let begun = self.peeked.begun();
-        self.peeked.ready.push_back(trouble::in_band(&trouble, self.dialect, sequence, begun.as_ref()));
-        self.stage = Flow::Failing(fault);
     }
 }
 
