@@ -13,6 +13,11 @@
 //! | `check` | names, references, loops, URLs -> [`Blueprint`] |
 //! | `lint` | warnings |
 //! | `fate` | which upstreams fail together |
+//! | `managed` | what is said of a key that the store has and not the file |
+//! | [`blueprint`] | what the rest of the program builds itself from |
+//! | `schema` | the JSON Schema of all that |
+//! | `path`, `units`, `dollars`, `percent`, `moment`, `cidr`, `url`, `page_origin` | values as people write them |
+//! | `reasoning` | which models think before they speak, by their names |
 //! | `problem`, `redact`, `nearest` | what is shown of all that, without secrets |
 //! | [`veil`] | the text itself, for who edits it and may not see its secrets |
 //! | [`changes`] | what would be otherwise with another text |

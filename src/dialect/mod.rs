@@ -5,6 +5,7 @@
 //! | file | job |
 //! |---|---|
 //! | [`entry`] | method + path -> dialect, operation, where the model is named; the one table of ways in |
+//! | `operation`, `session`, `tier`, `billed` | what a request asks for, to which conversation it belongs, what it says of its price |
 //! | [`scan`] / [`splice`] | find `model`, `stream`… in a body without a JSON tree; replace them in place |
 //! | [`provider`] | the vendor table |
 //! | [`framing`] | a chunked stream ([`sse`] or a JSON array) -> frames, byte for byte |
@@ -19,9 +20,13 @@
 //! | [`task`] | the same for vectors, rankings and counts of tokens |
 //! | [`continuation`] | an answer that broke off, continued by another model |
 //! | [`tokens`] | token counts where no upstream counts |
-//! | [`conversation`] / [`stored`] | what callers of responses refer to; the ways to it |
+//! | [`responses::conversation`], [`responses::stored`] | what callers of responses refer to; the ways to it |
 //! | [`left`] | names of the files and batches that callers leave at an upstream |
-//! | [`encrypted`] | reasoning that only whoever encrypted it can read |
+//! | [`responses::encrypted`] | reasoning that only whoever encrypted it can read |
+//! | [`models`] | lists of models, as each dialect's clients read them |
+//! | `claude`, `quirks`, `remote` | which Claude a model is; how a vendor's wire differs; media given as URLs |
+//! | `json`, `tree`, `write` | JSON: walked over, as a tree that borrows, and written |
+//! | `openai`, `responses`, `anthropic`, `gemini`, `cohere`, `bedrock`, `ollama`, `http` | the dialects |
 //!
 //! Each dialect's directory holds the same files: `watch.rs` (its frames), `usage.rs` (its token
 //! counts) and `error.rs` (our errors in its shape); `http` has only the last. A dialect is one

@@ -152,11 +152,6 @@ pub fn echo(ask: &Ask<'_>, to: Dialect) -> String {
     if to == Dialect::Responses { responses::request::echo(ask) } else { String::new() }
 }
 
-/// The operation of `to` that does the same; `None` when there is none.
-pub fn counterpart(operation: Operation, mode: Mode, to: Dialect) -> Option<Operation> {
-    generates(operation).then(|| generation(to, mode)).flatten()
-}
-
 /// Is it a generation, which every dialect knows?
 pub const fn generates(operation: Operation) -> bool {
     matches!(

@@ -8,7 +8,9 @@
 //! | file | job |
 //! |---|---|
 //! | `account` | collects a request's attempts and its end; prices each attempt |
+//! | `waits` | what a request waited for before its answer began |
 //! | `record` | all of that together -> rows |
+//! | `readers` | who reads it: the ledger and the journal |
 //! | `pending` | rows that wait for it |
 //! | `writer` | batches, off the path of requests; the spool instead while the store is away |
 //! | `lane` | the spool's disk work, beside everything else, with deadlines |

@@ -51,10 +51,10 @@ pub struct Descent {
 
 /// Whether another channel may have the request.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Onward {
-    Anywhere,
+pub enum Elsewhere {
+    Possible,
     /// Its retries are used up, or it must not be sent again.
-    Nowhere,
+    Impossible,
 }
 
 /// What follows.
@@ -64,7 +64,7 @@ pub enum Onward {
 )]
 pub enum Rest {
     /// The plan has something to choose from again, or a permit that was forced.
-    Onward(Box<Guest>, Option<Permit>),
+    ChooseAgain(Box<Guest>, Option<Permit>),
     Over(Response<Reply>),
 }
 
@@ -73,7 +73,7 @@ pub async fn rest(
     drive: &mut Drive<'_>,
     mut guest: Box<Guest>,
     mut exhausted: Exhausted,
-    onward: Onward,
+    elsewhere: Elsewhere,
 ) -> Rest {
     let gateway = drive.gateway;
     let asked = Arc::clone(&drive.plan.table().routes[guest.route]);
@@ -83,17 +83,17 @@ pub async fn rest(
         let Drive { plan, need, descent, .. } = drive;
         let ahead = tries.get(descent.next..).unwrap_or_default();
         let falls_back = ahead.contains(&Degradation::Fallback);
-        let may_panic = onward == Onward::Anywhere && plan.may_panic() && !falls_back;
+        let may_panic = elsewhere == Elsewhere::Possible && plan.may_panic() && !falls_back;
         if may_panic {
             match plan.panic(need, exhausted) {
-                Ok(permit) => return Rest::Onward(guest, Some(permit)),
+                Ok(permit) => return Rest::ChooseAgain(guest, Some(permit)),
                 Err(still) => exhausted = still,
             }
         }
         match ahead.first() {
             Some(Degradation::Fallback) => {
-                if onward == Onward::Anywhere && plan.fall_back() {
-                    return Rest::Onward(guest, None);
+                if elsewhere == Elsewhere::Possible && plan.fall_back() {
+                    return Rest::ChooseAgain(guest, None);
                 }
             }
             Some(Degradation::Stale) if degradable => {
@@ -105,7 +105,7 @@ pub async fn rest(
             }
             Some(Degradation::Wait) if degradable && may_wait(&guest, plan, descent) => {
                 if wait(drive, &mut guest, &asked).await {
-                    return Rest::Onward(guest, None);
+                    return Rest::ChooseAgain(guest, None);
                 }
             }
             Some(Degradation::Answer) if degradable => {

@@ -22,7 +22,7 @@ use runner::Runner;
 use super::attempt::{self, Attempted, Failed};
 use super::intake::Guest;
 use super::reply::Audience;
-use super::{Gateway, Snapshot, drive};
+use super::{Gateway, Snapshot};
 use crate::dialect::Dialect;
 use crate::ledger::Wait;
 use crate::route::{Limits, Need, Plan};
@@ -216,7 +216,7 @@ fn after(
 }
 
 fn note(plan: &mut Plan<'_>, starters: Starters<'_>, permit: Permit, failed: &Failed) {
-    let Starters { gateway, guest, need, .. } = starters;
+    let Starters { guest, need, .. } = starters;
     tracing::debug!(
         request = %guest.request_id,
         channel = %permit.channel().label,
@@ -225,6 +225,6 @@ fn note(plan: &mut Plan<'_>, starters: Starters<'_>, permit: Permit, failed: &Fa
         detail = guest.settle.privacy.keeps(failed.detail.as_deref()),
         "attempt failed beside another"
     );
-    drive::hear(plan, gateway, failed);
+    plan.hear(failed.failure.fault);
     plan.note(permit, failed.failure, need);
 }

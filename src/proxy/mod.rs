@@ -7,46 +7,50 @@
 //! | file | job |
 //! |---|---|
 //! | `intake` | head and body -> [`Guest`]: whose dialect, which route, what may be sent again |
+//! | `cors` | which web pages of other sites may ask, and read the answers |
 //! | `identity` | who asks, and what he is told who may not |
+//! | `leave` | how far a caller's key reaches |
 //! | `byok` | callers' own keys to providers |
+//! | `steer` | which route serves a request that came to another: rules and splits |
 //! | `needs` | what a request needs of a model: abilities, a window |
+//! | `reckon` | a prompt's tokens, counted where an estimate will not do |
 //! | `once` | a body that is too large to keep, and is sent once |
+//! | `deadline` | deadlines that callers bring along |
+//! | `admission` | who is served when not all can be: priorities, the wait for room |
+//! | `budgets` | whether a caller may spend more, and which route serves him if not |
+//! | `limits` | whether a caller may use more, and what he has used |
+//! | `privacy` | what may be kept of a request beside numbers |
+//! | `capture` | which requests are captured, and what of them is seen |
+//! | `memory` | who may make the gateway hold more bytes |
+//! | `beside` | work that takes long, beside the threads that serve |
 //! | `again` | answers that are kept, for the same request later |
 //! | `named` | requests that callers name by an `Idempotency-Key` |
 //! | `share`, `flight` | one attempt for all who ask the same at the same moment |
-//! | `capture` | which requests are captured, and what of them is seen |
-//! | `cors` | which web pages of other sites may ask, and read the answers |
 //! | `drive` | the attempt loop |
-//! | `explain` | tells a caller who may ask why his request went where it went |
-//! | `degrade` | what becomes of a request that no channel can take |
+//! | `hedge` | two attempts that race, where the first one is silent |
 //! | `attempt` | one try on one channel, up to the commit |
-//! | `beside` | work that takes long, beside the threads that serve |
-//! | `budgets` | whether a caller may spend more, and which route serves him if not |
-//! | `limits` | whether a caller may use more, and what he has used |
-//! | `media` | what a request's URLs hold, for channels that fetch nothing |
-//! | `memory` | who may make the gateway hold more bytes |
-//! | `metering` | what attempts are metered by, and the labels of a request's row |
-//! | `onward` | has another channel go on with a stream that broke off |
-//! | `privacy` | what may be kept of a request beside numbers |
 //! | `peek` | holds a stream back until its first content |
+//! | `media` | what a request's URLs hold, for channels that fetch nothing |
+//! | `thoughts` | where encrypted reasoning was made, and goes back to |
+//! | `degrade` | what becomes of a request that no channel can take |
 //! | `count` | counts tokens where no upstream does |
+//! | `onward` | has another channel go on with a stream that broke off |
 //! | `reply` | the body that goes to the caller, and what happens when it breaks |
-//! | `trace` | where a request stands in a distributed trace, and who is told of that |
 //! | `tail` | reads the usage at the end of an answer too large to hold |
-//! | `settle` | books a request's end exactly once |
-//! | `steer` | which route serves a request that came to another: rules and splits |
+//! | `unattended` | attempts that are read to their ends though nobody waits for them |
+//! | `tunnel` | connections that have switched protocols |
+//! | `refuse` | our own errors, in the caller's dialect |
 //! | `strike` | what no caller is to read of an upstream's words |
+//! | `settle` | books a request's end exactly once |
+//! | `metering` | what attempts are metered by, and the labels of a request's row |
+//! | `explain` | tells a caller who may ask why his request went where it went |
+//! | `trace` | where a request stands in a distributed trace, and who is told of that |
 //! | `stranger` | requests that came to no route, for those who look for them |
 //! | `mirror` | a share of the requests goes to another route as well, whose answers nobody gets |
-//! | `reckon` | a prompt's tokens, counted where an estimate will not do |
-//! | `refuse` | our own errors, in the caller's dialect |
 //! | `recall` | the responses that callers refer to, which are remembered here |
-//! | `thoughts` | where encrypted reasoning was made, and goes back to |
 //! | `bonds` | where responses are stored that only their upstream has |
 //! | `left` | the files and batches that callers leave at an upstream, and where each is |
 //! | `models` | the list of models, which no upstream is asked for |
-//! | `tunnel` | connections that have switched protocols |
-//! | `unattended` | attempts that are read to their ends though nobody waits for them |
 //!
 //! One request sees one [`Snapshot`] for its whole life. After the commit the answer owns its permit,
 //! and there is no plan left that could retry; a route may have its streams *continued*, which is another
@@ -167,7 +171,7 @@ pub struct Gateway {
     readers: Arc<Readers>,
     /// Where what they say is kept, if it is.
     captures: OnceLock<Arc<Captures>>,
-    /// Where nobody does.
+    /// Prices attempts of requests that have no account.
     till: Arc<Till>,
     /// What callers have used of their limits.
     pub limiter: Arc<Limiter>,

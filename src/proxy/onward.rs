@@ -189,10 +189,10 @@ impl Onward {
             let limits = round.plan.limits(&permit, &need);
             let before = (stream, self.used);
             match attempt::go_on(gateway, &snapshot, &self.guest, &round.plan, permit, limits, before).await {
-                attempt::Onward::Joined { permit, peeked, upstream, method } => {
+                attempt::Continued::Joined { permit, peeked, upstream, method } => {
                     return Round::Joined(Box::new((permit, peeked, upstream, method)));
                 }
-                attempt::Onward::Not { mut permit, why, stream, used, method } => {
+                attempt::Continued::Not { mut permit, why, stream, used, method } => {
                     *slot = Some(stream);
                     if let Some(usage) = used {
                         permit.used(&usage);

@@ -46,7 +46,7 @@ pub struct Peeked {
     /// with it.
     pub error: Option<Box<InBand>>,
     pub broken_events: u64,
-    /// Where in `ready` that begins.
+    /// Index in `ready` where the in-band error begins.
     pub error_at: usize,
     /// For a caller of another dialect.
     translation: Option<Box<translate::Stream>>,
@@ -107,7 +107,7 @@ impl<'l> Listener<'l> {
 struct Seen {
     /// Complete events that say something.
     events: u32,
-    /// Of these.
+    /// Bytes of those events.
     bytes: u64,
     /// Bytes of frames that say only that somebody is there.
     signs: u64,

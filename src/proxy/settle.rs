@@ -2,7 +2,7 @@
 //! ledger and the journal.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
@@ -66,14 +66,24 @@ impl Asked {
     }
 }
 
-/// Who waits for an answer.
+/// Where the end of what it stands for is booked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Audience {
-    Caller,
+enum Bookkeeping {
+    /// It is a caller's request.
+    Own,
     /// It is a mirrored request: no caller's figures hear of it.
-    Nobody,
+    Mirror,
     /// It goes along with a part of a request whose end another one books.
-    Another,
+    Part,
+}
+
+/// How an answer began.
+#[derive(Clone, Copy)]
+struct FirstByte {
+    /// Since the request's arrival.
+    after: Duration,
+    /// The gateway's own part of that.
+    own: Duration,
 }
 
 /// Held by whoever has the request. Dropped without a word, it books a caller who hung up.
@@ -92,13 +102,10 @@ pub struct Settle {
     outcome: RequestOutcome,
     stream: Option<StreamOutcome>,
     asked: Asked,
-    audience: Audience,
-    /// From its arrival to the first byte of its answer, in nanoseconds; 0 while there is none.
-    first_byte: AtomicU64,
-    /// Of that, the gateway's own, in nanoseconds.
-    own: AtomicU64,
+    books: Bookkeeping,
+    first_byte: Option<FirstByte>,
     /// Of its answer; 0 while there is none.
-    status: AtomicU16,
+    status: u16,
     /// What its row is made of, where rows are kept.
     account: Option<Arc<Account>>,
     /// Where what it says is captured, if it is.
@@ -127,7 +134,7 @@ pub struct Settle {
     pub usage: Option<Usage>,
     /// Content events of streams that did not come to their end: there are never fewer tokens.
     pub passed: u64,
-    /// How long its budgets and limits took there.
+    /// Time spent waiting for Redis, by limits and budgets.
     pub asked_redis: Waited,
     /// What it has drawn of its limits.
     pub drawn: Option<Box<Drawn>>,
@@ -149,14 +156,14 @@ impl Settle {
     ) -> Self {
         route.memory.in_flight.fetch_add(1, Relaxed);
         gateway.in_flight.fetch_add(1, Relaxed);
-        Self::of(gateway, route, dialect, request_id, begun, asked, Audience::Caller)
+        Self::of(gateway, route, dialect, request_id, begun, asked, Bookkeeping::Own)
     }
 
     /// Of a mirrored request, which no caller waits for: `mirror` keeps its figures.
     pub fn unheard(&self, route: &Arc<Route>, begun: Tick) -> Self {
         let (gateway, asked) = (&self.gateway, self.asked.clone());
         let mut unheard =
-            Self::of(gateway, route, self.dialect, &self.request_id, begun, asked, Audience::Nobody);
+            Self::of(gateway, route, self.dialect, &self.request_id, begun, asked, Bookkeeping::Mirror);
         unheard.privacy = self.privacy;
         // It counts its attempts anew.
         unheard.trace = self.trace.map(|trace| Trace { seed: gateway.live.dice().next_u64(), ..trace });
@@ -173,7 +180,7 @@ impl Settle {
     pub fn aside(&self) -> Self {
         let (gateway, route, asked) = (&self.gateway, &self.route, self.asked.clone());
         let mut aside =
-            Self::of(gateway, route, self.dialect, &self.request_id, self.begun, asked, Audience::Another);
+            Self::of(gateway, route, self.dialect, &self.request_id, self.begun, asked, Bookkeeping::Part);
         aside.privacy = self.privacy;
         aside
     }
@@ -185,7 +192,7 @@ impl Settle {
         request_id: &str,
         begun: Tick,
         asked: Asked,
-        audience: Audience,
+        books: Bookkeeping,
     ) -> Self {
         Self {
             gateway: Arc::clone(gateway),
@@ -199,13 +206,12 @@ impl Settle {
             outcome: RequestOutcome::Cancelled,
             stream: None,
             asked,
-            audience,
-            first_byte: AtomicU64::new(0),
-            own: AtomicU64::new(0),
-            status: AtomicU16::new(0),
-            account: match audience {
-                Audience::Caller => Account::open(&gateway.readers),
-                Audience::Nobody | Audience::Another => None,
+            books,
+            first_byte: None,
+            status: 0,
+            account: match books {
+                Bookkeeping::Own => Account::open(&gateway.readers),
+                Bookkeeping::Mirror | Bookkeeping::Part => None,
             },
             taking: None,
             tags: Vec::new(),
@@ -302,7 +308,7 @@ impl Settle {
 
     /// Whether it is a mirrored request.
     pub fn is_unheard(&self) -> bool {
-        self.audience == Audience::Nobody
+        self.books == Bookkeeping::Mirror
     }
 
     /// Remembers what it asks to have read, for the attempts of which nobody says how many tokens that was; for
@@ -332,13 +338,11 @@ impl Settle {
     }
 
     /// The first byte of an answer of this status is about to leave.
-    pub fn first_byte(&self, status: StatusCode) {
+    pub fn first_byte(&mut self, status: StatusCode) {
         let after = self.gateway.live.now().since(self.begun);
         let own = after.saturating_sub(self.waits.total());
-        self.status.store(status.as_u16(), Relaxed);
-        let nanos = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
-        self.first_byte.store(nanos.max(1), Relaxed);
-        self.own.store(u64::try_from(own.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        self.first_byte = Some(FirstByte { after, own });
+        self.status = status.as_u16();
         if self.is_unheard() {
             return;
         }
@@ -353,7 +357,7 @@ impl Settle {
         Course {
             outcome: self.outcome,
             reached: if asked { Reached::Upstream } else { self.reached },
-            answered: if self.first_byte.load(Relaxed) > 0 { Answered::Begun } else { Answered::No },
+            answered: if self.first_byte.is_some() { Answered::Begun } else { Answered::No },
             tokens: self.usage.map(|usage| usage.input.saturating_add(usage.output.max(self.passed))),
             passed: self.passed,
         }
@@ -405,18 +409,15 @@ impl Settle {
 
 impl Drop for Settle {
     fn drop(&mut self) {
-        match self.audience {
-            Audience::Caller => {}
-            Audience::Nobody | Audience::Another => return,
+        match self.books {
+            Bookkeeping::Own => {}
+            Bookkeeping::Mirror | Bookkeeping::Part => return,
         }
         // Its caller did not leave: we do.
-        if self.outcome == RequestOutcome::Cancelled
-            && self.status.load(Relaxed) == 0
-            && self.gateway.is_cut_off()
-        {
+        if self.outcome == RequestOutcome::Cancelled && self.status == 0 && self.gateway.is_cut_off() {
             self.outcome = RequestOutcome::Failed;
             self.error = Some(trouble::Kind::Unavailable.name());
-            self.status.store(StatusCode::SERVICE_UNAVAILABLE.as_u16(), Relaxed);
+            self.status = StatusCode::SERVICE_UNAVAILABLE.as_u16();
         }
         if let Some(drawn) = self.drawn.take() {
             drawn.settle(&self.course());
@@ -424,7 +425,7 @@ impl Drop for Settle {
         let handles = &self.route.handles;
         let took = self.gateway.live.now().since(self.begun);
         handles.finished(&self.gateway.live.metrics, self.dialect, self.outcome);
-        handles.answered(Some(self.status.load(Relaxed)).filter(|status| *status > 0));
+        handles.answered(Some(self.status).filter(|status| *status > 0));
         self.tell_memory();
         self.compare(took);
         handles.seconds.record(took.as_secs_f64());
@@ -439,8 +440,7 @@ impl Drop for Settle {
         if let Some(taking) = self.taking.take() {
             taking.ends(self.outcome, self.channel.as_ref().map(|channel| &*channel.label));
         }
-        let first_byte = Some(self.first_byte.load(Relaxed)).filter(|nanos| *nanos > 0);
-        let after = first_byte.map(Duration::from_nanos);
+        let after = self.first_byte.map(|first| first.after);
         if let Some(account) = self.account.take() {
             account.ends(self.row(took, after));
         }
@@ -485,7 +485,7 @@ impl Settle {
             priority,
             channel: self.channel.clone(),
             outcome: self.outcome,
-            status: self.status.load(Relaxed),
+            status: self.status,
             error: self.error,
             replayed: self.replayed,
             instead: self.instead,
@@ -498,7 +498,7 @@ impl Settle {
             at: self.gateway.live.clock.unix_now().saturating_sub(took),
             took,
             first_byte: None,
-            own: Duration::from_nanos(self.own.load(Relaxed)),
+            own: self.first_byte.map_or(Duration::ZERO, |first| first.own),
             waits: self.waits,
         }
     }

@@ -13,12 +13,12 @@
 //! Nothing of this is needed for other vendors: signatures of Anthropic and Gemini are bound to their family of
 //! models and not to an account (WIRE §3.1), and `hub::carry` keeps them within it.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use super::Gateway;
 use super::attempt::Failed;
 use super::intake::Guest;
+use crate::algo::name;
 use crate::config::{Route, Unsupported};
 use crate::dialect::encrypted::{self, Worth};
 use crate::dialect::{Dialect, Operation};
@@ -96,10 +96,12 @@ impl Thoughts {
 }
 
 /// A name means something within a scope only.
-fn scoped(caller: Option<&str>, name: u64) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (caller.unwrap_or(""), name).hash(&mut hasher);
-    hasher.finish()
+fn scoped(caller: Option<&str>, number: u64) -> u64 {
+    let mut parts = name::Parts::default();
+    parts.add(caller.unwrap_or("").as_bytes());
+    parts.add(&[0]);
+    parts.add(&number.to_le_bytes());
+    parts.number()
 }
 
 /// Whether somebody else than `permit`'s account made it. Keys that are gone were replaced, most likely by

@@ -25,4 +25,4 @@ pub use limits::Limits;
 pub use need::{Bond, Hold, Need, Resend, USUAL_ANSWER};
 pub use plan::{Exhausted, Lack, Plan};
 pub use shortlist::{Rank, WhyNot, is_always_translated};
-pub use verdict::{Failure, Verdict, is_of_own_key};
+pub use verdict::{Failure, Verdict, fair, is_of_own_key};

@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::need::{Need, Resend};
 use super::plan::{LastResort, Plan, Retry};
 use super::{purse, shortlist, unserved};
+use crate::algo::throttle::Outcome;
+use crate::algo::tick::Tick;
+use crate::state::Live;
 use crate::state::permit::Permit;
 use crate::telemetry::RefusedRetry;
 use crate::vocab::{Class, Fault, Payer, RateHint, Scope, Stage};
@@ -34,7 +37,42 @@ pub enum Verdict {
     GiveUp,
 }
 
+/// Whose failure it really is: a wait since `begun` that ended while this process did not run, or because the request's
+/// own time was up, is nobody else's.
+pub fn fair(live: &Live, fault: Fault, begun: Tick, deadline: Tick) -> Fault {
+    let waited = fault.silent() || matches!(fault, Fault::Tls | Fault::PoolFull | Fault::StreamStalled);
+    if waited && live.starved_since(begun) {
+        return Fault::Starved;
+    }
+    if fault.silent() && live.now() >= deadline { Fault::DeadlineExceeded } else { fault }
+}
+
 impl Plan<'_> {
+    /// Tells the throttle of a panic, which judges by what was forwarded before it too, how an attempt failed.
+    pub fn hear(&self, fault: Fault) {
+        let outcome = match fault.class() {
+            Class::UpstreamFault => Outcome::Fail,
+            Class::Overload | Class::Throttled => Outcome::Overload,
+            Class::ClientFault => Outcome::Ok,
+            Class::QuotaExhausted
+            | Class::AuthFault
+            | Class::ConfigFault
+            | Class::StreamFault
+            | Class::Cancelled
+            | Class::LocalFault => return,
+        };
+        self.hear_outcome(outcome);
+    }
+
+    /// The same of an attempt that ended well.
+    pub fn hear_success(&self) {
+        self.hear_outcome(Outcome::Ok);
+    }
+
+    fn hear_outcome(&self, outcome: Outcome) {
+        self.route().memory.throttle.lock().record(self.table().live.now(), outcome);
+    }
+
     /// Settles a failed attempt's permit and decides what follows. Nothing reaches this after commit:
     /// a committed answer owns its permit itself.
     pub fn verdict(&mut self, permit: Permit, failure: Failure, need: &Need<'_>) -> Verdict {

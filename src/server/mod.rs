@@ -4,7 +4,7 @@
 //! listen ── (tls) ── connection ── line (stalls, raw heads) ── hyper ── guard ── edge ── the gateway
 //!                        └─ front (how many, closing)              └─ streams (HTTP/2)
 //! console ── line ── hyper ── guard ── admin's router
-//! host ── tasks: expire, upkeep, pulse, sweep, recheck, certificate, prober, watch, sharing, store
+//! host ── tasks: expire, pulse, sweep, recheck, certificate, prober, watch, sharing, store
 //!    └─ reload ── loader (file -> draft) ── assemble (draft -> snapshot) ── the gateway's swap
 //! ```
 //!
@@ -12,6 +12,8 @@
 //! |---|---|
 //! | [`listen`], [`tls`], [`front`], `places`, `eviction` | callers' connections: taken in, encrypted, counted, ended for others |
 //! | `connection`, `conduct`, `busy`, `line`, `streams` | one connection; when it has been silent, or deaf, for too long |
+//! | `certified`, `renewal` | certificates: what a client's says, and what a listener shows when its files change |
+//! | [`files`] | open files and sockets, as many as the system grants |
 //! | `guard`, `framing` | heads that are refused: too large, or ambiguous |
 //! | `edge` | the tower layers |
 //! | [`console`] | operators' connections |
@@ -20,10 +22,13 @@
 //! | `editing`, `overwrite`, `history` | what operators put into the file, and what was in it before |
 //! | `visitor` | a request that an operator tries out |
 //! | `keyring` | the store's keys, kept up to date |
+//! | `issuers` | issuers' public keys, kept up to date |
+//! | `spending` | what everybody has spent, as the store knows it |
 //! | `keeper` | what outlasts the process |
 //! | `sharing` | what replicas tell each other |
 //! | `storing` | the store, opened and tended |
 //! | `alerting` | what operators are told, looked for and posted |
+//! | `collector` | metrics and traces, posted to an OpenTelemetry collector |
 //! | `booking` | the ledger, where there is a store for it |
 //! | `capturing` | what callers say, where that is captured |
 //! | [`prober`], `rescue`, `recheck` | asking upstreams and credentials how they are |

@@ -12,11 +12,10 @@ use tokio::sync::Notify;
 use super::legs::Going;
 use super::seen::{Passage, Role};
 use super::weather::Answer;
-use crate::algo::throttle;
 use crate::algo::tick::Tick;
 use crate::config::Degradation;
 use crate::route::line::Turn;
-use crate::route::{Exhausted, Failure, Lack, Limits, Need, Plan, Verdict};
+use crate::route::{Exhausted, Failure, Lack, Limits, Need, Plan, Verdict, fair};
 use crate::state::queue::Waiter;
 use crate::state::{Live, Permit, Table};
 use crate::telemetry::Shed;
@@ -301,7 +300,8 @@ impl<'t> Drive<'t> {
     pub fn failed(&mut self, id: u32, failure: Failure) -> Option<Judged> {
         let at = self.tries.iter().position(|own| own.id == id)?;
         let Try { permit, asked, .. } = self.tries.remove(at);
-        let failure = Failure { fault: self.fair(failure.fault, asked), ..failure };
+        let failure =
+            Failure { fault: fair(self.live(), failure.fault, asked, self.need.deadline), ..failure };
         if !self.tries.is_empty() {
             self.note(permit, failure);
             return Some(Judged { failure, verdict: None, step: Step::Silent });
@@ -316,7 +316,7 @@ impl<'t> Drive<'t> {
             }
             None => (permit, failure),
         };
-        self.hear(failure.fault);
+        self.plan.hear(failure.fault);
         let verdict = self.plan.verdict(permit, failure, &self.need);
         self.last = Some(failure.fault);
         let refused = failure.fault.class() == Class::ClientFault;
@@ -331,36 +331,8 @@ impl<'t> Drive<'t> {
     }
 
     fn note(&mut self, permit: Permit, failure: Failure) {
-        self.hear(failure.fault);
+        self.plan.hear(failure.fault);
         self.plan.note(permit, failure, &self.need);
-    }
-
-    /// Tells the throttle of a panic how an attempt failed.
-    fn hear(&self, fault: Fault) {
-        match fault.class() {
-            Class::UpstreamFault => self.record(throttle::Outcome::Fail),
-            Class::Overload | Class::Throttled => self.record(throttle::Outcome::Overload),
-            Class::ClientFault => self.record(throttle::Outcome::Ok),
-            Class::QuotaExhausted
-            | Class::AuthFault
-            | Class::ConfigFault
-            | Class::StreamFault
-            | Class::Cancelled
-            | Class::LocalFault => {}
-        }
-    }
-
-    /// A wait that ended while the process did not run, or because the request's own time was up, is
-    /// nobody else's failure.
-    fn fair(&self, fault: Fault, asked: Tick) -> Fault {
-        let waited = fault.silent() || matches!(fault, Fault::Tls | Fault::PoolFull | Fault::StreamStalled);
-        if waited && self.live().starved_since(asked) {
-            return Fault::Starved;
-        }
-        if fault.silent() && self.live().now() >= self.need.deadline {
-            return Fault::DeadlineExceeded;
-        }
-        fault
     }
 
     /// The first content of an attempt is here: nothing is tried again, and the other one is cancelled.
@@ -378,7 +350,7 @@ impl<'t> Drive<'t> {
             self.joined();
             return;
         }
-        self.record(throttle::Outcome::Ok);
+        self.plan.hear_success();
         if let [own] = self.tries.as_slice() {
             self.plan.keep(&self.need, &own.permit);
             self.going = Going::of(&self.plan, own.permit.channel(), self.asked_for, &self.need);
@@ -405,10 +377,6 @@ impl<'t> Drive<'t> {
         self.tries.clear();
         self.held = None;
         self.line = None;
-    }
-
-    fn record(&self, outcome: throttle::Outcome) {
-        self.plan.route().memory.throttle.lock().record(self.live().now(), outcome);
     }
 
     pub(super) fn live(&self) -> &'t Live {

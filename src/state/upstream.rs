@@ -219,9 +219,9 @@ pub struct Upstream {
     pub credentials: Box<[Arc<Credential>]>,
     pub handles: UpstreamHandles,
     pub live: Arc<Live>,
-    /// Where the next search for a ready key begins.
     /// Its name as a number.
     pub identity: u64,
+    /// Where the next search for a ready key begins.
     pub(super) cursor: AtomicUsize,
     /// What stands for a key where none is needed.
     pub keyless: Arc<str>,

@@ -1,7 +1,7 @@
 //! Holds the import direction between the rooms (ARCHITECTURE, DESIGN §3): a room uses rooms on strictly
 //! lower floors only. Reads the source as text, so it also sees what is behind `cfg`, tests included.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
@@ -214,4 +214,45 @@ fn upward_and_sideways_imports_are_not_allowed() {
     assert!(!is_allowed("state", "route"), "upwards");
     assert!(!is_allowed("proxy", "admin"), "sideways");
     assert!(!is_allowed("algo", "vocab"), "sideways on the ground");
+}
+
+/// The heads of rooms that list their files list all of them, and no others.
+#[test]
+fn rooms_list_the_files_that_they_have() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    for room in std::fs::read_dir(&src).expect("the source") {
+        let file = room.expect("a room").path().join("mod.rs");
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        let Some((_, table)) = text.split_once("//! | file | job |\n") else { continue };
+        let rows = table.lines().take_while(|line| line.starts_with("//! |"));
+        let listed: BTreeSet<&str> = rows
+            .flat_map(|row| row.split('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2))
+            .collect();
+        let listed: BTreeSet<&str> = listed
+            .iter()
+            .map(|name| name.trim_start_matches("mod@"))
+            .filter(|name| !name.contains("::"))
+            .collect();
+        let mut is_for_tests = false;
+        for line in text.lines() {
+            let module = line.trim_start_matches("pub(super) ").trim_start_matches("pub(crate) ");
+            let module = module
+                .trim_start_matches("pub ")
+                .strip_prefix("mod ")
+                .and_then(|rest| rest.strip_suffix(';'));
+            if let Some(module) = module.filter(|module| !is_for_tests && !listed.contains(module)) {
+                wrong.push(format!("{}: `{module}` is not listed", file.display()));
+            }
+            is_for_tests = line.starts_with("#[cfg") && line.contains("test");
+        }
+        let folder = file.parent().expect("a room");
+        for name in listed {
+            let is_there = folder.join(format!("{name}.rs")).exists() || folder.join(name).is_dir();
+            if !is_there {
+                wrong.push(format!("{}: there is no `{name}`", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -3,11 +3,11 @@
 //!
 //! Texts and numbers only: who encrypted what is remembered by the proxy.
 
-use std::hash::{DefaultHasher, Hasher};
 use std::sync::LazyLock;
 
 use memchr::memmem::{self, Finder};
 
+use crate::algo::name;
 use crate::dialect::hub::{Ask, Content, Family, Signature, Text};
 use crate::dialect::json::{Kind, Walked, Walker};
 use crate::dialect::tree::{self, Node};
@@ -131,11 +131,8 @@ fn item(walker: &mut Walker<'_>, found: &mut Vec<Encrypted>) -> Walked {
 
 /// `None` for what is no thought itself, and for an empty one.
 fn name_of(signature: &Signature<'_>) -> Option<u64> {
-    (signature.family.encrypts() && !signature.value.is_empty()).then(|| {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(signature.value.as_bytes());
-        hasher.finish()
-    })
+    (signature.family.encrypts() && !signature.value.is_empty())
+        .then(|| name::number(signature.value.as_bytes()))
 }
 
 /// Whether a request keeps something encrypted.

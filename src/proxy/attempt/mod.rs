@@ -38,7 +38,7 @@ use crate::dialect::continuation::Method;
 use crate::dialect::hub::Keeping;
 use crate::dialect::task::Tokens;
 use crate::dialect::{Dialect, stored_at, translate};
-use crate::route::{Failure, Limits, Plan, Resend};
+use crate::route::{Failure, Limits, Plan, Resend, fair};
 use crate::state::{Channel, Permit};
 use crate::telemetry::RequestOutcome;
 use crate::upstream::auth;
@@ -208,7 +208,7 @@ async fn send(
             permit.doubt_connection();
         }
         permit.complains(&error.detail);
-        let fault = fair(gateway, guest, begun, error.fault);
+        let fault = fair(&gateway.live, error.fault, begun, guest.deadline);
         let failure = Failure { fault, stage: error.stage, hint: RateHint::default() };
         let failed = Failed { detail: Some(error.detail), ..Failed::new(failure) };
         Err(Box::new(Unsent::Failed(permit, Box::new(failed))))
@@ -259,7 +259,7 @@ fn weigh(
     failed: &mut Failed,
     begun: Tick,
 ) {
-    failed.failure.fault = fair(gateway, guest, begun, failed.failure.fault);
+    failed.failure.fault = fair(&gateway.live, failed.failure.fault, begun, guest.deadline);
     // Who asks with his own key may read of his own account.
     if guest.caller.own().is_none() {
         let channel = permit.channel();
@@ -274,7 +274,7 @@ fn weigh(
 }
 
 /// What came of asking a channel to go on.
-pub enum Onward {
+pub enum Continued {
     Joined {
         permit: Permit,
         peeked: Box<Peeked>,
@@ -299,7 +299,7 @@ pub async fn go_on(
     permit: Permit,
     limits: Limits,
     (stream, before): (Box<translate::Stream>, Usage),
-) -> Onward {
+) -> Continued {
     let begun = gateway.live.now();
     let built = build::build(gateway, guest, plan, &permit);
     let Sent { permit, spoken, head, upstream } =
@@ -316,7 +316,7 @@ pub async fn go_on(
                         (permit, failed(Fault::PoolFull, "there is no room to write the request"))
                     }
                 };
-                return Onward::Not {
+                return Continued::Not {
                     permit,
                     why: NotJoined::Failed(failed),
                     stream,
@@ -328,7 +328,7 @@ pub async fn go_on(
     let method = spoken.put.map(|put| put.method);
     let (Some(asking), Some(put)) = (&guest.onward, method) else {
         let why = NotJoined::Failed(failed(Fault::Protocol, "it was not asked to go on"));
-        return Onward::Not { permit, why, stream, used: None, method };
+        return Continued::Not { permit, why, stream, used: None, method };
     };
     let times = (begun + limits.first_event, guest.deadline);
     let answer = (head, upstream);
@@ -336,13 +336,13 @@ pub async fn go_on(
         Ok((peeked, upstream)) => {
             let mut permit = permit;
             permit.first_content(peeked.first_content.unwrap_or_else(|| gateway.live.now()));
-            Onward::Joined { permit, peeked: Box::new(peeked), upstream, method: put }
+            Continued::Joined { permit, peeked: Box::new(peeked), upstream, method: put }
         }
         Err((mut why, stream, used)) => {
             if let NotJoined::Failed(failed) = &mut why {
                 weigh(gateway, snapshot, guest, &permit, failed, begun);
             }
-            Onward::Not { permit, why, stream, used, method }
+            Continued::Not { permit, why, stream, used, method }
         }
     }
 }
@@ -364,19 +364,6 @@ impl Unbuilt {
         };
         Unsent::Failed(permit, Box::new(failed))
     }
-}
-
-/// A wait that ended while this process did not run, or because the request's own time was up, is
-/// nobody else's failure.
-fn fair(gateway: &Gateway, guest: &Guest, begun: Tick, fault: Fault) -> Fault {
-    let waited = fault.silent() || matches!(fault, Fault::Tls | Fault::PoolFull | Fault::StreamStalled);
-    if waited && gateway.live.starved_since(begun) {
-        return Fault::Starved;
-    }
-    if fault.silent() && gateway.live.now() >= guest.deadline {
-        return Fault::DeadlineExceeded;
-    }
-    fault
 }
 
 /// The response for an answer. From here on its body owns the permit; nothing can be tried again.

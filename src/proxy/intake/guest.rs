@@ -57,7 +57,7 @@ pub struct Guest {
     pub session: Option<u64>,
     /// Where what it refers to is stored, if that was seen.
     pub stored_at: Option<Bond>,
-    /// That, or where what is encrypted in it was made.
+    /// The account that must answer: `stored_at`, else who encrypted its reasoning.
     pub bond: Option<Bond>,
     /// What is encrypted in it.
     pub thoughts: Option<Box<Thoughts>>,
@@ -84,7 +84,7 @@ pub struct Guest {
     /// It was refused for want of room.
     pub shed: Option<Shed>,
     pub settle: Settle,
-    /// Whether somebody waits for the answer, where that is not all.
+    /// Who still waits for the answer, where an attempt may be read on after a hang-up.
     pub attendance: Option<Arc<Attendance>>,
 }
 

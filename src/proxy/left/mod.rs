@@ -13,7 +13,6 @@
 mod intake;
 mod places;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -74,9 +73,7 @@ struct Seek {
 }
 
 fn identity(route: &Route) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    route.config.name.hash(&mut hasher);
-    hasher.finish()
+    name::number(route.config.name.as_bytes())
 }
 
 /// What becomes of a name that nobody remembers.

@@ -17,7 +17,7 @@ use crate::dialect::classify::InBand;
 use crate::dialect::translate::Untold;
 use crate::dialect::trouble::{self, Kind, Trouble};
 use crate::dialect::watch::Ending;
-use crate::proxy::drive;
+use crate::proxy::drive::parting;
 use crate::proxy::onward::{Ended, Joined, Onward, Party};
 use crate::proxy::strike;
 use crate::state::permit::Repeat;
@@ -172,7 +172,7 @@ impl Streaming {
 
     /// What the upstream said, for a caller of another dialect.
     pub(super) fn trouble_of(&self, in_band: InBand) -> Trouble {
-        let (kind, what) = drive::kind_of(in_band.fault);
+        let (kind, what) = parting::kind_of(in_band.fault);
         let words = format!("{}: {what} ({})", self.channel.label, in_band.message);
         let mut trouble = Trouble::new(kind, trouble::known_by(kind, self.dialect, words));
         trouble.code = in_band.code.or_else(|| Some(in_band.fault.name().into()));
