@@ -42,6 +42,7 @@ mod plain_http;
 mod prices;
 mod process;
 mod prometheus;
+mod providers;
 mod readme;
 mod recall;
 mod rehearsal;
