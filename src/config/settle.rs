@@ -325,6 +325,14 @@ pub fn delivery(said: Option<DeliveryName>) -> Delivery {
     }
 }
 
+/// Whose errors come inside the stream is for those who ask for it.
+pub fn early_commit(said: Option<policy::SpanOrOff>) -> Option<Duration> {
+    match said {
+        Some(policy::SpanOrOff::Fixed(Span(silence))) => Some(silence),
+        Some(policy::SpanOrOff::Off) | None => None,
+    }
+}
+
 /// Fast enough to try things out, slow enough to see a stream.
 pub fn simulated(said: &policy::Simulated) -> SimulatedSettings {
     SimulatedSettings {

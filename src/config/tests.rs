@@ -238,6 +238,7 @@ defaults:
   fallback_on: []
   continuation: same_model
   delivery: buffered
+  early_commit: 10s
   max_inflight: 7
   pool: {max_idle: 3, http2: never}
   cooldown: {base: 2s}
@@ -256,6 +257,7 @@ routes:
     fallback_on: [content_policy]
     continuation: off
     delivery: streamed
+    early_commit: off
     max_inflight: 5
     channels: [{upstream: a}, {upstream: b}]
 ",
@@ -277,6 +279,7 @@ routes:
     assert_eq!(y.fallback_on, FallbackOn { context_overflow: false, content_policy: true });
     assert_eq!((x.continuation, y.continuation), (Continuation::SameModel, Continuation::Off));
     assert_eq!((x.delivery, y.delivery), (Delivery::Buffered, Delivery::Streamed));
+    assert_eq!((x.early_commit, y.early_commit), (Some(s(10)), None));
     let inflight: Vec<_> = x.channels.iter().chain(&y.channels).map(|channel| channel.max_inflight).collect();
     assert_eq!(inflight, [7, 3, 5, 5]);
 }

@@ -3,10 +3,14 @@
 //! Status codes and shapes are WIRE §2.2 and §3.5; mid-stream errors are §2.3. The words of a message
 //! are the proxy's.
 
+mod told;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, StatusCode};
+
+pub use told::told;
 
 use super::{Begun, Dialect, anthropic, bedrock, cohere, gemini, http as plain, openai, responses};
 

@@ -28,6 +28,7 @@
 //! | `share`, `flight` | one attempt for all who ask the same at the same moment |
 //! | `drive` | the attempt loop |
 //! | `hedge` | two attempts that race, where the first one is silent |
+//! | `early` | the head of a stream that goes out before anybody has answered |
 //! | `attempt` | one try on one channel, up to the commit |
 //! | `peek` | holds a stream back until its first content |
 //! | `media` | what a request's URLs hold, for channels that fetch nothing |
@@ -69,6 +70,7 @@ mod count;
 mod deadline;
 mod degrade;
 mod drive;
+mod early;
 mod explain;
 mod flight;
 mod hedge;
@@ -346,8 +348,14 @@ impl Gateway {
                 let explained = explain::granted(wish, &guest.settle, guest.dialect);
                 let taking = guest.settle.taking.clone();
                 let (dialect, request_id) = (guest.dialect, guest.request_id.clone());
-                let served = pin!(again::serve(self, &snapshot, guest));
-                let mut response = match self.in_time(served).await {
+                let served = match early::silence(&snapshot, &guest) {
+                    None => self.in_time(pin!(again::serve(self, &snapshot, guest))).await,
+                    // In a box, for the future of every request would be as large.
+                    Some(silence) => {
+                        self.in_time(Box::pin(early::serve(self, &snapshot, guest, silence)).as_mut()).await
+                    }
+                };
+                let mut response = match served {
                     Some(response) => response,
                     None => refuse::too_late(dialect, &request_id).into_response(&self.live),
                 };

@@ -2,7 +2,7 @@
 //! ledger and the journal.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
@@ -106,6 +106,8 @@ pub struct Settle {
     first_byte: Option<FirstByte>,
     /// Of its answer; 0 while there is none.
     status: u16,
+    /// Whether the head went out before anybody had answered, where it may (`early`).
+    pub ahead: Option<Arc<AtomicBool>>,
     /// What its row is made of, where rows are kept.
     account: Option<Arc<Account>>,
     /// Where what it says is captured, if it is.
@@ -209,6 +211,7 @@ impl Settle {
             books,
             first_byte: None,
             status: 0,
+            ahead: None,
             account: match books {
                 Bookkeeping::Own => Account::open(&gateway.readers),
                 Bookkeeping::Mirror | Bookkeeping::Part => None,
@@ -350,6 +353,12 @@ impl Settle {
         self.route.handles.first_byte.record(after.as_secs_f64());
     }
 
+    /// That its caller has seen; 0 where he has seen none.
+    fn status(&self) -> u16 {
+        let is_ahead = self.ahead.as_ref().is_some_and(|ahead| ahead.load(Relaxed));
+        if is_ahead { StatusCode::OK.as_u16() } else { self.status }
+    }
+
     /// What its limits have to know of it.
     fn course(&self) -> Course {
         // Whoever left while somebody was asked may have been heard.
@@ -425,7 +434,7 @@ impl Drop for Settle {
         let handles = &self.route.handles;
         let took = self.gateway.live.now().since(self.begun);
         handles.finished(&self.gateway.live.metrics, self.dialect, self.outcome);
-        handles.answered(Some(self.status).filter(|status| *status > 0));
+        handles.answered(Some(self.status()).filter(|status| *status > 0));
         self.tell_memory();
         self.compare(took);
         handles.seconds.record(took.as_secs_f64());
@@ -485,7 +494,7 @@ impl Settle {
             priority,
             channel: self.channel.clone(),
             outcome: self.outcome,
-            status: self.status,
+            status: self.status(),
             error: self.error,
             replayed: self.replayed,
             instead: self.instead,

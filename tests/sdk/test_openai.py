@@ -114,6 +114,31 @@ class OtherBases(unittest.TestCase):
         self.assertIn("did you mean /v1/chat/completions?", str(raised.exception))
 
 
+class Early(unittest.TestCase):
+    """A head that goes out before anybody has answered: a sign of life comes before the first event."""
+
+    def tearDown(self):
+        fault("late")
+
+    def test_streamed(self):
+        chunks = client().chat.completions.create(model="late", messages=HELLO, stream=True)
+        self.assertNotIn("x-mainstay-channel", chunks.response.headers)
+        text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+        self.assertEqual(speaker(text), "late")
+        with client().responses.stream(model="late", input="hello") as events:
+            self.assertEqual(speaker(events.get_final_response().output_text), "late")
+
+    def test_nobody_can_answer(self):
+        fault("late", {"fault": {"kind": "hang"}})
+        for create in (
+            lambda: client().chat.completions.create(model="late", messages=HELLO, stream=True),
+            lambda: client().responses.create(model="late", input="hello", stream=True),
+        ):
+            with self.assertRaises(openai.APIError) as raised:
+                list(create())
+            self.assertIn("no answer in time after 1 attempt", str(raised.exception))
+
+
 class Explained(unittest.TestCase):
     """Who asks why gets the same answers, and a comment after the end of a stream that the SDK leaves out."""
 

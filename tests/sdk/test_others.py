@@ -6,7 +6,7 @@ import anthropic
 from google import genai
 from google.genai import errors, types
 
-from gateway import URL
+from gateway import URL, fault
 from oracle import speaker
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -39,6 +39,18 @@ class Anthropic(unittest.TestCase):
         with create(model="demo", max_tokens=100, messages=HELLO, stream=True) as response:
             last = [line for line in response.iter_lines() if line][-1]
         self.assertTrue(last.startswith(': mainstay-decision {"request"'), last)
+
+    def test_a_head_that_goes_out_before_anybody_has_answered(self):
+        with self.ask().stream(model="late", max_tokens=100, messages=HELLO) as stream:
+            self.assertNotIn("x-mainstay-channel", stream.response.headers)
+            self.assertEqual(speaker("".join(stream.text_stream)), "late")
+        fault("late", {"fault": {"kind": "hang"}})
+        try:
+            with self.assertRaises(anthropic.APIStatusError) as raised:
+                list(self.ask().create(model="late", max_tokens=100, messages=HELLO, stream=True))
+        finally:
+            fault("late")
+        self.assertEqual(raised.exception.body["error"]["type"], "timeout_error")
 
     def test_without_the_prefix(self):
         bare = anthropic.Anthropic(base_url=URL, api_key="callers-key").messages

@@ -39,6 +39,8 @@ pub struct Route {
     pub unsupported: Unsupported,
     pub continuation: Continuation,
     pub delivery: Delivery,
+    /// After so much silence a stream's caller gets the head of his answer, whoever answers then.
+    pub early_commit: Option<Duration>,
     pub retry: Retry,
     pub hedge: Hedge,
     pub panic: Panic,

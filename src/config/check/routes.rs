@@ -17,9 +17,13 @@ use crate::config::path::Path;
 use crate::config::problem::Findings;
 use crate::config::settle::{self, MAX_INFLIGHT, Traffic};
 use crate::config::tree::Value;
+use crate::config::units::shown;
 use crate::config::{Reasoning, reasoning};
 use crate::dialect::Dialect;
 use std::sync::Arc;
+
+/// A head that goes out sooner leaves hardly any error its status.
+const LEAST_SILENCE: Duration = Duration::from_secs(1);
 
 pub fn check(
     scene: &Scene<'_>,
@@ -85,6 +89,7 @@ pub fn route(
         unsupported: settle::unsupported(said.unsupported.or(defaults.unsupported)),
         continuation: settle::continuation(said.continuation.or(defaults.continuation)),
         delivery: settle::delivery(said.delivery.or(defaults.delivery)),
+        early_commit: early_commit(scene, said, index, findings),
         fallback_on: settle::fallback_on(said.fallback_on.as_deref().or(defaults.fallback_on.as_deref())),
         retry: settle::retry(&retry),
         hedge: settle::hedge(&stack([said.hedge.clone(), defaults.hedge.clone()])),
@@ -106,6 +111,23 @@ pub fn route(
         sticky: settle::sticky(&stack([said.sticky.clone(), defaults.sticky.clone()])),
         matcher,
     })
+}
+
+/// After how much silence the head of a stream goes out.
+fn early_commit(
+    scene: &Scene<'_>,
+    said: &file::Route,
+    index: usize,
+    findings: &mut Findings,
+) -> Option<Duration> {
+    let silence = settle::early_commit(said.early_commit.or(scene.file.defaults.early_commit))?;
+    if silence < LEAST_SILENCE {
+        let layers = [route_path(index), Path::root().key("defaults")];
+        let hint = "write 10s or so: what is told before still has a status that SDKs act on";
+        let message = format!("{} of silence is too short; use 1s or more", shown(silence));
+        findings.error(&scene.root.said_at(&layers, &["early_commit"]), message, hint);
+    }
+    Some(silence)
 }
 
 /// Whether callers may bring their own keys: to whoever serves models, since all of those take keys.
@@ -152,6 +174,7 @@ fn matcher(said: &file::Route, path: &Path, findings: &mut Findings) -> Option<M
                 (said.unsupported.is_some(), "unsupported"),
                 (said.continuation.is_some(), "continuation"),
                 (said.delivery.is_some(), "delivery"),
+                (said.early_commit.is_some(), "early_commit"),
                 (!said.rules.is_empty(), "rules"),
                 (said.split.is_some(), "split"),
                 (said.mirror.is_some(), "mirror"),

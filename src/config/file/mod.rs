@@ -41,8 +41,8 @@ use names::{
     StrategyName, StreamUsageName, UnsupportedName,
 };
 use policy::{
-    Breaker, Concurrency, Cooldown, Hedge, Pool, Probe, Queue, Quota, Retry, Simulated, SlowStart, Sticky,
-    Timeouts, Tls, WhenNone,
+    Breaker, Concurrency, Cooldown, Hedge, Pool, Probe, Queue, Quota, Retry, Simulated, SlowStart, SpanOrOff,
+    Sticky, Timeouts, Tls, WhenNone,
 };
 use server::Server;
 use steer::{Mirror, Rule, Split};
@@ -126,6 +126,9 @@ pub struct Defaults {
     pub unsupported: Option<UnsupportedName>,
     pub continuation: Option<ContinuationName>,
     pub delivery: Option<DeliveryName>,
+    /// After how much silence a stream's caller gets the head of his answer, and keep-alives, whoever answers then: a duration,
+    /// or off (off). Errors come inside the stream from there on.
+    pub early_commit: Option<SpanOrOff>,
     pub on_hangup: Option<OnHangupName>,
     pub concurrency: Concurrency,
     pub queue: Queue,
@@ -237,6 +240,9 @@ pub struct Route {
     pub unsupported: Option<UnsupportedName>,
     pub continuation: Option<ContinuationName>,
     pub delivery: Option<DeliveryName>,
+    /// After how much silence a stream's caller gets the head of his answer, and keep-alives, whoever answers then: a duration,
+    /// or off (off). Errors come inside the stream from there on.
+    pub early_commit: Option<SpanOrOff>,
     pub retry: Retry,
     pub hedge: Hedge,
     pub panic: WhenNone,

@@ -404,3 +404,40 @@ impl JsonSchema for SpanOrAuto {
         })
     }
 }
+
+/// `off`, or a duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpanOrOff {
+    Off,
+    Fixed(Span),
+}
+
+impl SpanOrOff {
+    pub const FORMAT: &str = "mainstay-duration-or-off";
+
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text == "off" { Ok(Self::Off) } else { Span::parse(text).map(Self::Fixed) }
+    }
+}
+
+impl<'de> Deserialize<'de> for SpanOrOff {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|why| de::Error::custom(format!("the value {why}")))
+    }
+}
+
+impl JsonSchema for SpanOrOff {
+    fn schema_name() -> Cow<'static, str> {
+        "DurationOrOff".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A duration, or off.",
+            "type": "string",
+            "format": Self::FORMAT,
+            "pattern": r"^(off|0|([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+)$",
+        })
+    }
+}

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::config::dollars::Dollars;
-use crate::config::file::policy::SpanOrAuto;
+use crate::config::file::policy::{SpanOrAuto, SpanOrOff};
 use crate::config::nearest::{did_you_mean, listed};
 use crate::config::percent::Percent;
 use crate::config::tree::{Scalar, Text};
@@ -49,6 +49,7 @@ fn reader(format: &str) -> Option<Reader> {
         Span::FORMAT => Some(|text| Span::parse(text).map(drop)),
         Size::FORMAT => Some(|text| Size::parse(text).map(drop)),
         SpanOrAuto::FORMAT => Some(|text| SpanOrAuto::parse(text).map(drop)),
+        SpanOrOff::FORMAT => Some(|text| SpanOrOff::parse(text).map(drop)),
         Dollars::FORMAT => Some(|text| Dollars::parse(text).map(drop)),
         Percent::FORMAT => Some(|text| Percent::parse(text).map(drop)),
         _ => None,
@@ -120,6 +121,7 @@ pub fn expected(schema: &Json) -> String {
     let text = match format {
         Span::FORMAT => "a duration such as 3s",
         SpanOrAuto::FORMAT => "a duration such as 20s, or auto",
+        SpanOrOff::FORMAT => "a duration such as 10s, or off",
         Size::FORMAT => "a size such as 64KiB",
         Dollars::FORMAT => "an amount such as 30 or 30.00 USD",
         Percent::FORMAT => "a share such as 5%",

@@ -7,6 +7,7 @@
 
 mod attended;
 mod captured;
+mod early;
 mod explained;
 mod followed;
 mod opaque;
@@ -27,6 +28,7 @@ use http_body::{Body, Frame, SizeHint};
 
 pub use attended::{Lasting, read_out};
 pub use captured::Captured;
+pub use early::{Answering, Early};
 pub use explained::Explained;
 pub use followed::{Followed, Follower};
 pub use opaque::Opaque;
@@ -42,6 +44,11 @@ use crate::vocab::{Fault, Usage};
 /// Time for what was said to leave before its connection is cut: hyper drops what it has buffered
 /// when a body fails.
 const FLUSH: Duration = Duration::from_millis(20);
+
+/// A caller who hears nothing for this long is told that the stream goes on: proxies and load balancers
+/// on his way close connections that are silent for a minute, some for half of one. How long the upstream
+/// may be silent is another matter (`timeouts.idle`), and ends this too.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Who waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +82,7 @@ enum Shape {
     Replayed(Replayed),
     Explained(Box<Explained>),
     Captured(Box<Captured>),
+    Early(Box<Early>),
 }
 
 impl Reply {
@@ -114,6 +122,10 @@ impl Reply {
         Self(Shape::Captured(Box::new(captured)))
     }
 
+    pub fn early(early: Early) -> Self {
+        Self(Shape::Early(Box::new(early)))
+    }
+
     /// All of it, where it is here.
     pub fn as_whole(&self) -> Option<&Bytes> {
         match &self.0 {
@@ -124,7 +136,8 @@ impl Reply {
             | Shape::Followed(_)
             | Shape::Replayed(_)
             | Shape::Explained(_)
-            | Shape::Captured(_) => None,
+            | Shape::Captured(_)
+            | Shape::Early(_) => None,
         }
     }
 
@@ -132,7 +145,7 @@ impl Reply {
     pub fn is_in_pieces(&self) -> bool {
         match &self.0 {
             Shape::Whole { .. } | Shape::Opaque(_) => false,
-            Shape::Streaming(_) | Shape::Replayed(_) | Shape::Explained(_) => true,
+            Shape::Streaming(_) | Shape::Replayed(_) | Shape::Explained(_) | Shape::Early(_) => true,
             Shape::Recorded(recorded) => recorded.inner().is_in_pieces(),
             Shape::Followed(followed) => followed.is_in_pieces(),
             Shape::Captured(captured) => captured.inner().is_in_pieces(),
@@ -149,7 +162,8 @@ impl Reply {
             | Shape::Opaque(_)
             | Shape::Followed(_)
             | Shape::Replayed(_)
-            | Shape::Explained(_) => false,
+            | Shape::Explained(_)
+            | Shape::Early(_) => false,
         }
     }
 
@@ -164,6 +178,7 @@ impl Reply {
             Shape::Replayed(_) => None,
             Shape::Explained(explained) => explained.inner().usage(),
             Shape::Captured(captured) => captured.inner().usage(),
+            Shape::Early(early) => early.inner()?.usage(),
         }
     }
 
@@ -178,6 +193,7 @@ impl Reply {
             Shape::Replayed(replayed) => replayed.settle(),
             Shape::Explained(explained) => explained.inner().settle(),
             Shape::Captured(captured) => captured.inner().settle(),
+            Shape::Early(early) => early.inner()?.settle(),
         }
     }
 }
@@ -200,6 +216,7 @@ impl Body for Reply {
             Shape::Replayed(replayed) => replayed.poll_frame(),
             Shape::Explained(explained) => explained.poll_frame(cx),
             Shape::Captured(captured) => captured.poll_frame(cx),
+            Shape::Early(early) => early.poll_frame(cx),
         }
     }
 
@@ -207,7 +224,11 @@ impl Body for Reply {
         match &self.0 {
             Shape::Whole { body, .. } => body.is_empty(),
             Shape::Opaque(opaque) => opaque.get().is_none_or(Opaque::is_end),
-            Shape::Streaming(_) | Shape::Followed(_) | Shape::Replayed(_) | Shape::Explained(_) => false,
+            Shape::Streaming(_)
+            | Shape::Followed(_)
+            | Shape::Replayed(_)
+            | Shape::Explained(_)
+            | Shape::Early(_) => false,
             Shape::Recorded(recorded) => recorded.inner().is_end_stream(),
             Shape::Captured(captured) => captured.inner().is_end_stream(),
         }
@@ -217,9 +238,11 @@ impl Body for Reply {
         match &self.0 {
             Shape::Whole { body, .. } => SizeHint::with_exact(body.len() as u64),
             Shape::Opaque(opaque) => opaque.get().map_or_else(SizeHint::default, Opaque::hint),
-            Shape::Streaming(_) | Shape::Followed(_) | Shape::Replayed(_) | Shape::Explained(_) => {
-                SizeHint::default()
-            }
+            Shape::Streaming(_)
+            | Shape::Followed(_)
+            | Shape::Replayed(_)
+            | Shape::Explained(_)
+            | Shape::Early(_) => SizeHint::default(),
             Shape::Recorded(recorded) => recorded.inner().size_hint(),
             Shape::Captured(captured) => captured.inner().size_hint(),
         }

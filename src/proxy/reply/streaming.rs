@@ -18,7 +18,7 @@ use breaking::{Break, Pending};
 
 use super::attended::Lasting;
 use super::patience::{Overdue, Patience};
-use super::{Audience, Broken, FLUSH};
+use super::{Audience, Broken, FLUSH, KEEP_ALIVE};
 use crate::algo::tick::Tick;
 use crate::dialect::Dialect;
 use crate::dialect::scan::Thinks;
@@ -86,11 +86,6 @@ enum Flow {
     Flushing(Fault, Pin<Box<Sleep>>),
     Over,
 }
-
-/// A caller who hears nothing for this long is told that the stream goes on: proxies and load balancers
-/// on his way close connections that are silent for a minute, some for half of one. How long the upstream
-/// may be silent is another matter (`timeouts.idle`), and ends this too.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// What a terminated stream may still take to end by itself, for the sake of its connection.
 const LINGER: Duration = Duration::from_secs(1);

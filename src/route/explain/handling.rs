@@ -42,6 +42,12 @@ pub fn handling(route: &Route) -> Vec<String> {
         Delivery::Buffered => lines.push("delivery: streams are held back until they are whole".to_owned()),
         Delivery::Streamed => {}
     }
+    if let Some(silence) = route.early_commit {
+        lines.push(format!(
+            "early_commit: a stream's head goes out after {} of silence, and keep-alives from then on",
+            seconds(silence)
+        ));
+    }
     if route.cache.enabled {
         let whose = match route.cache.scope {
             CacheScope::Key => "the same key",

@@ -15,6 +15,7 @@ mod continued;
 mod credentials;
 mod degradation;
 mod down;
+mod early;
 mod explained;
 mod fate;
 mod files;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::Audience;
 use super::super::patience::Overdue;
-use super::{Flow, KEEP_ALIVE, Streaming};
+use super::super::{Audience, KEEP_ALIVE};
+use super::{Flow, Streaming};
 use crate::algo::tick::Tick;
 use crate::dialect::Dialect;
 use crate::dialect::classify::InBand;
