@@ -220,10 +220,12 @@ pub const fn request_id_header(dialect: Dialect) -> Option<HeaderName> {
 }
 
 /// What a silent stream may say meanwhile, between two events: it means nothing, and every SDK takes it
-/// (WIRE §2.3). Google's chokes on whatever is no data, and Bedrock's has no such message.
+/// (WIRE §2.3). A comment is one line, without a blank one behind it: some take that for the end of an event whatever
+/// stands before it (OpenAI's for Go before 3.43), and read JSON in nothing. Google's chokes on whatever is no data,
+/// and Bedrock's has no such message.
 pub const fn keep_alive(dialect: Dialect) -> Option<&'static [u8]> {
     match dialect {
-        Dialect::OpenAi | Dialect::Responses | Dialect::Cohere => Some(b": keep-alive\n\n"),
+        Dialect::OpenAi | Dialect::Responses | Dialect::Cohere => Some(b": keep-alive\n"),
         Dialect::Anthropic => Some(b"event: ping\ndata: {\"type\": \"ping\"}\n\n"),
         Dialect::Gemini | Dialect::Bedrock | Dialect::Ollama | Dialect::Http => None,
     }
@@ -305,6 +307,25 @@ mod tests {
         let body: Value = serde_json::from_slice(&render(&error, Dialect::Gemini, "req_1")).expect("JSON");
         let detail = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "2s"});
         assert_eq!(body["error"]["details"], json!([detail]));
+    }
+
+    /// As OpenAI's SDK for Go counted events before 3.43: by blank lines, with data or without.
+    #[test]
+    fn no_comment_is_an_event_to_those_who_count_blank_lines() {
+        for dialect in Dialect::ALL {
+            let Some(sign) = keep_alive(dialect) else { continue };
+            let text =
+                String::from_utf8([b"data: {}\n\n", sign, b"data: {}\n\n", sign].concat()).expect("text");
+            let mut data = "";
+            for line in text.lines() {
+                if let Some(said) = line.strip_prefix("data: ") {
+                    data = said;
+                } else if line.is_empty() {
+                    assert!(!std::mem::take(&mut data).is_empty(), "{dialect}: {text:?}");
+                }
+            }
+            assert!(text.ends_with('\n') && data.is_empty(), "{dialect}");
+        }
     }
 
     #[test]

@@ -107,8 +107,8 @@ impl Story {
         self.account.explained(&self.so_far, MOST)
     }
 
-    /// As a comment between events.
+    /// As a comment between events, one line of its own.
     pub fn comment(&self) -> Option<String> {
-        self.text().map(|text| format!(": mainstay-decision {text}\n\n"))
+        self.text().map(|text| format!(": mainstay-decision {text}\n"))
     }
 }

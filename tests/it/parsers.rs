@@ -20,7 +20,7 @@ use mainstay::dialect::framing::eventstream::{MessageKind, message};
 use mainstay::dialect::framing::{Framing, Splitter};
 use mainstay::dialect::hub::{Ask, Family, Keeping, Manner, Renamed, Stops};
 use mainstay::dialect::watch::{Beat, Ending, Watch};
-use mainstay::dialect::{Dialect, Operation, translate};
+use mainstay::dialect::{Dialect, Operation, translate, trouble};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -323,6 +323,7 @@ fn write(said: &[Said], file: &Path) -> Vec<Shown> {
         let mut bodies = vec![(answer.dialect, answer.until_its_end())];
         for to in CALLERS.into_iter().filter(|to| *to != answer.dialect) {
             match translated(answer, to) {
+                Ok(Some(body)) if answer.kind == Kind::Stream => bodies.push((to, with_our_own(to, &body))),
                 Ok(Some(body)) => bodies.push((to, body)),
                 Ok(None) => bodies.clear(),
                 // The SDK will say what is wrong with it, unless the original is wrong itself.
@@ -343,6 +344,24 @@ fn write(said: &[Said], file: &Path) -> Vec<Shown> {
     out.flush().expect("writable");
     println!("{} answers, {unfinished} streams among them that failed or broke off", said.len());
     shown
+}
+
+/// The same with all that we say ourselves in streams: before the first event, between events, and behind the last one.
+fn with_our_own(to: Dialect, stream: &[u8]) -> Vec<u8> {
+    let sign = trouble::keep_alive(to).unwrap_or_default();
+    let comment = |text: &'static [u8]| if trouble::has_comments(to) { text } else { &[] };
+    let between = [sign, comment(b": mainstay-continued leg=2 method=anchor\n")].concat();
+    let mut out = sign.to_vec();
+    let mut rest = stream;
+    while let Some(end) = memchr::memmem::find(rest, b"\n\n").filter(|_| !between.is_empty()) {
+        let (event, behind) = rest.split_at(end + 2);
+        out.extend_from_slice(event);
+        out.extend_from_slice(&between);
+        rest = behind;
+    }
+    out.extend_from_slice(rest);
+    out.extend_from_slice(comment(b": mainstay-decision {}\n"));
+    out
 }
 
 /// What the caller gets; `None` when a stream failed or broke off.

@@ -40,7 +40,8 @@ impl Explained {
         match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
-                    self.between = BLANK_LINES.iter().any(|blank| data.ends_with(blank));
+                    let ends_event = BLANK_LINES.iter().any(|blank| data.ends_with(blank));
+                    self.between = ends_event || (self.between && is_comment(data));
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -65,4 +66,9 @@ impl Explained {
     pub(super) fn inner(&self) -> &Reply {
         &self.inner
     }
+}
+
+/// Whether it is a comment and nothing else, behind which stands what stood before it.
+fn is_comment(data: &[u8]) -> bool {
+    data.starts_with(b":") && memchr::memchr(b'\n', data) == data.len().checked_sub(1)
 }

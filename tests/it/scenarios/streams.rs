@@ -5,7 +5,7 @@ use std::time::Duration;
 use mainstay::simulated::{Fault, How, InBand, Outcome, Rule};
 
 use super::{THREE, WARM, after, secs};
-use crate::lab::{Ask, End, Lab};
+use crate::lab::{Ask, End, Lab, Said, Scribe, Step};
 
 /// S12: A answers 200, and the first event is an error.
 #[tokio::test(start_paused = true)]
@@ -228,6 +228,43 @@ async fn a_response_that_breaks_off_fails_as_the_one_that_began() {
         assert_eq!(&began, failed, "{spoken}");
         assert_eq!(failed["error"]["code"], "server_error");
         assert_eq!(last["sequence_number"], events.len() as u64 - 1, "{spoken}");
+        lab.assert_quiet().await;
+    }
+}
+
+/// What an upstream says to keep its stream alive, and what is no event to his dialect, is nothing that a caller hears.
+#[tokio::test(start_paused = true)]
+async fn a_caller_hears_that_somebody_is_there_though_nothing_of_what_comes_is_for_him() {
+    const CHUNK: &str = r#"data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"One"},"finish_reason":null}]}"#;
+    let end = CHUNK.replace(r#""finish_reason":null"#, r#""finish_reason":"stop""#);
+    // As another gateway writes its comments, without a blank line.
+    let said = (0..20).fold(
+        Said::status(200).header("content-type", "text/event-stream").data(format!("{CHUNK}\n\n")),
+        |said, _| said.step(Step::Wait(secs(5))).data(": keep-alive\n"),
+    );
+    let a = Scribe::saying(said.data(format!("{end}\n\ndata: [DONE]\n\n")));
+    let yaml = "
+version: 1
+upstreams: {a: {provider: custom, dialect: openai, base_url: 'http://a', credentials: [k]}}
+routes: [{model: demo, channels: [{upstream: a, model: m}]}]
+";
+    for (dialect, ask) in
+        Ask::stream_in_every_dialect("demo").into_iter().filter(|(dialect, _)| *dialect != "gemini")
+    {
+        let lab = Lab::beside(yaml, &[("a", &a)]);
+        let mut kept = lab.open(&ask).await;
+        let begun = lab.gateway.live.now();
+        let (mut text, mut heard) = (Vec::new(), begun);
+        while let Some(piece) = kept.next().await {
+            let now = lab.gateway.live.now();
+            assert!(now.since(heard) < secs(16), "{dialect}: silent for {:?}", now.since(heard));
+            heard = now;
+            text.extend_from_slice(&piece);
+        }
+        assert!(heard.since(begun) >= secs(100), "{dialect}");
+        let text = String::from_utf8(text).expect("text");
+        assert!(!text.contains(": keep-alive\n\n"), "no blank line behind a comment: {text}");
+        kept.hang_up();
         lab.assert_quiet().await;
     }
 }

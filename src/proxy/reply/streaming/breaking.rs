@@ -125,7 +125,7 @@ impl Streaming {
     /// Says, where the caller's dialect has comments, that somebody else goes on.
     pub(super) fn mark(&mut self, onward: &Onward, method: crate::dialect::continuation::Method) {
         if trouble::has_comments(self.dialect) {
-            let mark = format!(": mainstay-continued leg={} method={}\n\n", onward.legs(), method.name());
+            let mark = format!(": mainstay-continued leg={} method={}\n", onward.legs(), method.name());
             self.peeked.ready.push_back(mark.into());
         }
     }

@@ -19,10 +19,13 @@ impl Streaming {
         }
         let now = self.gateway.live.now();
         self.last = now;
-        self.last_said = now;
         self.peeked.held += chunk.len() as u64;
         let before = self.peeked.watch.content_events();
         let stop = if self.peeked.is_translated() { self.translate(chunk) } else { self.forward(chunk) };
+        if !self.peeked.ready.is_empty() {
+            // Who hears nothing of it is told that somebody is there.
+            self.last_said = now;
+        }
         self.remember();
         self.learn();
         let after = self.peeked.watch.content_events();
