@@ -4,6 +4,7 @@
 //! that lies within one chunk shares that chunk's buffer.
 
 mod array;
+mod begin;
 pub mod eventstream;
 mod lines;
 pub mod sse;
@@ -11,6 +12,8 @@ pub mod sse;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
+
+pub use begin::{Begin, begin};
 
 use super::{Dialect, Operation};
 

@@ -119,6 +119,8 @@ pub struct BodyFault {
 pub struct Incoming {
     source: Source,
     delivered: Delivered,
+    /// What was read, and is to be read again.
+    unread: Bytes,
 }
 
 enum Source {
@@ -148,7 +150,12 @@ impl Incoming {
     }
 
     fn new(source: Source) -> Self {
-        Self { source, delivered: Delivered::Nothing }
+        Self { source, delivered: Delivered::Nothing, unread: Bytes::new() }
+    }
+
+    /// Puts back what was read of the beginning: it comes once more, before the rest.
+    pub fn unread(&mut self, begin: Bytes) {
+        self.unread = begin;
     }
 
     /// Takes the connection out of a `101 Switching Protocols` response. `None` for any other response
@@ -188,6 +195,9 @@ impl Body for Incoming {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let this = self.get_mut();
+        if !this.unread.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.unread)))));
+        }
         let polled = match &mut this.source {
             Source::Done => return Poll::Ready(None),
             Source::Http1(reading) => ready!(reading.poll_frame(cx)),
@@ -225,18 +235,23 @@ impl Body for Incoming {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
+        let is_ended = match &self.source {
             Source::Done => true,
             Source::Http1(reading) => reading.is_ended(),
             Source::Http2(receiving) => receiving.is_ended(),
-        }
+        };
+        is_ended && self.unread.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
+        let hint = match &self.source {
             Source::Done => SizeHint::with_exact(0),
             Source::Http1(reading) => reading.hint(),
             Source::Http2(receiving) => receiving.hint(),
+        };
+        match (hint.exact(), self.unread.len() as u64) {
+            (Some(rest), again @ 1..) => SizeHint::with_exact(rest + again),
+            (None, _) | (_, 0) => hint,
         }
     }
 }

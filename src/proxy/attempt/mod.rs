@@ -8,6 +8,7 @@ mod build;
 mod read;
 mod spoken;
 mod unheard;
+mod unnamed;
 
 use std::sync::Arc;
 

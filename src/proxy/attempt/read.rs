@@ -10,6 +10,7 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::spoken::{self, Spoken};
+use super::unnamed;
 use crate::algo::tick::Tick;
 use crate::config::Delivery;
 use crate::dialect::billed::Wish;
@@ -116,7 +117,7 @@ pub struct Reading<'a> {
 type Read = Result<(response::Parts, Content), Box<Failed>>;
 
 impl Reading<'_> {
-    pub async fn read(&self, head: response::Parts, upstream: Incoming) -> Read {
+    pub async fn read(&self, mut head: response::Parts, mut upstream: Incoming) -> Read {
         let Self { gateway, guest, permit, spoken, .. } = *self;
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return if guest.upgrade.is_some() {
@@ -136,12 +137,27 @@ impl Reading<'_> {
         }
         permit.heard(&classify::hints(&head.headers, gateway.live.clock.unix_now()));
         legible(&head.headers)?;
-        match Framing::of(spoken.dialect, spoken.operation, content_type(&head)) {
+        match self.framing(&mut head, &mut upstream).await? {
             framing @ (Framing::Sse | Framing::JsonArray | Framing::Lines | Framing::EventStream) => {
                 self.stream(head, upstream, framing).await
             }
             Framing::Opaque => self.in_one_piece(head, upstream).await,
         }
+    }
+
+    /// What divides it: by its content type, and by its first bytes where a stream was asked for and it says none.
+    async fn framing(
+        &self,
+        head: &mut response::Parts,
+        upstream: &mut Incoming,
+    ) -> Result<Framing, Box<Failed>> {
+        let Self { guest, spoken, .. } = *self;
+        let said = Framing::of(spoken.dialect, spoken.operation, content_type(head));
+        let asked = guest.shape == Shape::Stream && translate::generates(spoken.operation);
+        if is_named(said) || !asked {
+            return Ok(said);
+        }
+        Box::pin(unnamed::framing(said, head, upstream, self.until())).await
     }
 
     /// Waits for a stream's first content.
@@ -288,6 +304,11 @@ impl Reading<'_> {
     }
 }
 
+/// Whether the content type alone says what it is.
+const fn is_named(framing: Framing) -> bool {
+    matches!(framing, Framing::Sse | Framing::EventStream)
+}
+
 const NO_OBJECT: &str = "the answer is no JSON object with anything in it";
 
 fn may_be_object(begin: &[u8]) -> bool {
@@ -308,7 +329,7 @@ pub(super) async fn join(
     gateway: &Gateway,
     permit: &Permit,
     (spoken, before): (&Spoken, Usage),
-    (head, upstream): (response::Parts, Incoming),
+    (mut head, mut upstream): (response::Parts, Incoming),
     (first, deadline): (Tick, Tick),
     (asking, mut stream): (&Asking, Box<translate::Stream>),
 ) -> Result<(Peeked, Incoming), (NotJoined, Box<translate::Stream>, Option<Usage>)> {
@@ -320,7 +341,15 @@ pub(super) async fn join(
     if let Err(failed) = legible(&head.headers) {
         return Err(not(failed, stream));
     }
-    let framing = Framing::of(spoken.dialect, spoken.operation, content_type(&head));
+    let mut framing = Framing::of(spoken.dialect, spoken.operation, content_type(&head));
+    if !is_named(framing) {
+        let until = gateway.live.clock.instant(first.min(deadline));
+        let seen = Box::pin(unnamed::framing(framing, &mut head, &mut upstream, until)).await;
+        framing = match seen {
+            Ok(framing) => framing,
+            Err(failed) => return Err(not(failed, stream)),
+        };
+    }
     let Some(put) = spoken.put.filter(|_| framing != Framing::Opaque) else {
         return Err(not(failed(Fault::Protocol, "a whole answer to a request for a stream"), stream));
     };

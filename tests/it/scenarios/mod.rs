@@ -39,6 +39,7 @@ mod streams;
 mod thinking;
 mod traced;
 mod unanswered;
+mod unnamed;
 mod unserved;
 mod values;
 mod watched;
