@@ -72,9 +72,10 @@ pub struct Watch {
     dialect: Dialect,
     operation: Operation,
     framing: Framing,
-    /// The last usage objects, as they came: Anthropic's first one apart.
-    usage_start: Vec<u8>,
+    /// The last usage object, as it came.
     usage_last: Vec<u8>,
+    /// What Anthropic's have said together.
+    counts: anthropic::usage::Counts,
     content_events: u64,
     next_sequence: u64,
     seen: u64,
@@ -110,8 +111,8 @@ impl Watch {
             dialect,
             operation,
             framing,
-            usage_start: Vec::new(),
             usage_last: Vec::new(),
+            counts: anthropic::usage::Counts::default(),
             content_events: 0,
             next_sequence: 0,
             seen: 0,
@@ -252,15 +253,18 @@ impl Watch {
         let Some(usage) = glimpse.usage.clone().and_then(|span| json.get(span)) else {
             return;
         };
+        if self.dialect == Dialect::Anthropic {
+            let counts = anthropic::usage::Counts::read(&mut Walker::new(usage)).unwrap_or_default();
+            self.counts = self.counts.then(counts);
+            return;
+        }
         // Counts only grow: one that has nothing any more was made before the others.
         let says_nothing = !usage.iter().any(|byte| matches!(byte, b'1'..=b'9'));
         if says_nothing && !self.usage_last.is_empty() {
             return;
         }
-        let first = self.dialect == Dialect::Anthropic && self.usage_start.is_empty();
-        let kept = if first { &mut self.usage_start } else { &mut self.usage_last };
-        kept.clear();
-        kept.extend_from_slice(usage);
+        self.usage_last.clear();
+        self.usage_last.extend_from_slice(usage);
     }
 
     fn beat(&self, glimpse: &Glimpse) -> Beat {
@@ -313,11 +317,8 @@ impl Watch {
 
     /// What was used, as far as the stream has told.
     pub fn usage(&self) -> Option<Usage> {
-        let read = |json| anthropic::usage::Counts::read(&mut Walker::new(json)).unwrap_or_default();
         let told = match self.dialect {
-            Dialect::Anthropic => {
-                read(&self.usage_start).then(read(&self.usage_last)).sum().filter(Usage::is_plausible)
-            }
+            Dialect::Anthropic => self.counts.sum().filter(Usage::is_plausible),
             Dialect::OpenAi
             | Dialect::Responses
             | Dialect::Gemini

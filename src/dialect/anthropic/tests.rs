@@ -1,6 +1,7 @@
 //! The laws of this dialect: over recorded exchanges, the canonical samples and made-up answers.
 
 mod arrangement;
+mod counts;
 mod examples;
 mod laws;
 mod recorded;

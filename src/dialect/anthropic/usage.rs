@@ -32,7 +32,7 @@ struct Creation {
 }
 
 /// The object `output_tokens_details`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Details {
     thinking: Option<u64>,
 }
@@ -124,32 +124,43 @@ impl Counts {
         Ok(counts)
     }
 
-    /// A stream says its usage at both ends: `message_delta` is cumulative and wins, but may leave
-    /// out what `message_start` said.
+    /// A stream says its usage at both ends, and all of it is cumulative. So a smaller count takes nothing back: relays
+    /// write 0 for what they do not know. Only input may turn out to have been cached, and then it is no plain input.
     pub fn then(self, later: Self) -> Self {
+        let found = later.cached().saturating_sub(self.cached());
+        let plain = self.input.map(|input| input.saturating_sub(later.input.map_or(0, |_| found)));
         Self {
-            input: later.input.or(self.input),
-            output: later.output.or(self.output),
-            cache_read: later.cache_read.or(self.cache_read),
-            cache_creation: later.cache_creation.or(self.cache_creation),
-            creation: later.creation.or(self.creation),
-            details: later.details.or(self.details),
-            searches: later.searches.or(self.searches),
+            input: plain.max(later.input),
+            output: self.output.max(later.output),
+            cache_read: self.cache_read.max(later.cache_read),
+            cache_creation: self.cache_creation.max(later.cache_creation),
+            creation: Creation::larger(self.creation, later.creation),
+            details: self.details.max(later.details),
+            searches: self.searches.max(later.searches),
             tier: later.tier.or(self.tier),
-            said: later.said.or(self.said),
+            said: self.said.max(later.said),
             surcharged: later.surcharged || self.surcharged,
         }
     }
 
+    fn cached(self) -> u64 {
+        self.cache_read.unwrap_or(0).saturating_add(self.written())
+    }
+
+    /// Tokens written to a cache: as their sum says, or as its parts do.
+    fn written(self) -> u64 {
+        let creation = self.creation.unwrap_or_default();
+        let parts = creation.one_hour.unwrap_or(0).saturating_add(creation.five_minutes.unwrap_or(0));
+        self.cache_creation.unwrap_or(0).max(parts)
+    }
+
     pub fn sum(self) -> Option<Usage> {
-        if self.input.is_none() && self.output.is_none() {
+        if self.input.is_none() && self.output.is_none() && self.cached() == 0 {
             return None;
         }
         let cache_read = self.cache_read.unwrap_or(0);
-        let creation = self.creation.unwrap_or_default();
-        let cache_write_1h = creation.one_hour.unwrap_or(0);
-        let parts = cache_write_1h.saturating_add(creation.five_minutes.unwrap_or(0));
-        let written = self.cache_creation.unwrap_or(0).max(parts);
+        let cache_write_1h = self.creation.unwrap_or_default().one_hour.unwrap_or(0);
+        let written = self.written();
         Some(Usage {
             input: self.input.unwrap_or(0).saturating_add(cache_read).saturating_add(written),
             cache_read,
@@ -182,6 +193,14 @@ fn searches(walker: &mut Walker<'_>) -> Walked<Option<u64>> {
 }
 
 impl Creation {
+    fn larger(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        let (Some(one), Some(other)) = (one, other) else { return one.or(other) };
+        Some(Self {
+            one_hour: one.one_hour.max(other.one_hour),
+            five_minutes: one.five_minutes.max(other.five_minutes),
+        })
+    }
+
     fn read(walker: &mut Walker<'_>) -> Walked<Option<Self>> {
         let mut creation = Self::default();
         let is_there = walker.if_object(|walker, key| {
