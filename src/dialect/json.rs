@@ -60,6 +60,12 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// The text for good, U+FFFD in the place of each half of a surrogate pair; `None` when it is not UTF-8.
+    pub fn into_lossy(self) -> Option<Cow<'a, str>> {
+        let halved = self.escaped.then_some(self.raw);
+        self.into_str().or_else(|| lossy(halved?).map(Cow::Owned))
+    }
+
     /// The text as bytes, for a `match` of several keys. What cannot be decoded stays as it stands.
     pub fn bytes(&self) -> Cow<'_, [u8]> {
         match self.escaped.then(|| self.decode()).flatten() {
@@ -79,6 +85,44 @@ impl<'a> Text<'a> {
         quoted.push(b'"');
         serde_json::from_slice(&quoted).ok().map(Cow::Owned)
     }
+}
+
+/// A text with escapes, of which some are half a character (RFC 8259, section 8.2): what JavaScript and UTF-8 make of
+/// them. `None` when it is not UTF-8.
+fn lossy(raw: &[u8]) -> Option<String> {
+    let mut rest = std::str::from_utf8(raw).ok()?;
+    let mut text = String::with_capacity(rest.len());
+    let mut units: Vec<u16> = Vec::new();
+    let end = |units: &mut Vec<u16>, text: &mut String| {
+        text.extend(
+            char::decode_utf16(units.drain(..)).map(|read| read.unwrap_or(char::REPLACEMENT_CHARACTER)),
+        );
+    };
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        if !plain.is_empty() {
+            end(&mut units, &mut text);
+            text.push_str(plain);
+        }
+        let unit = escape.strip_prefix('u').and_then(|digits| u16::from_str_radix(digits.get(..4)?, 16).ok());
+        if let Some(unit) = unit {
+            units.push(unit);
+            rest = escape.get(5..)?;
+            continue;
+        }
+        end(&mut units, &mut text);
+        text.push(match escape.bytes().next()? {
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            itself => itself.into(),
+        });
+        rest = escape.get(1..)?;
+    }
+    end(&mut units, &mut text);
+    text.push_str(rest);
+    Some(text)
 }
 
 /// A position in a text, always in front of the next token.

@@ -246,6 +246,9 @@ pub fn write(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Transl
     let answers = if matches!(to, Dialect::OpenAi | Dialect::Gemini) { ask.n } else { None };
     let stops = losses.stops().clone().of_answers(answers.unwrap_or(1));
     Some(Translated { renamed, stops, ..Translated::new(body, operation, losses) })
+    if to != ask.dialect {
+        body = halves::replace_some(body);
+    }
 }
 
 /// Enough for most requests. Media are most of those that are long, and a buffer that doubles for the
@@ -372,7 +375,7 @@ fn say_errors(ask: &mut Ask<'_>, to: Dialect) {
 /// An upstream's answer in one piece, as the caller's dialect says it.
 pub fn reply(from: Dialect, to: Dialect, body: &[u8], manner: &Manner) -> Result<Bytes, Untold> {
     let mended;
-    let root = match tree::parse(body) {
+    let root = match tree::whole(body) {
         Ok(root) => root,
         Err(wrong) => {
             mended = halves::replace(body).ok_or(wrong)?;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::json::{Kind, Malformed, Walked, Walker};
+use super::json::{self, Kind, Malformed, Walked, Walker};
 
 /// One value.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,16 +93,51 @@ pub fn request(body: &[u8]) -> Result<Node<'_>, Wrong> {
     within(body, MOST_VALUES)
 }
 
-/// Reads an upstream's answer, or a part of what was read before.
+/// Reads a part of what was read before, or an answer that nobody is told.
 pub fn parse(body: &[u8]) -> Result<Node<'_>, Wrong> {
     within(body, MOST_OF_ALL)
 }
 
-fn within(body: &[u8], most: usize) -> Result<Node<'_>, Wrong> {
+/// Reads an upstream's answer. Halves of characters are wrong in it: their other halves may come with the next event.
+pub fn whole(body: &[u8]) -> Result<Node<'_>, Wrong> {
+    read(body, Limits { values: MOST_OF_ALL, halves: Halves::Refused })
+}
+
+fn within(body: &[u8], values: usize) -> Result<Node<'_>, Wrong> {
+    read(body, Limits { values, halves: Halves::Replaced })
+}
+
+/// What may be read.
+#[derive(Clone, Copy)]
+struct Limits {
+    values: usize,
+    halves: Halves,
+}
+
+/// What becomes of an escape that is half a surrogate pair.
+#[derive(Clone, Copy)]
+enum Halves {
+    /// It is U+FFFD, as JavaScript's callers get from every vendor.
+    Replaced,
+    Refused,
+}
+
+impl Limits {
+    fn text(self, text: json::Text<'_>, at: usize) -> Walked<Cow<'_, str>> {
+        let text = match self.halves {
+            Halves::Replaced => text.into_lossy(),
+            Halves::Refused => text.into_str(),
+        };
+        text.ok_or(Malformed { at, expected: "sound escapes" })
+    }
+}
+
+fn read(body: &[u8], limits: Limits) -> Result<Node<'_>, Wrong> {
+    let most = limits.values;
     let text = std::str::from_utf8(body)
         .map_err(|error| Wrong::whole(format!("not UTF-8 at byte {}", error.valid_up_to())))?;
     let mut walker = Walker::new(body);
-    let root = node(&mut walker, (text, most)).and_then(|root| walker.end().map(|()| root));
+    let root = node(&mut walker, (text, limits)).and_then(|root| walker.end().map(|()| root));
     root.map_err(|Malformed { at, expected }| {
         if walker.values() > most {
             return too_many(most);
@@ -111,9 +146,9 @@ fn within(body: &[u8], most: usize) -> Result<Node<'_>, Wrong> {
     })
 }
 
-fn node<'a>(walker: &mut Walker<'a>, (text, most): (&'a str, usize)) -> Walked<Node<'a>> {
+fn node<'a>(walker: &mut Walker<'a>, (text, limits): (&'a str, Limits)) -> Walked<Node<'a>> {
     let start = walker.offset();
-    if walker.values() > most {
+    if walker.values() > limits.values {
         return Err(Malformed { at: start, expected: "fewer values" });
     }
     let value = match walker.kind()? {
@@ -121,8 +156,8 @@ fn node<'a>(walker: &mut Walker<'a>, (text, most): (&'a str, usize)) -> Walked<N
             let mut members: Vec<(Cow<'a, str>, Node<'a>)> = Vec::new();
             let mut places = Places::default();
             walker.object(|walker, key| {
-                let key = key.clone().into_str().ok_or(Malformed { at: start, expected: "sound escapes" })?;
-                let value = node(walker, (text, most))?;
+                let key = limits.text(key.clone(), start)?;
+                let value = node(walker, (text, limits))?;
                 if let Some((_, slot)) = places.find(&members, &key).and_then(|place| members.get_mut(place))
                 {
                     *slot = value;
@@ -137,15 +172,12 @@ fn node<'a>(walker: &mut Walker<'a>, (text, most): (&'a str, usize)) -> Walked<N
         Kind::Array => {
             let mut items = Vec::new();
             walker.array(|walker| {
-                items.push(node(walker, (text, most))?);
+                items.push(node(walker, (text, limits))?);
                 Ok(())
             })?;
             Value::Array(items)
         }
-        Kind::String => {
-            let string = walker.string()?;
-            Value::String(string.into_str().ok_or(Malformed { at: start, expected: "sound escapes" })?)
-        }
+        Kind::String => Value::String(limits.text(walker.string()?, start)?),
         kind => {
             walker.skip()?;
             match kind {
@@ -413,7 +445,7 @@ mod tests {
         let message = |body: &[u8]| parse(body).expect_err("wrong").message;
         assert!(message(b"{\"a\" 1}").contains("at byte 5"));
         assert!(message(b"\"\xff\"").contains("not UTF-8 at byte 1"));
-        assert!(message(br#""\ud800""#).contains("escapes"));
+        assert!(whole(br#""\ud800""#).expect_err("half").message.contains("escapes"));
         assert!(message(&[b'['; 1_000]).contains("128 levels"));
     }
 
@@ -444,6 +476,25 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn halves_of_characters_are_read_as_javascript_says_them(units in proptest::collection::vec(
+            prop_oneof![0xd7fe_u16..0xe002, any::<u16>(), Just(0x5c), Just(0x22)], 0..12), plain in any::<bool>())
+        {
+            let escape = |unit: &u16| match char::from_u32((*unit).into()) {
+                Some(shown) if plain && !matches!(shown, '"' | '\\' | '\0'..='\x1f') => shown.to_string(),
+                Some('\n') => "\\n".to_owned(),
+                Some('/') => "\\/".to_owned(),
+                _ => format!("\\u{unit:04X}"),
+            };
+            let body = format!("\"{}\"", units.iter().map(escape).collect::<String>());
+            let expected = String::from_utf16_lossy(&units);
+            let read = parse(body.as_bytes()).expect("JSON").text();
+            prop_assert_eq!(read.as_deref(), Some(&*expected), "{}", body);
+            let keyed = format!("{{{body}:1}}");
+            prop_assert!(request(keyed.as_bytes()).expect("JSON").members()[0].0 == expected);
+            prop_assert_eq!(whole(body.as_bytes()).is_ok(), String::from_utf16(&units).is_ok());
+        }
+
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse(&bytes);

@@ -1,9 +1,11 @@
-//! Halves of characters in an upstream's JSON.
+//! Halves of characters in JSON.
 //!
 //! An escape has room for 65,536 characters; all others take two of them, a surrogate pair (RFC 8259, section 7).
 //! Vendors that cut their texts as UTF-16 may put the first half at the end of one event and the second at the
 //! beginning of the next: valid JSON, but no text. What a stream's events have cut is joined again; any other half is
 //! U+FFFD, as is usual.
+
+use memchr::memmem;
 
 /// `\ud83d`
 type Escape = [u8; 6];
@@ -36,6 +38,13 @@ impl Halves {
 /// An answer in one piece without halves; `None` when it has none.
 pub(super) fn replace(json: &[u8]) -> Option<Vec<u8>> {
     mend(json, |_, out| out.extend(REPLACEMENT))
+}
+
+/// A request without halves. What was read of the caller's has none any more; they are in what goes on as it stood:
+/// arguments, schemas.
+pub(super) fn replace_some(json: Vec<u8>) -> Vec<u8> {
+    let may_have = [&br"\ud"[..], br"\uD"].iter().any(|begin| memmem::find(&json, begin).is_some());
+    if may_have { replace(&json).unwrap_or(json) } else { json }
 }
 
 /// An escape that is half a character, and stands alone.

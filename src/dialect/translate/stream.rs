@@ -155,7 +155,7 @@ impl Stream {
             return Ok(Bytes::new());
         };
         let mended;
-        let root = match tree::parse(data) {
+        let root = match tree::whole(data) {
             Ok(root) => root,
             Err(wrong) => {
                 mended = self.halves.join(data).ok_or(wrong)?;

@@ -12,6 +12,7 @@ mod excepts;
 mod failures;
 mod families;
 mod gist;
+mod halved;
 mod logprobs;
 mod names;
 mod stops;
