@@ -24,7 +24,7 @@ pub use fit::is_wanted as is_beyond;
 use super::framing::Framing;
 use super::hub::{
     Ask, CallKind, Content, Family, Losses, Manner, Mode, NOTHING, Part, Renamed, Reply, Role, Source, Stops,
-    Terms, Thought, ToolChoice, Turn, custom,
+    Terms, Text, Thought, Tool, ToolChoice, ToolKind, Turn, custom,
 };
 use super::quirks::{Prefilling, Quirks};
 use super::task::Task;
@@ -220,6 +220,9 @@ pub fn write(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Transl
         fit::fit(ask, terms, &mut losses);
     }
     refuse_state(ask, to, &mut losses);
+    if to != ask.dialect {
+        choose_what_is_there(ask, to, terms, &mut losses);
+    }
     say_something(ask, to, terms);
     say_errors(ask, to);
     let knows_custom = to == Dialect::Responses || (to == Dialect::OpenAi && terms.family == Family::OpenAi);
@@ -242,13 +245,13 @@ pub fn write(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Transl
         Dialect::Ollama => ollama::request::write(ask, terms, &mut losses, &mut body),
         Dialect::Http => return None,
     }
+    if to != ask.dialect {
+        body = halves::replace_some(body);
+    }
     renamed.undo(ask);
     let answers = if matches!(to, Dialect::OpenAi | Dialect::Gemini) { ask.n } else { None };
     let stops = losses.stops().clone().of_answers(answers.unwrap_or(1));
     Some(Translated { renamed, stops, ..Translated::new(body, operation, losses) })
-    if to != ask.dialect {
-        body = halves::replace_some(body);
-    }
 }
 
 /// Enough for most requests. Media are most of those that are long, and a buffer that doubles for the
@@ -305,6 +308,33 @@ fn refuse_state(ask: &Ask<'_>, to: Dialect, losses: &mut Losses) {
             "`{name}` refers to what is stored at OpenAI, not at this gateway, and no channel here could look it up; send the whole conversation in `input`"
         );
         losses.refuse(*name, message);
+    }
+}
+
+/// Leaves a tool of the vendor's alone that has to be called and cannot be named there: a choice of what is not among
+/// the tools is refused. What is no tool at all is the caller's mistake, and the upstream may say so.
+fn choose_what_is_there(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>, losses: &mut Losses) {
+    let names_search =
+        matches!(to, Dialect::Responses | Dialect::Anthropic) && !terms.facts.lacks(Ability::WebSearch);
+    let is_theirs =
+        |tool: &Tool<'_>| matches!(tool.kind, ToolKind::WebSearch { .. } | ToolKind::Vendor { .. });
+    if !ask.tools.iter().any(is_theirs) {
+        return;
+    }
+    let mut choice = ask.tool_choice.take();
+    let is_there = |name: &Text<'_>| ask.declares(name) || (names_search && ask.means_search(name));
+    let fits = match &mut choice {
+        Some(ToolChoice::Tool(name)) => is_there(name),
+        Some(ToolChoice::Allowed { names, .. }) => {
+            names.retain(is_there);
+            !names.is_empty()
+        }
+        Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required) | None => true,
+    };
+    if fits {
+        ask.tool_choice = choice;
+    } else {
+        losses.drop("tool_choice");
     }
 }
 

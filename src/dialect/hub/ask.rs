@@ -50,7 +50,24 @@ pub struct Ask<'a> {
     pub extras: Extras<'a>,
 }
 
+/// What a search of the vendor's own is called where it has to be called: Anthropic's name for it.
+pub const SEARCH: &str = "web_search";
+
 impl Ask<'_> {
+    /// Whether this name means the vendor's search: it is among the tools, and no tool of the caller's is called so.
+    pub fn means_search(&self, name: &str) -> bool {
+        let searches = self.tools.iter().any(|tool| matches!(tool.kind, ToolKind::WebSearch { .. }));
+        name == SEARCH && searches && !self.declares(name)
+    }
+
+    /// Whether a tool of the caller's has this name.
+    pub fn declares(&self, wanted: &str) -> bool {
+        self.tools.iter().any(|tool| match &tool.kind {
+            ToolKind::Function { name, .. } | ToolKind::Custom { name, .. } => name == wanted,
+            ToolKind::WebSearch { .. } | ToolKind::Vendor { .. } => false,
+        })
+    }
+
     pub fn new(dialect: Dialect) -> Self {
         Self {
             dialect,

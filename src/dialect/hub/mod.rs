@@ -35,8 +35,8 @@ mod stops;
 mod terms;
 
 pub use ask::{
-    Ask, Effort, Format, GO_ON, Logprobs, Mode, NOTHING, Reasoning, Role, Summary, Tier, Tool, ToolChoice,
-    ToolKind, Turn,
+    Ask, Effort, Format, GO_ON, Logprobs, Mode, NOTHING, Reasoning, Role, SEARCH, Summary, Tier, Tool,
+    ToolChoice, ToolKind, Turn,
 };
 pub use carry::{Family, MADE_UP, Signature};
 pub use embed::{Embed, Encoding, Input, Purpose, Truncate, Vector, Vectors};

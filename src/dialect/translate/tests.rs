@@ -11,6 +11,7 @@ mod citations;
 mod excepts;
 mod failures;
 mod families;
+mod forced;
 mod gist;
 mod halved;
 mod logprobs;

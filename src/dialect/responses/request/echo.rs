@@ -56,11 +56,11 @@ fn members(ask: &Ask<'_>, o: &mut Object<'_>) {
     o.number("temperature", ask.temperature.unwrap_or(1.0));
     text(ask, o);
     match (&ask.tool_choice, ask.extras.find("tool_choice")) {
-        (Some(_), _) => tools::write_choice(ask, o),
-        (None, Some(raw)) => {
+        (_, Some(raw)) => {
             o.raw("tool_choice", raw);
         }
         (None, None) => {
+        (Some(_), None) => tools::write_choice(ask, o),
             o.str("tool_choice", "auto");
         }
     }

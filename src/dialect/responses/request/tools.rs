@@ -1,7 +1,7 @@
 //! Tools and the choice among them, read and written.
 
 use super::write::Origin;
-use crate::dialect::hub::{Ask, Extras, Losses, Terms, Text, Tool, ToolChoice, ToolKind};
+use crate::dialect::hub::{Ask, Extras, Losses, SEARCH, Terms, Text, Tool, ToolChoice, ToolKind};
 use crate::dialect::openai::strict;
 use crate::dialect::quirks::ForcedTools;
 use crate::dialect::responses::search;
@@ -11,6 +11,8 @@ use crate::vocab::Ability;
 
 /// What a function takes that says nothing about it: the wire wants a schema.
 const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
+
+const CHOICE: &str = "tool_choice";
 
 /// Reads `tools` and `tool_choice`.
 pub fn read<'a>(body: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> {
@@ -25,10 +27,16 @@ pub fn read<'a>(body: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> {
         Some("none") => Some(ToolChoice::None),
         Some("required") => Some(ToolChoice::Required),
         Some(_) => return Err(choice.wrong("not a choice; use auto, none, required or an object")),
-        None => choose(choice.object()?)?,
+        None => choose(choice.object()?, ask)?,
     };
-    if ask.tool_choice.is_none() {
-        ask.extras.keep("tool_choice", choice.raw());
+    match &ask.tool_choice {
+        None => ask.extras.keep(CHOICE, choice.raw()),
+        // Its search has several names here, of which this was one.
+        Some(ToolChoice::Tool(name)) if ask.means_search(name) => ask.extras.keep_aside(CHOICE, choice.raw()),
+        Some(ToolChoice::Allowed { names, .. }) if names.iter().any(|name| ask.means_search(name)) => {
+            ask.extras.keep_aside(CHOICE, choice.raw());
+        }
+        Some(_) => {}
     }
     Ok(())
 }
@@ -71,8 +79,9 @@ fn read_tool<'a>(tool: &Node<'a>) -> Result<Tool<'a>, Wrong> {
     Ok(Tool { kind, cache: None, extras: Extras::of(inner, known) })
 }
 
-/// `None` for what only this dialect can choose: one of the vendor's own tools.
-fn choose<'a>(choice: &Node<'a>) -> Result<Option<ToolChoice<'a>>, Wrong> {
+/// `None` for what only this dialect can choose: one of the vendor's own tools, save its search.
+fn choose<'a>(choice: &Node<'a>, ask: &Ask<'a>) -> Result<Option<ToolChoice<'a>>, Wrong> {
+    let chosen = |tool| chosen(tool, ask);
     let kind = choice.need("type")?.string()?;
     if kind == "allowed_tools" {
         let names: Option<Vec<_>> = choice.need("tools")?.items()?.iter().map(chosen).collect();
@@ -86,8 +95,12 @@ fn choose<'a>(choice: &Node<'a>) -> Result<Option<ToolChoice<'a>>, Wrong> {
     }
 }
 
-fn chosen<'a>(tool: &Node<'a>) -> Option<Text<'a>> {
-    matches!(tool.at("type")?.as_str()?, "function" | "custom").then_some(())?;
+fn chosen<'a>(tool: &Node<'a>, ask: &Ask<'a>) -> Option<Text<'a>> {
+    let kind = tool.at("type")?.as_str()?;
+    if search::is_ours(kind) && ask.means_search(SEARCH) {
+        return Some(Text::Borrowed(SEARCH));
+    }
+    matches!(kind, "function" | "custom").then_some(())?;
     tool.at("name").or_else(|| tool.at("function")?.at("name"))?.text()
 }
 
@@ -107,7 +120,7 @@ pub fn write(ask: &Ask<'_>, origin: Origin, terms: &Terms<'_>, losses: &mut Loss
     } else if forced && refused && origin != Origin::Here {
         losses.drop("tool_choice");
         o.str("tool_choice", "auto");
-    } else {
+    } else if origin != Origin::Here || ask.extras.find(CHOICE).is_none() {
         write_choice(ask, o);
     }
     if let Some(parallel) = ask.parallel_tools {
@@ -223,18 +236,14 @@ pub fn write_choice(ask: &Ask<'_>, o: &mut Object<'_>) {
             o.str("tool_choice", "required");
         }
         Some(ToolChoice::Tool(name)) => {
-            o.object("tool_choice", |o| {
-                o.str("type", kind_of(ask, name)).str("name", name);
-            });
+            o.object("tool_choice", |o| write_name(ask, name, o));
         }
         Some(ToolChoice::Allowed { names, required }) => {
             o.object("tool_choice", |o| {
                 o.str("type", "allowed_tools").str("mode", if *required { "required" } else { "auto" });
                 o.array("tools", |array| {
                     for name in names {
-                        array.object(|o| {
-                            o.str("type", kind_of(ask, name)).str("name", name);
-                        });
+                        array.object(|o| write_name(ask, name, o));
                     }
                 });
             });
@@ -242,7 +251,13 @@ pub fn write_choice(ask: &Ask<'_>, o: &mut Object<'_>) {
     }
 }
 
-fn kind_of(ask: &Ask<'_>, wanted: &str) -> &'static str {
+/// A tool that is chosen: its own search has a type and no name.
+fn write_name(ask: &Ask<'_>, wanted: &str, o: &mut Object<'_>) {
+    if ask.means_search(wanted) {
+        o.str("type", SEARCH);
+        return;
+    }
     let is_custom = |tool: &Tool<'_>| matches!(&tool.kind, ToolKind::Custom { name, .. } if name == wanted);
-    if ask.tools.iter().any(is_custom) { "custom" } else { "function" }
+    let kind = if ask.tools.iter().any(is_custom) { "custom" } else { "function" };
+    o.str("type", kind).str("name", wanted);
 }
