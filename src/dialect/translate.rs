@@ -221,6 +221,7 @@ pub fn write(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Transl
     }
     refuse_state(ask, to, &mut losses);
     if to != ask.dialect {
+        responses::request::unlist(ask);
         choose_what_is_there(ask, to, terms, &mut losses);
     }
     say_something(ask, to, terms);

@@ -29,6 +29,7 @@ mod write;
 
 pub use echo::echo;
 pub use read::read;
+pub use tools::unlist;
 pub use write::write;
 
 /// Members of the request that stand for something that lies at the vendor: no other dialect can say

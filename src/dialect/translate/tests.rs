@@ -14,6 +14,7 @@ mod families;
 mod forced;
 mod gist;
 mod halved;
+mod listed;
 mod logprobs;
 mod names;
 mod stops;

@@ -95,9 +95,11 @@ impl Scribe<'_> {
                 });
             }
         });
-        if !conversation.instruction.is_empty() {
+        let parts = write::text(|out| write::array(out, |a| self.parts(a, &conversation.instruction)));
+        // Without any it is refused.
+        if parts != "[]" {
             o.object("systemInstruction", |o| {
-                o.array("parts", |a| self.parts(a, &conversation.instruction));
+                o.raw("parts", &parts);
             });
         }
     }

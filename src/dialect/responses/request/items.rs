@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::{ITEM, STATEFUL_ITEMS, parts};
+use super::{ITEM, STATEFUL_ITEMS, parts, tools};
 use crate::dialect::hub::{
     Ask, Call, CallKind, Content, Extras, Family, Media, Outcome, Part, Role, Signature, Source, Text,
     Thought, Turn,
@@ -36,6 +36,9 @@ pub fn read<'a>(input: &Node<'a>, history: History, ask: &mut Ask<'a>) -> Result
             if ask.extras.find(name).is_none() {
                 ask.extras.keep(*name, item.raw());
             }
+        }
+        if kind == tools::LISTED {
+            tools::read_listed(item, ask)?;
         }
         reader.item(&kind, item)?;
     }

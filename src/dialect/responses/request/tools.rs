@@ -1,7 +1,12 @@
 //! Tools and the choice among them, read and written.
 
+use std::collections::HashMap;
+
 use super::write::Origin;
-use crate::dialect::hub::{Ask, Extras, Losses, SEARCH, Terms, Text, Tool, ToolChoice, ToolKind};
+use crate::dialect::Dialect;
+use crate::dialect::hub::{
+    Ask, Content, Extras, Losses, Part, SEARCH, Terms, Text, Tool, ToolChoice, ToolKind,
+};
 use crate::dialect::openai::strict;
 use crate::dialect::quirks::ForcedTools;
 use crate::dialect::responses::search;
@@ -39,6 +44,62 @@ pub fn read<'a>(body: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> {
         Some(_) => {}
     }
     Ok(())
+}
+
+/// The item of the input that lists tools where they are first there: Codex has all of its own in one.
+pub const LISTED: &str = "additional_tools";
+/// The namespace of tools that are in none.
+const PLAIN: &str = "functions";
+
+/// Reads the tools of such an item. Here it goes again as it stood, so that they are said in its place.
+pub fn read_listed<'a>(item: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> {
+    for tool in item.at("tools").map(Node::items).transpose()?.unwrap_or_default() {
+        let is_plain = tool.object()?.at("type").and_then(Node::as_str) == Some("namespace")
+            && tool.at("name").and_then(Node::as_str) == Some(PLAIN);
+        let inner = tool.at("tools").filter(|_| is_plain).map(Node::items).transpose()?;
+        for tool in inner.unwrap_or(std::slice::from_ref(tool)) {
+            let mut tool = read_tool(tool)?;
+            tool.extras.keep_aside(LISTED, "true");
+            ask.tools.push(tool);
+        }
+    }
+    Ok(())
+}
+
+fn is_listed(tool: &Tool<'_>) -> bool {
+    tool.extras.find(LISTED).is_some()
+}
+
+/// For another dialect: leaves out the items that list tools, which have been read, and of several tools with one name
+/// all but the last that was listed.
+pub fn unlist(ask: &mut Ask<'_>) {
+    let is_list = |part: &Part<'_>| matches!(&part.content, Content::Vendor { kind, .. } if kind == LISTED);
+    if ask.dialect != Dialect::Responses {
+        return;
+    }
+    ask.turns.retain_mut(|turn| {
+        let said = turn.parts.len();
+        turn.parts.retain(|part| !is_list(part));
+        !turn.parts.is_empty() || said == 0
+    });
+    let mut places: HashMap<Text<'_>, usize> = HashMap::new();
+    let mut tools: Vec<Tool<'_>> = Vec::with_capacity(ask.tools.len());
+    // Those that are listed were read before the request's own.
+    let (listed, own): (Vec<_>, Vec<_>) = std::mem::take(&mut ask.tools).into_iter().partition(is_listed);
+    for tool in own.into_iter().chain(listed) {
+        let (ToolKind::Function { name, .. } | ToolKind::Custom { name, .. }) = &tool.kind else {
+            tools.push(tool);
+            continue;
+        };
+        match places.get(name).and_then(|place| tools.get_mut(*place)) {
+            Some(older) if is_listed(&tool) => *older = tool,
+            _ => {
+                places.insert(name.clone(), tools.len());
+                tools.push(tool);
+            }
+        }
+    }
+    ask.tools = tools;
 }
 
 fn read_tool<'a>(tool: &Node<'a>) -> Result<Tool<'a>, Wrong> {
@@ -146,7 +207,7 @@ fn write_tools(
     losses: &mut Losses,
     o: &mut Object<'_>,
 ) -> Written {
-    if ask.tools.is_empty() {
+    if ask.tools.is_empty() || (origin == Origin::Here && ask.tools.iter().all(is_listed)) {
         return Written::None;
     }
     let mut written = Written::None;
@@ -172,8 +233,11 @@ pub fn write_tool(
     losses: &mut Losses,
     array: &mut Array<'_>,
 ) {
-    losses.drop_if(tool.cache.as_ref(), "cache_control");
     let here = origin == Origin::Here;
+    if here && is_listed(tool) {
+        return;
+    }
+    losses.drop_if(tool.cache.as_ref(), "cache_control");
     match &tool.kind {
         ToolKind::Function { name, description, parameters, strict } => {
             let strict = match origin {
