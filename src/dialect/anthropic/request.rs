@@ -45,6 +45,7 @@ mod tools;
 mod write;
 
 pub use ids::Called;
+pub use marks::Marks;
 pub use read::read;
 pub use schema::{imposed, of_tool};
 pub use write::write;

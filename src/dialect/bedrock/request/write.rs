@@ -6,6 +6,7 @@
 mod documents;
 mod fields;
 mod ids;
+mod marks;
 mod parts;
 mod thinking;
 mod tools;
@@ -44,11 +45,12 @@ pub fn write(ask: &Ask<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Ve
         losses.drop_all_extras(ask);
         fields::drop_unsayable(ask, losses);
     }
-    let layout = turns::lay_out(&draft, losses);
-    let tools = Tools::of(&draft, &layout, losses);
+    let mut layout = turns::lay_out(&draft, losses);
+    let mut tools = Tools::of(&draft, &layout, losses);
+    let whole = marks::choose(&draft, &mut tools, &mut layout, losses);
     let thinking = Thinking::of(&draft, &layout, losses);
     write::object(out, |body| {
-        turns::write(&draft, &layout, losses, body);
+        turns::write(&draft, &layout, whole, losses, body);
         let sampling = fields::Sampling::of(&draft, &thinking, losses);
         let inference =
             write::text(|out| write::object(out, |o| fields::inference(&draft, &sampling, losses, o)));

@@ -309,7 +309,7 @@ fn tools_are_said_or_lost_by_name() {
             {"toolSpec": {"name": "mainstay_custom_run", "inputSchema": free}},
             {"systemTool": {"name": "nova_grounding"}}], "toolChoice": {"any": {}}})
     );
-    assert_eq!(losses.names(), ["parallel_tool_calls", "strict", "cache_control"]);
+    assert_eq!(losses.names(), ["parallel_tool_calls", "cache_control", "strict"]);
     let none = Ask { tools, tool_choice: Some(ToolChoice::None), ..ask(vec![user("?")]) };
     assert_eq!(written(&none, CLAUDE, Facts::default()).0["toolConfig"], Value::Null);
     let mut facts = Facts::default();
@@ -390,4 +390,49 @@ fn claude_is_held_to_schemas_as_at_home() {
     let plain: Value = serde_json::from_str(open).expect("JSON");
     let lost = "strict response_format".to_owned();
     assert_eq!(said(CLAUDE, open), (Value::Null, plain, Value::Null, lost));
+}
+
+#[test]
+fn no_more_marks_are_said_than_are_taken_and_the_last_ones_count() {
+    let marked = |text: &str| Part { cache: Some(CacheMark::Short), ..Part::text(text.to_owned()) };
+    let hour = |text: &str| Part { cache: Some(CacheMark::Hour), ..Part::text(text.to_owned()) };
+    let points = |asked: &Ask<'_>, model| {
+        let (body, losses) = written(asked, model, Facts::default());
+        let behind = |blocks: &Value| -> Vec<String> {
+            let blocks = blocks.as_array().cloned().unwrap_or_default();
+            let marked = blocks.windows(2).filter(|pair| !pair[1]["cachePoint"].is_null());
+            marked
+                .map(|pair| {
+                    let name = pair[0]["text"].as_str().or(pair[0]["toolSpec"]["name"].as_str());
+                    format!("{}{}", name.unwrap_or("+"), pair[1]["cachePoint"]["ttl"].as_str().unwrap_or(""))
+                })
+                .collect()
+        };
+        let mut all = behind(&body["toolConfig"]["tools"]);
+        all.extend(behind(&body["system"]));
+        for message in body["messages"].as_array().expect("messages") {
+            all.extend(behind(&message["content"]));
+        }
+        (all.join(" "), losses.names().iter().any(|name| name == "cache_control"))
+    };
+    let said = |tools: usize, texts: usize| Ask {
+        tools: (0..tools).map(|_| tool("f")).collect(),
+        ..ask(vec![
+            Turn::new(Role::System, vec![marked("s")]),
+            Turn::new(Role::User, (0..texts).map(|at| marked(&format!("t{at}"))).collect()),
+        ])
+    };
+    assert_eq!(points(&said(0, 6), CLAUDE), ("t2 t3 t4 t5".to_owned(), true));
+    assert_eq!(points(&said(1, 2), CLAUDE), ("f1h s t0 t1".to_owned(), false));
+    assert_eq!(points(&said(1, 3), CLAUDE), ("s t0 t1 t2".to_owned(), true));
+    assert_eq!(points(&said(0, 5), NOVA), ("t1 t2 t3 t4".to_owned(), true));
+    // The one of the whole request is the last of all.
+    let whole = Ask { cache: Some(CacheMark::Short), ..said(0, 4) };
+    assert_eq!(points(&whole, CLAUDE), ("t1 t2 t3 +".to_owned(), true));
+    // None of an hour stands behind one of five minutes.
+    let mixed = ask(vec![Turn::new(Role::User, vec![hour("a"), marked("b"), hour("c")])]);
+    assert_eq!(points(&mixed, CLAUDE), ("a1h b c".to_owned(), true));
+    // A caller of its own says what he likes.
+    let own = Ask { dialect: Dialect::Bedrock, ..said(0, 6) };
+    assert_eq!(points(&own, CLAUDE), ("s t0 t1 t2 t3 t4 t5".to_owned(), false));
 }

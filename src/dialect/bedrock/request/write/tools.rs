@@ -5,7 +5,7 @@ use super::{Draft, Origin, TOOLS, custom};
 use crate::dialect::anthropic::{self, stand_in};
 use crate::dialect::bedrock::maker::Maker;
 use crate::dialect::bedrock::request::GROUNDING;
-use crate::dialect::hub::{Losses, Text, Tool, ToolChoice, ToolKind};
+use crate::dialect::hub::{CacheMark, Losses, Text, Tool, ToolChoice, ToolKind};
 use crate::dialect::json::Walker;
 use crate::dialect::write::{Array, Object};
 use crate::vocab::Ability;
@@ -17,11 +17,18 @@ const PARAMETERS: &str = "tools.parameters";
 
 /// The tools that the model gets, and what it is told about them.
 pub struct Tools<'d, 'a> {
-    listed: Vec<&'d Tool<'a>>,
+    pub listed: Vec<Listed<'d, 'a>>,
     /// Called before but not listed any more: Converse wants to know what calls in the history are of.
     bygone: Vec<String>,
     pick: Option<Pick<'d>>,
     place: Place,
+}
+
+/// A tool that the model gets.
+pub struct Listed<'d, 'a> {
+    tool: &'d Tool<'a>,
+    /// The cache mark that is said behind it.
+    pub mark: Option<CacheMark>,
 }
 
 /// Which tool has to be called.
@@ -48,14 +55,15 @@ impl<'d, 'a> Tools<'d, 'a> {
         let mut tools = Self { listed: Vec::new(), bygone: Vec::new(), pick: None, place: Place::Config };
         tools.pick = draft.ask.tool_choice.as_ref().map(|choice| pick(choice, &draft.ask.tools));
         if draft.origin == Origin::Own {
-            tools.listed = draft.ask.tools.iter().collect();
+            tools.listed = draft.ask.tools.iter().map(Listed::of).collect();
             let parallel = draft.ask.parallel_tools;
             if parallel.is_some() || tools.pick == Some(Pick::None) {
                 tools.place = Place::Claude { disable_parallel: parallel.map(|parallel| !parallel) };
             }
             return tools;
         }
-        tools.listed = draft.ask.tools.iter().filter(|tool| is_listed(draft, tool, losses)).collect();
+        let listed = draft.ask.tools.iter().filter(|tool| is_listed(draft, tool, losses));
+        tools.listed = listed.map(Listed::of).collect();
         let called = layout.called();
         if tools.pick == Some(Pick::None) {
             tools.pick = None;
@@ -109,8 +117,11 @@ impl<'d, 'a> Tools<'d, 'a> {
         }
         body.object(TOOLS, |config| {
             config.array("tools", |tools| {
-                for tool in &self.listed {
+                for Listed { tool, mark } in &self.listed {
                     write_tool(draft, tool, losses, tools);
+                    if let Some(mark) = mark {
+                        draft.cache_point(*mark, tools);
+                    }
                 }
                 for name in &self.bygone {
                     spec(name, None, ANYTHING, tools, |_| {});
@@ -150,6 +161,12 @@ impl<'d, 'a> Tools<'d, 'a> {
                 choice.bool("disable_parallel_tool_use", disable);
             }
         });
+    }
+}
+
+impl<'d, 'a> Listed<'d, 'a> {
+    fn of(tool: &'d Tool<'a>) -> Self {
+        Self { tool, mark: tool.cache }
     }
 }
 
@@ -239,12 +256,6 @@ fn write_tool(draft: &Draft<'_, '_>, tool: &Tool<'_>, losses: &mut Losses, tools
                 });
             });
         }
-    }
-    match tool.cache {
-        // Nova has no cache points among tools.
-        Some(mark) if own || (draft.caches() && !draft.maker.is_nova()) => draft.cache_point(mark, tools),
-        Some(_) => losses.drop("cache_control"),
-        None => {}
     }
 }
 

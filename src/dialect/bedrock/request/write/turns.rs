@@ -37,6 +37,8 @@ pub struct Placed<'d, 'a> {
     pub part: &'d Part<'a>,
     /// Of a call or its result.
     pub id: Text<'a>,
+    /// The cache mark that is said behind it.
+    pub mark: Option<CacheMark>,
 }
 
 pub fn lay_out<'d, 'a>(draft: &Draft<'d, 'a>, losses: &mut Losses) -> Layout<'d, 'a> {
@@ -66,7 +68,7 @@ pub fn lay_out<'d, 'a>(draft: &Draft<'d, 'a>, losses: &mut Losses) -> Layout<'d,
                 | Content::Thought(_)
                 | Content::Vendor { .. } => Text::Borrowed(""),
             };
-            placed.push(Placed { part, id });
+            placed.push(Placed { part, id, mark: part.cache });
         }
         if leading {
             layout.system.append(&mut placed);
@@ -131,7 +133,7 @@ impl<'d, 'a> Layout<'d, 'a> {
     /// A conversation begins with the user, and ends with him where the model takes no begun answer.
     fn begin_and_end(&mut self, draft: &Draft<'_, '_>, losses: &mut Losses) {
         let user = |part: &'d Part<'a>| {
-            let parts = vec![Placed { part, id: Text::Borrowed("") }];
+            let parts = vec![Placed { part, id: Text::Borrowed(""), mark: None }];
             Message { role: Role::User, parts, extras: None }
         };
         if self.messages.first().is_some_and(|first| first.role != Role::User) {
@@ -169,7 +171,14 @@ impl<'d, 'a> Layout<'d, 'a> {
     }
 }
 
-pub fn write(draft: &Draft<'_, '_>, layout: &Layout<'_, '_>, losses: &mut Losses, body: &mut Object<'_>) {
+/// `whole` is the mark of the request as a whole.
+pub fn write(
+    draft: &Draft<'_, '_>,
+    layout: &Layout<'_, '_>,
+    whole: Option<CacheMark>,
+    losses: &mut Losses,
+    body: &mut Object<'_>,
+) {
     let mut names = Names::default();
     if !layout.system.is_empty() {
         body.array("system", |blocks| {
@@ -178,7 +187,6 @@ pub fn write(draft: &Draft<'_, '_>, layout: &Layout<'_, '_>, losses: &mut Losses
             }
         });
     }
-    let whole = draft.ask.cache.filter(|_| draft.caches());
     body.array("messages", |messages| {
         for (at, message) in layout.messages.iter().enumerate() {
             let is_last = at + 1 == layout.messages.len();
@@ -207,9 +215,6 @@ pub fn write(draft: &Draft<'_, '_>, layout: &Layout<'_, '_>, losses: &mut Losses
             });
         }
     });
-    if whole.is_none() {
-        losses.drop_if(draft.ask.cache.as_ref(), "cache_control");
-    }
 }
 
 fn block(
@@ -220,10 +225,8 @@ fn block(
     blocks: &mut Array<'_>,
 ) {
     parts::write(draft, placed, names, losses, blocks);
-    match placed.part.cache {
-        Some(mark) if draft.caches() => draft.cache_point(mark, blocks),
-        Some(_) => losses.drop("cache_control"),
-        None => {}
+    if let Some(mark) = placed.mark {
+        draft.cache_point(mark, blocks);
     }
 }
 
