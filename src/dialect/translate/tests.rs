@@ -14,6 +14,7 @@ mod families;
 mod forced;
 mod gist;
 mod halved;
+mod late;
 mod listed;
 mod logprobs;
 mod names;

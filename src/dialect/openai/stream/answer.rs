@@ -3,7 +3,7 @@
 //! At most one block of text, refusal or reasoning is open at a time, beside any number of tool calls.
 
 use super::slots::{Said, Slots};
-use crate::dialect::hub::{Block, Citation, Delta, Event, Family, Media, Signature, Source, Text};
+use crate::dialect::hub::{Block, Citation, Delta, Event, Family, Media, Signature, Source, Stop, Text};
 use crate::dialect::openai::stops::{self, Held};
 use crate::dialect::openai::thoughts::{self, Detail, Kind, Shape};
 use crate::dialect::openai::{calls, reply};
@@ -19,6 +19,8 @@ pub struct Answer {
     unclaimed: Vec<(String, Signature<'static>)>,
     held: Held,
     cited: bool,
+    /// Why it ended, as was said last. Some say so with each piece, so that more may come.
+    stop: Option<Stop<'static>>,
     finished: bool,
 }
 
@@ -42,6 +44,7 @@ impl Answer {
             unclaimed: Vec::new(),
             held: Held::default(),
             cited: false,
+            stop: None,
             finished: false,
         }
     }
@@ -64,18 +67,30 @@ impl Answer {
         if let Some(logprobs) = choice.at("logprobs").filter(|said| tells(said)) {
             self.decorate(Delta::Logprobs(logprobs.raw().into()), events);
         }
-        if let Some(stop) = stops::read(choice, self.held) {
-            self.close_all(events);
-            events.push(Event::Finish { choice: self.index, stop });
-            self.finished = true;
+        if let Some(stop) = stops::read(choice, self.held).map(Stop::into_owned) {
+            let failed = stop == Stop::Failed;
+            self.stop = Some(stop);
+            if failed {
+                self.end(events);
+            }
         }
         Ok(())
+    }
+
+    /// Nothing more comes of it where it has said why it ended.
+    pub fn settle(&mut self, events: &mut Vec<Event<'_>>) {
+        if self.stop.is_some() {
+            self.end(events);
+        }
     }
 
     pub fn end(&mut self, events: &mut Vec<Event<'_>>) {
         if !self.finished {
             self.close_all(events);
-            events.push(Event::Finish { choice: self.index, stop: stops::unsaid(self.held) });
+            // What came behind a mere end is why it ended.
+            let said = self.stop.take().filter(|stop| *stop != Stop::End);
+            let stop = said.unwrap_or_else(|| stops::unsaid(self.held));
+            events.push(Event::Finish { choice: self.index, stop });
             self.finished = true;
         }
     }

@@ -31,14 +31,22 @@ impl Reader {
         if !self.started && (!choices.is_empty() || usage.is_some()) {
             self.start(json, events);
         }
+        for answer in &mut self.answers {
+            if !choices.iter().any(|choice| index(choice) == answer.index) {
+                answer.settle(events);
+            }
+        }
         for choice in choices {
-            let index = choice.at("index").and_then(Node::as_integer).unwrap_or(0);
-            let Some(answer) = self.answer(u32::try_from(index).unwrap_or(u32::MAX)) else {
+            let Some(answer) = self.answer(index(choice)) else {
                 return Err(choice.wrong("more answers than anybody can have asked for"));
             };
             answer.read(choice, events)?;
         }
         self.cite(json, events);
+        // The usage is the last that is told.
+        if usage.is_some() {
+            self.answers.iter_mut().for_each(|answer| answer.settle(events));
+        }
         events.extend(usage.map(Event::Usage));
         Ok(())
     }
@@ -84,4 +92,10 @@ impl Reader {
             answer.cite(source, events);
         }
     }
+}
+
+/// Whose answer it is.
+fn index(choice: &Node<'_>) -> u32 {
+    let index = choice.at("index").and_then(Node::as_integer).unwrap_or(0);
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
