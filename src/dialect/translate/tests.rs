@@ -17,6 +17,7 @@ mod halved;
 mod late;
 mod listed;
 mod logprobs;
+mod looks;
 mod names;
 mod stops;
 mod streams;

@@ -195,29 +195,28 @@ fn write_call(call: &Call<'_>, id: &str, block: &mut Object<'_>) {
     }
 }
 
-/// The media type that is said, or that its first bytes tell. Empty for a URL of unknown kind.
+/// The media type that is said, or that its first bytes tell: a picture that is said to be of another kind than it is
+/// would be refused. Empty for a URL of unknown kind.
 fn kind_of<'m>(media: &'m Media<'_>, is_image: bool) -> Cow<'m, str> {
     let said = media.mime.as_deref().map(|mime| mime.split(';').next().unwrap_or_default().trim());
+    let is_picture = is_image || said.is_some_and(|mime| mime.starts_with("image/"));
+    if let Some(looks) = media.picture_by_looks().filter(|_| is_picture) {
+        return Cow::Borrowed(looks);
+    }
     match (said, &media.source) {
         (Some("image/jpg"), _) => Cow::Borrowed("image/jpeg"),
         (Some(mime), _) if !mime.is_empty() && mime != "application/octet-stream" => Cow::Borrowed(mime),
-        (_, Source::Base64(data)) => Cow::Borrowed(sniffed(data, is_image)),
+        (_, Source::Base64(data)) => Cow::Borrowed(sniffed(media, data, is_image)),
         (_, Source::Text(_)) => Cow::Borrowed("text/plain"),
         (_, Source::Url(_) | Source::FileId(_)) => Cow::Borrowed(""),
     }
 }
 
 /// By the first bytes, encoded.
-fn sniffed(data: &str, is_image: bool) -> &'static str {
-    const BEGINNINGS: [(&str, &str); 5] = [
-        ("JVBERi", PDF),
-        ("iVBORw0KGgo", "image/png"),
-        ("/9j/", "image/jpeg"),
-        ("R0lGOD", "image/gif"),
-        ("UklGR", "image/webp"),
-    ];
-    let found = BEGINNINGS.iter().find(|(begin, _)| data.starts_with(begin));
-    found.map_or(if is_image { "image/png" } else { PDF }, |(_, mime)| mime)
+fn sniffed(media: &Media<'_>, data: &str, is_image: bool) -> &'static str {
+    let is_pdf = data.starts_with("JVBERi");
+    let looks = if is_pdf { Some(PDF) } else { media.picture_by_looks() };
+    looks.unwrap_or(if is_image { "image/png" } else { PDF })
 }
 
 /// How the content of a block is said; `None` for a kind of file that the API does not take.

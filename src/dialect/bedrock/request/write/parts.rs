@@ -98,7 +98,9 @@ fn is_media_said(
 
 /// What Amazon calls the format, as far as the type, the name or the content itself tells.
 fn format<'m>(medium: Medium, media: &'m Media<'_>) -> Option<&'m str> {
-    let by_mime = media.mime.as_deref().and_then(|mime| medium.format(mime));
+    // What is said of a picture may be wrong, and is refused then.
+    let by_looks = media.picture_by_looks().filter(|_| medium == Medium::Image);
+    let by_mime = by_looks.or(media.mime.as_deref()).and_then(|mime| medium.format(mime));
     let by_name = || media.name.as_deref().and_then(|name| medium.format_of_name(name));
     by_mime.or_else(by_name).or_else(|| match &media.source {
         Source::Base64(data) if medium == Medium::Image => image_by_looks(data),
