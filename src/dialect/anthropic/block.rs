@@ -147,7 +147,7 @@ fn text<'a>(block: &Node<'a>) -> Result<Part<'a>, Wrong> {
 pub fn cite<'a>(citation: &Node<'a>) -> Citation<'a> {
     let text = |key| citation.at(key).and_then(Node::text);
     let title = text("title").or_else(|| text("document_title"));
-    Citation { url: text("url"), title, raw: citation.raw() }
+    Citation { url: text("url"), title, place: None, raw: citation.raw() }
 }
 
 fn image<'a>(block: &Node<'a>) -> Result<Part<'a>, Wrong> {

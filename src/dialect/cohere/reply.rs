@@ -48,7 +48,7 @@ pub fn cite<'a>(citation: &Node<'a>) -> Citation<'a> {
     let sources = citation.at("sources").map_or(&[][..], Node::elements);
     let document = sources.iter().find_map(|source| source.at("document"));
     let text = |key| document.and_then(|document| document.at(key)).and_then(Node::text);
-    Citation { url: text("url"), title: text("title"), raw: citation.raw() }
+    Citation { url: text("url"), title: text("title"), place: None, raw: citation.raw() }
 }
 
 /// Says another vendor's, as far as it tells: a source, and no place in the text.

@@ -12,6 +12,9 @@ use stop::Called;
 const KNOWN: [&str; 4] = ["candidates", "usageMetadata", "modelVersion", "responseId"];
 const KNOWN_OF_CANDIDATE: [&str; 4] = ["content", "finishReason", "index", "logprobsResult"];
 
+/// Segments that are looked at, and sources of each.
+const MOST_PLACES: usize = 256;
+
 /// What an answer says.
 pub fn read<'a>(body: &Node<'a>) -> Result<Reply<'a>, Wrong> {
     let text = |name| member(body, name).and_then(Node::text).unwrap_or_default();
@@ -55,7 +58,8 @@ fn candidate<'a>(node: &Node<'a>, at: usize) -> Result<Choice<'a>, Wrong> {
     for part in content.map(Node::elements).unwrap_or_default() {
         part::read(part, Reading::Lenient, &mut parts)?;
     }
-    Part::cite(&mut parts, grounds(node).iter().filter_map(cite));
+    let cited = cited(node, &parts);
+    Part::cite(&mut parts, cited);
     let calls = parts.iter().any(|part| matches!(part.content, Content::Call(_)));
     let called = if calls { Called::Yes } else { Called::No };
     let reason = member(node, "finishReason").and_then(Node::as_str);
@@ -74,11 +78,48 @@ pub fn grounds<'n, 'a>(candidate: &'n Node<'a>) -> &'n [Node<'a>] {
     metadata.and_then(|metadata| member(metadata, "groundingChunks")).map(Node::elements).unwrap_or_default()
 }
 
+/// What a candidate is grounded on, each source where it supports the text, or, where that is not told, for all of it.
+fn cited<'a>(candidate: &Node<'a>, parts: &[Part<'a>]) -> Vec<Citation<'a>> {
+    let chunks = grounds(candidate);
+    let metadata = member(candidate, "groundingMetadata");
+    let supports = metadata.and_then(|metadata| member(metadata, "groundingSupports"));
+    let mut texts = parts.iter().filter_map(Part::as_text);
+    // Places are those in one part, and of several nobody else would know which.
+    let text = texts.next().filter(|_| texts.next().is_none());
+    let mut cited: Vec<Citation<'a>> = Vec::new();
+    let mut placed = vec![false; chunks.len()];
+    for support in supports.map(Node::elements).unwrap_or_default().iter().take(MOST_PLACES) {
+        let place = text.zip(member(support, "segment")).and_then(|(text, segment)| place(text, segment));
+        let indices = member(support, "groundingChunkIndices").map(Node::elements).unwrap_or_default();
+        for index in indices.iter().take(MOST_PLACES).filter_map(Node::as_integer) {
+            let index = usize::try_from(index).unwrap_or(usize::MAX);
+            let (Some(chunk), Some(was_placed)) = (chunks.get(index), placed.get_mut(index)) else {
+                continue;
+            };
+            if let (Some(place), Some(citation)) = (place, cite(chunk)) {
+                *was_placed = true;
+                cited.push(Citation { place: Some(place), ..citation });
+            }
+        }
+    }
+    let others = chunks.iter().zip(placed).filter(|(_, was_placed)| !was_placed);
+    cited.extend(others.filter_map(|(chunk, _)| cite(chunk)));
+    cited
+}
+
+/// A segment in characters: Google counts bytes, and leaves out a 0.
+fn place(text: &str, segment: &Node<'_>) -> Option<(u64, u64)> {
+    let at = |key| member(segment, key).and_then(Node::as_integer).unwrap_or(0);
+    let characters = |bytes: u64| Some(text.get(..usize::try_from(bytes).ok()?)?.chars().count() as u64);
+    let (start, end) = (characters(at("startIndex"))?, characters(at("endIndex"))?);
+    (start < end).then_some((start, end))
+}
+
 /// One of `groundingChunks`; `None` for a kind that is not known.
 pub fn cite<'a>(chunk: &Node<'a>) -> Option<Citation<'a>> {
     let source = ["web", "retrievedContext", "maps"].iter().find_map(|kind| member(chunk, kind))?;
     let text = |key| member(source, key).and_then(Node::text);
-    Some(Citation { url: text("uri"), title: text("title"), raw: chunk.raw() })
+    Some(Citation { url: text("uri"), title: text("title"), place: None, raw: chunk.raw() })
 }
 
 /// Says another vendor's sources, `(url, title)`.

@@ -78,7 +78,7 @@ pub enum Delta<'a> {
 }
 
 impl<'a> From<Citation<'a>> for Delta<'a> {
-    fn from(Citation { url, title, raw }: Citation<'a>) -> Self {
+    fn from(Citation { url, title, raw, .. }: Citation<'a>) -> Self {
         Self::Citation { url, title, raw }
     }
 }

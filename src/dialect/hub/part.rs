@@ -18,6 +18,8 @@ pub struct Part<'a> {
 pub struct Citation<'a> {
     pub url: Option<Text<'a>>,
     pub title: Option<Text<'a>>,
+    /// Where in the answer's text it belongs, in characters, where `raw` says so in another way than OpenAI.
+    pub place: Option<(u64, u64)>,
     /// All of it, in the upstream's own words.
     pub raw: &'a str,
 }
@@ -172,8 +174,6 @@ pub fn object_of(arguments: &str) -> Option<&str> {
     }
 }
 
-impl<'a> Media<'a> {
-    pub fn new(source: Source<'a>, mime: Option<Text<'a>>) -> Self {
 /// What pictures begin with, as far as it fills digits of base64.
 const LOOKS: [(&str, &str); 4] = [
     ("iVBORw0KGgo", "image/png"),
@@ -185,7 +185,7 @@ const LOOKS: [(&str, &str); 4] = [
 /// Where the digits begin that `WEBP` fills, and what they are: a sound begins with `RIFF`, too.
 const WEBP: (usize, &str) = (11, "XRUJQ");
 
-        Self { source, mime, detail: None, name: None }
+impl<'a> Media<'a> {
     /// The type of a picture, by its first bytes: what is said of it may be wrong. Looks at sixteen digits.
     pub fn picture_by_looks(&self) -> Option<&'static str> {
         let Source::Base64(data) = &self.source else { return None };
@@ -194,6 +194,8 @@ const WEBP: (usize, &str) = (11, "XRUJQ");
         is_it.then_some(mime)
     }
 
+    pub fn new(source: Source<'a>, mime: Option<Text<'a>>) -> Self {
+        Self { source, mime, detail: None, name: None }
     }
 
     /// What a URL means: `data:image/png;base64,…` is the data itself, anything else stays a URL.

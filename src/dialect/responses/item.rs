@@ -259,8 +259,8 @@ pub fn tokens(logprobs: &str) -> String {
 }
 
 /// A citation in this dialect's words: as it is if it was said in them. Chat has one level more; others
-/// do not say where it begins, and it covers the part's text so far. `None` without a URL.
-pub fn annotation(url: Option<&str>, title: Option<&str>, raw: &str, length: usize) -> Option<String> {
+/// do not say where it begins: it has this place then. `None` without a URL.
+pub fn annotation(url: Option<&str>, title: Option<&str>, raw: &str, place: (u64, u64)) -> Option<String> {
     let root = tree::parse(raw.as_bytes()).ok();
     let nested = root.as_ref().and_then(|root| root.at("url_citation")).or(root.as_ref());
     if root.as_ref().is_some_and(is_ours) {
@@ -269,7 +269,7 @@ pub fn annotation(url: Option<&str>, title: Option<&str>, raw: &str, length: usi
     let number = |key: &str| nested.and_then(|nested| nested.at(key)?.as_integer());
     let text = |key: &str| nested.and_then(|nested| nested.at(key)?.as_str());
     let url = url.or_else(|| text("url"))?;
-    let (start, end) = (number("start_index").unwrap_or(0), number("end_index").unwrap_or(length as u64));
+    let (start, end) = (number("start_index").unwrap_or(place.0), number("end_index").unwrap_or(place.1));
     Some(write::text(|out| {
         write::object(out, |o| {
             o.str("type", "url_citation").number("start_index", start).number("end_index", end);

@@ -227,5 +227,5 @@ pub fn cite<'a>(citation: &Node<'a>) -> Citation<'a> {
     let web = citation.at("location").and_then(|place| place.at("web")?.at("url")?.text());
     let is_url = |source: &Text<'_>| source.starts_with("https://") || source.starts_with("http://");
     let url = web.or_else(|| text("source").filter(is_url));
-    Citation { url, title: text("title"), raw: citation.raw() }
+    Citation { url, title: text("title"), place: None, raw: citation.raw() }
 }

@@ -210,7 +210,7 @@ fn what_comes_behind_is_left_out_and_nothing_but_text_ends_an_answer() {
 
 #[test]
 fn sources_and_probabilities_of_what_is_cut_off_are_not_told() {
-    let citation = || Citation { url: Some("https://a.example".into()), title: None, raw: "{}" };
+    let citation = || Citation { url: Some("https://a.example".into()), title: None, place: None, raw: "{}" };
     let cited = |text: &'static str| Part { citations: vec![citation()], ..Part::text(text) };
     let token = |text: &str, bytes: &str| format!(r#"{{"token":"{text}","logprob":-1,"bytes":{bytes}}}"#);
     let (a, b, stop) = (token("a", "null"), token("é", "[195,169]"), token("END", "null"));

@@ -127,7 +127,7 @@ fn read_content<'a>(content: &Node<'a>, parts: &mut Vec<Part<'a>>) {
 pub fn cite<'a>(note: &Node<'a>) -> Citation<'a> {
     let said = note.at("url_citation").unwrap_or(note);
     let text = |key: &str| said.at(key).and_then(Node::text);
-    Citation { url: text("url"), title: text("title"), raw: note.raw() }
+    Citation { url: text("url"), title: text("title"), place: None, raw: note.raw() }
 }
 
 /// Perplexity's sources, which stand beside the choices.
@@ -135,7 +135,7 @@ pub fn sources<'n, 'a>(body: &'n Node<'a>) -> impl Iterator<Item = Citation<'a>>
     let said = body.at("search_results").or_else(|| body.at("citations"));
     said.map(Node::elements).unwrap_or_default().iter().map(|source| {
         let url = source.at("url").unwrap_or(source).text();
-        Citation { url, title: source.at("title").and_then(Node::text), raw: source.raw() }
+        Citation { url, title: source.at("title").and_then(Node::text), place: None, raw: source.raw() }
     })
 }
 

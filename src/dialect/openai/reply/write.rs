@@ -155,8 +155,8 @@ fn write_annotations(parts: &[Part<'_>], message: &mut Object<'_>) {
         return;
     }
     message.array("annotations", |array| {
-        for Citation { url, title, raw } in citations() {
-            write_annotation(url.as_deref(), title.as_deref(), raw, None, array);
+        for Citation { url, title, place, raw } in citations() {
+            write_annotation((url.as_deref(), title.as_deref()), *place, raw, None, array);
         }
     });
 }
@@ -164,8 +164,8 @@ fn write_annotations(parts: &[Part<'_>], message: &mut Object<'_>) {
 /// One of `annotations`: OpenAI's own as it is, another's as far as it tells a URL. `index` is its place in a
 /// stream: OpenAI's SDK joins lists of several chunks by it, and raises when it is missing.
 pub fn write_annotation(
-    url: Option<&str>,
-    title: Option<&str>,
+    (url, title): (Option<&str>, Option<&str>),
+    place: Option<(u64, u64)>,
     raw: &str,
     index: Option<u32>,
     array: &mut Array<'_>,
@@ -182,11 +182,12 @@ pub fn write_annotation(
             object.number_if("index", index);
         });
     } else if let Some(url) = url {
-        let place = |key| node.and_then(|node| node.at(key)?.as_integer()).unwrap_or(0);
+        let said = |key| node.and_then(|node| node.at(key)?.as_integer()).unwrap_or(0);
+        let (start, end) = place.unwrap_or_else(|| (said("start_index"), said("end_index")));
         array.object(|object| {
             object.str("type", "url_citation").object("url_citation", |citation| {
                 citation.str("url", url).str("title", title.unwrap_or_default());
-                citation.number("start_index", place("start_index")).number("end_index", place("end_index"));
+                citation.number("start_index", start).number("end_index", end);
             });
             object.number_if("index", index);
         });

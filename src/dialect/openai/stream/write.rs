@@ -170,7 +170,13 @@ impl Writer {
             Delta::Media(media) => chunk(begin, choice, out, |object| write_media(media, images, object)),
             Delta::Citation { url, title, raw } => chunk(begin, choice, out, |object| {
                 object.array("annotations", |array| {
-                    reply::write_annotation(url.as_deref(), title.as_deref(), raw, Some(*notes), array);
+                    reply::write_annotation(
+                        (url.as_deref(), title.as_deref()),
+                        None,
+                        raw,
+                        Some(*notes),
+                        array,
+                    );
                     *notes += u32::from(!array.is_empty());
                 });
             }),

@@ -146,7 +146,7 @@ fn content<'a>(part: &Node<'a>) -> Part<'a> {
 /// One of `annotations`.
 pub fn cite<'a>(annotation: &Node<'a>) -> Citation<'a> {
     let text = |key: &str| annotation.at(key).and_then(Node::text);
-    Citation { url: text("url"), title: text("title"), raw: annotation.raw() }
+    Citation { url: text("url"), title: text("title"), place: None, raw: annotation.raw() }
 }
 
 /// A thought for each text of the item, all with its id; what has to be sent back is the last one's.

@@ -164,9 +164,9 @@ impl Writer<'_> {
 /// Citations of a text, as items of an array.
 fn annotations(part: &Part<'_>, text: &str) -> String {
     let mut items = String::new();
-    for Citation { url, title, raw } in &part.citations {
-        let length = text.chars().count();
-        if let Some(annotation) = item::annotation(url.as_deref(), title.as_deref(), raw, length) {
+    for Citation { url, title, place, raw } in &part.citations {
+        let place = place.unwrap_or_else(|| (0, text.chars().count() as u64));
+        if let Some(annotation) = item::annotation(url.as_deref(), title.as_deref(), raw, place) {
             item::join(&mut items, &annotation);
         }
     }

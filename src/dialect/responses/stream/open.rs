@@ -162,7 +162,7 @@ impl Open {
         out: &mut Vec<u8>,
     ) {
         let length = self.text.chars().count();
-        let Some(annotation) = item::annotation(url, title, raw, length) else { return };
+        let Some(annotation) = item::annotation(url, title, raw, (0, length as u64)) else { return };
         self.begin(output, out);
         let (Some(place), Kind::Text { annotations, cited, .. }) = (&self.place, &mut self.kind) else {
             return;

@@ -198,3 +198,34 @@ fn sources_without_a_text_are_told_all_the_same() {
     let cited: Vec<_> = found.choices[0].parts.iter().flat_map(|part| &part.citations).collect();
     assert_eq!(cited.len(), 1, "{found:?}");
 }
+
+/// Google counts bytes, OpenAI characters.
+#[test]
+fn sources_of_google_stand_where_they_support_the_text() {
+    let body = r#"{"candidates":[{"content":{"role":"model","parts":[{"text":"hm","thought":true},{"text":"In Zürich it rains."}]},"finishReason":"STOP","groundingMetadata":{
+        "groundingChunks":[{"web":{"uri":"https://a.example","title":"A"}},{"web":{"uri":"https://b.example","title":"B"}},{"web":{"uri":"https://c.example","title":"C"}}],
+        "groundingSupports":[{"segment":{"startIndex":3,"endIndex":10,"text":"Zürich"},"groundingChunkIndices":[0]},
+            {"segment":{"endIndex":20},"groundingChunkIndices":[0,1,9]},
+            {"segment":{"startIndex":5,"endIndex":99},"groundingChunkIndices":[2]},
+            {"segment":{"startIndex":0,"endIndex":5},"groundingChunkIndices":[2]}]}}]}"#;
+    let told = |to| {
+        let said = reply(Dialect::Gemini, to, body.as_bytes(), &manner()).expect("an answer");
+        serde_json::from_slice::<serde_json::Value>(&said).expect("JSON")
+    };
+    let places = |notes: &serde_json::Value| -> Vec<(String, u64, u64)> {
+        let note = |note: &serde_json::Value| {
+            let note = note.get("url_citation").filter(|inner| inner.is_object()).unwrap_or(note).clone();
+            let number = |key: &str| note[key].as_u64().expect("a number");
+            (note["title"].as_str().expect("a title").to_owned(), number("start_index"), number("end_index"))
+        };
+        notes.as_array().expect("notes").iter().map(note).collect()
+    };
+    let placed = |title: &str, start, end| (title.to_owned(), start, end);
+    let known = [placed("A", 3, 9), placed("A", 0, 19), placed("B", 0, 19)];
+    let chat = places(&told(Dialect::OpenAi)["choices"][0]["message"]["annotations"]);
+    assert_eq!(chat, [&known[..], &[placed("C", 0, 0)]].concat());
+    let output = told(Dialect::Responses)["output"].as_array().expect("items").clone();
+    let message = output.iter().find(|item| item["type"] == "message").expect("a message");
+    let responses = places(&message["content"][0]["annotations"]);
+    assert_eq!(responses, [&known[..], &[placed("C", 0, 19)]].concat());
+}
