@@ -126,6 +126,11 @@ impl Kind {
     }
 }
 
+/// Whether an upstream's error is in words that no SDK of its dialect knows: Vertex has Google's for Claude's callers.
+pub fn is_strange(dialect: Dialect, body: &[u8]) -> bool {
+    dialect == Dialect::Anthropic && anthropic::error::is_googles(body)
+}
+
 /// The status that goes with it.
 pub fn status(kind: Kind, dialect: Dialect) -> StatusCode {
     match kind {

@@ -114,6 +114,36 @@ async fn all_lines_of_betas_are_heard_and_each_host_hears_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn claudes_callers_are_told_googles_errors_in_anthropics_words() {
+    let refused = |body: &'static str| async move {
+        let up = Scribe::saying(Said::json(400, body));
+        let yaml = "
+version: 1
+upstreams: {up: {provider: vertex, base_url: 'http://up/v1/projects/p/locations/l', credentials: [ya29.t]}}
+routes: [{model: demo, channels: [{upstream: up, model: claude-opus-4-7}]}]
+";
+        let lab = Lab::beside(yaml, &[("up", &up)]);
+        let answer = lab.send(&message(&json!({}))).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        serde_json::from_str::<Value>(answer.text()).unwrap()
+    };
+    for googles in [
+        r#"[{"error":{"code":400,"message":"Request contains an invalid argument.","status":"INVALID_ARGUMENT"}}]"#,
+        r#"{"error":{"code":400,"message":"Request contains an invalid argument.","status":"INVALID_ARGUMENT"}}"#,
+    ] {
+        let told = refused(googles).await;
+        assert_eq!(
+            (&told["type"], &told["error"]["type"]),
+            (&json!("error"), &json!("invalid_request_error"))
+        );
+        assert_eq!(told["error"]["message"], "Request contains an invalid argument.");
+    }
+    let own =
+        r#"{"type":"error","error":{"type":"invalid_request_error","message":"max_tokens: too many","x":1}}"#;
+    assert_eq!(refused(own).await.to_string(), serde_json::from_str::<Value>(own).unwrap().to_string());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_budget_gives_way_to_another_models_calls() {
     let ask = message(&json!({"thinking": {"type": "enabled", "budget_tokens": 2_000}, "messages": [
         {"role": "user", "content": "hello"},

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::json;
 
+use crate::dialect::tree::{self, Node};
 use crate::dialect::trouble::{Kind, THREAD_NOT_FOUND, Trouble};
 
 /// Anthropic's own status for overload; its SDKs have a class of error for it.
@@ -17,6 +18,18 @@ pub fn render(trouble: &Trouble, request_id: &str) -> Bytes {
         error["details"] = json!({ "error_code": THREAD_NOT_FOUND });
     }
     json!({ "type": "error", "error": error, "request_id": request_id }).to_string().into()
+}
+
+/// Whether an error is in Google's words, as Vertex has some for Claude's callers too, whose SDKs do not know them:
+/// `{"error":{code,message,status}}`, perhaps in an array.
+pub fn is_googles(body: &[u8]) -> bool {
+    let Ok(root) = tree::parse(body) else { return false };
+    let said = root.elements().first().unwrap_or(&root);
+    let error = said.at("error").filter(|_| said.at("type").is_none());
+    error.is_some_and(|error| {
+        error.at("code").and_then(Node::as_integer).is_some()
+            && error.at("status").is_some_and(Node::is_string)
+    })
 }
 
 /// The event's name is mandatory: without it both SDKs drop the data (WIRE §2.3).

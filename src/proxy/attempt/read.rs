@@ -22,7 +22,7 @@ use crate::dialect::meter::{self, ReplyFacts};
 use crate::dialect::provider::StreamUsage;
 use crate::dialect::scan::{IncludeUsage, Thinks};
 use crate::dialect::task::{self, Tokens, Unanswered};
-use crate::dialect::{Dialect, encrypted, translate, tree};
+use crate::dialect::{Dialect, encrypted, translate, tree, trouble};
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::memory;
 use crate::proxy::onward;
@@ -443,7 +443,8 @@ async fn read_error(
     let channel = Arc::clone(permit.channel());
     let idle = permit.channel().config.timeouts.idle;
     // In another dialect its words are of no use to the caller; ours say the same.
-    let spare = spoken.is_native().then(|| Box::new(Spare { head, begin, rest: upstream, channel, idle }));
+    let is_known = spoken.is_native() && !trouble::is_strange(spoken.dialect, prefix);
+    let spare = is_known.then(|| Box::new(Spare { head, begin, rest: upstream, channel, idle }));
     let failure = Failure { fault, stage: Stage::Headers, hint };
     Box::new(Failed { message, detail, spare, ..Failed::new(failure) })
 }
