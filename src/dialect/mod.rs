@@ -82,6 +82,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use anthropic::flagged;
 pub use bedrock::flags;
 pub use framing::{Frame, Framing, Splitter, sse};
 pub use gemini::named;

@@ -28,6 +28,8 @@ routes: [{{model: demo, channels: [{channels}]}}]
 "
     );
     let yaml = if provider == "bedrock" { yaml } else { yaml.replace(", aws_region: us-east-1", "") };
+    let in_project = |yaml: &str| yaml.replace("up', cred", "up/v1/projects/p/locations/l', cred");
+    let yaml = if provider == "vertex" { in_project(&yaml.replace("//down'", "//up'")) } else { yaml };
     let lab = Lab::beside(&yaml, &[("down", &down), ("up", &up)]);
     let answer = lab.send(ask).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -111,6 +113,38 @@ async fn all_lines_of_betas_are_heard_and_each_host_hears_its_own() {
         (up.header("anthropic-beta"), answer.header("x-mainstay-dropped")),
         ("", "claude-code-20250219")
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_go_with_the_betas_that_they_belong_to() {
+    let mark = json!({"type": "ephemeral", "scope": "global", "ttl": "1h"});
+    let tool = json!({"name": "f", "cache_control": mark,
+        "input_schema": {"type": "object", "properties": {"cache_control": {"scope": 1.0}, "speed": {}}}});
+    let more = json!({"speed": "fast", "diagnostics": {"previous_message_id": "msg_x"}, "tools": [tool],
+        "system": [{"type": "text", "text": "speed", "cache_control": mark}],
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": mark}]}]});
+    let flags = "prompt-caching-scope-2026-01-05,cache-diagnosis-2026-04-07,fast-mode-2026-02-01";
+    let ask = message(&more).header("anthropic-beta", flags);
+    // Where the flags go, all goes.
+    let (answer, up) = heard("anthropic", &["claude-opus-4-7"], MESSAGE, &ask).await;
+    let body: Value = serde_json::from_slice(&up.body).unwrap();
+    assert_eq!((&body["system"][0]["cache_control"], &body["speed"]), (&mark, &json!("fast")));
+    assert_eq!(answer.header("x-mainstay-dropped"), "");
+    let (answer, up) = heard("vertex", &["claude-opus-4-7"], MESSAGE, &ask).await;
+    let body: Value = serde_json::from_slice(&up.body).unwrap();
+    let left = json!({"type": "ephemeral", "ttl": "1h"});
+    assert_eq!((body.get("speed"), body.get("diagnostics")), (None, None), "{body}");
+    assert_eq!((&body["system"][0]["cache_control"], &body["system"][0]["text"]), (&left, &json!("speed")));
+    assert_eq!(body["messages"][0]["content"][0]["cache_control"], left);
+    assert_eq!(body["tools"][0]["cache_control"], left);
+    assert_eq!(body["tools"][0]["input_schema"], more["tools"][0]["input_schema"]);
+    assert!(String::from_utf8_lossy(&up.body).contains("1.0"));
+    assert_eq!(up.header("anthropic-beta"), "");
+    assert_eq!(answer.header("x-mainstay-dropped"), format!("speed,diagnostics,cache_control.scope,{flags}"));
+    // What belongs to none of them is the caller's own affair.
+    let alone = message(&json!({"speed": "fast"})).header("anthropic-beta", "context-1m-2025-08-07");
+    let (_, up) = heard("vertex", &["claude-opus-4-7"], MESSAGE, &alone).await;
+    assert!(String::from_utf8_lossy(&up.body).contains("fast"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,7 +67,11 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
             let dialect = dialect.unwrap_or(guest.dialect);
             let said = Said { dialect, name, asked, scan, body };
             if dialect == guest.dialect && !said.is_to_be_said_anew(guest, plan, permit) {
-                let lessened = lessened(guest, permit, route, body, &mut spoken)?;
+                let unflagged = unflagged(guest, upstream, route, body, &mut spoken)?;
+                let lessened = match unflagged {
+                    None => lessened(guest, permit, route, body, &mut spoken)?,
+                    unflagged => unflagged,
+                };
                 let newer_limit = said.wants_newer_limit(plan, permit);
                 native(gateway, guest, upstream, (model, name), (scan, body, newer_limit), lessened)?
             } else {
@@ -76,8 +80,13 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
                 let room = memory::to_say(gateway, plan.table(), guest.priority, (scan.values, bytes));
                 let room = room.ok_or(Unbuilt::NoRoom)?;
                 let say = || translated(gateway, guest, plan, permit, (dialect, name), (asked, body));
-                let letter = beside::work(bytes as usize, say)?;
+                let mut letter = beside::work(bytes as usize, say)?;
                 spoken = letter.spoken;
+                if dialect == guest.dialect
+                    && let Some(less) = unflagged(guest, upstream, route, &letter.body, &mut spoken)?
+                {
+                    letter.body = less.into();
+                }
                 let call = call(guest, upstream, (spoken.dialect, spoken.operation), name, None);
                 let base = spoken.put.and_then(Put::base).unwrap_or(&upstream.base.path);
                 let target = match upstream.provider.place(base, &call) {
@@ -144,6 +153,35 @@ pub fn add_fixed(fields: &mut HeaderMap, upstream: &config::Upstream, caller: &C
             fields.insert(name.clone(), value.clone());
         }
     }
+}
+
+/// The body without what belongs to betas that the host does not take, if there is any.
+fn unflagged(
+    guest: &Guest,
+    upstream: &config::Upstream,
+    route: &config::Route,
+    body: &[u8],
+    spoken: &mut Spoken,
+) -> Result<Option<Bytes>, Unbuilt> {
+    if spoken.dialect != Dialect::Anthropic {
+        return Ok(None);
+    }
+    let lessen = || betas::without(&guest.head.headers, upstream, body);
+    let Some((less, names)) = beside::work(body.len(), lessen) else { return Ok(None) };
+    match route.unsupported {
+        Unsupported::Reject => {
+            return Err(Unbuilt::Unsayable(Unsayable {
+                message: format!(
+                    "the channel takes no beta that has {}; leave it out, or set `unsupported: warn` on the route",
+                    names.join(", ")
+                ),
+                param: names.first().map(ToString::to_string),
+            }));
+        }
+        Unsupported::Warn => spoken.also_dropped(&names),
+        Unsupported::Drop => {}
+    }
+    Ok(Some(less.into()))
 }
 
 /// The body without what is encrypted in it and this channel cannot read, if there is any.
