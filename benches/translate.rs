@@ -179,6 +179,7 @@ fn request(from: Dialect, to: Dialect, body: &[u8]) -> Vec<u8> {
     let mut ask = translate::read(from, generation(from), "m", &root).expect("a body of the bench is sound");
     let terms = Terms {
         model: "m",
+        like: None,
         facts: Facts::default(),
         family: Family::Other,
         quirks: &Quirks::COMPATIBLE,

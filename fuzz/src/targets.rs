@@ -74,7 +74,7 @@ pub fn ask(from: Dialect, body: &[u8]) {
             drop(translate::echo(&ask, Dialect::Responses));
             let _ = translate::abilities(&ask);
             let facts = Facts::default();
-            let terms = Terms { model: "m", facts, family, quirks, ask_usage: true, nonce: "0" };
+            let terms = Terms { model: "m", like: None, facts, family, quirks, ask_usage: true, nonce: "0" };
             let Some(written) = translate::write(&mut ask, to, &terms) else { continue };
             assert_json(&written.body, from, to);
         }

@@ -99,6 +99,7 @@ impl Catalog {
     pub fn find(&self, provider: &str, model: &str) -> Option<Entry<'_>> {
         let (names, markup) = (names::of(provider, model), self.own.markup(provider));
         let mut own = names.iter().map(|name| self.own.find(provider, name));
+        let like = |(_, own): &(&str, &OwnModel)| self.row_of(provider, own.like.as_deref()?);
         let mut rows = names.iter().map(|name| self.rows.find(provider, name));
         // What an operator wrote about a name lies over the nearest row, and never over a nearer one.
         let said = own.position_some();
@@ -106,10 +107,21 @@ impl Catalog {
         match (said, at) {
             (None, None) => None,
             (Some((near, own)), row) if row.as_ref().is_none_or(|(far, _)| near <= *far) => {
-                Some(Entry { row: row.map(|(_, row)| row), own: Some(own), markup })
+                let row = like(&own).or_else(|| row.map(|(_, row)| row));
+                Some(Entry { row, own: Some(own), markup })
             }
             (_, row) => Some(Entry { row: row.map(|(_, row)| row), own: None, markup }),
         }
+    }
+
+    fn row_of(&self, provider: &str, model: &str) -> Option<Row> {
+        names::of(provider, model).iter().find_map(|name| self.rows.find(provider, name))
+    }
+
+    /// The name that tells which model it is: that of the one that the operator says it is `like`, or else its own.
+    pub fn known_as<'m>(&'m self, provider: &str, model: &'m str) -> &'m str {
+        let said = names::of(provider, model).iter().find_map(|name| self.own.find(provider, name));
+        said.and_then(|(_, own)| own.like.as_deref()).unwrap_or(model)
     }
 
     /// The model of exactly this name.

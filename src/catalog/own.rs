@@ -20,6 +20,8 @@ pub struct Own {
 /// What it says of one model; the rest stays as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OwnModel {
+    /// The model of the same provider that it is: what is known of that one is known of this.
+    pub like: Option<Box<str>>,
     pub context: Option<u64>,
     pub max_output: Option<u64>,
     pub dimensions: Option<u32>,

@@ -68,7 +68,12 @@ fn own(
         let path = Path::root().key("providers").key(provider.as_str());
         known_provider(provider, &path, catalog, findings);
         for (name, model) in &models.0 {
-            own.add(provider, name, self::model(model, &path.key(name.as_str()), findings));
+            let path = path.key(name.as_str());
+            let said = OwnModel {
+                like: like(model.like.as_deref(), provider, &path.key("like"), catalog, findings),
+                ..self::model(model, &path, findings)
+            };
+            own.add(provider, name, said);
         }
     }
     for (provider, text) in &said.markups {
@@ -95,6 +100,27 @@ fn known_provider(name: &str, path: &Path, catalog: &Catalog, findings: &mut Fin
     findings.error_at_key(path, format!("there is no provider `{name}`"), hint);
 }
 
+/// Only what the program's own catalog has: nothing would be known of another name, nor of what is like a likeness.
+fn like(
+    said: Option<&str>,
+    provider: &str,
+    path: &Path,
+    catalog: &Catalog,
+    findings: &mut Findings,
+) -> Option<Box<str>> {
+    let said = said?;
+    if catalog.find(provider, said).is_none() {
+        let names = || catalog.models_of(provider).map(|(name, _)| name);
+        let hint = format!(
+            "{}write the name that the provider itself has for it, as in `anthropic.claude-opus-4-7`",
+            nearest::did_you_mean(said, names())
+        );
+        findings.error(path, format!("the catalog has no model `{said}` of {provider}"), hint);
+        return None;
+    }
+    Some(said.into())
+}
+
 fn model(said: &Model, path: &Path, findings: &mut Findings) -> OwnModel {
     let mode = said.mode.as_ref().and_then(|name| MODES.iter().find(|(_, word, _)| *word == name.0));
     let mut abilities = Vec::new();
@@ -110,6 +136,7 @@ fn model(said: &Model, path: &Path, findings: &mut Findings) -> OwnModel {
         }
     }
     OwnModel {
+        like: None,
         context: said.context,
         max_output: said.max_output,
         dimensions: said.dimensions,
@@ -247,6 +274,36 @@ providers:
         let known = catalog.facts("openai", "gpt-5.4");
         assert_eq!(known.context, Some(7));
         assert_eq!(known.max_output, embedded.facts("openai", "gpt-5.4").max_output);
+    }
+
+    #[test]
+    fn a_name_that_tells_nothing_may_be_like_another() {
+        let arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2c3";
+        let claude = "anthropic.claude-opus-4-7";
+        let text = format!(
+            "providers: {{bedrock: {{'{arn}': {{like: us.{claude}, context: 5, price: {{input: 1}}}}}}}}"
+        );
+        let embedded = Catalog::embedded();
+        let catalog = read(&text, "models.yaml", &embedded).expect("a good file");
+        assert_eq!(catalog.known_as("bedrock", arn), format!("us.{claude}"));
+        assert_eq!(catalog.known_as("bedrock", claude), claude);
+        assert_eq!(catalog.known_as("openai", arn), arn);
+        let (facts, own) =
+            (catalog.facts("bedrock", arn), embedded.facts("bedrock", &format!("us.{claude}")));
+        assert_eq!((facts.context, facts.max_output), (Some(5), own.max_output));
+        assert!(
+            own.max_output.is_some() && facts.has(Ability::PromptCaching) == own.has(Ability::PromptCaching)
+        );
+        let price = |catalog: &Catalog, model: &str, unit| {
+            let entry = catalog.find("bedrock", model).expect("a model");
+            entry.prices(catalog.as_of()).of(unit, Tier::Standard, 0).map(Price::femto_usd)
+        };
+        assert_eq!(price(&catalog, arn, Unit::Input), Some(1_000_000_000));
+        let output = price(&embedded, &format!("us.{claude}"), Unit::Output);
+        assert!(output.is_some());
+        assert_eq!(price(&catalog, arn, Unit::Output), output);
+        let said = wrong("providers: {bedrock: {x: {like: anthropic.claude-opus-4-77}}}");
+        assert!(said.contains("providers.bedrock.x.like: the catalog has no model"), "{said}");
     }
 
     #[test]

@@ -191,6 +191,7 @@ mod tests {
     fn terms(model: &str) -> Terms<'_> {
         Terms {
             model,
+            like: None,
             facts: Facts::default(),
             family: Family::Other,
             quirks: &Quirks::OPENAI,

@@ -128,6 +128,11 @@ impl Channel {
         self.fixed.is_some() || self.catalog.exactly(self.upstream.config.provider.name, model).is_some()
     }
 
+    /// The name that tells which model its upstream has under this one.
+    pub fn known_as<'a>(&'a self, model: &'a str) -> &'a str {
+        self.catalog.known_as(self.upstream.config.provider.name, model)
+    }
+
     /// What is known of the model that this channel would serve for `asked`.
     pub fn facts(&self, route: &config::Route, asked: &str) -> Facts {
         if self.fixed.is_some() {

@@ -178,6 +178,35 @@ routes: [{model: demo, channels: [{upstream: up, model: claude-opus-4-7}]}]
 }
 
 #[tokio::test(start_paused = true)]
+async fn claude_behind_an_inference_profile_is_asked_as_claude_where_the_operator_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2c3";
+    let models = format!("providers: {{bedrock: {{'{arn}': {{like: us.anthropic.claude-opus-4-7}}}}}}");
+    let file = folder.path().join("models.yaml");
+    std::fs::write(&file, models).unwrap();
+    let up = Scribe::saying(Said::json(200, CONVERSE));
+    let yaml = format!(
+        "
+version: 1
+catalog: {{file: '{}'}}
+upstreams: {{up: {{provider: bedrock, base_url: 'http://up', credentials: [k], aws_region: us-east-1}}}}
+routes: [{{model: demo, channels: [{{upstream: up, model: '{arn}'}}]}}]
+",
+        file.display()
+    );
+    let lab = Lab::beside(&yaml, &[("up", &up)]);
+    let ask = message(&json!({"thinking": {"type": "adaptive"}, "system":
+        [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}]}));
+    let answer = lab.send(&ask).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-mainstay-dropped")), (200, ""), "{}", answer.text());
+    let sent = up.only();
+    let body: Value = serde_json::from_slice(&sent.body).unwrap();
+    assert_eq!(body["system"][1]["cachePoint"]["type"], "default", "{body}");
+    assert_eq!(body["additionalModelRequestFields"]["thinking"]["type"], "adaptive", "{body}");
+    assert!(sent.uri.path().contains("application-inference-profile"), "{}", sent.uri);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_budget_gives_way_to_another_models_calls() {
     let ask = message(&json!({"thinking": {"type": "enabled", "budget_tokens": 2_000}, "messages": [
         {"role": "user", "content": "hello"},

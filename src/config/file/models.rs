@@ -40,6 +40,9 @@ impl Default for Prices {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Model {
+    /// The model of this provider that it is, as in `anthropic.claude-opus-4-7`, where its own name tells nothing: the ARN
+    /// of an inference profile.
+    pub like: Option<String>,
     /// Most tokens of prompt and answer together.
     #[schemars(range(min = 1))]
     pub context: Option<u64>,

@@ -54,5 +54,5 @@ use crate::dialect::hub::Terms;
 
 /// Whether a Claude of this line continues an answer that the request has begun.
 pub fn continues(terms: &Terms<'_>) -> bool {
-    line::Line::of(terms.model).continues(terms)
+    line::Line::of(terms.kind()).continues(terms)
 }

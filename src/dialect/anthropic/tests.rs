@@ -23,6 +23,7 @@ fn terms(model: &str) -> Terms<'_> {
     let facts = Facts::default();
     Terms {
         model,
+        like: None,
         facts,
         family: Family::Anthropic,
         quirks: &Quirks::COMPATIBLE,

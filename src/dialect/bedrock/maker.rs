@@ -2,7 +2,7 @@
 //! all of them.
 //!
 //! Ids are `anthropic.claude-sonnet-4-5-20250929-v1:0`, with a region's or `global.` before them, or an
-//! ARN. An application inference profile's ARN tells nothing; then the terms' family does.
+//! ARN. An application inference profile's ARN tells nothing; then the operator may (`like`), or the terms' family.
 
 use crate::dialect::claude;
 use crate::dialect::hub::{Family, Terms};
@@ -21,7 +21,7 @@ pub enum Maker {
 
 impl Maker {
     pub fn of(terms: &Terms<'_>) -> Self {
-        let id = terms.model;
+        let id = terms.kind();
         if let Some((generation, step)) = claude::generation(id) {
             return Self::Claude(generation, step);
         }
@@ -85,5 +85,7 @@ mod tests {
         let profile = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2c3";
         let terms = Terms { model: profile, ..samples::terms(Family::Anthropic, &Quirks::COMPATIBLE) };
         assert!(Maker::of(&terms).is_claude_since((4, 7)));
+        let like = Some("anthropic.claude-sonnet-4-5-20250929-v1:0");
+        assert_eq!(Maker::of(&Terms { like, ..terms }), Maker::Claude(4, 5));
     }
 }

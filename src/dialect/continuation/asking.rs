@@ -232,7 +232,7 @@ fn takes_prefill(ask: &Ask<'_>, to: Dialect, terms: &Terms<'_>) -> bool {
     match to {
         Dialect::OpenAi => terms.quirks.prefilling != Prefilling::Plain || terms.facts.has(Ability::Prefill),
         Dialect::Anthropic | Dialect::Bedrock => {
-            let claude = terms.model.contains("claude");
+            let claude = terms.kind().contains("claude");
             terms.facts.has(Ability::Prefill) || (claude && anthropic::request::continues(terms))
         }
         Dialect::Gemini => terms.facts.has(Ability::Prefill),

@@ -26,7 +26,15 @@ pub const NONCE: &str = "n0nce";
 
 /// Terms of an upstream of which nothing is known and that speaks its dialect plainly.
 pub fn terms(family: Family, quirks: &'static Quirks) -> Terms<'static> {
-    Terms { model: MODEL, facts: Facts::default(), family, quirks, ask_usage: false, nonce: NONCE }
+    Terms {
+        model: MODEL,
+        like: None,
+        facts: Facts::default(),
+        family,
+        quirks,
+        ask_usage: false,
+        nonce: NONCE,
+    }
 }
 
 pub fn manner() -> Manner {

@@ -13,6 +13,8 @@ use crate::vocab::{Ability, Facts};
 pub struct Terms<'t> {
     /// The model's name there.
     pub model: &'t str,
+    /// The name that tells which model it is, where its own does not.
+    pub like: Option<&'t str>,
     pub facts: Facts,
     pub family: Family,
     pub quirks: &'static Quirks,
@@ -22,10 +24,15 @@ pub struct Terms<'t> {
     pub nonce: &'t str,
 }
 
-impl Terms<'_> {
+impl<'t> Terms<'t> {
+    /// The name that tells which model it is.
+    pub fn kind(&self) -> &'t str {
+        self.like.unwrap_or(self.model)
+    }
+
     /// Is it Claude, in Anthropic's dialect?
     pub fn is_claude(&self) -> bool {
-        self.quirks.is_claude(self.model)
+        self.quirks.is_claude(self.kind())
     }
 
     /// Whether the model has this ability: what is known of it, else what its name or its maker lets expect.

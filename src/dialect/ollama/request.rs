@@ -87,7 +87,7 @@ fn think(reasoning: &Reasoning, terms: &Terms<'_>, losses: &mut Losses, object: 
         Effort::Medium => "medium",
         Effort::High | Effort::Xhigh | Effort::Max => "high",
     });
-    if let Some(level) = level.filter(|_| terms.model.contains(LEVELLED)) {
+    if let Some(level) = level.filter(|_| terms.kind().contains(LEVELLED)) {
         object.str("think", level);
     } else {
         // It thinks, but how much is its own affair.

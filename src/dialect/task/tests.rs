@@ -17,6 +17,7 @@ fn put(
     let provider = provider::find(vendor).expect("a row");
     let terms = Terms {
         model: "theirs",
+        like: None,
         facts: Facts::default(),
         family: Family::Other,
         quirks: provider.quirks,

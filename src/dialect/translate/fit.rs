@@ -27,7 +27,7 @@ pub fn is_wanted(dialect: Dialect, body: &[u8], terms: &Terms<'_>) -> bool {
             lacks_efforts(facts) && ["\"reasoning_effort\"", "\"reasoning\""].iter().any(has)
         }
         Dialect::Anthropic => anthropic::request::fit::is_wanted(terms, has),
-        Dialect::Gemini => gemini::request::tells_levels_in_vain(terms.model) && has(&"\"thinkingLevel\""),
+        Dialect::Gemini => gemini::request::tells_levels_in_vain(terms.kind()) && has(&"\"thinkingLevel\""),
         Dialect::Cohere | Dialect::Bedrock | Dialect::Ollama | Dialect::Http => false,
     };
     is_too_long || is_sampled || thinks_otherwise

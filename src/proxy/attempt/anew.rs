@@ -61,17 +61,19 @@ impl Said<'_> {
 /// On which terms the upstream takes it.
 pub fn terms<'t>(
     plan: &Plan<'_>,
-    permit: &Permit,
+    permit: &'t Permit,
     (to, model): (Dialect, &'t str),
     asked: &str,
     nonce: &'t str,
 ) -> Terms<'t> {
     let channel = permit.channel();
     let upstream = &channel.upstream.config;
+    let kind = channel.known_as(model);
     Terms {
         model,
+        like: (kind != model).then_some(kind),
         facts: channel.facts(&plan.route().config, asked),
-        family: spoken::family(to, upstream, model),
+        family: spoken::family(to, upstream, kind),
         quirks: upstream.provider.quirks,
         ask_usage: upstream.stream_usage == StreamUsage::Ask,
         nonce,

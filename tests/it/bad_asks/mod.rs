@@ -289,6 +289,7 @@ fn a_large_picture_is_held_in_few_copies() {
         for to in translate::GENERATING.into_iter().filter(|to| *to != from) {
             let terms = Terms {
                 model: "m",
+                like: None,
                 facts: Facts::default(),
                 family: Family::Other,
                 quirks: &Quirks::COMPATIBLE,

@@ -70,8 +70,9 @@ impl Env for NoEnv {
         name.starts_with("LAB_").then(|| format!("secret-of-{name}"))
     }
 
+    /// The lab has the files that a test has written, by their whole paths.
     fn file(&self, path: &str) -> Result<String, String> {
-        Err(format!("{path}: there are no files in the lab"))
+        std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))
     }
 }
 

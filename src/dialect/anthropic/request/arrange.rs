@@ -325,7 +325,7 @@ fn finish_prefill(done: &mut Conversation<'_, '_>, ask: &Ask<'_>, terms: &Terms<
     if last.items.iter().any(|item| item.call().is_some()) {
         return;
     }
-    if ask.format.is_some() || !Line::of(terms.model).continues(terms) {
+    if ask.format.is_some() || !Line::of(terms.kind()).continues(terms) {
         losses.drop("prefill");
         return done.messages.push(user(GO_ON));
     }

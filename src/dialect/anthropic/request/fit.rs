@@ -14,7 +14,7 @@ struct Takes {
 
 impl Takes {
     fn of(terms: &Terms<'_>) -> Self {
-        let line = Line::of(terms.model);
+        let line = Line::of(terms.kind());
         let newer = line >= Line::Claude(4, 6);
         let budgeted = (Line::Claude(3, 7)..Line::Claude(4, 7)).contains(&line);
         Self {
@@ -27,7 +27,7 @@ impl Takes {
 
 /// May there be something to change? `has` tells whether the request has a text in quotes.
 pub fn is_wanted(terms: &Terms<'_>, has: impl Fn(&&str) -> bool) -> bool {
-    if Line::of(terms.model) == Line::Other {
+    if Line::of(terms.kind()) == Line::Other {
         return false;
     }
     let takes = Takes::of(terms);
@@ -37,17 +37,17 @@ pub fn is_wanted(terms: &Terms<'_>, has: impl Fn(&&str) -> bool) -> bool {
     (!takes.adaptive && has(&"\"adaptive\""))
         || (!takes.budget && has(&"\"budget_tokens\""))
         || ((!takes.effort || lacks_efforts) && has(&"\"effort\""))
-        || ((lacks_efforts || think::always_thinks(terms.model)) && has(&"\"disabled\""))
+        || ((lacks_efforts || think::always_thinks(terms.kind())) && has(&"\"disabled\""))
 }
 
 /// Asks in another way where the model does not take this one.
 pub fn fit(ask: &mut Ask<'_>, terms: &Terms<'_>, losses: &mut Losses) {
-    if Line::of(terms.model) == Line::Other {
+    if Line::of(terms.kind()) == Line::Other {
         return;
     }
     let (takes, said) = (Takes::of(terms), ask.reasoning);
     if said.is_off() {
-        if terms.facts.lacks(Ability::EffortNone) || think::always_thinks(terms.model) {
+        if terms.facts.lacks(Ability::EffortNone) || think::always_thinks(terms.kind()) {
             losses.drop("thinking");
             ask.reasoning = Reasoning::default();
         }

@@ -87,7 +87,7 @@ impl Thinking {
         if way(terms) != Way::Adaptive {
             return Self::default();
         }
-        if terms.facts.lacks(Ability::EffortNone) || always_thinks(terms.model) {
+        if terms.facts.lacks(Ability::EffortNone) || always_thinks(terms.kind()) {
             losses.drop("reasoning_effort");
             return Self::default();
         }
@@ -182,7 +182,7 @@ fn way(terms: &Terms<'_>) -> Way {
         // Vendors who know on and off elsewhere know `enabled` here.
         Way::Budget
     } else {
-        match Line::of(terms.model) {
+        match Line::of(terms.kind()) {
             Line::Claude(..3, _) | Line::Claude(3, ..7) => Way::None,
             line if line < Line::Claude(4, 6) && line != Line::Other => Way::Budget,
             _ if facts.lacks(Ability::AdaptiveThinking) => Way::None,

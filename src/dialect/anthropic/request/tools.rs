@@ -102,7 +102,7 @@ impl<'p, 'a> Plan<'p, 'a> {
                 self.instructs = true;
             }
             Some(Format::Schema { schema, .. }) => {
-                let imposed = Line::of(terms.model).structures(terms);
+                let imposed = Line::of(terms.kind()).structures(terms);
                 let imposed = imposed.then(|| schema::imposed(schema, "response_format", losses)).flatten();
                 if let Some(schema) = imposed {
                     self.format = Some(Cow::Owned(schema));
@@ -154,7 +154,7 @@ impl<'p, 'a> Plan<'p, 'a> {
     ) {
         let is_said = ask.dialect == Dialect::Anthropic && !ask.tools.is_empty();
         if is_said || !self.tools.is_empty() || self.answer.is_some() {
-            let mut strict = Strict { takes: Line::of(terms.model).structures(terms), left: STRICT_MOST };
+            let mut strict = Strict { takes: Line::of(terms.kind()).structures(terms), left: STRICT_MOST };
             body.array("tools", |tools| {
                 for tool in &self.tools {
                     write_tool(tool, ask.dialect, &mut strict, marks, losses, tools);

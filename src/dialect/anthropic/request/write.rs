@@ -71,7 +71,7 @@ fn max_tokens(ask: &Ask<'_>, terms: &Terms<'_>) -> u64 {
     match (ask.max_tokens, terms.facts.max_output) {
         (Some(wanted), Some(most)) => wanted.min(most),
         (Some(tokens), None) | (None, Some(tokens)) => tokens,
-        (None, None) => Line::of(terms.model).output(),
+        (None, None) => Line::of(terms.kind()).output(),
     }
 }
 
@@ -156,7 +156,7 @@ fn extra_lost(ask: &Ask<'_>, thinking: Thinking, losses: &mut Losses) -> Option<
 /// What this model takes of it, which is nothing beside thinking; and temperatures end at 1. To leave
 /// out a 1 loses nothing: it is the default.
 fn sample(ask: &Ask<'_>, terms: &Terms<'_>, thinking: Thinking, losses: &mut Losses, body: &mut Object<'_>) {
-    let line = Line::of(terms.model);
+    let line = Line::of(terms.kind());
     let takes = line.samples(terms) && !thinking.is_on();
     let mut temperature = ask.temperature;
     if temperature.is_some_and(|temperature| !(0.0..=1.0).contains(&temperature)) {

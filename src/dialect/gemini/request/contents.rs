@@ -105,7 +105,7 @@ impl Scribe<'_> {
     }
 
     fn parts(&mut self, a: &mut Array<'_>, parts: &[&Part<'_>]) {
-        let mut unsigned = Model::of(self.terms.model).is_three();
+        let mut unsigned = Model::of(self.terms.kind()).is_three();
         let mut beside: Vec<&Part<'_>> = Vec::new();
         let mut rest = parts.iter().peekable();
         while let Some(part) = rest.next() {
@@ -209,7 +209,7 @@ impl Scribe<'_> {
         };
         let mut media: Vec<&'p Part<'a>> = outcome.content.iter().filter(is_data).collect();
         // Gemini 3 and later take media inside of a result.
-        if self.origin == Origin::Elsewhere && !Model::of(self.terms.model).is_three() {
+        if self.origin == Origin::Elsewhere && !Model::of(self.terms.kind()).is_three() {
             beside.append(&mut media);
         }
         for part in &outcome.content {

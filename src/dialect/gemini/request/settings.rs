@@ -36,7 +36,7 @@ fn members(o: &mut Object<'_>, ask: &Ask<'_>, terms: &Terms<'_>, origin: Origin,
     }
     format(o, ask, terms, origin, losses);
     let said = match origin {
-        Origin::Google if ask.reasoning.effort.is_some() && thinking::tells_levels_in_vain(terms.model) => {
+        Origin::Google if ask.reasoning.effort.is_some() && thinking::tells_levels_in_vain(terms.kind()) => {
             losses.drop("thinkingLevel");
             let summary = ask.reasoning.summary.or(Some(Summary::Omitted));
             let reasoning = Reasoning { summary, ..ask.reasoning };
@@ -92,7 +92,7 @@ fn format(o: &mut Object<'_>, ask: &Ask<'_>, terms: &Terms<'_>, origin: Origin, 
     if origin == Origin::Elsewhere {
         let calls = ask.tools.iter().any(|tool| matches!(tool.kind, ToolKind::Function { .. }));
         // Before Gemini 3, an answer's form and functions exclude each other.
-        if (calls && !Model::of(terms.model).is_three()) || terms.facts.lacks(Ability::StructuredOutput) {
+        if (calls && !Model::of(terms.kind()).is_three()) || terms.facts.lacks(Ability::StructuredOutput) {
             return losses.drop("response_format");
         }
     }

@@ -108,7 +108,7 @@ pub fn tells_levels_in_vain(model: &str) -> bool {
 /// Says what was asked for as far as the model can be told. For requests of other dialects.
 pub fn write(o: &mut Object<'_>, reasoning: &Reasoning, terms: &Terms<'_>, losses: &mut Losses) {
     let off = reasoning.is_off();
-    match Model::of(terms.model).steering(&terms.facts) {
+    match Model::of(terms.kind()).steering(&terms.facts) {
         Steering::None => {
             if !off && reasoning.as_effort().is_some() {
                 losses.drop("reasoning_effort");

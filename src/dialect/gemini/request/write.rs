@@ -28,7 +28,7 @@ pub fn write(ask: &Ask<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Ve
     if origin == Origin::Elsewhere {
         report(ask, losses);
         let ends_with_model = conversation.contents.last().is_some_and(|said| said.speaker == Speaker::Model);
-        if ends_with_model && Model::of(terms.model).refuses_prefill(&terms.facts) {
+        if ends_with_model && Model::of(terms.kind()).refuses_prefill(&terms.facts) {
             losses.refuse(
                 "messages",
                 "this model does not go on with an answer that the request has begun; end with a user's message",
@@ -110,7 +110,7 @@ fn tooling(o: &mut Object<'_>, ask: &Ask<'_>, terms: &Terms<'_>, origin: Origin,
     let functions = ask.tools.iter().any(|tool| matches!(tool.kind, ToolKind::Function { .. }));
     let searches = origin == Origin::Elsewhere && wants_search(ask);
     // Functions beside Google's own tools: only Gemini 3 and later, and only at AI Studio.
-    let beside = Model::of(terms.model).is_three() && terms.quirks.call_ids == CallIds::Sent;
+    let beside = Model::of(terms.kind()).is_three() && terms.quirks.call_ids == CallIds::Sent;
     let search = searches && !terms.facts.lacks(Ability::WebSearch) && (!functions || beside);
     if searches && !search {
         losses.drop("web_search");

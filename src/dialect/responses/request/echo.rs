@@ -27,6 +27,7 @@ pub fn echo(ask: &Ask<'_>) -> String {
 fn members(ask: &Ask<'_>, o: &mut Object<'_>) {
     let terms = Terms {
         model: "",
+        like: None,
         facts: Facts::default(),
         family: Family::OpenAi,
         quirks: &Quirks::OPENAI,
@@ -59,8 +60,8 @@ fn members(ask: &Ask<'_>, o: &mut Object<'_>) {
         (_, Some(raw)) => {
             o.raw("tool_choice", raw);
         }
-        (None, None) => {
         (Some(_), None) => tools::write_choice(ask, o),
+        (None, None) => {
             o.str("tool_choice", "auto");
         }
     }

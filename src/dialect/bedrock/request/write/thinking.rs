@@ -64,7 +64,7 @@ impl Thinking {
     /// fifth generation, of which some lines refuse to be told, and gpt-oss.
     fn off(draft: &Draft<'_, '_>) -> Option<Self> {
         let facts = draft.terms.facts;
-        let always = ["fable", "mythos"].iter().any(|line| draft.terms.model.contains(line));
+        let always = ["fable", "mythos"].iter().any(|line| draft.terms.kind().contains(line));
         match draft.maker {
             Maker::Claude(..) if always || facts.lacks(Ability::EffortNone) => None,
             Maker::Claude(5.., _) => Some(Self::Off),

@@ -67,7 +67,7 @@ fn is_known(way: Way<'_, '_>, tool: &Tool<'_>, losses: &mut Losses) -> bool {
 
 /// OpenAI's chat searches with its models for that only; its other models do in responses.
 fn searches(way: Way<'_, '_>) -> bool {
-    let is_made_for_it = way.vendor != Vendor::OpenAi || way.terms.model.contains("search");
+    let is_made_for_it = way.vendor != Vendor::OpenAi || way.terms.kind().contains("search");
     is_made_for_it && way.terms.facts.has(Ability::WebSearch)
 }
 
