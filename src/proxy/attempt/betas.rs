@@ -4,7 +4,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::spoken::Spoken;
 use crate::config::{self, Unsupported};
-use crate::dialect::flagged;
 
 const BETAS: HeaderName = HeaderName::from_static("anthropic-beta");
 
@@ -25,18 +24,6 @@ pub fn take(fields: &mut HeaderMap, upstream: &config::Upstream, route: &config:
     if route.unsupported == Unsupported::Warn {
         spoken.also_dropped(&filtered.dropped);
     }
-}
-
-/// A request of Anthropic's own without the members that belong to flags which the host does not take, and which those
-/// were; `None` where it has none.
-pub fn without(
-    fields: &HeaderMap,
-    upstream: &config::Upstream,
-    body: &[u8],
-) -> Option<(Vec<u8>, Vec<&'static str>)> {
-    let flags = asked(fields)?;
-    let filtered = upstream.provider.betas.filter(&flags);
-    flagged::without(body, &filtered.dropped)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::access::Caller;
 use crate::config::{self, Matcher, Unsupported};
 use crate::dialect::continuation::{Learnt, Put};
 use crate::dialect::entry::{self, Entry};
+use crate::dialect::flagged;
 use crate::dialect::hub::Keeping;
 use crate::dialect::provider::{Call, Delivery, Place, StreamUsage};
 use crate::dialect::scan::{self, Scan};
@@ -166,7 +167,12 @@ fn unflagged(
     if spoken.dialect != Dialect::Anthropic {
         return Ok(None);
     }
-    let lessen = || betas::without(&guest.head.headers, upstream, body);
+    let Some(flags) = betas::asked(&guest.head.headers) else { return Ok(None) };
+    let dropped = upstream.provider.betas.filter(&flags).dropped;
+    if dropped.is_empty() {
+        return Ok(None);
+    }
+    let lessen = || flagged::without(body, &dropped);
     let Some((less, names)) = beside::work(body.len(), lessen) else { return Ok(None) };
     match route.unsupported {
         Unsupported::Reject => {
