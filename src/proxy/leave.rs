@@ -80,14 +80,45 @@ pub fn to_named(
     }
 }
 
-/// Whether the caller may make a batch: nobody looks into it for what it asks for.
+/// Whether the caller may make a batch: nobody looks into it for what it asks for, nor measures what that comes to.
 pub fn to_batch(caller: &Caller, arrival: &Arrival, dialect: Dialect) -> Result<(), Box<Refusal>> {
-    let Some((member, field)) = caller.lineage().and_then(Lineage::narrows_asking) else { return Ok(()) };
-    let what = match field {
-        "models" => "be used for batches, which may ask for any model",
-        _ => "be used for batches, which may ask for anything",
+    let Some(lineage) = caller.lineage() else { return Ok(()) };
+    if let Some((member, field)) = lineage.narrows_asking() {
+        let what = match field {
+            "models" => "be used for batches, which may ask for any model",
+            _ => "be used for batches, which may ask for anything",
+        };
+        return Err(refusal(caller, member, field, what, arrival, dialect));
+    }
+    let Some((member, field)) = lineage.measures() else { return Ok(()) };
+    if let Some(key) = caller.key() {
+        key.out_of_reach();
+    }
+    let key = caller.name().unwrap_or_default();
+    let whose = match member.level {
+        Level::Key => "it has".to_owned(),
+        Level::Organisation | Level::Team | Level::User => {
+            format!("its {} `{}` has", member.level.name(), member.name)
+        }
     };
-    Err(refusal(caller, member, field, what, arrival, dialect))
+    let message = format!(
+        "the key `{key}` may not be used for batches, of which nobody here knows what they cost or how many tokens they have: {whose} `{field}`; send the requests one by one, or ask whoever gave you the key for one without"
+    );
+    Err(arrival.refuse(Kind::Forbidden, message, dialect))
+}
+
+/// Whether a batch may be made at a route's accounts, whoever makes it.
+pub fn to_batch_on(
+    table: &Table,
+    arrival: &Arrival,
+    dialect: Dialect,
+    route: usize,
+) -> Result<(), Box<Refusal>> {
+    let Some(field) = table.routes[route].config.measures() else { return Ok(()) };
+    let message = format!(
+        "this route takes no batches, of which nobody here knows what they cost or how many tokens they have: it has `{field}`; send the requests one by one, or name another route in `x-mainstay-route`"
+    );
+    Err(arrival.refuse(Kind::Forbidden, message, dialect))
 }
 
 /// Whether `model` is to be shown to whoever asks what there is.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::budgets::Budget;
+use super::budgets::{self, Budget};
 use super::upstream::Upstream;
 use crate::algo::limit::Allowance;
 use crate::config::Cidr;
@@ -270,6 +270,12 @@ impl Lineage {
             models.or(routes).or(reach.endpoints.is_some().then_some("endpoints"))
         };
         self.0.iter().find_map(|member| field(&member.reach).map(|field| (&**member, field)))
+    }
+
+    /// The topmost to whom it matters what requests cost or how many tokens they have, and the field that says so.
+    pub fn measures(&self) -> Option<(&Member, &'static str)> {
+        let field = |member: &Member| budgets::measures(&member.budgets, member.max_cost, &member.limits);
+        self.0.iter().find_map(|member| field(member).map(|field| (&**member, field)))
     }
 
     /// The topmost who allows some upstreams only.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::algo::limit::{Allowance, Measure, Unit};
 use crate::algo::spend::Per;
 use crate::config::Percent;
 use crate::vocab::Money;
@@ -35,4 +36,14 @@ pub enum Exceeded {
 pub enum Unpriced {
     Allow,
     Refuse,
+}
+
+/// The field that refuses requests for what they cost or for how many tokens they have, if one does: who has it cannot
+/// let in what nobody measures.
+pub fn measures(budgets: &[Budget], max_cost: Option<Money>, limits: &Allowance) -> Option<&'static str> {
+    let counts = |unit: &Unit| unit.measure() == Measure::Tokens && limits.limit(*unit).is_some();
+    let refuses = budgets.iter().any(|budget| budget.exceeded != Exceeded::Alert);
+    let budgets = refuses.then_some("budgets");
+    let tokens = Unit::ALL.into_iter().find(counts).map(Unit::name);
+    budgets.or(max_cost.map(|_| "max_cost")).or(tokens)
 }

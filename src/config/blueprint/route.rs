@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::Access;
-use super::budgets::Budget;
+use super::budgets::{self, Budget};
 use super::degrade::{Cache, WhenExhausted};
 use super::steer::Steering;
 use crate::algo::backoff::Backoff;
@@ -62,6 +62,13 @@ pub struct Route {
     /// How much its requests matter, where the caller's key says nothing.
     pub priority: Priority,
     pub sticky: Sticky,
+}
+
+impl Route {
+    /// The field for which it matters what requests cost or how many tokens they have, if there is one.
+    pub fn measures(&self) -> Option<&'static str> {
+        budgets::measures(&self.budgets, self.max_cost, &self.limits)
+    }
 }
 
 /// Whether callers may bring a key of their own, which goes to the provider in place of ours.

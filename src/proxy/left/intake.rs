@@ -119,6 +119,9 @@ async fn admit(
         .decide(known, table.routes[index].config.access)
         .map_err(|denied| identity::refusal(gateway, &denied, arrival, dialect))?;
     leave::to_route(table, &whose, arrival, dialect, index)?;
+    if makes_batch {
+        leave::to_batch_on(table, arrival, dialect, index)?;
+    }
     let caller = if operation.is_of_responses() {
         byok::on_route(table, index, (whose, own), arrival, dialect)?
     } else {

@@ -1,5 +1,6 @@
 //! Keys of callers: every way to send one in every dialect, signatures, routes that differ, and rotation.
 
+mod batches;
 mod guesses;
 mod hostile;
 mod issued;
