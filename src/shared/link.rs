@@ -9,7 +9,7 @@
 //! name, or behind the same address, another one serves by now or soon, so its connection is given up like a
 //! broken one. Those after it are used, and count as good when they have proven to be.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -38,6 +38,10 @@ const SILENCES: u32 = 3;
 const SOUND: u32 = 10;
 /// Between two tries to connect: this at first, doubling, and never longer than the other.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Codes of what is refused at the first write of a script, or before it is run, and never later: full memory, a disk
+/// that fails, too few replicas, a script that does not end. (Redis's `scriptVerifyOOM` and
+/// `scriptVerifyWriteCommandAllow`, the same in Valkey.)
+const UNTAKEN: [&str; 4] = ["OOM", "MISCONF", "NOREPLICAS", "BUSY"];
 /// What was refused longer ago may be granted by now: some things are asked for once a day.
 const RECENT: Duration = Duration::from_mins(1);
 
@@ -86,8 +90,17 @@ struct Health {
     silences: AtomicU32,
     /// Why the server at its other end is not the one that is wanted.
     unfit: OnceLock<&'static str>,
-    /// Rung when it is of no use any more.
+    /// It is of no use any more, and nobody is asked on it.
+    is_over: AtomicBool,
+    /// Rung then.
     broken: Notify,
+}
+
+impl Health {
+    fn ends(&self) {
+        self.is_over.store(true, Relaxed);
+        self.broken.notify_one();
+    }
 }
 
 /// How it is, for people.
@@ -115,11 +128,24 @@ pub enum Silence {
     Broken,
     #[error("refused: {0}")]
     Refused(String),
+    /// Refused before anything was written: it is full, or takes no writes just now.
+    #[error("refused: {0}")]
+    Untaken(String),
     #[error("not the server to ask: {0}")]
     Unfit(&'static str),
     /// The script that was asked for by its digest has to be sent whole.
     #[error("the script is not known there")]
     Unread,
+}
+
+impl Silence {
+    /// Whether it is certain that a script has written nothing. Of one that broke it may be all up to where it did.
+    pub fn wrote_nothing(&self) -> bool {
+        match self {
+            Self::Away | Self::Untaken(_) | Self::Unfit(_) | Self::Unread => true,
+            Self::Late | Self::Broken | Self::Refused(_) => false,
+        }
+    }
 }
 
 #[expect(
@@ -210,6 +236,8 @@ impl Link {
         limit: Duration,
     ) -> Result<T, Silence> {
         let open = self.open.lock().clone();
+        // What is put on a connection that ends might have been sent, or not.
+        let open = open.filter(|open| !open.health.is_over.load(Relaxed));
         let Some(Open { mut connection, health }) = open else { return Err(Silence::Away) };
         let begun = now();
         let answer = timeout(limit, commands.query_async(&mut connection)).await;
@@ -217,6 +245,7 @@ impl Link {
             Ok(Ok(value)) => (SharedAnswer::Ok, Ok(value)),
             Ok(Err(error)) => match meaning(&error) {
                 Meaning::Refused => (SharedAnswer::Refused, Err(Silence::Refused(error.to_string()))),
+                Meaning::Untaken => (SharedAnswer::Refused, Err(Silence::Untaken(error.to_string()))),
                 Meaning::Unfit(why) => (SharedAnswer::Refused, Err(Silence::Unfit(why))),
                 Meaning::Unread => (SharedAnswer::Ok, Err(Silence::Unread)),
                 Meaning::Broken => (SharedAnswer::Failed, Err(Silence::Broken)),
@@ -225,7 +254,7 @@ impl Link {
         };
         self.handles.count(operation, counted, begun.elapsed());
         match &result {
-            Ok(_) | Err(Silence::Refused(_) | Silence::Unread) => {
+            Ok(_) | Err(Silence::Refused(_) | Silence::Untaken(_) | Silence::Unread) => {
                 health.silences.store(0, Relaxed);
                 if health.answers.fetch_add(1, Relaxed) + 1 == SOUND && health.unfit.get().is_none() {
                     self.proven();
@@ -234,19 +263,19 @@ impl Link {
             Err(Silence::Unfit(why)) => {
                 // Of several that were asked at the same time the first says it.
                 let _ = health.unfit.set(why);
-                health.broken.notify_one();
+                health.ends();
             }
-            Err(Silence::Broken) => health.broken.notify_one(),
+            Err(Silence::Broken) => health.ends(),
             // A shorter time than anybody is granted says nothing of it.
             Err(Silence::Late) if limit < self.settings.timeout => {}
             Err(Silence::Late) => {
                 if health.silences.fetch_add(1, Relaxed) + 1 >= SILENCES {
-                    health.broken.notify_one();
+                    health.ends();
                 }
             }
             Err(Silence::Away) => {}
         }
-        if let Err(Silence::Refused(why)) = &result {
+        if let Err(Silence::Refused(why) | Silence::Untaken(why)) = &result {
             self.note_refusal(operation, why);
         }
         result
@@ -410,6 +439,8 @@ where
 enum Meaning {
     /// The server has answered: the connection is good.
     Refused,
+    /// The same, and nothing of it was done.
+    Untaken,
     /// The server has answered that it is not the one, or not yet.
     Unfit(&'static str),
     Unread,
@@ -426,9 +457,16 @@ fn meaning(error: &RedisError) -> Meaning {
             Meaning::Unfit("it is a replica that has lost its primary (MASTERDOWN)")
         }
         ErrorKind::Server(NoScript) => Meaning::Unread,
+        ErrorKind::Extension if is_untaken(error) => Meaning::Untaken,
         // The library's list, which is open.
         _ => Meaning::Refused,
     }
+}
+
+/// Whether it was refused by one of [`UNTAKEN`].
+fn is_untaken(error: &RedisError) -> bool {
+    let errors = error.clone().into_server_errors();
+    errors.is_some_and(|all| all.first().is_some_and(|(_, first)| UNTAKEN.contains(&first.code())))
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! counted, or by none and nothing is. The clock is Redis's own. Windows are those of `algo::limit`: a hash of slots,
 //! with their sum. How many requests run is said by each replica of itself, and believed for as long as it is alive.
 //!
-//! Nothing is sent twice: what got no answer in time may have been counted or not, and stays as it is.
+//! No amount is sent twice: what got no answer in time may have been counted or not, and stays as it is. How many
+//! requests run is said until it is heard, for it means the same however often it is said.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -150,7 +151,8 @@ impl Tallies {
     /// Puts right what was counted, unless another `age` has begun.
     ///
     /// # Errors
-    /// It may not have been done; only [`Silence::Away`] says that it was not.
+    /// It was not done, or not all of it: [`Silence::wrote_nothing`] tells. What is said of requests that run may be
+    /// said again in any case.
     pub async fn tell(&self, age: &str, changes: &[Change]) -> Result<(), Silence> {
         let mut words = Words::new(changes.iter().map(|change| self.key(&change.key)).chain([self.age()]));
         words.add(&self.replica).add(age);

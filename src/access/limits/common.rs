@@ -2,12 +2,12 @@
 //!
 //! A request waits for one round trip, and for all of them `server.redis.timeout` at most. All else is told by a task
 //! beside the requests: what requests turned out to use, which have ended, what was granted while Redis was away. What
-//! was told when Redis lost it (it was started anew) is told once more: each replica still has what it has granted
-//! itself.
+//! Redis certainly has not taken is told until it has, and so is what runs here. What was told when Redis lost it (it was
+//! started anew) is told once more: each replica still has what it has granted itself.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use super::booking::{Booking, Told};
 use super::held::{Held, Subject};
 use super::{Limiter, Refused, Row, Subjects, Until};
-use crate::algo::limit::{Booked, Measure, SLOTS, Spent, Unit, amount, corrections};
+use crate::algo::limit::{Booked, Measure, SLOTS, Spent, Unit, amount, corrections, slot_of};
 use crate::algo::tick::Tick;
 use crate::shared::{self, Beat, Change, Correction, Silence, Taken, Takes, Tallies, Waited};
 use crate::telemetry::{Counter, Gauge, Metrics, catalogue};
@@ -38,6 +38,9 @@ pub(super) struct Common {
     /// The name of the last one.
     last_age: Mutex<Option<String>>,
     waiting: Mutex<Waiting>,
+    /// Redis may not know how many requests run here: it has not answered since it was told of all of them, and one
+    /// that takes the place of another has not heard the last.
+    is_unsure: AtomicBool,
     /// Rung when something is to be told.
     bell: Notify,
     alone: Counter,
@@ -112,6 +115,7 @@ impl Common {
             age: ArcSwapOption::empty(),
             last_age: Mutex::default(),
             waiting: Mutex::default(),
+            is_unsure: AtomicBool::new(false),
             bell: Notify::new(),
             alone,
             known,
@@ -167,8 +171,18 @@ impl Common {
                 self.bell.notify_one();
                 Told::Later
             }
-            Err(Silence::Away | Silence::Refused(_) | Silence::Unfit(_) | Silence::Unread) => Told::Later,
-            Err(Silence::Late | Silence::Broken) => Told::Perhaps,
+            Err(silence) => {
+                // It may be another one the next time, which has not heard what this one has.
+                self.is_unsure.store(true, Relaxed);
+                match silence {
+                    Silence::Late | Silence::Broken => Told::Perhaps,
+                    Silence::Away
+                    | Silence::Refused(_)
+                    | Silence::Untaken(_)
+                    | Silence::Unfit(_)
+                    | Silence::Unread => Told::Later,
+                }
+            }
         };
         self.alone.increment(1);
         Judged::Nobody(booking.withdraw(), told)
@@ -187,7 +201,8 @@ impl Common {
                 Measure::Tokens => tokens,
                 Measure::Presence => continue,
             };
-            let booked_at = since.unwrap_or_else(|| age.at(booked.at));
+            // What was told later is where its slot began.
+            let booked_at = since.unwrap_or_else(|| age.at(slot_of(unit.length(), booked.at)));
             let at = if more < 0 { booked_at } else { age.at(now) };
             waiting.add(&subject.held, unit, at, more);
         }
@@ -203,7 +218,11 @@ impl Common {
 
     /// Says that this replica is there, and finds out what the others do not know.
     async fn beat(&self, limiter: &Limiter, word: u64) {
-        let Ok(Beat { now, replicas, age: name }) = self.tallies.beat(word).await else { return };
+        let Ok(Beat { now, replicas, age: name }) = self.tallies.beat(word).await else {
+            self.is_unsure.store(true, Relaxed);
+            return;
+        };
+        let tells_all = self.is_unsure.swap(false, Relaxed);
         self.replicas.store(replicas.max(1), Relaxed);
         self.known.set(f64::from(replicas));
         let age = Age { name, moment: (now, limiter.live.now()) };
@@ -223,7 +242,7 @@ impl Common {
                 }
             }
             books.drained = age.moment.1;
-            if books.allowance.concurrency.is_some() && books.all.in_flight() > 0 {
+            if books.allowance.concurrency.is_some() && (tells_all || books.all.in_flight() > 0) {
                 waiting.present.insert(held.key(Unit::Concurrency), Arc::clone(&held));
             }
         }
@@ -255,10 +274,14 @@ impl Common {
             };
             let changes: Vec<Change> =
                 counted.iter().map(of_amount).chain(there.iter().map(of_presence)).collect();
-            if self.tallies.tell(&age.name, &changes).await == Err(Silence::Away) {
-                let mut waiting = self.waiting.lock();
+            let Err(silence) = self.tallies.tell(&age.name, &changes).await else { continue };
+            self.is_unsure.store(true, Relaxed);
+            let mut waiting = self.waiting.lock();
+            waiting.present.extend(there);
+            // What may have been counted is not counted twice, and the rest has its try.
+            if silence.wrote_nothing() {
                 counted.into_iter().chain(amounts).for_each(|(place, more)| waiting.merge(place, more));
-                waiting.present.extend(there.into_iter().chain(present));
+                waiting.present.extend(present);
                 return;
             }
         }

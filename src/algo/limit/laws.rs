@@ -57,6 +57,16 @@ proptest! {
     }
 
     #[test]
+    fn what_is_told_of_a_slot_is_told_of_when_it_began(demand in demand()) {
+        for (nanos, amount) in demand {
+            let mut window = Window::new(MINUTE);
+            window.add(amount + 1, at(nanos));
+            let parts: Vec<_> = window.parts(at(nanos)).collect();
+            prop_assert_eq!(parts, [(slot_of(MINUTE, at(nanos)), amount + 1)]);
+        }
+    }
+
+    #[test]
     fn whoever_waits_as_long_as_he_is_told_is_granted_and_not_a_moment_earlier(demand in demand(), limit in 1_u64..20) {
         let mut window = Window::new(MINUTE);
         for (nanos, amount) in demand {

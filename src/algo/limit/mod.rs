@@ -17,7 +17,7 @@ mod laws;
 use std::time::Duration;
 
 pub use tally::{Booked, Short, Spent, Tally, Used, When, amount, corrections};
-pub use window::{SLOTS, Window};
+pub use window::{SLOTS, Window, slot_of};
 
 /// What somebody may use. Nothing is limited by what is `None`; no limit is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -129,6 +129,12 @@ impl Window {
     }
 }
 
+/// When the slot began that counts `at` in a window of this length.
+pub fn slot_of(length: Duration, at: Tick) -> Tick {
+    let window = Window::new(length);
+    began(window.slot(at), window.width)
+}
+
 fn began(slot: u64, width: u64) -> Tick {
     Tick::from_nanos(slot.saturating_mul(width))
 }

@@ -209,6 +209,26 @@ async fn an_error_is_an_answer() {
     assert_eq!(lab.link.standing(), Standing::Connected, "nobody has asked since");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_before_anything_is_written_is_told_from_what_may_be_half_done() {
+    for (why, nothing) in [
+        ("OOM command not allowed when used memory > 'maxmemory'. script: 1f, on @user_script:31.", true),
+        ("MISCONF Redis is configured to save RDB snapshots, but it's currently unable to", true),
+        ("NOREPLICAS Not enough good replicas to write.", true),
+        ("BUSY Redis is busy running a script.", true),
+        ("READONLY You can't write against a read only replica. script: 1f, on @user_script:31.", true),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value script: 1f", false),
+        ("NOPERM this user has no permissions to run the 'hset' command", false),
+        ("ERR user_script:9: attempt to compare nil with number script: 1f", false),
+    ] {
+        let lab = Lab::with(&[Far::Unfit(why)]);
+        lab.connected().await;
+        let silence = lab.ask().await.expect_err(why);
+        assert_eq!(silence.wrote_nothing(), nothing, "{why}: {silence:?}");
+        assert_eq!(lab.count("refused"), 1, "{why}");
+    }
+}
+
 /// What a Redis says that is there and of no use: another one is, by the same name.
 const UNFIT: [&str; 3] = [
     "READONLY You can't write against a read only replica.",

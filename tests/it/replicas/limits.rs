@@ -22,6 +22,7 @@ upstreams:
 routes:
   - {model: m, limits: {LIMITS}, channels: [{upstream: sim}]}
   - {model: late, limits: {concurrency: 3}, channels: [{upstream: late}]}
+  - {model: single, limits: {concurrency: 1, tpm: 100000}, channels: [{upstream: late}]}
   - {model: free, channels: [{upstream: sim}]}
 ";
 
@@ -167,4 +168,47 @@ fn a_redis_that_hangs_or_dawdles_delays_no_request() {
         one.connected(1);
     }
     assert!(one.metric("mainstay_limits_alone_total") >= 50);
+}
+
+/// What ends a replica's talk with Redis, and what has it take everything again.
+const DEAF: [(&str, &str, &str); 2] = [
+    // It is no primary for a while, as in a failover.
+    ("a primary that is none", "REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+    ("a full one", "CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+];
+
+#[test]
+fn what_ends_while_redis_takes_nothing_is_told_when_it_does_again() {
+    for (what, deaf, well) in DEAF {
+        let Some(redis) = Redis::start(what) else { return };
+        let [one, other] = [(); 2].map(|()| replica(redis.address, "rpm: 600", "1s"));
+        meet(&[&one, &other]);
+        let tokens = || redis.number("it:limits:1:route:single:tpm", "sum");
+        // The first one is told when they know of each other, and put right as any other.
+        assert_eq!(ask(one.0.callers, "single").0, 200);
+        let right = wait_for(30, || (0 < tokens() && tokens() < 100).then_some(()));
+        assert!(right.is_some(), "{what}: {} tokens of an answer of two words", tokens());
+        std::thread::scope(|scope| {
+            let caller = scope.spawn(|| ask(one.0.callers, "single").0);
+            let counted = wait_for(30, || (tokens() >= 500).then_some(()));
+            assert!(counted.is_some(), "{what}: it is counted as estimated at first: {}", tokens());
+            assert_eq!(redis.say(deaf), Reply::Text(b"OK".to_vec()));
+            assert_eq!(caller.join().unwrap(), 200);
+        });
+        let refused = |operation: &str| {
+            one.metric(&format!(
+                "mainstay_shared_operations_total{{operation=\"{operation}\",result=\"refused\"}}"
+            ))
+        };
+        let tried = wait_for(30, || (refused("tell") + refused("beat") >= 1).then_some(()));
+        assert!(tried.is_some(), "{what}: nobody tells:\n{}", one.0.said());
+        assert_eq!(redis.say(well), Reply::Text(b"OK".to_vec()));
+        for replica in [&one, &other] {
+            replica.connected(1);
+        }
+        let right = wait_for(30, || (tokens() < 100).then_some(()));
+        assert!(right.is_some(), "{what}: {} tokens of an answer of two words", tokens());
+        let free = wait_for(30, || (ask(other.0.callers, "single").0 == 200).then_some(()));
+        assert!(free.is_some(), "{what}: it is still full");
+    }
 }
