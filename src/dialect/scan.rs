@@ -84,9 +84,10 @@ pub enum State {
     None,
     /// A response. Stored twice, it is one that nobody refers to.
     Kept,
-    /// Something beside its own answer: a conversation, which would have it twice, or work that goes on when nobody
-    /// waits for it.
+    /// Something beside its own answer: a conversation, which would have it twice.
     Lasting,
+    /// Work that goes on when nobody waits for it, whatever it refers to.
+    Background,
 }
 
 /// Does the caller want to refer to the answer later (responses only)?
@@ -310,7 +311,8 @@ fn scan_json(entry: &Entry<'_>, body: &[u8]) -> Result<Scan, ScanError> {
             _ => Shape::Own,
         },
         state: match entry.dialect {
-            Dialect::Responses if seen.lasting || seen.background => State::Lasting,
+            Dialect::Responses if seen.background => State::Background,
+            Dialect::Responses if seen.lasting => State::Lasting,
             Dialect::Responses if seen.refers_to_state || seen.store != Some(false) => State::Kept,
             Dialect::Anthropic if seen.thread => State::Kept,
             _ => State::None,

@@ -4,6 +4,7 @@
 //! reason to wait. Who is refused is nobody's failure; no channel hears of it. (What a key takes is learnt in
 //! `state::room`, the order of the wait is `algo::line`'s.)
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
@@ -14,6 +15,7 @@ use super::Snapshot;
 use super::intake::Guest;
 use super::memory;
 use super::refuse::Refusal;
+use super::unattended::{MOST_IN_BACKGROUND, Place};
 use crate::access::Caller;
 use crate::config::Urgency;
 use crate::dialect::trouble::Kind;
@@ -58,8 +60,12 @@ fn asked(headers: &HeaderMap) -> Result<Option<Priority>, String> {
     }
 }
 
-/// Refuses who matters least while the gateway is near its own limits.
-pub fn let_in(gateway: &Gateway, snapshot: &Snapshot, guest: Box<Guest>) -> Result<Box<Guest>, Box<Refusal>> {
+/// Refuses who matters least while the gateway is near its own limits, and what it could not follow.
+pub fn let_in(
+    gateway: &Arc<Gateway>,
+    snapshot: &Snapshot,
+    mut guest: Box<Guest>,
+) -> Result<Box<Guest>, Box<Refusal>> {
     let most = snapshot.table.server.limits.max_inflight;
     // This one is counted already.
     let others = gateway.in_flight().saturating_sub(1);
@@ -75,6 +81,16 @@ pub fn let_in(gateway: &Gateway, snapshot: &Snapshot, guest: Box<Guest>) -> Resu
         (Shed::Priority, crowd())
     } else if let Some(message) = memory::scarce(gateway, snapshot, guest.priority) {
         (Shed::Memory, message)
+    } else if guest.asks_for_background() {
+        // Before anybody is asked: what nobody follows would be booked as nothing.
+        guest.followed = Place::in_background(gateway);
+        if guest.followed.is_some() {
+            return Ok(guest);
+        }
+        let message = format!(
+            "{MOST_IN_BACKGROUND} responses are made in the background, as many as this gateway follows; come again,              or ask without `background`"
+        );
+        (Shed::Background, message)
     } else {
         return Ok(guest);
     };

@@ -181,8 +181,8 @@ pub struct Gateway {
     pub budgets: Arc<Budgets>,
     mirrors: mirror::Mirrors,
     reckoner: Arc<reckon::Reckoner>,
-    /// Answers that are read to their ends though nobody waits for them.
-    unattended: AtomicU32,
+    /// Answers that are read to their ends though nobody waits for them, or made in the background.
+    unattended: unattended::Taken,
 }
 
 impl Gateway {
@@ -215,7 +215,7 @@ impl Gateway {
             captures: OnceLock::new(),
             till: Arc::new(Till),
             mirrors: mirror::Mirrors::default(),
-            unattended: AtomicU32::new(0),
+            unattended: unattended::Taken::default(),
         })
     }
 
@@ -266,10 +266,10 @@ impl Gateway {
         self.in_flight.load(Relaxed)
     }
 
-    /// Answers that are read to their ends though nobody waits for them: of requests that are in flight, or have ended
-    /// with another attempt's.
+    /// Answers that are read to their ends though nobody waits for them, or made in the background: of requests that are
+    /// in flight, or have ended with another attempt's.
     pub fn unattended(&self) -> u32 {
-        self.unattended.load(Relaxed)
+        self.unattended.all()
     }
 
     /// What is remembered of translated responses.

@@ -1,6 +1,7 @@
 //! What goes on though nobody waits for it: attempts at upstreams with `on_hangup: drain`, whose caller hung up before
 //! the answer came, or which another attempt of the same request has overtaken. Each is read to its end beside
-//! everything, so that the provider says itself what it used. (What has begun to go out is `reply::attended`'s.)
+//! everything, so that the provider says itself what it used. (What has begun to go out is `reply::attended`'s, and what
+//! is made in the background `attempt::background`'s: it has places of its own, since it takes hours.)
 //!
 //! Nothing is begun for nobody: no attempt whose request has not left yet, no retry, no hedge. Bounded in number
 //! ([`MOST`]) and in time ([`LONGEST`], and the request's own deadline). A drain of the process waits for all of it,
@@ -31,27 +32,69 @@ use crate::state::permit::Repeat;
 
 /// What is read on at the same moment; the rest is cancelled.
 const MOST: u32 = 1024;
+/// What is made in the background at the same moment, for hours; more are not asked for.
+pub const MOST_IN_BACKGROUND: u32 = 4096;
 /// How long anything is read on.
 pub const LONGEST: Duration = Duration::from_mins(1);
 
-/// One of [`MOST`].
-pub struct Place(Arc<Gateway>);
+/// One of [`MOST`], or of [`MOST_IN_BACKGROUND`].
+pub struct Place(Arc<Gateway>, Kept);
+
+/// What a place is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// An answer that is read to its end.
+    ReadOn,
+    /// One that is made in the background, and asked for until it has ended.
+    Background,
+}
+
+/// How many places are taken.
+#[derive(Default)]
+pub struct Taken {
+    read_on: AtomicU32,
+    background: AtomicU32,
+}
+
+impl Taken {
+    fn of(&self, kept: Kept) -> (&AtomicU32, u32) {
+        match kept {
+            Kept::ReadOn => (&self.read_on, MOST),
+            Kept::Background => (&self.background, MOST_IN_BACKGROUND),
+        }
+    }
+
+    /// Of both kinds.
+    pub fn all(&self) -> u32 {
+        self.read_on.load(Relaxed).saturating_add(self.background.load(Relaxed))
+    }
+}
 
 impl Place {
     /// `None` where there is none left, or everything is about to end.
     pub fn take(gateway: &Arc<Gateway>) -> Option<Self> {
+        Self::of(gateway, Kept::ReadOn)
+    }
+
+    /// The same for what is made in the background.
+    pub fn in_background(gateway: &Arc<Gateway>) -> Option<Self> {
+        Self::of(gateway, Kept::Background)
+    }
+
+    fn of(gateway: &Arc<Gateway>, kept: Kept) -> Option<Self> {
         if gateway.is_cut_off() {
             return None;
         }
-        let more = |taken| (taken < MOST).then_some(taken + 1);
-        gateway.unattended.fetch_update(Relaxed, Relaxed, more).ok()?;
-        Some(Self(Arc::clone(gateway)))
+        let (taken, most) = gateway.unattended.of(kept);
+        let more = |taken| (taken < most).then_some(taken + 1);
+        taken.fetch_update(Relaxed, Relaxed, more).ok()?;
+        Some(Self(Arc::clone(gateway), kept))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.unattended.fetch_sub(1, Relaxed);
+        self.0.unattended.of(self.1).0.fetch_sub(1, Relaxed);
     }
 }
 

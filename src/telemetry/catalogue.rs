@@ -149,7 +149,7 @@ catalogue! {
 
     ["Who is let in"]
     REJECTED = "mainstay_rejected_total" Counter, ["reason"], "Requests refused before any attempt, by reason.";
-    SHED = "mainstay_shed_total" Counter, ["route", "reason", "priority"], "Requests refused because there was no room: queue_full, queue_timeout, or priority and memory, while the gateway is near its own limits. The route is empty where the body was not read.";
+    SHED = "mainstay_shed_total" Counter, ["route", "reason", "priority"], "Requests refused because there was no room: queue_full, queue_timeout, priority and memory, while the gateway is near its own limits, or background, where as many responses are made there as can be followed. The route is empty where the body was not read.";
     MEMORY_HELD = "mainstay_memory_held_bytes" Gauge, [], "Bytes that are held for requests: bodies from their announcement on, what is fetched or translated for them, answers that are held back or written down.";
     MEMORY_LIMIT = "mainstay_memory_limit_bytes" Gauge, [], "What of them may be held, server.limits.memory; requests are refused from 80 % of it on.";
     QUEUE_DEPTH = "mainstay_queue_depth" Gauge, ["route"], "Requests that wait until a channel has room for them.";

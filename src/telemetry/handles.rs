@@ -151,10 +151,13 @@ pub enum Shed {
     Priority,
     /// The gateway holds as many bytes for requests as it may, or others matter more for the rest.
     Memory,
+    /// As many responses are made in the background as can be followed.
+    Background,
 }
 
 impl Shed {
-    pub const ALL: [Self; 4] = [Self::QueueFull, Self::QueueTimeout, Self::Priority, Self::Memory];
+    pub const ALL: [Self; 5] =
+        [Self::QueueFull, Self::QueueTimeout, Self::Priority, Self::Memory, Self::Background];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -162,6 +165,7 @@ impl Shed {
             Self::QueueTimeout => "queue_timeout",
             Self::Priority => "priority",
             Self::Memory => "memory",
+            Self::Background => "background",
         }
     }
 }

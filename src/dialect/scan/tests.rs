@@ -100,7 +100,8 @@ fn responses_keep_something_unless_nothing_is_stored_and_nothing_continued() {
     check(r#","store":true,"background":false,"conversation":null"#, State::Kept);
     check(r#","conversation":"c""#, State::Lasting);
     check(r#","conversation":{"id":"c"}"#, State::Lasting);
-    check(r#","background":true"#, State::Lasting);
+    check(r#","background":true"#, State::Background);
+    check(r#","background":true,"conversation":"c""#, State::Background);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! asked how far they have come until they have ended, so that what they used is booked whoever reads it, and once.
 //!
 //! Until then such a request is under way: it counts for limits, holds what it has reserved of budgets, and a drain
-//! waits for it as for any answer that nobody reads. What a drain cuts off is booked by its prompt, as estimated.
+//! waits for it as for any answer that nobody reads. What a drain cuts off is booked by its prompt, as estimated. No
+//! more are asked for than can be followed (`admission`).
 //! Source: OpenAI's guide "Background mode".
 
 use std::sync::Arc;
@@ -18,10 +19,9 @@ use super::read::hold;
 use super::unheard::book;
 use super::{authorize, build};
 use crate::dialect::billed::Wish;
-use crate::dialect::scan::State;
 use crate::dialect::stored::{Progress, progress};
 use crate::dialect::{Dialect, Operation, meter};
-use crate::proxy::intake::{Guest, Load};
+use crate::proxy::intake::Guest;
 use crate::proxy::settle::Settle;
 use crate::proxy::unattended::Place;
 use crate::proxy::{Gateway, memory};
@@ -39,8 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The name of an answer that its upstream goes on with in the background.
 pub(super) fn goes_on(guest: &Guest, is_native: bool, body: &[u8]) -> Option<String> {
-    let Load::Ask { scan, .. } = &guest.load else { return None };
-    let may = is_native && guest.operation == Operation::Responses && scan.state == State::Lasting;
+    let may = is_native && guest.asks_for_background();
     // No other answer is read for it.
     let (id, at) = if may { progress(body)? } else { return None };
     (at == Progress::UnderWay).then_some(id)
@@ -56,17 +55,18 @@ pub(super) struct Made {
 }
 
 impl Made {
-    /// Follows the answer `id` to its end; what it is made of comes back where that cannot be.
+    /// Follows the answer `id` to its end, which has its `place`; what it is made of comes back where that cannot be.
     pub(super) fn follow(
         permit: Permit,
         settle: Settle,
-        wish: Wish,
+        (wish, place): (Wish, Option<Place>),
         id: &str,
     ) -> Result<(), Box<(Permit, Settle)>> {
         let gateway = Arc::clone(settle.gateway());
         let path = build::path_of_stored(&permit.channel().upstream.config, id);
-        let (Some(path), Ok(runtime), Some(place)) = (path, Handle::try_current(), Place::take(&gateway))
-        else {
+        // A twin of its request has none (`hedge`).
+        let place = place.or_else(|| Place::in_background(&gateway));
+        let (Some(path), Ok(runtime), Some(place)) = (path, Handle::try_current(), place) else {
             return Err(Box::new((permit, settle)));
         };
         let made = Self { permit, settle, wish, path };

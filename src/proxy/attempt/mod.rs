@@ -400,8 +400,8 @@ pub fn respond(
                 head.headers.insert(ESTIMATED, HeaderValue::from_static("tokens"));
             }
             if let Some(id) = background::goes_on(&guest, is_native, &body) {
-                let wish = guest.wish();
-                match Made::follow(permit, guest.settle, wish, &id) {
+                let followed = (guest.wish(), guest.followed.take());
+                match Made::follow(permit, guest.settle, followed, &id) {
                     Ok(()) => return Response::from_parts(head, Reply::whole(body, None)),
                     Err(back) => (permit, guest.settle) = *back,
                 }

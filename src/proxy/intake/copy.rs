@@ -51,6 +51,7 @@ impl Guest {
             shed: None,
             settle: settle(),
             attendance: None,
+            followed: None,
         })
     }
 }

@@ -52,7 +52,8 @@ impl Fitting<'_> {
         let table = &snapshot.table;
         let config = &table.routes[index].config;
         let headers = &self.head.headers;
-        let lasting = self.scan.state == State::Lasting && !headers.contains_key(IDEMPOTENCY_KEY);
+        let lasting = matches!(self.scan.state, State::Lasting | State::Background);
+        let lasting = lasting && !headers.contains_key(IDEMPOTENCY_KEY);
         let may_repeat =
             self.operation.replay() == Replay::Allowed && config.retry.replay == ReplayPolicy::Allowed;
         let asks = (self.dialect, self.operation);

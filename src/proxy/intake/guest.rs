@@ -11,7 +11,7 @@ use crate::access::Caller;
 use crate::algo::tick::Tick;
 use crate::dialect::billed::Wish;
 use crate::dialect::continuation::Asking;
-use crate::dialect::scan::{Scan, Thinks};
+use crate::dialect::scan::{Scan, State, Thinks};
 use crate::dialect::{Dialect, Operation};
 use crate::ledger::Wait;
 use crate::proxy::again::Again;
@@ -21,7 +21,7 @@ use crate::proxy::recall::Recall;
 use crate::proxy::settle::{Asked, Settle};
 use crate::proxy::thoughts::Thoughts;
 use crate::proxy::tunnel::Switch;
-use crate::proxy::unattended::Attendance;
+use crate::proxy::unattended::{Attendance, Place};
 use crate::proxy::{Gateway, Snapshot, left};
 use crate::route::price::MostCost;
 use crate::route::{Bond, Resend};
@@ -86,6 +86,8 @@ pub struct Guest {
     pub settle: Settle,
     /// Who still waits for the answer, where an attempt may be read on after a hang-up.
     pub attendance: Option<Arc<Attendance>>,
+    /// For what is made of it in the background.
+    pub followed: Option<Place>,
 }
 
 /// With what a request comes in, whatever it is for.
@@ -174,9 +176,20 @@ impl Guest {
             shed: None,
             settle,
             attendance: None,
+            followed: None,
             head: arrival.head,
             request_id: arrival.request_id,
         })
+    }
+
+    /// Whether its answer may be made when nobody waits for it.
+    pub fn asks_for_background(&self) -> bool {
+        match &self.load {
+            Load::Ask { scan, .. } => {
+                self.operation == Operation::Responses && scan.state == State::Background
+            }
+            Load::Whole(_) | Load::Once(_) => false,
+        }
     }
 
     /// What it asks for that has a price.

@@ -250,6 +250,42 @@ async fn a_drain_that_runs_out_books_what_is_made_in_the_background_by_its_promp
 }
 
 #[tokio::test(start_paused = true)]
+async fn as_much_is_made_in_the_background_as_can_be_followed_and_nobody_elses_place_is_taken() {
+    let a = Scribe::saying(response("queued", &Value::Null));
+    let yaml = "
+version: 1
+upstreams: {a: {provider: custom, dialect: responses, base_url: 'http://a/v1', credentials: [k]}}
+defaults: {max_inflight: 9999}
+routes: [{model: demo, channels: [{upstream: a}]}]
+";
+    let lab = Lab::beside(yaml, &[("a", &a)]);
+    let asked_for = asked(&json!({"background": true}));
+    for _ in 0..4096 {
+        good(&lab.send(&asked_for).await);
+    }
+    assert_eq!((lab.gateway.in_flight(), lab.gateway.unattended()), (4096, 4096), "all of them are followed");
+    let heard = || a.heard().iter().filter(|heard| heard.method == Method::POST).count();
+    assert_eq!(heard(), 4096);
+    let refused = lab.send(&asked_for).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.text());
+    assert_eq!(refused.header("x-mainstay-shed"), "background");
+    assert!(refused.text().contains("4096 responses are made in the background"), "{}", refused.text());
+    assert_eq!(heard(), 4096, "no upstream hears of what could not be followed");
+    let series = r#"mainstay_shed_total{route="demo",reason="background",priority="critical"}"#;
+    assert!(lab.metric(series) >= 1.0);
+    a.say(made());
+    for more in [json!({}), json!({"background": false})] {
+        good(&lab.send(&asked(&more)).await);
+    }
+    // As soon as they have ended there is room again.
+    while lab.gateway.in_flight() > 0 {
+        sleep(Duration::from_secs(10)).await;
+    }
+    good(&lab.send(&asked_for).await);
+    lab.assert_quiet().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_cannot_work_in_the_background_answers_at_once() {
     let said = json!({"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
         "content": [{"type": "text", "text": "done"}], "usage": {"input_tokens": 3, "output_tokens": 2}});
