@@ -107,9 +107,12 @@ fn is_secret(path: &Path) -> bool {
 /// Where an upstream or a caller's key simply stays unconfigured: whom it speaks to, and as whom.
 fn may_be_missing(path: &Path) -> bool {
     match path.steps() {
+        [Step::Key(section), Step::Key(_), Step::Key(tls), Step::Key(field)] if tls == "tls" => {
+            section == "upstreams" && matches!(field.as_str(), "client_cert" | "client_key")
+        }
         [Step::Key(section), Step::Key(_), Step::Key(field), ..] => {
             (section == "upstreams"
-                && matches!(field.as_str(), "credentials" | "base_url" | "aws_region" | "headers"))
+                && matches!(field.as_str(), "credentials" | "base_url" | "aws_region" | "headers" | "proxy"))
                 || (section == "keys" && field == "secret")
         }
         _ => false,

@@ -17,7 +17,7 @@ use crate::proxy::Snapshot;
 use crate::simulated::Simulated;
 use crate::state::memoir::Memoir;
 use crate::state::{Live, Registry, Table};
-use crate::upstream::{Dial, Fetcher, Pool, Target};
+use crate::upstream::{Dial, Fetcher, Pool, Proxy, Target};
 
 pub(super) struct Assembler {
     live: Arc<Live>,
@@ -45,6 +45,7 @@ struct Identity {
     server_name: Option<String>,
     roots: Option<Arc<ClientConfig>>,
     aws_region: Option<Arc<str>>,
+    proxy: Option<config::Proxy>,
     settings: config::Pool,
 }
 
@@ -91,12 +92,15 @@ impl Assembler {
         let mut before = std::mem::take(&mut self.pools);
         let mut pools = Vec::with_capacity(draft.blueprint.upstreams.len());
         for upstream in &draft.blueprint.upstreams {
-            let roots = draft.roots.get(&upstream.tls.ca_file).filter(|_| upstream.base.https);
+            let showing = draft.showing.get(&upstream.name);
+            let roots = showing.or_else(|| draft.roots.get(&upstream.tls.ca_file));
+            let roots = roots.filter(|_| upstream.base.https);
             let identity = Identity {
                 base: upstream.base.clone(),
                 server_name: upstream.tls.server_name.clone(),
                 roots: roots.cloned(),
                 aws_region: upstream.aws_region.clone(),
+                proxy: upstream.proxy.clone(),
                 settings: upstream.pool.clone(),
             };
             let kept = before.remove_entry(&upstream.name);
@@ -140,7 +144,9 @@ impl Assembler {
 
 impl Identity {
     fn target(&self) -> Target {
-        let target = Target::new(&self.base, self.settings.http2).in_region(self.aws_region.as_deref());
+        let target = Target::new(&self.base, self.settings.http2)
+            .in_region(self.aws_region.as_deref())
+            .through(self.proxy.as_ref().map(Proxy::new));
         match &self.roots {
             Some(roots) => target.with_tls(Arc::clone(roots), self.server_name.as_deref()),
             None => target,
@@ -159,6 +165,7 @@ impl PartialEq for Identity {
             && self.base == other.base
             && self.server_name == other.server_name
             && self.aws_region == other.aws_region
+            && self.proxy == other.proxy
             && self.settings == other.settings
     }
 }

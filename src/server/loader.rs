@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::keeper::place;
 use super::tls::{self, Certificate, Files, Listener};
-use crate::config::{self, Blueprint, Env, FILE_MAX, Problem};
+use crate::config::{self, Blueprint, ClientCertificate, Env, FILE_MAX, Pem, Problem};
 use crate::upstream::Roots;
 use fingerprint::Asked;
 
@@ -49,6 +49,8 @@ pub struct Draft {
     pub warnings: Vec<Problem>,
     /// How peers are checked, by `ca_file`.
     pub(super) roots: HashMap<Option<String>, Arc<ClientConfig>>,
+    /// The same for upstreams that are shown a certificate, by their names.
+    pub(super) showing: HashMap<Arc<str>, Arc<ClientConfig>>,
     pub certificate: Option<Certificate>,
     /// Of the admin side.
     pub admin_certificate: Option<Certificate>,
@@ -61,6 +63,8 @@ pub struct Loader {
     world: World,
     /// Made once for the same roots, because their identity tells whether connections can be kept.
     roots: Mutex<HashMap<Option<[u8; 32]>, Arc<ClientConfig>>>,
+    /// The same, by all that they are made of.
+    showing: Mutex<HashMap<[u8; 32], Arc<ClientConfig>>>,
 }
 
 impl Source {
@@ -120,7 +124,7 @@ impl Source {
 
 impl Loader {
     pub fn new(source: Source, world: World) -> Self {
-        Self { source, world, roots: Mutex::default() }
+        Self { source, world, roots: Mutex::default(), showing: Mutex::default() }
     }
 
     pub fn source(&self) -> &Source {
@@ -213,10 +217,11 @@ impl Loader {
     /// Reads what `blueprint` refers to.
     fn complete(&self, blueprint: Blueprint, world: &dyn Env) -> Result<Draft, Rejection> {
         let roots = self.roots_of(&blueprint, world)?;
+        let showing = self.showing(&blueprint, world)?;
         let certificate = self.certificate(&blueprint)?;
         let admin_certificate = self.admin_certificate(&blueprint)?;
         let (text, warnings, fingerprint) = (String::new(), Vec::new(), Fingerprint::default());
-        Ok(Draft { blueprint, text, warnings, roots, certificate, admin_certificate, fingerprint })
+        Ok(Draft { blueprint, text, warnings, roots, showing, certificate, admin_certificate, fingerprint })
     }
 
     /// Whether reading again would give what `last` was taken of.
@@ -266,6 +271,50 @@ impl Loader {
             made.insert(ca_file.clone(), config);
         }
         *self.roots.lock() = used;
+        Ok(made)
+    }
+
+    /// How upstreams are reached that are shown a certificate: by one that is made anew when anything of it changes.
+    fn showing(
+        &self,
+        blueprint: &Blueprint,
+        world: &dyn Env,
+    ) -> Result<HashMap<Arc<str>, Arc<ClientConfig>>, Rejection> {
+        let (mut made, mut used) = (HashMap::new(), HashMap::new());
+        for upstream in blueprint.upstreams.iter().filter(|upstream| upstream.base.https) {
+            let Some(ClientCertificate { cert, key }) = &upstream.tls.shown else { continue };
+            let unusable = |field: &str, why: String| Rejection::Unusable {
+                file: self.source.name(),
+                path: format!("upstreams.{}.tls{field}", upstream.name),
+                why,
+            };
+            let file = |field: &str, path: &str| {
+                world.file(path).map_err(|why| unusable(field, format!("cannot read {path}: {why}")))
+            };
+            let pem = |field: &str, pem: &Pem| match pem {
+                Pem::File(path) => file(field, path),
+                Pem::Text(text) => Ok(text.expose().to_owned()),
+            };
+            let (chain, key) = (pem(".client_cert", cert)?, pem(".client_key", key)?);
+            let roots = upstream.tls.ca_file.as_deref().map(|path| file(".ca_file", path)).transpose()?;
+            let mut hash = Sha256::new();
+            for text in [&chain, &key].into_iter().chain(&roots) {
+                hash.update((text.len() as u64).to_be_bytes());
+                hash.update(text);
+            }
+            let digest: [u8; 32] = hash.finalize().into();
+            let known = self.showing.lock().get(&digest).or_else(|| used.get(&digest)).cloned();
+            let roots = roots.as_ref().map_or(Roots::System, |text| Roots::Pem(text.as_bytes()));
+            let made_now = || {
+                let config = roots.showing(chain.as_bytes(), key.as_bytes());
+                config
+                    .map_err(|error| unusable("", format!("the client certificate cannot be used: {error}")))
+            };
+            let config = known.map_or_else(made_now, Ok)?;
+            used.insert(digest, Arc::clone(&config));
+            made.insert(Arc::clone(&upstream.name), config);
+        }
+        *self.showing.lock() = used;
         Ok(made)
     }
 

@@ -9,6 +9,8 @@
 //!
 //! A [`Fetcher`] gets what callers' URLs name, from strangers, and minds whom it asks (`fetch`).
 //!
+//! Where an upstream is reached by a forward proxy, every connection to it begins with a CONNECT (`tunnel`).
+//!
 //! HTTP/1.1 connections have no task of their own: whoever waits for the response drives the
 //! connection (`h1`). HTTP/2 connections are shared, and each has one task (`h2`).
 
@@ -29,6 +31,7 @@ mod shelf;
 mod slot;
 mod target;
 mod tls;
+mod tunnel;
 
 pub mod auth;
 pub mod headers;
@@ -45,7 +48,7 @@ pub use document::{DocumentError, document};
 pub use fetch::{FetchError, Fetched, Fetcher, Purse};
 pub use pool::{Pool, PoolCounts};
 pub use post::Poster;
-pub use target::Target;
+pub use target::{Proxy, Target};
 pub use tls::{Roots, RootsError};
 pub use upgrade::Upgraded;
 

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::call::{CallError, CallLimits, Freshness, Reuse};
-use super::dial::Socket;
+use super::dial::{DialError, Socket};
 use super::h1::Connection;
 use super::lane::{Fill, Lane, Lease};
 use super::now;
@@ -18,6 +18,7 @@ use super::pool::{Awaited, Pool};
 use super::shelf::Parked;
 use super::slot::{Opening, Slot};
 use super::tls::{Offer, Protocol};
+use super::tunnel;
 use crate::config::Http2;
 use crate::vocab::Fault;
 
@@ -305,7 +306,7 @@ impl Pool {
         limits: &CallLimits,
     ) -> Result<(Box<dyn Socket>, Protocol), CallError> {
         let begun = now();
-        let dialed = timeout(limits.connect, self.dial.dial(Arc::clone(&self.target))).await;
+        let dialed = timeout(limits.connect, self.reach()).await;
         let socket = match dialed {
             Ok(Ok(socket)) => {
                 if let Some(handles) = self.handles.get() {
@@ -315,7 +316,12 @@ impl Pool {
             }
             Ok(Err(error)) => return Err(CallError::unsent(error.fault, error.detail)),
             Err(_) => {
-                let detail = format!("no connection to {} within {:?}", self.target.shown(), limits.connect);
+                let by = match &self.target.proxy {
+                    Some(proxy) => format!(" by the proxy {}", proxy.target.shown()),
+                    None => String::new(),
+                };
+                let detail =
+                    format!("no connection to {}{by} within {:?}", self.target.shown(), limits.connect);
                 return Err(CallError::unsent(Fault::ConnectTimeout, detail));
             }
         };
@@ -345,6 +351,17 @@ impl Pool {
             Ok(Err(reason)) => Err(failed(reason)),
             Err(_) => Err(failed(format!("the handshake took longer than {:?}", limits.tls))),
         }
+    }
+
+    /// A byte stream that ends at the target, whoever leads there.
+    async fn reach(&self) -> Result<Box<dyn Socket>, DialError> {
+        let Some(proxy) = &self.target.proxy else { return self.dial.dial(Arc::clone(&self.target)).await };
+        let mut socket = self.dial.dial(Arc::clone(&proxy.target)).await.map_err(|error| DialError {
+            detail: format!("the proxy cannot be had: {}", error.detail),
+            ..error
+        })?;
+        tunnel::lead(&mut *socket, proxy, &self.target).await?;
+        Ok(socket)
     }
 
     /// Keeps open sockets, idle ones included, within `max_connections`.

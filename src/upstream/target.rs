@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
 
 use super::lookup::Lookup;
-use crate::config::{BaseUrl, Http2};
+use crate::config::{self, BaseUrl, Http2};
 
 /// One endpoint: what to resolve, which protocol to speak and how to check the peer.
 #[derive(Clone, Debug)]
@@ -21,8 +23,32 @@ pub struct Target {
     pub server_name: Option<Arc<str>>,
     /// The region that requests to it are signed for, where `host` does not say.
     pub aws_region: Option<Arc<str>>,
+    /// By which it is reached, if not directly: then its name is the proxy's to look up.
+    pub proxy: Option<Arc<Proxy>>,
     /// Where its name is being looked up.
     pub(super) lookup: Arc<Lookup>,
+}
+
+/// A forward proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    pub(super) target: Arc<Target>,
+    /// Who we are; its `Debug` shows nothing.
+    pub(super) authorization: Option<HeaderValue>,
+}
+
+impl Proxy {
+    pub fn new(said: &config::Proxy) -> Arc<Self> {
+        let config::Proxy { host, port, account } = said;
+        let base = BaseUrl { https: false, host: Arc::clone(host), port: *port, path: String::new() };
+        let authorization = account.as_ref().and_then(|account| {
+            let value = format!("Basic {}", BASE64_STANDARD.encode(account.expose()));
+            let mut value = HeaderValue::try_from(value).ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        });
+        Arc::new(Self { target: Arc::new(Target::new(&base, Http2::Never)), authorization })
+    }
 }
 
 impl Target {
@@ -35,6 +61,7 @@ impl Target {
             tls: None,
             server_name: None,
             aws_region: None,
+            proxy: None,
             lookup: Arc::default(),
         }
     }
@@ -51,6 +78,13 @@ impl Target {
     #[must_use]
     pub fn in_region(mut self, region: Option<&str>) -> Self {
         self.aws_region = region.map(Arc::from);
+        self
+    }
+
+    /// The same target, reached by this proxy.
+    #[must_use]
+    pub fn through(mut self, proxy: Option<Arc<Proxy>>) -> Self {
+        self.proxy = proxy;
         self
     }
 
@@ -88,6 +122,7 @@ mod tests {
             tls: None,
             server_name: None,
             aws_region: None,
+            proxy: None,
             lookup: Arc::default(),
         }
     }

@@ -1,14 +1,15 @@
-//! TLS towards upstreams: which roots are trusted, which protocols are offered, and the handshake.
+//! TLS towards upstreams: which roots are trusted, which certificate is shown, which protocols are offered, and the
+//! handshake.
 //!
 //! aws-lc-rs is named explicitly, so nothing depends on a process-wide default provider. Reads no file:
-//! the caller brings the text of a `ca_file`.
+//! the caller brings the texts of a `ca_file` and of a client certificate.
 
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::TlsConnector;
 
 use super::dial::Socket;
@@ -34,6 +35,8 @@ pub enum RootsError {
     System(String),
     #[error("not a PEM file of certificates: {0}")]
     Pem(String),
+    #[error("not a PEM file of a private key: {0}")]
+    Key(String),
     #[error("{0}")]
     Provider(#[from] rustls::Error),
 }
@@ -48,6 +51,21 @@ impl Roots<'_> {
             .with_root_certificates(self.store()?)
             .with_no_client_auth();
         Ok(Arc::new(config))
+    }
+
+    /// The same for one upstream that is shown a certificate: its chain and its key, as PEM text.
+    pub fn showing(self, chain: &[u8], key: &[u8]) -> Result<Arc<ClientConfig>, RootsError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(self.store()?);
+        let not_pem = |error: pem::Error| RootsError::Pem(error.to_string());
+        let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>().map_err(not_pem)?;
+        if chain.is_empty() {
+            return Err(RootsError::Pem("it holds no certificate".into()));
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| RootsError::Key(error.to_string()))?;
+        Ok(Arc::new(builder.with_client_auth_cert(chain, key)?))
     }
 
     /// All of them.

@@ -43,6 +43,7 @@ mod prices;
 mod process;
 mod prometheus;
 mod providers;
+mod proxied;
 mod readme;
 mod recall;
 mod rehearsal;

@@ -39,8 +39,8 @@ pub use steer::{Arm, Mirror, Rule, Split, Steering, Sticks, Time, Wanted, When};
 pub use store::{Retention, Store, StorePlace};
 pub use telemetry::{Compression, Otlp, Propagate, Telemetry, Traces};
 pub use upstream::{
-    BaseUrl, Credential, Http2, OnHangup, Pool, Probe, ProbeKind, Readiness, SimulatedSettings, Upstream,
-    UpstreamTls, carries_credential,
+    BaseUrl, ClientCertificate, Credential, Http2, OnHangup, Pem, Pool, Probe, ProbeKind, Proxy, Readiness,
+    SimulatedSettings, Upstream, UpstreamTls, carries_credential,
 };
 
 use std::sync::Arc;

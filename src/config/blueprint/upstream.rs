@@ -45,6 +45,8 @@ pub struct Upstream {
     /// The same for each of its keys at each model, learnt from what it says of overload.
     pub concurrency: aimd::Settings,
     pub tls: UpstreamTls,
+    /// By which it is reached; `None` is directly.
+    pub proxy: Option<Proxy>,
     /// Whether the gateway asks for usage in streams when the caller did not.
     pub stream_usage: StreamUsage,
     /// What becomes of its streams whose callers hang up.
@@ -195,13 +197,41 @@ pub enum Http2 {
     PriorKnowledge,
 }
 
-/// How the upstream's certificate is checked.
+/// A forward proxy: every connection begins with a CONNECT to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// A name, an IPv4 address, or an IPv6 address without its brackets.
+    pub host: Arc<str>,
+    pub port: u16,
+    /// Who it is told that we are: `user:password`.
+    pub account: Option<Secret>,
+}
+
+/// How the upstream's certificate is checked, and what it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpstreamTls {
     /// PEM file of the roots to trust instead of the system's.
     pub ca_file: Option<String>,
     /// The name to ask for and to check, where it is not the URL's host.
     pub server_name: Option<String>,
+    /// What proves to it who we are.
+    pub shown: Option<ClientCertificate>,
+}
+
+/// A certificate with its chain, and its private key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    pub cert: Pem,
+    pub key: Pem,
+}
+
+/// A PEM text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pem {
+    /// The file in which it stands.
+    File(String),
+    /// Itself, from a reference.
+    Text(Secret),
 }
 
 /// How the built-in upstream behaves while no fault is switched on.

@@ -133,7 +133,7 @@ fn parse(text: &str) -> Result<Where, (&'static str, &'static str)> {
 }
 
 /// `None` where a `%` is not followed by two hexadecimal digits, or the result is no text.
-fn decoded(text: &str) -> Option<String> {
+pub(super) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {

@@ -130,6 +130,10 @@ pub struct Defaults {
     /// or off (off). Errors come inside the stream from there on.
     pub early_commit: Option<SpanOrOff>,
     pub on_hangup: Option<OnHangupName>,
+    /// The proxy by which upstreams are reached: `http://user:password@proxy:3128`, `environment` for what HTTPS_PROXY,
+    /// HTTP_PROXY and NO_PROXY say, or `none` (none).
+    #[schemars(length(min = 1))]
+    pub proxy: Option<String>,
     pub concurrency: Concurrency,
     pub queue: Queue,
     /// Limits of every key, where it has none of its own (none).
@@ -174,6 +178,10 @@ pub struct Upstream {
     pub max_inflight: Option<u32>,
     pub quota: Quota,
     pub tls: Tls,
+    /// The proxy by which it is reached, if not that of `defaults`: `http://user:password@proxy:3128`, `environment` for
+    /// what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say, or `none`.
+    #[schemars(length(min = 1))]
+    pub proxy: Option<String>,
     pub stream_usage: Option<StreamUsageName>,
     pub on_hangup: Option<OnHangupName>,
     /// For `provider: simulated` only.

@@ -341,12 +341,16 @@ section! {
         pub ttl: Option<Span>,
     }
 
-    /// How the certificate of an upstream is checked.
+    /// How the certificate of an upstream is checked, and what it is shown.
     pub struct Tls {
         /// PEM file of the roots to trust instead of the system's.
         pub ca_file: Option<String>,
         /// The name to ask for, where it is not the host of `base_url`.
         pub server_name: Option<String>,
+        /// PEM file of the certificate that the upstream is shown, its chain behind it; or a reference to such a text.
+        pub client_cert: Option<String>,
+        /// PEM file of its private key; or a reference to such a text.
+        pub client_key: Option<String>,
     }
 
     /// The built-in upstream.

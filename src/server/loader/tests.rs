@@ -74,6 +74,47 @@ fn roots_are_made_once_as_long_as_they_are_the_same() {
 }
 
 #[test]
+fn a_client_certificate_is_made_once_and_anew_when_one_of_its_files_changes() {
+    let disk = Arc::new(Disk::default());
+    let renew = || {
+        let issued = rcgen::generate_simple_self_signed(vec!["us".to_owned()]).expect("a certificate");
+        disk.0.lock().insert("/us.pem".to_owned(), issued.cert.pem());
+        disk.0.lock().insert("/us.key".to_owned(), issued.signing_key.serialize_pem());
+    };
+    renew();
+    let tls = |key: &str| {
+        let upstream = format!(
+            "  h: {{provider: http, base_url: \"https://x\", tls: {{ca_file: /us.pem, client_cert: /us.pem{key}}}}}\n"
+        );
+        FILE.replace("routes:", &format!("{upstream}routes:"))
+    };
+    // A reference to the text is as good as the name of its file.
+    for key in [", client_key: /us.key", ", client_key: 'file:/us.key'"] {
+        let loader = loader(&tls(key), &disk);
+        let load = || loader.load().unwrap_or_else(|rejection| panic!("{rejection}"));
+        let (one, two) = (load(), load());
+        assert!(Arc::ptr_eq(&one.showing["h"], &two.showing["h"]));
+        assert!(!format!("{:?}", one.blueprint).contains("PRIVATE"));
+        renew();
+        assert!(!loader.is_unchanged(&one.fingerprint));
+        assert!(!Arc::ptr_eq(&one.showing["h"], &load().showing["h"]));
+        // Half of a new pair is none.
+        let before = disk.0.lock().get("/us.key").cloned().expect("it is there");
+        renew();
+        disk.0.lock().insert("/us.key".to_owned(), before);
+        let rejection = loader.load().err().expect("they do not belong together").to_string();
+        assert!(rejection.contains("upstreams.h.tls: the client certificate cannot be used"), "{rejection}");
+        renew();
+    }
+    let said = |text: &str| loader(text, &disk).load().err().expect("it is wrong").to_string();
+    assert!(said(&tls("")).contains("`client_key` is missing"), "{}", said(&tls("")));
+    let gone = tls(", client_key: /gone");
+    assert!(said(&gone).contains("upstreams.h.tls.client_key: cannot read /gone"), "{}", said(&gone));
+    let inline = tls(", client_key: '-----BEGIN PRIVATE KEY----- abc'");
+    assert!(said(&inline).contains("stands here in clear text"), "{}", said(&inline));
+}
+
+#[test]
 fn facts_about_models_are_read_with_the_file_and_a_mistake_in_them_is_one_of_the_file() {
     let disk = Arc::new(Disk::default());
     let write = |text: &str| disk.0.lock().insert("models.yaml".to_owned(), text.to_owned());

@@ -55,6 +55,16 @@ struct Question {
     /// The body of a POST; a GET without.
     form: Option<String>,
     field: Option<(HeaderName, HeaderValue)>,
+    way: Way,
+}
+
+/// How an authority is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// As the upstream is: by its proxy, if it has one.
+    AsTheUpstream,
+    /// It is beside this machine, where no proxy leads.
+    Directly,
 }
 
 /// Gets a token. Bounded by whoever calls; `beside` lends its way of dialling and its trust.
@@ -79,11 +89,13 @@ fn question(grant: &Grant, unix_now: Duration) -> Result<Question, &'static str>
         address: address.to_owned(),
         form: Some(form(fields)),
         field: None,
+        way: Way::AsTheUpstream,
     };
     let get = |address: &str, name, value| Question {
         address: address.to_owned(),
         form: None,
         field: Some((HeaderName::from_static(name), HeaderValue::from_static(value))),
+        way: Way::Directly,
     };
     Ok(match grant {
         Grant::Assertion { email, key, key_id, endpoint } => {
@@ -138,6 +150,9 @@ fn prepare(beside: &Pool, question: Question) -> Result<(Arc<Pool>, Request<Outg
     let mut target = Target::new(&base, Http2::Never);
     if https {
         target = target.with_tls(trust(beside)?, None);
+    }
+    if question.way == Way::AsTheUpstream {
+        target = target.through(beside.target().proxy.clone());
     }
     let settings =
         config::Pool { max_connections: 1, max_idle: 0, http2: Http2::Never, ..beside.settings().clone() };

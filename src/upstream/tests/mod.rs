@@ -7,6 +7,7 @@ mod http1;
 mod http2;
 mod laws;
 mod probing;
+mod proxied;
 mod secured;
 
 use std::future::Future;
@@ -64,6 +65,7 @@ pub(super) fn plain(host: &str, port: u16, http2: Http2) -> Target {
         tls: None,
         server_name: None,
         aws_region: None,
+        proxy: None,
         lookup: Arc::default(),
     }
 }

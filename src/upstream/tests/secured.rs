@@ -1,5 +1,6 @@
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
@@ -140,4 +141,34 @@ fn roots_that_are_no_certificates_are_refused() {
     for text in ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         assert!(matches!(Roots::Pem(text.as_bytes()).client_config(), Err(RootsError::Pem(_))), "{text:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_wants_to_know_who_calls_is_shown_the_certificate() {
+    let authority = authority(&["peer.test"], &[b"http/1.1"]);
+    let us = rcgen::generate_simple_self_signed(vec!["us".to_owned()]).unwrap();
+    let roots = Arc::new(Roots::Pem(us.cert.pem().as_bytes()).store().unwrap());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider)).build().unwrap();
+    let own = rcgen::generate_simple_self_signed(vec!["peer.test".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let server = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .unwrap();
+    let strict = Authority { pem: own.cert.pem(), server: Arc::new(server) };
+    let peer = strict.peer();
+    let target = |tls| Target { https: true, ..plain("peer.test", 443, Http2::Auto) }.with_tls(tls, None);
+    let stranger = pool_to(&peer, target(Roots::Pem(strict.pem.as_bytes()).client_config().unwrap()));
+    assert!(stranger.call(get("/"), limits()).await.is_err(), "nobody is let in without one");
+    let (chain, key) = (us.cert.pem(), us.signing_key.serialize_pem());
+    let showing = |pem: &str| Roots::Pem(pem.as_bytes()).showing(chain.as_bytes(), key.as_bytes()).unwrap();
+    let pool = pool_to(&peer, target(showing(&strict.pem)));
+    assert_eq!(ask(&pool, "/").await, "h1 1");
+    comes_to_rest(&pool).await;
+    // Who does not ask for it does not mind it.
+    let peer = authority.peer();
+    assert_eq!(ask(&pool_to(&peer, target(showing(&authority.pem))), "/").await, "h1 0");
 }

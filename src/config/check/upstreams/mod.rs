@@ -1,7 +1,9 @@
 //! The `upstreams:` section: provider, address, headers, probe; credentials have a file of their own.
 
+mod client_certificate;
 mod cloud;
 mod credentials;
+mod proxy;
 
 pub(in crate::config) use credentials::short_hash;
 
@@ -100,6 +102,8 @@ impl Case<'_> {
         let base = base.filter(|_| !speaks.is_empty())?;
         let probe = self.probe(&base, findings)?;
         self.tls(&base, findings);
+        let shown = self.client_certificate(findings);
+        let proxy = self.proxy(&base, findings);
         let max_inflight = said.max_inflight.or(defaults.max_inflight).unwrap_or(MAX_INFLIGHT);
         let concurrency = said.concurrency.clone().over(defaults.concurrency.clone());
         self.concurrency(&concurrency, findings);
@@ -134,7 +138,12 @@ impl Case<'_> {
             timeouts,
             max_inflight,
             concurrency: settle::concurrency(&concurrency, max_inflight),
-            tls: UpstreamTls { ca_file: said.tls.ca_file.clone(), server_name: said.tls.server_name.clone() },
+            tls: UpstreamTls {
+                ca_file: said.tls.ca_file.clone(),
+                server_name: said.tls.server_name.clone(),
+                shown,
+            },
+            proxy,
             stream_usage: match said.stream_usage {
                 None => self.provider.stream_usage,
                 Some(StreamUsageName::Ask) => StreamUsage::Ask,
