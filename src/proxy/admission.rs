@@ -88,7 +88,7 @@ pub fn let_in(
             return Ok(guest);
         }
         let message = format!(
-            "{MOST_IN_BACKGROUND} responses are made in the background, as many as this gateway follows; come again,              or ask without `background`"
+            "{MOST_IN_BACKGROUND} responses are made in the background, as many as this gateway follows; come again, or ask without `background`"
         );
         (Shed::Background, message)
     } else {
