@@ -11,6 +11,7 @@ use crate::access::Caller;
 use crate::config::{Level, Lineage, Member};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, Operation};
+use crate::route::price::MAX_COST;
 use crate::state::Table;
 
 /// Whether the caller may ask for such a thing at all, from where he is. `None` is what everybody with a key may.
@@ -82,6 +83,12 @@ pub fn to_named(
 
 /// Whether the caller may make a batch: nobody looks into it for what it asks for, nor measures what that comes to.
 pub fn to_batch(caller: &Caller, arrival: &Arrival, dialect: Dialect) -> Result<(), Box<Refusal>> {
+    if arrival.head.headers.contains_key(MAX_COST) {
+        let message = format!(
+            "nobody here knows what a batch costs, so none can be held to `{MAX_COST}`; leave it out, or send the requests one by one"
+        );
+        return Err(arrival.refuse(Kind::BadRequest, message, dialect));
+    }
     let Some(lineage) = caller.lineage() else { return Ok(()) };
     if let Some((member, field)) = lineage.narrows_asking() {
         let what = match field {

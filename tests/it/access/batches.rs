@@ -125,3 +125,16 @@ async fn a_batch_goes_to_another_route_that_measures_nothing() {
     }
     lab.assert_quiet().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_held_to_no_cost_that_its_caller_names() {
+    let lab = lab("", "", "", "");
+    for ask in batches(&lab).await {
+        let before = lab.arrived("sim");
+        let answer = send(&lab, ask.header("x-mainstay-max-cost", "0.05")).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(answer.text().contains("leave it out"), "{}", answer.text());
+        assert_eq!(lab.arrived("sim"), before, "no upstream hears of it");
+        lab.assert_quiet().await;
+    }
+}
