@@ -55,6 +55,23 @@ pub fn parse(text: &str, base_path: &str) -> Result<BaseUrl, Refused> {
     Ok(BaseUrl { https, host: host.to_ascii_lowercase().into(), port, path: path.to_owned() })
 }
 
+/// The text that a part of a URL stands for (RFC 3986 §2.1); `None` where a `%` is not followed by two hexadecimal digits, or the result is no text.
+pub fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        if *first == b'%' {
+            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &tail[2..];
+        } else {
+            bytes.push(*first);
+            rest = tail;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

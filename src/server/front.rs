@@ -35,6 +35,11 @@ impl Front {
         self.places.open()
     }
 
+    /// Connections with a request that has not ended.
+    pub fn busy(&self) -> u32 {
+        self.eviction.busy()
+    }
+
     /// Waits until fewer connections are open than configured, and than there are files for; those that have been idle
     /// for long are made to end before.
     pub(super) async fn has_room(&self) {

@@ -87,7 +87,7 @@ async fn quiet(host: &Host) {
 /// Requests that have not ended, those included that are not all there yet.
 fn under_way(host: &Host) -> u32 {
     let known = host.gateway().in_flight().max(host.gateway().unattended());
-    if known > 0 { known } else { host.front.eviction.busy() }
+    if known > 0 { known } else { host.front.busy() }
 }
 
 #[cfg(test)]

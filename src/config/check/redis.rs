@@ -12,6 +12,7 @@ use crate::config::path::Path;
 use crate::config::problem::Findings;
 use crate::config::settle;
 use crate::config::tree::{Node, Text};
+use crate::config::url;
 use crate::vocab::Secret;
 
 /// What the URL says.
@@ -106,7 +107,8 @@ fn parse(text: &str) -> Result<Where, (&'static str, &'static str)> {
         None => (None, None),
         Some((user, _)) => {
             let (name, password) = user.split_once(':').unwrap_or((user, ""));
-            let part = |text: &str| decoded(text).ok_or(("has a broken %-sequence", "write % itself as %25"));
+            let part =
+                |text: &str| url::decoded(text).ok_or(("has a broken %-sequence", "write % itself as %25"));
             let (name, password) = (part(name)?, part(password)?);
             (Some(name).filter(|name| !name.is_empty()), Some(password).filter(|word| !word.is_empty()))
         }
@@ -130,23 +132,6 @@ fn parse(text: &str) -> Result<Where, (&'static str, &'static str)> {
         }
     };
     Ok(Where { tls, host: host.to_ascii_lowercase(), port, database, username, password })
-}
-
-/// `None` where a `%` is not followed by two hexadecimal digits, or the result is no text.
-pub(super) fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        if *first == b'%' {
-            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &tail[2..];
-        } else {
-            bytes.push(*first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -372,76 +372,54 @@ section! {
 #[schemars(inline)]
 pub struct Status(#[schemars(range(min = 100, max = 599))] pub u16);
 
-/// `auto`, or a duration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpanOrAuto {
-    Auto,
-    Fixed(Span),
+/// A type for a duration or a word in its place.
+macro_rules! span_or {
+    ($(#[$doc:meta])* $name:ident, $variant:ident = $word:literal, $title:literal, $description:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $variant,
+            Fixed(Span),
+        }
+
+        impl $name {
+            pub const FORMAT: &str = concat!("mainstay-duration-or-", $word);
+
+            pub fn parse(text: &str) -> Result<Self, String> {
+                if text == $word { Ok(Self::$variant) } else { Span::parse(text).map(Self::Fixed) }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<str>::deserialize(deserializer)?;
+                Self::parse(&text).map_err(|why| de::Error::custom(format!("the value {why}")))
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                $title.into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({
+                    "description": $description,
+                    "type": "string",
+                    "format": Self::FORMAT,
+                    "pattern": concat!("^(", $word, r"|0|([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+)$"),
+                })
+            }
+        }
+    };
 }
 
-impl SpanOrAuto {
-    pub const FORMAT: &str = "mainstay-duration-or-auto";
-
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if text == "auto" { Ok(Self::Auto) } else { Span::parse(text).map(Self::Fixed) }
-    }
+span_or! {
+    /// `auto`, or a duration.
+    SpanOrAuto, Auto = "auto", "DurationOrAuto", "A duration, or auto: what experience says."
 }
 
-impl<'de> Deserialize<'de> for SpanOrAuto {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(|why| de::Error::custom(format!("the value {why}")))
-    }
-}
-
-impl JsonSchema for SpanOrAuto {
-    fn schema_name() -> Cow<'static, str> {
-        "DurationOrAuto".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "A duration, or auto: what experience says.",
-            "type": "string",
-            "format": Self::FORMAT,
-            "pattern": r"^(auto|0|([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+)$",
-        })
-    }
-}
-
-/// `off`, or a duration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpanOrOff {
-    Off,
-    Fixed(Span),
-}
-
-impl SpanOrOff {
-    pub const FORMAT: &str = "mainstay-duration-or-off";
-
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if text == "off" { Ok(Self::Off) } else { Span::parse(text).map(Self::Fixed) }
-    }
-}
-
-impl<'de> Deserialize<'de> for SpanOrOff {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(|why| de::Error::custom(format!("the value {why}")))
-    }
-}
-
-impl JsonSchema for SpanOrOff {
-    fn schema_name() -> Cow<'static, str> {
-        "DurationOrOff".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "A duration, or off.",
-            "type": "string",
-            "format": Self::FORMAT,
-            "pattern": r"^(off|0|([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+)$",
-        })
-    }
+span_or! {
+    /// `off`, or a duration.
+    SpanOrOff, Off = "off", "DurationOrOff", "A duration, or off."
 }

@@ -14,7 +14,7 @@ use crate::dialect::continuation::{Learnt, Put};
 use crate::dialect::entry::{self, Entry};
 use crate::dialect::flagged;
 use crate::dialect::hub::Keeping;
-use crate::dialect::provider::{Call, Delivery, Place, StreamUsage};
+use crate::dialect::provider::{Betas, Call, Delivery, Place, StreamUsage};
 use crate::dialect::scan::{self, Scan};
 use crate::dialect::splice::{self, Rewrite};
 use crate::dialect::{Dialect, Operation, encrypted, named, tree};
@@ -164,7 +164,7 @@ fn unflagged(
     body: &[u8],
     spoken: &mut Spoken,
 ) -> Result<Option<Bytes>, Unbuilt> {
-    if spoken.dialect != Dialect::Anthropic {
+    if spoken.dialect != Dialect::Anthropic || upstream.provider.betas == Betas::All {
         return Ok(None);
     }
     let Some(flags) = betas::asked(&guest.head.headers) else { return Ok(None) };

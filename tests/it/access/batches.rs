@@ -23,20 +23,13 @@ async fn send(lab: &Lab, ask: Ask) -> Answer {
     lab.send(&ask.header("authorization", SHOP)).await
 }
 
-fn upload() -> Ask {
-    let line = r#"{"custom_id":"one","method":"POST","url":"/v1/chat/completions","body":{"model":"demo"}}"#;
-    let body = format!(
-        "--x\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--x\r\n\
-         Content-Disposition: form-data; name=\"file\"; filename=\"f.jsonl\"\r\n\r\n{line}\r\n--x--\r\n"
-    );
-    let mut ask = Ask::post("/v1/files", body);
-    ask.headers = vec![("content-type", "multipart/form-data; boundary=x".to_owned())];
-    ask
-}
+/// What a batch is made of.
+const LINE: &str =
+    r#"{"custom_id":"one","method":"POST","url":"/v1/chat/completions","body":{"model":"demo"}}"#;
 
 /// What makes one in OpenAI's dialect, whose file is there, and in Anthropic's.
 async fn batches(lab: &Lab) -> [Ask; 2] {
-    let file = send(lab, upload()).await;
+    let file = send(lab, Ask::upload(LINE)).await;
     assert_eq!(file.status, 200, "a file is no batch yet: {}", file.text());
     let file = file.json()["id"].as_str().expect("an id").to_owned();
     let openai = format!(

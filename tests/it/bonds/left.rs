@@ -23,17 +23,6 @@ const FILE: &str =
     r#"{"id":"file-9","object":"file","bytes":1,"created_at":1,"filename":"f","purpose":"user_data"}"#;
 const MISSING: &str = r#"{"error":{"message":"No such File object: file-9","type":"invalid_request_error","param":"id","code":null}}"#;
 
-/// An upload of that text.
-fn upload(text: &str) -> Ask {
-    let body = format!(
-        "--x\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--x\r\n\
-         Content-Disposition: form-data; name=\"file\"; filename=\"f.jsonl\"\r\n\r\n{text}\r\n--x--\r\n"
-    );
-    let mut ask = Ask::post("/v1/files", body);
-    ask.headers = vec![("content-type", "multipart/form-data; boundary=x".to_owned())];
-    ask
-}
-
 fn good(answer: &Answer) -> Value {
     assert_eq!((answer.status.as_u16(), answer.end), (200, End::Clean), "{}", answer.text());
     answer.json()
@@ -62,7 +51,7 @@ fn asked(lab: &Lab) -> Vec<(&'static str, String)> {
 #[tokio::test(start_paused = true)]
 async fn whatever_names_a_file_goes_to_the_account_that_has_it() {
     let lab = Lab::start(FOUR);
-    let file = good(&lab.send(&upload("hello")).await);
+    let file = good(&lab.send(&Ask::upload("hello")).await);
     let id = text(&file, "id");
     let home = asked(&lab);
     assert_eq!(home.len(), 1);
@@ -75,7 +64,7 @@ async fn whatever_names_a_file_goes_to_the_account_that_has_it() {
         Ask::get("/v1/files"),
         Ask::post("/v1/chat/completions", chat.to_string()),
         Ask::post("/v1/responses", input.to_string()),
-        upload("more"),
+        Ask::upload("more"),
     ];
     for ask in &asks {
         for _ in 0..5 {
@@ -97,7 +86,7 @@ async fn a_batch_follows_its_file_and_its_results_follow_the_batch() {
     let lab = Lab::start(FOUR);
     let line = json!({"custom_id": "one", "method": "POST", "url": "/v1/chat/completions",
         "body": {"model": "demo", "messages": [{"role": "user", "content": "hello"}]}});
-    let file = good(&lab.send(&upload(&line.to_string())).await);
+    let file = good(&lab.send(&Ask::upload(&line.to_string())).await);
     let home = asked(&lab);
     let body =
         json!({"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"});
@@ -143,7 +132,7 @@ async fn results_of_anthropics_are_had_here_and_not_at_the_vendors_own_address()
 #[tokio::test(start_paused = true)]
 async fn while_its_account_is_out_the_caller_is_told_when_it_will_be_back() {
     let lab = Lab::start(&FOUR.replace(", files: true", ", files: true, panic: {mode: fail_fast}"));
-    let file = good(&lab.send(&upload("hello")).await);
+    let file = good(&lab.send(&Ask::upload("hello")).await);
     let (home, key) = asked(&lab).remove(0);
     let throttled = Fault::RateLimited { retry_after: Some(Duration::from_secs(30)) };
     let key: &'static str = key.leak();
@@ -183,7 +172,7 @@ async fn an_upload_is_not_sent_twice_once_it_may_have_arrived() {
                 lab.sim(name).control().set(vec![Rule::new(refused.clone())]);
             }
         }
-        let answer = lab.send(&upload("hello")).await;
+        let answer = lab.send(&Ask::upload("hello")).await;
         let arrived = lab.arrived("a") + lab.arrived("b");
         assert_eq!(arrived, 1, "{fault:?}");
         if attempts == 1 {
@@ -215,7 +204,7 @@ routes:
     let of_b = "  - {model: other, channels: [{upstream: b}]}\n";
     let of_a = "  - {model: demo, files: true, channels: [{upstream: a}]}\n";
     let lab = Lab::beside(&yaml(&format!("{of_b}{of_a}")), &[("a", &a), ("b", &b)]);
-    let ask = upload("hello");
+    let ask = Ask::upload("hello");
     let (answer, ()) = tokio::join!(lab.send(&ask), async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         lab.reload(&yaml(of_a));
@@ -239,7 +228,7 @@ upstreams: {a: {provider: openai, base_url: 'http://a/v1', credentials: ['${LAB_
 routes: [{model: 'gpt*', channels: [{upstream: a}]}]
 ";
     let lab = Lab::beside(yaml, &[("a", &scribe)]);
-    let ask = upload(&"0123456789abcdef".repeat(200_000));
+    let ask = Ask::upload(&"0123456789abcdef".repeat(200_000));
     good(&lab.send(&ask).await);
     let heard = scribe.only();
     assert_eq!((heard.uri.path(), heard.body == ask.body), ("/v1/files", true));
@@ -291,7 +280,7 @@ async fn what_is_anothers_is_not_there() {
     let lab = Lab::start(&yaml);
     let shop = |ask: Ask| ask.header("authorization", "Bearer secret-of-LAB_SHOP");
     let desk = |ask: Ask| ask.header("authorization", "Bearer secret-of-LAB_DESK");
-    let file = good(&lab.send(&shop(upload("hello"))).await);
+    let file = good(&lab.send(&shop(Ask::upload("hello"))).await);
     let id = text(&file, "id");
     good(&lab.send(&shop(look(id))).await);
     asked(&lab);
@@ -344,7 +333,7 @@ async fn what_is_anothers_is_not_there() {
     }
     let list = lab.send(&shop(Ask::get("/v1/files"))).await;
     assert_eq!(list.status.as_u16(), 403, "{}", list.text());
-    assert_eq!(lab.send(&upload("x")).await.status.as_u16(), 401);
+    assert_eq!(lab.send(&Ask::upload("x")).await.status.as_u16(), 401);
     assert_eq!(asked(&lab).len(), 0);
     assert_eq!(lab.metric("mainstay_left_references_total{operation=\"files\",result=\"foreign\"}"), 6.0);
     lab.assert_quiet().await;
@@ -358,8 +347,8 @@ async fn an_open_route_shows_nobody_what_those_with_keys_left() {
         .replace("files: true,", "files: true, access: open,");
     let lab = Lab::start(&yaml);
     let shop = |ask: Ask| ask.header("authorization", "Bearer secret-of-LAB_SHOP");
-    let theirs = good(&lab.send(&shop(upload("hello"))).await);
-    let own = good(&lab.send(&upload("hello")).await);
+    let theirs = good(&lab.send(&shop(Ask::upload("hello"))).await);
+    let own = good(&lab.send(&Ask::upload("hello")).await);
     good(&lab.send(&look(text(&own, "id"))).await);
     asked(&lab);
     for id in [text(&theirs, "id"), "file-of-the-account"] {
@@ -399,7 +388,7 @@ routes:
     let scribe = Scribe::saying(Said::json(200, FILE));
     let shop = |ask: Ask| ask.header("authorization", "Bearer secret-of-LAB_SHOP");
     let first = Lab::beside(yaml, &[("one", &scribe)]);
-    good(&first.send(&shop(upload("hello"))).await);
+    good(&first.send(&shop(Ask::upload("hello"))).await);
     let key = scribe.only().header("authorization").to_owned();
     let next = Lab::beside(yaml, &[("one", &scribe)]);
     assert_eq!(next.send(&shop(look("file-9"))).await.status.as_u16(), 404);
@@ -417,7 +406,7 @@ async fn files_of_several_accounts_cannot_be_read_together() {
     let mut ids = Vec::new();
     for route in ["demo", "other"] {
         for _ in 0..2 {
-            let file = good(&lab.send(&upload("hello").header("x-mainstay-route", route)).await);
+            let file = good(&lab.send(&Ask::upload("hello").header("x-mainstay-route", route)).await);
             ids.push(text(&file, "id").to_owned());
         }
     }
@@ -442,12 +431,12 @@ async fn files_of_several_accounts_cannot_be_read_together() {
 #[tokio::test(start_paused = true)]
 async fn the_route_of_something_new_is_said_or_plain_or_asked_for() {
     let lab = Lab::start(&FOUR.replace(", files: true", ""));
-    let answer = lab.send(&upload("hello")).await;
+    let answer = lab.send(&Ask::upload("hello")).await;
     assert_eq!(answer.status.as_u16(), 400);
     assert!(answer.text().contains("x-mainstay-route") && answer.text().contains("files: true"));
-    good(&lab.send(&upload("hello").header("x-mainstay-route", "other")).await);
+    good(&lab.send(&Ask::upload("hello").header("x-mainstay-route", "other")).await);
     assert_eq!(lab.arrived("b"), 1);
-    let answer = lab.send(&upload("hello").header("x-mainstay-route", "othre")).await;
+    let answer = lab.send(&Ask::upload("hello").header("x-mainstay-route", "othre")).await;
     assert_eq!(answer.status.as_u16(), 404);
     assert!(answer.text().contains("did you mean `other`?"), "{}", answer.text());
     let answer = lab.send(&Ask::bare(Method::PUT, "/v1/files")).await;
@@ -475,7 +464,7 @@ routes:
     );
     let asks = |route: Option<&str>| {
         let batch = r#"{"input_file_id":"file-1","endpoint":"/v1/chat/completions"}"#;
-        [upload("one"), look("file-1"), Ask::get("/v1/files"), Ask::post("/v1/batches", batch)]
+        [Ask::upload("one"), look("file-1"), Ask::get("/v1/files"), Ask::post("/v1/batches", batch)]
             .map(|ask| route.map_or(ask.clone(), |route| ask.clone().header("x-mainstay-route", route)))
     };
     // Who has no key is told that he needs one, whatever he guesses.
@@ -496,13 +485,13 @@ routes:
     // Nor does a key tell that does not reach them.
     let mut told = Vec::new();
     for route in ["hidden", "absent"] {
-        let ask = upload("one").header("x-mainstay-route", route);
+        let ask = Ask::upload("one").header("x-mainstay-route", route);
         let answer = lab.send(&ask.header("authorization", "Bearer secret-of-LAB_NARROW")).await;
         told.push((answer.status.as_u16(), answer.text().to_owned()));
     }
     assert_eq!((told[0].0, &told[0]), (403, &told[1]));
     // Whoever may have all of them is helped.
-    let ask = upload("one").header("x-mainstay-route", "hiddem");
+    let ask = Ask::upload("one").header("x-mainstay-route", "hiddem");
     let answer = lab.send(&ask.header("authorization", "Bearer secret-of-LAB_SHOP")).await;
     assert_eq!(answer.status.as_u16(), 404);
     assert!(answer.text().contains("`hidden`"), "{}", answer.text());

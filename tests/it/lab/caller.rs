@@ -35,6 +35,17 @@ impl Ask {
         Self { method: Method::POST, path: path.to_owned(), headers, body: body.into(), from: None }
     }
 
+    /// An upload of that text, for a batch.
+    pub fn upload(text: &str) -> Self {
+        let body = format!(
+            "--x\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--x\r\n\
+             Content-Disposition: form-data; name=\"file\"; filename=\"f.jsonl\"\r\n\r\n{text}\r\n--x--\r\n"
+        );
+        let mut ask = Self::post("/v1/files", body);
+        ask.headers = vec![("content-type", "multipart/form-data; boundary=x".to_owned())];
+        ask
+    }
+
     pub fn get(path: &str) -> Self {
         Self::bare(Method::GET, path)
     }

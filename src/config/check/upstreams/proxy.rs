@@ -7,7 +7,6 @@ use std::net::IpAddr;
 
 use http::Uri;
 
-use super::super::redis::decoded;
 use super::Case;
 use crate::config::Cidr;
 use crate::config::Env;
@@ -15,6 +14,7 @@ use crate::config::blueprint::{BaseUrl, Proxy};
 use crate::config::path::Path;
 use crate::config::problem::Findings;
 use crate::config::tree::{Node, Text};
+use crate::config::url;
 use crate::vocab::Secret;
 
 const NONE: &str = "none";
@@ -90,7 +90,8 @@ fn parse(text: &str) -> Result<Proxy, (&'static str, &'static str)> {
     };
     let account = user.map(|user| -> Result<Secret, (&str, &str)> {
         let (name, password) = user.split_once(':').unwrap_or((user, ""));
-        let part = |text: &str| decoded(text).ok_or(("has a broken %-sequence", "write % itself as %25"));
+        let part =
+            |text: &str| url::decoded(text).ok_or(("has a broken %-sequence", "write % itself as %25"));
         Ok(Secret::new(format!("{}:{}", part(name)?, part(password)?)))
     });
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
