@@ -200,7 +200,9 @@ impl Record {
         let at_micros = micros(request.at);
         // A mirror is booked apart: nobody asked for it but the operator.
         let own = || attempts.iter().filter(|attempt| attempt.part != Part::Mirror);
-        let spoke = own().filter(|attempt| attempt.heard.first_content.is_some());
+        // What broke while it was held back was heard by nobody but us.
+        let spoke = own()
+            .filter(|attempt| attempt.heard.first_content.is_some() && attempt.stage == Stage::Committed);
         let row = RequestRow {
             id,
             request_id: request.request_id.clone(),

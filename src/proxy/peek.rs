@@ -1,5 +1,5 @@
 //! Holds a stream back until its first content, so that an error that comes inside a 200 can still
-//! be answered by another channel (RESILIENCE §5.5).
+//! be answered by another channel (RESILIENCE §5.5); for longer where [`Hold`] says so.
 //!
 //! Lifecycle events and role-only deltas do not commit, unless there are too many of them; pings, comments and events
 //! that are not complete never do. What was held goes to the caller afterwards byte for byte.
@@ -24,7 +24,7 @@ use crate::dialect::continuation::{Standing, Told};
 use crate::dialect::framing::{Frame, Framing, Splitter};
 use crate::dialect::translate::{self, Untold};
 use crate::dialect::watch::{Beat, Ending, Watch};
-use crate::route::Failure;
+use crate::route::{Failure, Withheld};
 use crate::state::holding::Holding;
 use crate::state::{Live, Permit};
 use crate::upstream::Incoming;
@@ -125,6 +125,34 @@ impl Seen {
     }
 }
 
+/// How much of a stream is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// What comes before its first content.
+    Begin,
+    /// Until it is past where streams of its channel break, while no more than `most` bytes have come.
+    Past { withheld: Withheld, most: u64 },
+    /// All of it, while no more than so many bytes have come.
+    Whole(u64),
+}
+
+impl Hold {
+    /// Whether what has come so far is still to be held back, its first content being among it.
+    fn lasts(self, ear: &Ear<'_>) -> bool {
+        match self {
+            Self::Begin => false,
+            Self::Past { withheld, most } => {
+                let watch = &ear.peeked.watch;
+                ear.bytes < most
+                    && !watch.is_terminated()
+                    && watch.content_events() < withheld.events
+                    && ear.flowed().is_some_and(|flowed| flowed < withheld.flows)
+            }
+            Self::Whole(most) => ear.bytes < most,
+        }
+    }
+}
+
 /// What a look at the frames at hand says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
@@ -132,20 +160,20 @@ enum Look {
     Commits,
 }
 
-/// Listens to a stream until something of it may go to the caller: its first content, or all of it where up to `hold`
-/// bytes are held back.
+/// Listens to a stream until something of it may go to the caller: its first content, or what `hold` waits for.
 pub async fn peek(
     listener: Listener<'_>,
     upstream: Incoming,
     limits: &Limits,
-    mut hold: Option<u64>,
+    mut hold: Hold,
 ) -> Result<(Peeked, Incoming), Box<Failed>> {
     let mut ear = listener.listen(upstream);
     let charged = |ear: &Ear<'_>, failed: Box<Failed>| {
         let events = ear.peeked.watch.content_events();
         // Who says himself that it failed charges for what came before, and for nothing else.
         let is_charged = ear.has_content() || failed.message.is_none();
-        Box::new(Failed { usage: ear.peeked.watch.usage().filter(|_| is_charged), events, ..*failed })
+        let (usage, flowed) = (ear.peeked.watch.usage().filter(|_| is_charged), ear.peeked.first_content);
+        Box::new(Failed { usage, events, flowed, ..*failed })
     };
     loop {
         match ear.next().await {
@@ -162,14 +190,17 @@ pub async fn peek(
             return Err(failed(Fault::Protocol, "comments and pings without end, and no content"));
         }
         if ear.peeked.holding.try_hold(ear.peeked.held).is_err() {
-            // To wait for the end is a comfort, to wait for the first content is none.
-            hold = None;
+            // To wait for more is a comfort, to wait for the first content is none.
+            hold = Hold::Begin;
             ear.peeked.book();
         }
-        if hold.is_some_and(|most| ear.bytes < most) {
-            if let Some(in_band) = ear.peeked.error.take() {
-                return Err(charged(&ear, fault_of(*in_band)));
-            }
+        // Of what was held back for longer nothing went on either.
+        if hold != Hold::Begin
+            && let Some(in_band) = ear.peeked.error.take()
+        {
+            return Err(charged(&ear, fault_of(*in_band)));
+        }
+        if hold.lasts(&ear) {
             continue;
         }
         let Seen { bytes, events, .. } = ear.seen;

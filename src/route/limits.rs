@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::need::Need;
 use super::plan::Plan;
 use super::shortlist;
+use super::withheld::Withheld;
 use crate::algo::tick::Tick;
 use crate::config::FirstEvent;
 use crate::dialect::scan::Thinks;
@@ -20,6 +21,8 @@ pub struct Limits {
     pub headers: Duration,
     /// To the first content; as long as the request may last where content is not told apart.
     pub first_event: Duration,
+    /// How much of its stream is held back behind the first content.
+    pub withheld: Option<Withheld>,
 }
 
 /// The shortest limit while an alternative exists.
@@ -60,6 +63,12 @@ impl Plan<'_> {
     }
 
     pub fn limits(&self, permit: &Permit, need: &Need<'_>) -> Limits {
+        Limits { withheld: self.withheld(permit, need), ..self.silence(permit, need) }
+    }
+
+    /// How long it may say nothing.
+    fn silence(&self, permit: &Permit, need: &Need<'_>) -> Limits {
+        let of = |headers, first_event| Limits { headers, first_event, withheld: None };
         let channel = permit.channel();
         let timeouts = &channel.config.timeouts;
         let now = self.table().live.now();
@@ -67,13 +76,13 @@ impl Plan<'_> {
         let p95 = || self.usual(permit, need, now).map(|p95| p95 * P95_FACTOR);
         // How long a file takes says nothing about the next one.
         if need.operation.is_left() {
-            return Limits { headers: left, first_event: left };
+            return of(left, left);
         }
         match (timeouts.first_event, need.shape) {
-            (FirstEvent::Off, _) => Limits { headers: timeouts.ttfb.min(left), first_event: left },
+            (FirstEvent::Off, _) => of(timeouts.ttfb.min(left), left),
             (FirstEvent::Fixed(limit), Shape::Stream) => {
                 // Content without headers there is none.
-                Limits { headers: timeouts.ttfb.min(limit).min(left), first_event: limit.min(left) }
+                of(timeouts.ttfb.min(limit).min(left), limit.min(left))
             }
             (FirstEvent::Auto, Shape::Stream) => {
                 let elsewhere = self.has_other(channel, need, now);
@@ -91,18 +100,18 @@ impl Plan<'_> {
                 // Many upstreams send their headers with the first token, so the last possible attempt
                 // must not be ended by the limit for headers.
                 let headers = if elsewhere { timeouts.ttfb.min(limit) } else { timeouts.ttfb.max(limit) };
-                Limits { headers: headers.min(left), first_event: limit.min(left) }
+                of(headers.min(left), limit.min(left))
             }
             // The headers of a whole answer come when it is whole, so only the total bounds it, unless
             // experience says that this channel is usually much faster and another one is waiting.
             (FirstEvent::Auto, Shape::Whole) => {
                 let experience = p95().filter(|_| self.has_other(channel, need, now));
                 let limit = experience.map_or(left, |limit| limit.max(LEAST_WHOLE)).min(left);
-                Limits { headers: limit, first_event: limit }
+                of(limit, limit)
             }
             (FirstEvent::Fixed(limit), Shape::Whole) => {
                 let limit = limit.min(left);
-                Limits { headers: limit, first_event: limit }
+                of(limit, limit)
             }
         }
     }

@@ -18,6 +18,7 @@ mod shortlist;
 pub mod steer;
 mod unserved;
 mod verdict;
+mod withheld;
 
 pub use closest::closest;
 pub use explain::{Explained, ExplainedChannel, Question, explain, explain_route, generation};
@@ -26,3 +27,4 @@ pub use need::{Bond, Hold, Need, Resend, USUAL_ANSWER};
 pub use plan::{Exhausted, Lack, Plan};
 pub use shortlist::{Rank, WhyNot, is_always_translated};
 pub use verdict::{Failure, Verdict, fair, is_of_own_key};
+pub use withheld::Withheld;

@@ -126,6 +126,11 @@ impl<'t> Plan<'t> {
         &self.table.routes[self.route]
     }
 
+    /// The route that it began with.
+    pub(super) fn asked(&self) -> &'t Arc<Route> {
+        &self.table.routes[self.visited[0]]
+    }
+
     /// The next attempt's permit, or why there is none. A bond that yields does so when nobody else is left.
     pub fn choose(&mut self, need: &Need<'_>) -> Result<Permit, Exhausted> {
         if let LastResort::Sought(retry) = self.last_resort {

@@ -339,7 +339,7 @@ impl<'t> Drive<'t> {
     pub fn answered(&mut self, id: u32) {
         let now = self.live().now();
         if let Some(own) = self.find_mut(id) {
-            own.permit.first_content(now);
+            own.permit.first_content(own.flowed_since(now));
         }
         self.beaten.store(true, Relaxed);
         self.tries.retain(|own| own.id == id);
@@ -392,6 +392,16 @@ pub enum Race {
 }
 
 impl Try {
+    /// Since when its content flows, of which nothing may have gone on for a while.
+    pub fn flowed_since(&self, now: Tick) -> Tick {
+        match self.sent {
+            Some(Sent { at, answer: Answer::Speaks { ttft, .. }, .. }) if self.limits.withheld.is_some() => {
+                (at + ttft).min(now)
+            }
+            Some(_) | None => now,
+        }
+    }
+
     pub fn passage(&self) -> Passage {
         if self.permit.is_forced() {
             Passage::Forced

@@ -17,14 +17,20 @@ use crate::state::Table;
 use crate::state::model::Shape;
 use crate::vocab::{Abilities, Fault, RateHint, Stage};
 
-/// How an attempt turns out, and after how long, with this patience.
-pub fn outcome(
-    id: u32,
-    answer: &Answer,
-    limits: Limits,
-    connect: Duration,
-    need: &Need<'_>,
-) -> (Duration, Turn) {
+/// How long is waited for what comes of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    pub limits: Limits,
+    pub connect: Duration,
+    /// Longest silence behind the first content.
+    pub idle: Duration,
+    /// Until the request's end.
+    pub left: Duration,
+}
+
+/// How an attempt turns out, and after how long.
+pub fn outcome(id: u32, answer: &Answer, patience: Patience, need: &Need<'_>) -> (Duration, Turn) {
+    let Patience { limits, connect, idle, left } = patience;
     let fails = |fault, stage| Turn::Fail(id, Failure { fault, stage, hint: RateHint::default() });
     let no_headers = (limits.headers, fails(Fault::HeadersTimeout, Stage::Waiting));
     let no_content = (limits.first_event, fails(Fault::FirstEventTimeout, Stage::Headers));
@@ -47,7 +53,23 @@ pub fn outcome(
         // Most upstreams send their headers with the first token.
         Answer::Speaks { ttft, .. } if ttft >= limits.headers => no_headers,
         Answer::Speaks { ttft, .. } if ttft >= limits.first_event => no_content,
-        Answer::Speaks { ttft, .. } => (ttft, Turn::Commit(id)),
+        Answer::Speaks { ttft, pace, lasts, ending } => {
+            let held = limits.withheld.map_or(Duration::ZERO, |withheld| withheld.lasts(pace));
+            let (after, turn) = match ending {
+                Ending::Breaks { after, fault } if after < held => (after, fails(fault, Stage::Headers)),
+                Ending::Stalls { after } if after < held => {
+                    (after + idle, fails(Fault::StreamStalled, Stage::Headers))
+                }
+                Ending::Whole | Ending::Breaks { .. } | Ending::Stalls { .. } => {
+                    (held.min(lasts), Turn::Commit(id))
+                }
+            };
+            if ttft + after < left {
+                (ttft + after, turn)
+            } else {
+                (left, fails(Fault::DeadlineExceeded, Stage::Headers))
+            }
+        }
     }
 }
 

@@ -225,6 +225,22 @@ fn streams_that_break_are_broken_and_whole_answers_are_tried_again() {
 }
 
 #[test]
+fn where_all_streams_of_a_channel_break_those_that_ran_are_all_that_callers_see() {
+    let script = Script {
+        outages: vec![Outage::of("near", Some(Fault::StreamCut), minutes(1), minutes(9))],
+        ..Script::default()
+    };
+    let of = |text: &str| {
+        let call = Call::to(Target::Model("demo".to_owned()));
+        report(&blueprint(text), &script, &Workload::of(5.0, vec![call]), minutes(10), 1).totals
+    };
+    let (held, once) =
+        (of(TWO), of(&TWO.replace("model: demo,", "model: demo, retry: {replay: if_unsent},")));
+    assert!((1..10).contains(&held.broken) && held.failed == 0, "{held:?}");
+    assert!(once.broken > held.broken + 5, "{once:?} {held:?}");
+}
+
+#[test]
 fn callers_who_hang_up_are_nobodys_failure() {
     let blueprint = blueprint(TWO);
     let call = Call { hang_up: 0.5, ..Call::to(Target::Model("demo".to_owned())) };

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::drive::{Sent, Step, Try};
-use super::fate;
+use super::fate::{self, Patience};
 use super::queue::{Event, Turn};
 use super::seen::{Bill, End, Left, Seen};
 use super::weather::{Answer, Asking, Ending, Walls};
@@ -15,7 +15,7 @@ use crate::config::rehearsal::Caller;
 use crate::dialect::Dialect;
 use crate::route::{Failure, Limits};
 use crate::state::model::Shape;
-use crate::vocab::{Fault, Stage, Usage};
+use crate::vocab::{Class, Fault, Stage, Usage};
 
 /// A trial is told that its stream goes on at its sixth content event, and every five from there.
 const BEAT_EVENTS: u32 = 5;
@@ -164,9 +164,11 @@ impl<'t> World<'_, 't> {
         let limits = Limits {
             headers: own.limits.headers.saturating_sub(late),
             first_event: own.limits.first_event.saturating_sub(late),
+            withheld: own.limits.withheld,
         };
-        let connect = channel.config.timeouts.connect.min(need.deadline.since(now));
-        let (after, turn) = fate::outcome(id, &answer, limits, connect, need);
+        let (timeouts, left) = (&channel.config.timeouts, need.deadline.since(now));
+        let (connect, idle) = (timeouts.connect.min(left), timeouts.idle);
+        let (after, turn) = fate::outcome(id, &answer, Patience { limits, connect, idle, left }, need);
         let works = answer.takes_work().then_some(place);
         if works.is_some() {
             self.weather.begins_work(place);
@@ -181,6 +183,15 @@ impl<'t> World<'_, 't> {
         let passage = guest.drive.find(id)?.passage();
         if guest.drive.hold(id, failure) {
             return None;
+        }
+        if failure.fault.class() == Class::StreamFault
+            && let Some(own) = guest.drive.find_mut(id)
+        {
+            // It was held back; for its channel it broke off as any other does.
+            let now = self.live.now();
+            own.permit.first_content(own.flowed_since(now));
+            let events = came(own, now);
+            own.permit.came(events);
         }
         self.leave(guest, id, Left::Failed(failure.fault, failure.stage));
         if guest.drive.is_last(id) {

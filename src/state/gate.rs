@@ -183,6 +183,9 @@ impl Gate {
 
     /// After how many content events streams broke, where some did and none has come to its end since.
     pub fn broke_after(&self) -> Option<u64> {
+        if self.word.load(Acquire) & BREAKS_STREAMS == 0 {
+            return None;
+        }
         let core = self.core.lock();
         core.breaker.breaks_streams().then_some(core.broke_after)
     }

@@ -124,7 +124,8 @@ async fn try_once(
             Err(unsent) => return (*unsent).into(),
         };
     let first = begun + limits.first_event;
-    let reading = Reading { gateway, snapshot, guest, permit: &permit, spoken: &spoken, first };
+    let withheld = limits.withheld;
+    let reading = Reading { gateway, snapshot, guest, permit: &permit, spoken: &spoken, first, withheld };
     match reading.read(head, upstream).await {
         Ok((head, body)) => {
             let mut permit = permit;
@@ -138,6 +139,12 @@ async fn try_once(
         Err(mut failed) => {
             weigh(gateway, snapshot, guest, &permit, &mut failed, begun);
             let mut permit = permit;
+            if let Some(at) = failed.flowed {
+                // For its channel it broke off as any other does.
+                permit.first_content(at);
+                permit.came(failed.events);
+                failed.failure.fault = of_stream(failed.failure.fault);
+            }
             permit.used_in_vain(failed.usage.as_ref(), failed.events);
             if failed.is_whole && failed.usage.is_some() {
                 permit.has_told_all();
@@ -145,6 +152,15 @@ async fn try_once(
             failed.detail.iter().for_each(|detail| permit.complains(detail));
             Attempted::Failed(permit, failed)
         }
+    }
+}
+
+/// The failure of a stream that was held back, as it is called behind content.
+fn of_stream(fault: Fault) -> Fault {
+    match fault {
+        Fault::Truncated | Fault::Protocol | Fault::Reset => Fault::StreamCut,
+        _ if matches!(fault.class(), Class::UpstreamFault | Class::Overload) => Fault::StreamError,
+        _ => fault,
     }
 }
 

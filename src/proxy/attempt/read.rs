@@ -26,10 +26,10 @@ use crate::dialect::{Dialect, encrypted, translate, tree, trouble};
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::memory;
 use crate::proxy::onward;
-use crate::proxy::peek::{self, NotJoined, Peeked, Times};
+use crate::proxy::peek::{self, Hold, NotJoined, Peeked, Times};
 use crate::proxy::tail::Tail;
 use crate::proxy::{Gateway, Snapshot, beside, left, thoughts};
-use crate::route::Failure;
+use crate::route::{Failure, Withheld};
 use crate::state::holding::Holding;
 use crate::state::model::Shape;
 use crate::state::{Channel, Permit};
@@ -70,6 +70,8 @@ pub struct Failed {
     pub is_whole: bool,
     /// How many content events of it had come.
     pub events: u64,
+    /// When the first of them did.
+    pub flowed: Option<Tick>,
 }
 
 impl Failed {
@@ -83,6 +85,7 @@ impl Failed {
             usage: None,
             is_whole: false,
             events: 0,
+            flowed: None,
         }
     }
 }
@@ -111,6 +114,8 @@ pub struct Reading<'a> {
     pub spoken: &'a Spoken,
     /// When the first content, or the whole of what has to be whole, is to be here.
     pub first: Tick,
+    /// What is held back of a stream behind it.
+    pub withheld: Option<Withheld>,
 }
 
 /// Something that may go to the caller, or a failure.
@@ -162,7 +167,7 @@ impl Reading<'_> {
 
     /// Waits for a stream's first content.
     async fn stream(&self, mut head: response::Parts, upstream: Incoming, framing: Framing) -> Read {
-        let Self { gateway, snapshot, guest, permit, spoken, first } = *self;
+        let Self { gateway, snapshot, guest, permit, spoken, first, withheld } = *self;
         if guest.shape == Shape::Whole && translate::generates(spoken.operation) {
             return Err(failed(Fault::Protocol, "a stream to a request for a whole answer"));
         }
@@ -182,7 +187,12 @@ impl Reading<'_> {
                 follower = translate::Stream::following(guest.dialect, manner);
             }
         }
-        let hold = (route.delivery == Delivery::Buffered).then_some(limits.stream_buffer);
+        let most = limits.stream_buffer;
+        let hold = match (route.delivery, withheld) {
+            (Delivery::Buffered, _) => Hold::Whole(most),
+            (Delivery::Streamed, Some(withheld)) => Hold::Past { withheld, most },
+            (Delivery::Streamed, None) => Hold::Begin,
+        };
         let listener = peek::Listener {
             spoken,
             framing,

@@ -126,6 +126,11 @@ impl<'e> Ear<'e> {
         self.peeked.first_content.is_some()
     }
 
+    /// For how long content has come.
+    pub fn flowed(&self) -> Option<Duration> {
+        self.peeked.first_content.map(|first| self.last_content.since(first))
+    }
+
     fn until(&self) -> Tick {
         let Times { first, idle, content_idle, deadline } = self.times;
         if self.peeked.watch.is_terminated() {

@@ -95,6 +95,12 @@ impl Permit {
         }
     }
 
+    /// After how many content events its stream is well past where others of its channel broke, where some did and none
+    /// has come to its end since.
+    pub fn well_past(&self) -> Option<u64> {
+        self.streams_gate().broke_after().map(trial::well_past)
+    }
+
     /// Whether it is a trial that streams and has not held yet.
     pub fn is_on_trial(&self) -> bool {
         match self.phase {

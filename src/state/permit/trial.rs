@@ -34,9 +34,14 @@ pub(super) fn has_held(so_far: SoFar, settings: &HalfOpen, broke_after: Option<u
     let half = settings.probe_timeout.saturating_sub(ttft) / 2;
     let (enough, hold) = match broke_after {
         None => (EVENTS, settings.hold.min(half)),
-        Some(broke_after) => (EVENTS.max(broke_after.saturating_mul(FURTHER)), half),
+        Some(broke_after) => (well_past(broke_after), half),
     };
     events >= enough || flowed >= hold
+}
+
+/// After how many content events a stream is well past where others broke.
+pub(super) fn well_past(broke_after: u64) -> u64 {
+    EVENTS.max(broke_after.saturating_mul(FURTHER))
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ mod unnamed;
 mod unserved;
 mod values;
 mod watched;
+mod withheld;
 
 use std::time::Duration;
 

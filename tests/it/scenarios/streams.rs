@@ -63,20 +63,20 @@ async fn s13_an_upstream_that_breaks_all_its_streams_is_taken_out() {
         })
         .await;
     let hit = |from: Duration, to: Duration| report.between(WARM + from, WARM + to).errors().len();
-    assert!(hit(secs(0), secs(10)) >= 3, "{}", hit(secs(0), secs(10)));
+    // Those whose streams ran when the first one broke. Who comes later is answered by others, who take him over from
+    // it unseen: whoever tries it after a break, and the trials after 5, 10 and 20 s.
+    assert!((1..=2).contains(&hit(secs(0), secs(10))), "{}", hit(secs(0), secs(10)));
+    assert_eq!(hit(secs(10), secs(70)), 0);
     assert!(report.between(WARM + secs(10), WARM + secs(14)).share_of("a") < 0.05);
-    // What is left are the trials after 5, 10 and 20 s and the break that fills the run: not one caller in six
-    // seconds, for as long as it lasts.
-    assert!(hit(secs(15), secs(50)) <= 4, "{}", hit(secs(15), secs(50)));
     let labels = [r#"upstream="a""#, r#"to="open""#, r#"reason="consecutive""#];
     assert!(lab.metric_sum("mainstay_breaker_transitions_total", &labels) >= 1.0);
     lab.assert_quiet().await;
 }
 
-/// S13, late: once it has opened, each trial costs one caller. Ten events came of every stream that broke, so the
-/// five of a usual trial prove nothing, and nobody is let in beside it.
+/// S13, late: once it has opened, no trial costs a caller. Ten events came of every stream that broke, so the five of a
+/// usual trial prove nothing: nobody is let in beside it, and nothing of it goes out before it is well past the ten.
 #[tokio::test(start_paused = true)]
-async fn s13_a_trial_where_streams_broke_lets_nobody_in_beside_it() {
+async fn s13_nobody_pays_for_finding_out_whether_streams_still_break() {
     let lab =
         Lab::start(&THREE.replace("provider: simulated", "provider: simulated, simulated: {pace: 100ms}"));
     let report = lab
@@ -94,8 +94,8 @@ async fn s13_a_trial_where_streams_broke_lets_nobody_in_beside_it() {
     };
     // From here on the breaker is open or half open, and nothing but trials goes to A.
     let late = report.between(WARM + secs(10), WARM + secs(55));
-    let (broken, half_open) = (late.errors().len(), trials(r#"to="half_open""#));
-    assert!(broken >= 2 && broken as f64 <= half_open, "{broken} of {half_open} trials");
+    assert!(trials(r#"to="half_open""#) >= 2.0, "{}", trials(r#"to="half_open""#));
+    assert_eq!(late.errors().len(), 0, "{:?}", late.errors().first());
     assert_eq!(trials(r#"to="closed""#), 1.0, "only after it was well");
     // Liveness (P-B07): its streams are whole again, and it has its share within an open time and three trials.
     assert!(report.between(secs(110), secs(120)).share_of("a") > 0.2);
