@@ -107,7 +107,8 @@ section! {
         /// A trial without a verdict counts as failed after this (30s, or `ttfb` if that is less).
         pub probe_timeout: Option<Span>,
         /// How long a stream must run to count as a success (2s); where streams broke, until it has come twice as far
-        /// as they did, or half of `probe_timeout` has passed.
+        /// as they did, or half of `probe_timeout` has passed. And how long such a one is held back at most, from its
+        /// first content on, lest it breaks at its caller's.
         pub hold: Option<Span>,
         /// Trials without a verdict before a synthetic probe decides (5).
         #[schemars(range(min = 1))]
