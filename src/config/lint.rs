@@ -246,7 +246,7 @@ fn route(route: &Route, index: usize, upstreams: &[Upstream], root: &Node, findi
     if budget.ratio == 0.0 && budget.reserve_per_sec == 0.0 {
         findings.warn(&retry(&["budget"]), "a budget of nothing: no request is ever retried", "");
     }
-    let longest = route.channels.iter().map(|channel| channel.timeouts.total).max().unwrap_or_default();
+    let longest = route.longest_total();
     for (number, channel) in route.channels.iter().enumerate() {
         let at = channel_path(index, number);
         let below = &upstreams[channel.upstream];

@@ -225,7 +225,7 @@ fn answer(gateway: &Gateway, guest: &Guest, asked: &Route) -> Option<(bytes::Byt
     let ask = translate::read(guest.dialect, guest.operation, &scan.model, &root).ok()?;
     let manner = Manner {
         model: scan.model.clone(),
-        nonce: format!("{:016x}", gateway.live.dice().next_u64()),
+        nonce: gateway.live.nonce(),
         now: gateway.live.clock.unix_now().as_secs(),
         usage_wanted: !matches!(ask.mode, Mode::Stream { usage: false }),
         family: Family::Other,

@@ -294,8 +294,7 @@ pub(super) fn deadline(
     index: usize,
     (headers, begun): (&HeaderMap, Tick),
 ) -> Tick {
-    let channels = &snapshot.table.routes[index].config.channels;
-    let total = channels.iter().map(|channel| channel.timeouts.total).max().unwrap_or_default();
+    let total = snapshot.table.routes[index].config.longest_total();
     let callers = deadline::from_headers(headers, gateway.live.clock.unix_now());
     begun + callers.map_or(total, |limit| limit.min(total))
 }

@@ -191,7 +191,6 @@ fn is_suitable(guest: &Guest) -> bool {
 
 /// The same request once more, for the route `index`. What its caller may not reach is not asked here either.
 fn shadow(guest: &Guest, index: usize, to: &Arc<Route>, begun: Tick) -> Option<Box<Guest>> {
-    let total = to.config.channels.iter().map(|channel| channel.timeouts.total).max().unwrap_or_default();
     let mut shadow = guest.copy(|| guest.settle.unheard(to, begun))?;
     shadow.head.headers = guest.head.headers.clone();
     Some(Box::new(Guest {
@@ -199,7 +198,7 @@ fn shadow(guest: &Guest, index: usize, to: &Arc<Route>, begun: Tick) -> Option<B
         asked_for: index,
         resend: Resend::IfUnsent,
         begun,
-        deadline: begun + total,
+        deadline: begun + to.config.longest_total(),
         is_retry: false,
         session: None,
         stored_at: None,

@@ -235,7 +235,7 @@ impl Onward {
             let kept = recall.nonce();
             let keeping = if kept.is_some() { Keeping::Kept } else { Keeping::Passing };
             conversation::repeat(&mut ask, keeping, recall.previous());
-            let nonce = kept.unwrap_or_else(|| format!("{:016x}", live.dice().next_u64()));
+            let nonce = kept.unwrap_or_else(|| live.nonce());
             let now = live.clock.unix_now().as_secs();
             let home = attempt::manner_at_home(&self.guest, scan, nonce, now);
             Some(Manner { echo: translate::echo(&ask, dialect), keeping, ..home })

@@ -105,7 +105,6 @@ const fn shape(delivery: Delivery) -> Shape {
 /// What `proxy::intake` would understand of such a request.
 pub fn need<'t>(table: &'t Table, route: usize, said: &'t Call, now: Tick) -> Need<'t> {
     let config = &table.routes[route].config;
-    let total = config.channels.iter().map(|channel| channel.timeouts.total).max().unwrap_or_default();
     let common = |dialect, operation, model, shape, resend| Need {
         dialect,
         operation,
@@ -113,7 +112,7 @@ pub fn need<'t>(table: &'t Table, route: usize, said: &'t Call, now: Tick) -> Ne
         narrow: false,
         shape,
         resend,
-        deadline: now + total,
+        deadline: now + config.longest_total(),
         most_output: None,
         session: None,
         bond: None,

@@ -64,6 +64,11 @@ impl Live {
         RequestId::given(self.clock.unix_now(), self.dice().next_u64())
     }
 
+    /// What ids of answers that have none are made of.
+    pub fn nonce(&self) -> String {
+        format!("{:016x}", self.dice().next_u64())
+    }
+
     /// A timer that should have fired `late` ago has just fired.
     pub fn pulse(&self, late: Duration) {
         if late > STARVED_AFTER {

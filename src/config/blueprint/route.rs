@@ -69,6 +69,11 @@ impl Route {
     pub fn measures(&self) -> Option<&'static str> {
         budgets::measures(&self.budgets, self.max_cost, &self.limits)
     }
+
+    /// The longest time that a channel gives a request in all.
+    pub fn longest_total(&self) -> Duration {
+        self.channels.iter().map(|channel| channel.timeouts.total).max().unwrap_or_default()
+    }
 }
 
 /// Whether callers may bring a key of their own, which goes to the provider in place of ours.

@@ -35,7 +35,7 @@ pub fn degrade(route: &Route, layers: &[Path], root: &Node, findings: &mut Findi
         let hint = "write `exhausted: {answer: \"...\"}`";
         findings.warn(&list, "`answer` without a text: there is nothing to say", hint);
     }
-    let total = route.channels.iter().map(|channel| channel.timeouts.total).max().unwrap_or_default();
+    let total = route.longest_total();
     if tries.contains(&Degradation::Wait) && route.exhausted.wait >= total {
         let message = format!(
             "a request may wait for {}, and all of it may take {}",

@@ -286,7 +286,7 @@ fn translated(
     let upstream = &channel.upstream.config;
     let kept = if to == guest.dialect { None } else { guest.recall.nonce() };
     let keeping = if kept.is_some() { Keeping::Kept } else { Keeping::Passing };
-    let nonce = kept.unwrap_or_else(|| format!("{:016x}", gateway.live.dice().next_u64()));
+    let nonce = kept.unwrap_or_else(|| gateway.live.nonce());
     let occasion = Occasion {
         asked,
         terms: anew::terms(plan, permit, (to, model), asked, &nonce),

@@ -181,9 +181,8 @@ impl Reading<'_> {
         if let Some(scan) = onward::wanted(guest, route) {
             translation = translation.map(translate::Stream::continuable);
             if spoken.is_native() {
-                let nonce = format!("{:016x}", gateway.live.dice().next_u64());
                 let now = gateway.live.clock.unix_now().as_secs();
-                let manner = spoken::manner_at_home(guest, scan, nonce, now);
+                let manner = spoken::manner_at_home(guest, scan, gateway.live.nonce(), now);
                 follower = translate::Stream::following(guest.dialect, manner);
             }
         }
