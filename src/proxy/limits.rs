@@ -13,6 +13,7 @@ use http::HeaderMap;
 
 use super::intake::Guest;
 use super::refuse::{DEFAULT_RETRY_AFTER, Refusal};
+use super::settle::Settle;
 use super::{Gateway, Snapshot};
 use crate::access::limits::{Booking, Refused, Row, Until};
 use crate::algo::limit::{Measure, Spent};
@@ -139,12 +140,12 @@ async fn closer(
 }
 
 /// How a caller stands, for whatever he is answered; `None` where nothing limits him.
-pub fn shown(guest: &Guest) -> Option<(Dialect, Standing)> {
-    guest.settle.drawn.as_ref().map(|drawn| (guest.dialect, drawn.standing))
+pub fn shown(settle: &Settle) -> Option<Standing> {
+    settle.drawn.as_ref().map(|drawn| drawn.standing)
 }
 
-pub fn say(gateway: &Gateway, headers: &mut HeaderMap, (dialect, standing): &(Dialect, Standing)) {
-    allowance::say(headers, *dialect, standing, gateway.live.clock.unix_now());
+pub fn say(gateway: &Gateway, headers: &mut HeaderMap, dialect: Dialect, standing: &Standing) {
+    allowance::say(headers, dialect, standing, gateway.live.clock.unix_now());
 }
 
 impl Drawn {

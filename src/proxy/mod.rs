@@ -42,6 +42,7 @@
 //! | `tunnel` | connections that have switched protocols |
 //! | `refuse` | our own errors, in the caller's dialect |
 //! | `strike` | what no caller is to read of an upstream's words |
+//! | `seal` | what is put last on every answer |
 //! | `settle` | books a request's end exactly once |
 //! | `metering` | what attempts are metered by, and the labels of a request's row |
 //! | `explain` | tells a caller who may ask why his request went where it went |
@@ -94,6 +95,7 @@ mod recall;
 mod reckon;
 mod refuse;
 mod reply;
+mod seal;
 mod settle;
 mod share;
 mod steer;
@@ -120,6 +122,7 @@ use tokio::time::sleep;
 pub use intake::Guest;
 pub use reply::Reply;
 
+use self::seal::Seal;
 use crate::access::budgets::Budgets;
 use crate::access::limits::Limiter;
 use crate::access::{Access, Caller, Guesses, OwnKeys};
@@ -344,9 +347,7 @@ impl Gateway {
         let wish = explain::Wish::of(&arrival);
         let mut response = match intake::admit(self, &snapshot, arrival).await {
             Ok(intake::Admitted::Guest(guest)) => {
-                let (trace, shown) = (guest.settle.trace, limits::shown(&guest));
-                let explained = explain::granted(wish, &guest.settle, guest.dialect);
-                let taking = guest.settle.taking.clone();
+                let seal = Seal::of(&guest.settle, guest.dialect, wish);
                 let (dialect, request_id) = (guest.dialect, guest.request_id.clone());
                 let served = match early::silence(&snapshot, &guest) {
                     None => self.in_time(pin!(again::serve(self, &snapshot, guest))).await,
@@ -355,28 +356,14 @@ impl Gateway {
                         self.in_time(Box::pin(early::serve(self, &snapshot, guest, silence)).as_mut()).await
                     }
                 };
-                let mut response = match served {
-                    Some(response) => response,
-                    None => refuse::too_late(dialect, &request_id).into_response(&self.live),
-                };
-                if let Some(shown) = &shown {
-                    limits::say(self, response.headers_mut(), shown);
-                }
-                let status = response.status();
-                trace::say(response.headers_mut(), status, trace);
-                explain::on(explained, capture::on(taking, response))
+                let too_late = || refuse::too_late(dialect, &request_id).into_response(&self.live);
+                seal.put(self, served.unwrap_or_else(too_late))
             }
             Ok(intake::Admitted::Answered(response)) => *response,
             Err(refusal) => {
                 stranger::note(self, &refusal, begun);
-                let settle = refusal.settle.as_ref();
-                let trace = settle.map_or(refusal.trace, |settle| settle.trace);
-                let explained = settle.and_then(|settle| explain::granted(wish, settle, refusal.dialect));
-                let taking = settle.and_then(|settle| settle.taking.clone());
-                let mut response = refusal.into_response(&self.live);
-                let status = response.status();
-                trace::say(response.headers_mut(), status, trace);
-                explain::on(explained, capture::on(taking, response))
+                let seal = Seal::of_refused(&refusal, wish);
+                seal.put(self, refusal.into_response(&self.live))
             }
         };
         sharing.say(response.headers_mut());
