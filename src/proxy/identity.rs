@@ -58,7 +58,7 @@ pub fn turn_away<T>(
         (Demand::Always, Err(denied)) => access
             .decide(Err(denied.clone()), access.whole())
             .map(drop)
-            .map_err(|denied| refusal(gateway, &denied, arrival, dialect)),
+            .map_err(|denied| refusal(gateway, access, &denied, arrival, dialect)),
         // Its page is one that the operator has named.
         (Demand::ByRoute | Demand::Never, Err(_))
             if cors::is_welcome(&snapshot.table, &arrival.head.headers) =>
@@ -119,8 +119,14 @@ fn is_rebound(head: &request::Parts, from: Option<IpAddr>) -> bool {
 
 /// What a caller is told who may not go on. Whoever sends wrong keys again and again is told to wait; what is right
 /// never comes here.
-pub fn refusal(gateway: &Gateway, denied: &Denied, arrival: &Arrival, dialect: Dialect) -> Box<Refusal> {
-    if matches!(denied, Denied::Unknown) && gateway.snapshot().access.awaits_keys() {
+pub fn refusal(
+    gateway: &Gateway,
+    access: &Access,
+    denied: &Denied,
+    arrival: &Arrival,
+    dialect: Dialect,
+) -> Box<Refusal> {
+    if matches!(denied, Denied::Unknown) && access.awaits_keys() {
         let message = "this gateway's keys are not known yet, since its store has not answered; come again";
         let mut refusal = arrival.refuse(Kind::Unavailable, message, dialect);
         refusal.trouble.retry_after = Some(DEFAULT_RETRY_AFTER);

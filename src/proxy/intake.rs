@@ -232,7 +232,7 @@ fn caller_of_the_whole(
     }
     access
         .decide(known.and_then(Standing::unsigned), access.whole())
-        .map_err(|denied| identity::refusal(gateway, &denied, arrival, dialect))
+        .map_err(|denied| identity::refusal(gateway, access, &denied, arrival, dialect))
 }
 
 fn overloaded(

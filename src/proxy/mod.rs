@@ -54,9 +54,9 @@
 //! | `left` | the files and batches that callers leave at an upstream, and where each is |
 //! | `models` | the list of models, which no upstream is asked for |
 //!
-//! One request sees one [`Snapshot`] for its whole life. After the commit the answer owns its permit,
-//! and there is no plan left that could retry; a route may have its streams *continued*, which is another
-//! plan's affair.
+//! One request sees one [`Snapshot`] for its whole life; what it leaves for later requests is kept within the bounds
+//! that are in force by then. After the commit the answer owns its permit, and there is no plan left that could retry;
+//! a route may have its streams *continued*, which is another plan's affair.
 
 mod admission;
 mod again;

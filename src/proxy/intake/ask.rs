@@ -141,7 +141,7 @@ fn understand(
     let needed = index.map_or(access.whole(), |index| table.routes[index].config.access);
     let caller = access
         .decide(proof, needed)
-        .map_err(|denied| identity::refusal(gateway, &denied, arrival, dialect))?;
+        .map_err(|denied| identity::refusal(gateway, access, &denied, arrival, dialect))?;
     leave::to_ask(&caller, arrival, dialect, Some(entry.operation))?;
     leave::to_model(table, &caller, arrival, dialect, (&scan.model, index))?;
     for other in &scan.others {

@@ -36,7 +36,7 @@ pub async fn plain(
     let known = identity::judge(gateway, access, &arrival, signing);
     let caller =
         access.decide(known.and_then(Standing::unsigned), route.config.access).map_err(|denied| {
-            identity::refusal(gateway, &denied, &arrival, Dialect::Http).closing_if_body(&arrival)
+            identity::refusal(gateway, access, &denied, &arrival, Dialect::Http).closing_if_body(&arrival)
         })?;
     if let Some(lineage) = caller.lineage() {
         arrival.comes_from(gateway, snapshot, lineage);

@@ -43,7 +43,7 @@ pub fn answer(
         Ok(caller) => caller,
         // Whoever has none may be let in by the route that led to an upstream, and not by what is stored here.
         Err(_) if !recall::is_ours(entry, left) => return Ok(None),
-        Err(denied) => return Err(identity::refusal(gateway, &denied, arrival, dialect)),
+        Err(denied) => return Err(identity::refusal(gateway, access, &denied, arrival, dialect)),
     };
     leave::to_ask(&caller, arrival, dialect, Some(entry.operation))?;
     let (caller, _) = byok::sent(gateway, caller, arrival, dialect)?;
@@ -101,7 +101,7 @@ async fn admit(
             Some(key) => Caller::from(Arc::clone(key)),
             None => access
                 .decide(known.clone(), needed)
-                .map_err(|denied| identity::refusal(gateway, &denied, arrival, dialect))?,
+                .map_err(|denied| identity::refusal(gateway, access, &denied, arrival, dialect))?,
         };
         leave::to_named(table, &caller, arrival, dialect, index)?;
     }
@@ -117,7 +117,7 @@ async fn admit(
     let index = errand.route;
     access
         .decide(known, table.routes[index].config.access)
-        .map_err(|denied| identity::refusal(gateway, &denied, arrival, dialect))?;
+        .map_err(|denied| identity::refusal(gateway, access, &denied, arrival, dialect))?;
     leave::to_route(table, &whose, arrival, dialect, index)?;
     if makes_batch {
         leave::to_batch_on(table, arrival, dialect, index)?;
