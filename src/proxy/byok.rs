@@ -12,7 +12,6 @@ use super::refuse::{Refusal, in_short};
 use crate::access::{Caller, OwnKey};
 use crate::algo::sigv4::Keys;
 use crate::config::{self, Byok};
-use crate::dialect::Dialect;
 use crate::dialect::provider::Auth;
 use crate::dialect::provider::grant::Grant;
 use crate::dialect::trouble::Kind;
@@ -30,35 +29,34 @@ pub fn sent(
     gateway: &Gateway,
     caller: Caller,
     arrival: &Arrival,
-    dialect: Dialect,
 ) -> Result<(Caller, Option<Secret>), Box<Refusal>> {
-    let secret = read(&arrival.head.headers).map_err(|why| arrival.refuse(Kind::BadRequest, why, dialect))?;
+    let secret = read(&arrival.head.headers).map_err(|why| arrival.refuse(Kind::BadRequest, why))?;
     let Some(secret) = secret else { return Ok((caller, None)) };
     let scope = gateway.own_keys.scope(&caller, &secret);
     Ok((caller.apart(scope), Some(secret)))
 }
 
 /// Refuses a key where there is no provider that it could go to.
-pub fn none_here(arrival: &Arrival, dialect: Dialect) -> Result<(), Box<Refusal>> {
+pub fn none_here(arrival: &Arrival) -> Result<(), Box<Refusal>> {
     if !arrival.head.headers.contains_key(KEY) {
         return Ok(());
     }
     let message =
         format!("the header {KEY} is for requests to models; what is asked for here is served without it");
-    Err(arrival.refuse(Kind::BadRequest, message, dialect))
+    Err(arrival.refuse(Kind::BadRequest, message))
 }
 
 /// The caller with the key that came along, if his `route` takes it, and needs it.
 pub fn on_route(
     table: &Table,
     route: usize,
-    (caller, secret): (Caller, Option<Secret>),
+    caller: Caller,
+    secret: Option<Secret>,
     arrival: &Arrival,
-    dialect: Dialect,
 ) -> Result<Caller, Box<Refusal>> {
     let route = &table.routes[route];
     let name = &route.config.name;
-    let refuse = |kind, message: String| Err(arrival.refuse(kind, message, dialect));
+    let refuse = |kind, message: String| Err(arrival.refuse(kind, message));
     let secret = match (secret, route.config.byok) {
         (None, Byok::Off | Byok::Allow) => return Ok(caller),
         (None, Byok::Require) => {

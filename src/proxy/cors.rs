@@ -69,20 +69,20 @@ pub fn is_welcome(table: &Table, headers: &HeaderMap) -> bool {
 }
 
 /// Answers the question that a browser asks before it sends what a page wants it to send; `None` for everything else.
-pub fn preflight(table: &Table, arrival: &Arrival) -> Result<Option<Response<Reply>>, Box<Refusal>> {
+pub fn preflight(table: &Table, arrival: &mut Arrival) -> Result<Option<Response<Reply>>, Box<Refusal>> {
     let head = &arrival.head;
     let Some(method) = asked_about(&head.method, &head.headers) else { return Ok(None) };
     if is_a_services(table, &method, &head.uri, &head.headers) {
         return Ok(None);
     }
-    let dialect = entry::dialect_of(&method, &head.uri, &head.headers);
+    arrival.dialect = entry::dialect_of(&method, &head.uri, &head.headers);
     if !is_welcome(table, &head.headers) {
         let origin = head.headers.get(ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()));
         let message = format!(
             "web pages of {} may not ask this gateway; whoever runs it can name them in `server.cors.origins`",
             in_short(&origin.unwrap_or_default())
         );
-        return Err(arrival.refuse(Kind::Forbidden, message, dialect).closing_if_body(arrival));
+        return Err(arrival.refuse(Kind::Forbidden, message).closing_if_body(arrival));
     }
     let mut response = Response::new(Reply::whole(Bytes::new(), None));
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -97,7 +97,7 @@ pub fn preflight(table: &Table, arrival: &Arrival) -> Result<Option<Response<Rep
         }
     }
     headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
-    name_request(headers, dialect, &arrival.request_id, None);
+    name_request(headers, arrival.dialect, &arrival.request_id, None);
     Ok(Some(response))
 }
 

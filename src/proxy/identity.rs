@@ -18,18 +18,10 @@ use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
 use crate::vocab::host::is_own_address;
 
-/// Whether callers of `dialect` may sign instead of sending their key.
-pub fn signing(dialect: Dialect) -> Signing {
-    if dialect == Dialect::Bedrock { Signing::Aws } else { Signing::Foreign }
-}
-
 /// What a request's head says about its caller.
-pub fn judge(
-    gateway: &Gateway,
-    access: &Access,
-    arrival: &Arrival,
-    signing: Signing,
-) -> Result<Standing, Denied> {
+pub fn judge(gateway: &Gateway, access: &Access, arrival: &Arrival) -> Result<Standing, Denied> {
+    // Callers of Bedrock's dialect may sign instead of sending their key.
+    let signing = if arrival.dialect == Dialect::Bedrock { Signing::Aws } else { Signing::Foreign };
     let now = gateway.live.clock.unix_now();
     access.judge(&arrival.head.headers, arrival.head.uri.query(), signing, now)
 }
@@ -51,14 +43,14 @@ pub fn turn_away<T>(
     gateway: &Gateway,
     snapshot: &Snapshot,
     known: &Result<T, Denied>,
-    (arrival, dialect): (&Arrival, Dialect),
+    arrival: &Arrival,
 ) -> Result<(), Box<Refusal>> {
     let access = &snapshot.access;
     match (access.models(), known) {
         (Demand::Always, Err(denied)) => access
             .decide(Err(denied.clone()), access.whole())
             .map(drop)
-            .map_err(|denied| refusal(gateway, access, &denied, arrival, dialect)),
+            .map_err(|denied| refusal(gateway, access, &denied, arrival)),
         // Its page is one that the operator has named.
         (Demand::ByRoute | Demand::Never, Err(_))
             if cors::is_welcome(&snapshot.table, &arrival.head.headers) =>
@@ -69,13 +61,13 @@ pub fn turn_away<T>(
             let message = "a web page had a browser on this machine send this to a name that is none of this machine's, as pages do \
                  that may not reach it; ask `localhost` or an address, as a proxy in front may do in `Host`, or send one of this gateway's keys"
                 .to_owned();
-            Err(arrival.refuse(Kind::Forbidden, message, dialect))
+            Err(arrival.refuse(Kind::Forbidden, message))
         }
         (Demand::ByRoute | Demand::Never, Err(_)) if is_drive_by(&arrival.head) => {
             let message = "a web page of another site had a browser send this, which asks nobody before it sends such a content type; \
                  send `content-type: application/json`, or one of this gateway's keys"
                 .to_owned();
-            Err(arrival.refuse(Kind::Forbidden, message, dialect))
+            Err(arrival.refuse(Kind::Forbidden, message))
         }
         (Demand::Always | Demand::ByRoute | Demand::Never, _) => Ok(()),
     }
@@ -119,16 +111,10 @@ fn is_rebound(head: &request::Parts, from: Option<IpAddr>) -> bool {
 
 /// What a caller is told who may not go on. Whoever sends wrong keys again and again is told to wait; what is right
 /// never comes here.
-pub fn refusal(
-    gateway: &Gateway,
-    access: &Access,
-    denied: &Denied,
-    arrival: &Arrival,
-    dialect: Dialect,
-) -> Box<Refusal> {
+pub fn refusal(gateway: &Gateway, access: &Access, denied: &Denied, arrival: &Arrival) -> Box<Refusal> {
     if matches!(denied, Denied::Unknown) && access.awaits_keys() {
         let message = "this gateway's keys are not known yet, since its store has not answered; come again";
-        let mut refusal = arrival.refuse(Kind::Unavailable, message, dialect);
+        let mut refusal = arrival.refuse(Kind::Unavailable, message);
         refusal.trouble.retry_after = Some(DEFAULT_RETRY_AFTER);
         return refusal;
     }
@@ -143,13 +129,13 @@ pub fn refusal(
         let message = format!(
             "more than {MOST_GUESSES} wrong API keys came from your address within a minute; wait, and send the right one"
         );
-        let mut refusal = arrival.refuse(Kind::RateLimited, message, dialect);
+        let mut refusal = arrival.refuse(Kind::RateLimited, message);
         refusal.trouble.retry_after = Some(wait);
         // To try again would be to guess again.
         refusal.hopeless = true;
         return refusal;
     }
-    let way = way(dialect);
+    let way = way(arrival.dialect);
     let (kind, message) = match denied {
         Denied::Missing => (
             Kind::Unauthorized,
@@ -160,7 +146,7 @@ pub fn refusal(
             format!(
                 "{}the API key is not one of this gateway's, where a provider's own key does not count; \
                  send one of those in `keys:` of its configuration {way}",
-                known_by(dialect)
+                known_by(arrival.dialect)
             ),
         ),
         Denied::Disagreeing => (
@@ -168,9 +154,9 @@ pub fn refusal(
             format!("several API keys came with the request, and they are not the same; send one, {way}"),
         ),
         Denied::Signature { why, .. } => (Kind::BadSignature, format!("{why}; {}", mending(*why))),
-        Denied::Token(rejected) => return of_token(rejected, arrival, dialect),
+        Denied::Token(rejected) => return of_token(rejected, arrival),
     };
-    arrival.refuse(kind, message, dialect)
+    arrival.refuse(kind, message)
 }
 
 /// The words by which clients know a wrong key whose vendor has no other sign of it.
@@ -215,7 +201,7 @@ fn mending(why: Refused) -> &'static str {
 
 /// What is told to somebody whose token is no way in. What is wrong with one that holds is said as it is: he who has
 /// it can read it.
-fn of_token(rejected: &Rejected, arrival: &Arrival, dialect: Dialect) -> Box<Refusal> {
+fn of_token(rejected: &Rejected, arrival: &Arrival) -> Box<Refusal> {
     let issuer = &*rejected.issuer;
     let name = &issuer.name;
     let (kind, message) = match rejected.why {
@@ -259,7 +245,7 @@ fn of_token(rejected: &Rejected, arrival: &Arrival, dialect: Dialect) -> Box<Ref
             ),
         ),
     };
-    let mut refusal = arrival.refuse(kind, message, dialect);
+    let mut refusal = arrival.refuse(kind, message);
     if rejected.why == Unfit::Unknown {
         refusal.trouble.retry_after = Some(DEFAULT_RETRY_AFTER);
     }

@@ -48,6 +48,8 @@ pub struct Arrival {
     pub(super) body: Option<Incoming>,
     upgrade: Option<OnUpgrade>,
     pub request_id: RequestId,
+    /// In which its caller is answered; plain HTTP until it is known where it goes.
+    pub dialect: Dialect,
     /// The model that its path named beside its body.
     deployment: Option<String>,
     /// The other end of its connection, where that is an address.
@@ -84,11 +86,12 @@ impl Arrival {
         let said = privacy.keeps(trace::context(&head.headers));
         let trace = trace::of(gateway, snapshot, &head.method, said);
         let begun = gateway.live.now();
-        Self { head, body: Some(body), upgrade, request_id, deployment, from, begun, trace, privacy }
+        let (body, dialect) = (Some(body), Dialect::Http);
+        Self { head, body, upgrade, request_id, dialect, deployment, from, begun, trace, privacy }
     }
 
-    pub fn refuse(&self, kind: Kind, message: impl Into<String>, dialect: Dialect) -> Box<Refusal> {
-        let mut refusal = Refusal::new(kind, message, dialect, &self.request_id);
+    pub fn refuse(&self, kind: Kind, message: impl Into<String>) -> Box<Refusal> {
+        let mut refusal = Refusal::new(kind, message, self.dialect, &self.request_id);
         refusal.trace = self.trace;
         refusal
     }
@@ -129,23 +132,23 @@ pub async fn admit(
     snapshot: &Snapshot,
     mut arrival: Arrival,
 ) -> Result<Admitted, Box<Refusal>> {
-    if let Some(answered) = cors::preflight(&snapshot.table, &arrival)? {
+    if let Some(answered) = cors::preflight(&snapshot.table, &mut arrival)? {
         return Ok(Admitted::Answered(Box::new(answered)));
     }
-    let limits = &snapshot.table.server.limits;
-    let busy = gateway.in_flight() >= limits.max_inflight;
     let path = arrival.head.uri.path().to_owned();
     let query = arrival.head.uri.query();
     let found = entry::find(&arrival.head.method, &path, query, &arrival.head.headers);
+    arrival.dialect = match found {
+        Ok(Entry { dialect, .. })
+        | Err(Miss::NotFound { dialect } | Miss::MethodNotAllowed { dialect, .. }) => dialect,
+    };
     match found {
         // A path route that was written for these paths goes before, but not where only this gateway has it.
         Ok(ref entry)
             if let ModelAt::Left(wanted) = &entry.model
                 && (snapshot.table.route_of_path(&path).is_none() || recall::is_ours(entry, wanted)) =>
         {
-            if busy {
-                return Err(overloaded(gateway, snapshot, arrival, entry.dialect));
-            }
+            refuse_if_full(gateway, snapshot, &mut arrival)?;
             if let Some(answered) = left::answer(gateway, snapshot, &mut arrival, entry, wanted)? {
                 return Ok(Admitted::Answered(Box::new(answered)));
             }
@@ -153,22 +156,20 @@ pub async fn admit(
             come_in(gateway, snapshot, guest).await
         }
         Ok(Entry { model: ModelAt::Left(_), dialect, .. }) => {
-            plain_or_nowhere(gateway, snapshot, arrival, Miss::NotFound { dialect }, (&path, busy)).await
+            plain_or_nowhere(gateway, snapshot, arrival, Miss::NotFound { dialect }).await
         }
         Ok(entry) => {
-            if busy {
-                return Err(overloaded(gateway, snapshot, arrival, entry.dialect));
-            }
+            refuse_if_full(gateway, snapshot, &mut arrival)?;
             if matches!(entry.operation, Operation::Models | Operation::Model) {
-                let caller = caller_of_the_whole(gateway, snapshot, &mut arrival, entry.dialect)?;
-                leave::to_ask(&caller, &arrival, entry.dialect, None)?;
+                let caller = caller_of_the_whole(gateway, snapshot, &mut arrival)?;
+                leave::to_ask(&caller, &arrival, None)?;
                 return models::answer(snapshot, &caller, &arrival, &entry)
                     .map(|response| Admitted::Answered(Box::new(response)));
             }
             let guest = ask::ask(gateway, snapshot, arrival, &entry).await?;
             come_in(gateway, snapshot, guest).await
         }
-        Err(miss) => plain_or_nowhere(gateway, snapshot, arrival, miss, (&path, busy)).await,
+        Err(miss) => plain_or_nowhere(gateway, snapshot, arrival, miss).await,
     }
 }
 
@@ -187,26 +188,25 @@ async fn come_in(
 async fn plain_or_nowhere(
     gateway: &Arc<Gateway>,
     snapshot: &Snapshot,
-    arrival: Arrival,
+    mut arrival: Arrival,
     miss: Miss,
-    (path, busy): (&str, bool),
 ) -> Result<Admitted, Box<Refusal>> {
-    match snapshot.table.route_of_path(path) {
-        Some(route) if may_lead_elsewhere(&snapshot.table, path, route) => {
-            let message = format!(
-                "the path {} might lead elsewhere than to the route that it begins like, once its `.`, `..`, `//` or escapes are \
-                 resolved; send the path that is meant",
-                in_short(path)
-            );
-            Err(arrival.refuse(Kind::BadRequest, message, Dialect::Http).closing_if_body(&arrival))
-        }
-        Some(_) if busy => Err(overloaded(gateway, snapshot, arrival, Dialect::Http)),
-        Some(route) => {
-            let guest = plain::plain(gateway, snapshot, arrival, route).await?;
-            come_in(gateway, snapshot, guest).await
-        }
-        None => Err(nowhere(gateway, snapshot, arrival, (miss, path))),
+    let path = arrival.head.uri.path();
+    let Some(route) = snapshot.table.route_of_path(path) else {
+        return Err(nowhere(gateway, snapshot, arrival, miss));
+    };
+    arrival.dialect = Dialect::Http;
+    if may_lead_elsewhere(&snapshot.table, path, route) {
+        let message = format!(
+            "the path {} might lead elsewhere than to the route that it begins like, once its `.`, `..`, `//` or escapes are \
+             resolved; send the path that is meant",
+            in_short(path)
+        );
+        return Err(arrival.refuse(Kind::BadRequest, message).closing_if_body(&arrival));
     }
+    refuse_if_full(gateway, snapshot, &mut arrival)?;
+    let guest = plain::plain(gateway, snapshot, arrival, route).await?;
+    come_in(gateway, snapshot, guest).await
 }
 
 /// Whether another route, or none, might be meant by a path that begins like those of `route`, where it is going: what
@@ -222,58 +222,47 @@ fn caller_of_the_whole(
     gateway: &Gateway,
     snapshot: &Snapshot,
     arrival: &mut Arrival,
-    dialect: Dialect,
 ) -> Result<Caller, Box<Refusal>> {
     let access = &snapshot.access;
-    let signing = identity::signing(dialect);
-    let known = identity::judge(gateway, access, arrival, signing);
+    let known = identity::judge(gateway, access, arrival);
     if let Some(key) = known.as_ref().ok().and_then(Standing::known) {
         arrival.comes_from(gateway, snapshot, &key.lineage);
     }
     access
         .decide(known.and_then(Standing::unsigned), access.whole())
-        .map_err(|denied| identity::refusal(gateway, access, &denied, arrival, dialect))
+        .map_err(|denied| identity::refusal(gateway, access, &denied, arrival))
 }
 
-fn overloaded(
-    gateway: &Gateway,
-    snapshot: &Snapshot,
-    mut arrival: Arrival,
-    dialect: Dialect,
-) -> Box<Refusal> {
-    arrival.shows_whose_it_is(gateway, snapshot, dialect);
-    let message = format!(
-        "the gateway serves {} requests, as many as server.limits.max_inflight allows",
-        snapshot.table.server.limits.max_inflight
-    );
+fn refuse_if_full(gateway: &Gateway, snapshot: &Snapshot, arrival: &mut Arrival) -> Result<(), Box<Refusal>> {
+    let most = snapshot.table.server.limits.max_inflight;
+    if gateway.in_flight() < most {
+        return Ok(());
+    }
+    arrival.shows_whose_it_is(gateway, snapshot);
+    let message = format!("the gateway serves {most} requests, as many as server.limits.max_inflight allows");
     // Its route is not known yet.
     let priority = admission::highest_priority(snapshot, Urgency::default(), &arrival.head.headers);
     let labels = ["", Shed::Priority.name(), priority.name()];
     gateway.live.metrics.counter(&catalogue::SHED, &labels).increment(1);
-    let mut refusal = arrival.refuse(Kind::Unavailable, message, dialect).closing();
+    let mut refusal = arrival.refuse(Kind::Unavailable, message).closing();
     refusal.shed = Some(Shed::Priority);
     refusal.trouble.retry_after = Some(admission::come_again(gateway));
-    refusal
+    Err(refusal)
 }
 
-fn nowhere(
-    gateway: &Gateway,
-    snapshot: &Snapshot,
-    mut arrival: Arrival,
-    (miss, path): (Miss, &str),
-) -> Box<Refusal> {
-    let (Miss::NotFound { dialect } | Miss::MethodNotAllowed { dialect, .. }) = miss;
-    arrival.shows_whose_it_is(gateway, snapshot, dialect);
+fn nowhere(gateway: &Gateway, snapshot: &Snapshot, mut arrival: Arrival, miss: Miss) -> Box<Refusal> {
+    arrival.shows_whose_it_is(gateway, snapshot);
+    let path = arrival.head.uri.path();
     match miss {
-        Miss::NotFound { dialect } => {
+        Miss::NotFound { .. } => {
             let hint = entry::meant(path).map(|meant| format!("; did you mean {}?", in_short(&meant)));
             let hint = hint.unwrap_or_default();
             let message = format!("nothing is served at {} {}{hint}", arrival.head.method, in_short(path));
-            arrival.refuse(Kind::NotFound, message, dialect)
+            arrival.refuse(Kind::NotFound, message)
         }
-        Miss::MethodNotAllowed { dialect, allow } => {
+        Miss::MethodNotAllowed { allow, .. } => {
             let message = format!("{} takes {allow}, not {}", in_short(path), arrival.head.method);
-            let mut refusal = arrival.refuse(Kind::MethodNotAllowed, message, dialect);
+            let mut refusal = arrival.refuse(Kind::MethodNotAllowed, message);
             refusal.allow = Some(allow);
             refusal
         }

@@ -24,8 +24,8 @@ use super::intake::Arrival;
 use super::refuse::Refusal;
 use super::{Gateway, Snapshot};
 use crate::config::Urgency;
+use crate::dialect::tree;
 use crate::dialect::trouble::Kind;
-use crate::dialect::{Dialect, tree};
 use crate::route::line;
 use crate::state::Table;
 use crate::state::holding::{Holding, Holdings};
@@ -49,7 +49,6 @@ pub fn place(
     gateway: &Gateway,
     snapshot: &Snapshot,
     arrival: &Arrival,
-    dialect: Dialect,
     who: Urgency,
     most: u64,
 ) -> Result<Place, Box<Refusal>> {
@@ -62,25 +61,18 @@ pub fn place(
     // What is too large is refused for that.
     let announced = content_length(headers).filter(|length| *length <= limits.max_body).unwrap_or(0);
     if holdings.bytes() > within || place.holding.try_hold(announced.min(most)).is_err() {
-        return Err(place.refuse(gateway, snapshot, arrival, dialect));
+        return Err(place.refuse(gateway, snapshot, arrival));
     }
     Ok(place)
 }
 
 impl Place {
     /// The body does not fit any more, and the rest of it is not read.
-    pub fn refuse(
-        &self,
-        gateway: &Gateway,
-        snapshot: &Snapshot,
-        arrival: &Arrival,
-        dialect: Dialect,
-    ) -> Box<Refusal> {
+    pub fn refuse(&self, gateway: &Gateway, snapshot: &Snapshot, arrival: &Arrival) -> Box<Refusal> {
         // Its route is not known yet.
         let labels = ["", Shed::Memory.name(), self.priority.name()];
         gateway.live.metrics.counter(&catalogue::SHED, &labels).increment(1);
-        let mut refusal =
-            arrival.refuse(Kind::Unavailable, message(gateway, &snapshot.table, self.priority), dialect);
+        let mut refusal = arrival.refuse(Kind::Unavailable, message(gateway, &snapshot.table, self.priority));
         refusal.shed = Some(Shed::Memory);
         refusal.trouble.retry_after = Some(come_again(gateway));
         refusal.closing_if_body(arrival)

@@ -29,17 +29,16 @@ pub fn answer(
     let body = match &entry.model {
         ModelAt::Path(model) if entry.operation == Operation::Model => {
             let route = table.route_of_model(model);
-            leave::to_model(table, caller, arrival, entry.dialect, (model, route))?;
+            leave::to_model(table, caller, arrival, model, route)?;
             let served = route.map(|index| &table.routes[index]);
             let Some(route) = served.filter(|route| route.is_configured()) else {
-                return Err(unknown(snapshot, caller, arrival, entry, model));
+                return Err(unknown(snapshot, caller, arrival, model));
             };
             models::one(entry.dialect, &card(table, caller, model, route))
         }
         ModelAt::Path(_) | ModelAt::Body | ModelAt::Multipart | ModelAt::Left(_) | ModelAt::Nowhere => {
-            list(table, caller, entry.dialect, arrival.head.uri.query()).map_err(|bad| {
-                arrival.refuse(Kind::BadRequest, bad.message(), entry.dialect).param(bad.param)
-            })?
+            list(table, caller, entry.dialect, arrival.head.uri.query())
+                .map_err(|bad| arrival.refuse(Kind::BadRequest, bad.message()).param(bad.param))?
         }
     };
     let mut response = Response::new(Reply::whole(Bytes::from(body), None));
@@ -84,15 +83,9 @@ fn card<'a>(table: &Table, caller: &Caller, model: &'a str, route: &'a Route) ->
     }
 }
 
-fn unknown(
-    snapshot: &Snapshot,
-    caller: &Caller,
-    arrival: &Arrival,
-    entry: &Entry<'_>,
-    model: &str,
-) -> Box<Refusal> {
+fn unknown(snapshot: &Snapshot, caller: &Caller, arrival: &Arrival, model: &str) -> Box<Refusal> {
     let near = closest(model, leave::names(snapshot, caller)).join(", ");
     let hint = if near.is_empty() { String::new() } else { format!("; the closest are {near}") };
     let message = format!("model `{}` is not configured on this gateway{hint}", in_short(model));
-    arrival.refuse(Kind::NotFound, message, entry.dialect).code("model_not_found")
+    arrival.refuse(Kind::NotFound, message).code("model_not_found")
 }

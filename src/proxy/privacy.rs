@@ -12,7 +12,6 @@ use super::intake::Arrival;
 use super::{Gateway, Snapshot, identity, trace};
 use crate::access::Standing;
 use crate::config::Lineage;
-use crate::dialect::Dialect;
 use crate::state::Table;
 use crate::vocab::Privacy;
 
@@ -36,11 +35,11 @@ impl Arrival {
     }
 
     /// The same of one that is answered before anybody has asked whose it is, by the key in its head.
-    pub fn shows_whose_it_is(&mut self, gateway: &Gateway, snapshot: &Snapshot, dialect: Dialect) {
+    pub fn shows_whose_it_is(&mut self, gateway: &Gateway, snapshot: &Snapshot) {
         if self.privacy.is_zero_log() {
             return;
         }
-        let known = identity::judge(gateway, &snapshot.access, self, identity::signing(dialect));
+        let known = identity::judge(gateway, &snapshot.access, self);
         if let Some(key) = known.as_ref().ok().and_then(Standing::named) {
             self.comes_from(gateway, snapshot, &key.lineage);
         }

@@ -75,9 +75,11 @@ impl Recall {
 pub fn recall(
     gateway: &Gateway,
     snapshot: &Snapshot,
-    (arrival, caller): (&Arrival, Option<&str>),
+    arrival: &Arrival,
+    caller: Option<&str>,
     entry: &Entry<'_>,
-    (scan, body): (&Scan, &Bytes),
+    scan: &Scan,
+    body: &Bytes,
 ) -> Result<(Option<Bytes>, Recall), Box<Refusal>> {
     let bounds = &snapshot.table.server.responses;
     let mut recall = Recall::nothing();
@@ -165,7 +167,7 @@ impl Finder<'_> {
             "Previous response with id '{}' not found: the gateway has forgotten it, or it belongs to another caller. Send the whole conversation in `input`, and `store: false` in loops that need no memory (server.responses in routing.yaml says how much is remembered, and for how long).",
             in_short(id)
         );
-        let refusal = self.arrival.refuse(Kind::BadRequest, message, Dialect::Responses);
+        let refusal = self.arrival.refuse(Kind::BadRequest, message);
         Err(refusal.code("previous_response_not_found").param("previous_response_id"))
     }
 
@@ -179,7 +181,7 @@ impl Finder<'_> {
             "Item with id '{}' not found: the gateway has forgotten it, or it belongs to another caller. Send the item itself instead of an `item_reference`, or `store: false`, with which SDKs do so (server.responses in routing.yaml says how much is remembered, and for how long).",
             in_short(id)
         );
-        Err(self.arrival.refuse(Kind::BadRequest, message, Dialect::Responses).param("input"))
+        Err(self.arrival.refuse(Kind::BadRequest, message).param("input"))
     }
 
     /// Counts a look-up; tells whether something of ours is missing.
@@ -261,8 +263,10 @@ pub fn is_ours(entry: &Entry<'_>, left: &Left<'_>) -> bool {
 pub fn answer(
     gateway: &Gateway,
     snapshot: &Snapshot,
-    (arrival, caller): (&Arrival, &Caller),
-    (id, want): (&str, Want),
+    arrival: &Arrival,
+    caller: &Caller,
+    id: &str,
+    want: Want,
 ) -> Result<Option<Response<Reply>>, Box<Refusal>> {
     let (scope, now, bounds) =
         (scope_of(caller.scope()), gateway.live.now(), &snapshot.table.server.responses);
@@ -276,22 +280,20 @@ pub fn answer(
             "Response with id '{}' not found: the gateway has forgotten it, or it belongs to another caller.",
             in_short(id)
         );
-        let refusal = arrival.refuse(Kind::NotFound, message, Dialect::Responses);
+        let refusal = arrival.refuse(Kind::NotFound, message);
         return Err(refusal.param("response_id").closing_if_body(arrival));
     };
     let query = arrival.head.uri.query();
     let body = match want {
         Want::Look if streamed(query) => {
             let message = "only responses in the background can be streamed again, and this one is whole; leave `stream` out";
-            let refusal = arrival.refuse(Kind::BadRequest, message, Dialect::Responses);
+            let refusal = arrival.refuse(Kind::BadRequest, message);
             return Err(refusal.param("stream"));
         }
         Want::Look => conversation.response(),
         Want::Content => {
             let page = Page::parse(query).and_then(|page| page.list(listed(id, &conversation)));
-            page.map_err(|BadPage { param, message }| {
-                arrival.refuse(Kind::BadRequest, message, Dialect::Responses).param(param)
-            })?
+            page.map_err(|BadPage { param, message }| arrival.refuse(Kind::BadRequest, message).param(param))?
         }
         Want::Delete => {
             gateway.memory.forget(&scope, id, now, bounds);
@@ -301,7 +303,7 @@ pub fn answer(
         Want::Cancel | Want::Create | Want::List | Want::Change => {
             let message =
                 "Cannot cancel a synchronous response: only those with `background: true` can be cancelled.";
-            let refusal = arrival.refuse(Kind::BadRequest, message, Dialect::Responses);
+            let refusal = arrival.refuse(Kind::BadRequest, message);
             return Err(refusal.closing_if_body(arrival));
         }
     };

@@ -30,7 +30,7 @@ pub async fn ask(
     mut arrival: Arrival,
     entry: &Entry<'_>,
 ) -> Result<Box<Guest>, Box<Refusal>> {
-    let heard = hear(gateway, snapshot, &mut arrival, entry).await?;
+    let heard = hear(gateway, snapshot, &mut arrival).await?;
     beside::work(heard.body.len(), || {
         let meant = understand(gateway, snapshot, &arrival, entry, heard)?;
         send_on(gateway, snapshot, arrival, entry, meant)
@@ -51,15 +51,14 @@ async fn hear(
     gateway: &Arc<Gateway>,
     snapshot: &Snapshot,
     arrival: &mut Arrival,
-    entry: &Entry<'_>,
 ) -> Result<Heard, Box<Refusal>> {
-    let (dialect, table, access) = (entry.dialect, &snapshot.table, &snapshot.access);
+    let (table, access) = (&snapshot.table, &snapshot.access);
     let limits = &table.server.limits;
-    let known = identity::judge(gateway, access, arrival, identity::signing(dialect));
+    let known = identity::judge(gateway, access, arrival);
     if let Some(key) = known.as_ref().ok().and_then(Standing::named) {
         arrival.comes_from(gateway, snapshot, &key.lineage);
     }
-    identity::turn_away(gateway, snapshot, &known, (arrival, dialect))
+    identity::turn_away(gateway, snapshot, &known, arrival)
         .map_err(|refusal| refusal.closing_if_body(arrival))?;
     let coding = coding::said(&arrival.head.headers).map_err(|coding| {
         let message = format!(
@@ -67,9 +66,9 @@ async fn hear(
             in_short(&coding),
             coding::TAKEN
         );
-        arrival.refuse(Kind::UnsupportedMediaType, message, dialect).closing_if_body(arrival)
+        arrival.refuse(Kind::UnsupportedMediaType, message).closing_if_body(arrival)
     })?;
-    let mut place = memory::place(gateway, snapshot, arrival, dialect, urgency(&known), limits.max_body)?;
+    let mut place = memory::place(gateway, snapshot, arrival, urgency(&known), limits.max_body)?;
     let pace = body::Pace::new(&gateway.live, table.server.timeouts.body_read);
     let read = body::read_whole(
         arrival.body.as_mut(),
@@ -79,7 +78,7 @@ async fn hear(
         &mut place.holding,
     );
     let refused = |error: body::Unread, arrival: &Arrival, place: &memory::Place| {
-        error.into_refusal(gateway, snapshot, (arrival, dialect), place)
+        error.into_refusal(gateway, snapshot, arrival, place)
     };
     let body = match read.await {
         Ok(body) => body,
@@ -88,7 +87,7 @@ async fn hear(
     let waited = pace.waited();
     let received = identity::received(snapshot, arrival, &body, gateway.live.clock.unix_now());
     let proof = known.and_then(|standing| standing.proven(&received));
-    identity::turn_away(gateway, snapshot, &proof, (arrival, dialect))?;
+    identity::turn_away(gateway, snapshot, &proof, arrival)?;
     if let Ok(key) = &proof {
         arrival.comes_from(gateway, snapshot, &key.lineage);
     }
@@ -128,28 +127,27 @@ fn understand(
     heard: Heard,
 ) -> Result<Meant, Box<Refusal>> {
     let Heard { body, proof, waited } = heard;
-    let (dialect, table, access) = (entry.dialect, &snapshot.table, &snapshot.access);
+    let (table, access) = (&snapshot.table, &snapshot.access);
     let content_type = arrival.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let deployed = arrival.deployment.as_deref();
     let body = match deployed.and_then(|model| scan::with_model(entry, content_type, &body, model)) {
         Some(named) => memory::needed(&gateway.live.holdings).keep(named.into()),
         None => body,
     };
-    let unread = |error: scan::ScanError| arrival.refuse(Kind::BadRequest, error.to_string(), dialect);
+    let unread = |error: scan::ScanError| arrival.refuse(Kind::BadRequest, error.to_string());
     let mut scan = scan::scan(entry, content_type, &body).map_err(unread)?;
     let index = table.route_of_model(&scan.model);
     let needed = index.map_or(access.whole(), |index| table.routes[index].config.access);
     let caller = access
         .decide(proof, needed)
-        .map_err(|denied| identity::refusal(gateway, access, &denied, arrival, dialect))?;
-    leave::to_ask(&caller, arrival, dialect, Some(entry.operation))?;
-    leave::to_model(table, &caller, arrival, dialect, (&scan.model, index))?;
+        .map_err(|denied| identity::refusal(gateway, access, &denied, arrival))?;
+    leave::to_ask(&caller, arrival, Some(entry.operation))?;
+    leave::to_model(table, &caller, arrival, &scan.model, index)?;
     for other in &scan.others {
-        leave::to_model(table, &caller, arrival, dialect, (other, table.route_of_model(other)))?;
+        leave::to_model(table, &caller, arrival, other, table.route_of_model(other))?;
     }
-    let (caller, own) = byok::sent(gateway, caller, arrival, dialect)?;
-    let (whole, recall) =
-        recall::recall(gateway, snapshot, (arrival, caller.scope()), entry, (&scan, &body))?;
+    let (caller, own) = byok::sent(gateway, caller, arrival)?;
+    let (whole, recall) = recall::recall(gateway, snapshot, arrival, caller.scope(), entry, &scan, &body)?;
     let body = match whole {
         Some(whole) => {
             scan = scan::scan(entry, content_type, &whole).map_err(unread)?;
@@ -179,7 +177,7 @@ fn unknown_model(
         ),
     };
     let message = format!("model `{}` is not configured on this gateway; {hint}", in_short(model));
-    let refusal = arrival.refuse(Kind::NotFound, message, entry.dialect).code("model_not_found");
+    let refusal = arrival.refuse(Kind::NotFound, message).code("model_not_found");
     if entry.model == ModelAt::Body { refusal.param("model") } else { refusal }
 }
 
@@ -201,17 +199,17 @@ fn send_on(
         unknown: if own.is_some() { left::Unknown::Passes } else { left::Unknown::of(&snapshot.access) },
     };
     let stored_at = scan.refers_to.and_then(|id| gateway.bond(&caller, dialect, id));
-    let stored_at = stored_at.or(asker.bond(dialect, &body)?);
+    let stored_at = stored_at.or(asker.bond(&body)?);
     let asks = (&arrival, caller.lineage());
     let course = steer::course(gateway, snapshot, asked_for, asks, entry, (&scan, &body), stored_at);
     if let Err(wrong) = tree::check(scan.values)
         && is_always_translated(&table.routes[course.route], (dialect, operation), &scan.model)
     {
-        return Err(arrival.refuse(Kind::TooLarge, wrong.message, dialect));
+        return Err(arrival.refuse(Kind::TooLarge, wrong.message));
     }
-    let caller = byok::on_route(table, course.route, (caller, own), &arrival, dialect)?;
+    let caller = byok::on_route(table, course.route, caller, own, &arrival)?;
     budgets::most_asked(&arrival.head.headers)
-        .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
+        .map_err(|message| arrival.refuse(Kind::BadRequest, message))?;
     let is_retry = is_retry(&arrival.head.headers);
     let thoughts = Thoughts::of(gateway, caller.scope(), (dialect, operation), (&scan.model, &body));
     let fitting = Fitting {
@@ -228,10 +226,9 @@ fn send_on(
     };
     let Fit { resend, priority, deadline, session, bond, abilities, least_window } = fitting
         .on(gateway, snapshot, course.route)
-        .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
+        .map_err(|message| arrival.refuse(Kind::BadRequest, message))?;
     let entrance = Entrance {
         caller,
-        dialect,
         operation,
         route: course.route,
         load: Load::Ask { body, scan: Arc::new(scan) },

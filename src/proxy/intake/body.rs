@@ -12,7 +12,6 @@ use tokio::time::timeout;
 
 use super::Arrival;
 use crate::algo::tick::Tick;
-use crate::dialect::Dialect;
 use crate::dialect::trouble::Kind;
 use crate::proxy::memory::{Place, content_length};
 use crate::proxy::refuse::Refusal;
@@ -86,12 +85,12 @@ impl Unread {
         self,
         gateway: &Gateway,
         snapshot: &Snapshot,
-        (arrival, dialect): (&Arrival, Dialect),
+        arrival: &Arrival,
         place: &Place,
     ) -> Box<Refusal> {
         match self.told(snapshot) {
-            Some((kind, message)) => arrival.refuse(kind, message, dialect).closing(),
-            None => place.refuse(gateway, snapshot, arrival, dialect),
+            Some((kind, message)) => arrival.refuse(kind, message).closing(),
+            None => place.refuse(gateway, snapshot, arrival),
         }
     }
 

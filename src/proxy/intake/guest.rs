@@ -93,7 +93,6 @@ pub struct Guest {
 /// With what a request comes in, whatever it is for.
 pub struct Entrance {
     pub caller: Caller,
-    pub dialect: Dialect,
     pub operation: Operation,
     /// The route that serves it.
     pub route: usize,
@@ -115,18 +114,9 @@ impl Guest {
         arrival: Arrival,
         entrance: Entrance,
     ) -> Box<Self> {
-        let Entrance {
-            caller,
-            dialect,
-            operation,
-            route: index,
-            load,
-            resend,
-            is_retry,
-            priority,
-            deadline,
-            waited,
-        } = entrance;
+        let Entrance { caller, operation, route: index, load, resend, is_retry, priority, deadline, waited } =
+            entrance;
+        let dialect = arrival.dialect;
         let route = &snapshot.table.routes[index];
         let scan = match &load {
             Load::Ask { scan, .. } => Some(&**scan),

@@ -9,8 +9,8 @@ use http::{HeaderValue, Method};
 use super::guest::Entrance;
 use super::{Arrival, Guest, Load, body, deadline, is_retry};
 use crate::access::{Shown, Standing};
+use crate::dialect::Operation;
 use crate::dialect::trouble::Kind;
-use crate::dialect::{Dialect, Operation};
 use crate::proxy::memory::{self, content_length};
 use crate::proxy::named::IDEMPOTENCY_KEY;
 use crate::proxy::once::Once;
@@ -32,18 +32,16 @@ pub async fn plain(
     let limits = &table.server.limits;
     let route = &table.routes[index];
     let access = &snapshot.access;
-    let signing = identity::signing(Dialect::Http);
-    let known = identity::judge(gateway, access, &arrival, signing);
-    let caller =
-        access.decide(known.and_then(Standing::unsigned), route.config.access).map_err(|denied| {
-            identity::refusal(gateway, access, &denied, &arrival, Dialect::Http).closing_if_body(&arrival)
-        })?;
+    let known = identity::judge(gateway, access, &arrival);
+    let caller = access
+        .decide(known.and_then(Standing::unsigned), route.config.access)
+        .map_err(|denied| identity::refusal(gateway, access, &denied, &arrival).closing_if_body(&arrival))?;
     if let Some(lineage) = caller.lineage() {
         arrival.comes_from(gateway, snapshot, lineage);
     }
-    leave::to_ask(&caller, &arrival, Dialect::Http, Some(Operation::Opaque))
-        .and_then(|()| leave::to_route(table, &caller, &arrival, Dialect::Http, index))
-        .and_then(|()| byok::none_here(&arrival, Dialect::Http))
+    leave::to_ask(&caller, &arrival, Some(Operation::Opaque))
+        .and_then(|()| leave::to_route(table, &caller, &arrival, index))
+        .and_then(|()| byok::none_here(&arrival))
         .map_err(|refusal| refusal.closing_if_body(&arrival))?;
     // Before our key is taken out of it: a tunnel ends with the key that it came with.
     let shown = caller.key().filter(|_| arrival.upgrade.is_some()).map(|key| {
@@ -51,8 +49,7 @@ pub async fn plain(
         Shown::new(&head.headers, head.uri.query(), key)
     });
     access.strip(&mut arrival.head);
-    let mut place =
-        memory::place(gateway, snapshot, &arrival, Dialect::Http, caller.urgency(), limits.replay_body)?;
+    let mut place = memory::place(gateway, snapshot, &arrival, caller.urgency(), limits.replay_body)?;
     let pace = body::Pace::new(&gateway.live, table.server.timeouts.body_read);
     let read = if content_length(&arrival.head.headers).is_some_and(|length| length > limits.max_body) {
         Err(body::Unread::TooLarge)
@@ -69,7 +66,7 @@ pub async fn plain(
             table.server.timeouts.body_read,
         )),
         Err(error) => {
-            return Err(error.into_refusal(gateway, snapshot, (&arrival, Dialect::Http), &place));
+            return Err(error.into_refusal(gateway, snapshot, &arrival, &place));
         }
     };
     let method = &arrival.head.method;
@@ -78,12 +75,10 @@ pub async fn plain(
     let keyed = arrival.head.headers.contains_key(IDEMPOTENCY_KEY);
     let repeatable = matches!(load, Load::Whole(_)) && (safe || keyed) && arrival.upgrade.is_none();
     let is_retry = is_retry(&arrival.head.headers);
-    let priority = admission::priority(snapshot, index, &caller, &arrival.head.headers, is_retry).map_err(
-        |message| arrival.refuse(Kind::BadRequest, message, Dialect::Http).closing_if_body(&arrival),
-    )?;
+    let priority = admission::priority(snapshot, index, &caller, &arrival.head.headers, is_retry)
+        .map_err(|message| arrival.refuse(Kind::BadRequest, message).closing_if_body(&arrival))?;
     let entrance = Entrance {
         caller,
-        dialect: Dialect::Http,
         operation: Operation::Opaque,
         route: index,
         load,

@@ -11,9 +11,9 @@ use http::{Method, Response};
 use super::{Asker, Errand, Unknown};
 use crate::access::{Caller, Standing};
 use crate::config::Urgency;
+use crate::dialect::Operation;
 use crate::dialect::entry::{Entry, Left, Want};
 use crate::dialect::trouble::Kind;
-use crate::dialect::{Dialect, Operation};
 use crate::proxy::intake::body::{Pace, Unread, read_some, read_whole};
 use crate::proxy::intake::{Arrival, Entrance, Guest, Load, deadline, is_retry};
 use crate::proxy::memory::{self, content_length};
@@ -33,9 +33,9 @@ pub fn answer(
     entry: &Entry<'_>,
     left: &Left<'_>,
 ) -> Result<Option<Response<Reply>>, Box<Refusal>> {
-    let (dialect, access) = (entry.dialect, &snapshot.access);
+    let access = &snapshot.access;
     let Some(id) = left.id.filter(|_| entry.operation == Operation::StoredResponses) else { return Ok(None) };
-    let known = identity::judge(gateway, access, arrival, identity::signing(dialect));
+    let known = identity::judge(gateway, access, arrival);
     if let Some(key) = known.as_ref().ok().and_then(Standing::known) {
         arrival.comes_from(gateway, snapshot, &key.lineage);
     }
@@ -43,11 +43,11 @@ pub fn answer(
         Ok(caller) => caller,
         // Whoever has none may be let in by the route that led to an upstream, and not by what is stored here.
         Err(_) if !recall::is_ours(entry, left) => return Ok(None),
-        Err(denied) => return Err(identity::refusal(gateway, access, &denied, arrival, dialect)),
+        Err(denied) => return Err(identity::refusal(gateway, access, &denied, arrival)),
     };
-    leave::to_ask(&caller, arrival, dialect, Some(entry.operation))?;
-    let (caller, _) = byok::sent(gateway, caller, arrival, dialect)?;
-    recall::answer(gateway, snapshot, (arrival, &caller), (id, left.want))
+    leave::to_ask(&caller, arrival, Some(entry.operation))?;
+    let (caller, _) = byok::sent(gateway, caller, arrival)?;
+    recall::answer(gateway, snapshot, arrival, &caller, id, left.want)
 }
 
 /// Lets a request for what is left in, or says why not.
@@ -77,10 +77,10 @@ async fn admit(
     left: &Left<'_>,
 ) -> Result<(Entrance, Errand), Box<Refusal>> {
     let (table, access) = (&snapshot.table, &snapshot.access);
-    let (dialect, operation) = (entry.dialect, entry.operation);
-    let known = identity::judge(gateway, access, arrival, identity::signing(dialect));
+    let operation = entry.operation;
+    let known = identity::judge(gateway, access, arrival);
     let known = known.and_then(Standing::unsigned);
-    identity::turn_away(gateway, snapshot, &known, (&*arrival, dialect))?;
+    identity::turn_away(gateway, snapshot, &known, arrival)?;
     let makes_batch = operation == Operation::Batches && left.want == Want::Create;
     let holder = known.as_ref().ok().cloned();
     if let Some(key) = &holder {
@@ -89,9 +89,9 @@ async fn admit(
     }
     let whose = holder.clone().map(Caller::from).unwrap_or_default();
     let (whose, own) = if operation.is_of_responses() {
-        byok::sent(gateway, whose, arrival, dialect)?
+        byok::sent(gateway, whose, arrival)?
     } else {
-        byok::none_here(arrival, dialect)?;
+        byok::none_here(arrival)?;
         (whose, None)
     };
     // Before anything is read, or said of the route that he names.
@@ -101,12 +101,12 @@ async fn admit(
             Some(key) => Caller::from(Arc::clone(key)),
             None => access
                 .decide(known.clone(), needed)
-                .map_err(|denied| identity::refusal(gateway, access, &denied, arrival, dialect))?,
+                .map_err(|denied| identity::refusal(gateway, access, &denied, arrival))?,
         };
-        leave::to_named(table, &caller, arrival, dialect, index)?;
+        leave::to_named(table, &caller, arrival, index)?;
     }
     let urgency = known.as_ref().map(|key| key.urgency).unwrap_or_default();
-    let (load, waited) = load(gateway, snapshot, arrival, (dialect, urgency), makes_batch).await?;
+    let (load, waited) = load(gateway, snapshot, arrival, urgency, makes_batch).await?;
     let unknown = if own.is_some() { Unknown::Passes } else { Unknown::of(access) };
     let asker = Asker { gateway, snapshot, arrival: &*arrival, caller: &whose, unknown };
     let body = match &load {
@@ -117,25 +117,21 @@ async fn admit(
     let index = errand.route;
     access
         .decide(known, table.routes[index].config.access)
-        .map_err(|denied| identity::refusal(gateway, access, &denied, arrival, dialect))?;
-    leave::to_route(table, &whose, arrival, dialect, index)?;
+        .map_err(|denied| identity::refusal(gateway, access, &denied, arrival))?;
+    leave::to_route(table, &whose, arrival, index)?;
     if makes_batch {
-        leave::to_batch_on(table, arrival, dialect, index)?;
+        leave::to_batch_on(table, arrival, index)?;
     }
-    let caller = if operation.is_of_responses() {
-        byok::on_route(table, index, (whose, own), arrival, dialect)?
-    } else {
-        whose
-    };
+    let caller =
+        if operation.is_of_responses() { byok::on_route(table, index, whose, own, arrival)? } else { whose };
     let headers = &arrival.head.headers;
     let is_retry = is_retry(headers);
     let priority = admission::priority(snapshot, index, &caller, headers, is_retry)
-        .map_err(|message| arrival.refuse(Kind::BadRequest, message, dialect))?;
+        .map_err(|message| arrival.refuse(Kind::BadRequest, message))?;
     let safe = [Method::GET, Method::DELETE].contains(&arrival.head.method);
     let keyed = headers.contains_key(IDEMPOTENCY_KEY) && matches!(load, Load::Whole(_));
     let entrance = Entrance {
         caller,
-        dialect,
         operation,
         route: index,
         load,
@@ -153,12 +149,12 @@ async fn load(
     gateway: &Arc<Gateway>,
     snapshot: &Snapshot,
     arrival: &mut Arrival,
-    (dialect, urgency): (Dialect, Urgency),
+    urgency: Urgency,
     makes_batch: bool,
 ) -> Result<(Load, Duration), Box<Refusal>> {
     let server = &snapshot.table.server;
     let held = if makes_batch { server.limits.max_body } else { server.limits.replay_body };
-    let mut place = memory::place(gateway, snapshot, arrival, dialect, urgency, held)?;
+    let mut place = memory::place(gateway, snapshot, arrival, urgency, held)?;
     let pace = Pace::new(&gateway.live, server.timeouts.body_read);
     let load = match body(snapshot, arrival, makes_batch, pace, &mut place.holding).await {
         Ok(whole) => Load::Whole(place.holding.keep(whole)),
@@ -168,16 +164,16 @@ async fn load(
             server.limits.max_body,
             server.timeouts.body_read,
         )),
-        Err(unread) => return Err(unread.into_refusal(gateway, snapshot, (&*arrival, dialect), &place)),
+        Err(unread) => return Err(unread.into_refusal(gateway, snapshot, arrival, &place)),
     };
     Ok((load, pace.waited()))
 }
 
 /// Whether the caller's key reaches so far, wherever that may be.
 fn may(caller: &Caller, arrival: &Arrival, entry: &Entry<'_>, makes_batch: bool) -> Result<(), Box<Refusal>> {
-    leave::to_ask(caller, arrival, entry.dialect, Some(entry.operation))?;
+    leave::to_ask(caller, arrival, Some(entry.operation))?;
     if makes_batch {
-        leave::to_batch(caller, arrival, entry.dialect)?;
+        leave::to_batch(caller, arrival)?;
     }
     Ok(())
 }

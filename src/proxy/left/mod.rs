@@ -102,7 +102,7 @@ pub struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    fn look(&self, dialect: Dialect, kind: Operation, name: &str) -> Result<Option<Place>, Box<Refusal>> {
+    fn look(&self, kind: Operation, name: &str) -> Result<Option<Place>, Box<Refusal>> {
         let now = self.gateway.live.now();
         let known = if kind.is_of_responses() {
             let bond = self.gateway.bonds.find(self.caller, name::number(name.as_bytes()), now);
@@ -118,13 +118,13 @@ impl Asker<'_> {
         count(&self.gateway.live.metrics, kind, result);
         match known {
             Known::Here(place) => Ok(Some(place)),
-            Known::Foreign => Err(self.missing(dialect, kind, name)),
+            Known::Foreign => Err(self.missing(kind, name)),
             Known::Nothing => Ok(None),
         }
     }
 
     /// The same whether it is another scope's or nobody's.
-    fn missing(&self, dialect: Dialect, kind: Operation, name: &str) -> Box<Refusal> {
+    fn missing(&self, kind: Operation, name: &str) -> Box<Refusal> {
         let name = in_short(name);
         let (message, param) = match kind {
             Operation::StoredResponses => (format!("Response with id '{name}' not found."), "response_id"),
@@ -134,28 +134,28 @@ impl Asker<'_> {
             Operation::Batches => (format!("No such batch: {name}"), "id"),
             _ => (format!("No such file: {name}"), "id"),
         };
-        self.arrival.refuse(Kind::NotFound, message, dialect).param(param)
+        self.arrival.refuse(Kind::NotFound, message).param(param)
     }
 
     /// Where the files are that a request is to be read with.
-    pub fn bond(&self, dialect: Dialect, body: &[u8]) -> Result<Option<Bond>, Box<Refusal>> {
-        if !matches!(dialect, Dialect::OpenAi | Dialect::Responses | Dialect::Anthropic) {
+    pub fn bond(&self, body: &[u8]) -> Result<Option<Bond>, Box<Refusal>> {
+        if !matches!(self.arrival.dialect, Dialect::OpenAi | Dialect::Responses | Dialect::Anthropic) {
             return Ok(None);
         }
-        Ok(self.places(dialect, body)?.map(|place| place.bond))
+        Ok(self.places(body)?.map(|place| place.bond))
     }
 
     /// The one place of all the files that a body names and that are known.
-    fn places(&self, dialect: Dialect, body: &[u8]) -> Result<Option<Place>, Box<Refusal>> {
-        let names = left::meant(body).map_err(|why| self.unclear(dialect, why, "file_id"))?;
+    fn places(&self, body: &[u8]) -> Result<Option<Place>, Box<Refusal>> {
+        let names = left::meant(body).map_err(|why| self.unclear(why, "file_id"))?;
         let mut found: Option<Place> = None;
         for name in &names {
-            let place = self.look(dialect, Operation::Files, name);
+            let place = self.look(Operation::Files, name);
             let Some(place) = place.map_err(|refusal| refusal.param("file_id"))? else {
                 match self.unknown {
                     Unknown::Passes => continue,
                     Unknown::IsMissing => {
-                        return Err(self.missing(dialect, Operation::Files, name).param("file_id"));
+                        return Err(self.missing(Operation::Files, name).param("file_id"));
                     }
                 }
             };
@@ -164,14 +164,14 @@ impl Asker<'_> {
                     "file {} was left with another account than the others in the request, and no account can read them all; upload them with the same `{ROUTE}`",
                     in_short(name)
                 );
-                return Err(self.arrival.refuse(Kind::BadRequest, message, dialect).param("file_id"));
+                return Err(self.arrival.refuse(Kind::BadRequest, message).param("file_id"));
             }
             found = Some(place);
         }
         Ok(found)
     }
 
-    fn unclear(&self, dialect: Dialect, why: left::Unclear, param: &'static str) -> Box<Refusal> {
+    fn unclear(&self, why: left::Unclear, param: &'static str) -> Box<Refusal> {
         let message = match why {
             left::Unclear::TooMany => {
                 format!("the request names more than {} files; send it as several requests", left::MOST)
@@ -182,7 +182,7 @@ impl Asker<'_> {
                     .to_owned()
             }
         };
-        self.arrival.refuse(Kind::BadRequest, message, dialect).param(param)
+        self.arrival.refuse(Kind::BadRequest, message).param(param)
     }
 
     /// Where a request for files or batches goes. `body` is that of one that makes a batch.
@@ -198,31 +198,29 @@ impl Asker<'_> {
         let yielding = last.map(|place| Place { bond: Bond { hold: Hold::Yields, ..place.bond }, ..place });
         let (place, is_sought) = match id {
             Some(id) => {
-                let place = self.look(dialect, kind, id)?;
+                let place = self.look(kind, id)?;
                 let is_sought = self.unknown == Unknown::Passes && (*want, kind) != ENDING_A_BATCH;
                 if place.is_none() && !is_sought {
-                    return Err(self.missing(dialect, kind, id));
+                    return Err(self.missing(kind, id));
                 }
                 (place, place.is_none())
             }
             None if *want == Want::List && self.unknown == Unknown::IsMissing => {
-                return Err(self.unlisted(dialect));
+                return Err(self.unlisted());
             }
             None if *want == Want::Create && kind == Operation::Batches => {
-                (self.referred(dialect, body)?.or(yielding), false)
+                (self.referred(body)?.or(yielding), false)
             }
             None => (yielding, false),
         };
-        let route = match self.named(dialect)? {
+        let route = match self.named()? {
             Some(route) => Some(route),
-            None => {
-                place.and_then(|place| self.route_to(table, place, dialect)).or_else(|| usual(table, dialect))
-            }
+            None => place.and_then(|place| self.route_to(table, place)).or_else(|| usual(table, dialect)),
         };
         let Some(route) = route else {
             return Err(match id.filter(|_| kind.is_of_responses()) {
-                Some(id) => self.missing(dialect, kind, id),
-                None => self.nowhere(dialect),
+                Some(id) => self.missing(kind, id),
+                None => self.nowhere(),
             });
         };
         let mut bond = place.map(|place| place.bond);
@@ -237,9 +235,9 @@ impl Asker<'_> {
     }
 
     /// The route that led to a place, or else one that has a channel there, and sooner one that the caller may use.
-    fn route_to(&self, table: &Table, place: Place, dialect: Dialect) -> Option<usize> {
+    fn route_to(&self, table: &Table, place: Place) -> Option<usize> {
         let leads = |route: &&Arc<Route>| {
-            speaks(route, dialect)
+            speaks(route, self.arrival.dialect)
                 && route.channels.iter().any(|channel| channel.upstream.identity == place.bond.upstream)
         };
         let may = |route: &&Arc<Route>| {
@@ -253,26 +251,26 @@ impl Asker<'_> {
     }
 
     /// Where the files are that a new batch is read from.
-    fn referred(&self, dialect: Dialect, body: &[u8]) -> Result<Option<Place>, Box<Refusal>> {
-        if dialect == Dialect::Anthropic {
-            left::is_read(body).map_err(|why| self.unclear(dialect, why, "requests"))?;
-            return self.places(dialect, body);
+    fn referred(&self, body: &[u8]) -> Result<Option<Place>, Box<Refusal>> {
+        if self.arrival.dialect == Dialect::Anthropic {
+            left::is_read(body).map_err(|why| self.unclear(why, "requests"))?;
+            return self.places(body);
         }
-        let name = left::input_file(body).map_err(|why| self.unclear(dialect, why, "input_file_id"))?;
+        let name = left::input_file(body).map_err(|why| self.unclear(why, "input_file_id"))?;
         let Some(name) = name else { return Ok(None) };
-        let place = self.look(dialect, Operation::Files, &name);
+        let place = self.look(Operation::Files, &name);
         let place = place.map_err(|refusal| refusal.param("input_file_id"))?;
         if place.is_none() && self.unknown == Unknown::IsMissing {
-            return Err(self.missing(dialect, Operation::Files, &name).param("input_file_id"));
+            return Err(self.missing(Operation::Files, &name).param("input_file_id"));
         }
         Ok(place)
     }
 
     /// The route that the caller names.
-    fn named(&self, dialect: Dialect) -> Result<Option<usize>, Box<Refusal>> {
+    fn named(&self) -> Result<Option<usize>, Box<Refusal>> {
         let table = &self.snapshot.table;
         let Some((name, index)) = named(table, self.arrival) else { return Ok(None) };
-        if let Some(index) = index.filter(|&index| speaks(&table.routes[index], dialect)) {
+        if let Some(index) = index.filter(|&index| speaks(&table.routes[index], self.arrival.dialect)) {
             return Ok(Some(index));
         }
         // Who needs a key and has none hears of no other route.
@@ -284,19 +282,20 @@ impl Asker<'_> {
         let near = closest(name, table.model_names().filter(may));
         let hint = near.first().map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
         let message = format!("`{ROUTE}: {}` names no route of this dialect{hint}", in_short(name));
-        Err(self.arrival.refuse(Kind::NotFound, message, dialect))
+        Err(self.arrival.refuse(Kind::NotFound, message))
     }
 
-    fn nowhere(&self, dialect: Dialect) -> Box<Refusal> {
+    fn nowhere(&self) -> Box<Refusal> {
         let message = format!(
-            "nothing says which route's accounts this belongs to: name one in the header `{ROUTE}`, or let the gateway's operator write `files: true` on one that speaks the dialect ({dialect})"
+            "nothing says which route's accounts this belongs to: name one in the header `{ROUTE}`, or let the gateway's operator write `files: true` on one that speaks the dialect ({})",
+            self.arrival.dialect
         );
-        self.arrival.refuse(Kind::BadRequest, message, dialect)
+        self.arrival.refuse(Kind::BadRequest, message)
     }
 
-    fn unlisted(&self, dialect: Dialect) -> Box<Refusal> {
+    fn unlisted(&self) -> Box<Refusal> {
         let message = "a list would show what other callers of this gateway have left at the same account, so it is not to be had where the gateway has keys; ask for each by its id";
-        self.arrival.refuse(Kind::Forbidden, message, dialect)
+        self.arrival.refuse(Kind::Forbidden, message)
     }
 }
 
