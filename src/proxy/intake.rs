@@ -5,10 +5,10 @@
 mod ask;
 pub(super) mod body;
 pub(super) mod coding;
-mod copy;
 mod fit;
 mod guest;
 mod plain;
+mod twin;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -191,8 +191,8 @@ fn is_suitable(guest: &Guest) -> bool {
 
 /// The same request once more, for the route `index`. What its caller may not reach is not asked here either.
 fn shadow(guest: &Guest, index: usize, to: &Arc<Route>, begun: Tick) -> Option<Box<Guest>> {
-    let mut shadow = guest.copy(|| guest.settle.unheard(to, begun))?;
-    shadow.head.headers = guest.head.headers.clone();
+    let mut shadow = guest.twin(|| guest.settle.unheard(to, begun))?;
+    shadow.head.headers.clone_from(&guest.head.headers);
     Some(Box::new(Guest {
         route: index,
         asked_for: index,
@@ -201,8 +201,6 @@ fn shadow(guest: &Guest, index: usize, to: &Arc<Route>, begun: Tick) -> Option<B
         deadline: begun + to.config.longest_total(),
         is_retry: false,
         session: None,
-        stored_at: None,
-        bond: None,
         priority: Priority::Sheddable,
         ..shadow
     }))

@@ -75,7 +75,7 @@ impl Future for Runner<'_> {
 /// refers to) and what only the answer's way to a caller takes is left out, and the rest is shared.
 fn twin(guest: &Guest) -> Option<(Box<Guest>, Arc<Attendance>)> {
     let own = Attendance::of_attempt(guest.attendance.as_ref()?);
-    let mut twin = guest.copy(|| guest.settle.aside())?;
+    let mut twin = guest.twin(|| guest.settle.aside())?;
     twin.attendance = Some(Arc::clone(&own));
     Some((Box::new(twin), own))
 }

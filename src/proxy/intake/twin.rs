@@ -8,9 +8,12 @@ use crate::proxy::recall::Recall;
 use crate::proxy::settle::Settle;
 
 impl Guest {
-    /// What is asked, of whom and for whom; it ends as `settle` says. Headers are left out, and so is all that only the
-    /// answer's way to a caller takes. `None` of what can be sent once only.
-    pub fn copy(&self, settle: impl FnOnce() -> Settle) -> Option<Self> {
+    /// What is asked, of whom and for whom; it ends as `settle` says. `None` of plain HTTP. What a twin has not got:
+    /// - the headers, what is encrypted in the body, and what was fetched for it;
+    /// - what it refers to, and what was left at an upstream (a `bond` that holds it there it has);
+    /// - how much it may cost;
+    /// - all that only the answer's way to a caller takes: who waits for it, and where it is kept.
+    pub fn twin(&self, settle: impl FnOnce() -> Settle) -> Option<Self> {
         let Load::Ask { body, scan } = &self.load else { return None };
         let (mut head, ()) = http::Request::new(()).into_parts();
         head.method = self.head.method.clone();
