@@ -94,20 +94,21 @@ pub fn let_in(
     } else {
         return Ok(guest);
     };
-    Err(turned_away(gateway, &snapshot.table, guest, (shed, message)))
+    Err(turned_away(gateway, &snapshot.table, guest, shed, message))
 }
 
 /// The refusal of one that came in, and finds no room for what is to be made of it.
 pub fn no_room(gateway: &Gateway, table: &Table, guest: Box<Guest>) -> Box<Refusal> {
     let message = memory::message(gateway, table, guest.priority);
-    turned_away(gateway, table, guest, (Shed::Memory, message))
+    turned_away(gateway, table, guest, Shed::Memory, message)
 }
 
 fn turned_away(
     gateway: &Gateway,
     table: &Table,
     guest: Box<Guest>,
-    (shed, message): (Shed, String),
+    shed: Shed,
+    message: String,
 ) -> Box<Refusal> {
     let mut refusal = Refusal::new(Kind::Unavailable, message, guest.dialect, &guest.request_id);
     table.routes[guest.route].handles.shed(&gateway.live.metrics, shed, guest.priority);

@@ -38,7 +38,7 @@ impl Bonds {
     }
 
     /// What has this number is stored for the caller there, by a request of which so much may be kept.
-    pub fn put(&self, caller: &Caller, name: u64, bond: Bond, (privacy, now): (Privacy, Tick)) {
+    pub fn put(&self, caller: &Caller, name: u64, bond: Bond, privacy: Privacy, now: Tick) {
         self.0.put(of(caller.household(), name), Stored { bond, privacy }, now);
     }
 
@@ -103,8 +103,8 @@ mod tests {
         let bonds = Bonds::default();
         let nobody = Caller::default();
         let somebody = Caller::default().apart("somebody".into());
-        bonds.put(&nobody, name::number(b"resp_1"), bond(7, Some(3)), (Privacy::Usual, now));
-        bonds.put(&somebody, name::number(b"resp_2"), bond(8, None), (Privacy::Usual, now));
+        bonds.put(&nobody, name::number(b"resp_1"), bond(7, Some(3)), Privacy::Usual, now);
+        bonds.put(&somebody, name::number(b"resp_2"), bond(8, None), Privacy::Usual, now);
         let file = [1, 2, 3, 4];
         let kept = [bonds.keep(), vec![file]].concat();
 
@@ -130,7 +130,7 @@ mod tests {
     fn what_nobody_may_know_of_is_found_and_not_kept() {
         let (now, bonds, nobody) = (Tick::ZERO, Bonds::default(), Caller::default());
         let name = name::number(b"resp_1");
-        bonds.put(&nobody, name, bond(7, None), (Privacy::ZeroLog, now));
+        bonds.put(&nobody, name, bond(7, None), Privacy::ZeroLog, now);
         assert!(bonds.find(&nobody, name, now).is_some());
         assert_eq!(bonds.keep(), Vec::<[u64; 4]>::new());
     }

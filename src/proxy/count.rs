@@ -56,7 +56,7 @@ pub async fn answer(live: &Arc<Live>, mut guest: Box<Guest>, plan: &Plan<'_>) ->
     let (dialect, body, model) = (guest.dialect, body.clone(), scan.model.clone());
     let vocabulary = vocabulary(plan, &model);
     let gateway = guest.settle.gateway();
-    let Some(room) = memory::to_say(gateway, plan.table(), guest.priority, (scan.values, 0)) else {
+    let Some(room) = memory::to_say(gateway, plan.table(), guest.priority, scan.values, 0) else {
         let gateway = Arc::clone(gateway);
         return admission::no_room(&gateway, plan.table(), guest).into_response(live);
     };

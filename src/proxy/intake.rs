@@ -281,7 +281,8 @@ pub(super) fn deadline(
     gateway: &Gateway,
     snapshot: &Snapshot,
     index: usize,
-    (headers, begun): (&HeaderMap, Tick),
+    headers: &HeaderMap,
+    begun: Tick,
 ) -> Tick {
     let total = snapshot.table.routes[index].config.longest_total();
     let callers = deadline::from_headers(headers, gateway.live.clock.unix_now());

@@ -61,7 +61,8 @@ impl Contents {
         &'a self,
         ask: &mut Ask<'a>,
         root: &Node<'a>,
-        (to, terms): (Dialect, &Terms<'_>),
+        to: Dialect,
+        terms: &Terms<'_>,
         settings: &Media,
     ) -> Result<(), Unfilled> {
         if !settings.enabled {

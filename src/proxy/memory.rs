@@ -91,7 +91,8 @@ pub fn to_say(
     gateway: &Gateway,
     table: &Table,
     priority: Priority,
-    (values, bytes): (usize, u64),
+    values: usize,
+    bytes: u64,
 ) -> Option<Holding> {
     let tree = Some(tree::cost(values)).filter(|cost| *cost > LARGE).unwrap_or(0);
     let wanted = tree.saturating_add(bytes);

@@ -44,7 +44,8 @@ pub struct Asked {
 impl Asked {
     pub fn new(
         operation: Operation,
-        (model, route): (&str, &Route),
+        model: &str,
+        route: &Route,
         shape: Shape,
         priority: Priority,
         prompt_tokens: u64,

@@ -55,8 +55,10 @@ impl Thoughts {
     pub fn of(
         gateway: &Gateway,
         caller: Option<&str>,
-        (dialect, operation): (Dialect, Operation),
-        (model, body): (&str, &[u8]),
+        dialect: Dialect,
+        operation: Operation,
+        model: &str,
+        body: &[u8],
     ) -> Option<Box<Self>> {
         let found = encrypted::of_request(dialect, operation, model, body);
         if found.is_empty() {

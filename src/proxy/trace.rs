@@ -102,7 +102,7 @@ fn name(method: &Method) -> &'static str {
 }
 
 /// Puts into what an attempt sends where it stands, or takes out what the caller has said of himself.
-pub fn tell(fields: &mut HeaderMap, table: &Table, (guest, permit): (&Guest, &Permit), towards: Towards) {
+pub fn tell(fields: &mut HeaderMap, table: &Table, guest: &Guest, permit: &Permit, towards: Towards) {
     let (Some(trace), Some(settings)) = (&guest.settle.trace, settings(table)) else { return };
     let hears = match (settings.propagate, towards) {
         (Propagate::All, _) | (Propagate::Services, Towards::Service) => true,

@@ -1,5 +1,7 @@
 //! Whether bytes of the channel's own dialect pass as they are, or are said anew for it.
 
+use bytes::Bytes;
+
 use super::spoken;
 use crate::dialect::hub::Terms;
 use crate::dialect::provider::StreamUsage;
@@ -16,7 +18,7 @@ pub struct Said<'s> {
     pub name: &'s str,
     pub asked: &'s str,
     pub scan: &'s Scan,
-    pub body: &'s [u8],
+    pub body: &'s Bytes,
 }
 
 impl Said<'_> {
@@ -53,29 +55,22 @@ impl Said<'_> {
         };
         let is_chosen_here =
             plan.route_index() != guest.asked_for || route.channels.iter().any(|channel| other(channel));
-        let terms = || terms(plan, permit, (self.dialect, self.name), self.asked, "");
-        is_chosen_here && translate::is_beyond(self.dialect, self.body, &terms())
+        is_chosen_here && translate::is_beyond(self.dialect, self.body, &self.terms(plan, permit, ""))
     }
-}
 
-/// On which terms the upstream takes it.
-pub fn terms<'t>(
-    plan: &Plan<'_>,
-    permit: &'t Permit,
-    (to, model): (Dialect, &'t str),
-    asked: &str,
-    nonce: &'t str,
-) -> Terms<'t> {
-    let channel = permit.channel();
-    let upstream = &channel.upstream.config;
-    let kind = channel.known_as(model);
-    Terms {
-        model,
-        like: (kind != model).then_some(kind),
-        facts: channel.facts(&plan.route().config, asked),
-        family: spoken::family(to, upstream, kind),
-        quirks: upstream.provider.quirks,
-        ask_usage: upstream.stream_usage == StreamUsage::Ask,
-        nonce,
+    /// On which terms the upstream takes it.
+    pub fn terms<'t>(&'t self, plan: &Plan<'_>, permit: &'t Permit, nonce: &'t str) -> Terms<'t> {
+        let channel = permit.channel();
+        let upstream = &channel.upstream.config;
+        let kind = channel.known_as(self.name);
+        Terms {
+            model: self.name,
+            like: (kind != self.name).then_some(kind),
+            facts: channel.facts(&plan.route().config, self.asked),
+            family: spoken::family(self.dialect, upstream, kind),
+            quirks: upstream.provider.quirks,
+            ask_usage: upstream.stream_usage == StreamUsage::Ask,
+            nonce,
+        }
     }
 }

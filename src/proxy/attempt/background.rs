@@ -59,7 +59,8 @@ impl Made {
     pub(super) fn follow(
         permit: Permit,
         settle: Settle,
-        (wish, place): (Wish, Option<Place>),
+        wish: Wish,
+        place: Option<Place>,
         id: &str,
     ) -> Result<(), Box<(Permit, Settle)>> {
         let gateway = Arc::clone(settle.gateway());
@@ -121,8 +122,9 @@ impl Made {
         *request.method_mut() = Method::GET;
         *request.uri_mut() = self.path.parse().map_err(|_| None)?;
         *request.headers_mut() = self.fields();
-        let asks = (&self.settle.caller, &self.permit);
-        authorize(pool, &mut request, asks, Dialect::Responses, &limits).await.map_err(|_| None)?;
+        let Self { permit, settle, .. } = self;
+        let authorized = authorize(pool, &mut request, &settle.caller, permit, Dialect::Responses, &limits);
+        authorized.await.map_err(|_| None)?;
         let (head, body) = pool.call(request, limits).await.map_err(|_| None)?.into_parts();
         if head.status != StatusCode::OK {
             return Err(Some(head.status));

@@ -5,7 +5,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
-use super::anew::{self, Said};
+use super::anew::Said;
 use super::betas;
 use super::spoken::{self, Letter, Occasion, Spoken, Unsayable, Unwritten};
 use crate::access::Caller;
@@ -15,7 +15,7 @@ use crate::dialect::entry::{self, Entry};
 use crate::dialect::flagged;
 use crate::dialect::hub::Keeping;
 use crate::dialect::provider::{Betas, Call, Delivery, Place, StreamUsage};
-use crate::dialect::scan::{self, Scan};
+use crate::dialect::scan;
 use crate::dialect::splice::{self, Rewrite};
 use crate::dialect::{Dialect, Operation, encrypted, named, tree};
 use crate::proxy::intake::{Guest, Load};
@@ -64,7 +64,7 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
         Load::Ask { body, scan } => {
             let name = model.unwrap_or(asked);
             let facts = || channel.facts(route, asked);
-            let dialect = spoken::dialect_for(guest, (scan, body), upstream, (name, facts));
+            let dialect = spoken::dialect_for(guest, scan, body, upstream, name, facts);
             let dialect = dialect.unwrap_or(guest.dialect);
             let said = Said { dialect, name, asked, scan, body };
             if dialect == guest.dialect && !said.is_to_be_said_anew(guest, plan, permit) {
@@ -73,14 +73,18 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
                     None => lessened(guest, permit, route, body, &mut spoken)?,
                     unflagged => unflagged,
                 };
-                let newer_limit = said.wants_newer_limit(plan, permit);
-                native(gateway, guest, upstream, (model, name), (scan, body, newer_limit), lessened)?
+                let rewrite = Rewrite {
+                    model,
+                    ask_usage: upstream.stream_usage == StreamUsage::Ask,
+                    newer_limit: said.wants_newer_limit(plan, permit),
+                };
+                native(gateway, guest, upstream, &said, rewrite, lessened)?
             } else {
                 let bytes = body.len() as u64 + guest.contents.size();
                 tree::check(scan.values).map_err(|wrong| Unbuilt::Unsayable(wrong.into()))?;
-                let room = memory::to_say(gateway, plan.table(), guest.priority, (scan.values, bytes));
+                let room = memory::to_say(gateway, plan.table(), guest.priority, scan.values, bytes);
                 let room = room.ok_or(Unbuilt::NoRoom)?;
-                let say = || translated(gateway, guest, plan, permit, (dialect, name), (asked, body));
+                let say = || translated(gateway, guest, plan, permit, &said);
                 let mut letter = beside::work(bytes as usize, say)?;
                 spoken = letter.spoken;
                 if dialect == guest.dialect
@@ -88,7 +92,7 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
                 {
                     letter.body = less.into();
                 }
-                let call = call(guest, upstream, (spoken.dialect, spoken.operation), name, None);
+                let call = call(guest, upstream, spoken.dialect, spoken.operation, name, None);
                 let base = spoken.put.and_then(Put::base).unwrap_or(&upstream.base.path);
                 let target = match upstream.provider.place(base, &call) {
                     Place::At(target) => Some(target),
@@ -124,7 +128,7 @@ pub fn build(gateway: &Gateway, guest: &Guest, plan: &Plan<'_>, permit: &Permit)
         // Mandatory there, and callers of other dialects have none.
         fields.entry(VERSION).or_insert(HeaderValue::from_static("2023-06-01"));
     }
-    trace::tell(&mut fields, plan.table(), (guest, permit), towards);
+    trace::tell(&mut fields, plan.table(), guest, permit, towards);
     add_fixed(&mut fields, upstream, &guest.caller);
     if let Ok(id) = HeaderValue::from_str(&guest.request_id) {
         fields.insert(REQUEST_ID, id);
@@ -222,19 +226,20 @@ fn native(
     gateway: &Gateway,
     guest: &Guest,
     upstream: &config::Upstream,
-    (model, name): (Option<&str>, &str),
-    (scan, body, newer_limit): (&Scan, &Bytes, bool),
+    said: &Said<'_>,
+    rewrite: Rewrite<'_>,
     lessened: Option<Bytes>,
 ) -> Result<(String, Outgoing), Unbuilt> {
+    let Said { name, scan, body, .. } = *said;
+    let model = rewrite.model;
     let uri = &guest.head.uri;
     let entry = entry::find(&guest.head.method, uri.path(), uri.query(), &guest.head.headers)
         .map_err(|_| Unbuilt::unsendable("the path was one of ours at intake"))?;
-    let call = call(guest, upstream, (guest.dialect, guest.operation), name, Some(uri.query().unwrap_or("")));
+    let call = call(guest, upstream, guest.dialect, guest.operation, name, Some(uri.query().unwrap_or("")));
     let target = match upstream.provider.place(&upstream.base.path, &call) {
         Place::At(target) => target,
         Place::Below(base) => entry.upstream_path(&base, model, uri.query()),
     };
-    let rewrite = Rewrite { model, ask_usage: upstream.stream_usage == StreamUsage::Ask, newer_limit };
     let keep = |whole: Vec<u8>| memory::needed(&gateway.live.holdings).keep(whole.into());
     let other = model.filter(|model| guest.dialect == Dialect::Gemini && *model != scan.model);
     let renamed = other.and_then(|model| named::renamed(guest.operation, body, model)).map(keep);
@@ -259,7 +264,8 @@ fn native(
 fn call<'c>(
     guest: &Guest,
     upstream: &'c config::Upstream,
-    (dialect, operation): (Dialect, Operation),
+    dialect: Dialect,
+    operation: Operation,
     model: &'c str,
     query: Option<&'c str>,
 ) -> Call<'c> {
@@ -279,9 +285,9 @@ fn translated(
     guest: &Guest,
     plan: &Plan<'_>,
     permit: &Permit,
-    (to, model): (Dialect, &str),
-    (asked, body): (&str, &[u8]),
+    said: &Said<'_>,
 ) -> Result<Letter, Unbuilt> {
+    let Said { dialect: to, asked, body, .. } = *said;
     let channel = permit.channel();
     let upstream = &channel.upstream.config;
     let kept = if to == guest.dialect { None } else { guest.recall.nonce() };
@@ -289,7 +295,7 @@ fn translated(
     let nonce = kept.unwrap_or_else(|| gateway.live.nonce());
     let occasion = Occasion {
         asked,
-        terms: anew::terms(plan, permit, (to, model), asked, &nonce),
+        terms: said.terms(plan, permit, &nonce),
         to,
         provider: upstream.provider,
         unsupported: plan.route().config.unsupported,

@@ -94,7 +94,8 @@ pub fn attempt<'a>(
 pub fn apart(
     gateway: &Arc<Gateway>,
     snapshot: &Arc<Snapshot>,
-    (guest, twin): (&Guest, Box<Guest>),
+    guest: &Guest,
+    twin: Box<Guest>,
     plan: &Plan<'_>,
     permit: Permit,
     limits: Limits,
@@ -230,8 +231,8 @@ async fn send(
         let failed = Failed { detail: Some(error.detail), ..Failed::new(failure) };
         Err(Box::new(Unsent::Failed(permit, Box::new(failed))))
     };
-    let asks = (&guest.caller, &permit);
-    if let Err(error) = authorize(pool, &mut request, asks, spoken.dialect, &call_limits).await {
+    let authorized = authorize(pool, &mut request, &guest.caller, &permit, spoken.dialect, &call_limits);
+    if let Err(error) = authorized.await {
         return refused(permit, error);
     }
     let mut sent = None;
@@ -255,7 +256,8 @@ async fn send(
 async fn authorize(
     pool: &Arc<Pool>,
     request: &mut Request<Outgoing>,
-    (caller, permit): (&Caller, &Permit),
+    caller: &Caller,
+    permit: &Permit,
     dialect: Dialect,
     limits: &CallLimits,
 ) -> Result<(), CallError> {
@@ -393,7 +395,7 @@ pub fn respond(
     let Answer { mut head, mut permit, body, spoken } = answer;
     let channel = Arc::clone(permit.channel());
     let switching = if matches!(body, Content::Tunnel { .. }) { Switching::Yes } else { Switching::No };
-    dress(&mut head, (guest.dialect, &guest.request_id), plan.attempts, &channel, switching);
+    dress(&mut head, guest.dialect, &guest.request_id, plan.attempts, &channel, switching);
     let keeping = keeping(&guest, snapshot, &body, &spoken);
     let keepsake = Keepsake::of(&mut guest, keeping);
     bind(&guest, &permit, &body, spoken.is_native());
@@ -416,8 +418,8 @@ pub fn respond(
                 head.headers.insert(ESTIMATED, HeaderValue::from_static("tokens"));
             }
             if let Some(id) = background::goes_on(&guest, is_native, &body) {
-                let followed = (guest.wish(), guest.followed.take());
-                match Made::follow(permit, guest.settle, followed, &id) {
+                let (wish, place) = (guest.wish(), guest.followed.take());
+                match Made::follow(permit, guest.settle, wish, place, &id) {
                     Ok(()) => return Response::from_parts(head, Reply::whole(body, None)),
                     Err(back) => (permit, guest.settle) = *back,
                 }
@@ -443,8 +445,8 @@ pub fn respond(
         }
         Content::Opaque { begin, upstream, tail } => {
             let counted = Counted { tail, operation: spoken.operation, wish: guest.wish() };
-            let end = (audience, guest.end());
-            Reply::opaque(Opaque::new(begin, upstream, counted, permit, guest.settle, end))
+            let deadline = guest.end();
+            Reply::opaque(Opaque::new(begin, upstream, counted, permit, guest.settle, audience, deadline))
         }
         Content::Tunnel { upstream } => {
             tunnel::join(guest.upgrade.take(), upstream, permit, guest.settle);
@@ -486,7 +488,7 @@ fn bind(guest: &Guest, permit: &Permit, body: &Content, is_native: bool) {
     let gateway = guest.settle.gateway();
     let bond = left::here(permit);
     for name in names.into_iter().flatten() {
-        gateway.bonds.put(&guest.caller, name, bond, (guest.settle.privacy, gateway.live.now()));
+        gateway.bonds.put(&guest.caller, name, bond, guest.settle.privacy, gateway.live.now());
     }
 }
 
@@ -494,7 +496,7 @@ fn bind(guest: &Guest, permit: &Permit, body: &Content, is_native: bool) {
 pub fn pass_on(mut guest: Box<Guest>, spare: Spare, fault: Fault) -> Response<Reply> {
     let Spare { mut head, begin, rest, channel, idle } = spare;
     let attempts = guest.settle.attempts;
-    dress(&mut head, (guest.dialect, &guest.request_id), attempts, &channel, Switching::No);
+    dress(&mut head, guest.dialect, &guest.request_id, attempts, &channel, Switching::No);
     let theirs = fault.class() == Class::ClientFault || fault == Fault::Unsayable;
     guest.settle.ends(if theirs { RequestOutcome::ClientFault } else { RequestOutcome::Failed });
     guest.settle.first_byte(head.status);
@@ -502,13 +504,14 @@ pub fn pass_on(mut guest: Box<Guest>, spare: Spare, fault: Fault) -> Response<Re
     let ours = guest.caller.own().is_none()
         && (guest.dialect != Dialect::Http || !channel.upstream.credentials.is_empty());
     let striker = ours.then(|| Striker::new(&channel));
-    let opaque = Opaque::passed_on(begin, rest, striker, guest.settle, (idle, guest.deadline));
+    let opaque = Opaque::passed_on(begin, rest, striker, guest.settle, idle, guest.deadline);
     Response::from_parts(head, Reply::opaque(opaque))
 }
 
 fn dress(
     head: &mut response::Parts,
-    (dialect, request_id): (Dialect, &str),
+    dialect: Dialect,
+    request_id: &str,
     attempts: u32,
     channel: &Channel,
     switching: Switching,

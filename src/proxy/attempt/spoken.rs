@@ -61,9 +61,11 @@ pub struct Letter {
 /// The dialect in which this channel is best asked for `body`; `None` when it knows none that would do.
 pub fn dialect_for(
     guest: &Guest,
-    (scan, body): (&Scan, &[u8]),
+    scan: &Scan,
+    body: &[u8],
     upstream: &Upstream,
-    (model, facts): (&str, impl FnOnce() -> Facts),
+    model: &str,
+    facts: impl FnOnce() -> Facts,
 ) -> Option<Dialect> {
     let speaks = upstream.provider.speaks_for(&upstream.speaks, model);
     let quirks = upstream.provider.quirks;
@@ -154,7 +156,7 @@ pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Lett
         (written, Ask::new(guest.dialect), Some(Box::new(errand)))
     } else {
         let mut ask = translate::read(guest.dialect, guest.operation, occasion.asked, &root)?;
-        guest.contents.fill(&mut ask, &root, (occasion.to, &occasion.terms), occasion.media)?;
+        guest.contents.fill(&mut ask, &root, occasion.to, &occasion.terms, occasion.media)?;
         if let Some(onward) = &guest.onward {
             let way = onward.method(&ask, occasion.to, &occasion.terms, occasion.learnt);
             let way = way.ok_or_else(|| Wrong::whole(Bar::Ambiguous.name()))?;
@@ -185,7 +187,7 @@ pub fn write(guest: &Guest, body: &[u8], occasion: &Occasion<'_>) -> Result<Lett
     // does not know his tools by their names, or not where to stop.
     let is_translated =
         occasion.to != guest.dialect || errand.is_some() || !renamed.is_empty() || !stops.is_empty();
-    let manner = is_translated.then(|| Box::new(manner(guest, &ask, (renamed, stops), occasion)));
+    let manner = is_translated.then(|| Box::new(manner(guest, &ask, renamed, stops, occasion)));
     let mut spoken =
         Spoken { dialect: occasion.to, operation: written.operation, manner, errand, dropped, put };
     if occasion.unsupported == Unsupported::Warn && !unflagged.is_empty() {
@@ -248,12 +250,7 @@ pub fn framing(guest: &Guest) -> Framing {
     if guest.dialect == Dialect::Gemini && !sse { Framing::JsonArray } else { Framing::Sse }
 }
 
-fn manner(
-    guest: &Guest,
-    ask: &Ask<'_>,
-    (renamed, stops): (Renamed, Stops),
-    occasion: &Occasion<'_>,
-) -> Manner {
+fn manner(guest: &Guest, ask: &Ask<'_>, renamed: Renamed, stops: Stops, occasion: &Occasion<'_>) -> Manner {
     Manner {
         model: occasion.asked.to_owned(),
         nonce: occasion.terms.nonce.to_owned(),

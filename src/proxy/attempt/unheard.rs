@@ -32,8 +32,8 @@ impl Answer {
             }
             Content::Opaque { begin, upstream, tail } => {
                 let counted = Counted { tail, operation: spoken.operation, wish };
-                let end = (audience, deadline);
-                read_out(&mut Opaque::new(begin, upstream, counted, permit, settle, end)).await;
+                let mut opaque = Opaque::new(begin, upstream, counted, permit, settle, audience, deadline);
+                read_out(&mut opaque).await;
             }
             // Nobody can read that.
             Content::Tunnel { .. } => {}

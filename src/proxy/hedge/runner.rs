@@ -28,7 +28,7 @@ impl<'a> Runner<'a> {
         let twin = if is_read_on(permit.channel()) { twin(guest) } else { None };
         match twin {
             Some((twin, own)) => {
-                let attempt = attempt::apart(gateway, snapshot, (guest, twin), plan, permit, limits);
+                let attempt = attempt::apart(gateway, snapshot, guest, twin, plan, permit, limits);
                 Self::Lasting(Box::pin(attempt), own)
             }
             None => Self::Bound(Box::pin(attempt::attempt(gateway, snapshot, guest, plan, permit, limits))),

@@ -211,7 +211,7 @@ fn send_on(
     budgets::most_asked(&arrival.head.headers)
         .map_err(|message| arrival.refuse(Kind::BadRequest, message))?;
     let is_retry = is_retry(&arrival.head.headers);
-    let thoughts = Thoughts::of(gateway, caller.scope(), (dialect, operation), (&scan.model, &body));
+    let thoughts = Thoughts::of(gateway, caller.scope(), dialect, operation, &scan.model, &body);
     let fitting = Fitting {
         head: &arrival.head,
         begun: arrival.begun,

@@ -47,11 +47,7 @@ impl<'a> Pace<'a> {
     }
 
     /// What `next` brings, if it is there in time behind `length` bytes, of which so many a second have to come.
-    async fn keep<T>(
-        &self,
-        (length, rate): (usize, u64),
-        next: impl Future<Output = T>,
-    ) -> Result<T, Unread> {
+    async fn keep<T>(&self, length: usize, rate: u64, next: impl Future<Output = T>) -> Result<T, Unread> {
         let earned = Duration::from_secs(length as u64 / rate);
         let rest = (self.pause + earned).saturating_sub(self.waited());
         if rest < self.pause {
@@ -153,7 +149,7 @@ pub async fn read_some(
     let announced = body.size_hint().exact().unwrap_or(0).min(most);
     let rate = LEAST_RATE.max(announced / LONGEST.as_secs());
     while !body.is_end_stream() {
-        let frame = match pace.keep((length, rate), body.frame()).await? {
+        let frame = match pace.keep(length, rate, body.frame()).await? {
             None => break,
             Some(Err(_)) => return Err(Unread::Broken),
             Some(Ok(frame)) => frame,
@@ -164,7 +160,7 @@ pub async fn read_some(
             (None, None) => first = Some(data),
             (_, Some(rest)) => {
                 if rest.capacity() - rest.len() < data.len() {
-                    grow(rest, data.len(), (announced, most), holding)?;
+                    grow(rest, data.len(), announced, most, holding)?;
                 }
                 rest.extend_from_slice(&data);
             }
@@ -191,7 +187,8 @@ pub async fn read_some(
 fn grow(
     rest: &mut BytesMut,
     more: usize,
-    (announced, most): (u64, u64),
+    announced: u64,
+    most: u64,
     holding: &mut Holding,
 ) -> Result<(), Unread> {
     let needed = rest.len() + more;

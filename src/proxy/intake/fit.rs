@@ -67,7 +67,7 @@ impl Fitting<'_> {
                 (true, false) => Resend::Allowed,
             },
             priority: admission::priority(snapshot, index, self.caller, headers, self.is_retry)?,
-            deadline: super::deadline(gateway, snapshot, index, (headers, self.begun)),
+            deadline: super::deadline(gateway, snapshot, index, headers, self.begun),
             session: is_sticky.then(|| dialect::session::session(headers, self.body)).flatten(),
             bond: self.stored_at.or_else(encrypted_at),
             abilities,

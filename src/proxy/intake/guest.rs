@@ -127,7 +127,7 @@ impl Guest {
         let prompt_tokens = scan.map_or(0, |scan| scan.prompt_tokens);
         let thinks = scan.map_or(Thinks::Unsaid, |scan| scan.thinks);
         let most_output = scan.and_then(|scan| scan.max_output_tokens);
-        let asked = Asked::new(operation, (&model, route), shape, priority, prompt_tokens);
+        let asked = Asked::new(operation, &model, route, shape, priority, prompt_tokens);
         let mut settle =
             Settle::begin(gateway, route, dialect.name(), &arrival.request_id, arrival.begun, asked);
         settle.trace = arrival.trace;

@@ -85,7 +85,7 @@ pub async fn plain(
         resend: if repeatable { Resend::Allowed } else { Resend::IfUnsent },
         is_retry,
         priority,
-        deadline: deadline(gateway, snapshot, index, (&arrival.head.headers, arrival.begun)),
+        deadline: deadline(gateway, snapshot, index, &arrival.head.headers, arrival.begun),
         waited,
     };
     say_origin(&mut arrival, table);

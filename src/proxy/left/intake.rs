@@ -138,7 +138,7 @@ async fn admit(
         resend: if safe || keyed { Resend::Allowed } else { Resend::IfUnsent },
         is_retry,
         priority,
-        deadline: deadline(gateway, snapshot, index, (headers, arrival.begun)),
+        deadline: deadline(gateway, snapshot, index, headers, arrival.begun),
         waited,
     };
     Ok((entrance, errand))

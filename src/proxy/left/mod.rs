@@ -359,7 +359,7 @@ pub fn learn(guest: &Guest, errand: &Errand, permit: &Permit, body: Bytes) -> By
     let place = Place { bond, route: errand.home, privacy: guest.settle.privacy };
     for name in left::said(&body) {
         if guest.operation.is_of_responses() {
-            gateway.bonds.put(&guest.caller, name::number(name.as_bytes()), bond, (place.privacy, now));
+            gateway.bonds.put(&guest.caller, name::number(name.as_bytes()), bond, place.privacy, now);
         } else if guest.operation == Operation::Files
             || !matches!(gateway.left.find(caller, &name, now), Known::Foreign)
         {

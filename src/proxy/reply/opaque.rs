@@ -58,11 +58,12 @@ impl Opaque {
         counted: Counted,
         permit: Permit,
         settle: Settle,
-        (audience, deadline): (Audience, Tick),
+        audience: Audience,
+        deadline: Tick,
     ) -> Self {
         let idle = permit.channel().config.timeouts.idle;
         let open = (Some(permit), settle);
-        Self::open((begin, upstream, None), Some(counted), open, idle, (audience, deadline))
+        Self::open((begin, upstream, None), Some(counted), open, idle, audience, deadline)
     }
 
     /// An upstream's error answer, of which `begin` was read; `striker` looks through it. `settle` knows its outcome
@@ -72,7 +73,8 @@ impl Opaque {
         upstream: Incoming,
         striker: Option<Striker>,
         settle: Settle,
-        (idle, deadline): (Duration, Tick),
+        idle: Duration,
+        deadline: Tick,
     ) -> Self {
         let mut veil = striker.map(|striker| Box::new(Veil { striker, trailers: None }));
         let begin = match &mut veil {
@@ -84,8 +86,7 @@ impl Opaque {
             None => begin,
         };
         let begin = (!begin.is_empty()).then_some(begin);
-        let audience = (Audience::Caller, deadline);
-        Self::open((begin, upstream, veil), None, (None, settle), idle, audience)
+        Self::open((begin, upstream, veil), None, (None, settle), idle, Audience::Caller, deadline)
     }
 
     fn open(
@@ -93,7 +94,8 @@ impl Opaque {
         counted: Option<Counted>,
         open: (Option<Permit>, Settle),
         idle: Duration,
-        (audience, deadline): (Audience, Tick),
+        audience: Audience,
+        deadline: Tick,
     ) -> Self {
         let now = open.1.gateway().live.now();
         let patience = Patience::new(open.1.gateway(), now);
