@@ -21,7 +21,7 @@ pub use party::Party;
 
 use super::attempt::{self, Failed};
 use super::intake::{Guest, Load};
-use super::peek::{NotJoined, Peeked};
+use super::peek::{NotJoined, Peeked, Unjoined};
 use super::{Gateway, Snapshot, drive};
 use crate::access::Caller;
 use crate::config::{self, Continuation};
@@ -192,7 +192,8 @@ impl Onward {
                 attempt::Continued::Joined { permit, peeked, upstream, method } => {
                     return Round::Joined(Box::new((permit, peeked, upstream, method)));
                 }
-                attempt::Continued::Not { mut permit, why, stream, used, method } => {
+                attempt::Continued::Not { mut permit, unjoined, method } => {
+                    let Unjoined { why, stream, used } = unjoined;
                     *slot = Some(stream);
                     if let Some(usage) = used {
                         permit.used(&usage);

@@ -216,7 +216,7 @@ pub async fn join(
     listener: Listener<'_>,
     upstream: Incoming,
     most: u64,
-) -> Result<(Peeked, Incoming), (NotJoined, Box<translate::Stream>, Option<Usage>)> {
+) -> Result<(Peeked, Incoming), Unjoined> {
     let mut ear = listener.listen(upstream);
     let why = loop {
         let came = match ear.next().await {
@@ -235,10 +235,18 @@ pub async fn join(
             break NotJoined::Failed(fault_of(*in_band));
         }
     };
-    let usage = ear.peeked.watch.usage();
+    let used = ear.peeked.watch.usage();
     // Nothing takes it away from a listener that was given one.
     let stream = ear.peeked.translation.take().expect("the stream is still here");
-    Err((why, stream, usage))
+    Err(Unjoined { why, stream, used })
+}
+
+/// A stream with which an upstream did not go on.
+pub struct Unjoined {
+    pub why: NotJoined,
+    pub stream: Box<translate::Stream>,
+    /// By the upstream, as far as it has said so.
+    pub used: Option<Usage>,
 }
 
 /// Why an upstream that was asked to go on does not.

@@ -25,7 +25,7 @@ use unheard::book;
 
 use super::intake::{Guest, Load};
 use super::onward::{self, Party};
-use super::peek::{NotJoined, Peeked};
+use super::peek::{NotJoined, Peeked, Unjoined};
 use super::recall::Keepsake;
 use super::refuse::{CHANNEL, DROPPED, ESTIMATED, name_request};
 use super::reply::{Audience, Opaque, Reply, Said, Streaming};
@@ -294,19 +294,8 @@ fn weigh(
 
 /// What came of asking a channel to go on.
 pub enum Continued {
-    Joined {
-        permit: Permit,
-        peeked: Box<Peeked>,
-        upstream: Incoming,
-        method: Method,
-    },
-    Not {
-        permit: Permit,
-        why: NotJoined,
-        stream: Box<translate::Stream>,
-        used: Option<Usage>,
-        method: Option<Method>,
-    },
+    Joined { permit: Permit, peeked: Box<Peeked>, upstream: Incoming, method: Method },
+    Not { permit: Permit, unjoined: Unjoined, method: Option<Method> },
 }
 
 /// One try to have a channel go on with `stream`; `before` is what was used for it so far.
@@ -335,19 +324,14 @@ pub async fn go_on(
                         (permit, failed(Fault::PoolFull, "there is no room to write the request"))
                     }
                 };
-                return Continued::Not {
-                    permit,
-                    why: NotJoined::Failed(failed),
-                    stream,
-                    used: None,
-                    method: None,
-                };
+                let unjoined = Unjoined { why: NotJoined::Failed(failed), stream, used: None };
+                return Continued::Not { permit, unjoined, method: None };
             }
         };
     let method = spoken.put.map(|put| put.method);
     let (Some(asking), Some(put)) = (&guest.onward, method) else {
         let why = NotJoined::Failed(failed(Fault::Protocol, "it was not asked to go on"));
-        return Continued::Not { permit, why, stream, used: None, method };
+        return Continued::Not { permit, unjoined: Unjoined { why, stream, used: None }, method };
     };
     let times = (begun + limits.first_event, guest.deadline);
     let answer = (head, upstream);
@@ -357,11 +341,11 @@ pub async fn go_on(
             permit.first_content(peeked.first_content.unwrap_or_else(|| gateway.live.now()));
             Continued::Joined { permit, peeked: Box::new(peeked), upstream, method: put }
         }
-        Err((mut why, stream, used)) => {
-            if let NotJoined::Failed(failed) = &mut why {
+        Err(mut unjoined) => {
+            if let NotJoined::Failed(failed) = &mut unjoined.why {
                 weigh(gateway, snapshot, guest, &permit, failed, begun);
             }
-            Continued::Not { permit, why, stream, used, method }
+            Continued::Not { permit, unjoined, method }
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::dialect::{Dialect, encrypted, translate, tree, trouble};
 use crate::proxy::intake::{Guest, Load};
 use crate::proxy::memory;
 use crate::proxy::onward;
-use crate::proxy::peek::{self, Hold, NotJoined, Peeked, Times};
+use crate::proxy::peek::{self, Hold, NotJoined, Peeked, Times, Unjoined};
 use crate::proxy::tail::Tail;
 use crate::proxy::{Gateway, Snapshot, beside, left, thoughts};
 use crate::route::{Failure, Withheld};
@@ -341,8 +341,8 @@ pub(super) async fn join(
     (mut head, mut upstream): (response::Parts, Incoming),
     (first, deadline): (Tick, Tick),
     (asking, mut stream): (&Asking, Box<translate::Stream>),
-) -> Result<(Peeked, Incoming), (NotJoined, Box<translate::Stream>, Option<Usage>)> {
-    let not = |failed, stream| (NotJoined::Failed(failed), stream, None);
+) -> Result<(Peeked, Incoming), Unjoined> {
+    let not = |failed, stream| Unjoined { why: NotJoined::Failed(failed), stream, used: None };
     if is_error(spoken.dialect, head.status) {
         return Err(not(read_error(gateway, permit, spoken, head, upstream).await, stream));
     }
