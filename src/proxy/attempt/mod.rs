@@ -20,7 +20,7 @@ pub use spoken::{Spoken, framing, manner_at_home};
 
 use background::Made;
 use build::{Built, Unbuilt};
-use read::{Content, Reading};
+use read::{Content, Leg, Reading};
 use unheard::book;
 
 use super::intake::{Guest, Load};
@@ -333,9 +333,8 @@ pub async fn go_on(
         let why = NotJoined::Failed(failed(Fault::Protocol, "it was not asked to go on"));
         return Continued::Not { permit, unjoined: Unjoined { why, stream, used: None }, method };
     };
-    let times = (begun + limits.first_event, guest.deadline);
-    let answer = (head, upstream);
-    match read::join(gateway, &permit, (&spoken, before), answer, times, (asking, stream)).await {
+    let leg = Leg { asking, stream, before, first: begun + limits.first_event, deadline: guest.deadline };
+    match read::join(gateway, &permit, &spoken, head, upstream, leg).await {
         Ok((peeked, upstream)) => {
             let mut permit = permit;
             permit.first_content(peeked.first_content.unwrap_or_else(|| gateway.live.now()));

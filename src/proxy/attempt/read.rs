@@ -332,16 +332,28 @@ fn is_json(head: &response::Parts) -> bool {
     content_type(head).is_some_and(|kind| kind.contains("json"))
 }
 
+/// A stream that broke off, and how a channel is asked to go on with it.
+pub(super) struct Leg<'a> {
+    pub asking: &'a Asking,
+    pub stream: Box<translate::Stream>,
+    /// What was used for it so far.
+    pub before: Usage,
+    /// When the first content is to be here.
+    pub first: Tick,
+    pub deadline: Tick,
+}
+
 /// From the head of an answer to a request to go on, to a stream that does. The stream that broke off is given
 /// back where it does not.
 pub(super) async fn join(
     gateway: &Gateway,
     permit: &Permit,
-    (spoken, before): (&Spoken, Usage),
-    (mut head, mut upstream): (response::Parts, Incoming),
-    (first, deadline): (Tick, Tick),
-    (asking, mut stream): (&Asking, Box<translate::Stream>),
+    spoken: &Spoken,
+    mut head: response::Parts,
+    mut upstream: Incoming,
+    leg: Leg<'_>,
 ) -> Result<(Peeked, Incoming), Unjoined> {
+    let Leg { asking, mut stream, before, first, deadline } = leg;
     let not = |failed, stream| Unjoined { why: NotJoined::Failed(failed), stream, used: None };
     if is_error(spoken.dialect, head.status) {
         return Err(not(read_error(gateway, permit, spoken, head, upstream).await, stream));
