@@ -5,17 +5,22 @@ use std::sync::atomic::AtomicU32;
 
 use parking_lot::Mutex;
 
-use super::channel::Channel;
+use super::channel::{Channel, Place};
+use super::live::Live;
 use super::outcomes::Outcomes;
 use super::queue::Queue;
 use super::recent::Recent;
+use super::registry::Registry;
+use super::upstream::Upstream;
 use crate::algo::budget::Budget;
 use crate::algo::share::Share;
 use crate::algo::throttle::Throttle;
 use crate::algo::wrr::Smooth;
-use crate::config::{self, ModelName};
+use crate::config::{self, Blueprint, Continuation, Degradation, Matcher, ModelName, Origin};
+use crate::dialect::Dialect;
 use crate::dialect::tokens::Vocabulary;
-use crate::telemetry::RequestHandles;
+use crate::strategy;
+use crate::telemetry::{Metrics, RequestHandles};
 
 /// What is known of a route. Survives reloads by the route's name.
 #[derive(Debug)]
@@ -45,12 +50,12 @@ pub struct Route {
     pub channels: Box<[Arc<Channel>]>,
     pub handles: Arc<RequestHandles>,
     /// By which vocabulary its channels' models count.
-    pub(super) counts: Counts,
+    counts: Counts,
 }
 
 /// Whether prompts can be counted as a route's models count them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counts {
+enum Counts {
     Known,
     /// Of one at least the vocabulary is not public.
     Unknown,
@@ -59,7 +64,7 @@ pub(super) enum Counts {
 }
 
 impl Counts {
-    pub fn of(route: &config::Route, channels: &[Arc<Channel>]) -> Self {
+    fn of(route: &config::Route, channels: &[Arc<Channel>]) -> Self {
         let by_name = |channel: &Channel| match &channel.config.model {
             // Nobody asks for it by another name than its own.
             ModelName::Fixed(_) | ModelName::AsAsked => channel.model_name(route, "").map(Vocabulary::of),
@@ -77,6 +82,26 @@ impl Counts {
 }
 
 impl Route {
+    /// As `settings` describe it, one of `blueprint`'s.
+    pub(super) fn compile(
+        settings: &config::Route,
+        blueprint: &Blueprint,
+        upstreams: &[Arc<Upstream>],
+        registry: &mut Registry,
+        live: &Arc<Live>,
+    ) -> Self {
+        let compile = |(slot, channel)| {
+            let place = Place { slot, route: settings, catalog: &blueprint.catalog };
+            Arc::new(Channel::compile(&place, channel, upstreams, registry, live))
+        };
+        let channels: Box<[_]> = settings.channels.iter().enumerate().map(compile).collect();
+        let memory = registry.route(settings);
+        let handles = registry.requests(&live.metrics, &settings.name, &dialects(settings, &channels));
+        expect(&handles, settings, blueprint, &live.metrics);
+        let counts = Counts::of(settings, &channels);
+        Self { config: settings.clone(), memory, channels, handles, counts }
+    }
+
     /// Whether all its channels count a prompt for `asked` by the one vocabulary that is known.
     pub fn is_counted(&self, asked: &str) -> bool {
         let names = || self.channels.iter().map(|channel| channel.model_name(&self.config, asked));
@@ -86,6 +111,52 @@ impl Route {
             Counts::AsAsked => names().all(|name| Vocabulary::of(name.unwrap_or(asked)) == Vocabulary::O200k),
         }
     }
+}
+
+/// Lets the series of all that a route may come to begin at 0.
+fn expect(handles: &RequestHandles, route: &config::Route, blueprint: &Blueprint, metrics: &Metrics) {
+    let name = |index: usize| &*blueprint.routes[index].name;
+    handles.expect_shedding(metrics, route.priority);
+    if route.select == strategy::Kind::Sticky {
+        handles.expect_sessions(metrics);
+    }
+    if route.cache.enabled {
+        handles.expect_cache(metrics);
+    }
+    if route.origin == Origin::Written {
+        handles.expect_failures(metrics, route.fallback.iter().map(|index| name(*index)));
+    }
+    handles.expect_rules(metrics, route.steering.rules.iter().map(|rule| name(rule.to)));
+    if let Some(split) = &route.steering.split {
+        handles.expect_arms(metrics, split.arms.iter().map(|arm| &*arm.name));
+    }
+    if let Some(mirror) = &route.steering.mirror {
+        handles.expect_mirrors(metrics, name(mirror.to));
+    }
+    if route.coalesce {
+        handles.expect_coalesced(metrics);
+    }
+    for way in &route.exhausted.tries {
+        match way {
+            Degradation::Stale | Degradation::Wait | Degradation::Answer => {
+                handles.expect_degraded(metrics, way.name());
+            }
+            Degradation::Fallback | Degradation::Fail => {}
+        }
+    }
+    if route.continuation != Continuation::Off {
+        handles.expect_continuations(metrics);
+    }
+}
+
+/// The dialects in which a route's callers may come.
+fn dialects(route: &config::Route, channels: &[Arc<Channel>]) -> Vec<&'static str> {
+    if let Matcher::Path { .. } = route.matcher {
+        return vec![Dialect::Http.name()];
+    }
+    let spoken = |dialect: &Dialect| channels.iter().any(|c| c.upstream.config.speaks.contains(dialect));
+    let asked = Dialect::ALL.into_iter().filter(|dialect| *dialect != Dialect::Http);
+    asked.filter(spoken).map(Dialect::name).collect()
 }
 
 impl std::fmt::Debug for Route {

@@ -7,21 +7,19 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use smallvec::{SmallVec, smallvec};
 
-use super::channel::{Channel, Place};
 use super::credential::Credential;
 use super::listed::Listed;
 use super::live::Live;
 use super::model::Model;
 use super::registry::{First, Registry};
-use super::route::{Counts, Route};
+use super::route::Route;
 use super::served::{self, Served};
 use super::upstream::{self, Upstream};
 use crate::algo::budget::Budget;
 use crate::algo::name;
 use crate::catalog::Catalog;
-use crate::config::{self, Blueprint, Continuation, Degradation, Matcher, Origin, Pattern, Urgency};
-use crate::dialect::{Dialect, entry};
-use crate::strategy;
+use crate::config::{self, Blueprint, Matcher, Origin, Pattern, Urgency};
+use crate::dialect::entry;
 use crate::telemetry::{CredentialHandles, UpstreamHandles};
 use crate::vocab::Priority;
 
@@ -54,6 +52,7 @@ pub struct Table {
 
 impl Table {
     pub fn compile(blueprint: &Blueprint, registry: &mut Registry, live: &Arc<Live>) -> Self {
+        // Before anything is forgotten: a registry that is empty by that is not new.
         let first = registry.first();
         registry.retain(blueprint);
         registry.fates.follow(blueprint, &live.metrics);
@@ -66,56 +65,7 @@ impl Table {
         let routes: Box<[_]> = blueprint
             .routes
             .iter()
-            .map(|settings| {
-                let channels: Box<[_]> = settings
-                    .channels
-                    .iter()
-                    .enumerate()
-                    .map(|(slot, channel)| {
-                        let place = Place { slot, route: settings, catalog: &blueprint.catalog };
-                        Arc::new(Channel::compile(&place, channel, &upstreams, registry, live))
-                    })
-                    .collect();
-                let memory = registry.route(settings);
-                let dialects = dialects(settings, &channels);
-                let handles = registry.requests(&live.metrics, &settings.name, &dialects);
-                handles.expect_shedding(&live.metrics, settings.priority);
-                if settings.select == strategy::Kind::Sticky {
-                    handles.expect_sessions(&live.metrics);
-                }
-                if settings.cache.enabled {
-                    handles.expect_cache(&live.metrics);
-                }
-                let name = |index: usize| &*blueprint.routes[index].name;
-                if settings.origin == Origin::Written {
-                    let fallbacks = settings.fallback.iter().map(|index| name(*index));
-                    handles.expect_failures(&live.metrics, fallbacks);
-                }
-                let steering = &settings.steering;
-                handles.expect_rules(&live.metrics, steering.rules.iter().map(|rule| name(rule.to)));
-                if let Some(split) = &steering.split {
-                    handles.expect_arms(&live.metrics, split.arms.iter().map(|arm| &*arm.name));
-                }
-                if let Some(mirror) = &steering.mirror {
-                    handles.expect_mirrors(&live.metrics, name(mirror.to));
-                }
-                if settings.coalesce {
-                    handles.expect_coalesced(&live.metrics);
-                }
-                for way in &settings.exhausted.tries {
-                    match way {
-                        Degradation::Stale | Degradation::Wait | Degradation::Answer => {
-                            handles.expect_degraded(&live.metrics, way.name());
-                        }
-                        Degradation::Fallback | Degradation::Fail => {}
-                    }
-                }
-                if settings.continuation != Continuation::Off {
-                    handles.expect_continuations(&live.metrics);
-                }
-                let counts = Counts::of(settings, &channels);
-                Arc::new(Route { config: settings.clone(), memory, channels, handles, counts })
-            })
+            .map(|settings| Arc::new(Route::compile(settings, blueprint, &upstreams, registry, live)))
             .collect();
         registry.recalled();
         let budget = registry.budget(blueprint.retry_budget);
@@ -139,6 +89,7 @@ impl Table {
             paths: Box::default(),
         };
         table.index(blueprint);
+        // What operators have said holds for what is new as well.
         live.overrides.unsettle();
         table.uphold();
         table
@@ -329,16 +280,6 @@ fn compile_upstream(
 /// The name of a quota group's cooldown. The prefix keeps it from ever meaning a fingerprint.
 pub(super) fn quota_cell(group: &str) -> String {
     format!("group {group}")
-}
-
-/// The dialects in which a route's callers may come.
-fn dialects(route: &config::Route, channels: &[Arc<Channel>]) -> Vec<&'static str> {
-    if let Matcher::Path { .. } = route.matcher {
-        return vec![Dialect::Http.name()];
-    }
-    let spoken = |dialect: &Dialect| channels.iter().any(|c| c.upstream.config.speaks.contains(dialect));
-    let asked = Dialect::ALL.into_iter().filter(|dialect| *dialect != Dialect::Http);
-    asked.filter(spoken).map(Dialect::name).collect()
 }
 
 impl upstream::Memory {
