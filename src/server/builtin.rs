@@ -75,7 +75,7 @@ impl Builtin {
     }
 }
 
-fn settings(wanted: &SimulatedSettings) -> simulated::Settings {
+pub(super) fn settings(wanted: &SimulatedSettings) -> simulated::Settings {
     let SimulatedSettings { ttft, pace, words, seed } = *wanted;
     simulated::Settings { ttft, pace, words, seed, ..simulated::Settings::default() }
 }

@@ -109,15 +109,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_drain_lets_streams_finish_and_closes_what_is_idle() {
-        let bench = Bench::start(
-            &FILE.replace("a: {provider: simulated}", "a: {provider: simulated, simulated: {pace: 1s}}"),
-        );
+        let paced = "{provider: simulated, simulated: {pace: 1s, words: 24}}";
+        let bench = Bench::start(&FILE.replace("{provider: simulated}", paced));
         let mut idle = bench.connect(1 << 16);
         idle.write_all(chat("", false).as_bytes()).await.unwrap();
         read_to(&mut idle, "usage").await;
         let mut busy = bench.connect(1 << 16);
         busy.write_all(chat("", true).as_bytes()).await.unwrap();
-        read_to(&mut busy, "data:").await;
+        let begun = read_to(&mut busy, "data:").await;
+        assert!(!begun.contains("[DONE]"), "it is in the middle: {begun}");
 
         let host = Arc::clone(&bench.host);
         let draining = tokio::spawn(async move { drain(&host, pending()).await });
@@ -134,7 +134,10 @@ mod tests {
             assert!(!answer.contains("connection: close"), "it would come back at once: {answer}");
         }
 
-        assert!(read_to(&mut busy, "[DONE]").await.contains("[DONE]"));
+        bench.host.lifecycle.reached(Stage::Closing).await;
+        assert_eq!(bench.host.gateway().in_flight(), 1);
+        let rest = read_to(&mut busy, "[DONE]").await;
+        assert!(rest.matches("data:").count() > 15, "most of it came after the listener was closed: {rest}");
         let mut rest = Vec::new();
         let ended = timeout(S * 20, idle.read_to_end(&mut rest)).await.expect("closed");
         assert!(ended.is_ok());

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-use super::builtin::Simulating;
+use super::builtin::{self, Simulating};
 use super::host::Host;
 use super::lifecycle::Stage;
 use super::loader::{Loader, Source};
-use crate::config::Env;
-use crate::simulated::{self, Simulated};
+use crate::config::{self, Env};
+use crate::simulated::Simulated;
 use crate::state::Live;
 use crate::upstream::{Dial, DialError, Dialing, Socket, Target};
 use crate::vocab::Fault;
@@ -64,9 +64,11 @@ impl Bench {
         let source = Source::Text { name: "routing.yaml".to_owned(), text: yaml.to_owned() };
         let loader = Arc::new(Loader::new(source, Arc::new(NoWorld)));
         let draft = loader.load().unwrap_or_else(|rejection| panic!("{rejection}"));
-        let simulate = |name: &str| Simulated::in_memory(name, simulated::Settings::default());
-        let names = draft.blueprint.upstreams.iter().map(|upstream| upstream.name.to_string());
-        let sims: BTreeMap<_, _> = names.map(|name| (name.clone(), simulate(&name))).collect();
+        let simulate = |upstream: &config::Upstream| {
+            let settings = upstream.simulated.as_ref().map(builtin::settings).unwrap_or_default();
+            (upstream.name.to_string(), Simulated::in_memory(&upstream.name, settings))
+        };
+        let sims: BTreeMap<_, _> = draft.blueprint.upstreams.iter().map(simulate).collect();
         let dial = Arc::new(MemoryDial(sims.clone()));
         let live = Arc::new(Live::seeded(7));
         let host = Host::start(live, loader, draft, dial, Simulating::Elsewhere).expect("a host");
