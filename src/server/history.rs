@@ -191,7 +191,7 @@ fn read(path: &Path) -> io::Result<Option<Form>> {
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let is_ours = match fs::read(path) {
-        Ok(bytes) => bytes.is_empty() || bytes.starts_with(BEGIN.as_bytes()),
+        Ok(bytes) => bytes.is_empty() || bytes.starts_with(format!("{BEGIN}{VERSION},").as_bytes()),
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     };
     if !is_ours {
@@ -266,10 +266,12 @@ mod tests {
     fn what_is_no_history_is_left_alone() {
         let directory = tempfile::tempdir().expect("a directory");
         let state_file = directory.path().join("state.json");
-        fs::write(file_of(&state_file), "version: 1").expect("a file");
-        let mut history = History::beside(&state_file);
-        history.note("r", "version: 1", 1.0, "somebody");
-        history.page().expect("a page").write();
-        assert_eq!(fs::read_to_string(file_of(&state_file)).expect("a file"), "version: 1");
+        for theirs in ["version: 1", "{\"mainstay_history\":2,\"salt\":[]}"] {
+            fs::write(file_of(&state_file), theirs).expect("a file");
+            let mut history = History::beside(&state_file);
+            history.note("r", "version: 1", 1.0, "somebody");
+            history.page().expect("a page").write();
+            assert_eq!(fs::read_to_string(file_of(&state_file)).expect("a file"), theirs);
+        }
     }
 }

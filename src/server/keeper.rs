@@ -2,9 +2,9 @@
 //! table, written every ten seconds when there is something new, and at the end.
 //!
 //! A file that cannot be believed is ignored with a warning, and a file that cannot be written is one: the
-//! gateway serves without. What is there and is no state file is never written over. All that takes time, the
-//! disk's and our own, is spent on threads that may block. What the file holds and when it is believed is
-//! `state::memoir`'s business.
+//! gateway serves without. What is there and is no state file is never written over, and what a newer version has
+//! written is set aside. All that takes time, the disk's and our own, is spent on threads that may block. What the
+//! file holds and when it is believed is `state::memoir`'s business.
 
 mod file;
 pub(super) mod place;
@@ -187,6 +187,7 @@ impl Keeper {
                 tracing::warn!(file = %name, why = file::FOREIGN, "the state file is ignored: nothing is kept");
                 self.note_failure(live, file::FOREIGN.to_owned());
             }
+            Ok(file::Found::Newer(version)) => self.set_aside(live, version),
             Ok(file::Found::Nothing | file::Found::Ours) | Err(_) => {
                 tracing::warn!(file = %name, why = %unfit, "the state file is ignored: health starts anew{still}");
                 let damaged = match unfit {
@@ -197,6 +198,28 @@ impl Keeper {
                     }
                 };
                 live.metrics.gauge(&catalogue::STATE_FILE_FAILED, &[]).set(damaged);
+            }
+        }
+    }
+
+    /// Keeps what a newer version has left, for when its operator goes back to it.
+    fn set_aside(&self, live: &Live, version: u32) {
+        let name = self.path.display();
+        match file::set_aside(&self.path, version) {
+            Ok(aside) => {
+                tracing::warn!(
+                    file = %name, version, aside = %aside.display(),
+                    "a newer version of Mainstay has written the state file: it is set aside, and health starts anew"
+                );
+                live.metrics.gauge(&catalogue::STATE_FILE_FAILED, &[]).set(1.0);
+            }
+            Err(error) => {
+                tracing::warn!(
+                    file = %name, version, %error,
+                    "a newer version of Mainstay has written the state file, and it cannot be set aside: nothing is kept"
+                );
+                // Said here, and not again by the first write.
+                self.note_failure(live, file::NEWER.to_owned());
             }
         }
     }

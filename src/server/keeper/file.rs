@@ -1,15 +1,16 @@
 //! The state file on its disk: what is there, read whole, replaced whole.
 //!
 //! A name in a configuration may be mistaken, and what it then names may be a configuration, or a secret that
-//! exists nowhere else. So what does not begin as a state file does is left as it is. Nothing here knows what
-//! is in the file. All of it blocks.
+//! exists nowhere else. So what does not begin as a state file does is left as it is, and so is what a newer version
+//! of this program has left, whose operator may go back to it. Nothing here knows what else is in the file. All of it
+//! blocks.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::state::memoir::{BEGIN, MOST_BYTES};
+use crate::state::memoir::{BEGIN, BEGIN_BYTES, MOST_BYTES, newer};
 
 /// Nobody else's: it tells which providers are used, and how they are doing.
 const MODE: u32 = 0o600;
@@ -21,6 +22,10 @@ pub(super) const FOREIGN: &str = "it is no state file of Mainstay's, and is not 
 const IN_THE_WAY: &str = "what stands beside it, by its name and `.new`, is in the way and not ours: name another \
                           file in `server.state_file`, or take that one away";
 
+/// Why nothing is written over a state file.
+pub(super) const NEWER: &str =
+    "a newer version of Mainstay has written it, and it is not written over: a start sets it aside";
+
 /// What is where the state file should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -28,6 +33,8 @@ pub(super) enum Found {
     Nothing,
     /// A state file, whole or not.
     Ours,
+    /// A state file of this version, which this program does not know yet.
+    Newer(u32),
     /// Anything else.
     Foreign,
 }
@@ -44,6 +51,8 @@ pub(super) fn found(path: &Path) -> io::Result<Found> {
     let begin = begin(path)?;
     Ok(if begin.is_empty() {
         Found::Nothing
+    } else if let Some(version) = newer(&begin) {
+        Found::Newer(version)
     } else if begin.starts_with(BEGIN.as_bytes()) {
         Found::Ours
     } else {
@@ -70,6 +79,7 @@ pub(super) fn read(path: &Path) -> io::Result<String> {
 pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
     match found(path)? {
         Found::Nothing | Found::Ours => {}
+        Found::Newer(_) => return Err(io::Error::other(NEWER)),
         Found::Foreign => return Err(io::Error::other(FOREIGN)),
     }
     let beside = beside(path).ok_or(io::ErrorKind::InvalidInput)?;
@@ -81,10 +91,27 @@ pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
     File::open(directory(path))?.sync_all()
 }
 
+/// Gives a file of a newer version a name by which nobody writes over it, and says which. One that was set aside
+/// before makes room for it, which is newer; anything else does not.
+pub(super) fn set_aside(path: &Path, version: u32) -> io::Result<PathBuf> {
+    let aside = named(path, &format!(".v{version}")).ok_or(io::ErrorKind::InvalidInput)?;
+    if found(&aside)? == Found::Foreign {
+        let name = aside.display();
+        return Err(io::Error::other(format!("{name} is in the way and not ours: take one of the two away")));
+    }
+    fs::rename(path, &aside)?;
+    File::open(directory(path))?.sync_all()?;
+    Ok(aside)
+}
+
 /// Where a new file is made.
 pub(super) fn beside(path: &Path) -> Option<PathBuf> {
+    named(path, ".new")
+}
+
+fn named(path: &Path, ending: &str) -> Option<PathBuf> {
     let mut name = path.file_name()?.to_owned();
-    name.push(".new");
+    name.push(ending);
     Some(path.with_file_name(name))
 }
 
@@ -113,10 +140,10 @@ fn is_interrupted(begin: &[u8]) -> bool {
     begin.starts_with(wanted) || begin.iter().all(|byte| *byte == 0)
 }
 
-/// As many bytes as tell whose it is.
+/// As many bytes as tell whose it is, and of which version.
 fn begin(path: &Path) -> io::Result<Vec<u8>> {
     let mut begin = Vec::new();
-    File::open(path)?.take(BEGIN.len() as u64).read_to_end(&mut begin)?;
+    File::open(path)?.take(BEGIN_BYTES as u64).read_to_end(&mut begin)?;
     Ok(begin)
 }
 

@@ -40,6 +40,16 @@ pub const MOST_BYTES: usize = 16 << 20;
 /// How every file begins, of whatever version.
 pub const BEGIN: &str = "{\"mainstay_state\":";
 
+/// As many bytes of a file as tell its version.
+pub const BEGIN_BYTES: usize = BEGIN.len() + 10;
+
+/// The version of a file that begins so, where it is newer than this program's.
+pub fn newer(begin: &[u8]) -> Option<u32> {
+    let rest = std::str::from_utf8(begin.strip_prefix(BEGIN.as_bytes())?).ok()?;
+    let digits = rest.split(|letter: char| !letter.is_ascii_digit()).next()?;
+    digits.parse().ok().filter(|version| *version > VERSION)
+}
+
 /// All of it, at a moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Memoir {
