@@ -8,6 +8,7 @@ pub(super) mod coding;
 mod fit;
 mod guest;
 mod plain;
+pub(super) mod rest;
 mod twin;
 
 use std::net::IpAddr;
@@ -36,6 +37,7 @@ use crate::telemetry::{Shed, catalogue};
 use crate::vocab::{Privacy, RequestId, Trace};
 
 pub use guest::{Entrance, Guest, Load};
+pub use rest::Arriving;
 
 const CALLERS_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -45,7 +47,7 @@ const RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count
 /// A request as it came, with a name.
 pub struct Arrival {
     pub head: request::Parts,
-    pub(super) body: Option<Incoming>,
+    pub(super) body: Option<Arriving>,
     upgrade: Option<OnUpgrade>,
     pub request_id: RequestId,
     /// In which its caller is answered; plain HTTP until it is known where it goes.
@@ -86,7 +88,7 @@ impl Arrival {
         let said = privacy.keeps(trace::context(&head.headers));
         let trace = trace::of(gateway, snapshot, &head.method, said);
         let begun = gateway.live.now();
-        let (body, dialect) = (Some(body), Dialect::Http);
+        let (body, dialect) = (Some(Arriving::new(body, head.version)), Dialect::Http);
         Self { head, body, upgrade, request_id, dialect, deployment, from, begun, trace, privacy }
     }
 

@@ -119,7 +119,7 @@ use arc_swap::ArcSwap;
 use http::{Request, Response};
 use tokio::time::sleep;
 
-pub use intake::Guest;
+pub use intake::{Arriving, Guest};
 pub use reply::Reply;
 
 use self::seal::Seal;

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio::time::{Sleep, sleep};
 
+use super::intake::Arriving;
 use super::intake::body::Unread;
 use crate::upstream::{BoxBody, BoxError, Outgoing};
 
@@ -27,7 +27,7 @@ pub struct Once {
 
 impl Once {
     /// `begin` was read already; of both together at most `most` bytes are let through.
-    pub fn new(begin: Bytes, rest: Option<Incoming>, most: u64, patience: Duration) -> Self {
+    pub fn new(begin: Bytes, rest: Option<Arriving>, most: u64, patience: Duration) -> Self {
         let mut hint = SizeHint::new();
         if let Some(rest) = rest.as_ref().and_then(|rest| rest.size_hint().exact()) {
             hint.set_exact(rest + begin.len() as u64);
@@ -97,7 +97,7 @@ impl Body for Lent {
 
 struct Large {
     begin: Option<Bytes>,
-    rest: Option<Incoming>,
+    rest: Option<Arriving>,
     left: u64,
     patience: Duration,
     timer: Option<Pin<Box<Sleep>>>,

@@ -32,6 +32,7 @@ use super::line::{Line, Place};
 use super::streams::Streams;
 use crate::algo::tick::Tick;
 use crate::config::Limits;
+use crate::proxy::Arriving;
 use crate::state::Live;
 
 /// What hyper holds to by itself, without being told.
@@ -211,7 +212,12 @@ impl Caller {
         let exchange = self.conduct.begin();
         let answer = match checked {
             Ok(()) => Ok(self.edge.clone().call(request)),
-            Err(refused) => Err(refused.answer(&request, &self.limits, &self.front.gateway.live)),
+            Err(refused) => {
+                let answer = refused.answer(&request, &self.limits, &self.front.gateway.live);
+                let version = request.version();
+                drop(Arriving::new(request.into_body(), version));
+                Err(answer)
+            }
         };
         let (front, since) = (Arc::clone(&self.front), self.since);
         async move {

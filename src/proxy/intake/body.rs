@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
+use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
 use tokio::time::timeout;
 
-use super::Arrival;
+use super::{Arrival, Arriving};
 use crate::algo::tick::Tick;
 use crate::dialect::trouble::Kind;
 use crate::proxy::memory::{Place, content_length};
@@ -119,7 +119,7 @@ impl Unread {
 }
 
 pub async fn read_whole(
-    body: Option<&mut Incoming>,
+    body: Option<&mut Arriving>,
     headers: &HeaderMap,
     most: u64,
     pace: Pace<'_>,
@@ -137,7 +137,7 @@ pub async fn read_whole(
 
 /// The whole body if it has at most `most` bytes; `None` if there is none. One frame is not copied.
 pub async fn read_some(
-    body: Option<&mut Incoming>,
+    body: Option<&mut Arriving>,
     most: u64,
     pace: Pace<'_>,
     holding: &mut Holding,

@@ -1,5 +1,6 @@
 //! Whole connections over an in-memory pipe: what is refused, and when one is over.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -183,4 +184,62 @@ async fn an_idle_connection_of_http2_is_closed_too() {
     assert_eq!(bench.host.front.open(), 1);
     assert!(timeout(S * 120, connection).await.expect("closed").is_ok());
     assert_eq!(bench.host.front.open(), 0);
+}
+
+/// Sends a head over HTTP/2 and so many bytes in pieces; whether all of them could be sent, and what was answered.
+async fn whole_over_http2(bench: &Bench, head: http::request::Builder, bytes: usize) -> (bool, u16, String) {
+    let (client, connection) = h2::client::handshake(bench.connect(1 << 20)).await.expect("HTTP/2");
+    let connection = tokio::spawn(connection);
+    let mut client = client.ready().await.expect("room for a stream");
+    let (answer, mut body) = client.send_request(head.body(()).unwrap(), false).expect("a stream");
+    let mut left = bytes;
+    while left > 0 {
+        body.reserve_capacity(left.min(16 * 1024));
+        let Some(Ok(room)) = poll_fn(|cx| body.poll_capacity(cx)).await else { break };
+        let piece = room.min(left);
+        left -= piece;
+        body.send_data(Bytes::from(vec![b'x'; piece]), left == 0).expect("an open stream");
+    }
+    let (head, mut body) = answer.await.expect("an answer").into_parts();
+    let mut text = Vec::new();
+    while let Some(data) = body.data().await {
+        text.extend_from_slice(&data.expect("no error in place of its end"));
+    }
+    connection.abort();
+    (left == 0, head.status.as_u16(), String::from_utf8(text).expect("text"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_early_over_http2_may_send_all_of_his_body_and_has_the_answer() {
+    let bench = with_limits("max_body: 1MiB, max_uri: 100");
+    let post =
+        |path: &str| Request::post(format!("http://x{path}")).header("content-type", "application/json");
+    for (path, status) in
+        [("/v1/nothing", 404), ("/v1/chat/completions", 413), (&*format!("/{}", "x".repeat(100)), 414)]
+    {
+        // More than the windows of a stream and of its connection.
+        let (all, answered, text) = whole_over_http2(&bench, post(path), 3 << 20).await;
+        assert!(all && answered == status && text.contains("error"), "{path}: {all} {answered} {text}");
+        let announced = post(path).header("content-length", 3 << 20);
+        let (all, answered, text) = whole_over_http2(&bench, announced, 3 << 20).await;
+        assert!(all && answered == status && text.contains("error"), "{path}: {all} {answered} {text}");
+    }
+    let (most, body) = (128 << 20, 300 << 10);
+    for (length, read) in [(most, true), (most + 1, false)] {
+        let announced = post("/v1/nothing").header("content-length", length);
+        let (client, connection) = h2::client::handshake(bench.connect(1 << 20)).await.expect("HTTP/2");
+        let connection = tokio::spawn(connection);
+        let mut client = client.ready().await.expect("room for a stream");
+        let (answer, mut sent) = client.send_request(announced.body(()).unwrap(), false).expect("a stream");
+        assert_eq!(answer.await.expect("an answer").status(), 404);
+        sleep(S).await;
+        sent.reserve_capacity(body);
+        let _ = sent.send_data(Bytes::from(vec![b'x'; body]), false);
+        let reset = timeout(S * 25, poll_fn(|cx| sent.poll_reset(cx))).await;
+        assert_eq!(reset.is_err(), read, "{length}: nothing is read of what says to be too long");
+        let reset = timeout(S * 10, poll_fn(|cx| sent.poll_reset(cx))).await;
+        let reset = reset.expect("nor is anything read for ever").expect("a reset");
+        assert_eq!(reset, h2::Reason::NO_ERROR);
+        connection.abort();
+    }
 }
