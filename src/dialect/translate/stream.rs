@@ -171,6 +171,9 @@ impl Stream {
         if let Some(follower) = &mut self.follower {
             follower.follow(&root);
         }
+        if let (Writer::Anthropic(writer), Some(usage)) = (&mut self.writer, self.reader.known()) {
+            writer.knows(usage);
+        }
         Ok(self.say(events))
     }
 
@@ -315,6 +318,19 @@ impl Reader {
             Self::Cohere(reader) => reader.read(name, root, events),
             Self::Bedrock(reader) => reader.read(name, root, events),
             Self::Ollama(reader) => reader.read(name, root, events),
+        }
+    }
+
+    /// What is known of the usage by now, by those who tell it before the end.
+    const fn known(&self) -> Option<Usage> {
+        match self {
+            Self::OpenAi(reader) => reader.known(),
+            Self::Gemini(reader) => reader.known(),
+            Self::Responses(_)
+            | Self::Anthropic(_)
+            | Self::Cohere(_)
+            | Self::Bedrock(_)
+            | Self::Ollama(_) => None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! callers). Here each is translated, read by the other dialect's reader, and has to say what it said;
 //! what does not is named among the losses, or stands in a table with its reason.
 
+mod begun;
 mod blanks;
 mod calls;
 mod citations;

@@ -2,8 +2,8 @@
 //!
 //! Nothing is held back but what the order demands: the reason for the end waits for the counts, a
 //! call's start waits for its signature or its first argument (the signature goes before it), and
-//! redacted thinking is one event with all its data. The counts are not known when the message starts,
-//! so they are zero there; those of `message_delta` are totals, which SDKs put in their place.
+//! redacted thinking is one event with all its data. What is known of the input when the message starts is said there,
+//! and zero where nothing is; the counts of `message_delta` are totals, which SDKs put in their place.
 
 use crate::dialect::anthropic::usage::{self, Place};
 use crate::dialect::anthropic::{reply, stand_in, stop};
@@ -60,6 +60,13 @@ impl Writer {
         Self { sequencer: Sequencer::default(), pen: Box::new(pen) }
     }
 
+    /// So much is known of the usage by now, for the message's start.
+    pub fn knows(&mut self, usage: Usage) {
+        if !self.pen.has_started {
+            self.pen.usage = Some(usage);
+        }
+    }
+
     /// Says one event, appended to `out`.
     pub fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match event {
@@ -93,11 +100,13 @@ impl Pen {
             return;
         }
         let manner = &self.manner;
+        // Clients that add up what they are told get all of the output at the end.
+        let known = self.usage.map(|usage| Usage { output: 0, reasoning: 0, ..usage });
         frame("message_start", out, |event| {
             event.object("message", |message| {
                 reply::write_head(id, model, manner, message);
                 message.array("content", |_| {}).null("stop_reason").null("stop_sequence");
-                message.object("usage", |object| usage::write(None, Place::Message, object));
+                message.object("usage", |object| usage::write(known, Place::Message, object));
             });
         });
     }

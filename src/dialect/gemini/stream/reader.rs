@@ -72,6 +72,11 @@ impl Reader {
         Ok(())
     }
 
+    /// What is known of the usage by now.
+    pub const fn known(&self) -> Option<Usage> {
+        self.usage
+    }
+
     /// The stream is whole: closes and finishes what is still open.
     pub fn end(&mut self, events: &mut Vec<Event<'_>>) {
         if !std::mem::replace(&mut self.started, true) {

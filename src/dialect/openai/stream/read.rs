@@ -6,6 +6,7 @@ use super::answer::Answer;
 use crate::dialect::hub::Event;
 use crate::dialect::openai::{reply, usage};
 use crate::dialect::tree::{Node, Wrong};
+use crate::vocab::Usage;
 
 /// OpenAI gives no more answers at once.
 const MOST_CHOICES: usize = 128;
@@ -15,6 +16,8 @@ const MOST_CHOICES: usize = 128;
 pub struct Reader {
     started: bool,
     answers: Vec<Answer>,
+    /// Told last; some vendors tell it in every chunk.
+    usage: Option<Usage>,
 }
 
 impl Reader {
@@ -48,7 +51,13 @@ impl Reader {
             self.answers.iter_mut().for_each(|answer| answer.settle(events));
         }
         events.extend(usage.map(Event::Usage));
+        self.usage = usage.or(self.usage);
         Ok(())
+    }
+
+    /// What is known of the usage by now.
+    pub const fn known(&self) -> Option<Usage> {
+        self.usage
     }
 
     /// The stream is whole: closes and finishes what is still open.
