@@ -121,6 +121,7 @@ pub fn moment(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::testing::Given;
     use crate::vocab::Money;
 
     #[test]
@@ -144,6 +145,24 @@ mod tests {
         let nothing = "limits.tpd: 0 is not allowed (disable the key instead)";
         assert_eq!(limits(r#"{"limits": {"tpd": 0}}"#), Err(vec![nothing.to_owned()]));
         assert!(limits(r#"{"limits": {"rps": 1}}"#).is_err());
+    }
+
+    #[test]
+    fn a_managed_key_is_told_whose_alias_it_names() {
+        let file = "version: 1\nupstreams: {a: {provider: simulated}}\nroutes: [{model: m, aliases: [smart], channels: [{upstream: a}]}]\n";
+        let blueprint = crate::config::load(file, &Given::default()).expect("it is well").blueprint;
+        let known = Known::now(blueprint.upstreams.iter(), blueprint.routes.iter());
+        let refused = |terms: &str| {
+            let (organisation, team, user, expires) = (None, None, None, None);
+            let limits = Allowance::default();
+            let said = ManagedKey { name: "till", organisation, team, user, terms, expires, limits };
+            managed(said, &[], Naming::Strict(&known)).map(drop).err().unwrap_or_default().join("; ")
+        };
+        assert_eq!(refused(r#"{"allow": {"routes": ["m"]}}"#), "");
+        let told = "no route is called `smart` (it is an alias: write `m`)";
+        assert_eq!(refused(r#"{"allow": {"routes": ["smart"]}}"#), format!("allow.routes[0]: {told}"));
+        let terms = r#"{"budgets": [{"per": "day", "limit": 3, "downgrade_to": "smart"}]}"#;
+        assert_eq!(refused(terms), format!("budgets[0].downgrade_to: {told}"));
     }
 
     #[test]

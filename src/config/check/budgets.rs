@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use super::reach::Known;
+use super::reach::{Known, Sort};
 use super::route_path;
 use crate::algo::spend::Per;
 use crate::config::blueprint::{Budget, Exceeded, Unpriced};
 use crate::config::file;
 use crate::config::file::budgets::{self as said, ExceededName, PerName, Thresholds, UnpricedName};
 use crate::config::moment;
-use crate::config::nearest::{did_you_mean, listed};
 use crate::config::path::Path;
 use crate::config::percent::Percent;
 use crate::config::problem::Findings;
@@ -44,7 +43,8 @@ pub fn of_route(
 ) -> Arc<[Budget]> {
     let path = route_path(index).key("budgets");
     for (at, budget) in said.budgets.iter().enumerate() {
-        if budget.downgrade_to.is_some() && budget.downgrade_to == said.model {
+        let to = budget.downgrade_to.as_ref();
+        if to.is_some_and(|to| said.model.as_ref() == Some(to) || said.aliases.contains(to)) {
             let hint = "name a cheaper one, or remove it";
             findings.error(&path.index(at).key("downgrade_to"), "it is the same route", hint);
         }
@@ -73,13 +73,12 @@ fn budget(said: &said::Budget, path: &Path, known: &Known<'_>, findings: &mut Fi
             "keep one of `on_exceeded` and `downgrade_to`; two budgets of one window may differ",
         );
     }
-    if let Some(to) = &said.downgrade_to
-        && !known.has_route(to)
-    {
-        let names = || known.routes();
-        let hint = format!("{}known: {}", did_you_mean(to, names()), listed(names()));
-        findings.error(&path.key("downgrade_to"), format!("no route is called `{to}`"), hint);
-    }
+    let downgrade_to = said.downgrade_to.as_deref().map(|to| {
+        known.route(to, Sort::OneModel).unwrap_or_else(|hint| {
+            findings.error(&path.key("downgrade_to"), format!("no route is called `{to}`"), hint);
+            to
+        })
+    });
     let starts = said.starts.as_deref().and_then(|text| {
         let moment = moment::parse(text);
         if moment.is_none() {
@@ -107,8 +106,8 @@ fn budget(said: &said::Budget, path: &Path, known: &Known<'_>, findings: &mut Fi
         starts: starts.filter(|_| per == Some(Per::Total)),
         limit: said.limit?.0,
         soft,
-        exceeded: match (&said.downgrade_to, said.on_exceeded) {
-            (Some(to), _) => Exceeded::Downgrade(to.as_str().into()),
+        exceeded: match (downgrade_to, said.on_exceeded) {
+            (Some(to), _) => Exceeded::Downgrade(to.into()),
             (None, None | Some(ExceededName::Refuse)) => Exceeded::Refuse,
             (None, Some(ExceededName::Alert)) => Exceeded::Alert,
         },
@@ -130,7 +129,7 @@ mod tests {
         let env = Given::default().var("SHOP", "0123456789abcdef");
         let rest = "access: keys\nupstreams: {a: {provider: simulated}, b: {provider: simulated}}\nstore: {url: 'sqlite:m.db'}";
         let routes = format!(
-            "routes: [{{model: m, {route} channels: [{{upstream: a}}, {{upstream: b}}]}}, {{model: cheap, channels: [{{upstream: a}}]}}]"
+            "routes: [{{model: m, aliases: [own], {route} channels: [{{upstream: a}}, {{upstream: b}}]}}, {{model: cheap, aliases: [little], channels: [{{upstream: a}}]}}, {{model: x-*, aliases: [some], channels: [{{upstream: a}}]}}]"
         );
         load(&format!("version: 1\n{tree}\n{rest}\n{routes}\n"), &env).map_err(|problems| {
             problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect()
@@ -142,7 +141,7 @@ mod tests {
         let tree = "organisations: {acme: {budgets: [{per: month, limit: 1000.50 USD, soft: 50%}]}}\n\
             teams: {t: {organisation: acme, budgets: [{per: week, limit: 7, on_exceeded: alert, unpriced: refuse}]}}\n\
             users: {u: {team: t, budgets: [{per: total, limit: 5, starts: 2026-11-01}]}}\n\
-            keys: {shop: {user: u, secret: '${SHOP}', max_cost: 0.05, budgets: [{per: day, limit: 2, downgrade_to: cheap}, {per: day, limit: 3}]}}";
+            keys: {shop: {user: u, secret: '${SHOP}', max_cost: 0.05, budgets: [{per: day, limit: 2, downgrade_to: cheap}, {per: day, limit: 3}, {per: week, limit: 2, downgrade_to: little}]}}";
         let loaded = read(tree, "max_cost: 1, budgets: [{per: day, limit: 9, soft: [90%, 10%, 90%]}],")
             .expect("it is well");
         let blueprint = loaded.blueprint;
@@ -154,6 +153,8 @@ mod tests {
         assert_eq!(first(2).starts.map(|at| at.as_secs()), Some(1_793_491_200));
         assert_eq!(first(3).exceeded, Exceeded::Downgrade("cheap".into()));
         assert_eq!(members[3].budgets[1].exceeded, Exceeded::Refuse);
+        let meant = Exceeded::Downgrade("cheap".into());
+        assert_eq!(members[3].budgets[2].exceeded, meant, "an alias is the route that it means");
         assert_eq!(members[3].max_cost, Some(Money::nano_usd(50_000_000)));
         assert_eq!(blueprint.routes[0].max_cost, Some(Money::nano_usd(1_000_000_000)));
         let shares: Vec<u32> =
@@ -181,6 +182,16 @@ mod tests {
                 "no route is called",
             ),
             ("{per: day, limit: 3, downgrade_to: m}", "routes[0].budgets[0].downgrade_to", "the same route"),
+            (
+                "{per: day, limit: 3, downgrade_to: own}",
+                "routes[0].budgets[0].downgrade_to",
+                "the same route",
+            ),
+            (
+                "{per: day, limit: 3, downgrade_to: some}",
+                "routes[0].budgets[0].downgrade_to",
+                "no route is called",
+            ),
             (
                 "{per: day, limit: 3, on_exceeded: alert, downgrade_to: cheap}",
                 "routes[0].budgets[0].on_exceeded",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Scene;
-use super::reach::Known;
+use super::reach::{Known, Sort};
 use crate::config::blueprint::{Capture, Expression, Redact};
 use crate::config::file::telemetry;
 use crate::config::nearest::{did_you_mean, listed};
@@ -36,7 +36,8 @@ pub fn check(scene: &Scene<'_>, known: &Known<'_>, findings: &mut Findings) -> O
             findings.error(&path.key(list), "the list is empty", hint);
         }
     }
-    names(scene, known, &path, findings);
+    let routes = routes(said, known, &path, findings);
+    keys(scene, &path, findings);
     let redact = redact(&said.redact, &path.key("redact"), findings);
     if enabled && said.path.is_none() {
         let hint = "name a directory of its own with `path`, as in captures";
@@ -54,8 +55,8 @@ pub fn check(scene: &Scene<'_>, known: &Known<'_>, findings: &mut Findings) -> O
     Some(Arc::new(Capture {
         enabled,
         path: directory.into(),
-        routes: boxed(&said.routes),
-        keys: boxed(&said.keys),
+        routes,
+        keys: said.keys.iter().map(|name| name.as_str().into()).collect(),
         share: settle::capture_share(said),
         only: settle::captured(said),
         max_body: usize::try_from(settle::capture_body(said)).unwrap_or(usize::MAX),
@@ -64,10 +65,6 @@ pub fn check(scene: &Scene<'_>, known: &Known<'_>, findings: &mut Findings) -> O
         opt_out: said.opt_out.unwrap_or(true),
         redact,
     }))
-}
-
-fn boxed(names: &[String]) -> Vec<Box<str>> {
-    names.iter().map(|name| name.as_str().into()).collect()
 }
 
 fn amounts(said: &telemetry::Capture, path: &Path, findings: &mut Findings) {
@@ -89,19 +86,29 @@ fn amounts(said: &telemetry::Capture, path: &Path, findings: &mut Findings) {
     }
 }
 
-/// Routes are those of the file; keys are made elsewhere, too.
-fn names(scene: &Scene<'_>, known: &Known<'_>, path: &Path, findings: &mut Findings) {
-    let said = &scene.file.telemetry.capture;
-    let unknown = |name: &&String, known: &[&str]| !known.contains(&name.as_str());
-    if let Some(routes) = known.all_routes() {
-        for (index, name) in said.routes.iter().enumerate().filter(|(_, name)| unknown(name, routes)) {
-            let close = did_you_mean(name, routes.iter().copied());
-            let hint = format!("{close}known: {}", listed(routes.iter().copied()));
-            findings.error(&path.key("routes").index(index), format!("no route is called `{name}`"), hint);
+/// The own names of those that are captured.
+fn routes(
+    said: &telemetry::Capture,
+    known: &Known<'_>,
+    path: &Path,
+    findings: &mut Findings,
+) -> Vec<Box<str>> {
+    let route = |(index, name): (usize, &String)| match known.route(name, Sort::Any) {
+        Ok(own) => Some(own.into()),
+        Err(hint) => {
+            let path = path.key("routes").index(index);
+            findings.error(&path, format!("no route is called `{name}`"), hint);
+            None
         }
-    }
+    };
+    said.routes.iter().enumerate().filter_map(route).collect()
+}
+
+/// They are made elsewhere, too.
+fn keys(scene: &Scene<'_>, path: &Path, findings: &mut Findings) {
     let keys: Vec<&str> = scene.file.keys.0.iter().map(|(name, _)| name.as_str()).collect();
-    for (index, name) in said.keys.iter().enumerate().filter(|(_, name)| unknown(name, &keys)) {
+    let said = scene.file.telemetry.capture.keys.iter().enumerate();
+    for (index, name) in said.filter(|(_, name)| !keys.contains(&name.as_str())) {
         let close = did_you_mean(name, keys.iter().copied());
         let here = if keys.is_empty() { "none".to_owned() } else { listed(keys.iter().copied()) };
         let message = format!("no key of this file is called `{name}`");
@@ -150,7 +157,7 @@ mod tests {
 
     fn loaded(capture: &str) -> Result<Loaded, Vec<Problem>> {
         let text = format!(
-            "version: 1\nupstreams: {{a: {{provider: simulated}}}}\nroutes: [{{model: m, channels: [{{upstream: a}}]}}]\n\
+            "version: 1\nupstreams: {{a: {{provider: simulated}}}}\nroutes: [{{model: m, aliases: [smart], channels: [{{upstream: a}}]}}]\n\
              keys: {{desk: {{secret: '${{DESK}}'}}}}\ntelemetry: {{capture: {capture}}}\n"
         );
         load(&text, &Given::default().var("DESK", "ms-desk-0123456789abcdef0123456789"))
@@ -176,10 +183,14 @@ mod tests {
 
     #[test]
     fn whose_and_how_much_is_as_it_is_said() {
-        let said = "{enabled: true, path: c, routes: [m], keys: [desk], share: 0.5%, only: failed, max_body: 1KiB, \
+        let said = "{enabled: true, path: c, routes: [smart], keys: [desk], share: 0.5%, only: failed, max_body: 1KiB, \
                     max_total: 1MiB, retention: 1m, opt_out: false, redact: {phone: false, patterns: ['A-\\d+']}}";
         let capture = capture(said).expect("a place");
-        assert_eq!((&*capture.routes[0], &*capture.keys[0]), ("m", "desk"));
+        assert_eq!(
+            (&*capture.routes[0], &*capture.keys[0]),
+            ("m", "desk"),
+            "an alias is the route that it means"
+        );
         assert_eq!((capture.share.hundredths(), capture.only), (50, Captured::Failed));
         assert_eq!((capture.max_body, capture.max_total), (1 << 10, 1 << 20));
         assert!(!capture.opt_out && !capture.redact.phone && capture.redact.cards);

@@ -19,6 +19,26 @@ pub struct Known<'a> {
     upstreams: Option<Vec<&'a str>>,
     regions: Option<Vec<&'a str>>,
     routes: Option<Vec<&'a str>>,
+    /// Further names of routes, each with the route's own.
+    aliases: Vec<(&'a str, &'a str)>,
+    /// Whether what is said is kept as it is said, so that an alias would be known to nobody later.
+    kept: Kept,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kept {
+    #[default]
+    AsItIsMeant,
+    AsItIsSaid,
+}
+
+/// Which routes a setting can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// Those that say which model they mean.
+    OneModel,
+    /// Patterns and prefixes too.
+    Any,
 }
 
 impl<'a> Known<'a> {
@@ -29,42 +49,60 @@ impl<'a> Known<'a> {
             upstreams: Some(upstreams.iter().map(|(name, _)| name.as_str()).collect()),
             regions: Some(upstreams.iter().filter_map(|(_, said)| said.region.as_deref()).collect()),
             routes: routes.map(names),
+            aliases: aliases(routes.unwrap_or_default().iter()),
+            kept: Kept::AsItIsMeant,
         }
     }
 
     /// What is in force.
     pub fn now(
         upstreams: impl Iterator<Item = &'a Upstream> + Clone,
-        routes: impl Iterator<Item = &'a Route>,
+        routes: impl Iterator<Item = &'a Route> + Clone,
     ) -> Self {
         Self {
             upstreams: Some(upstreams.clone().map(|upstream| &*upstream.name).collect()),
             regions: Some(upstreams.filter_map(|upstream| upstream.region.as_deref()).collect()),
-            routes: Some(routes.map(|route| &*route.name).collect()),
+            routes: Some(routes.clone().map(|route| &*route.name).collect()),
+            aliases: aliases(routes),
+            kept: Kept::AsItIsSaid,
         }
     }
 
-    /// Whether a request can be given to the route of this name: it says which model that means.
-    pub(super) fn has_route(&self, name: &str) -> bool {
-        self.routes.is_none() || self.routes().any(|known| known == name)
-    }
-
-    /// The names of routes that say which model they mean.
-    pub(super) fn routes(&self) -> impl Iterator<Item = &'a str> {
-        let exact =
-            |name: &&str| !name.ends_with('*') && !name.starts_with('/') && !name.starts_with("auto: ");
-        self.routes.clone().unwrap_or_default().into_iter().filter(exact)
-    }
-
-    /// The names of all routes, patterns and prefixes included; `None` where a route is wrong, which is said elsewhere.
-    pub(super) fn all_routes(&self) -> Option<&[&'a str]> {
-        self.routes.as_deref()
+    /// The own name of the route that is called `name`, by that or an alias.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub(super) fn route<'n>(&self, name: &'n str, sort: Sort) -> Result<&'n str, String>
+    where
+        'a: 'n,
+    {
+        // A route is wrong, which is said elsewhere.
+        let Some(routes) = &self.routes else { return Ok(name) };
+        let fits = |name: &str| sort == Sort::Any || says_its_model(name);
+        let own = self.aliases.iter().find(|(alias, own)| *alias == name && fits(own)).map(|(_, own)| *own);
+        match (own, self.kept) {
+            (Some(own), Kept::AsItIsMeant) => Ok(own),
+            (Some(own), Kept::AsItIsSaid) => Err(format!("it is an alias: write `{own}`")),
+            (None, _) if routes.contains(&name) && fits(name) => Ok(name),
+            (None, _) => {
+                let known = || routes.iter().copied().filter(|name| fits(name));
+                Err(format!("{}known: {}", did_you_mean(name, known()), listed(known())))
+            }
+        }
     }
 
     /// Every name will do.
     pub fn anything() -> Self {
         Self::default()
     }
+}
+
+fn aliases<'a>(routes: impl Iterator<Item = &'a Route>) -> Vec<(&'a str, &'a str)> {
+    routes.flat_map(|route| route.aliases.iter().map(|alias| (&**alias, &*route.name))).collect()
+}
+
+fn says_its_model(route: &str) -> bool {
+    !route.ends_with('*') && !route.starts_with('/') && !route.starts_with("auto: ")
 }
 
 /// How far `said` lets one reach. What is wrong with it is reported.
@@ -83,9 +121,20 @@ pub fn reach(said: &Allow, path: &Path, known: &Known<'_>, findings: &mut Findin
         }
         Some(said.iter().map(|name| Arc::from(name.as_str())).collect())
     };
-    let routes = named("routes", "route", said.routes.as_ref(), known.routes.as_deref());
     let upstreams = named("upstreams", "upstream", said.upstreams.as_ref(), known.upstreams.as_deref());
     let regions = named("regions", "upstream's region", said.regions.as_ref(), known.regions.as_deref());
+    let routes = said.routes.as_ref().map(|said| {
+        let route = |(index, name): (usize, &String)| {
+            let route = known.route(name, Sort::Any);
+            let own = route.unwrap_or_else(|hint| {
+                let message = format!("no route is called `{name}`");
+                findings.error(&path.key("routes").index(index), message, hint);
+                name
+            });
+            Arc::from(own)
+        };
+        said.iter().enumerate().map(route).collect()
+    });
     let networks = said.networks.as_ref().map(|said| {
         let block = |(index, text): (usize, &String)| {
             let block = Cidr::parse(text);

@@ -230,7 +230,7 @@ pub struct Route {
     pub strip: Option<bool>,
     /// Whom its requests are taken from, where that differs from the file's `access`.
     pub access: Option<AccessName>,
-    /// Further model names that mean this route.
+    /// Further model names that mean this route, for callers and wherever the file names a route.
     pub aliases: Vec<String>,
     /// Whether callers' files, batches and conversations go to its accounts, where nothing says whose they are (false).
     pub files: Option<bool>,
