@@ -20,7 +20,7 @@ use super::{Dialect, Operation};
 use path::{is_key, params};
 use ways::{BEDROCK_VERBS, GEMINI_VERSIONS, Named, VERBS, WAYS};
 
-pub use bases::{Ours, meant, ours};
+pub use bases::{Ours, Wrapping, meant, ours};
 pub use left::{Left, Want};
 pub use path::{below, own_path};
 
@@ -175,11 +175,12 @@ fn resource(rest: &str) -> Option<Entry<'_>> {
 
 /// A model and what it is told to do, `{model}:{verb}`. Some clients encode the colon.
 fn told(named: &str) -> Option<(&str, &'static str, Operation)> {
-    VERBS.iter().find_map(|(verb, operation)| {
-        let rest = named.strip_suffix(verb.strip_prefix(':')?)?;
-        let raw = [":", "%3A", "%3a"].iter().find_map(|colon| rest.strip_suffix(colon))?;
-        Some((raw, *verb, *operation))
-    })
+    VERBS.iter().find_map(|(verb, operation)| Some((without_verb(named, verb)?, *verb, *operation)))
+}
+
+fn without_verb<'a>(named: &'a str, verb: &str) -> Option<&'a str> {
+    let rest = named.strip_suffix(verb.strip_prefix(':')?)?;
+    [":", "%3A", "%3a"].iter().find_map(|colon| rest.strip_suffix(colon))
 }
 
 /// `/model/{model}/{verb}`; the model is percent-encoded, as its ARN may have slashes.

@@ -9,6 +9,7 @@ mod form;
 mod others;
 #[cfg(test)]
 pub(super) mod tests;
+mod unwrapped;
 
 use std::ops::Range;
 
@@ -21,6 +22,7 @@ use super::{Dialect, Operation, responses, tier, tokens};
 use crate::vocab::Tier;
 
 pub use deployed::with_model;
+pub use unwrapped::{Unwrapped, unwrapped};
 
 /// Longer names are refused: no vendor has one, and it ends up in logs and errors.
 const MAX_MODEL_BYTES: usize = 256;

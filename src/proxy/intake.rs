@@ -10,6 +10,7 @@ mod guest;
 mod plain;
 pub(super) mod rest;
 mod twin;
+mod unwrap;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use super::{
 use crate::access::{Caller, Standing};
 use crate::algo::tick::Tick;
 use crate::config::Urgency;
-use crate::dialect::entry::{self, Entry, Miss, ModelAt, Ours};
+use crate::dialect::entry::{self, Entry, Miss, ModelAt, Ours, Wrapping};
 use crate::dialect::trouble::Kind;
 use crate::dialect::{Dialect, Operation};
 use crate::state::Table;
@@ -54,6 +55,8 @@ pub struct Arrival {
     pub dialect: Dialect,
     /// The model that its path named beside its body.
     deployment: Option<String>,
+    /// How its cloud has what is Anthropic's.
+    wrapping: Option<Wrapping>,
     /// The other end of its connection, where that is an address.
     pub from: Option<IpAddr>,
     pub begun: Tick,
@@ -78,7 +81,7 @@ impl Arrival {
         mut request: Request<Incoming>,
         from: Option<IpAddr>,
     ) -> Self {
-        let deployment = below_our_base(&snapshot.table, request.uri_mut());
+        let (deployment, wrapping) = below_our_base(&snapshot.table, request.uri_mut()).unwrap_or_default();
         let from = from.map(|from| from.to_canonical());
         let upgrade = may_switch(request.headers()).then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
@@ -89,7 +92,7 @@ impl Arrival {
         let trace = trace::of(gateway, snapshot, &head.method, said);
         let begun = gateway.live.now();
         let (body, dialect) = (Some(Arriving::new(body, head.version)), Dialect::Http);
-        Self { head, body, upgrade, request_id, dialect, deployment, from, begun, trace, privacy }
+        Self { head, body, upgrade, request_id, dialect, deployment, wrapping, from, begun, trace, privacy }
     }
 
     pub fn refuse(&self, kind: Kind, message: impl Into<String>) -> Box<Refusal> {
@@ -99,13 +102,13 @@ impl Arrival {
     }
 }
 
-/// Puts one of OpenAI's paths that came below another base below ours, unless a path route was written for it. Returns
-/// the model that it named.
-fn below_our_base(table: &Table, uri: &mut Uri) -> Option<String> {
-    let Ours { uri: ours, deployment } =
+/// Puts a path that came below another base below ours, unless a path route was written for it. Returns the model that
+/// it named, and how it is wrapped.
+fn below_our_base(table: &Table, uri: &mut Uri) -> Option<(Option<String>, Option<Wrapping>)> {
+    let Ours { uri: ours, deployment, wrapping } =
         entry::ours(uri).filter(|_| table.route_of_path(uri.path()).is_none())?;
     *uri = ours;
-    deployment
+    Some((deployment, wrapping))
 }
 
 /// Whether a request asks for another protocol on its connection, and for none that is HTTP again: through such a

@@ -15,6 +15,7 @@ mod bonds;
 mod captured;
 mod catalog;
 mod chaos;
+mod clouds;
 mod collector;
 mod console;
 mod cors;

@@ -23,6 +23,11 @@ fn the_anthropic_and_google_sdks_get_what_they_expect() {
 }
 
 #[test]
+fn the_anthropic_sdk_gets_what_it_expects_of_clouds() {
+    run("test_clouds.py");
+}
+
+#[test]
 fn files_and_batches_are_where_the_sdks_left_them() {
     run("test_left.py");
 }
@@ -67,12 +72,15 @@ fn runs(command: &mut Command, file: &str) {
 
 /// Somebody's own settings would change what the SDKs do.
 pub fn without_settings(command: &mut Command) {
-    const SETTINGS: [&str; 13] = [
+    const SETTINGS: [&str; 16] = [
         "OPENAI_BASE_URL",
         "OPENAI_API_KEY",
         "ANTHROPIC_BASE_URL",
         "ANTHROPIC_API_KEY",
         "ANTHROPIC_AUTH_TOKEN",
+        "ANTHROPIC_VERTEX_BASE_URL",
+        "ANTHROPIC_VERTEX_PROJECT_ID",
+        "CLOUD_ML_REGION",
         "GEMINI_API_KEY",
         "GOOGLE_API_KEY",
         "GOOGLE_GEMINI_BASE_URL",

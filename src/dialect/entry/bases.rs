@@ -1,9 +1,10 @@
 //! OpenAI's ways below other base URLs than `/v1`: those of vendors that speak its dialect, whose callers change the host
-//! and nothing else, and the bare host. Likewise what is asked of Gemini's models at Vertex AI.
+//! and nothing else, and the bare host. Likewise what is asked of Gemini's and Claude's models at Vertex AI.
 //!
 //! Sources: Azure's "Azure OpenAI REST API reference" (`/openai/deployments/{deployment}/…?api-version=…`) and its v1;
 //! Groq's, OpenRouter's and Google's ("OpenAI compatibility") base URLs; LiteLLM's proxy takes all of them without `/v1`;
-//! Vertex AI's reference (`publishers.models.generateContent`), whose newer form names no project.
+//! Vertex AI's reference (`publishers.models.generateContent`, `rawPredict`), whose newer form names no project;
+//! Anthropic's SDKs (`AnthropicVertex`), whose base URL has the version.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,7 @@ use http::uri::PathAndQuery;
 use super::left::is_openais;
 use super::path::params;
 use super::ways::WAYS;
-use super::{decode, told};
+use super::{decode, told, without_verb};
 use crate::dialect::Dialect;
 
 /// None begins with a later one, but for the bare host, which is the last.
@@ -25,19 +26,38 @@ const DEPLOYMENTS: &str = "/openai/deployments/";
 /// Whose Gemini's models are at Vertex AI.
 const PUBLISHER: &str = "publishers/google/models/";
 
+/// Whose Claude is there.
+const CLAUDES: &str = "publishers/anthropic/models/";
+
+/// Where its tokens are counted there, whichever the model.
+const COUNTING: &str = "count-tokens";
+
 /// A path as it is below a base of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ours {
     pub uri: Uri,
     /// The model that the path named.
     pub deployment: Option<String>,
+    pub wrapping: Option<Wrapping>,
+}
+
+/// How a cloud has Anthropic's Messages, where it differs from their own API. The body has members for what is a header
+/// there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrapping {
+    /// All else is as Anthropic has it.
+    Vertex,
 }
 
 /// What a path means that is another vendor's; `None` for all others, and for what is below our base already.
 pub fn ours(uri: &Uri) -> Option<Ours> {
     let path = uri.path();
     let googles = path.strip_prefix("/gemini").unwrap_or(path);
-    let (said, deployment) = if googles.starts_with("/v1/") || googles.starts_with("/v1beta1/") {
+    let mut wrapping = None;
+    let (said, deployment) = if let Some((said, model)) = claude_at_vertex(path) {
+        wrapping = Some(Wrapping::Vertex);
+        (said.to_owned(), model)
+    } else if googles.starts_with("/v1/") || googles.starts_with("/v1beta1/") {
         (format!("/v1beta/models/{}", at_vertex(googles)?), None)
     } else {
         let (rest, deployment) = deployed(path).or_else(|| Some((below_another(path)?, None)))?;
@@ -45,7 +65,7 @@ pub fn ours(uri: &Uri) -> Option<Ours> {
     };
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(with_query(said, uri.query())).ok()?);
-    Some(Ours { uri: Uri::from_parts(parts).ok()?, deployment: deployment.map(Cow::into_owned) })
+    Some(Ours { uri: Uri::from_parts(parts).ok()?, deployment: deployment.map(Cow::into_owned), wrapping })
 }
 
 fn with_query(mut said: String, query: Option<&str>) -> String {
@@ -66,6 +86,25 @@ fn at_vertex(path: &str) -> Option<&str> {
     let parts: Vec<&str> = scope.split('/').skip(2).collect();
     let is_whole = matches!(parts[..], [""] | ["projects", _, "locations", _, ""]);
     (is_whole && told(named).is_some()).then_some(named)
+}
+
+/// What Claude's callers mean there, and the model, where the path names it.
+fn claude_at_vertex(path: &str) -> Option<(&'static str, Option<Cow<'_, str>>)> {
+    // Nearly no other path ends like it.
+    let path = path.strip_prefix("/anthropic").unwrap_or(path);
+    let raw = without_verb(path, ":rawPredict").or_else(|| without_verb(path, ":streamRawPredict"))?;
+    let (scope, named) = raw.split_once(CLAUDES)?;
+    let mut parts: Vec<&str> = scope.split('/').skip(1).collect();
+    if parts.first().is_some_and(|first| ["v1", "v1beta1"].contains(first)) {
+        parts.remove(0);
+    }
+    if !matches!(parts[..], [""] | ["projects", _, "locations", _, ""]) {
+        return None;
+    }
+    if named == COUNTING {
+        return Some(("/v1/messages/count_tokens", None));
+    }
+    Some(("/v1/messages", Some(decode(named)?)))
 }
 
 fn below_another(path: &str) -> Option<&str> {
@@ -111,9 +150,10 @@ mod tests {
     fn check(asked: &str, expected: &str) {
         let said = ours(&asked.parse().expect("a path")).map_or_else(
             || "-".to_owned(),
-            |Ours { uri, deployment }| match deployment {
-                Some(deployment) => format!("{uri} as {deployment}"),
-                None => uri.to_string(),
+            |Ours { uri, deployment, wrapping }| {
+                let named = deployment.map(|deployment| format!(" as {deployment}")).unwrap_or_default();
+                let wrapped = wrapping.map(|wrapping| format!(" of {wrapping:?}")).unwrap_or_default();
+                format!("{uri}{named}{wrapped}")
             },
         );
         assert_eq!(said, expected, "{asked}");
@@ -155,9 +195,30 @@ mod tests {
         check(&format!("/gemini{scope}/{named}"), "/v1beta/models/gemini-3:streamGenerateContent?alt=sse");
         check(&format!("/v1/{named}"), "/v1beta/models/gemini-3:streamGenerateContent?alt=sse");
         check("/v1beta1/publishers/google/models/g:predict", "-");
-        check("/v1/projects/p/locations/l/publishers/anthropic/models/c:rawPredict", "-");
         check(&format!("/v1/projects/p/q/locations/l/{named}"), "-");
         check(&format!("/v1/x/{named}"), "-");
+    }
+
+    #[test]
+    fn claude_is_at_vertex_what_it_is_at_anthropic() {
+        let scope = "projects/p-1/locations/us-east5/publishers/anthropic/models";
+        let model = "claude-sonnet-4-5@20250929";
+        let messages = format!("/v1/messages as {model} of Vertex");
+        for base in ["", "/v1", "/v1beta1", "/anthropic", "/anthropic/v1"] {
+            check(&format!("{base}/{scope}/{model}:rawPredict"), &messages);
+            check(&format!("{base}/{scope}/{model}%3AstreamRawPredict"), &messages);
+            let count = "/v1/messages/count_tokens of Vertex";
+            check(&format!("{base}/{scope}/count-tokens:rawPredict"), count);
+            check(&format!("{base}/{scope}/{model}:predict"), "-");
+        }
+        check(&format!("/v1/publishers/anthropic/models/{model}:rawPredict"), &messages);
+        check(&format!("/v1/{scope}/a%2Fb%3Bc:rawPredict?x=1"), "/v1/messages?x=1 as a/b;c of Vertex");
+        for other in ["/v2", "/v1/v1", "/v1/projects/p", "/gemini/v1"] {
+            check(&format!("{other}/{scope}/{model}:rawPredict"), "-");
+        }
+        check(&format!("/v1/{scope}/..%2Fc:rawPredict"), "-");
+        check(&format!("/v1/{scope}/:rawPredict"), "-");
+        check("/v1/projects/p/locations/l/publishers/google/models/c:rawPredict", "-");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Request, Response, Version, response};
 
+pub use betas::asked as betas_asked;
 pub use read::{Failed, Spare, failed};
 pub use spoken::{Spoken, framing, manner_at_home};
 

@@ -8,6 +8,7 @@ use http::header::CONTENT_TYPE;
 
 use super::fit::{Fit, Fitting};
 use super::guest::Entrance;
+use super::unwrap::own_body;
 use super::{Arrival, Guest, Load, body, coding, is_retry};
 use crate::access::{Caller, Denied, Key, Standing};
 use crate::config::Urgency;
@@ -32,7 +33,7 @@ pub async fn ask(
 ) -> Result<Box<Guest>, Box<Refusal>> {
     let heard = hear(gateway, snapshot, &mut arrival).await?;
     beside::work(heard.body.len(), || {
-        let meant = understand(gateway, snapshot, &arrival, entry, heard)?;
+        let meant = understand(gateway, snapshot, &mut arrival, entry, heard)?;
         send_on(gateway, snapshot, arrival, entry, meant)
     })
 }
@@ -122,19 +123,20 @@ struct Meant {
 fn understand(
     gateway: &Arc<Gateway>,
     snapshot: &Snapshot,
-    arrival: &Arrival,
+    arrival: &mut Arrival,
     entry: &Entry<'_>,
     heard: Heard,
 ) -> Result<Meant, Box<Refusal>> {
     let Heard { body, proof, waited } = heard;
     let (table, access) = (&snapshot.table, &snapshot.access);
+    let own = own_body(arrival, entry, &body);
+    let arrival = &*arrival;
     let content_type = arrival.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let deployed = arrival.deployment.as_deref();
-    let body = match deployed.and_then(|model| scan::with_model(entry, content_type, &body, model)) {
-        Some(named) => memory::needed(&gateway.live.holdings).keep(named.into()),
+    let unread = |error: scan::ScanError| arrival.refuse(Kind::BadRequest, error.to_string());
+    let body = match own.map_err(unread)? {
+        Some(own) => memory::needed(&gateway.live.holdings).keep(own.into()),
         None => body,
     };
-    let unread = |error: scan::ScanError| arrival.refuse(Kind::BadRequest, error.to_string());
     let mut scan = scan::scan(entry, content_type, &body).map_err(unread)?;
     let index = table.route_of_model(&scan.model);
     let needed = index.map_or(access.whole(), |index| table.routes[index].config.access);
