@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::request;
+use http::{Uri, request};
 
 use super::ring::Key;
 use super::tokens::Rejected;
@@ -46,6 +46,8 @@ pub enum Denied {
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {
     pub head: &'a request::Parts,
+    /// As it was asked for.
+    pub uri: &'a Uri,
     pub body: &'a [u8],
     /// Whether the signature has to cover the body.
     pub payload: Payload,
@@ -101,15 +103,15 @@ impl Standing {
 }
 
 fn verify(secrets: &[Secret], received: &Received<'_>) -> Result<(), Refused> {
-    let head = received.head;
+    let Received { head, uri, .. } = received;
     let claim = Claim::read(&head.headers)?.covering(received.payload);
     let asked = Asked {
         method: head.method.as_str(),
-        path: head.uri.path(),
-        query: head.uri.query(),
+        path: uri.path(),
+        query: uri.query(),
         body: Hash::of([received.body]),
     };
-    let authority = head.uri.authority().map(http::uri::Authority::as_str);
+    let authority = uri.authority().map(http::uri::Authority::as_str);
     let now = Stamp::at(received.now);
     let mut result = Err(Refused::Mismatch);
     for secret in secrets {

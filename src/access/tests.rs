@@ -119,7 +119,8 @@ fn who_signs_is_known_when_the_body_is_there() {
     let prove = |head: &request::Parts, body: &str, late: u64| {
         let standing = judge(&head.headers, head.uri.query(), Signing::Aws);
         let now = Duration::from_secs(NOW + late);
-        let received = Received { head, body: body.as_bytes(), payload: Payload::Signed, now };
+        let received =
+            Received { head, uri: &head.uri, body: body.as_bytes(), payload: Payload::Signed, now };
         match standing.and_then(|standing| standing.proven(&received)) {
             Ok(key) => key.name.to_string(),
             Err(Denied::Signature { why, key }) => {

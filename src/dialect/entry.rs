@@ -123,6 +123,9 @@ pub fn find<'a>(
 /// In whose words somebody is answered there, be it that nothing is served.
 pub fn dialect_of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Dialect {
     let ours = ours(uri);
+    if ours.as_ref().is_some_and(|ours| matches!(ours.wrapping, Some(Wrapping::Bedrock(_)))) {
+        return Dialect::Bedrock;
+    }
     let uri = ours.as_ref().map_or(uri, |ours| &ours.uri);
     match find(method, uri.path(), uri.query(), headers) {
         Ok(entry) => entry.dialect,

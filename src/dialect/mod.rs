@@ -83,7 +83,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use anthropic::flagged;
-pub use bedrock::flags;
+pub use bedrock::{flags, invoke};
 pub use framing::{Frame, Framing, Splitter, sse};
 pub use gemini::named;
 pub use operation::{Operation, Replay};

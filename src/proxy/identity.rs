@@ -10,7 +10,7 @@ use http::{HeaderName, Method, request};
 
 use super::intake::Arrival;
 use super::refuse::{DEFAULT_RETRY_AFTER, Refusal};
-use super::{Gateway, Snapshot, cors};
+use super::{Gateway, Snapshot, cors, wrapped};
 use crate::access::tokens::{Rejected, Unfit};
 use crate::access::{Access, Demand, Denied, MOST_GUESSES, Received, Signing, Standing};
 use crate::algo::sigv4::{Payload, Refused};
@@ -20,8 +20,9 @@ use crate::vocab::host::is_own_address;
 
 /// What a request's head says about its caller.
 pub fn judge(gateway: &Gateway, access: &Access, arrival: &Arrival) -> Result<Standing, Denied> {
-    // Callers of Bedrock's dialect may sign instead of sending their key.
-    let signing = if arrival.dialect == Dialect::Bedrock { Signing::Aws } else { Signing::Foreign };
+    // Callers of Bedrock's may sign instead of sending their key.
+    let told = wrapped::told_in(arrival.wrapping, arrival.dialect);
+    let signing = if told == Dialect::Bedrock { Signing::Aws } else { Signing::Foreign };
     let now = gateway.live.clock.unix_now();
     access.judge(&arrival.head.headers, arrival.head.uri.query(), signing, now)
 }
@@ -35,7 +36,8 @@ pub fn received<'a>(
 ) -> Received<'a> {
     let secured = snapshot.table.server.tls.is_some();
     let payload = if secured { Payload::MayBeUnsigned } else { Payload::Signed };
-    Received { head: &arrival.head, body, payload, now }
+    let uri = arrival.signed.as_ref().unwrap_or(&arrival.head.uri);
+    Received { head: &arrival.head, uri, body, payload, now }
 }
 
 /// Refuses whoever is nobody we know where every model needs a key, whichever it turns out to be.
@@ -135,7 +137,8 @@ pub fn refusal(gateway: &Gateway, access: &Access, denied: &Denied, arrival: &Ar
         refusal.hopeless = true;
         return refusal;
     }
-    let way = way(arrival.dialect);
+    let dialect = wrapped::told_in(arrival.wrapping, arrival.dialect);
+    let way = way(dialect);
     let (kind, message) = match denied {
         Denied::Missing => (
             Kind::Unauthorized,
@@ -146,7 +149,7 @@ pub fn refusal(gateway: &Gateway, access: &Access, denied: &Denied, arrival: &Ar
             format!(
                 "{}the API key is not one of this gateway's, where a provider's own key does not count; \
                  send one of those in `keys:` of its configuration {way}",
-                known_by(arrival.dialect)
+                known_by(dialect)
             ),
         ),
         Denied::Disagreeing => (

@@ -56,7 +56,9 @@ pub struct Arrival {
     /// The model that its path named beside its body.
     deployment: Option<String>,
     /// How its cloud has what is Anthropic's.
-    wrapping: Option<Wrapping>,
+    pub wrapping: Option<Wrapping>,
+    /// What it asked for before it was put below our base, where its caller may have signed that.
+    pub signed: Option<Uri>,
     /// The other end of its connection, where that is an address.
     pub from: Option<IpAddr>,
     pub begun: Tick,
@@ -81,7 +83,9 @@ impl Arrival {
         mut request: Request<Incoming>,
         from: Option<IpAddr>,
     ) -> Self {
-        let (deployment, wrapping) = below_our_base(&snapshot.table, request.uri_mut()).unwrap_or_default();
+        let Below { deployment, wrapping, asked } =
+            below_our_base(&snapshot.table, request.uri_mut()).unwrap_or_default();
+        let signed = asked.filter(|_| matches!(wrapping, Some(Wrapping::Bedrock(_))));
         let from = from.map(|from| from.to_canonical());
         let upgrade = may_switch(request.headers()).then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
@@ -92,7 +96,20 @@ impl Arrival {
         let trace = trace::of(gateway, snapshot, &head.method, said);
         let begun = gateway.live.now();
         let (body, dialect) = (Some(Arriving::new(body, head.version)), Dialect::Http);
-        Self { head, body, upgrade, request_id, dialect, deployment, wrapping, from, begun, trace, privacy }
+        Self {
+            head,
+            body,
+            upgrade,
+            request_id,
+            dialect,
+            deployment,
+            wrapping,
+            signed,
+            from,
+            begun,
+            trace,
+            privacy,
+        }
     }
 
     pub fn refuse(&self, kind: Kind, message: impl Into<String>) -> Box<Refusal> {
@@ -102,13 +119,21 @@ impl Arrival {
     }
 }
 
-/// Puts a path that came below another base below ours, unless a path route was written for it. Returns the model that
-/// it named, and how it is wrapped.
-fn below_our_base(table: &Table, uri: &mut Uri) -> Option<(Option<String>, Option<Wrapping>)> {
+/// What a path said that came below another base.
+#[derive(Default)]
+struct Below {
+    deployment: Option<String>,
+    wrapping: Option<Wrapping>,
+    /// As it came.
+    asked: Option<Uri>,
+}
+
+/// Puts a path that came below another base below ours, unless a path route was written for it.
+fn below_our_base(table: &Table, uri: &mut Uri) -> Option<Below> {
     let Ours { uri: ours, deployment, wrapping } =
         entry::ours(uri).filter(|_| table.route_of_path(uri.path()).is_none())?;
-    *uri = ours;
-    Some((deployment, wrapping))
+    let asked = Some(std::mem::replace(uri, ours));
+    Some(Below { deployment, wrapping, asked })
 }
 
 /// Whether a request asks for another protocol on its connection, and for none that is HTTP again: through such a

@@ -40,6 +40,7 @@
 //! | `tail` | reads the usage at the end of an answer too large to hold |
 //! | `unattended` | attempts that are read to their ends though nobody waits for them |
 //! | `tunnel` | connections that have switched protocols |
+//! | `wrapped` | answers to those who have Anthropic's Messages as a cloud has them |
 //! | `refuse` | our own errors, in the caller's dialect |
 //! | `strike` | what no caller is to read of an upstream's words |
 //! | `seal` | what is put last on every answer |
@@ -106,6 +107,7 @@ mod thoughts;
 mod trace;
 mod tunnel;
 mod unattended;
+mod wrapped;
 
 use std::future::poll_fn;
 use std::net::IpAddr;
@@ -343,9 +345,9 @@ impl Gateway {
         let snapshot = self.snapshot();
         let sharing = cors::Sharing::of(&snapshot.table, &request);
         let arrival = intake::Arrival::new(self, &snapshot, request, from);
-        let begun = arrival.begun;
+        let (begun, wrapping) = (arrival.begun, arrival.wrapping);
         let wish = explain::Wish::of(&arrival);
-        let mut response = match intake::admit(self, &snapshot, arrival).await {
+        let response = match intake::admit(self, &snapshot, arrival).await {
             Ok(intake::Admitted::Guest(guest)) => {
                 let seal = Seal::of(&guest.settle, guest.dialect, wish);
                 let (dialect, request_id) = (guest.dialect, guest.request_id.clone());
@@ -360,12 +362,14 @@ impl Gateway {
                 seal.put(self, served.unwrap_or_else(too_late))
             }
             Ok(intake::Admitted::Answered(response)) => *response,
-            Err(refusal) => {
+            Err(mut refusal) => {
+                refusal.dialect = wrapped::told_in(wrapping, refusal.dialect);
                 stranger::note(self, &refusal, begun);
                 let seal = Seal::of_refused(&refusal, wish);
                 seal.put(self, refusal.into_response(&self.live))
             }
         };
+        let mut response = wrapped::on(self, wrapping, begun, response);
         sharing.say(response.headers_mut());
         response
     }

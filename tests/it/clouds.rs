@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use mainstay::dialect::{Framing, Splitter};
 use serde_json::{Value, json};
 
-use crate::lab::{Answer, Ask, Heard, Lab, Said, Scribe};
+use crate::lab::{Answer, Ask, End, Heard, Lab, Said, Scribe};
 
 const YAML: &str = "
 version: 1
@@ -231,4 +234,171 @@ async fn a_path_route_that_was_written_for_vertexs_paths_goes_before() {
     let answer = lab.send(&at_vertex("claude-c", "rawPredict", asked.clone())).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(service.only().body, asked);
+}
+
+fn at_bedrock(name: &str, streamed: bool, body: String) -> Ask {
+    let verb = if streamed { "invoke-with-response-stream" } else { "invoke" };
+    Ask::post(&format!("/bedrock/model/{name}/{verb}"), body)
+        .header("accept", "application/vnd.amazon.eventstream")
+}
+
+/// The events of chunks, and exceptions by their names.
+fn messages(answer: &Answer) -> Vec<Value> {
+    let mut splitter = Splitter::new(Framing::EventStream);
+    splitter.push(answer.body.clone());
+    let mut messages = Vec::new();
+    while let Some(frame) = splitter.next().expect("sound messages") {
+        let payload: Value = serde_json::from_slice(frame.data().unwrap()).unwrap();
+        messages.push(match frame.event().unwrap() {
+            b"chunk" => {
+                serde_json::from_slice(&BASE64_STANDARD.decode(payload["bytes"].as_str().unwrap()).unwrap())
+                    .unwrap()
+            }
+            name => json!({ String::from_utf8(name.to_vec()).unwrap(): payload }),
+        });
+    }
+    messages
+}
+
+/// The same law.
+#[tokio::test(start_paused = true)]
+async fn whoever_invokes_at_bedrock_gets_what_he_would_get_who_asks_anthropic() {
+    for (upstream, model, name) in ROUTES {
+        for streamed in [false, true] {
+            let said = |name: &str| call(name, streamed);
+            let mut own = with(body(), &[("model", json!(model))]);
+            if streamed {
+                own = with(serde_json::from_str(&own).unwrap(), &[("stream", json!(true))]);
+            }
+            let own = Ask::post("/v1/messages", own)
+                .header("anthropic-version", "2023-06-01")
+                .header("anthropic-beta", FLAGS);
+            let (expected, told) = Scene::new(said).send(upstream, own).await;
+            assert_eq!(expected.status, 200, "{upstream}: {}", expected.text());
+
+            let flags: Vec<&str> = FLAGS.split(',').collect();
+            let more = [("anthropic_version", json!("bedrock-2023-05-31")), ("anthropic_beta", json!(flags))];
+            let scene = Scene::new(said);
+            let ask = at_bedrock(name, streamed, with(body(), &more));
+            let (answer, heard) = scene.send(upstream, ask).await;
+            assert_eq!(heard.as_ref().map(gist), told.as_ref().map(gist), "{upstream}");
+            assert!(!heard.expect("a request").header("accept").contains("amazon"), "{upstream}");
+            assert_eq!(answer.status, 200, "{upstream}");
+            assert_ne!(answer.header("x-amzn-requestid"), "");
+            if streamed {
+                assert_eq!(answer.header("content-type"), "application/vnd.amazon.eventstream");
+                assert_eq!((answer.header("content-length"), answer.end), ("", End::Clean));
+                let mut events = messages(&answer);
+                let last = events.last_mut().and_then(Value::as_object_mut).expect("a last one");
+                let metrics = last.remove("amazon-bedrock-invocationMetrics").expect("its metrics");
+                assert_eq!(
+                    (&metrics["inputTokenCount"], &metrics["outputTokenCount"]),
+                    (&json!(7), &json!(5))
+                );
+                assert_eq!(events, expected.events(), "{upstream}");
+            } else {
+                assert_eq!(answer.text(), expected.text(), "{upstream}");
+                assert_eq!(answer.header("content-type"), "application/json");
+                let counts = ["input", "output"].map(|kind| format!("x-amzn-bedrock-{kind}-token-count"));
+                assert_eq!(counts.map(|name| answer.header(&name).to_owned()), ["7", "5"]);
+            }
+            let ended = [r#"dialect="anthropic""#, r#"outcome="ok""#];
+            assert_eq!(scene.lab.metric_sum("mainstay_requests_total", &ended), 1.0);
+            assert_eq!(scene.lab.metric_sum("mainstay_tokens_total", &[r#"kind="output""#]), 5.0);
+            scene.lab.assert_quiet().await;
+        }
+    }
+}
+
+/// What AWS' SDKs know an error by.
+fn amazons(answer: &Answer) -> (u16, String) {
+    let body = answer.json();
+    assert_eq!(body["__type"], answer.header("x-amzn-errortype"), "{}", answer.text());
+    assert!(body["message"].is_string(), "{}", answer.text());
+    (answer.status.as_u16(), answer.header("x-amzn-errortype").to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn bedrocks_callers_hear_of_errors_as_amazon_says_them() {
+    let limited = r#"{"type":"error","error":{"type":"rate_limit_error","message":"slowly"}}"#;
+    let scene = Scene::new(|_| Said::json(429, limited).header("retry-after", "400"));
+    let ask = |name: &str, more: &[(&str, Value)]| at_bedrock(name, true, with(body(), more));
+    for upstream in ["claude", "chat"] {
+        let (_, _, name) = ROUTES.into_iter().find(|(name, ..)| *name == upstream).unwrap();
+        let (answer, _) = scene.send(upstream, ask(name, &[])).await;
+        assert_eq!(
+            amazons(&answer),
+            (429, "ThrottlingException".to_owned()),
+            "{upstream}: {}",
+            answer.text()
+        );
+    }
+    let (answer, _) = scene.send("claude", ask("claude-x", &[])).await;
+    assert_eq!(amazons(&answer), (404, "ResourceNotFoundException".to_owned()));
+    assert!(answer.text().contains("claude-c"), "{}", answer.text());
+    let titan = at_bedrock("claude-c", false, json!({"inputText": "hello"}).to_string());
+    let (answer, heard) = scene.send("chat", titan).await;
+    assert_eq!(amazons(&answer), (400, "ValidationException".to_owned()));
+    assert!(answer.text().contains("Converse") && heard.is_none(), "{}", answer.text());
+    let answer = scene.lab.send(&ask("claude-c", &[])).await;
+    assert_eq!(amazons(&answer), (403, "MissingAuthenticationTokenException".to_owned()));
+    let answer = scene.lab.send(&Ask::get("/model/claude-c/invoke")).await;
+    assert_eq!(amazons(&answer), (405, "ValidationException".to_owned()));
+
+    // What the upstream itself has against a request comes in Amazon's words as well.
+    for (upstream, model) in [("claude", "claude-a@20250929"), ("chat", "claude-c")] {
+        let wrong =
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"max_tokens: too many"}}"#;
+        let scene = Scene::new(|_| Said::json(400, wrong));
+        let (answer, _) = scene.send(upstream, ask(model, &[])).await;
+        assert_eq!(amazons(&answer), (400, "ValidationException".to_owned()), "{upstream}");
+        assert!(
+            answer.json()["message"].as_str().unwrap().contains("max_tokens: too many"),
+            "{}",
+            answer.text()
+        );
+        scene.lab.assert_quiet().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_breaks_ends_with_an_exception_and_a_cut() {
+    let begin = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"c\",\"content\":[],\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}}\n\n\
+        event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n\
+        event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Oslo\"}}\n\n";
+    let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"}}\n\n";
+    for rest in ["", error] {
+        let events = format!("{begin}{rest}");
+        let scene = Scene::new(|_| {
+            Said::status(200).header("content-type", "text/event-stream").data(events.clone())
+        });
+        let (answer, _) =
+            scene.send("claude", at_bedrock("claude-a@20250929", true, body().to_string())).await;
+        assert_eq!((answer.status.as_u16(), answer.end), (200, End::Cut));
+        let messages = messages(&answer);
+        assert_eq!(messages.len(), 4, "{messages:?}");
+        assert!(
+            messages[3]
+                .get("serviceUnavailableException")
+                .or(messages[3].get("internalServerException"))
+                .is_some(),
+            "{messages:?}"
+        );
+        scene.lab.assert_quiet().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_goes_out_early_is_amazons_too() {
+    let yaml = "
+version: 1
+upstreams: {slow: {provider: simulated, simulated: {ttft: 5s}}}
+routes: [{model: late, early_commit: 1s, channels: [{upstream: slow}]}]
+";
+    let lab = Lab::start(yaml);
+    let answer = lab.send(&at_bedrock("late", true, body().to_string())).await;
+    assert_eq!((answer.status.as_u16(), answer.end), (200, End::Clean));
+    assert_eq!(answer.header("content-type"), "application/vnd.amazon.eventstream");
+    assert_eq!(messages(&answer).last().unwrap()["type"], "message_stop");
+    lab.assert_quiet().await;
 }

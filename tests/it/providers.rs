@@ -22,6 +22,8 @@ const HEAD: &str = "\
 | Gemini | `POST /v1beta/models/{model}:generateContent`, `POST /v1beta/models/{model}:streamGenerateContent`, `POST /v1beta/models/{model}:countTokens`, `POST /v1beta/models/{model}:embedContent`, `POST /v1beta/models/{model}:batchEmbedContents`, `GET /v1beta/models`; below `/gemini` too |
 | Cohere | `POST /cohere/v2/chat`, `POST /cohere/v2/embed`, `POST /cohere/v2/rerank`, `GET /cohere/v1/models` |
 | Bedrock | `POST /bedrock/model/{model}/converse`, `POST /bedrock/model/{model}/converse-stream`, `POST /bedrock/model/{model}/count-tokens` |
+| Anthropic at Bedrock | `POST /bedrock/model/{model}/invoke`, `POST /bedrock/model/{model}/invoke-with-response-stream`; without `/bedrock` too |
+| Anthropic at Vertex AI | `POST /v1/projects/{project}/locations/{location}/publishers/anthropic/models/{model}:rawPredict`, and `:streamRawPredict`; `count-tokens:rawPredict` there counts |
 
 Chats, vectors, rankings and counts of tokens go to upstreams of any dialect; the rest goes to those of its own (pictures and speech
 of OpenAI's callers to Gemini's models too). Other base URLs that SDKs may keep stand [here](callers.md#where-to-point-an-sdk). Everything
@@ -94,7 +96,9 @@ fn what_the_docs_say_that_may_be_asked_may_be_asked() {
         let Some((method, path)) = quoted.split_once(' ').filter(|(_, path)| path.starts_with('/')) else {
             continue;
         };
-        let path = path.replace("{model}", "m").replace("{id}", "id_1");
+        let path = path.replace("{model}", "m").replace("{id}", "id_1").replace(['{', '}'], "");
+        let ours = entry::ours(&path.parse().expect("a path"));
+        let path = ours.map_or(path, |ours| ours.uri.path().to_owned());
         let found = entry::find(&method.parse::<Method>().expect("a method"), &path, None, &HeaderMap::new());
         assert!(found.is_ok(), "{quoted}: {found:?}");
         asked += 1;

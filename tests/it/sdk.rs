@@ -72,7 +72,7 @@ fn runs(command: &mut Command, file: &str) {
 
 /// Somebody's own settings would change what the SDKs do.
 pub fn without_settings(command: &mut Command) {
-    const SETTINGS: [&str; 16] = [
+    const SETTINGS: [&str; 17] = [
         "OPENAI_BASE_URL",
         "OPENAI_API_KEY",
         "ANTHROPIC_BASE_URL",
@@ -81,6 +81,7 @@ pub fn without_settings(command: &mut Command) {
         "ANTHROPIC_VERTEX_BASE_URL",
         "ANTHROPIC_VERTEX_PROJECT_ID",
         "CLOUD_ML_REGION",
+        "ANTHROPIC_BEDROCK_BASE_URL",
         "GEMINI_API_KEY",
         "GOOGLE_API_KEY",
         "GOOGLE_GEMINI_BASE_URL",

@@ -113,6 +113,20 @@ class Bedrock(unittest.TestCase):
         messages = [{"role": "user", "content": [{"text": "hello"}]}]
         return client.converse(modelId=model, messages=messages)["output"]["message"]["content"][0]["text"]
 
+    def test_anthropics_sdk_signs_too(self):
+        client = anthropic.AnthropicBedrock(
+            aws_region="eu-central-1", aws_access_key="shop", aws_secret_key=RIGHT, base_url=f"{URL}/bedrock", max_retries=0
+        )
+        for model in ("demo", "arn:aws:bedrock:eu-central-1:1:inference-profile/x y"):
+            asks = {"model": model, "max_tokens": 99, "messages": HELLO, "betas": ["context-1m-2025-08-07"]}
+            if model == "demo":
+                self.assertTrue(client.beta.messages.create(**asks).content[0].text)
+                with client.beta.messages.stream(**asks) as stream:
+                    self.assertTrue("".join(stream.text_stream))
+            else:
+                with self.assertRaises(anthropic.NotFoundError):
+                    client.beta.messages.create(**asks)
+
     def refused(self, code, client):
         with self.assertRaises(ClientError) as caught:
             self.ask(client)

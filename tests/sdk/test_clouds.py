@@ -5,6 +5,8 @@ import json
 import unittest
 
 import anthropic
+import boto3
+from botocore.exceptions import ClientError
 
 from gateway import URL, fault
 from oracle import speaker
@@ -123,6 +125,80 @@ class Vertex(Cloud, unittest.TestCase):
         self.assertGreater(self.client().messages.count_tokens(model="alone", messages=HELLO).input_tokens, 0)
         with self.assertRaises(anthropic.NotFoundError):
             self.client().messages.count_tokens(model="alonne", messages=HELLO)
+
+
+class Bedrock(Cloud, unittest.TestCase):
+    def client(self, base="/bedrock"):
+        return anthropic.AnthropicBedrock(
+            aws_region="eu-central-1", api_key="callers-key", base_url=URL + base, max_retries=0
+        )
+
+    def test_at_the_bare_host(self):
+        answer = self.client("").messages.create(model="alone", max_tokens=100, messages=HELLO)
+        self.assertEqual(speaker(answer.content[0].text), "lone")
+
+    def test_a_name_that_has_to_be_encoded(self):
+        with self.assertRaises(anthropic.NotFoundError) as caught:
+            arn = "arn:aws:bedrock:eu-central-1:1:inference-profile/us.anthropic.claude-x-v1:0"
+            self.client().messages.create(model=arn, max_tokens=100, messages=HELLO)
+        self.assertIn(arn, str(caught.exception))
+
+
+class Invoke(unittest.TestCase):
+    """AWS' own SDK, which has it that bodies are the model's affair."""
+
+    BODY = json.dumps({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 100, "messages": HELLO})
+
+    def client(self):
+        return boto3.client(
+            "bedrock-runtime",
+            endpoint_url=f"{URL}/bedrock",
+            region_name="eu-central-1",
+            aws_access_key_id="caller",
+            aws_secret_access_key="callers-key",
+        )
+
+    def test_whole(self):
+        for model, upstream in MODELS.items():
+            answer = self.client().invoke_model(modelId=model, body=self.BODY)
+            self.assertEqual(answer["contentType"], "application/json")
+            self.assertEqual(speaker(json.loads(answer["body"].read())["content"][0]["text"]), upstream)
+
+    def test_streamed(self):
+        for model, upstream in MODELS.items():
+            answer = self.client().invoke_model_with_response_stream(modelId=model, body=self.BODY)
+            self.assertEqual(answer["contentType"], "application/json")
+            events = [json.loads(event["chunk"]["bytes"]) for event in answer["body"]]
+            deltas = [event["delta"] for event in events if event["type"] == "content_block_delta"]
+            self.assertEqual(speaker("".join(delta["text"] for delta in deltas)), upstream)
+            metrics = events[-1]["amazon-bedrock-invocationMetrics"]
+            self.assertGreater(metrics["outputTokenCount"], 0)
+            self.assertGreaterEqual(metrics["invocationLatency"], metrics["firstByteLatency"])
+
+    def test_the_body_of_another_vendors_model(self):
+        with self.assertRaises(ClientError) as caught:
+            self.client().invoke_model(modelId="alone", body=json.dumps({"inputText": "hello"}))
+        self.assertEqual(caught.exception.response["Error"]["Code"], "ValidationException")
+        self.assertIn("Converse", caught.exception.response["Error"]["Message"])
+
+    def test_a_limit(self):
+        fault("lone", {"fault": {"kind": "rate_limited", "retry_after_ms": 60_000}})
+        client = self.client()
+        try:
+            with self.assertRaises(client.exceptions.ThrottlingException):
+                client.invoke_model(modelId="alone", body=self.BODY)
+        finally:
+            fault("lone")
+
+    def test_an_error_in_a_stream(self):
+        fault("lone", {"fault": {"kind": "in_band_error", "after_events": 3}})
+        try:
+            answer = self.client().invoke_model_with_response_stream(modelId="alone", body=self.BODY)
+            with self.assertRaises(ClientError) as caught:
+                list(answer["body"])
+        finally:
+            fault("lone")
+        self.assertIn(caught.exception.response["Error"]["Code"], ("serviceUnavailableException", "internalServerException"))
 
 
 del Cloud  # It is no test by itself.

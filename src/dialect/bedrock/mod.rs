@@ -1,4 +1,4 @@
-//! Amazon Bedrock's converse.
+//! Amazon Bedrock's converse, and how its invoke has Anthropic's answers.
 //!
 //! Source: the service model of `bedrock-runtime` in botocore 1.44 (`service-2.json`), which is what
 //! every AWS SDK is made from.
@@ -6,6 +6,7 @@
 mod block;
 pub mod error;
 pub mod flags;
+pub mod invoke;
 mod maker;
 mod media;
 pub mod reply;

@@ -1,10 +1,11 @@
 //! OpenAI's ways below other base URLs than `/v1`: those of vendors that speak its dialect, whose callers change the host
-//! and nothing else, and the bare host. Likewise what is asked of Gemini's and Claude's models at Vertex AI.
+//! and nothing else, and the bare host. Likewise what is asked of Gemini's and Claude's models at Vertex AI, and of
+//! Claude's by Bedrock's invoke.
 //!
 //! Sources: Azure's "Azure OpenAI REST API reference" (`/openai/deployments/{deployment}/…?api-version=…`) and its v1;
 //! Groq's, OpenRouter's and Google's ("OpenAI compatibility") base URLs; LiteLLM's proxy takes all of them without `/v1`;
 //! Vertex AI's reference (`publishers.models.generateContent`, `rawPredict`), whose newer form names no project;
-//! Anthropic's SDKs (`AnthropicVertex`), whose base URL has the version.
+//! Anthropic's SDKs (`AnthropicVertex`), whose base URL has the version; Bedrock's (`InvokeModel`).
 
 use std::borrow::Cow;
 
@@ -16,6 +17,7 @@ use super::path::params;
 use super::ways::WAYS;
 use super::{decode, told, without_verb};
 use crate::dialect::Dialect;
+use crate::dialect::provider::Delivery;
 
 /// None begins with a later one, but for the bare host, which is the last.
 const BASES: [&str; 6] = ["/openai/v1", "/openai", "/v1beta/openai", "/gemini/v1beta/openai", "/api/v1", ""];
@@ -47,6 +49,9 @@ pub struct Ours {
 pub enum Wrapping {
     /// All else is as Anthropic has it.
     Vertex,
+    /// The path says as well how the answer is delivered, of which a stream is of Amazon's messages. So are errors Amazon's,
+    /// and callers may sign.
+    Bedrock(Delivery),
 }
 
 /// What a path means that is another vendor's; `None` for all others, and for what is below our base already.
@@ -57,6 +62,9 @@ pub fn ours(uri: &Uri) -> Option<Ours> {
     let (said, deployment) = if let Some((said, model)) = claude_at_vertex(path) {
         wrapping = Some(Wrapping::Vertex);
         (said.to_owned(), model)
+    } else if let Some((model, delivery)) = claude_at_bedrock(path) {
+        wrapping = Some(Wrapping::Bedrock(delivery));
+        ("/v1/messages".to_owned(), Some(model))
     } else if googles.starts_with("/v1/") || googles.starts_with("/v1beta1/") {
         (format!("/v1beta/models/{}", at_vertex(googles)?), None)
     } else {
@@ -105,6 +113,15 @@ fn claude_at_vertex(path: &str) -> Option<(&'static str, Option<Cow<'_, str>>)> 
         return Some(("/v1/messages/count_tokens", None));
     }
     Some(("/v1/messages", Some(decode(named)?)))
+}
+
+fn claude_at_bedrock(path: &str) -> Option<(Cow<'_, str>, Delivery)> {
+    let named = path.strip_prefix("/bedrock").unwrap_or(path).strip_prefix("/model/")?;
+    let (raw, delivery) = match named.strip_suffix("/invoke") {
+        Some(raw) => (raw, Delivery::Whole),
+        None => (named.strip_suffix("/invoke-with-response-stream")?, Delivery::Streamed),
+    };
+    Some((decode(raw)?, delivery))
 }
 
 fn below_another(path: &str) -> Option<&str> {
@@ -219,6 +236,30 @@ mod tests {
         check(&format!("/v1/{scope}/..%2Fc:rawPredict"), "-");
         check(&format!("/v1/{scope}/:rawPredict"), "-");
         check("/v1/projects/p/locations/l/publishers/google/models/c:rawPredict", "-");
+    }
+
+    #[test]
+    fn claude_is_invoked_at_bedrock_as_it_is_asked_at_anthropic() {
+        let model = "arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-x-v1:0";
+        for base in ["", "/bedrock"] {
+            for name in
+                [model.replace('/', "%2F"), model.replace('/', "%2f").replace(':', "%3A"), model.to_owned()]
+            {
+                let path = format!("{base}/model/{name}/invoke");
+                check(&path, &format!("/v1/messages as {model} of Bedrock(Whole)"));
+                let path = format!("{path}-with-response-stream");
+                check(&path, &format!("/v1/messages as {model} of Bedrock(Streamed)"));
+            }
+            for other in [
+                "/model//invoke",
+                "/model/invoke",
+                "/model/../x/invoke",
+                "/model/x/invoke/y",
+                "/model/x/converse",
+            ] {
+                check(&format!("{base}{other}"), "-");
+            }
+        }
     }
 
     #[test]

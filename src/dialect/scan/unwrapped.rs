@@ -6,7 +6,9 @@
 
 use http::HeaderValue;
 
+use super::super::entry::Wrapping;
 use super::super::json::{Kind, Text, Walked, Walker};
+use super::super::provider::Delivery;
 use super::ScanError;
 
 /// The version of Anthropic's own API that all those of clouds stand for.
@@ -18,8 +20,12 @@ const CLOUDS: [&str; 2] = ["vertex-", "bedrock-"];
 const SHAPE_OF_VERSION: &str = "`anthropic_version` has to be a version, like \"vertex-2023-10-16\"";
 const SHAPE_OF_BETAS: &str = "`anthropic_beta` has to be a list of names, of 4096 bytes together at most";
 
-/// Of a version and of all flags, in bytes: they become headers.
+const SHAPE_OF_PROFILE: &str = "`user_profile_id` has to be an id";
+const NO_MESSAGES: &str = "the body has no `messages`: invoke is served for Anthropic's Messages, and for nobody else's bodies; ask other models by Converse";
+
+/// Of a version, an id and all flags, in bytes: they become headers.
 const LONGEST_VERSION: usize = 64;
+const LONGEST_PROFILE: usize = 256;
 const MOST_OF_BETAS: usize = 4096;
 
 /// A body of Anthropic's own, and what it said that belongs into headers.
@@ -30,19 +36,32 @@ pub struct Unwrapped {
     pub version: Option<HeaderValue>,
     /// Flags of `anthropic-beta`.
     pub betas: Vec<String>,
+    /// `anthropic-user-profile-id`, which SDKs put into Bedrock's bodies.
+    pub profile: Option<HeaderValue>,
 }
 
-/// The body without what belongs into headers, and with the path's model, where that names one. `None` where it cannot
-/// be read, which a scan of it tells.
+/// The body without what belongs into headers, and with the path's model and delivery, where it names them. `None` where
+/// it cannot be read, which a scan of it tells.
 ///
 /// # Errors
-/// What belongs into headers cannot stand there.
-pub fn unwrapped(body: &[u8], model: Option<&str>) -> Result<Option<Unwrapped>, ScanError> {
+/// What belongs into headers cannot stand there, or it is the body of another vendor's model.
+pub fn unwrapped(
+    wrapping: Wrapping,
+    body: &[u8],
+    model: Option<&str>,
+) -> Result<Option<Unwrapped>, ScanError> {
     let mut own = Vec::with_capacity(body.len() + model.map_or(0, str::len) + 16);
     own.push(b'{');
     if let Some(model) = model {
         own.extend_from_slice(b"\"model\":");
         own.extend_from_slice(serde_json::Value::from(model).to_string().as_bytes());
+    }
+    let delivery = match wrapping {
+        Wrapping::Bedrock(delivery) => Some(delivery),
+        Wrapping::Vertex => None,
+    };
+    if delivery == Some(Delivery::Streamed) {
+        own.extend_from_slice(if own.len() > 1 { b",\"stream\":true" } else { b"\"stream\":true" });
     }
     let mut seen = Seen::default();
     let mut walker = Walker::new(body);
@@ -51,8 +70,10 @@ pub fn unwrapped(body: &[u8], model: Option<&str>) -> Result<Option<Unwrapped>, 
         if seen.takes(walker, key, at)? {
             return Ok(());
         }
-        let (_, span) = walker.value()?;
-        if !(model.is_some() && key.is("model")) {
+        let (kind, span) = walker.value()?;
+        seen.messages |= key.is("messages") && kind != Kind::Null;
+        let is_the_paths = (model.is_some() && key.is("model")) || (delivery.is_some() && key.is("stream"));
+        if !is_the_paths {
             if own.len() > 1 {
                 own.push(b',');
             }
@@ -67,9 +88,13 @@ pub fn unwrapped(body: &[u8], model: Option<&str>) -> Result<Option<Unwrapped>, 
         return Ok(None);
     }
     own.push(b'}');
-    match seen.wrong {
+    let Seen { version, betas, profile, messages, mut wrong } = seen;
+    if delivery.is_some() && !messages {
+        wrong.get_or_insert(ScanError::new(walker.position(), NO_MESSAGES));
+    }
+    match wrong {
         Some(wrong) => Err(wrong),
-        None => Ok(Some(Unwrapped { body: own, version: seen.version, betas: seen.betas })),
+        None => Ok(Some(Unwrapped { body: own, version, betas, profile })),
     }
 }
 
@@ -77,6 +102,8 @@ pub fn unwrapped(body: &[u8], model: Option<&str>) -> Result<Option<Unwrapped>, 
 struct Seen {
     version: Option<HeaderValue>,
     betas: Vec<String>,
+    profile: Option<HeaderValue>,
+    messages: bool,
     /// The first thing that is.
     wrong: Option<ScanError>,
 }
@@ -90,6 +117,10 @@ impl Seen {
             self.version.is_some().then_some(()).ok_or(SHAPE_OF_VERSION)
         } else if key.is("anthropic_beta") {
             self.betas(walker)?
+        } else if key.is("user_profile_id") {
+            let profile = text(walker)?.filter(|profile| profile.len() <= LONGEST_PROFILE);
+            self.profile = profile.and_then(|profile| HeaderValue::from_str(&profile).ok());
+            self.profile.is_some().then_some(()).ok_or(SHAPE_OF_PROFILE)
         } else {
             return Ok(false);
         };
@@ -147,14 +178,21 @@ mod tests {
     use super::super::{scan, tests::entry};
     use super::*;
 
-    /// `body`, and then headers as they stand.
     fn said(body: &str, model: Option<&str>) -> String {
-        match unwrapped(body.as_bytes(), model) {
-            Ok(Some(Unwrapped { body, version, betas })) => {
+        said_at(Wrapping::Vertex, body, model)
+    }
+
+    /// `body`, and then headers as they stand.
+    fn said_at(wrapping: Wrapping, body: &str, model: Option<&str>) -> String {
+        match unwrapped(wrapping, body.as_bytes(), model) {
+            Ok(Some(Unwrapped { body, version, betas, profile })) => {
                 let version = version.map(|version| format!(" @{}", version.to_str().expect("text")));
                 let mut said = String::from_utf8(body).expect("text") + &version.unwrap_or_default();
                 for flag in betas {
                     said.extend([" +", &flag]);
+                }
+                if let Some(profile) = profile {
+                    said.extend([" =", profile.to_str().expect("text")]);
                 }
                 said
             }
@@ -180,6 +218,21 @@ mod tests {
         }
         let count = r#"{"model":"claude","anthropic_version":"bedrock-2023-05-31","messages":[]}"#;
         assert_eq!(said(count, None), r#"{"model":"claude","messages":[]} @2023-06-01"#);
+    }
+
+    #[test]
+    fn bedrocks_path_says_how_it_is_delivered() {
+        let check = |delivery, body: &str, expected: &str| {
+            assert_eq!(said_at(Wrapping::Bedrock(delivery), body, Some("m")), expected, "{body}");
+        };
+        let body = r#"{"anthropic_version":"bedrock-2023-05-31","stream":false,"messages":[]}"#;
+        check(Delivery::Whole, body, r#"{"model":"m","messages":[]} @2023-06-01"#);
+        check(Delivery::Streamed, body, r#"{"model":"m","stream":true,"messages":[]} @2023-06-01"#);
+        let body = r#"{"user_profile_id":"u_1","anthropic_beta":["a"],"messages":[]}"#;
+        check(Delivery::Whole, body, r#"{"model":"m","messages":[]} +a =u_1"#);
+        for (body, at) in [(r#"{"inputText":"hello"}"#, 21), ("{}", 2), (r#"{"messages":null}"#, 17)] {
+            check(Delivery::Whole, body, &format!("{NO_MESSAGES} (at byte {at})"));
+        }
     }
 
     #[test]
@@ -211,7 +264,7 @@ mod tests {
             let mut wrapped = plain.clone();
             if let Some(version) = &version { wrapped["anthropic_version"] = json!(version); }
             if let Some(betas) = &betas { wrapped["anthropic_beta"] = json!(betas); }
-            let own = unwrapped(wrapped.to_string().as_bytes(), Some("claude-x")).expect("sound").expect("read");
+            let own = unwrapped(Wrapping::Vertex, wrapped.to_string().as_bytes(), Some("claude-x")).expect("sound").expect("read");
             prop_assert_eq!(own.version.is_some(), version.is_some());
             prop_assert_eq!(own.betas, betas.unwrap_or_default());
             let scanned = scan(&entry("/v1/messages"), None, &own.body).map(|scan| scan.model);
@@ -223,7 +276,9 @@ mod tests {
 
         #[test]
         fn whatever_comes_is_no_panic(body in "\\PC{0,40}|\\{\"anthropic_(beta|version)\":\\PC{0,12}\\}") {
-            let _ = unwrapped(body.as_bytes(), Some("m"));
+            for wrapping in [Wrapping::Vertex, Wrapping::Bedrock(Delivery::Streamed)] {
+                let _ = unwrapped(wrapping, body.as_bytes(), Some("m"));
+            }
         }
     }
 }

@@ -1,28 +1,39 @@
 //! Makes a request that came below another base one of ours: its body names the model that the path named, and what a
 //! cloud has in the body stands in headers.
 
-use http::header::CONTENT_TYPE;
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Arrival;
-use crate::dialect::entry::Entry;
+use crate::dialect::entry::{Entry, Wrapping};
 use crate::dialect::scan::{self, ScanError, Unwrapped};
 use crate::proxy::attempt::betas_asked;
 
 const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 const BETAS: HeaderName = HeaderName::from_static("anthropic-beta");
+const PROFILE: HeaderName = HeaderName::from_static("anthropic-user-profile-id");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The body as it is below our own base, where it differs.
 pub fn own_body(arrival: &mut Arrival, entry: &Entry<'_>, body: &[u8]) -> Result<Option<Vec<u8>>, ScanError> {
     let model = arrival.deployment.as_deref();
-    if arrival.wrapping.is_none() {
+    let Some(wrapping) = arrival.wrapping else {
         let content_type = arrival.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         return Ok(model.and_then(|model| scan::with_model(entry, content_type, body, model)));
-    }
-    let Some(Unwrapped { body, version, betas }) = scan::unwrapped(body, model)? else { return Ok(None) };
+    };
+    let own = scan::unwrapped(wrapping, body, model)?;
+    let Some(Unwrapped { body, version, betas, profile }) = own else { return Ok(None) };
     let headers = &mut arrival.head.headers;
+    // AWS' SDKs call it any bytes, and want messages of Amazon's.
+    headers.insert(CONTENT_TYPE, JSON);
+    if matches!(wrapping, Wrapping::Bedrock(_)) {
+        headers.remove(ACCEPT);
+    }
     if let Some(version) = version {
         headers.insert(VERSION, version);
+    }
+    if let Some(profile) = profile {
+        headers.insert(PROFILE, profile);
     }
     also_ask(headers, &betas);
     Ok(Some(body))

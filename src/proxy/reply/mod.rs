@@ -16,6 +16,7 @@ mod recorded;
 mod replayed;
 mod run;
 mod streaming;
+mod wrapped;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -35,6 +36,7 @@ pub use opaque::Opaque;
 pub use recorded::Recorded;
 pub use replayed::Replayed;
 pub use streaming::{Said, Streaming};
+pub use wrapped::Wrapped;
 
 use attended::Attended;
 
@@ -83,6 +85,7 @@ enum Shape {
     Explained(Box<Explained>),
     Captured(Box<Captured>),
     Early(Box<Early>),
+    Wrapped(Box<Wrapped>),
 }
 
 impl Reply {
@@ -126,6 +129,10 @@ impl Reply {
         Self(Shape::Early(Box::new(early)))
     }
 
+    pub fn wrapped(wrapped: Wrapped) -> Self {
+        Self(Shape::Wrapped(Box::new(wrapped)))
+    }
+
     /// All of it, where it is here.
     pub fn as_whole(&self) -> Option<&Bytes> {
         match &self.0 {
@@ -137,7 +144,8 @@ impl Reply {
             | Shape::Replayed(_)
             | Shape::Explained(_)
             | Shape::Captured(_)
-            | Shape::Early(_) => None,
+            | Shape::Early(_)
+            | Shape::Wrapped(_) => None,
         }
     }
 
@@ -149,6 +157,7 @@ impl Reply {
             Shape::Recorded(recorded) => recorded.inner().is_in_pieces(),
             Shape::Followed(followed) => followed.is_in_pieces(),
             Shape::Captured(captured) => captured.inner().is_in_pieces(),
+            Shape::Wrapped(wrapped) => wrapped.inner().is_in_pieces(),
         }
     }
 
@@ -158,6 +167,7 @@ impl Reply {
             Shape::Streaming(streaming) => streaming.get().is_some_and(Streaming::has_said_all),
             Shape::Recorded(recorded) => recorded.inner().has_said_all(),
             Shape::Captured(captured) => captured.inner().has_said_all(),
+            Shape::Wrapped(wrapped) => wrapped.inner().has_said_all(),
             Shape::Whole { .. }
             | Shape::Opaque(_)
             | Shape::Followed(_)
@@ -179,6 +189,7 @@ impl Reply {
             Shape::Explained(explained) => explained.inner().usage(),
             Shape::Captured(captured) => captured.inner().usage(),
             Shape::Early(early) => early.inner()?.usage(),
+            Shape::Wrapped(wrapped) => wrapped.inner().usage(),
         }
     }
 
@@ -194,6 +205,7 @@ impl Reply {
             Shape::Explained(explained) => explained.inner().settle(),
             Shape::Captured(captured) => captured.inner().settle(),
             Shape::Early(early) => early.inner()?.settle(),
+            Shape::Wrapped(wrapped) => wrapped.inner().settle(),
         }
     }
 }
@@ -217,6 +229,7 @@ impl Body for Reply {
             Shape::Explained(explained) => explained.poll_frame(cx),
             Shape::Captured(captured) => captured.poll_frame(cx),
             Shape::Early(early) => early.poll_frame(cx),
+            Shape::Wrapped(wrapped) => wrapped.poll_frame(cx),
         }
     }
 
@@ -228,7 +241,8 @@ impl Body for Reply {
             | Shape::Followed(_)
             | Shape::Replayed(_)
             | Shape::Explained(_)
-            | Shape::Early(_) => false,
+            | Shape::Early(_)
+            | Shape::Wrapped(_) => false,
             Shape::Recorded(recorded) => recorded.inner().is_end_stream(),
             Shape::Captured(captured) => captured.inner().is_end_stream(),
         }
@@ -242,7 +256,8 @@ impl Body for Reply {
             | Shape::Followed(_)
             | Shape::Replayed(_)
             | Shape::Explained(_)
-            | Shape::Early(_) => SizeHint::default(),
+            | Shape::Early(_)
+            | Shape::Wrapped(_) => SizeHint::default(),
             Shape::Recorded(recorded) => recorded.inner().size_hint(),
             Shape::Captured(captured) => captured.inner().size_hint(),
         }

@@ -10,17 +10,28 @@ const BODY: &str = r#"{"messages":[{"role":"user","content":[{"text":"hello"}]}]
 
 /// Signed by `name` with `secret`, so many seconds from now, with these fields besides.
 fn signed(lab: &Lab, name: &str, secret: &str, seconds: i64, more: &[(&'static str, &str)]) -> Ask {
+    signed_for(lab, (PATH, BODY), name, secret, seconds, more)
+}
+
+fn signed_for(
+    lab: &Lab,
+    (path, body): (&str, &'static str),
+    name: &str,
+    secret: &str,
+    seconds: i64,
+    more: &[(&'static str, &str)],
+) -> Ask {
     let now = lab.gateway.live.clock.unix_now();
     let at = Stamp::at(std::time::Duration::from_secs(now.as_secs().saturating_add_signed(seconds)));
     let date = at.to_string();
     let mut fields = vec![("content-type", "application/json"), ("host", "gateway"), ("x-amz-date", &*date)];
     fields.extend_from_slice(more);
     fields.sort_unstable();
-    let asked = Asked { method: "POST", path: PATH, query: None, body: Hash::of([BODY.as_bytes()]) };
+    let asked = Asked { method: "POST", path, query: None, body: Hash::of([body.as_bytes()]) };
     let keys = Keys { access: name, secret, session: None };
     let scope = Scope { region: "eu-central-1", service: "bedrock" };
     let made = authorization(&asked, &fields, keys, scope, at);
-    let ask = Ask::post(PATH, BODY).header("authorization", &made).header("x-amz-date", &date);
+    let ask = Ask::post(path, body).header("authorization", &made).header("x-amz-date", &date);
     more.iter().fold(ask, |ask, (name, value)| ask.header(name, value))
 }
 
@@ -100,6 +111,31 @@ async fn a_signature_that_does_not_hold_says_why_and_no_upstream_hears_of_it() {
     let count =
         |result: &str| lab.metric(&format!("mainstay_access_total{{key=\"shop\",result=\"{result}\"}}"));
     assert_eq!((count("stale"), count("bad_signature"), count("allowed")), (2.0, 7.0, 0.0));
+    lab.assert_quiet().await;
+}
+
+/// What is signed is what came, whatever is made of it here.
+#[tokio::test(start_paused = true)]
+async fn who_invokes_claude_signs_as_who_converses() {
+    let Shop { lab, other, .. } = shop();
+    let body = r#"{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}"#;
+    for path in ["/bedrock/model/demo/invoke", "/model/demo/invoke"] {
+        let ask = |secret| signed_for(&lab, (path, body), "shop", secret, 0, &[("anthropic-beta", "a-1")]);
+        let answer = lab.send(&ask(SHOP)).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        let heard = format!("{:?}", other.only());
+        assert!(!heard.contains("AWS4") && !heard.contains("x-amz"), "{heard}");
+        let other_path = Ask { path: path.replace("demo", "native"), ..ask(SHOP) };
+        let other_body = Ask { body: body.replace("hello", "jello").into(), ..ask(SHOP) };
+        for wrong in [ask(DESK), other_path, other_body] {
+            let answer = lab.send(&wrong).await;
+            assert_eq!(verdict("bedrock", &answer), (403, "InvalidSignatureException".to_owned()), "{path}");
+        }
+        let answer = lab.send(&Ask::post(path, body)).await;
+        assert_eq!(verdict("bedrock", &answer), (403, "MissingAuthenticationTokenException".to_owned()));
+        assert!(answer.text().contains("access key id"), "{}", answer.text());
+    }
+    assert!(other.heard().is_empty());
     lab.assert_quiet().await;
 }
 
