@@ -1,14 +1,12 @@
 //! The running gateway as one thing: starts its background work, answers the console, and leaves.
 
-use std::pin::{Pin, pin};
+use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
-use serde_json::json;
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
 
 use super::alerting;
 use super::assemble::Assembler;
@@ -19,12 +17,11 @@ use super::collector::{self, Farewell};
 use super::front::Front;
 use super::history::History;
 use super::issuers::Messenger;
-use super::keeper::Keeper;
+use super::keeper::{Keeper, Recalled};
 use super::keyring;
 use super::lifecycle::{Lifecycle, Stage};
 use super::loader::{Draft, Loader, Rejection};
 use super::prober::{Prober, Subject, probe_now};
-use super::recheck::recheck;
 use super::reload::{Cause, First, Reloader};
 use super::renewal::renew;
 use super::rescue::Rescue;
@@ -33,40 +30,24 @@ use super::spending;
 use super::storing;
 use super::tasks::Tasks;
 use super::tls::Certificate;
+use super::upkeep;
 use super::visitor;
 use super::watch;
 use crate::access::budgets;
 use crate::access::limits::Seen;
 use crate::access::tokens::Published;
 use crate::access::{Access, Desk, Managed};
-use crate::admin::{
-    Applied, Calling, Deed, Editing, Phase, Probed, Pulse, Refused, Reloaded, Running, Trail,
-};
+use crate::admin::{Applied, Calling, Editing, Phase, Probed, Pulse, Refused, Reloaded, Running, Trail};
 use crate::alerts::Herald;
-use crate::algo::breaker::State;
 use crate::cache::{Held, KeptNow};
 use crate::capture::Captures;
-use crate::ledger::{self, Journal, Ledger};
-use crate::proxy::{Gateway, Snapshot};
+use crate::ledger::{self, Journal, Ledger, Spool};
+use crate::proxy::Gateway;
 use crate::shared::{Link, Purses, Standing, Tallies};
 use crate::simulated::Simulated;
 use crate::state::{Live, Table};
 use crate::store::Store;
-use crate::telemetry::{catalogue, logs};
 use crate::upstream::{Dial, Pool};
-
-/// Leases end and levels decay with this resolution.
-const EXPIRE: Duration = Duration::from_millis(250);
-/// Series of what is gone are looked for.
-const FORGET: Duration = Duration::from_mins(1);
-/// What operators have said, and has ended by itself, is told of.
-const NOTE: Duration = Duration::from_secs(1);
-/// Pages that are left open are told what happens.
-const BEAT: Duration = Duration::from_secs(1);
-/// Connections past their time are closed, refused keys rechecked.
-const SWEEP: Duration = Duration::from_secs(5);
-/// A timer of this period tells how late timers are.
-const PULSE: Duration = Duration::from_millis(100);
 
 pub struct Host {
     pub front: Arc<Front>,
@@ -95,6 +76,9 @@ pub struct Host {
 
 impl Host {
     /// Builds the first table and starts what keeps it alive. Needs a runtime.
+    ///
+    /// # Errors
+    /// What is configured cannot be had. All that can be refused comes before the first work begins.
     pub fn start(
         live: Arc<Live>,
         loader: Arc<Loader>,
@@ -102,42 +86,32 @@ impl Host {
         dial: Arc<dyn Dial>,
         simulating: Simulating,
     ) -> Result<Arc<Self>, Rejection> {
+        let outside = Outside::open(&live, &loader, &draft)?;
+        let store = outside.store.as_ref().map(|opened| Arc::clone(&opened.store));
+        let trail = Trail::new(Arc::clone(&live), store.clone());
         let mut assembler = Assembler::new(Arc::clone(&live), Arc::clone(&dial), simulating);
-        let messenger = Messenger {
+        let messenger = Arc::new(Messenger {
             publishers: Arc::clone(&assembler.publishers),
             dial: Arc::clone(&dial),
             live: Arc::clone(&live),
-        };
-        let messenger = Arc::new(messenger);
-        let state_file = draft.blueprint.server.state_file.as_deref().map(|path| loader.beside(path));
-        let keeper = state_file.clone().map(|path| Arc::new(Keeper::new(path)));
-        let recalled = keeper.as_ref().map(|keeper| keeper.recall(&live)).unwrap_or_default();
-        live.overrides.recall(&recalled.lasting.overrides, live.clock.unix_now(), live.now());
-        if let Some(memoir) = recalled.memoir {
-            assembler.recall(memoir);
-        }
-        let opened = storing::open(&loader, &draft, &live)?;
-        let opened_store = opened.as_ref().map(|opened| &opened.store);
-        let trail = Trail::new(Arc::clone(&live), opened_store.cloned());
+        });
         let hashed_with = draft.blueprint.server.key_hash_secret.as_ref();
-        let desk = opened_store.zip(hashed_with).map(|(store, secret)| {
+        let desk = store.as_ref().zip(hashed_with).map(|(store, secret)| {
             let managed = Managed::new(secret);
             assembler.managed = Some(Arc::clone(&managed));
             Desk::new(Arc::clone(store), managed)
         });
-        let spool = booking::spool(&loader, &draft, opened.as_ref().map(|opened| &opened.store))?;
-        let sharing = draft.blueprint.server.redis.clone().map(|redis| {
-            let dialler = sharing::Dialler::new(&redis, draft.roots.get(&redis.ca_file));
-            (Sharing::new(redis, &live), dialler)
-        });
+        if let Some(memoir) = outside.recalled.memoir {
+            assembler.recall(memoir);
+        }
         let (snapshot, _) = assembler.assemble(&loader.source().name(), &mut draft)?;
+
         let gateway = Gateway::new(Arc::clone(&live), snapshot);
-        gateway.recall_places(&recalled.lasting.left);
-        let lifecycle = Arc::new(Lifecycle::default());
+        gateway.recall_places(&outside.recalled.lasting.left);
         let tasks = Arc::new(Tasks::new(Arc::clone(&live)));
         let prober = Prober::new(Arc::clone(&live), Arc::clone(&tasks));
         let slots = Arc::clone(&prober.slots);
-        let rescue = Rescue::new(Arc::clone(&live), Arc::clone(&tasks), Arc::clone(&prober));
+        let rescue = Rescue::new(live, Arc::clone(&tasks), Arc::clone(&prober));
         let captures = capturing::begin(&gateway, Arc::clone(&loader), &tasks);
         let reloader = Reloader::new(First {
             gateway: Arc::clone(&gateway),
@@ -147,59 +121,28 @@ impl Host {
             prober,
             store: draft.blueprint.store,
             trail: Arc::clone(&trail),
-            history: state_file.map_or_else(History::new, |path| History::beside(&path)),
+            history: outside.state_file.map_or_else(History::new, |path| History::beside(&path)),
             text: draft.text,
         });
-        let certificate = draft.certificate.map(Arc::new);
-        let admin_certificate = draft.admin_certificate.map(Arc::new);
-        let live_pages = Arc::new(Pulse::default());
-
-        tasks.spawn("expire", expire(Arc::clone(&gateway), rescue));
-        tasks.spawn("series forgotten", forget(Arc::clone(&gateway)));
-        tasks.spawn("ended overrides", note_ended(Arc::clone(&live), Arc::clone(&trail)));
-        tasks.spawn("pulse", pulse(live));
-        tasks.spawn(
-            "live pages",
-            beats(Arc::clone(&live_pages), Arc::clone(&gateway), Arc::clone(&lifecycle)),
-        );
-        tasks.spawn("sweep", sweep(Arc::clone(&gateway), Arc::clone(&reloader)));
-        tasks.spawn("recheck", rechecks(Arc::clone(&gateway)));
-        for certificate in certificate.iter().chain(&admin_certificate) {
-            tasks.spawn("certificate", renew(Arc::clone(certificate), Arc::clone(&gateway.live)));
+        let link = outside.redis.map(|(sharing, dialler)| share(&gateway, &tasks, sharing, dialler));
+        if let Some(opened) = outside.store {
+            storing::begin(opened, &tasks);
         }
-        if let Some(keeper) = &keeper {
-            tasks.spawn("state file", Arc::clone(keeper).follow(Arc::clone(&gateway)));
-        }
-        let link = sharing.map(|(sharing, dialler)| share(&gateway, &tasks, sharing, dialler));
-        let store = opened.map(|opened| {
-            for work in opened.work {
-                tasks.spawn("store", work);
-            }
-            tasks.spawn("store tended", storing::tend(Arc::clone(&opened.store), opened.retention));
-            opened.store
-        });
-        tasks.spawn("issuers", Arc::clone(&messenger).follow());
-        if let Some(desk) = &desk {
-            let follow = keyring::follow(Arc::clone(desk), Arc::clone(&trail), Arc::clone(&gateway));
-            tasks.spawn("managed keys", follow);
-        }
-        tasks.spawn("room for callers", Arc::clone(&gateway.budgets).make_room());
-        tasks.spawn("budgets", spending::follow(Arc::clone(&gateway), store.clone()));
         let journal = booking::note(&gateway, &tasks);
-        let ledger =
-            store.as_ref().zip(spool).map(|(store, spool)| booking::keep(&gateway, store, spool, &tasks));
+        let ledger = store.as_ref().zip(outside.spool);
+        let ledger = ledger.map(|(store, spool)| booking::keep(&gateway, store, spool, &tasks));
         let keeping = store.clone().zip(ledger.clone());
         let keeping = keeping.map(|(store, ledger)| alerting::Keeping { store, ledger });
         let herald = alerting::begin(&gateway, Arc::clone(&dial), keeping, &tasks);
-        let front = Front::new(gateway, Arc::clone(&lifecycle));
+        let lifecycle = Arc::new(Lifecycle::default());
         let host = Arc::new(Self {
-            front,
+            front: Front::new(gateway, Arc::clone(&lifecycle)),
             lifecycle,
             tasks,
             reloader,
-            certificate,
-            admin_certificate,
-            keeper,
+            certificate: draft.certificate.map(Arc::new),
+            admin_certificate: draft.admin_certificate.map(Arc::new),
+            keeper: outside.keeper,
             slots,
             link,
             store,
@@ -210,11 +153,39 @@ impl Host {
             journal,
             captures,
             herald,
-            pulse: live_pages,
+            pulse: Arc::default(),
             farewell: Arc::default(),
         });
+        host.keep_going(rescue);
         collector::begin(&host, dial);
         Ok(host)
+    }
+
+    /// Starts what goes on for as long as the process lives.
+    fn keep_going(&self, rescue: Rescue) {
+        let (tasks, gateway) = (&self.tasks, || Arc::clone(self.gateway()));
+        let live = || Arc::clone(&self.gateway().live);
+        tasks.spawn("expire", upkeep::expire(gateway(), rescue));
+        tasks.spawn("series forgotten", upkeep::forget(gateway()));
+        tasks.spawn("ended overrides", upkeep::note_ended(live(), Arc::clone(&self.trail)));
+        tasks.spawn("pulse", upkeep::pulse(live()));
+        let beats = upkeep::beats(Arc::clone(&self.pulse), gateway(), Arc::clone(&self.lifecycle));
+        tasks.spawn("live pages", beats);
+        tasks.spawn("sweep", upkeep::sweep(gateway(), Arc::clone(&self.reloader)));
+        tasks.spawn("recheck", upkeep::rechecks(gateway()));
+        for certificate in self.certificate.iter().chain(&self.admin_certificate) {
+            tasks.spawn("certificate", renew(Arc::clone(certificate), live()));
+        }
+        if let Some(keeper) = &self.keeper {
+            tasks.spawn("state file", Arc::clone(keeper).follow(gateway()));
+        }
+        tasks.spawn("issuers", Arc::clone(&self.messenger).follow());
+        if let Some(desk) = &self.desk {
+            let follow = keyring::follow(Arc::clone(desk), Arc::clone(&self.trail), gateway());
+            tasks.spawn("managed keys", follow);
+        }
+        tasks.spawn("room for callers", Arc::clone(&gateway().budgets).make_room());
+        tasks.spawn("budgets", spending::follow(gateway(), self.store.clone()));
     }
 
     /// Waits, not for long, until the keys of the store are known, and what was spent of budgets.
@@ -255,6 +226,34 @@ impl Host {
 
     pub fn gateway(&self) -> &Arc<Gateway> {
         &self.front.gateway
+    }
+}
+
+/// What the gateway has beyond its own process, with what an earlier one has left there.
+struct Outside {
+    state_file: Option<PathBuf>,
+    keeper: Option<Arc<Keeper>>,
+    recalled: Recalled,
+    store: Option<storing::Opened>,
+    spool: Option<Spool>,
+    redis: Option<(Sharing, sharing::Dialler)>,
+}
+
+impl Outside {
+    /// The state file comes first, since it sets the clock on by which everything else goes.
+    fn open(live: &Arc<Live>, loader: &Loader, draft: &Draft) -> Result<Self, Rejection> {
+        let server = &draft.blueprint.server;
+        let state_file = server.state_file.as_deref().map(|path| loader.beside(path));
+        let keeper = state_file.clone().map(|path| Arc::new(Keeper::new(path)));
+        let recalled = keeper.as_ref().map(|keeper| keeper.recall(live)).unwrap_or_default();
+        live.overrides.recall(&recalled.lasting.overrides, live.clock.unix_now(), live.now());
+        let store = storing::open(loader, draft, live)?;
+        let spool = booking::spool(loader, draft, store.as_ref().map(|opened| &opened.store))?;
+        let redis = server.redis.clone().map(|redis| {
+            let dialler = sharing::Dialler::new(&redis, draft.roots.get(&redis.ca_file));
+            (Sharing::new(redis, live), dialler)
+        });
+        Ok(Self { state_file, keeper, recalled, store, spool, redis })
     }
 }
 
@@ -400,92 +399,5 @@ impl Running for Host {
 
     fn simulated(&self, name: &str) -> Option<Arc<Simulated>> {
         self.reloader.simulated(name)
-    }
-}
-
-async fn expire(gateway: Arc<Gateway>, rescue: Rescue) {
-    loop {
-        sleep(EXPIRE).await;
-        let snapshot = gateway.snapshot();
-        snapshot.table.expire();
-        close_idle_where_open(&snapshot);
-        rescue.look(&snapshot);
-    }
-}
-
-/// What was kept to an upstream that has just failed is not worth keeping; streams under way finish
-/// (RESILIENCE §4.14).
-fn close_idle_where_open(snapshot: &Snapshot) {
-    for (upstream, pool) in snapshot.table.upstreams.iter().zip(&snapshot.pools) {
-        if matches!(upstream.memory.gate.state(), State::Open { .. }) {
-            pool.close_idle();
-        }
-    }
-}
-
-/// What operators have said, and has had its time, is in the audit trail like what they take back.
-async fn note_ended(live: Arc<Live>, trail: Arc<Trail>) {
-    loop {
-        sleep(NOTE).await;
-        logs::pass(live.now());
-        for (subject, said) in live.overrides.take_ended() {
-            let detail = json!({ "ended": said.kind.name(), "said_by": &*said.by, "reason": &*said.reason });
-            let subject = subject.to_string();
-            trail.note(Deed { actor: "gateway", action: "upstream.enable", subject: &subject, detail }).await;
-        }
-    }
-}
-
-/// Series of what left the configuration go, a while after it.
-async fn forget(gateway: Arc<Gateway>) {
-    loop {
-        sleep(FORGET).await;
-        let snapshot = gateway.snapshot();
-        let (names, now) = (snapshot.table.names(), gateway.live.now());
-        let members = snapshot.access.holders();
-        let is_known = |label: &str, value: &str| match label {
-            "name" => value.ends_with(":*") || members.contains(value),
-            _ => names.has(label, value),
-        };
-        gateway.live.metrics.forget(&is_known, now);
-    }
-}
-
-async fn pulse(live: Arc<Live>) {
-    let lag = live.metrics.histogram(&catalogue::RUNTIME_LAG, &[]);
-    loop {
-        let begun = live.now();
-        sleep(PULSE).await;
-        let late = live.now().since(begun).saturating_sub(PULSE);
-        lag.record(late.as_secs_f64());
-        live.pulse(late);
-    }
-}
-
-async fn beats(pulse: Arc<Pulse>, gateway: Arc<Gateway>, lifecycle: Arc<Lifecycle>) {
-    let mut gone = pin!(lifecycle.reached(Stage::Gone));
-    loop {
-        // A pause that loses was one without news.
-        tokio::select! {
-            () = &mut gone => return pulse.end(),
-            () = sleep(BEAT) => pulse.beat(&gateway.snapshot().table),
-        }
-    }
-}
-
-async fn sweep(gateway: Arc<Gateway>, reloader: Arc<Reloader>) {
-    loop {
-        sleep(SWEEP).await;
-        for pool in &gateway.snapshot().pools {
-            pool.sweep();
-        }
-        reloader.clear_away().await;
-    }
-}
-
-async fn rechecks(gateway: Arc<Gateway>) {
-    loop {
-        sleep(SWEEP).await;
-        recheck(&gateway.live, &gateway.snapshot()).await;
     }
 }

@@ -18,6 +18,7 @@
 //! | `edge` | the tower layers |
 //! | [`console`] | operators' connections |
 //! | [`host`], [`tasks`], [`lifecycle`], [`shutdown`] | background work, its stages, its end |
+//! | `upkeep` | what has to be looked at from time to time |
 //! | [`loader`], [`reload`], `watch`, `assemble`, [`builtin`] | from the file to the table in force |
 //! | `editing`, `overwrite`, `history` | what operators put into the file, and what was in it before |
 //! | `visitor` | a request that an operator tries out |
@@ -76,5 +77,6 @@ pub mod tasks;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod upkeep;
 mod visitor;
 mod watch;

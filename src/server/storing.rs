@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::loader::{Draft, Loader, Rejection};
+use super::tasks::Tasks;
 use crate::config::{self, StorePlace};
 use crate::state::Live;
 use crate::store::{Store, Time, Work};
@@ -65,8 +66,16 @@ pub fn open(loader: &Loader, draft: &Draft, live: &Arc<Live>) -> Result<Option<O
     Ok(Some(Opened { store, work, retention: *retention }))
 }
 
+/// From here on it answers, and is tended.
+pub(super) fn begin(opened: Opened, tasks: &Tasks) {
+    for work in opened.work {
+        tasks.spawn("store", work);
+    }
+    tasks.spawn("store tended", tend(opened.store, opened.retention));
+}
+
 /// For as long as the process lives.
-pub(super) async fn tend(store: Arc<Store>, retention: config::Retention) {
+async fn tend(store: Arc<Store>, retention: config::Retention) {
     let mut wait = AT_FIRST;
     loop {
         sleep(wait).await;
