@@ -245,7 +245,7 @@ fn scraping(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("metrics");
     let table = table_of(&blueprint(100, 10, Kind::WeightedRoundRobin), &mut Registry::default());
     let metrics = &table.live.metrics;
-    let text = metrics.scrape(|| table.export());
+    let text = metrics.gather(|| table.export(), Metrics::render);
     println!(
         "a scrape of 1,000 channels: {} series, {} lines, {} bytes",
         metrics.len(),
@@ -253,7 +253,7 @@ fn scraping(criterion: &mut Criterion) {
         text.len()
     );
     group.bench_function("scrape, 1,000 channels", |b| {
-        b.iter(|| metrics.scrape(|| table.export()));
+        b.iter(|| metrics.gather(|| table.export(), Metrics::render));
     });
     let handles = &table.routes[0].handles;
     group.bench_function("a sample of a histogram", |b| b.iter(|| handles.seconds.record(black_box(0.7))));

@@ -258,6 +258,7 @@ impl Reloader {
     }
 
     /// As [`Reloader::reload`], for a blueprint that no file describes. For tests of what reloads do.
+    #[doc(hidden)]
     pub async fn replace(&self, blueprint: Blueprint) -> Result<Reloaded, Rejection> {
         let mut workshop = self.workshop.lock().await;
         let draft = self.loader.draft_of(blueprint)?;

@@ -78,7 +78,7 @@ mod tests {
                 sleep(LOOK / 20).await;
                 std::thread::sleep(Duration::from_millis(1));
             }
-            let text = live.metrics.scrape(|| {});
+            let text = live.metrics.render();
             let value = |name: &str| {
                 let line = format!("mainstay_certificate_{name}{{listener=\"callers\"}} ");
                 text.lines().find_map(|at| at.strip_prefix(&line)?.parse::<f64>().ok())

@@ -125,7 +125,7 @@ mod tests {
     #[tokio::test]
     async fn this_process_is_seen() {
         let metrics = Metrics::new();
-        let text = metrics.scrape(|| export(&Gauges(&metrics)));
+        let text = metrics.gather(|| export(&Gauges(&metrics)), Metrics::render);
         let value = |name: &str| -> f64 {
             let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
             line.unwrap_or_else(|| panic!("no {name}: {text}")).parse().expect("a number")

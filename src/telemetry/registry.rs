@@ -123,11 +123,6 @@ impl Metrics {
         }
     }
 
-    /// The Prometheus text exposition, once `write` has set what scrapes find.
-    pub fn scrape(&self, write: impl FnOnce()) -> String {
-        self.gather(write, Self::render)
-    }
-
     /// What `read` makes of everything, once `write` has set what scrapes find.
     pub fn gather<T>(&self, write: impl FnOnce(), read: impl FnOnce(&Self) -> T) -> T {
         let _one = self.scraping.lock();
@@ -269,8 +264,8 @@ mod tests {
         let kept = metrics.gauge(&catalogue::CONNECTIONS, &[]);
         kept.set(3.0);
         let find = |names: &[&str]| {
-            metrics
-                .scrape(|| names.iter().for_each(|name| metrics.found(&catalogue::IN_FLIGHT, &[name], 1.0)))
+            let write = || names.iter().for_each(|name| metrics.found(&catalogue::IN_FLIGHT, &[name], 1.0));
+            metrics.gather(write, Metrics::render)
         };
         assert!(find(&["a", "b"]).contains("in_flight{route=\"b\"} 1"));
         let text = find(&["a"]);
