@@ -29,10 +29,12 @@ fn pieces(from: Dialect, counts: &[Option<[u64; 3]>]) -> Vec<u8> {
             let choice = json!({"index": 0, "delta": {"content": "x"}, "finish_reason": finish});
             json!({"id": "a", "model": "m", "choices": [choice], "usage": usage})
         };
-        out += &format!("data: {piece}\n\n");
+        for text in ["data: ", &piece.to_string(), "\n\n"] {
+            out.push_str(text);
+        }
     }
     if from == Dialect::OpenAi {
-        out += "data: [DONE]\n\n";
+        out.push_str("data: [DONE]\n\n");
     }
     out.into_bytes()
 }
