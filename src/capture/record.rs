@@ -26,7 +26,7 @@ const ASKED: [&str; 10] = [
     "x-stainless-retry-count",
 ];
 /// The same of answers.
-const ANSWERED: [&str; 13] = [
+const ANSWERED: [&str; 14] = [
     "content-encoding",
     "content-length",
     "content-type",
@@ -35,6 +35,7 @@ const ANSWERED: [&str; 13] = [
     "x-mainstay-attempts",
     "x-mainstay-cache",
     "x-mainstay-channel",
+    "x-mainstay-cost",
     "x-mainstay-dropped",
     "x-mainstay-estimated",
     "x-mainstay-request-id",

@@ -20,6 +20,7 @@
 //! | `budgets` | whether a caller may spend more, and which route serves him if not |
 //! | `limits` | whether a caller may use more, and what he has used |
 //! | `privacy` | what may be kept of a request beside numbers |
+//! | `cost` | what a request has cost, for its caller |
 //! | `capture` | which requests are captured, and what of them is seen |
 //! | `memory` | who may make the gateway hold more bytes |
 //! | `beside` | work that takes long, beside the threads that serve |
@@ -68,6 +69,7 @@ mod budgets;
 mod byok;
 mod capture;
 mod cors;
+mod cost;
 mod count;
 mod deadline;
 mod degrade;

@@ -7,7 +7,7 @@ use http::Response;
 use super::refuse::Refusal;
 use super::reply::Reply;
 use super::settle::Settle;
-use super::{Gateway, capture, explain, limits, trace};
+use super::{Gateway, capture, cost, explain, limits, trace};
 use crate::capture::Taking;
 use crate::dialect::Dialect;
 use crate::dialect::allowance::Standing;
@@ -51,6 +51,7 @@ impl Seal {
     /// told why.
     pub fn put(self, gateway: &Gateway, mut response: Response<Reply>) -> Response<Reply> {
         let Self { dialect, limits, trace, taking, story } = self;
+        cost::say(&mut response);
         let status = response.status();
         let headers = response.headers_mut();
         if let Some(standing) = &limits {

@@ -330,6 +330,48 @@ async fn what_is_mirrored_is_no_spending_that_operators_are_told_of() {
     bank.lab.assert_quiet().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_whole_answer_says_what_its_request_has_cost() {
+    let bank = bank(
+        "tags: {}",
+        "cache: {enabled: true, ttl: 1h}, timeouts: {ttfb: 5s, total: 60s}, fallback: [small],",
+    );
+    let books = bank.lab.keep_books();
+    let said = |dollars: &str| Money::parse(dollars).expect("a decimal number of dollars");
+    let cost = "x-mainstay-cost";
+    let answer = bank.lab.send(&ask()).await;
+    assert_eq!((answer.status, said(answer.header(cost))), (StatusCode::OK, Money::nano_usd(COST)));
+    let kept = bank.lab.send(&ask()).await;
+    assert_eq!((kept.header("x-mainstay-cache"), said(kept.header(cost))), ("hit", Money::ZERO));
+
+    // What was paid before somebody answered is part of it.
+    bank.a.say(Said::json(
+        200,
+        r#"{"choices":[],"usage":{"prompt_tokens":400,"completion_tokens":0,"total_tokens":400}}"#,
+    ));
+    let saved = bank.lab.send(&ask_for("smart", r#","seed":1"#)).await;
+    assert_eq!((saved.status, saved.header("x-mainstay-attempts")), (StatusCode::OK, "3"));
+    let told = Money::parse(saved.header(cost));
+    bank.a.say(Said::status(200).header("content-type", "text/event-stream").data(
+        "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+    ));
+    let stream = bank.lab.send(&ask_for("smart", r#","stream":true"#)).await;
+    assert_eq!((stream.status, stream.header(cost)), (StatusCode::OK, ""), "nobody knows yet");
+    let own = bank.lab.send(&ask_for("own", "")).await;
+    assert_eq!((own.status, own.header(cost)), (StatusCode::OK, ""), "nobody knows its price");
+    let refused = bank.lab.send(&ask_for("nowhere", "")).await;
+    assert_eq!((refused.status, refused.header(cost)), (StatusCode::NOT_FOUND, ""));
+    let dear =
+        bank.lab.send(&ask_for("smart", r#","seed":2"#).header("x-mainstay-max-cost", "0.000001")).await;
+    assert_eq!((dear.status, dear.header(cost)), (StatusCode::PAYMENT_REQUIRED, ""));
+    bank.lab.assert_quiet().await;
+    let (requests, _) = books.rows().await;
+    let costs: Vec<_> = requests.iter().map(|row| row.cost).collect();
+    assert_eq!(costs[2], told, "as it is booked: {costs:?}");
+    let cheap = Money::nano_usd(400 * 750 + 640 * 4_500);
+    assert!(told > Some(cheap), "the prompt of the one that said nothing, and a cheaper answer: {told:?}");
+}
+
 const CACHED: &str = "cache: {enabled: true, ttl: 1h},";
 
 #[tokio::test(start_paused = true)]
