@@ -3,6 +3,7 @@
 
 import { computed, effect, signal } from "@preact/signals";
 import { Problem, headers, problem } from "./api.ts";
+import { Company, named } from "./company.ts";
 import { Reader } from "./events.ts";
 import { refused, token, wanted } from "./session.ts";
 import type { Live, Second } from "./shapes.ts";
@@ -77,7 +78,8 @@ function hear(name: string, data: string) {
   trouble.value = null;
 }
 
-async function follow(leave: AbortSignal, quiet: AbortController) {
+/** `tell` passes on what is heard to the other pages of this browser. */
+async function follow(leave: AbortSignal, quiet: AbortController, tell: (name: string, data: string) => void) {
   let watchdog = setTimeout(() => quiet.abort(), 2 * STALE);
   try {
     const answer = await fetch("admin/live", {
@@ -94,7 +96,10 @@ async function follow(leave: AbortSignal, quiet: AbortController) {
       if (done) return;
       clearTimeout(watchdog);
       watchdog = setTimeout(() => quiet.abort(), 2 * STALE);
-      for (const event of reader.read(value)) hear(event.name, event.data);
+      for (const event of reader.read(value)) {
+        hear(event.name, event.data);
+        tell(event.name, event.data);
+      }
     }
   } finally {
     clearTimeout(watchdog);
@@ -126,12 +131,33 @@ export function begin() {
 }
 
 async function keepFollowing(leave: AbortSignal) {
+  const channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel(named(location.pathname, token.value));
+  const known = () => (history.value.length === 0 ? null : JSON.stringify({ seconds: history.value }));
+  const company = new Company(channel, Math.random(), hear, known);
+  const gone = () => company.bye();
+  addEventListener("pagehide", gone);
+  try {
+    await keepFollowingIn(company, leave);
+  } finally {
+    removeEventListener("pagehide", gone);
+    company.close();
+  }
+}
+
+async function keepFollowingIn(company: Company, leave: AbortSignal) {
   let pause = PAUSE;
   while (!leave.aborted) {
+    await company.alone(leave);
+    if (leave.aborted) return;
     const begun = Date.now();
     const quiet = new AbortController();
     try {
-      await follow(leave, quiet);
+      let given = false;
+      await company.hold(async (another, tell) => {
+        another.addEventListener("abort", () => (given = true));
+        await follow(AbortSignal.any([leave, another]), quiet, tell);
+      });
+      if (given) continue;
     } catch (error) {
       if (leave.aborted) return;
       if (error instanceof Problem && error.status === 403) {

@@ -80,6 +80,12 @@ export function iso(unix: number): string {
 /** `half_open` as people say it. */
 export const plain = (word: string) => word.replaceAll("_", " ");
 
+/** Whether one of `words` has `wanted` in it, in whatever case. */
+export function among(wanted: string, ...words: (string | null | undefined)[]): boolean {
+  const sought = wanted.trim().toLowerCase();
+  return words.some((word) => word?.toLowerCase().includes(sought));
+}
+
 export function plural(number: number, one: string, many = `${one}s`): string {
   return `${count(number)} ${number === 1 ? one : many}`;
 }

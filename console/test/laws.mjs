@@ -8,13 +8,14 @@ import { phases } from "../src/charts/waterfall.tsx";
 import { stretches } from "../src/charts/lines.tsx";
 import { byLine, diffLines, offset, unix, withEndsOf } from "../src/editor.ts";
 import { Reader } from "../src/events.ts";
+import { ANSWER, Company, QUIET, named } from "../src/company.ts";
 import { follows } from "../src/live.ts";
 import { asked } from "../src/pages/create.tsx";
 import { labelsOf, seriesOf } from "../src/pages/usage.tsx";
 import { bars, busiest } from "../src/rehearsal.ts";
 import { canBeSent } from "../src/session.ts";
 import { wrongs } from "../src/trouble.ts";
-import { percent, soon, span } from "../src/words.ts";
+import { among, percent, soon, span } from "../src/words.ts";
 
 /** mulberry32. */
 function dice(seed) {
@@ -165,6 +166,97 @@ test("the second with which a history ends is counted once, and none is lost", (
     assert.deepEqual(follows(seconds, true, { ok: 9, failed: 0 }).length, seconds.length + 1);
   });
   assert.deepEqual(follows([], true, { ok: 1 }), [{ ok: 1 }]);
+});
+
+/** Pages of one browser, whose channel takes a moment. */
+function browser() {
+  const channels = new Set();
+  let streams = 0;
+  let most = 0;
+  const page = (number) => {
+    const channel = {
+      onmessage: null,
+      postMessage(told) {
+        for (const other of channels) if (other !== channel) setTimeout(() => other.onmessage?.({ data: told }), 1);
+      },
+      close: () => channels.delete(channel),
+    };
+    channels.add(channel);
+    const page = { heard: 0, holds: false, leave: new AbortController() };
+    const company = new Company(channel, number, () => (page.heard += 1), () => "known");
+    page.done = (async () => {
+      while (!page.leave.signal.aborted) {
+        await company.alone(page.leave.signal);
+        if (page.leave.signal.aborted) break;
+        await company.hold((another, tell) =>
+          new Promise((done) => {
+            streams += 1;
+            most = Math.max(most, streams);
+            page.holds = true;
+            const beat = setInterval(() => ((page.heard += 1), tell("beat", "{}")), 20);
+            AbortSignal.any([page.leave.signal, another]).addEventListener("abort", () => {
+              clearInterval(beat);
+              streams -= 1;
+              page.holds = false;
+              done();
+            });
+          }),
+        );
+      }
+      company.close();
+    })();
+    return page;
+  };
+  return { page, streams: () => streams, most: () => most };
+}
+
+const rest = (time) => new Promise((done) => setTimeout(done, time));
+
+test("pages of one browser come to hold one stream, and another takes it up where its holder leaves", async () => {
+  const one = browser();
+  const pages = [0.5, 0.3, 0.9, 0.1, 0.7].map((number) => one.page(number));
+  await rest(ANSWER + 200);
+  assert.equal(one.streams(), 1, "all began at once");
+  const late = one.page(0.01);
+  await rest(ANSWER + 200);
+  assert.equal(one.streams(), 1, "who comes later asks first");
+  assert.ok(late.heard > 0 && !late.holds);
+  for (let turn = 0; turn < 5; turn += 1) {
+    const holder = [...pages, late].find((page) => page.holds);
+    holder.leave.abort();
+    await holder.done;
+    await rest(QUIET / 4 + ANSWER);
+    assert.equal(one.streams(), 1, `the holder left, ${turn}`);
+  }
+  for (const page of [...pages, late]) page.leave.abort();
+});
+
+test("a page without company has a stream of its own", async () => {
+  const company = new Company(null, 1, () => assert.fail("there is nobody"), () => null);
+  await company.alone(new AbortController().signal);
+  let told = 0;
+  await company.hold(async (_, tell) => {
+    tell("beat", "{}");
+    told += 1;
+  });
+  assert.equal(told, 1);
+  await assert.rejects(company.hold(async () => Promise.reject(new Error("gone"))), /gone/);
+});
+
+test("who holds another token, or another gateway's, is in other company", () => {
+  const names = [named("/", null), named("/", "a"), named("/", "b"), named("/x/", "a"), named("/", "")];
+  assert.equal(new Set(names).size, 4, "no token is an empty one");
+});
+
+test("a filter is the same in upper and lower case", () => {
+  forSeeds((draw) => {
+    const letters = "aBcD-é";
+    const word = Array.from({ length: 1 + draw(8) }, () => letters[draw(letters.length)]).join("");
+    const wanted = word.slice(draw(word.length));
+    assert.ok(among(wanted.toUpperCase(), null, word) && among(wanted.toLowerCase(), word.toUpperCase(), undefined));
+    assert.ok(!among(`${wanted}!`, word));
+  });
+  assert.ok(!among("x", null, undefined));
 });
 
 test("a token has no character that a header cannot carry", () => {

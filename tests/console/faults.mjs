@@ -121,6 +121,7 @@ export async function whatCallersSawIsSaid(browser) {
       await page.locator(".banner").getByText(banner).waitFor();
       assert.equal(await page.getByText("Everything works.").count(), seconds[1].failed > 0 ? 0 : 1);
       const shown = (await page.locator(".figures dd").allInnerTexts()).map((text) => text.replace(/\s+/g, " ").trim());
+      await page.locator("figcaption").getByText(`refused by the gateway: ${seconds[1].refused}`).waitFor();
       for (const figure of figures) assert.ok(shown.includes(figure), `${figure} is not in ${shown.join(" | ")}`);
       await isAccessible(page, `the overview that says ${banner}`);
     });

@@ -104,6 +104,33 @@ export async function aHiddenPageHoldsNoConnection(browser) {
   });
 }
 
+/** So do all that are seen at the same moment, in windows side by side: one of them holds a stream and tells the others. */
+export async function eightPagesHoldOneConnection(browser) {
+  await withPage(browser, {}, async (page) => {
+    const begun = new Set();
+    const pages = [page, ...(await Promise.all(Array.from({ length: 7 }, () => page.context().newPage())))];
+    for (const one of pages) {
+      one.setDefaultTimeout(SOON);
+      one.on("request", (request) => request.url().endsWith("/admin/live") && begun.add(request));
+      for (const end of ["requestfailed", "requestfinished"]) one.on(end, (request) => begun.delete(request));
+    }
+    await Promise.all(pages.map((one) => one.goto(`${ADMIN}/#/overview`)));
+    for (const one of pages) await one.getByRole("status").filter({ hasText: "live" }).first().waitFor();
+    const settled = async () => {
+      for (let tries = 0; begun.size !== 1 && tries < 100; tries += 1) await new Promise((wake) => setTimeout(wake, 100));
+      if (begun.size !== 1) throw new Error(`${begun.size} streams are held`);
+    };
+    await settled();
+    // Who holds it leaves, and another takes it up.
+    const [held] = begun;
+    const holder = held.frame().page();
+    begun.clear();
+    await holder.close();
+    await settled();
+    for (const one of pages.filter((one) => one !== holder)) await one.getByRole("status").filter({ hasText: "live" }).first().waitFor();
+  });
+}
+
 /** An answer that takes longer than the time between two questions is shown all the same. */
 export async function aSlowAnswerIsShown(browser) {
   await withPage(browser, {}, async (page) => {

@@ -1,5 +1,5 @@
 // Requests of the last minutes, second by second: all of them as an area, those that failed as bars from the ground, those
-// that were saved as ticks under it.
+// that the gateway refused itself as bars on these, those that were saved as ticks under it.
 
 import { rate } from "../words.ts";
 import type { Second } from "../shapes.ts";
@@ -24,8 +24,9 @@ export function Traffic({ seconds }: { seconds: Second[] }) {
   const first = line[0]?.[0] ?? WIDTH;
   const step = WIDTH / SECONDS;
   const failed = seconds.reduce((sum, second) => sum + bad(second), 0);
+  const refused = seconds.reduce((sum, second) => sum + second.refused, 0);
   const saved = seconds.reduce((sum, second) => sum + second.saved, 0);
-  const words = `Requests per second over the last five minutes, at most ${rate(Math.max(0, ...seconds.map(all)))}; ${failed} failed, ${saved} saved by another channel`;
+  const words = `Requests per second over the last five minutes, at most ${rate(Math.max(0, ...seconds.map(all)))}; ${failed} failed, ${refused} refused by the gateway, ${saved} saved by another channel`;
   return (
     <figure class="chart">
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={words} preserveAspectRatio="none">
@@ -39,6 +40,7 @@ export function Traffic({ seconds }: { seconds: Second[] }) {
           </>
         )}
         {seconds.map((second, at) => bad(second) > 0 && <rect key={at} class="failed" x={x(at) - step / 2} width={step} y={y(bad(second))} height={GROUND - y(bad(second))} />)}
+        {seconds.map((second, at) => second.refused > 0 && <rect key={at} class="refused" x={x(at) - step / 2} width={step} y={y(bad(second) + second.refused)} height={y(bad(second)) - y(bad(second) + second.refused)} />)}
         {seconds.map((second, at) => second.saved > 0 && <rect key={at} class="saved" x={x(at) - step / 2} width={step} y={GROUND + 3} height={6} />)}
       </svg>
       <figcaption>
@@ -48,6 +50,9 @@ export function Traffic({ seconds }: { seconds: Second[] }) {
         </span>
         <span class="legend">
           <span class="swatch failed" /> failed: {failed}
+        </span>
+        <span class="legend">
+          <span class="swatch refused" /> refused by the gateway: {refused}
         </span>
         <span class="legend">
           <span class="swatch saved" /> saved by another channel: {saved}

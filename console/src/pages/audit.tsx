@@ -5,7 +5,7 @@ import { ask } from "../api.ts";
 import { Empty, Panel, Trouble } from "../parts/panel.tsx";
 import { Table } from "../parts/table.tsx";
 import type { Deed } from "../shapes.ts";
-import { iso, moment } from "../words.ts";
+import { among, iso, moment } from "../words.ts";
 
 interface Page {
   audit: Deed[];
@@ -28,7 +28,7 @@ export function Audit() {
     }
   };
   useEffect(() => void more(null), []);
-  const shown = (deeds ?? []).filter((deed) => `${deed.actor} ${deed.action} ${deed.subject}`.includes(wanted));
+  const shown = (deeds ?? []).filter((deed) => among(wanted, `${deed.actor} ${deed.action} ${deed.subject}`));
   return (
     <>
       <h1>Audit</h1>

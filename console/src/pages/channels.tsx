@@ -8,7 +8,7 @@ import { Answer, Empty, Panel } from "../parts/panel.tsx";
 import { Table } from "../parts/table.tsx";
 import { link, place } from "../router.ts";
 import type { Breaker, Status, Upstream } from "../shapes.ts";
-import { count, plain, soon, span } from "../words.ts";
+import { among, count, plain, soon, span } from "../words.ts";
 import { Channel } from "./channel.tsx";
 
 const EVERY = 2_000;
@@ -37,7 +37,7 @@ export function breakerWords(breaker: Breaker): string {
 
 function All({ upstreams }: { upstreams: Upstream[] }) {
   const [wanted, setWanted] = useState("");
-  const shown = upstreams.filter((upstream) => [upstream.name, upstream.provider, ...upstream.models.map((model) => model.model)].some((word) => word.includes(wanted)));
+  const shown = upstreams.filter((upstream) => among(wanted, upstream.name, upstream.provider, ...upstream.models.map((model) => model.model)));
   return (
     <Panel
       title="Upstreams"

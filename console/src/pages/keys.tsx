@@ -11,7 +11,7 @@ import { Secret } from "../parts/secret.tsx";
 import { Table } from "../parts/table.tsx";
 import { token } from "../session.ts";
 import type { Key } from "../shapes.ts";
-import { moment } from "../words.ts";
+import { among, moment } from "../words.ts";
 import { Create } from "./create.tsx";
 
 export interface Made {
@@ -35,7 +35,7 @@ export function Keys() {
   const keys = useAnswer<{ keys: Key[] }>("admin/keys");
   const { again } = keys;
   const [wanted, setWanted] = useState("");
-  const has = (key: Key) => [key.name, key.team, key.user, key.organisation].some((word) => word?.includes(wanted));
+  const has = (key: Key) => among(wanted, key.name, key.team, key.user, key.organisation);
   const show = (made: Made) => {
     secrets.value = [made, ...secrets.value];
     again();

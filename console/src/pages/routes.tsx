@@ -12,7 +12,7 @@ import { Table } from "../parts/table.tsx";
 import { link, place } from "../router.ts";
 import type { Explained, Route, Status } from "../shapes.ts";
 import { isPath } from "../shapes.ts";
-import { millis, plain, rate } from "../words.ts";
+import { among, millis, plain, rate } from "../words.ts";
 
 const EVERY = 3_000;
 
@@ -37,7 +37,7 @@ export function Routes() {
 function All({ routes }: { routes: Route[] }) {
   const [wanted, setWanted] = useState("");
   const now = new Map((live.value?.routes ?? []).map((route) => [route.route, route]));
-  const shown = routes.filter((route) => route.route.includes(wanted));
+  const shown = routes.filter((route) => among(wanted, route.route));
   const most = Math.max(1, ...[...rates.value.values()].flat());
   return (
     <Panel
