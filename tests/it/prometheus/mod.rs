@@ -260,13 +260,14 @@ fn outage(gateway: &Gateway) {
     fault("sim-a", r#"[{"fault": {"kind": "rate_limited", "retry_after_ms": 1000}}]"#);
     assert_eq!(many("demo", false, 6), [200; 6]);
 
-    // A fault is a hint to look elsewhere for a moment, so both are needed for several to break.
+    // A fault is a hint to look elsewhere for a moment, and later streams of the same channel are held back, so that
+    // each breaks for one caller at most.
     for upstream in ["sim-a", "sim-b"] {
         fault(upstream, r#"[{"fault": {"kind": "cut", "after_events": 3, "how": "rst"}}]"#);
     }
     // Two in a row take an upstream out here; then the fallback answers.
     let broken = (0..4).filter(|_| !ask("demo", true).whole).count();
-    assert!(broken >= 2, "{broken} of 4: a cut stream looks whole");
+    assert!((1..=2).contains(&broken), "{broken} of 4 break for their callers");
     fault("sim-b", "[]");
 
     fault("sim-a", r#"[{"fault": {"kind": "refuse"}}]"#);
