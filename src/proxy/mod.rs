@@ -20,7 +20,7 @@
 //! | `budgets` | whether a caller may spend more, and which route serves him if not |
 //! | `limits` | whether a caller may use more, and what he has used |
 //! | `privacy` | what may be kept of a request beside numbers |
-//! | `cost` | what a request has cost, for its caller |
+//! | `cost` | what a request has cost, for a caller who asks |
 //! | `capture` | which requests are captured, and what of them is seen |
 //! | `memory` | who may make the gateway hold more bytes |
 //! | `beside` | work that takes long, beside the threads that serve |
@@ -126,7 +126,7 @@ use tokio::time::sleep;
 pub use intake::{Arriving, Guest};
 pub use reply::Reply;
 
-use self::seal::Seal;
+use self::seal::{Seal, Wishes};
 use crate::access::budgets::Budgets;
 use crate::access::limits::Limiter;
 use crate::access::{Access, Caller, Guesses, OwnKeys};
@@ -348,10 +348,10 @@ impl Gateway {
         let sharing = cors::Sharing::of(&snapshot.table, &request);
         let arrival = intake::Arrival::new(self, &snapshot, request, from);
         let (begun, wrapping) = (arrival.begun, arrival.wrapping);
-        let wish = explain::Wish::of(&arrival);
+        let wishes = Wishes::of(&arrival);
         let response = match intake::admit(self, &snapshot, arrival).await {
             Ok(intake::Admitted::Guest(guest)) => {
-                let seal = Seal::of(&guest.settle, guest.dialect, wish);
+                let seal = Seal::of(&guest.settle, guest.dialect, wishes);
                 let (dialect, request_id) = (guest.dialect, guest.request_id.clone());
                 let served = match early::silence(&snapshot, &guest) {
                     None => self.in_time(pin!(again::serve(self, &snapshot, guest))).await,
@@ -367,7 +367,7 @@ impl Gateway {
             Err(mut refusal) => {
                 refusal.dialect = wrapped::told_in(wrapping, refusal.dialect);
                 stranger::note(self, &refusal, begun);
-                let seal = Seal::of_refused(&refusal, wish);
+                let seal = Seal::of_refused(&refusal, wishes);
                 seal.put(self, refusal.into_response(&self.live))
             }
         };

@@ -339,6 +339,10 @@ async fn a_whole_answer_says_what_its_request_has_cost() {
     let books = bank.lab.keep_books();
     let said = |dollars: &str| Money::parse(dollars).expect("a decimal number of dollars");
     let cost = "x-mainstay-cost";
+    let unasked = bank.lab.send(&ask_for("smart", r#","seed":3"#)).await;
+    assert_eq!((unasked.status, unasked.header(cost)), (StatusCode::OK, ""), "who asks is told");
+    let ask = || ask().header(cost, "1");
+    let ask_for = |model: &str, more: &str| ask_for(model, more).header(cost, "1");
     let answer = bank.lab.send(&ask()).await;
     assert_eq!((answer.status, said(answer.header(cost))), (StatusCode::OK, Money::nano_usd(COST)));
     let kept = bank.lab.send(&ask()).await;
@@ -367,7 +371,7 @@ async fn a_whole_answer_says_what_its_request_has_cost() {
     bank.lab.assert_quiet().await;
     let (requests, _) = books.rows().await;
     let costs: Vec<_> = requests.iter().map(|row| row.cost).collect();
-    assert_eq!(costs[2], told, "as it is booked: {costs:?}");
+    assert_eq!(costs[3], told, "as it is booked: {costs:?}");
     let cheap = Money::nano_usd(400 * 750 + 640 * 4_500);
     assert!(told > Some(cheap), "the prompt of the one that said nothing, and a cheaper answer: {told:?}");
 }
