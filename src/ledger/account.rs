@@ -22,7 +22,7 @@ use crate::state::Channel;
 use crate::state::books::{Attempt, Books};
 use crate::state::look::Look;
 use crate::telemetry::RequestOutcome;
-use crate::vocab::{Money, Part, Priority, Privacy, RequestId, Trace, Usage};
+use crate::vocab::{Money, Priority, Privacy, RequestId, Trace, Usage};
 
 /// Of a model's name, in bytes: as much as a row has of it. A caller may have sent megabytes.
 const LONGEST: usize = 512;
@@ -166,9 +166,7 @@ impl Account {
 
     /// What its attempts have cost so far; `None` where nobody knows that of one of them.
     pub fn cost(&self) -> Option<Money> {
-        let record = self.record.lock();
-        let own = record.as_ref()?.attempts.iter().filter(|attempt| attempt.part != Part::Mirror);
-        own.map(Entry::money).sum()
+        self.record.lock().as_ref()?.cost()
     }
 
     /// One for a mirror of this request, of which `request` says what is known by now; `chance` is for its name. What

@@ -182,6 +182,16 @@ impl Record {
         }
     }
 
+    /// Its attempts but for a mirror's, which is booked apart: nobody asked for it but the operator.
+    fn own(&self) -> impl Iterator<Item = &Entry> {
+        self.attempts.iter().filter(|attempt| attempt.part != Part::Mirror)
+    }
+
+    /// What they have cost so far; `None` where nobody knows that of one of them.
+    pub fn cost(&self) -> Option<Money> {
+        self.own().map(Entry::money).sum()
+    }
+
     /// How many rows it makes.
     pub fn rows(&self) -> usize {
         let own = match self.whose {
@@ -198,10 +208,9 @@ impl Record {
         let id = RowId::new(request.at, named.map_or(chance, |(_, chance)| chance));
         let (outcome, first) = (self.outcome(), u32::from(*whose != Whose::Mirrors));
         let at_micros = micros(request.at);
-        // A mirror is booked apart: nobody asked for it but the operator.
-        let own = || attempts.iter().filter(|attempt| attempt.part != Part::Mirror);
         // What broke while it was held back was heard by nobody but us.
-        let spoke = own()
+        let spoke = self
+            .own()
             .filter(|attempt| attempt.heard.first_content.is_some() && attempt.stage == Stage::Committed);
         let row = RequestRow {
             id,
@@ -217,13 +226,13 @@ impl Record {
             stream: request.stream,
             outcome,
             replayed: request.replayed,
-            attempts: own().count() as u32,
+            attempts: self.own().count() as u32,
             took: request.took,
             first_byte: request.first_byte,
             own: request.own,
             usage: spoke.fold(Usage::default(), |sum, attempt| sum.plus(&attempt.used.usage)),
-            cost: own().map(Entry::money).sum(),
-            estimated: own().any(|attempt| attempt.used.estimated),
+            cost: self.cost(),
+            estimated: self.own().any(|attempt| attempt.used.estimated),
         };
         let begun = request.begun;
         let rows = attempts.iter().zip(first..).map(move |(attempt, number)| AttemptRow {

@@ -140,6 +140,17 @@ impl Fault {
         Self::Unsayable,
     ];
 
+    /// As the failure of a stream is called behind content: bytes that end early or cannot be framed are a cut, and
+    /// whatever the upstream says of itself is an error.
+    #[must_use]
+    pub const fn behind_content(self) -> Self {
+        match self {
+            Self::Truncated | Self::Protocol | Self::Reset => Self::StreamCut,
+            _ if matches!(self.class(), Class::UpstreamFault | Class::Overload) => Self::StreamError,
+            _ => self,
+        }
+    }
+
     pub const fn class(self) -> Class {
         match self {
             Self::BadRequest | Self::ContextOverflow | Self::ContentPolicy | Self::ForeignReasoning => {

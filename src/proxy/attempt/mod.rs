@@ -145,7 +145,7 @@ async fn try_once(
                 // For its channel it broke off as any other does.
                 permit.first_content(at);
                 permit.came(failed.events);
-                failed.failure.fault = of_stream(failed.failure.fault);
+                failed.failure.fault = failed.failure.fault.behind_content();
             }
             permit.used_in_vain(failed.usage.as_ref(), failed.events);
             if failed.is_whole && failed.usage.is_some() {
@@ -154,15 +154,6 @@ async fn try_once(
             failed.detail.iter().for_each(|detail| permit.complains(detail));
             Attempted::Failed(permit, failed)
         }
-    }
-}
-
-/// The failure of a stream that was held back, as it is called behind content.
-fn of_stream(fault: Fault) -> Fault {
-    match fault {
-        Fault::Truncated | Fault::Protocol | Fault::Reset => Fault::StreamCut,
-        _ if matches!(fault.class(), Class::UpstreamFault | Class::Overload) => Fault::StreamError,
-        _ => fault,
     }
 }
 

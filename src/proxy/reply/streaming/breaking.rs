@@ -73,7 +73,7 @@ impl Streaming {
         else {
             return;
         };
-        permit.fail(booked(broken.fault), Stage::Committed, &RateHint::default(), Repeat::First);
+        permit.fail(broken.fault.behind_content(), Stage::Committed, &RateHint::default(), Repeat::First);
         let joining = Box::pin(onward.go_on(stream, Arc::clone(&self.channel)));
         self.stage = Flow::Onward(Box::new(Pending { joining, broken }));
     }
@@ -137,7 +137,7 @@ impl Streaming {
         }
         self.book_usage();
         let Some((permit, mut party)) = self.open.take() else { return };
-        permit.fail(booked(broken.fault), Stage::Committed, &RateHint::default(), Repeat::First);
+        permit.fail(broken.fault.behind_content(), Stage::Committed, &RateHint::default(), Repeat::First);
         self.say_failure(broken, &mut party);
     }
 
@@ -213,11 +213,6 @@ pub(super) fn outcome_of(fault: Fault) -> StreamOutcome {
         Fault::StreamStalled => StreamOutcome::Stalled,
         _ => StreamOutcome::Cut,
     }
-}
-
-/// What a stream's end is booked as: bytes that cannot be framed are a cut as any other.
-pub(super) fn booked(fault: Fault) -> Fault {
-    if fault == Fault::Protocol { Fault::StreamCut } else { fault }
 }
 
 pub(super) fn trouble_of(fault: Fault, channel: &str) -> Trouble {
