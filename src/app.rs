@@ -4,6 +4,7 @@ mod ask;
 mod cost;
 mod explain;
 mod keys;
+mod manager;
 mod operate;
 mod panics;
 mod process;
@@ -26,6 +27,7 @@ pub use ask::{Answer, ask, tell};
 pub use cost::CostOf;
 pub use explain::{automatic_routes, explain_cold, explain_path, local_url, table_of};
 pub use keys::Keys;
+pub use manager::{Sockets, serving};
 pub use operate::{Operate, refusal};
 pub use panics::log_panics;
 pub use process::Process;
@@ -69,6 +71,11 @@ pub enum StartError {
 impl App {
     /// Starts what `source` describes, follows its changes, and returns when both listeners are open.
     pub async fn start(source: Source, world: World) -> Result<Self, StartError> {
+        Self::start_on(Sockets::default(), source, world).await
+    }
+
+    /// As [`App::start`], listening on those of `sockets` that are where it is to listen.
+    pub async fn start_on(sockets: Sockets, source: Source, world: World) -> Result<Self, StartError> {
         let loader = Arc::new(Loader::new(source, world));
         let reading = Arc::clone(&loader);
         let read = tokio::task::spawn_blocking(move || reading.load()).await;
@@ -79,7 +86,7 @@ impl App {
         for warning in &draft.warnings {
             tracing::warn!(path = warning.path, "{}", warning.message);
         }
-        let app = Self::open(Arc::default(), loader, draft, Arc::new(TcpDial), Simulating::Here).await?;
+        let app = Self::open(sockets, loader, draft).await?;
         app.host.watch();
         Ok(app)
     }
@@ -94,17 +101,14 @@ impl App {
         Ok(Self { host, listen: nowhere, admin: nowhere })
     }
 
-    async fn open(
-        live: Arc<Live>,
-        loader: Arc<Loader>,
-        draft: Draft,
-        dial: Arc<dyn Dial>,
-        simulating: Simulating,
-    ) -> Result<Self, StartError> {
+    async fn open(mut sockets: Sockets, loader: Arc<Loader>, draft: Draft) -> Result<Self, StartError> {
         let (listen, admin) = (draft.blueprint.server.listen, draft.blueprint.server.admin);
-        let data = bind("server.listen", listen).await?;
-        let console = bind("server.admin", admin).await?;
-        let host = Host::start(live, loader, draft, dial, simulating)?;
+        let data = bind(&mut sockets, "server.listen", listen).await?;
+        let console = bind(&mut sockets, "server.admin", admin).await?;
+        for address in sockets.left() {
+            tracing::warn!(%address, "neither server.listen nor server.admin is this socket's, which the service manager holds");
+        }
+        let host = Host::start(Arc::default(), loader, draft, Arc::new(TcpDial), Simulating::Here)?;
         let local = |listener: &TcpListener, asked| listener.local_addr().unwrap_or(asked);
         let app = Self { listen: local(&data, listen), admin: local(&console, admin), host };
 
@@ -164,8 +168,16 @@ fn unwritten(blueprint: Blueprint) -> Result<(Arc<Loader>, Draft), Rejection> {
     Ok((loader, draft))
 }
 
-async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    listen::bind(address).await.map_err(|error| StartError::Bind { setting, address, error })
+async fn bind(
+    sockets: &mut Sockets,
+    setting: &'static str,
+    address: SocketAddr,
+) -> Result<TcpListener, StartError> {
+    let bound = match sockets.take(address) {
+        Some(held) => listen::on(held),
+        None => listen::bind(address).await,
+    };
+    bound.map_err(|error| StartError::Bind { setting, address, error })
 }
 
 /// To be called once, before anything speaks TLS.

@@ -230,11 +230,12 @@ fn serve(source: Source) -> anyhow::Result<ExitCode> {
     logs::start();
     app::log_panics();
     files::raise();
+    let sockets = app::Sockets::inherited().context("cannot listen on what the service manager holds")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         app::outlive_file_limits()?;
         let name = source.name();
-        let app = match App::start(source, Arc::new(Process)).await {
+        let app = match App::start_on(sockets, source, Arc::new(Process)).await {
             Ok(app) => app,
             Err(StartError::Rejected(rejection)) => {
                 say(&rejection.to_string());
@@ -253,6 +254,7 @@ fn serve(source: Source) -> anyhow::Result<ExitCode> {
             )),
             logs::Manner::Json => tracing::info!(version, file = name, callers, operators, "mainstay serves"),
         }
+        app::serving(&format!("serves {name}: callers {callers}, operators {operators}"));
         app.run_to_signal().await.map(|()| ExitCode::SUCCESS)
     });
     // Nothing that still hangs somewhere may keep the process.

@@ -1,12 +1,14 @@
 //! What the operating system tells the process: reload (SIGHUP), leave (SIGTERM, SIGINT), sooner (the second of them), at
 //! once (the third), and that a file may not grow (SIGXFSZ), which is no reason to leave.
 
+use std::pin::pin;
+
 use anyhow::Context;
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::App;
+use super::{App, manager};
 use crate::server::reload::Cause;
 use crate::server::shutdown::drain;
 
@@ -29,16 +31,20 @@ impl App {
         };
         let mut user = listen(SignalKind::user_defined1())?;
         let mut other = listen(SignalKind::user_defined2())?;
+        let mut alive = pin!(manager::alive());
         // A signal that loses is delivered by the next `recv`.
         loop {
             tokio::select! {
                 _ = hangup.recv() => self.order_reload(),
                 () = leave.is_said() => break,
+                never = &mut alive => match never {},
                 // Whoever rotates logs sends them to all and sundry, and means no harm.
                 _ = user.recv() => tracing::info!("SIGUSR1 means nothing here"),
                 _ = other.recv() => tracing::info!("SIGUSR2 means nothing here"),
             }
         }
+        let drains = self.gateway().snapshot().table.server.drain.clone();
+        manager::leaving(drains.pre_stop_delay + drains.timeout + drains.close_spread);
         let (hurry, hurried) = oneshot::channel();
         let said_again = async {
             leave.is_said().await;
@@ -48,6 +54,7 @@ impl App {
         };
         tokio::select! {
             _ = drain(self.host(), async { drop(hurried.await) }) => Ok(()),
+            never = alive => match never {},
             () = said_again => anyhow::bail!("third signal: left at once, and what was under way may not be booked"),
         }
     }
@@ -55,8 +62,10 @@ impl App {
     fn order_reload(&self) {
         let reloader = self.host().reloader.clone();
         self.host().tasks.spawn("reload by signal", async move {
+            manager::reloading();
             // The reloader has said what there was to say.
             let _ = reloader.reload(Cause::Order).await;
+            manager::reloaded();
         });
     }
 }

@@ -25,6 +25,12 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
+/// Goes on with a socket that listens already.
+pub fn on(held: std::net::TcpListener) -> io::Result<TcpListener> {
+    held.set_nonblocking(true)?;
+    TcpListener::from_std(held)
+}
+
 /// Accepts until the process is closing. Beyond `max_connections`, callers wait in the kernel's backlog until one that
 /// is idle has ended for them.
 pub async fn accept(front: Arc<Front>, listener: TcpListener, certificate: Option<Arc<Certificate>>) {

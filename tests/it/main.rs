@@ -32,6 +32,7 @@ mod lab;
 mod laws;
 mod ledger;
 mod logs;
+mod managed;
 mod media;
 mod metrics;
 mod named;

@@ -27,10 +27,15 @@ pub struct Guest {
 impl Guest {
     /// Starts `command` with both its outputs in a file of `directory`.
     pub fn start(command: &mut Command, directory: &Path, name: &str) -> Self {
+        Self::start_with(Stdio::null(), command, directory, name)
+    }
+
+    /// As [`Guest::start`], with this as its standard input.
+    pub fn start_with(input: impl Into<Stdio>, command: &mut Command, directory: &Path, name: &str) -> Self {
         let log = directory.join(format!("{name}.log"));
         let file = File::create(&log).expect("the temporary directory can be written");
         let copy = file.try_clone().expect("a file handle can be cloned");
-        let child = command.stdin(Stdio::null()).stdout(file).stderr(copy).spawn();
+        let child = command.stdin(input).stdout(file).stderr(copy).spawn();
         Self { child: child.unwrap_or_else(|error| panic!("{name} does not start: {error}")), log }
     }
 
@@ -67,10 +72,15 @@ impl Guest {
         assert!(ready.is_some(), "the gateway is not ready after a minute:\n{}", self.said());
     }
 
+    /// Sends it a signal, `TERM` or another.
+    pub fn signal(&self, signal: &str) {
+        let told = Command::new("kill").args([&format!("-{signal}"), &self.id().to_string()]).status();
+        assert!(told.expect("kill starts").success());
+    }
+
     /// Asks it to end, and sees that it does, and well.
     pub fn terminate(&mut self) {
-        let told = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
-        assert!(told.expect("kill starts").success());
+        self.signal("TERM");
         let ended = wait_for(60, || self.ended());
         assert!(ended.is_some_and(|status| status.success()), "{ended:?}\n{}", self.said());
     }
