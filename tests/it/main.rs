@@ -21,6 +21,7 @@ mod console;
 mod cors;
 mod crowded;
 mod deadlines;
+mod deploy;
 mod exchanged;
 mod faults;
 mod floors;
