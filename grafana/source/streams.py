@@ -33,7 +33,10 @@ STREAMS = dashboard(
         graph("Broken streams by route", "Share of a route's streams that ended with an error which failover cannot hide.",
               "percentunit", (broken("route"), "{{route}}"), steps=[(GREEN, None), (RED, 0.02)]),
         graph("Continued streams", "Streams that broke after their first content and were given to another channel, by how that ended.",
-              "reqps", (rate("mainstay_continuations_total", "result method", R), "{{result}} {{method}}"))),
+              "reqps", (rate("mainstay_continuations_total", "result method", R), "{{result}} {{method}}")),
+        graph("Held back streams", "Behind their first content, since streams of their upstream break. `broke`: as expected, and somebody "
+              "else was asked. `let_go`: it went on, up to two seconds late.", "reqps",
+              (rate("mainstay_streams_held_total", "upstream result", R), "{{upstream}} {{result}}"))),
     row("The beginning",
         heatmap("Time to first token", "From sending a request upstream to its first content (streams) or its whole answer.", "s",
                 TTFT, matchers=RU),

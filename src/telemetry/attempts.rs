@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::catalogue as c;
 use super::cell::{Counter, Histogram};
-use super::handles::Words;
+use super::handles::{HeldBack, Words};
 use super::registry::Metrics;
 use crate::vocab::{Class, Fault, Money, Stage, Usage};
 
@@ -88,6 +88,12 @@ impl AttemptHandles {
     pub fn unpriced(&self, metrics: &Metrics) {
         let [route, upstream, model] = &self.labels;
         metrics.counter(&c::UNPRICED, &[route, upstream, model]).increment(1);
+    }
+
+    /// Counts a stream that was held back.
+    pub fn held_back(&self, metrics: &Metrics, what: HeldBack) {
+        let [route, upstream, _] = &self.labels;
+        metrics.counter(&c::STREAMS_HELD, &[route, upstream, what.name()]).increment(1);
     }
 
     /// Counts what an attempt cost, or that nobody knows.

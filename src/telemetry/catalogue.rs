@@ -249,6 +249,7 @@ catalogue! {
 
     ["Streams and answers"]
     STREAMS = "mainstay_streams_total" Counter, ["route", "outcome"], "Streams after their first content: complete, unterminated (whole, terminator added), error, cut, stalled, cancelled.";
+    STREAMS_HELD = "mainstay_streams_held_total" Counter, ["route", "upstream", "result"], "Streams that were held back behind their first content, since streams of their upstream break: let_go (well past that), broke (somebody else is asked, and the caller sees nothing of it).";
     STREAM_SECONDS = "mainstay_stream_duration_seconds" Histogram(MODEL_SECONDS), ["route", "upstream", "model"], "From a stream's first content to its last.";
     STREAM_GAP = "mainstay_stream_longest_gap_seconds" Histogram(GAPS), ["route", "upstream", "model"], "The longest silence between two pieces of content within a stream; one sample a stream.";
     TOKEN_TIME = "mainstay_time_per_output_token_seconds" Histogram(TOKEN_SECONDS), ["route", "upstream", "model"], "Time per token of a stream after its first content, hidden reasoning excluded; one sample a stream, since providers put several tokens into a piece.";

@@ -139,6 +139,25 @@ impl Hedged {
     }
 }
 
+/// What became of a stream that was held back behind its first content. The metric label `result` of
+/// `mainstay_streams_held_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldBack {
+    LetGo,
+    Broke,
+}
+
+impl HeldBack {
+    pub const ALL: [Self; 2] = [Self::LetGo, Self::Broke];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LetGo => "let_go",
+            Self::Broke => "broke",
+        }
+    }
+}
+
 /// Why somebody was refused for want of room. The metric label `reason` of `mainstay_shed_total`, and the header
 /// `x-mainstay-shed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,8 @@ pub use attempts::{AttemptHandles, CredentialHandles, Pace, PoolHandles, Upstrea
 pub use cell::{Counter, Gauge, Histogram};
 pub use gauges::Gauges;
 pub use handles::{
-    Hedged, RefusedRetry, RequestHandles, RequestOutcome, SessionPlace, Shed, StreamOutcome, answered_nowhere,
+    Hedged, HeldBack, RefusedRetry, RequestHandles, RequestOutcome, SessionPlace, Shed, StreamOutcome,
+    answered_nowhere,
 };
 pub use registry::{MOST_SERIES, Metrics, OVERFLOW};
 pub use shared::{SharedAnswer, SharedHandles, SharedOperation};

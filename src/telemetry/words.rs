@@ -5,7 +5,7 @@
 
 use super::alerts::Posted;
 use super::catalogue as c;
-use super::handles::{Hedged, RefusedRetry, RequestOutcome, SessionPlace, Shed, StreamOutcome};
+use super::handles::{Hedged, HeldBack, RefusedRetry, RequestOutcome, SessionPlace, Shed, StreamOutcome};
 use super::otlp::{Delivered, Signal};
 use super::shared::{SharedAnswer, SharedOperation};
 use crate::vocab::{AlertKind, Class, Fault, Priority, Stage};
@@ -197,6 +197,7 @@ fn results(metric: &str) -> &'static [&'static str] {
         () if is(&c::SESSIONS) => names!(SessionPlace),
         () if is(&c::ACCESS) => ACCESS,
         () if is(&c::HEDGES) => names!(Hedged),
+        () if is(&c::STREAMS_HELD) => names!(HeldBack),
         () if is(&c::PANIC) => &["admitted", "refused"],
         () if is(&c::PROBES) => &["pass", "fail", "skipped"],
         () if is(&c::SHARED_OPERATIONS) => names!(SharedAnswer),

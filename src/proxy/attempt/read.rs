@@ -33,6 +33,7 @@ use crate::route::{Failure, Withheld};
 use crate::state::holding::Holding;
 use crate::state::model::Shape;
 use crate::state::{Channel, Permit};
+use crate::telemetry::HeldBack;
 use crate::upstream::Incoming;
 use crate::vocab::{Fault, RateHint, Stage, Usage};
 
@@ -204,7 +205,16 @@ impl Reading<'_> {
             times: Times::new(first, &permit.channel().config.timeouts, guest.thinks, guest.deadline),
             wish: guest.wish(),
         };
-        let (peeked, upstream) = peek::peek(listener, upstream, limits, hold).await?;
+        let peeked = peek::peek(listener, upstream, limits, hold).await;
+        if let Hold::Past { .. } = hold {
+            let became = match &peeked {
+                Ok(_) => Some(HeldBack::LetGo),
+                Err(failed) => failed.flowed.map(|_| HeldBack::Broke),
+            };
+            let count = |became| permit.channel().handles.held_back(&gateway.live.metrics, became);
+            became.into_iter().for_each(count);
+        }
+        let (peeked, upstream) = peeked?;
         Ok((head, Content::Stream { peeked: Box::new(peeked), upstream }))
     }
 

@@ -30,6 +30,10 @@ fn breaks() -> [Fault; 4] {
     [Fault::InBandError { after_events: 10, error }, cut(How::Fin), cut(How::Rst), cut(How::ChunkedEof)]
 }
 
+fn held(result: &str) -> String {
+    format!(r#"mainstay_streams_held_total{{route="demo",upstream="a",result="{result}"}}"#)
+}
+
 /// A lab where `a` breaks its streams like this, and one caller has seen it.
 async fn after_a_break(yaml: &str, fault: Fault) -> Lab {
     let lab = Lab::start(yaml);
@@ -78,6 +82,7 @@ async fn what_was_held_back_and_broke_is_booked_as_what_it_cost() {
     assert!(attempts[0].estimated && attempts[0].usage.output >= 10, "{:?}", attempts[0].usage);
     assert!(attempts[0].first_byte.is_some(), "its content came");
     assert_eq!((request.attempts, request.outcome), (2, "ok"));
+    assert_eq!(lab.metric(&held("broke")), 1.0);
     assert_eq!(request.usage, attempts[1].usage, "the caller is told of what he got");
     lab.assert_quiet().await;
 }
@@ -122,6 +127,7 @@ async fn once_one_has_come_to_its_end_none_is_held_back_any_more() {
     lab.sim("a").control().clear();
     assert_eq!(lab.send(&Ask::stream("demo")).await.spoken().as_deref(), Ok("a"));
     let late = head_of_next(&lab).await;
+    assert_eq!((lab.metric(&held("let_go")), lab.metric(&held("broke"))), (1.0, 0.0));
     assert!(late < Duration::from_millis(700), "{late:?}");
 }
 
