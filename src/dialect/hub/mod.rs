@@ -8,6 +8,7 @@
 //! | `event` | [`Event`]: one step of a streamed answer; [`Sequencer`]: for dialects that speak one block at a time |
 //! | `carry` | signatures of reasoning, and how they travel through a dialect that is not theirs |
 //! | [`custom`] | functions that stand for OpenAI's custom tools |
+//! | [`namespace`] | names of tools that are in one of OpenAI's namespaces |
 //! | `renamed` | [`Renamed`]: names of tools that an upstream would refuse, and what stands for them |
 //! | `stops` | [`Stops`]: stop sequences that an upstream cannot be told of, heeded here |
 //! | `losses` | what could not be said in the other dialect, by name |
@@ -25,6 +26,7 @@ mod embed;
 mod event;
 mod losses;
 mod media;
+pub mod namespace;
 mod part;
 mod renamed;
 mod reply;

@@ -11,7 +11,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
+use super::custom::CUSTOM;
 use super::event::Block;
+use super::namespace::is_qualified;
 use super::{Ask, Content, Event, Family, Reply, Terms, Text, ToolChoice, ToolKind};
 use crate::dialect::Dialect;
 
@@ -67,7 +69,10 @@ impl Renamed {
     /// Gives each name that the upstream does not take its stand-in, everywhere.
     pub fn replace(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Self {
         let mut renamed = Self::default();
-        let Some(rule) = Rule::of(to, terms) else { return renamed };
+        let mut in_namespace = false;
+        each(ask, |name| in_namespace |= is_qualified(name));
+        // Whoever takes any name takes none with a namespace's mark in it.
+        let Some(rule) = Rule::of(to, terms).or(in_namespace.then_some(COMPATIBLE)) else { return renamed };
         let mut all_taken = true;
         each(ask, |name| all_taken &= rule.takes(name));
         if all_taken {
@@ -140,6 +145,12 @@ impl Renamed {
     fn restore_name(&self, name: &mut Text<'_>) {
         if let Some(old) = self.names.get(&**name) {
             *name = Cow::Owned(old.clone());
+            return;
+        }
+        // Some readers have made a custom tool's call of it already.
+        let old = self.names.get(&[CUSTOM, name].concat()).and_then(|old| old.strip_prefix(CUSTOM));
+        if let Some(old) = old {
+            *name = Cow::Owned(old.to_owned());
         }
     }
 }

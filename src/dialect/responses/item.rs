@@ -4,7 +4,7 @@
 //! ids, statuses, empty `annotations` and `logprobs`, `usage` with both of its details.
 
 use crate::dialect::Dialect;
-use crate::dialect::hub::{Ask, CallKind, Keeping, Manner, Stop};
+use crate::dialect::hub::{Ask, CallKind, Keeping, Manner, Stop, namespace};
 use crate::dialect::responses::request;
 use crate::dialect::tree::{self, Node};
 use crate::dialect::write::{self, Object};
@@ -218,7 +218,8 @@ pub struct Call<'c> {
 impl Call<'_> {
     pub fn write(&self, o: &mut Object<'_>, status: Status) {
         o.str("id", self.id).str("type", self.kind_name()).str("status", status.name());
-        o.str("call_id", self.called).str("name", self.name);
+        let (space, name) = namespace::divide(self.name);
+        o.str("call_id", self.called).str("name", name).str_if("namespace", space);
         o.str(
             match self.kind {
                 CallKind::Function => "arguments",

@@ -6,6 +6,7 @@
 //! | `items` | the items of its input -> turns |
 //! | `parts` | the parts of a message, read and written |
 //! | `tools` | tools and the choice among them, read and written |
+//! | `namespaces` | tools in namespaces, for those who have none |
 //! | `write` | a request's own members, written |
 //! | `say` | turns -> items |
 //! | `ids` | ids as the wire takes them |
@@ -21,6 +22,7 @@
 mod echo;
 mod ids;
 mod items;
+mod namespaces;
 mod parts;
 mod read;
 mod say;

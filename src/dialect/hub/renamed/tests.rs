@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::{Call, CallKind, Choice, Extras, Outcome, Part, Role, Stop, Tool, Turn, custom, samples};
+use super::super::{Call, CallKind, Choice, Extras, Outcome, Part, Role, Stop, Tool, Turn, samples};
 use super::*;
 use crate::dialect::quirks::Quirks;
 use crate::dialect::translate::GENERATING;
@@ -212,11 +212,11 @@ fn a_long_name_keeps_what_tells_it_from_others() {
 
 #[test]
 fn what_stands_for_a_custom_tool_is_known_by_its_looks() {
-    let long = format!("{}{}", custom::CUSTOM, "a".repeat(64));
+    let long = format!("{}{}", CUSTOM, "a".repeat(64));
     for to in GENERATING {
         let names = [long.clone()];
         let mut asked = ask(&names);
         Renamed::replace(&mut asked, to, &terms(Family::Other));
-        assert!(said(&mut asked)[0].starts_with(custom::CUSTOM), "{to}");
+        assert!(said(&mut asked)[0].starts_with(CUSTOM), "{to}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::namespaces;
 use super::write::Origin;
 use crate::dialect::Dialect;
 use crate::dialect::hub::{
@@ -49,7 +50,7 @@ pub fn read<'a>(body: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> {
 /// The item of the input that lists tools where they are first there: Codex has all of its own in one.
 pub const LISTED: &str = "additional_tools";
 /// The namespace of tools that are in none.
-const PLAIN: &str = "functions";
+pub const PLAIN: &str = "functions";
 
 /// Reads the tools of such an item. Here it goes again as it stood, so that they are said in its place.
 pub fn read_listed<'a>(item: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> {
@@ -71,12 +72,13 @@ fn is_listed(tool: &Tool<'_>) -> bool {
 }
 
 /// For another dialect: leaves out the items that list tools, which have been read, and of several tools with one name
-/// all but the last that was listed.
+/// all but the last that was listed; tools in namespaces are tools like the others.
 pub fn unlist(ask: &mut Ask<'_>) {
     let is_list = |part: &Part<'_>| matches!(&part.content, Content::Vendor { kind, .. } if kind == LISTED);
     if ask.dialect != Dialect::Responses {
         return;
     }
+    namespaces::flatten(ask);
     ask.turns.retain_mut(|turn| {
         let said = turn.parts.len();
         turn.parts.retain(|part| !is_list(part));
@@ -102,7 +104,7 @@ pub fn unlist(ask: &mut Ask<'_>) {
     ask.tools = tools;
 }
 
-fn read_tool<'a>(tool: &Node<'a>) -> Result<Tool<'a>, Wrong> {
+pub fn read_tool<'a>(tool: &Node<'a>) -> Result<Tool<'a>, Wrong> {
     let kind = tool.need("type")?.string()?;
     let raw = tool.raw();
     // Cursor mixes in functions as chat has them.

@@ -1,7 +1,7 @@
 //! A block of a caller's stream, from its beginning to its end.
 
 use super::output::{Output, Place};
-use crate::dialect::hub::{Block, CallKind, Signature, object_of};
+use crate::dialect::hub::{Block, CallKind, Signature, namespace, object_of};
 use crate::dialect::responses::carry;
 use crate::dialect::responses::item::{self, Refusal, Status};
 use crate::dialect::responses::request::MADE_UP;
@@ -228,7 +228,7 @@ impl Open {
         match kind {
             CallKind::Function => output.event(out, "response.function_call_arguments.done", |o| {
                 // OpenAI's document and SDK have the name here; its service is seen to leave it out.
-                place.write(o).str("arguments", arguments).str("name", name);
+                place.write(o).str("arguments", arguments).str("name", namespace::divide(name).1);
             }),
             CallKind::Custom => output.event(out, "response.custom_tool_call_input.done", |o| {
                 place.write(o).str("input", arguments);
