@@ -61,7 +61,7 @@ static CALLER_CREDENTIALS: [HeaderName; 7] = [
 /// What of a caller's fields a provider gets; everything else says who or where the caller is, whose account pays
 /// (`openai-organization`, `x-goog-user-project`), or something between him and what stands before the gateway. What an
 /// upstream wants besides stands in its `headers`. Sources: the providers' API references and SDKs, as of 2026-11.
-const FOR_PROVIDERS: [&str; 21] = [
+const FOR_PROVIDERS: [&str; 23] = [
     "accept",
     "accept-language",
     "content-encoding",
@@ -77,9 +77,11 @@ const FOR_PROVIDERS: [&str; 21] = [
     "user-agent",
     "x-client-name",
     "x-client-request-id",
+    "x-codex-beta-features",
     "x-goog-api-client",
     "x-grok-conv-id",
     "x-ms-client-request-id",
+    "x-openai-internal-codex-responses-lite",
     "x-request-id",
     "x-session-affinity",
     "x-title",
@@ -363,6 +365,8 @@ mod tests {
             ("traceparent", "00-1-2-01"),
             ("user-agent", "sdk"),
             ("x-amzn-bedrock-trace", "ENABLED"),
+            ("x-codex-beta-features", "remote_compaction_v2"),
+            ("x-openai-internal-codex-responses-lite", "true"),
             ("x-stainless-lang", "python"),
         ];
         let private = [
@@ -371,6 +375,7 @@ mod tests {
             ("origin", "https://shop.example"),
             ("openai-organization", "org-of-the-caller"),
             ("x-amz-security-token", "t"),
+            ("x-codex-turn-metadata", "{}"),
             ("x-customer-email", "ada@example.com"),
             ("x-forwarded-for", "10.0.0.1"),
             ("x-goog-user-project", "p"),
