@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::UPGRADE;
-use http::{HeaderMap, HeaderName, Request, Response, Uri, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, request};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 
@@ -291,13 +291,26 @@ fn nowhere(gateway: &Gateway, snapshot: &Snapshot, mut arrival: Arrival, miss: M
             arrival.refuse(Kind::NotFound, message)
         }
         Miss::MethodNotAllowed { allow, .. } => {
-            let message = format!("{} takes {allow}, not {}", in_short(path), arrival.head.method);
+            // Codex asks for responses so at first, goes on without at once where it is told 426, and tries again for
+            // seconds where it is told anything else.
+            let in_vain = wants_websocket(&arrival.head);
+            let message = if in_vain {
+                format!("{} is served over plain HTTP, not over a WebSocket", in_short(path))
+            } else {
+                format!("{} takes {allow}, not {}", in_short(path), arrival.head.method)
+            };
             let mut refusal = arrival.refuse(Kind::MethodNotAllowed, message);
             refusal.allow = Some(allow);
+            refusal.status = in_vain.then_some(StatusCode::UPGRADE_REQUIRED);
             refusal
         }
     }
     .closing_if_body(&arrival)
+}
+
+fn wants_websocket(head: &request::Parts) -> bool {
+    let upgrade = head.headers.get(UPGRADE).map(HeaderValue::as_bytes);
+    head.method == Method::GET && upgrade.is_some_and(|to| to.eq_ignore_ascii_case(b"websocket"))
 }
 
 impl Refusal {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use http::header::{ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::intake::coding::TAKEN;
@@ -52,6 +54,8 @@ pub struct Refusal {
     /// Channels were tried, or could have been: the caller's SDK would only repeat our work.
     pub exhausted: bool,
     pub allow: Option<&'static str>,
+    /// Where it is not that of its kind.
+    pub status: Option<StatusCode>,
     /// What is left of the request's body is not read, so the connection cannot go on.
     pub close: bool,
     pub settle: Option<Settle>,
@@ -73,6 +77,7 @@ impl Refusal {
             trace: None,
             exhausted: false,
             allow: None,
+            status: None,
             close: false,
             settle: None,
             shed: None,
@@ -101,7 +106,7 @@ impl Refusal {
     }
 
     pub fn into_response(mut self, live: &Live) -> Response<Reply> {
-        let status = trouble::status(self.trouble.kind, self.dialect);
+        let status = self.status.unwrap_or_else(|| trouble::status(self.trouble.kind, self.dialect));
         let attempts = self.settle.as_ref().map(|settle| settle.attempts);
         let channel = self.settle.as_ref().and_then(|settle| settle.channel.clone());
         if let Some(settle) = &mut self.settle {
@@ -158,6 +163,11 @@ impl Refusal {
         }
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        // To what one has to switch (RFC 9110 §15.5.22).
+        if status == StatusCode::UPGRADE_REQUIRED {
+            headers.insert(UPGRADE, HeaderValue::from_static("HTTP/1.1"));
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         }
         if self.close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

@@ -295,6 +295,19 @@ async fn wrong_methods_are_told_the_right_one() {
     lab.assert_quiet().await;
 }
 
+/// Codex asks for responses so where its provider may have WebSockets, and takes 426 alone for a reason to go on without.
+#[tokio::test(start_paused = true)]
+async fn who_asks_over_a_websocket_is_told_to_come_without() {
+    let lab = Lab::start(YAML);
+    for (dialect, path) in [("responses", "/v1/responses"), ("openai", CHAT)] {
+        let ask = Ask::bare(Method::GET, path).header("connection", "Upgrade").header("upgrade", "websocket");
+        let refused = Refused { dialect, status: 426, reason: "method_not_allowed", says: "plain HTTP" };
+        let answer = lab.assert_refused(&ask, &refused).await;
+        assert_eq!((answer.header("allow"), answer.header("upgrade")), ("POST", "HTTP/1.1"));
+    }
+    lab.assert_quiet().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn forms_without_a_sound_model_are_refused() {
     let lab = Lab::start(YAML);
