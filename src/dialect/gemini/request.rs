@@ -23,7 +23,7 @@ mod thinking;
 mod tools;
 mod write;
 
-pub use read::read;
+pub use read::{read, read_to_count};
 pub use signed::lacks_signatures;
 pub use thinking::tells_levels_in_vain;
 pub use write::write;

@@ -1,10 +1,12 @@
 //! Counting tokens: a generation that is not made. What is asked is read and written as one.
 
-use crate::dialect::hub::{Ask, Losses, Terms};
+use std::borrow::Cow;
+
+use crate::dialect::hub::{Ask, Losses, Mode, Terms};
 use crate::dialect::provider::Paths;
 use crate::dialect::tree::{self, Node, Wrong};
 use crate::dialect::write::{self, Object};
-use crate::dialect::{Dialect, Operation, translate};
+use crate::dialect::{Dialect, Operation, gemini, translate};
 
 /// What of a generation's body a question for its count may have. Anthropic's refuses all others.
 const ANTHROPIC: &[&str] = &[
@@ -41,7 +43,9 @@ pub fn read<'a>(dialect: Dialect, model: &'a str, root: &Node<'a>) -> Result<Ask
         Dialect::Gemini => {
             // A whole request, or the contents alone.
             let wrapped = root.at("generateContentRequest").or_else(|| root.at("generate_content_request"));
-            translate::read(dialect, Operation::Generate, model, wrapped.unwrap_or(root))
+            let root = wrapped.unwrap_or(root);
+            let ask = gemini::request::read_to_count(root).map_err(|wrong| wrong.place(root))?;
+            Ok(Ask { model: Cow::Borrowed(model), mode: Mode::Whole, ..ask })
         }
         Dialect::Bedrock => {
             let input = root.need("input")?;

@@ -332,6 +332,26 @@ fn geminis_callers_have_their_prompts_counted_by_claude() {
     assert_eq!(answered.body, br#"{"totalTokens":8}"#);
 }
 
+/// As Gemini CLI has the size of a tool's result counted: alone, without the call.
+#[test]
+fn a_result_alone_is_counted_as_if_its_call_stood_before_it() {
+    let result = json!({"functionResponse": {"id": "a", "name": "read_file", "response": {"output": "x"}}});
+    let nameless = json!({"functionResponse": {"response": {"output": "x"}}});
+    let image = json!({"inlineData": {"mimeType": "image/png", "data": "AAAA"}});
+    let asked = |parts: Value| json!({"contents": [{"role": "user", "parts": parts}]});
+    let from = (Dialect::Gemini, Operation::GeminiCountTokens);
+    let two = asked(json!([result, image, {"functionResponse": {"name": "ls", "response": {}}}]));
+    let (written, _) = put(from, &two, ("anthropic", Dialect::Anthropic)).expect("it can be asked");
+    let body: Value = serde_json::from_slice(&written.body).expect("JSON");
+    let blocks = |at: usize| body["messages"][at]["content"].as_array().expect("blocks").len();
+    assert_eq!(
+        (body["messages"][1]["role"].as_str(), blocks(1), blocks(2)),
+        (Some("assistant"), 2, 3),
+        "{body}"
+    );
+    assert!(put(from, &asked(json!([nameless])), ("anthropic", Dialect::Anthropic)).is_err(), "whose is it?");
+}
+
 #[test]
 fn openais_callers_have_pictures_drawn_by_gemini() {
     let from = (Dialect::OpenAi, Operation::Images);

@@ -6,8 +6,18 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::dialect::hub::{Content, Outcome, Part, Text, Turn};
+use super::chunks;
+use crate::dialect::hub::{Call, CallKind, Content, Outcome, Part, Role, Text, Turn};
 use crate::dialect::tree::{Node, Wrong};
+
+/// What a result is that answers no call before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lone {
+    /// A mistake of the caller's.
+    Wrong,
+    /// All that is to be counted: a call is put before it, as other vendors take none without.
+    Called,
+}
 
 /// The calls of a conversation so far.
 #[derive(Default)]
@@ -61,21 +71,39 @@ impl<'a> Pairs<'a> {
     /// Finds the calls of the results that `node` has put into `parts` from `begin` on.
     pub fn meet(
         &mut self,
-        node: &Node<'a>,
-        turns: &mut [Turn<'a>],
+        (node, lone): (&Node<'a>, Lone),
+        turns: &mut Vec<Turn<'a>>,
         parts: &mut [Part<'a>],
         begin: usize,
         answers: &mut Vec<Answer>,
     ) -> Result<(), Wrong> {
         for (at, part) in parts.iter_mut().enumerate().skip(begin) {
             if let Content::Outcome(outcome) = &mut part.content {
-                let call = self.answer(outcome, turns).ok_or_else(|| {
+                let mut call = self.answer(outcome, turns);
+                if let (None, Lone::Called, Some(name)) = (call, lone, &outcome.name) {
+                    self.call_before(&outcome.call_id, name, turns);
+                    call = self.answer(outcome, turns);
+                }
+                let call = call.ok_or_else(|| {
                     node.wrong("answers no functionCall before it; send the model's turn with the call, too")
                 })?;
                 answers.push(Answer { part: at, call });
             }
         }
         Ok(())
+    }
+
+    fn call_before(&mut self, id: &Text<'a>, name: &Text<'a>, turns: &mut Vec<Turn<'a>>) {
+        let call = Call {
+            id: id.clone(),
+            name: name.clone(),
+            arguments: Text::Borrowed("{}"),
+            kind: CallKind::Function,
+            signature: None,
+        };
+        let turn = Turn::new(Role::Assistant, vec![Part::new(Content::Call(call))]);
+        let from = chunks::append(turns, turn);
+        self.call(turns, from);
     }
 
     fn answer(&mut self, outcome: &mut Outcome<'a>, turns: &mut [Turn<'a>]) -> Option<usize> {

@@ -2,7 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::{chunks, config, pairs::Pairs, tools};
+use super::{
+    chunks, config,
+    pairs::{Lone, Pairs},
+    tools,
+};
 use crate::dialect::Dialect;
 use crate::dialect::gemini::names::{self, member};
 use crate::dialect::gemini::part::{self, Reading};
@@ -14,6 +18,15 @@ const KNOWN: [&str; 7] =
 
 /// What a request asks for.
 pub fn read<'a>(body: &Node<'a>) -> Result<Ask<'a>, Wrong> {
+    read_with(Lone::Wrong, body)
+}
+
+/// What is to be counted, which may be a result without its call: Gemini CLI asks for the size of a picture so.
+pub fn read_to_count<'a>(body: &Node<'a>) -> Result<Ask<'a>, Wrong> {
+    read_with(Lone::Called, body)
+}
+
+fn read_with<'a>(lone: Lone, body: &Node<'a>) -> Result<Ask<'a>, Wrong> {
     let mut ask = Ask::new(Dialect::Gemini);
     if let Some(model) = member(body.object()?, "model") {
         let name = model.string()?;
@@ -25,7 +38,7 @@ pub fn read<'a>(body: &Node<'a>) -> Result<Ask<'a>, Wrong> {
     if let Some(system) = member(body, "systemInstruction") {
         ask.turns.push(Turn::new(Role::System, instruction(system)?));
     }
-    contents(body, &mut ask)?;
+    contents(body, lone, &mut ask)?;
     for tool in member(body, "tools").map(Node::items).transpose()?.unwrap_or_default() {
         tools::read(tool, &mut ask.tools)?;
     }
@@ -64,7 +77,7 @@ fn instruction<'a>(system: &Node<'a>) -> Result<Vec<Part<'a>>, Wrong> {
     Ok(parts)
 }
 
-fn contents<'a>(body: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> {
+fn contents<'a>(body: &Node<'a>, lone: Lone, ask: &mut Ask<'a>) -> Result<(), Wrong> {
     let node = match member(body, "contents") {
         Some(node) => node,
         None => body.need("contents")?,
@@ -81,7 +94,7 @@ fn contents<'a>(body: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> {
         for node in member(item, "parts").map(several).transpose()?.unwrap_or_default() {
             let begin = parts.len();
             part::read(node, Reading::Strict, &mut parts)?;
-            pairs.meet(node, &mut ask.turns, &mut parts, begin, &mut answers)?;
+            pairs.meet((node, lone), &mut ask.turns, &mut parts, begin, &mut answers)?;
         }
         pairs.sort(&mut parts, &answers);
         let mut turn = Turn::new(role, parts);
