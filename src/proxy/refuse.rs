@@ -105,8 +105,13 @@ impl Refusal {
         self
     }
 
+    /// What its caller is told.
+    pub fn status(&self) -> StatusCode {
+        self.status.unwrap_or_else(|| trouble::status(self.trouble.kind, self.dialect))
+    }
+
     pub fn into_response(mut self, live: &Live) -> Response<Reply> {
-        let status = self.status.unwrap_or_else(|| trouble::status(self.trouble.kind, self.dialect));
+        let status = self.status();
         let attempts = self.settle.as_ref().map(|settle| settle.attempts);
         let channel = self.settle.as_ref().and_then(|settle| settle.channel.clone());
         if let Some(settle) = &mut self.settle {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::Gateway;
 use super::refuse::Refusal;
 use crate::algo::tick::Tick;
-use crate::dialect::trouble;
 use crate::ledger;
 use crate::telemetry::Shed;
 
@@ -19,7 +18,7 @@ pub fn note(gateway: &Arc<Gateway>, refusal: &Refusal, begun: Tick) {
     let at = gateway.live.clock.unix_now().saturating_sub(took);
     let request = ledger::Request {
         trace: refusal.trace.map(Box::new),
-        status: trouble::status(refusal.trouble.kind, refusal.dialect).as_u16(),
+        status: refusal.status().as_u16(),
         error: Some(refusal.trouble.kind.name()),
         shed: refusal.shed.map(Shed::name),
         took,
