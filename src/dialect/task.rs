@@ -138,20 +138,28 @@ pub fn ask(
         Task::Rerank => rerank(from, root, to, (terms, provider)),
         Task::Draw => draw(root, to),
         Task::Speak => speak(root, to),
-        Task::Count => {
-            let mut losses = Losses::default();
-            count::read(from, model, root).and_then(|mut ask| {
-                let written = count::write(&mut ask, to, provider.paths, terms, &mut losses);
-                let (operation, body) = written.ok_or_else(unaskable)?;
-                Ok((Translated::new(body, operation, losses), Errand::Count))
-            })
-        }
+        Task::Count => count(from, model, root, to, (terms, provider)),
     };
     asked.map_err(|wrong| wrong.place(root))
 }
 
 fn unaskable() -> Wrong {
     Wrong::whole("nothing of this kind can be asked of the channel's dialect")
+}
+
+fn count(
+    from: Dialect,
+    model: &str,
+    root: &Node<'_>,
+    to: Dialect,
+    (terms, provider): (&Terms<'_>, &Provider),
+) -> Result<(Translated, Errand), Wrong> {
+    count::read(from, model, root, |mut ask| {
+        let mut losses = Losses::default();
+        let written = count::write(&mut ask, to, provider.paths, terms, &mut losses);
+        let (operation, body) = written.ok_or_else(unaskable)?;
+        Ok((Translated::new(body, operation, losses), Errand::Count))
+    })
 }
 
 fn embed(

@@ -63,9 +63,8 @@ pub async fn answer(live: &Arc<Live>, mut guest: Box<Guest>, plan: &Plan<'_>) ->
     // A long prompt takes a while, and the first one brings its vocabulary in.
     let counting = tokio::task::spawn_blocking(move || {
         let root = tree::request(&body)?;
-        let ask = task::read_count(dialect, &model, &root)?;
         let _room = room;
-        Ok::<u64, Wrong>(tokens::estimate(&ask, vocabulary))
+        task::read_count(dialect, &model, &root, |ask| Ok(tokens::estimate(&ask, vocabulary)))
     });
     let counted = counting.await.unwrap_or_else(|_| Err(Wrong::whole("it could not be counted")));
     let tokens = match counted {

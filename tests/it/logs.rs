@@ -145,6 +145,16 @@ fn kind(field: &Value) -> String {
 }
 
 #[test]
+fn who_comes_over_a_websocket_stands_in_the_log_with_what_he_was_told() {
+    let gateway = Gateway::start_logging(&routing("{format: json}"), "");
+    let headers = [("connection", "Upgrade"), ("upgrade", "websocket"), ("x-request-id", "socket-1")];
+    let answer = http::send(gateway.callers, "GET", "/v1/responses", &headers, "");
+    assert_eq!(answer.expect("the gateway answers").status, 426);
+    let line: Value = serde_json::from_str(&line(&gateway, "socket-1")).expect("a line is JSON");
+    assert_eq!((&line["status"], &line["error"]), (&426.into(), &"method_not_allowed".into()), "{line}");
+}
+
+#[test]
 fn a_requests_line_is_json_of_the_documented_fields_or_for_people() {
     let gateway = Gateway::start_logging(&routing("{format: json}"), "");
     assert_eq!(ask(&gateway, "demo", "saved-1"), 200);

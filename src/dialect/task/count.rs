@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::dialect::hub::{Ask, Losses, Mode, Terms};
 use crate::dialect::provider::Paths;
 use crate::dialect::tree::{self, Node, Wrong};
@@ -34,8 +37,34 @@ const RESPONSES: &[&str] = &[
 const CONVERSE: &[&str] = &["messages", "system", "toolConfig", "additionalModelRequestFields"];
 const VERTEX: &[&str] = &["contents", "systemInstruction", "tools"];
 
-/// What a caller wants counted.
-pub fn read<'a>(dialect: Dialect, model: &'a str, root: &Node<'a>) -> Result<Ask<'a>, Wrong> {
+/// Hands on what a caller wants counted.
+pub fn read<T>(
+    dialect: Dialect,
+    model: &str,
+    root: &Node<'_>,
+    then: impl FnOnce(Ask<'_>) -> Result<T, Wrong>,
+) -> Result<T, Wrong> {
+    let invoke = root.at("input").and_then(|input| input.at("invokeModel"));
+    match invoke.filter(|_| dialect == Dialect::Bedrock) {
+        None => asked(dialect, model, root).and_then(then).map_err(|wrong| wrong.place(root)),
+        // What its caller would send to `InvokeModel`: Claude's, in Anthropic's form.
+        Some(invoke) => {
+            let body = base64(invoke).map_err(|wrong| wrong.place(root))?;
+            let within =
+                |wrong: Wrong| Wrong::whole(format!("what input.invokeModel.body holds is wrong: {wrong}"));
+            let root = tree::request(&body).map_err(within)?;
+            let ask = asked(Dialect::Anthropic, model, &root);
+            ask.and_then(then).map_err(|wrong| within(wrong.place(&root)))
+        }
+    }
+}
+
+fn base64(invoke: &Node<'_>) -> Result<Vec<u8>, Wrong> {
+    let body = invoke.need("body")?;
+    STANDARD.decode(body.string()?.as_bytes()).map_err(|_| body.wrong("it is no base64"))
+}
+
+fn asked<'a>(dialect: Dialect, model: &'a str, root: &Node<'a>) -> Result<Ask<'a>, Wrong> {
     let none = || Wrong::whole("no count of this dialect can be translated");
     match dialect {
         Dialect::Anthropic => translate::read(dialect, Operation::Messages, model, root),
@@ -48,11 +77,7 @@ pub fn read<'a>(dialect: Dialect, model: &'a str, root: &Node<'a>) -> Result<Ask
             Ok(Ask { model: Cow::Borrowed(model), mode: Mode::Whole, ..ask })
         }
         Dialect::Bedrock => {
-            let input = root.need("input")?;
-            if input.at("invokeModel").is_some() {
-                return Err(input.wrong("only `converse` can be put to a model of another vendor"));
-            }
-            translate::read(dialect, Operation::Converse, model, input.need("converse")?)
+            translate::read(dialect, Operation::Converse, model, root.need("input")?.need("converse")?)
         }
         Dialect::OpenAi | Dialect::Cohere | Dialect::Ollama | Dialect::Http => Err(none()),
     }
