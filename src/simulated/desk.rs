@@ -119,6 +119,12 @@ impl Desk {
         response
     }
 
+    /// What is wrong with what was asked.
+    pub(super) fn refuse_as_bad(self, message: String) -> Response<Reply> {
+        let said = Refusal { message: Some(message), ..Refusal::default() };
+        self.refuse(Complaint::BadRequest, StatusCode::BAD_REQUEST, &said)
+    }
+
     /// Bytes as they were given.
     pub(super) fn replay(self, canned: Canned) -> Response<Reply> {
         let steps = canned.chunks.into_iter().map(|(gap, bytes)| Step { gap, part: Part::Content, bytes });

@@ -3,10 +3,12 @@
 use std::future::pending;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 
 use super::ask::{Ask, Operation, Place, credential};
 use super::complaint::Complaint;
@@ -80,27 +82,35 @@ pub(super) async fn serve(
         let status = Complaint::Overloaded.status(desk.dialect);
         return desk.refuse(Complaint::Overloaded, status, &Refusal::default());
     }
-    let ask = match ask {
-        Ok(ask) => ask,
-        Err(message) => {
-            let said = Refusal { message: Some(message), ..Refusal::default() };
-            return desk.refuse(Complaint::BadRequest, StatusCode::BAD_REQUEST, &said);
-        }
-    };
+    match ask {
+        Ok(ask) => answer(&core, desk, Read { head, bytes, ask, upgrade }, fault.as_ref()).await,
+        Err(message) => desk.refuse_as_bad(message),
+    }
+}
+
+/// A request that makes sense.
+struct Read {
+    head: Parts,
+    bytes: Bytes,
+    ask: Ask,
+    upgrade: Option<OnUpgrade>,
+}
+
+/// Answers after its time, as well as `fault` lets it.
+async fn answer(core: &Arc<Core>, desk: Desk, read: Read, fault: Option<&Fault>) -> Response<Reply> {
+    let Read { head, bytes, ask, upgrade } = read;
     let continued = Continued::read(&bytes).filter(|_| ask.stream);
     let habit = core.control.habit();
     if habit == Habit::RefusesPrefill && continued.as_ref().is_some_and(Continued::is_prefill) {
-        let message = Some("this model does not take an answer that has begun".to_owned());
-        let said = Refusal { message, ..Refusal::default() };
-        return desk.refuse(Complaint::BadRequest, StatusCode::BAD_REQUEST, &said);
+        return desk.refuse_as_bad("this model does not take an answer that has begun".to_owned());
     }
-    let ttft = match &fault {
+    let ttft = match fault {
         Some(Fault::Slow { ttft }) => *ttft,
         _ => core.settings.ttft,
     };
     tokio::time::sleep(ttft).await;
-    if let Some(upgrade) = upgrade.filter(|_| fault.as_ref().is_none_or(Fault::answers)) {
-        return desk.upgrade(&core, &head.headers, upgrade);
+    if let Some(upgrade) = upgrade.filter(|_| fault.is_none_or(Fault::answers)) {
+        return desk.upgrade(core, &head.headers, upgrade);
     }
     let mut answer = Answer::new(
         &core.name,
@@ -114,19 +124,18 @@ pub(super) async fn serve(
         answer.text = continued.text(&answer.text, core.settings.words, habit);
     }
     let said = match ask.place.operation {
-        Operation::Files | Operation::Batches => core.store.answer(&core, &ask.place, &head, &bytes),
+        Operation::Files | Operation::Batches => core.store.answer(core, &ask.place, &head, &bytes),
         Operation::Stored => core.remembered.answer(&head),
         Operation::Echo => Ok(echo::speech(&core.name, &head, &bytes)),
         _ => Ok(core.remembered.keep(&ask, &answer, &head).unwrap_or_else(|| Speech::of(&ask, &answer))),
     };
-    let speech = match said {
-        Ok(speech) => speech,
+    match said {
+        Ok(speech) => desk.speak(speech, core.settings.pace, fault, &ask, &answer),
         Err(Wrong { status, body }) => {
             let said = Refusal { body: Some(body), ..Refusal::default() };
-            return desk.refuse(Complaint::of(status), status, &said);
+            desk.refuse(Complaint::of(status), status, &said)
         }
-    };
-    desk.speak(speech, core.settings.pace, fault.as_ref(), &ask, &answer)
+    }
 }
 
 fn arrival(core: &Core, connection: u64, head: &Parts, credential_tail: Option<&str>) -> Seen {

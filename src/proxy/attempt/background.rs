@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use super::read::hold;
 use super::unheard::book;
-use super::{authorize, build};
+use super::{authorize, build, head};
 use crate::dialect::billed::Wish;
 use crate::dialect::stored::{Progress, progress};
 use crate::dialect::{Dialect, Operation, meter};
@@ -141,7 +141,7 @@ impl Made {
         let mut fields = HeaderMap::new();
         fields.insert(ACCEPT, HeaderValue::from_static("application/json"));
         fields.insert(USER_AGENT, HeaderValue::from_static(concat!("mainstay/", env!("CARGO_PKG_VERSION"))));
-        build::add_fixed(&mut fields, upstream, &self.settle.caller);
+        head::add_fixed(&mut fields, upstream, &self.settle.caller);
         fields
     }
 

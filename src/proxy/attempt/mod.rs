@@ -5,6 +5,7 @@ mod anew;
 mod background;
 mod betas;
 mod build;
+mod head;
 mod read;
 mod spoken;
 mod unheard;
