@@ -13,6 +13,22 @@ pub fn object(out: &mut Vec<u8>, members: impl FnOnce(&mut Object<'_>)) {
     out.push(b'}');
 }
 
+/// Writes an object for a stream, whose events end with their lines.
+pub fn line(out: &mut Vec<u8>, members: impl FnOnce(&mut Object<'_>)) {
+    let begin = out.len();
+    object(out, members);
+    unbreak(&mut out[begin..]);
+}
+
+/// Makes one line of JSON: texts have their line ends escaped, so that those left are white space of what came as it is.
+pub fn unbreak(json: &mut [u8]) {
+    for byte in json {
+        if matches!(*byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+}
+
 /// An object that is being written.
 pub struct Object<'o> {
     out: &'o mut Vec<u8>,

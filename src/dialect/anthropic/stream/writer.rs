@@ -287,7 +287,7 @@ fn frame(name: &str, out: &mut Vec<u8>, members: impl FnOnce(&mut Object<'_>)) {
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\ndata: ");
-    write::object(out, |event| {
+    write::line(out, |event| {
         event.str("type", name);
         members(event);
     });

@@ -187,7 +187,7 @@ fn say(name: &str, out: &mut Vec<u8>, members: impl FnOnce(&mut Object<'_>)) {
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\ndata: ");
-    write::object(out, |o| {
+    write::line(out, |o| {
         o.str("type", name);
         members(o);
     });

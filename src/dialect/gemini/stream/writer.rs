@@ -206,7 +206,9 @@ impl Writer {
     fn part(&mut self, choice: u32, out: &mut Vec<u8>, part: impl FnOnce(&mut Vec<u8>)) {
         self.begin(out);
         out.extend_from_slice(b"{\"candidates\":[{\"content\":{\"parts\":[");
+        let begin = out.len();
         part(out);
+        write::unbreak(&mut out[begin..]);
         out.extend_from_slice(b"],\"role\":\"model\"},");
         let mut index = Vec::with_capacity(12);
         write::object(&mut index, |o| {

@@ -333,7 +333,7 @@ fn chunk(begin: &[u8], choice: u32, out: &mut Vec<u8>, delta: impl FnOnce(&mut O
 fn choice_of(begin: &[u8], choice: u32, out: &mut Vec<u8>, members: impl FnOnce(&mut Object<'_>)) {
     out.extend_from_slice(begin);
     out.extend_from_slice(b",\"choices\":[");
-    write::object(out, |object| {
+    write::line(out, |object| {
         object.number("index", choice);
         members(object);
     });

@@ -64,7 +64,7 @@ impl Output {
         out.extend_from_slice(b"event: ");
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"\ndata: ");
-        write::object(out, |o| {
+        write::line(out, |o| {
             o.str("type", name).number("sequence_number", self.next_sequence);
             members(o);
         });

@@ -87,6 +87,23 @@ fn no_arguments_are_an_empty_object() {
     }
 }
 
+/// As many models write them.
+#[test]
+fn arguments_of_several_lines_break_no_event() {
+    for to in CALLERS.into_iter().filter(|to| *to != Dialect::Bedrock) {
+        for end in ["\n", "\r\n", "\r"] {
+            let [_, streamed] = said(to, "f", &format!("{{{end}  \"at\": 1{end}}}"), "tool_calls");
+            let streamed = streamed.expect("an answer");
+            for frame in frames(to, [streamed.as_bytes()]) {
+                let data = frame.data().filter(|data| !data.is_empty() && *data != b"[DONE]");
+                let sound = data.is_none_or(|data| tree::parse(data).is_ok());
+                assert!(sound, "{to}: {streamed:?}");
+            }
+            assert!(streamed.contains("at"), "{to}: {streamed:?}");
+        }
+    }
+}
+
 #[test]
 fn the_free_text_of_a_broken_input_is_none() {
     for to in CALLERS {
