@@ -215,7 +215,8 @@ pub fn judge(
         Resend::Allowed => model.is_left_alone(need.shape, now),
         Resend::IfUnsent | Resend::IfUnsentOrTranslated => model.is_silent(need.shape, now),
     };
-    if rank < Rank::Stalled && (upstream.memory.slow_to_open.load(Relaxed) > 0 || silent()) {
+    let stalls = || upstream.memory.slow_to_open.load(Relaxed) > 0 || model.is_stalling() || silent();
+    if rank < Rank::Stalled && stalls() {
         rank = Rank::Stalled;
     }
     if upstream.memory.health() == health::State::Down {

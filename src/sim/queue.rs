@@ -54,6 +54,8 @@ pub enum Turn {
     Fail(u32, Failure),
     Commit(u32),
     Beat(u32),
+    /// Nothing has come of its stream for a while.
+    Stall(u32),
     End(u32),
     Break(u32, Fault),
     HangUp,

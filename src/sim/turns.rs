@@ -15,6 +15,7 @@ use crate::config::rehearsal::Caller;
 use crate::dialect::Dialect;
 use crate::route::{Failure, Limits};
 use crate::state::model::Shape;
+use crate::state::permit::STALLED;
 use crate::vocab::{Class, Fault, Stage, Usage};
 
 /// A trial is told that its stream goes on at its sixth content event, and every five from there.
@@ -40,6 +41,12 @@ impl<'t> World<'_, 't> {
             Turn::Commit(id) => self.commit(slot, &mut guest, id),
             Turn::Beat(id) => {
                 self.beat(slot, &mut guest, id);
+                None
+            }
+            Turn::Stall(id) => {
+                if let Some(own) = guest.drive.find_mut(id) {
+                    own.permit.stalls();
+                }
                 None
             }
             Turn::End(id) => {
@@ -236,10 +243,14 @@ impl<'t> World<'_, 't> {
             return Some(End::Answered);
         }
         let timeouts = &own.permit.channel().config.timeouts;
+        let mut stall = None;
         let (after, turn) = match ending {
             Ending::Whole => (lasts, Turn::End(id)),
             Ending::Breaks { after, fault } => (after, Turn::Break(id, fault)),
-            Ending::Stalls { after } => (after + timeouts.idle, Turn::Break(id, Fault::StreamStalled)),
+            Ending::Stalls { after } => {
+                stall = Some(at + ttft + after + timeouts.idle / STALLED);
+                (after + timeouts.idle, Turn::Break(id, Fault::StreamStalled))
+            }
         };
         // The stream went on while this process did not.
         let promised = at + ttft + after;
@@ -254,6 +265,9 @@ impl<'t> World<'_, 't> {
         }
         if let Some(beat) = beat {
             self.plan(beat, Event::Turn { slot, number, turn: Turn::Beat(id) });
+        }
+        if let Some(stall) = stall.filter(|stall| *stall < at) {
+            self.plan(stall.max(now), Event::Turn { slot, number, turn: Turn::Stall(id) });
         }
         self.plan(at, Event::Turn { slot, number, turn });
         None

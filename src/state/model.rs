@@ -45,6 +45,11 @@ const P95_SAMPLES: u64 = 20;
 /// Multiple of the p95 for which nothing at all has to come of a model until it counts as silent, and the least.
 const SILENT: (u32, Duration) = (2, Duration::from_secs(1));
 
+/// Of streams that have stopped in the middle: one may just think.
+const SEVERAL: u32 = 2;
+/// One in so many streams, at least.
+const A_PART: u32 = 4;
+
 /// Streams and whole answers have nothing in common as latencies go: a stream's first token comes
 /// after the prefill, a whole answer after the last token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +85,8 @@ pub struct Model {
     pub(super) silence: [Silence; 2],
     pub waiting: AtomicU32,
     pub streaming: AtomicU32,
+    /// Of those, how many have stopped in the middle.
+    pub(super) stalled: AtomicU32,
     ramp_from: AtomicU64,
     missing_until: AtomicU64,
     /// Until when it is not asked to go on with an answer that the request has begun.
@@ -128,6 +135,7 @@ impl Model {
             silence: [Silence::new(), Silence::new()],
             waiting: AtomicU32::new(0),
             streaming: AtomicU32::new(0),
+            stalled: AtomicU32::new(0),
             ramp_from: AtomicU64::new(NO_RAMP),
             missing_until: AtomicU64::new(0),
             refuses_prefill_until: AtomicU64::new(0),
@@ -298,6 +306,13 @@ impl Model {
     /// Whether it is silent, and somebody has gone to find out a moment ago.
     pub fn is_left_alone(&self, shape: Shape, now: Tick) -> bool {
         self.is_silent(shape, now) && !self.silence[shape as usize].is_due(now)
+    }
+
+    /// Whether several of its streams have stopped in the middle, and a good part of all. The others may have as well:
+    /// that is not known of those that began a moment ago.
+    pub fn is_stalling(&self) -> bool {
+        let stalled = self.stalled.load(Relaxed);
+        stalled >= SEVERAL && stalled.saturating_mul(A_PART) >= self.streaming.load(Relaxed)
     }
 
     /// Starts the slow start anew.

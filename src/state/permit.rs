@@ -32,6 +32,7 @@ use crate::vocab::Payer;
 use entry::Entry;
 
 pub use keys::ready_at;
+pub use running::STALLED;
 
 pub use super::blame::Repeat;
 
@@ -92,6 +93,8 @@ pub struct Permit {
     phase: Phase,
     /// Content events of its stream so far.
     events: u64,
+    /// Nothing has come of it for a while.
+    is_stalled: bool,
     /// What it took from its key's quota.
     booked: Option<(Arc<Mutex<Quota>>, Booking)>,
     /// Set when another attempt of the same request has answered it.
@@ -188,6 +191,7 @@ impl Permit {
             begun,
             phase: Phase::Waiting,
             events: 0,
+            is_stalled: false,
             booked: None,
             beaten: None,
             bell: None,

@@ -11,7 +11,7 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame};
 use tokio::time::{Sleep, sleep};
 
-use super::patience::{Overdue, Patience};
+use super::patience::{Ends, Overdue, Patience};
 use super::{Broken, FLUSH, KEEP_ALIVE, Reply};
 use crate::algo::tick::Tick;
 use crate::dialect::Dialect;
@@ -79,12 +79,13 @@ impl Early {
                         continue;
                     }
                     // Its own deadlines are kept by whoever asks.
-                    match ready!(patience.poll(&self.gateway, Tick::MAX, Tick::MAX, *nudge, cx)) {
+                    match ready!(patience.poll(&self.gateway, Ends { nudge: *nudge, ..Ends::default() }, cx))
+                    {
                         Overdue::CutOff => {
                             let refusal = refuse::too_late(self.dialect, "");
                             return self.fail(&refusal.trouble, Fault::Cancelled);
                         }
-                        Overdue::Nudge | Overdue::Silent | Overdue::TooLate => {
+                        Overdue::Nudge | Overdue::Silent | Overdue::Stalled | Overdue::TooLate => {
                             *nudge = self.gateway.live.now() + KEEP_ALIVE;
                             let sign = trouble::keep_alive(self.dialect).unwrap_or_default();
                             return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(sign)))));

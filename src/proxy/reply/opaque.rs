@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
 use super::attended::Lasting;
-use super::patience::{Overdue, Patience};
+use super::patience::{Ends, Overdue, Patience};
 use super::{Audience, Broken, FLUSH};
 use crate::algo::tick::Tick;
 use crate::proxy::settle::Settle;
@@ -129,12 +129,13 @@ impl Opaque {
                 Poll::Pending => {
                     let Some((_, settle)) = &self.open else { return Poll::Pending };
                     let silent = self.last + self.idle;
-                    match ready!(self.patience.poll(settle.gateway(), silent, self.deadline, Tick::MAX, cx)) {
+                    let ends = Ends { silent, deadline: self.deadline, ..Ends::default() };
+                    match ready!(self.patience.poll(settle.gateway(), ends, cx)) {
                         Overdue::Silent => self.broke(Fault::StreamStalled),
                         Overdue::TooLate => self.broke(Fault::DeadlineExceeded),
                         Overdue::CutOff => self.broke(Fault::Cancelled),
                         // Nothing can be said between bytes that we do not understand.
-                        Overdue::Nudge => break,
+                        Overdue::Nudge | Overdue::Stalled => break,
                     }
                 }
             }

@@ -15,6 +15,25 @@ pub struct Patience {
     timer: Pin<Box<Sleep>>,
 }
 
+/// What a wait comes to an end by.
+#[derive(Clone, Copy)]
+pub struct Ends {
+    /// The silence has lasted for too long.
+    pub silent: Tick,
+    /// The request's own.
+    pub deadline: Tick,
+    /// It has lasted for so long that others had better not wait for the same.
+    pub stalled: Tick,
+    /// The caller should hear that all is not over.
+    pub nudge: Tick,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self { silent: Tick::MAX, deadline: Tick::MAX, stalled: Tick::MAX, nudge: Tick::MAX }
+    }
+}
+
 /// How often a waiting body looks up.
 const LOOK_UP: Duration = Duration::from_secs(5);
 
@@ -24,18 +43,11 @@ impl Patience {
         Self { timer: Box::pin(sleep_until(clock.instant(now + LOOK_UP))) }
     }
 
-    /// Ready when the silence has lasted until `silent`, when the request's own `deadline` has passed,
-    /// when everything has to end, or when the caller should hear that it has not: at `nudge`.
-    pub fn poll(
-        &mut self,
-        gateway: &Gateway,
-        silent: Tick,
-        deadline: Tick,
-        nudge: Tick,
-        cx: &mut Context<'_>,
-    ) -> Poll<Overdue> {
+    /// Ready when one of these has come, or when everything has to end.
+    pub fn poll(&mut self, gateway: &Gateway, ends: Ends, cx: &mut Context<'_>) -> Poll<Overdue> {
         let live = &gateway.live;
-        let until = silent.min(deadline).min(nudge);
+        let Ends { silent, deadline, stalled, nudge } = ends;
+        let until = silent.min(deadline).min(stalled).min(nudge);
         let due = live.clock.instant(until);
         if due < self.timer.deadline() {
             self.timer.as_mut().reset(due);
@@ -52,6 +64,9 @@ impl Patience {
             if now >= silent {
                 return Poll::Ready(Overdue::Silent);
             }
+            if now >= stalled {
+                return Poll::Ready(Overdue::Stalled);
+            }
             if now >= nudge {
                 return Poll::Ready(Overdue::Nudge);
             }
@@ -66,6 +81,8 @@ pub enum Overdue {
     /// The time was the request's own, so it says nothing about the upstream.
     TooLate,
     CutOff,
+    /// Nothing has come for a while, and may come yet.
+    Stalled,
     /// The upstream is silent, and may be for longer.
     Nudge,
 }

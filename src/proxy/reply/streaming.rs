@@ -17,7 +17,7 @@ use tokio::time::Sleep;
 use breaking::{Break, Pending};
 
 use super::attended::Lasting;
-use super::patience::{Overdue, Patience};
+use super::patience::{Ends, Overdue, Patience};
 use super::{Audience, Broken, FLUSH, KEEP_ALIVE};
 use crate::algo::tick::Tick;
 use crate::dialect::Dialect;
@@ -31,7 +31,7 @@ use crate::proxy::recall::Keepsake;
 use crate::proxy::settle::Settle;
 use crate::proxy::unattended::{LONGEST, is_read_on};
 use crate::state::Channel;
-use crate::state::permit::Permit;
+use crate::state::permit::{Permit, STALLED};
 use crate::telemetry::{Pace, StreamOutcome};
 use crate::upstream::Incoming;
 use crate::vocab::{Fault, Usage};
@@ -231,24 +231,28 @@ impl Streaming {
 
     /// Nothing comes for now; ready when that has lasted for too long.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.open.is_none() {
-            return Poll::Ready(());
-        }
+        let Some((permit, _)) = &mut self.open else { return Poll::Ready(()) };
         let timeouts = &self.channel.config.timeouts;
         let terminated = self.peeked.watch.is_terminated();
-        let silent = if terminated {
-            self.last + LINGER
+        let idle = peek::idle(timeouts, self.thinks);
+        let mut ends = Ends { deadline: self.deadline, ..Ends::default() };
+        let keep_alive = if terminated { None } else { self.keep_alive };
+        if terminated {
+            ends.silent = self.last + LINGER;
         } else {
             let empty = timeouts.content_idle.map_or(Tick::MAX, |limit| self.last_content + limit);
-            empty.min(self.last + peek::idle(timeouts, self.thinks))
-        };
-        let keep_alive = if terminated { None } else { self.keep_alive };
-        let nudge = keep_alive.map_or(Tick::MAX, |_| self.last_said + KEEP_ALIVE);
-        match ready!(self.patience.poll(&self.gateway, silent, self.deadline, nudge, cx)) {
+            ends.silent = empty.min(self.last + idle);
+            ends.nudge = keep_alive.map_or(Tick::MAX, |_| self.last_said + KEEP_ALIVE);
+            if !permit.is_stalled() {
+                ends.stalled = self.last + idle / STALLED;
+            }
+        }
+        match ready!(self.patience.poll(&self.gateway, ends, cx)) {
             Overdue::Silent | Overdue::TooLate if terminated => self.finish(StreamOutcome::Complete),
             Overdue::Silent => self.breaks(Break::of(Fault::StreamStalled)),
             Overdue::TooLate => self.fail_as(Break::of(Fault::DeadlineExceeded)),
             Overdue::CutOff => self.fail_as(Break::of(Fault::Cancelled)),
+            Overdue::Stalled => permit.stalls(),
             Overdue::Nudge => {
                 self.last_said = self.gateway.live.now();
                 self.peeked.ready.extend(keep_alive.map(Bytes::from_static));

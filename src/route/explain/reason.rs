@@ -54,7 +54,7 @@ fn reason(
             format!("others of its group {group} fail alike; those that look well go first")
         }
         Ok(Rank::Stalled) => {
-            "those who wait for it have heard nothing for longer than usual; others of its tier go first"
+            "those who wait for it, or for more of a stream, have heard nothing for longer than usual; others of its tier go first"
                 .to_owned()
         }
         Ok(Rank::Last) => "failed a moment ago; others of its tier go first".to_owned(),

@@ -111,11 +111,14 @@ impl<'t> Plan<'t> {
 }
 
 /// The tier to go to where streams of all that `tier` has to offer are about to break, as those of others of their
-/// groups do. Tiers are the operator's word, and what fails before content fails over in silence; a stream that breaks
+/// groups do, or have stopped. Tiers are the operator's word, and what fails before content fails over in silence; a stream that breaks
 /// reaches its caller, so streams alone are spared, and only where somebody else looks well.
 fn spared(list: &[Judged<'_>], tier: u8, need: &Need<'_>, now: Tick) -> Option<u8> {
-    let of_tier = || list.iter().filter(|j| j.channel.config.tier == tier && j.rank <= Rank::Doubted);
-    let breaks = |j: &Judged<'_>| j.rank == Rank::Doubted && j.channel.upstream.is_about_to_break(now);
+    let stalls = |j: &Judged<'_>| j.rank == Rank::Stalled && j.model.is_stalling();
+    let breaks =
+        |j: &Judged<'_>| j.rank == Rank::Doubted && j.channel.upstream.is_about_to_break(now) || stalls(j);
+    let of_tier =
+        || list.iter().filter(|j| j.channel.config.tier == tier && (j.rank <= Rank::Doubted || stalls(j)));
     if need.shape != Shape::Stream || of_tier().next().is_none() || !of_tier().all(breaks) {
         return None;
     }

@@ -167,6 +167,7 @@ impl Permit {
 
     /// Gives back what it counts for; whether it had not done so before.
     pub(super) fn go(&mut self) -> bool {
+        self.flows_on();
         let count = match self.phase {
             Phase::Waiting => {
                 self.silence().leave();

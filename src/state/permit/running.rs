@@ -16,6 +16,10 @@ use crate::algo::tick::Tick;
 use crate::state::model::Shape;
 use crate::telemetry::Pace;
 
+/// Of the longest silence that is borne within a stream, 30 s unless `idle` says otherwise: after so small a part of it
+/// the stream counts as stalled.
+pub const STALLED: u32 = 6;
+
 impl Permit {
     /// Another attempt may run for the same request: should it answer first, it sets `beaten`, and that this
     /// one had to wait is no evidence against its channel (RESILIENCE §4.11).
@@ -74,9 +78,30 @@ impl Permit {
         }
     }
 
-    /// A stream has sent `events` content events, and may break in the same breath.
+    /// Something came of its stream, which has sent `events` content events by now and may break in the same breath.
     pub fn came(&mut self, events: u64) {
         self.events = events;
+        self.flows_on();
+    }
+
+    /// Nothing has come of its stream for a [`STALLED`]th of what is borne. A hint and no evidence: where others stop as
+    /// well, who chooses next goes elsewhere, long before their patience ends and the breaker hears of it.
+    pub fn stalls(&mut self) {
+        let flows = matches!(self.phase, Phase::Streaming | Phase::OnTrial { .. });
+        if flows && !self.is_stalled {
+            self.is_stalled = true;
+            self.model.stalled.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub const fn is_stalled(&self) -> bool {
+        self.is_stalled
+    }
+
+    pub(super) fn flows_on(&mut self) {
+        if std::mem::take(&mut self.is_stalled) {
+            self.model.stalled.fetch_sub(1, Relaxed);
+        }
     }
 
     /// This is how its stream came, now that no more of it will.

@@ -127,6 +127,61 @@ async fn s14_a_stalled_stream_ends_with_an_error_when_its_patience_does() {
     lab.assert_quiet().await;
 }
 
+/// S14: A's streams stop, and nobody has to wait for their end to go elsewhere.
+#[tokio::test(start_paused = true)]
+async fn s14_who_comes_while_streams_are_stalled_goes_elsewhere() {
+    let lab = Lab::start(THREE);
+    let mut asked = [0; 2];
+    let report = lab
+        .under_load(Ask::stream("demo"), 10.0, WARM + secs(20), async {
+            after(WARM).await;
+            lab.sim("a").control().set(vec![Rule::new(Fault::Stall { after_events: 10 })]);
+            // A sixth of the 30 s that a stream may be silent, and a quarter of all.
+            after(secs(8)).await;
+            asked[0] = lab.arrived("a");
+            after(secs(11)).await;
+            asked[1] = lab.arrived("a");
+        })
+        .await;
+    assert_eq!(asked[0], asked[1], "nobody waits for what others wait for already");
+    let stalled = report.answers.iter().filter(|answer| answer.spoken().is_err()).count();
+    assert!((2..=30).contains(&stalled), "{stalled}");
+    assert_eq!(lab.breaker("a", "demo"), "open", "that is found out by those who have waited");
+    lab.assert_quiet().await;
+}
+
+/// Two streams that pause, and come back.
+#[tokio::test(start_paused = true)]
+async fn a_pause_sends_others_elsewhere_for_as_long_as_it_lasts_and_one_alone_nobody() {
+    let lab = Lab::start(
+        "
+version: 1
+upstreams:
+  a: {provider: simulated, simulated: {pace: 8s, words: 4}}
+  b: {provider: simulated}
+routes:
+  - {model: demo, channels: [{upstream: a}, {upstream: b, tier: 1}]}
+",
+    );
+    let ask = Ask::stream("demo");
+    let asked =
+        async |lab: &Lab| lab.open(&ask).await.headers["x-mainstay-channel"].to_str().unwrap().to_owned();
+    let first = lab.open(&ask).await;
+    after(secs(6)).await;
+    let second = lab.open(&ask).await;
+    assert_eq!(second.headers["x-mainstay-channel"], "a/demo", "one may just think");
+    // The first goes on at 8 s and pauses again; the second has stopped since 6 s.
+    after(Duration::from_millis(5_500)).await;
+    assert_eq!(asked(&lab).await, "a/demo", "the first flowed a moment ago");
+    after(secs(2)).await;
+    assert_eq!(asked(&lab).await, "b/demo", "both have stopped");
+    after(secs(3)).await;
+    assert_eq!(asked(&lab).await, "a/demo", "the second goes on");
+    first.hang_up();
+    second.hang_up();
+    lab.assert_quiet().await;
+}
+
 /// S15: A's streams are cut after ten tokens, in every way there is.
 #[tokio::test(start_paused = true)]
 async fn s15_a_truncated_stream_is_never_silent() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::patience::Overdue;
+use super::super::patience::{Ends, Overdue};
 use super::super::{Audience, KEEP_ALIVE};
 use super::{Flow, Streaming};
 use crate::algo::tick::Tick;
@@ -82,12 +82,12 @@ impl Streaming {
     pub(super) fn wait_for_another(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let nudge = self.keep_alive.map_or(Tick::MAX, |_| self.last_said + KEEP_ALIVE);
         // Whoever asks keeps all deadlines, and looks whether everything has to end.
-        match ready!(self.patience.poll(&self.gateway, Tick::MAX, Tick::MAX, nudge, cx)) {
+        match ready!(self.patience.poll(&self.gateway, Ends { nudge, ..Ends::default() }, cx)) {
             Overdue::Nudge => {
                 self.last_said = self.gateway.live.now();
                 self.peeked.ready.extend(self.keep_alive.map(Bytes::from_static));
             }
-            Overdue::CutOff | Overdue::TooLate | Overdue::Silent => {}
+            Overdue::CutOff | Overdue::TooLate | Overdue::Silent | Overdue::Stalled => {}
         }
         Poll::Ready(())
     }
