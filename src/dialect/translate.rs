@@ -223,6 +223,7 @@ pub fn write(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Transl
     if to != ask.dialect {
         responses::request::unlist(ask);
         choose_what_is_there(ask, to, terms, &mut losses);
+        anthropic::request::offer(ask);
     }
     say_something(ask, to, terms);
     say_errors(ask, to);

@@ -9,6 +9,7 @@
 //! | `tools` | tools, the choice among them, the form of the answer |
 //! | `think` | how much the model may think |
 //! | `schema` | schemas as the API takes them |
+//! | `deferred` | the search for tools, for those who have none |
 //! | `line` | what a model's name tells, where nothing else does |
 //!
 //! What comes from this dialect is said again as it was, member by member. For what comes from another
@@ -32,6 +33,7 @@
 //! - At most four cache marks, and none of an hour behind one of five minutes: the last ones count.
 
 mod arrange;
+mod deferred;
 pub mod fit;
 mod flat;
 mod ids;
@@ -44,6 +46,7 @@ mod think;
 mod tools;
 mod write;
 
+pub use deferred::offer;
 pub use ids::Called;
 pub use marks::Marks;
 pub use read::read;

@@ -8,7 +8,10 @@ use std::borrow::Cow;
 use super::Text;
 
 /// Stands between a namespace and a name: a character that no name has.
-const MARK: char = '\u{1f}';
+pub const MARK: char = '\u{1f}';
+
+/// The name of the search for tools that a caller makes himself: in the namespace without a name, where nothing else is.
+pub const TOOL_SEARCH: &str = "\u{1f}tool_search";
 
 /// The name of a tool that is in a namespace.
 pub fn qualified<'a>(space: &str, name: &str) -> Text<'a> {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::custom::CUSTOM;
 use super::event::Block;
-use super::namespace::is_qualified;
+use super::namespace::{MARK, TOOL_SEARCH, divide, is_qualified};
 use super::{Ask, Content, Event, Family, Reply, Terms, Text, ToolChoice, ToolKind};
 use crate::dialect::Dialect;
 
@@ -81,7 +81,7 @@ impl Renamed {
         // Whatever else a name is, it cannot be in the way of a stand-in.
         let mut in_the_way = HashSet::new();
         each(ask, |name| {
-            if rule.takes(name) && looks_like_one(name) {
+            if rule.takes(name) && (looks_like_one(name) || &**name == divide(TOOL_SEARCH).1) {
                 in_the_way.insert(name.to_string());
             }
         });
@@ -97,7 +97,10 @@ impl Renamed {
             }
             let is_free =
                 |stand_in: &String| !in_the_way.contains(stand_in) && !renamed.names.contains_key(stand_in);
-            let Some(stand_in) = (0..=u32::MAX).map(|again| rule.stand_in(name, again)).find(is_free) else {
+            // Models know it by this name from what they are told elsewhere.
+            let known = (&**name == TOOL_SEARCH).then(|| divide(TOOL_SEARCH).1.to_owned());
+            let others = (0..=u32::MAX).map(|again| rule.stand_in(name, again));
+            let Some(stand_in) = known.into_iter().chain(others).find(is_free) else {
                 return;
             };
             let old = std::mem::replace(name, Cow::Owned(stand_in.clone())).into_owned();
@@ -228,7 +231,8 @@ impl Rule {
     /// A name that is taken, in the place of one that is not; `again` counts those that could not be had.
     fn stand_in(self, name: &str, again: u32) -> String {
         let sound = |char: char| u8::try_from(char).is_ok_and(|byte| self.may_hold(byte));
-        let mut kept: String = name.chars().map(|char| if sound(char) { char } else { '_' }).collect();
+        let mut kept: String =
+            name.trim_start_matches(MARK).chars().map(|char| if sound(char) { char } else { '_' }).collect();
         if !self.may_begin(&kept) {
             kept.insert_str(0, BEFORE);
         }

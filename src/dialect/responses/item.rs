@@ -4,7 +4,7 @@
 //! ids, statuses, empty `annotations` and `logprobs`, `usage` with both of its details.
 
 use crate::dialect::Dialect;
-use crate::dialect::hub::{Ask, CallKind, Keeping, Manner, Stop, namespace};
+use crate::dialect::hub::{Ask, CallKind, Keeping, Manner, Stop, namespace, object_of};
 use crate::dialect::responses::request;
 use crate::dialect::tree::{self, Node};
 use crate::dialect::write::{self, Object};
@@ -217,6 +217,10 @@ pub struct Call<'c> {
 
 impl Call<'_> {
     pub fn write(&self, o: &mut Object<'_>, status: Status) {
+        if self.name == namespace::TOOL_SEARCH {
+            self.write_search(o, status);
+            return;
+        }
         o.str("id", self.id).str("type", self.kind_name()).str("status", status.name());
         let (space, name) = namespace::divide(self.name);
         o.str("call_id", self.called).str("name", name).str_if("namespace", space);
@@ -227,6 +231,16 @@ impl Call<'_> {
             },
             self.arguments,
         );
+    }
+
+    /// A search for tools that the caller makes.
+    fn write_search(&self, o: &mut Object<'_>, status: Status) {
+        o.str("id", self.id).str("type", "tool_search_call").str("status", status.name());
+        o.str("call_id", self.called).str("execution", "client");
+        match object_of(self.arguments) {
+            Some(arguments) => o.raw("arguments", arguments),
+            None => o.str("arguments", self.arguments),
+        };
     }
 
     const fn kind_name(&self) -> &'static str {
@@ -289,8 +303,9 @@ fn is_ours(annotation: &Node<'_>) -> bool {
 }
 
 /// What the id of a call's item begins with.
-pub const fn call_prefix(kind: CallKind) -> &'static str {
+pub fn call_prefix(name: &str, kind: CallKind) -> &'static str {
     match kind {
+        CallKind::Function if name == namespace::TOOL_SEARCH => "tsc_",
         CallKind::Function => "fc_",
         CallKind::Custom => "ctc_",
     }

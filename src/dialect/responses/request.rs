@@ -7,6 +7,7 @@
 //! | `parts` | the parts of a message, read and written |
 //! | `tools` | tools and the choice among them, read and written |
 //! | `namespaces` | tools in namespaces, for those who have none |
+//! | `deferred` | tools that are looked for, for those who have no such search |
 //! | `write` | a request's own members, written |
 //! | `say` | turns -> items |
 //! | `ids` | ids as the wire takes them |
@@ -19,6 +20,7 @@
 //! (in all 43 recordings; xAI's 47 say `false`): absent, it is tried and given up where the schema does
 //! not allow it. As a firm `true` it would make other vendors refuse such schemas.
 
+mod deferred;
 mod echo;
 mod ids;
 mod items;

@@ -20,6 +20,7 @@ mod listed;
 mod logprobs;
 mod looks;
 mod names;
+mod sought;
 mod spaces;
 mod stops;
 mod streams;

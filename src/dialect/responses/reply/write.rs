@@ -86,7 +86,7 @@ impl Writer<'_> {
                     let sealed = carry::seal(signature);
                     array.object(|o| item::reasoning(o, &id, &[], &[], Some(&sealed)));
                 }
-                let id = self.id(item::call_prefix(call.kind));
+                let id = self.id(item::call_prefix(&call.name, call.kind));
                 let made_up = format!("call_{}_{}", self.manner.nonce, self.made - 1);
                 let called = if call.id.is_empty() { &*made_up } else { &*call.id };
                 let arguments = item::arguments(call.kind, &call.arguments);

@@ -7,7 +7,8 @@
 
 use std::collections::HashMap;
 
-use super::{ITEM, STATEFUL_ITEMS, parts, tools};
+use super::{ITEM, STATEFUL_ITEMS, deferred, parts, tools};
+use crate::dialect::hub::namespace::TOOL_SEARCH;
 use crate::dialect::hub::{
     Ask, Call, CallKind, Content, Extras, Family, Media, Outcome, Part, Role, Signature, Source, Text,
     Thought, Turn,
@@ -37,8 +38,8 @@ pub fn read<'a>(input: &Node<'a>, history: History, ask: &mut Ask<'a>) -> Result
                 ask.extras.keep(*name, item.raw());
             }
         }
-        if kind == tools::LISTED {
-            tools::read_listed(item, ask)?;
+        if kind == tools::LISTED || kind == deferred::FOUND {
+            tools::read_listed(&kind, item, ask)?;
         }
         reader.item(&kind, item)?;
     }
@@ -70,7 +71,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn item(&mut self, kind: &str, item: &Node<'a>) -> Result<(), Wrong> {
-        if kind != "function_call" && kind != "custom_tool_call" {
+        if !matches!(kind, "function_call" | "custom_tool_call") && !Self::is_search(kind, item) {
             self.settle();
         }
         match kind {
@@ -80,6 +81,8 @@ impl<'a> Reader<'a> {
             "custom_tool_call" => self.call(item, "input", CallKind::Custom),
             "function_call_output" => self.outcome(item, CallKind::Function),
             "custom_tool_call_output" => self.outcome(item, CallKind::Custom),
+            deferred::SOUGHT if Self::is_search(kind, item) => self.search(item),
+            deferred::FOUND if deferred::is_callers(item) && self.is_known(item) => self.found(item),
             "image_generation_call" if item.at("result").is_some_and(Node::is_string) => {
                 self.image(item);
                 Ok(())
@@ -215,6 +218,50 @@ impl<'a> Reader<'a> {
         let outcome = Outcome { call_id, name, content, is_error: None, kind };
         let extras = item_extras(item, &["call_id", "output"]);
         self.results().parts.push(Part { extras, ..Part::new(Content::Outcome(outcome)) });
+        Ok(())
+    }
+
+    /// A search for tools that the caller makes: a call of a function anywhere else.
+    fn is_search(kind: &str, item: &Node<'a>) -> bool {
+        kind == deferred::SOUGHT
+            && deferred::is_callers(item)
+            && item.at("call_id").is_some_and(Node::is_string)
+    }
+
+    fn search(&mut self, item: &Node<'a>) -> Result<(), Wrong> {
+        let call = Call {
+            id: item.need("call_id")?.string()?,
+            name: Text::Borrowed(TOOL_SEARCH),
+            arguments: item
+                .at("arguments")
+                .map(|said| said.text().unwrap_or(Text::Borrowed(said.raw())))
+                .unwrap_or_default(),
+            kind: CallKind::Function,
+            signature: self.waiting.take(),
+        };
+        self.calls.insert(call.id.clone(), call.name.clone());
+        let mut part = Part::new(Content::Call(call));
+        part.extras.keep_aside(deferred::SEARCH, item.raw());
+        self.assistant(Joining::Other).parts.push(part);
+        Ok(())
+    }
+
+    /// Its call came before it.
+    fn is_known(&self, item: &Node<'a>) -> bool {
+        item.at("call_id").and_then(Node::text).is_some_and(|id| self.calls.contains_key(&id))
+    }
+
+    fn found(&mut self, item: &Node<'a>) -> Result<(), Wrong> {
+        let outcome = Outcome {
+            call_id: item.need("call_id")?.string()?,
+            name: Some(Text::Borrowed(TOOL_SEARCH)),
+            content: vec![Part::text(deferred::told(item))],
+            is_error: None,
+            kind: CallKind::Function,
+        };
+        let mut part = Part::new(Content::Outcome(outcome));
+        part.extras.keep_aside(deferred::SEARCH, item.raw());
+        self.results().parts.push(part);
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 use super::ids::Ids;
 use super::parts::Parts;
 use super::write::Origin;
-use super::{ITEM, MADE_UP};
+use super::{ITEM, MADE_UP, deferred};
 use crate::dialect::hub::{
     Call, CallKind, Content, Extras, Family, Losses, Media, Outcome, Part, Role, Source, Terms, Text,
     Thought, Turn,
@@ -77,6 +77,12 @@ impl<'w, 'a> Speaker<'w, 'a> {
     }
 
     fn item(&mut self, part: &'w Part<'a>, array: &mut Array<'_>) {
+        // A search for tools, and what it found.
+        if let Some(raw) = part.extras.find(deferred::SEARCH).filter(|_| self.origin == Origin::Here) {
+            self.reason(array);
+            array.raw(raw);
+            return;
+        }
         match &part.content {
             Content::Thought(thought) => self.thoughts.push((part, thought)),
             Content::Call(call) => {

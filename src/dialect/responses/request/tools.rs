@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::namespaces;
 use super::write::Origin;
+use super::{deferred, namespaces};
 use crate::dialect::Dialect;
 use crate::dialect::hub::{
     Ask, Content, Extras, Losses, Part, SEARCH, Terms, Text, Tool, ToolChoice, ToolKind,
@@ -52,8 +52,9 @@ pub const LISTED: &str = "additional_tools";
 /// The namespace of tools that are in none.
 pub const PLAIN: &str = "functions";
 
-/// Reads the tools of such an item. Here it goes again as it stood, so that they are said in its place.
-pub fn read_listed<'a>(item: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> {
+/// Reads the tools of such an item, or of one that has what was looked for. Here it goes again as it stood, so that
+/// they are said in its place.
+pub fn read_listed<'a>(kind: &str, item: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> {
     for tool in item.at("tools").map(Node::items).transpose()?.unwrap_or_default() {
         let is_plain = tool.object()?.at("type").and_then(Node::as_str) == Some("namespace")
             && tool.at("name").and_then(Node::as_str) == Some(PLAIN);
@@ -61,6 +62,9 @@ pub fn read_listed<'a>(item: &Node<'a>, ask: &mut Ask<'a>) -> Result<(), Wrong> 
         for tool in inner.unwrap_or(std::slice::from_ref(tool)) {
             let mut tool = read_tool(tool)?;
             tool.extras.keep_aside(LISTED, "true");
+            if kind == deferred::FOUND {
+                tool.extras.keep_aside(deferred::FOUND, "true");
+            }
             ask.tools.push(tool);
         }
     }
@@ -72,13 +76,14 @@ fn is_listed(tool: &Tool<'_>) -> bool {
 }
 
 /// For another dialect: leaves out the items that list tools, which have been read, and of several tools with one name
-/// all but the last that was listed; tools in namespaces are tools like the others.
+/// all but the last that was listed; tools in namespaces are tools like the others, as is the search for more.
 pub fn unlist(ask: &mut Ask<'_>) {
     let is_list = |part: &Part<'_>| matches!(&part.content, Content::Vendor { kind, .. } if kind == LISTED);
     if ask.dialect != Dialect::Responses {
         return;
     }
     namespaces::flatten(ask);
+    deferred::offer(ask);
     ask.turns.retain_mut(|turn| {
         let said = turn.parts.len();
         turn.parts.retain(|part| !is_list(part));
@@ -237,6 +242,10 @@ pub fn write_tool(
 ) {
     let here = origin == Origin::Here;
     if here && is_listed(tool) {
+        return;
+    }
+    if let Some(raw) = tool.extras.find(deferred::SEARCH).filter(|_| here) {
+        array.raw(raw);
         return;
     }
     losses.drop_if(tool.cache.as_ref(), "cache_control");

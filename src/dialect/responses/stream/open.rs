@@ -76,7 +76,7 @@ impl Open {
                 if let Some(signature) = self.signature.take() {
                     output.sign(&signature, out);
                 }
-                let place = output.place(item::call_prefix(*kind), None, out);
+                let place = output.place(item::call_prefix(name, *kind), None, out);
                 let called = output.called(id, &place);
                 let call = item::Call { id: &place.item, called: &called, name, kind: *kind, arguments: "" };
                 output.added(&place, |o| call.write(o, Status::InProgress), out);
@@ -140,6 +140,8 @@ impl Open {
                     place.write_summary(o).str("delta", text);
                 });
             }
+            // It is told as a whole.
+            Kind::Call { name, .. } if name == namespace::TOOL_SEARCH => {}
             Kind::Call { kind, .. } => {
                 let name = match kind {
                     CallKind::Function => "response.function_call_arguments.delta",
@@ -226,6 +228,7 @@ impl Open {
         let (Some(place), Kind::Call { id, name, .. }) = (&self.place, &self.kind) else { return };
         let arguments = item::arguments(kind, &self.text);
         match kind {
+            CallKind::Function if name == namespace::TOOL_SEARCH => {}
             CallKind::Function => output.event(out, "response.function_call_arguments.done", |o| {
                 // OpenAI's document and SDK have the name here; its service is seen to leave it out.
                 place.write(o).str("arguments", arguments).str("name", namespace::divide(name).1);

@@ -10,9 +10,9 @@ use crate::dialect::translate::GENERATING;
 use crate::dialect::{Dialect, tree};
 
 /// What the samples call the tool.
-const KNOWN: &str = "get_weather";
+pub const KNOWN: &str = "get_weather";
 
-fn elsewhere() -> impl Iterator<Item = Dialect> {
+pub fn elsewhere() -> impl Iterator<Item = Dialect> {
     GENERATING.into_iter().filter(|to| *to != Dialect::Responses)
 }
 
@@ -28,7 +28,7 @@ fn asked() -> Value {
         {"type": "function_call_output", "call_id": "c", "output": "on shelf 7"}]})
 }
 
-fn sent(to: Dialect, body: &Value) -> (Value, Renamed, Losses) {
+pub fn sent(to: Dialect, body: &Value) -> (Value, Renamed, Losses) {
     let operation = generation(Dialect::Responses, Mode::Whole).expect("it generates");
     let text = body.to_string();
     let root = tree::parse(text.as_bytes()).expect("JSON");
