@@ -31,8 +31,18 @@ pub fn is_callers(node: &Node<'_>) -> bool {
     node.at("execution").and_then(Node::as_str) == Some("client")
 }
 
-/// What a model reads as the result of a search.
-pub fn told(output: &Node<'_>) -> String {
+/// Has the result of a search say what was found.
+fn tell(part: &mut Part<'_>) {
+    let raw = part.extras.find(SEARCH);
+    if let (Some(raw), Content::Outcome(outcome)) = (raw, &mut part.content)
+        && let Ok(output) = tree::parse(raw.as_bytes())
+    {
+        outcome.content = vec![Part::text(told(&output))];
+    }
+}
+
+/// What a model reads of it.
+fn told(output: &Node<'_>) -> String {
     let mut lines = Vec::new();
     let mut tell = |space: Option<&str>, tool: &Node<'_>| {
         let text = |key: &str| tool.at(key).and_then(Node::text);
@@ -68,6 +78,7 @@ pub fn offer(ask: &mut Ask<'_>) {
     ask.turns.retain_mut(|turn| {
         let said = turn.parts.len();
         turn.parts.retain(|part| !is_item(part));
+        turn.parts.iter_mut().for_each(tell);
         !turn.parts.is_empty() || said == 0
     });
     ask.tools.retain_mut(|tool| {
