@@ -130,9 +130,15 @@ fn a_thinking_block_that_broke_off_ends_and_the_next_is_numbered_on() {
     let place = |event: &Value| Some((event["type"].as_str()?.to_owned(), event["index"].as_u64()?));
     let kinds: Vec<String> =
         said.iter().filter_map(place).map(|(kind, index)| format!("{kind} {index}")).collect();
-    let order =
-        ["content_block_stop 0", "content_block_start 1", "content_block_delta 1", "content_block_stop 1"];
+    let order = [
+        "content_block_delta 0",
+        "content_block_stop 0",
+        "content_block_start 1",
+        "content_block_delta 1",
+        "content_block_stop 1",
+    ];
     assert_eq!(kinds, order);
+    assert_eq!(said[0]["delta"], json!({"type": "signature_delta", "signature": ""}));
     assert_eq!(said[said.len() - 1]["type"], "message_stop");
 }
 

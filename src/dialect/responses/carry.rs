@@ -9,6 +9,10 @@ use crate::dialect::hub::{Family, Signature, Text};
 /// No vendor's value holds a colon: all are base64.
 const REDACTED: &str = "redacted:";
 
+/// What goes with a thought that nobody has signed, as a seal around nothing: without any, Vercel's SDK and others send no
+/// thought back where nothing is stored.
+pub const UNSIGNED: &str = "bWFpbnN0YXkxOm90aGVyOg==";
+
 /// A signature as it was carried.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Carried<'a> {
@@ -25,12 +29,16 @@ pub fn seal_redacted(signature: &Signature<'_>) -> Text<'static> {
     Text::Owned(Signature { family: signature.family, value }.seal(Family::OpenAi).into_owned())
 }
 
-pub fn unseal(text: Text<'_>) -> Carried<'_> {
+/// `None` for what stands for no signature.
+pub fn unseal(text: Text<'_>) -> Option<Carried<'_>> {
+    if text == UNSIGNED {
+        return None;
+    }
     let Signature { family, value } = Signature::unseal(text, Family::OpenAi);
     let inner = value.strip_prefix(REDACTED).map(str::to_owned);
     let is_redacted = inner.is_some();
     let value = inner.map_or(value, Text::Owned);
-    Carried { signature: Signature { family, value }, is_redacted }
+    Some(Carried { signature: Signature { family, value }, is_redacted })
 }
 
 #[cfg(test)]
@@ -42,9 +50,15 @@ mod tests {
         for family in Family::ALL {
             let signature = Signature { family, value: "EqQBCg==".into() };
             let shown = Carried { signature: signature.clone(), is_redacted: false };
-            assert_eq!(unseal(seal(&signature).into_owned().into()), shown);
+            assert_eq!(unseal(seal(&signature).into_owned().into()), Some(shown));
             let hidden = Carried { signature: signature.clone(), is_redacted: true };
-            assert_eq!(unseal(seal_redacted(&signature)), hidden);
+            assert_eq!(unseal(seal_redacted(&signature)), Some(hidden));
         }
+    }
+
+    #[test]
+    fn what_stands_for_no_signature_is_sealed_as_one() {
+        assert_eq!(seal(&Signature { family: Family::Other, value: "".into() }), UNSIGNED);
+        assert_eq!(unseal(UNSIGNED.into()), None);
     }
 }

@@ -24,6 +24,7 @@ mod sought;
 mod spaces;
 mod stops;
 mod streams;
+mod unsigned;
 
 use std::collections::BTreeMap;
 use std::fs;

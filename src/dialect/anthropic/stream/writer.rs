@@ -36,7 +36,9 @@ struct Pen {
 #[derive(Debug)]
 enum Open {
     Text,
+    /// A thought that nobody has signed so far.
     Thought,
+    Signed,
     /// Redacted thinking, of which nothing is written before its data is there.
     Redacted(Option<Signature<'static>>),
     /// A call that is not written yet.
@@ -139,8 +141,11 @@ impl Pen {
     fn delta(&mut self, delta: &Delta<'_>, out: &mut Vec<u8>) {
         match (delta, &mut self.open) {
             (Delta::Text(text), Some(Open::Text)) => self.say("text_delta", "text", text, out),
-            (Delta::Text(text), Some(Open::Thought)) => self.say("thinking_delta", "thinking", text, out),
-            (Delta::Signature(signature), Some(Open::Thought)) => {
+            (Delta::Text(text), Some(Open::Thought | Open::Signed)) => {
+                self.say("thinking_delta", "thinking", text, out);
+            }
+            (Delta::Signature(signature), Some(Open::Thought | Open::Signed)) => {
+                self.open = Some(Open::Signed);
                 self.say("signature_delta", "signature", &signature.seal(Family::Anthropic), out);
             }
             (Delta::Signature(signature), Some(Open::Redacted(data))) => *data = Some(owned(signature)),
@@ -211,7 +216,14 @@ impl Pen {
         self.start_call(out);
         match self.open.take() {
             None | Some(Open::Redacted(None) | Open::Waiting { .. }) => {}
-            Some(Open::Text | Open::Thought) => self.block_stop(out),
+            Some(Open::Text | Open::Signed) => self.block_stop(out),
+            Some(Open::Thought) => {
+                // Vercel's SDK sends no thought back of which it has not heard this.
+                self.block_delta(out, |delta| {
+                    delta.str("type", "signature_delta").str("signature", "");
+                });
+                self.block_stop(out);
+            }
             Some(Open::Redacted(Some(data))) => {
                 self.block_start(out, |block| {
                     block.str("type", "redacted_thinking").str("data", &data.seal(Family::Anthropic));

@@ -174,7 +174,7 @@ pub fn thoughts<'a>(item: &Node<'a>) -> Vec<Thought<'a>> {
 
 pub fn signature<'a>(item: &Node<'a>) -> Option<Carried<'a>> {
     let encrypted = item.at("encrypted_content").and_then(Node::text).filter(|text| !text.is_empty());
-    encrypted.map(carry::unseal)
+    encrypted.and_then(carry::unseal)
 }
 
 pub fn picture<'a>(item: &Node<'a>) -> Media<'a> {

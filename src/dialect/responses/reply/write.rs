@@ -157,6 +157,7 @@ impl Writer<'_> {
         let id: Text<'_> = thoughts.last().and_then(|thought| thought.id.clone()).unwrap_or(made_up.into());
         let is_redacted = last.is_some_and(|thought| thought.is_redacted);
         let sealed = signature.map(|it| if is_redacted { carry::seal_redacted(it) } else { carry::seal(it) });
+        let sealed = sealed.or_else(|| (!here).then_some(carry::UNSIGNED.into()));
         array.object(|o| item::reasoning(o, &id, &summary, &content, sealed.as_deref()));
     }
 }

@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
     fn reasoning(&mut self, item: &Node<'a>) -> Result<(), Wrong> {
         let id = item.at("id").map(Node::string).transpose()?;
         let signature = item.at("encrypted_content").map(Node::string).transpose()?;
-        let carried = signature.map(carry::unseal);
+        let carried = signature.and_then(carry::unseal);
         let mut thoughts = Vec::new();
         for (list, is_summary) in [("summary", true), ("content", false)] {
             for text in item.at(list).map(Node::items).transpose()?.unwrap_or_default() {

@@ -216,7 +216,8 @@ impl Open {
         let is_redacted = matches!(self.kind, Kind::Thought { is_redacted: true, .. });
         let sealed = signature.as_ref();
         let sealed = sealed.map(|it| if is_redacted { carry::seal_redacted(it) } else { carry::seal(it) });
-        output.done(place.output, |o| item::reasoning(o, &place.item, texts, &[], sealed.as_deref()), out);
+        let sealed = sealed.as_deref().unwrap_or(carry::UNSIGNED);
+        output.done(place.output, |o| item::reasoning(o, &place.item, texts, &[], Some(sealed)), out);
     }
 
     fn close_call(&mut self, output: &mut Output, out: &mut Vec<u8>) {
