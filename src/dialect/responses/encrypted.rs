@@ -190,7 +190,7 @@ fn may_lose_its_id(item: &Node<'_>) -> bool {
     let kind = item.at("type").and_then(Node::as_str);
     let by_model = item.at("role").and_then(Node::as_str) == Some("assistant");
     item.at("id").is_some()
-        && (matches!(kind, Some("function_call" | "custom_tool_call"))
+        && (matches!(kind, Some("function_call" | "custom_tool_call" | "tool_search_call"))
             || (by_model && matches!(kind, Some("message") | None)))
 }
 
@@ -227,6 +227,7 @@ mod tests {
         {"type":"message","role":"assistant","id":"msg_1","content":[]},
         {"type":"reasoning","id":"rs_2","summary":[],"encrypted_content":"gAAA2"},
         {"type":"function_call","id":"fc_1","call_id":"c","name":"f","arguments":"{}"},
+        {"type":"tool_search_call","id":"tsc_1","call_id":"d","execution":"client","arguments":{}},
         {"type":"web_search_call","id":"ws_1","status":"completed"},
         {"type":"compaction","id":"cmp_1","encrypted_content":"gAAA3"}],"store":false}"#;
 
@@ -263,6 +264,7 @@ mod tests {
                 {"type": "message", "role": "assistant", "content": []},
                 {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gAAA2"},
                 {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+                {"type": "tool_search_call", "call_id": "d", "execution": "client", "arguments": {}},
                 {"type": "web_search_call", "id": "ws_1", "status": "completed"},
                 {"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAA3"}]})
         );

@@ -3,7 +3,7 @@
 //! Where the caller searches (Codex does), the search is a function like others, its calls and what they found are
 //! calls and results, and what was found is offered from then on. Where OpenAI would have searched, all tools are
 //! offered at once, and nobody hears of the search. Sources: OpenAI's guide on tool search and the types of its SDK 7.57;
-//! what Codex 0.150 sends.
+//! what Codex 0.169 sends.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -20,7 +20,7 @@ fn search() -> Value {
         "parameters": {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}})
 }
 
-/// As Codex 0.150 has it: a search, what it found, and what was called of that.
+/// As Codex 0.169 has it: a search, what it found, and what was called of that.
 fn asked(tools: &[Value]) -> Value {
     let depot = json!({"type": "namespace", "name": "mcp__depot", "description": "d", "tools": [function("find_part")]});
     json!({"model": "m", "tools": tools, "input": [
