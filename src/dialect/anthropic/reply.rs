@@ -90,7 +90,7 @@ pub fn write(reply: &Reply<'_>, manner: &Manner, out: &mut Vec<u8>) {
     write::object(out, |message| {
         write_head(&reply.id, &reply.model, manner, message);
         message.array("content", |blocks| {
-            for (index, part) in choice.parts.iter().enumerate() {
+            for (index, part) in without_seals(&choice.parts).iter().enumerate() {
                 write_part(part, index, own, manner, blocks);
             }
         });
@@ -110,12 +110,27 @@ pub fn write(reply: &Reply<'_>, manner: &Manner, out: &mut Vec<u8>) {
     });
 }
 
-/// What a message begins with, streamed or not.
+/// The parts but for thoughts at the end, behind something, that hold nothing but another vendor's signature: no answer of
+/// Anthropic's ends so, and agents take the last block for what was said. No vendor insists on one that nothing follows.
+fn without_seals<'p, 'i>(parts: &'p [Part<'i>]) -> &'p [Part<'i>] {
+    let is_seal = |part: &Part<'_>| match &part.content {
+        Content::Thought(Thought { text, signature, is_redacted: false, .. }) => {
+            text.is_empty()
+                && signature.as_ref().is_none_or(|signature| signature.family != Family::Anthropic)
+        }
+        _ => false,
+    };
+    let end = parts.iter().rposition(|part| !is_seal(part)).map_or(parts.len().min(1), |last| last + 1);
+    parts.get(..end).unwrap_or(parts)
+}
+
+/// What a message begins with, streamed or not. Ids of other vendors may be the same for many answers (Ollama's are one of
+/// 999), and agents take answers with one id for one.
 pub fn write_head(id: &str, model: &str, manner: &Manner, message: &mut Object<'_>) {
-    if id.is_empty() {
-        message.str("id", &["msg_", &manner.nonce].concat());
-    } else {
+    if id.starts_with("msg_") {
         message.str("id", id);
+    } else {
+        message.str("id", &["msg_", &manner.nonce].concat());
     }
     message.str("type", "message").str("role", "assistant");
     message.str("model", if model.is_empty() { &manner.model } else { model });

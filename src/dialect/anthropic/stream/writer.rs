@@ -1,8 +1,9 @@
 //! Writes a caller's stream.
 //!
 //! Nothing is held back but what the order demands: the reason for the end waits for the counts, a
-//! call's start waits for its signature or its first argument (the signature goes before it), and
-//! redacted thinking is one event with all its data. What is known of the input when the message starts is said there,
+//! call's start waits for its signature or its first argument (the signature goes before it),
+//! redacted thinking is one event with all its data, and a foreign signature that stands alone behind something waits
+//! for what comes next. What is known of the input when the message starts is said there,
 //! and zero where nothing is; the counts of `message_delta` are totals, which SDKs put in their place.
 
 use crate::dialect::anthropic::usage::{self, Place};
@@ -28,6 +29,9 @@ struct Pen {
     /// Blocks that were opened.
     opened: usize,
     open: Option<Open>,
+    /// Other vendors' signatures that stand alone behind a block, written once another one follows: no answer of Anthropic's
+    /// ends so, and agents take the last block for what was said.
+    seals: Vec<Option<Signature<'static>>>,
     stop: Stop<'static>,
     usage: Option<Usage>,
 }
@@ -39,6 +43,8 @@ enum Open {
     /// A thought that nobody has signed so far.
     Thought,
     Signed,
+    /// Thinking behind another block, of which nothing is written before there are words of it.
+    Silent(Option<Signature<'static>>),
     /// Redacted thinking, of which nothing is written before its data is there.
     Redacted(Option<Signature<'static>>),
     /// A call that is not written yet.
@@ -57,8 +63,16 @@ enum Open {
 
 impl Writer {
     pub fn new(manner: Manner) -> Self {
-        let pen =
-            Pen { manner, has_started: false, index: 0, opened: 0, open: None, stop: Stop::End, usage: None };
+        let pen = Pen {
+            manner,
+            has_started: false,
+            index: 0,
+            opened: 0,
+            open: None,
+            seals: Vec::new(),
+            stop: Stop::End,
+            usage: None,
+        };
         Self { sequencer: Sequencer::default(), pen: Box::new(pen) }
     }
 
@@ -124,10 +138,9 @@ impl Pen {
                 Open::Text
             }
             Block::Thought { is_redacted: true, .. } => Open::Redacted(None),
+            Block::Thought { .. } if self.index > 0 => Open::Silent(None),
             Block::Thought { .. } => {
-                self.block_start(out, |block| {
-                    block.str("type", "thinking").str("thinking", "").str("signature", "");
-                });
+                self.thinking_start(out);
                 Open::Thought
             }
             Block::Call { id, name, kind } => Open::Waiting {
@@ -144,6 +157,11 @@ impl Pen {
             (Delta::Text(text), Some(Open::Thought | Open::Signed)) => {
                 self.say("thinking_delta", "thinking", text, out);
             }
+            (Delta::Text(text), Some(Open::Silent(_))) if !text.is_empty() => {
+                self.think(out);
+                self.say("thinking_delta", "thinking", text, out);
+            }
+            (Delta::Signature(signature), Some(Open::Silent(seal))) => *seal = Some(owned(signature)),
             (Delta::Signature(signature), Some(Open::Thought | Open::Signed)) => {
                 self.open = Some(Open::Signed);
                 self.say("signature_delta", "signature", &signature.seal(Family::Anthropic), out);
@@ -164,6 +182,17 @@ impl Pen {
             }
             // Of a kind that its block cannot say.
             _ => {}
+        }
+    }
+
+    /// Writes the start of thinking that waited, and its signature if that came before its words.
+    fn think(&mut self, out: &mut Vec<u8>) {
+        if let Some(Open::Silent(seal)) = self.open.replace(Open::Thought) {
+            self.thinking_start(out);
+            if let Some(seal) = seal {
+                self.open = Some(Open::Signed);
+                self.say("signature_delta", "signature", &seal.seal(Family::Anthropic), out);
+            }
         }
     }
 
@@ -216,6 +245,10 @@ impl Pen {
         self.start_call(out);
         match self.open.take() {
             None | Some(Open::Redacted(None) | Open::Waiting { .. }) => {}
+            Some(Open::Silent(Some(seal))) if seal.family == Family::Anthropic => {
+                self.carry(&seal.value, out);
+            }
+            Some(Open::Silent(seal)) => self.seals.push(seal),
             Some(Open::Text | Open::Signed) => self.block_stop(out),
             Some(Open::Thought) => {
                 // Vercel's SDK sends no thought back of which it has not heard this.
@@ -242,11 +275,9 @@ impl Pen {
         }
     }
 
-    /// A thinking block that carries a call's signature.
+    /// A thinking block without words, that carries a signature.
     fn carry(&mut self, field: &str, out: &mut Vec<u8>) {
-        self.block_start(out, |block| {
-            block.str("type", "thinking").str("thinking", "").str("signature", "");
-        });
+        self.thinking_start(out);
         self.say("signature_delta", "signature", field, out);
         self.block_stop(out);
     }
@@ -274,7 +305,17 @@ impl Pen {
         frame("message_stop", out, |_| {});
     }
 
-    fn block_start(&self, out: &mut Vec<u8>, block: impl FnOnce(&mut Object<'_>)) {
+    fn thinking_start(&mut self, out: &mut Vec<u8>) {
+        self.block_start(out, |block| {
+            block.str("type", "thinking").str("thinking", "").str("signature", "");
+        });
+    }
+
+    fn block_start(&mut self, out: &mut Vec<u8>, block: impl FnOnce(&mut Object<'_>)) {
+        for seal in std::mem::take(&mut self.seals) {
+            let field = seal.as_ref().map(|seal| seal.seal(Family::Anthropic));
+            self.carry(field.as_deref().unwrap_or_default(), out);
+        }
         frame("content_block_start", out, |event| {
             event.number("index", self.index).object("content_block", block);
         });

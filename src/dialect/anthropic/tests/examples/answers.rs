@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 
 use super::{call, terms, written};
 use crate::dialect::Dialect;
+use crate::dialect::anthropic::stream::Writer;
 use crate::dialect::anthropic::tests::read_stream;
 use crate::dialect::anthropic::{reply, request, stand_in};
 use crate::dialect::hub::samples::manner;
 use crate::dialect::hub::{
     Block, Call, CallKind, Choice, Content, Delta, Event, Extras, Family, Part, Reply, Signature, Stop,
+    Thought,
 };
 use crate::dialect::{bedrock, hub, tree};
 
@@ -173,4 +175,99 @@ fn a_text_of_nothing_is_no_block() {
     bedrock::reply::write(&said, &manner(), &mut out);
     let body: Value = serde_json::from_slice(&out).expect("JSON");
     assert_eq!(body["output"]["message"]["content"], json!([]));
+}
+
+/// What callers are told of an answer with these parts, whole and streamed, which has to be the same.
+fn blocks_of(id: &'static str, parts: Vec<Part<'static>>) -> (Value, Value) {
+    let (_, said) = hub::samples::replies().into_iter().next().expect("one");
+    let said = Reply {
+        id: id.into(),
+        model: "m".into(),
+        choices: vec![Choice::new(parts.clone(), Stop::End)],
+        ..said
+    };
+    let mut out = Vec::new();
+    reply::write(&said, &manner(), &mut out);
+    let whole: Value = serde_json::from_slice(&out).expect("JSON");
+    out.clear();
+    let mut writer = Writer::new(manner());
+    let mut say = |event: Event<'static>| writer.write(&event, &mut out);
+    say(Event::Start { id: id.into(), model: "m".into(), created: 0 });
+    for (block, part) in (0..).zip(parts) {
+        let open = |kind| Event::Open { choice: 0, block, kind };
+        let (kind, text, signature) = match part.content {
+            Content::Text(text) => (Block::Text, Delta::Text(text), None),
+            Content::Thought(Thought { text, signature, .. }) => (
+                Block::Thought { is_summary: false, is_redacted: false, id: None },
+                Delta::Text(text),
+                signature,
+            ),
+            Content::Call(Call { id, name, arguments, kind, signature, .. }) => {
+                (Block::Call { id, name, kind }, Delta::Arguments(arguments), signature)
+            }
+            other => panic!("{other:?}"),
+        };
+        say(open(kind));
+        say(Event::Delta { choice: 0, block, delta: text });
+        if let Some(signature) = signature {
+            say(Event::Delta { choice: 0, block, delta: Delta::Signature(signature) });
+        }
+        say(Event::Close { choice: 0, block });
+    }
+    say(Event::Finish { choice: 0, stop: Stop::End });
+    say(Event::End);
+    let (mut streamed, mut started) = (Vec::new(), Value::Null);
+    for line in
+        std::str::from_utf8(&out).expect("text").lines().filter_map(|line| line.strip_prefix("data: "))
+    {
+        let event: Value = serde_json::from_str(line).expect("JSON");
+        match event["type"].as_str().expect("a type") {
+            "message_start" => started = event["message"].clone(),
+            "content_block_start" => {
+                assert_eq!(event["index"], streamed.len());
+                streamed.push(event["content_block"]["type"].clone());
+            }
+            _ => {}
+        }
+    }
+    let kinds = |blocks: &Value| -> Vec<Value> {
+        blocks.as_array().expect("blocks").iter().map(|block| block["type"].clone()).collect()
+    };
+    assert_eq!(kinds(&whole["content"]), streamed);
+    for key in ["id", "model"] {
+        assert_eq!(whole[key], started[key]);
+    }
+    (started, streamed.into())
+}
+
+#[test]
+fn an_answer_ends_with_what_it_says_and_not_with_a_seal() {
+    let of = |family| Some(Signature { family, value: "CsQB".into() });
+    let signature = || of(Family::Gemini);
+    let thought = |text: &'static str, signature| {
+        Part::new(Content::Thought(Thought { text: text.into(), signature, ..Thought::default() }))
+    };
+    let seal = || thought("", signature());
+    let text = || Part::text("So it is.");
+    let check = |parts, expected: Value| assert_eq!(blocks_of("msg_1", parts).1, expected);
+    check(vec![thought("Hm.", None), text(), seal()], json!(["thinking", "text"]));
+    check(vec![text(), seal(), seal()], json!(["text"]));
+    check(vec![text(), seal(), text()], json!(["text", "thinking", "text"]));
+    check(vec![text(), seal(), call("c1", "f")], json!(["text", "thinking", "tool_use"]));
+    // Words are never left out, nor is all that there is.
+    check(vec![text(), thought("Hm.", signature())], json!(["text", "thinking"]));
+    check(vec![seal()], json!(["thinking"]));
+    check(vec![seal(), text()], json!(["thinking", "text"]));
+    // Anthropic's own is how a model that thinks unseen begins what it could not finish.
+    check(vec![text(), thought("", of(Family::Anthropic))], json!(["text", "thinking"]));
+    check(vec![text(), thought("", None)], json!(["text"]));
+    check(vec![text(), thought("", None), text()], json!(["text", "thinking", "text"]));
+}
+
+#[test]
+fn no_two_answers_have_one_id_though_the_upstream_gives_the_same_to_all() {
+    let id = |id| blocks_of(id, vec![Part::text("So it is.")]).0["id"].take();
+    assert_eq!(id("msg_01XYZ"), "msg_01XYZ");
+    assert_eq!(id("chatcmpl-1"), "msg_n0nce");
+    assert_eq!(id(""), "msg_n0nce");
 }
