@@ -88,7 +88,7 @@ pub fn write(reply: &Reply<'_>, manner: &Manner, out: &mut Vec<u8>) {
     let own = reply.dialect == Dialect::Anthropic;
     let (reason, sequence) = stop::write(&choice.stop);
     write::object(out, |message| {
-        write_head(&reply.id, &reply.model, manner, message);
+        write_head(&reply.id, manner, message);
         message.array("content", |blocks| {
             for (index, part) in without_seals(&choice.parts).iter().enumerate() {
                 write_part(part, index, own, manner, blocks);
@@ -125,15 +125,16 @@ fn without_seals<'p, 'i>(parts: &'p [Part<'i>]) -> &'p [Part<'i>] {
 }
 
 /// What a message begins with, streamed or not. Ids of other vendors may be the same for many answers (Ollama's are one of
-/// 999), and agents take answers with one id for one.
-pub fn write_head(id: &str, model: &str, manner: &Manner, message: &mut Object<'_>) {
+/// 999), and agents take answers with one id for one. The model is called as the caller called it: Claude Code sends no
+/// signature back of an answer by another, and every vendor's go through it as Anthropic's do.
+pub fn write_head(id: &str, manner: &Manner, message: &mut Object<'_>) {
     if id.starts_with("msg_") {
         message.str("id", id);
     } else {
         message.str("id", &["msg_", &manner.nonce].concat());
     }
     message.str("type", "message").str("role", "assistant");
-    message.str("model", if model.is_empty() { &manner.model } else { model });
+    message.str("model", &manner.model);
 }
 
 /// Anthropic's word for a tier, where there is one.

@@ -100,7 +100,7 @@ impl Writer {
 impl Pen {
     fn write(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match event {
-            Event::Start { id, model, .. } => self.start(id, model, out),
+            Event::Start { id, .. } => self.start(id, out),
             Event::Open { kind, .. } => self.open(kind, out),
             Event::Delta { delta, .. } => self.delta(delta, out),
             Event::Close { .. } => self.close(out),
@@ -111,7 +111,7 @@ impl Pen {
         }
     }
 
-    fn start(&mut self, id: &str, model: &str, out: &mut Vec<u8>) {
+    fn start(&mut self, id: &str, out: &mut Vec<u8>) {
         if std::mem::replace(&mut self.has_started, true) {
             return;
         }
@@ -120,7 +120,7 @@ impl Pen {
         let known = self.usage.map(|usage| Usage { output: 0, reasoning: 0, ..usage });
         frame("message_start", out, |event| {
             event.object("message", |message| {
-                reply::write_head(id, model, manner, message);
+                reply::write_head(id, manner, message);
                 message.array("content", |_| {}).null("stop_reason").null("stop_sequence");
                 message.object("usage", |object| usage::write(known, Place::Message, object));
             });
@@ -128,7 +128,7 @@ impl Pen {
     }
 
     fn open(&mut self, kind: &Block<'_>, out: &mut Vec<u8>) {
-        self.start("", "", out);
+        self.start("", out);
         self.opened += 1;
         self.open = Some(match kind {
             Block::Text | Block::Refusal => {
@@ -283,7 +283,7 @@ impl Pen {
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
-        self.start("", "", out);
+        self.start("", out);
         self.close(out);
         let (reason, sequence) = stop::write(&self.stop);
         let usage = self.usage;

@@ -81,7 +81,7 @@ fn answer() -> impl Strategy<Value = Reply<'static>> {
     (proptest::collection::vec(part(), 0..6), stop(), usage()).prop_map(|(parts, stop, usage)| Reply {
         dialect: Dialect::Anthropic,
         id: "msg_1".into(),
-        model: "claude".into(),
+        model: manner().model.into(),
         created: None,
         choices: vec![Choice::new(parts, stop)],
         usage: Some(usage),

@@ -271,3 +271,10 @@ fn no_two_answers_have_one_id_though_the_upstream_gives_the_same_to_all() {
     assert_eq!(id("chatcmpl-1"), "msg_n0nce");
     assert_eq!(id(""), "msg_n0nce");
 }
+
+#[test]
+fn the_model_is_called_as_the_caller_called_it() {
+    // Claude Code sends no signature back of an answer that names another model than it asked for.
+    let said = blocks_of("msg_1", vec![Part::text("So it is.")]).0;
+    assert_eq!(said["model"], manner().model);
+}
