@@ -226,6 +226,7 @@ pub fn write(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) -> Option<Transl
         anthropic::request::offer(ask);
     }
     say_something(ask, to, terms);
+    say_form(ask, to, terms);
     say_errors(ask, to);
     let knows_custom = to == Dialect::Responses || (to == Dialect::OpenAi && terms.family == Family::OpenAi);
     if !knows_custom {
@@ -362,6 +363,26 @@ fn say_something(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) {
     let after = last(ask);
     if after.is_none() || (before, after) == (Some(Role::User), Some(Role::Assistant)) {
         ask.turns.push(Turn::new(Role::User, vec![Part::text(NOTHING)]));
+    }
+}
+
+/// Tells the model in words what form its answer is to have, behind the other instructions, where nothing else holds it
+/// to that.
+fn say_form(ask: &mut Ask<'_>, to: Dialect, terms: &Terms<'_>) {
+    let Some(format) = ask.format.as_ref().filter(|_| to != ask.dialect) else { return };
+    let holds = match to {
+        Dialect::OpenAi => openai::request::holds_to(format, terms),
+        Dialect::Gemini => gemini::request::holds_to_form(ask, terms),
+        Dialect::Cohere => cohere::request::holds_to_form(ask),
+        Dialect::Bedrock => bedrock::request::holds_to(format, terms),
+        // Anthropic's may have a tool for it, which is found out where it is written.
+        Dialect::Responses | Dialect::Anthropic | Dialect::Ollama | Dialect::Http => true,
+    };
+    if !holds {
+        let told = Turn::new(Role::System, vec![Part::text(format.in_words())]);
+        let instructs = |turn: &&Turn<'_>| matches!(turn.role, Role::System | Role::Developer);
+        let behind = ask.turns.iter().take_while(instructs).count();
+        ask.turns.insert(behind, told);
     }
 }
 

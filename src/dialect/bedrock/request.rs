@@ -8,7 +8,7 @@ mod read;
 mod write;
 
 pub use read::read;
-pub use write::write;
+pub use write::{holds_to, write};
 
 /// The objects whose unknown members are kept under their path.
 const ADDITIONAL: &str = "additionalModelRequestFields";

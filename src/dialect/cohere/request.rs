@@ -9,7 +9,7 @@ mod write;
 pub use messages::joined;
 pub use read::read;
 pub use turns::{call, thought};
-pub use write::write;
+pub use write::{holds_to_form, write};
 
 use crate::dialect::hub::Extras;
 use crate::dialect::tree::Node;

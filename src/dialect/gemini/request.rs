@@ -24,6 +24,7 @@ mod tools;
 mod write;
 
 pub use read::{read, read_to_count};
+pub use settings::holds_to_form;
 pub use signed::lacks_signatures;
 pub use thinking::tells_levels_in_vain;
 pub use write::write;

@@ -9,6 +9,11 @@ pub const NOTHING: &str = ".";
 /// What he says behind an answer that the model cannot just continue.
 pub const GO_ON: &str = "Continue your last message exactly where it ends. Repeat nothing of it.";
 
+const JSON_ONLY: &str = "Answer with one JSON object and nothing else: no explanation and no code fence.";
+/// The schema follows.
+const SCHEMA_ONLY: &str = "Answer with JSON that is valid against this JSON Schema, and with nothing else: no \
+                           explanation and no code fence.\n";
+
 /// What a caller asks for, whatever the dialect.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ask<'a> {
@@ -188,6 +193,16 @@ pub enum Format<'a> {
         schema: Text<'a>,
         strict: Option<bool>,
     },
+}
+
+impl Format<'_> {
+    /// What the model is told where nothing else holds it to this form.
+    pub fn in_words(&self) -> Text<'static> {
+        match self {
+            Self::Json => Text::Borrowed(JSON_ONLY),
+            Self::Schema { schema, .. } => Text::Owned([SCHEMA_ONLY, schema].concat()),
+        }
+    }
 }
 
 /// How much the model may think before it answers.

@@ -9,4 +9,4 @@ mod read;
 mod write;
 
 pub use read::read;
-pub use write::write;
+pub use write::{holds_to, write};

@@ -13,6 +13,7 @@ mod excepts;
 mod failures;
 mod families;
 mod forced;
+mod forms;
 mod gist;
 mod halved;
 mod late;

@@ -10,9 +10,6 @@ use crate::dialect::hub::{
 };
 use crate::vocab::Ability;
 
-/// What the form of the answer comes to where nothing enforces it.
-const JSON_ONLY: &str = "Answer with one JSON object and nothing else: no explanation and no code fence.";
-
 /// A conversation in the API's order.
 #[derive(Debug, Default)]
 pub struct Conversation<'p, 'a> {
@@ -286,8 +283,8 @@ impl<'t, 'p, 'a> Arranging<'t, 'p, 'a> {
         if done.messages.first().is_none_or(|first| first.role != Role::User) {
             done.messages.insert(0, user(NOTHING));
         }
-        if instructs == Instructs::Json {
-            done.system.push(Item::Text(Cow::Borrowed(JSON_ONLY), None));
+        if let Some(format) = ask.format.as_ref().filter(|_| instructs == Instructs::Json) {
+            done.system.push(Item::Text(format.in_words(), None));
         }
         sort_results(&mut done.messages);
         finish_prefill(&mut done, ask, self.terms, self.losses);

@@ -16,8 +16,9 @@ use super::{ADDITIONAL, INFERENCE, OUTPUT, TOOLS};
 use crate::dialect::Dialect;
 use crate::dialect::anthropic::{self, stand_in};
 use crate::dialect::bedrock::maker::Maker;
-use crate::dialect::hub::{Ask, Effort, Losses, Terms, Text};
+use crate::dialect::hub::{Ask, Effort, Format, Losses, Terms, Text};
 use crate::dialect::write;
+use crate::vocab::Ability;
 use thinking::Thinking;
 use tools::Tools;
 
@@ -77,6 +78,13 @@ pub fn write(ask: &Ask<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Ve
         fields::service_tier(&draft, losses, body);
         draft.own_extras(body);
     });
+}
+
+/// Whether a model is held to this form of another dialect's: Converse has schemas, and nothing for any JSON.
+pub fn holds_to(format: &Format<'_>, terms: &Terms<'_>) -> bool {
+    let Format::Schema { schema, .. } = format else { return false };
+    let imposed = || anthropic::request::imposed(schema, "response_format", &mut Losses::default());
+    !terms.facts.lacks(Ability::StructuredOutput) && (!Maker::of(terms).is_claude() || imposed().is_some())
 }
 
 /// The flags of a caller of Anthropic's, of which only those are left that the model takes (see `flags`).

@@ -4,7 +4,9 @@ use super::Origin;
 use super::messages;
 use crate::dialect::Dialect;
 use crate::dialect::cohere::{document, tools, unsaid};
-use crate::dialect::hub::{Ask, Effort, Format, Losses, Mode, Reasoning, Role, Terms, ToolChoice, ToolKind};
+use crate::dialect::hub::{
+    Ask, Effort, Format, Losses, Mode, Part, Reasoning, Role, Terms, ToolChoice, ToolKind,
+};
 use crate::dialect::write::{self, Array, Object};
 use crate::vocab::facts::Ability;
 
@@ -48,11 +50,20 @@ enum Documents {
     Some,
 }
 
+/// Whether the model is held to the answer's form: not together with tools or documents, says Cohere's reference.
+pub fn holds_to_form(ask: &Ask<'_>) -> bool {
+    ask.tools.is_empty() && !files(ask).any(|part| document::text_file(part).is_some())
+}
+
+/// What may be one.
+fn files<'p, 'a>(ask: &'p Ask<'a>) -> impl Iterator<Item = &'p Part<'a>> {
+    let users = ask.turns.iter().filter(|turn| turn.role == Role::User && document::has_company(turn));
+    users.flat_map(|turn| &turn.parts)
+}
+
 /// Files of text, wherever users gave them.
 fn write_documents(ask: &Ask<'_>, origin: Origin, object: &mut Object<'_>) -> Documents {
-    let users = ask.turns.iter().filter(|turn| turn.role == Role::User && document::has_company(turn));
-    let mut files = users
-        .flat_map(|turn| &turn.parts)
+    let mut files = files(ask)
         .filter_map(|part| document::text_file(part).map(|(media, text)| (media, text, part)))
         .peekable();
     if files.peek().is_none() {
@@ -126,7 +137,7 @@ fn strict(ask: &Ask<'_>, origin: Origin, losses: &mut Losses, object: &mut Objec
     }
 }
 
-/// Not together with tools or documents, says Cohere's reference.
+/// As [`holds_to_form`] says.
 fn write_format(
     ask: &Ask<'_>,
     origin: Origin,

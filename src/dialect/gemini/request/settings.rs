@@ -86,15 +86,18 @@ fn sampling(o: &mut Object<'_>, ask: &Ask<'_>, terms: &Terms<'_>, origin: Origin
     }
 }
 
+/// Whether the model is held to the answer's form, which another dialect asks for.
+pub fn holds_to_form(ask: &Ask<'_>, terms: &Terms<'_>) -> bool {
+    let calls = ask.tools.iter().any(|tool| matches!(tool.kind, ToolKind::Function { .. }));
+    // Before Gemini 3, an answer's form and functions exclude each other.
+    (!calls || Model::of(terms.kind()).is_three()) && !terms.facts.lacks(Ability::StructuredOutput)
+}
+
 /// The form of the answer.
 fn format(o: &mut Object<'_>, ask: &Ask<'_>, terms: &Terms<'_>, origin: Origin, losses: &mut Losses) {
     let Some(format) = &ask.format else { return };
-    if origin == Origin::Elsewhere {
-        let calls = ask.tools.iter().any(|tool| matches!(tool.kind, ToolKind::Function { .. }));
-        // Before Gemini 3, an answer's form and functions exclude each other.
-        if (calls && !Model::of(terms.kind()).is_three()) || terms.facts.lacks(Ability::StructuredOutput) {
-            return losses.drop("response_format");
-        }
+    if origin == Origin::Elsewhere && !holds_to_form(ask, terms) {
+        return losses.drop("response_format");
     }
     o.str("responseMimeType", "application/json");
     match format {

@@ -71,6 +71,18 @@ pub fn write(ask: &Ask<'_>, terms: &Terms<'_>, losses: &mut Losses, out: &mut Ve
     });
 }
 
+/// Whether a model is held to this form of another dialect's.
+pub fn holds_to(format: &Format<'_>, terms: &Terms<'_>) -> bool {
+    match format {
+        Format::Json => true,
+        Format::Schema { .. } => knows_schemas(terms),
+    }
+}
+
+fn knows_schemas(terms: &Terms<'_>) -> bool {
+    terms.quirks.json_schema && !terms.facts.lacks(Ability::StructuredOutput)
+}
+
 impl Vendor {
     /// The one that has these quirks: only OpenAI sends its callers to responses, only Mistral wants ids
     /// of its own.
@@ -131,7 +143,7 @@ impl Way<'_, '_> {
 
     fn write_format(self, losses: &mut Losses, object: &mut Object<'_>) {
         let Some(format) = &self.ask.format else { return };
-        let knows_schemas = self.terms.quirks.json_schema && !self.lacks(Ability::StructuredOutput);
+        let knows_schemas = knows_schemas(self.terms);
         object.object("response_format", |object| {
             match format {
                 Format::Schema { name, description, schema, strict } if knows_schemas => {

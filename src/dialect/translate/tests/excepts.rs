@@ -67,7 +67,7 @@ pub const ASKS: &[Except] = &[
         reason: "it cannot name the tool: the others are left out",
     },
     Except {
-        to: &[Dialect::Anthropic],
+        to: &[Dialect::Anthropic, Dialect::Bedrock],
         samples: &["json"],
         member: "messages",
         reason: "it has no such format: a sentence asks for it",
