@@ -26,6 +26,7 @@ pub mod rows;
 mod schema;
 mod script;
 mod search;
+mod slots;
 mod spent;
 mod sqlite;
 mod standing;

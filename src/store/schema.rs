@@ -38,6 +38,10 @@ const ALL: &[Migration] = &[
         sqlite: include_str!("migrations/sqlite/005_fewer_indexes.sql"),
         postgres: include_str!("migrations/postgres/005_fewer_indexes.sql"),
     },
+    Migration {
+        sqlite: include_str!("migrations/sqlite/006_slots_of_keys.sql"),
+        postgres: include_str!("migrations/postgres/006_slots_of_keys.sql"),
+    },
 ];
 
 /// The lock under which replicas change tables; `mainstay` in ASCII.
@@ -144,6 +148,7 @@ pub async fn complete(client: &Client, missing: Missing) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::slots::SLOT;
 
     #[test]
     fn a_store_of_a_newer_version_is_left_alone() {
@@ -188,6 +193,32 @@ mod tests {
             sqlite(&mut old).expect("an older one");
             assert_eq!(made(&old), made(&new), "from version {version}");
         }
+    }
+
+    #[test]
+    fn the_slots_of_keys_are_those_of_the_rows_that_are_there() {
+        let mut connection = Connection::open_in_memory().expect("memory is there");
+        for migration in &ALL[..5] {
+            connection.execute_batch(migration.sqlite).expect("as it was then");
+        }
+        connection.pragma_update(None, "user_version", 5).expect("a number");
+        let row = |key: Option<&str>, at_micros: i64| {
+            let sql = "INSERT INTO requests SELECT ?2, randomblob(16), 'a', NULL, NULL, NULL, ?1, NULL, 'r', NULL, 'd', \
+                       'o', 'm', 0, 'ok', NULL, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0";
+            connection.execute(sql, (key, at_micros)).expect("a row");
+        };
+        for (key, at_micros) in
+            [("shop", 0), ("shop", SLOT - 1), ("shop", SLOT), ("till", 5 * SLOT + 1), ("till", 5 * SLOT)]
+        {
+            row(Some(key), at_micros);
+        }
+        row(None, 7 * SLOT);
+        sqlite(&mut connection).expect("an older one");
+        let mut slots =
+            connection.prepare("SELECT key_name, slot FROM key_slots ORDER BY 1, 2").expect("SQL");
+        let slots = slots.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("slots");
+        let slots: Vec<(String, i64)> = slots.collect::<Result<_, _>>().expect("texts and numbers");
+        assert_eq!(slots, [("shop".to_owned(), 0), ("shop".to_owned(), 1), ("till".to_owned(), 5)]);
     }
 
     #[test]

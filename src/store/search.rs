@@ -8,7 +8,7 @@ use super::error::Error;
 use super::rows::{RowId, Who};
 use super::script::{Row, Script, Value};
 use super::write::{ATTEMPTS, REQUESTS, micros};
-use super::{Store, units};
+use super::{Database, Store, slots, units};
 use crate::telemetry::RequestOutcome;
 use crate::vocab::{Money, RequestId, Usage};
 
@@ -120,7 +120,11 @@ pub struct FoundAttempt {
 impl Store {
     /// The newest first.
     pub async fn requests(&self, search: &Search) -> Result<Vec<FoundRequest>, Error> {
-        let rows = self.look(script(search)).await?;
+        let way = match &self.database {
+            Database::Sqlite(_) => Way::of(search),
+            Database::Postgres => Way::Straight,
+        };
+        let rows = self.look(script(search, way)).await?;
         Ok(rows.iter().map(request).collect())
     }
 
@@ -164,12 +168,34 @@ pub(super) fn names<T>(columns: &[(&str, T)]) -> String {
     columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
-fn script(search: &Search) -> Script {
+/// How requests are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// From the newest on, or by an index of the database's choice.
+    Straight,
+    /// From slot to slot in which the key asked, the newest first.
+    BySlots,
+}
+
+impl Way {
+    /// SQLite's. What went wrong is in an index of its own, and is little.
+    fn of(search: &Search) -> Self {
+        if search.key.is_some() && !search.is_for_wrong() { Self::BySlots } else { Self::Straight }
+    }
+}
+
+impl Search {
+    fn is_for_wrong(&self) -> bool {
+        self.outcome.as_deref().is_some_and(|outcome| outcome != RequestOutcome::Ok.name())
+    }
+}
+
+fn script(search: &Search, way: Way) -> Script {
     let mut values = Vec::new();
     let mut conditions = String::new();
     let text = |text: &Option<String>| text.as_deref().map(Value::text);
     let said = [
-        ("key_name =", text(&search.key)),
+        ("requests.key_name =", text(&search.key)),
         ("model =", text(&search.model)),
         ("outcome =", text(&search.outcome)),
         ("team =", text(&search.team)),
@@ -188,7 +214,7 @@ fn script(search: &Search) -> Script {
         }
     }
     // In the words of the index of all that went wrong: databases do not conclude it from a parameter.
-    if search.outcome.as_deref().is_some_and(|outcome| outcome != RequestOutcome::Ok.name()) {
+    if search.is_for_wrong() {
         conditions.push_str("AND outcome <> 'ok' ");
     }
     for (name, condition) in [
@@ -209,13 +235,43 @@ fn script(search: &Search) -> Script {
         values.extend([Value::Int(at_micros), Value::id(id.0)]);
         let _ = write!(conditions, "AND (at_micros, id) < (${}, ${}) ", values.len() - 1, values.len());
     }
+    let (from, order) = match way {
+        Way::Straight => (String::from("requests"), ""),
+        Way::BySlots => (from_slots(search, &mut values), "slot DESC, "),
+    };
     values.push(Value::Int(search.most.into()));
     let sql = format!(
-        "SELECT {} FROM requests {conditions}ORDER BY at_micros DESC, id DESC LIMIT ${}",
-        names(&REQUESTS.columns),
+        "SELECT {} FROM {from} {conditions}ORDER BY {order}at_micros DESC, id DESC LIMIT ${}",
+        names(&REQUESTS.columns).replace("key_name", "requests.key_name"),
         values.len()
     );
     Script::ask(sql, values)
+}
+
+/// The slots in which the key asked and that may hold what is looked for, each with all its requests. SQLite goes
+/// through what a cross join names in the order in which it is named.
+fn from_slots(search: &Search, values: &mut Vec<Value>) -> String {
+    let mut slots = String::from("(SELECT slot FROM key_slots WHERE ");
+    let key = search.key.as_deref().map_or(Value::Null, Value::text);
+    let moment = |at: Option<i64>| at.map(|at| Value::Int(slots::of(at)));
+    let said = [
+        ("key_name =", Some(key)),
+        ("AND slot >=", moment(search.from)),
+        ("AND slot <=", moment(search.to)),
+        ("AND slot <=", moment(search.before.map(|cursor| cursor.at_micros))),
+    ];
+    for (condition, value) in said {
+        if let Some(value) = value {
+            values.push(value);
+            let _ = write!(slots, "{condition} ${} ", values.len());
+        }
+    }
+    let slot = slots::SLOT;
+    let _ = write!(
+        slots,
+        ") CROSS JOIN requests ON at_micros >= slot * {slot} AND at_micros < (slot + 1) * {slot}"
+    );
+    slots
 }
 
 /// So long before and after the time that a name of ours tells of its row may be: clocks are put right while a request
@@ -365,10 +421,31 @@ mod tests {
         let connection = made();
         let plan = |outcome: &str| {
             let search = Search { outcome: Some(outcome.to_owned()), most: 9, ..Search::default() };
-            plan(&connection, &script(&search))
+            plan(&connection, &script(&search, Way::of(&search)))
         };
         assert!(plan("failed").contains("requests_gone_wrong"), "{}", plan("failed"));
         assert!(!plan("ok").contains("requests_gone_wrong"), "{}", plan("ok"));
+    }
+
+    #[test]
+    fn what_a_key_asked_is_found_slot_by_slot_without_a_look_at_those_of_others() {
+        let connection = made();
+        let cursor = Cursor { at_micros: 1_795_132_800_000_001, id: RowId(1) };
+        let mut search = Search { key: Some("shop".to_owned()), most: 9, ..Search::default() };
+        for before in [None, Some(cursor)] {
+            search.before = before;
+            let plan = plan(&connection, &script(&search, Way::of(&search)));
+            assert!(plan.contains("SEARCH key_slots USING PRIMARY KEY (key_name=?"), "{plan}");
+            assert!(
+                plan.contains("SEARCH requests USING PRIMARY KEY (at_micros>? AND at_micros<?)"),
+                "{plan}"
+            );
+            // They come in the order in which they are wanted, so that no more are looked at than that.
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        }
+        search.outcome = Some("failed".to_owned());
+        let plan = plan(&connection, &script(&search, Way::of(&search)));
+        assert!(plan.contains("requests_gone_wrong"), "{plan}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::script::{Answer, Script, Value};
 use super::sqlite::Checkpoint;
 use super::sums::{DAY, HOUR};
 use super::write::{REMEMBERED, micros};
-use super::{Database, Store, WRITE};
+use super::{Database, Store, WRITE, slots};
 use crate::config::Retention;
 
 /// Rows that are deleted at once.
@@ -38,6 +38,7 @@ impl Store {
             Database::Sqlite(_) => {
                 self.delete("requests", "at_micros", "at_micros, id", Value::Int(requests)).await?;
                 self.delete("attempts", "request", "request, number, at_micros", first_kept).await?;
+                self.delete("key_slots", "slot", "key_name, slot", Value::Int(slots::of(requests))).await?;
             }
             Database::Postgres => {
                 for made in months::ahead(unix) {

@@ -10,7 +10,7 @@ use super::old::Witness;
 use super::rows::{AttemptRow, Batch, Part, RequestRow, RowId};
 use super::script::{Cell, Kind, Rows, Script, Table, Value};
 use super::sums::Sums;
-use super::{Store, units};
+use super::{Database, Store, slots, units};
 use crate::vocab::{Money, Usage};
 
 /// How long the id of a batch is remembered; of one that is older its rows say whether it was written.
@@ -143,7 +143,7 @@ impl Store {
             }
             Some(witness) => return self.recall(&batch, &witness).await,
         };
-        self.change(rows(known, std::slice::from_ref(&batch))).await.map(drop)
+        self.change(self.rows(known, std::slice::from_ref(&batch))).await.map(drop)
     }
 
     /// As [`Store::write`], with all of them in one transaction where none is known yet: what takes long for each that
@@ -155,7 +155,7 @@ impl Store {
             && are_known
         {
             let names: Vec<_> = batches.iter().map(|batch| name(batch, unix)).collect();
-            match self.change(rows(Script::default().fill(&BATCHES, names), batches)).await {
+            match self.change(self.rows(Script::default().fill(&BATCHES, names), batches)).await {
                 // One of them is there already, so that they go one by one.
                 Err(Error::Taken) => {}
                 result => return result.map(drop),
@@ -166,6 +166,15 @@ impl Store {
         }
         Ok(())
     }
+
+    /// The rows of `batches`, and what they add up to.
+    fn rows(&self, script: Script, batches: &[Arc<Batch>]) -> Script {
+        let script = match &self.database {
+            Database::Sqlite(_) => slots::put(script, batches),
+            Database::Postgres => script,
+        };
+        rows(script, batches)
+    }
 }
 
 /// What a batch is known by, and since when.
@@ -173,7 +182,6 @@ fn name(batch: &Batch, unix: Duration) -> Vec<Value> {
     vec![Value::id(batch.id), Value::Int(micros(unix))]
 }
 
-/// The rows of `batches`, and what they add up to.
 fn rows(mut script: Script, batches: &[Arc<Batch>]) -> Script {
     let mut sums = Sums::default();
     for batch in batches {

@@ -1,13 +1,15 @@
 //! Random batches, some of them twice, and random questions: the model, SQLite and PostgreSQL agree on every answer.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use mainstay::algo::dice::Dice;
-use mainstay::store::rows::{AttemptRow, Batch, RequestRow};
+use mainstay::config::Retention;
+use mainstay::store::rows::{AttemptRow, Batch, RequestRow, RowId};
 use mainstay::store::{FoundAttempt, FoundRequest, MOST_AT_ONCE, Search};
 
-use super::model::{batch, query, usage_of};
+use super::model::{BEGIN, HOURS, batch, hour, query, usage_of};
 use super::postgres::Postgres;
 use super::{Held, both};
 
@@ -232,5 +234,72 @@ async fn nothing_that_a_row_may_hold_makes_it_unwritable() {
         let alone =
             Batch { id: u128::MAX - 99, requests: Vec::new(), attempts: vec![odd.attempts[0].clone()] };
         store.write(alone.clone()).await.unwrap();
+    }
+}
+
+/// All in one minute.
+fn crowded(mut batch: Batch) -> Batch {
+    let begin = hour(HOURS - 1);
+    batch.requests.iter_mut().for_each(|row| row.at_micros = begin + row.at_micros % 60_000_000);
+    batch
+}
+
+#[tokio::test]
+async fn what_a_key_asked_is_found_page_by_page_until_it_is_thrown_away() {
+    let server = Postgres::start("what a key asked in PostgreSQL");
+    let mut dice = Dice::seeded(23);
+    let mut batches: Vec<Batch> = (0..6).map(|_| batch(&mut dice)).collect();
+    batches.extend((0..6).map(|_| crowded(batch(&mut dice))));
+    let mut rows: Vec<&RequestRow> = batches.iter().flat_map(|batch| &batch.requests).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse((row.at_micros, row.id)));
+    let asked = |key: &str, from: Option<i64>, to: Option<i64>| {
+        let is_so = |row: &&&RequestRow| {
+            row.who.key.as_deref() == Some(key)
+                && from.is_none_or(|from| row.at_micros >= from)
+                && to.is_none_or(|to| row.at_micros < to)
+        };
+        rows.iter().filter(is_so).map(|row| row.id).collect::<Vec<_>>()
+    };
+    for held in both(server.as_ref()).await {
+        for batch in &batches {
+            held.store.write(batch.clone()).await.unwrap();
+        }
+        let (newest, oldest) = (rows[rows.len() / 4].at_micros, rows[rows.len() * 3 / 4].at_micros);
+        for key in ["shop", "bot", "nobody's"] {
+            for (from, to) in [(None, None), (Some(oldest), None), (Some(oldest), Some(newest))] {
+                let search = Search { key: Some(key.to_owned()), from, to, most: 3, ..Search::default() };
+                let found = page_by_page(&held, search).await;
+                assert_eq!(found, asked(key, from, to), "{key}, from {from:?} to {to:?}");
+            }
+        }
+        assert!(asked("shop", Some(oldest), Some(newest)).len() > 3);
+
+        // PostgreSQL drops whole months.
+        let Some(directory) = &held.directory else { continue };
+        let kept = Duration::from_hours(2);
+        held.clock.0.store(BEGIN + HOURS * 3600, SeqCst);
+        held.store.tend(&Retention { requests: kept, hours: kept, days: None }).await.unwrap();
+        let gone = hour(HOURS - 2);
+        for key in ["shop", "bot"] {
+            let search = Search { key: Some(key.to_owned()), most: 50, ..Search::default() };
+            assert_eq!(page_by_page(&held, search).await, asked(key, Some(gone), None), "{key}");
+        }
+        let file = rusqlite::Connection::open(directory.path().join("ledger.db")).unwrap();
+        let count = |sql: &str| file.query_row(sql, [gone / 10_000_000], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("SELECT count(*) FROM key_slots WHERE slot < ?1"), 0);
+        // Six of ten seconds, three keys, and what else was asked in these two hours.
+        let left = count("SELECT count(*) FROM key_slots WHERE slot >= ?1");
+        assert!((18..60).contains(&left), "{left}");
+    }
+}
+
+/// What all pages have.
+async fn page_by_page(held: &Held, mut search: Search) -> Vec<RowId> {
+    let mut found = Vec::new();
+    loop {
+        let page = held.store.requests(&search).await.unwrap();
+        let Some(last) = page.last() else { return found };
+        search.before = Some(last.cursor());
+        found.extend(page.iter().map(|row| row.id));
     }
 }

@@ -1,0 +1,2 @@
+-- (SQLite finds a key's requests by the slots of time in which it asked. Here they keep their index: it is the server's work and
+-- not the gateway's, and to look through all rows for their slots would hold a large server up for too long.)
