@@ -195,7 +195,7 @@ fn script(search: &Search, way: Way) -> Script {
     let mut conditions = String::new();
     let text = |text: &Option<String>| text.as_deref().map(Value::text);
     let said = [
-        ("requests.key_name =", text(&search.key)),
+        ("key_name =", text(&search.key)),
         ("model =", text(&search.model)),
         ("outcome =", text(&search.outcome)),
         ("team =", text(&search.team)),
@@ -242,7 +242,7 @@ fn script(search: &Search, way: Way) -> Script {
     values.push(Value::Int(search.most.into()));
     let sql = format!(
         "SELECT {} FROM {from} {conditions}ORDER BY {order}at_micros DESC, id DESC LIMIT ${}",
-        names(&REQUESTS.columns).replace("key_name", "requests.key_name"),
+        names(&REQUESTS.columns),
         values.len()
     );
     Script::ask(sql, values)

@@ -12,7 +12,7 @@ use super::rows::{Batch, RequestRow};
 use super::script::{Kind, Script, Table, Value};
 
 /// Microseconds of a slot; migration 6 says the same. As many rows are looked through for a request of a key that
-/// hardly asks for any: at 2,000 requests a second some 20,000, which take it 5 ms.
+/// hardly asks for any: at 2,000 requests a second some 20,000, which take it 2 ms.
 pub const SLOT: i64 = 10_000_000;
 
 static KEY_SLOTS: LazyLock<Table> = LazyLock::new(|| {

@@ -143,7 +143,7 @@ impl Store {
             }
             Some(witness) => return self.recall(&batch, &witness).await,
         };
-        self.change(self.rows(known, std::slice::from_ref(&batch))).await.map(drop)
+        self.change(rows(&self.database, known, std::slice::from_ref(&batch))).await.map(drop)
     }
 
     /// As [`Store::write`], with all of them in one transaction where none is known yet: what takes long for each that
@@ -155,7 +155,7 @@ impl Store {
             && are_known
         {
             let names: Vec<_> = batches.iter().map(|batch| name(batch, unix)).collect();
-            match self.change(self.rows(Script::default().fill(&BATCHES, names), batches)).await {
+            match self.change(rows(&self.database, Script::default().fill(&BATCHES, names), batches)).await {
                 // One of them is there already, so that they go one by one.
                 Err(Error::Taken) => {}
                 result => return result.map(drop),
@@ -166,15 +166,6 @@ impl Store {
         }
         Ok(())
     }
-
-    /// The rows of `batches`, and what they add up to.
-    fn rows(&self, script: Script, batches: &[Arc<Batch>]) -> Script {
-        let script = match &self.database {
-            Database::Sqlite(_) => slots::put(script, batches),
-            Database::Postgres => script,
-        };
-        rows(script, batches)
-    }
 }
 
 /// What a batch is known by, and since when.
@@ -182,7 +173,12 @@ fn name(batch: &Batch, unix: Duration) -> Vec<Value> {
     vec![Value::id(batch.id), Value::Int(micros(unix))]
 }
 
-fn rows(mut script: Script, batches: &[Arc<Batch>]) -> Script {
+/// The rows of `batches`, where they are found by their keys, and what they add up to.
+fn rows(database: &Database, mut script: Script, batches: &[Arc<Batch>]) -> Script {
+    script = match database {
+        Database::Sqlite(_) => slots::put(script, batches),
+        Database::Postgres => script,
+    };
     let mut sums = Sums::default();
     for batch in batches {
         let mut known: FxHashMap<RowId, Known<'_>> =
